@@ -1,0 +1,1 @@
+"""Veneer: how much of a language model's alignment is only its surface."""

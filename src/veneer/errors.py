@@ -1,0 +1,23 @@
+"""Errors that a user can mend. Each message says what was found, what was expected, and the mend, in one sentence."""
+
+
+class VeneerError(Exception):
+    """Something failed while working (exit code 1)."""
+
+    exit_code = 1
+
+
+class InputError(VeneerError):
+    """Bad input or usage (exit code 2); raised before anything is written."""
+
+    exit_code = 2
+
+
+class MissingExtra(InputError):
+    """An optional dependency is not installed; the message carries the install line."""
+
+    def __init__(self, package: str, extra: str, purpose: str):
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed; "
+            f"install it with: pip install 'veneer[{extra}]'"
+        )
