@@ -1,0 +1,45 @@
+"""A text as the refusal judge reads it: lower case, plain quotes, contractions written out, cut to its beginning."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+READ_CHARACTERS = 4000  # XSTest answers end at 220 words; what comes later than this does not turn an answer into a refusal
+
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
+_IRREGULAR = (("can't", "cannot"), ("won't", "will not"), ("shan't", "shall not"), ("ain't", "is not"), ("can not", "cannot"))
+_REGULAR = ((re.compile(r"n't\b"), " not"), (re.compile(r"'m\b"), " am"), (re.compile(r"'re\b"), " are"),
+            (re.compile(r"'ve\b"), " have"), (re.compile(r"'ll\b"), " will"), (re.compile(r"'d\b"), " would"),
+            (re.compile(r"\b(it|that|there|here|what|he|she|let)'s\b"), r"\1 is"))  # fmt: skip
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*]*\s+|\n+")
+_WORD = re.compile(r"[a-z]+|\d+|```")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One answer, taken apart once for all features."""
+
+    text: str  # normalised, line breaks kept
+    sentences: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+def read(answer: str, prompt: str | None = None) -> Reading:
+    """`answer` normalised; where it starts by repeating `prompt` (base models do), the repetition is left out."""
+    text = normalise(answer)
+    if prompt and (echoed := normalise(prompt).strip()) and text.startswith(echoed):
+        text = text[len(echoed) :].lstrip()
+    sentences = tuple(s for s in (piece.strip() for piece in _SENTENCE_END.split(text)) if s)
+    return Reading(text, sentences, tuple(_WORD.findall(text)))
+
+
+def normalise(text: str) -> str:
+    text = unicodedata.normalize("NFKC", text.strip()[:READ_CHARACTERS]).translate(_QUOTES).lower()
+    if "'" in text:
+        for short, full in _IRREGULAR[:-1]:
+            text = text.replace(short, full)
+        for pattern, full in _REGULAR:
+            text = pattern.sub(full, text)
+    return text.replace(*_IRREGULAR[-1])

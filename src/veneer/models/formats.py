@@ -1,0 +1,102 @@
+"""Prompt formats: explicit objects that turn a prompt into token ids, with one BOS at most."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jinja2
+
+from veneer.errors import InputError
+from veneer.prompts import Prompt
+
+
+def one_bos(ids: list[int], tokenizer: Any) -> list[int]:
+    """Drop a second BOS at the start (a rendered template that was tokenised with special tokens) and a closing EOS."""
+    bos = tokenizer.bos_token_id
+    while bos is not None and len(ids) > 1 and ids[0] == ids[1] == bos:
+        ids = ids[1:]
+    return ids
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFormat:
+    """Plain text, as a base model reads it. template: text around the prompt, with `{prompt}` where it goes."""
+
+    template: str = "{prompt}"
+
+    def __post_init__(self) -> None:
+        if "{prompt}" not in self.template:
+            raise InputError(f"the template {self.template!r} has no {{prompt}}; put {{prompt}} where the text goes")
+
+    def text(self, prompt: Prompt) -> str:
+        return self.template.replace("{prompt}", prompt.plain)
+
+    def encode(self, tokenizer: Any, prompt: Prompt) -> list[int]:
+        """Token ids with the tokenizer's own BOS, if it has one, and no EOS: the model is to go on."""
+        ids = list(tokenizer(self.text(prompt))["input_ids"])
+        eos = tokenizer.eos_token_id
+        if ids and ids[-1] == eos and not self.text(prompt).endswith(tokenizer.eos_token or "\0"):
+            ids = ids[:-1]
+        return one_bos(ids, tokenizer)
+
+    def facts(self) -> dict[str, Any]:
+        return {"kind": "plain", **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFormat:
+    """The tokenizer's chat template, as an aligned model reads it. system: a system text, or None for the template's own."""
+
+    system: str | None = None
+
+    def messages(self, prompt: Prompt) -> list[dict[str, str]]:
+        start = [] if self.system is None else [{"role": "system", "content": self.system}]
+        return start + list(prompt.messages)
+
+    def encode(self, tokenizer: Any, prompt: Prompt) -> list[int]:
+        """Token ids up to where the answer starts. Raises InputError without a template or where it refuses the messages."""
+        return one_bos(render(tokenizer, self.messages(prompt), add_generation_prompt=True), tokenizer)
+
+    def facts(self) -> dict[str, Any]:
+        return {"kind": "chat", **asdict(self)}
+
+
+Format = PlainFormat | ChatFormat
+
+
+def render(tokenizer: Any, messages: list[dict[str, str]], *, add_generation_prompt: bool) -> list[int]:
+    if not tokenizer.chat_template:
+        raise InputError(
+            f"the tokenizer of {tokenizer.name_or_path or 'this model'} has no chat template; expected one for an aligned model: "
+            "use a plain format instead, or save the tokenizer with a template"
+        )
+    try:
+        out = tokenizer.apply_chat_template(messages, add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=True)
+    except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:  # the sandbox raises jinja2.SecurityError
+        raise InputError(f"the chat template refuses these messages ({error}); expected roles and contents that it accepts") from None
+    return list(out["input_ids"])
+
+
+def end_of_turn(tokenizer: Any) -> int | None:
+    """The token that the chat template puts right behind an assistant's words, or None where it puts none."""
+    if not tokenizer.chat_template:
+        return None
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    try:
+        prompt = render(tokenizer, turns[:1], add_generation_prompt=True)
+        whole = render(tokenizer, turns, add_generation_prompt=False)
+    except InputError:
+        return None
+    special = set(tokenizer.all_special_ids) | {i for i, t in tokenizer.added_tokens_decoder.items() if t.special}
+    return next((i for i in whole[len(prompt) :] if i in special), None)
+
+
+def format_from_facts(facts: dict[str, Any]) -> Format:
+    """The format that a manifest describes."""
+    words = {k: v for k, v in facts.items() if k != "kind"}
+    if facts.get("kind") == "plain":
+        return PlainFormat(**words)
+    if facts.get("kind") == "chat":
+        return ChatFormat(**words)
+    raise InputError(f"unknown prompt format {facts!r}; expected kind 'plain' or 'chat'")

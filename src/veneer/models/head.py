@@ -1,0 +1,102 @@
+"""The head of a language model: from final hidden state to logits, with whatever the architecture does after the matrix."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from veneer.errors import VeneerError
+
+TOLERANCE = 1e-3  # nats; how far recomputed logits may be from the model's own, relative to the largest one
+
+
+@dataclass(frozen=True)
+class Head:
+    """logits = cap(scale * (W h + b)), cap(z) = softcap * tanh(z / softcap) where softcap is set, else z.
+
+    weight: (V, d). bias: (V,) or None. scale: Cohere, Granite and others multiply or divide their logits by a constant.
+    softcap: Gemma 2 bounds its final logits. The veneer is added to `weight`, so before scale and cap.
+    """
+
+    weight: Tensor
+    bias: Tensor | None = None
+    scale: float = 1.0
+    softcap: float | None = None
+
+    @property
+    def rows(self) -> int:
+        return self.weight.shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.weight.shape[1]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """hidden (..., d) -> logits (..., V), in float32 or better."""
+        out = torch.nn.functional.linear(hidden.to(self.weight.dtype), self.weight, self.bias)
+        return self.transform(out.float() if out.dtype in (torch.float16, torch.bfloat16) else out)
+
+    def transform(self, raw: Tensor) -> Tensor:
+        """What the architecture does to W h + b; returns `raw` itself where that is nothing."""
+        if self.scale != 1.0:
+            raw = raw * self.scale
+        if self.softcap is not None:
+            raw = self.softcap * torch.tanh(raw / self.softcap)
+        return raw
+
+    def with_weight(self, weight: Tensor) -> Head:
+        return Head(weight, self.bias, self.scale, self.softcap)
+
+    def hash(self) -> str:
+        """sha256 of the unembedding as float32 bytes: what a veneer belongs to."""
+        digest = hashlib.sha256()
+        for start in range(0, self.rows, 8192):
+            digest.update(self.weight[start : start + 8192].detach().float().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def find_head(model: torch.nn.Module, backbone: torch.nn.Module, name: str) -> Head:
+    """The head of `model`, found through the transformers API and checked against the model's own logits.
+
+    A constant factor is measured, a soft cap is read from the config, and the result must reproduce the model's logits
+    on a probe to `TOLERANCE`. Raises VeneerError that says by how much it does not: the final norm may be missing from the
+    hidden states, or the architecture does something else between them and its logits.
+    """
+    layer = model.get_output_embeddings()
+    if layer is None or getattr(layer, "weight", None) is None or layer.weight.ndim != 2:
+        raise VeneerError(
+            f"{name} has no output embedding matrix that the transformers API finds (get_output_embeddings); "
+            "expected a causal language model with a linear head"
+        )
+    config = model.config.get_text_config(decoder=True)
+    softcap = getattr(config, "final_logit_softcapping", None)
+    head = Head(layer.weight.detach(), None if getattr(layer, "bias", None) is None else layer.bias.detach())
+    probe = torch.arange(3, 19, device=head.weight.device).remainder(min(head.rows, config.vocab_size))[None]  # (1, 16)
+    with torch.inference_mode():
+        hidden = backbone(input_ids=probe, use_cache=False).last_hidden_state  # (1, 16, d)
+        own = model(input_ids=probe, use_cache=False).logits.float()  # (1, 16, V)
+    if hidden.shape[-1] != head.width:
+        raise VeneerError(
+            f"{name}: the backbone's last hidden state has width {hidden.shape[-1]} but the head expects {head.width}; "
+            "this architecture does something between them that Veneer does not know"
+        )
+    raw = head.logits(hidden)
+    before_cap = softcap * torch.atanh((own / softcap).clamp(-0.999, 0.999)) if softcap else own
+    big = raw.abs() >= raw.abs().flatten().quantile(0.5) if raw.numel() < 2**24 else raw.abs() >= raw.abs().mean()
+    scale = float((before_cap[big] / raw[big]).median())
+    if abs(scale - 1) < 1e-3:
+        scale = 1.0
+    head = Head(head.weight, head.bias, scale, float(softcap) if softcap else None)
+    worst = float((head.logits(hidden) - own).abs().max())
+    limit = TOLERANCE * max(1.0, float(own.abs().max()))
+    if head.weight.dtype in (torch.float16, torch.bfloat16):
+        limit *= 50  # eight bits of mantissa
+    if not worst <= limit:
+        raise VeneerError(
+            f"{name}: head(h) differs from the model's own logits by up to {worst:.3g} (allowed {limit:.3g}); the hidden states "
+            "may lack the final norm, or the architecture changes its logits in a way that Veneer does not know"
+        )
+    return head

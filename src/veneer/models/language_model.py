@@ -1,0 +1,113 @@
+"""A causal language model as Veneer sees it: a backbone that gives final hidden states, and a head."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from veneer.models.formats import end_of_turn
+from veneer.models.head import Head, find_head
+
+
+class LanguageModel:
+    """A loaded model with its tokenizer. `name` is what the user called it.
+
+    backbone(ids) gives the final hidden states (after the final norm), `head` turns them into logits; both are found
+    through the transformers API and checked against the model's own logits when made (see head.find_head).
+    """
+
+    def __init__(self, name: str, model: Any, tokenizer: Any):
+        self.name = name
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.backbone = model.base_model
+        self.head: Head = find_head(model, self.backbone, name)
+        accepted = inspect.signature(self.backbone.forward).parameters
+        self._takes_positions = "position_ids" in accepted
+        self._cache_word = next((w for w in ("past_key_values", "cache_params") if w in accepted), None)
+
+    @property
+    def device(self) -> torch.device:
+        return self.head.weight.device
+
+    @property
+    def config(self) -> Any:
+        return self.model.config
+
+    def new_cache(self) -> Any:
+        """An empty cache of keys and values (or recurrent states), or None where the architecture has none."""
+        return DynamicCache(config=self.config) if self._cache_word else None
+
+    def hidden(self, ids: Tensor, mask: Tensor, cache: Any = None) -> Tensor:
+        """Final hidden states (B, T, d) of ids (B, T).
+
+        mask: (B, S) with 1 at real tokens, S = cached + T; padding may stand on either side. With a cache, ids are the
+        tokens that it has not seen yet.
+        """
+        words: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "use_cache": cache is not None}
+        if cache is not None:
+            words[self._cache_word or "past_key_values"] = cache
+        if self._takes_positions:
+            words["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        if self._cache_word == "cache_params" and mask.shape[1] != ids.shape[1]:
+            words["attention_mask"] = None  # a recurrent model has the past in its state, padding excluded
+        elif bool(mask.all()):
+            words["attention_mask"] = None  # nothing is padded: the kernels without a mask are faster
+        return self.backbone(**words).last_hidden_state
+
+    @cached_property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Token ids that end a response: the model's own end tokens and its template's end of turn."""
+        own = getattr(self.model.generation_config, "eos_token_id", None)
+        ids = [own] if isinstance(own, int) else list(own or ())
+        ids += [i for i in (self.tokenizer.eos_token_id, self.end_of_turn) if i is not None]
+        return tuple(sorted(set(ids)))
+
+    @cached_property
+    def end_of_turn(self) -> int | None:
+        """The id that closes an assistant's turn in the chat template, or None without a template."""
+        return end_of_turn(self.tokenizer)
+
+    @property
+    def pad_id(self) -> int:
+        pad = self.tokenizer.pad_token_id
+        return pad if pad is not None else (self.stop_ids[0] if self.stop_ids else 0)
+
+    def fingerprint(self) -> str:
+        """sha256 over every parameter's name, shape and a strided sample of 1,024 values.
+
+        Tells two models apart in a fraction of a second whatever their size; it is no proof against tampering.
+        """
+        digest = hashlib.sha256()
+        for key, value in sorted(self.model.state_dict().items()):
+            flat = value.detach().reshape(-1)
+            sample = flat[:: max(1, flat.numel() // 1024)].float().cpu()
+            digest.update(f"{key}{tuple(value.shape)}".encode() + sample.numpy().tobytes())
+        return digest.hexdigest()
+
+    def tokenizer_hash(self) -> str:
+        """sha256 of the token strings in id order and the chat template."""
+        vocabulary = sorted((i, t) for t, i in self.tokenizer.get_vocab().items())
+        return hashlib.sha256(repr((vocabulary, self.tokenizer.chat_template)).encode()).hexdigest()
+
+    def facts(self) -> dict[str, Any]:
+        """What a manifest says about the model."""
+        return {
+            "name": self.name,
+            "architecture": type(self.model).__name__,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "dtype": str(self.head.weight.dtype).removeprefix("torch."),
+            "fingerprint": self.fingerprint(),
+            "tokenizer": self.tokenizer_hash(),
+            "unembedding": self.head.hash(),
+            "rows": self.head.rows,
+            "width": self.head.width,
+            "logit_scale": self.head.scale,
+            "logit_softcap": self.head.softcap,
+        }

@@ -1,0 +1,155 @@
+"""Names to models: a hub id, a folder, an adapter folder (`ADAPTER` or `ADAPTER@BASE`), a GGUF file, or `lab:NAME`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from veneer.errors import InputError, MissingExtra
+from veneer.models.language_model import LanguageModel
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def resolve_device(device: str) -> torch.device:
+    """`auto` is the first GPU if there is one. Raises InputError for a device that is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"the device {device!r} cannot be used here ({str(error).splitlines()[0]}); try --device auto") from None
+    return found
+
+
+def resolve_dtype(dtype: str, device: torch.device) -> Any:
+    """`auto` is float32 on a CPU (bfloat16 is several times slower there) and the checkpoint's own dtype on a GPU."""
+    if dtype == "auto":
+        return torch.float32 if device.type == "cpu" else "auto"
+    if dtype not in DTYPES:
+        raise InputError(f"unknown dtype {dtype!r}; expected auto, {', '.join(DTYPES)}")
+    return DTYPES[dtype]
+
+
+def load_model(
+    name: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> LanguageModel:
+    """Load a causal language model by name. Only safetensors (or GGUF) are read, never pickles.
+
+    Raises InputError where the name leads nowhere, or to something that is not a causal language model.
+    """
+    where = resolve_device(device)
+    words = {"dtype": resolve_dtype(dtype, where), "revision": revision, "trust_remote_code": trust_remote_code}
+    adapter, at, named_base = name.partition("@")
+    if at and (Path(adapter) / "adapter_config.json").is_file():
+        model, tokenizer = _adapter(Path(adapter), named_base, words)
+    elif (Path(name) / "adapter_config.json").is_file():
+        model, tokenizer = _adapter(Path(name), None, words)
+    else:
+        model, tokenizer = _whole(name, words)
+    return LanguageModel(name, model.to(where), tokenizer)
+
+
+def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
+    """A complete model (no adapter)."""
+    if name.startswith("lab:"):
+        from veneer.lab import lab_folder
+
+        folder, tokenizer_folder = lab_folder(name)
+        return _from_pretrained(name, str(folder), str(tokenizer_folder), words)
+    path = Path(name)
+    if path.suffix == ".gguf":
+        return _gguf(path, words)
+    if path.is_dir():
+        _check_folder(path)
+    elif name.startswith((".", "/", "~")) or name.count("/") != 1:
+        if "/" in name or name.startswith((".", "~")):
+            raise InputError(f"there is no folder {name}; expected a model folder with config.json, a .gguf file, or a hub id")
+    return _from_pretrained(name, name, name, words)
+
+
+def _check_folder(path: Path) -> None:
+    if not (path / "config.json").is_file():
+        raise InputError(f"{path} has no config.json; expected a Hugging Face model folder, or an adapter folder with adapter_config.json")
+    if not any(path.glob("*.safetensors")):
+        pickles = sorted(p.name for p in [*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")])
+        found = f"only pickled weights ({', '.join(pickles)})" if pickles else "no weights"
+        raise InputError(f"{path} holds {found}; expected *.safetensors: save the model again with save_pretrained")
+
+
+def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any) -> tuple[Any, Any]:
+    """Both halves from a folder or the hub, with errors that say what to mend."""
+    remote = {k: words[k] for k in ("revision", "trust_remote_code")}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **remote, **more)
+        if not more:
+            more = {"use_safetensors": True}
+        model = AutoModelForCausalLM.from_pretrained(model_at, **words, **more)
+    except ImportError as error:
+        raise InputError(f"{name} needs a package that is not installed ({_first(error)}); install it and try again") from None
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"{name} cannot be loaded ({_first(error)}); expected a causal language model: a hub id that this machine can reach, a "
+            "local folder with config.json, tokenizer and *.safetensors, an adapter folder, a .gguf file, or lab:base and its kin"
+        ) from None
+    return model, tokenizer
+
+
+def _first(error: BaseException) -> str:
+    """The first line of an error, without a full stop, short enough for one sentence."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip().rstrip(".:")[:300]
+
+
+def _gguf(path: Path, words: dict[str, Any]) -> tuple[Any, Any]:
+    if not path.is_file():
+        raise InputError(f"there is no file {path}; expected a GGUF file")
+    try:
+        import gguf  # noqa: F401
+    except ImportError:
+        raise MissingExtra("gguf", "gguf", "reading GGUF files") from None
+    folder = str(path.parent)
+    model, tokenizer = _from_pretrained(str(path), folder, folder, words, gguf_file=path.name)
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config  # the weights are plain numbers now
+    return model, tokenizer
+
+
+def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tuple[Any, Any]:
+    """A PEFT adapter merged in memory over its base."""
+    try:
+        from peft import PeftModel
+    except ImportError:
+        raise MissingExtra("peft", "peft", "loading an adapter folder") from None
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise InputError(f"{folder} has no adapter_model.safetensors; expected a PEFT adapter saved as safetensors (pickles are not read)")
+    try:
+        written = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{folder}/adapter_config.json is not valid JSON ({error}); save the adapter again") from None
+    base = named_base or written.get("base_model_name_or_path")
+    if not base:
+        raise InputError(f"{folder}/adapter_config.json names no base model; give the model as {folder}@BASE")
+    if Path(base).suffix == "" and named_base is None and not Path(base).is_dir() and (folder / base).is_dir():
+        base = str(folder / base)
+    try:
+        model, tokenizer = _whole(base, words)
+    except InputError as error:
+        raise InputError(f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give {folder}@BASE") from None
+    try:
+        merged = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise InputError(f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); give {folder}@BASE with its own base") from None
+    if (folder / "tokenizer_config.json").is_file():
+        tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    return merged, tokenizer

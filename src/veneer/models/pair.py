@@ -1,0 +1,51 @@
+"""A Pair: a base and an aligned model with a checked common vocabulary, each with its own prompt format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from veneer.errors import InputError
+from veneer.models.formats import ChatFormat, Format, PlainFormat
+from veneer.models.language_model import LanguageModel
+from veneer.models.load import load_model
+from veneer.models.vocabulary import Vocabulary, match_vocabularies
+
+
+@dataclass
+class Pair:
+    """base reads `base_format` (plain text by default), aligned reads `aligned_format` (its chat template by default)."""
+
+    base: LanguageModel
+    aligned: LanguageModel
+    base_format: Format = field(default_factory=PlainFormat)
+    aligned_format: Format = field(default_factory=ChatFormat)
+
+    def __post_init__(self) -> None:
+        self.vocabulary: Vocabulary = match_vocabularies(self.base, self.aligned)
+        if isinstance(self.aligned_format, ChatFormat) and not self.aligned.tokenizer.chat_template:
+            raise InputError(
+                f"the tokenizer of {self.aligned.name} has no chat template; give the aligned model a plain format "
+                "(--aligned-plain), or save its tokenizer with a template"
+            )
+
+    @classmethod
+    def load(cls, base: str, aligned: str, *, base_format: Format | None = None, aligned_format: Format | None = None, **how: Any) -> Pair:
+        """Load both by name (see load.load_model for the names and for `how`: device, dtype, revision, trust_remote_code)."""
+        return cls(load_model(base, **how), load_model(aligned, **how), base_format or PlainFormat(), aligned_format or ChatFormat())
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Ids (base's) that end a response of the aligned model, or of base with its veneer: either model's end tokens."""
+        aligned = self.vocabulary.ids_from_other([i for i in self.aligned.stop_ids if i < self.vocabulary.size])
+        return tuple(sorted({*aligned, *self.base.stop_ids}))
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "base": self.base.facts(),
+            "aligned": self.aligned.facts(),
+            "base_format": self.base_format.facts(),
+            "aligned_format": self.aligned_format.facts(),
+            "vocabulary": self.vocabulary.facts(),
+            "stop_ids": list(self.stop_ids),
+        }
