@@ -13,6 +13,7 @@ from torch import Tensor
 from veneer.errors import InputError, VeneerError
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
+from veneer.models.prefix import start
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +82,18 @@ def decode(
     reasons = ["length"] * len(rows)
     stops = set(stop_ids)
     streams = [_stream(sampling.seed, keys[r] if keys else str(r)) for r in rows] if sampling.temperature > 0 else []
-    width = max(len(p) for p in prompts)
-    ids = torch.tensor([[lm.pad_id] * (width - len(p)) + list(p) for p in prompts], device=lm.device)  # (B, T) left-padded
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=lm.device)
-    cache = lm.new_cache()
+    new, mask, cache = start(lm, prompts, side="left")  # new: ids that the cache has not seen
+    ids = new
     tail = max((len(s) for s in stop_strings), default=0) + 8  # a token may add no visible character
-    new = ids
     for step in range(sampling.max_new_tokens):
         hidden = lm.hidden(new, mask, cache)[:, -1]  # (B, d)
         logits = head.logits(hidden)  # (B, V)
         if shift is not None:
             logits = shift(logits)
         if not torch.isfinite(logits).all():
-            raise VeneerError(f"{lm.name} gives logits that are not finite at response position {step + 1}; its weights may be damaged")
+            raise VeneerError(
+                f"{lm.name} gives logits that are not finite at response position {step + 1}; its weights may be damaged"
+            )
         if watch is not None:
             watch(rows, hidden, logits)
         if step < sampling.barred_steps and sampling.barred:
@@ -121,7 +121,9 @@ def decode(
     return [Decoded(tuple(t), response_text(lm, t, stops, stop_strings), r) for t, r in zip(out, reasons, strict=True)]
 
 
-def response_text(lm: LanguageModel, token_ids: Sequence[int], stop_ids: set[int], stop_strings: Sequence[str] = ()) -> str:
+def response_text(
+    lm: LanguageModel, token_ids: Sequence[int], stop_ids: set[int], stop_strings: Sequence[str] = ()
+) -> str:
     """The text of a response without special tokens, cut at the first stop string."""
     ids = [i for i in token_ids if i not in stop_ids]
     text = lm.tokenizer.decode(ids, skip_special_tokens=True)
@@ -143,7 +145,7 @@ def _choose(logits: Tensor, sampling: Sampling, streams: list[torch.Generator]) 
     """The next token of each row (B,). Sampling inverts the cumulative distribution at one uniform number a row."""
     if sampling.temperature == 0:
         return logits.argmax(-1)
-    p, order = (logits.double() / sampling.temperature).softmax(-1).sort(-1, descending=True, stable=True)
+    p, order = torch.sort((logits.double() / sampling.temperature).softmax(-1), dim=-1, descending=True, stable=True)
     cumulative = p.cumsum(-1)
     if sampling.top_p < 1:
         p = p.masked_fill(cumulative - p >= sampling.top_p, 0.0)  # the first token always stays

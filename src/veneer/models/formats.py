@@ -72,9 +72,13 @@ def render(tokenizer: Any, messages: list[dict[str, str]], *, add_generation_pro
             "use a plain format instead, or save the tokenizer with a template"
         )
     try:
-        out = tokenizer.apply_chat_template(messages, add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=True)
+        out = tokenizer.apply_chat_template(
+            messages, add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=True
+        )
     except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:  # the sandbox raises jinja2.SecurityError
-        raise InputError(f"the chat template refuses these messages ({error}); expected roles and contents that it accepts") from None
+        raise InputError(
+            f"the chat template refuses these messages ({error}); expected roles and contents that it accepts"
+        ) from None
     return list(out["input_ids"])
 
 

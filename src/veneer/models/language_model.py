@@ -29,7 +29,7 @@ class LanguageModel:
         self.backbone = model.base_model
         self.head: Head = find_head(model, self.backbone, name)
         accepted = inspect.signature(self.backbone.forward).parameters
-        self._takes_positions = "position_ids" in accepted
+        self.takes_positions = "position_ids" in accepted
         self._cache_word = next((w for w in ("past_key_values", "cache_params") if w in accepted), None)
 
     @property
@@ -53,7 +53,7 @@ class LanguageModel:
         words: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "use_cache": cache is not None}
         if cache is not None:
             words[self._cache_word or "past_key_values"] = cache
-        if self._takes_positions:
+        if self.takes_positions:
             words["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         if self._cache_word == "cache_params" and mask.shape[1] != ids.shape[1]:
             words["attention_mask"] = None  # a recurrent model has the past in its state, padding excluded

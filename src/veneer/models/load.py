@@ -23,7 +23,9 @@ def resolve_device(device: str) -> torch.device:
         found = torch.device(device)
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"the device {device!r} cannot be used here ({str(error).splitlines()[0]}); try --device auto") from None
+        raise InputError(
+            f"the device {device!r} cannot be used here ({str(error).splitlines()[0]}); try --device auto"
+        ) from None
     return found
 
 
@@ -74,20 +76,26 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
         _check_folder(path)
     elif name.startswith((".", "/", "~")) or name.count("/") != 1:
         if "/" in name or name.startswith((".", "~")):
-            raise InputError(f"there is no folder {name}; expected a model folder with config.json, a .gguf file, or a hub id")
+            raise InputError(
+                f"there is no folder {name}; expected a model folder with config.json, a .gguf file, or a hub id"
+            )
     return _from_pretrained(name, name, name, words)
 
 
 def _check_folder(path: Path) -> None:
     if not (path / "config.json").is_file():
-        raise InputError(f"{path} has no config.json; expected a Hugging Face model folder, or an adapter folder with adapter_config.json")
+        raise InputError(
+            f"{path} has no config.json; expected a Hugging Face model folder, or an adapter folder with adapter_config.json"
+        )
     if not any(path.glob("*.safetensors")):
         pickles = sorted(p.name for p in [*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")])
         found = f"only pickled weights ({', '.join(pickles)})" if pickles else "no weights"
         raise InputError(f"{path} holds {found}; expected *.safetensors: save the model again with save_pretrained")
 
 
-def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any) -> tuple[Any, Any]:
+def _from_pretrained(
+    name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any
+) -> tuple[Any, Any]:
     """Both halves from a folder or the hub, with errors that say what to mend."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
     try:
@@ -96,7 +104,9 @@ def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[st
             more = {"use_safetensors": True}
         model = AutoModelForCausalLM.from_pretrained(model_at, **words, **more)
     except ImportError as error:
-        raise InputError(f"{name} needs a package that is not installed ({_first(error)}); install it and try again") from None
+        raise InputError(
+            f"{name} needs a package that is not installed ({_first(error)}); install it and try again"
+        ) from None
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
             f"{name} cannot be loaded ({_first(error)}); expected a causal language model: a hub id that this machine can reach, a "
@@ -132,7 +142,9 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
     except ImportError:
         raise MissingExtra("peft", "peft", "loading an adapter folder") from None
     if not (folder / "adapter_model.safetensors").is_file():
-        raise InputError(f"{folder} has no adapter_model.safetensors; expected a PEFT adapter saved as safetensors (pickles are not read)")
+        raise InputError(
+            f"{folder} has no adapter_model.safetensors; expected a PEFT adapter saved as safetensors (pickles are not read)"
+        )
     try:
         written = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     except ValueError as error:
@@ -145,11 +157,15 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
     try:
         model, tokenizer = _whole(base, words)
     except InputError as error:
-        raise InputError(f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give {folder}@BASE") from None
+        raise InputError(
+            f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give {folder}@BASE"
+        ) from None
     try:
         merged = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
     except (RuntimeError, ValueError, KeyError) as error:
-        raise InputError(f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); give {folder}@BASE with its own base") from None
+        raise InputError(
+            f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); give {folder}@BASE with its own base"
+        ) from None
     if (folder / "tokenizer_config.json").is_file():
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
     return merged, tokenizer

@@ -30,9 +30,22 @@ class Pair:
             )
 
     @classmethod
-    def load(cls, base: str, aligned: str, *, base_format: Format | None = None, aligned_format: Format | None = None, **how: Any) -> Pair:
+    def load(
+        cls,
+        base: str,
+        aligned: str,
+        *,
+        base_format: Format | None = None,
+        aligned_format: Format | None = None,
+        **how: Any,
+    ) -> Pair:
         """Load both by name (see load.load_model for the names and for `how`: device, dtype, revision, trust_remote_code)."""
-        return cls(load_model(base, **how), load_model(aligned, **how), base_format or PlainFormat(), aligned_format or ChatFormat())
+        return cls(
+            load_model(base, **how),
+            load_model(aligned, **how),
+            base_format or PlainFormat(),
+            aligned_format or ChatFormat(),
+        )
 
     @property
     def stop_ids(self) -> tuple[int, ...]:

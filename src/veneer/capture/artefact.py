@@ -1,0 +1,104 @@
+"""A Capture on disk: a folder of shards with a manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from veneer.capture.shards import SCHEMA, check_shard, is_done, read_shard
+from veneer.errors import InputError
+from veneer.files import read_json
+from veneer.models.head import Head
+
+
+class Capture:
+    """An open capture.
+
+    folder: where it lies. manifest: models, formats, settings, plan. Use `Capture.open`, which checks every shard.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any], shards: list[int], tokens: int):
+        self.folder, self.manifest, self.shards, self.tokens = folder, manifest, shards, tokens
+
+    @classmethod
+    def open(cls, folder: str | Path, *, partial: bool = False) -> Capture:
+        """Open and check a capture. partial: accept one that is not finished (its disk was full, say).
+
+        Raises InputError where the folder is no capture, a shard is damaged (it is named), or shards are missing.
+        """
+        folder = Path(folder)
+        manifest = read_json(
+            folder / "manifest.json", "the manifest of a capture (a folder that `veneer capture` wrote)"
+        )
+        if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA or manifest.get("kind") != "capture":
+            raise InputError(
+                f"{folder}/manifest.json is not of a capture of schema {SCHEMA}; make the capture again with this version"
+            )
+        number = len(manifest["plan"])
+        done = [i for i in range(number) if is_done(folder, i)]
+        tokens = sum(check_shard(folder, i) for i in done)
+        if not done or (len(done) < number and not partial):
+            raise InputError(
+                f"{folder} has {len(done)} of {number} shards; run the same `veneer capture` command again to finish it"
+                + (", or give --partial to use what is there" if done else "")
+            )
+        return cls(folder, manifest, done, tokens)
+
+    @cached_property
+    def prompts(self) -> list[dict[str, Any]]:
+        """The prompts in input order: `id`, `task`, `base_length`, `aligned_length`, `plain`."""
+        return [json.loads(line) for line in (self.folder / "prompts.jsonl").read_text(encoding="utf-8").splitlines()]
+
+    @cached_property
+    def prompt_numbers(self) -> list[int]:
+        """Numbers of the prompts whose responses are there."""
+        return sorted(n for s in self.shards for batch in self.manifest["plan"][s] for n in batch)
+
+    @cached_property
+    def head(self) -> Head:
+        """Base's head over the shared vocabulary, in float32."""
+        saved = load_file(self.folder / "head.safetensors")
+        facts = self.manifest["head"]
+        return Head(
+            saved["weight"].float(),
+            saved["bias"].float() if "bias" in saved else None,
+            facts["scale"],
+            facts["softcap"],
+        )
+
+    @property
+    def noise(self) -> list[dict[str, Any]]:
+        """The noise floor by prompt (see noise.self_kl)."""
+        path = self.folder / "noise.json"
+        return read_json(path, "the noise floor of a capture") if path.is_file() else []
+
+    def read(self, shard: int, columns: tuple[str, ...], prompts: Sequence[int] | None = None) -> dict[str, Tensor]:
+        """Columns of one shard (see shards.py), only the tokens of the given prompts where some are given."""
+        if prompts is None:
+            return read_shard(self.folder, shard, columns)
+        found = read_shard(self.folder, shard, (*columns, "prompt"))
+        keep = torch.isin(found["prompt"], torch.tensor(sorted(prompts), dtype=torch.int32))
+        return {c: found[c][keep] for c in columns}
+
+    def blocks(self, columns: tuple[str, ...], prompts: Sequence[int] | None = None) -> Iterator[dict[str, Tensor]]:
+        """Columns shard by shard; shards without a token of the given prompts are passed over."""
+        wanted = None if prompts is None else set(prompts)
+        for shard in self.shards:
+            if wanted is not None and not any(n in wanted for batch in self.manifest["plan"][shard] for n in batch):
+                continue
+            yield self.read(shard, columns, prompts)
+
+    def responses(self) -> list[dict[str, Any]]:
+        """The aligned model's responses in input order."""
+        rows = []
+        for shard in self.shards:
+            text = (self.folder / f"responses-{shard:05d}.jsonl").read_text(encoding="utf-8")
+            rows += [json.loads(line) for line in text.splitlines()]
+        return sorted(rows, key=lambda r: r["number"])

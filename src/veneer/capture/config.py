@@ -1,0 +1,40 @@
+"""What a capture is made with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from veneer.errors import InputError
+from veneer.models.decode import Sampling
+
+HIDDEN_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureConfig:
+    """k: log-probabilities kept a token, the rest of the mass is kept as one number. hidden_dtype: of the stored hidden states.
+
+    batch_size: prompts decoded together. shard_batches: batches in one shard, the unit of resuming. noise_prompts: prompts whose
+    responses the aligned model reads again, one at a time, for the check by teacher forcing and the noise floor.
+    """
+
+    k: int = 64
+    hidden_dtype: str = "float32"
+    batch_size: int = 32
+    shard_batches: int = 2
+    noise_prompts: int = 16
+    sampling: Sampling = field(default_factory=Sampling)
+
+    def __post_init__(self) -> None:
+        if self.hidden_dtype not in HIDDEN_DTYPES:
+            raise InputError(f"hidden_dtype is {self.hidden_dtype!r}; expected one of {', '.join(HIDDEN_DTYPES)}")
+        for name in ("k", "batch_size", "shard_batches", "noise_prompts"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+
+    def facts(self) -> dict[str, Any]:
+        words = {k: getattr(self, k) for k in ("k", "hidden_dtype", "batch_size", "shard_batches", "noise_prompts")}
+        return {**words, "sampling": self.sampling.facts()}

@@ -1,0 +1,205 @@
+"""Making a capture: plan, go on where a former run stopped, answer, read, write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from veneer.capture.artefact import Capture
+from veneer.capture.batch import capture_batch, shared_head, text_of
+from veneer.capture.config import CaptureConfig
+from veneer.capture.noise import LIMIT, self_kl
+from veneer.capture.plan import batch_plan, check_lengths
+from veneer.capture.shards import SCHEMA, concatenate, is_done, write_shard
+from veneer.errors import InputError, VeneerError
+from veneer.files import folder_lock, read_json, sha256_file, sha256_text, write_atomically, write_json, write_text
+from veneer.models.decode import Decoded
+from veneer.models.pair import Pair
+from veneer.prompts import Prompt
+
+Progress = Callable[[int, int, str], None]  # done, total, what
+
+
+def capture(
+    pair: Pair,
+    prompts: Sequence[Prompt],
+    out: str | Path,
+    config: CaptureConfig | None = None,
+    progress: Progress | None = None,
+) -> Capture:
+    """Capture the aligned model's responses to `prompts` and base's reading of them in the folder `out`.
+
+    A run that was cut is gone on with; a finished folder is opened as it is. Raises InputError where `out` was made with other
+    settings, prompts or models (nothing is changed then), VeneerError where the disk is full or a model gives numbers that are
+    not finite.
+    """
+    config, out = config or CaptureConfig(), Path(out)
+    if not prompts:
+        raise InputError("there are no prompts to capture; give at least one")
+    if len(prompts) != len({(p.task, p.id) for p in prompts}):
+        raise InputError("two prompts have the same id; give each prompt an id of its own")
+    base_ids, aligned_ids = encode_all(pair, prompts)
+    for lm, lengths in ((pair.base, base_ids), (pair.aligned, aligned_ids)):
+        longest = getattr(lm.config.get_text_config(decoder=True), "max_position_embeddings", None)
+        check_lengths([len(x) for x in lengths], [p.id for p in prompts], longest, config.sampling.max_new_tokens)
+    plan = batch_plan([len(x) for x in aligned_ids], [p.task for p in prompts], config.batch_size, config.shard_batches)
+    rows = [
+        {"id": p.id, "task": p.task, "base_length": len(b), "aligned_length": len(a), "plain": p.plain}
+        for p, b, a in zip(prompts, base_ids, aligned_ids, strict=True)
+    ]
+    listing = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
+    manifest = make_manifest(pair, config, plan, sha256_text(listing + json.dumps([base_ids, aligned_ids])))
+    with folder_lock(out):
+        begin(out, manifest, listing, pair)
+        keys = [f"{p.task}/{p.id}/0" for p in prompts]
+        done_prompts = 0
+        for number, batches in enumerate(plan):
+            if not is_done(out, number):
+                parts = []
+                responses: list[dict[str, Any]] = []
+                for batch in batches:
+                    columns, decoded = _with_backoff(pair, batch, base_ids, aligned_ids, keys, config)
+                    parts.append(columns)
+                    responses += [_row(pair, prompts[n], n, d, config) for n, d in zip(batch, decoded, strict=True)]
+                    if progress:
+                        progress(done_prompts + len(responses), len(prompts), "capture")
+                write_shard(out, number, concatenate(parts), responses)
+            done_prompts += sum(map(len, batches))
+            if progress:
+                progress(done_prompts, len(prompts), "capture")
+        if not (out / "noise.json").is_file():
+            write_noise(pair, out, aligned_ids, config)
+    return Capture.open(out)
+
+
+def encode_all(pair: Pair, prompts: Sequence[Prompt]) -> tuple[list[list[int]], list[list[int]]]:
+    """Every prompt's token ids for base and for the aligned model. Raises InputError where one has none."""
+    base = [pair.base_format.encode(pair.base.tokenizer, p) for p in prompts]
+    aligned = [pair.aligned_format.encode(pair.aligned.tokenizer, p) for p in prompts]
+    for p, b, a in zip(prompts, base, aligned, strict=True):
+        if not b or not a:
+            raise InputError(
+                f"prompt {p.id!r} has no tokens in the {'base' if not b else 'aligned'} model's format; expected text"
+            )
+    return base, aligned
+
+
+def make_manifest(pair: Pair, config: CaptureConfig, plan: list[list[list[int]]], prompts_hash: str) -> dict[str, Any]:
+    import transformers
+
+    head = pair.base.head
+    return {
+        "kind": "capture",
+        "schema": SCHEMA,
+        **pair.facts(),
+        "head": {"scale": head.scale, "softcap": head.softcap, "rows": pair.vocabulary.size, "width": head.width},
+        "config": config.facts(),
+        "prompts_sha256": prompts_hash,
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        "plan": plan,
+    }
+
+
+def begin(out: Path, manifest: dict[str, Any], listing: str, pair: Pair) -> None:
+    """Write what stands before the first shard, or check that a folder in use was made with the same settings."""
+    path = out / "manifest.json"
+    for leftover in out.glob(".*.part"):
+        leftover.unlink()  # of a run that was killed; the lock says that nobody writes it now
+    if path.is_file():
+        found = read_json(path, "the manifest of a capture")
+        same = [k for k in manifest if k != "versions"]
+        differing = [k for k in same if found.get(k) != json.loads(json.dumps(manifest[k]))]
+        if differing:
+            raise InputError(
+                f"{out} was made with another {', '.join(differing)}; give another --out, or delete the folder"
+            )
+        return
+    if any(p for p in out.iterdir() if not p.name.startswith(".lock")):
+        raise InputError(f"{out} is not empty and holds no capture; give a new or an empty folder")
+    head = shared_head(pair)
+    tensors: dict[str, Tensor] = {"weight": head.weight.contiguous()}
+    if head.bias is not None:
+        tensors["bias"] = head.bias.contiguous()
+    write_atomically(out / "head.safetensors", lambda p: save_file({k: v.cpu() for k, v in tensors.items()}, p))
+    write_text(out / "prompts.jsonl", listing)
+    write_json(path, {**manifest, "head_sha256": sha256_file(out / "head.safetensors")})
+
+
+def _with_backoff(
+    pair: Pair,
+    batch: list[int],
+    base_ids: list[list[int]],
+    aligned_ids: list[list[int]],
+    keys: list[str],
+    config: CaptureConfig,
+) -> tuple[dict[str, Tensor], list[Decoded]]:
+    """One batch of the plan; where memory runs out, its halves."""
+    try:
+        return capture_batch(
+            pair, batch, [base_ids[n] for n in batch], [aligned_ids[n] for n in batch], [keys[n] for n in batch], config
+        )
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(batch) == 1:
+            raise VeneerError(
+                "memory ran out for a single prompt; use a smaller model, a shorter --max-new-tokens, or more memory"
+            ) from error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    half = len(batch) // 2
+    first, second = (
+        _with_backoff(pair, part, base_ids, aligned_ids, keys, config) for part in (batch[:half], batch[half:])
+    )
+    return concatenate([first[0], second[0]]), first[1] + second[1]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or "not enough memory" in str(error)
+        or "out of memory" in str(error)
+    )
+
+
+def _row(pair: Pair, prompt: Prompt, number: int, decoded: Decoded, config: CaptureConfig) -> dict[str, Any]:
+    return {
+        "number": number,
+        "prompt_id": prompt.id,
+        "task": prompt.task,
+        "text": text_of(pair, decoded),
+        "token_ids": list(decoded.token_ids),
+        "finish_reason": decoded.finish_reason,
+        "seed": config.sampling.seed,
+    }
+
+
+def write_noise(pair: Pair, out: Path, aligned_ids: list[list[int]], config: CaptureConfig) -> None:
+    """Check a sample of prompts, spread evenly over the capture, by teacher forcing, and store the noise floor.
+
+    Raises VeneerError where generation and reading differ by more than their dtype explains.
+    """
+    taken = Capture.open(out)
+    numbers = taken.prompt_numbers
+    step = max(1, len(numbers) // config.noise_prompts)
+    sample = numbers[::step][: config.noise_prompts]
+    columns = ("prompt", "token", "aligned_ids", "aligned_logprobs", "aligned_tail")
+    rows: dict[int, dict[str, Tensor]] = {}
+    for block in taken.blocks(columns, sample):
+        for n in block["prompt"].unique().tolist():
+            rows[n] = {c: block[c][block["prompt"] == n] for c in columns}
+    found = self_kl(pair, [aligned_ids[n] for n in sample], [rows[n] for n in sample])
+    floor = sum(r["kl"] for r in found) / sum(r["tokens"] for r in found)
+    limit = LIMIT[str(pair.aligned.head.weight.dtype).removeprefix("torch.")]
+    if not abs(floor) <= limit:
+        raise VeneerError(
+            f"{pair.aligned.name} gives other log-probabilities while it generates than while it reads: {floor:.3g} nats a token, "
+            f"expected at most {limit:g}; try --dtype float32 or another version of transformers"
+        )
+    write_json(out / "noise.json", found)

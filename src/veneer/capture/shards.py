@@ -1,0 +1,90 @@
+"""A shard: the tokens of some responses as tensors, written whole or not at all, with a checksum beside it.
+
+Schema 1, safetensors, N tokens in plan order (then by position), k as configured, d the base's width:
+
+| tensor | shape, type | what |
+|---|---|---|
+| prompt | (N,) int32 | line number in prompts.jsonl, 0-based |
+| position | (N,) int32 | response position, 1-based |
+| token | (N,) int32 | the response's token there (base's ids) |
+| hidden | (N, d) as configured | base's final hidden state from which that token is predicted |
+| aligned_ids, aligned_logprobs | (N, k) int32, float32 | the aligned model's k most likely tokens, natural logs |
+| aligned_tail | (N,) float32 | log of its mass outside them |
+| base_ids, base_logprobs | (N, k) int32, float32 | the same for base |
+| base_at_aligned | (N, k) float32 | base's log-probability of aligned_ids |
+| base_logz | (N,) float32 | log of base's normaliser: log-probability = logit - base_logz |
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from veneer.errors import InputError
+from veneer.files import read_json, sha256_file, write_atomically, write_json, write_text
+
+SCHEMA = 1
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    return folder / f"shard-{number:05d}.safetensors"
+
+
+def write_shard(folder: Path, number: int, tensors: dict[str, Tensor], responses: list[dict]) -> None:
+    """Write shard and responses, then the marker with their checksums: without a marker a shard does not count."""
+    path = shard_path(folder, number)
+    ready = {k: v.contiguous().cpu() for k, v in sorted(tensors.items())}
+    write_atomically(path, lambda p: save_file(ready, p))
+    texts = path.with_name(f"responses-{number:05d}.jsonl")
+    write_text(texts, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in responses))
+    marker = {
+        "tokens": len(tensors["token"]),
+        "prompts": len(responses),
+        "sha256": sha256_file(path),
+        "responses_sha256": sha256_file(texts),
+    }
+    write_json(path.with_suffix(".json"), marker)
+
+
+def is_done(folder: Path, number: int) -> bool:
+    return shard_path(folder, number).with_suffix(".json").is_file()
+
+
+def check_shard(folder: Path, number: int) -> int:
+    """Compare a shard with its checksum and return its token count. Raises InputError that names a damaged shard."""
+    path = shard_path(folder, number)
+    marker = read_json(path.with_suffix(".json"), "the marker of a finished shard")
+    texts = path.with_name(f"responses-{number:05d}.jsonl")
+    for file, wanted in ((path, "sha256"), (texts, "responses_sha256")):
+        found = sha256_file(file) if file.is_file() else "no file"
+        if found != marker.get(wanted):
+            raise InputError(
+                f"{file} is damaged (sha256 {found[:12]}, expected {str(marker.get(wanted))[:12]}); delete it and its marker "
+                f"{path.with_suffix('.json').name} and run the capture again: it makes only what is missing"
+            )
+    return int(marker["tokens"])
+
+
+def read_shard(folder: Path, number: int, columns: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+    """The tensors of a shard, or the named ones."""
+    path = shard_path(folder, number)
+    try:
+        if columns is None:
+            return load_file(path)
+        from safetensors import safe_open
+
+        with safe_open(path, framework="pt") as stream:
+            return {c: stream.get_tensor(c) for c in columns}
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}); expected a shard of schema {SCHEMA}; make the capture again"
+        ) from None
+
+
+def concatenate(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([p[name] for p in parts]) for name in parts[0]}

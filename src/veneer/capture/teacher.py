@@ -1,0 +1,45 @@
+"""Teacher forcing: what a model makes of a text that is already there, in one batched pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from veneer.models.language_model import LanguageModel
+from veneer.models.prefix import start
+
+PADDED_TOKENS = 4096  # in one pass of the backbone
+
+
+@torch.inference_mode()
+def response_hidden(
+    lm: LanguageModel, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]
+) -> list[Tensor]:
+    """The hidden states (n_i, d) from which each response's n_i tokens are predicted, in the order given.
+
+    Rows are batched by length; what a batch has in common at the start is read once.
+    """
+    rows = [[*p, *r[:-1]] for p, r in zip(prompts, responses, strict=True)]
+    out: list[Tensor] = [torch.empty(0)] * len(rows)
+    for batch in _batches([len(r) for r in rows]):
+        ids, mask, cache = start(lm, [rows[i] for i in batch], side="right")
+        hidden = lm.hidden(ids, mask, cache)  # (B, T, d)
+        read = mask.shape[1] - ids.shape[1]  # tokens that the cache had read already
+        for place, i in enumerate(batch):
+            first = len(prompts[i]) - 1 - read
+            out[i] = hidden[place, first : first + len(responses[i])].clone()
+    return out
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    batch: list[int] = []
+    for i in order:
+        if batch and (len(batch) + 1) * lengths[i] > PADDED_TOKENS:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch

@@ -1,0 +1,36 @@
+"""A distribution over a large vocabulary, kept as its k largest log-probabilities and the mass of the rest."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class TopK(NamedTuple):
+    """ids (n, k) int32, logprobs (n, k), tail (n,): log of the mass outside the k tokens, logz (n,): log of the normaliser."""
+
+    ids: Tensor
+    logprobs: Tensor
+    tail: Tensor
+    logz: Tensor
+
+
+def logsumexp(logits: Tensor) -> Tensor:
+    """log sum exp over the last axis; several times faster on a CPU than torch's own for large vocabularies."""
+    top = logits.amax(-1, keepdim=True)
+    return (logits - top).exp_().sum(-1).log_().add_(top[..., 0])
+
+
+def top_k(logits: Tensor, k: int) -> TopK:
+    """The k largest of each row of logits (n, V). The tail is summed from its own logits, not as 1 minus the rest, so that a
+    tail of 1e-12 is still that and not rounding."""
+    k = min(k, logits.shape[-1])
+    values, ids = logits.topk(k, dim=-1)
+    rest = logits.scatter(-1, ids, -torch.inf) if k < logits.shape[-1] else None
+    top = values[:, :1]
+    head_mass = (values - top).exp_().sum(-1)  # (n,), relative to exp(top)
+    tail_mass = (rest - top).exp_().sum(-1) if rest is not None else torch.zeros_like(head_mass)
+    relative = (head_mass + tail_mass).log_()
+    return TopK(ids.int(), values - top - relative[:, None], tail_mass.log_() - relative, relative + top[:, 0])

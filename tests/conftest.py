@@ -1,0 +1,40 @@
+"""Where the real data and the real pair are, for the tests that need them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # `from tiny import tiny`
+
+
+def pytest_collection_modifyitems(config, items):
+    """Slow tests run when asked for: `-m slow`, or by name."""
+    if "slow" in (config.getoption("-m") or "") or any("::" in a for a in config.args):
+        return
+    skip = pytest.mark.skip(reason="slow; run with -m slow")
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The data folder: VENEER_DATA, or ../shared/data beside the repository."""
+    for place in (os.environ.get("VENEER_DATA"), HERE.parent.parent / "shared" / "data"):
+        if place and (Path(place) / "svamp").is_dir():
+            return Path(place)
+    pytest.skip("needs the data sets: set VENEER_DATA to a data folder")
+
+
+@pytest.fixture(scope="session")
+def real_pair() -> Path:
+    """The real pair: VENEER_PAIR names a folder with base, aligned and compromised."""
+    place = os.environ.get("VENEER_PAIR")
+    if not place or not (Path(place) / "aligned" / "config.json").is_file():
+        pytest.skip("needs the real pair: set VENEER_PAIR to the folder that pairs/smollm2/make.py wrote")
+    return Path(place)
