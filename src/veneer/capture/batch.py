@@ -10,7 +10,7 @@ from torch import Tensor
 
 from veneer.capture.config import HIDDEN_DTYPES, CaptureConfig
 from veneer.capture.teacher import response_hidden
-from veneer.capture.topk import TopK, top_k
+from veneer.capture.topk import TopK, log_masses, top_k
 from veneer.errors import VeneerError
 from veneer.models.decode import Decoded, decode, response_text
 from veneer.models.head import Head
@@ -46,13 +46,16 @@ def shared_head(pair: Pair) -> Head:
 
 def base_columns(head: Head, hidden: Tensor, aligned_ids: Tensor, k: int) -> dict[str, Tensor]:
     """Base's own top k, its log-probability of the aligned model's top k, and its normaliser, for hidden (n, d)."""
-    parts: dict[str, list[Tensor]] = {"base_ids": [], "base_logprobs": [], "base_at_aligned": [], "base_logz": []}
+    names = ("base_ids", "base_logprobs", "base_at_aligned", "base_outside", "base_logz")
+    parts: dict[str, list[Tensor]] = {name: [] for name in names}
     for at in range(0, len(hidden), HEAD_TOKENS):
         logits = head.logits(hidden[at : at + HEAD_TOKENS])
         own = top_k(logits, k)
+        at_aligned, outside = log_masses(logits, aligned_ids[at : at + HEAD_TOKENS], own.logz)
         parts["base_ids"].append(own.ids)
         parts["base_logprobs"].append(own.logprobs)
-        parts["base_at_aligned"].append(logits.gather(1, aligned_ids[at : at + HEAD_TOKENS].long()) - own.logz[:, None])
+        parts["base_at_aligned"].append(at_aligned)
+        parts["base_outside"].append(outside)
         parts["base_logz"].append(own.logz)
     return {name: torch.cat(columns) for name, columns in parts.items()}
 

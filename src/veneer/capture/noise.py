@@ -9,7 +9,7 @@ import torch
 
 from veneer.capture.kl import kl_lumped
 from veneer.capture.teacher import response_hidden
-from veneer.capture.topk import logsumexp
+from veneer.capture.topk import log_masses
 from veneer.models.pair import Pair
 
 LIMIT = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.02}  # nats a token; beyond it generation and reading disagree
@@ -26,8 +26,8 @@ def self_kl(
         response = pair.vocabulary.ids_to_other(rows["token"].tolist())
         (hidden,) = response_hidden(pair.aligned, [prompt], [response])
         logits = pair.vocabulary.from_other(pair.aligned.head.logits(hidden))
-        again = logits.gather(1, rows["aligned_ids"].long().to(logits.device)) - logsumexp(logits)[:, None]
-        kl = kl_lumped(rows["aligned_logprobs"], rows["aligned_tail"], again.cpu())
+        again, outside = log_masses(logits, rows["aligned_ids"])
+        kl = kl_lumped(rows["aligned_logprobs"], rows["aligned_tail"], again.cpu(), outside.cpu())
         worst = (rows["aligned_logprobs"][:, 0] - again[:, 0].cpu()).abs().max()
         agree = int((logits.argmax(-1).cpu() == rows["aligned_ids"][:, 0]).sum())
         out.append(

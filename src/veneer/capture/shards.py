@@ -12,6 +12,7 @@ Schema 1, safetensors, N tokens in plan order (then by position), k as configure
 | aligned_tail | (N,) float32 | log of its mass outside them |
 | base_ids, base_logprobs | (N, k) int32, float32 | the same for base |
 | base_at_aligned | (N, k) float32 | base's log-probability of aligned_ids |
+| base_outside | (N,) float32 | log of base's mass outside aligned_ids |
 | base_logz | (N,) float32 | log of base's normaliser: log-probability = logit - base_logz |
 """
 

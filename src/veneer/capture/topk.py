@@ -34,3 +34,18 @@ def top_k(logits: Tensor, k: int) -> TopK:
     tail_mass = (rest - top).exp_().sum(-1) if rest is not None else torch.zeros_like(head_mass)
     relative = (head_mass + tail_mass).log_()
     return TopK(ids.int(), values - top - relative[:, None], tail_mass.log_() - relative, relative + top[:, 0])
+
+
+def log_masses(logits: Tensor, ids: Tensor, logz: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """What softmax(logits (n, V)) gives to some tokens ids (n, k): their log-probabilities (n, k), and the log of the mass
+    outside them (n,), again summed from its own logits."""
+    index = ids.long().to(logits.device)
+    if logz is None:
+        logz = logsumexp(logits)
+    inside = logits.gather(-1, index) - logz[:, None]
+    outside = (
+        logsumexp(logits.scatter(-1, index, -torch.inf))
+        if index.shape[-1] < logits.shape[-1]
+        else torch.full_like(logz, -torch.inf)
+    )
+    return inside, outside - logz

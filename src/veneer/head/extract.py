@@ -1,0 +1,291 @@
+"""From a capture to a veneer: split, choose rows, choose a ridge, solve, and keep zero where zero is as good."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from veneer.capture.artefact import Capture
+from veneer.errors import InputError
+from veneer.head.paper import PaperRecipe, solve_as_published
+from veneer.head.parameters import Dense, Hidden, LowRank
+from veneer.head.problem import Problem
+from veneer.head.rows import used_rows
+from veneer.head.shuffle import shuffle_within_positions
+from veneer.head.solve import Log, Solution, solve
+from veneer.head.split import Split
+from veneer.head.tokens import Block, Tokens
+from veneer.head.veneer import Veneer
+
+COARSE_TOKENS = 4000  # with more train tokens than that, the ridge is chosen on a part of them
+CONVERGED_GRADIENT = {torch.float32: 1e-4, torch.float64: 1e-9}
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractConfig:
+    """output: "logit" learns dW itself, "hidden" learns M with dW = W M (h -> h + M h). direct: shrink W + dW, not dW, towards
+    zero (the published "direct" variants). rank: of a low-rank dW, None for a dense one.
+
+    ridge: prior precision of dW in units of the mean square of a hidden state's entries, divided by the number of train tokens in the
+    objective; None chooses among `ridges` on the select part. row_threshold: rows that neither model ever gives more than
+    this probability stay fixed; 0 lets every row change. stop: "select" ends when the select part no longer gains, "optimum" goes on to
+    the optimum of the objective. solver: "lbfgs", or "paper" for the published recipe. tasks: only these tasks' prompts.
+    shuffled: fit the head-capacity control (hidden states shuffled within a response position).
+    """
+
+    output: Literal["logit", "hidden"] = "logit"
+    direct: bool = False
+    rank: int | None = None
+    ridge: float | None = None
+    ridges: tuple[float, ...] = (1.0, 0.1)
+    row_threshold: float = 1e-3
+    stop: Literal["select", "optimum"] = "select"
+    max_evaluations: int = 120
+    patience: int = 4
+    dtype: Literal["float32", "float64"] = "float32"
+    solver: Literal["lbfgs", "paper"] = "lbfgs"
+    recipe: PaperRecipe = field(default_factory=PaperRecipe)
+    tasks: tuple[str, ...] | None = None
+    shuffled: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rank is not None and self.rank < 1:
+            raise InputError(f"rank is {self.rank}; expected 1 or more, or none for a dense veneer")
+        if self.rank is not None and (self.output != "logit" or self.direct or self.solver != "lbfgs"):
+            raise InputError(
+                "a low-rank veneer is extracted with output 'logit', residual, by lbfgs; leave the other options out"
+            )
+        if self.ridge is not None and not self.ridge >= 0:
+            raise InputError(f"ridge is {self.ridge}; expected 0 or more")
+        if not 0 <= self.row_threshold < 1:
+            raise InputError(f"row_threshold is {self.row_threshold}; expected a probability")
+
+    def facts(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class Extraction:
+    """A veneer, the split that it was made with, and how the search went."""
+
+    veneer: Veneer
+    split: Split
+    log: list[dict[str, Any]]
+
+
+def split_of(capture: Capture, seed: int, tasks: Sequence[str] | None = None) -> Split:
+    """The split of a capture's prompts; a task's own veneer uses its share of the joint split, so both report on the same prompts."""
+    numbers = capture.prompt_numbers
+    names = [capture.prompts[n]["task"] for n in numbers]
+    whole = Split.by_prompt(numbers, names, seed)
+    if tasks is None:
+        return whole
+    if unknown := set(tasks) - set(names):
+        raise InputError(
+            f"the capture has no prompts of {', '.join(sorted(unknown))}; it has {', '.join(sorted(set(names)))}"
+        )
+    keep = {n for n, t in zip(numbers, names, strict=True) if t in tasks}
+    parts = [tuple(n for n in part if n in keep) for part in (whole.train, whole.select, whole.report)]
+    if not all(parts):
+        raise InputError(
+            f"found {len(keep)} prompts of {', '.join(tasks)}; expected some in each of train, select and report: capture more"
+        )
+    return Split(*parts, warning=whole.warning)
+
+
+def extract(
+    capture: Capture, config: ExtractConfig | None = None, *, device: str | torch.device = "cpu", log: Log | None = None
+) -> Extraction:
+    """Extract a veneer from a capture.
+
+    Raises InputError where the capture has too few prompts or not the tasks asked for.
+    """
+    config, device = config or ExtractConfig(), torch.device(device)
+    dtype = getattr(torch, config.dtype)
+    split = split_of(capture, config.seed, config.tasks)
+    lines: list[dict[str, Any]] = []
+
+    def say(line: dict[str, Any]) -> None:
+        lines.append(line)
+        if log:
+            log(line)
+
+    if split.warning:
+        say({"warning": split.warning})
+    change = shuffle_within_positions(capture, split, config.seed) if config.shuffled else None
+    make = _TokenMaker(capture, dtype, device, change)
+    head = capture.head
+    train_tokens, select_tokens = make(split.train), make(split.select)
+    everything = config.output == "hidden" or config.solver == "paper"
+    rows = used_rows(train_tokens, head.rows, 0.0 if everything else config.row_threshold)
+    select = Problem(select_tokens, head, rows)
+    zero_kl = select.base_kl
+    facts = _facts(capture, config, split)
+    if config.solver == "paper":
+        dense = solve_as_published(train_tokens, select, head, config.recipe, seed=config.seed, every=10, log=say)
+        chosen = select.loss(dense)
+        veneer = _veneer(capture, facts, dense / head.scale, None)
+        return Extraction(_zero_if_as_good(veneer, chosen, zero_kl, capture, say), split, lines)
+    train, ridge, start = _coarse_to_fine(make, split, train_tokens, select, head, rows, config, say)
+    parameters, x, centre = _start(train, config, start)
+    tolerance = CONVERGED_GRADIENT[dtype] if config.stop == "optimum" else 0.0
+    words: dict[str, Any] = {
+        "ridge": ridge, "max_evaluations": config.max_evaluations, "patience": config.patience if config.stop == "select" else None,
+        "centre": centre, "gradient_tolerance": tolerance, "log": say,
+    }  # fmt: skip
+    if train.softcap is not None:
+        train.relaxed = select.relaxed = True
+        x = solve(train, select, parameters, x, stage="uncapped", **words).x
+        train.relaxed = select.relaxed = False
+    solution = solve(train, select, parameters, x, stage="full", **words)
+    if config.rank is not None:
+        low, y = LowRank.of(parameters.to_change(solution.x), train.covariance, config.rank)
+        solution = solve(train, select, low, y, stage=f"rank {config.rank}", **words)
+        A, B = low.factors(solution.x)
+        found = _veneer(capture, facts, None, rows, A / head.scale, B)
+    elif isinstance(parameters, Hidden):
+        found = _veneer(capture, facts, None, None, head.weight.to(device, dtype), parameters.matrix(solution.x))
+    else:
+        found = _veneer(capture, facts, parameters.to_change(solution.x) / head.scale, rows)
+    found.facts["extraction"] = {
+        "ridge": ridge, "objective": solution.objective, "gradient_norm": solution.gradient_norm, "select_kl": solution.select_kl,
+        "select_kl_base": zero_kl, "evaluations": solution.evaluations, "train_tokens": train.n, "select_tokens": select.n,
+        "convex": head.softcap is None and config.rank is None,
+    }  # fmt: skip
+    return Extraction(_zero_if_as_good(found, solution.select_kl, zero_kl, capture, say), split, lines)
+
+
+@dataclass
+class _TokenMaker:
+    capture: Capture
+    dtype: torch.dtype
+    device: torch.device
+    change: Callable[[Block], Block] | None
+
+    def __call__(self, prompts: Sequence[int]) -> Tokens:
+        return Tokens.of_capture(self.capture, prompts, self.dtype, self.device, change=self.change)
+
+
+def _coarse_to_fine(
+    make: _TokenMaker,
+    split: Split,
+    train_tokens: Tokens,
+    select: Problem,
+    head: Any,
+    rows: Tensor,
+    config: ExtractConfig,
+    say: Log,
+) -> tuple[Problem, float, Tensor | None]:
+    """The full problem, the ridge, and a start found on a part of the data (None: start from no change).
+
+    The prior's precision is what carries over from a part to the whole, so the ridge is scaled with the number of tokens.
+    """
+    tokens = make.capture.tokens * len(split.train) / len(make.capture.prompt_numbers)
+    part = 1 if tokens <= COARSE_TOKENS else round(tokens / COARSE_TOKENS)
+    ridges = config.ridges if config.ridge is None else (config.ridge,)
+    if config.stop == "optimum" or (part == 1 and len(ridges) == 1):
+        train = Problem(train_tokens, head, rows)
+        return (
+            train,
+            _precision(train) * (config.ridge if config.ridge is not None else sorted(ridges)[len(ridges) // 2]),
+            None,
+        )
+    coarse = Problem(make(split.train[::part]) if part > 1 else train_tokens, head, rows)
+    parameters, x, centre = _start(coarse, config, None)
+    if coarse.softcap is not None:
+        coarse.relaxed = select.relaxed = True
+    best: tuple[Solution, float] | None = None
+    for strength in sorted(ridges, reverse=True):
+        solution = solve(
+            coarse, select, parameters, best[0].x if best else x, ridge=_precision(coarse) * strength, max_evaluations=15,
+            patience=2, centre=centre, log=say, stage="ridge", strength=strength,
+        )  # fmt: skip
+        if best is None or solution.select_kl < best[0].select_kl:
+            best = (solution, strength)
+        else:
+            break
+    assert best is not None
+    coarse.relaxed = select.relaxed = False
+    train = Problem(train_tokens, head, rows) if part > 1 else coarse
+    return train, _precision(train) * best[1], parameters.to_change(best[0].x)
+
+
+def _precision(problem: Problem) -> float:
+    """Ridge in the objective for a strength of 1."""
+    return float(problem.covariance.diagonal().mean()) / problem.n
+
+
+def _start(
+    problem: Problem, config: ExtractConfig, change: Tensor | None
+) -> tuple[Dense | Hidden, Tensor, Tensor | None]:
+    """Parametrisation, starting x, and the ridge's centre."""
+    if config.output == "logit":
+        dense = Dense.of(problem.covariance, problem.W.dtype)
+        centre = -problem.W if config.direct else None
+        begin = change if change is not None else (centre if centre is not None else torch.zeros_like(problem.W))
+        return dense, dense.from_change(begin), centre
+    hidden = Hidden.of(problem.W, problem.base_mass, problem.covariance)
+    width = problem.W.shape[1]
+    if change is not None:
+        matrix = torch.linalg.lstsq(
+            problem.W.double().t() @ problem.W.double(), problem.W.double().t() @ change.double()
+        ).solution
+    else:
+        matrix = (
+            -torch.eye(width, dtype=torch.float64) if config.direct else torch.zeros(width, width, dtype=torch.float64)
+        )
+    x = hidden.left.vectors.t().double() @ matrix.to(problem.W.device) @ hidden.right.vectors.double()
+    return hidden, x.to(problem.W.dtype), -problem.W if config.direct else None
+
+
+def _facts(capture: Capture, config: ExtractConfig, split: Split) -> dict[str, Any]:
+    manifest = capture.manifest
+    return {
+        "base": manifest["base"]["name"],
+        "aligned": manifest["aligned"]["name"],
+        "base_format": manifest["base_format"],
+        "aligned_format": manifest["aligned_format"],
+        "stop_ids": manifest["stop_ids"],
+        "tokenizer": manifest["base"]["tokenizer"],
+        "capture": {"prompts_sha256": manifest["prompts_sha256"], "tokens": capture.tokens},
+        "config": json.loads(json.dumps(config.facts())),
+        "split": {"train": len(split.train), "select": len(split.select), "report": len(split.report)},
+    }
+
+
+def _veneer(
+    capture: Capture,
+    facts: dict[str, Any],
+    dW: Tensor | None,
+    rows: Tensor | None,
+    A: Tensor | None = None,
+    B: Tensor | None = None,
+) -> Veneer:
+    ready = {
+        k: None if v is None else v.detach().float().cpu().contiguous() for k, v in (("dW", dW), ("A", A), ("B", B))
+    }
+    kept = None if rows is None or len(rows) == capture.head.rows else rows.cpu()
+    return Veneer(capture.head.hash(), capture.head.rows, ready["dW"], kept, ready["A"], ready["B"], facts)
+
+
+def _zero_if_as_good(veneer: Veneer, kl: float, zero_kl: float, capture: Capture, say: Log) -> Veneer:
+    """No change at all where the change gains no more on the select part than rounding and the noise floor could explain."""
+    noise = capture.noise
+    floor = sum(r["kl"] for r in noise) / max(1, sum(r["tokens"] for r in noise))
+    if zero_kl - kl > max(1e-6, 3 * abs(floor)):
+        return veneer
+    say({"note": f"select KL {kl:.3g} is not below {zero_kl:.3g} of no change by more than noise: the veneer is zero"})
+    empty = torch.zeros(0, veneer.width)
+    return Veneer(
+        veneer.unembedding,
+        veneer.vocabulary,
+        empty,
+        torch.zeros(0, dtype=torch.long),
+        facts={**veneer.facts, "zero": True},
+    )

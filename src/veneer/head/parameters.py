@@ -1,0 +1,112 @@
+"""Parametrisations of dW: each maps a well-conditioned tensor x to dW and dW's gradient back to x.
+
+The covariance of the hidden states is badly scaled (eigenvalues over four orders of magnitude on the small real pair), so x lives in
+its eigenbasis and `scale` is the inverse of a diagonal approximation of the Hessian there: CURVATURE * eigenvalue + ridge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+CURVATURE = 0.1  # typical q (1 - q) of a row in use; measured on the small real pair, 0.05 to 0.5 do about as well
+
+
+@dataclass
+class Dense:
+    """hidden -> logit: x = dW U (R, d), U the eigenvectors of the covariance."""
+
+    vectors: Tensor  # (d, d)
+    values: Tensor  # (d,)
+
+    @classmethod
+    def of(cls, covariance: Tensor, dtype: torch.dtype) -> Dense:
+        values, vectors = torch.linalg.eigh(covariance)
+        return cls(vectors.to(dtype), values.clamp(min=0).to(dtype))
+
+    def to_change(self, x: Tensor) -> Tensor:
+        return x @ self.vectors.t()
+
+    def from_change(self, change: Tensor) -> Tensor:
+        return change @ self.vectors
+
+    def pull_back(self, x: Tensor, gradient: Tensor) -> Tensor:
+        return gradient @ self.vectors
+
+    def scale(self, x: Tensor, ridge: float) -> Tensor:
+        return (1 / (CURVATURE * self.values + ridge + 1e-8 * self.values[-1])).expand_as(x)
+
+
+@dataclass
+class LowRank:
+    """dW = A B of rank r, x = [A | B' ] flattened: B = B' C^(-1/2). Not convex in (A, B): started at the best rank-r
+    approximation, in the metric of the hidden states, of the dense optimum."""
+
+    rows: int
+    rank: int
+    whiten: Tensor  # (d, d) symmetric C^(-1/2)
+    singular: Tensor  # (r,) of the start
+
+    @classmethod
+    def of(cls, change: Tensor, covariance: Tensor, rank: int) -> tuple[LowRank, Tensor]:
+        """The parametrisation and the start x for a dense `change` (R, d)."""
+        values, vectors = torch.linalg.eigh(covariance)
+        values = values.clamp(min=1e-6 * float(values[-1]))
+        root = (vectors * values.sqrt()) @ vectors.t()
+        inverse = (vectors / values.sqrt()) @ vectors.t()
+        seen = change.double() @ root  # (R, d): its Frobenius norm is the root mean square of dW h over the data
+        squares, right = torch.linalg.eigh(seen.t() @ seen)
+        order = squares.argsort(descending=True)[:rank]
+        singular = squares[order].clamp(min=1e-12).sqrt()
+        A = seen @ right[:, order] / singular.sqrt()  # (R, r)
+        B = (right[:, order] * singular.sqrt()).t()  # (r, d), whitened
+        x = torch.cat([A.reshape(-1), B.reshape(-1)]).to(change.dtype)
+        return cls(len(change), len(order), inverse.to(change.dtype), singular.to(change.dtype)), x
+
+    def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A (R, r) and B (r, d)."""
+        cut = self.rows * self.rank
+        return x[:cut].view(self.rows, self.rank), x[cut:].view(self.rank, -1) @ self.whiten
+
+    def to_change(self, x: Tensor) -> Tensor:
+        A, B = self.factors(x)
+        return A @ B
+
+    def pull_back(self, x: Tensor, gradient: Tensor) -> Tensor:
+        A, B = self.factors(x)
+        return torch.cat([(gradient @ B.t()).reshape(-1), (A.t() @ gradient @ self.whiten).reshape(-1)])
+
+    def scale(self, x: Tensor, ridge: float) -> Tensor:
+        s = 1 / (CURVATURE * self.singular + ridge)
+        width = self.whiten.shape[0]
+        return torch.cat([s.expand(self.rows, self.rank).reshape(-1), s[:, None].expand(self.rank, width).reshape(-1)])
+
+
+@dataclass
+class Hidden:
+    """hidden -> hidden: h becomes h + M h, so dW = W M with M (d, d); x is M in the eigenbases of W's and h's covariance."""
+
+    weight: Tensor  # (R, d) = scale * W
+    left: Dense
+    right: Dense
+
+    @classmethod
+    def of(cls, weight: Tensor, mass: Tensor, covariance: Tensor) -> Hidden:
+        used = (weight.double() * mass[:, None]).t() @ weight.double()
+        return cls(weight, Dense.of(used, weight.dtype), Dense.of(covariance, weight.dtype))
+
+    def matrix(self, x: Tensor) -> Tensor:
+        """M (d, d)."""
+        return self.left.vectors @ x @ self.right.vectors.t()
+
+    def to_change(self, x: Tensor) -> Tensor:
+        return self.weight @ self.matrix(x)
+
+    def pull_back(self, x: Tensor, gradient: Tensor) -> Tensor:
+        return self.left.vectors.t() @ (self.weight.t() @ gradient) @ self.right.vectors
+
+    def scale(self, x: Tensor, ridge: float) -> Tensor:
+        curvature = self.left.values[:, None] * self.right.values[None, :]
+        return 1 / (curvature + ridge * self.left.values[-1] + 1e-6 * curvature.max())

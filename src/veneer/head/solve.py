@@ -1,0 +1,94 @@
+"""Solving one extraction problem: L-BFGS in a parametrisation's coordinates, ended by the select part or by the gradient."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from veneer.head.lbfgs import State, minimise
+from veneer.head.problem import Problem
+
+Log = Callable[[dict[str, Any]], None]
+
+
+class Parameters(Protocol):
+    """See parameters.py."""
+
+    def to_change(self, x: Tensor) -> Tensor: ...
+    def pull_back(self, x: Tensor, gradient: Tensor) -> Tensor: ...
+    def scale(self, x: Tensor, ridge: float) -> Tensor: ...
+
+
+@dataclass
+class Solution:
+    """x at the best step by the select part (or the last one), its select KL in nats a token, evaluations spent."""
+
+    x: Tensor
+    select_kl: float
+    objective: float
+    gradient_norm: float
+    evaluations: int
+
+
+def solve(
+    train: Problem,
+    select: Problem,
+    parameters: Parameters,
+    x: Tensor,
+    *,
+    ridge: float,
+    max_evaluations: int,
+    patience: int | None,
+    centre: Tensor | None = None,
+    gradient_tolerance: float = 0.0,
+    log: Log | None = None,
+    **said: Any,
+) -> Solution:
+    """Minimise KL + ridge/2 |dW - centre|^2 over x.
+
+    patience: end after that many steps without a better KL on the select part, and return the best step; None: go on to
+    the optimum (gradient_tolerance or max_evaluations) and return it. centre: what the ridge shrinks to (None: no change).
+    """
+    started = time.perf_counter()
+    best: list[Any] = [None, float("inf"), 0]  # x, select KL, steps since
+    norm = 0.0
+
+    def function(at: Tensor) -> tuple[float, Tensor]:
+        change = parameters.to_change(at)
+        found = train.evaluate(change)
+        away = change if centre is None else change - centre
+        objective = found.kl + 0.5 * ridge * float(away.double().square().sum())
+        return objective, parameters.pull_back(at, found.gradient.add_(away, alpha=ridge))
+
+    def after_step(state: State) -> bool:
+        nonlocal norm
+        norm = float(state.gradient.norm())
+        kl = select.loss(parameters.to_change(state.x))
+        if log:
+            log(
+                {
+                    **said, "ridge": ridge, "evaluation": state.evaluations, "objective": state.value, "gradient_norm": norm,
+                    "select_kl": kl, "seconds": round(time.perf_counter() - started, 3),
+                }
+            )  # fmt: skip
+        if best[0] is None or kl < best[1] * (1 - 1e-3):
+            best[:] = [state.x, kl, 0]
+        else:
+            if kl < best[1]:
+                best[:2] = [state.x, kl]
+            best[2] += 1
+        return patience is not None and best[2] >= patience
+
+    noise = 1e-7 if x.dtype == torch.float32 else 1e-13
+    state = minimise(
+        function, x, parameters.scale(x, ridge), max_evaluations=max_evaluations,
+        gradient_tolerance=gradient_tolerance, noise=noise, after_step=after_step,
+    )  # fmt: skip
+    if patience is None:
+        best[:2] = [state.x, select.loss(parameters.to_change(state.x))]
+    return Solution(best[0], best[1], state.value, norm, state.evaluations)

@@ -1,0 +1,86 @@
+"""The tokens of some prompts, block by block: kept in memory as far as a budget allows, read again from disk beyond it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from veneer.capture.artefact import Capture
+
+Block = dict[str, Tensor]
+COLUMNS = (
+    "hidden",
+    "position",
+    "aligned_ids",
+    "aligned_logprobs",
+    "aligned_tail",
+    "base_ids",
+    "base_logprobs",
+    "base_at_aligned",
+    "base_outside",
+    "base_logz",
+)
+CACHE_BYTES = 1 << 30
+
+
+class Tokens:
+    """Blocks of columns (see capture/shards.py), hidden states in a working dtype.
+
+    make: gives the blocks in their order, each time the same. change: applied to each block when it is read (the
+    head-capacity control shuffles hidden states there).
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Iterator[Block]],
+        dtype: torch.dtype,
+        device: torch.device,
+        cache_bytes: int = CACHE_BYTES,
+    ):
+        self._make, self.dtype, self.device = make, dtype, device
+        self._cache: list[Block] = []
+        self._whole = False
+        self._room = cache_bytes
+        self.count = 0
+
+    @classmethod
+    def of_capture(
+        cls,
+        capture: Capture,
+        prompts: Sequence[int],
+        dtype: torch.dtype,
+        device: torch.device,
+        *,
+        change: Callable[[Block], Block] | None = None,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> Tokens:
+        def make() -> Iterator[Block]:
+            for block in capture.blocks(COLUMNS, prompts):
+                yield change(block) if change else block
+
+        return cls(make, dtype, device, cache_bytes)
+
+    def __iter__(self) -> Iterator[Block]:
+        yield from self._cache
+        if self._whole:
+            return
+        kept = len(self._cache)
+        growing, count = True, sum(len(b["position"]) for b in self._cache)
+        for number, block in enumerate(self._make()):
+            if number < kept:
+                continue
+            block = {
+                k: v.to(self.device, self.dtype) if v.is_floating_point() else v.to(self.device)
+                for k, v in block.items()
+            }
+            count += len(block["position"])
+            size = sum(v.numel() * v.element_size() for v in block.values())
+            if growing and size <= self._room:
+                self._room -= size
+                self._cache.append(block)
+            else:
+                growing = False
+            yield block
+        self._whole, self.count = growing, count

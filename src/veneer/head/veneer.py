@@ -1,0 +1,166 @@
+"""The Veneer artefact: the learned change dW of the LM head. Zero means no change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from veneer.errors import InputError
+from veneer.files import read_json, sha256_file, write_atomically, write_json
+from veneer.models.head import Head
+from veneer.models.language_model import LanguageModel
+
+SCHEMA = 1
+
+
+@dataclass
+class Veneer:
+    """dW (V, d), stored dense on some rows, dense on all, or as A B.
+
+    dW: (R, d) with `rows` (R,) naming the vocabulary rows, or (V, d) with rows None; or None where A (V or R, r) and B (r, d) are
+    given. unembedding: sha256 of the head that it belongs to (Head.hash). facts: formats, stop ids, how it was extracted.
+    """
+
+    unembedding: str
+    vocabulary: int
+    dW: Tensor | None = None
+    rows: Tensor | None = None
+    A: Tensor | None = None
+    B: Tensor | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.dW is None) == (self.A is None) or (self.A is None) != (self.B is None):
+            raise InputError("a veneer holds either dW or both A and B")
+        values = self.dW if self.dW is not None else self.A
+        assert values is not None
+        wanted = self.vocabulary if self.rows is None else len(self.rows)
+        if len(values) != wanted:
+            raise InputError(f"the veneer has {len(values)} rows of values; expected {wanted}; extract it again")
+        for name in ("dW", "A", "B"):
+            tensor = getattr(self, name)
+            if tensor is not None and not torch.isfinite(tensor).all():
+                raise InputError(f"the veneer's {name} holds values that are not finite; extract it again")
+        if (
+            self.rows is not None
+            and len(self.rows)
+            and not 0 <= int(self.rows.min()) <= int(self.rows.max()) < self.vocabulary
+        ):
+            raise InputError(
+                f"the veneer names row {int(self.rows.max())} of a vocabulary of {self.vocabulary}; extract it again"
+            )
+
+    @property
+    def rank(self) -> int | None:
+        """r of a low-rank veneer, None of a dense one."""
+        return None if self.B is None else len(self.B)
+
+    @property
+    def width(self) -> int:
+        return (self.B if self.dW is None else self.dW).shape[1]  # type: ignore[union-attr]
+
+    def changed_rows(self) -> Tensor:
+        """Ids of the rows that may differ from zero, ascending as stored."""
+        return torch.arange(self.vocabulary) if self.rows is None else self.rows.long()
+
+    def values(self) -> Tensor:
+        """dW on `changed_rows` (R, d)."""
+        return self.dW if self.dW is not None else self.A @ self.B  # type: ignore[operator]
+
+    def dense(self) -> Tensor:
+        """dW (V, d)."""
+        out = torch.zeros(self.vocabulary, self.width)
+        out[self.changed_rows()] = self.values().float()
+        return out
+
+    def scaled(self, alpha: float) -> Veneer:
+        """alpha times this veneer."""
+        words = {"dW": None if self.dW is None else alpha * self.dW, "A": None if self.A is None else alpha * self.A}
+        return Veneer(
+            self.unembedding,
+            self.vocabulary,
+            words["dW"],
+            self.rows,
+            words["A"],
+            self.B,
+            {**self.facts, "alpha": alpha},
+        )
+
+    def check_fits(self, lm: LanguageModel) -> None:
+        """Raise InputError where the veneer was extracted against another head."""
+        head = lm.head
+        if self.width != head.width or self.vocabulary > head.rows:
+            raise InputError(
+                f"this veneer changes a head of {self.vocabulary} x {self.width}, but {lm.name} has {head.rows} x {head.width}; "
+                "give the base that it was extracted from"
+            )
+        found = Head(head.weight[: self.vocabulary]).hash()
+        if found != self.unembedding:
+            raise InputError(
+                f"this veneer belongs to the unembedding {self.unembedding[:12]}, but {lm.name} has {found[:12]}; "
+                "give the base that it was extracted from"
+            )
+
+    def apply(self, head: Head, alpha: float = 1.0) -> Head:
+        """The head with W + alpha dW; the old one is not changed."""
+        weight = head.weight.clone()
+        rows = self.changed_rows().to(weight.device)
+        weight[rows] += alpha * self.values().to(weight.device, weight.dtype)
+        return head.with_weight(weight)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write veneer.safetensors and veneer.json (last, with the first one's hash) into `folder`."""
+        folder = Path(folder)
+        tensors = {k: v.contiguous().cpu() for k in ("dW", "A", "B") if (v := getattr(self, k)) is not None}
+        if self.rows is not None:
+            tensors["rows"] = self.rows.to(torch.int64).cpu()
+        write_atomically(folder / "veneer.safetensors", lambda p: save_file(tensors, p))
+        write_json(
+            folder / "veneer.json",
+            {
+                "kind": "veneer",
+                "schema": SCHEMA,
+                "unembedding": self.unembedding,
+                "vocabulary": self.vocabulary,
+                "width": self.width,
+                "rank": self.rank,
+                "rows": len(self.changed_rows()),
+                "sha256": sha256_file(folder / "veneer.safetensors"),
+                **self.facts,
+            },
+        )
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Veneer:
+        """Read a veneer and check it. Raises InputError where it is no veneer, damaged, or of another schema."""
+        folder = Path(folder)
+        facts = read_json(folder / "veneer.json", "the config of a veneer (a folder that `veneer extract` wrote)")
+        if not isinstance(facts, dict) or facts.get("kind") != "veneer" or facts.get("schema") != SCHEMA:
+            raise InputError(
+                f"{folder}/veneer.json is not of a veneer of schema {SCHEMA}; extract it again with this version"
+            )
+        path = folder / "veneer.safetensors"
+        found = sha256_file(path) if path.is_file() else "no file"
+        if found != facts.get("sha256"):
+            raise InputError(
+                f"{path} is damaged (sha256 {found[:12]}, expected {str(facts.get('sha256'))[:12]}); extract the veneer again"
+            )
+        try:
+            tensors = load_file(path)
+        except SafetensorError as error:
+            raise InputError(f"{path} cannot be read ({error}); extract the veneer again") from None
+        known = ("kind", "schema", "unembedding", "vocabulary", "width", "rank", "rows", "sha256")
+        rest = {k: v for k, v in facts.items() if k not in known}
+        return cls(
+            facts["unembedding"],
+            facts["vocabulary"],
+            facts=rest,
+            **{k: tensors.get(k) for k in ("dW", "rows", "A", "B")},
+        )
