@@ -1,0 +1,253 @@
+"""Charts as inline SVG.
+
+Horizontal coordinates are percentages and type is set in CSS pixels, so that a chart fills a stage or a phone with
+letters of the same size. Colours are CSS classes; shapes and dashes differ too, so that no chart depends on colour.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from veneer.report.words import Anchor, figure, interval, name, position
+from veneer.results import Measurement
+
+LANE = 26  # height of a dot-and-whisker lane, px
+MID = LANE / 2
+PLOT = 260  # height of the position chart's plot, px
+TOP = 14  # room above it for the highest tick's letters
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A span of values laid over 2 % to 98 % of the width."""
+
+    low: float
+    high: float
+
+    def at(self, x: float) -> float:
+        share = (min(max(x, self.low), self.high) - self.low) / (self.high - self.low)
+        return round(2 + 96 * share, 3)
+
+    def holds(self, x: float) -> bool:
+        return self.low <= x <= self.high
+
+
+def portion_scale(rows: Sequence[Measurement]) -> Scale:
+    """Holds 0, 1 and the intervals, but never more than -1 to 2: what lies beyond is drawn as an arrow."""
+    seen = [x for r in rows for x in (r.value, r.low, r.high) if x is not None]
+    return Scale(max(-1.0, min([-0.15, *seen])), min(2.0, max([1.15, *seen])))
+
+
+def lane(row: Measurement, scale: Scale, *, small: bool, references: Sequence[float] = (0, 1)) -> Markup:
+    """A dot and its whisker on one lane."""
+    assert row.value is not None
+    lines = [
+        Markup('<line class="ref" x1="{x}%" x2="{x}%" y1="{a}" y2="{b}"/>').format(x=scale.at(x), a=-9, b=LANE + 9)
+        for x in references
+    ]
+    kind = system_class(row.system)
+    marks: list[Markup] = []
+    if row.low is not None and row.high is not None:
+        a, b = scale.at(row.low), scale.at(row.high)
+        marks.append(Markup('<line class="whisker" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(a, b, y=MID))
+        for end, x in ((a, row.low), (b, row.high)):
+            if scale.holds(x):
+                marks.append(
+                    Markup('<line class="whisker" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(MID - 4, MID + 4, x=end)
+                )
+            else:
+                marks.append(_arrow(end, x > scale.high))
+    if scale.holds(row.value):
+        marks.append(mark(row.system, f"{scale.at(row.value)}%", MID, 4 if small else 6.5))
+    else:
+        marks.append(_arrow(scale.at(row.value), row.value > scale.high))
+    title = f"{name(row.system)}: {figure(row.value, 2)}, 95 % interval {interval(row, 2)}"
+    return Markup('<svg class="lane" height="{}" role="img"><title>{}</title>{}<g class="{}">{}</g></svg>').format(
+        LANE, title, Markup("").join(lines), kind, Markup("").join(marks)
+    )
+
+
+def axis(scale: Scale, ticks: Sequence[float], names: Mapping[float, str] | None = None) -> Markup:
+    """The labels over or under lanes; `names` replaces numbers."""
+    texts = [
+        Markup('<text x="{}%" y="14" text-anchor="middle">{}</text>').format(scale.at(x), (names or {}).get(x, _short(x)))
+        for x in ticks
+        if scale.holds(x)
+    ]
+    return Markup('<svg class="lane axis" height="20" aria-hidden="true">{}</svg>').format(Markup("").join(texts))
+
+
+def dumbbell(base: Measurement, after: Measurement, floor: Measurement | None, scale: Scale) -> Markup:
+    """KL before and after on one lane; the noise floor where there is one."""
+    said = [f"base {figure(base.value)}", f"{name(after.system)} {figure(after.value)}"]
+    a, b = scale.at(base.value or 0), scale.at(after.value or 0)
+    marks = [
+        Markup('<line class="ref" x1="{x}%" x2="{x}%" y1="{a}" y2="{b}"/>').format(x=scale.at(0), a=-9, b=LANE + 9),
+        Markup('<line class="bond" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(a, b, y=MID),
+    ]
+    rows = [base, after]
+    if floor is not None and floor.value is not None:
+        rows.insert(0, floor)
+        said.append(f"noise floor {figure(floor.value)}")
+    for row in rows:
+        drawn = mark(row.system, f"{scale.at(row.value or 0)}%", MID, 5.5 if row.system in ("base", "veneer") else 4)
+        marks.append(Markup('<g class="{}">{}</g>').format(system_class(row.system), drawn))
+    return Markup('<svg class="lane" height="{}" role="img"><title>KL in nats a token: {}</title>{}</svg>').format(
+        LANE, "; ".join(said), Markup("").join(marks)
+    )
+
+
+def positions(series: dict[str, list[Measurement]], label: str, *, log: bool, chart_id: str, anchor: Anchor) -> Markup:
+    """KL by response position, a line a system with its interval as a band; bins of several positions are wider."""
+    bins = sorted({r.position for rows in series.values() for r in rows if r.position})
+    widths = [1.0 if a == b else 1.9 for a, b in bins]
+    centres = {}
+    edge = 0.0
+    for b, width in zip(bins, widths, strict=True):
+        centres[b] = round(5 + 95 * (edge + width / 2) / sum(widths), 3)  # 5 % is left for the y labels
+        edge += width
+    y, ticks = _vertical(series, log)
+    parts: list[Markup] = []
+    for t in ticks:
+        parts.append(Markup('<line class="grid" x1="5%" x2="100%" y1="{y}" y2="{y}"/>').format(y=y(t)))
+        parts.append(Markup('<text class="tick" x="0" y="{}">{}</text>').format(y(t) + 4, _short(t)))
+    for b in bins:
+        x = centres[b]
+        lines = [str(b[0])] if b[0] == b[1] else [f"{b[0]}", f"–{b[1]}"]
+        for i, text in enumerate(lines):
+            parts.append(
+                Markup('<text class="tick" x="{}%" y="{}" text-anchor="middle">{}</text>').format(
+                    x, TOP + PLOT + 18 + 13 * i, text
+                )
+            )
+    parts.append(
+        Markup('<text class="axis-name" x="50%" y="{}" text-anchor="middle">response position (tokens)</text>').format(
+            TOP + PLOT + 52
+        )
+    )
+    bands, paths, dots = [], [], []
+    for system, rows in series.items():
+        kind = system_class(system)
+        known = [r for r in sorted(rows, key=lambda r: r.position or (0, 0)) if r.position and r.value is not None]
+        ranged = [r for r in known if r.low is not None and r.high is not None]
+        upper = [f"{centres[r.position] * 10:.1f},{y(r.high or 0)}" for r in ranged if r.position]
+        lower = [f"{centres[r.position] * 10:.1f},{y(r.low or 0)}" for r in reversed(ranged) if r.position]
+        if upper:
+            bands.append(Markup('<polygon class="band {}" points="{}"/>').format(kind, " ".join(upper + lower)))
+        points = " ".join(f"{centres[r.position] * 10:.1f},{y(r.value or 0)}" for r in known if r.position)
+        paths.append(Markup('<polyline class="line {}" points="{}"/>').format(kind, points))
+        for r in known:
+            assert r.position and r.value is not None
+            place = f"{name(system)}, position {position(r.position)}"
+            title = f"{place}: {figure(r.value)} nats, 95 % {interval(r)}, n = {r.n}"
+            drawn = mark(system, f"{centres[r.position]}%", y(r.value), 3.5)
+            dots.append(
+                Markup('<a href="#{}" tabindex="-1" class="{}">{}<title>{}</title></a>').format(anchor(r), kind, drawn, title)
+            )
+    height = TOP + PLOT + 60
+    inner = Markup(
+        '<svg x="0" y="0" width="100%" height="{h}" viewBox="0 0 1000 {h}" preserveAspectRatio="none">{}</svg>'
+    ).format(Markup("").join(bands + paths), h=height)
+    return Markup(
+        '<svg class="chart" height="{}" role="img" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{}</title>'
+        '<desc id="{id}-d">{}</desc>{}{}{}</svg>'
+    ).format(height, label, _spoken(series), Markup("").join(parts), inner, Markup("").join(dots), id=chart_id)
+
+
+def mark(system: str, x: str, y: float, r: float) -> Markup:
+    """A system's sign: base a ring, veneer a disc, aligned a diamond, all else a square."""
+    if system == "base":
+        return Markup('<circle class="ring" cx="{}" cy="{}" r="{}"/>').format(x, y, r)
+    if system.startswith("veneer"):
+        return Markup('<circle class="disc" cx="{}" cy="{}" r="{}"/>').format(x, y, r)
+    points = f"0,{-r} {r},0 0,{r} {-r},0" if system == "aligned" else f"{-r},{-r} {r},{-r} {r},{r} {-r},{r}"
+    scale = 1.15 if system == "aligned" else 0.8
+    # a nested svg takes a percentage as its place, a transform does not
+    return Markup(
+        '<svg x="{}" y="{}" width="1" height="1" overflow="visible">'
+        '<polygon class="disc" points="{}" transform="scale({})"/></svg>'
+    ).format(x, y, points, scale)
+
+
+def sign(system: str) -> Markup:
+    """The same sign alone, for legends and table heads."""
+    return Markup('<svg class="sign {}" width="16" height="14" aria-hidden="true">{}</svg>').format(
+        system_class(system), mark(system, "8", 7, 5)
+    )
+
+
+def bar(shares: Sequence[tuple[str, float]]) -> Markup:
+    """One bar, cut into shares."""
+    x, parts = 0.0, []
+    for kind, share in shares:
+        parts.append(
+            Markup('<rect class="part-{}" x="{:.3f}%" width="{:.3f}%" y="0" height="18"/>').format(kind, 100 * x, 100 * share)
+        )
+        x += share
+    said = ", ".join(f"{kind} {share:.0%}" for kind, share in shares)
+    return Markup('<svg class="lane bar" height="18" role="img"><title>{}</title>{}</svg>').format(said, Markup("").join(parts))
+
+
+def system_class(system: str) -> str:
+    if system.startswith("veneer"):
+        return "sys-veneer"
+    return f"sys-{system}" if system in ("base", "aligned") else "sys-other"
+
+
+def nice_ticks(high: float, count: int = 5) -> list[float]:
+    """Round values from 0 to about `high`."""
+    if high <= 0:
+        return [0.0, 1.0]
+    step = 10 ** math.floor(math.log10(high / count))
+    step *= next(m for m in (1, 2, 5, 10) if step * m * count >= high * 0.999)
+    return [round(i * step, 10) for i in range(math.ceil(high / step - 1e-9) + 1)]
+
+
+def _vertical(series: dict[str, list[Measurement]], log: bool):
+    """(value -> y in px, ticks). On the log scale what is at or below the lowest decade lies on its line.
+
+    The noise floor may lie decades below all else; it gets one decade of its own, so that it does not flatten the rest.
+    """
+    rows = [r for some in series.values() for r in some]
+    high = max((x for r in rows for x in (r.value, r.high) if x is not None), default=1.0)
+    if not log or high <= 0:
+        ticks = nice_ticks(high)
+        return (lambda x: round(TOP + PLOT * (1 - max(x, 0) / ticks[-1]), 2)), ticks
+    positive = [r.value for r in rows if r.value is not None and r.value > 0] or [high]
+    above = [r.value for r in rows if r.value is not None and r.value > 0 and r.system != "aligned"] or positive
+    top = math.ceil(math.log10(high) - 1e-9)
+    lowest = math.floor(math.log10(min(above))) - (min(positive) < min(above))
+    bottom = min(max(lowest, top - 6), top - 1)
+
+    def place(x: float) -> float:
+        share = (math.log10(x) - bottom) / (top - bottom) if x > 0 else 0
+        return round(TOP + PLOT * (1 - max(share, 0)), 2)
+
+    return place, [10.0**e for e in range(bottom, top + 1)]
+
+
+def _spoken(series: dict[str, list[Measurement]]) -> str:
+    parts = []
+    for system, rows in series.items():
+        known = [r for r in sorted(rows, key=lambda r: r.position or (0, 0)) if r.value is not None]
+        if known:
+            a, b = known[0], known[-1]
+            first = f"{name(system)}: {figure(a.value)} at position {position(a.position)}"
+            parts.append(f"{first}, {figure(b.value)} at {position(b.position)}")
+    return "Nats a token. " + "; ".join(parts) + ". The table below the chart has every figure."
+
+
+def _short(x: float) -> str:
+    text = f"{x:g}" if x == 0 or 1e-3 <= abs(x) < 1e4 else f"{x:.0e}".replace("e-0", "e-").replace("e+0", "e")
+    return text.replace("-", "−")
+
+
+def _arrow(x: float, right: bool) -> Markup:
+    points = "-8,-4 0,0 -8,4" if right else "8,-4 0,0 8,4"
+    return Markup('<svg x="{}%" y="{}" width="1" height="1" overflow="visible"><polygon class="disc" points="{}"/></svg>').format(
+        x, MID, points
+    )

@@ -1,0 +1,201 @@
+"""What a report reads from a study folder: results, run.json, token shifts, and responses with their tokens."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from veneer.errors import InputError
+from veneer.files import read_json
+from veneer.results import Measurement, Results
+
+CLASSES = ("unshifted", "marginal", "shifted")
+TOP_OF = ("base", "veneer", "aligned")
+
+
+Top = tuple[tuple[tuple[str, float], ...], ...]  # of one position: (base, veneer, aligned) x up to 5 x (token, p)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A kind of token shift and how often it was seen."""
+
+    base: str
+    veneer: str
+    aligned: str
+    count: int
+    shift: str
+    restored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """One response with its tokens. The lists are as long as `tokens`, None where a figure is missing; KL in nats."""
+
+    prompt_id: str
+    task: str
+    prompt: str
+    system: str
+    text: str
+    finish_reason: str
+    tokens: tuple[str, ...]
+    kl_base: tuple[float | None, ...]
+    kl_veneer: tuple[float | None, ...]
+    shift: tuple[str | None, ...]
+    top: tuple[Top | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """All that the report shows of one folder. `rows` keeps the order of results.jsonl."""
+
+    name: str
+    rows: tuple[Measurement, ...]
+    run: dict[str, Any] = field(default_factory=dict)
+    shifts: tuple[Shift, ...] = ()
+    responses: tuple[TokenRow, ...] = ()
+
+
+def load(folder: Path) -> Study:
+    """Read a study folder. Raises InputError where a file is missing or a line is not what it should be."""
+    path = folder / "results.jsonl"
+    if not path.is_file():
+        found = "is not a folder" if not folder.is_dir() else "has no results.jsonl"
+        raise InputError(
+            f"{folder} {found}; expected a study folder that `veneer run`, `demo` or `measure` finished: "
+            "give such a folder or run the study again"
+        )
+    return Study(
+        name=folder.resolve().name,
+        rows=_rows(path),
+        run=_run(folder / "run.json"),
+        shifts=tuple(_shift(place, row) for place, row in _lines(folder / "shifts.jsonl")),
+        responses=tuple(_response(place, row) for place, row in _lines(folder / "tokens.jsonl")),
+    )
+
+
+def _rows(path: Path) -> tuple[Measurement, ...]:
+    try:
+        rows = tuple(Results.read(path))
+    except InputError:
+        raise
+    except ValueError as error:  # two rows with one key, or bytes that are not UTF-8
+        raise InputError(
+            f"{path} is not a table of measurements ({error}); expected UTF-8 JSON lines with unique keys; "
+            "make it again with `veneer run`"
+        ) from None
+    if not rows:
+        raise InputError(f"{path} holds no rows; expected a measurement a line; run the study again to its end")
+    for number, row in enumerate(rows, 1):
+        for name in ("value", "low", "high"):
+            x = getattr(row, name)
+            if x is not None and _finite(x) is None:
+                raise InputError(
+                    f"{path} row {number} has {name} {x!r}; expected a finite number or null; "
+                    "make the file again with `veneer run`"
+                )
+        for name in ("study", "task", "metric", "system"):
+            if not isinstance(getattr(row, name), str):
+                raise InputError(
+                    f"{path} row {number} has {name} {getattr(row, name)!r}; expected a string; "
+                    "make the file again with `veneer run`"
+                )
+    return rows
+
+
+def _run(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        value = read_json(path, "the run's configuration, versions, hashes and seconds")
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply; expected the run.json of a study; make it again") from None
+    return value if isinstance(value, dict) else {"run": value}
+
+
+def _lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The objects of an optional JSON-lines file, each with its place for messages."""
+    if not path.exists():
+        return []
+    rows = []
+    # split at \n only: a token may hold U+2028, which str.splitlines would cut at
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), 1):
+        if not line.strip():
+            continue
+        place = f"{path} line {number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{place} is not JSON ({error}); expected an object a line; run the study again") from None
+        if not isinstance(row, dict):
+            raise InputError(f"{place} holds a {type(row).__name__}; expected a JSON object; run the study again")
+        rows.append((place, row))
+    return rows
+
+
+def _shift(place: str, row: dict[str, Any]) -> Shift:
+    base, veneer, aligned = (_text(place, row, name, needed=True) for name in TOP_OF)
+    count = row.get("count", 0)
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise InputError(f"{place} has count {count!r}; expected a whole number; run the study again")
+    restored = bool(row.get("restored", veneer == aligned))
+    return Shift(base, veneer, aligned, count, _text(place, row, "shift"), restored)
+
+
+def _response(place: str, row: dict[str, Any]) -> TokenRow:
+    tokens = row.get("tokens", [])
+    if not isinstance(tokens, list) or not all(isinstance(t, str) for t in tokens):
+        raise InputError(f"{place} has tokens that are not a list of strings; expected a list; run the study again")
+    n = len(tokens)
+    shift = [s if s in CLASSES else None for s in _sized(row.get("shift"), n)]
+    return TokenRow(
+        prompt_id=str(row.get("prompt_id", "")),
+        task=_text(place, row, "task"),
+        prompt=_text(place, row, "prompt"),
+        system=_text(place, row, "system", needed=True),
+        text=_text(place, row, "text"),
+        finish_reason=_text(place, row, "finish_reason"),
+        tokens=tuple(tokens),
+        kl_base=tuple(_finite(x) for x in _sized(row.get("kl_base"), n)),
+        kl_veneer=tuple(_finite(x) for x in _sized(row.get("kl_veneer"), n)),
+        shift=tuple(shift),
+        top=_top(row.get("top"), n),
+    )
+
+
+def _top(value: Any, n: int) -> tuple[Top | None, ...]:
+    if not isinstance(value, dict):
+        return (None,) * n
+    columns = [_sized(value.get(name), n) for name in TOP_OF]
+    return tuple(tuple(_pairs(column[t]) for column in columns) for t in range(n))
+
+
+def _pairs(value: Any) -> tuple[tuple[str, float], ...]:
+    pairs = []
+    for pair in value if isinstance(value, list) else []:
+        if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and _finite(pair[1]) is not None:
+            pairs.append((pair[0], float(pair[1])))
+    return tuple(pairs[:5])
+
+
+def _text(place: str, row: dict[str, Any], name: str, *, needed: bool = False) -> str:
+    value = row.get(name)
+    if value is None and not needed:
+        return ""
+    if not isinstance(value, str):
+        raise InputError(f"{place} has {name} {str(value)[:80]!r}; expected a string; run the study again")
+    return value
+
+
+def _sized(value: Any, n: int) -> list[Any]:
+    """`value` as a list of n, filled up with None."""
+    items = value if isinstance(value, list) else []
+    return (items + [None] * n)[:n]
+
+
+def _finite(x: Any) -> float | None:
+    ok = isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
+    return float(x) if ok else None

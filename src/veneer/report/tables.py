@@ -1,0 +1,91 @@
+"""Measurements arranged for reading: one line a measured thing, one column a system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from veneer.results import Measurement
+
+MAIN = ("base", "veneer", "aligned")
+CONTROLS = ("shuffled", "base-chat", "aligned-plain", "base-no-empty")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The rows that differ only in their system."""
+
+    study: str
+    task: str
+    metric: str
+    of: str | None
+    split: str | None
+    position: tuple[int, int] | None
+    judge: str | None
+    systems: dict[str, Measurement]
+
+    @property
+    def first(self) -> Measurement:
+        return next(iter(self.systems.values()))
+
+    @property
+    def n(self) -> str:
+        """Number of prompts, or its range where systems differ."""
+        sizes = sorted({row.n for row in self.systems.values()})
+        return str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]}–{sizes[-1]}"
+
+    @property
+    def others(self) -> dict[str, Measurement]:
+        """The systems beside base, veneer and aligned, controls first."""
+        return {s: self.systems[s] for s in order(self.systems) if s not in MAIN}
+
+
+def groups(rows: Iterable[Measurement]) -> list[Group]:
+    """One group a measured thing, in the order in which they first occur."""
+    found: dict[tuple, Group] = {}
+    for r in rows:
+        fresh = Group(r.study, r.task, r.metric, r.of, r.split, r.position, r.judge, {})
+        key = (r.study, r.task, r.metric, r.of, r.split, r.position, r.judge)
+        found.setdefault(key, fresh).systems[r.system] = r
+    return list(found.values())
+
+
+def order(systems: Iterable[str]) -> list[str]:
+    """Systems in reading order: base, veneer, aligned, the controls, then whatever else there is."""
+    known = ("base", "veneer", "veneer-joint", "aligned", *CONTROLS)
+    unique = list(dict.fromkeys(systems))
+    return [s for s in known if s in unique] + [s for s in unique if s not in known]
+
+
+def columns(found: Sequence[Group]) -> list[str]:
+    """The systems that a table of these groups needs."""
+    return order(s for g in found for s in g.systems)
+
+
+def headline(found: Iterable[Group]) -> list[Group]:
+    """The portions to lead with: the veneer's, one a task and metric; `empty_rate` only where its task has no other."""
+    portions: dict[tuple, Group] = {}
+    for g in found:
+        if g.metric == "portion" and "veneer" in g.systems:
+            key = (g.task, g.of, g.judge)
+            if key not in portions or g.systems["veneer"].n > portions[key].systems["veneer"].n:
+                portions[key] = g  # the fullest split leads
+    with_other = {g.task for g in portions.values() if g.of != "empty_rate"}
+    return [g for g in portions.values() if g.of != "empty_rate" or g.task not in with_other]
+
+
+def variants(found: Iterable[Group], lead: Group) -> list[Group]:
+    """The same portion on other splits, e.g. without prompts that resemble training prompts."""
+    return [
+        g
+        for g in found
+        if (g.task, g.metric, g.of, g.judge) == (lead.task, lead.metric, lead.of, lead.judge)
+        and g.split != lead.split
+        and "veneer" in g.systems
+    ]
+
+
+def noise_floor(rows: Iterable[Measurement], study: str, task: str) -> Measurement | None:
+    """The aligned model's KL against itself, of the task or else of all tasks, where it stands in a split of its own."""
+    found = {r.task: r for r in rows if (r.study, r.metric, r.system, r.position) == (study, "kl", "aligned", None)}
+    return found.get(task) or found.get("joint")

@@ -1,0 +1,42 @@
+"""Text that others wrote, made safe to look at: what cannot be seen, or reorders what is seen, becomes ⟨U+202E⟩."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+# Code points shown as an escape. One list for Python and for the page's script, so that the two cannot differ.
+# Left alone: tab and newline (shown as signs where it matters), and U+FE0F, which emoji need.
+INVISIBLE = (
+    (0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F),  # control characters
+    (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),
+    (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F),  # zero width, separators, bidi
+    (0x3164, 0x3164), (0xD800, 0xDFFF), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0xFFFE, 0xFFFF),
+    (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),  # tags and selectors that can carry hidden text
+)  # fmt: skip
+_INVISIBLE = re.compile("[" + "".join(f"{re.escape(chr(a))}-{re.escape(chr(b))}" for a, b in INVISIBLE) + "]")
+_UNSAFE = re.compile(r"[<>&\u2028\u2029]")
+
+
+def script_pattern() -> str:
+    """The same set as the source of a JavaScript regular expression (flags: gu)."""
+    return "[" + "".join(f"\\u{{{a:x}}}-\\u{{{b:x}}}" for a, b in INVISIBLE) + "]"
+
+
+def visible(text: Any, limit: int = 2000) -> str:
+    """`text` with the invisible spelled out, cut at `limit` characters with a note of its length."""
+    text = str(text)
+    cut = text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters in all)"
+    return _INVISIBLE.sub(lambda m: f"⟨U+{ord(m[0]):04X}⟩", cut)
+
+
+def json_for_html(value: Any) -> str:
+    """JSON for a script element: nothing in it can end the element, and nothing in it is invisible in the source."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _INVISIBLE.sub(_escape, _UNSAFE.sub(_escape, text))
+
+
+def _escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", errors="surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

@@ -1,0 +1,118 @@
+"""Figures and findings in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from markupsafe import Markup, escape
+
+from veneer.report.tables import Group
+from veneer.report.visible import visible
+from veneer.results import Measurement
+
+Anchor = Callable[[Measurement], str]  # the id of a row in the full table
+
+SYSTEMS = {
+    "base": "the base model in its plain format",
+    "veneer": "the base model with the learned change of its LM head",
+    "veneer-joint": "the base model with the joint veneer, which was extracted from all tasks at once",
+    "aligned": "the aligned model in its chat format; beside a KL, the aligned model against itself: the noise floor",
+    "base-chat": "control: the base model in the aligned model's format",
+    "aligned-plain": "control: the aligned model in the base's format",
+    "base-no-empty": "control: the base model, barred from ending in its first 12 tokens",
+    "shuffled": "head-capacity control: a veneer fitted to hidden states shuffled within a response position, "
+    "so that it can know the position but not the text",
+}
+
+
+def name(text: str | None) -> str:
+    """An identifier as words: `refusal_rate` -> `refusal rate`."""
+    return visible(text or "–", 120).replace("_", " ")
+
+
+def figure(x: float | None, digits: int = 3) -> str:
+    """A number short enough to read, long enough to be of use."""
+    if x is None:
+        return "–"
+    size = abs(x)
+    if size and size < 0.5 * 10**-digits:
+        text = f"{x:.1e}".replace("e-0", "e-")
+    elif size >= 1000:
+        text = f"{x:,.0f}"
+    else:
+        text = f"{x:.{max(0, digits - (size >= 10) - (size >= 100))}f}"
+    return text.replace("-", "−")
+
+
+def interval(row: Measurement, digits: int = 3, *, dash: bool = False) -> str:
+    """The 95 % interval; `dash` saves room where neither end is negative."""
+    if row.low is None or row.high is None:
+        return "no interval"
+    between = "–" if dash and row.low >= 0 else " to "
+    return f"{figure(row.low, digits)}{between}{figure(row.high, digits)}"
+
+
+def position(pair: tuple[int, int] | None) -> str:
+    if not pair:
+        return "–"
+    return "–".join(str(p) for p in dict.fromkeys(pair))
+
+
+def lead(groups: Sequence[Group], anchor: Anchor) -> Markup:
+    """The headline in one sentence, each figure a link to its row."""
+    found = [(g, g.systems["veneer"]) for g in groups if "veneer" in g.systems]
+    parts = [
+        Markup("{} of the change in {} on {} (95 % interval {}, n = {})").format(
+            linked(r, anchor, 2), name(g.of), name(g.task), interval(r, 2), r.n
+        )
+        for g, r in found
+        if r.value is not None
+    ]
+    if not parts:
+        return Markup("No superficial portion is defined: aligned and base do not differ beyond their intervals.")
+    text = Markup("A change of the last layer alone carries {}.").format(_list(parts))
+    missing = [escape(name(g.task)) for g, r in found if r.value is None]
+    if missing:
+        text += Markup(" On {} it is not defined.").format(_list(missing))
+    return text
+
+
+def verdict(group: Group, anchor: Anchor) -> Markup:
+    """What one portion says, and what its control takes away from it."""
+    row = group.systems["veneer"]
+    text = escape(_reading(row))
+    control = group.systems.get("shuffled")
+    if control is not None and control.value is not None:
+        text += Markup(" The head-capacity control reaches {}").format(linked(control, anchor, 2))
+        if control.high is not None and row.low is not None and control.high >= row.low:
+            text += ", and the intervals overlap: much of this may be knowledge of the position, not of the text."
+        else:
+            text += ", clearly less."
+    return text
+
+
+def linked(row: Measurement, anchor: Anchor, digits: int = 3) -> Markup:
+    """A row's value as a link to the row in the full table."""
+    return Markup('<a class="fig" href="#{}">{}</a>').format(anchor(row), figure(row.value, digits))
+
+
+def _reading(row: Measurement) -> str:
+    if row.low is None or row.high is None or row.value is None:
+        return "Without an interval this is no more than a hint."
+    if row.low <= 0 <= row.high:
+        return "The interval holds 0: nothing can be said of what the surface carries."
+    if row.high < 0:
+        return "The veneer moves away from the aligned model."
+    if row.low >= 0.9:
+        return "The change sits wholly, or nearly so, on the surface."
+    if row.high >= 1:
+        return "The interval holds 1: most or all of the change may sit on the surface."
+    if row.high < 0.1:
+        return "Hardly any of the change sits on the surface."
+    return "Part of the change sits on the surface, part of it is deeper."
+
+
+def _list(parts: Sequence[Markup]) -> Markup:
+    if len(parts) < 2:
+        return Markup("").join(parts)
+    return Markup(", ").join(parts[:-1]) + " and " + parts[-1]
