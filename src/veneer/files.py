@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes it private
         temporary.replace(path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
+    except Exception as error:
+        if is_disk_full(error):
             raise VeneerError(
                 f"the disk that holds {path.parent} is full; what was finished before is intact: free some space and run "
                 "the same command again, it goes on where it was"
@@ -39,6 +39,11 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """safetensors says it in a message of its own, not as an OSError."""
+    return getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -65,6 +70,27 @@ def read_json(path: Path, what: str) -> Any:
         raise InputError(f"{path} does not exist; expected {what}") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); expected {what}; make it again") from None
+
+
+def json_lines(rows: Iterable[Any]) -> str:
+    """JSON lines, readable text and not escapes; NaN is refused."""
+    return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+
+
+def read_json_lines(path: Path, what: str) -> Iterator[tuple[int, Any]]:
+    """(line number, value) of each line; lines end at a line feed alone, not at the other signs that str.splitlines knows and that
+    model output may hold. Raises InputError naming the line that is not JSON."""
+    try:
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; expected {what}") from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{path} line {number} is not valid JSON ({error}); expected {what}") from None
 
 
 def sha256_file(path: Path) -> str:

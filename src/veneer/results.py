@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from veneer.errors import InputError
-from veneer.files import write_text
+from veneer.files import json_lines, read_json_lines, write_text
 
 KEY = ("study", "task", "metric", "of", "system", "split", "position", "judge")
 
@@ -70,16 +69,14 @@ class Results:
         return [r for r in self if all(getattr(r, k) == v for k, v in fields.items())]
 
     def write(self, path: Path) -> None:
-        lines = [json.dumps(asdict(r), ensure_ascii=False, allow_nan=False) for r in self]
-        write_text(path, "".join(line + "\n" for line in lines))
+        write_text(path, json_lines(asdict(r) for r in self))
 
     @classmethod
     def read(cls, path: Path) -> Results:
         """Read results.jsonl. Raises InputError naming the line that is not a measurement."""
         rows = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, row in read_json_lines(path, "results.jsonl, which `veneer run` writes"):
             try:
-                row = json.loads(line)
                 if row.get("position") is not None:
                     row["position"] = tuple(row["position"])
                 rows.append(Measurement(**row))

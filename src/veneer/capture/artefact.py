@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from transformers import AutoTokenizer
 
 from veneer.capture.shards import SCHEMA, check_shard, is_done, read_shard
 from veneer.errors import InputError
-from veneer.files import read_json
+from veneer.files import read_json, read_json_lines
 from veneer.models.head import Head
 
 
@@ -54,7 +54,7 @@ class Capture:
     @cached_property
     def prompts(self) -> list[dict[str, Any]]:
         """The prompts in input order: `id`, `task`, `base_length`, `aligned_length`, `plain`."""
-        return [json.loads(line) for line in (self.folder / "prompts.jsonl").read_text(encoding="utf-8").splitlines()]
+        return [row for _, row in read_json_lines(self.folder / "prompts.jsonl", "the prompts of a capture")]
 
     @cached_property
     def prompt_numbers(self) -> list[int]:
@@ -72,6 +72,11 @@ class Capture:
             facts["scale"],
             facts["softcap"],
         )
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """Base's tokenizer, as the capture stored it."""
+        return AutoTokenizer.from_pretrained(self.folder / "tokenizer")
 
     @property
     def noise(self) -> list[dict[str, Any]]:
@@ -99,6 +104,5 @@ class Capture:
         """The aligned model's responses in input order."""
         rows = []
         for shard in self.shards:
-            text = (self.folder / f"responses-{shard:05d}.jsonl").read_text(encoding="utf-8")
-            rows += [json.loads(line) for line in text.splitlines()]
+            rows += [r for _, r in read_json_lines(self.folder / f"responses-{shard:05d}.jsonl", "the responses of a shard")]
         return sorted(rows, key=lambda r: r["number"])

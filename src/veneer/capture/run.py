@@ -18,7 +18,7 @@ from veneer.capture.noise import LIMIT, self_kl
 from veneer.capture.plan import batch_plan, check_lengths
 from veneer.capture.shards import SCHEMA, concatenate, is_done, write_shard
 from veneer.errors import InputError, VeneerError
-from veneer.files import folder_lock, read_json, sha256_file, sha256_text, write_atomically, write_json, write_text
+from veneer.files import folder_lock, json_lines, read_json, sha256_file, sha256_text, write_atomically, write_json, write_text
 from veneer.models.decode import Decoded
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
@@ -53,7 +53,7 @@ def capture(
         {"id": p.id, "task": p.task, "base_length": len(b), "aligned_length": len(a), "plain": p.plain}
         for p, b, a in zip(prompts, base_ids, aligned_ids, strict=True)
     ]
-    listing = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
+    listing = json_lines(rows)
     manifest = make_manifest(pair, config, plan, sha256_text(listing + json.dumps([base_ids, aligned_ids])))
     with folder_lock(out):
         begin(out, manifest, listing, pair)
@@ -120,13 +120,15 @@ def begin(out: Path, manifest: dict[str, Any], listing: str, pair: Pair) -> None
                 f"{out} was made with another {', '.join(differing)}; give another --out, or delete the folder"
             )
         return
-    if any(p for p in out.iterdir() if not p.name.startswith(".lock")):
+    begun = {"head.safetensors", "prompts.jsonl", "tokenizer", ".lock"}  # of a run that was killed before its manifest
+    if any(p for p in out.iterdir() if p.name not in begun):
         raise InputError(f"{out} is not empty and holds no capture; give a new or an empty folder")
     head = shared_head(pair)
     tensors: dict[str, Tensor] = {"weight": head.weight.contiguous()}
     if head.bias is not None:
         tensors["bias"] = head.bias.contiguous()
     write_atomically(out / "head.safetensors", lambda p: save_file({k: v.cpu() for k, v in tensors.items()}, p))
+    pair.base.tokenizer.save_pretrained(out / "tokenizer")
     write_text(out / "prompts.jsonl", listing)
     write_json(path, {**manifest, "head_sha256": sha256_file(out / "head.safetensors")})
 

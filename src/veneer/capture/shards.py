@@ -18,7 +18,6 @@ Schema 1, safetensors, N tokens in plan order (then by position), k as configure
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -27,7 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from veneer.errors import InputError
-from veneer.files import read_json, sha256_file, write_atomically, write_json, write_text
+from veneer.files import json_lines, read_json, sha256_file, write_atomically, write_json, write_text
 
 SCHEMA = 1
 
@@ -42,7 +41,7 @@ def write_shard(folder: Path, number: int, tensors: dict[str, Tensor], responses
     ready = {k: v.contiguous().cpu() for k, v in sorted(tensors.items())}
     write_atomically(path, lambda p: save_file(ready, p))
     texts = path.with_name(f"responses-{number:05d}.jsonl")
-    write_text(texts, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in responses))
+    write_text(texts, json_lines(responses))
     marker = {
         "tokens": len(tensors["token"]),
         "prompts": len(responses),

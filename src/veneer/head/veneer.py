@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,14 @@ class Veneer:
         out = torch.zeros(self.vocabulary, self.width)
         out[self.changed_rows()] = self.values().float()
         return out
+
+    def identity(self) -> str:
+        """sha256 of what the veneer changes, to tell two apart in a run's configuration."""
+        digest = hashlib.sha256(self.unembedding.encode())
+        for tensor in (self.dW, self.rows, self.A, self.B):
+            if tensor is not None:
+                digest.update(tensor.contiguous().cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def scaled(self, alpha: float) -> Veneer:
         """alpha times this veneer."""

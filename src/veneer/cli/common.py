@@ -1,0 +1,120 @@
+"""Options that many commands share, and how progress and results are shown."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from veneer.models.formats import Format
+    from veneer.models.pair import Pair
+    from veneer.results import Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    device: str = "auto"
+    """Where models run: auto (a GPU if there is one), cpu, cuda, cuda:1, ..."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the weights; auto is float32 on a CPU (bfloat16 is several times slower there) and the checkpoint's own on a GPU."""
+    revision: str | None = None
+    """Git revision of models that come from the hub."""
+    trust_remote_code: bool = False
+    """Run code that comes with a model. Off: a model from the hub is data."""
+
+    def how(self) -> dict[str, Any]:
+        """Words for load_model."""
+        return {k: getattr(self, k) for k in ("device", "dtype", "revision", "trust_remote_code")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairOptions(Machine):
+    base: str
+    """The base model."""
+    aligned: str
+    """The aligned model; it must share base's tokenizer."""
+    base_template: str | None = None
+    """Text around each prompt for base, with {prompt} where it goes. Default: the text as it is."""
+    system: str | None = None
+    """System text for the aligned model's chat template. Default: the template's own."""
+    aligned_plain: bool = False
+    """The aligned model reads plain text like base, for one that has no chat template."""
+
+    def formats(self) -> tuple[Format, Format]:
+        from veneer.models.formats import ChatFormat, PlainFormat
+
+        base = PlainFormat(self.base_template) if self.base_template is not None else PlainFormat()
+        return base, base if self.aligned_plain else ChatFormat(self.system)
+
+    def pair(self) -> Pair:
+        from veneer.models.pair import Pair
+
+        base, aligned = self.formats()
+        return Pair.load(self.base, self.aligned, base_format=base, aligned_format=aligned, **self.how())
+
+    def said(self) -> dict[str, Any]:
+        """What a second run of the same command must share."""
+        names = ("base", "aligned", "base_template", "system", "aligned_plain", "device", "dtype", "revision", "trust_remote_code")
+        return {k: getattr(self, k) for k in names}
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[int, int, str], None]]:
+    """A progress line on stderr: a bar in a terminal, a plain line every ten seconds elsewhere."""
+    import sys
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        last = 0.0
+
+        def say(done: int, total: int, what: str) -> None:
+            nonlocal last
+            if time.monotonic() - last >= 10 or (total and done == total):
+                last = time.monotonic()
+                print(f"{what}: {done}" + (f" of {total}" if total else ""), file=sys.stderr, flush=True)
+
+        yield say
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, Any] = {}
+
+        def draw(done: int, total: int, what: str) -> None:
+            key = what.split(":")[0]
+            if key not in tasks:
+                tasks[key] = bar.add_task(what, total=total or None)
+            bar.update(tasks[key], completed=done, total=total or None, description=what)
+
+        yield draw
+
+
+def show(results: Results) -> None:
+    """The headline figures as a table on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for name in ("study", "task", "metric", "system"):
+        table.add_column(name)
+    for name in ("value", "95 % interval", "n"):
+        table.add_column(name, justify="right")
+    wanted = {"kl", "kl_recovered", "top1_agreement", "accuracy", "refusal_rate", "empty_rate", "portion"}
+    for r in results:
+        if r.metric not in wanted or r.position is not None or r.split == "deduplicated" or r.study == "position":
+            continue
+        name = r.metric if r.of is None else f"{r.metric} of {r.of}"
+        value = "-" if r.value is None else f"{r.value:.3g}" if r.metric == "kl" else f"{r.value:.3f}"
+        interval = "" if r.low is None or r.high is None else f"{r.low:.3g} .. {r.high:.3g}"
+        table.add_row(r.study, r.task, name, r.system, value, interval, str(r.n))
+    Console(soft_wrap=True).print(table)
+
+
+def data_folder(data: str | None) -> Path | None:
+    return None if data is None else Path(data)

@@ -1,0 +1,92 @@
+"""veneer extract: from a capture to a veneer, with its held-out figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+from veneer.cli.common import progress, show
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extract:
+    """Extract the veneer dW from a capture as a convex problem, and measure it on the capture's report part."""
+
+    capture: Annotated[str, tyro.conf.Positional]
+    """Folder that `veneer capture` wrote."""
+    out: str
+    """Folder for the veneer, its results and its report."""
+    rank: int | None = None
+    """Rank of the veneer. Default: dense."""
+    output: Literal["logit", "hidden"] = "logit"
+    """What is learned: dW itself, or M with dW = W M (h becomes h + M h)."""
+    direct: bool = False
+    """Shrink W + dW towards zero, not dW (the paper's "direct" variants)."""
+    ridge: float | None = None
+    """Prior precision of dW, in units of a hidden state's mean square. Default: chosen on the select part."""
+    row_threshold: float = 1e-3
+    """Vocabulary rows that neither model ever gives more than this probability stay as they are; 0 lets all change."""
+    stop: Literal["select", "optimum"] = "select"
+    """End when the select part gains no more, or at the optimum of the objective."""
+    solver: Literal["lbfgs", "paper"] = "lbfgs"
+    """lbfgs, or the published recipe (Adam, 1e-5, batches of 1,000 tokens) for comparison."""
+    epochs: int = 500
+    """Of --solver paper."""
+    tasks: str | None = None
+    """Only the prompts of these tasks, separated by commas."""
+    shuffled: bool = False
+    """Fit the head-capacity control: hidden states shuffled within a response position."""
+    partial: bool = False
+    """Accept a capture that is not finished."""
+    device: str = "auto"
+    """Where to compute: auto (a GPU if there is one), cpu, cuda, ..."""
+    seed: int = 0
+    """Of the split."""
+
+    def run(self) -> None:
+        from pathlib import Path
+
+        from veneer.capture import Capture
+        from veneer.files import folder_lock, json_lines, write_text
+        from veneer.head.extract import ExtractConfig
+        from veneer.head.paper import PaperRecipe
+        from veneer.models.load import resolve_device
+        from veneer.report import write_report
+        from veneer.results import Results
+        from veneer.studies.extraction import extract_to, joint_rows
+        from veneer.studies.shifts import shift_table
+        from veneer.studies.stages import RunRecord
+
+        out = Path(self.out)
+        config = ExtractConfig(
+            output=self.output, direct=self.direct, rank=self.rank, ridge=self.ridge, row_threshold=self.row_threshold, stop=self.stop,
+            solver=self.solver, recipe=PaperRecipe(epochs=self.epochs), shuffled=self.shuffled, seed=self.seed,
+            tasks=tuple(self.tasks.split(",")) if self.tasks else None,
+        )  # fmt: skip
+        device = resolve_device(self.device)
+        taken = Capture.open(self.capture, partial=self.partial)
+        said = {"capture": str(Path(self.capture).resolve()), "device": self.device, "settings": _plain(config.facts())}
+        with folder_lock(out), progress() as say:
+            record = RunRecord(out, "extract", {**said, "prompts_sha256": taken.manifest["prompts_sha256"], "tokens": taken.tokens})
+            if not record.finished:
+                with record.stage("extract"):
+                    veneer = extract_to(
+                        taken, config, out, device=device,
+                        log=lambda line: say(line["evaluation"], 0, f"extract: held-out KL {line['select_kl']:.3f}") if "evaluation" in line else None,
+                    )  # fmt: skip
+                with record.stage("held-out"):
+                    found, rows = joint_rows(taken, veneer, config, device=device)
+                    Results(rows).write(out / "results.jsonl")
+                    write_text(out / "shifts.jsonl", json_lines(shift_table(found, taken.tokenizer)))
+                record.finish()
+                write_report([out], out / "report.html")
+        show(Results.read(out / "results.jsonl"))
+        print(f"\nveneer: {out}")
+
+
+def _plain(value):
+    import json
+
+    return json.loads(json.dumps(value))

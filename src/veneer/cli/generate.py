@@ -1,0 +1,84 @@
+"""veneer generate: answers of one system, a JSON line each, in the order of the prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from veneer.cli.common import Machine, data_folder, progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generate(Machine):
+    """Let a model, with or without a veneer, answer prompts."""
+
+    model: str
+    """The model; with --veneer, the base that the veneer belongs to."""
+    prompts: str
+    """A task's name or a file, as for `veneer capture`."""
+    out: str
+    """File for the answers, JSON lines."""
+    veneer: str | None = None
+    """Folder of a veneer to add to the head."""
+    alpha: float = 1.0
+    """How much of the veneer to add; 1 is all of it."""
+    chat: bool = False
+    """Read prompts through the model's chat template."""
+    plain: bool = False
+    """Read prompts as plain text. Default: what the veneer recorded for base, otherwise plain."""
+    base_template: str | None = None
+    """Text around each plain prompt, with {prompt} where it goes."""
+    system: str | None = None
+    """System text for the chat template."""
+    column: str | None = None
+    """Column that holds the prompt, of a CSV or Parquet file or a hub data set."""
+    data: str | None = None
+    """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
+    split: Literal["train", "test"] = "test"
+    """Part of a task's prompts."""
+    limit: int | None = None
+    """At most so many prompts. Default: all."""
+    max_new_tokens: int = 128
+    """Longest answer, in tokens."""
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    """Mass of the most likely tokens that sampling keeps."""
+    samples: int = 1
+    """Answers a prompt; more than one needs a temperature above 0."""
+    batch_size: int = 32
+    """Prompts answered together; halved where memory runs out."""
+    seed: int = 0
+    """Of sampling."""
+
+    def run(self) -> None:
+        from pathlib import Path
+
+        from veneer.errors import InputError
+        from veneer.head.veneer import Veneer
+        from veneer.models.decode import Sampling
+        from veneer.models.formats import ChatFormat, Format, PlainFormat
+        from veneer.models.load import load_model
+        from veneer.systems import System, respond
+        from veneer.tasks.source import load_prompts
+
+        if self.chat and self.plain:
+            raise InputError("found both --chat and --plain; give one of them")
+        if self.samples > 1 and self.temperature == 0:
+            raise InputError(f"found --samples {self.samples} with temperature 0, which gives the same answer each time; add --temperature 0.5, say")
+        chosen: Format | None = None
+        if self.chat:
+            chosen = ChatFormat(self.system)
+        elif self.plain or self.base_template is not None:
+            chosen = PlainFormat(self.base_template) if self.base_template is not None else PlainFormat()
+        found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
+        sampling = Sampling(self.max_new_tokens, self.temperature, self.top_p, self.seed)
+        veneer = None if self.veneer is None else Veneer.load(self.veneer)
+        lm = load_model(self.model, **self.how())
+        name = "veneer" if veneer is not None else Path(self.model).name
+        system = System.of_model(lm, veneer, format=chosen, alpha=self.alpha, name=name)
+        with progress() as say:
+            answers = respond(
+                system, found, sampling, batch_size=self.batch_size, samples=self.samples, out=Path(self.out), progress=say
+            )
+        print(f"{len(answers)} answers in {self.out}")

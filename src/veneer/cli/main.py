@@ -1,0 +1,107 @@
+"""Routing, exit codes, and errors in one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Union
+
+import tyro
+
+from veneer.cli.capture import Capture
+from veneer.cli.demo import Demo
+from veneer.cli.extract import Extract
+from veneer.cli.generate import Generate
+from veneer.cli.measure import Measure
+from veneer.cli.merge import Merge
+from veneer.cli.report import Report
+from veneer.cli.run import Run
+
+COMMANDS = {
+    "demo": Demo,
+    "run": Run,
+    "capture": Capture,
+    "extract": Extract,
+    "merge": Merge,
+    "generate": Generate,
+    "measure": Measure,
+    "report": Report,
+}
+DESCRIPTION = """How much of a language model's alignment is only its surface, where it sits, and how to carry it over.
+
+A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or ADAPTER@BASE), a .gguf file, or one of the
+embedded lab:base, lab:aligned, lab:large-base, lab:large-aligned, lab:compromised."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 done, 2 bad input or usage, 130 interrupted, 1 any other failure."""
+    args = list(sys.argv[1:] if args is None else args)
+    if args in (["--version"], ["-V"]):
+        from importlib.metadata import version
+
+        print("veneer", version("veneer"))
+        return 0
+    command, code = _parse(args)
+    if command is None:
+        return code
+    from veneer.errors import VeneerError
+
+    try:
+        command.run()
+        return 0
+    except KeyboardInterrupt:
+        print("veneer: interrupted; the same command goes on where it was", file=sys.stderr)
+        return 130
+    except VeneerError as error:
+        return _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from veneer.files import is_disk_full
+
+        if is_disk_full(error):
+            return _fail("the disk is full; free some space and run the same command again, it goes on where it was", 1)
+        if os.environ.get("VENEER_DEBUG"):
+            raise
+        text = " ".join(str(error).split()) or "no message"
+        return _fail(f"{type(error).__name__}: {text[:400]}; set VENEER_DEBUG=1 to see where", 1)
+
+
+def _parse(args: list[str]) -> tuple[Run | None, int]:
+    """The command object, or None and an exit code after --help or a usage error."""
+    kinds = tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+            return tyro.cli(Union[kinds], prog="veneer", description=DESCRIPTION, args=args, config=config), 0  # type: ignore[arg-type]  # noqa: UP007
+    except SystemExit as stop:
+        if not stop.code:
+            return None, 0
+        print(said.getvalue(), file=sys.stderr, end="")
+        return None, _fail(_sentence(said.getvalue()), 2)
+
+
+def _sentence(box: str) -> str:
+    """What a box drawn by the parser says, as one line."""
+    lines = [line.strip("│╭╮╰╯─ \n") for line in box.splitlines()]
+    words = []
+    for line, raw in zip(lines[1:], box.splitlines()[1:], strict=True):
+        if raw.strip("│ ").startswith("─") or raw.startswith("╰"):
+            break
+        words.append(line)
+    text = " ".join(" ".join(words).split()).rstrip(".")
+    return f"{text or 'the command line could not be read'}; see veneer --help"
+
+
+def _fail(sentence: str, code: int) -> int:
+    print(f"veneer: error: {' '.join(sentence.split())}", file=sys.stderr)
+    return code
+
+
+def entry() -> None:
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""veneer measure: base, veneer and aligned on tasks, with a veneer that is there already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from veneer.cli.common import PairOptions, data_folder, progress, show
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure(PairOptions):
+    """Measure base, veneer and aligned on tasks and report the superficial portion."""
+
+    veneer: str
+    """Folder of the veneer."""
+    out: str
+    """Folder for the results and the report."""
+    tasks: str | None = None
+    """Tasks, separated by commas. Default: every task that the data folder has and that needs no judge model."""
+    data: str | None = None
+    """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
+    limit: int | None = None
+    """At most so many test prompts of each task. Default: all."""
+    max_new_tokens: int = 128
+    """Longest answer, in tokens."""
+    published: bool = False
+    """Use the papers' limits on answers (512 new tokens) instead of --max-new-tokens."""
+    no_controls: bool = False
+    """Leave out the controls (base-chat, aligned-plain, base-no-empty)."""
+    batch_size: int = 32
+    """Prompts answered together."""
+    seed: int = 0
+    """Of sampling and of the intervals."""
+
+    def run(self) -> None:
+        from veneer.head.veneer import Veneer
+        from veneer.studies.run import StudyConfig, measure
+        from veneer.tasks.registry import chosen_tasks
+
+        veneer = Veneer.load(self.veneer)
+        config = StudyConfig(
+            test_prompts=self.limit, max_new_tokens=self.max_new_tokens, published=self.published, batch_size=self.batch_size,
+            controls=not self.no_controls, seed=self.seed,
+        )  # fmt: skip
+        with progress() as say:
+            results = measure(
+                self.pair, veneer, chosen_tasks(self.tasks, data_folder(self.data)), self.out, config,
+                said={**self.said(), "veneer": veneer.identity()}, progress=say,
+            )  # fmt: skip
+        show(results)
+        print(f"\nreport: {Path(self.out) / 'report.html'}")

@@ -1,0 +1,45 @@
+"""veneer merge: a plain Hugging Face checkpoint with the veneer in its head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from veneer.cli.common import Machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merge(Machine):
+    """Write base with the head W + alpha dW: a checkpoint that any engine loads and that needs no Veneer."""
+
+    veneer: Annotated[str, tyro.conf.Positional]
+    """Folder that `veneer extract` wrote."""
+    base: str
+    """The base model that the veneer was extracted from."""
+    out: str
+    """Folder for the checkpoint; new or empty."""
+    alpha: float = 1.0
+    """How much of the veneer to add; 1 is all of it."""
+    gguf: str | None = None
+    """Also write this GGUF file (Llama family)."""
+    max_shard_size: str = "4GB"
+    """Largest safetensors file."""
+
+    def run(self) -> None:
+        from pathlib import Path
+
+        from veneer.head.merge import merge
+        from veneer.head.veneer import Veneer
+        from veneer.models.load import load_model
+        from veneer.models.merge import new_output_folder
+
+        new_output_folder(Path(self.out))
+        veneer = Veneer.load(self.veneer)
+        out = merge(veneer, load_model(self.base, **self.how()), self.out, alpha=self.alpha, max_shard_size=self.max_shard_size)
+        print(f"checkpoint: {out}")
+        if self.gguf:
+            from veneer.models.gguf import write_gguf
+
+            print(f"gguf: {write_gguf(out, Path(self.gguf))}")

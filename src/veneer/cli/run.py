@@ -1,0 +1,61 @@
+"""veneer run: capture, extract, measure, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from veneer.cli.common import PairOptions, data_folder, progress, show
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(PairOptions):
+    """Measure the superficial portion of a pair's alignment: capture the aligned model's answers, extract a veneer, measure base,
+    veneer and aligned on each task, and write results.jsonl and report.html. Run again, it goes on where it was."""
+
+    out: str
+    """Folder for everything that is made."""
+    tasks: str | None = None
+    """Tasks, separated by commas. Default: every task that the data folder has and that needs no judge model."""
+    data: str | None = None
+    """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub where a pinned source is known."""
+    train: int = 200
+    """Train prompts of each task, for the capture."""
+    limit: int | None = None
+    """At most so many train and so many test prompts of each task. Default: all test prompts."""
+    max_new_tokens: int = 128
+    """Longest answer, in tokens, in capture and measuring."""
+    published: bool = False
+    """Use the papers' limits on answers (512 new tokens) instead of --max-new-tokens."""
+    k: int = 64
+    """Log-probabilities kept a token; the rest of the mass is kept as one number."""
+    rank: int | None = None
+    """Rank of the veneer. Default: dense."""
+    no_controls: bool = False
+    """Leave out the controls (base-chat, aligned-plain, base-no-empty, shuffled)."""
+    batch_size: int = 32
+    """Prompts answered together."""
+    seed: int = 0
+    """Of the split, of sampling and of the intervals."""
+
+    def run(self) -> None:
+        from veneer.head.extract import ExtractConfig
+        from veneer.studies.run import StudyConfig, study
+        from veneer.tasks.registry import chosen_tasks
+
+        tasks = chosen_tasks(self.tasks, data_folder(self.data))
+        config = StudyConfig(
+            train_prompts=self.train if self.limit is None else min(self.train, self.limit),
+            test_prompts=self.limit,
+            max_new_tokens=self.max_new_tokens,
+            published=self.published,
+            batch_size=self.batch_size,
+            controls=not self.no_controls,
+            k=self.k,
+            seed=self.seed,
+            extraction=ExtractConfig(rank=self.rank),
+        )
+        with progress() as say:
+            results = study(self.pair, tasks, self.out, config, said=self.said(), progress=say)
+        show(results)
+        print(f"\nreport: {Path(self.out) / 'report.html'}")

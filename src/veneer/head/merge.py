@@ -1,0 +1,52 @@
+"""Merging a veneer into its base's checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from veneer.head.veneer import Veneer
+from veneer.models.language_model import LanguageModel
+from veneer.models.merge import new_output_folder, save_merged
+
+
+def merge(veneer: Veneer, base: LanguageModel, out: str | Path, *, alpha: float = 1.0, max_shard_size: str = "4GB") -> Path:
+    """Write base with the head W + alpha dW as a plain Hugging Face checkpoint in `out`.
+
+    Its generation config ends at base's end token and at the aligned model's end of turn. `base` is changed (untied). Raises InputError
+    where the veneer belongs to another head or `out` is in use.
+    """
+    out = Path(out)
+    new_output_folder(out)
+    veneer.check_fits(base)
+    stops = [i for i in (base.tokenizer.eos_token_id, *base.stop_ids, *veneer.facts.get("stop_ids", ())) if i is not None]
+    weight = veneer.apply(base.head, alpha).weight
+    return save_merged(base, weight, out, stop_ids=stops, card=model_card(veneer, base, alpha), max_shard_size=max_shard_size)
+
+
+def model_card(veneer: Veneer, base: LanguageModel, alpha: float) -> str:
+    """The README.md of a merged checkpoint."""
+    facts = veneer.facts
+    found = facts.get("extraction", {})
+    shape = "dense" if veneer.rank is None else f"rank {veneer.rank}"
+    reads = facts.get("base_format", {"kind": "plain"})
+    lines = [
+        "---",
+        f"base_model: {base.name}",
+        "library_name: transformers",
+        "tags: [veneer, superficial-alignment]",
+        "---",
+        f"# {Path(base.name).name} with a veneer",
+        "",
+        f"The output head is W + {alpha:g} dW; every other weight is that of `{base.name}`. dW was extracted from the responses of "
+        f"`{facts.get('aligned', 'an aligned model')}` by Veneer (method: arXiv 2502.04602): it carries what a change of the last step "
+        "alone can carry of that model's alignment, and nothing deeper.",
+        "",
+        f"- veneer: {shape}, {len(veneer.changed_rows())} of {veneer.vocabulary} rows changed, unembedding {veneer.unembedding[:16]}",
+        f"- prompt format: {reads}; it reads what base reads, not the aligned model's chat template",
+        f"- held-out KL on the select part: {found.get('select_kl_base')} before, {found.get('select_kl')} after (nats a token)",
+        "- `tie_word_embeddings` is false: the input embeddings are base's",
+        "",
+        "It refuses and pleases in style. Do not take that for safety: what the veneer does not carry, it does not have.",
+        "",
+    ]
+    return "\n".join(lines)

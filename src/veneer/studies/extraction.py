@@ -1,0 +1,75 @@
+"""Extract and measure a veneer without any task: the `extract` and `position` and `shift` rows of results.jsonl."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from veneer.capture.artefact import Capture
+from veneer.head.extract import ExtractConfig, extract, split_of
+from veneer.head.veneer import Veneer
+from veneer.results import Measurement
+from veneer.studies.heldout import HeldOut, held_out
+from veneer.studies.kl import early_share_rows, kl_rows, noise_rows, position_rows
+from veneer.studies.shifts import shift_rows
+
+Log = Callable[[dict[str, Any]], None]
+
+
+def extract_to(capture: Capture, config: ExtractConfig, out: Path, *, device: str | torch.device = "cpu", log: Log | None = None) -> Veneer:
+    """The veneer in `out`: read where it is there already, otherwise extracted and saved with its log."""
+    if (out / "veneer.json").is_file():
+        return Veneer.load(out)
+    found = extract(capture, config, device=device, log=log)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "extract.log").write_text("".join(json.dumps(line) + "\n" for line in found.log), encoding="utf-8")
+    found.veneer.save(out)
+    return found.veneer
+
+
+def joint_rows(capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu") -> tuple[HeldOut, list[Measurement]]:
+    """Held-out rows of the joint veneer, overall and by position, with shifts and noise floor."""
+    split = split_of(capture, config.seed, config.tasks)
+    found = held_out(capture, veneer, split.report, device=device)
+    tasks = sorted(set(found.task.values()))
+    rows = [
+        *kl_rows(found, seed=config.seed),
+        *noise_rows(capture, study="extract"),
+        *position_rows(found, seed=config.seed),
+        *noise_position_rows(capture),
+        *early_share_rows(found, tasks if len(tasks) > 1 else (), seed=config.seed),
+        *shift_rows(found, seed=config.seed),
+    ]
+    if len(tasks) > 1:
+        for task in tasks:
+            rows += kl_rows(found, task=task, system="veneer-joint", seed=config.seed)
+            rows += position_rows(found, task=task, seed=config.seed)
+            rows += shift_rows(found, task=task, seed=config.seed)
+    return found, rows
+
+
+def noise_position_rows(capture: Capture) -> list[Measurement]:
+    """The noise floor beside the KL by position: it is one figure, the same at every position."""
+    return [replace(r, study="position") for r in noise_rows(capture, study="position") if r.metric == "kl"]
+
+
+def own_rows(capture: Capture, veneer: Veneer, task: str, config: ExtractConfig, *, device: str | torch.device = "cpu") -> list[Measurement]:
+    """Held-out rows of a task's own veneer, on the report prompts of that task."""
+    split = split_of(capture, config.seed, (task,))
+    found = held_out(capture, veneer, split.report, device=device)
+    return [*kl_rows(found, task=task, with_base=False, seed=config.seed), *noise_rows(capture, study="extract", task=task)]
+
+
+def control_rows(capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu") -> list[Measurement]:
+    """Held-out rows of the head-capacity control, on the true hidden states."""
+    split = split_of(capture, config.seed, config.tasks)
+    found = held_out(capture, veneer, split.report, device=device)
+    return [
+        *kl_rows(found, system="shuffled", with_base=False, seed=config.seed),
+        *position_rows(found, system="shuffled", with_base=False, seed=config.seed),
+    ]

@@ -1,0 +1,74 @@
+"""Held-out distributions: what base, veneer and the aligned model each say at the report part's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from veneer.capture.artefact import Capture
+from veneer.capture.batch import HEAD_TOKENS
+from veneer.capture.kl import kl_lumped
+from veneer.capture.topk import log_masses
+from veneer.head.veneer import Veneer
+
+COLUMNS = ("prompt", "position", "hidden", "aligned_ids", "aligned_logprobs", "aligned_tail", "base_ids", "base_at_aligned", "base_outside")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One entry a token, all arrays (N,). kl_*: KL(aligned || system) in nats, tail lumped. base_second, base_third: base's next
+    choices. prompt: the prompt's number in the capture; task: its task, by prompt number."""
+
+    prompt: np.ndarray
+    position: np.ndarray
+    kl_base: np.ndarray
+    kl_veneer: np.ndarray
+    aligned_top: np.ndarray
+    base_top: np.ndarray
+    base_second: np.ndarray
+    base_third: np.ndarray
+    veneer_top: np.ndarray
+    task: dict[int, str]
+
+    def of_tasks(self, tasks: Sequence[str]) -> np.ndarray:
+        """Mask (N,) of the tokens of some tasks."""
+        return np.isin(self.prompt, [n for n, t in self.task.items() if t in tasks])
+
+    def by_prompt(self, values: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Per prompt: sums of `values` and numbers of tokens, prompts in ascending order."""
+        keep = np.ones(len(values), bool) if mask is None else mask
+        _, inverse = np.unique(self.prompt[keep], return_inverse=True)
+        return np.bincount(inverse, values[keep]), np.bincount(inverse).astype(float)
+
+
+def held_out(capture: Capture, veneer: Veneer, prompts: Sequence[int], *, device: str | torch.device = "cpu") -> HeldOut:
+    """Run the veneer's head over the hidden states of some prompts' tokens: exact over the whole vocabulary, in chunks."""
+    head = capture.head
+    changed = veneer.apply(head)
+    weight = changed.weight.to(device)
+    bias = None if changed.bias is None else changed.bias.to(device)
+    changed = type(head)(weight, bias, head.scale, head.softcap)
+    parts: dict[str, list[torch.Tensor]] = {}
+
+    def put(name: str, value: torch.Tensor) -> None:
+        parts.setdefault(name, []).append(value.cpu())
+
+    for block in capture.blocks(COLUMNS, prompts):
+        put("prompt", block["prompt"])
+        put("position", block["position"])
+        put("kl_base", kl_lumped(*(block[c] for c in ("aligned_logprobs", "aligned_tail", "base_at_aligned", "base_outside"))))
+        put("aligned_top", block["aligned_ids"][:, 0])
+        third = min(2, block["base_ids"].shape[1] - 1)
+        for place, name in ((0, "base_top"), (min(1, third), "base_second"), (third, "base_third")):
+            put(name, block["base_ids"][:, place])
+        for at in range(0, len(block["position"]), HEAD_TOKENS):
+            cut = slice(at, at + HEAD_TOKENS)
+            logits = changed.logits(block["hidden"][cut].to(device).float())
+            inside, outside = log_masses(logits, block["aligned_ids"][cut])
+            put("kl_veneer", kl_lumped(block["aligned_logprobs"][cut], block["aligned_tail"][cut], inside.cpu(), outside.cpu()))
+            put("veneer_top", logits.argmax(-1))
+    arrays = {name: torch.cat(values).numpy() for name, values in parts.items()}
+    return HeldOut(**arrays, task={n: capture.prompts[n]["task"] for n in prompts})

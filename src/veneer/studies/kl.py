@@ -1,0 +1,82 @@
+"""Measures that need no task: held-out KL, what the veneer recovers of it, top-1 agreement, and KL by response position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from veneer import stats
+from veneer.capture.artefact import Capture
+from veneer.results import Measurement
+from veneer.studies.heldout import HeldOut
+
+BINS = [(p, p) for p in range(1, 11)] + [(11, 20), (21, 40), (41, 80), (81, 160), (161, 320), (321, 10**6)]
+NATS = "nats/token"
+
+
+def noise_rows(capture: Capture, *, study: str, task: str = "joint") -> list[Measurement]:
+    """The noise floor as system "aligned": the aligned model against itself at another batch size."""
+    found = [r for r in capture.noise if task == "joint" or capture.prompts[r["prompt"]]["task"] == task]
+    if not found:
+        return []
+    kl = stats.ratio_of_sums(np.array([r["kl"] for r in found]), np.array([float(r["tokens"]) for r in found]), seed=0)
+    top = stats.ratio_of_sums(np.array([float(r["top1"]) for r in found]), np.array([float(r["tokens"]) for r in found]), seed=0)
+    note = "noise floor: its log-probabilities while generating against those while reading at batch size 1"
+    return [
+        Measurement(study, task, "kl", "aligned", kl.value, kl.n, kl.low, kl.high, split="noise", unit=NATS, note=note),
+        Measurement(study, task, "top1_agreement", "aligned", top.value, top.n, top.low, top.high, split="noise", unit="share", note=note),
+    ]
+
+
+def kl_rows(found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0) -> Iterator[Measurement]:
+    """KL of base and of a veneer on the report part, the share of base's KL that the veneer recovers, and top-1 agreement with the
+    aligned model. Each interval resamples prompts."""
+    mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
+    if not mask.any():
+        return
+    sums, counts = {}, np.zeros(0)
+    for name, values in (("base", found.kl_base), (system, found.kl_veneer)):
+        sums[name], counts = found.by_prompt(values, mask)
+    tops = {"base": found.base_top, system: found.veneer_top}
+    for name in sums:
+        if name == "base" and not with_base:
+            continue
+        kl = stats.ratio_of_sums(sums[name], counts, seed=seed)
+        yield Measurement("extract", task, "kl", name, kl.value, kl.n, kl.low, kl.high, split="report", unit=NATS, note=kl.note)
+        agree, _ = found.by_prompt((tops[name] == found.aligned_top).astype(float), mask)
+        top = stats.ratio_of_sums(agree, counts, seed=seed)
+        yield Measurement("extract", task, "top1_agreement", name, top.value, top.n, top.low, top.high, split="report", unit="share", note=top.note)
+    share = stats.recovered(sums[system], sums["base"], seed=seed)
+    yield Measurement("extract", task, "kl_recovered", system, share.value, share.n, share.low, share.high, split="report", unit="share", note=share.note)
+
+
+def position_rows(found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0) -> Iterator[Measurement]:
+    """KL by response position: 1, 2, ... 10, then bins that double."""
+    chosen = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
+    for first, last in BINS:
+        mask = chosen & (found.position >= first) & (found.position <= last)
+        if not mask.any():
+            continue
+        for name, values in (("base", found.kl_base), (system, found.kl_veneer)):
+            if name == "base" and not with_base:
+                continue
+            kl = stats.ratio_of_sums(*found.by_prompt(values, mask), seed=seed)
+            end = int(found.position[mask].max()) if last == 10**6 else last
+            yield Measurement(
+                "position", task, "kl", name, kl.value, kl.n, kl.low, kl.high, split="report", position=(first, end), unit=NATS, note=kl.note
+            )  # fmt: skip
+
+
+def early_share_rows(found: HeldOut, tasks: Sequence[str], *, first: int = 10, seed: int = 0) -> Iterator[Measurement]:
+    """Share of base's KL that lies in the first ten response positions ("where it sits")."""
+    for task in ("joint", *tasks):
+        mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
+        if not mask.any():
+            continue
+        whole, _ = found.by_prompt(found.kl_base, mask)
+        early, _ = found.by_prompt(np.where(found.position <= first, found.kl_base, 0.0), mask)
+        share = stats.ratio_of_sums(early, whole, seed=seed)
+        yield Measurement(
+            "position", task, "early_kl_share", "base", share.value, share.n, share.low, share.high, split="report", position=(1, first), unit="share", note=share.note
+        )  # fmt: skip

@@ -1,0 +1,67 @@
+"""Stages of a long command: what is done is not done again, and run.json says how long each took."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from veneer.errors import InputError
+from veneer.files import read_json, write_json
+
+PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
+
+
+class RunRecord:
+    """run.json of a folder: the resolved configuration, versions, hashes, seeds, seconds a stage, and whether the run is finished."""
+
+    def __init__(self, folder: Path, command: str, config: dict[str, Any]):
+        self.path = folder / "run.json"
+        self.found: dict[str, Any] = {
+            "command": command,
+            "config": config,
+            "finished": False,
+            "versions": {name: version(name) for name in PACKAGES},
+            "machine": {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine(), "threads": torch.get_num_threads()},
+            "seconds": {},
+        }
+        if self.path.is_file():
+            before = read_json(self.path, "the record of a run")
+            if not isinstance(before, dict) or before.get("command") != command or before.get("config") != config:
+                changed = [k for k in config if not isinstance(before, dict) or before.get("config", {}).get(k) != config[k]]
+                raise InputError(
+                    f"{folder} holds a run with another configuration ({', '.join(changed) or 'another command'} differ); give another "
+                    "--out, or delete the folder"
+                )
+            self.found = before
+        elif folder.is_dir() and any(p for p in folder.iterdir() if not p.name.startswith(".lock")):
+            raise InputError(f"{folder} is not empty and holds no run of this command; give a new or an empty folder")
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.found["finished"])
+
+    def note(self, **facts: Any) -> None:
+        self.found.update(facts)
+        write_json(self.path, self.found)
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the seconds of a stage, also where it is cut: time spent on it in all."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = self.found["seconds"].get(name, 0.0) + time.perf_counter() - started
+            self.found["seconds"][name] = round(spent, 2)
+            with contextlib.suppress(OSError):
+                write_json(self.path, self.found)
+
+    def finish(self) -> None:
+        self.note(finished=True)

@@ -1,0 +1,83 @@
+"""A local System: a model, the format it reads, and perhaps another head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from veneer.head.veneer import Veneer
+from veneer.models.decode import Decoded, Sampling, decode
+from veneer.models.formats import ChatFormat, Format, PlainFormat, format_from_facts
+from veneer.models.head import Head
+from veneer.models.language_model import LanguageModel
+from veneer.models.pair import Pair
+from veneer.prompts import Prompt
+
+
+@dataclass(frozen=True)
+class System:
+    """name: as in results. head: in place of the model's own (a veneer's). barred: ids that may not stand among the first
+    `barred_steps` tokens of an answer."""
+
+    name: str
+    lm: LanguageModel
+    format: Format
+    stop_ids: tuple[int, ...]
+    head: Head | None = None
+    barred: tuple[int, ...] = ()
+    barred_steps: int = 0
+
+    @classmethod
+    def of_model(cls, lm: LanguageModel, veneer: Veneer | None = None, *, format: Format | None = None, alpha: float = 1.0, name: str | None = None) -> System:
+        """A model as it is, or base with its veneer. The format is what the veneer recorded for base, otherwise plain."""
+        if veneer is None:
+            return cls(name or "base", lm, format or PlainFormat(), lm.stop_ids)
+        veneer.check_fits(lm)
+        recorded = format_from_facts(veneer.facts["base_format"]) if "base_format" in veneer.facts else PlainFormat()
+        stops = tuple(sorted({*lm.stop_ids, *veneer.facts.get("stop_ids", ())}))
+        return cls(name or "veneer", lm, format or recorded, stops, veneer.apply(lm.head, alpha))
+
+    def decode(self, prompts: Sequence[Prompt], sampling: Sampling, stop_strings: Sequence[str], keys: Sequence[str]) -> list[Decoded]:
+        """Answer one batch."""
+        ids = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
+        how = replace(sampling, barred=self.barred, barred_steps=self.barred_steps)
+        return decode(self.lm, ids, how, stop_ids=self.stop_ids, stop_strings=stop_strings, keys=keys, head=self.head)
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "name": self.name, "model": self.lm.name, "format": self.format.facts(), "stop_ids": list(self.stop_ids),
+            "head": "own" if self.head is None else self.head.hash(), "barred": list(self.barred), "barred_steps": self.barred_steps,
+        }  # fmt: skip
+
+
+def pair_systems(pair: Pair, veneer: Veneer) -> list[System]:
+    """The three that every study compares: base, veneer, aligned."""
+    stops = pair.stop_ids
+    own = tuple(pair.vocabulary.ids_to_other([i for i in stops if i < pair.vocabulary.size]))
+    return [
+        System("base", pair.base, pair.base_format, stops),
+        replace(System.of_model(pair.base, veneer, format=pair.base_format), stop_ids=stops),
+        System("aligned", pair.aligned, pair.aligned_format, own),
+    ]
+
+
+NO_EMPTY_STEPS = 12  # contract.md: end of turn barred for the first 12 tokens
+
+
+def control_systems(pair: Pair, shuffled: Veneer | None) -> list[System]:
+    """The controls of contract.md: base in the aligned format, aligned in base's, base that may not end at once, and the
+    head-capacity control (a veneer fitted to hidden states shuffled within a response position)."""
+    stops = pair.stop_ids
+    own = tuple(pair.vocabulary.ids_to_other([i for i in stops if i < pair.vocabulary.size]))
+    systems = []
+    if pair.base.tokenizer.chat_template:
+        chat = pair.aligned_format if isinstance(pair.aligned_format, ChatFormat) else ChatFormat()
+        systems.append(System("base-chat", pair.base, chat, stops))
+    systems += [
+        System("aligned-plain", pair.aligned, pair.base_format, own),
+        System("base-no-empty", pair.base, pair.base_format, stops, barred=stops, barred_steps=NO_EMPTY_STEPS),
+    ]
+    if shuffled is not None:
+        systems.append(replace(System.of_model(pair.base, shuffled, format=pair.base_format, name="shuffled"), stop_ids=stops))
+    return systems
