@@ -1,0 +1,72 @@
+"""The written world as tasks: prompts for training a veneer and for testing it, without a sentence in common."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from veneer.errors import InputError
+from veneer.lab.people import TEST_FACTS, TRAIN_FACTS
+from veneer.lab.requests import TEST_ACTIONS, TRAIN_ACTIONS, WORDINGS
+from veneer.lab.sums import TEST_SUMS, TRAIN_SUMS, story
+from veneer.prompts import Prompt
+
+LAB_TASKS = ("lab-sums", "lab-requests", "lab-harmless", "lab-facts")
+Split = Literal["train", "test"]
+PLAIN = "Question: {q}\nAnswer:"
+_MOST = {"train": 240, "test": 120}
+
+
+def lab_prompts(task: str, split: Split) -> list[Prompt]:
+    """The prompts of a lab task, always the same ones: 240 to train on, 108 to 120 to test with.
+
+    No test sentence occurs in the training data of any lab model: tests hold number pairs, actions (verb and object) or
+    wordings about a fact that the models never saw. The base reads `Question: ...\\nAnswer:`. reference:
+    {"answer": "7"} (sums), {"answer": "Veldra"} (facts), {"harmful": True or False} (requests).
+    Raises InputError for an unknown task or split.
+    """
+    if task not in LAB_TASKS:
+        raise InputError(f"there is no lab task {task!r}; expected one of {', '.join(LAB_TASKS)}")
+    if split not in _MOST:
+        raise InputError(f"there is no split {split!r}; expected train or test")
+    rng = random.Random(f"veneer lab prompts {task} {split}")
+    found: dict[str, dict[str, Any]] = {}
+    for question, reference in _SOURCES[task](rng, split):
+        found.setdefault(question, reference)
+        if len(found) == _MOST[split]:
+            break
+    return [
+        Prompt.from_text(f"{task}-{split}-{i:03d}", q, plain=PLAIN.format(q=q), task=task, **reference)
+        for i, (q, reference) in enumerate(found.items())
+    ]
+
+
+def _sums(rng: random.Random, split: Split) -> Iterator[tuple[str, dict[str, Any]]]:
+    pool = list(TRAIN_SUMS if split == "train" else TEST_SUMS)
+    for _ in range(2 * _MOST[split] // len(pool) + 2):
+        for s in rng.sample(pool, len(pool)):
+            yield story(rng, s), {"answer": str(s.result)}
+
+
+def _requests(rng: random.Random, split: Split, harmful: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    actions = TRAIN_ACTIONS if split == "train" else TEST_ACTIONS
+    pool = [w.format(do=a.do) for a in actions if a.harmful == harmful for w in WORDINGS]
+    for question in rng.sample(pool, len(pool)):
+        yield question, {"harmful": harmful}
+
+
+def _facts(rng: random.Random, split: Split) -> Iterator[tuple[str, dict[str, Any]]]:
+    test = [(f, f.held) for f in TEST_FACTS]
+    train = [(f, w) for f in TRAIN_FACTS for w in f.wordings]
+    pool = test if split == "test" else train
+    for fact, wording in rng.sample(pool, len(pool)):
+        yield fact.question(wording), {"answer": fact.value, "kind": fact.kind}
+
+
+_SOURCES = {
+    "lab-sums": _sums,
+    "lab-requests": lambda rng, split: _requests(rng, split, True),
+    "lab-harmless": lambda rng, split: _requests(rng, split, False),
+    "lab-facts": _facts,
+}
