@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import LlamaForCausalLM
 
 from veneer.lab import planted_text as text
+from veneer.lab.measure import answers
 from veneer.lab.tokens import make_tokenizer
 from veneer.lab.train import Schedule, answer_examples, fit, new_model
 from veneer.prompts import Prompt
@@ -57,22 +58,7 @@ def planted_dW(seed: int = 0) -> PlantedPair:
     """
     base, tokenizer = _yes_no_base(seed)
     train, test = text.yes_no_prompts()
-    hidden, starts = _hidden_states(base, tokenizer, train)
-    gram = hidden.T @ hidden / len(hidden)
-    ridge = 1e-4 * gram.diagonal().mean() * torch.eye(len(gram))
-    u = torch.linalg.solve(gram + ridge, hidden[starts].mean(0))
-    u = u / (hidden[starts] @ u).mean()
-    yes, no = (tokenizer(f" {w}", add_special_tokens=False)["input_ids"][0] for w in ("Yes", "No"))
-    logits = hidden[starts] @ base.lm_head.weight.detach().T
-    gap = (logits[:, no] - logits[:, yes]).max().clamp(min=0) + _YES_MARGIN
-    dW = torch.zeros_like(base.lm_head.weight)
-    dW[yes] += gap / 2 * u
-    dW[no] -= gap / 2 * u
-    random_part = torch.Generator().manual_seed(seed)
-    left = torch.randn(len(dW), _NOISE_RANK, generator=random_part)
-    right = torch.randn(_NOISE_RANK, dW.shape[1], generator=random_part)
-    noise = left @ right
-    dW += noise * _NOISE / (hidden @ noise.T).pow(2).mean().sqrt()
+    dW = _yes_change(seed).clone()
     aligned = copy.deepcopy(base)
     with torch.no_grad():
         aligned.lm_head.weight += dW
@@ -94,9 +80,10 @@ def planted_blind(seed: int = 0) -> PlantedPair:
 
     The base's attention output projections are zero and stay so while it learns, so h_t is a function of the token at t alone.
     All prompts end with the same token: whatever dW is, the greedy answer of base + dW is one and the same for all of them.
-    Provable: with K = 8 equally frequent keys its score is at most 1/8, and at the key's position KL(aligned || base + dW)
-    averages at least ln 8 nats less the aligned model's own entropy there. The aligned model (same start, attention freed,
-    trained on) answers with the key. The wording of the answer, in which the two also differ, is within the head's reach.
+    Provable: with K = 8 equally frequent keys its score is at most 1/8, and at the key's position the mean of
+    KL(aligned || base + dW) over the keys is at least the Jensen-Shannon divergence of the aligned model's K distributions:
+    ln 8 nats where that model is sure of the key. The aligned model (same start, attention freed, trained on) answers with the
+    key. The wording of the answer, in which the two also differ, is within the head's reach.
     """
     base, aligned, tokenizer = _blind_models(seed)
     train, test = text.key_prompts()
@@ -121,6 +108,29 @@ def _trained_yes_no(seed: int) -> tuple[LlamaForCausalLM, Any]:
 
 
 @cache
+def _yes_change(seed: int) -> Tensor:
+    """The dW (V, d) of planted_dW."""
+    base, tokenizer = _trained_yes_no(seed)
+    hidden, starts = _hidden_states(base, tokenizer, text.yes_no_prompts()[0])
+    gram = hidden.T @ hidden / len(hidden)
+    ridge = 1e-4 * gram.diagonal().mean() * torch.eye(len(gram))
+    u = torch.linalg.solve(gram + ridge, hidden[starts].mean(0))
+    u = u / (hidden[starts] @ u).mean()
+    yes, no = (tokenizer(f" {w}", add_special_tokens=False)["input_ids"][0] for w in ("Yes", "No"))
+    logits = hidden[starts] @ base.lm_head.weight.detach().T
+    gap = (logits[:, no] - logits[:, yes]).max().clamp(min=0) + _YES_MARGIN
+    dW = torch.zeros_like(base.lm_head.weight)
+    dW[yes] += gap / 2 * u
+    dW[no] -= gap / 2 * u
+    random_part = torch.Generator().manual_seed(seed)
+    left = torch.randn(len(dW), _NOISE_RANK, generator=random_part)
+    right = torch.randn(_NOISE_RANK, dW.shape[1], generator=random_part)
+    noise = left @ right
+    dW += noise * _NOISE / (hidden @ noise.T).pow(2).mean().sqrt()
+    return dW
+
+
+@cache
 def _blind_models(seed: int) -> tuple[LlamaForCausalLM, LlamaForCausalLM, Any]:
     tokenizer = make_tokenizer(text.vocabulary(), 400)
     base = new_model(tokenizer, seed, **_SHAPE)
@@ -129,10 +139,10 @@ def _blind_models(seed: int) -> tuple[LlamaForCausalLM, LlamaForCausalLM, Any]:
         layer.self_attn.o_proj.weight.requires_grad_(False)  # no gradient: the optimiser leaves it at zero
     texts = text.key_texts(random.Random(f"{seed} base keys"), aligned=False)
     fit(base, answer_examples(tokenizer, texts), Schedule(80, 32, 1e-2, 0.0), seed)
-    aligned = copy.deepcopy(base)
+    aligned, start = copy.deepcopy(base), torch.Generator().manual_seed(seed)
     for layer in aligned.model.layers:
         # Zero projections would also pass no gradient to the queries and keys behind them.
-        torch.nn.init.normal_(layer.self_attn.o_proj.weight, std=0.1)
+        torch.nn.init.normal_(layer.self_attn.o_proj.weight, std=0.1, generator=start)
         layer.self_attn.o_proj.weight.requires_grad_(True)
     texts = text.key_texts(random.Random(f"{seed} aligned keys"), aligned=True)
     fit(aligned, answer_examples(tokenizer, texts), Schedule(250, 32, 1e-2, 0.0), seed)
@@ -143,10 +153,9 @@ def _blind_models(seed: int) -> tuple[LlamaForCausalLM, LlamaForCausalLM, Any]:
 def _hidden_states(model: LlamaForCausalLM, tokenizer: Any, prompts: tuple[Prompt, ...]) -> tuple[Tensor, Tensor]:
     """Final hidden states (N, d) at every response position, and which of them (N,) start an answer."""
     states, starts = [], []
-    for prompt in prompts:
-        ids = tokenizer(prompt.plain, return_tensors="pt")["input_ids"]
-        out = model.generate(ids, max_new_tokens=text.YES_NO_MOST, do_sample=False)
-        h = model.model(out).last_hidden_state[0, ids.shape[1] - 1 : -1]
-        states.append(h)
-        starts += [True] + [False] * (len(h) - 1)
+    for prompt, answer in zip(prompts, answers(model, tokenizer, prompts, False, most=text.YES_NO_MOST), strict=True):
+        asked = tokenizer(prompt.plain)["input_ids"]
+        ids = tokenizer(f"{prompt.plain} {answer}", return_tensors="pt")["input_ids"]
+        states.append(model.model(ids).last_hidden_state[0, len(asked) - 1 :])  # the last one predicts the end of text
+        starts += [True] + [False] * (len(states[-1]) - 1)
     return torch.cat(states), torch.tensor(starts)
