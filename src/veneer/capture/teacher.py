@@ -24,7 +24,8 @@ def response_hidden(
     rows = [[*p, *r[:-1]] for p, r in zip(prompts, responses, strict=True)]
     out: list[Tensor] = [torch.empty(0)] * len(rows)
     for batch in _batches([len(r) for r in rows]):
-        ids, mask, cache = start(lm, [rows[i] for i in batch], side="right")
+        within_prompts = min(len(prompts[i]) for i in batch) - 1  # equal prompts may share their answers' start too
+        ids, mask, cache = start(lm, [rows[i] for i in batch], side="right", most=within_prompts)
         hidden = lm.hidden(ids, mask, cache)  # (B, T, d)
         read = mask.shape[1] - ids.shape[1]  # tokens that the cache had read already
         for place, i in enumerate(batch):

@@ -21,17 +21,19 @@ def common_prefix(rows: Sequence[Sequence[int]]) -> int:
 
 
 def start(
-    lm: LanguageModel, rows: Sequence[Sequence[int]], *, side: Literal["left", "right"]
+    lm: LanguageModel, rows: Sequence[Sequence[int]], *, side: Literal["left", "right"], most: int | None = None
 ) -> tuple[Tensor, Tensor, Any]:
     """(ids, mask, cache) for a batch of rows, padded on one side.
 
     ids (B, T): what the model has still to read. mask (B, P + T): 1 at real tokens, P the shared prefix that the cache has
-    read already (0 where nothing was worth sharing). cache: None for an architecture without one.
+    read already (0 where nothing was worth sharing), at most `most` tokens: of what is read there no hidden states come back.
+    cache: None for an architecture without one.
     """
     cache = lm.new_cache()
     shared = (
         common_prefix(rows) if len(rows) > 1 and cache is not None and _can_share(lm, max(len(r) for r in rows)) else 0
     )
+    shared = min(shared, most if most is not None else shared)
     if shared < SHORTEST:
         shared = 0
     else:
