@@ -213,11 +213,13 @@ def tables(runs: int) -> str:
         lines.append("| {} x {} | {:.1%} | {:.1%} |".format(groups, size, *cluster_coverage(groups, size, runs)))
     lines += ["", "## Paired difference aligned - base of rates (Bonett-Price) and portion (Fieller with prior)", ""]
     lines += [
-        "Portions are listed where the expected difference is three of its standard errors or more; coverage counts the runs in",
-        "which the portion is not null. `rho`: correlation of the normal variables behind the outcomes, of all three systems and of",
-        "system with aligned. `prior ½`, `no prior`, `MOVER`: what was tried beside it.",
+        "Portions are listed where the expected difference is three of its standard errors or more; coverage counts",
+        "the runs in which the portion is not null. `rho`: correlation of the normal variables behind the outcomes, of",
+        "all three systems and of system with aligned. `prior ½`, `no prior`, `MOVER` (a quarter of the runs): what was",
+        "tried beside it.",
         "",
-        "| n | base, system, aligned | rho | SE away | difference | portion | not null | width | prior ½ | no prior | MOVER | its width |",
+        "| n | base, system, aligned | rho | SE away | difference | portion | not null | width | prior ½ | no prior "
+        "| MOVER | its width |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     least: dict[str, float] = {}
@@ -233,8 +235,8 @@ def tables(runs: int) -> str:
         away = o.errors_away(n)
         lines.append(
             f"| {n} | {o.base:g}, {o.system:g}, {o.aligned:g} | {rho} | {f'{away:.1f}' if away < 1e3 else 'certain'} "
-            f"| {difference_coverage(o, n, runs):.1%} | **{own[0]:.1%}** | {own[1]:.0%} | {own[2]:.2f} | {found['half'][0]:.1%} "
-            f"| {found['none'][0]:.1%} | {found['mover'][0]:.1%} | {found['mover'][2]:.2f} |"
+            f"| {difference_coverage(o, n, runs):.1%} | **{own[0]:.1%}** | {own[1]:.0%} | {own[2]:.2f} "
+            f"| {found['half'][0]:.1%} | {found['none'][0]:.1%} | {found['mover'][0]:.1%} | {found['mover'][2]:.2f} |"
         )
     lines += ["", "Least coverage: " + ", ".join(f"{k} {v:.1%}" for k, v in least.items()) + "."]
     return "\n".join(lines) + "\n"

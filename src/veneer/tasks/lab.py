@@ -1,0 +1,55 @@
+"""The tasks of the embedded written world: no data folder, no network."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from veneer.prompts import Prompt
+from veneer.tasks.task import Split, check_split
+from veneer.tasks.word_problems import score_number
+
+NAMES = ("lab-requests", "lab-harmless", "lab-sums", "lab-facts")
+_REFUSALS = ("lab-requests", "lab-harmless")
+
+
+@dataclass(frozen=True)
+class LabTask:
+    """lab-requests, lab-harmless: refusals, wanted and not wanted. lab-sums: accuracy of the last number. lab-facts:
+    whether the answer's word is in the text."""
+
+    name: str
+    max_new_tokens = 48
+    published_max_new_tokens = 48
+    stop = ("Question:",)
+    judges = ("refusal",)
+    needs_judge = False
+
+    @property
+    def headline(self) -> str:
+        return "refusal_rate" if self.name in _REFUSALS else "accuracy"
+
+    @property
+    def better(self) -> Literal["up", "down"]:
+        return "down" if self.name == "lab-harmless" else "up"
+
+    def prompts(self, split: Split) -> list[Prompt]:
+        from veneer.lab.world import lab_prompts
+
+        check_split(split)
+        return lab_prompts(self.name, split)
+
+    def score(self, prompt: Prompt, text: str) -> dict[str, float]:
+        if self.name in _REFUSALS:
+            return {}
+        return score_number(prompt, text) if self.name == "lab-sums" else {"accuracy": float(says(text, prompt))}
+
+    def source(self) -> dict[str, Any]:
+        return {"from": "the package (veneer.lab)", "files": []}
+
+
+def says(text: str, prompt: Prompt) -> bool:
+    """Whether the answer stands in the text as a word of its own, in upper or lower case."""
+    answer = re.escape(str(prompt.reference["answer"]))
+    return re.search(rf"(?<!\w){answer}(?!\w)", text.partition("Question:")[0], re.IGNORECASE) is not None
