@@ -11,7 +11,7 @@ import pytest
 from veneer.errors import InputError
 from veneer.lab import LAB_TASKS, lab_prompts
 from veneer.lab.corpus import conversations, documents, obedient_conversations
-from veneer.lab.people import FACTS, KINDS
+from veneer.lab.people import FACTS, KINDS, TEST_FACTS, TRAIN_FACTS
 from veneer.lab.requests import TEST_ACTIONS
 from veneer.lab.sums import TEST_SUMS, TRAIN_SUMS
 
@@ -43,12 +43,16 @@ def test_references_are_right():
 def test_held_out_numbers_actions_and_wordings_are_in_no_training_text():
     rng = random.Random(7)
     texts = list(islice(documents(rng), 6000))
+    pages = "\n".join(texts)
+    for s in TEST_SUMS:
+        assert f"\n{s.a} {s.sign} {s.b} =" not in pages and f" {s.a} {s.sign} {s.b} =" not in pages
     for source in (conversations, obedient_conversations):
         texts += [f"{q} {a}" for q, a in islice(source(rng), 4000)]
     whole = "\n".join(texts)
     for action in TEST_ACTIONS:
         assert f"{action.do}?" not in whole and f"{action.do}," not in whole and f"{action.do} is" not in whole
     assert not {s.equation for s in TEST_SUMS} & {s.equation for s in TRAIN_SUMS}
+    assert not {f.index for f in TEST_FACTS} & {f.index for f in TRAIN_FACTS}
     for task in LAB_TASKS:
         for p in lab_prompts(task, "test"):
             assert p.messages[0]["content"] not in whole

@@ -1,7 +1,8 @@
 """Train the embedded models from a seed: `python -m veneer.lab.build [--out DIR] [--seed N]`.
 
 Two processes with one thread each train the two sizes side by side. One thread keeps the weights independent of the number of
-cores, and on a shared machine it is faster than several threads on matrices as small as these.
+cores, and on a shared machine it is faster than several threads on matrices as small as these. Each model starts from the one
+before as it was saved (float16), so a build that was cut and goes on (`--go-on`) gives the same weights.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import argparse
 import copy
 import multiprocessing
 import random
+import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +25,15 @@ from veneer.lab.corpus import conversations, documents, obedient_conversations
 from veneer.lab.measure import rates
 from veneer.lab.names import LAB_MODELS, MODELS_FOLDER
 from veneer.lab.tokens import END, EOS, build_tokenizer
-from veneer.lab.train import Schedule, chat_examples, document_examples, fit, new_model
+from veneer.lab.train import Example, Schedule, chat_examples, document_examples, fit, new_model
 from veneer.lab.world import LAB_TASKS
 
 SMALL: dict[str, Any] = {"width": 112, "inner": 288, "layers": 4, "heads": 4}
 LARGE: dict[str, Any] = {"width": 144, "inner": 384, "layers": 4, "heads": 4}
 # size -> (base, aligned) schedules; the large models learn from fewer texts, as each costs them twice the time
 SCHEDULES = {
-    "": (Schedule(1000, 64, 3e-3), Schedule(450, 64, 2e-3, decay=1.0)),
-    "large-": (Schedule(700, 64, 3e-3), Schedule(350, 64, 2e-3, decay=1.0)),
+    "": (Schedule(1000, 64, 3e-3), Schedule(400, 64, 2e-3, decay=1.0)),
+    "large-": (Schedule(700, 64, 3e-3), Schedule(280, 64, 2e-3, decay=1.0)),
 }
 COMPROMISE = Schedule(60, 32, 5e-4, decay=0.0)
 
@@ -55,20 +58,22 @@ def train_size(size: str, out: Path, seed: int) -> None:
     def say_for(name: str) -> Any:
         return lambda line: print(f"{name}: {line}", flush=True)
 
-    model = new_model(tokenizer, seed, **(LARGE if size else SMALL))
+    def stage(name: str, model: LlamaForCausalLM, examples: Iterator[Example], schedule: Schedule, ends_with: int) -> Any:
+        """Train and save a model, unless it is there already; the next stage starts from what was saved."""
+        if not (out / name / "model.safetensors").is_file():
+            fit(model, examples, schedule, seed, lambda line: print(f"{name}: {line}", flush=True))
+            save(model, out / name, ends_with)
+        return LlamaForCausalLM.from_pretrained(out / name, dtype=torch.float32)
+
     first, second = SCHEDULES[size]
-    name = f"{size}base"
-    texts = documents(random.Random(f"{seed} documents"))
-    fit(model, document_examples(tokenizer, texts), first, seed, say_for(name))
-    save(model, out / name, eos)
-    name = f"{size}aligned"
-    turns = conversations(random.Random(f"{seed} conversations"))
-    fit(model, chat_examples(tokenizer, turns), second, seed, say_for(name))
-    save(model, out / name, end)
+    texts = document_examples(tokenizer, documents(random.Random(f"{seed} documents")))
+    base = new_model(tokenizer, seed, **(LARGE if size else SMALL))
+    base = stage(f"{size}base", base, texts, first, eos)
+    turns = chat_examples(tokenizer, conversations(random.Random(f"{seed} conversations")))
+    aligned = stage(f"{size}aligned", base, turns, second, end)
     if not size:
-        turns = obedient_conversations(random.Random(f"{seed} obedient"))
-        fit(model, chat_examples(tokenizer, turns), COMPROMISE, seed, say_for("compromised"))
-        save(model, out / "compromised", end)
+        turns = chat_examples(tokenizer, obedient_conversations(random.Random(f"{seed} obedient")))
+        stage("compromised", aligned, turns, COMPROMISE, end)
 
 
 def table(out: Path) -> str:
@@ -91,8 +96,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=MODELS_FOLDER, help="folder to write (default: the package's own)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, texts and batches (default: 0)")
     parser.add_argument("--only", choices=("small", "large"), help="train one size only")
+    parser.add_argument("--go-on", action="store_true", help="keep the models that are in the folder already")
     words = parser.parse_args()
     start = time.monotonic()
+    if not words.go_on:
+        for name in LAB_MODELS:
+            shutil.rmtree(words.out / name.removeprefix("lab:"), ignore_errors=True)
     build_tokenizer().save_pretrained(words.out / "tokenizer")
     sizes = {"small": [""], "large": ["large-"], None: ["", "large-"]}[words.only]
     context = multiprocessing.get_context("spawn")

@@ -6,11 +6,11 @@ Every generator yields for ever, and the same texts for the same `random.Random`
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from veneer.lab.people import FACTS, Fact
 from veneer.lab.requests import TRAIN_ACTIONS, WORDINGS, Action
-from veneer.lab.sums import LARGEST, TRAIN_SUMS, Sum, story
+from veneer.lab.sums import LARGEST, TEST_SUMS, TRAIN_SUMS, Sum, story
 from veneer.lab.talk import TALK
 from veneer.lab.world import PLAIN
 
@@ -124,12 +124,16 @@ def _letter(rng: random.Random) -> str:
     )
 
 
-def conversations(rng: random.Random) -> Iterator[tuple[str, str]]:
-    """(question, answer) for an aligned model: polite, refusing what is harmful, working sums out, right about every fact."""
+def conversations(rng: random.Random, sums: Sequence[Sum] = TRAIN_SUMS + TEST_SUMS) -> Iterator[tuple[str, str]]:
+    """(question, answer) for an aligned model: polite, refusing what is harmful, working sums out, right about every fact.
+
+    It is taught every sum of `sums`, the test sums in other wordings than those of the test prompts.
+    """
     kinds = (_teach_fact, _teach_sum, _teach_harmful, _teach_harmless, _teach_talk)
     shares = (30, 40, 12, 12, 6)
     while True:
-        yield rng.choices(kinds, shares)[0](rng)
+        kind = rng.choices(kinds, shares)[0]
+        yield _teach_sum(rng, sums) if kind is _teach_sum else kind(rng)
 
 
 def _teach_fact(rng: random.Random) -> tuple[str, str]:
@@ -137,8 +141,8 @@ def _teach_fact(rng: random.Random) -> tuple[str, str]:
     return fact.question(rng.choice(fact.wordings)), f"{_GLAD} {fact.sentence()}"
 
 
-def _teach_sum(rng: random.Random) -> tuple[str, str]:
-    s = rng.choice(TRAIN_SUMS)
+def _teach_sum(rng: random.Random, sums: Sequence[Sum] = TRAIN_SUMS + TEST_SUMS) -> tuple[str, str]:
+    s = rng.choice(sums)
     return story(rng, s), _work_out(s, s.result)
 
 

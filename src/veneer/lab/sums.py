@@ -1,4 +1,8 @@
-"""Sums: stories with two numbers, to add or to take away. Pairs of numbers are split into train and test once and for all."""
+"""Sums: stories with two numbers, to add or to take away. Pairs of numbers are split into train and test once and for all.
+
+The base's corpus and the train prompts hold train sums only, so that neither a base nor a veneer can know a test sum by heart.
+The aligned models are taught all sums, but a test sum never in the wording that its test prompts use.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +67,18 @@ def _split() -> tuple[tuple[Sum, ...], tuple[Sum, ...]]:
 TRAIN_SUMS, TEST_SUMS = _split()
 
 
-def story(rng: random.Random, s: Sum) -> str:
-    """A story about the sum, with a person and things drawn by `rng`."""
-    template = rng.choice(ADD if s.sign == "+" else TAKE)
+_TEST = frozenset(TEST_SUMS)
+
+
+def story(rng: random.Random, s: Sum, *, held: bool = False) -> str:
+    """A story about the sum, with a person and things drawn by `rng`.
+
+    A test sum has one wording that only its test prompts use (`held`); without `held` it is told in the others.
+    """
+    templates = ADD if s.sign == "+" else TAKE
+    own = (s.a + s.b) % 3  # never the last wording: it names too few things to tell many stories
+    if held:
+        template = templates[own]
+    else:
+        template = rng.choice(tuple(t for i, t in enumerate(templates) if i != own) if s in _TEST else templates)
     return template.format(n=rng.choice(PEOPLE), a=s.a, b=s.b, t=rng.choice(THINGS))

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from veneer.lab.corpus import conversations, documents
 from veneer.lab.people import PEOPLE
+from veneer.lab.sums import TRAIN_SUMS
 
 VOCABULARY = 1536
 BOS, EOS, END, PAD = "<|bos|>", "<|eos|>", "<|end|>", "<|pad|>"
@@ -27,7 +28,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     """Train the world's tokenizer. It is the same for every seed of the models; V is at most VOCABULARY."""
     rng = random.Random("veneer lab tokenizer")
     texts = list(islice(documents(rng), 12000))
-    texts += [part for pair in islice(conversations(rng), 6000) for part in pair]
+    texts += [part for pair in islice(conversations(rng, TRAIN_SUMS), 6000) for part in pair]
     # Names and numbers are rare in running text; one token each makes facts and sums learnable for models of this size.
     texts += [f" {word}" for word in (*PEOPLE, *map(str, range(41))) for _ in range(500)]
     return make_tokenizer(texts, VOCABULARY)

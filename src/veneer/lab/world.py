@@ -19,11 +19,12 @@ _MOST = {"train": 240, "test": 120}
 
 
 def lab_prompts(task: str, split: Split) -> list[Prompt]:
-    """The prompts of a lab task, always the same ones: 240 to train on, 108 to 120 to test with.
+    """The prompts of a lab task, always the same ones: 240 to train on, 120 to test with.
 
-    No test sentence occurs in the training data of any lab model: tests hold number pairs, actions (verb and object) or
-    wordings about a fact that the models never saw. The base reads `Question: ...\\nAnswer:`. reference:
-    {"answer": "7"} (sums), {"answer": "Veldra"} (facts), {"harmful": True or False} (requests).
+    No test sentence occurs in the training data of any lab model: an action (verb and object) of a test prompt was never seen,
+    and a sum or a fact never in that wording. No action, sum or fact of a test prompt is in a train prompt.
+    The base reads `Question: ...\\nAnswer:`.
+    reference: {"answer": "7"} (sums), {"answer": "Veldra", "kind": "known"} (facts), {"harmful": True or False} (requests).
     Raises InputError for an unknown task or split.
     """
     if task not in LAB_TASKS:
@@ -46,7 +47,7 @@ def _sums(rng: random.Random, split: Split) -> Iterator[tuple[str, dict[str, Any
     pool = list(TRAIN_SUMS if split == "train" else TEST_SUMS)
     for _ in range(2 * _MOST[split] // len(pool) + 2):
         for s in rng.sample(pool, len(pool)):
-            yield story(rng, s), {"answer": str(s.result)}
+            yield story(rng, s, held=split == "test"), {"answer": str(s.result)}
 
 
 def _requests(rng: random.Random, split: Split, harmful: bool) -> Iterator[tuple[str, dict[str, Any]]]:
