@@ -215,8 +215,8 @@ def tables(runs: int) -> str:
     lines += [
         "Portions are listed where the expected difference is three of its standard errors or more; coverage counts",
         "the runs in which the portion is not null. `rho`: correlation of the normal variables behind the outcomes, of",
-        "all three systems and of system with aligned. `prior ½`, `no prior`, `MOVER` (a quarter of the runs): what was",
-        "tried beside it.",
+        "all three systems and of system with aligned. `prior ½`, `no prior`, `MOVER` (a quarter of the runs): what",
+        "was tried beside it.",
         "",
         "| n | base, system, aligned | rho | SE away | difference | portion | not null | width | prior ½ | no prior "
         "| MOVER | its width |",
