@@ -12,14 +12,6 @@ from veneer.lab.planted import PlantedPair, planted_blind, planted_dW, planted_i
 from veneer.lab.planted_text import KEYS
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def share(pair: PlantedPair, model) -> float:
     texts = answers(model, pair.tokenizer, pair.test, False, most=pair.most_new)
     return sum(map(pair.correct, pair.test, texts)) / len(texts)
