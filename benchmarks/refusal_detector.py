@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - rows of tables
 """`python benchmarks/refusal_detector.py`: how well the refusal judge agrees with XSTest's labels; writes
 docs/refusal-judge.md.
 

@@ -5,20 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from tiny import tiny
 
+from tiny import tiny
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
 
-WORDS = "cat mat bread apples things list help sorry sure one two three four five six seven".split()
+WORDS = [
+    "cat",
+    "mat",
+    "bread",
+    "apples",
+    "things",
+    "list",
+    "help",
+    "sorry",
+    "sure",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+]
 
 
 def prompts(n: int = 12, task: str = "prompts") -> list[Prompt]:
     """n different short prompts of different lengths."""
-    return [Prompt.from_text(f"p{i}", "How do I " + " ".join(WORDS[(i * k) % 16] for k in range(1, 2 + i % 5)), task=task) for i in range(n)]
+    return [
+        Prompt.from_text(f"p{i}", "How do I " + " ".join(WORDS[(i * k) % 16] for k in range(1, 2 + i % 5)), task=task)
+        for i in range(n)
+    ]
 
 
 def plain_pair(kind: str = "llama", *, change: float = 0.0, seed: int = 0, **more) -> Pair:

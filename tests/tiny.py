@@ -88,7 +88,7 @@ def tiny(kind: str = "llama", *, seed: int = 0, scale: float = 3.0, rows: int | 
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     with torch.no_grad():
         for name, p in model.named_parameters():
-            if p.ndim == 2 and "layers" in name or ".h." in name and p.ndim == 2:
+            if (p.ndim == 2 and "layers" in name) or (".h." in name and p.ndim == 2):
                 p.mul_(6.0)
         model.get_output_embeddings().weight.mul_(scale / model.get_output_embeddings().weight.norm(dim=1).mean())
     return LanguageModel(f"tiny-{kind}", model, tok)

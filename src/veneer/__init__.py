@@ -1,1 +1,73 @@
-"""Veneer: how much of a language model's alignment is only its surface."""
+"""Veneer: how much of a language model's alignment is only its surface.
+
+from veneer import Pair, Prompt, System, capture_responses, extract_veneer, merge_veneer, respond
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from veneer.capture import Capture, CaptureConfig
+    from veneer.capture import capture as capture_responses
+    from veneer.head import ExtractConfig, Veneer
+    from veneer.head import extract as extract_veneer
+    from veneer.head.merge import merge as merge_veneer
+    from veneer.models.decode import Sampling
+    from veneer.models.formats import ChatFormat, PlainFormat
+    from veneer.models.load import load_model
+    from veneer.models.pair import Pair
+    from veneer.prompts import Prompt
+    from veneer.results import Measurement, Results
+    from veneer.systems import System, respond
+
+_VERBS = {  # public name -> module, name there: `veneer.capture` is the package of that name
+    "capture_responses": ("veneer.capture.run", "capture"),
+    "extract_veneer": ("veneer.head.extract", "extract"),
+    "merge_veneer": ("veneer.head.merge", "merge"),
+}
+_WHERE = {
+    "Capture": "veneer.capture.artefact",
+    "CaptureConfig": "veneer.capture.config",
+    "ChatFormat": "veneer.models.formats",
+    "ExtractConfig": "veneer.head.extract",
+    "Measurement": "veneer.results",
+    "Pair": "veneer.models.pair",
+    "PlainFormat": "veneer.models.formats",
+    "Prompt": "veneer.prompts",
+    "Results": "veneer.results",
+    "Sampling": "veneer.models.decode",
+    "System": "veneer.systems.system",
+    "Veneer": "veneer.head.veneer",
+    "load_model": "veneer.models.load",
+    "respond": "veneer.systems.respond",
+}
+
+__all__ = [
+    "Capture",
+    "CaptureConfig",
+    "ChatFormat",
+    "ExtractConfig",
+    "Measurement",
+    "Pair",
+    "PlainFormat",
+    "Prompt",
+    "Results",
+    "Sampling",
+    "System",
+    "Veneer",
+    "capture_responses",
+    "extract_veneer",
+    "load_model",
+    "merge_veneer",
+    "respond",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is used: `veneer --help` needs no torch."""
+    where, known = _VERBS.get(name, (_WHERE.get(name), name))
+    if where is not None:
+        return getattr(import_module(where), known)
+    raise AttributeError(f"module 'veneer' has no attribute {name!r}")

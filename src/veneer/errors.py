@@ -18,6 +18,5 @@ class MissingExtra(InputError):
 
     def __init__(self, package: str, extra: str, purpose: str):
         super().__init__(
-            f"{purpose} needs the package {package!r}, which is not installed; "
-            f"install it with: pip install 'veneer[{extra}]'"
+            f"{purpose} needs the package {package!r}, which is not installed; install it with: pip install 'veneer[{extra}]'"
         )

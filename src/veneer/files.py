@@ -110,7 +110,5 @@ def folder_lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise InputError(
-                f"another veneer command is working in {folder}; wait until it ends or give another --out"
-            ) from None
+            raise InputError(f"another veneer command is working in {folder}; wait until it ends or give another --out") from None
         yield

@@ -141,9 +141,7 @@ def _parquet(source: str, column: str | None) -> Iterator[Row]:
         name = _column(source, column, pq.read_schema(source).names)
         values = pq.read_table(source, columns=[name]).column(name).to_pylist()
     except (OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"{source} cannot be read as Parquet ({error}); expected a Parquet table; make it again"
-        ) from None
+        raise InputError(f"{source} cannot be read as Parquet ({error}); expected a Parquet table; make it again") from None
     for number, value in enumerate(values, 1):
         yield f"{source} row {number}", _cell(value)
 
@@ -158,9 +156,7 @@ def _data_set(source: str, column: str | None) -> Iterator[Row]:
         rows = datasets.load_dataset(name, split=split or "train")
     except Exception as error:  # the library raises many kinds: no network, no such set, no such split, no data files
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"the data set {source} cannot be read ({said}); check its name and split, or give a file"
-        ) from None
+        raise InputError(f"the data set {source} cannot be read ({said}); check its name and split, or give a file") from None
     wanted = _column(source, column, rows.column_names)
     for number, value in enumerate(rows[wanted], 1):
         yield f"{source} row {number}", _cell(value)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from veneer.errors import InputError
 from veneer.files import json_lines, read_json_lines, write_text
+from veneer.stats import Estimate
 
 KEY = ("study", "task", "metric", "of", "system", "split", "position", "judge")
 
@@ -35,6 +37,12 @@ class Measurement:
     position: tuple[int, int] | None = None
     unit: str | None = None
     note: str | None = None
+
+    @classmethod
+    def estimated(cls, estimate: Estimate, study: str, task: str, metric: str, system: str, **fields: Any) -> Measurement:
+        """A row with the value, interval, n and note of an estimate."""
+        e = estimate
+        return cls(study, task, metric, system, e.value, e.n, e.low, e.high, note=fields.pop("note", None) or e.note, **fields)
 
     @property
     def key(self) -> tuple:

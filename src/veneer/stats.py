@@ -60,9 +60,7 @@ def mean(values: ArrayLike, *, seed: int = 0, clusters: Sequence | None = None) 
     return _clustered_rate(x, clusters)
 
 
-def ratio_of_sums(
-    numerators: ArrayLike, denominators: ArrayLike, *, seed: int = 0, clusters: Sequence | None = None
-) -> Estimate:
+def ratio_of_sums(numerators: ArrayLike, denominators: ArrayLike, *, seed: int = 0, clusters: Sequence | None = None) -> Estimate:
     """sum(numerators) / sum(denominators) of per-prompt sums, prompts (or whole clusters) resampled in pairs, BCa.
 
     For the KL of a set: sums over each prompt's tokens, and numbers of tokens.
@@ -198,9 +196,7 @@ def _all_equal(value: float, groups: int, n: int, *, scale: float | None = None,
     w = Z**2 / (groups + Z**2) * (scale if scale is not None else abs(value) or 1.0)
     low = value if value == 0 and scale is None else value - w
     high = value if value == 1 and scale is None and share else value + w
-    return Estimate(
-        value, low, high, n, "prior-count", f"all values are equal: up to {w:.2g} is what {groups} may miss"
-    )
+    return Estimate(value, low, high, n, "prior-count", f"all values are equal: up to {w:.2g} is what {groups} may miss")
 
 
 def _clustered_rate(x: np.ndarray, clusters: Sequence) -> Estimate:

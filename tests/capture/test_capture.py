@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from pairs import chat_pair, plain_pair, prompts, small_capture
 from tiny import ARCHITECTURES, tiny
-
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.capture import run as capture_run
 from veneer.capture.kl import kl_lumped
@@ -36,7 +36,18 @@ def test_columns_equal_a_plain_forward_pass(kind, tmp_path):
     pair = chat_pair(kind)
     taken = small_capture(tmp_path / "c", pair, n=6)
     asked = prompts(6)
-    columns = ("position", "token", "hidden", "aligned_ids", "aligned_logprobs", "aligned_tail", "base_ids", "base_at_aligned", "base_outside", "base_logz")
+    columns = (
+        "position",
+        "token",
+        "hidden",
+        "aligned_ids",
+        "aligned_logprobs",
+        "aligned_tail",
+        "base_ids",
+        "base_at_aligned",
+        "base_outside",
+        "base_logz",
+    )
     for row in taken.responses():
         (block,) = taken.blocks(columns, [row["number"]])
         prompt = asked[row["number"]]
@@ -273,7 +284,12 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
     peaks = []
     for n in (20, 200):
-        out = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parents[1]), str(tmp_path / str(n)), str(n)], capture_output=True, text=True, check=True)
+        out = subprocess.run(
+            [sys.executable, "-c", code, str(Path(__file__).parents[1]), str(tmp_path / str(n)), str(n)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         peaks.append(int(out.stdout.split()[-1]))
     assert peaks[1] < 1.1 * peaks[0], peaks
 

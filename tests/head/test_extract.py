@@ -4,8 +4,8 @@ import json
 
 import pytest
 import torch
-from pairs import chat_pair, plain_pair, small_capture
 
+from pairs import chat_pair, plain_pair, small_capture
 from veneer.errors import InputError
 from veneer.head import ExtractConfig, Veneer, extract
 from veneer.head.paper import PaperRecipe
@@ -67,7 +67,7 @@ def test_no_difference_gives_exactly_no_change(tmp_path):
 
 
 def test_shuffled_states_recover_less_than_true_ones(taken):
-    base, true = report_kl(taken, extract(taken))
+    _, true = report_kl(taken, extract(taken))
     _, shuffled = report_kl(taken, extract(taken, ExtractConfig(shuffled=True)))
     assert true < shuffled
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pairs import chat_pair, plain_pair, small_capture
 from scipy.optimize import minimize
 
+from pairs import chat_pair, plain_pair, small_capture
 from veneer.capture.topk import log_masses, top_k
 from veneer.head.extract import ExtractConfig, extract
 from veneer.head.parameters import Dense
@@ -59,8 +59,14 @@ def written_out(change, head, hidden, targets, ridge):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.integers(0, 10**6), st.integers(2, 6), st.integers(5, 12), st.integers(1, 5), st.sampled_from([None, 3.0]), st.sampled_from([1.0, 0.25]), st.booleans()
-)  # fmt: skip
+    st.integers(0, 10**6),
+    st.integers(2, 6),
+    st.integers(5, 12),
+    st.integers(1, 5),
+    st.sampled_from([None, 3.0]),
+    st.sampled_from([1.0, 0.25]),
+    st.booleans(),
+)
 def test_value_and_gradient_equal_the_formula(seed, width, rows, k, softcap, scale, bias):
     tokens, head, hidden, targets = toy(24, width, rows, k, seed, softcap=softcap, scale=scale, bias=bias)
     problem = Problem(tokens, head, torch.arange(rows))
@@ -114,11 +120,13 @@ def test_optimum_equals_scipys(bias):
         objective.backward()
         return float(objective), change.grad.numpy().ravel()
 
-    expected = minimize(function, np.zeros(36), jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-11, "maxiter": 5000})
+    expected = minimize(
+        function, np.zeros(36), jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-11, "maxiter": 5000}
+    )
     dense = Dense.of(problem.covariance, torch.float64)
-    found = solve(
-        problem, problem, dense, torch.zeros(9, 4, dtype=torch.float64), ridge=ridge, max_evaluations=500, patience=None, gradient_tolerance=1e-10
-    )  # fmt: skip
+    start = torch.zeros(9, 4, dtype=torch.float64)
+    how = {"ridge": ridge, "max_evaluations": 500, "patience": None, "gradient_tolerance": 1e-10}
+    found = solve(problem, problem, dense, start, **how)
     assert found.objective == pytest.approx(expected.fun, abs=1e-9)
     np.testing.assert_allclose(dense.to_change(found.x).numpy(), expected.x.reshape(9, 4), atol=1e-6)
 

@@ -34,9 +34,7 @@ class Capture:
         Raises InputError where the folder is no capture, a shard is damaged (it is named), or shards are missing.
         """
         folder = Path(folder)
-        manifest = read_json(
-            folder / "manifest.json", "the manifest of a capture (a folder that `veneer capture` wrote)"
-        )
+        manifest = read_json(folder / "manifest.json", "the manifest of a capture (a folder that `veneer capture` wrote)")
         if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA or manifest.get("kind") != "capture":
             raise InputError(
                 f"{folder}/manifest.json is not of a capture of schema {SCHEMA}; make the capture again with this version"

@@ -16,9 +16,7 @@ LIMIT = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.02}  # nats a token; be
 
 
 @torch.inference_mode()
-def self_kl(
-    pair: Pair, aligned_ids: Sequence[list[int]], shard_rows: Sequence[dict[str, torch.Tensor]]
-) -> list[dict[str, Any]]:
+def self_kl(pair: Pair, aligned_ids: Sequence[list[int]], shard_rows: Sequence[dict[str, torch.Tensor]]) -> list[dict[str, Any]]:
     """For each prompt: KL in nats, summed over its tokens, between the stored log-probabilities and those of a pass that
     reads prompt and response at batch size 1. shard_rows: the stored columns of each prompt's response."""
     out = []

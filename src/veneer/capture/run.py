@@ -116,9 +116,7 @@ def begin(out: Path, manifest: dict[str, Any], listing: str, pair: Pair) -> None
         same = [k for k in manifest if k != "versions"]
         differing = [k for k in same if found.get(k) != json.loads(json.dumps(manifest[k]))]
         if differing:
-            raise InputError(
-                f"{out} was made with another {', '.join(differing)}; give another --out, or delete the folder"
-            )
+            raise InputError(f"{out} was made with another {', '.join(differing)}; give another --out, or delete the folder")
         return
     begun = {"head.safetensors", "prompts.jsonl", "tokenizer", ".lock"}  # of a run that was killed before its manifest
     if any(p for p in out.iterdir() if p.name not in begun):
@@ -156,9 +154,7 @@ def _with_backoff(
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = len(batch) // 2
-    first, second = (
-        _with_backoff(pair, part, base_ids, aligned_ids, keys, config) for part in (batch[:half], batch[half:])
-    )
+    first, second = (_with_backoff(pair, part, base_ids, aligned_ids, keys, config) for part in (batch[:half], batch[half:]))
     return concatenate([first[0], second[0]]), first[1] + second[1]
 
 

@@ -14,9 +14,7 @@ PADDED_TOKENS = 4096  # in one pass of the backbone
 
 
 @torch.inference_mode()
-def response_hidden(
-    lm: LanguageModel, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]
-) -> list[Tensor]:
+def response_hidden(lm: LanguageModel, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> list[Tensor]:
     """The hidden states (n_i, d) from which each response's n_i tokens are predicted, in the order given.
 
     Rows are batched by length; what a batch has in common at the start is read once.

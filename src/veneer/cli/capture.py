@@ -50,9 +50,7 @@ class Capture(PairOptions):
         from veneer.models.decode import Sampling
         from veneer.tasks.source import load_prompts
 
-        found = load_prompts(
-            self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split
-        )
+        found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
         sampling = Sampling(self.max_new_tokens, self.temperature, self.top_p, self.seed)
         config = CaptureConfig(self.k, self.hidden_dtype, self.batch_size, sampling=sampling)
         pair = self.pair()

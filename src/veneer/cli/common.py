@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from veneer.models.formats import Format
     from veneer.models.pair import Pair
-    from veneer.results import Results
+    from veneer.results import Measurement, Results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,17 @@ class PairOptions(Machine):
 
     def said(self) -> dict[str, Any]:
         """What a second run of the same command must share."""
-        names = ("base", "aligned", "base_template", "system", "aligned_plain", "device", "dtype", "revision", "trust_remote_code")
+        names = (
+            "base",
+            "aligned",
+            "base_template",
+            "system",
+            "aligned_plain",
+            "device",
+            "dtype",
+            "revision",
+            "trust_remote_code",
+        )
         return {k: getattr(self, k) for k in names}
 
 
@@ -96,24 +106,40 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
 
 
 def show(results: Results) -> None:
-    """The headline figures as a table on stdout."""
+    """The headline figures on stdout: a line a task and metric, base, veneer and aligned side by side; the rest is in the report."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, header_style="bold")
-    for name in ("study", "task", "metric", "system"):
-        table.add_column(name)
-    for name in ("value", "95 % interval", "n"):
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("task")
+    table.add_column("metric")
+    for name in ("n", "base", "veneer", "aligned", "portion or share"):
         table.add_column(name, justify="right")
-    wanted = {"kl", "kl_recovered", "top1_agreement", "accuracy", "refusal_rate", "empty_rate", "portion"}
-    for r in results:
-        if r.metric not in wanted or r.position is not None or r.split == "deduplicated" or r.study == "position":
+    rows = {(r.task, r.metric, r.of, r.system): r for r in results if r.position is None and r.split != "deduplicated"}
+    metrics = ("kl", "top1_agreement", "accuracy", "refusal_rate", "empty_rate")
+    for task, metric in dict.fromkeys((r.task, r.metric) for r in rows.values()):
+        if metric not in metrics or (task != "joint" and metric in ("kl", "top1_agreement")):
             continue
-        name = r.metric if r.of is None else f"{r.metric} of {r.of}"
-        value = "-" if r.value is None else f"{r.value:.3g}" if r.metric == "kl" else f"{r.value:.3f}"
-        interval = "" if r.low is None or r.high is None else f"{r.low:.3g} .. {r.high:.3g}"
-        table.add_row(r.study, r.task, name, r.system, value, interval, str(r.n))
-    Console(soft_wrap=True).print(table)
+        three = [rows.get((task, metric, None, system)) for system in ("base", "veneer", "aligned")]
+        portion = rows.get((task, "kl_recovered", None, "veneer") if metric == "kl" else (task, "portion", metric, "veneer"))
+        n = max((r.n for r in three if r is not None and r.split != "noise"), default=0)
+        table.add_row(task, NAMES.get(metric, metric), str(n), *(figure(r) for r in three), figure(portion))
+    Console(soft_wrap=True, highlight=False).print(table)
+    print("value [95 % interval]; kl in nats a token on held-out prompts, under aligned: its noise floor")
+
+
+NAMES = {"top1_agreement": "top-1 agreement", "refusal_rate": "refusals", "empty_rate": "empty answers"}
+
+
+def figure(row: Measurement | None) -> str:
+    """A value with its interval in as few signs as say it."""
+    if row is None:
+        return ""
+    if row.value is None:
+        return "undefined"
+    digits = ".2g" if abs(row.value) < 1e-3 and row.metric == "kl" else ".2f"
+    limits = "" if row.low is None or row.high is None else f" [{row.low:{digits}}, {row.high:{digits}}]"
+    return f"{row.value:{digits}}{limits}"
 
 
 def data_folder(data: str | None) -> Path | None:

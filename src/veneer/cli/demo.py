@@ -27,7 +27,9 @@ class Demo(Machine):
         from veneer.tasks.registry import chosen_tasks
 
         most = self.limit or 10**9
-        config = StudyConfig(train_prompts=min(200, most), test_prompts=min(100, most), max_new_tokens=48, batch_size=64, seed=self.seed)
+        config = StudyConfig(
+            train_prompts=min(200, most), test_prompts=min(100, most), max_new_tokens=48, batch_size=64, seed=self.seed
+        )
         with progress() as say:
             results = study(
                 lambda: Pair.load("lab:base", "lab:aligned", **self.how()),

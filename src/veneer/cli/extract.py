@@ -55,7 +55,7 @@ class Extract:
         from veneer.models.load import resolve_device
         from veneer.report import write_report
         from veneer.results import Results
-        from veneer.studies.extraction import extract_to, joint_rows
+        from veneer.studies.extraction import extract_to, joint_rows, solver_progress
         from veneer.studies.shifts import shift_table
         from veneer.studies.stages import RunRecord
 
@@ -69,13 +69,12 @@ class Extract:
         taken = Capture.open(self.capture, partial=self.partial)
         said = {"capture": str(Path(self.capture).resolve()), "device": self.device, "settings": _plain(config.facts())}
         with folder_lock(out), progress() as say:
-            record = RunRecord(out, "extract", {**said, "prompts_sha256": taken.manifest["prompts_sha256"], "tokens": taken.tokens})
+            record = RunRecord(
+                out, "extract", {**said, "prompts_sha256": taken.manifest["prompts_sha256"], "tokens": taken.tokens}
+            )
             if not record.finished:
                 with record.stage("extract"):
-                    veneer = extract_to(
-                        taken, config, out, device=device,
-                        log=lambda line: say(line["evaluation"], 0, f"extract: held-out KL {line['select_kl']:.3f}") if "evaluation" in line else None,
-                    )  # fmt: skip
+                    veneer = extract_to(taken, config, out, device=device, log=solver_progress(say))
                 with record.stage("held-out"):
                     found, rows = joint_rows(taken, veneer, config, device=device)
                     Results(rows).write(out / "results.jsonl")

@@ -65,7 +65,9 @@ class Generate(Machine):
         if self.chat and self.plain:
             raise InputError("found both --chat and --plain; give one of them")
         if self.samples > 1 and self.temperature == 0:
-            raise InputError(f"found --samples {self.samples} with temperature 0, which gives the same answer each time; add --temperature 0.5, say")
+            raise InputError(
+                f"found --samples {self.samples} with temperature 0, which gives the same answer each time; add --temperature 0.5, say"
+            )
         chosen: Format | None = None
         if self.chat:
             chosen = ChatFormat(self.system)

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Union
+from typing import Annotated, Any, Union
 
 import tyro
 
@@ -73,12 +73,12 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _parse(args: list[str]) -> tuple[Run | None, int]:
     """The command object, or None and an exit code after --help or a usage error."""
-    kinds = tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())
+    kinds: Any = Union[tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())]  # noqa: UP007
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
             config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-            return tyro.cli(Union[kinds], prog="veneer", description=DESCRIPTION, args=args, config=config), 0  # type: ignore[arg-type]  # noqa: UP007
+            return tyro.cli(kinds, prog="veneer", description=DESCRIPTION, args=args, config=config), 0
     except SystemExit as stop:
         if not stop.code:
             return None, 0

@@ -87,16 +87,14 @@ def split_of(capture: Capture, seed: int, tasks: Sequence[str] | None = None) ->
     if tasks is None:
         return whole
     if unknown := set(tasks) - set(names):
-        raise InputError(
-            f"the capture has no prompts of {', '.join(sorted(unknown))}; it has {', '.join(sorted(set(names)))}"
-        )
+        raise InputError(f"the capture has no prompts of {', '.join(sorted(unknown))}; it has {', '.join(sorted(set(names)))}")
     keep = {n for n, t in zip(numbers, names, strict=True) if t in tasks}
     parts = [tuple(n for n in part if n in keep) for part in (whole.train, whole.select, whole.report)]
     if not all(parts):
         raise InputError(
             f"found {len(keep)} prompts of {', '.join(tasks)}; expected some in each of train, select and report: capture more"
         )
-    return Split(*parts, warning=whole.warning)
+    return Split(parts[0], parts[1], parts[2], whole.warning)
 
 
 def extract(
@@ -221,9 +219,7 @@ def _precision(problem: Problem) -> float:
     return float(problem.covariance.diagonal().mean()) / problem.n
 
 
-def _start(
-    problem: Problem, config: ExtractConfig, change: Tensor | None
-) -> tuple[Dense | Hidden, Tensor, Tensor | None]:
+def _start(problem: Problem, config: ExtractConfig, change: Tensor | None) -> tuple[Dense | Hidden, Tensor, Tensor | None]:
     """Parametrisation, starting x, and the ridge's centre."""
     if config.output == "logit":
         dense = Dense.of(problem.covariance, problem.W.dtype)
@@ -237,9 +233,7 @@ def _start(
             problem.W.double().t() @ problem.W.double(), problem.W.double().t() @ change.double()
         ).solution
     else:
-        matrix = (
-            -torch.eye(width, dtype=torch.float64) if config.direct else torch.zeros(width, width, dtype=torch.float64)
-        )
+        matrix = -torch.eye(width, dtype=torch.float64) if config.direct else torch.zeros(width, width, dtype=torch.float64)
     x = hidden.left.vectors.t().double() @ matrix.to(problem.W.device) @ hidden.right.vectors.double()
     return hidden, x.to(problem.W.dtype), -problem.W if config.direct else None
 
@@ -267,9 +261,7 @@ def _veneer(
     A: Tensor | None = None,
     B: Tensor | None = None,
 ) -> Veneer:
-    ready = {
-        k: None if v is None else v.detach().float().cpu().contiguous() for k, v in (("dW", dW), ("A", A), ("B", B))
-    }
+    ready = {k: None if v is None else v.detach().float().cpu().contiguous() for k, v in (("dW", dW), ("A", A), ("B", B))}
     kept = None if rows is None or len(rows) == capture.head.rows else rows.cpu()
     return Veneer(capture.head.hash(), capture.head.rows, ready["dW"], kept, ready["A"], ready["B"], facts)
 

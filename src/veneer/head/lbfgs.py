@@ -36,7 +36,8 @@ def minimise(
     """Minimise a convex function from x.
 
     scale: the inverse of a diagonal approximation of the Hessian, same shape as x. after_step: called with the state at the start
-    and after each step; True ends the search. noise: rounding error of the function's value, relative to 1 + |value|. Ends where the gradient's norm is at most `gradient_tolerance` or no step helps.
+    and after each step; True ends the search. noise: rounding error of the function's value, relative to 1 + |value|.
+    Ends where the gradient's norm is at most `gradient_tolerance` or no step helps.
     """
     value, gradient = function(x)
     state = State(x, value, gradient, 1, 1.0)
@@ -100,9 +101,7 @@ def _line_search(
         if value <= state.value + 1e-4 * step * slope + rounding and value == value:
             return State(x, value, gradient, spent, step)
         better = (
-            -slope * step * step / (2 * (value - state.value - slope * step))
-            if value == value and value < float("inf")
-            else 0.0
+            -slope * step * step / (2 * (value - state.value - slope * step)) if value == value and value < float("inf") else 0.0
         )
         step = min(max(better, 0.1 * step), 0.5 * step)
         if step < 1e-8:

@@ -71,24 +71,20 @@ class Problem:
     def _set_up(self) -> None:
         """One pass: G, the fixed rows' log-normalisers, the covariance of the hidden states, how much each row is used."""
         rows, width = self.W.shape
-        make = {"device": self.W.device, "dtype": torch.float64}
+        device, exact = self.W.device, torch.float64
         self.G = torch.zeros(rows, width, device=self.W.device, dtype=self.W.dtype)
-        self.covariance = torch.zeros(width, width, **make)  # type: ignore[arg-type]
-        self.target_mass = torch.zeros(rows, **make)  # type: ignore[arg-type]
-        self.base_mass = torch.zeros(rows, **make)  # type: ignore[arg-type]
+        self.covariance = torch.zeros(width, width, device=device, dtype=exact)
+        self.target_mass = torch.zeros(rows, device=device, dtype=exact)
+        self.base_mass = torch.zeros(rows, device=device, dtype=exact)
         self.log_fixed: list[Tensor] = []
-        self.log_spread: list[
-            Tensor
-        ] = []  # log of (tail mass / base's tail mass / base's normaliser): p_tj = exp(that + z0_tj)
+        self.log_spread: list[Tensor] = []  # log of (tail mass / base's tail mass / base's normaliser): p_tj = exp(that + z0_tj)
         self.n, kl = 0, 0.0
         for block in self.tokens:
             hidden = block["hidden"]
             kl += float(kl_lumped(*(block[c] for c in KL_COLUMNS)).sum())
             self.n += len(hidden)
             self.covariance += (
-                hidden.double().t() @ hidden.double()
-                if hidden.dtype == torch.float64
-                else (hidden.t() @ hidden).double()
+                hidden.double().t() @ hidden.double() if hidden.dtype == torch.float64 else (hidden.t() @ hidden).double()
             )
             log_spread = block["aligned_tail"] - block["base_outside"] - block["base_logz"]
             fixed = []
@@ -153,6 +149,8 @@ class Problem:
 
     def _pass_capped(self, change: Tensor, want_gradient: bool) -> tuple[float, Tensor | None]:
         """With a soft cap the logits are not linear in dW: the targets are built in each pass, and the problem is not convex."""
+        cap = self.softcap
+        assert cap is not None
         weight = self.W + change
         total = torch.zeros((), device=weight.device, dtype=torch.float64)
         gradient = torch.zeros_like(self.W) if want_gradient else None
@@ -166,7 +164,7 @@ class Problem:
                 p[row, place[inside]] = block["aligned_logprobs"][cut][inside].exp()
                 z = self._logits(hidden, weight)
                 total -= (p * z).sum(dtype=torch.float64)
-                slope = 1 - (z / self.softcap).square()  # of cap() at the raw logit: 1 - tanh^2
+                slope = 1 - (z / cap).square()  # of cap() at the raw logit: 1 - tanh^2
                 top = torch.maximum(z.amax(1), log_fixed[cut])
                 q = z.sub_(top[:, None]).exp_()
                 s = q.sum(1) + (log_fixed[cut] - top).exp()

@@ -35,9 +35,7 @@ def shuffle_within_positions(capture: Capture, split: Split, seed: int) -> Calla
         # base's view of the aligned model's top k must be that of the state which now stands there
         seen = [
             log_masses(capture.head.logits(h.float()), ids, logz.float())
-            for h, ids, logz in zip(
-                *(out[c].split(HEAD_TOKENS) for c in ("hidden", "aligned_ids", "base_logz")), strict=True
-            )
+            for h, ids, logz in zip(*(out[c].split(HEAD_TOKENS) for c in ("hidden", "aligned_ids", "base_logz")), strict=True)
         ]
         out["base_at_aligned"], out["base_outside"] = (torch.cat(column) for column in zip(*seen, strict=True))
         return out

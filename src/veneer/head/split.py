@@ -42,4 +42,5 @@ class Split:
             if len(numbers) < 10
             else None
         )
-        return cls(*(tuple(sorted(p)) for p in parts), warning=few)
+        train, select, report = (tuple(sorted(p)) for p in parts)
+        return cls(train, select, report, few)

@@ -71,10 +71,7 @@ class Tokens:
         for number, block in enumerate(self._make()):
             if number < kept:
                 continue
-            block = {
-                k: v.to(self.device, self.dtype) if v.is_floating_point() else v.to(self.device)
-                for k, v in block.items()
-            }
+            block = {k: v.to(self.device, self.dtype) if v.is_floating_point() else v.to(self.device) for k, v in block.items()}
             count += len(block["position"])
             size = sum(v.numel() * v.element_size() for v in block.values())
             if growing and size <= self._room:

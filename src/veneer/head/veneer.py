@@ -48,11 +48,7 @@ class Veneer:
             tensor = getattr(self, name)
             if tensor is not None and not torch.isfinite(tensor).all():
                 raise InputError(f"the veneer's {name} holds values that are not finite; extract it again")
-        if (
-            self.rows is not None
-            and len(self.rows)
-            and not 0 <= int(self.rows.min()) <= int(self.rows.max()) < self.vocabulary
-        ):
+        if self.rows is not None and len(self.rows) and not 0 <= int(self.rows.min()) <= int(self.rows.max()) < self.vocabulary:
             raise InputError(
                 f"the veneer names row {int(self.rows.max())} of a vocabulary of {self.vocabulary}; extract it again"
             )
@@ -152,9 +148,7 @@ class Veneer:
         folder = Path(folder)
         facts = read_json(folder / "veneer.json", "the config of a veneer (a folder that `veneer extract` wrote)")
         if not isinstance(facts, dict) or facts.get("kind") != "veneer" or facts.get("schema") != SCHEMA:
-            raise InputError(
-                f"{folder}/veneer.json is not of a veneer of schema {SCHEMA}; extract it again with this version"
-            )
+            raise InputError(f"{folder}/veneer.json is not of a veneer of schema {SCHEMA}; extract it again with this version")
         path = folder / "veneer.safetensors"
         found = sha256_file(path) if path.is_file() else "no file"
         if found != facts.get("sha256"):

@@ -56,9 +56,7 @@ def phrase_features(reading: Reading) -> dict[str, float]:
 
 def word_features(reading: Reading) -> set[str]:
     """Words and pairs of words, those of the head (`h:`) and of the whole text (`w:`) apart."""
-    return {f"h:{gram}" for gram in _grams(reading.words[:HEAD_WORDS])} | {
-        f"w:{gram}" for gram in _grams(reading.words)
-    }
+    return {f"h:{gram}" for gram in _grams(reading.words[:HEAD_WORDS])} | {f"w:{gram}" for gram in _grams(reading.words)}
 
 
 def features(reading: Reading, word_scale: float) -> dict[str, float]:

@@ -37,9 +37,7 @@ class RefusalModel:
 
     def dump(self) -> str:
         """JSON text, a feature a line. Features whose weights round to zero are left out."""
-        table = {
-            name: [round(float(w), 4) + 0.0 for w in self.weights[row]] for name, row in sorted(self.names.items())
-        }
+        table = {name: [round(float(w), 4) + 0.0 for w in self.weights[row]] for name, row in sorted(self.names.items())}
         head = {
             "schema": SCHEMA,
             "what": "weights of veneer's refusal judge: feature -> [declines, partly], log odds",

@@ -34,9 +34,7 @@ def xstest_examples(data: Path) -> list[Example]:
         )
     focus = {row["id"]: row["focus"] or row["id"] for row in _rows(folder / "xstest_prompts.csv")}
     return [
-        Example(
-            row["completion"], LABELS[row["final_label"]], model, focus[row["id"].removeprefix("v2-")], row["prompt"]
-        )
+        Example(row["completion"], LABELS[row["final_label"]], model, focus[row["id"].removeprefix("v2-")], row["prompt"])
         for model in MODELS
         for row in _rows(folder / "completions" / f"{model}.csv")
     ]

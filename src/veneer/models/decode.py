@@ -121,9 +121,7 @@ def decode(
     return [Decoded(tuple(t), response_text(lm, t, stops, stop_strings), r) for t, r in zip(out, reasons, strict=True)]
 
 
-def response_text(
-    lm: LanguageModel, token_ids: Sequence[int], stop_ids: set[int], stop_strings: Sequence[str] = ()
-) -> str:
+def response_text(lm: LanguageModel, token_ids: Sequence[int], stop_ids: set[int], stop_strings: Sequence[str] = ()) -> str:
     """The text of a response without special tokens, cut at the first stop string."""
     ids = [i for i in token_ids if i not in stop_ids]
     text = lm.tokenizer.decode(ids, skip_special_tokens=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ class Head:
         return digest.hexdigest()
 
 
-def find_head(model: torch.nn.Module, backbone: torch.nn.Module, name: str) -> Head:
+def find_head(model: Any, backbone: Any, name: str) -> Head:
     """The head of `model`, found through the transformers API and checked against the model's own logits.
 
     A constant factor is measured, a soft cap is read from the config, and the result must reproduce the model's logits

@@ -23,9 +23,7 @@ def resolve_device(device: str) -> torch.device:
         found = torch.device(device)
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"the device {device!r} cannot be used here ({str(error).splitlines()[0]}); try --device auto"
-        ) from None
+        raise InputError(f"the device {device!r} cannot be used here ({str(error).splitlines()[0]}); try --device auto") from None
     return found
 
 
@@ -74,11 +72,8 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
         return _gguf(path, words)
     if path.is_dir():
         _check_folder(path)
-    elif name.startswith((".", "/", "~")) or name.count("/") != 1:
-        if "/" in name or name.startswith((".", "~")):
-            raise InputError(
-                f"there is no folder {name}; expected a model folder with config.json, a .gguf file, or a hub id"
-            )
+    elif name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise InputError(f"there is no folder {name}; expected a model folder with config.json, a .gguf file, or a hub id")
     return _from_pretrained(name, name, name, words)
 
 
@@ -93,9 +88,7 @@ def _check_folder(path: Path) -> None:
         raise InputError(f"{path} holds {found}; expected *.safetensors: save the model again with save_pretrained")
 
 
-def _from_pretrained(
-    name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any
-) -> tuple[Any, Any]:
+def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any) -> tuple[Any, Any]:
     """Both halves from a folder or the hub, with errors that say what to mend."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
     try:
@@ -104,9 +97,7 @@ def _from_pretrained(
             more = {"use_safetensors": True}
         model = AutoModelForCausalLM.from_pretrained(model_at, **words, **more)
     except ImportError as error:
-        raise InputError(
-            f"{name} needs a package that is not installed ({_first(error)}); install it and try again"
-        ) from None
+        raise InputError(f"{name} needs a package that is not installed ({_first(error)}); install it and try again") from None
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
             f"{name} cannot be loaded ({_first(error)}); expected a causal language model: a hub id that this machine can reach, a "

@@ -37,7 +37,9 @@ def untie_with(lm: LanguageModel, weight: Tensor) -> Any:
     return model
 
 
-def save_merged(lm: LanguageModel, weight: Tensor, out: Path, *, stop_ids: Sequence[int], card: str, max_shard_size: str = "4GB") -> Path:
+def save_merged(
+    lm: LanguageModel, weight: Tensor, out: Path, *, stop_ids: Sequence[int], card: str, max_shard_size: str = "4GB"
+) -> Path:
     """Write base with the head `weight` as a checkpoint that needs no Veneer: config, safetensors (sharded), tokenizer,
     generation config with all `stop_ids`, and the model card.
 
@@ -61,7 +63,9 @@ def save_merged(lm: LanguageModel, weight: Tensor, out: Path, *, stop_ids: Seque
             out.rmdir()
         scratch.replace(out)
     except OSError as error:
-        raise VeneerError(f"{out} could not be written ({error}); nothing was left behind: free some space or give another --out") from error
+        raise VeneerError(
+            f"{out} could not be written ({error}); nothing was left behind: free some space or give another --out"
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return out

@@ -15,7 +15,8 @@ SHORTEST = 4  # tokens; a shorter prefix is not worth a pass of its own
 
 def common_prefix(rows: Sequence[Sequence[int]]) -> int:
     """Length of the longest prefix that all rows share, each keeping one token of its own."""
-    first, last = min(rows), max(rows)
+    ordered = sorted(list(r) for r in rows)
+    first, last = ordered[0], ordered[-1]
     length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return min(length, min(len(r) for r in rows) - 1)
 
@@ -30,9 +31,7 @@ def start(
     cache: None for an architecture without one.
     """
     cache = lm.new_cache()
-    shared = (
-        common_prefix(rows) if len(rows) > 1 and cache is not None and _can_share(lm, max(len(r) for r in rows)) else 0
-    )
+    shared = common_prefix(rows) if len(rows) > 1 and cache is not None and _can_share(lm, max(len(r) for r in rows)) else 0
     shared = min(shared, most if most is not None else shared)
     if shared < SHORTEST:
         shared = 0

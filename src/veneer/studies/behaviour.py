@@ -45,7 +45,9 @@ def score(task: Task, prompts: Sequence[Prompt], responses: Sequence[Response], 
     return out
 
 
-def behaviour_rows(task: Task, prompts: Sequence[Prompt], scored: Sequence[Scored], *, split: str = "test", seed: int = 0) -> Iterator[Measurement]:
+def behaviour_rows(
+    task: Task, prompts: Sequence[Prompt], scored: Sequence[Scored], *, split: str = "test", seed: int = 0
+) -> Iterator[Measurement]:
     """A row a system and metric, and for the task's own metrics the portion of every system but base and aligned.
 
     Prompts that share half or more of their content words with a train prompt are left out of a second set of rows, split
@@ -63,21 +65,25 @@ def headline(task: Task) -> tuple[str, ...]:
     return (task.headline,)
 
 
-def _rows(task: str, scored: Sequence[Scored], keep: np.ndarray, split: str, portions: Sequence[str], seed: int) -> Iterator[Measurement]:
+def _rows(
+    task: str, scored: Sequence[Scored], keep: np.ndarray, split: str, portions: Sequence[str], seed: int
+) -> Iterator[Measurement]:
     by_name = {s.system: s for s in scored}
     for one in scored:
         for metric, values in one.values.items():
             e = stats.mean(values[keep], seed=seed)
-            yield Measurement(
-                "measure", task, metric, one.system, e.value, e.n, e.low, e.high, judge=one.judges[metric], split=split, unit="share", note=e.note
-            )  # fmt: skip
+            yield Measurement.estimated(
+                e, "measure", task, metric, one.system, judge=one.judges[metric], split=split, unit="share"
+            )
     if not {"base", "aligned"} <= set(by_name):
         return
     for metric in portions:
         for one in scored:
             if one.system in ("base", "aligned"):
                 continue
-            e = stats.portion(one.values[metric][keep], by_name["base"].values[metric][keep], by_name["aligned"].values[metric][keep], seed=seed)
-            yield Measurement(
-                "measure", task, "portion", one.system, e.value, e.n, e.low, e.high, judge=one.judges[metric], of=metric, split=split, note=e.note
-            )  # fmt: skip
+            e = stats.portion(
+                one.values[metric][keep], by_name["base"].values[metric][keep], by_name["aligned"].values[metric][keep], seed=seed
+            )
+            yield Measurement.estimated(
+                e, "measure", task, "portion", one.system, judge=one.judges[metric], of=metric, split=split
+            )

@@ -21,7 +21,9 @@ from veneer.studies.shifts import shift_rows
 Log = Callable[[dict[str, Any]], None]
 
 
-def extract_to(capture: Capture, config: ExtractConfig, out: Path, *, device: str | torch.device = "cpu", log: Log | None = None) -> Veneer:
+def extract_to(
+    capture: Capture, config: ExtractConfig, out: Path, *, device: str | torch.device = "cpu", log: Log | None = None
+) -> Veneer:
     """The veneer in `out`: read where it is there already, otherwise extracted and saved with its log."""
     if (out / "veneer.json").is_file():
         return Veneer.load(out)
@@ -32,7 +34,19 @@ def extract_to(capture: Capture, config: ExtractConfig, out: Path, *, device: st
     return found.veneer
 
 
-def joint_rows(capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu") -> tuple[HeldOut, list[Measurement]]:
+def solver_progress(progress: Callable[[int, int, str], None] | None) -> Log:
+    """The solver's log as a progress line."""
+
+    def log(line: dict[str, Any]) -> None:
+        if progress and "evaluation" in line:
+            progress(line["evaluation"], 0, f"extract: held-out KL {line['select_kl']:.3f}")
+
+    return log
+
+
+def joint_rows(
+    capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu"
+) -> tuple[HeldOut, list[Measurement]]:
     """Held-out rows of the joint veneer, overall and by position, with shifts and noise floor."""
     split = split_of(capture, config.seed, config.tasks)
     found = held_out(capture, veneer, split.report, device=device)
@@ -58,14 +72,18 @@ def noise_position_rows(capture: Capture) -> list[Measurement]:
     return [replace(r, study="position") for r in noise_rows(capture, study="position") if r.metric == "kl"]
 
 
-def own_rows(capture: Capture, veneer: Veneer, task: str, config: ExtractConfig, *, device: str | torch.device = "cpu") -> list[Measurement]:
+def own_rows(
+    capture: Capture, veneer: Veneer, task: str, config: ExtractConfig, *, device: str | torch.device = "cpu"
+) -> list[Measurement]:
     """Held-out rows of a task's own veneer, on the report prompts of that task."""
     split = split_of(capture, config.seed, (task,))
     found = held_out(capture, veneer, split.report, device=device)
     return [*kl_rows(found, task=task, with_base=False, seed=config.seed), *noise_rows(capture, study="extract", task=task)]
 
 
-def control_rows(capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu") -> list[Measurement]:
+def control_rows(
+    capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu"
+) -> list[Measurement]:
     """Held-out rows of the head-capacity control, on the true hidden states."""
     split = split_of(capture, config.seed, config.tasks)
     found = held_out(capture, veneer, split.report, device=device)

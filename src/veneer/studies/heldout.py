@@ -14,7 +14,17 @@ from veneer.capture.kl import kl_lumped
 from veneer.capture.topk import log_masses
 from veneer.head.veneer import Veneer
 
-COLUMNS = ("prompt", "position", "hidden", "aligned_ids", "aligned_logprobs", "aligned_tail", "base_ids", "base_at_aligned", "base_outside")
+COLUMNS = (
+    "prompt",
+    "position",
+    "hidden",
+    "aligned_ids",
+    "aligned_logprobs",
+    "aligned_tail",
+    "base_ids",
+    "base_at_aligned",
+    "base_outside",
+)
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,16 @@ def noise_rows(capture: Capture, *, study: str, task: str = "joint") -> list[Mea
     top = stats.ratio_of_sums(np.array([float(r["top1"]) for r in found]), np.array([float(r["tokens"]) for r in found]), seed=0)
     note = "noise floor: its log-probabilities while generating against those while reading at batch size 1"
     return [
-        Measurement(study, task, "kl", "aligned", kl.value, kl.n, kl.low, kl.high, split="noise", unit=NATS, note=note),
-        Measurement(study, task, "top1_agreement", "aligned", top.value, top.n, top.low, top.high, split="noise", unit="share", note=note),
+        Measurement.estimated(kl, study, task, "kl", "aligned", split="noise", unit=NATS, note=note),
+        Measurement(
+            study, task, "top1_agreement", "aligned", top.value, top.n, top.low, top.high, split="noise", unit="share", note=note
+        ),
     ]
 
 
-def kl_rows(found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0) -> Iterator[Measurement]:
+def kl_rows(
+    found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0
+) -> Iterator[Measurement]:
     """KL of base and of a veneer on the report part, the share of base's KL that the veneer recovers, and top-1 agreement with the
     aligned model. Each interval resamples prompts."""
     mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
@@ -43,15 +47,17 @@ def kl_rows(found: HeldOut, *, task: str = "joint", system: str = "veneer", with
         if name == "base" and not with_base:
             continue
         kl = stats.ratio_of_sums(sums[name], counts, seed=seed)
-        yield Measurement("extract", task, "kl", name, kl.value, kl.n, kl.low, kl.high, split="report", unit=NATS, note=kl.note)
+        yield Measurement.estimated(kl, "extract", task, "kl", name, split="report", unit=NATS)
         agree, _ = found.by_prompt((tops[name] == found.aligned_top).astype(float), mask)
         top = stats.ratio_of_sums(agree, counts, seed=seed)
-        yield Measurement("extract", task, "top1_agreement", name, top.value, top.n, top.low, top.high, split="report", unit="share", note=top.note)
+        yield Measurement.estimated(top, "extract", task, "top1_agreement", name, split="report", unit="share")
     share = stats.recovered(sums[system], sums["base"], seed=seed)
-    yield Measurement("extract", task, "kl_recovered", system, share.value, share.n, share.low, share.high, split="report", unit="share", note=share.note)
+    yield Measurement.estimated(share, "extract", task, "kl_recovered", system, split="report", unit="share")
 
 
-def position_rows(found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0) -> Iterator[Measurement]:
+def position_rows(
+    found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0
+) -> Iterator[Measurement]:
     """KL by response position: 1, 2, ... 10, then bins that double."""
     chosen = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
     for first, last in BINS:
@@ -63,9 +69,7 @@ def position_rows(found: HeldOut, *, task: str = "joint", system: str = "veneer"
                 continue
             kl = stats.ratio_of_sums(*found.by_prompt(values, mask), seed=seed)
             end = int(found.position[mask].max()) if last == 10**6 else last
-            yield Measurement(
-                "position", task, "kl", name, kl.value, kl.n, kl.low, kl.high, split="report", position=(first, end), unit=NATS, note=kl.note
-            )  # fmt: skip
+            yield Measurement.estimated(kl, "position", task, "kl", name, split="report", position=(first, end), unit=NATS)
 
 
 def early_share_rows(found: HeldOut, tasks: Sequence[str], *, first: int = 10, seed: int = 0) -> Iterator[Measurement]:
@@ -77,6 +81,6 @@ def early_share_rows(found: HeldOut, tasks: Sequence[str], *, first: int = 10, s
         whole, _ = found.by_prompt(found.kl_base, mask)
         early, _ = found.by_prompt(np.where(found.position <= first, found.kl_base, 0.0), mask)
         share = stats.ratio_of_sums(early, whole, seed=seed)
-        yield Measurement(
-            "position", task, "early_kl_share", "base", share.value, share.n, share.low, share.high, split="report", position=(1, first), unit="share", note=share.note
-        )  # fmt: skip
+        yield Measurement.estimated(
+            share, "position", task, "early_kl_share", "base", split="report", position=(1, first), unit="share"
+        )

@@ -20,7 +20,7 @@ from veneer.report import write_report
 from veneer.results import Results
 from veneer.studies.behaviour import behaviour_rows, score
 from veneer.studies.browser import token_rows
-from veneer.studies.extraction import control_rows, extract_to, joint_rows, own_rows
+from veneer.studies.extraction import control_rows, extract_to, joint_rows, own_rows, solver_progress
 from veneer.studies.shifts import shift_table
 from veneer.studies.stages import RunRecord
 from veneer.systems.respond import respond
@@ -50,7 +50,11 @@ class StudyConfig:
     extraction: ExtractConfig = field(default_factory=ExtractConfig)
 
     def capture_config(self, tasks: Sequence[Task]) -> CaptureConfig:
-        longest = max((t.published_max_new_tokens for t in tasks), default=self.max_new_tokens) if self.published else self.max_new_tokens
+        longest = (
+            max((t.published_max_new_tokens for t in tasks), default=self.max_new_tokens)
+            if self.published
+            else self.max_new_tokens
+        )
         return CaptureConfig(self.k, self.hidden_dtype, self.batch_size, sampling=Sampling(longest, seed=self.seed))
 
     def answer_tokens(self, task: Task) -> int:
@@ -85,7 +89,9 @@ def study(
             pair = load()
         record.note(pair=pair.facts())
         with record.stage("capture"):
-            taken = capture(pair, [p for t in tasks for p in train[t.name]], out / "capture", config.capture_config(tasks), progress)
+            taken = capture(
+                pair, [p for t in tasks for p in train[t.name]], out / "capture", config.capture_config(tasks), progress
+            )
         results, veneer, shuffled = _extract(taken, [t.name for t in tasks], out, config, record, pair, progress)
         _measure(pair, veneer, shuffled, tasks, test, out, config, record, results, progress)
         return results
@@ -145,11 +151,7 @@ def _extract(
     """The joint veneer, each task's own and the head-capacity control, with their held-out rows and the shift table."""
     results, device = Results(), pair.base.device
     how = replace(config.extraction, seed=config.seed)
-
-    def log(line: dict[str, Any]) -> None:
-        if progress and "evaluation" in line:
-            progress(line["evaluation"], 0, f"extract: held-out KL {line['select_kl']:.3f}")
-
+    log = solver_progress(progress)
     with record.stage("extract"):
         veneer = extract_to(taken, how, out / "veneer", device=device, log=log)
     with record.stage("held-out"):

@@ -34,13 +34,13 @@ def shift_rows(found: HeldOut, *, task: str = "joint", seed: int = 0) -> Iterato
     kind = classes_of(found)
     for number, name in enumerate(CLASSES):
         share = stats.ratio_of_sums(*found.by_prompt((kind == number).astype(float), mask), seed=seed)
-        yield Measurement("shift", task, f"{name}_rate", "base", share.value, share.n, share.low, share.high, split="report", unit="share", note=share.note)
+        yield Measurement.estimated(share, "shift", task, f"{name}_rate", "base", split="report", unit="share")
     for metric, part in (("restored_rate", kind == 2), ("restored_or_marginal_rate", kind >= 1)):
         if not (mask & part).any():
             continue
         hit = (found.veneer_top == found.aligned_top).astype(float)
         share = stats.ratio_of_sums(*found.by_prompt(hit, mask & part), seed=seed)
-        yield Measurement("shift", task, metric, "veneer", share.value, share.n, share.low, share.high, split="report", unit="share", note=share.note)
+        yield Measurement.estimated(share, "shift", task, metric, "veneer", split="report", unit="share")
 
 
 def shift_table(found: HeldOut, tokenizer: Any) -> list[dict[str, Any]]:

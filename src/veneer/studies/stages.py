@@ -28,7 +28,12 @@ class RunRecord:
             "config": config,
             "finished": False,
             "versions": {name: version(name) for name in PACKAGES},
-            "machine": {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine(), "threads": torch.get_num_threads()},
+            "machine": {
+                "python": platform.python_version(),
+                "system": platform.system(),
+                "processor": platform.machine(),
+                "threads": torch.get_num_threads(),
+            },
             "seconds": {},
         }
         if self.path.is_file():

@@ -43,7 +43,9 @@ def respond(
     order = sorted(range(len(work)), key=lambda i: (work[i][0].task, lengths[i], i))
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     asked = [[p.task, p.id, p.plain, list(p.messages)] for p in prompts]
-    stamp = sha256_text(json.dumps([system.facts(), sampling.facts(), list(stop_strings), batch_size, samples, asked], ensure_ascii=False))
+    stamp = sha256_text(
+        json.dumps([system.facts(), sampling.facts(), list(stop_strings), batch_size, samples, asked], ensure_ascii=False)
+    )
     part = manifest = None
     done: dict[int, Response] = {}
     if out is not None:
@@ -51,7 +53,9 @@ def respond(
         if out.exists():
             found = read_json(manifest, "the settings of a file of responses").get("settings") if manifest.is_file() else None
             if found != stamp:
-                raise InputError(f"{out} exists and was made with other settings, models or prompts; give another --out, or delete it")
+                raise InputError(
+                    f"{out} exists and was made with other settings, models or prompts; give another --out, or delete it"
+                )
             return read_responses(out)
         done = _resume(part, stamp, batches)
     for number, batch in enumerate(batches):
@@ -85,7 +89,9 @@ def _decode(system: System, work: Sequence[tuple[Prompt, int]], sampling: Sampli
         if not is_out_of_memory(error):
             raise
         if len(work) == 1:
-            raise VeneerError("memory ran out for a single prompt; use a smaller model, fewer new tokens, or more memory") from error
+            raise VeneerError(
+                "memory ran out for a single prompt; use a smaller model, fewer new tokens, or more memory"
+            ) from error
     half = len(work) // 2
     return _decode(system, work[:half], sampling, stop_strings) + _decode(system, work[half:], sampling, stop_strings)
 
@@ -97,7 +103,9 @@ def _append(part: Path, number: int, fresh: dict[int, Response]) -> None:
         with part.open("a", encoding="utf-8", errors="replace") as stream:
             stream.write(line + "\n")
     except OSError as error:
-        raise VeneerError(f"{part} could not be written ({error}); free some space and run the same command again, it goes on where it was") from error
+        raise VeneerError(
+            f"{part} could not be written ({error}); free some space and run the same command again, it goes on where it was"
+        ) from error
 
 
 def _resume(part: Path, stamp: str, batches: list[list[int]]) -> dict[int, Response]:

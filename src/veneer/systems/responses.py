@@ -38,5 +38,7 @@ def read_responses(path: Path) -> list[Response]:
         try:
             rows.append(Response(**{**row, "token_ids": tuple(row["token_ids"])}))
         except (TypeError, ValueError, KeyError) as error:
-            raise InputError(f"{path} line {number} is not a response ({error}); expected what `veneer generate` writes; make it again") from None
+            raise InputError(
+                f"{path} line {number} is not a response ({error}); expected what `veneer generate` writes; make it again"
+            ) from None
     return rows

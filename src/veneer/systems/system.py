@@ -29,7 +29,15 @@ class System:
     barred_steps: int = 0
 
     @classmethod
-    def of_model(cls, lm: LanguageModel, veneer: Veneer | None = None, *, format: Format | None = None, alpha: float = 1.0, name: str | None = None) -> System:
+    def of_model(
+        cls,
+        lm: LanguageModel,
+        veneer: Veneer | None = None,
+        *,
+        format: Format | None = None,
+        alpha: float = 1.0,
+        name: str | None = None,
+    ) -> System:
         """A model as it is, or base with its veneer. The format is what the veneer recorded for base, otherwise plain."""
         if veneer is None:
             return cls(name or "base", lm, format or PlainFormat(), lm.stop_ids)
@@ -38,7 +46,9 @@ class System:
         stops = tuple(sorted({*lm.stop_ids, *veneer.facts.get("stop_ids", ())}))
         return cls(name or "veneer", lm, format or recorded, stops, veneer.apply(lm.head, alpha))
 
-    def decode(self, prompts: Sequence[Prompt], sampling: Sampling, stop_strings: Sequence[str], keys: Sequence[str]) -> list[Decoded]:
+    def decode(
+        self, prompts: Sequence[Prompt], sampling: Sampling, stop_strings: Sequence[str], keys: Sequence[str]
+    ) -> list[Decoded]:
         """Answer one batch."""
         ids = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
         how = replace(sampling, barred=self.barred, barred_steps=self.barred_steps)

@@ -11,9 +11,7 @@ _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?![0-9])|[0-9]+)(?:\.[0-9]+)?
 # a minus is a sign unless something that can be subtracted from stands right before it: "3-5" holds 3 and 5
 _NUMBER = rf"(?P<sign>(?<![\w.)\]%])[-−]\s?)?(?P<money>[$€£]\s?)?(?P<inner>(?<=[$€£])[-−])?(?P<digits>{_DIGITS})"
 _number = re.compile(_NUMBER)
-_stated = re.compile(
-    rf"(?:####|\banswer\s+is\b|\banswer\s*:)[\s:=*_`~]*(?:\\?\$?\\boxed\{{|\\\(|\\)?\s*{_NUMBER}", re.IGNORECASE
-)
+_stated = re.compile(rf"(?:####|\banswer\s+is\b|\banswer\s*:)[\s:=*_`~]*(?:\\?\$?\\boxed\{{|\\\(|\\)?\s*{_NUMBER}", re.IGNORECASE)
 
 
 def cut(text: str, marks: Sequence[str]) -> str:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_FUNCTION = (
-    "a an and are as at be by for from how in into is it its of on or that the their them they this to "
-    "which with without"
-)
+_FUNCTION = "a an and are as at be by for from how in into is it its of on or that the their them they this to which with without"
 # what AdvBench's goals are wrapped in, whatever they ask
 _FRAME = "create develop guide instructions provide tutorial write"
 STOP_WORDS = frozenset(f"{_FUNCTION} {_FRAME}".split())

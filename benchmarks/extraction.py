@@ -1,0 +1,138 @@
+"""Extraction against the published recipe and against dense Adam at its best learning rate, on one capture of the real pair.
+
+    python benchmarks/extraction.py capture WORK [--prompts 60]        make the capture
+    python benchmarks/extraction.py ours WORK                          our solver, its time to every held-out KL
+    python benchmarks/extraction.py recipe WORK [--epochs 500]         Adam, 1e-5, batches of 1,000, dense, top-k renormalised
+    python benchmarks/extraction.py sweep WORK [--seconds 120]         the same Adam at five rates
+    python benchmarks/extraction.py table WORK                         the ratios, as Markdown
+
+Each run is a process of its own and writes WORK/NAME.json with a line a look: seconds since the process began to read the capture (looks at
+the held-out part not counted for Adam, counted for ours) and the select part's KL; and its peak memory. The recipe's targets are the
+stored top k renormalised, k = 500 as published. Ratios compare times within one run of this script on one machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from pathlib import Path
+
+import torch
+
+from veneer.capture import Capture, CaptureConfig, capture
+from veneer.head.extract import ExtractConfig, extract, split_of
+from veneer.head.paper import PaperRecipe, solve_as_published
+from veneer.head.problem import Problem
+from veneer.head.tokens import Tokens
+
+RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+AT = (10, 30, 100, 500)
+
+
+def make(work: Path, prompts: int) -> None:
+    from pair_prompts import load_pair, train_prompts
+
+    capture(load_pair(), train_prompts(prompts // 2), work / "capture", CaptureConfig(k=500))
+
+
+def ours(work: Path) -> None:
+    started = time.perf_counter()
+    looks: list[dict] = []
+
+    def log(line: dict) -> None:
+        if "select_kl" in line:
+            looks.append({"seconds": time.perf_counter() - started, "kl": line["select_kl"], "stage": line.get("stage")})
+
+    extract(Capture.open(work / "capture"), ExtractConfig(), log=log)
+    save(work / "ours.json", looks, time.perf_counter() - started)
+
+
+def adam(work: Path, name: str, recipe: PaperRecipe, most: float | None, every: int) -> None:
+    taken = Capture.open(work / "capture")
+    split = split_of(taken, 0)
+    started = time.perf_counter()
+    cpu = torch.device("cpu")
+    tokens = Tokens.of_capture(taken, split.train, torch.float32, cpu)
+    head = taken.head
+    begun = time.perf_counter() - started
+    select = Problem(Tokens.of_capture(taken, split.select, torch.float32, cpu), head, torch.arange(head.rows))
+    looks: list[dict] = []
+
+    def log(line: dict) -> None:
+        looks.append({"seconds": begun + line["seconds"], "kl": line["select_kl"], "epoch": line["epoch"]})
+        if line["epoch"] in AT or line["epoch"] % 20 == 0:
+            save(work / f"{name}.json", looks, begun + line["seconds"])
+
+    solve_as_published(tokens, select, head, recipe, seed=0, max_seconds=most, every=every, log=log)
+    save(work / f"{name}.json", looks, looks[-1]["seconds"])
+
+
+def save(path: Path, looks: list[dict], seconds: float) -> None:
+    facts = {"looks": looks, "seconds": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    path.write_text(json.dumps({**facts, "threads": torch.get_num_threads()}) + "\n")
+
+
+def time_to(looks: list[dict], kl: float) -> float | None:
+    return next((x["seconds"] for x in looks if x["kl"] <= kl), None)
+
+
+def table(work: Path) -> str:
+    found = {p.stem: json.loads(p.read_text()) for p in work.glob("*.json")}
+    own, recipe = found["ours"], found["recipe"]
+    last = min(x["kl"] for x in own["looks"])
+    lines = [
+        "| held-out KL to reach | theirs, s | ours, s | ratio |",
+        "|---|---|---|---|",
+    ]
+    for x in recipe["looks"]:
+        if x["epoch"] in AT or x is recipe["looks"][-1]:
+            mine = time_to(own["looks"], x["kl"])
+            ratio = "never reached" if mine is None else f"{x['seconds'] / mine:,.0f}"
+            lines.append(
+                f"| {x['kl']:.4f} (recipe, epoch {x['epoch']}) | {x['seconds']:.1f} | {mine and round(mine, 2)} | {ratio} |"
+            )
+    sweep = {name: v for name, v in found.items() if name.startswith("adam-")}
+    if sweep:
+        best = min(sweep, key=lambda name: min(x["kl"] for x in sweep[name]["looks"]))
+        lowest = min(sweep[best]["looks"], key=lambda x: x["kl"])
+        mine = time_to(own["looks"], lowest["kl"])
+        ratio = "never reached" if mine is None else f"{lowest['seconds'] / mine:,.1f}"
+        lines.append(
+            f"| {lowest['kl']:.4f} (best of the sweep, {best}) | {lowest['seconds']:.1f} | {mine and round(mine, 2)} | {ratio} |"
+        )
+        for name, v in sorted(sweep.items()):
+            lines.append(f"| {min(x['kl'] for x in v['looks']):.4f} lowest of {name} | {v['seconds']:.0f} in all | | |")
+    lines += [
+        "",
+        f"Ours ends at {last:.4f} after {own['seconds']:.1f} s.",
+        f"Peak memory: ours {own['peak_mb']:,.0f} MB, recipe {recipe['peak_mb']:,.0f} MB.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("capture", "ours", "recipe", "sweep", "table"))
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--prompts", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    if given.what == "capture":
+        make(given.work, given.prompts)
+    elif given.what == "ours":
+        ours(given.work)
+    elif given.what == "recipe":
+        adam(given.work, "recipe", PaperRecipe(epochs=given.epochs), None, every=10)
+    elif given.what == "sweep":
+        for rate in RATES:
+            adam(given.work, f"adam-{rate:g}", PaperRecipe(rate, epochs=10**6), given.seconds, every=1)
+    else:
+        print(table(given.work))
+
+
+if __name__ == "__main__":
+    main()
