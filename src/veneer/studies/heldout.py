@@ -29,8 +29,8 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class HeldOut:
-    """One entry a token, all arrays (N,). kl_*: KL(aligned || system) in nats, tail lumped. base_second, base_third: base's next
-    choices. prompt: the prompt's number in the capture; task: its task, by prompt number."""
+    """One entry a token, all arrays (N,). kl_*: KL(aligned || system) in nats, tail lumped, 0 where rounding made it less.
+    base_second, base_third: base's next choices. prompt: the prompt's number in the capture; task: its task, by prompt number."""
 
     prompt: np.ndarray
     position: np.ndarray
@@ -81,4 +81,6 @@ def held_out(capture: Capture, veneer: Veneer, prompts: Sequence[int], *, device
             put("kl_veneer", kl_lumped(block["aligned_logprobs"][cut], block["aligned_tail"][cut], inside.cpu(), outside.cpu()))
             put("veneer_top", logits.argmax(-1))
     arrays = {name: torch.cat(values).numpy() for name, values in parts.items()}
+    for name in ("kl_base", "kl_veneer"):
+        arrays[name] = arrays[name].clip(min=0)
     return HeldOut(**arrays, task={n: capture.prompts[n]["task"] for n in prompts})

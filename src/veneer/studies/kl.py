@@ -13,6 +13,7 @@ from veneer.studies.heldout import HeldOut
 
 BINS = [(p, p) for p in range(1, 11)] + [(11, 20), (21, 40), (41, 80), (81, 160), (161, 320), (321, 10**6)]
 NATS = "nats/token"
+ROUNDING = 1e-6  # nats a token; float32 makes so much of two equal models, and a share of it means nothing
 
 
 def noise_rows(capture: Capture, *, study: str, task: str = "joint") -> list[Measurement]:
@@ -51,8 +52,13 @@ def kl_rows(
         agree, _ = found.by_prompt((tops[name] == found.aligned_top).astype(float), mask)
         top = stats.ratio_of_sums(agree, counts, seed=seed)
         yield Measurement.estimated(top, "extract", task, "top1_agreement", name, split="report", unit="share")
-    share = stats.recovered(sums[system], sums["base"], seed=seed)
+    share = stats.recovered(sums[system], _above_rounding(sums["base"], counts), seed=seed)
     yield Measurement.estimated(share, "extract", task, "kl_recovered", system, split="report", unit="share")
+
+
+def _above_rounding(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Base's KL by prompt, zeros where the whole is no more than rounding."""
+    return sums if sums.sum() > ROUNDING * counts.sum() else np.zeros_like(sums)
 
 
 def position_rows(
@@ -78,7 +84,7 @@ def early_share_rows(found: HeldOut, tasks: Sequence[str], *, first: int = 10, s
         mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
         if not mask.any():
             continue
-        whole, _ = found.by_prompt(found.kl_base, mask)
+        whole = _above_rounding(*found.by_prompt(found.kl_base, mask))
         early, _ = found.by_prompt(np.where(found.position <= first, found.kl_base, 0.0), mask)
         share = stats.ratio_of_sums(early, whole, seed=seed)
         yield Measurement.estimated(
