@@ -1,0 +1,214 @@
+"""The house rules of docs/architecture.md, read off the source: who imports whom, how long a module is, and no pickles."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import veneer
+
+ROOT = Path(veneer.__file__).resolve().parent
+MODULES = {p.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): p for p in sorted(ROOT.rglob("*.py"))}
+LONGEST = 450  # lines
+
+# From the top down; a part imports its own level and those below it.
+LEVELS = [
+    {"cli"},
+    {"studies", "report"},
+    {"systems", "judges", "tasks"},
+    {"head", "capture"},
+    {"models"},
+    {"prompts", "prompt_files", "stats", "resample", "results", "files", "errors"},
+]
+LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
+LAB_MAY = {"lab", "models", "prompts", "files", "errors"}  # lab stands beside the levels
+MAY_IMPORT_LAB = {"tasks.lab", "models.load"}  # inside a function only: its tasks and its models by name
+# The package's own __init__ holds the public names, so it may import everything but cli, and nothing imports it.
+PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+
+
+def imports(source: str, module: str) -> Iterator[tuple[str, bool]]:
+    """(imported module, inside a function) of every import in a source, lazy ones and those for type checking as well."""
+
+    def walk(node: ast.AST, lazy: bool) -> Iterator[tuple[str, bool]]:
+        for child in ast.iter_child_nodes(node):
+            inside = lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            if isinstance(child, ast.Import):
+                yield from ((alias.name, inside) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{module} line {child.lineno}: relative import; write the whole name"
+                yield from ((f"{child.module}.{alias.name}", inside) for alias in child.names)
+            yield from walk(child, inside)
+
+    yield from walk(ast.parse(source), False)
+
+
+def part(module: str) -> str:
+    return module.split(".")[0]
+
+
+def of_veneer(source: str, module: str) -> list[tuple[str, bool]]:
+    """Imports of this package, without its name: ("models.pair.Pair", False)."""
+    found = [
+        (name.removeprefix("veneer").removeprefix("."), lazy) for name, lazy in imports(source, module) if part(name) == "veneer"
+    ]
+    return found
+
+
+def fault(module: str, name: str, lazy: bool) -> str | None:
+    """What is wrong with `module` importing `name`, or None. Both without the leading `veneer`."""
+    own, other = part(module), part(name)
+    if module == "__init__":
+        return "the public names hold no command" if other == "cli" else None
+    if other not in LEVEL and other != "lab":
+        return "is in no level of docs/architecture.md"
+    if own == "lab":
+        return None if other in LAB_MAY else "lab imports models at most"
+    if other == "lab":
+        if module not in MAY_IMPORT_LAB:
+            return "only tasks.lab and models.load import lab"
+        return None if lazy else "lab is imported inside a function only"
+    if other == "cli" and own != "cli":
+        return "nothing imports cli"
+    return None if LEVEL[own] <= LEVEL[other] else "imports run downwards only"
+
+
+def test_every_part_has_its_level():
+    parts = {part(m) for m in MODULES} - {"__init__", "lab"}
+    assert parts == set(LEVEL), "docs/architecture.md, LEVELS and src/veneer name the same parts"
+    assert ROOT.name == "veneer" and len(MODULES) > 80
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_downwards(module):
+    source = MODULES[module].read_text(encoding="utf-8")
+    wrong = [f"{module} imports {name}: {why}" for name, lazy in of_veneer(source, module) if (why := fault(module, name, lazy))]
+    assert not wrong, "; ".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("models.pair", "from veneer.capture import Capture"),
+        ("models.pair", "def f():\n    from veneer.head.veneer import Veneer"),
+        ("models.pair", "def f():\n    if 1:\n        import veneer.systems.system"),
+        ("models.pair", "if TYPE_CHECKING:\n    from veneer.cli.common import Machine"),
+        ("errors", "from veneer.models import pair"),
+        ("lab.train", "from veneer.head import extract"),
+        ("lab.train", "from veneer.stats import mean"),
+        ("tasks.registry", "from veneer.lab import lab_prompts"),
+        ("models.load", "from veneer.lab import lab_folder"),
+        ("studies.run", "def f():\n    from veneer.lab import planted"),
+        ("systems.system", "from veneer.studies import kl"),
+        ("stats", "from veneer import Pair"),
+        ("report.render", "from veneer.cli import entry"),
+    ],
+)
+def test_the_check_sees_what_it_is_for(module, line):
+    assert [why for name, lazy in of_veneer(line, module) if (why := fault(module, name, lazy))]
+
+
+def _loaded(name: str) -> str:
+    """The module that an imported name lives in: `models.pair.Pair` -> `models.pair`."""
+    while name and name not in MODULES and f"{name}.__init__" not in MODULES:
+        name = name.rpartition(".")[0]
+    return name if name in MODULES else f"{name}.__init__" if name else "__init__"
+
+
+def test_no_import_runs_in_a_circle():
+    """Modules imported at import time; a lazy import may close no circle between levels, which the rule above forbids."""
+    graph = {}
+    for module, path in MODULES.items():
+        eager = [name for name, lazy in of_veneer(path.read_text(encoding="utf-8"), module) if not lazy]
+        graph[module] = {_loaded(name) for name in eager} - {module} if module != "__init__" else set()
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"modules import each other: {' -> '.join(error.args[1])}")
+
+
+def test_head_and_capture_have_an_order():
+    """Within their level too: head reads captures, capture knows no head."""
+    for module, path in MODULES.items():
+        if part(module) == "capture":
+            assert not [n for n, _ in of_veneer(path.read_text(encoding="utf-8"), module) if part(n) == "head"], module
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_is_long(module):
+    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST, f"{module} has {lines} lines"
+
+
+def pickles(source: str) -> list[str]:
+    """What reads or writes pickles, or runs text as code, in a source."""
+    found = [name for name, _ in imports(source, "?") if part(name) in PICKLES or name in ("torch.load", "torch.save")]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr in ("load", "save") and ast.unparse(node.value) == "torch":
+            found.append(f"torch.{node.attr}")
+        if (
+            isinstance(node, ast.keyword)
+            and node.arg == "allow_pickle"
+            and not (isinstance(node.value, ast.Constant) and node.value.value is False)
+        ):
+            found.append("allow_pickle")
+        if isinstance(node, ast.Attribute) and node.attr in ("read_pickle", "to_pickle"):
+            found.append(node.attr)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec", "compile"):
+            found.append(node.func.id)
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_pickled(module):
+    assert not pickles(MODULES[module].read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "def f():\n    from pickle import loads",
+        "x = torch.load(p)",
+        "from torch import load",
+        "numpy.load(p, allow_pickle=True)",
+        "eval(x)",
+    ],
+)
+def test_the_check_sees_pickles(line):
+    assert pickles(line)
+
+
+@pytest.mark.parametrize("name", veneer.__all__)
+def test_public_names_can_be_imported(name):
+    thing = getattr(veneer, name)
+    assert callable(thing) and thing.__doc__
+
+
+def test_public_names_are_the_modules_own():
+    """A name that veneer.__init__ hands on is the one that its own package exports."""
+    from veneer import capture, head, systems
+
+    assert veneer.capture_responses is capture.capture and veneer.extract_veneer is head.extract
+    assert veneer.respond is systems.respond and veneer.Veneer is head.Veneer
+    assert sorted(veneer.__all__) == sorted(set(veneer.__all__))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        veneer.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("name", [m.removesuffix(".__init__") for m in MODULES if m.endswith(".__init__")])
+def test_exports_exist(name):
+    package = __import__(f"veneer.{name}", fromlist=["x"])
+    assert all(hasattr(package, exported) for exported in getattr(package, "__all__", ()))
+
+
+def test_the_command_line_starts_without_torch():
+    """`veneer --help` answers at once."""
+    code = "import sys, veneer, veneer.cli.main; sys.exit(bool({'torch', 'transformers', 'scipy', 'pyarrow'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
