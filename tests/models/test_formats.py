@@ -1,0 +1,152 @@
+"""Prompt formats: one BOS, no EOS, the end of turn, system texts, and a round trip through a manifest."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from tokenizers import processors
+
+from tiny import TEMPLATE, tokenizer
+from veneer.errors import InputError
+from veneer.models.formats import ChatFormat, PlainFormat, end_of_turn, format_from_facts, one_bos, render
+from veneer.prompts import Prompt
+
+ASKED = Prompt.from_text("p", "How do I bake bread?", plain="Bread is baked")
+
+
+def made(template: str | None = TEMPLATE, *, single: str | None = None):
+    """A copy of the tiny tokenizer with another chat template or another way to surround plain text."""
+    tok = copy.deepcopy(tokenizer())
+    tok.chat_template = template
+    if single is not None:
+        ids = [(t, tok.convert_tokens_to_ids(t)) for t in ("<|bos|>", "<|eos|>")]
+        tok.backend_tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=ids)
+    return tok
+
+
+def count(tok, ids: list[int], token: str) -> int:
+    return ids.count(tok.convert_tokens_to_ids(token))
+
+
+@pytest.mark.parametrize(
+    ("single", "starts"), [("<|bos|> $A", 1), ("<|bos|> $A <|eos|>", 1), ("$A", 0), ("$A <|eos|>", 0), ("<|bos|> <|bos|> $A", 1)]
+)
+def test_plain_text_has_the_tokenizers_own_bos_once_and_no_eos(single, starts):
+    tok = made(single=single)
+    ids = PlainFormat().encode(tok, ASKED)
+    assert count(tok, ids, "<|bos|>") == starts and count(tok, ids, "<|eos|>") == 0
+    assert tok.decode(ids, skip_special_tokens=True) == "Bread is baked"
+
+
+def test_a_bos_that_the_text_itself_brings_is_not_doubled():
+    tok = made()
+    ids = PlainFormat("<|bos|>{prompt}").encode(tok, ASKED)
+    assert ids == PlainFormat().encode(tok, ASKED)
+    assert one_bos([0], tok) == [0] and one_bos([], tok) == [] and one_bos([0, 0, 0, 5], tok) == [0, 5]
+
+
+def test_an_eos_that_the_prompt_asks_for_stays():
+    tok = made(single="<|bos|> $A")
+    ids = PlainFormat("{prompt}<|eos|>").encode(tok, ASKED)
+    assert ids[-1] == tok.eos_token_id
+
+
+def test_an_empty_prompt_leaves_something_to_go_on_from():
+    assert PlainFormat().encode(made(), Prompt.from_text("p", "")) == [tokenizer().bos_token_id]
+
+
+@pytest.mark.parametrize("template", [TEMPLATE, TEMPLATE.replace("{{ bos_token }}", "")])
+def test_chat_has_one_bos_at_most_and_ends_where_the_answer_starts(template):
+    tok = made(template, single="<|bos|> $A <|eos|>")
+    ids = ChatFormat().encode(tok, ASKED)
+    assert count(tok, ids, "<|bos|>") == ("bos_token" in template)
+    assert count(tok, ids, "<|eos|>") == 0
+    assert ids[-1] == tok.convert_tokens_to_ids("<|assistant|>")
+    assert "How do I bake bread?" in tok.decode(ids) and "Bread is baked" not in tok.decode(ids)
+
+
+def test_a_system_text_comes_first_and_only_when_given():
+    tok = made()
+    text = tok.decode(ChatFormat("Be kind.").encode(tok, ASKED))
+    assert text.index("<|system|>Be kind.<|end|>") < text.index("<|user|>")
+    assert "<|system|>" not in tok.decode(ChatFormat().encode(tok, ASKED))
+    assert "<|system|><|end|>" in tok.decode(ChatFormat("").encode(tok, ASKED))  # an empty one is one
+
+
+def test_every_turn_is_read_in_order():
+    turns = [("user", "One?"), ("assistant", "Two."), ("user", "Three?")]
+    prompt = Prompt("p", tuple({"role": r, "content": c} for r, c in turns), "plain")
+    tok = made()
+    text = tok.decode(ChatFormat("Four.").encode(tok, prompt))
+    assert text == ("<|bos|><|system|>Four.<|end|><|user|>One?<|end|><|assistant|>Two.<|end|><|user|>Three?<|end|><|assistant|>")
+
+
+def test_the_end_of_turn_is_what_the_template_puts_behind_an_answer():
+    tok = made()
+    assert end_of_turn(tok) == tok.convert_tokens_to_ids("<|end|>")
+    assert end_of_turn(made(TEMPLATE.replace("<|end|>", "{{ eos_token }}"))) == tok.eos_token_id
+    assert end_of_turn(made(TEMPLATE.replace("<|end|>", "\n"))) is None
+    assert end_of_turn(made(None)) is None
+    assert end_of_turn(made("{{ raise_exception('no') }}")) is None
+
+
+def test_a_template_without_a_place_for_the_prompt_is_refused():
+    with pytest.raises(InputError, match=r"has no \{prompt\}; put"):
+        PlainFormat("Question: {question}")
+
+
+def test_a_template_is_no_format_string():
+    """Braces in prompts and templates are text."""
+    prompt = Prompt.from_text("p", "{0} {prompt.__class__} {{x}}")
+    assert PlainFormat("{a} {prompt} %s").text(prompt) == "{a} {0} {prompt.__class__} {{x}} %s"
+
+
+def test_no_chat_template_and_messages_that_one_refuses_are_named():
+    with pytest.raises(InputError, match="no chat template"):
+        ChatFormat().encode(made(None), ASKED)
+    picky = made("{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}x")
+    assert ChatFormat().encode(picky, ASKED)
+    with pytest.raises(InputError, match="System role not supported"):
+        ChatFormat("Be kind.").encode(picky, ASKED)
+    with pytest.raises(InputError, match="refuses"):
+        ChatFormat().encode(made("{% if messages %}"), ASKED)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ messages.__class__.__base__ }}",
+        "{% set x = cycler.__init__.__globals__.os.system('true') %}",
+        "{{ messages.append(1) }}",
+        "{% for i in range(10 ** 9) %}a{% endfor %}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{{ 1 / 0 }}",
+        "{{ messages[7].content.nothing }}",
+        "{% if %}\n\n{% endfor %}",
+    ],
+)
+def test_a_hostile_template_is_refused_or_sees_nothing(template):
+    tok = made(template)
+    try:
+        text = tok.decode(render(tok, [{"role": "user", "content": "a"}], add_generation_prompt=True))
+    except InputError as error:
+        assert "chat template" in str(error) and "\n" not in str(error)
+    else:
+        assert "class" not in text and "object" not in text
+
+
+@pytest.mark.parametrize(
+    "form", [PlainFormat(), PlainFormat("Q: {prompt}\nA:"), ChatFormat(), ChatFormat("Be kind."), ChatFormat("")]
+)
+def test_a_format_survives_its_manifest(form):
+    assert format_from_facts(json.loads(json.dumps(form.facts()))) == form
+
+
+def test_formats_of_another_version_are_refused():
+    with pytest.raises(InputError, match="unknown prompt format"):
+        format_from_facts({"kind": "xml"})
+    with pytest.raises(InputError, match="unknown prompt format"):
+        format_from_facts({"kind": "plain", "template": "{prompt}", "surprise": 1})
