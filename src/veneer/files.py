@@ -104,11 +104,24 @@ def sha256_text(text: str) -> str:
 
 @contextlib.contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a folder; a second process gets an InputError at once. The lock dies with its process."""
+    """Hold an exclusive lock on a folder; a second process gets an InputError at once. The lock dies with its process.
+
+    Where the input was bad, the lock's file goes again, and so does a folder that was made for it and got nothing else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; expected a new or an empty folder: give another --out")
+    new, locked_before = not folder.exists(), (folder / ".lock").exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as stream:
+    with (folder / ".lock").open("a") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise InputError(f"another veneer command is working in {folder}; wait until it ends or give another --out") from None
-        yield
+        try:
+            yield
+        except InputError:
+            if not locked_before:
+                (folder / ".lock").unlink()
+            if new and not any(folder.iterdir()):
+                folder.rmdir()
+            raise

@@ -141,7 +141,8 @@ def _parquet(source: str, column: str | None) -> Iterator[Row]:
         name = _column(source, column, pq.read_schema(source).names)
         values = pq.read_table(source, columns=[name]).column(name).to_pylist()
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{source} cannot be read as Parquet ({error}); expected a Parquet table; make it again") from None
+        said = str(error).partition(". ")[0]
+        raise InputError(f"{source} cannot be read as Parquet ({said}); expected a Parquet table; make it again") from None
     for number, value in enumerate(values, 1):
         yield f"{source} row {number}", _cell(value)
 

@@ -26,7 +26,7 @@ class Demo(Machine):
         from veneer.studies.run import StudyConfig, study
         from veneer.tasks.registry import chosen_tasks
 
-        most = self.limit or 10**9
+        most = 10**9 if self.limit is None else self.limit
         config = StudyConfig(
             train_prompts=min(200, most), test_prompts=min(100, most), max_new_tokens=48, batch_size=64, seed=self.seed
         )

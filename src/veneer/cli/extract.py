@@ -14,7 +14,7 @@ from veneer.cli.common import progress, show
 class Extract:
     """Extract the veneer dW from a capture as a convex problem, and measure it on the capture's report part."""
 
-    capture: Annotated[str, tyro.conf.Positional]
+    capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
     """Folder that `veneer capture` wrote."""
     out: str
     """Folder for the veneer, its results and its report."""

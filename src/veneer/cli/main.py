@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Union
@@ -74,6 +76,8 @@ def main(args: Sequence[str] | None = None) -> int:
 def _parse(args: list[str]) -> tuple[Run | None, int]:
     """The command object, or None and an exit code after --help or a usage error."""
     kinds: Any = Union[tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())]  # noqa: UP007
+    if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        return None, _fail(f"there is no command {args[0]!r}; expected one of {', '.join(COMMANDS)}", 2)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -87,14 +91,14 @@ def _parse(args: list[str]) -> tuple[Run | None, int]:
 
 
 def _sentence(box: str) -> str:
-    """What a box drawn by the parser says, as one line."""
-    lines = [line.strip("│╭╮╰╯─ \n") for line in box.splitlines()]
-    words = []
-    for line, raw in zip(lines[1:], box.splitlines()[1:], strict=True):
-        if raw.strip("│ ").startswith("─") or raw.startswith("╰"):
-            break
-        words.append(line)
-    text = " ".join(" ".join(words).split()).rstrip(".")
+    """What a box drawn by the parser says, as one sentence: the words between its title and its first rule."""
+    lines = [line.strip("│| ") for line in box.splitlines()][1:]
+    lines = ["" if set(line) <= set("╭╮╰╯─-+") else line for line in lines]
+    while lines and not lines[0]:  # the title has a rule of its own where the box is drawn in ASCII
+        del lines[0]
+    words = itertools.takewhile(bool, lines)
+    text = " ".join(" ".join(words).split()).rstrip(". ")
+    text = re.sub(r"\.\s+(Expected|Got)", lambda m: f"; {m[1].lower()}", text)
     return f"{text or 'the command line could not be read'}; see veneer --help"
 
 

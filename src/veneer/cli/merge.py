@@ -14,7 +14,7 @@ from veneer.cli.common import Machine
 class Merge(Machine):
     """Write base with the head W + alpha dW: a checkpoint that any engine loads and that needs no Veneer."""
 
-    veneer: Annotated[str, tyro.conf.Positional]
+    veneer: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="VENEER")]
     """Folder that `veneer extract` wrote."""
     base: str
     """The base model that the veneer was extracted from."""

@@ -12,7 +12,7 @@ import tyro
 class Report:
     """Write report.html from one or more study folders (each with results.jsonl)."""
 
-    folders: Annotated[tuple[str, ...], tyro.conf.Positional]
+    folders: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Study folders."""
     out: str | None = None
     """The HTML file. Default: report.html in the first folder."""

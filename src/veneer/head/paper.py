@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from veneer.errors import InputError
 from veneer.head.problem import Problem
 from veneer.head.solve import Log
 from veneer.head.tokens import Tokens
@@ -26,6 +27,10 @@ class PaperRecipe:
     learning_rate: float = 1e-5
     batch: int = 1000
     epochs: int = 500
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise InputError(f"epochs is {self.epochs}; expected 1 or more")
 
 
 def solve_as_published(

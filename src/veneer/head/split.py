@@ -11,7 +11,8 @@ from veneer.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Prompt numbers of each part, 80 / 10 / 10, at least one each. warning: said where the parts are tiny."""
+    """Prompt numbers of each part, 80 / 10 / 10, at least one each, also of each group of 3 or more.
+    warning: said where the parts are tiny."""
 
     train: tuple[int, ...]
     select: tuple[int, ...]
@@ -30,7 +31,7 @@ class Split:
         for group in sorted(set(groups)):
             own = [n for n, g in zip(numbers, groups, strict=True) if g == group]
             own.sort(key=lambda n: hashlib.sha256(f"{seed}\0{n}".encode()).digest())
-            tenth = round(len(own) / 10)
+            tenth = max(round(len(own) / 10), 1 if len(own) >= 3 else 0)
             parts[1].extend(own[:tenth])
             parts[2].extend(own[tenth : 2 * tenth])
             parts[0].extend(own[2 * tenth :])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,8 @@ class Veneer:
 
     def apply(self, head: Head, alpha: float = 1.0) -> Head:
         """The head with W + alpha dW; the old one is not changed."""
+        if not math.isfinite(alpha):
+            raise InputError(f"alpha is {alpha}; expected a finite number")
         weight = head.weight.clone()
         rows = self.changed_rows().to(weight.device)
         weight[rows] += alpha * self.values().to(weight.device, weight.dtype)

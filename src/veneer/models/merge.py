@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -47,6 +48,8 @@ def save_merged(
     where the saved head does not read back equal.
     """
     new_output_folder(out)
+    if not re.fullmatch(r"[1-9][0-9]*[KMGT]B", max_shard_size):
+        raise InputError(f"the largest shard is {max_shard_size!r}; expected a size such as 4GB or 500MB")
     out.parent.mkdir(parents=True, exist_ok=True)
     model = untie_with(lm, weight)
     generation = model.generation_config

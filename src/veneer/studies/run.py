@@ -49,6 +49,13 @@ class StudyConfig:
     seed: int = 0
     extraction: ExtractConfig = field(default_factory=ExtractConfig)
 
+    def __post_init__(self) -> None:
+        for name in ("train_prompts", "test_prompts", "max_new_tokens", "batch_size", "k"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                said = name + " (--limit, --train)" if name.endswith("prompts") else name
+                raise InputError(f"{said} is {value}; expected 1 or more")
+
     def capture_config(self, tasks: Sequence[Task]) -> CaptureConfig:
         longest = (
             max((t.published_max_new_tokens for t in tasks), default=self.max_new_tokens)
@@ -85,9 +92,12 @@ def study(
         if record.finished:
             return Results.read(out / "results.jsonl")
         train = {t.name: _first(t.prompts("train"), config.train_prompts) for t in tasks}
+        for name, prompts in train.items():
+            if len(prompts) < 3:
+                raise InputError(f"found {len(prompts)} train prompts of {name}; expected at least 3 (train, select, report)")
         with record.stage("load"):
             pair = load()
-        record.note(pair=pair.facts())
+        record.note(pair=pair.facts(), data={t.name: t.source() for t in tasks}, seeds={"study": config.seed})
         with record.stage("capture"):
             taken = capture(
                 pair, [p for t in tasks for p in train[t.name]], out / "capture", config.capture_config(tasks), progress
@@ -109,8 +119,8 @@ def measure(
             return Results.read(out / "results.jsonl")
         with record.stage("load"):
             pair = load()
-        veneer.check_fits(pair.base)
-        record.note(pair=pair.facts())
+            veneer.check_fits(pair.base)
+        record.note(pair=pair.facts(), data={t.name: t.source() for t in tasks}, seeds={"study": config.seed})
         results = Results()
         _measure(pair, veneer, None, tasks, test, out, config, record, results, progress)
         return results
@@ -124,8 +134,6 @@ def _begin(
         raise InputError("there is no task to measure; give at least one with --tasks")
     record = RunRecord(out, command, {**(said or {}), "tasks": [t.name for t in tasks], "settings": _plain(config.facts())})
     test = {t.name: _first(t.prompts("test"), config.test_prompts) for t in tasks}
-    if not record.finished:
-        record.note(data={t.name: t.source() for t in tasks}, seeds={"study": config.seed})
     return record, test
 
 

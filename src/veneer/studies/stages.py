@@ -45,8 +45,13 @@ class RunRecord:
                     "--out, or delete the folder"
                 )
             self.found = before
-        elif folder.is_dir() and any(p for p in folder.iterdir() if not p.name.startswith(".lock")):
-            raise InputError(f"{folder} is not empty and holds no run of this command; give a new or an empty folder")
+            for leftover in folder.rglob(".*.part"):  # of a run that was killed; the lock says that nobody writes it now
+                leftover.unlink(missing_ok=True)
+        elif folder.is_dir():
+            for leftover in folder.glob(".run.json.*.part"):
+                leftover.unlink(missing_ok=True)
+            if any(p for p in folder.iterdir() if not p.name.startswith(".lock")):
+                raise InputError(f"{folder} is not empty and holds no run of this command; give a new or an empty folder")
 
     @property
     def finished(self) -> bool:
@@ -58,15 +63,20 @@ class RunRecord:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the seconds of a stage, also where it is cut: time spent on it in all."""
+        """Add the seconds of a stage, also where it is cut: time spent on it in all. Bad input leaves no record."""
         started = time.perf_counter()
+        bad = False
         try:
             yield
+        except InputError:
+            bad = True
+            raise
         finally:
             spent = self.found["seconds"].get(name, 0.0) + time.perf_counter() - started
             self.found["seconds"][name] = round(spent, 2)
             with contextlib.suppress(OSError):
-                write_json(self.path, self.found)
+                if not bad:
+                    write_json(self.path, self.found)
 
     def finish(self) -> None:
         self.note(finished=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from veneer.capture.plan import check_lengths
 from veneer.capture.run import is_out_of_memory
 from veneer.errors import InputError, VeneerError
 from veneer.files import read_json, sha256_text, write_json
@@ -36,10 +37,15 @@ def respond(
     stand in `OUT.part`, and the same call goes on behind them. A whole `out` of the same settings is read, of other settings
     refused (InputError).
     """
+    for name, value in (("batch_size", batch_size), ("samples", samples)):
+        if value < 1:
+            raise InputError(f"{name} is {value}; expected 1 or more")
     work = [(p, s) for p in prompts for s in range(samples)]
     if not work:
         raise InputError("there are no prompts to answer; give at least one")
-    lengths = [len(system.format.encode(system.lm.tokenizer, p)) for p in prompts for _ in range(samples)]
+    lengths = [n for p in prompts for n in [len(system.format.encode(system.lm.tokenizer, p))] * samples]
+    longest = getattr(system.lm.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    check_lengths(lengths, [p.id for p, _ in work], longest, sampling.max_new_tokens)
     order = sorted(range(len(work)), key=lambda i: (work[i][0].task, lengths[i], i))
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     asked = [[p.task, p.id, p.plain, list(p.messages)] for p in prompts]
@@ -56,6 +62,7 @@ def respond(
                 raise InputError(
                     f"{out} exists and was made with other settings, models or prompts; give another --out, or delete it"
                 )
+            part.unlink(missing_ok=True)  # of a run that was killed between the two
             return read_responses(out)
         done = _resume(part, stamp, batches)
     for number, batch in enumerate(batches):

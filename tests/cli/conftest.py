@@ -1,0 +1,68 @@
+"""One thread (several wait for each other on models this small), the command in this process, and a capture, a veneer and a demo to
+work on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from veneer.cli import main
+
+PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def veneer(capsys):
+    """The command in this process: veneer("report", folder) -> exit code, stdout, stderr."""
+
+    def call(*args: object) -> Said:
+        capsys.readouterr()
+        code = main([str(a) for a in args])
+        return Said(code, *capsys.readouterr())
+
+    return call
+
+
+def made(*args: object) -> None:
+    assert main([str(a) for a in args]) == 0
+
+
+@pytest.fixture(scope="package")
+def captured(tmp_path_factory) -> Path:
+    """A capture of 12 requests."""
+    out = tmp_path_factory.mktemp("captured") / "capture"
+    made("capture", *PAIR, "--prompts", "lab-requests", "--limit", "12", "--max-new-tokens", "16", "--out", out)
+    return out
+
+
+@pytest.fixture(scope="package")
+def extracted(captured) -> Path:
+    """The veneer of that capture."""
+    out = captured.parent / "veneer"
+    made("extract", captured, "--out", out)
+    return out
+
+
+@pytest.fixture(scope="package")
+def demonstrated(tmp_path_factory) -> Path:
+    """The folder of a small demo."""
+    out = tmp_path_factory.mktemp("demonstrated") / "demo"
+    made("demo", "--limit", "6", "--out", out)
+    return out
