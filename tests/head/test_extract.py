@@ -9,7 +9,9 @@ from pairs import chat_pair, plain_pair, small_capture
 from veneer.errors import InputError
 from veneer.head import ExtractConfig, Veneer, extract
 from veneer.head.paper import PaperRecipe
+from veneer.head.shuffle import position_permutation, shuffled_blocks
 from veneer.head.split import Split
+from veneer.head.tokens import Tokens
 from veneer.studies.heldout import held_out
 
 
@@ -70,6 +72,23 @@ def test_shuffled_states_recover_less_than_true_ones(taken):
     _, true = report_kl(taken, extract(taken))
     _, shuffled = report_kl(taken, extract(taken, ExtractConfig(shuffled=True)))
     assert true < shuffled
+
+
+def test_the_shuffle_keeps_positions_and_mixes_prompts(taken):
+    numbers = taken.prompt_numbers
+    plain = list(Tokens.of_capture(taken, numbers, torch.float32, torch.device("cpu")))
+    mixed = list(shuffled_blocks(taken, numbers, seed=0)())
+    position = torch.cat([b["position"] for b in plain]).numpy()
+    order = position_permutation(position, 0)
+    assert (position[order] == position).all() and (order != range(len(order))).mean() > 0.9
+    before, after = (torch.cat([b["hidden"] for b in blocks]) for blocks in (plain, mixed))
+    assert torch.equal(after, before[torch.from_numpy(order)])
+    for a, b in zip(plain, mixed, strict=True):
+        assert torch.equal(a["aligned_ids"], b["aligned_ids"])
+        logprobs = taken.head.logits(b["hidden"]).log_softmax(-1)
+        torch.testing.assert_close(b["base_at_aligned"], logprobs.gather(1, b["aligned_ids"].long()), rtol=1e-4, atol=1e-3)
+    shards = torch.cat([torch.full((len(b["position"]),), float(i)) for i, b in enumerate(plain)])
+    assert (shards[torch.from_numpy(order)] != shards).float().mean() > 0.5  # across shards, so across tasks
 
 
 def test_gemma_and_granite_scale_and_bias(tmp_path):

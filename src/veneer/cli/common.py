@@ -124,7 +124,9 @@ def show(results: Results) -> None:
         portion = rows.get((task, "kl_recovered", None, "veneer") if metric == "kl" else (task, "portion", metric, "veneer"))
         n = max((r.n for r in three if r is not None and r.split != "noise"), default=0)
         table.add_row(task, NAMES.get(metric, metric), str(n), *(figure(r) for r in three), figure(portion))
-    Console(soft_wrap=True, highlight=False).print(table)
+    console = Console(highlight=False)
+    console.width = max(console.width, 112)  # one line a row; a narrow terminal may wrap it
+    console.print(table)
     print("value [95 % interval]; kl in nats a token on held-out prompts, under aligned: its noise floor")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -16,10 +16,10 @@ from veneer.head.paper import PaperRecipe, solve_as_published
 from veneer.head.parameters import Dense, Hidden, LowRank
 from veneer.head.problem import Problem
 from veneer.head.rows import used_rows
-from veneer.head.shuffle import shuffle_within_positions
+from veneer.head.shuffle import shuffled_blocks
 from veneer.head.solve import Log, Solution, solve
 from veneer.head.split import Split
-from veneer.head.tokens import Block, Tokens
+from veneer.head.tokens import Tokens
 from veneer.head.veneer import Veneer
 
 COARSE_TOKENS = 4000  # with more train tokens than that, the ridge is chosen on a part of them
@@ -116,8 +116,7 @@ def extract(
 
     if split.warning:
         say({"warning": split.warning})
-    change = shuffle_within_positions(capture, split, config.seed) if config.shuffled else None
-    make = _TokenMaker(capture, dtype, device, change)
+    make = _TokenMaker(capture, dtype, device, config.seed if config.shuffled else None)
     head = capture.head
     train_tokens, select_tokens = make(split.train), make(split.select)
     everything = config.output == "hidden" or config.solver == "paper"
@@ -164,10 +163,12 @@ class _TokenMaker:
     capture: Capture
     dtype: torch.dtype
     device: torch.device
-    change: Callable[[Block], Block] | None
+    shuffle_seed: int | None
 
     def __call__(self, prompts: Sequence[int]) -> Tokens:
-        return Tokens.of_capture(self.capture, prompts, self.dtype, self.device, change=self.change)
+        if self.shuffle_seed is None:
+            return Tokens.of_capture(self.capture, prompts, self.dtype, self.device)
+        return Tokens(shuffled_blocks(self.capture, prompts, self.shuffle_seed), self.dtype, self.device)
 
 
 def _coarse_to_fine(

@@ -28,8 +28,7 @@ CACHE_BYTES = 1 << 30
 class Tokens:
     """Blocks of columns (see capture/shards.py), hidden states in a working dtype.
 
-    make: gives the blocks in their order, each time the same. change: applied to each block when it is read (the
-    head-capacity control shuffles hidden states there).
+    make: gives the blocks in their order, each time the same (of a capture, or of shuffle.py's head-capacity control).
     """
 
     def __init__(
@@ -47,20 +46,9 @@ class Tokens:
 
     @classmethod
     def of_capture(
-        cls,
-        capture: Capture,
-        prompts: Sequence[int],
-        dtype: torch.dtype,
-        device: torch.device,
-        *,
-        change: Callable[[Block], Block] | None = None,
-        cache_bytes: int = CACHE_BYTES,
+        cls, capture: Capture, prompts: Sequence[int], dtype: torch.dtype, device: torch.device, *, cache_bytes: int = CACHE_BYTES
     ) -> Tokens:
-        def make() -> Iterator[Block]:
-            for block in capture.blocks(COLUMNS, prompts):
-                yield change(block) if change else block
-
-        return cls(make, dtype, device, cache_bytes)
+        return cls(lambda: capture.blocks(COLUMNS, prompts), dtype, device, cache_bytes)
 
     def __iter__(self) -> Iterator[Block]:
         yield from self._cache
