@@ -1,0 +1,25 @@
+"""The README's worked example runs as it stands."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_python_example_runs(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env={**os.environ})
+    assert done.returncode == 0, done.stderr
+    answers = done.stdout.strip().splitlines()
+    assert len(answers) >= 3 and sum("sorry" in a.lower() or "can't" in a.lower() or "cannot" in a.lower() for a in answers) >= 2, answers
+    assert (tmp_path / "out" / "veneer" / "veneer.safetensors").is_file()
+
+
+def test_every_command_that_the_readme_names_exists():
+    from veneer.cli.main import COMMANDS
+
+    named = set(re.findall(r"`veneer (\w+)`", README.read_text(encoding="utf-8")))
+    assert named == set(COMMANDS)
