@@ -56,7 +56,8 @@ class System:
 
     def facts(self) -> dict[str, Any]:
         return {
-            "name": self.name, "model": self.lm.name, "format": self.format.facts(), "stop_ids": list(self.stop_ids),
+            "name": self.name, "model": self.lm.name, "fingerprint": self.lm.fingerprint(), "dtype": str(self.lm.head.weight.dtype),
+            "format": self.format.facts(), "stop_ids": list(self.stop_ids),
             "head": "own" if self.head is None else self.head.hash(), "barred": list(self.barred), "barred_steps": self.barred_steps,
         }  # fmt: skip
 

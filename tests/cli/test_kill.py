@@ -1,0 +1,141 @@
+"""kill -9 at moments drawn from a seed, then the same command: the folder is that of a run that nobody cut."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+VENEER = Path(sys.executable).parent / "veneer"
+PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
+RUN = ("run", *PAIR, "--tasks", "lab-requests,lab-sums", "--limit", "12", "--max-new-tokens", "24", "--batch-size", "4")
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Hashes of everything but what may differ (contract.md), and but report.html, which holds seconds."""
+    may_differ = ("run.json", "report.html")
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+        and p.name not in may_differ
+        and "manifest" not in p.name
+        and p.suffix != ".log"
+        and not p.name.startswith(".lock")
+    }
+
+
+def start(*command: object) -> subprocess.Popen:
+    return subprocess.Popen(
+        [str(x) for x in (VENEER, *command)], env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def run_to_the_end(*command: object) -> float:
+    """Run a command; returns the seconds from its first file on."""
+    out = Path(str(command[command.index("--out") + 1]))
+    process = start(*command)
+    wait_for(out, process)
+    begun = time.monotonic()
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return time.monotonic() - begun
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.01)
+
+
+def killed_after(wait, *command: object) -> bool:
+    """Start a command, let `wait(process)` choose the moment, kill it; whether it was still at work then."""
+    process = start(*command)
+    wait(process)
+    process.kill()
+    process.communicate()
+    return process.returncode == -9
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[Path, float]:
+    """A run that nobody cut, and its seconds behind the first file."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    return out, run_to_the_end(*RUN, "--out", out)
+
+
+def test_a_run_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
+    """Four kills spread over the run. A moment is so many new files and then a part of a file's time, so that a busy machine shifts
+    none of them behind the end."""
+    folder, seconds = whole
+    out, draw = tmp_path / "run", random.Random(1)
+    total = len(files(folder))
+    cuts = 0
+    for part in (0.05, 0.3, 0.5, 0.8):
+        wanted = int(total * (part + 0.15 * draw.random()))
+        pause = draw.random() * 2 * seconds / total
+
+        def wait(process, wanted=wanted, pause=pause):
+            while process.poll() is None and len(files(out)) < wanted:
+                time.sleep(0.005)
+            time.sleep(pause)
+
+        cuts += killed_after(wait, *RUN, "--out", out)
+    assert cuts == 4, "a run ended before its kill"
+    assert content(out) != content(folder)
+    run_to_the_end(*RUN, "--out", out)
+    found, expected = content(out), content(folder)
+    assert set(found) == set(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []
+    assert (out / "report.html").is_file()
+
+
+def files(folder: Path) -> list[Path]:
+    return [p for p in folder.rglob("*") if p.is_file()] if folder.exists() else []
+
+
+def test_a_kill_before_the_first_record_is_gone_over(tmp_path):
+    """What a kill leaves while run.json is written for the first time, and what one leaves between two files of a study."""
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / ".lock").touch()
+    (out / ".run.json.abc.part").write_text("{")
+    short = ("run", *PAIR, "--tasks", "lab-sums", "--limit", "4", "--max-new-tokens", "4", "--no-controls", "--out", out)
+    run_to_the_end(*short)
+    whole = content(out)
+    assert not [name for name in whole if name.endswith(".part")]
+    again = tmp_path / "again"
+    shutil.copytree(out, again)
+    (again / "run.json").write_text((again / "run.json").read_text().replace('"finished": true', '"finished": false'))
+    (again / "veneer" / ".veneer.safetensors.abc.part").write_text("half")
+    answers = again / "responses" / "lab-sums.veneer.jsonl"
+    answers.with_name(answers.name + ".part").write_text("what was answered")
+    (again / "results.jsonl").unlink()
+    run_to_the_end(*short[:-1], again)
+    assert content(again) == whole
+
+
+def test_a_killed_extraction_ends_the_same(captured, tmp_path):
+    command = ("extract", captured, "--ridge", "0.01", "--stop", "optimum", "--out")
+    run_to_the_end(*command, tmp_path / "whole")
+    out, draw, cuts = tmp_path / "cut", random.Random(2), 0
+    for _ in range(3):
+
+        def wait(process):
+            wait_for(out / ".lock", process)
+            time.sleep(0.3 * draw.random())
+
+        cuts += killed_after(wait, *command, out)
+        if (out / "veneer.json").exists():
+            break
+    assert cuts >= 1
+    run_to_the_end(*command, out)
+    expected = content(tmp_path / "whole")
+    assert "veneer.safetensors" in expected and content(out) == expected
