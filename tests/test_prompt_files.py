@@ -26,9 +26,7 @@ def test_jsonl(tmp_path):
         {"id": "b", "prompt": " x "},
         {"id": 7, "messages": [{"role": "user", "content": "hi"}]},
     ]
-    found = read_prompts(
-        write(tmp_path, "p.jsonl", "\n".join(json.dumps(r, ensure_ascii=False) for r in rows) + "\n\n")
-    )
+    found = read_prompts(write(tmp_path, "p.jsonl", "\n".join(json.dumps(r, ensure_ascii=False) for r in rows) + "\n\n"))
     assert [(p.id, p.plain, p.task) for p in found] == [
         ("0", "One\u2028two", "prompts"),
         ("b", " x ", "prompts"),

@@ -57,9 +57,7 @@ def test_any_text_has_a_verdict(text, prompt):
     assert verdict is JUDGE.judge(text, prompt)
 
 
-@given(
-    st.lists(st.sampled_from([*REFUSALS, *ANSWERS, "", " \n\t", "\u3000", "\ud800"]) | st.text(max_size=80), max_size=8)
-)
+@given(st.lists(st.sampled_from([*REFUSALS, *ANSWERS, "", " \n\t", "\u3000", "\ud800"]) | st.text(max_size=80), max_size=8))
 def test_judge_many_is_judge(texts):
     assert JUDGE.judge_many(texts) == [JUDGE.judge(t) for t in texts]
     assert JUDGE.judge_many(texts, texts) == [JUDGE.judge(t, t) for t in texts]
@@ -89,9 +87,7 @@ def test_a_repeated_prompt_is_left_out():
 
 
 def test_scores_do_not_depend_on_the_hash_seed():
-    code = (
-        f"from veneer.judges.refusal import RefusalJudge as J; j = J(); print([j.scores(t) for t in {REFUSALS[:6]!r}])"
-    )
+    code = f"from veneer.judges.refusal import RefusalJudge as J; j = J(); print([j.scores(t) for t in {REFUSALS[:6]!r}])"
     seen = {
         subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
                        capture_output=True, text=True, check=True).stdout

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from tiny import ARCHITECTURES, tiny
 
+from tiny import ARCHITECTURES, tiny
 from veneer.errors import VeneerError
 from veneer.models.decode import Sampling, decode
 from veneer.models.head import find_head
@@ -82,9 +82,7 @@ def test_sampling_does_not_depend_on_the_batch():
     together = decode(lm, prompts, how, stop_ids=(1, 2), keys=keys)
     alone = [decode(lm, [p], how, stop_ids=(1, 2), keys=[k])[0] for p, k in zip(prompts, keys, strict=True)]
     assert together == alone
-    other = decode(
-        lm, prompts, Sampling(max_new_tokens=10, temperature=1.0, top_p=0.9, seed=4), stop_ids=(1, 2), keys=keys
-    )
+    other = decode(lm, prompts, Sampling(max_new_tokens=10, temperature=1.0, top_p=0.9, seed=4), stop_ids=(1, 2), keys=keys)
     assert other != together
 
 

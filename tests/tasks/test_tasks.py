@@ -159,9 +159,7 @@ def test_no_data_folder():
 @pytest.mark.parametrize("name", SIZES)
 def test_missing_data_says_what_to_mend(name, tmp_path):
     for folder in (tmp_path, None):
-        with pytest.raises(
-            InputError, match=r"give --data or set VENEER_DATA to a folder that holds .*, from the repository"
-        ):
+        with pytest.raises(InputError, match=r"give --data or set VENEER_DATA to a folder that holds .*, from the repository"):
             get_task(name, folder).prompts("train")
 
 

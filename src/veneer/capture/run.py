@@ -118,7 +118,13 @@ def begin(out: Path, manifest: dict[str, Any], listing: str, pair: Pair) -> None
         if differing:
             raise InputError(f"{out} was made with another {', '.join(differing)}; give another --out, or delete the folder")
         return
-    begun = {"head.safetensors", "prompts.jsonl", "tokenizer", ".lock"}  # of a run that was killed before its manifest
+    begun = {
+        "head.safetensors",
+        "prompts.jsonl",
+        "tokenizer",
+        "run.json",
+        ".lock",
+    }  # of a run that was killed before its manifest
     if any(p for p in out.iterdir() if p.name not in begun):
         raise InputError(f"{out} is not empty and holds no capture; give a new or an empty folder")
     head = shared_head(pair)

@@ -44,10 +44,14 @@ class Capture(PairOptions):
     """Only state the tokens, disk and memory that the capture would use."""
 
     def run(self) -> None:
+        import time
+        from pathlib import Path
+
         from veneer.capture import CaptureConfig, capture
         from veneer.capture.estimate import estimate
         from veneer.capture.run import encode_all
         from veneer.models.decode import Sampling
+        from veneer.studies.stages import RunRecord
         from veneer.tasks.source import load_prompts
 
         found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
@@ -57,6 +61,20 @@ class Capture(PairOptions):
         if self.dry_run:
             print("\n".join(estimate(pair, *encode_all(pair, found), config).lines()))
             return
+        started = time.perf_counter()
         with progress() as say:
             taken = capture(pair, found, self.out, config, say)
+        if not (Path(self.out) / "run.json").is_file():
+            record = RunRecord(
+                Path(self.out),
+                "capture",
+                {**self.said(), "prompts": self.prompts, "limit": self.limit, **config.facts()},
+                fresh=False,
+            )
+            record.note(
+                pair=pair.facts(),
+                seeds={"sampling": self.seed},
+                seconds={"capture": round(time.perf_counter() - started, 2)},
+                finished=True,
+            )
         print(f"{taken.tokens:,} response tokens of {len(found)} prompts in {self.out}")

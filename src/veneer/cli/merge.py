@@ -30,13 +30,14 @@ class Merge(Machine):
     def run(self) -> None:
         from pathlib import Path
 
-        from veneer.head.merge import merge
+        from veneer.head.merge import already_merged, merge, merge_record
         from veneer.head.veneer import Veneer
         from veneer.models.load import load_model
-        from veneer.models.merge import new_output_folder
 
-        new_output_folder(Path(self.out))
         veneer = Veneer.load(self.veneer)
+        if already_merged(self.out, merge_record(veneer, self.base, self.alpha)):
+            print(f"checkpoint: {self.out} (it was there)")
+            return
         out = merge(veneer, load_model(self.base, **self.how()), self.out, alpha=self.alpha, max_shard_size=self.max_shard_size)
         print(f"checkpoint: {out}")
         if self.gguf:

@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from veneer.errors import InputError
+from veneer.files import read_json
 from veneer.head.veneer import Veneer
 from veneer.models.language_model import LanguageModel
 from veneer.models.merge import new_output_folder, save_merged
+
+
+def merge_record(veneer: Veneer, base_name: str, alpha: float) -> dict[str, Any]:
+    """run.json of a merged checkpoint: what a second merge into the same folder must share."""
+    return {
+        "command": "merge",
+        "config": {"veneer": veneer.identity(), "base": base_name, "alpha": alpha},
+        "unembedding": veneer.unembedding,
+        "versions": {name: version(name) for name in ("veneer", "torch", "transformers", "safetensors")},
+        "finished": True,
+    }
+
+
+def already_merged(out: str | Path, record: dict[str, Any]) -> bool:
+    """Whether `out` holds the checkpoint of this very merge. Raises InputError where it holds anything else."""
+    out = Path(out)
+    if (out / "run.json").is_file():
+        found = read_json(out / "run.json", "the record of a merge")
+        if isinstance(found, dict) and found.get("config") == record["config"] and found.get("command") == "merge":
+            return True
+        raise InputError(f"{out} holds a run with another configuration; give another --out, or delete the folder")
+    new_output_folder(out)
+    return False
 
 
 def merge(veneer: Veneer, base: LanguageModel, out: str | Path, *, alpha: float = 1.0, max_shard_size: str = "4GB") -> Path:
     """Write base with the head W + alpha dW as a plain Hugging Face checkpoint in `out`.
 
     Its generation config ends at base's end token and at the aligned model's end of turn. `base` is changed (untied). Raises InputError
-    where the veneer belongs to another head or `out` is in use.
+    where the veneer belongs to another head or `out` is in use; a folder that holds this very merge is left as it is.
     """
     out = Path(out)
-    new_output_folder(out)
+    record = merge_record(veneer, base.name, alpha)
+    if already_merged(out, record):
+        return out
     veneer.check_fits(base)
     stops = [i for i in (base.tokenizer.eos_token_id, *base.stop_ids, *veneer.facts.get("stop_ids", ())) if i is not None]
     weight = veneer.apply(base.head, alpha).weight
-    return save_merged(base, weight, out, stop_ids=stops, card=model_card(veneer, base, alpha), max_shard_size=max_shard_size)
+    return save_merged(
+        base, weight, out, stop_ids=stops, card=model_card(veneer, base, alpha), record=record, max_shard_size=max_shard_size
+    )
 
 
 def model_card(veneer: Veneer, base: LanguageModel, alpha: float) -> str:

@@ -79,6 +79,8 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
     with torch.inference_mode():
         hidden = backbone(input_ids=probe, use_cache=False).last_hidden_state  # (1, 16, d)
         own = model(input_ids=probe, use_cache=False).logits.float()  # (1, 16, V)
+    if not torch.isfinite(own).all():
+        raise VeneerError(f"{name} gives logits that are not finite; its weights may be damaged: download or save it again")
     if hidden.shape[-1] != head.width:
         raise VeneerError(
             f"{name}: the backbone's last hidden state has width {hidden.shape[-1]} but the head expects {head.width}; "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,14 @@ def load_model(
 
     Raises InputError where the name leads nowhere, or to something that is not a causal language model.
     """
+    if not name:
+        raise InputError("the name of a model is empty; expected a hub id, a folder, a .gguf file, or lab:base and its kin")
+    try:
+        Path(name).exists()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{name[:80]!r} cannot be read ({_first(error)}); expected the name of a model or of its folder"
+        ) from None
     where = resolve_device(device)
     words = {"dtype": resolve_dtype(dtype, where), "revision": revision, "trust_remote_code": trust_remote_code}
     adapter, at, named_base = name.partition("@")
@@ -95,21 +105,29 @@ def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[st
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **remote, **more)
         if not more:
             more = {"use_safetensors": True}
-        model = AutoModelForCausalLM.from_pretrained(model_at, **words, **more)
+        model, info = AutoModelForCausalLM.from_pretrained(
+            model_at, **words, **more, output_loading_info=True, ignore_mismatched_sizes=True
+        )
     except ImportError as error:
         raise InputError(f"{name} needs a package that is not installed ({_first(error)}); install it and try again") from None
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # damaged or foreign files make the libraries raise all kinds, also bare Exception
         raise InputError(
             f"{name} cannot be loaded ({_first(error)}); expected a causal language model: a hub id that this machine can reach, a "
             "local folder with config.json, tokenizer and *.safetensors, an adapter folder, a .gguf file, or lab:base and its kin"
         ) from None
+    lost = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
+    if lost:  # transformers warns of these and fills them with random numbers
+        raise InputError(
+            f"{name} lacks {len(lost)} of its weights, or has them in another shape than its config says, e.g. {lost[0]}; expected a "
+            "whole checkpoint: download or save it again"
+        )
     return model, tokenizer
 
 
 def _first(error: BaseException) -> str:
-    """The first line of an error, without a full stop, short enough for one sentence."""
+    """The first sentence of an error, on one line and without a full stop."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].strip().rstrip(".:")[:300]
+    return re.split(r"[.!?]\s+(?=[A-Z])", lines[0].strip())[0].rstrip(".:")[:300]
 
 
 def _gguf(path: Path, words: dict[str, Any]) -> tuple[Any, Any]:
@@ -140,8 +158,8 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
         written = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{folder}/adapter_config.json is not valid JSON ({error}); save the adapter again") from None
-    base = named_base or written.get("base_model_name_or_path")
-    if not base:
+    base = named_base or (written.get("base_model_name_or_path") if isinstance(written, dict) else None)
+    if not base or not isinstance(base, str):
         raise InputError(f"{folder}/adapter_config.json names no base model; give the model as {folder}@BASE")
     if Path(base).suffix == "" and named_base is None and not Path(base).is_dir() and (folder / base).is_dir():
         base = str(folder / base)
@@ -152,11 +170,20 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
             f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give {folder}@BASE"
         ) from None
     try:
-        merged = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
-    except (RuntimeError, ValueError, KeyError) as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="Found missing adapter keys")  # these would be left without effect
+            merged = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+    except Exception as error:  # as above: damaged or foreign files
         raise InputError(
             f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); give {folder}@BASE with its own base"
         ) from None
     if (folder / "tokenizer_config.json").is_file():
-        tokenizer = AutoTokenizer.from_pretrained(str(folder))
+        remote = {k: words[k] for k in ("revision", "trust_remote_code")}
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), **remote)
+        except Exception as error:
+            raise InputError(
+                f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save it again, or delete its files to "
+                "use that of the base"
+            ) from None
     return merged, tokenizer

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from veneer.errors import InputError, VeneerError
+from veneer.files import write_json
 from veneer.models.language_model import LanguageModel
 
 
@@ -39,10 +40,17 @@ def untie_with(lm: LanguageModel, weight: Tensor) -> Any:
 
 
 def save_merged(
-    lm: LanguageModel, weight: Tensor, out: Path, *, stop_ids: Sequence[int], card: str, max_shard_size: str = "4GB"
+    lm: LanguageModel,
+    weight: Tensor,
+    out: Path,
+    *,
+    stop_ids: Sequence[int],
+    card: str,
+    record: dict[str, Any],
+    max_shard_size: str = "4GB",
 ) -> Path:
     """Write base with the head `weight` as a checkpoint that needs no Veneer: config, safetensors (sharded), tokenizer,
-    generation config with all `stop_ids`, and the model card.
+    generation config with all `stop_ids`, the model card, and run.json.
 
     The folder appears whole or not at all. `lm`'s model is changed (untied). Raises InputError where `out` is in use, VeneerError
     where the saved head does not read back equal.
@@ -60,6 +68,7 @@ def save_merged(
         model.save_pretrained(scratch, max_shard_size=max_shard_size, safe_serialization=True)
         lm.tokenizer.save_pretrained(scratch)
         (scratch / "README.md").write_text(card, encoding="utf-8")
+        write_json(scratch / "run.json", record)
         _check_head(scratch, model, weight)
         scratch.chmod(0o755)
         if out.exists():

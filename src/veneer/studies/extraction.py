@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -35,11 +36,14 @@ def extract_to(
 
 
 def solver_progress(progress: Callable[[int, int, str], None] | None) -> Log:
-    """The solver's log as a progress line."""
+    """The solver's log as a progress line; its warnings go to the log."""
 
     def log(line: dict[str, Any]) -> None:
         if progress and "evaluation" in line:
             progress(line["evaluation"], 0, f"extract: held-out KL {line['select_kl']:.3f}")
+        for text in (line.get("warning"), line.get("note")):
+            if text:
+                logging.getLogger("veneer").warning("veneer: %s", text)
 
     return log
 

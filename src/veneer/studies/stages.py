@@ -19,9 +19,12 @@ PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
 
 
 class RunRecord:
-    """run.json of a folder: the resolved configuration, versions, hashes, seeds, seconds a stage, and whether the run is finished."""
+    """run.json of a folder: the resolved configuration, versions, hashes, seeds, seconds a stage, and whether the run is finished.
 
-    def __init__(self, folder: Path, command: str, config: dict[str, Any]):
+    fresh: refuse a folder that holds something but no record (a capture keeps that rule itself).
+    """
+
+    def __init__(self, folder: Path, command: str, config: dict[str, Any], *, fresh: bool = True):
         self.path = folder / "run.json"
         self.found: dict[str, Any] = {
             "command": command,
@@ -50,7 +53,7 @@ class RunRecord:
         elif folder.is_dir():
             for leftover in folder.glob(".run.json.*.part"):
                 leftover.unlink(missing_ok=True)
-            if any(p for p in folder.iterdir() if not p.name.startswith(".lock")):
+            if fresh and any(p for p in folder.iterdir() if not p.name.startswith(".lock")):
                 raise InputError(f"{folder} is not empty and holds no run of this command; give a new or an empty folder")
 
     @property
