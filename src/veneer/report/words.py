@@ -85,6 +85,8 @@ def verdict(group: Group, anchor: Anchor) -> Markup:
     if control is not None and control.value is not None:
         text += Markup(" The head-capacity control reaches {}").format(linked(control, anchor, 2))
         if control.high is not None and row.low is not None and control.high >= row.low:
+            if row.high is not None and row.low <= 0:
+                return text + "."
             text += ", and the intervals overlap: much of this may be knowledge of the position, not of the text."
         else:
             text += ", clearly less."
@@ -99,6 +101,8 @@ def linked(row: Measurement, anchor: Anchor, digits: int = 3) -> Markup:
 def _reading(row: Measurement) -> str:
     if row.low is None or row.high is None or row.value is None:
         return "Without an interval this is no more than a hint."
+    if row.low <= 0 <= row.high <= 0.25:
+        return "Little or nothing of the change sits on the surface."
     if row.low <= 0 <= row.high:
         return "The interval holds 0: nothing can be said of what the surface carries."
     if row.high < 0:
