@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
+import torch
 
 from veneer.cli import main
 from veneer.results import Results
@@ -16,8 +18,12 @@ def study(tmp_path_factory, real_pair, data):
     out = tmp_path_factory.mktemp("real") / "run"
     options = ["--tasks", "advbench,svamp", "--limit", "16", "--max-new-tokens", "32", "--no-controls"]
     pair = ["--base", str(real_pair / "base"), "--aligned", aligned(real_pair)]
-    code = main(["run", *pair, *options, "--data", str(data), "--out", str(out)])
-    assert code == 0
+    threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)  # these models are worth it
+    try:
+        assert main(["run", *pair, *options, "--data", str(data), "--out", str(out)]) == 0
+    finally:
+        torch.set_num_threads(threads)
     return out
 
 

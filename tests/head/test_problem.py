@@ -74,8 +74,8 @@ def test_value_and_gradient_equal_the_formula(seed, width, rows, k, softcap, sca
     objective, kl = written_out(change, head, hidden, targets, 0.03)
     objective.backward()
     found = problem.evaluate(change.detach(), 0.03)
-    assert found.kl == pytest.approx(float(kl), rel=1e-9, abs=1e-9)
-    assert found.objective == pytest.approx(float(objective), rel=1e-9, abs=1e-9)
+    assert found.kl == pytest.approx(float(kl.detach()), rel=1e-9, abs=1e-9)
+    assert found.objective == pytest.approx(float(objective.detach()), rel=1e-9, abs=1e-9)
     torch.testing.assert_close(found.gradient, change.grad, rtol=1e-8, atol=1e-9)
     assert problem.base_kl == pytest.approx(float(written_out(torch.zeros(rows, width), head, hidden, targets, 0)[1]), abs=1e-9)
 
