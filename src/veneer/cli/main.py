@@ -108,4 +108,9 @@ def _fail(sentence: str, code: int) -> int:
 
 
 def entry() -> None:
-    sys.exit(main())
+    try:
+        code = main()
+    except KeyboardInterrupt:  # while modules were still being imported
+        print("veneer: interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code)
