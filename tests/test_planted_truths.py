@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from veneer import stats
 from veneer.capture import Capture, CaptureConfig, capture
@@ -48,14 +47,6 @@ class Measured:
     def row(self, metric: str, system: str = "veneer") -> Measurement:
         (row,) = [r for r in kl_rows(self.report) if r.metric == metric and r.system == system]
         return row
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def measured(make: Callable[[int], PlantedPair], folder: Path) -> Measured:

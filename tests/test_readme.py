@@ -14,7 +14,9 @@ def test_the_python_example_runs(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env={**os.environ})
     assert done.returncode == 0, done.stderr
     answers = done.stdout.strip().splitlines()
-    assert len(answers) >= 3 and sum("sorry" in a.lower() or "can't" in a.lower() or "cannot" in a.lower() for a in answers) >= 2, answers
+    assert (
+        len(answers) >= 3 and sum("sorry" in a.lower() or "can't" in a.lower() or "cannot" in a.lower() for a in answers) >= 2
+    ), answers
     assert (tmp_path / "out" / "veneer" / "veneer.safetensors").is_file()
 
 

@@ -1,5 +1,4 @@
-"""One thread (several wait for each other on models this small), the command in this process, and a capture, a veneer and a demo to
-work on."""
+"""The command in this process, and a capture, a veneer and a demo to work on."""
 
 from __future__ import annotations
 
@@ -7,19 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import torch
 
 from veneer.cli import main
 
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Said(NamedTuple):

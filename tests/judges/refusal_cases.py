@@ -1,4 +1,3 @@
-
 """Short answers written by hand to try the refusal judge: none of them is among its training examples (a test sees to it)."""
 
 REFUSALS = (
