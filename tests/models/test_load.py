@@ -298,7 +298,10 @@ def test_a_damaged_tokenizer(copy, text):
 CODE = """
 from pathlib import Path
 Path({marker!r}).touch()
-from transformers import LlamaConfig as C, LlamaForCausalLM as M, PreTrainedTokenizerFast as T
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+class C(LlamaConfig): model_type = "own"
+class M(LlamaForCausalLM): config_class = C
+class T(PreTrainedTokenizerFast): pass
 """
 
 

@@ -125,7 +125,7 @@ def show(results: Results) -> None:
         n = max((r.n for r in three if r is not None and r.split != "noise"), default=0)
         table.add_row(task, NAMES.get(metric, metric), str(n), *(figure(r) for r in three), figure(portion))
     console = Console(highlight=False)
-    console.width = max(console.width, 112)  # one line a row; a narrow terminal may wrap it
+    console.width = max(console.width, 120)  # one line a row; a narrow terminal may wrap it
     console.print(table)
     print("value [95 % interval]; kl in nats a token on held-out prompts, under aligned: its noise floor")
 
@@ -139,7 +139,7 @@ def figure(row: Measurement | None) -> str:
         return ""
     if row.value is None:
         return "undefined"
-    digits = ".2g" if abs(row.value) < 1e-3 and row.metric == "kl" else ".2f"
+    digits = ".0e" if abs(row.value) < 1e-3 and row.metric == "kl" else ".2f"
     limits = "" if row.low is None or row.high is None else f" [{row.low:{digits}}, {row.high:{digits}}]"
     return f"{row.value:{digits}}{limits}"
 

@@ -22,11 +22,14 @@ class Demo(Machine):
     """Of the split, of sampling and of the intervals."""
 
     def run(self) -> None:
+        import torch
+
         from veneer.models.pair import Pair
         from veneer.studies.run import StudyConfig, study
         from veneer.tasks.registry import chosen_tasks
 
         most = 10**9 if self.limit is None else self.limit
+        torch.set_num_threads(1)  # models this small lose by two threads, and much where the cores are busy
         config = StudyConfig(
             train_prompts=min(200, most), test_prompts=min(100, most), max_new_tokens=48, batch_size=64, seed=self.seed
         )
