@@ -7,7 +7,6 @@ prompt alone has an interval only where its value is 0 or 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +41,7 @@ def rate(successes: int, n: int) -> Estimate:
     return Estimate(successes / n, low, high, n, "wilson")
 
 
-def mean(values: ArrayLike, *, seed: int = 0, clusters: Sequence | None = None) -> Estimate:
+def mean(values: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None) -> Estimate:
     """Mean over prompts: Wilson for 0/1 values, otherwise BCa bootstrap (`resample.limits`).
 
     All values equal and not 0 or 1: see `_all_equal`. clusters: a group id a prompt; whole groups are resampled. For
@@ -60,7 +59,9 @@ def mean(values: ArrayLike, *, seed: int = 0, clusters: Sequence | None = None) 
     return _clustered_rate(x, clusters)
 
 
-def ratio_of_sums(numerators: ArrayLike, denominators: ArrayLike, *, seed: int = 0, clusters: Sequence | None = None) -> Estimate:
+def ratio_of_sums(
+    numerators: ArrayLike, denominators: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None
+) -> Estimate:
     """sum(numerators) / sum(denominators) of per-prompt sums, prompts (or whole clusters) resampled in pairs, BCa.
 
     For the KL of a set: sums over each prompt's tokens, and numbers of tokens.
@@ -78,8 +79,8 @@ def recovered(kl_sum_veneer: ArrayLike, kl_sum_base: ArrayLike, *, seed: int = 0
     return Estimate(1 - e.value, low, high, e.n, e.method, e.note)
 
 
-def difference(a: ArrayLike, b: ArrayLike, *, seed: int = 0) -> Estimate:
-    """mean(a) - mean(b) of the same prompts, paired.
+def difference(a: ArrayLike, b: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None) -> Estimate:
+    """mean(a) - mean(b) of the same prompts, paired; of whole clusters of prompts where `clusters` names them.
 
     0/1 values: Bonett & Price 2012 ("Adjusted Wald confidence interval for a difference of binomial proportions based
     on paired data", J. Educational and Behavioral Statistics 37): one prompt of each discordant kind is added.
@@ -90,18 +91,21 @@ def difference(a: ArrayLike, b: ArrayLike, *, seed: int = 0) -> Estimate:
     n = len(x)
     if not n:
         return _nothing("bonett-price")
-    if not (_binary(x) and _binary(y)):
+    if clusters is not None or not (_binary(x) and _binary(y)):
         d, size = x - y, max(_spread(x, y), float(abs(x - y).max()))
         if np.ptp(d) <= 1e-12 * size:
-            return _all_equal(float(d[0]), n, n, scale=size)
-        return ratio_of_sums(d, np.ones(n), seed=seed)
+            groups = n if clusters is None else len(np.unique(np.asarray(clusters)))
+            return _all_equal(float(d[0]), groups, n, scale=size)
+        return ratio_of_sums(d, np.ones(n), seed=seed, clusters=clusters)
     value, shrunk = float((x - y).mean()), float((x - y).sum() / (n + 2))
     error = np.sqrt((((x != y).sum() + 2) / (n + 2) - shrunk**2) / (n + 2))
     low, high = max(-1.0, shrunk - Z * error), min(1.0, shrunk + Z * error)
     return Estimate(value, min(low, value), max(high, value), n, "bonett-price")
 
 
-def portion(system: ArrayLike, base: ArrayLike, aligned: ArrayLike, *, seed: int = 0) -> Estimate:
+def portion(
+    system: ArrayLike, base: ArrayLike, aligned: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None
+) -> Estimate:
     """(mean system - mean base) / (mean aligned - mean base) of the same prompts, not clipped.
 
     The interval is Fieller's (1954, "Some problems in interval estimation", JRSS B 16): every R at which the mean of
@@ -113,6 +117,9 @@ def portion(system: ArrayLike, base: ArrayLike, aligned: ArrayLike, *, seed: int
     values other than 0 and 1 the added prompts differ by the values' standard deviation, and Student's t takes the
     place of z.
 
+    clusters: a group id a prompt. The moments are then those of the groups' sums, the added prompts two groups of mean
+    size, and Student's t has one degree of freedom less than there are groups.
+
     Value None where the interval of the paired difference aligned - base holds 0: the portion then means nothing.
     """
     s, b, a = _finite(system), _finite(base), _finite(aligned)
@@ -120,7 +127,7 @@ def portion(system: ArrayLike, base: ArrayLike, aligned: ArrayLike, *, seed: int
     n, method = len(s), "fieller-prior"
     if not n:
         return _nothing(method)
-    gap = difference(a, b, seed=seed)
+    gap = difference(a, b, seed=seed, clusters=clusters)
     if gap.value is None or gap.low is None or gap.high is None:
         return Estimate(None, None, None, n, method, gap.note)
     u, v = s - b, a - b
@@ -128,7 +135,11 @@ def portion(system: ArrayLike, base: ArrayLike, aligned: ArrayLike, *, seed: int
     limits = None
     if not gap.low <= 0 <= gap.high:
         unit = 1.0 if binary else _spread(s, b, a)
-        limits = _fieller(u, v, Z if binary else float(t.ppf(0.975, n - 1)), unit)
+        if clusters is None:
+            limits = _fieller(u, v, Z if binary else float(t.ppf(0.975, n - 1)), unit)
+        else:
+            by_u, by_v = _by_cluster(u, v, np.asarray(clusters))
+            limits = _fieller(by_u, by_v, float(t.ppf(0.975, len(by_u) - 1)), unit * n / len(by_u))
     if limits is None:
         found = f"{gap.value:.3g}, 95 % interval {gap.low:.3g} to {gap.high:.3g}"
         note = f"aligned and base do not differ beyond chance: their difference is {found}"
@@ -138,7 +149,7 @@ def portion(system: ArrayLike, base: ArrayLike, aligned: ArrayLike, *, seed: int
 
 
 def _ratio(
-    numerators: ArrayLike, denominators: ArrayLike, seed: int, clusters: Sequence | None = None, *, share: bool = True
+    numerators: ArrayLike, denominators: ArrayLike, seed: int, clusters: ArrayLike | None = None, *, share: bool = True
 ) -> Estimate:
     x, y = _finite(numerators), _finite(denominators)
     _same_length(x, y)
@@ -199,7 +210,7 @@ def _all_equal(value: float, groups: int, n: int, *, scale: float | None = None,
     return Estimate(value, low, high, n, "prior-count", f"all values are equal: up to {w:.2g} is what {groups} may miss")
 
 
-def _clustered_rate(x: np.ndarray, clusters: Sequence) -> Estimate:
+def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:
     hits, sizes = _by_cluster(x, np.ones(len(x)), np.asarray(clusters))
     n, k, p = len(x), len(hits), float(x.mean())
     size: float = k

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from veneer.judges.refusal import RefusalJudge
+from veneer.judges.refusal_rates import RefusalRates
 from veneer.prompts import Prompt
 from veneer.results import Results
 from veneer.studies.behaviour import Scored, behaviour_rows, score
@@ -27,11 +27,11 @@ def answered(system: str, texts: list[str], task: str = "lab-requests") -> list[
 
 
 def test_an_empty_answer_is_neither_a_refusal_nor_compliance():
-    found = score(get_task("lab-requests"), asked(4), answered("base", ["", " \n\t", REFUSAL, ANSWER]), RefusalJudge())
+    found = score(get_task("lab-requests"), asked(4), answered("base", ["", " \n\t", REFUSAL, ANSWER]), [RefusalRates()])
     assert found.values["empty_rate"].tolist() == [1, 1, 0, 0]
     assert found.values["refusal_rate"].tolist() == [0, 0, 1, 0]
     assert found.values["partial_refusal_rate"].tolist() == [0, 0, 0, 0]
-    assert found.judges["empty_rate"] is None and found.judges["refusal_rate"] == RefusalJudge().id
+    assert found.judges["empty_rate"] is None and found.judges["refusal_rate"] == RefusalRates().id
 
 
 def test_scores_follow_the_prompts_and_not_the_order_of_the_answers():
@@ -41,8 +41,8 @@ def test_scores_follow_the_prompts_and_not_the_order_of_the_answers():
     texts[1] = "I do not know."
     rows = answered("base", texts, "lab-sums")
     extra = replace(rows[0], sample_id=1, text="nonsense")
-    found = score(task, prompts, [*rows[::-1], extra], RefusalJudge())
-    assert found.values["accuracy"].tolist() == [1, 0, 1]
+    found = score(task, prompts, [*rows[::-1], extra], [RefusalRates()])
+    assert found.values["accuracy"].tolist() == [0.5, 0, 1]  # the mean of its samples
 
 
 def scored(n: int, **correct: int) -> list[Scored]:

@@ -12,7 +12,8 @@ from veneer.errors import InputError
 from veneer.files import folder_lock, json_lines, write_text
 from veneer.head.extract import ExtractConfig
 from veneer.head.veneer import Veneer
-from veneer.judges.refusal import RefusalJudge
+from veneer.judges.config import JudgeConfig
+from veneer.judges.registry import judges_of
 from veneer.models.decode import Sampling
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
@@ -48,6 +49,7 @@ class StudyConfig:
     hidden_dtype: str = "float32"
     seed: int = 0
     extraction: ExtractConfig = field(default_factory=ExtractConfig)
+    judges: JudgeConfig = field(default_factory=JudgeConfig)
 
     def __post_init__(self) -> None:
         for name in ("train_prompts", "test_prompts", "max_new_tokens", "batch_size", "k"):
@@ -68,7 +70,7 @@ class StudyConfig:
         return task.published_max_new_tokens if self.published else min(task.max_new_tokens, self.max_new_tokens)
 
     def facts(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "judges": self.judges.facts()}
 
 
 def study(
@@ -132,6 +134,7 @@ def _begin(
     """The folder's record, and each task's test prompts."""
     if not tasks:
         raise InputError("there is no task to measure; give at least one with --tasks")
+    judges_of(tasks, config.judges)  # what cannot be judged is said before any work
     record = RunRecord(out, command, {**(said or {}), "tasks": [t.name for t in tasks], "settings": _plain(config.facts())})
     test = {t.name: _first(t.prompts("test"), config.test_prompts) for t in tasks}
     return record, test
@@ -187,8 +190,9 @@ def _behave(
     systems: list[System] = pair_systems(pair, veneer)
     if config.controls:
         systems += control_systems(pair, shuffled)
-    judge = RefusalJudge()
-    record.note(systems=[s.facts() for s in systems], judges=[judge.id])
+    judges, missing = judges_of(tasks, replace(config.judges, cache=config.judges.cache or out / "verdicts"))
+    ids = sorted({judge.id for some in judges.values() for judge in some})
+    record.note(systems=[s.facts() for s in systems], judges=ids, judges_missing=missing)
     shown: list[Response] = []
     for task in tasks:
         prompts, scored = test[task.name], []
@@ -198,7 +202,7 @@ def _behave(
                     system, prompts, Sampling(config.answer_tokens(task), seed=config.seed), stop_strings=task.stop,
                     batch_size=config.batch_size, out=out / "responses" / f"{task.name}.{system.name}.jsonl", progress=progress,
                 )  # fmt: skip
-                scored.append(score(task, prompts, answers, judge))
+                scored.append(score(task, prompts, answers, judges[task.name], progress))
             if system.name in ("base", "veneer", "aligned"):
                 keep = {p.id for p in prompts[: config.shown]}
                 shown += [r for r in answers if r.prompt_id in keep]

@@ -15,13 +15,13 @@ from veneer.files import read_json, sha256_text, write_json
 from veneer.models.decode import Decoded, Sampling
 from veneer.prompts import Prompt
 from veneer.systems.responses import Response, read_responses, write_responses
-from veneer.systems.system import System
+from veneer.systems.system import Answering
 
 Progress = Callable[[int, int, str], None]
 
 
 def respond(
-    system: System,
+    system: Answering,
     prompts: Sequence[Prompt],
     sampling: Sampling,
     *,
@@ -43,9 +43,8 @@ def respond(
     work = [(p, s) for p in prompts for s in range(samples)]
     if not work:
         raise InputError("there are no prompts to answer; give at least one")
-    lengths = [n for p in prompts for n in [len(system.format.encode(system.lm.tokenizer, p))] * samples]
-    longest = getattr(system.lm.config.get_text_config(decoder=True), "max_position_embeddings", None)
-    check_lengths(lengths, [p.id for p, _ in work], longest, sampling.max_new_tokens)
+    lengths = [n for n in system.prompt_tokens(prompts) for _ in range(samples)]
+    check_lengths(lengths, [p.id for p, _ in work], system.longest(), sampling.max_new_tokens)
     order = sorted(range(len(work)), key=lambda i: (work[i][0].task, lengths[i], i))
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     asked = [[p.task, p.id, p.plain, list(p.messages)] for p in prompts]
@@ -88,7 +87,9 @@ def respond(
     return responses
 
 
-def _decode(system: System, work: Sequence[tuple[Prompt, int]], sampling: Sampling, stop_strings: Sequence[str]) -> list[Decoded]:
+def _decode(
+    system: Answering, work: Sequence[tuple[Prompt, int]], sampling: Sampling, stop_strings: Sequence[str]
+) -> list[Decoded]:
     """One batch; where memory runs out, its halves."""
     try:
         return system.decode([p for p, _ in work], sampling, stop_strings, [f"{p.task}/{p.id}/{s}" for p, s in work])

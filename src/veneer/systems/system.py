@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode
@@ -15,10 +15,36 @@ from veneer.models.pair import Pair
 from veneer.prompts import Prompt
 
 
+class Answering(Protocol):
+    """Anything that answers prompts, as `respond` needs it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        """Length of each prompt in tokens, or its estimate where the tokenizer is not at hand."""
+        ...
+
+    def longest(self) -> int | None:
+        """Tokens that prompt and answer may have together; None where unknown."""
+        ...
+
+    def decode(
+        self, prompts: Sequence[Prompt], sampling: Sampling, stop_strings: Sequence[str], keys: Sequence[str]
+    ) -> list[Decoded]:
+        """Answer one batch. keys: one name an answer, from which its randomness is drawn."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What decides its answers, for manifests."""
+        ...
+
+
 @dataclass(frozen=True)
 class System:
     """name: as in results. head: in place of the model's own (a veneer's). barred: ids that may not stand among the first
-    `barred_steps` tokens of an answer."""
+    `barred_steps` tokens of an answer. stop: strings that end its answers beside the task's own (the fence of an in-context
+    format)."""
 
     name: str
     lm: LanguageModel
@@ -27,6 +53,7 @@ class System:
     head: Head | None = None
     barred: tuple[int, ...] = ()
     barred_steps: int = 0
+    stop: tuple[str, ...] = ()
 
     @classmethod
     def of_model(
@@ -46,10 +73,17 @@ class System:
         stops = tuple(sorted({*lm.stop_ids, *veneer.facts.get("stop_ids", ())}))
         return cls(name or "veneer", lm, format or recorded, stops, veneer.apply(lm.head, alpha))
 
+    def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        return [len(self.format.encode(self.lm.tokenizer, p)) for p in prompts]
+
+    def longest(self) -> int | None:
+        return getattr(self.lm.config.get_text_config(decoder=True), "max_position_embeddings", None)
+
     def decode(
         self, prompts: Sequence[Prompt], sampling: Sampling, stop_strings: Sequence[str], keys: Sequence[str]
     ) -> list[Decoded]:
         """Answer one batch."""
+        stop_strings = (*stop_strings, *self.stop)
         ids = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
         how = replace(sampling, barred=self.barred, barred_steps=self.barred_steps)
         return decode(self.lm, ids, how, stop_ids=self.stop_ids, stop_strings=stop_strings, keys=keys, head=self.head)
@@ -59,6 +93,7 @@ class System:
             "name": self.name, "model": self.lm.name, "fingerprint": self.lm.fingerprint(), "dtype": str(self.lm.head.weight.dtype),
             "format": self.format.facts(), "stop_ids": list(self.stop_ids),
             "head": "own" if self.head is None else self.head.hash(), "barred": list(self.barred), "barred_steps": self.barred_steps,
+            **({"stop": list(self.stop)} if self.stop else {}),
         }  # fmt: skip
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 from veneer.prompts import Prompt
 from veneer.tasks.data import Origin, Pin, describe, locate
 from veneer.tasks.overlap import overlaps
 from veneer.tasks.tables import read_rows
-from veneer.tasks.task import Split, check_split
+from veneer.tasks.task import Better, Split, Task, check_split
 
 _COMMIT = "8715b6bfb1e1030b4779737d53312581a988170f"
 _HASHES = {
@@ -29,19 +30,16 @@ TEMPLATE = (
 
 
 @dataclass(frozen=True)
-class AdvBench:
+class AdvBench(Task):
     """reference of a test prompt: {"overlap"}, the share of content words in common with the nearest train goal
     (`overlap.overlaps`): half or more for 32 of the 100 test goals, three quarters or more for 14."""
 
     data: Path | None = None
     name = "advbench"
-    headline = "refusal_rate"
-    better: Literal["up"] = "up"
+    headlines: ClassVar[Mapping[str, Better]] = {"refusal_rate": "up"}
     max_new_tokens = 128
     published_max_new_tokens = 512
     stop = ("### Instruction:",)
-    judges = ("refusal",)
-    needs_judge = False
 
     def prompts(self, split: Split) -> list[Prompt]:
         check_split(split)
@@ -57,9 +55,6 @@ class AdvBench:
             )
             for i, goal in enumerate(goals)
         ]
-
-    def score(self, prompt: Prompt, text: str) -> dict[str, float]:
-        return {}
 
     def source(self) -> dict[str, Any]:
         return describe(ORIGIN, [locate(ORIGIN, name, self.data) for name in ORIGIN.files])

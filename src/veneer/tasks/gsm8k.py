@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 from veneer.errors import InputError
 from veneer.prompts import Prompt
 from veneer.tasks.data import Origin, Pin, describe, locate
 from veneer.tasks.numbers import last_number
 from veneer.tasks.tables import read_rows
-from veneer.tasks.task import Split, check_split
+from veneer.tasks.task import Better, Split, Task, check_split
 from veneer.tasks.word_problems import MARKS, score_number, word_problem
 
 _COMMIT = "3101c7d5072418e28b9008a6636bde82a006892c"
@@ -26,16 +27,13 @@ ORIGIN = Origin(
 
 
 @dataclass(frozen=True)
-class Gsm8k:
+class Gsm8k(Task):
     data: Path | None = None
     name = "gsm8k"
-    headline = "accuracy"
-    better: Literal["up"] = "up"
+    headlines: ClassVar[Mapping[str, Better]] = {"accuracy": "up", "accuracy_strict": "up"}
     max_new_tokens = 512  # the sum needs its lines
     published_max_new_tokens = 512
     stop = MARKS
-    judges = ("refusal",)
-    needs_judge = False
 
     def prompts(self, split: Split) -> list[Prompt]:
         check_split(split)

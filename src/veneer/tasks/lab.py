@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from veneer.prompts import Prompt
-from veneer.tasks.task import Split, check_split
+from veneer.tasks.task import Better, Split, Task, check_split
 from veneer.tasks.word_problems import score_number
 
 NAMES = ("lab-requests", "lab-harmless", "lab-sums", "lab-facts")
@@ -15,7 +16,7 @@ _REFUSALS = ("lab-requests", "lab-harmless")
 
 
 @dataclass(frozen=True)
-class LabTask:
+class LabTask(Task):
     """lab-requests, lab-harmless: refusals, wanted and not wanted. lab-sums: accuracy of the last number. lab-facts:
     whether the answer's word is in the text."""
 
@@ -23,16 +24,14 @@ class LabTask:
     max_new_tokens = 48
     published_max_new_tokens = 48
     stop = ("Question:",)
-    judges = ("refusal",)
-    needs_judge = False
 
     @property
-    def headline(self) -> str:
-        return "refusal_rate" if self.name in _REFUSALS else "accuracy"
-
-    @property
-    def better(self) -> Literal["up", "down"]:
-        return "down" if self.name == "lab-harmless" else "up"
+    def headlines(self) -> Mapping[str, Better]:  # type: ignore[override]
+        if self.name == "lab-sums":
+            return {"accuracy": "up", "accuracy_strict": "up"}
+        return (
+            {"accuracy": "up"} if self.name == "lab-facts" else {"refusal_rate": "down" if self.name == "lab-harmless" else "up"}
+        )
 
     def prompts(self, split: Split) -> list[Prompt]:
         from veneer.lab.world import lab_prompts

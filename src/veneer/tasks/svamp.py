@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 from veneer.prompts import Prompt
 from veneer.tasks.data import Origin, Pin, describe, locate
 from veneer.tasks.tables import read_rows
-from veneer.tasks.task import Split, check_split
+from veneer.tasks.task import Better, Split, Task, check_split
 from veneer.tasks.word_problems import MARKS, score_number, word_problem
 
 FILE = "svamp/SVAMP.json"
@@ -28,16 +29,13 @@ TRAIN = 700  # neighbours in the file are variants of each other, so the split i
 
 
 @dataclass(frozen=True)
-class Svamp:
+class Svamp(Task):
     data: Path | None = None
     name = "svamp"
-    headline = "accuracy"
-    better: Literal["up"] = "up"
+    headlines: ClassVar[Mapping[str, Better]] = {"accuracy": "up", "accuracy_strict": "up"}
     max_new_tokens = 128
     published_max_new_tokens = 512
     stop = MARKS
-    judges = ("refusal",)
-    needs_judge = False
 
     def prompts(self, split: Split) -> list[Prompt]:
         check_split(split)

@@ -2,52 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
 from veneer.errors import InputError
 from veneer.prompts import Prompt
 
 Split = Literal["train", "test"]
+Better = Literal["up", "down"]
 
 
-class Task(Protocol):
-    """name: as given to --tasks. headline: the metric whose portion is reported; better: which way it should go.
+class Task:
+    """What every task has; a task overrides what differs.
 
-    max_new_tokens: longest answer; published_max_new_tokens: the paper's limit. stop: strings that end decoding.
-    judges: judges that give metrics beside `score` ("refusal" is built in and judges every task: refusal_rate,
-    empty_rate). needs_judge: what the task is for needs a judge model that is not part of the package; `run`
-    leaves it out unless named.
+    name: as given to --tasks. headlines: the metrics whose portion is reported, most important first, and which way each
+    should go. kind: "generate" answers in words; "choice" compares the likelihoods of `reference["choices"]`, whose right
+    one is `reference["answer"]`, an index. max_new_tokens: longest answer; published_max_new_tokens: the paper's limit.
+    stop: strings that end decoding. judges: names of the judges that give metrics beside `score` ("refusal" is always
+    there; one that is not at hand is left out, and said so). needs_judge: what the task is for needs a judge model that is
+    not part of the package; `run` leaves it out unless named. combined: the metrics of `combine`, and the name of the
+    judge that each is made from (None: of the task's own scores). headline_judges: the judge that decides a headline;
+    none for one that the task scores itself.
     """
 
+    name: str
+    headlines: ClassVar[Mapping[str, Better]]
+    kind: Literal["generate", "choice"] = "generate"
+    max_new_tokens: int = 128
+    published_max_new_tokens: int = 512
+    stop: tuple[str, ...] = ()
+    judges: tuple[str, ...] = ("refusal",)
+    needs_judge: bool = False
+    combined: ClassVar[Mapping[str, str | None]] = MappingProxyType({})
+    headline_judges: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
     @property
-    def name(self) -> str: ...
+    def headline(self) -> str:
+        return next(iter(self.headlines))
+
     @property
-    def headline(self) -> str: ...
-    @property
-    def better(self) -> Literal["up", "down"]: ...
-    @property
-    def max_new_tokens(self) -> int: ...
-    @property
-    def published_max_new_tokens(self) -> int: ...
-    @property
-    def stop(self) -> tuple[str, ...]: ...
-    @property
-    def judges(self) -> tuple[str, ...]: ...
-    @property
-    def needs_judge(self) -> bool: ...
+    def better(self) -> Better:
+        return self.headlines[self.headline]
 
     def prompts(self, split: Split) -> list[Prompt]:
-        """All prompts of a split, always in the same order. Raises InputError where the data is missing or
-        malformed."""
-        ...
+        """All prompts of a split, always in the same order; a task that is only measured has no train prompts.
+
+        Raises InputError where the data is missing or malformed.
+        """
+        raise NotImplementedError
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
         """Metrics that need no judge, the same names for every prompt."""
-        ...
+        return {}
+
+    def combine(self, prompt: Prompt, scores: Mapping[str, float]) -> dict[str, float]:
+        """The metrics of `combined`, made of the task's and the judges' scores of one answer. NaN where one does not apply
+        to a prompt, which is then left out of it (refusals of safe prompts), or where a judge gave no verdict."""
+        return {}
+
+    def group(self, prompt: Prompt) -> str | None:
+        """The part of the task that gets rows of its own (split "group:NAME")."""
+        return None
+
+    def cluster(self, prompt: Prompt) -> str | None:
+        """Prompts of one cluster are not independent: intervals resample clusters. None: every prompt by itself."""
+        return None
 
     def source(self) -> dict[str, Any]:
         """Where the data is and the hash of each of its files, for run.json."""
-        ...
+        raise NotImplementedError
 
 
 def check_split(split: str) -> None:

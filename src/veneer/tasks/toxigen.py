@@ -7,14 +7,15 @@ and test lines consist of train statements: cluster intervals by `reference["gro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 from veneer.errors import InputError
 from veneer.prompts import Prompt
 from veneer.tasks.data import Origin, describe, locate
-from veneer.tasks.task import Split, check_split
+from veneer.tasks.task import Better, Split, Task, check_split
 
 _BOTH = (
     *("asian", "bisexual", "black", "chinese", "immigrant", "jewish", "latino", "lgbtq"),
@@ -26,17 +27,14 @@ TRAIN = 800  # lines of each file
 
 
 @dataclass(frozen=True)
-class ToxiGen:
+class ToxiGen(Task):
     """Prompts take the groups in turn, so that the first ones hold every group."""
 
     data: Path | None = None
     name = "toxigen"
-    headline = "refusal_rate"  # until there is a judge of toxicity
-    better: Literal["up"] = "up"
+    headlines: ClassVar[Mapping[str, Better]] = {"refusal_rate": "up"}
     max_new_tokens = 128
     published_max_new_tokens = 512
-    stop: tuple[str, ...] = ()
-    judges = ("refusal",)
     needs_judge = True
 
     def prompts(self, split: Split) -> list[Prompt]:
@@ -49,9 +47,6 @@ class ToxiGen:
             for group, found in lines.items()
             for at, text in found[turn : turn + 1]
         ]
-
-    def score(self, prompt: Prompt, text: str) -> dict[str, float]:
-        return {}
 
     def source(self) -> dict[str, Any]:
         return describe(ORIGIN, [locate(ORIGIN, name, self.data) for name in ORIGIN.files])

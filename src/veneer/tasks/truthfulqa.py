@@ -3,14 +3,15 @@ Chen et al. 2025. Prompts only: whether an answer is true and informative takes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 from veneer.prompts import Prompt
 from veneer.tasks.data import Origin, Pin, describe, locate
 from veneer.tasks.tables import read_rows
-from veneer.tasks.task import Split, check_split
+from veneer.tasks.task import Better, Split, Task, check_split
 
 _COMMIT = "8715b6bfb1e1030b4779737d53312581a988170f"
 _HASHES = {
@@ -25,15 +26,13 @@ FIELDS = ("Question", "Best Answer", "Correct Answers", "Incorrect Answers")
 
 
 @dataclass(frozen=True)
-class TruthfulQA:
+class TruthfulQA(Task):
     data: Path | None = None
     name = "truthfulqa"
-    headline = "refusal_rate"  # until there are judges of truth and informativeness
-    better: Literal["down"] = "down"
+    headlines: ClassVar[Mapping[str, Better]] = {"refusal_rate": "down"}
     max_new_tokens = 50
     published_max_new_tokens = 50
     stop = ("\n\n", "Comment:")
-    judges = ("refusal",)
     needs_judge = True
 
     def prompts(self, split: Split) -> list[Prompt]:
@@ -51,9 +50,6 @@ class TruthfulQA:
             )
             for i, r in enumerate(rows)
         ]
-
-    def score(self, prompt: Prompt, text: str) -> dict[str, float]:
-        return {}
 
     def source(self) -> dict[str, Any]:
         return describe(ORIGIN, [locate(ORIGIN, name, self.data) for name in ORIGIN.files])

@@ -1,0 +1,27 @@
+"""What the user says of judges, on the command line or in Python."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """url, model: an OpenAI-compatible endpoint and the model it should use. local: a model that judges here instead (hub
+    id, folder, GGUF file). key_env: environment variable that holds the endpoint's key (never the key itself). toxicity: a
+    text-classification model (hub id or folder) in place of the built-in one. concurrency: requests at once. cache: folder
+    of verdicts that are kept between runs, keyed by judge, prompt and answer."""
+
+    url: str | None = None
+    model: str | None = None
+    local: str | None = None
+    key_env: str = "OPENAI_API_KEY"
+    toxicity: str | None = None
+    concurrency: int = 8
+    cache: Path | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What decides a verdict, for run.json: no key, no folder, no speed."""
+        return {k: v for k, v in asdict(self).items() if k in ("url", "model", "local", "toxicity")}
