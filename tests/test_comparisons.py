@@ -77,7 +77,7 @@ def test_portions_in_clusters_hold_the_truth():
         if e.low is not None and e.high is not None:
             known += 1
             held += e.low <= 0.6 <= e.high
-    assert known > 290 and 0.92 <= held / known
+    assert known > 290 and held / known >= 0.92
 
 
 def test_all_equal_differences_in_clusters_have_a_width():

@@ -115,7 +115,7 @@ def test_the_rows_that_were_asked_for_are_there(demonstrated):
             assert row(study="measure", task=task, metric="empty_rate", system=system).judge is None
             assert row(study="measure", task=task, metric="refusal_rate", system=system).judge.startswith("refusal")
         for system in ("veneer", *CONTROLS):
-            one = row(study="measure", task=task, metric="portion", system=system)
+            one = row(study="measure", task=task, metric="portion", of=headline, system=system)
             assert one.of == headline and one.n == 6
         assert not [r for r in found.where(metric="portion", task=task) if r.system in ("base", "aligned")]
     assert row(study="measure", task="lab-requests", metric="portion", system="veneer").value == pytest.approx(1, abs=0.35)

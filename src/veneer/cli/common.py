@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from veneer.judges.config import JudgeConfig
     from veneer.models.formats import Format
     from veneer.models.pair import Pair
     from veneer.results import Measurement, Results
@@ -69,6 +70,33 @@ class PairOptions(Machine):
             "trust_remote_code",
         )
         return {k: getattr(self, k) for k in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeOptions:
+    judge_url: str | None = None
+    """OpenAI-compatible endpoint of a judge model, such as http://localhost:8000/v1."""
+    judge_model: str | None = None
+    """Name of the judge model at that endpoint."""
+    judge_local: str | None = None
+    """A model that judges here instead of an endpoint: hub id, folder or .gguf file."""
+    judge_key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the endpoint's key; the key itself is never written."""
+    judge_concurrency: int = 8
+    """Requests to the judge at once."""
+    judge_cache: str | None = None
+    """Folder of verdicts that are kept between runs. Default: inside --out."""
+    toxicity_model: str | None = None
+    """Text-classification model that judges toxicity (hub id or folder), such as tomh/toxigen_roberta. Default: the built-in stand-in."""
+
+    def judges(self) -> JudgeConfig:
+        from veneer.judges.config import JudgeConfig
+
+        return JudgeConfig(
+            url=self.judge_url, model=self.judge_model, local=self.judge_local, key_env=self.judge_key_env,
+            toxicity=self.toxicity_model, concurrency=self.judge_concurrency,
+            cache=None if self.judge_cache is None else Path(self.judge_cache),
+        )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -67,7 +67,7 @@ class Extract:
         )  # fmt: skip
         device = resolve_device(self.device)
         taken = Capture.open(self.capture, partial=self.partial)
-        said = {"capture": str(Path(self.capture).resolve()), "device": self.device, "settings": _plain(config.facts())}
+        said = {"capture": str(Path(self.capture).resolve()), "device": self.device, "settings": config.facts()}
         with folder_lock(out), progress() as say:
             record = RunRecord(
                 out, "extract", {**said, "prompts_sha256": taken.manifest["prompts_sha256"], "tokens": taken.tokens}
@@ -83,9 +83,3 @@ class Extract:
                 write_report([out], out / "report.html")
         show(Results.read(out / "results.jsonl"))
         print(f"\nveneer: {out}")
-
-
-def _plain(value):
-    import json
-
-    return json.loads(json.dumps(value))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from veneer.cli.common import PairOptions, data_folder, progress, show
+from veneer.cli.common import JudgeOptions, PairOptions, data_folder, progress, show
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measure(PairOptions):
+class Measure(JudgeOptions, PairOptions):
     """Measure base, veneer and aligned on tasks and report the superficial portion."""
 
     veneer: str
@@ -28,6 +28,10 @@ class Measure(PairOptions):
     """Use the papers' limits on answers (512 new tokens) instead of --max-new-tokens."""
     no_controls: bool = False
     """Leave out the controls (base-chat, aligned-plain, base-no-empty)."""
+    samples: int = 1
+    """Answers a prompt; more than one needs --temperature."""
+    temperature: float = 0.0
+    """Of sampling in measuring; 0 is greedy."""
     batch_size: int = 32
     """Prompts answered together."""
     seed: int = 0
@@ -41,7 +45,8 @@ class Measure(PairOptions):
         veneer = Veneer.load(self.veneer)
         config = StudyConfig(
             test_prompts=self.limit, max_new_tokens=self.max_new_tokens, published=self.published, batch_size=self.batch_size,
-            controls=not self.no_controls, seed=self.seed,
+            controls=not self.no_controls, seed=self.seed, samples=self.samples,
+            temperature=self.temperature, judges=self.judges(),
         )  # fmt: skip
         with progress() as say:
             results = measure(

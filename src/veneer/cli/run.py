@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from veneer.cli.common import PairOptions, data_folder, progress, show
+from veneer.cli.common import JudgeOptions, PairOptions, data_folder, progress, show
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(PairOptions):
+class Run(JudgeOptions, PairOptions):
     """Measure the superficial portion of a pair's alignment: capture the aligned model's answers, extract a veneer, measure base,
     veneer and aligned on each task, and write results.jsonl and report.html. Run again, it goes on where it was."""
 
@@ -33,6 +33,12 @@ class Run(PairOptions):
     """Rank of the veneer. Default: dense."""
     no_controls: bool = False
     """Leave out the controls (base-chat, aligned-plain, base-no-empty, shuffled)."""
+    cross: bool = False
+    """Measure each task's own veneer on every task: the cross table (extracted on X, measured on Y)."""
+    samples: int = 1
+    """Answers a prompt; more than one needs --temperature."""
+    temperature: float = 0.0
+    """Of sampling in measuring; 0 is greedy."""
     batch_size: int = 32
     """Prompts answered together."""
     seed: int = 0
@@ -51,9 +57,13 @@ class Run(PairOptions):
             published=self.published,
             batch_size=self.batch_size,
             controls=not self.no_controls,
+            cross=self.cross,
+            samples=self.samples,
+            temperature=self.temperature,
             k=self.k,
             seed=self.seed,
             extraction=ExtractConfig(rank=self.rank),
+            judges=self.judges(),
         )
         with progress() as say:
             results = study(self.pair, tasks, self.out, config, said=self.said(), progress=say)

@@ -80,7 +80,7 @@ def behaviour_rows(
     prompt, where a task knows that overlap; "group:NAME" are the headlines of each of the task's groups.
     """
     every = np.ones(len(prompts), bool)
-    clusters = _clusters(task, prompts)
+    clusters = cluster_ids(task, prompts)
     yield from _rows(task, scored, every, split, clusters, seed)
     overlap = np.array([float(p.reference.get("overlap", 0.0)) for p in prompts])
     distinct = overlap < OVERLAP_LIMIT
@@ -147,7 +147,7 @@ def _by_prompt(values: np.ndarray, at: np.ndarray, prompts: int) -> np.ndarray:
         return np.array([np.nanmean(values[at == i]) for i in range(prompts)])
 
 
-def _clusters(task: Task, prompts: Sequence[Prompt]) -> np.ndarray | None:
+def cluster_ids(task: Task, prompts: Sequence[Prompt]) -> np.ndarray | None:
     named = [task.cluster(p) for p in prompts]
     if all(c is None for c in named):
         return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from veneer.errors import InputError
 from veneer.files import read_json, write_json
 
+Progress = Callable[[int, int, str], None]
 PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
 
 
@@ -26,6 +28,7 @@ class RunRecord:
 
     def __init__(self, folder: Path, command: str, config: dict[str, Any], *, fresh: bool = True):
         self.path = folder / "run.json"
+        config = json.loads(json.dumps(config))  # as it is read back
         self.found: dict[str, Any] = {
             "command": command,
             "config": config,

@@ -1,0 +1,53 @@
+"""Every system answers every task: responses on disk, judged, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from veneer.judges.judge import Judge
+from veneer.prompts import Prompt
+from veneer.results import Measurement
+from veneer.studies.behaviour import Scored, behaviour_rows, score
+from veneer.studies.config import StudyConfig
+from veneer.studies.differences import difference_rows
+from veneer.studies.stages import Progress, RunRecord
+from veneer.systems.respond import respond
+from veneer.systems.responses import Response
+from veneer.systems.system import System
+from veneer.tasks.task import Task
+
+SHOWN = ("base", "veneer", "aligned")  # systems of the response browser
+
+
+def answer_all(
+    systems: Sequence[System],
+    tasks: Sequence[Task],
+    test: Mapping[str, list[Prompt]],
+    judges: Mapping[str, list[Judge]],
+    out: Path,
+    config: StudyConfig,
+    record: RunRecord,
+    progress: Progress | None = None,
+) -> tuple[list[Measurement], list[Response]]:
+    """Rows of study "measure", and the responses that the report shows."""
+    rows: list[Measurement] = []
+    shown: list[Response] = []
+    for task in tasks:
+        prompts = test[task.name]
+        keep = {p.id for p in prompts[: config.shown]}
+        scored: list[Scored] = []
+        for system in systems:
+            path = out / "responses" / f"{task.name}.{system.name}.jsonl"
+            with record.stage(f"measure {system.name}"):
+                answers = respond(
+                    system, prompts, config.sampling(task), stop_strings=task.stop, batch_size=config.batch_size,
+                    samples=config.samples, out=path, progress=progress,
+                )  # fmt: skip
+            with record.stage("judge"):
+                scored.append(score(task, prompts, answers, judges[task.name], progress))
+            if system.name in SHOWN:
+                shown += [r for r in answers if r.prompt_id in keep and r.sample_id == 0]
+        rows += behaviour_rows(task, prompts, scored, seed=config.seed)
+        rows += difference_rows(task, prompts, scored, seed=config.seed)
+    return rows, shown
