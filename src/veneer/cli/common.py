@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from veneer.judges.config import JudgeConfig
     from veneer.models.formats import Format
     from veneer.models.pair import Pair
-    from veneer.results import Measurement, Results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,45 +130,6 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
             bar.update(tasks[key], completed=done, total=total or None, description=what)
 
         yield draw
-
-
-def show(results: Results) -> None:
-    """The headline figures on stdout: a line a task and metric, base, veneer and aligned side by side; the rest is in the report."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("task")
-    table.add_column("metric")
-    for name in ("n", "base", "veneer", "aligned", "portion or share"):
-        table.add_column(name, justify="right")
-    rows = {(r.task, r.metric, r.of, r.system): r for r in results if r.position is None and r.split != "deduplicated"}
-    metrics = ("kl", "top1_agreement", "accuracy", "refusal_rate", "empty_rate")
-    for task, metric in dict.fromkeys((r.task, r.metric) for r in rows.values()):
-        if metric not in metrics or (task != "joint" and metric in ("kl", "top1_agreement")):
-            continue
-        three = [rows.get((task, metric, None, system)) for system in ("base", "veneer", "aligned")]
-        portion = rows.get((task, "kl_recovered", None, "veneer") if metric == "kl" else (task, "portion", metric, "veneer"))
-        n = max((r.n for r in three if r is not None and r.split != "noise"), default=0)
-        table.add_row(task, NAMES.get(metric, metric), str(n), *(figure(r) for r in three), figure(portion))
-    console = Console(highlight=False)
-    console.width = max(console.width, 120)  # one line a row; a narrow terminal may wrap it
-    console.print(table)
-    print("value [95 % interval]; kl in nats a token on held-out prompts, under aligned: its noise floor")
-
-
-NAMES = {"top1_agreement": "top-1 agreement", "refusal_rate": "refusals", "empty_rate": "empty answers"}
-
-
-def figure(row: Measurement | None) -> str:
-    """A value with its interval in as few signs as say it."""
-    if row is None:
-        return ""
-    if row.value is None:
-        return "undefined"
-    digits = ".0e" if abs(row.value) < 1e-3 and row.metric == "kl" else ".2f"
-    limits = "" if row.low is None or row.high is None else f" [{row.low:{digits}}, {row.high:{digits}}]"
-    return f"{row.value:{digits}}{limits}"
 
 
 def data_folder(data: str | None) -> Path | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from veneer.cli.common import Machine, progress, show
+from veneer.cli.common import Machine, progress
+from veneer.cli.show import show
 
 TASKS = "lab-requests,lab-harmless,lab-sums,lab-facts"
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from veneer.cli.common import progress, show
+from veneer.cli.common import progress
+from veneer.cli.show import show
 
 
 @dataclass(frozen=True, kw_only=True)

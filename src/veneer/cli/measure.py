@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from veneer.cli.common import JudgeOptions, PairOptions, data_folder, progress, show
+from veneer.cli.common import JudgeOptions, PairOptions, data_folder, progress
+from veneer.cli.show import show
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from veneer.cli.common import JudgeOptions, PairOptions, data_folder, progress, show
+from veneer.cli.common import JudgeOptions, PairOptions, data_folder, progress
+from veneer.cli.show import show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +22,10 @@ class Run(JudgeOptions, PairOptions):
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub where a pinned source is known."""
     train: int = 200
     """Train prompts of each task, for the capture."""
+    test: int | None = None
+    """Test prompts of each task. Default: all."""
     limit: int | None = None
-    """At most so many train and so many test prompts of each task. Default: all test prompts."""
+    """At most so many train and so many test prompts of each task, whatever --train and --test say."""
     max_new_tokens: int = 128
     """Longest answer, in tokens, in capture and measuring."""
     published: bool = False
@@ -52,7 +55,7 @@ class Run(JudgeOptions, PairOptions):
         tasks = chosen_tasks(self.tasks, data_folder(self.data))
         config = StudyConfig(
             train_prompts=self.train if self.limit is None else min(self.train, self.limit),
-            test_prompts=self.limit,
+            test_prompts=self.test if self.limit is None else min(self.test or self.limit, self.limit),
             max_new_tokens=self.max_new_tokens,
             published=self.published,
             batch_size=self.batch_size,

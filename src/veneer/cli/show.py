@@ -1,0 +1,100 @@
+"""The headline figures on stdout; everything is in the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from veneer.results import Measurement, Results
+
+THREE = ("base", "veneer", "aligned")
+NAMES = {"kl": "KL", "top1_agreement": "top-1 agreement", "refusal_rate": "refusals", "empty_rate": "empty answers"}
+ALWAYS = ("refusal_rate", "empty_rate")  # beside a task's own headlines
+
+
+def show(results: Results) -> None:
+    """A line a task and metric, base, veneer and aligned side by side; where there are more systems, a table of them by task."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.width = max(console.width, 120)  # one line a row; a narrow terminal may wrap it
+    rows = {
+        (r.task, r.metric, r.of, r.system): r
+        for r in results
+        if r.position is None and r.split in (None, "report", "noise", "test") and r.study in ("extract", "measure")
+    }
+    console.print(_three(rows))
+    console.print("value [95 % interval]; KL in nats a token on held-out prompts, under aligned: its noise floor")
+    others = list(dict.fromkeys(s for _, metric, _, s in rows if metric == "empty_rate" and s not in THREE))
+    if others:
+        console.print()
+        console.print(_systems(rows, [*THREE, *others]))
+        console.print(
+            "each system by task, and in brackets the portion: (system - base) / (aligned - base); intervals are in the report"
+        )
+
+
+def figure(row: Measurement | None) -> str:
+    """A value with its interval in as few signs as say it."""
+    if row is None:
+        return ""
+    if row.value is None:
+        return "undefined"
+    digits = ".0e" if abs(row.value) < 1e-3 and row.metric == "kl" else ".2f"
+    limits = "" if row.low is None or row.high is None else f" [{row.low:{digits}}, {row.high:{digits}}]"
+    return f"{row.value:{digits}}{limits}"
+
+
+def _three(rows):
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("task")
+    table.add_column("metric")
+    for name in ("n", *THREE, "portion or share"):
+        table.add_column(name, justify="right")
+    for task, metric in _lines(rows):
+        three = [rows.get((task, metric, None, system)) for system in THREE]
+        portion = rows.get((task, "kl_recovered", None, "veneer") if metric == "kl" else (task, "portion", metric, "veneer"))
+        n = max((r.n for r in three if r is not None and r.split != "noise"), default=0)
+        table.add_row(task, _said(metric), str(n), *(figure(r) for r in three), figure(portion))
+    return table
+
+
+def _systems(rows, systems):
+    """The layout of the paper's tables: a row a system, a column a task."""
+    from rich.table import Table
+
+    columns = [(task, metric) for task, metric in _lines(rows) if (task, "portion", metric, "veneer") in rows]
+    first: dict[str, str] = {}
+    for task, metric in columns:
+        first.setdefault(task, metric)  # one headline a task
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("system")
+    for task, metric in first.items():
+        table.add_column(f"{task}\n{_said(metric)}", justify="right")
+    for system in systems:
+        table.add_row(system, *(_cell(rows, task, metric, system) for task, metric in first.items()))
+    return table
+
+
+def _cell(rows, task: str, metric: str, system: str) -> str:
+    row, portion = rows.get((task, metric, None, system)), rows.get((task, "portion", metric, system))
+    if row is None or row.value is None:
+        return ""
+    return f"{row.value:.2f}" + (f" [{portion.value:.2f}]" if portion is not None and portion.value is not None else "")
+
+
+def _lines(rows) -> list[tuple[str, str]]:
+    """(task, metric) in the order of the results: held-out figures, then each task's headlines, refusals and empty answers."""
+    headlines = {(task, of) for task, metric, of, _ in rows if metric == "portion"}
+    found = [(task, metric) for task, metric, of, _ in rows if of is None]
+    return [
+        (task, metric)
+        for task, metric in dict.fromkeys(found)
+        if (task, metric) in headlines or metric in ALWAYS or (task == "joint" and metric in ("kl", "top1_agreement"))
+    ]
+
+
+def _said(metric: str) -> str:
+    return NAMES.get(metric, metric.replace("_", " "))
