@@ -23,7 +23,7 @@ LEVELS = [
     {"studies", "report"},
     {"systems", "judges", "tasks"},
     {"head", "capture"},
-    {"models"},
+    {"models", "embed"},
     {"prompts", "prompt_files", "stats", "resample", "results", "files", "errors"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}

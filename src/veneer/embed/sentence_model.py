@@ -1,0 +1,139 @@
+"""A sentence-transformers model, read with transformers alone: a backbone, a pooling, unit length.
+
+Reimers and Gurevych 2019, arXiv 1908.10084. The folder's own files say what it is (modules.json, 1_Pooling/config.json,
+sentence_bert_config.json); a folder that asks for more than is done here is refused, not read another way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from veneer.embed.chunks import chunks, join_chunks
+from veneer.embed.embedder import Progress
+from veneer.errors import InputError
+from veneer.files import read_json, sha256_file
+
+TOKENS = 4096  # in one pass, padding counted
+WINDOW = 4096  # texts that are taken apart at a time, so that memory does not grow with their number
+POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+KNOWN = {"Transformer", "Pooling", "Normalize"}
+
+
+class SentenceModel:
+    """Reads `longest` tokens at a time; a longer text is read in equal pieces (chunks.py)."""
+
+    def __init__(self, folder: Path, name: str, device: str | torch.device = "cpu"):
+        """Raises InputError where the folder is no such model, or a kind that is not read here."""
+        self._pooling, self._lower = _pooling(folder), bool(_words(folder, "sentence_bert_config.json").get("do_lower_case"))
+        self._model, self._tokenizer = _load(folder, name)
+        self._model.to(device).eval()
+        self._device = device
+        self._start, self._end = _frame(self._tokenizer)
+        self.longest = _longest(folder, self._model, self._tokenizer) - len(self._start) - len(self._end)
+        weights = sha256_file(sorted(folder.glob("*.safetensors"))[0])
+        self.id = f"{name}-{weights[:8]}-{self._pooling}-chunks{self.longest}"
+
+    def embed(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
+        distinct = list(dict.fromkeys(texts))
+        rows = np.zeros((len(distinct), self._model.config.hidden_size), np.float32)
+        for at in range(0, len(distinct), WINDOW):
+            rows[at : at + WINDOW] = self._window(distinct[at : at + WINDOW])
+            if progress:
+                progress(min(at + WINDOW, len(distinct)), len(distinct), "embeddings")
+        place = {text: row for row, text in enumerate(distinct)}
+        return rows[[place[t] for t in texts]] if len(distinct) < len(texts) else rows
+
+    def _window(self, texts: Sequence[str]) -> np.ndarray:
+        asked = [t.lower() if self._lower else t for t in texts]
+        ids = self._tokenizer(asked, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+        pieces = [(n, piece) for n, row in enumerate(ids) for piece in chunks(row, self.longest)]
+        vectors = np.zeros((len(pieces), self._model.config.hidden_size), np.float32)
+        order = sorted(range(len(pieces)), key=lambda i: (len(pieces[i][1]), i))
+        while order:
+            most = max(1, TOKENS // (len(pieces[order[-1]][1]) + len(self._start) + len(self._end)))
+            batch, order = order[-most:], order[:-most]  # the longest first: memory is highest at the start, not at the end
+            vectors[batch] = self._encode([pieces[i][1] for i in batch])
+        return join_chunks(vectors, [n for n, _ in pieces], [len(p) for _, p in pieces], len(texts))
+
+    @torch.inference_mode()
+    def _encode(self, pieces: Sequence[Sequence[int]]) -> np.ndarray:
+        """(B, d) of unit length."""
+        rows = [[*self._start, *p, *self._end] for p in pieces]
+        width = max(map(len, rows))
+        pad = self._tokenizer.pad_token_id or 0
+        ids = torch.tensor([[*r, *[pad] * (width - len(r))] for r in rows], device=self._device)  # (B, T)
+        mask = torch.tensor([[1] * len(r) + [0] * (width - len(r)) for r in rows], device=self._device)
+        states = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()  # (B, T, d)
+        if self._pooling == "cls":
+            pooled = states[:, 0]
+        else:
+            pooled = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        return torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
+
+
+def _words(folder: Path, name: str) -> Any:
+    path = folder / name
+    return read_json(path, "the settings of a sentence-transformers model") if path.is_file() else {}
+
+
+def _pooling(folder: Path) -> str:
+    """mean or cls; mean where the folder says nothing, as sentence-transformers does."""
+    kinds = [str(m.get("type", "")).rpartition(".")[2] for m in _words(folder, "modules.json")]
+    strange = [k for k in kinds if k not in KNOWN]
+    words = _words(folder, "1_Pooling/config.json")
+    asked = [k for k, on in words.items() if k.startswith("pooling_mode_") and on]
+    prompt = _words(folder, "config_sentence_transformers.json").get("default_prompt_name")
+    if strange or prompt or len(asked) > 1 or any(k not in POOLINGS for k in asked):
+        found = ", ".join([*strange, *(k.removeprefix("pooling_mode_") for k in asked)]) + (
+            f", prompt {prompt}" if prompt else ""
+        )
+        raise InputError(
+            f"{folder} asks for {found}; expected a model with mean or cls pooling, no further layers and no prompt, such as "
+            "sentence-transformers/all-MiniLM-L6-v2"
+        )
+    return POOLINGS[asked[0]] if asked else "mean"
+
+
+def _load(folder: Path, name: str) -> tuple[Any, Any]:
+    if not any(folder.glob("*.safetensors")):
+        raise InputError(
+            f"{folder} holds no *.safetensors; expected a sentence-transformers model saved as safetensors (pickles are not read)"
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder))
+        model, info = AutoModel.from_pretrained(
+            str(folder), dtype=torch.float32, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    except Exception as error:  # damaged or foreign files make the libraries raise all kinds
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{name} cannot be loaded ({said[:200]}); expected a sentence-transformers model") from None
+    lost = [k for k in info["missing_keys"] if not k.startswith("pooler.")]  # no pooling here reads the pooler
+    lost += [key for key, *_ in info["mismatched_keys"]]
+    if lost:
+        raise InputError(
+            f"{name} lacks {len(lost)} of its weights, e.g. {sorted(lost)[0]}; expected a whole model: download it again"
+        )
+    return model, tokenizer
+
+
+def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The special tokens before and behind a text, as the tokenizer itself puts them."""
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("a", add_special_tokens=True)["input_ids"]
+    at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+    return list(whole[:at]), list(whole[at + len(bare) :])
+
+
+def _longest(folder: Path, model: Any, tokenizer: Any) -> int:
+    """Tokens in one pass, special ones counted: what the folder says, otherwise what tokenizer and positions allow."""
+    said = _words(folder, "sentence_bert_config.json").get("max_seq_length")
+    positions = getattr(model.config, "max_position_embeddings", 512)
+    if "roberta" in model.config.model_type or "mpnet" in model.config.model_type:
+        positions -= model.config.pad_token_id + 1  # their positions begin behind the padding's
+    return min(int(said or 10**6), tokenizer.model_max_length, positions)

@@ -1,0 +1,46 @@
+"""A model2vec model: a vector a token and their mean. Fast, and it knows no order of words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from veneer.embed.embedder import Progress, unit_rows
+from veneer.errors import InputError, MissingExtra
+
+WINDOW = 4096  # texts at a time
+
+
+class StaticModel:
+    """A hub id or a folder; texts of any length are read whole."""
+
+    def __init__(self, name: str):
+        """Raises MissingExtra without the package, InputError where the name leads to no such model."""
+        try:
+            package = import_module("model2vec")
+        except ImportError:
+            raise MissingExtra("model2vec", "model2vec", f"the embedder model2vec:{name}") from None
+        try:
+            self._model: Any = package.StaticModel.from_pretrained(name)
+        except Exception as error:  # the hub, the file system and the parser each raise their own
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise InputError(
+                f"model2vec:{name} cannot be loaded ({said[:200]}); expected a model2vec model's hub id or folder"
+            ) from None
+        digest = hashlib.sha256(np.ascontiguousarray(self._model.embedding).tobytes()).hexdigest()
+        self.id = f"model2vec-{name.rstrip('/').rpartition('/')[2]}-{digest[:8]}-whole"
+
+    def embed(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
+        rows = np.zeros((len(texts), self._model.dim), np.float32)
+        for at in range(0, len(texts), WINDOW):
+            part = list(texts[at : at + WINDOW])
+            found = self._model.encode(part, max_length=None, use_multiprocessing=False)
+            found[[not t.strip() for t in part]] = 0
+            rows[at : at + WINDOW] = unit_rows(found)
+            if progress:
+                progress(min(at + WINDOW, len(texts)), len(texts), "embeddings")
+        return rows
