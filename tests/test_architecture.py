@@ -21,7 +21,7 @@ LONGEST = 450  # lines
 LEVELS = [
     {"cli"},
     {"studies", "report"},
-    {"systems", "judges", "tasks"},
+    {"systems", "judges", "tasks", "diversity", "imports"},
     {"head", "capture"},
     {"models", "embed"},
     {"prompts", "prompt_files", "stats", "resample", "results", "files", "errors"},

@@ -1,0 +1,1 @@
+"""Answers and judgements that somebody else's programs stored, read as responses; what was dropped is counted."""
