@@ -14,8 +14,7 @@ from pathlib import Path
 
 from veneer.results import Measurement, Results
 
-SYSTEMS = ("base", "veneer", "aligned", "base-chat", "aligned-plain", "base-no-empty", "shuffled")
-METRICS = ("accuracy", "accuracy_strict", "refusal_rate", "partial_refusal_rate", "empty_rate")
+BESIDE = ("refusal_rate", "empty_rate")  # columns that every task gets beside its headlines
 
 
 def figure(row: Measurement | None) -> str:
@@ -33,25 +32,55 @@ def first(results: Results, **fields) -> Measurement | None:
 
 
 def behaviour(results: Results) -> list[str]:
-    lines = ["| task | metric | split | n | " + " | ".join(SYSTEMS) + " |", "|---" * (4 + len(SYSTEMS)) + "|"]
-    for task, metric, split in dict.fromkeys(
-        (r.task, r.metric, r.split) for r in results.where(study="measure") if r.metric in METRICS
-    ):
-        found = [first(results, study="measure", task=task, metric=metric, split=split, system=s) for s in SYSTEMS]
-        n = next(r.n for r in found if r is not None)
-        lines.append(f"| {task} | {metric} | {split} | {n} | " + " | ".join(map(figure, found)) + " |")
+    """A table a task and split: a row a system, a column a metric, portions beside the headlines."""
+    lines: list[str] = []
+    rows = [r for r in results if r.study == "measure"]
+    for task, split in dict.fromkeys((r.task, r.split) for r in rows if not (r.split or "").startswith("group:")):
+        part = [r for r in rows if (r.task, r.split) == (task, split)]
+        headlines = list(dict.fromkeys(r.of for r in part if r.metric == "portion"))
+        beside = [m for m in BESIDE if m not in headlines and any(r.metric == m for r in part)]
+        systems = list(dict.fromkeys(r.system for r in part))
+        n = max(r.n for r in part)
+        head = [c for m in headlines for c in (m, f"portion of {m}")] + beside
+        lines += [f"**{task}**, {split}, n = {n}", "", "| system | " + " | ".join(head) + " |", "|---" * (1 + len(head)) + "|"]
+        cell = {(r.system, r.metric, r.of): r for r in part}
+        for system in systems:
+            found = [c for m in headlines for c in (cell.get((system, m, None)), cell.get((system, "portion", m)))]
+            found += [cell.get((system, m, None)) for m in beside]
+            lines.append(f"| {system} | " + " | ".join(map(figure, found)) + " |")
+        notes = dict.fromkeys(r.note for r in part if r.metric == "portion" and r.value is None and r.note)
+        judges = dict.fromkeys(f"{r.metric}: {r.judge}" for r in part if r.judge and r.metric in (*headlines, *BESIDE))
+        lines += ["", *(f"{note}." for note in notes), f"Judges: {', '.join(judges)}." if judges else "", ""]
     return lines
 
 
-def portions(results: Results) -> list[str]:
-    names = [s for s in SYSTEMS if s not in ("base", "aligned")]
-    lines = ["| task | of | split | n | " + " | ".join(names) + " |", "|---" * (4 + len(names)) + "|"]
-    for task, of, split in dict.fromkeys((r.task, r.of, r.split) for r in results.where(metric="portion")):
-        found = [first(results, metric="portion", task=task, of=of, split=split, system=s) for s in names]
-        n = next(r.n for r in found if r is not None)
-        lines.append(f"| {task} | {of} | {split} | {n} | " + " | ".join(map(figure, found)) + " |")
-        notes = {r.note for r in found if r is not None and r.value is None}
-        lines += [f"| | | | | {note} |" + " |" * (len(names) - 1) for note in sorted(filter(None, notes))]
+def cross(results: Results) -> list[str]:
+    """The portion of each task's own veneer on every task: extracted on X, measured on Y."""
+    rows = [r for r in results.where(study="measure", metric="portion", split="test") if r.system.startswith("veneer-from-")]
+    if not rows:
+        return ["Not measured."]
+    first: dict[str, str | None] = {}
+    for r in rows:
+        first.setdefault(r.task, r.of)
+    lines = ["| extracted on | " + " | ".join(f"{t} ({of})" for t, of in first.items()) + " |", "|---" * (1 + len(first)) + "|"]
+    for system in dict.fromkeys(r.system for r in rows):
+        cells = [next((r for r in rows if (r.system, r.task, r.of) == (system, t, of)), None) for t, of in first.items()]
+        lines.append(f"| {system.removeprefix('veneer-from-')} | " + " | ".join(map(figure, cells)) + " |")
+    return lines
+
+
+def differences(results: Results) -> list[str]:
+    """Differences that stay after Holm, of the first headline of each task."""
+    lines = ["| task | of | system | less base | less aligned |", "|---|---|---|---|---|"]
+    rows = {
+        (r.task, r.of, r.system, r.metric): r
+        for r in results.where(study="measure", split="test")
+        if r.metric.startswith("difference_")
+    }
+    for task, of, system in dict.fromkeys(key[:3] for key in rows):
+        two = [rows.get((task, of, system, f"difference_from_{x}")) for x in ("base", "aligned")]
+        said = [f"{figure(r)}, {(r.note or '').split(' after')[0]}" if r is not None else "" for r in two]
+        lines.append(f"| {task} | {of} | {system} | {said[0]} | {said[1]} |")
     return lines
 
 
@@ -66,15 +95,15 @@ def held_out(results: Results) -> list[str]:
 
 
 def positions(results: Results) -> list[str]:
-    lines = ["| response position | base | veneer | shuffled | n |", "|---|---|---|---|---|"]
-    for r in results.where(study="position", task="joint", metric="kl", system="base"):
-        others = [
-            first(results, study="position", task="joint", metric="kl", system=s, position=r.position)
-            for s in ("veneer", "shuffled")
-        ]
-        a, b = r.position or (0, 0)
-        lines.append(f"| {a if a == b else f'{a} to {b}'} | {figure(r)} | {' | '.join(map(figure, others))} | {r.n} |")
-    early = first(results, metric="early_kl_share", task="joint")
+    rows = results.where(study="position", task="joint", metric="kl", split="report")
+    systems = list(dict.fromkeys(r.system for r in rows))
+    lines = ["| response position | n | " + " | ".join(systems) + " |", "|---" * (2 + len(systems)) + "|"]
+    for place in dict.fromkeys(r.position for r in rows):
+        found = {r.system: r for r in rows if r.position == place}
+        a, b = place or (0, 0)
+        n = max(r.n for r in found.values())
+        lines.append(f"| {a if a == b else f'{a} to {b}'} | {n} | " + " | ".join(figure(found.get(s)) for s in systems) + " |")
+    early = first(results, metric="early_kl_share", task="joint", system="base")
     return [*lines, "", f"Share of base's KL in the first ten positions: {figure(early)}."]
 
 
@@ -108,8 +137,9 @@ def facts(folder: Path) -> list[str]:
 def section(name: str, folder: Path, words: dict[str, str]) -> list[str]:
     results = Results.read(folder / "results.jsonl")
     parts = (
-        ("Portion", portions(results)),
-        ("Behaviour", behaviour(results)),
+        ("Behaviour and portion", behaviour(results)),
+        ("Cross table: portion of a veneer extracted on one task, measured on another", cross(results)),
+        ("Differences", differences(results)),
         ("Held-out distributions", held_out(results)),
         ("Where it sits: KL by response position", positions(results)),
         ("What it restyles: token shifts", shifts(results, folder)),
