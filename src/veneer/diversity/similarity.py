@@ -23,8 +23,8 @@ def cosine_matrix(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     """(n, m) cosines of rows (n, d) and (m, d), of any length; 0 where a row is all zeros, and 1 of two such rows."""
     x = _unit(a)
     y = x if b is None else _unit(b)
-    empty = ~x.any(1)[:, None] & ~y.any(1)[None]
-    return np.where(empty, 1.0, np.clip(x @ y.T, -1.0, 1.0))
+    empty_x, empty_y = np.all(x == 0, axis=1), np.all(y == 0, axis=1)
+    return np.where(np.logical_and.outer(empty_x, empty_y), 1.0, np.clip(x @ y.T, -1.0, 1.0))
 
 
 def mean_distance(similarity: np.ndarray) -> float | None:

@@ -1,0 +1,103 @@
+"""What an import gives: responses, prompts where they are stored too, and counts of what was dropped, changed or only noticed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from veneer.diversity.text import FENCE, clean
+from veneer.prompts import Prompt
+from veneer.systems.responses import Response
+
+TRUNCATED = ("length", "max_tokens", "model_length")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is done to stored answers; every rule can be turned off. An answer that is an error has no text and always goes.
+
+    clean: strip, and drop one closing code fence. drop_truncated: answers that ended at the token limit, where the file says so.
+    drop_empty: answers without text once cleaned. drop_repeated: a second row for the same prompt and sample number. answer_only: of an
+    answer that goes on with blocks of its own ("# Answer:", "# Query:"), keep the answer. Equal answers of different samples always stay:
+    to drop them would make a system look more varied than it is.
+    """
+
+    clean: bool = True
+    drop_truncated: bool = True
+    drop_empty: bool = True
+    drop_repeated: bool = True
+    answer_only: bool = False
+
+
+AS_STORED = Rules(clean=False, drop_truncated=False, drop_empty=False)
+"""As the published figures count: every answer that is a text, whole; the measures clean it themselves."""
+
+
+@dataclass
+class Imported:
+    """dropped: reason -> answers that went. noticed: what was changed or only seen -> answers that stayed."""
+
+    source: str
+    format: str
+    rules: Rules = field(default_factory=Rules)
+    responses: list[Response] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    noticed: Counter[str] = field(default_factory=Counter)
+    facts: dict[str, Any] = field(default_factory=dict)
+    _seen: set[tuple[str, int]] = field(default_factory=set, repr=False)
+
+    def put(
+        self, prompt_id: str, sample_id: int, system: str, text: str, *, task: str = "prompts", finish: str | None = None,
+        fenced: bool = False, seed: int = 0,
+    ) -> None:  # fmt: skip
+        """Add one stored answer under the rules. fenced: its prompt opened a code fence, so a whole answer closes it."""
+        rules, text = self.rules, _valid(text)
+        if fenced and not text.strip().endswith(FENCE):
+            self.noticed["no closing fence: mostly truncated or running on"] += 1
+        if rules.answer_only:
+            text = own_answer(text)
+        if rules.clean:
+            cleaned = clean(text)
+            if len(cleaned) < len(text.strip()):
+                self.noticed["closing fence removed"] += 1
+            text = cleaned
+        if finish in TRUNCATED:
+            if rules.drop_truncated:
+                self.dropped["truncated at the token limit"] += 1
+                return
+            self.noticed["truncated at the token limit"] += 1
+        if not clean(text):
+            if rules.drop_empty:
+                self.dropped["empty"] += 1
+                return
+            self.noticed["empty"] += 1
+        if (prompt_id, sample_id) in self._seen and rules.drop_repeated:
+            self.dropped["a second answer for the same prompt and sample number"] += 1
+            return
+        self._seen.add((prompt_id, sample_id))
+        ended = "length" if finish in TRUNCATED else finish or "unknown"
+        self.responses.append(Response(prompt_id, sample_id, system, task, text, (), ended, seed))
+
+    def summary(self) -> list[str]:
+        """What happened, a line each, for people."""
+        prompts = len({r.prompt_id for r in self.responses})
+        lines = [f"{self.source} ({self.format}): {len(self.responses)} answers to {prompts} prompts"]
+        lines += [f"  dropped {n}: {why}" for why, n in self.dropped.most_common()]
+        lines += [f"  kept {n}: {what}" for what, n in self.noticed.most_common()]
+        return lines
+
+
+def own_answer(text: str) -> str:
+    """The answer of a text that goes on with blocks of its own: behind its first "# Answer:" fence, if there is one, up to the fence
+    that closes it or to the next "# Query:" block (arXiv 2406.17692, the summary-cot outputs)."""
+    head, marker, rest = text.partition("# Answer:\n" + FENCE + "\n")
+    if marker and "# Query:" not in head:
+        text = rest
+    return text.partition("\n# Query:")[0].partition("\n" + FENCE)[0].strip()
+
+
+def _valid(text: str) -> str:
+    """Halves of characters (lone surrogates) replaced: no tokenizer and no file takes them."""
+    return text.encode("utf-8", errors="replace").decode("utf-8")

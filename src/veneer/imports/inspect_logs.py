@@ -1,0 +1,134 @@
+"""Logs of inspect-ai: the JSON form, and the .eval form (a zip of JSON files)."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from veneer.errors import InputError, MissingExtra
+from veneer.imports.imported import Imported, Rules
+from veneer.imports.rows import an_object, get, parsed
+from veneer.prompts import Prompt
+
+EXPECTED = 'an inspect-ai log: {"eval": ..., "samples": [{"id", "epoch", "input", "output"}]}'
+LONGEST = 512 * 2**20  # bytes of one JSON file
+
+
+def read_inspect(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
+    """Epochs of a sample are its samples. A sample that failed is an error and is dropped; stop reasons "max_tokens" and "model_length"
+    are truncation."""
+    found = Imported(str(path), "inspect", rules or Rules())
+    header, samples = _eval_zip(path) if zipfile.is_zipfile(path) else _json(path)
+    facts = header.get("eval") if isinstance(header.get("eval"), dict) else {}
+    name = system or _text(facts, "model") or path.stem
+    task = _text(facts, "task") or "prompts"
+    found.facts = {"model": _text(facts, "model"), "task": _text(facts, "task"), "status": _text(header, "status")}
+    known: set[str] = set()
+    count = 0
+    for where, sample in samples:
+        count += 1
+        id = str(get(sample, "id", (int, str), where, EXPECTED))
+        epoch = get(sample, "epoch", int, where, EXPECTED) if "epoch" in sample else 1
+        if id not in known:
+            known.add(id)
+            if text := _input(sample.get("input")):
+                found.prompts.append(Prompt.from_text(id, text, task=task))
+        output = sample.get("output")
+        choices = output.get("choices") if isinstance(output, dict) else None
+        if sample.get("error") or not isinstance(choices, list) or not choices:
+            found.dropped["error: the sample failed" if sample.get("error") else "error: no output"] += 1
+            continue
+        choice = an_object(choices[0], where, EXPECTED)
+        answer = _content(an_object(choice.get("message"), where, EXPECTED).get("content"))
+        if answer is None:
+            raise InputError(f"{where} has a message without a text; expected {EXPECTED}")
+        finish = choice.get("stop_reason")
+        found.put(id, epoch - 1, name, answer, task=task, finish=finish if isinstance(finish, str) else None)
+    if not count:
+        raise InputError(f"{path} holds no samples; expected {EXPECTED}; was the evaluation finished?")
+    return found
+
+
+def _json(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:
+    try:
+        if path.stat().st_size > LONGEST:
+            raise InputError(f"{path} is larger than {LONGEST >> 20} MiB; give the .eval form, which is read sample by sample")
+        log = an_object(parsed(path.read_bytes(), str(path), EXPECTED), str(path), EXPECTED)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; expected {EXPECTED}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); expected {EXPECTED}") from None
+    rows = get(log, "samples", list, str(path), EXPECTED) if log.get("samples") is not None else []
+    return log, ((f"{path} sample {n}", an_object(row, f"{path} sample {n}", EXPECTED)) for n, row in enumerate(rows))
+
+
+def _eval_zip(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(n for n in archive.namelist() if n.startswith("samples/") and n.endswith(".json"))
+            start = next((n for n in ("header.json", "_journal/start.json") if n in archive.namelist()), None)
+            if start is None:
+                raise InputError(f"{path} is a zip without header.json; expected {EXPECTED}, in the .eval form")
+            header = _entry(archive, start, path)
+    except NotImplementedError:
+        return _by_package(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is a damaged zip ({error}); expected {EXPECTED}; copy it again") from None
+    return header, _entries(path, names)
+
+
+def _entries(path: Path, names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    with zipfile.ZipFile(path) as archive:
+        for name in names:
+            yield f"{path} {name}", _entry(archive, name, path)
+
+
+def _entry(archive: zipfile.ZipFile, name: str, path: Path) -> dict[str, Any]:
+    if archive.getinfo(name).file_size > LONGEST:
+        raise InputError(f"{path} {name} is larger than {LONGEST >> 20} MiB; expected {EXPECTED}")
+    try:
+        return an_object(parsed(archive.read(name), f"{path} {name}", EXPECTED), f"{path} {name}", EXPECTED)
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise InputError(f"{path} {name} is damaged ({error}); copy the log again") from None
+
+
+def _by_package(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:
+    """Newer logs are compressed in a way that Python before 3.14 does not read; inspect-ai does."""
+    try:
+        from inspect_ai.log import read_eval_log, read_eval_log_samples
+    except ImportError:
+        raise MissingExtra("inspect-ai", "inspect", f"reading {path.name}, which is compressed with zstd,") from None
+    try:
+        header = read_eval_log(str(path), header_only=True)
+    except Exception as error:  # whatever the package raises for a damaged file
+        raise InputError(f"{path} cannot be read ({str(error)[:160]}); expected {EXPECTED}") from None
+
+    def samples() -> Iterator[tuple[str, dict[str, Any]]]:
+        for n, sample in enumerate(read_eval_log_samples(str(path), all_samples_required=False)):
+            yield f"{path} sample {n}", sample.model_dump(mode="json")
+
+    return header.model_dump(mode="json"), samples()
+
+
+def _input(value: Any) -> str | None:
+    """The prompt: a text, or the last message of the user."""
+    if isinstance(value, list):
+        turns = [m for m in value if isinstance(m, dict) and m.get("role") == "user"]
+        value = _content(turns[-1].get("content")) if turns else None
+    return value if isinstance(value, str) and value else None
+
+
+def _content(value: Any) -> str | None:
+    """A message's text; of a list of parts, the text parts (reasoning and images are not the answer)."""
+    if isinstance(value, list):
+        return "".join(
+            p["text"] for p in value if isinstance(p, dict) and p.get("type") == "text" and isinstance(p.get("text"), str)
+        )
+    return value if isinstance(value, str) else None
+
+
+def _text(facts: Any, key: str) -> str | None:
+    value = facts.get(key) if isinstance(facts, dict) else None
+    return value if isinstance(value, str) else None
