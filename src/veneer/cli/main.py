@@ -51,6 +51,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return code
     from veneer.errors import VeneerError
 
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # bars of libraries; ours is a plain line there
     try:
         command.run()
         return 0
