@@ -21,8 +21,8 @@ class Extract:
     """Folder for the veneer, its results and its report."""
     rank: int | None = None
     """Rank of the veneer. Default: dense."""
-    output: Literal["logit", "hidden"] = "logit"
-    """What is learned: dW itself, or M with dW = W M (h becomes h + M h)."""
+    output: Literal["logit", "hidden", "bias"] = "logit"
+    """What is learned: dW itself, M with dW = W M (h becomes h + M h), or a constant in place of dW h."""
     direct: bool = False
     """Shrink W + dW towards zero, not dW (the paper's "direct" variants)."""
     ridge: float | None = None

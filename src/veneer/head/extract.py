@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from veneer.capture.artefact import Capture
 from veneer.errors import InputError
+from veneer.head.constant import Constant, wider, with_ones
 from veneer.head.paper import PaperRecipe, solve_as_published
 from veneer.head.parameters import Dense, Hidden, LowRank
 from veneer.head.problem import Problem
@@ -19,7 +21,7 @@ from veneer.head.rows import used_rows
 from veneer.head.shuffle import shuffled_blocks
 from veneer.head.solve import Log, Solution, solve
 from veneer.head.split import Split
-from veneer.head.tokens import Tokens
+from veneer.head.tokens import COLUMNS, Tokens
 from veneer.head.veneer import Veneer
 
 COARSE_TOKENS = 4000  # with more train tokens than that, the ridge is chosen on a part of them
@@ -28,7 +30,8 @@ CONVERGED_GRADIENT = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 @dataclass(frozen=True, slots=True)
 class ExtractConfig:
-    """output: "logit" learns dW itself, "hidden" learns M with dW = W M (h -> h + M h). direct: shrink W + dW, not dW, towards
+    """output: "logit" learns dW itself, "hidden" learns M with dW = W M (h -> h + M h), "bias" learns a constant vector in place of
+    dW h. direct: shrink W + dW, not dW, towards
     zero (the published "direct" variants). rank: of a low-rank dW, None for a dense one.
 
     ridge: prior precision of dW in units of the mean square of a hidden state's entries, divided by the number of train tokens in the
@@ -38,7 +41,7 @@ class ExtractConfig:
     shuffled: fit the head-capacity control (hidden states shuffled within a response position).
     """
 
-    output: Literal["logit", "hidden"] = "logit"
+    output: Literal["logit", "hidden", "bias"] = "logit"
     direct: bool = False
     rank: int | None = None
     ridge: float | None = None
@@ -61,6 +64,8 @@ class ExtractConfig:
             raise InputError(
                 "a low-rank veneer is extracted with output 'logit', residual, by lbfgs; leave the other options out"
             )
+        if self.output == "bias" and (self.direct or self.solver != "lbfgs"):
+            raise InputError("a bias-only veneer is extracted residual and by lbfgs; leave the other options out")
         if self.ridge is not None and not self.ridge >= 0:
             raise InputError(f"ridge is {self.ridge}; expected 0 or more")
         if not 0 <= self.row_threshold < 1:
@@ -98,10 +103,16 @@ def split_of(capture: Capture, seed: int, tasks: Sequence[str] | None = None) ->
 
 
 def extract(
-    capture: Capture, config: ExtractConfig | None = None, *, device: str | torch.device = "cpu", log: Log | None = None
+    capture: Capture,
+    config: ExtractConfig | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    log: Log | None = None,
+    start: Veneer | None = None,
 ) -> Extraction:
     """Extract a veneer from a capture.
 
+    start: the dense veneer of the same capture and configuration, from which a low-rank one begins; without it that is solved first.
     Raises InputError where the capture has too few prompts or not the tasks asked for.
     """
     config, device = config or ExtractConfig(), torch.device(device)
@@ -116,8 +127,9 @@ def extract(
 
     if split.warning:
         say({"warning": split.warning})
-    make = _TokenMaker(capture, dtype, device, config.seed if config.shuffled else None)
-    head = capture.head
+    constant = config.output == "bias"
+    make = _TokenMaker(capture, dtype, device, config.seed if config.shuffled else None, constant)
+    head = wider(capture.head) if constant else capture.head
     train_tokens, select_tokens = make(split.train), make(split.select)
     everything = config.output == "hidden" or config.solver == "paper"
     rows = used_rows(train_tokens, head.rows, 0.0 if everything else config.row_threshold)
@@ -129,23 +141,39 @@ def extract(
         chosen = select.loss(dense)
         veneer = _veneer(capture, facts, dense / head.scale, None)
         return Extraction(_zero_if_as_good(veneer, chosen, zero_kl, capture, say), split, lines)
-    train, ridge, start = _coarse_to_fine(make, split, train_tokens, select, head, rows, config, say)
-    parameters, x, centre = _start(train, config, start)
+    known = _known_start(start, config, facts, rows, head.scale)
+    begin: Tensor | None
+    if known is not None:
+        train, (ridge, begin) = Problem(train_tokens, head, rows), known
+    else:
+        train, ridge, begin = _coarse_to_fine(make, split, train_tokens, select, head, rows, config, say)
+    parameters, x, centre = _start(train, config, begin)
     tolerance = CONVERGED_GRADIENT[dtype] if config.stop == "optimum" else 0.0
     words: dict[str, Any] = {
         "ridge": ridge, "max_evaluations": config.max_evaluations, "patience": config.patience if config.stop == "select" else None,
         "centre": centre, "gradient_tolerance": tolerance, "log": say,
     }  # fmt: skip
-    if train.softcap is not None:
-        train.relaxed = select.relaxed = True
-        x = solve(train, select, parameters, x, stage="uncapped", **words).x
-        train.relaxed = select.relaxed = False
-    solution = solve(train, select, parameters, x, stage="full", **words)
+    if known is None:
+        if train.softcap is not None:
+            train.relaxed = select.relaxed = True
+            x = solve(train, select, parameters, x, stage="uncapped", **words).x
+            train.relaxed = select.relaxed = False
+        solution = solve(train, select, parameters, x, stage="full", **words)
+        x = solution.x
     if config.rank is not None:
-        low, y = LowRank.of(parameters.to_change(solution.x), train.covariance, config.rank)
+        low, y = LowRank.of(parameters.to_change(x), train.covariance, config.rank)
         solution = solve(train, select, low, y, stage=f"rank {config.rank}", **words)
         A, B = low.factors(solution.x)
         found = _veneer(capture, facts, None, rows, A / head.scale, B)
+    elif isinstance(parameters, Constant):
+        found = Veneer.of_bias(
+            capture.head.hash(),
+            capture.head.width,
+            (solution.x / head.scale).float().cpu(),
+            rows.cpu(),
+            vocabulary=head.rows,
+            **facts,
+        )
     elif isinstance(parameters, Hidden):
         found = _veneer(capture, facts, None, None, head.weight.to(device, dtype), parameters.matrix(solution.x))
     else:
@@ -164,11 +192,29 @@ class _TokenMaker:
     dtype: torch.dtype
     device: torch.device
     shuffle_seed: int | None
+    constant: bool
 
     def __call__(self, prompts: Sequence[int]) -> Tokens:
-        if self.shuffle_seed is None:
+        if self.shuffle_seed is None and not self.constant:
             return Tokens.of_capture(self.capture, prompts, self.dtype, self.device)
-        return Tokens(shuffled_blocks(self.capture, prompts, self.shuffle_seed), self.dtype, self.device)
+        blocks = (
+            partial(self.capture.blocks, COLUMNS, prompts)
+            if self.shuffle_seed is None
+            else shuffled_blocks(self.capture, prompts, self.shuffle_seed)
+        )
+        return Tokens((lambda: with_ones(blocks())) if self.constant else blocks, self.dtype, self.device)
+
+
+def _known_start(
+    veneer: Veneer | None, config: ExtractConfig, facts: dict[str, Any], rows: Tensor, scale: float
+) -> tuple[float, Tensor] | None:
+    """Ridge and scale * dW (R, d) of a dense veneer that this very extraction, but for the rank, would find; or None."""
+    if veneer is None or config.rank is None or veneer.rank is not None or not torch.equal(veneer.changed_rows(), rows.cpu()):
+        return None
+    wanted = {k: facts[k] for k in ("capture", "split", "base", "aligned")} | {"config": {**facts["config"], "rank": None}}
+    if "extraction" not in veneer.facts or any(veneer.facts.get(k) != v for k, v in wanted.items()):
+        return None
+    return veneer.facts["extraction"]["ridge"], veneer.values() * scale
 
 
 def _coarse_to_fine(
@@ -192,7 +238,7 @@ def _coarse_to_fine(
         train = Problem(train_tokens, head, rows)
         return (
             train,
-            _precision(train) * (config.ridge if config.ridge is not None else sorted(ridges)[len(ridges) // 2]),
+            _precision(train, config) * (config.ridge if config.ridge is not None else sorted(ridges)[len(ridges) // 2]),
             None,
         )
     coarse = Problem(make(split.train[::part]) if part > 1 else train_tokens, head, rows)
@@ -202,7 +248,7 @@ def _coarse_to_fine(
     best: tuple[Solution, float] | None = None
     for strength in sorted(ridges, reverse=True):
         solution = solve(
-            coarse, select, parameters, best[0].x if best else x, ridge=_precision(coarse) * strength, max_evaluations=15,
+            coarse, select, parameters, best[0].x if best else x, ridge=_precision(coarse, config) * strength, max_evaluations=15,
             patience=2, centre=centre, log=say, stage="ridge", strength=strength,
         )  # fmt: skip
         if best is None or solution.select_kl < best[0].select_kl:
@@ -212,16 +258,23 @@ def _coarse_to_fine(
     assert best is not None
     coarse.relaxed = select.relaxed = False
     train = Problem(train_tokens, head, rows) if part > 1 else coarse
-    return train, _precision(train) * best[1], parameters.to_change(best[0].x)
+    return train, _precision(train, config) * best[1], parameters.to_change(best[0].x)
 
 
-def _precision(problem: Problem) -> float:
-    """Ridge in the objective for a strength of 1."""
+def _precision(problem: Problem, config: ExtractConfig) -> float:
+    """Ridge in the objective for a strength of 1: the mean square of what the change multiplies, over the tokens."""
+    if config.output == "bias":
+        return 1 / problem.n
     return float(problem.covariance.diagonal().mean()) / problem.n
 
 
-def _start(problem: Problem, config: ExtractConfig, change: Tensor | None) -> tuple[Dense | Hidden, Tensor, Tensor | None]:
+def _start(
+    problem: Problem, config: ExtractConfig, change: Tensor | None
+) -> tuple[Dense | Hidden | Constant, Tensor, Tensor | None]:
     """Parametrisation, starting x, and the ridge's centre."""
+    if config.output == "bias":
+        shift = Constant.of(problem)
+        return shift, shift.from_change(torch.zeros_like(problem.W) if change is None else change), None
     if config.output == "logit":
         dense = Dense.of(problem.covariance, problem.W.dtype)
         centre = -problem.W if config.direct else None

@@ -47,6 +47,11 @@ def merge(veneer: Veneer, base: LanguageModel, out: str | Path, *, alpha: float 
     if already_merged(out, record):
         return out
     veneer.check_fits(base)
+    if veneer.bias is not None and bool(veneer.bias.any()) and base.head.bias is None:
+        raise InputError(
+            f"the veneer shifts logits by a constant, but the head of {base.name} has no bias that could hold it; use the veneer as it is "
+            "(veneer generate --veneer), or extract one without --output bias"
+        )
     stops = [i for i in (base.tokenizer.eos_token_id, *base.stop_ids, *veneer.facts.get("stop_ids", ())) if i is not None]
     weight = veneer.apply(base.head, alpha).weight
     return save_merged(

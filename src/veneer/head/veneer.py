@@ -19,14 +19,18 @@ from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 
 SCHEMA = 1
+BIAS_SCHEMA = 2  # of a veneer with a bias, which a reader of schema 1 would leave out without a word
+TENSORS = ("dW", "A", "B", "bias")
 
 
 @dataclass
 class Veneer:
-    """dW (V, d), stored dense on some rows, dense on all, or as A B.
+    """dW (V, d), stored dense on some rows, dense on all, or as A B; and perhaps a constant shift of the logits.
 
     dW: (R, d) with `rows` (R,) naming the vocabulary rows, or (V, d) with rows None; or None where A (V or R, r) and B (r, d) are
-    given. unembedding: sha256 of the head that it belongs to (Head.hash). facts: formats, stop ids, how it was extracted.
+    given. bias: (R,) or (V,), added to dW h at every position (before the head's scale and cap); the bias-only veneer
+    has A and B of rank 0. unembedding: sha256 of the head that it belongs to (Head.hash). facts: formats, stop ids, how it was
+    extracted.
     """
 
     unembedding: str
@@ -36,6 +40,25 @@ class Veneer:
     A: Tensor | None = None
     B: Tensor | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    bias: Tensor | None = None
+
+    @classmethod
+    def of_bias(
+        cls,
+        unembedding: str,
+        width: int,
+        bias: Tensor,
+        rows: Tensor | None = None,
+        *,
+        vocabulary: int | None = None,
+        **facts: Any,
+    ) -> Veneer:
+        """The veneer that is a constant vector in place of dW h: dW of rank 0, and `bias` on `rows` (or on all)."""
+        size = len(bias) if rows is None else vocabulary
+        if size is None:
+            raise ValueError("a bias on some rows needs the size of the vocabulary")
+        A, B = torch.zeros(len(bias), 0), torch.zeros(0, width)
+        return cls(unembedding, size, None, rows, A, B, facts, bias)
 
     def __post_init__(self) -> None:
         if (self.dW is None) == (self.A is None) or (self.A is None) != (self.B is None):
@@ -45,7 +68,9 @@ class Veneer:
         wanted = self.vocabulary if self.rows is None else len(self.rows)
         if len(values) != wanted:
             raise InputError(f"the veneer has {len(values)} rows of values; expected {wanted}; extract it again")
-        for name in ("dW", "A", "B"):
+        if self.bias is not None and self.bias.shape != (wanted,):
+            raise InputError(f"the veneer's bias has the shape {tuple(self.bias.shape)}; expected ({wanted},); extract it again")
+        for name in TENSORS:
             tensor = getattr(self, name)
             if tensor is not None and not torch.isfinite(tensor).all():
                 raise InputError(f"the veneer's {name} holds values that are not finite; extract it again")
@@ -56,7 +81,7 @@ class Veneer:
 
     @property
     def rank(self) -> int | None:
-        """r of a low-rank veneer, None of a dense one."""
+        """r of a low-rank veneer (0 of a bias-only one), None of a dense one."""
         return None if self.B is None else len(self.B)
 
     @property
@@ -80,7 +105,7 @@ class Veneer:
     def identity(self) -> str:
         """sha256 of what the veneer changes, to tell two apart in a run's configuration."""
         digest = hashlib.sha256(self.unembedding.encode())
-        for tensor in (self.dW, self.rows, self.A, self.B):
+        for tensor in (self.dW, self.rows, self.A, self.B, self.bias):
             if tensor is not None:
                 digest.update(tensor.contiguous().cpu().numpy().tobytes())
         return digest.hexdigest()
@@ -96,6 +121,7 @@ class Veneer:
             words["A"],
             self.B,
             {**self.facts, "alpha": alpha},
+            None if self.bias is None else alpha * self.bias,
         )
 
     def check_fits(self, lm: LanguageModel) -> None:
@@ -114,18 +140,24 @@ class Veneer:
             )
 
     def apply(self, head: Head, alpha: float = 1.0) -> Head:
-        """The head with W + alpha dW; the old one is not changed."""
+        """The head with W + alpha dW, and alpha times the bias where there is one; the old one is not changed."""
         if not math.isfinite(alpha):
             raise InputError(f"alpha is {alpha}; expected a finite number")
-        weight = head.weight.clone()
-        rows = self.changed_rows().to(weight.device)
-        weight[rows] += alpha * self.values().to(weight.device, weight.dtype)
-        return head.with_weight(weight)
+        rows = self.changed_rows().to(head.weight.device)
+        weight = head.weight
+        if self.rank != 0:
+            weight = weight.clone()
+            weight[rows] += alpha * self.values().to(weight.device, weight.dtype)
+        if self.bias is None:
+            return head.with_weight(weight)
+        bias = weight.new_zeros(head.rows) if head.bias is None else head.bias.clone()
+        bias[rows] += alpha * self.bias.to(bias.device, bias.dtype)
+        return Head(weight, bias, head.scale, head.softcap)
 
     def save(self, folder: str | Path) -> Path:
         """Write veneer.safetensors and veneer.json (last, with the first one's hash) into `folder`."""
         folder = Path(folder)
-        tensors = {k: v.contiguous().cpu() for k in ("dW", "A", "B") if (v := getattr(self, k)) is not None}
+        tensors = {k: v.contiguous().cpu() for k in TENSORS if (v := getattr(self, k)) is not None}
         if self.rows is not None:
             tensors["rows"] = self.rows.to(torch.int64).cpu()
         write_atomically(folder / "veneer.safetensors", lambda p: save_file(tensors, p))
@@ -133,7 +165,7 @@ class Veneer:
             folder / "veneer.json",
             {
                 "kind": "veneer",
-                "schema": SCHEMA,
+                "schema": SCHEMA if self.bias is None else BIAS_SCHEMA,
                 "unembedding": self.unembedding,
                 "vocabulary": self.vocabulary,
                 "width": self.width,
@@ -150,8 +182,10 @@ class Veneer:
         """Read a veneer and check it. Raises InputError where it is no veneer, damaged, or of another schema."""
         folder = Path(folder)
         facts = read_json(folder / "veneer.json", "the config of a veneer (a folder that `veneer extract` wrote)")
-        if not isinstance(facts, dict) or facts.get("kind") != "veneer" or facts.get("schema") != SCHEMA:
-            raise InputError(f"{folder}/veneer.json is not of a veneer of schema {SCHEMA}; extract it again with this version")
+        if not isinstance(facts, dict) or facts.get("kind") != "veneer" or facts.get("schema") not in (SCHEMA, BIAS_SCHEMA):
+            raise InputError(
+                f"{folder}/veneer.json is not of a veneer of schema {SCHEMA} or {BIAS_SCHEMA}; extract it again with this version"
+            )
         path = folder / "veneer.safetensors"
         found = sha256_file(path) if path.is_file() else "no file"
         if found != facts.get("sha256"):
@@ -168,5 +202,5 @@ class Veneer:
             facts["unembedding"],
             facts["vocabulary"],
             facts=rest,
-            **{k: tensors.get(k) for k in ("dW", "rows", "A", "B")},
+            **{k: tensors.get(k) for k in ("rows", *TENSORS)},
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from veneer.errors import InputError
 from veneer.prompts import Prompt
@@ -15,6 +15,35 @@ def one_bos(ids: list[int], tokenizer: Any) -> list[int]:
     while bos is not None and len(ids) > 1 and ids[0] == ids[1] == bos:
         ids = ids[1:]
     return ids
+
+
+class Format(Protocol):
+    """How a prompt becomes what a model reads."""
+
+    def encode(self, tokenizer: Any, prompt: Prompt) -> list[int]:
+        """Token ids up to where the answer starts."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What decides the ids, for manifests."""
+        ...
+
+
+@runtime_checkable
+class TextFormat(Format, Protocol):
+    """A format whose prompts are one text, so that prompt and answer can be tokenised as a whole."""
+
+    def text(self, prompt: Prompt) -> str: ...
+
+    def encode_text(self, tokenizer: Any, text: str) -> list[int]: ...
+
+
+def encode_text(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a text with the tokenizer's own BOS, if it has one, and no EOS: the model is to go on."""
+    ids = list(tokenizer(text)["input_ids"])
+    if ids and ids[-1] == tokenizer.eos_token_id and not text.endswith(tokenizer.eos_token or "\0"):
+        ids = ids[:-1]
+    return one_bos(ids, tokenizer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +59,12 @@ class PlainFormat:
     def text(self, prompt: Prompt) -> str:
         return self.template.replace("{prompt}", prompt.plain)
 
+    def encode_text(self, tokenizer: Any, text: str) -> list[int]:
+        return encode_text(tokenizer, text)
+
     def encode(self, tokenizer: Any, prompt: Prompt) -> list[int]:
-        """Token ids with the tokenizer's own BOS, if it has one, and no EOS: the model is to go on."""
-        ids = list(tokenizer(self.text(prompt))["input_ids"])
-        eos = tokenizer.eos_token_id
-        if ids and ids[-1] == eos and not self.text(prompt).endswith(tokenizer.eos_token or "\0"):
-            ids = ids[:-1]
-        return one_bos(ids, tokenizer)
+        """Token ids with the tokenizer's own BOS, if it has one, and no EOS."""
+        return encode_text(tokenizer, self.text(prompt))
 
     def facts(self) -> dict[str, Any]:
         return {"kind": "plain", **asdict(self)}
@@ -58,9 +86,6 @@ class ChatFormat:
 
     def facts(self) -> dict[str, Any]:
         return {"kind": "chat", **asdict(self)}
-
-
-Format = PlainFormat | ChatFormat
 
 
 def render(tokenizer: Any, messages: list[dict[str, str]], *, add_generation_prompt: bool) -> list[int]:

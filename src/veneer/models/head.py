@@ -58,6 +58,12 @@ class Head:
             digest.update(self.weight[start : start + 8192].detach().float().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
+    def facts(self) -> dict[str, str]:
+        """Hashes of the unembedding and, where there is one, of the bias."""
+        if self.bias is None:
+            return {"head": self.hash()}
+        return {"head": self.hash(), "head_bias": Head(self.bias[:, None]).hash()}
+
 
 def find_head(model: Any, backbone: Any, name: str) -> Head:
     """The head of `model`, found through the transformers API and checked against the model's own logits.

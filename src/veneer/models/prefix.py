@@ -31,7 +31,7 @@ def start(
     cache: None for an architecture without one.
     """
     cache = lm.new_cache()
-    shared = common_prefix(rows) if len(rows) > 1 and cache is not None and _can_share(lm, max(len(r) for r in rows)) else 0
+    shared = common_prefix(rows) if len(rows) > 1 and cache is not None and can_share(lm, max(len(r) for r in rows)) else 0
     shared = min(shared, most if most is not None else shared)
     if shared < SHORTEST:
         shared = 0
@@ -51,7 +51,7 @@ def start(
     return torch.tensor(ids, device=lm.device), torch.tensor(mask, device=lm.device), cache
 
 
-def _can_share(lm: LanguageModel, longest: int) -> bool:
+def can_share(lm: LanguageModel, longest: int) -> bool:
     """Recurrent states cannot be repeated, and a sliding window counts padding that stands in the middle."""
     config = lm.config.get_text_config(decoder=True)
     types = set(getattr(config, "layer_types", None) or ["full_attention"])

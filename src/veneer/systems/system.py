@@ -92,7 +92,7 @@ class System:
         return {
             "name": self.name, "model": self.lm.name, "fingerprint": self.lm.fingerprint(), "dtype": str(self.lm.head.weight.dtype),
             "format": self.format.facts(), "stop_ids": list(self.stop_ids),
-            "head": "own" if self.head is None else self.head.hash(), "barred": list(self.barred), "barred_steps": self.barred_steps,
+            **({"head": "own"} if self.head is None else self.head.facts()), "barred": list(self.barred), "barred_steps": self.barred_steps,
             **({"stop": list(self.stop)} if self.stop else {}),
         }  # fmt: skip
 
