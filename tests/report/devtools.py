@@ -87,6 +87,15 @@ class Browser:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
+    def wait(self, condition: str, seconds: float = 10) -> bool:
+        """Whether an expression becomes true in time."""
+        until = time.monotonic() + seconds
+        while not self.run(f"Boolean({condition})"):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        return True
+
     def window(self, width: int, height: int, *, dark: bool = False, mobile: bool = False) -> None:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
         wanted = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
@@ -102,7 +111,7 @@ class Browser:
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def key(self, key: str) -> None:
-        code = {"Tab": 9, "ArrowRight": 39, "Escape": 27, "Enter": 13}[key]
+        code = {"Tab": 9, "ArrowRight": 39, "ArrowDown": 40, "Escape": 27, "Enter": 13, "j": 74, "k": 75}[key]
         more = {"text": "\r"} if key == "Enter" else {}  # without text a button takes no notice
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **more)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from html.parser import HTMLParser
 
 from made_up_study import BIDI, IMAGE, LONG, SCRIPT, figures, write_study
 
-from veneer.report import render
+from veneer.report import blob, render
 from veneer.report.load import load
 from veneer.report.pack import pack_responses
 from veneer.report.tables import groups, headline
-from veneer.report.visible import INVISIBLE, json_for_html, script_pattern, visible
+from veneer.report.visible import INVISIBLE, script_pattern, visible
 from veneer.report.words import figure, lead, verdict
 from veneer.results import Measurement
 
@@ -49,18 +48,29 @@ class Page(HTMLParser):
             self.scripts[-1] += data
 
 
+def data_of(parsed: Page, name: str):
+    """What a data element of the page holds."""
+    at = next(i for i, a in enumerate(scripts(parsed)) if a.get("id") == f"{name}-data")
+    return blob.unpack(parsed.scripts[at])
+
+
+def scripts(parsed: Page) -> list[dict]:
+    return [a for tag, a in parsed.tags if tag == "script"]
+
+
 def test_nothing_breaks_out(page):
     text = page.read_text(encoding="utf-8")
     assert "<script>alert" not in text and "<img" not in text.lower()
     assert not any(c in text for c in "\x00\u2028\u2029\u202e\u2066\ud800")
     parsed = Page(text)
-    assert len(parsed.scripts) == 2  # the data and the page's own
+    kinds = [a.get("type") for tag, a in parsed.tags if tag == "script"]
+    assert kinds.count(None) == 1 and kinds[-1] is None and set(kinds[:-1]) == {"application/octet-stream"}
+    assert all(re.fullmatch("[A-Za-z0-9+/=]+", data) for data in parsed.scripts[:-1])
     assert not any(k.startswith("on") for _, a in parsed.tags for k in a)
-    data = json.loads(parsed.scripts[0])
-    tokens = data["responses"]["tokens"]
+    tokens = data_of(parsed, "s1-responses")["tokens"]
     assert SCRIPT in tokens and IMAGE in tokens and BIDI in tokens
     cut = next(i for i, t in enumerate(tokens) if t == LONG[: len(t)] and len(t) > 1)
-    assert len(tokens[cut]) == 200 and data["responses"]["long"][str(cut)] == 100_000
+    assert len(tokens[cut]) == 200 and data_of(parsed, "s1-responses")["long"][str(cut)] == 100_000
 
 
 def test_no_network_by_construction(page):
@@ -70,7 +80,7 @@ def test_no_network_by_construction(page):
     for _, a in parsed.tags:
         for name in ("src", "href", "action", "srcset", "data"):
             assert name not in a or a[name].startswith(("#", "data:,"))
-    assert "innerHTML" not in parsed.scripts[1] and "insertAdjacentHTML" not in parsed.scripts[1]
+    assert "innerHTML" not in parsed.scripts[-1] and "insertAdjacentHTML" not in parsed.scripts[-1]
 
 
 def test_every_figure_leads_to_a_row(page):
@@ -78,7 +88,7 @@ def test_every_figure_leads_to_a_row(page):
     assert len(parsed.ids) == len(set(parsed.ids))
     assert len([x for x in parsed.links if x.startswith("#s1-r")]) > 100
     assert {x[1:] for x in parsed.links} <= set(parsed.ids)
-    assert sum(bool(re.fullmatch(r"s1-r\d+", i)) for i in parsed.ids) == len(figures())
+    assert sum(bool(re.fullmatch(r"s1-r[0-9a-f]{8,}", i)) for i in parsed.ids) == len(figures())
 
 
 def test_tables_have_captions_and_charts_have_titles(page):
@@ -103,27 +113,36 @@ def test_500_responses_stay_below_5_mb(tmp_path):
     folder = write_study(tmp_path / "large", prompts=167, length=128)
     text = render([folder])
     assert len(text.encode()) < 5_000_000
-    assert "positions with the greatest KL" in text
-    data = json.loads(Page(text).scripts[0])
-    assert len(data["responses"]["rows"]) == 167 * 3 + 3
+    parsed = Page(text)
+    assert len(data_of(parsed, "s1-responses")["rows"]) == 167 * 3 + 3
+    assert "positions with the greatest KL" not in text and "left out" not in text  # all of it fits
+    pieces = [blob.unpack(text) for a, text in zip(scripts(parsed), parsed.scripts, strict=True) if "top-" in a.get("id", "")]
+    assert sum(len(lists) for piece in pieces for lists in piece) == sum(len(r.tokens) for r in load(folder).responses)
 
 
 def test_top_lists_go_before_responses(study):
-    full = pack_responses([load(study)])[0]
+    responses = load(study).responses
+    full = pack_responses(responses, 4_000_000)
     assert not full.notes
-    tight = pack_responses([load(study)], 60_000)[0]
-    assert len(json_for_html(tight.data)) < 60_000
+
+    def size(packed):
+        return len(blob.pack(packed.data)) + sum(len(blob.pack(piece)) for piece in packed.tops)
+
+    tight = pack_responses(responses, 30_000)
+    assert size(tight) < 30_000 < size(full)
     assert len(tight.data["rows"]) == len(full.data["rows"]) and "greatest KL" in tight.notes[0]
-    tiny = pack_responses([load(study)], 9_000)[0]
-    assert len(json_for_html(tiny.data)) < 9_000
-    assert 0 < len(tiny.data["rows"]) < len(full.data["rows"]) and "responses are shown" in tiny.notes[0]
+    tiny = pack_responses(responses, 9_000)
+    assert size(tiny) < 9_000
+    assert 0 < len(tiny.data["rows"]) < len(full.data["rows"]) and "left out" in tiny.notes[0]
+    heads = tiny.data["prompts"]
+    assert {r["q"] for r in tiny.data["rows"]} == set(range(len(heads)))
 
 
-def test_json_for_html_gives_back_what_went_in():
+def test_data_gives_back_what_went_in():
     values = ["</script>", "<!--", "&amp;", "\u2028\u2029", "\u202e", "\U000e0041", "\x00\x7f", "é 漢 😀", "\ud800"]
-    text = json_for_html(values)
-    assert json.loads(text) == values
-    assert not set(text) & set("<>&\u2028\u202e\U000e0041\x7f\ud800")
+    text = blob.pack(values)
+    assert blob.unpack(text) == values
+    assert re.fullmatch("[A-Za-z0-9+/=]+", text)
 
 
 def test_invisible_characters_are_spelled_out():

@@ -13,6 +13,7 @@ from veneer.files import read_json
 from veneer.results import Measurement, Results
 
 CLASSES = ("unshifted", "marginal", "shifted")
+GROUPS = ("style", "structure", "refusal", "number", "content")
 TOP_OF = ("base", "veneer", "aligned")
 
 
@@ -21,7 +22,7 @@ Top = tuple[tuple[tuple[str, float], ...], ...]  # of one position: (base, venee
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A kind of token shift and how often it was seen."""
+    """A kind of token shift and how often it was seen; `group` and `task` are empty in older files."""
 
     base: str
     veneer: str
@@ -29,11 +30,31 @@ class Shift:
     count: int
     shift: str
     restored: bool
+    group: str = ""
+    task: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deep:
+    """A place where the veneer takes the style and misses the content: base = veneer != aligned, and aligned's token is numeric.
+
+    context: the text before it. position: of the token in the response, 1-based. next: what the aligned model wrote on."""
+
+    prompt_id: str
+    task: str
+    context: str
+    base: str
+    veneer: str
+    aligned: str
+    position: int | None
+    next: str
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """One response with its tokens. The lists are as long as `tokens`, None where a figure is missing; KL in nats."""
+    """One response with its tokens. The lists are as long as `tokens`, None where a figure is missing; KL in nats.
+
+    group: of the shift at each position. scores: what judges and the task made of the whole answer, by metric."""
 
     prompt_id: str
     task: str
@@ -46,6 +67,8 @@ class TokenRow:
     kl_veneer: tuple[float | None, ...]
     shift: tuple[str | None, ...]
     top: tuple[Top | None, ...]
+    group: tuple[str | None, ...] = ()
+    scores: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +80,7 @@ class Study:
     run: dict[str, Any] = field(default_factory=dict)
     shifts: tuple[Shift, ...] = ()
     responses: tuple[TokenRow, ...] = ()
+    deep: tuple[Deep, ...] = ()
 
 
 def load(folder: Path) -> Study:
@@ -74,6 +98,7 @@ def load(folder: Path) -> Study:
         run=_run(folder / "run.json"),
         shifts=tuple(_shift(place, row) for place, row in _lines(folder / "shifts.jsonl")),
         responses=tuple(_response(place, row) for place, row in _lines(folder / "tokens.jsonl")),
+        deep=tuple(_deep(place, row) for place, row in _lines(folder / "deep_examples.jsonl")),
     )
 
 
@@ -142,7 +167,24 @@ def _shift(place: str, row: dict[str, Any]) -> Shift:
     if isinstance(count, bool) or not isinstance(count, int):
         raise InputError(f"{place} has count {count!r}; expected a whole number; run the study again")
     restored = bool(row.get("restored", veneer == aligned))
-    return Shift(base, veneer, aligned, count, _text(place, row, "shift"), restored)
+    return Shift(
+        base, veneer, aligned, count, _text(place, row, "shift"), restored, _text(place, row, "group"), _text(place, row, "task")
+    )
+
+
+def _deep(place: str, row: dict[str, Any]) -> Deep:
+    base, veneer, aligned = (_text(place, row, name, needed=True) for name in TOP_OF)
+    position = row.get("position")
+    return Deep(
+        prompt_id=str(row.get("prompt_id", "")),
+        task=_text(place, row, "task"),
+        context=_text(place, row, "context"),
+        base=base,
+        veneer=veneer,
+        aligned=aligned,
+        position=position if isinstance(position, int) else None,
+        next=_text(place, row, "next"),
+    )
 
 
 def _response(place: str, row: dict[str, Any]) -> TokenRow:
@@ -163,7 +205,13 @@ def _response(place: str, row: dict[str, Any]) -> TokenRow:
         kl_veneer=tuple(_finite(x) for x in _sized(row.get("kl_veneer"), n)),
         shift=tuple(shift),
         top=_top(row.get("top"), n),
+        group=tuple(g if g in GROUPS else None for g in _sized(row.get("group"), n)),
+        scores=_scores(row.get("scores")),
     )
+
+
+def _scores(value: Any) -> dict[str, float | None]:
+    return {str(k)[:80]: _finite(x) for k, x in list(value.items())[:20]} if isinstance(value, dict) else {}
 
 
 def _top(value: Any, n: int) -> tuple[Top | None, ...]:

@@ -1,7 +1,8 @@
-"""The data that the page's script reads, small enough to send by mail.
+"""The data behind the response browser and the shift flows, small enough to send by mail.
 
-Tokens are interned, KL are whole thousandths of a nat, probabilities whole ten-thousandths. Where the page would still
-exceed its budget, the top-five lists go first, from the positions with the least KL; then the last responses.
+Tokens are interned, KL are whole thousandths of a nat, probabilities whole thousandths, and all is deflated (blob.py). The lists of most
+likely tokens stand in pieces that the page unpacks when they are looked at. Where the page would still exceed its room, these
+lists go first, from the positions with the least KL; then the last prompts.
 """
 
 from __future__ import annotations
@@ -10,97 +11,147 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from veneer.report.load import CLASSES, Study, TokenRow
+from veneer.report import blob
+from veneer.report.load import CLASSES, GROUPS, Shift, TokenRow
 
-BUDGET = 4_600_000  # bytes of JSON; the page is promised to stay below 5 MB
 TOKEN_LIMIT = 200  # characters of one token that are kept
 PROMPT_LIMIT = 4000
 TEXT_LIMIT = 20_000
-SHIFT_LIMIT = 2000
+SHIFT_LIMIT = 3000
+PIECE = 24  # responses whose lists of most likely tokens are unpacked together
 
 
 @dataclass
 class Packed:
-    """The responses of one study, ready for JSON, and what was left out."""
+    """data: for `blob.element`. tops: the pieces of the lists of most likely tokens. notes: what was left out."""
 
     data: dict[str, Any]
+    tops: list[Any] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def pack_shifts(study: Study) -> Packed:
-    """Kinds of shift, the frequent ones first: [base, veneer, aligned, count, class, restored]."""
-    rows = sorted(study.shifts, key=lambda s: -s.count)
+def pack_shifts(shifts: Sequence[Shift]) -> Packed:
+    """Kinds of shift, the frequent ones first: [base, veneer, aligned, count, class, restored, group, task]."""
+    rows = sorted(shifts, key=lambda s: -s.count)
     kept = rows[:SHIFT_LIMIT]
-    table = _Tokens()
-    data = [[table.id(s.base), table.id(s.veneer), table.id(s.aligned), s.count, _class(s.shift), int(s.restored)] for s in kept]
+    table, tasks = _Tokens(), sorted({s.task[:200] for s in kept if s.task})
+    groups = [g for g in GROUPS if any(s.group == g for s in kept)]
+    data = [
+        [table.id(s.base), table.id(s.veneer), table.id(s.aligned), s.count, _index(CLASSES, s.shift), int(s.restored),
+         _index(groups, s.group), _index(tasks, s.task[:200])]
+        for s in kept
+    ]  # fmt: skip
     notes = []
     if len(kept) < len(rows):
-        notes.append(f"The {len(kept):,} most frequent of {len(rows):,} kinds of shift are shown.")
-    return Packed({"rows": data, **table.data()}, notes)
+        left = sum(s.count for s in rows[SHIFT_LIMIT:])
+        notes.append(
+            f"The {len(kept):,} most frequent of {len(rows):,} kinds of shift are here; the rest stand for {left:,} places."
+        )
+    return Packed({"rows": data, "tasks": tasks, "groups": groups, **table.data()}, notes=notes)
 
 
-def pack_responses(studies: Sequence[Study], budget: int = BUDGET) -> list[Packed]:
-    """Pack the responses of all studies into `budget` bytes together, an equal part to each study that has any."""
-    some = sum(bool(s.responses) for s in studies) or 1
-    return [_pack(s.responses, budget // some) for s in studies]
+def pack_responses(responses: Sequence[TokenRow], room: int) -> Packed:
+    """Pack responses into `room` bytes of page."""
+    kept = list(responses)
+    while True:
+        table = _Tokens()
+        data = _rows(kept, table)
+        size = len(blob.pack(data | table.data()))
+        if size <= 0.9 * room or not kept:
+            break
+        kept = _whole_prompts(kept, min(int(len(kept) * 0.9 * room / size), len(kept) - 1))
+    notes = []
+    if len(kept) < len(responses):
+        notes.append(
+            f"{len(kept):,} of {len(responses):,} responses are on this page, to keep it below 5 MB: "
+            f"{len(responses) - len(kept):,} are left out; tokens.jsonl has them all."
+        )
+    tops = _tops(kept, table, room - size, notes)
+    return Packed(data | table.data() | {"piece": PIECE}, tops, notes)
 
 
-def _pack(responses: Sequence[TokenRow], budget: int) -> Packed:
-    table = _Tokens()
+def _rows(responses: Sequence[TokenRow], table: _Tokens) -> dict[str, Any]:
     prompts: dict[tuple[str, str], int] = {}
     heads: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
-    notes: list[str] = []
-    spent = 0
+    tasks = sorted({r.task[:200] for r in responses})
     for r in responses:
-        row: dict[str, Any] = {"s": r.system, "f": r.finish_reason, "t": [table.id(t) for t in r.tokens]}
-        row |= {"b": _milli(r.kl_base), "v": _milli(r.kl_veneer), "c": "".join(_class_digit(c) for c in r.shift)}
+        key = (r.task, r.prompt_id)
+        if key not in prompts:
+            prompts[key] = len(heads)
+            head = {"i": r.prompt_id[:200], "k": tasks.index(r.task[:200]), "p": r.prompt[:PROMPT_LIMIT], "n": len(r.prompt)}
+            heads.append(head)
+        row: dict[str, Any] = {
+            "q": prompts[key],
+            "s": r.system[:200],
+            "f": r.finish_reason[:80],
+            "t": [table.id(t) for t in r.tokens],
+        }
+        row |= {"b": _milli(r.kl_base), "v": _milli(r.kl_veneer), "c": "".join(str(_index(CLASSES, c)) for c in r.shift)}
+        if any(r.group):
+            row["g"] = "".join(str(_index(GROUPS, g)) for g in r.group)
+        if r.scores:
+            row["d"] = r.scores
         if "".join(r.tokens) != r.text:
             row["x"] = r.text[:TEXT_LIMIT]
             row["n"] = len(r.text)
-        key = (r.task, r.prompt_id)
-        fresh = key not in prompts
-        head = {"i": r.prompt_id[:200], "k": r.task[:200], "p": r.prompt[:PROMPT_LIMIT], "n": len(r.prompt)}
-        spent += _size(row) + (_size(head) if fresh else 0)
-        if spent + table.bytes > budget:
-            notes.append(
-                f"{len(rows):,} of {len(responses):,} responses are shown, to keep the page below 5 MB; "
-                "tokens.jsonl has them all."
-            )
-            break
-        if fresh:
-            prompts[key] = len(heads)
-            heads.append(head)
-        row["q"] = prompts[key]
         rows.append(row)
-    _add_top(rows, responses, table, budget - spent, notes)
-    return Packed({"prompts": heads, "rows": rows, **table.data()}, notes)
+    return {"tasks": tasks, "groups": list(GROUPS), "prompts": heads, "rows": rows}
 
 
-def _add_top(rows: list[dict[str, Any]], responses: Sequence[TokenRow], table: _Tokens, budget: int, notes: list[str]) -> None:
-    """Add `top` to rows, a list of three flat lists [token, p, token, p, ...] a position or 0, greatest KL first."""
-    places = [
-        (-max(r.kl_base[t] or 0.0, r.kl_veneer[t] or 0.0), i, t)
-        for i, r in enumerate(responses[: len(rows)])
-        for t in range(len(r.tokens))
-        if r.top[t] and any(r.top[t] or ())
-    ]
-    places.sort()
-    budget -= sum(2 * len(row["t"]) for row in rows)  # the zeros
-    kept = 0
-    for _, i, t in places:
-        top = responses[i].top[t] or ()
-        entry = [[x for token, p in pairs for x in (table.id(token), round(p * 1e4))] for pairs in top]
-        budget -= len(repr(entry)) - repr(entry).count(" ") + 1
-        if budget - table.bytes < 0:
+def _whole_prompts(responses: Sequence[TokenRow], size: int) -> list[TokenRow]:
+    """The responses to as many first prompts as fit into `size` responses."""
+    counts: dict[tuple[str, str], int] = {}
+    for r in responses:
+        counts[r.task, r.prompt_id] = counts.get((r.task, r.prompt_id), 0) + 1
+    kept, total = set(), 0
+    for key, count in counts.items():
+        total += count
+        if total > size:
             break
-        rows[i].setdefault("top", [0] * len(rows[i]["t"]))[t] = entry
-        kept += 1
-    if kept < len(places):
+        kept.add(key)
+    return [r for r in responses if (r.task, r.prompt_id) in kept]
+
+
+def _tops(responses: Sequence[TokenRow], table: _Tokens, room: int, notes: list[str]) -> list[Any]:
+    """Pieces of PIECE responses: of each a list a position, three flat lists [token, p, token, p, ...] or 0."""
+    places = sorted(
+        (-max(r.kl_base[t] or 0.0, r.kl_veneer[t] or 0.0), i, t)
+        for i, r in enumerate(responses)
+        for t in range(len(r.tokens))
+        if any(r.top[t] or ())
+    )
+    whole, count = len(places), len(places)
+    known, before = len(table), len(blob.pack(table.data()))
+    while True:
+        kept: dict[int, set[int]] = {}
+        for _, i, t in places[:count]:
+            kept.setdefault(i, set()).add(t)
+        pieces = [
+            [_top_lists(r, kept.get(i, set()), table) for i, r in enumerate(responses[first : first + PIECE], first)]
+            for first in range(0, len(responses), PIECE)
+        ]
+        size = sum(len(blob.pack(p)) + 90 for p in pieces) + len(blob.pack(table.data())) - before
+        if size <= room or not count:
+            break
+        count = max(0, min(int(count * 0.97 * room / size), count - 1))
+        table.cut(known)
+    if count < whole:
         notes.append(
-            f"The five most likely tokens are kept at the {kept:,} of {len(places):,} positions with the greatest KL, "
+            f"The five most likely tokens are kept at the {count:,} of {whole:,} positions with the greatest KL, "
             "to keep the page below 5 MB."
         )
+    return pieces
+
+
+def _top_lists(row: TokenRow, kept: set[int], table: _Tokens) -> list[Any]:
+    lists: list[Any] = []
+    for t, top in enumerate(row.top):
+        if t not in kept or top is None:
+            lists.append(0)
+        else:
+            lists.append([[x for token, p in pairs for x in (table.id(token), round(p * 1000))] for pairs in top])
+    return lists if any(lists) else []
 
 
 class _Tokens:
@@ -108,39 +159,26 @@ class _Tokens:
 
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
-        self._long: dict[int, int] = {}
-        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def cut(self, size: int) -> None:
+        """Forget all but the first `size`."""
+        self._ids = dict(list(self._ids.items())[:size])
 
     def id(self, token: str) -> int:
-        if token not in self._ids:
-            self._ids[token] = len(self._ids)
-            if len(token) > TOKEN_LIMIT:
-                self._long[self._ids[token]] = len(token)
-            self.bytes += _size(token[:TOKEN_LIMIT])
-        return self._ids[token]
+        return self._ids.setdefault(token, len(self._ids))
 
     def data(self) -> dict[str, Any]:
-        return {"tokens": [t[:TOKEN_LIMIT] for t in self._ids], "long": self._long}
-
-
-def _size(value: Any) -> int:
-    """Bytes of a packed value as JSON, never too few: 12 a character that an escape could need."""
-    if isinstance(value, str):
-        return 4 + sum(1 if c.isascii() and c.isprintable() and c not in '<>&"\\' else 12 for c in value)
-    if isinstance(value, dict):
-        return 2 + sum(_size(k) + _size(v) + 2 for k, v in value.items())
-    if isinstance(value, list):
-        return 2 + sum(len(str(v)) + 3 * (v is None) + 1 for v in value)
-    return len(str(value)) + 1
+        long = {i: len(t) for t, i in self._ids.items() if len(t) > TOKEN_LIMIT}
+        return {"tokens": [t[:TOKEN_LIMIT] for t in self._ids], "long": long}
 
 
 def _milli(values: Sequence[float | None]) -> list[int | None]:
     return [None if x is None else round(x * 1000) for x in values]
 
 
-def _class(shift: str | None) -> int:
-    return CLASSES.index(shift) if shift in CLASSES else 3
-
-
-def _class_digit(shift: str | None) -> str:
-    return str(_class(shift))
+def _index(names: Sequence[str], name: str | None) -> int:
+    """Place of a name; one more than the last for none of them."""
+    return names.index(name) if name in names else len(names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -16,7 +15,6 @@ INVISIBLE = (
     (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),  # tags and selectors that can carry hidden text
 )  # fmt: skip
 _INVISIBLE = re.compile("[" + "".join(f"{re.escape(chr(a))}-{re.escape(chr(b))}" for a, b in INVISIBLE) + "]")
-_UNSAFE = re.compile(r"[<>&\u2028\u2029]")
 
 
 def script_pattern() -> str:
@@ -29,14 +27,3 @@ def visible(text: Any, limit: int = 2000) -> str:
     text = str(text)
     cut = text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters in all)"
     return _INVISIBLE.sub(lambda m: f"⟨U+{ord(m[0]):04X}⟩", cut)
-
-
-def json_for_html(value: Any) -> str:
-    """JSON for a script element: nothing in it can end the element, and nothing in it is invisible in the source."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return _INVISIBLE.sub(_escape, _UNSAFE.sub(_escape, text))
-
-
-def _escape(match: re.Match[str]) -> str:
-    units = match[0].encode("utf-16-be", errors="surrogatepass")
-    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

@@ -1,0 +1,72 @@
+"""Tables of measurements as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup, escape
+
+from veneer.report import charts
+from veneer.report.tables import Group, columns
+from veneer.report.visible import visible
+from veneer.report.words import Anchor, interval, linked, name, position
+from veneer.results import Measurement
+
+EMPTY = Markup('<td class="num empty"><span class="vh">not measured</span></td>')
+PLAIN_UNITS = (None, "share", "rate")  # units that a reader does not miss
+
+
+def cell(row: Measurement | None, anchor: Anchor, digits: int = 3) -> Markup:
+    """A value, its interval below it; or the reason why there is none."""
+    if row is None:
+        return EMPTY
+    below = Markup("")
+    if row.value is None:
+        below = Markup('<small class="why">{}</small>').format(visible(row.note or "not defined", 160))
+    elif row.low is not None and row.high is not None:
+        below = Markup("<small>{}</small>").format(interval(row, digits, dash=True))
+    return Markup('<td class="num">{}{}</td>').format(linked(row, anchor, digits), below)
+
+
+def head(text: str, system: str | None = None, *, number: bool = True) -> Markup:
+    """A column's head; a system gets its sign."""
+    sign = charts.sign(system) if system is not None else Markup("")
+    return Markup('<th scope="col"{}>{}{}</th>').format(Markup(' class="num"' if number else ""), sign, visible(text, 60))
+
+
+def scrolled(table: Markup, label: str) -> Markup:
+    """A table that scrolls sideways in itself, reachable by keyboard."""
+    return Markup('<div class="scroll" role="region" tabindex="0" aria-label="{}">{}</div>').format(label, table)
+
+
+def pivot(groups: Sequence[Group], caption: str, anchor: Anchor, wanted: Iterable[str] | None = None) -> Markup:
+    """A line a group, a column a system; columns that all groups would leave empty are left out."""
+    systems = columns(groups) if wanted is None else list(wanted)
+    split, place, judge = (any(getattr(g, f) is not None for g in groups) for f in ("split", "position", "judge"))
+    heads = [head("Task", number=False), head("Metric", number=False)]
+    heads += [head("Split", number=False)] * split + [head("Position", number=False)] * place
+    heads += [head(s, s) for s in systems] + [head("n")] + [head("Judge", number=False)] * judge
+    lines = []
+    for g in groups:
+        cells = [Markup('<th scope="row">{}</th><td>{}</td>').format(visible(g.task, 80), metric(g))]
+        cells += [Markup("<td>{}</td>").format(visible(g.split or "–", 60))] * split
+        cells += [Markup("<td>{}</td>").format(position(g.position))] * place
+        cells += [cell(g.systems.get(s), anchor) for s in systems]
+        cells.append(Markup('<td class="num">{}</td>').format(g.n))
+        cells += [Markup("<td>{}</td>").format(visible(g.judge or "–", 60))] * judge
+        lines.append(Markup("<tr>{}</tr>\n").format(Markup("").join(cells)))
+    table = Markup(
+        '<table class="pivot"><caption><span>{}</span></caption><thead><tr>{}</tr></thead>\n<tbody>{}</tbody></table>'
+    ).format(caption, Markup("").join(heads), Markup("").join(lines))
+    return scrolled(table, caption)
+
+
+def metric(group: Group) -> Markup:
+    """What was measured: the metric, of which, in which unit."""
+    text = escape(name(group.metric))
+    if group.of:
+        text += Markup(' <span class="mute">of {}</span>').format(name(group.of))
+    unit = group.first.unit
+    if unit not in PLAIN_UNITS:
+        text += Markup(' <span class="mute">({})</span>').format(visible(unit, 40))
+    return text

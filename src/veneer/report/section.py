@@ -1,0 +1,28 @@
+"""What a section of the report is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from veneer.report.part import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of the page for one study folder; `sections/__init__.py` says how to add one.
+
+    key: end of the section's id and of its file names. title: its heading. menu: its name in the page's navigation.
+    applies: whether the folder has anything for it. render: what stands below the heading. studies: the `study` of rows
+    that are shown here and hence not under "More measurements". last: rendered after all others, into the room they leave.
+    """
+
+    key: str
+    title: str
+    menu: str
+    applies: Callable[[Part], bool]
+    render: Callable[[Part], Markup]
+    studies: tuple[str, ...] = ()
+    last: bool = False

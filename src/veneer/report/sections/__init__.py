@@ -1,0 +1,36 @@
+"""The sections of a report, in the order of the page.
+
+To add one, for a study "example":
+
+1. `sections/example.py` with `SECTION = Section(key="example", title="What it is called", menu="Example", applies=...,
+   render=..., studies=("example",))`. `applies(part)` says whether the folder has anything for it. `render(part)` gives
+   the Markup below the heading; the page puts `<section id="s1-example">` and the heading around it, and a link in the
+   menu. `studies` names the rows that it shows.
+2. The module in the import and in ALL below, at its place on the page.
+
+`part` (veneer.report.part.Part) has all that a section needs:
+
+- `part.study`: `rows`, `run` (run.json), `shifts`, `responses`, `deep`; `part.of("example")`: the rows as Groups
+  (veneer.report.tables), those that differ only in their system together, `group.systems[name]` a Measurement;
+  `part.of("example", metric="x")`;
+- `part.pivot(groups, caption)`: a whole table with intervals and links; `part.cell(row)`: one <td>; `part.link(row)`: a
+  figure that leads to its row in the table of all results (every number on the page should);
+- `part.template("example.html.j2", key=value)`: renders templates/example.html.j2, which also knows `part`, `p` (begins
+  each id: `{{ p }}-example-x`), `h` (the heading level; subheadings are `h + 1`), `charts` (marks, lanes, curves), and
+  the filters `visible`, `words`, `figure`;
+- `part.blob("example", value)`: data for a script. A `<div data-mount="example" data-blob="{{ p }}-example-data">` is
+  handed to `Veneer.mounts.example = (box, data) => ...` when the page has loaded; assets/core.js says what `Veneer` has.
+
+Styles and scripts stand in assets/: every *.css and *.js there goes into the page, the base and the core first, then by
+name. Colours are the variables at the top of assets/base.css, which hold in light, dark and print. Text that a model or a
+user wrote goes through `visible` in Python and `Veneer.show` in scripts, and never into innerHTML.
+"""
+
+from __future__ import annotations
+
+from veneer.report.section import Section
+from veneer.report.sections import behaviour, browser, facts, kl, more, portion, position, rows, shifts
+
+ALL: tuple[Section, ...] = tuple(
+    module.SECTION for module in (portion, behaviour, kl, position, shifts, browser, more, facts, rows)
+)

@@ -1,0 +1,17 @@
+"""Prompts and what the systems answered, token by token."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from veneer.report import pack
+from veneer.report.part import Part
+from veneer.report.section import Section
+
+
+def _render(part: Part) -> Markup:
+    packed = pack.pack_responses(part.study.responses, part.room)
+    return part.template("browser.html.j2", tasks=packed.data["tasks"], notes=packed.notes, packed=packed)
+
+
+SECTION = Section("responses", "Responses", "Responses", lambda part: bool(part.study.responses), _render, last=True)

@@ -1,0 +1,28 @@
+"""Held-out KL from the aligned model, before and after."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from veneer.report import charts, tables
+from veneer.report.part import Part
+from veneer.report.section import Section
+
+
+def _render(part: Part) -> Markup:
+    extract = part.of("extract")
+    kl = [g for g in extract if g.metric == "kl" and set(g.systems) - {"base", "aligned"}]
+    recovered = {(g.task, g.split, g.judge): g for g in extract if g.metric == "kl_recovered"}
+    pairs = [
+        {
+            "group": g,
+            "recovered": recovered.get((g.task, g.split, g.judge)),
+            "floor": g.systems.get("aligned") or tables.noise_floor(part.study.rows, "extract", g.task),
+        }
+        for g in kl
+    ]
+    scale = charts.Scale(0.0, max([r.value or 0 for g in kl for r in g.systems.values()] + [1e-6]) * 1.05)
+    return part.template("kl.html.j2", extract=extract, pairs=pairs, scale=scale)
+
+
+SECTION = Section("kl", "Distance from the aligned model", "KL", lambda part: bool(part.of("extract")), _render, ("extract",))

@@ -1,0 +1,28 @@
+"""Rows of studies that no other section shows."""
+
+from __future__ import annotations
+
+
+from veneer.report.part import Part
+from veneer.report.section import Section
+from veneer.report.tables import Group
+
+
+def _rest(part: Part) -> dict[str, list[Group]]:
+    from veneer.report.sections import ALL  # this module is one of them
+
+    known = {study for section in ALL for study in section.studies}
+    rest: dict[str, list[Group]] = {}
+    for g in part.groups:
+        if g.study not in known:
+            rest.setdefault(g.study, []).append(g)
+    return rest
+
+
+SECTION = Section(
+    "more",
+    "More measurements",
+    "More",
+    lambda part: bool(_rest(part)),
+    lambda part: part.template("more.html.j2", rest=_rest(part)),
+)

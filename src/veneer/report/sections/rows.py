@@ -1,0 +1,44 @@
+"""Every row of results.jsonl, each with its anchor."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from markupsafe import Markup, escape
+
+from veneer.report.part import Part
+from veneer.report.section import Section
+from veneer.report.visible import visible
+from veneer.report.words import figure, position
+from veneer.results import Measurement
+
+FIELDS = (
+    "study", "task", "metric", "of", "system", "split", "position", "value", "low", "high", "n", "unit", "judge", "note",
+)  # fmt: skip
+NUMBERS = ("value", "low", "high", "n")
+LIMITS = {"note": 400, "task": 80, "judge": 60}  # characters shown; the saved files have them all
+
+
+def _render(part: Part) -> Markup:
+    body = Markup("").join(_line(part, row) for row in part.study.rows)
+    data = [list(asdict(row)[f] for f in FIELDS) for row in part.study.rows]
+    return part.template("rows.html.j2", body=body, data={"fields": FIELDS, "rows": data}, fields=FIELDS, numbers=NUMBERS)
+
+
+def _line(part: Part, row: Measurement) -> Markup:
+    """Without end tags, which HTML lets one leave out: a study may have thousands of rows."""
+    return Markup('<tr id="{}">{}\n').format(part.anchor(row), Markup("").join(_cell(row, f) for f in FIELDS))
+
+
+def _cell(row: Measurement, field: str) -> Markup:
+    value = getattr(row, field)
+    if field in NUMBERS:
+        text = "" if value is None else str(value) if field == "n" else figure(value, 4)
+    elif field == "position":
+        text = position(value) if value else ""
+    else:
+        text = visible(value or "", LIMITS.get(field, 60))
+    return Markup("<td{}>{}").format(Markup(' class="num"' if field in NUMBERS else ""), escape(text))
+
+
+SECTION = Section("results", "All results", "All results", lambda part: True, _render)

@@ -1,0 +1,45 @@
+"""Token shifts: how many, of which kind, and which the veneer restores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from veneer.report import pack, tables
+from veneer.report.part import Part
+from veneer.report.section import Section
+from veneer.results import Measurement
+
+RATES = ("unshifted_rate", "marginal_rate", "shifted_rate", "restored_rate")
+
+
+def _render(part: Part) -> Markup:
+    packed = pack.pack_shifts(part.study.shifts)
+    found = part.of("shift")
+    return part.template(
+        "shifts.html.j2", rates=_rates(found), groups=found, notes=packed.notes, data=packed.data, shifts=part.study.shifts
+    )
+
+
+def _rates(found: Sequence[tables.Group]) -> list[dict[str, Any]]:
+    """The shares of the shift classes, a card a task; the first system that has a rate speaks for it."""
+    cards: dict[str, dict[str, Measurement]] = {}
+    for g in found:
+        if g.metric in RATES:
+            system = next((s for s in ("veneer", "base") if s in g.systems), next(iter(g.systems)))
+            cards.setdefault(g.task, {}).setdefault(g.metric, g.systems[system])
+    result = []
+    for task, rates in sorted(cards.items(), key=lambda c: c[0] != "joint"):
+        three = [(m.removesuffix("_rate"), rates[m].value) for m in RATES[:3] if m in rates]
+        shares = [(m, v) for m, v in three if v is not None and 0 <= v <= 1]
+        whole = len(shares) == 3 and abs(sum(v for _, v in shares) - 1) < 0.02
+        present = [rates[m] for m in RATES if m in rates]
+        result.append({"task": task, "rates": present, "shares": shares if whole else []})
+    return result
+
+
+SECTION = Section(
+    "shifts", "Token shifts", "Token shifts", lambda part: bool(part.study.shifts or part.of("shift")), _render, ("shift",)
+)
