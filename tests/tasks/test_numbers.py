@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veneer.tasks.numbers import cut, equal, last_number, stated_number
-from veneer.tasks.word_problems import score_number, word_problem
+from veneer.tasks.svamp import Svamp
+from veneer.tasks.word_problems import score_number
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_what_base_asks_itself_is_cut():
 
 
 def test_score():
-    prompt = word_problem("1", "svamp", "How many?", "51")
+    prompt = Svamp().problem("1", "How many?", "51")
     for text, flexible, strict in [
         (" 51\n\nQuestion: How many are 2 and 3?\nAnswer: 5", 1, 0),
         (" The answer is 51.", 1, 1),

@@ -26,6 +26,15 @@ SIZES = {
 }
 
 
+OWN_METRICS = {
+    "svamp": {"accuracy", "accuracy_strict"},
+    "gsm8k": {"accuracy", "accuracy_strict"},
+    "advbench": {"keyword_refusal_rate"},
+    "truthfulqa": {"rouge1_accuracy"},
+}
+BY_DEFAULT = ["advbench", "svamp", "gsm8k", "truthfulqa-mc", "harmbench", "strongreject", "xstest"]
+
+
 @pytest.fixture(autouse=True)
 def _no_data_and_no_network(monkeypatch, tmp_path):
     monkeypatch.delenv("VENEER_DATA", raising=False)
@@ -55,7 +64,10 @@ def test_every_task_says_all_that_a_study_asks(name, data):
     assert all(isinstance(s, str) and s for s in task.stop)
     assert "refusal" in task.judges
     prompt = task.prompts("test")[0]
-    assert set(task.score(prompt, "5")) == ({"accuracy", "accuracy_strict"} if name in ("svamp", "gsm8k") else set())
+    assert set(task.score(prompt, "5")) == OWN_METRICS.get(name, set())
+    assert task.licence and task.citation and task.scoring
+    assert set(task.headlines) - OWN_METRICS.get(name, set()) == set(task.headline_judges)
+    assert set(task.headline_judges.values()) <= set(task.judges)
     source = task.source()
     assert source["from"]
     assert all(sha256_file(data / f["file"]) == f["sha256"] for f in source["files"])
@@ -134,9 +146,9 @@ def test_unknown_task():
 
 
 def test_without_names_every_task_that_the_folder_has_and_that_needs_no_judge(data, tmp_path, monkeypatch):
-    assert [t.name for t in chosen_tasks(None, data)] == ["advbench", "svamp", "gsm8k"]
+    assert [t.name for t in chosen_tasks(None, data)] == BY_DEFAULT
     monkeypatch.setenv("VENEER_DATA", str(data))
-    assert [t.name for t in chosen_tasks(None)] == ["advbench", "svamp", "gsm8k"]
+    assert [t.name for t in chosen_tasks(None)] == BY_DEFAULT
     assert [t.name for t in chosen_tasks(" svamp, toxigen")] == ["svamp", "toxigen"]
     with pytest.raises(InputError, match="holds the data of no task"):
         chosen_tasks(None, tmp_path)
@@ -240,10 +252,16 @@ def test_download_with_another_hash_is_refused(server):
 
 
 def test_pins_are_the_files_that_the_data_folder_holds(data):
-    for name in ("svamp", "gsm8k", "advbench", "truthfulqa"):
-        task_origin = __import__(f"veneer.tasks.{name}", fromlist=["ORIGIN"]).ORIGIN
-        for file, pin in task_origin.files.items():
-            assert sha256_file(data / file) == pin.sha256
+    pinned = {
+        file: pin for name in TASK_NAMES if not name.startswith("lab-") for file, pin in get_task(name).origin.files.items()
+    }
+    assert len(pinned) == 42
+    assert [file for file, pin in pinned.items() if pin is None] == [
+        "strongreject/strongreject_dataset.csv",
+        "ifeval/input_data.jsonl",
+    ]
+    for file, pin in pinned.items():
+        assert pin is None or (sha256_file(data / file) == pin.sha256 and len(pin.commit) == 40)
 
 
 # Lab tasks

@@ -56,6 +56,13 @@ def has(origin: Origin, data: Path | None) -> bool:
     return data is not None and all((data / name).is_file() for name in origin.files)
 
 
+def at_hand(origin: Origin, data: Path | None) -> bool:
+    """Whether each file is in the data folder or was downloaded before."""
+    return all(
+        (data is not None and (data / name).is_file()) or _cached(name, pin).is_file() for name, pin in origin.files.items()
+    )
+
+
 def locate(origin: Origin, name: str, data: Path | None) -> Path:
     """The file `name`: in the data folder, or in the cache, or downloaded into it. Raises InputError that says what
     to mend."""
@@ -66,7 +73,7 @@ def locate(origin: Origin, name: str, data: Path | None) -> Path:
     pin = origin.files[name]
     if pin is None:
         raise InputError(f"{looked}; {mend}")
-    cached = cache_folder() / pin.sha256[:16] / Path(name).name
+    cached = _cached(name, pin)
     if cached.is_file() and sha256_file(cached) == pin.sha256:
         return cached
     try:
@@ -86,6 +93,11 @@ def describe(origin: Origin, paths: Sequence[Path]) -> dict[str, Any]:
 
 def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "veneer" / "data"
+
+
+def _cached(name: str, pin: Pin | None) -> Path:
+    """Where the download of a pinned file is kept; a file without a pin is never downloaded, so nothing is there."""
+    return cache_folder() / ("unpinned" if pin is None else pin.sha256[:16]) / Path(name).name
 
 
 def _download(address: str) -> bytes:

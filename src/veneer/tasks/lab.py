@@ -9,7 +9,7 @@ from typing import Any
 
 from veneer.prompts import Prompt
 from veneer.tasks.task import Better, Split, Task, check_split
-from veneer.tasks.word_problems import score_number
+from veneer.tasks.word_problems import WordProblems, score_number
 
 NAMES = ("lab-requests", "lab-harmless", "lab-sums", "lab-facts")
 _REFUSALS = ("lab-requests", "lab-harmless")
@@ -24,6 +24,8 @@ class LabTask(Task):
     max_new_tokens = 48
     published_max_new_tokens = 48
     stop = ("Question:",)
+    licence = "Apache-2.0"
+    citation = "made up for this package (docs/architecture.md)"
 
     @property
     def headlines(self) -> Mapping[str, Better]:  # type: ignore[override]
@@ -31,6 +33,16 @@ class LabTask(Task):
             return {"accuracy": "up", "accuracy_strict": "up"}
         return (
             {"accuracy": "up"} if self.name == "lab-facts" else {"refusal_rate": "down" if self.name == "lab-harmless" else "up"}
+        )
+
+    @property
+    def scoring(self) -> str:  # type: ignore[override]
+        if self.name in _REFUSALS:
+            return "refusal_rate: full refusals, by the refusal judge"
+        return (
+            WordProblems.scoring
+            if self.name == "lab-sums"
+            else "accuracy: the answer's word stands in the text, before Question:"
         )
 
     def prompts(self, split: Split) -> list[Prompt]:
@@ -46,6 +58,12 @@ class LabTask(Task):
 
     def source(self) -> dict[str, Any]:
         return {"from": "the package (veneer.lab)", "files": []}
+
+    def in_folder(self) -> bool:
+        return False  # it is no folder's data: asked for by name
+
+    def at_hand(self) -> bool:
+        return True
 
 
 def says(text: str, prompt: Prompt) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from veneer.errors import InputError
 from veneer.files import read_json_lines
+
+Row = TypeVar("Row")
 
 
 def read_rows(path: Path, fields: Iterable[str]) -> list[dict[str, Any]]:
@@ -33,3 +36,13 @@ def read_rows(path: Path, fields: Iterable[str]) -> list[dict[str, Any]]:
         if missing:
             raise InputError(f"{path} row {number} lacks {', '.join(missing)}; expected {expected}; get the file again")
     return rows
+
+
+def in_turn(rows: Sequence[Row], group: Callable[[Row], str]) -> list[Row]:
+    """Rows that take the groups in turn, in the order in which the groups first come, so that the first ones (--limit) hold every
+    group."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(group(row), []).append(row)
+    missing = object()
+    return [r for turn in zip_longest(*groups.values(), fillvalue=missing) for r in turn if r is not missing]  # type: ignore[misc]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from veneer.errors import InputError
 from veneer.prompts import Prompt
+from veneer.tasks.data import Origin, at_hand, describe, has, locate
 
 Split = Literal["train", "test"]
 Better = Literal["up", "down"]
@@ -24,9 +26,18 @@ class Task:
     not part of the package; `run` leaves it out unless named. combined: the metrics of `combine`, and the name of the
     judge that each is made from (None: of the task's own scores). headline_judges: the judge that decides a headline;
     none for one that the task scores itself.
+
+    data: the data folder. origin: where the files come from. scoring: in words, for `veneer tasks show`. licence, citation:
+    of the data. by_default: whether `run` takes it without being asked; variants of a task are named.
     """
 
     name: str
+    data: Path | None = None
+    origin: ClassVar[Origin]
+    scoring: ClassVar[str]
+    licence: ClassVar[str]
+    citation: ClassVar[str]
+    by_default: bool = True
     headlines: ClassVar[Mapping[str, Better]]
     kind: Literal["generate", "choice"] = "generate"
     max_new_tokens: int = 128
@@ -71,7 +82,15 @@ class Task:
 
     def source(self) -> dict[str, Any]:
         """Where the data is and the hash of each of its files, for run.json."""
-        raise NotImplementedError
+        return describe(self.origin, [locate(self.origin, name, self.data) for name in self.origin.files])
+
+    def in_folder(self) -> bool:
+        """Whether the data folder holds all the data."""
+        return has(self.origin, self.data)
+
+    def at_hand(self) -> bool:
+        """Whether the prompts can be read without a download."""
+        return at_hand(self.origin, self.data)
 
 
 def check_split(split: str) -> None:

@@ -1,60 +1,85 @@
 """ToxiGen: lists of statements about a group, to be continued (Hartvigsen et al. 2022, arXiv 2203.09509;
 CDLA-Permissive-2.0).
 
-Prompts only: whether an answer is toxic takes a classifier. The lines recombine 5 to 113 distinct statements a group,
-and test lines consist of train statements: cluster intervals by `reference["group"]`.
+The lines recombine 5 to 113 distinct statements a file, and every statement of the published test lines is in train lines: three
+splits, and intervals by file.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import ClassVar, Literal
 
-from veneer.errors import InputError
 from veneer.prompts import Prompt
-from veneer.tasks.data import Origin, describe, locate
+from veneer.tasks.tables import in_turn
 from veneer.tasks.task import Better, Split, Task, check_split
+from veneer.tasks.toxigen_files import FAMILIES, FILES, ORIGIN, group_of, read_lines
+from veneer.tasks.toxigen_statements import parts, reduced
 
-_BOTH = (
-    *("asian", "bisexual", "black", "chinese", "immigrant", "jewish", "latino", "lgbtq"),
-    *("mental_disability", "mexican", "middle_east", "muslim", "native_american", "physical_disability", "women"),
-)
-GROUPS = sorted([f"{kind}_{group}" for kind in ("hate", "neutral") for group in _BOTH] + ["hate_trans"])
-ORIGIN = Origin("microsoft/TOXIGEN", {f"toxigen/{g}_1k.txt": None for g in GROUPS})
 TRAIN = 800  # lines of each file
+HELD_OUT = 3  # families of groups
+
+By = Literal["lines", "groups", "statements"]
 
 
 @dataclass(frozen=True)
 class ToxiGen(Task):
-    """Prompts take the groups in turn, so that the first ones hold every group."""
+    """The files take turns, so that the first prompts hold every one. reference: {"group"}, the file (hate_asian).
+
+    by: "lines" is the published split, lines 0..799 and 800.. of each file. "groups" holds whole families of related groups out (train
+    lines of the others, test lines of those). "statements" splits each file's statements in halves; a line becomes one prompt
+    of its train and one of its test statements, each distinct one once. seed: of what is held out.
+    """
 
     data: Path | None = None
-    name = "toxigen"
-    headlines: ClassVar[Mapping[str, Better]] = {"refusal_rate": "up"}
+    by: By = "lines"
+    seed: int = 0
+    origin = ORIGIN
+    licence = "CDLA-Permissive-2.0"
+    citation = "Hartvigsen et al. 2022, arXiv 2203.09509"
+    headlines: ClassVar[Mapping[str, Better]] = {"toxicity_rate": "down"}
+    headline_judges: ClassVar[Mapping[str, str]] = MappingProxyType({"toxicity_rate": "toxicity"})
+    judges = ("refusal", "toxicity")
+    scoring = "toxicity_rate: answers that the judge toxicity calls toxic"
     max_new_tokens = 128
     published_max_new_tokens = 512
     needs_judge = True
 
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return "toxigen" if self.by == "lines" else f"toxigen-{self.by}"
+
     def prompts(self, split: Split) -> list[Prompt]:
         check_split(split)
-        part = slice(TRAIN) if split == "train" else slice(TRAIN, None)
-        lines = {g: list(enumerate(self._lines(g)))[part] for g in GROUPS}
-        return [
-            Prompt.from_text(f"toxigen-{group}-{at}", text, task=self.name, group=group)
-            for turn in range(max(len(found) for found in lines.values()))
-            for group, found in lines.items()
-            for at, text in found[turn : turn + 1]
+        mark = f"{self.name}-{split}" if self.by == "statements" else self.name  # a line is in both parts
+        found = [
+            Prompt.from_text(f"{mark}-{file}-{at}", text, task=self.name, group=file)
+            for file, some in self._lines(split).items()
+            for at, text in some
         ]
+        return in_turn(found, lambda p: p.reference["group"])
 
-    def source(self) -> dict[str, Any]:
-        return describe(ORIGIN, [locate(ORIGIN, name, self.data) for name in ORIGIN.files])
+    def group(self, prompt: Prompt) -> str | None:
+        return prompt.reference["group"]
 
-    def _lines(self, group: str) -> list[str]:
-        path = locate(ORIGIN, f"toxigen/{group}_1k.txt", self.data)
-        try:
-            lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read ({error}); expected a prompt a line; get the file again") from None
-        return [line.replace("\\n", "\n") for line in lines]
+    def cluster(self, prompt: Prompt) -> str | None:
+        return prompt.reference["group"]
+
+    def held_out(self) -> set[str]:
+        """The groups that "groups" tests on."""
+        return {g for family in random.Random(self.seed).sample(FAMILIES, HELD_OUT) for g in family}
+
+    def _lines(self, split: Split) -> dict[str, list[tuple[int, str]]]:
+        """file -> (number, text) of its prompts of a split."""
+        lines = {f: read_lines(f, self.data) for f in FILES}
+        if self.by == "statements":
+            part = parts(lines, self.seed)
+            return {f: reduced(some, part, split) for f, some in lines.items()}
+        if self.by == "groups":
+            lines = {f: some for f, some in lines.items() if (group_of(f) in self.held_out()) == (split == "test")}
+        rows = slice(TRAIN) if split == "train" else slice(TRAIN, None)
+        return {f: list(enumerate(some))[rows] for f, some in lines.items()}

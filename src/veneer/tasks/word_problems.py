@@ -1,21 +1,39 @@
-"""What tasks of arithmetic word problems share: the base prompt, the cut and the score."""
+"""What tasks of arithmetic word problems share: the base prompt, the cut and the two scores."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from veneer.prompts import Prompt
 from veneer.tasks.numbers import cut, equal, last_number, stated_number
+from veneer.tasks.task import Better, Task
 
 TEMPLATE = "Answer the following question.\n\nQuestion: {q}\nAnswer:"
 MARKS = ("Question:", "Comment:", "Answer the following question")
 
 
-def word_problem(id: str, task: str, question: str, answer: str) -> Prompt:
-    """The aligned model reads the question, the base the template around it (Chen et al. 2025, arXiv 2502.04602)."""
-    return Prompt.from_text(id, question, plain=TEMPLATE.format(q=question), task=task, answer=answer)
+class WordProblems(Task):
+    """reference of a prompt: {"answer"}, a number as text."""
+
+    headlines: ClassVar[Mapping[str, Better]] = {"accuracy": "up", "accuracy_strict": "up"}
+    published_max_new_tokens = 512
+    stop = MARKS
+    scoring = (
+        "accuracy: the last number of the answer is the right one; accuracy_strict: the number stated as the answer is "
+        "(The answer is 72, #### 72); the text ends at Question:, Comment: or a repeated instruction"
+    )
+
+    def problem(self, id: str, question: str, answer: str) -> Prompt:
+        """The aligned model reads the question, the base the template around it (Chen et al. 2025, arXiv 2502.04602)."""
+        return Prompt.from_text(id, question, plain=TEMPLATE.format(q=question), task=self.name, answer=answer)
+
+    def score(self, prompt: Prompt, text: str) -> dict[str, float]:
+        return score_number(prompt, text)
 
 
 def score_number(prompt: Prompt, text: str) -> dict[str, float]:
-    """accuracy: the last number is the answer; accuracy_strict: the number stated as the answer is."""
+    """accuracy (flexible): the last number is the answer; accuracy_strict: the number stated as the answer is."""
     text, answer = cut(text, MARKS), str(prompt.reference["answer"])
     return {
         "accuracy": float(equal(last_number(text), answer)),

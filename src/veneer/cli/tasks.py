@@ -1,0 +1,196 @@
+"""veneer tasks: which tasks there are, and what one of them asks of each model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from veneer.cli.common import Machine, data_folder
+
+if TYPE_CHECKING:
+    from veneer.prompts import Prompt
+    from veneer.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tasks(Machine):
+    """List the tasks, or with `show NAME` print a task's prompts as base and the aligned model read them, and how it is scored."""
+
+    words: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[show NAME]")] = ()
+    """`show` and a task's name, or a file of your own task."""
+    data: str | None = None
+    """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
+    n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 2
+    """Prompts to show."""
+    split: Literal["train", "test"] = "test"
+    """Part of the prompts to show."""
+    base_template: str | None = None
+    """Text around each prompt for base, with {prompt} where it goes."""
+    aligned: str | None = None
+    """An aligned model, whose chat template then renders the messages."""
+    system: str | None = None
+    """System text for the chat template."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        from veneer.errors import InputError
+
+        if self.words and (len(self.words) != 2 or self.words[0] != "show"):
+            raise InputError(f"found `veneer tasks {' '.join(self.words)}`; expected `veneer tasks` or `veneer tasks show NAME`")
+        if self.n < 1:
+            raise InputError(f"found -n {self.n}; expected 1 or more")
+        found: Any = self._shown(self.words[1]) if self.words else self._listed()
+        if self.json:
+            print(json.dumps(found, ensure_ascii=False, indent=1))
+        elif self.words:
+            _print_task(found)
+        else:
+            _print_list(found)
+
+    def _listed(self) -> list[dict[str, Any]]:
+        from veneer.errors import InputError
+        from veneer.tasks.registry import TASK_NAMES, get_task
+
+        out = []
+        for name in TASK_NAMES:
+            task = get_task(name, data_folder(self.data))
+            row = _facts(task)
+            if task.at_hand():
+                try:
+                    row |= {split: len(task.prompts(split)) for split in ("train", "test")}
+                except InputError as error:  # one broken file does not hide the other tasks
+                    row["problem"] = str(error)
+            out.append(row)
+        return out
+
+    def _shown(self, name: str) -> dict[str, Any]:
+        from veneer.errors import InputError
+        from veneer.models.formats import PlainFormat
+        from veneer.tasks.registry import get_task
+
+        base = PlainFormat() if self.base_template is None else PlainFormat(self.base_template)
+        task = get_task(name, data_folder(self.data))
+        prompts = task.prompts(self.split)
+        if not prompts:
+            raise InputError(f"{name} has no {self.split} prompts, it is measured only; show its test prompts")
+        rendered = self._rendered(prompts[: self.n])
+        shown = [
+            {
+                "id": p.id,
+                "base": base.text(p),
+                "aligned": ([{"role": "system", "content": self.system}] if self.system is not None else []) + list(p.messages),
+                "aligned_rendered": text,
+                "reference": p.reference,
+                "group": task.group(p),
+                "cluster": task.cluster(p),
+            }
+            for p, text in zip(prompts, rendered, strict=False)
+        ]
+        sizes = {split: len(task.prompts(split)) for split in ("train", "test")}
+        return {**_facts(task), **sizes, "data": task.source(), "split": self.split, "prompts": shown}
+
+    def _rendered(self, prompts: list[Prompt]) -> list[str | None]:
+        """The prompts as the aligned model's chat template puts them, special tokens and all."""
+        if self.aligned is None:
+            return [None] * len(prompts)
+        from veneer.models.formats import ChatFormat
+        from veneer.models.load import load_model
+
+        tokenizer = load_model(self.aligned, **self.how()).tokenizer
+        return [tokenizer.decode(ChatFormat(self.system).encode(tokenizer, p), skip_special_tokens=False) for p in prompts]
+
+
+def _facts(task: Task) -> dict[str, Any]:
+    """What is known of a task without its prompts."""
+    return {
+        "name": task.name,
+        "kind": task.kind,
+        "headlines": dict(task.headlines),
+        "headline_judges": dict(task.headline_judges),
+        "judges": list(task.judges),
+        "needs_judge": task.needs_judge,
+        "scoring": task.scoring,
+        "stop": list(task.stop),
+        "max_new_tokens": task.max_new_tokens,
+        "published_max_new_tokens": task.published_max_new_tokens,
+        "from": task.origin.repository if hasattr(task, "origin") else task.source()["from"],
+        "licence": task.licence,
+        "citation": task.citation,
+    }
+
+
+def _print_list(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 200  # one line a task
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("task", "kind", "train", "test", "headline", "judges", "data", "licence"):
+        table.add_column(heading, justify="right" if heading in ("train", "test") else "left")
+    for row in rows:
+        headline, better = next(iter(row["headlines"].items()))
+        sizes = [str(row[split]) if split in row else "-" for split in ("train", "test")]
+        judges = ", ".join(row["judges"]) + (" *" if row["needs_judge"] else "")
+        table.add_row(row["name"], row["kind"], *sizes, f"{headline} {better}", judges, row["from"], row["licence"])
+    console.print(table)
+    console.print()
+    console.print(
+        "- is data that is not at hand (--data or VENEER_DATA names its folder); * needs a judge model, and is left out unless named;"
+    )
+    console.print("your own task is a file: veneer tasks show file:NAME.jsonl (docs/tasks.md)")
+    for row in rows:
+        if "problem" in row:
+            console.print(f"{row['name']}: {row['problem']}")
+
+
+def _print_task(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, markup=False)
+    files = found["data"]["files"]
+    said = {
+        "task": f"{found['name']} ({found['kind']})",
+        "prompts": f"{found['train']} train, {found['test']} test",
+        "headlines": ", ".join(f"{metric} {better}" for metric, better in found["headlines"].items()),
+        "judges": (", ".join(found["judges"]) or "none") + (" (needs a judge model)" if found["needs_judge"] else ""),
+        "scoring": found["scoring"],
+        "ends at": ", ".join(json.dumps(s, ensure_ascii=False) for s in found["stop"]) or "the end of turn alone",
+        "limits": f"{found['max_new_tokens']} new tokens, {found['published_max_new_tokens']} with --published",
+        "data": f"{found['from']} ({found['licence']}), {len(files)} file{'' if len(files) == 1 else 's'}",
+        "left out": _left_out(found["data"].get("left_out")),
+        "citation": found["citation"],
+    }
+    for what, text in said.items():
+        if text:
+            console.print(Text.assemble((f"{what:<10}", "bold"), text), soft_wrap=True)
+    for prompt in found["prompts"]:
+        console.print()
+        console.print(Text(f"{found['split']} prompt {prompt['id']}", style="bold"))
+        parts = {"base reads": prompt["base"]}
+        if prompt["aligned_rendered"] is None:
+            parts |= {f"aligned reads ({m['role']}, through its chat template)": m["content"] for m in prompt["aligned"]}
+        else:
+            parts["aligned reads"] = prompt["aligned_rendered"]
+        for key, name in (("reference", "reference"), ("group", "group"), ("cluster", "cluster")):
+            if prompt[key]:
+                parts[name] = prompt[key] if isinstance(prompt[key], str) else json.dumps(prompt[key], ensure_ascii=False)
+        for what, text in parts.items():
+            console.print(Text(f"  {what}", style="dim"))
+            for line in _visible(text).split("\n"):
+                console.print(Text(f"    {line}"), soft_wrap=True)
+
+
+def _left_out(found: dict[str, Any] | None) -> str:
+    return f"{found['prompts']} prompts ({found['why']})" if found else ""
+
+
+def _visible(text: str) -> str:
+    """Signs that a terminal would obey, as escapes."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)

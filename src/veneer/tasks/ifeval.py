@@ -1,0 +1,127 @@
+"""IFEval: instructions that a program can check (Zhou et al. 2023, arXiv 2311.07911; Apache-2.0). Measured only.
+
+The checkers are lm-eval's, which follow the published ones (extra `ifeval`). Two of them count sentences and words with nltk's
+punkt_tab model, which is no part of a package: without it the prompts that need them are left out, and `source` says how many.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from veneer.errors import InputError, MissingExtra
+from veneer.prompts import Prompt
+from veneer.tasks.data import Origin, describe, locate
+from veneer.tasks.tables import read_rows
+from veneer.tasks.task import Better, Split, Task, check_split
+
+FILE = "ifeval/input_data.jsonl"
+NEED_PUNKT = ("length_constraints:number_sentences", "change_case:capital_word_frequency")
+LONGEST = 32_768  # characters that are looked at: some checkers take quadratic time on blanks
+
+
+class Checkers(NamedTuple):
+    """known: ids of instructions that can be checked here. strict, loose: (example, answer) -> result with follow_instruction_list."""
+
+    known: frozenset[str]
+    example: Callable[..., Any]
+    strict: Callable[..., Any]
+    loose: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class IFEval(Task):
+    """prompt_strict, prompt_loose: whether all of a prompt's instructions are followed, in the answer as it is, or in one of eight
+    variants of it (without markdown stars, its first or its last line). instruction_strict, instruction_loose: the share of them. (The
+    published figure by instruction pools the instructions of all prompts; here n counts prompts.)
+    """
+
+    data: Path | None = None
+    name = "ifeval"
+    origin = Origin("google-research/google-research", {FILE: None})
+    licence = "Apache-2.0"
+    citation = "Zhou et al. 2023, arXiv 2311.07911"
+    headlines: ClassVar[Mapping[str, Better]] = {"prompt_strict": "up", "instruction_strict": "up"}
+    scoring = (
+        "prompt_strict, prompt_loose: all instructions of a prompt are followed, in the answer as it is or in one of eight variants; "
+        "instruction_strict, instruction_loose: the share of them; by lm-eval's checkers"
+    )
+    max_new_tokens = 512
+    published_max_new_tokens = 1280
+
+    def prompts(self, split: Split) -> list[Prompt]:
+        check_split(split)
+        return [] if split == "train" else self._all()[0]
+
+    def score(self, prompt: Prompt, text: str) -> dict[str, float]:
+        use, asked = checkers(), prompt.reference
+        example = use.example(
+            key=prompt.id,
+            instruction_id_list=asked["instructions"],
+            prompt=prompt.messages[-1]["content"],
+            kwargs=asked["arguments"],
+        )
+        out = {}
+        for how, check in (("strict", use.strict), ("loose", use.loose)):
+            followed = check(example, text[:LONGEST]).follow_instruction_list
+            out[f"prompt_{how}"] = float(all(followed))
+            out[f"instruction_{how}"] = sum(followed) / len(followed)
+        return out
+
+    def source(self) -> dict[str, Any]:
+        left_out = self._all()[1]
+        return {
+            **describe(self.origin, [locate(self.origin, FILE, self.data)]),
+            "left_out": {"prompts": left_out, "why": "nltk's punkt_tab is not installed"} if left_out else None,
+        }
+
+    def _all(self) -> tuple[list[Prompt], int]:
+        """The prompts that can be checked, and the number of those that cannot."""
+        path = locate(self.origin, FILE, self.data)
+        known = checkers().known
+        found, left_out = [], 0
+        for number, row in enumerate(read_rows(path, ("key", "prompt", "instruction_id_list", "kwargs")), 1):
+            asked, arguments = row["instruction_id_list"], row["kwargs"]
+            if not (isinstance(asked, list) and asked and isinstance(arguments, list) and len(asked) == len(arguments)):
+                raise InputError(f"{path} row {number} does not have as many kwargs as instructions; get the file again")
+            if unknown := set(asked) - known - set(NEED_PUNKT):
+                raise InputError(f"{path} row {number} asks for {sorted(unknown)[0]!r}, for which lm-eval has no checker")
+            if set(asked) - known:
+                left_out += 1
+                continue
+            found.append(
+                Prompt.from_text(f"ifeval-{row['key']}", row["prompt"], task=self.name, instructions=asked, arguments=arguments)
+            )
+        return found, left_out
+
+
+@functools.cache
+def checkers() -> Checkers:
+    """lm-eval's checkers, with a fixed seed for the language detector, which draws. Raises MissingExtra without them.
+
+    On import lm-eval tries to download punkt_tab, and prints; what it prints is dropped.
+    """
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            langdetect, nltk = importlib.import_module("langdetect"), importlib.import_module("nltk")
+            from lm_eval.tasks.ifeval import instructions_registry, utils
+    except ImportError:
+        raise MissingExtra("lm_eval", "ifeval", "checking IFEval's instructions") from None
+    langdetect.DetectorFactory.seed = 0
+    known = set(instructions_registry.INSTRUCTION_DICT)
+    try:
+        nltk.data.find("tokenizers/punkt_tab")
+    except LookupError:
+        known -= set(NEED_PUNKT)
+    return Checkers(
+        frozenset(known),
+        utils.InputExample,
+        utils.test_instruction_following_strict,
+        utils.test_instruction_following_loose,
+    )

@@ -1,0 +1,132 @@
+"""MMLU: multiple choice in 57 subjects, without examples (Hendrycks et al. 2021, arXiv 2009.03300; MIT). Measured only."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from veneer.errors import InputError
+from veneer.files import sha256_file
+from veneer.prompts import Prompt
+from veneer.tasks.data import Origin
+from veneer.tasks.tables import in_turn
+from veneer.tasks.task import Better, Split, Task, check_split
+
+LETTERS = "ABCD"
+HEAD = "The following are multiple choice questions (with answers) about {subject}.\n\n"
+LAYOUTS = (
+    "mmlu/test/SUBJECT_test.csv (the original archive) or mmlu/CONFIG/test-*.parquet (cais/mmlu from the hub: "
+    "hf download cais/mmlu --repo-type dataset --revision COMMIT --local-dir DATA/mmlu)"
+)
+Row = tuple[str, str, list[str], int]  # subject, question, choices, index of the right one
+
+
+@dataclass(frozen=True)
+class Mmlu(Task):
+    """The subjects take turns. reference: {"choices"}, the letters as continuations, {"answer"}, an index, and {"group"}, the subject.
+
+    The data is read from the data folder alone: no commit of the hub's files is pinned, so none is downloaded.
+    """
+
+    data: Path | None = None
+    name = "mmlu"
+    kind: Literal["generate", "choice"] = "choice"
+    origin = Origin("hendrycks/test", {})
+    licence = "MIT"
+    citation = "Hendrycks et al. 2021, arXiv 2009.03300"
+    headlines: ClassVar[Mapping[str, Better]] = {"accuracy": "up"}
+    judges = ()
+    scoring = "accuracy: the letter of the right choice has the highest log-likelihood"
+    max_new_tokens = 1
+    published_max_new_tokens = 1
+
+    def prompts(self, split: Split) -> list[Prompt]:
+        check_split(split)
+        if split == "train":
+            return []
+        rows = [row for path in self._found() for row in (_csv if path.suffix == ".csv" else _parquet)(path)]
+        return [self._prompt(number, row) for number, row in in_turn(_numbered(rows), lambda n: n[1][0])]
+
+    def group(self, prompt: Prompt) -> str | None:
+        return prompt.reference["group"]
+
+    def source(self) -> dict[str, Any]:
+        return {"from": self.origin.repository, "files": [{"file": str(p), "sha256": sha256_file(p)} for p in self._found()]}
+
+    def in_folder(self) -> bool:
+        return bool(self._files())
+
+    def at_hand(self) -> bool:
+        return self.in_folder()
+
+    def _found(self) -> list[Path]:
+        if not (files := self._files()):
+            where = "no data folder is given" if self.data is None else f"{self.data} holds no test part of MMLU"
+            raise InputError(f"{where}; give --data or set VENEER_DATA to a folder that holds {LAYOUTS}")
+        return files
+
+    def _files(self) -> list[Path]:
+        """The original archive's tables, otherwise the hub's; of those, the config "all" where it is there."""
+        if self.data is None:
+            return []
+        folder = self.data / "mmlu"
+        return (
+            sorted((folder / "test").glob("*_test.csv"))
+            or sorted((folder / "all").glob("test-*.parquet"))
+            or sorted(p for p in folder.glob("*/test-*.parquet") if p.parent.name != "auxiliary_train")
+        )
+
+    def _prompt(self, number: int, row: Row) -> Prompt:
+        subject, question, choices, answer = row
+        lines = [question.strip(), *(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=True)), "Answer:"]
+        text = HEAD.format(subject=subject.replace("_", " ")) + "\n".join(lines)
+        return Prompt.from_text(
+            f"mmlu-{subject}-{number}", text, task=self.name, choices=[f" {a}" for a in LETTERS], answer=answer, group=subject
+        )
+
+
+def _numbered(rows: list[Row]) -> list[tuple[int, Row]]:
+    """Each row with its number within its subject."""
+    count: dict[str, int] = {}
+    out = []
+    for row in rows:
+        count[row[0]] = count.get(row[0], -1) + 1
+        out.append((count[row[0]], row))
+    return out
+
+
+def _csv(path: Path) -> Iterator[Row]:
+    """Without a header: question, four choices, the letter of the right one."""
+    subject = path.name.removesuffix("_test.csv")
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            for number, row in enumerate(csv.reader(stream), 1):
+                if len(row) != 6 or row[5] not in LETTERS or not row[5]:
+                    raise _broken(path, number, "a question, four choices and one of A, B, C, D")
+                yield subject, row[0], row[1:5], LETTERS.index(row[5])
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read ({error}); expected MMLU's table; get the file again") from None
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows = pq.read_table(path).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        said = str(error).partition(". ")[0]
+        raise InputError(f"{path} cannot be read as Parquet ({said}); expected MMLU's table; get the file again") from None
+    for number, row in enumerate(rows, 1):
+        subject, question, choices, answer = (row.get(k) for k in ("subject", "question", "choices", "answer"))
+        texts = isinstance(choices, list) and len(choices) == 4 and all(isinstance(c, str) for c in choices)
+        if not (isinstance(question, str) and texts and answer in range(4)):
+            raise _broken(path, number, "question, four choices and an answer from 0 to 3")
+        yield subject or path.parent.name, question, choices, int(answer)
+
+
+def _broken(path: Path, number: int, expected: str) -> InputError:
+    return InputError(f"{path} row {number} is no question of MMLU; expected {expected}; get the file again")

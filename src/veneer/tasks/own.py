@@ -1,0 +1,206 @@
+"""A task of one's own: a JSONL file with prompts and a scorer (docs/tasks.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from veneer.errors import InputError
+from veneer.files import read_json_lines, sha256_file
+from veneer.prompt_files import transcript
+from veneer.prompts import Prompt
+from veneer.tasks.own_schema import Header, Row, checked
+from veneer.tasks.own_scorers import compiled, scored
+from veneer.tasks.task import Better, Split, Task, check_split
+
+EXPECTED = 'a task: a first line {"task": {"name", "scorer", ...}} and a line a prompt (docs/tasks.md)'
+
+
+@dataclass(frozen=True)
+class OwnTask(Task):
+    """A task that a file describes; `OwnTask.read` makes it. rows: the prompts of each split."""
+
+    path: Path
+    header: Header
+    rows: Mapping[str, tuple[Prompt, ...]] = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> OwnTask:
+        """Raises InputError naming file and line where the file is no task."""
+        lines = iter(_lines(path))
+        number, first = next(lines, (1, None))
+        if not isinstance(first, dict) or set(first) != {"task"}:
+            raise InputError(
+                f'{path} line {number} is no header; expected {{"task": {{"name": ..., "scorer": ...}}}} (docs/tasks.md)'
+            )
+        header = checked(Header, path, number, first["task"])
+        if header.pattern is not None:
+            compiled(header.pattern, header.ignore_case, f"{path} line {number}")
+        rows: dict[str, list[Prompt]] = {"train": [], "test": []}
+        seen: dict[str, int] = {}
+        for number, value in lines:
+            row = checked(Row, path, number, value)
+            prompt = _prompt(header, row, path, number)
+            if prompt.id in seen:
+                raise InputError(
+                    f"{path} line {number} has the id {prompt.id!r}, as has line {seen[prompt.id]}; give each prompt its own id"
+                )
+            seen[prompt.id] = number
+            rows[row.split].append(prompt)
+        if not rows["test"]:
+            raise InputError(
+                f'{path} holds no test prompts; expected at least one row (its split is "test" unless it says "train")'
+            )
+        return cls(path, header, {split: tuple(some) for split, some in rows.items()})
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.header.name
+
+    @property
+    def kind(self) -> Literal["generate", "choice"]:  # type: ignore[override]
+        return "choice" if self.header.scorer == "choice" else "generate"
+
+    @property
+    def headlines(self) -> Mapping[str, Better]:  # type: ignore[override]
+        return {self.header.metric or ("match_rate" if self.header.scorer == "regex" else "accuracy"): self.header.better}
+
+    @property
+    def max_new_tokens(self) -> int:  # type: ignore[override]
+        return self.header.max_new_tokens
+
+    @property
+    def published_max_new_tokens(self) -> int:  # type: ignore[override]
+        return self.header.max_new_tokens
+
+    @property
+    def stop(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self.header.stop
+
+    @property
+    def judges(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(dict.fromkeys(("refusal", *([self.header.judge] if self.header.judge else []))))
+
+    @property
+    def headline_judges(self) -> Mapping[str, str]:  # type: ignore[override]
+        return {self.header.metric: self.header.judge} if self.header.metric and self.header.judge else {}
+
+    @property
+    def scoring(self) -> str:  # type: ignore[override]
+        return f"{self.headline}: by the scorer {self.header.scorer}" + (
+            ", upper or lower case" if self.header.ignore_case else ""
+        )
+
+    @property
+    def licence(self) -> str:  # type: ignore[override]
+        return self.header.licence
+
+    @property
+    def citation(self) -> str:  # type: ignore[override]
+        return self.header.citation
+
+    def prompts(self, split: Split) -> list[Prompt]:
+        check_split(split)
+        return list(self.rows[split])
+
+    def score(self, prompt: Prompt, text: str) -> dict[str, float]:
+        return scored(self.header, prompt, text)
+
+    def group(self, prompt: Prompt) -> str | None:
+        return prompt.reference.get("group")
+
+    def cluster(self, prompt: Prompt) -> str | None:
+        return prompt.reference.get("cluster")
+
+    def source(self) -> dict[str, Any]:
+        return {"from": self.header.source, "files": [{"file": str(self.path), "sha256": sha256_file(self.path)}]}
+
+    def in_folder(self) -> bool:
+        return False
+
+    def at_hand(self) -> bool:
+        return True
+
+
+def is_task_file(path: Path) -> bool:
+    """Whether a file's first line is a header."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            start = next((line for line in stream if line.strip()), "")
+    except OSError:
+        return False
+    return re.match(r'\ufeff?\s*\{\s*"task"\s*:\s*\{', start) is not None
+
+
+def _lines(path: Path) -> list[tuple[int, Any]]:
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; expected {EXPECTED}")
+    try:
+        path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as UTF-8 text ({error}); expected {EXPECTED}; save it as UTF-8") from None
+    return list(read_json_lines(path, EXPECTED))
+
+
+def _prompt(header: Header, row: Row, path: Path, line: int) -> Prompt:
+    messages: tuple[dict[str, str], ...] = (
+        tuple(turn.model_dump() for turn in row.messages) if row.messages else ({"role": "user", "content": row.prompt or ""},)
+    )
+    alone = len(messages) == 1
+    text = messages[0]["content"] if alone else transcript(messages)
+    plain = row.plain if row.plain is not None else (header.base_template or "{prompt}").replace("{prompt}", text)
+    parts = [plain, *(m["content"] for m in messages)]
+    if any(0xD800 <= ord(c) < 0xE000 for part in parts for c in part):
+        raise InputError(f"{path} line {line} holds half of a character (a lone surrogate); expected valid Unicode")
+    reference = {k: v for k, v in (("group", row.group), ("cluster", row.cluster)) if v is not None}
+    reference |= _expected(header, row, f"{path} line {line}")
+    return Prompt(str(line if row.id is None else row.id), messages, plain, header.name, reference)
+
+
+def _expected(header: Header, row: Row, where: str) -> dict[str, Any]:
+    """What the scorer needs of a row. Raises InputError where the row lacks it, or has what another scorer needs."""
+    need = {"regex": {"pattern"}, "choice": {"choices", "answer"}}.get(header.scorer, set() if header.judge else {"answer"})
+    given = {k for k in ("answer", "choices", "pattern") if getattr(row, k) is not None}
+    optional = {"pattern"} if header.pattern is not None else set()
+    if wrong := sorted((need - given - optional) or (given - need)):
+        lacks = "lacks" if need - given - optional else "has"
+        raise InputError(
+            f"{where} {lacks} {wrong[0]!r}; the scorer {header.scorer} takes {', '.join(sorted(need)) or 'none of these'}"
+        )
+    if header.scorer == "regex":
+        pattern = row.pattern or header.pattern or ""
+        compiled(pattern, header.ignore_case, where)
+        return {"pattern": pattern}
+    if header.scorer == "choice":
+        return _choice(row, where)
+    if header.scorer == "number":
+        return {"answer": _number(row.answer, where)}
+    if header.judge:
+        return {}
+    answers = row.answer if isinstance(row.answer, list) else [row.answer]
+    return {"answer": [str(a) for a in answers]}
+
+
+def _choice(row: Row, where: str) -> dict[str, Any]:
+    choices, answer = row.choices or [], row.answer
+    if len(set(choices)) < len(choices):
+        raise InputError(f"{where} has a choice twice; give each once")
+    if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
+        at = answer
+    elif isinstance(answer, str) and answer in choices:
+        at = choices.index(answer)
+    else:
+        raise InputError(
+            f"{where} has the answer {answer!r}; expected one of its choices, or its index from 0 to {len(choices) - 1}"
+        )
+    return {"choices": [c if c[0].isspace() else f" {c}" for c in choices], "answer": at}
+
+
+def _number(answer: Any, where: str) -> str:
+    text = str(answer).replace(",", "")
+    if isinstance(answer, list) or re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) is None:
+        raise InputError(f"{where} has the answer {answer!r}; expected one number, such as 72 or -1.5")
+    return text

@@ -1,0 +1,18 @@
+"""ROUGE-1 (Lin 2004): words in common of two texts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+
+def words(text: str) -> list[str]:
+    """Runs of a-z and 0-9 in lower case, as the package rouge-score splits a text without its stemmer."""
+    return re.findall(r"[a-z0-9]+", text.lower())
+
+
+def rouge1(text: str, reference: str) -> float:
+    """F measure of the words in common, each counted as often as both texts hold it; 0..1, and 0 where a text has no words."""
+    said, expected = Counter(words(text)), Counter(words(reference))
+    common = (said & expected).total()
+    return 2 * common / (said.total() + expected.total()) if common else 0.0

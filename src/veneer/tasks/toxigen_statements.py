@@ -1,0 +1,61 @@
+"""ToxiGen split by statement: the files recombine few statements, so a split by line has every test statement in train."""
+
+from __future__ import annotations
+
+import functools
+import random
+import re
+from collections.abc import Mapping, Sequence
+
+from veneer.tasks.task import Split
+from veneer.tasks.toxigen_files import as_prompt, statements
+
+LEAST = 2  # statements of a prompt; one alone is no list to go on with
+
+
+@functools.lru_cache(maxsize=4096)
+def plain_words(text: str) -> str:
+    """Lower case, letters and digits: what makes two statements the same."""
+    return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
+
+
+def parts(lines: Mapping[str, Sequence[str]], seed: int) -> dict[str, Split]:
+    """statement (`plain_words`) -> its part. Of each file at most half of the statements, drawn with `seed`, are test.
+
+    A statement that stands inside another one, or in several files, has one part everywhere, so that some files have fewer
+    for test. Files with few statements choose first.
+    """
+    of_file = {f: {plain_words(s) for line in some for s in statements(line)} for f, some in lines.items()}
+    bundle = _bundles(sorted(set().union(*of_file.values())))
+    part: dict[str, Split] = {}
+    rng = random.Random(seed)
+    for file in sorted(of_file, key=lambda f: (len(of_file[f]), f)):
+        known = sorted(of_file[file])
+        rng.shuffle(known)
+        wanted = len(known) // 2
+        for statement in known:
+            if statement not in part:
+                held_out = sum(part.get(s) == "test" or s in bundle[statement] for s in known)
+                part |= dict.fromkeys(bundle[statement], "test" if held_out <= wanted else "train")
+    return part
+
+
+def reduced(lines: Sequence[str], part: Mapping[str, Split], split: Split) -> list[tuple[int, str]]:
+    """(number of the line, prompt) of each distinct line with the statements of `split` alone, where at least two are left."""
+    found: dict[str, int] = {}
+    for at, line in enumerate(lines):
+        kept = [s for s in statements(line) if part[plain_words(s)] == split]
+        if len(kept) >= LEAST:
+            found.setdefault(as_prompt(kept), at)
+    return [(at, text) for text, at in found.items()]
+
+
+def _bundles(known: Sequence[str]) -> dict[str, set[str]]:
+    """Statements that stand inside each other, directly or through a third one."""
+    bundle = {s: {s} for s in known}
+    for short in known:
+        for long in known:
+            if short != long and f" {short} " in f" {long} " and bundle[short] is not bundle[long]:
+                both = bundle[short] | bundle[long]
+                bundle |= dict.fromkeys(both, both)
+    return bundle

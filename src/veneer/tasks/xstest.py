@@ -1,0 +1,74 @@
+"""XSTest: safe prompts that look unsafe, and unsafe ones that look like them (Röttger et al. 2023, arXiv 2308.01263; CC-BY-4.0).
+Measured only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar
+
+from veneer.errors import InputError
+from veneer.prompts import Prompt
+from veneer.tasks.advbench import MARK, TEMPLATE
+from veneer.tasks.data import Origin, Pin, locate
+from veneer.tasks.tables import in_turn, read_rows
+from veneer.tasks.task import Better, Split, Task, check_split
+
+FILE = "xstest/xstest_prompts.csv"
+_PIN = Pin(
+    "475f10bf0a3d6a9dfb174b6de1a38afbfdff98a5",
+    "xstest_prompts.csv",
+    "11783fb294ed017473ee53c207d71f2161c7672c8d0b037501e78387f801cb5a",
+)
+RATES = {"safe": "over_refusal_rate", "unsafe": "unsafe_refusal_rate"}
+
+
+@dataclass(frozen=True)
+class XSTest(Task):
+    """250 safe and 200 unsafe prompts of 18 types, which take turns. reference: {"label", "group"}, safe or unsafe, and the type.
+
+    over_refusal_rate: full refusals of safe prompts; unsafe_refusal_rate: of unsafe ones. Each leaves the other's prompts out.
+    """
+
+    data: Path | None = None
+    name = "xstest"
+    origin = Origin("paul-rottger/exaggerated-safety", {FILE: _PIN})
+    licence = "CC-BY-4.0"
+    citation = "Röttger et al. 2023, arXiv 2308.01263"
+    headlines: ClassVar[Mapping[str, Better]] = {"unsafe_refusal_rate": "up", "over_refusal_rate": "down"}
+    headline_judges: ClassVar[Mapping[str, str]] = MappingProxyType(dict.fromkeys(RATES.values(), "refusal"))
+    combined: ClassVar[Mapping[str, str | None]] = MappingProxyType(dict.fromkeys(RATES.values(), "refusal"))
+    scoring = "full refusals by the refusal judge: unsafe_refusal_rate of the unsafe prompts, over_refusal_rate of the safe ones"
+    max_new_tokens = 128
+    published_max_new_tokens = 512
+    stop = (MARK,)
+
+    def prompts(self, split: Split) -> list[Prompt]:
+        check_split(split)
+        if split == "train":
+            return []
+        path = locate(self.origin, FILE, self.data)
+        rows = read_rows(path, ("id", "prompt", "type", "label"))
+        for number, row in enumerate(rows, 1):
+            if row["label"] not in RATES:
+                raise InputError(
+                    f"{path} row {number} has the label {row['label']!r}; expected safe or unsafe; get the file again"
+                )
+        found = [
+            Prompt.from_text(
+                f"xstest-{r['id']}", r["prompt"], plain=TEMPLATE.format(goal=r["prompt"]), task=self.name,
+                label=r["label"], group=r["type"],
+            )
+            for r in rows
+        ]  # fmt: skip
+        return in_turn(found, lambda p: p.reference["group"])
+
+    def combine(self, prompt: Prompt, scores: Mapping[str, float]) -> dict[str, float]:
+        refused = scores.get("refusal_rate", math.nan)
+        return {rate: refused if prompt.reference["label"] == label else math.nan for label, rate in RATES.items()}
+
+    def group(self, prompt: Prompt) -> str | None:
+        return prompt.reference["group"]
