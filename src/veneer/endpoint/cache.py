@@ -1,0 +1,91 @@
+"""Replies that are kept: a line each, appended whole, so that a kill loses at most the line that was being written."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from veneer.errors import InputError, VeneerError
+
+KIND = "veneer-replies-v1"
+HEADER = json.dumps({"kind": KIND}).encode() + b"\n"
+NO_CACHE = "{path} is no file of stored replies; expected one that veneer wrote; give another folder"
+
+
+def key_of(**what: Any) -> str:
+    """sha256 over what decides a reply: endpoint, model, messages, parameters."""
+    text = json.dumps(what, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Cache:
+    """key -> reply, in memory, and in `path` where one is given. Several processes may append to one file; each knows what stood
+    there when it began. Raises InputError where the file is something else."""
+
+    def __init__(self, path: Path | None = None):
+        self.path = path
+        self._known: dict[str, dict[str, Any]] = {}
+        self._guard = threading.Lock()
+        if path is not None and path.exists():
+            self._load(path)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        return self._known.get(key)
+
+    def put(self, key: str, reply: dict[str, Any]) -> None:
+        with self._guard:
+            if key in self._known:
+                return
+            self._known[key] = reply
+            if self.path is not None:
+                self._append(self.path, {"key": key, "reply": reply})
+
+    def _append(self, path: Path, row: dict[str, Any]) -> None:
+        line = json.dumps(row, ensure_ascii=False) + "\n"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab", buffering=0) as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+                data = line.encode("utf-8", errors="replace")
+                if os.fstat(stream.fileno()).st_size == 0:
+                    data = HEADER + data
+                if stream.write(data) != len(data):
+                    raise OSError("only a part of the line was written")
+        except OSError as error:
+            raise VeneerError(f"{path} could not be written ({error}); free some space and run the same command again") from error
+
+    def _load(self, path: Path) -> None:
+        try:
+            with path.open("r+b") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+                lines = stream.read().split(b"\n")
+                rest = lines.pop()  # behind the last line feed: a line that a kill cut
+                if rest and not lines and not HEADER.startswith(rest):
+                    raise InputError(NO_CACHE.format(path=path))
+                for number, line in enumerate(lines, 1):
+                    self._take(path, number, line)
+                if rest:
+                    stream.truncate(sum(len(line) + 1 for line in lines))
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error}); expected a file of stored replies, or none") from None
+
+    def _take(self, path: Path, number: int, line: bytes) -> None:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if number == 1 and (not isinstance(row, dict) or row.get("kind") != KIND):
+            raise InputError(NO_CACHE.format(path=path))
+        if not isinstance(row, dict) or "kind" in row:
+            return  # a damaged line is a reply that is asked for again
+        key, reply = row.get("key"), row.get("reply")
+        if isinstance(key, str) and isinstance(reply, dict):
+            self._known[key] = reply

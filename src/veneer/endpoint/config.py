@@ -1,0 +1,57 @@
+"""Which endpoint, which model, and how patiently it is asked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from veneer.errors import InputError
+
+
+@dataclass(frozen=True)
+class EndpointConfig:
+    """url: up to and without "/chat/completions", such as http://localhost:8000/v1. key_env: environment variable that holds the
+    key; without one the endpoint is asked without a key. timeout: seconds for one whole reply, however slowly it drips.
+    retries: further attempts of a request that failed in passing. concurrency: requests under way at once. first_wait,
+    longest_wait: seconds of the back-off, which doubles from one to the other. give_up_after: requests in a row that failed in
+    the end, without a success between them, after which the endpoint counts as dead. price_in, price_out: of a million prompt and
+    completion tokens, in any currency. cache: file of replies that are kept between runs.
+    """
+
+    url: str
+    model: str
+    key_env: str = "OPENAI_API_KEY"
+    timeout: float = 120.0
+    retries: int = 5
+    concurrency: int = 8
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+    give_up_after: int = 3
+    price_in: float | None = None
+    price_out: float | None = None
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+            shown = self.url if "@" not in parts.netloc and not parts.query else f"{parts.scheme}://{parts.hostname}/..."
+            raise InputError(
+                f"{shown!r} is no endpoint's address; expected http(s)://HOST[:PORT]/v1 without a name, key or query in it (the key "
+                "goes into an environment variable)"
+            )
+        if not self.model:
+            raise InputError(f"no model is named for the endpoint {self.url}; give the name that it serves")
+        for name, least in (("retries", 0), ("concurrency", 1), ("give_up_after", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}; expected {least} or more")
+        for name in ("timeout", "first_wait", "longest_wait", "price_in", "price_out"):
+            value = getattr(self, name)
+            if value is not None and (not math.isfinite(value) or value < 0 or (value == 0 and name == "timeout")):
+                raise InputError(f"{name} is {value}; expected a positive number")
+
+    def facts(self) -> dict[str, Any]:
+        """What decides a reply."""
+        return {"url": self.url.rstrip("/"), "model": self.model}
