@@ -106,8 +106,14 @@ def test_a_veneer_that_knows_the_answer_is_right():
 
 @pytest.mark.parametrize(
     "reference",
-    [{}, {"choices": ["a"], "answer": 0}, {"choices": ["a", ""], "answer": 0}, {"choices": ["a", "b"], "answer": 2}, {"choices": "ab", "answer": 0}],
-)  # fmt: skip
+    [
+        {},
+        {"choices": ["a"], "answer": 0},
+        {"choices": ["a", ""], "answer": 0},
+        {"choices": ["a", "b"], "answer": 2},
+        {"choices": "ab", "answer": 0},
+    ],
+)
 def test_bad_choices(reference, base, tmp_path):
     out = tmp_path / "o.jsonl"
     with pytest.raises(InputError, match="expected two texts or more"):

@@ -12,7 +12,8 @@ from veneer.cli.common import Machine
 
 @dataclass(frozen=True, kw_only=True)
 class Merge(Machine):
-    """Write base with the head W + alpha dW: a checkpoint that any engine loads and that needs no Veneer."""
+    """Write base with the head W + alpha dW: a checkpoint that any engine loads and that needs no Veneer; or, of a low-rank veneer, a
+    PEFT adapter of the head alone."""
 
     veneer: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="VENEER")]
     """Folder that `veneer extract` wrote."""
@@ -24,17 +25,30 @@ class Merge(Machine):
     """How much of the veneer to add; 1 is all of it."""
     gguf: str | None = None
     """Also write this GGUF file (Llama family)."""
+    lora: bool = False
+    """Write a PEFT LoRA on the head instead of a checkpoint; for a veneer that was extracted with --rank."""
     max_shard_size: str = "4GB"
     """Largest safetensors file."""
 
     def run(self) -> None:
         from pathlib import Path
 
+        from veneer.errors import InputError
+        from veneer.head.lora import check_exportable, lora_record, save_lora
         from veneer.head.merge import already_merged, merge, merge_record
         from veneer.head.veneer import Veneer
         from veneer.models.load import load_model
 
         veneer = Veneer.load(self.veneer)
+        if self.lora:
+            if self.gguf:
+                raise InputError("--gguf writes a merged checkpoint, not an adapter; leave out --lora or --gguf")
+            check_exportable(veneer)
+            if already_merged(self.out, lora_record(veneer, self.base, self.alpha)):
+                print(f"adapter: {self.out} (it was there)")
+                return
+            print(f"adapter: {save_lora(veneer, load_model(self.base, **self.how()), self.out, alpha=self.alpha)}")
+            return
         if already_merged(self.out, merge_record(veneer, self.base, self.alpha)):
             print(f"checkpoint: {self.out} (it was there)")
             return

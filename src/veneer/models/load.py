@@ -172,7 +172,10 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="Found missing adapter keys")  # these would be left without effect
-            merged = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+            adapted = PeftModel.from_pretrained(model, str(folder))
+            if hasattr(adapted.get_base_model().get_output_embeddings(), "lora_A"):
+                _untie(adapted.get_base_model())  # merged into a tied head it would change the embeddings too
+            merged = adapted.merge_and_unload()
     except Exception as error:  # as above: damaged or foreign files
         raise InputError(
             f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); give {folder}@BASE with its own base"
@@ -187,3 +190,12 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
                 "use that of the base"
             ) from None
     return merged, tokenizer
+
+
+def _untie(model: Any) -> None:
+    """Give an adapted output head weights of its own where it shares the input embeddings'."""
+    layer = model.get_output_embeddings().get_base_layer()
+    if layer.weight.data_ptr() == model.get_input_embeddings().weight.data_ptr():
+        layer.weight = torch.nn.Parameter(layer.weight.detach().clone(), requires_grad=False)
+        for config in (model.config, model.config.get_text_config(decoder=True)):
+            config.tie_word_embeddings = False

@@ -23,12 +23,18 @@ Log = Callable[[dict[str, Any]], None]
 
 
 def extract_to(
-    capture: Capture, config: ExtractConfig, out: Path, *, device: str | torch.device = "cpu", log: Log | None = None
+    capture: Capture,
+    config: ExtractConfig,
+    out: Path,
+    *,
+    device: str | torch.device = "cpu",
+    log: Log | None = None,
+    start: Veneer | None = None,
 ) -> Veneer:
-    """The veneer in `out`: read where it is there already, otherwise extracted and saved with its log."""
+    """The veneer in `out`: read where it is there already, otherwise extracted (see `extract` for start) and saved with its log."""
     if (out / "veneer.json").is_file():
         return Veneer.load(out)
-    found = extract(capture, config, device=device, log=log)
+    found = extract(capture, config, device=device, log=log, start=start)
     out.mkdir(parents=True, exist_ok=True)
     (out / "extract.log").write_text("".join(json.dumps(line) + "\n" for line in found.log), encoding="utf-8")
     found.veneer.save(out)

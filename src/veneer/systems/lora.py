@@ -1,0 +1,210 @@
+"""A LoRA of base fine-tuned on some of the aligned model's answers: the baseline in the place of LIMA."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from veneer.capture.artefact import Capture
+from veneer.errors import InputError, MissingExtra, VeneerError
+from veneer.files import read_json, write_json
+from veneer.models.language_model import LanguageModel
+from veneer.models.pair import Pair
+from veneer.prompts import Prompt
+
+Progress = Callable[[int, int, str], None]
+Example = tuple[list[int], list[int]]  # ids of prompt and answer
+RECORD = "lora.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LoraConfig:
+    """examples: answers learned from, as many of each task as can be. rank, alpha: of the adapter, on every linear layer but the head
+    (Hu et al. 2021, arXiv 2106.09685; all layers and the rate as in QLoRA, Dettmers et al. 2023, arXiv 2305.14314, section 4).
+    epochs, batch: passes over the examples, examples a step. rate: of AdamW, warmed up over a tenth of the steps and then falling
+    linearly to 0; gradients are clipped to norm 1."""
+
+    examples: int
+    rank: int = 16
+    alpha: int = 32
+    rate: float = 2e-4
+    epochs: int = 3
+    batch: int = 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("examples", "rank", "epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} of the LoRA is {getattr(self, name)}; expected 1 or more")
+
+
+def need_peft() -> None:
+    try:
+        import peft  # noqa: F401
+    except ImportError:
+        raise MissingExtra("peft", "peft", "the LoRA baseline") from None
+
+
+def lora_model(
+    pair: Pair, capture: Capture, prompts: Sequence[int], config: LoraConfig, out: Path, *, progress: Progress | None = None
+) -> LanguageModel:
+    """Base with the adapter in `out`: trained if it is not there yet, and the same for the same seed. Base's weights are shared, not
+    changed.
+
+    prompts: numbers of the capture's prompts to choose from (its train part). `out` is a PEFT adapter folder, whole or not at
+    all. Raises InputError where it was made with other settings, or where there are fewer prompts than examples; MissingExtra.
+    """
+    need_peft()
+    numbers = chosen(capture, prompts, config)
+    stamp = {
+        "config": asdict(config), "base": pair.base.fingerprint(), "format": pair.base_format.facts(),
+        "capture": capture.manifest["prompts_sha256"], "aligned": capture.manifest["aligned"]["fingerprint"], "prompts": numbers,
+    }  # fmt: skip
+    stamp = json.loads(json.dumps(stamp))
+    if out.exists():
+        found = read_json(out / RECORD, "the record of a LoRA that a study made")
+        if not isinstance(found, dict) or any(found.get(k) != v for k, v in stamp.items()):
+            raise InputError(f"{out} holds a LoRA of other settings, models or prompts; delete it, or give another --out")
+        return _loaded(pair.base, out)
+    model, losses = _train(pair.base, examples_of(pair, capture, numbers), config, progress)
+    _save(model, pair.base.name, out, {**stamp, "losses": losses})
+    return _loaded(pair.base, out)
+
+
+def chosen(capture: Capture, prompts: Sequence[int], config: LoraConfig) -> list[int]:
+    """Prompt numbers, one of each task in turn, in an order that a hash of seed and number gives."""
+    if len(prompts) < config.examples:
+        raise InputError(
+            f"the capture has {len(prompts)} train prompts, but the LoRA was to learn from {config.examples}; give more --train prompts or "
+            "fewer examples (lora-K)"
+        )
+    by_task: dict[str, list[int]] = {}
+    for n in sorted(prompts, key=lambda n: hashlib.sha256(f"{config.seed}\0{n}".encode()).digest()):
+        by_task.setdefault(capture.prompts[n]["task"], []).append(n)
+    queues = [by_task[t] for t in sorted(by_task)]
+    found: list[int] = []
+    while len(found) < config.examples:
+        for queue in queues:
+            if queue and len(found) < config.examples:
+                found.append(queue.pop(0))
+    return found
+
+
+def examples_of(pair: Pair, capture: Capture, numbers: Sequence[int]) -> list[Example]:
+    """Base's ids of each prompt, in its own format, and the aligned model's answer with its end token."""
+    answers = {r["number"]: r["token_ids"] for r in capture.responses()}
+    out = []
+    for n in numbers:
+        row = capture.prompts[n]
+        asked = Prompt(row["id"], ({"role": "user", "content": row["plain"]},), row["plain"], row["task"])
+        ids = pair.base_format.encode(pair.base.tokenizer, asked)
+        if len(ids) != row["base_length"]:
+            raise InputError(
+                f"prompt {row['id']!r} has {len(ids)} tokens in base's format but had {row['base_length']} in the capture; give the "
+                "pair and the format that the capture was made with"
+            )
+        out.append((ids, answers[n]))
+    return out
+
+
+def answer_loss(lm: LanguageModel, examples: Sequence[Example]) -> Tensor:
+    """Mean cross-entropy of the answers' tokens in nats, their prompts given; the head runs over those positions only."""
+    rows = [[*p, *a[:-1]] for p, a in examples]
+    width = max(map(len, rows))
+    ids = torch.tensor([r + [lm.pad_id] * (width - len(r)) for r in rows], device=lm.device)
+    mask = torch.tensor([[1] * len(r) + [0] * (width - len(r)) for r in rows], device=lm.device)
+    hidden = lm.hidden(ids, mask)
+    states = torch.cat([hidden[i, len(p) - 1 : len(p) - 1 + len(a)] for i, (p, a) in enumerate(examples)])
+    wanted = torch.tensor([t for _, a in examples for t in a], device=lm.device)
+    return torch.nn.functional.cross_entropy(lm.head.logits(states), wanted)
+
+
+def _train(
+    base: LanguageModel, examples: Sequence[Example], config: LoraConfig, progress: Progress | None
+) -> tuple[Any, list[float]]:
+    """The PEFT model and the mean loss of each epoch."""
+    import peft
+
+    words = peft.LoraConfig(
+        r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    devices = [base.device] if base.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(config.seed)
+        model = peft.get_peft_model(_sharing(base.model), words)
+    lm = LanguageModel(base.name, model.get_base_model(), base.tokenizer)
+    learned = [p for p in model.parameters() if p.requires_grad]
+    steps = config.epochs * -(-len(examples) // config.batch)
+    adam = torch.optim.AdamW(learned, lr=config.rate, weight_decay=0.0)
+    warm = max(1, round(steps / 10))
+    schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda s: min((s + 1) / warm, (steps - s) / max(1, steps - warm + 1)))
+    draw = torch.Generator().manual_seed(config.seed)
+    losses, step = [], 0
+    for _ in range(config.epochs):
+        total = 0.0
+        order = torch.randperm(len(examples), generator=draw).tolist()
+        for at in range(0, len(order), config.batch):
+            some = [examples[i] for i in order[at : at + config.batch]]
+            loss = answer_loss(lm, some)
+            if not torch.isfinite(loss):
+                raise VeneerError(f"the LoRA's loss is not finite at step {step + 1}; use --dtype float32 or a lower rate")
+            adam.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(learned, 1.0)
+            adam.step()
+            schedule.step()
+            step += 1
+            total += float(loss.detach()) * len(some)
+            if progress:
+                progress(step, steps, f"lora-{config.examples}")
+        losses.append(round(total / len(examples), 6))
+    return model, losses
+
+
+def _sharing(model: Any) -> Any:
+    """A copy of a model's modules over the same tensors, so that an adapter put into it leaves the model as it is."""
+    held = [*model.parameters(), *model.buffers()]
+    twin = copy.deepcopy(model, {id(t): t for t in held})
+    for module in twin.modules():
+        module._parameters = {
+            k: None if p is None else torch.nn.Parameter(p.detach(), requires_grad=False) for k, p in module._parameters.items()
+        }
+    return twin
+
+
+def _save(model: Any, base_name: str, out: Path, record: dict[str, Any]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+    try:
+        model.peft_config["default"].base_model_name_or_path = base_name
+        model.save_pretrained(str(scratch), safe_serialization=True, save_embedding_layers=False)
+        (scratch / "README.md").unlink(missing_ok=True)  # the library's empty form
+        write_json(scratch / RECORD, record)
+        scratch.chmod(0o755)
+        scratch.replace(out)
+    except OSError as error:
+        raise VeneerError(f"{out} could not be written ({error}); free some space and run the same command again") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _loaded(base: LanguageModel, folder: Path) -> LanguageModel:
+    from peft import PeftModel
+
+    try:
+        model = PeftModel.from_pretrained(_sharing(base.model), str(folder))
+    except Exception as error:  # damaged or foreign files make the libraries raise all kinds
+        raise InputError(
+            f"the adapter {folder} cannot be loaded ({str(error).splitlines()[0][:200]}); delete it: it is made again"
+        ) from None
+    return LanguageModel(base.name, model.get_base_model(), base.tokenizer)
