@@ -16,6 +16,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from veneer.embed.chunks import chunks, join_chunks
 from veneer.embed.embedder import Progress
+from veneer.embed.inputs import frame, padded, positions
 from veneer.errors import InputError
 from veneer.files import read_json, sha256_file
 
@@ -34,7 +35,7 @@ class SentenceModel:
         self._model, self._tokenizer = _load(folder, name)
         self._model.to(device).eval()
         self._device = device
-        self._start, self._end = _frame(self._tokenizer)
+        self._start, self._end = frame(self._tokenizer)
         self.longest = _longest(folder, self._model, self._tokenizer) - len(self._start) - len(self._end)
         weights = sha256_file(sorted(folder.glob("*.safetensors"))[0])
         self.id = f"{name}-{weights[:8]}-{self._pooling}-chunks{self.longest}"
@@ -65,10 +66,7 @@ class SentenceModel:
     def _encode(self, pieces: Sequence[Sequence[int]]) -> np.ndarray:
         """(B, d) of unit length."""
         rows = [[*self._start, *p, *self._end] for p in pieces]
-        width = max(map(len, rows))
-        pad = self._tokenizer.pad_token_id or 0
-        ids = torch.tensor([[*r, *[pad] * (width - len(r))] for r in rows], device=self._device)  # (B, T)
-        mask = torch.tensor([[1] * len(r) + [0] * (width - len(r)) for r in rows], device=self._device)
+        ids, mask = padded(rows, self._tokenizer.pad_token_id or 0, self._device)  # (B, T)
         states = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()  # (B, T, d)
         if self._pooling == "cls":
             pooled = states[:, 0]
@@ -122,18 +120,7 @@ def _load(folder: Path, name: str) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens before and behind a text, as the tokenizer itself puts them."""
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    whole = tokenizer("a", add_special_tokens=True)["input_ids"]
-    at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
-    return list(whole[:at]), list(whole[at + len(bare) :])
-
-
 def _longest(folder: Path, model: Any, tokenizer: Any) -> int:
     """Tokens in one pass, special ones counted: what the folder says, otherwise what tokenizer and positions allow."""
     said = _words(folder, "sentence_bert_config.json").get("max_seq_length")
-    positions = getattr(model.config, "max_position_embeddings", 512)
-    if "roberta" in model.config.model_type or "mpnet" in model.config.model_type:
-        positions -= model.config.pad_token_id + 1  # their positions begin behind the padding's
-    return min(int(said or 10**6), tokenizer.model_max_length, positions)
+    return min(int(said or 10**6), positions(model.config, tokenizer))

@@ -8,10 +8,12 @@ from veneer.errors import InputError, MissingExtra
 from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Judge
 from veneer.judges.refusal_rates import RefusalRates
+from veneer.judges.toxicity import toxicity_judge
 from veneer.tasks.task import Task
 
 _MAKERS: dict[str, Callable[[JudgeConfig], Judge]] = {
     "refusal": lambda config: RefusalRates(),
+    "toxicity": lambda config: toxicity_judge(config),
 }
 JUDGE_NAMES = tuple(_MAKERS)
 
