@@ -21,10 +21,10 @@ LONGEST = 450  # lines
 LEVELS = [
     {"cli"},
     {"studies", "report"},
-    {"systems", "judges", "tasks", "diversity", "imports"},
+    {"systems", "judges", "tasks", "diversity", "imports", "recovery", "overton"},
     {"head", "capture"},
     {"models", "embed"},
-    {"prompts", "prompt_files", "stats", "resample", "results", "files", "errors"},
+    {"endpoint", "prompts", "prompt_files", "stats", "resample", "results", "files", "errors"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 LAB_MAY = {"lab", "models", "prompts", "files", "errors"}  # lab stands beside the levels
