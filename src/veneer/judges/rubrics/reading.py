@@ -1,0 +1,94 @@
+"""Reading a judge's JSON: strict about what counts as a verdict, tolerant only of how it is wrapped."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+FENCE = re.compile(r"\A```[a-zA-Z]*[ \t]*\n(.*?)\n?```\Z", re.S)
+THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.S)
+NOT_GIVEN = {"n/a", "na", "not applicable", "none", "null"}
+
+
+class Unreadable(ValueError):
+    """A judgement that is no verdict; the message says why."""
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """The one JSON object that the whole text is, perhaps in one code fence, perhaps behind one <think> block.
+
+    Words around it, a second object, a key that stands twice, NaN: no verdict, because then it is not certain which part the judge
+    meant and which part it quotes from the answer. Raises Unreadable.
+    """
+    text = THOUGHT.sub("", text, count=1).strip()
+    if fenced := FENCE.match(text):
+        text = fenced[1].strip()
+    try:
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+    except Unreadable:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"not one JSON object ({str(error)[:80]})") from None
+    if not isinstance(value, dict):
+        raise Unreadable(f"a JSON {type(value).__name__} and no object")
+    return value
+
+
+def field(found: Mapping[str, Any], name: str) -> Any:
+    """A field by its name, in any case. Raises Unreadable where it is missing."""
+    hits = [k for k in found if k.strip().lower() == name]
+    if len(hits) != 1:
+        raise Unreadable(f"the field {name!r} is missing" if not hits else f"the field {name!r} stands there twice")
+    return found[hits[0]]
+
+
+def scale(value: Any, low: int = 1, high: int = 5) -> float:
+    """A whole number from low to high; a number written as text is taken, "4/5" and 4.5 are not."""
+    if isinstance(value, str):
+        try:
+            value = float(value.strip())
+        except ValueError:
+            raise Unreadable(f"a score of {value[:40]!r}") from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or value not in range(low, high + 1):
+        raise Unreadable(f"a score of {str(value)[:40]!r}, which is no whole number from {low} to {high}")
+    return float(value)
+
+
+def scale_or_none(value: Any, low: int = 1, high: int = 5) -> float | None:
+    """As `scale`, but "N/A" and null are a judge's word that the aspect does not apply."""
+    if value is None or (isinstance(value, str) and value.strip().lower() in NOT_GIVEN):
+        return None
+    return scale(value, low, high)
+
+
+def yes_no(value: Any) -> float:
+    """1.0 or 0.0: true/false, 1/0, yes/no, also as text."""
+    if isinstance(value, str):
+        value = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(value.strip().lower())
+    if value is True or value is False or (isinstance(value, int | float) and value in (0, 1)):
+        return float(value)
+    raise Unreadable("neither yes nor no")
+
+
+def choice(value: Any, options: Sequence[str]) -> str:
+    """One of the options, in any case."""
+    said = value.strip().lower() if isinstance(value, str) else None
+    for option in options:
+        if said == option.lower():
+            return option
+    raise Unreadable(f"{str(value)[:40]!r} in place of one of {', '.join(options)}")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise Unreadable(f"the key {key[:40]!r} stands there twice")
+        found[key] = value
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise Unreadable(f"{name} is no JSON")
