@@ -29,6 +29,8 @@ class Measure(JudgeOptions, PairOptions):
     """Use the papers' limits on answers (512 new tokens) instead of --max-new-tokens."""
     no_controls: bool = False
     """Leave out the controls (base-chat, aligned-plain, base-no-empty)."""
+    baselines: str | None = None
+    """Systems to measure beside base, veneer and aligned, separated by commas: urial, system-prompt (both in context)."""
     samples: int = 1
     """Answers a prompt; more than one needs --temperature."""
     temperature: float = 0.0
@@ -46,7 +48,7 @@ class Measure(JudgeOptions, PairOptions):
         veneer = Veneer.load(self.veneer)
         config = StudyConfig(
             test_prompts=self.limit, max_new_tokens=self.max_new_tokens, published=self.published, batch_size=self.batch_size,
-            controls=not self.no_controls, seed=self.seed, samples=self.samples,
+            controls=not self.no_controls, seed=self.seed, baselines=self.baselines or "", samples=self.samples,
             temperature=self.temperature, judges=self.judges(),
         )  # fmt: skip
         with progress() as say:

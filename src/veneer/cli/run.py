@@ -36,8 +36,9 @@ class Run(JudgeOptions, PairOptions):
     """Rank of the veneer. Default: dense."""
     no_controls: bool = False
     """Leave out the controls (base-chat, aligned-plain, base-no-empty, shuffled)."""
-    cross: bool = False
-    """Measure each task's own veneer on every task: the cross table (extracted on X, measured on Y)."""
+    baselines: str | None = None
+    """Systems to measure beside base, veneer and aligned, separated by commas: urial and system-prompt (in context), lora-K (fine-tuned
+    on K answers), bias and rank-R (lesser veneers), from-TASK (extracted on one task), all, or cross (from-TASK of every task)."""
     samples: int = 1
     """Answers a prompt; more than one needs --temperature."""
     temperature: float = 0.0
@@ -60,7 +61,7 @@ class Run(JudgeOptions, PairOptions):
             published=self.published,
             batch_size=self.batch_size,
             controls=not self.no_controls,
-            cross=self.cross,
+            baselines=self.baselines or "",
             samples=self.samples,
             temperature=self.temperature,
             k=self.k,

@@ -65,10 +65,10 @@ def _systems(rows, systems):
     """The layout of the paper's tables: a row a system, a column a task."""
     from rich.table import Table
 
-    columns = [(task, metric) for task, metric in _lines(rows) if (task, "portion", metric, "veneer") in rows]
-    first: dict[str, str] = {}
-    for task, metric in columns:
-        first.setdefault(task, metric)  # one headline a task
+    first: dict[str, str] = {}  # one headline a task, its most important one
+    for task, metric, of, system in rows:
+        if metric == "portion" and system == "veneer":
+            first.setdefault(task, of)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("system")
     for task, metric in first.items():

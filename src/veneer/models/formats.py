@@ -40,7 +40,7 @@ class TextFormat(Format, Protocol):
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a text with the tokenizer's own BOS, if it has one, and no EOS: the model is to go on."""
-    ids = list(tokenizer(text)["input_ids"])
+    ids = list(tokenizer(text, verbose=False)["input_ids"])
     if ids and ids[-1] == tokenizer.eos_token_id and not text.endswith(tokenizer.eos_token or "\0"):
         ids = ids[:-1]
     return one_bos(ids, tokenizer)

@@ -9,6 +9,7 @@ from veneer.judges.judge import Judge
 from veneer.prompts import Prompt
 from veneer.results import Measurement
 from veneer.studies.behaviour import Scored, behaviour_rows, score
+from veneer.studies.choice import score_choices
 from veneer.studies.config import StudyConfig
 from veneer.studies.differences import difference_rows
 from veneer.studies.stages import Progress, RunRecord
@@ -40,6 +41,9 @@ def answer_all(
         for system in systems:
             path = out / "responses" / f"{task.name}.{system.name}.jsonl"
             with record.stage(f"measure {system.name}"):
+                if task.kind == "choice":
+                    scored.append(score_choices(system, task, prompts, out=path, batch_size=config.batch_size, progress=progress))
+                    continue
                 answers = respond(
                     system, prompts, config.sampling(task), stop_strings=task.stop, batch_size=config.batch_size,
                     samples=config.samples, out=path, progress=progress,

@@ -17,9 +17,9 @@ from veneer.tasks.task import Task
 @dataclass(frozen=True, slots=True)
 class StudyConfig:
     """train_prompts, test_prompts: of each task (None: all). max_new_tokens: of the capture, and the most of any task's answers unless
-    `published`. controls: measure contract.md's controls too. baselines: other systems beside them (`studies.baselines`). cross: measure
-    each task's own veneer on every task. samples, temperature: answers a prompt and how they are drawn (0: greedy, one). shown: prompts of
-    each task in the report's response browser."""
+    `published`. controls: measure contract.md's controls too. baselines: other systems beside them, as `baselines.parse_baselines`
+    reads them. samples, temperature: answers a prompt and how they are drawn (0: greedy, one). shown: prompts of each task in the
+    report's response browser."""
 
     train_prompts: int | None = 200
     test_prompts: int | None = None
@@ -28,8 +28,7 @@ class StudyConfig:
     batch_size: int = 32
     controls: bool = True
     own: bool = True
-    baselines: tuple[str, ...] = ()
-    cross: bool = False
+    baselines: str = ""
     samples: int = 1
     temperature: float = 0.0
     shown: int = 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from veneer.capture import Capture, capture
 from veneer.errors import InputError
 from veneer.files import folder_lock, json_lines, write_text
 from veneer.head.extract import ExtractConfig
+from veneer.head.split import Split
 from veneer.head.veneer import Veneer
 from veneer.judges.registry import judges_of
 from veneer.models.pair import Pair
@@ -18,6 +20,7 @@ from veneer.prompts import Prompt
 from veneer.report import write_report
 from veneer.results import Results
 from veneer.studies.answers import answer_all
+from veneer.studies.baselines import baseline_systems, check_baselines, needs_capture, parse_baselines
 from veneer.studies.browser import token_rows
 from veneer.studies.config import StudyConfig
 from veneer.studies.extraction import control_rows, extract_to, joint_rows, own_rows, solver_progress
@@ -51,12 +54,13 @@ def study(
         if work.record.finished:
             return work.read()
         train = _train(tasks, work.config.train_prompts)
+        names = _learnable(parse_baselines(work.config.baselines, list(train)), train, work.config)
         pair = work.load(load)
         with work.record.stage("capture"):
             prompts = [p for some in train.values() for p in some]
             taken = capture(pair, prompts, work.out / "capture", work.config.capture_config(tasks), progress)
         veneer, more = _extract(work, pair, taken, list(train))
-        work.finish(pair, veneer, more)
+        work.finish(pair, veneer, [*more, *_baselines(work, names, pair, taken, veneer)])
         return work.results
 
 
@@ -69,10 +73,13 @@ def measure(
         work = _Work.begin(tasks, Path(out), config or StudyConfig(), said, "measure", progress)
         if work.record.finished:
             return work.read()
+        names = parse_baselines(work.config.baselines, [])
+        if some := [n for n in names if needs_capture(n)]:
+            raise InputError(f"{', '.join(some)} is made from a capture, which `veneer measure` has not; use `veneer run`")
         pair = work.load(load)
         veneer.check_fits(pair.base)
         controls = control_systems(pair, None) if work.config.controls else []
-        work.finish(pair, veneer, controls)
+        work.finish(pair, veneer, [*controls, *_baselines(work, names, pair, None, veneer)])
         return work.results
 
 
@@ -131,8 +138,8 @@ class _Work:
 
 
 def _train(tasks: Sequence[Task], limit: int | None) -> dict[str, list[Prompt]]:
-    """The train prompts of each task that has any."""
-    train = {t.name: t.prompts("train")[:limit] for t in tasks}
+    """The train prompts of each task that has any, and that is answered in words."""
+    train = {t.name: t.prompts("train")[:limit] if t.kind == "generate" else [] for t in tasks}
     for name, prompts in train.items():
         if 0 < len(prompts) < LEAST_TRAIN:
             raise InputError(
@@ -145,6 +152,18 @@ def _train(tasks: Sequence[Task], limit: int | None) -> dict[str, list[Prompt]]:
             f"{names} have no train prompts to extract a veneer from; add a task that has, or give a veneer to `veneer measure`"
         )
     return found
+
+
+def _learnable(names: Sequence[str], train: dict[str, list[Prompt]], config: StudyConfig) -> list[str]:
+    """A LoRA learns from the train part alone. `all` takes what is there; a number that was asked for is refused where there are fewer."""
+    groups = [task for task, prompts in train.items() for _ in prompts]
+    most = len(Split.by_prompt(range(len(groups)), groups, config.seed).train)
+    too_many = [n for n in names if n.startswith("lora-") and int(n.removeprefix("lora-")) > most]
+    if refused := [n for n in too_many if n in config.baselines]:
+        raise InputError(
+            f"{refused[0]} learns from more answers than the {most} of the train part; give more --train prompts, or lora-{most}"
+        )
+    return list(dict.fromkeys(f"lora-{most}" if n in too_many else n for n in names))
 
 
 def _extract(work: _Work, pair: Pair, taken: Capture, tasks: Sequence[str]) -> tuple[Veneer, list[System]]:
@@ -173,3 +192,17 @@ def _extract(work: _Work, pair: Pair, taken: Capture, tasks: Sequence[str]) -> t
 
 def _how(config: StudyConfig) -> ExtractConfig:
     return replace(config.extraction, seed=config.seed)
+
+
+def _baselines(work: _Work, names: Sequence[str], pair: Pair, taken: Capture | None, veneer: Veneer) -> list[System]:
+    """The baselines that the prompts leave room for; what is left out stands in run.json and in the log."""
+    longest = max((work.config.sampling(t).max_new_tokens for t in work.tasks), default=1)
+    fit, left_out = check_baselines(names, pair, [p for some in work.test.values() for p in some], longest)
+    for sentence in left_out:
+        logging.getLogger("veneer").warning("veneer: %s", sentence)
+    if not fit:
+        return []
+    work.record.note(baselines_left_out=left_out)
+    with work.record.stage("baselines"):
+        log = solver_progress(work.progress)
+        return baseline_systems(fit, pair, taken, veneer, _how(work.config), work.out, progress=work.progress, log=log)
