@@ -12,7 +12,9 @@ class JudgeConfig:
     """url, model: an OpenAI-compatible endpoint and the model it should use. local: a model that judges here instead (hub
     id, folder, GGUF file). key_env: environment variable that holds the endpoint's key (never the key itself). toxicity: a
     text-classification model (hub id or folder) in place of the built-in one. concurrency: requests at once. cache: folder
-    of verdicts that are kept between runs, keyed by judge, prompt and answer."""
+    of verdicts that are kept between runs, keyed by judge, prompt and answer. timeout: seconds for one reply; retries: further
+    attempts of a request that failed in passing. price_in, price_out: of a million tokens read and written, for the cost.
+    device, dtype, batch_size: of a local judge."""
 
     url: str | None = None
     model: str | None = None
@@ -21,6 +23,13 @@ class JudgeConfig:
     toxicity: str | None = None
     concurrency: int = 8
     cache: Path | None = None
+    timeout: float = 120.0
+    retries: int = 5
+    price_in: float | None = None
+    price_out: float | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: int = 8
 
     def facts(self) -> dict[str, Any]:
         """What decides a verdict, for run.json: no key, no folder, no speed."""

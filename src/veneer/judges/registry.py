@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from veneer.errors import InputError, MissingExtra
 from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Judge
+from veneer.judges.llm import llm_judge
 from veneer.judges.refusal_rates import RefusalRates
 from veneer.judges.toxicity import toxicity_judge
 from veneer.tasks.task import Task
@@ -14,6 +15,11 @@ from veneer.tasks.task import Task
 _MAKERS: dict[str, Callable[[JudgeConfig], Judge]] = {
     "refusal": lambda config: RefusalRates(),
     "toxicity": lambda config: toxicity_judge(config),
+    "harm": lambda config: llm_judge("harm", config),
+    "strongreject": lambda config: llm_judge("strongreject", config),
+    "truth": lambda config: llm_judge("truth", config),
+    "quality": lambda config: llm_judge("quality", config),
+    "stance": lambda config: llm_judge("stance", config),
 }
 JUDGE_NAMES = tuple(_MAKERS)
 

@@ -1,0 +1,163 @@
+"""Who is asked for a judgement: a model behind an endpoint, or one that runs here. Both keep what they said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig, Reply, Usage
+from veneer.endpoint.cache import Cache, key_of
+from veneer.errors import InputError
+from veneer.judges.config import JudgeConfig
+from veneer.models.decode import Sampling
+from veneer.models.formats import ChatFormat
+from veneer.models.language_model import LanguageModel
+from veneer.models.load import load_model
+from veneer.prompts import Prompt
+from veneer.systems.respond import respond
+from veneer.systems.system import System
+
+Progress = Callable[[int, int, str], None]
+FILE = "replies.jsonl"  # inside a folder of verdicts
+NEITHER = "a judge model is needed: give --judge-url URL and --judge-model NAME, or --judge-local MODEL"
+
+
+class Asker(Protocol):
+    """model: as a judge's id names it."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def usage(self) -> Usage: ...
+
+    def ask(self, requests: Sequence[ChatRequest], progress: Progress | None = None, what: str = "judgements") -> list[Reply]:
+        """A reply a request, in their order; equal ones are asked once. Raises VeneerError where the judge is out of reach."""
+        ...
+
+
+def asker_of(config: JudgeConfig) -> Asker:
+    """Raises InputError where the config names no judge model or two, MissingExtra without the package `openai`."""
+    if config.local is not None:
+        if config.url is not None or config.model is not None:
+            raise InputError("two judge models are given, --judge-local and --judge-url or --judge-model; give one of them")
+        return LocalAsker(_load(config.local, config.device, config.dtype), config)
+    if config.url is None and config.model is None:
+        raise InputError(NEITHER)
+    if config.url is None or config.model is None:
+        given, missing = ("--judge-model", "--judge-url") if config.url is None else ("--judge-url", "--judge-model")
+        raise InputError(f"{given} is given without {missing}; give both, or --judge-local MODEL")
+    return EndpointAsker(config.url, config.model, config)
+
+
+class EndpointAsker:
+    def __init__(self, url: str, model: str, config: JudgeConfig):
+        self.model = model
+        self._endpoint = Endpoint(
+            EndpointConfig(
+                url, model, key_env=config.key_env, timeout=config.timeout, retries=config.retries,
+                concurrency=config.concurrency, price_in=config.price_in, price_out=config.price_out,
+                cache=None if config.cache is None else config.cache / FILE,
+            )
+        )  # fmt: skip
+
+    @property
+    def usage(self) -> Usage:
+        return self._endpoint.usage
+
+    def ask(self, requests: Sequence[ChatRequest], progress: Progress | None = None, what: str = "judgements") -> list[Reply]:
+        return self._endpoint.chat_many(requests, progress, what)
+
+
+class LocalAsker:
+    """A chat model in this process, greedy. Its name in results carries a part of its fingerprint, since folders may be called alike. It
+    is not held to a JSON schema, so weak models give many unreadable judgements; these are counted like all others."""
+
+    def __init__(self, lm: LanguageModel, config: JudgeConfig):
+        fingerprint = lm.fingerprint()
+        name = Path(lm.name).name if Path(lm.name).exists() else lm.name
+        self.model = f"{name}-{fingerprint[:8]}"
+        self.usage = Usage(models=[self.model])
+        self._system = System("judge", lm, ChatFormat(), lm.stop_ids)
+        self._facts = {"local": fingerprint, "dtype": str(lm.head.weight.dtype)}
+        self._batch_size = config.batch_size
+        self._cache = Cache(None if config.cache is None else config.cache / FILE)
+        self._with_system = self._takes_system_text()
+
+    def ask(self, requests: Sequence[ChatRequest], progress: Progress | None = None, what: str = "judgements") -> list[Reply]:
+        keys = [key_of(**self._facts, body=r.body()) for r in requests]
+        held = {k for k in keys if self._cache.get(k) is not None}
+        first = {k: r for k, r in zip(reversed(keys), reversed(requests), strict=True) if k not in held}
+        self.usage.cached += sum(k in held for k in keys)
+        self.usage.shared += sum(k not in held for k in keys) - len(first)
+        errors: dict[str, str] = {}
+        prompts = {k: Prompt(k, self._messages(first[k]), "", "judge") for k in dict.fromkeys(keys) if k in first}
+        lengths = dict(zip(prompts, self._system.prompt_tokens(list(prompts.values())), strict=True))
+        longest = self._system.longest()
+        for k in list(prompts):
+            limit = _limit(first[k])
+            if longest is not None and lengths[k] + limit > longest:
+                errors[k] = (
+                    f"the judge's prompt has {lengths[k]} tokens, which with {limit} for the reply exceeds its context of {longest}"
+                )
+                self.usage.failed += 1
+                del prompts[k]
+        done, total = len(held) + len(errors), len(held) + len(first)
+        for limit in sorted({_limit(first[k]) for k in prompts}):
+            order = sorted((k for k in prompts if _limit(first[k]) == limit), key=lambda k: (lengths[k], k))
+            for at in range(0, len(order), self._batch_size):
+                batch = order[at : at + self._batch_size]
+                for response in respond(self._system, [prompts[k] for k in batch], Sampling(limit), batch_size=self._batch_size):
+                    self._keep(response.prompt_id, response.text, response.finish_reason, lengths, len(response.token_ids))
+                done += len(batch)
+                if progress:
+                    progress(done, total, what)
+        return [
+            Reply("", "error", error=errors[k]) if k in errors else Reply(**{**(self._cache.get(k) or {}), "cached": k in held})
+            for k in keys
+        ]
+
+    def _keep(self, key: str, text: str, finish: str, lengths: dict[str, int], tokens: int) -> None:
+        self._cache.put(
+            key,
+            {
+                "text": text,
+                "finish_reason": finish,
+                "prompt_tokens": lengths[key],
+                "completion_tokens": tokens,
+                "model": self.model,
+            },
+        )
+        self.usage.requests += 1
+        self.usage.replies += 1
+        self.usage.prompt_tokens += lengths[key]
+        self.usage.completion_tokens += tokens
+
+    def _messages(self, request: ChatRequest) -> tuple[dict[str, str], ...]:
+        messages = [dict(m) for m in request.messages]
+        if not self._with_system and messages[0]["role"] == "system":
+            head = messages.pop(0)["content"]
+            messages[0] = {**messages[0], "content": f"{head}\n\n{messages[0]['content']}"}
+        return tuple(messages)
+
+    def _takes_system_text(self) -> bool:
+        """Some chat templates refuse a system turn; the words then go before the user's. Raises InputError without a template."""
+        turn = {"role": "user", "content": "a"}
+        tokenizer = self._system.lm.tokenizer
+        self._system.format.encode(tokenizer, Prompt("x", (turn,), ""))
+        try:
+            self._system.format.encode(tokenizer, Prompt("x", ({"role": "system", "content": "b"}, turn), ""))
+        except InputError:
+            return False
+        return True
+
+
+def _limit(request: ChatRequest) -> int:
+    return int(request.parameters["max_tokens"])
+
+
+@lru_cache(maxsize=1)
+def _load(name: str, device: str, dtype: str) -> LanguageModel:
+    """One model for all rubrics of a run."""
+    return load_model(name, device=device, dtype=dtype)
