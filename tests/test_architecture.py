@@ -21,6 +21,7 @@ LONGEST = 450  # lines
 LEVELS = [
     {"cli"},
     {"studies", "report"},
+    {"adapters"},
     {"systems", "judges", "tasks", "diversity", "imports", "recovery", "overton"},
     {"head", "capture"},
     {"models", "embed"},

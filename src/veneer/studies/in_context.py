@@ -1,0 +1,160 @@
+"""Everybody's answers for a recovery study: the teacher's, base's, base's in context, a veneer's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from veneer.embed import Embedder
+from veneer.errors import InputError
+from veneer.files import sha256_text
+from veneer.head.veneer import Veneer
+from veneer.models.decode import Sampling
+from veneer.models.formats import ChatFormat, PlainFormat
+from veneer.models.load import load_model
+from veneer.models.pair import Pair
+from veneer.prompts import Prompt
+from veneer.recovery.build import Built, Material, base_prompts, build, query
+from veneer.recovery.cut import cut_answer, cut_own_summary
+from veneer.recovery.in_context import FENCE
+from veneer.recovery.summaries import summary_prompts
+from veneer.recovery.urial import urial_examples
+from veneer.recovery.variants import Variant
+from veneer.studies.stages import Progress, RunRecord
+from veneer.systems.respond import respond
+from veneer.systems.responses import Response
+from veneer.systems.system import Answering, System
+
+NEXT_QUERY = "# Query:"  # where a model that wrote its own summary and answer goes on with a question of its own
+SUMMARY_TOKENS = 160
+
+
+@dataclass
+class InContext:
+    """Answers stand in `out`/responses and are made once. examples: variant -> (shown, dropped) by prompt. shown: a row a variant and
+    prompt, for in_context.jsonl. facts: of every system that answered."""
+
+    pair: Pair
+    prompts: Sequence[Prompt]
+    out: Path
+    sampling: Sampling
+    samples: int
+    batch_size: int
+    record: RunRecord
+    progress: Progress | None = None
+    published: bool = False
+    examples: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
+    shown: list[dict[str, Any]] = field(default_factory=list)
+    facts: list[dict[str, Any]] = field(default_factory=list)
+
+    def teacher(self) -> list[Response]:
+        return self.answer(self._aligned(), self.prompts)
+
+    def base(self) -> list[Response]:
+        """Base in the paper's form: the question, and an answer in a fence."""
+        return self.answer(self._fenced("base", FENCE), base_prompts(self.prompts))
+
+    def veneer(self, veneer: Veneer) -> list[Response]:
+        """Base with the veneer's head, in the format that the veneer was made for."""
+        system = System.of_model(self.pair.base, veneer)
+        stops = tuple(sorted({*system.stop_ids, *self.pair.stop_ids}))
+        return self.answer(System(system.name, system.lm, system.format, stops, system.head), self.prompts)
+
+    def variant(self, variant: Variant, material: Material) -> list[Response]:
+        """Base in context."""
+        own = variant.kind == "summary-cot"
+        system = self._fenced(variant.name, NEXT_QUERY if own else FENCE)
+        longest = system.longest()
+        budget = None if longest is None else longest - self.sampling.max_new_tokens
+        built = build(variant, self.prompts, material, budget=budget, count=self._count)
+        self._note(variant, built)
+        found = self.answer(system, built.prompts)
+        return [_with_text(r, _own_answer(r.text) if own else cut_answer(r.text)) for r in found]
+
+    def answer(
+        self, system: Answering, prompts: Sequence[Prompt], samples: int | None = None, name: str | None = None
+    ) -> list[Response]:
+        with self.record.stage(f"answers {name or system.name}"):
+            self.facts.append(system.facts())
+            return respond(
+                system, prompts, self.sampling, batch_size=self.batch_size, samples=samples or self.samples,
+                out=self.out / "responses" / f"{name or system.name}.jsonl", progress=self.progress,
+            )  # fmt: skip
+
+    def material(
+        self, variants: Sequence[Variant], teacher: Sequence[Response], embedder: Embedder | None, summaries: str | None
+    ) -> Material:
+        """What the variants need of the teacher, and no more."""
+        first = {r.prompt_id: r.text for r in teacher if r.sample_id == 0}
+        answers = [first[p.id] for p in self.prompts]
+        fixed: list[str] = []
+        if any(v.teacher_examples for v in variants):
+            asked = [Prompt.from_text(f"urial-{i}", e.query, task="urial") for i, e in enumerate(urial_examples())]
+            fixed = [r.text for r in self.answer(self._aligned(), asked, 1, "aligned-urial")]
+        hints: list[str] = []
+        fixed_hints: list[str] = []
+        if any(v.summaries for v in variants):
+            wanted = any(v.kind == "summary" for v in variants)
+            hints, fixed_hints = self._summaries(answers if wanted else [], fixed, summaries)
+        vectors = {
+            kind: None if embedder is None or not any(v.kind == kind for v in variants) else embedder.embed(texts, self.progress)
+            for kind, texts in (("knn-prompt", [query(p) for p in self.prompts]), ("knn-response", answers))
+        }
+        return Material(
+            answers, fixed, hints, fixed_hints, vectors["knn-prompt"], vectors["knn-response"], self.sampling.seed, self.published
+        )
+
+    def _summaries(self, answers: Sequence[str], fixed: Sequence[str], name: str | None) -> tuple[list[str], list[str]]:
+        """Greedy summaries of the teacher's answers to the prompts, and to URIAL's questions."""
+        lm = self.pair.aligned if name in (None, "aligned") else load_model(str(name), device=str(self.pair.base.device))
+        stops = self._aligned().stop_ids if lm is self.pair.aligned else lm.stop_ids
+        if not lm.tokenizer.chat_template:
+            raise InputError(
+                f"{lm.name} has no chat template, so it cannot be asked for summaries; name another with --summaries"
+            )
+        system = System("summaries", lm, ChatFormat(), stops)
+        queries = [query(p) for p in self.prompts][: len(answers)]
+        asked = summary_prompts([p.id for p in self.prompts][: len(answers)], queries, answers)
+        asked += summary_prompts([f"urial-{i}" for i in range(len(fixed))], [e.query for e in urial_examples()], fixed)
+        asked = [Prompt(f"summary {p.id}", p.messages, p.plain, p.task) for p in asked]
+        with self.record.stage("answers summaries"):
+            found = respond(
+                system, asked, Sampling(SUMMARY_TOKENS, seed=self.sampling.seed), batch_size=self.batch_size,
+                out=self.out / "responses" / "summaries.jsonl", progress=self.progress,
+            )  # fmt: skip
+        self.facts.append(system.facts())
+        texts = [_unfenced(r.text) for r in found]
+        return texts[: len(answers)], texts[len(answers) :]
+
+    def _aligned(self) -> System:
+        own = tuple(self.pair.vocabulary.ids_to_other([i for i in self.pair.stop_ids if i < self.pair.vocabulary.size]))
+        return System("aligned", self.pair.aligned, self.pair.aligned_format, own)
+
+    def _fenced(self, name: str, stop: str) -> System:
+        return System(name, self.pair.base, PlainFormat(), self.pair.stop_ids, stop=(stop,))
+
+    def _count(self, texts: Sequence[str]) -> list[int]:
+        return [len(ids) for ids in self.pair.base.tokenizer(list(texts), verbose=False)["input_ids"]]
+
+    def _note(self, variant: Variant, built: Built) -> None:
+        self.examples[variant.name] = (built.examples, built.dropped)
+        for p, n, dropped in zip(built.prompts, built.examples, built.dropped, strict=True):
+            row = {"variant": variant.name, "prompt_id": p.id, "examples": n, "dropped": dropped, "sha256": sha256_text(p.plain)}
+            self.shown.append(row)
+
+
+def _own_answer(text: str) -> str:
+    """The answer behind the own summary; where none follows, what was written in the summary's place."""
+    summary, answer = cut_own_summary(text)
+    return summary if answer is None else answer
+
+
+def _unfenced(text: str) -> str:
+    """A summary goes into a fence, so it may hold none itself."""
+    return text.replace(FENCE, "").strip()
+
+
+def _with_text(r: Response, text: str) -> Response:
+    return Response(r.prompt_id, r.sample_id, r.system, r.task, text, r.token_ids, r.finish_reason, r.seed)
