@@ -1,0 +1,119 @@
+"""Token shifts in five groups: refusal, number, structure, style, content. docs/token-shifts.md says how well that agrees with a reader."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from veneer.studies.shift_words import (
+    BEHIND_DECLINING,
+    DECLINES,
+    DECLINING,
+    DISCOURSE,
+    FUNCTION_WORDS,
+    NEGATED,
+    NUMBER_WORDS,
+    REASON,
+    SAME,
+)
+
+CONTEXT_TOKENS = 16  # to the left of a shift
+
+
+class Group(StrEnum):
+    """refusal: words that decline, and those that say why (harm, law, respect). number: a figure or the sign of a sum. structure: line
+    breaks, spaces, punctuation, list and other marks, the end of the answer. style: the same said with other words, and words that
+    only frame. content: another thing is said."""
+
+    REFUSAL = "refusal"
+    NUMBER = "number"
+    STRUCTURE = "structure"
+    STYLE = "style"
+    CONTENT = "content"
+
+
+_MARK = re.compile(r"<[|/]?[\w|▁ ]+[|/]?>|\[/?[A-Z]+\]")  # <|im_end|>, </s>, [INST]
+_FIGURE = re.compile(r"[$€£]?\d[\d,.]*%?$")
+_SIGN = re.compile(r"[-+*/×÷=()^%]+$")
+_ENDS_IN_SUM = re.compile(r"(?:\d|\d ?[-+*/×÷=()^] ?)\s*$")
+
+
+def group_of(before: str, after: str, context: str) -> Group:
+    """The group of one shift: the token `before` becomes `after` behind `context` (some text to its left).
+
+    In this order: a figure or a sign in a sum is a number; words of declining are a refusal; what is no word is structure, and so is a
+    word that opens a sentence where the other model breaks the line or ends; function words, words of discourse and the same word in
+    another form are style; the rest is content.
+    """
+    old, new = before.strip(), after.strip()
+    if _is_number(old, new, context):
+        return Group.NUMBER
+    if _is_refusal(old.lower(), new.lower(), context):
+        return Group.REFUSAL
+    if not _is_word(new):
+        return Group.STRUCTURE
+    if not _is_word(old) and (not context.strip() or _opens(context, after)):
+        return Group.STRUCTURE
+    if _is_style(old, new):
+        return Group.STYLE
+    return Group.CONTENT
+
+
+def shift_group(base: str, veneer: str, aligned: str, context: str) -> Group | None:
+    """The group of the shift that is seen at a position: base's token to the veneer's where the veneer moves, otherwise to the aligned
+    model's; None where neither moves."""
+    after = veneer if veneer != base else aligned
+    return None if after == base else group_of(base, after, context)
+
+
+def deep_group(base: str, veneer: str, aligned: str, context: str) -> Group | None:
+    """The group of a shift that only the aligned model makes; None where base or the veneer has its token too."""
+    return None if aligned in (base, veneer) else group_of(base, aligned, context)
+
+
+def _is_word(token: str) -> bool:
+    return any(c.isalpha() for c in token) and not _MARK.fullmatch(token)
+
+
+def _is_number(old: str, new: str, context: str) -> bool:
+    in_sum = bool(_ENDS_IN_SUM.search(context[-12:]))
+    if _FIGURE.match(new) or new.lower() in NUMBER_WORDS:
+        return not (old and _is_word(old) and (not context.strip() or context.endswith("\n")))  # "1" there is a list's
+    if _SIGN.match(new):
+        return in_sum
+    return bool(_FIGURE.match(old)) and in_sum and not _is_word(new)
+
+
+def _is_refusal(old: str, new: str, context: str) -> bool:
+    start = context.strip()
+    if any(old in some and new in some for some in SAME):
+        return False
+    if not start and new in ("i", "sorry", "unfortunately", "these") and (old == "" or _is_word(old)):
+        return True  # how refusals begin
+    if new in DECLINING:
+        return True
+    last = re.split(r"[.!?]\s", context)[-1].strip()
+    if BEHIND_DECLINING.search(last) and _is_word(new):
+        return True
+    if re.search(r"(?:^|\bbut )I$", last) and new in NEGATED - {"m", "am", "do"}:
+        return True
+    if re.search(r"\bI(?:'m| am)$", last) and new in ("not", "unable", "afraid"):
+        return True
+    if re.search(r"\bI(?:'m| am) not$", last) and new in ("able", "comfortable", "going", "allowed", "willing"):
+        return True
+    if re.search(r"\bdon'?t$", last) and new in ("want", "feel", "support"):
+        return True
+    whole = context[-80:]
+    return bool(DECLINES.search(whole) and REASON.search(last) and _is_word(new) and new not in FUNCTION_WORDS)
+
+
+def _opens(context: str, after: str) -> bool:
+    """Whether a word opens a sentence here."""
+    return context.rstrip().endswith((".", "!", "?", ":", "\n")) and after.strip()[:1].isupper()
+
+
+def _is_style(old: str, new: str) -> bool:
+    a, b = old.lower().strip("'’"), new.lower().strip("'’")
+    if a == b or any(a in some and b in some for some in SAME):
+        return True
+    return b in FUNCTION_WORDS or b in DISCOURSE
