@@ -104,7 +104,7 @@ def _csv(path: Path) -> Iterator[Row]:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             for number, row in enumerate(csv.reader(stream), 1):
-                if len(row) != 6 or row[5] not in LETTERS or not row[5]:
+                if len(row) != 6 or row[5] not in tuple(LETTERS):
                     raise _broken(path, number, "a question, four choices and one of A, B, C, D")
                 yield subject, row[0], row[1:5], LETTERS.index(row[5])
     except (OSError, ValueError, csv.Error) as error:

@@ -1,0 +1,151 @@
+"""IFEval with lm-eval's own checkers, offline."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from veneer.errors import InputError, MissingExtra
+from veneer.prompts import Prompt
+from veneer.tasks import ifeval
+from veneer.tasks.registry import get_task
+
+ROWS = [
+    {
+        "key": 1,
+        "prompt": "Write a note without commas that has at least 5 words.",
+        "instruction_id_list": ["punctuation:no_comma", "length_constraints:number_words"],
+        "kwargs": [{}, {"relation": "at least", "num_words": 5}],
+    },
+    {
+        "key": 2,
+        "prompt": "Answer in German only.",
+        "instruction_id_list": ["language:response_language"],
+        "kwargs": [{"language": "de"}],
+    },
+    {
+        "key": 3,
+        "prompt": "Wrap all in double quotes.",
+        "instruction_id_list": ["startend:quotation"],
+        "kwargs": [{"language": None}],  # the hub's copy fills what an instruction does not take with nulls
+    },
+    {
+        "key": 4,
+        "prompt": "Say it in fewer than 3 sentences.",
+        "instruction_id_list": ["length_constraints:number_sentences"],
+        "kwargs": [{"relation": "less than", "num_sentences": 3}],
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def _lm_eval():
+    for package in ("lm_eval", "langdetect", "nltk", "immutabledict"):
+        pytest.importorskip(package, reason="needs the extra ifeval")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "ifeval").mkdir()
+    write(tmp_path, ROWS)
+    return tmp_path
+
+
+def write(folder, rows):
+    (folder / "ifeval" / "input_data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+
+
+@pytest.mark.usefixtures("_lm_eval")
+def test_prompts_and_scores(folder):
+    task = get_task("ifeval", folder)
+    assert task.prompts("train") == []
+    prompts = {p.id: p for p in task.prompts("test")}
+    assert prompts["ifeval-1"].plain == ROWS[0]["prompt"] == prompts["ifeval-1"].messages[0]["content"]
+
+    def scores(key, text):
+        return tuple(task.score(prompts[f"ifeval-{key}"], text).values())
+
+    assert list(task.score(prompts["ifeval-1"], "x")) == [
+        "prompt_strict",
+        "instruction_strict",
+        "prompt_loose",
+        "instruction_loose",
+    ]
+    assert scores(1, "One two three four five six") == (1, 1, 1, 1)
+    assert scores(1, "One, two") == (0, 0, 0, 0)
+    assert scores(1, "One two") == (0, 0.5, 0, 0.5)
+    assert scores(1, "Sure, here it is:\nOne two three four five six") == (0, 0.5, 1, 1)  # loose leaves the first line out
+    assert scores(1, "") == (0, 0, 0, 0)
+    assert scores(2, "Guten Morgen, wie geht es Ihnen heute? Das Wetter ist sehr schön.") == (1, 1, 1, 1)
+    assert scores(2, "Good morning, how are you today? The weather is very fine.") == (0, 0, 0, 0)
+    assert scores(3, '"All of it."') == (1, 1, 1, 1)
+
+
+@pytest.mark.usefixtures("_lm_eval")
+def test_what_cannot_be_checked_is_left_out_and_counted(folder):
+    task = get_task("ifeval", folder)
+    kept = [p.id for p in task.prompts("test")]
+    missing = "length_constraints:number_sentences" not in ifeval.checkers().known
+    assert kept == [f"ifeval-{k}" for k in (1, 2, 3, *(() if missing else (4,)))]
+    expected = {"prompts": 1, "why": "nltk's punkt_tab is not installed"} if missing else None
+    assert task.source()["left_out"] == expected
+
+
+@pytest.mark.usefixtures("_lm_eval")
+def test_every_checker_that_is_said_to_work_does_so_without_a_network():
+    """Each kind of instruction on an answer, with the arguments that lm-eval draws where a row gives none."""
+    known = ifeval.checkers().known
+    assert len(known | set(ifeval.NEED_PUNKT)) == 25
+    given = {
+        "combination:repeat_prompt": {"prompt_to_repeat": "Hi"},
+        "language:response_language": {"language": "en"},
+        "keywords:letter_frequency": {"letter": "e", "let_frequency": 1, "let_relation": "at least"},
+    }
+    task = ifeval.IFEval()
+    text = "Hi there. This is an answer with *some* words, and a P.S. at the end.\n\nP.S. Bye."
+    for name in sorted(known):
+        prompt = Prompt.from_text("1", "Say Hi.", instructions=[name], arguments=[given.get(name, {})])
+        assert set(task.score(prompt, text).values()) <= {0.0, 1.0}, name
+
+
+@pytest.mark.usefixtures("_lm_eval")
+def test_the_language_detector_is_steady(folder):
+    """It draws; without a seed a short mixed text changes its language from run to run."""
+    task = get_task("ifeval", folder)
+    prompt = next(p for p in task.prompts("test") if p.id == "ifeval-2")
+    assert len({json.dumps(task.score(prompt, "Hotel Taxi in Bar an Test")) for _ in range(30)}) == 1
+
+
+@pytest.mark.usefixtures("_lm_eval")
+def test_a_long_answer_is_scored_in_time(folder):
+    task = get_task("ifeval", folder)
+    for prompt in task.prompts("test"):
+        task.score(prompt, " \n" * 50_000)
+        task.score(prompt, "word " * 20_000)
+
+
+@pytest.mark.usefixtures("_lm_eval")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"kwargs": []}, "row 1 does not have as many kwargs as instructions"),
+        ({"instruction_id_list": ["punctuation:no_dash", "punctuation:no_comma"]}, "row 1 asks for 'punctuation:no_dash'"),
+        ({"prompt": None}, "row 1 lacks prompt"),
+    ],
+)
+def test_broken_rows(change, said, folder):
+    write(folder, [{**ROWS[0], **change}])
+    with pytest.raises(InputError, match=said):
+        get_task("ifeval", folder).prompts("test")
+
+
+def test_without_the_extra(folder, monkeypatch):
+    ifeval.checkers.cache_clear()
+    for name in [m for m in sys.modules if m.startswith("lm_eval.tasks.ifeval")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "langdetect", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'veneer\[ifeval\]'"):
+        get_task("ifeval", folder).prompts("test")
+    ifeval.checkers.cache_clear()

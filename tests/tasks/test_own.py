@@ -1,0 +1,245 @@
+"""One's own task: the example of docs/tasks.md runs, each scorer, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from veneer.errors import InputError
+from veneer.judges.refusal_rates import RefusalRates
+from veneer.models.decode import Sampling
+from veneer.models.formats import PlainFormat
+from veneer.models.load import load_model
+from veneer.prompts import Prompt
+from veneer.studies.behaviour import behaviour_rows, score
+from veneer.studies.choice import score_choices
+from veneer.systems.respond import respond
+from veneer.systems.system import System
+from veneer.tasks import own_scorers
+from veneer.tasks.own import OwnTask, is_task_file
+from veneer.tasks.own_schema import Header
+from veneer.tasks.own_scorers import scored
+from veneer.tasks.registry import chosen_tasks, get_task
+from veneer.tasks.source import load_prompts
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "tasks.md"
+
+
+@pytest.fixture
+def example(tmp_path) -> Path:
+    """The example of docs/tasks.md as a file."""
+    found = re.search(r"```jsonl\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    path = tmp_path / "capitals.jsonl"
+    path.write_text(found[1], encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def base() -> System:
+    model = load_model("lab:base")
+    return System("base", model, PlainFormat(), model.stop_ids)
+
+
+def write(path: Path, header: dict, *rows: dict) -> Path:
+    path.write_text("".join(json.dumps(r) + "\n" for r in ({"task": {"name": "mine", **header}}, *rows)), encoding="utf-8")
+    return path
+
+
+def own(tmp_path, header: dict, *rows: dict) -> OwnTask:
+    return OwnTask.read(write(tmp_path / "mine.jsonl", header, *rows))
+
+
+def test_the_example_of_the_docs(example):
+    task = get_task(str(example))
+    assert (task.name, task.kind, dict(task.headlines), task.stop, task.max_new_tokens) == (
+        "capitals", "generate", {"accuracy": "up"}, ("\n",), 24,
+    )  # fmt: skip
+    fr, va, jp, pe = task.prompts("test")
+    assert fr.plain == "Question: What is the capital of France?\nAnswer:"
+    assert fr.messages == ({"role": "user", "content": "What is the capital of France?"},)
+    assert pe.plain == "The capital of Peru is" and [m["role"] for m in pe.messages] == ["system", "user"]
+    assert [task.group(p) for p in (fr, va, jp, pe)] == ["europe", "europe", "asia", None]
+    assert [p.id for p in task.prompts("train")] == ["t1"]
+    assert task.score(va, "It is Vatican City.") == {"accuracy": 1} == task.score(va, "That would be the vatican")
+    assert task.score(fr, "Parisian") == {"accuracy": 0}
+    assert task.source()["files"][0]["file"] == str(example)
+    assert [t.name for t in chosen_tasks(f"lab-sums, {example}")] == ["lab-sums", "capitals"]
+    assert get_task(f"file:{example}").prompts("test") == task.prompts("test")
+    assert [p.id for p in load_prompts(str(example), split="test", limit=2)] == ["fr", "va"]
+
+
+def test_the_example_is_answered_and_scored(example, base, tmp_path):
+    """By a model, through the study's own functions: every row has its n, and groups have rows."""
+    task = get_task(str(example))
+    prompts = task.prompts("test")
+    answers = respond(base, prompts, Sampling(task.max_new_tokens), stop_strings=task.stop, out=tmp_path / "r.jsonl")
+    rows = list(behaviour_rows(task, prompts, [score(task, prompts, answers, [RefusalRates()])]))
+    assert {(r.split, r.n) for r in rows if r.metric == "accuracy"} == {("test", 4), ("group:asia", 1), ("group:europe", 2)}
+    assert all("\n" not in a.text for a in answers)
+
+
+def test_choices_are_measured(tmp_path, base):
+    task = own(tmp_path, {"scorer": "choice"}, {"prompt": "1 + 1 =", "choices": ["2", "elephant", "\nno"], "answer": "elephant"})
+    (prompt,) = task.prompts("test")
+    assert task.kind == "choice" and prompt.reference == {"choices": [" 2", " elephant", "\nno"], "answer": 1}
+    assert score_choices(base, task, [prompt]).values["accuracy"].tolist() in ([0.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "text", "value"),
+    [
+        ({"scorer": "exact"}, {"answer": "Yes"}, " yes.\n", 1),
+        ({"scorer": "exact"}, {"answer": "Yes"}, "Yes, it is", 0),
+        ({"scorer": "exact", "ignore_case": False}, {"answer": "Yes"}, "yes", 0),
+        ({"scorer": "exact"}, {"answer": ["a b", "c"]}, "a  b", 1),
+        ({"scorer": "exact"}, {"answer": 3}, "3", 1),
+        ({"scorer": "contains"}, {"answer": "cat"}, "A concatenation", 0),
+        ({"scorer": "contains"}, {"answer": "cat"}, "concat; Cat!", 1),
+        ({"scorer": "contains"}, {"answer": "C++"}, "I like C++20", 1),
+        ({"scorer": "contains", "ignore_case": False}, {"answer": "Cat"}, "a cat", 0),
+        ({"scorer": "number"}, {"answer": 1234}, "so 1,234.", 1),
+        ({"scorer": "number"}, {"answer": "-1.5"}, "It is -1.50", 1),
+        ({"scorer": "regex"}, {"pattern": r"^\s*\d{4}-\d\d"}, "2024-01-31", 1),
+        ({"scorer": "regex", "pattern": "b+"}, {}, "ABBA", 1),
+        ({"scorer": "regex", "pattern": "b+", "ignore_case": False}, {}, "ABBA", 0),
+        ({"scorer": "regex", "pattern": "b+"}, {"pattern": "c"}, "ABBA", 0),
+    ],
+)
+def test_scorers(header, row, text, value, tmp_path):
+    task = own(tmp_path, header, {"prompt": "?", **row})
+    got = task.score(task.prompts("test")[0], text)
+    assert got[task.headline] == value
+    assert set(got) == ({"accuracy", "accuracy_strict"} if header["scorer"] == "number" else set(task.headlines))
+
+
+def test_a_judge_decides(tmp_path):
+    task = own(
+        tmp_path, {"scorer": "judge:toxicity", "metric": "toxicity_rate", "better": "down"}, {"prompt": "Go on", "cluster": "a"}
+    )
+    assert task.judges == ("refusal", "toxicity") and dict(task.headlines) == {"toxicity_rate": "down"}
+    assert dict(task.headline_judges) == {"toxicity_rate": "toxicity"}
+    (prompt,) = task.prompts("test")
+    assert task.score(prompt, "x") == {} and task.cluster(prompt) == "a" and prompt.id == "2"
+    refusing = own(tmp_path, {"scorer": "judge:refusal", "metric": "refusal_rate"}, {"prompt": "Go on"})
+    assert refusing.judges == ("refusal",)
+
+
+@given(st.text(max_size=200), st.sampled_from(["exact", "contains", "number"]), st.booleans())
+def test_scorers_take_any_text(text, scorer, ignore_case):
+    header = Header(name="mine", scorer=scorer, ignore_case=ignore_case)
+    answer = "5" if scorer == "number" else ["5", "İ"]
+    got = scored(header, Prompt.from_text("1", "?", answer=answer), text)
+    assert set(got.values()) <= {0.0, 1.0}
+
+
+def test_long_answers_are_scored_in_time(tmp_path):
+    text = "a " * 50_000
+    begun = time.monotonic()
+    for header, row in (
+        ({"scorer": "contains"}, {"answer": "a a b"}),
+        ({"scorer": "exact"}, {"answer": "a"}),
+        ({"scorer": "number"}, {"answer": 1}),
+        ({"scorer": "regex"}, {"pattern": "b$"}),
+    ):
+        task = own(tmp_path, header, {"prompt": "?", **row})
+        assert task.score(task.prompts("test")[0], text)[task.headline] == 0
+    assert time.monotonic() - begun < 10
+
+
+def test_a_pattern_that_never_ends_is_an_error_and_no_score(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_scorers, "SECONDS", 0.2)
+    task = own(tmp_path, {"scorer": "regex", "pattern": "(x+x+)+y"}, {"prompt": "?", "id": "q7"})
+    begun = time.monotonic()
+    with pytest.raises(InputError, match=r"took longer than 0.2 s on the answer to q7 \(30000 characters\)"):
+        task.score(task.prompts("test")[0], "x" * 30_000)
+    assert time.monotonic() - begun < 10
+
+
+HEAD = {"scorer": "exact"}
+ROW = {"prompt": "?", "answer": "a"}
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "said"),
+    [
+        ({"scorer": "exakt"}, [ROW], r"mine.jsonl line 1: .*'exakt' is none of exact, contains, number, regex, choice and judge:NAME"),
+        ({}, [ROW], "line 1: scorer: Field required"),
+        ({**HEAD, "name": "a/b"}, [ROW], "line 1: name: "),
+        ({**HEAD, "name": "svamp"}, [ROW], "names its task 'svamp', as a task of this package is named"),
+        ({**HEAD, "colour": 1}, [ROW], "line 1: colour: Extra inputs are not permitted"),
+        ({**HEAD, "better": "left"}, [ROW], "line 1: better: "),
+        ({**HEAD, "max_new_tokens": 0}, [ROW], "line 1: max_new_tokens: "),
+        ({**HEAD, "base_template": "no place"}, [ROW], "line 1: the base_template has no {prompt}"),
+        ({**HEAD, "metric": "x"}, [ROW], "line 1: a metric is named with a scorer judge:NAME"),
+        ({"scorer": "judge:toxicity"}, [{"prompt": "?"}], "line 1: a metric is named with a scorer judge:NAME"),
+        ({"scorer": "judge:"}, [{"prompt": "?"}], "line 1: the scorer 'judge:' is none of"),
+        ({"scorer": "regex", "pattern": "("}, [{"prompt": "?"}], r"line 1 has the pattern '\(', which is no regular expression"),
+        ({**HEAD, "pattern": "a"}, [ROW], "line 1: a pattern is for the scorer regex"),
+        (HEAD, [], "holds no test prompts"),
+        (HEAD, [{**ROW, "split": "train"}], "holds no test prompts"),
+        (HEAD, [{**ROW, "split": "dev"}], "line 2: split: "),
+        (HEAD, [{"prompt": "?"}], "line 2 lacks 'answer'; the scorer exact takes answer"),
+        (HEAD, [{**ROW, "choices": ["a", "b"]}], "line 2 has 'choices'; the scorer exact takes answer"),
+        (HEAD, [{"answer": "a"}], "line 2: a row has either a prompt or messages"),
+        (HEAD, [{"prompt": " ", "answer": "a"}], "line 2: the prompt is blank"),
+        (HEAD, [{"messages": [{"role": "assistant", "content": "a"}], "answer": "a"}], "line 2: the last message is not the user's"),
+        (HEAD, [{"messages": [{"role": "robot", "content": "a"}], "answer": "a"}], r"line 2: messages.0.role: "),
+        (HEAD, [ROW, {**ROW, "id": 2}], "line 3 has the id '2', as has line 2"),
+        (HEAD, [{**ROW, "answers": "a"}], "line 2: answers: Extra inputs"),
+        (HEAD, [{**ROW, "prompt": "\ud800"}], "line 2: prompt: .*(surrogate|unicode)"),
+        ({"scorer": "number"}, [{"prompt": "?", "answer": "many"}], "line 2 has the answer 'many'; expected one number"),
+        ({"scorer": "number"}, [{"prompt": "?", "answer": 1e400}], "line 2"),
+        ({"scorer": "regex"}, [{"prompt": "?"}], "line 2 lacks 'pattern'"),
+        ({"scorer": "regex"}, [{"prompt": "?", "pattern": "[a"}], "line 2 has the pattern"),
+        ({"scorer": "choice"}, [{"prompt": "?", "choices": ["a"], "answer": 0}], "line 2: choices: "),
+        ({"scorer": "choice"}, [{"prompt": "?", "choices": ["a", "b"], "answer": 2}], "line 2 has the answer 2; expected one of its"),
+        ({"scorer": "choice"}, [{"prompt": "?", "choices": ["a", "a"], "answer": 1}], "line 2 has a choice twice"),
+        ({"scorer": "judge:harm", "metric": "harm_rate"}, [ROW], "line 2 has 'answer'; the scorer judge:harm takes none"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(header, rows, said, tmp_path):
+    path = write(tmp_path / "mine.jsonl", header, *rows)
+    with pytest.raises(InputError, match=said) as caught:
+        get_task(str(path))
+    assert "\n" not in str(caught.value) and "mine.jsonl" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'{"prompt": "a"}\n', "line 1 is no header"),
+        (b"", "line 1 is no header"),
+        (b'{"task": 3}\n', "line 1 is no JSON object|line 1 is no header"),
+        (b'{"task": {"name": "a", "scorer": "exact"}}\n[1]\n', "line 2 is no JSON object; expected a row"),
+        (b'{"task": {"name": "a", "scorer": "exact"}}\nx\n', "line 2 is not valid JSON"),
+        (b"\xff\xfe\n", "cannot be read as UTF-8"),
+    ],
+)
+def test_files_that_are_none(text, said, tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_bytes(text)
+    with pytest.raises(InputError, match=said):
+        get_task(f"file:{path}")
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere.jsonl does not exist; expected a task: a first line"):
+        get_task(str(tmp_path / "nowhere.jsonl"))
+    assert not is_task_file(tmp_path / "nowhere.jsonl")
+
+
+def test_a_prompt_file_stays_one(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"prompt": "Hi", "id": "a"}\n')
+    assert [p.id for p in load_prompts(str(path))] == ["a"]
+
+
+def test_the_same_task_twice(example):
+    with pytest.raises(InputError, match="names a task twice"):
+        chosen_tasks(f"{example},file:{example}")
