@@ -15,12 +15,17 @@ import tyro
 
 from veneer.cli.capture import Capture
 from veneer.cli.demo import Demo
+from veneer.cli.diversity import Diversity
 from veneer.cli.extract import Extract
 from veneer.cli.generate import Generate
+from veneer.cli.import_responses import Import
+from veneer.cli.lm_eval import LmEval
 from veneer.cli.measure import Measure
 from veneer.cli.merge import Merge
+from veneer.cli.recover import Recover
 from veneer.cli.report import Report
 from veneer.cli.run import Run
+from veneer.cli.tasks import Tasks
 
 COMMANDS = {
     "demo": Demo,
@@ -30,7 +35,12 @@ COMMANDS = {
     "merge": Merge,
     "generate": Generate,
     "measure": Measure,
+    "diversity": Diversity,
+    "recover": Recover,
+    "import": Import,
+    "lm-eval": LmEval,
     "report": Report,
+    "tasks": Tasks,
 }
 DESCRIPTION = """How much of a language model's alignment is only its surface, where it sits, and how to carry it over.
 
