@@ -1,0 +1,92 @@
+"""A model behind an OpenAI-compatible endpoint as a System."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig, Reply
+from veneer.errors import VeneerError
+from veneer.models.decode import Decoded, Sampling
+from veneer.prompts import Prompt
+
+BYTES_A_TOKEN = 3  # of ordinary text in common vocabularies, on the safe side; only batches by length depend on it
+MOST_STOPS = 4  # stop strings that the OpenAI API takes; all of them are cut here anyway
+
+
+class EndpointSystem:
+    """style "chat": the endpoint applies its model's chat template to the prompt's messages; "completion": it goes on from the plain
+    text, as a base model does. system: a system text in front of the messages.
+
+    What it answers has no token ids, and its randomness is the server's: seed and temperature are passed, and whether equal seeds
+    give equal answers is the server's promise. Raises MissingExtra without the package `openai`.
+    """
+
+    def __init__(
+        self,
+        config: EndpointConfig,
+        *,
+        name: str | None = None,
+        style: Literal["chat", "completion"] = "chat",
+        system: str | None = None,
+        stop: Sequence[str] = (),
+    ):
+        self.name = name or config.model
+        self.config, self.style, self.system, self.stop = config, style, system, tuple(stop)
+        self.endpoint = Endpoint(config)
+
+    def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        """An estimate from the prompts' bytes: the tokenizer is not at hand."""
+        return [1 + len(self._text(p).encode("utf-8", errors="replace")) // BYTES_A_TOKEN for p in prompts]
+
+    def longest(self) -> int | None:
+        return None
+
+    def decode(
+        self, prompts: Sequence[Prompt], sampling: Sampling, stop_strings: Sequence[str], keys: Sequence[str]
+    ) -> list[Decoded]:
+        """Answer one batch, its requests in parallel. Raises VeneerError where an answer could not be had: none is left out."""
+        stops = (*stop_strings, *self.stop)
+        replies = self.endpoint.chat_many([self._request(p, sampling, stops, k) for p, k in zip(prompts, keys, strict=True)])
+        for prompt, reply in zip(prompts, replies, strict=True):
+            if reply.error is not None and reply.finish_reason != "content_filter":
+                raise VeneerError(
+                    f"{self.name} gave no answer to {prompt.task} {prompt.id!r}: {reply.error}; run the same command again, it goes on "
+                    "where it was"
+                )
+        return [_decoded(r, stops) for r in replies]
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "name": self.name, **self.config.facts(), "style": self.style, "system": self.system,
+            **({"stop": list(self.stop)} if self.stop else {}),
+        }  # fmt: skip
+
+    def _text(self, prompt: Prompt) -> str:
+        if self.style == "completion":
+            return prompt.plain
+        return "\n".join([*([self.system] if self.system else []), *(m["content"] for m in prompt.messages)])
+
+    def _request(self, prompt: Prompt, sampling: Sampling, stops: Sequence[str], key: str) -> ChatRequest:
+        parameters: dict[str, Any] = {"max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature}
+        if sampling.temperature > 0:
+            parameters |= {"top_p": sampling.top_p, "seed": _seed(sampling.seed, key)}
+        if stops:
+            parameters["stop"] = list(dict.fromkeys(stops))[:MOST_STOPS]
+        if self.style == "completion":
+            return ChatRequest(parameters=parameters, prompt=prompt.plain)
+        head = [] if self.system is None else [{"role": "system", "content": self.system}]
+        return ChatRequest([*head, *prompt.messages], parameters)
+
+
+def _decoded(reply: Reply, stops: Sequence[str]) -> Decoded:
+    """An answer that the endpoint's filter withheld is an empty one."""
+    cuts = [at for s in stops if (at := reply.text.find(s)) >= 0]
+    text = reply.text[: min(cuts)] if cuts else reply.text
+    return Decoded((), text, "length" if reply.finish_reason == "length" and not cuts else "stop")
+
+
+def _seed(seed: int, key: str) -> int:
+    """A seed of its own for each answer, so that samples of one prompt differ."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:4], "big") >> 1
