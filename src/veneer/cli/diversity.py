@@ -1,0 +1,261 @@
+"""veneer diversity: is base's variety gone, filtered, or gathered into one answer?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from veneer.cli.common import Machine, data_folder, progress
+
+if TYPE_CHECKING:
+    from veneer.diversity.material import Judgements, Material
+    from veneer.embed import Embedder
+    from veneer.studies.diversity import DiversityConfig
+    from veneer.systems.system import System
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diversity(Machine):
+    """Diversity of answers, what quality control and aggregation take of it, coverage, stances: of stored answers, or of models."""
+
+    out: str
+    """Folder for the results and the report; with --paper, the page to write (.md)."""
+    responses: tuple[str, ...] = ()
+    """Stored answers, NAME=FILE each, in any format of `veneer import`; `base` and `aligned` are the names that are compared."""
+    quality: tuple[str, ...] = ()
+    """Judgements of helpfulness, NAME=FILE each."""
+    stance: tuple[str, ...] = ()
+    """Judgements of stance (yes, no, both, other), NAME=FILE each."""
+    novelty: tuple[str, ...] = ()
+    """Judgements of what an alternative adds to a reference, REFERENCE/ALTERNATIVE=FILE each."""
+    topics: tuple[str, ...] = ()
+    """Judgements of topics in A (the reference), B or both, REFERENCE/ALTERNATIVE=FILE each."""
+    aspect: str = "helpfulness"
+    """Aspect of the quality judgements that filters."""
+    drop_truncated: bool = False
+    """Leave out stored answers that ended at the token limit. Default: they count, as in the published figures."""
+    drop_empty: bool = False
+    """Leave out stored answers without text. Default: they count; two of them are equal."""
+    base: str | None = None
+    """The base model."""
+    aligned: str | None = None
+    """The aligned model."""
+    veneer: tuple[str, ...] = ()
+    """Folders of veneers: base with each of them is one more system."""
+    prompts: str | None = None
+    """A task's name or a file of prompts, which the models answer."""
+    base_format: Literal["plain", "query"] = "plain"
+    """What base reads: the text as it is, or the fenced "# Query:" form of arXiv 2406.17692."""
+    base_template: str | None = None
+    """Text around each prompt for base, with {prompt} where it goes."""
+    system: str | None = None
+    """System text for the aligned model's chat template."""
+    aligned_plain: bool = False
+    """The aligned model reads what base reads."""
+    data: str | None = None
+    """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
+    column: str | None = None
+    """Column that holds the prompt, of a CSV or Parquet file or a hub data set."""
+    limit: int | None = None
+    """At most so many prompts. Default: all."""
+    samples: int = 5
+    """Answers a prompt and model."""
+    temperature: float = 0.5
+    """Of sampling."""
+    max_new_tokens: int = 256
+    """Longest answer, in tokens."""
+    batch_size: int = 32
+    """Answers that are made together."""
+    threshold: float = 4.0
+    """Helpfulness that an answer must reach in the decomposition; the filter is shown at every threshold."""
+    vendi: tuple[float, ...] = (1.0,)
+    """Orders q of the Vendi score; inf is one."""
+    embedder: str = "minilm"
+    """minilm, model2vec:NAME, a sentence-transformers folder or hub id; none leaves semantic measures out."""
+    seed: int = 0
+    """Of sampling and of the intervals."""
+    paper: str | None = None
+    """Folder with the second paper's published data: compute every printed figure, write the page to --out, and do nothing else."""
+
+    def run(self) -> None:
+        from veneer.errors import InputError
+        from veneer.studies.diversity import DiversityConfig
+
+        if self.paper is not None:
+            return self._paper(Path(self.paper))
+        if bool(self.responses) == bool(self.base or self.aligned):
+            raise InputError(
+                "expected stored answers (--responses NAME=FILE ...) or models (--base, --aligned, --prompts), one of the two"
+            )
+        config = DiversityConfig(
+            self.samples, self.temperature, self.max_new_tokens, self.batch_size, self.threshold, tuple(self.vendi), self.seed
+        )  # fmt: skip
+        self._stored(config) if self.responses else self._models(config)
+
+    def _paper(self, folder: Path) -> None:
+        from veneer.studies.diversity_page import write_page
+
+        missed = write_page(folder, Path(self.out))
+        print(f"{self.out}: {missed}")
+
+    def _stored(self, config: DiversityConfig) -> None:
+        from veneer.diversity.material import Material, by_prompt
+        from veneer.files import sha256_file
+        from veneer.imports import Rules, read_stored
+        from veneer.studies.diversity import study_stored
+
+        rules = Rules(clean=False, drop_truncated=self.drop_truncated, drop_empty=self.drop_empty)
+        files = _named(self.responses, "--responses")
+        material, lines, said = Material("prompts", {}), [], {}
+        for name, path in files.items():
+            found = read_stored(path, rules=rules, system=name)
+            keep = {p: None for p in dict.fromkeys(r.prompt_id for r in found.responses)}
+            wanted = set(list(keep)[: self.limit])
+            material.answers[name] = by_prompt(r for r in found.responses if r.prompt_id in wanted)
+            lines += found.summary()
+            said[f"responses {name}"] = {"file": str(path), "sha256": sha256_file(path)}
+        said |= self._judgements(material)
+        print("\n".join(lines))
+        self._check_out()
+        with progress() as say:
+            results = study_stored(
+                material, Path(self.out), config, embedder=self._embedder(), said={**said, **self._said()}, facts={"imported": lines},
+                progress=say,
+            )  # fmt: skip
+        self._show(results)
+
+    def _models(self, config: DiversityConfig) -> None:
+        from veneer.errors import InputError
+        from veneer.studies.diversity import study_systems
+        from veneer.tasks.source import load_prompts
+
+        if not (self.base and self.aligned and self.prompts):
+            raise InputError("models are compared on prompts: expected --base, --aligned and --prompts together")
+        prompts = load_prompts(
+            self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split="test", base_template=None
+        )  # fmt: skip
+        for row in (*self.quality, *self.stance, *self.novelty, *self.topics):
+            raise InputError(f"found {row} beside models, whose answers are not there yet; sample first, then give the files of "
+                             "OUT/responses with --responses")  # fmt: skip
+        embedder = self._embedder()
+        said = {
+            **self._said(), "prompts": self.prompts,
+            **{k: getattr(self, k) for k in ("base", "aligned", "veneer", "base_format", "base_template", "system", "aligned_plain",
+                                             "device", "dtype", "revision", "trust_remote_code")},
+        }  # fmt: skip
+        with progress() as say:
+            results = study_systems(self._systems, prompts, Path(self.out), config, embedder=embedder, said=said, progress=say)
+        self._show(results)
+
+    def _systems(self) -> list[System]:
+        """base, veneers, aligned. A veneer reads the format that it recorded."""
+        from dataclasses import replace
+
+        from veneer.errors import InputError
+        from veneer.head.veneer import Veneer
+        from veneer.models.formats import ChatFormat, PlainFormat
+        from veneer.models.pair import Pair
+        from veneer.studies.diversity import QUERY_FORMAT, QUERY_STOP
+        from veneer.systems.system import System
+
+        assert self.base is not None and self.aligned is not None
+        if self.base_template is not None and self.base_format == "query":
+            raise InputError("found both --base-template and --base-format query; give one of them")
+        query = self.base_format == "query"
+        plain = QUERY_FORMAT if query else PlainFormat() if self.base_template is None else PlainFormat(self.base_template)
+        veneers = [Veneer.load(v) for v in self.veneer]
+        aligned = plain if self.aligned_plain else ChatFormat(self.system)
+        pair = Pair.load(self.base, self.aligned, base_format=plain, aligned_format=aligned, **self.how())
+        stops, fence = pair.stop_ids, QUERY_STOP if query else ()
+        own = tuple(pair.vocabulary.ids_to_other([i for i in stops if i < pair.vocabulary.size]))
+        names = ["veneer"] if len(veneers) == 1 else [f"veneer-{Path(v).name}" for v in self.veneer]
+        if len(set(names)) < len(names):
+            raise InputError(f"two veneers have the same folder name ({', '.join(names)}); rename one of the folders")
+        with_veneer = [
+            replace(System.of_model(pair.base, v, name=n), stop_ids=stops) for n, v in zip(names, veneers, strict=True)
+        ]
+        return [
+            System("base", pair.base, plain, stops, stop=fence),
+            *with_veneer,
+            System("aligned", pair.aligned, pair.aligned_format, own, stop=fence if self.aligned_plain else ()),
+        ]
+
+    def _judgements(self, material: Material) -> dict[str, Any]:
+        from veneer.diversity.verdicts import ASPECTS, aspect, novelty, stance, topics
+        from veneer.errors import InputError
+
+        if self.aspect not in ASPECTS:
+            raise InputError(f"there is no aspect {self.aspect!r}; expected one of {', '.join(ASPECTS)}")
+        said: dict[str, Any] = {}
+        for name, path in _named(self.quality, "--quality").items():
+            material.helpfulness[name] = self._read(path, aspect(self.aspect), material, name, said)
+        for name, path in _named(self.stance, "--stance").items():
+            material.stance[name] = self._read(path, stance, material, name, said)
+        for (reference, name), path in _pairs(self.novelty, "--novelty").items():
+            material.novelty[reference, name] = self._read(path, novelty, material, name, said)
+        for (reference, name), path in _pairs(self.topics, "--topics").items():
+            material.topics[reference, name] = self._read(path, topics, material, name, said)
+        return said
+
+    def _read(
+        self, path: Path, parse: Callable[[str], Any], material: Material, name: str, said: dict[str, Any]
+    ) -> Judgements[Any]:
+        from veneer.diversity.stored import read_judgements
+        from veneer.files import sha256_file
+
+        found = read_judgements(path, parse, prompts=len(material.answers[name]) if name in material.answers else None)
+        said[f"judgements {path.parent.parent.parent.name}/{path.parent.name}/{path.name}"] = sha256_file(path)
+        return found
+
+    def _said(self) -> dict[str, Any]:
+        return {"limit": self.limit, "aspect": self.aspect, "drop_truncated": self.drop_truncated, "drop_empty": self.drop_empty}
+
+    def _embedder(self) -> Embedder | None:
+        from veneer.embed import load_embedder
+
+        return None if self.embedder == "none" else load_embedder(self.embedder)
+
+    def _check_out(self) -> None:
+        from veneer.errors import InputError
+
+        if Path(self.out).is_file():
+            raise InputError(f"{self.out} is a file; expected a new or an empty folder: give another --out")
+
+    def _show(self, results: Any) -> None:
+        from veneer.cli.show_diversity import show_diversity
+
+        show_diversity(results)
+        print(f"\nreport: {Path(self.out) / 'report.html'}")
+
+
+def _named(rows: tuple[str, ...], option: str) -> dict[str, Path]:
+    """NAME=FILE, each name once."""
+    from veneer.errors import InputError
+
+    found: dict[str, Path] = {}
+    for row in rows:
+        name, sign, path = row.partition("=")
+        if not sign or not name or not path:
+            raise InputError(f"found {option} {row}; expected NAME=FILE")
+        if name in found:
+            raise InputError(f"found {option} {name} twice; give each name once")
+        if not Path(path).is_file():
+            raise InputError(
+                f"{path} ({option} {name}) {'is a folder' if Path(path).is_dir() else 'does not exist'}; expected a file"
+            )
+        found[name] = Path(path)
+    return found
+
+
+def _pairs(rows: tuple[str, ...], option: str) -> dict[tuple[str, str], Path]:
+    from veneer.errors import InputError
+
+    found = {}
+    for name, path in _named(rows, option).items():
+        reference, sign, alternative = name.partition("/")
+        if not (sign and reference and alternative):
+            raise InputError(f"found {option} {name}=...; expected REFERENCE/ALTERNATIVE=FILE, such as aligned/base=FILE")
+        found[reference, alternative] = path
+    return found

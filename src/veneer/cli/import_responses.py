@@ -1,0 +1,71 @@
+"""veneer import: stored answers of other programs as responses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+Kind = Literal[
+    "auto", "overton-open", "overton-api", "overton-judge", "bertscore", "embeddings", "jsonl", "inspect", "lm-eval"
+]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """Read stored answers, say what was dropped and why, and write them as `veneer generate` does."""
+
+    source: Annotated[str, tyro.conf.Positional]
+    """The file."""
+    out: str
+    """File for the answers, JSON lines; prompts that the file holds too go to OUT.prompts.jsonl."""
+    format: Kind = "auto"
+    """auto looks at the file. overton-*, bertscore, embeddings: the files published beside arXiv 2406.17692."""
+    system: str | None = None
+    """Name of the system that answered. Default: as the file says, or its folder."""
+    prompts: str | None = None
+    """Prompts of the answers, a line each (overton-judge and overton-api files hold none)."""
+    no_clean: bool = False
+    """Keep white space around the text and the code fence that closes it."""
+    keep_truncated: bool = False
+    """Keep answers that ended at the token limit."""
+    keep_empty: bool = False
+    """Keep answers without text."""
+    keep_repeated: bool = False
+    """Keep further answers for the same prompt and sample number."""
+    answer_only: bool = False
+    """Where an answer goes on with blocks of its own ("# Answer:", "# Query:"), keep the answer alone."""
+
+    def run(self) -> None:
+        from pathlib import Path
+
+        from veneer.errors import InputError
+        from veneer.files import json_lines, write_text
+        from veneer.imports import Rules, read_stored
+        from veneer.imports.tables import other_rows
+        from veneer.prompt_files import read_prompts
+        from veneer.systems.responses import write_responses
+
+        source, out = Path(self.source), Path(self.out)
+        if out.exists():
+            raise InputError(f"{out} exists; give another --out, or delete it")
+        asked = None if self.prompts is None else read_prompts(self.prompts)
+        if self.format in ("overton-judge", "bertscore", "embeddings"):
+            rows, said = other_rows(source, self.format, None if asked is None else len(asked))
+            write_text(out, json_lines(rows))
+            print(f"{source} ({self.format}): {said}\n{len(rows)} rows in {out}")
+            return
+        rules = Rules(
+            not self.no_clean, not self.keep_truncated, not self.keep_empty, not self.keep_repeated, self.answer_only
+        )  # fmt: skip
+        found = read_stored(source, self.format, rules, self.system)
+        if not found.responses:
+            raise InputError(f"{'; '.join(line.strip() for line in found.summary())}; expected at least one answer that stays")
+        prompts = asked or found.prompts
+        if prompts:
+            beside = out.with_name(out.name + ".prompts.jsonl")
+            write_text(beside, json_lines({"id": p.id, "prompt": p.messages[-1]["content"]} for p in prompts))
+        write_responses(out, found.responses)
+        print("\n".join(found.summary()))
+        print(f"{len(found.responses)} answers in {out}" + (f", prompts in {beside}" if prompts else ""))
