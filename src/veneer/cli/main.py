@@ -18,6 +18,7 @@ from veneer.cli.demo import Demo
 from veneer.cli.diversity import Diversity
 from veneer.cli.extract import Extract
 from veneer.cli.generate import Generate
+from veneer.cli.judge import Judge
 from veneer.cli.import_responses import Import
 from veneer.cli.lm_eval import LmEval
 from veneer.cli.measure import Measure
@@ -39,6 +40,7 @@ COMMANDS = {
     "recover": Recover,
     "import": Import,
     "lm-eval": LmEval,
+    "judge": Judge,
     "report": Report,
     "tasks": Tasks,
 }
