@@ -1,0 +1,1 @@
+"""Veneer's systems in other people's tools."""

@@ -1,0 +1,258 @@
+"""Tasks of lm-evaluation-harness on several systems: samples on disk, and rows with n, interval and portion."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from veneer import stats
+from veneer.adapters.lm_eval import VeneerLM
+from veneer.errors import InputError
+from veneer.files import json_lines, read_json_lines, sha256_file, sha256_text, write_text
+from veneer.results import Measurement
+from veneer.stats import Estimate
+from veneer.systems.respond import Progress
+from veneer.systems.system import System
+
+STUDY = "lm-eval"
+PER_WORD = {"word_perplexity": "exp", "byte_perplexity": "exp", "bits_per_byte": "bits"}  # of (log-likelihood, weight) a document
+
+
+@dataclass
+class Evaluated:
+    """One system on all tasks. values: task -> "metric,filter" -> document -> value, or (log-likelihood, weight), or None where the value
+    of a document is no number. figures: task (or group) -> "metric,filter" -> the harness' own figure. groups: group -> its tasks."""
+
+    system: str
+    values: dict[str, dict[str, dict[int, Any]]]
+    figures: dict[str, dict[str, float]]
+    groups: dict[str, list[str]]
+    versions: dict[str, Any]
+
+
+def evaluate_with_lm_eval(
+    systems: Sequence[System],
+    tasks: Sequence[str | Path] | Chosen,
+    include_path: str | Path | None = None,
+    limit: int | None = None,
+    out: Path | None = None,
+    *,
+    num_fewshot: int | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Measurement]:
+    """Rows of study "lm-eval": each task's (and group's) metrics for every system, with n documents and a 95 % interval over them, and
+    where base and aligned are among the systems the portion of the others.
+
+    tasks: names that the harness knows, or YAML files. include_path: a folder with more tasks. limit: at most so many documents a task.
+    out: folder for every system's samples (SYSTEM.jsonl); a file of the same settings is read, of others refused. Metrics whose figure is
+    not the mean over documents have no interval unless they are perplexities; the row's note says so. Raises InputError for a task that
+    the harness does not know.
+    """
+    chosen = tasks if isinstance(tasks, Chosen) else chosen_lm_eval_tasks(tasks, include_path)
+    names = chosen.names
+    settings = {
+        "tasks": [{"name": n, **({"sha256": sha256_file(Path(n))} if Path(n).is_file() else {})} for n in names],
+        "included": _hashes(include_path), "limit": limit, "num_fewshot": num_fewshot, "lm_eval": version("lm_eval"), "seed": seed,
+    }  # fmt: skip
+    found = []
+    for system in systems:
+        path = None if out is None else out / f"{system.name}.jsonl"
+        stamp = sha256_text(json.dumps([settings, system.facts()], sort_keys=True))
+        if path is not None and path.is_file():
+            found.append(_read(path, stamp, system.name))
+            continue
+        lm = VeneerLM(system, batch_size=batch_size, seed=seed, progress=progress)
+        results = _run(lm, chosen, limit, num_fewshot, seed)
+        one, samples = _gather(system.name, results)
+        if path is not None:
+            head = {
+                "settings": stamp, "system": system.facts(), "figures": one.figures, "groups": one.groups, "versions": one.versions,
+            }  # fmt: skip
+            write_text(path, json_lines([head, *samples]))
+        found.append(one)
+    return list(_rows(found, seed))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Tasks by name or path, and the harness' index that knows them."""
+
+    names: list[str]
+    index: Any
+
+
+def chosen_lm_eval_tasks(tasks: Sequence[str | Path], include_path: str | Path | None = None) -> Chosen:
+    """Look the tasks up, first among YAML files and in the folder, and only if need be among the harness' thousands. Raises InputError
+    for one that is nowhere."""
+    from lm_eval.tasks import TaskManager
+
+    if include_path is not None and not Path(include_path).is_dir():
+        raise InputError(
+            f"there is no folder {include_path}; expected a folder with task files (*.yaml) of lm-evaluation-harness"
+        )
+    if not tasks:
+        raise InputError("there is no task to evaluate; give at least one with --tasks")
+    folder = None if include_path is None else str(include_path)
+    names = [str(Path(t).resolve()) if Path(t).suffix in (".yaml", ".yml") and Path(t).is_file() else str(t) for t in tasks]
+    missing: list[str] = []
+    for defaults in (False, True):
+        index = TaskManager(include_path=folder, include_defaults=defaults)
+        missing = [n for n in names if n not in index.all_tasks and not Path(n).is_absolute()]
+        if not missing:
+            return Chosen(names, index)
+    raise InputError(
+        f"lm-evaluation-harness knows no task {missing[0]!r}; expected one of its names, a YAML file, or a task of the folder "
+        "--include-path"
+    )
+
+
+def _hashes(folder: str | Path | None) -> dict[str, str]:
+    if folder is None:
+        return {}
+    return {
+        p.relative_to(folder).as_posix(): sha256_file(p) for p in sorted(Path(folder).rglob("*")) if p.suffix in (".yaml", ".py")
+    }
+
+
+def _run(lm: VeneerLM, chosen: Chosen, limit: int | None, num_fewshot: int | None, seed: int) -> Mapping[str, Any]:
+    import lm_eval
+
+    try:
+        results = lm_eval.simple_evaluate(
+            model=lm, tasks=list(chosen.names), task_manager=chosen.index, limit=limit, num_fewshot=num_fewshot, log_samples=True,
+            bootstrap_iters=0,
+            random_seed=seed, numpy_random_seed=seed, torch_random_seed=seed, fewshot_random_seed=seed,
+        )  # fmt: skip
+    except (ValueError, KeyError, FileNotFoundError, ConnectionError) as error:  # a task file, its data, or a hub out of reach
+        said = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(
+            f"lm-evaluation-harness could not run {', '.join(chosen.names)} ({said}); mend the task or its data"
+        ) from error
+    if results is None:
+        raise InputError("lm-evaluation-harness gave no results; run it in one process")
+    return results
+
+
+def _gather(system: str, results: Mapping[str, Any]) -> tuple[Evaluated, list[dict[str, Any]]]:
+    """Values by document, and the lines of the samples' file."""
+    values: dict[str, dict[str, dict[int, Any]]] = {}
+    lines = []
+    for task, samples in sorted(results["samples"].items()):
+        own = values.setdefault(task, {})
+        for sample in samples:
+            numbers = {f"{m},{sample['filter']}": _number(sample.get(m)) for m in sample["metrics"]}
+            for key, value in numbers.items():
+                own.setdefault(key, {})[int(sample["doc_id"])] = value
+            answers = [str(r) for r in sample["filtered_resps"]]
+            lines.append(
+                {"task": task, "doc_id": int(sample["doc_id"]), "filter": sample["filter"], "target": str(sample["target"]),
+                 "responses": answers, "values": numbers}
+            )  # fmt: skip
+    figures = {
+        name: {k: float(v) for k, v in row.items() if "," in k and "_stderr," not in k and _finite(v)}
+        for part in ("groups", "results")
+        for name, row in (results.get(part) or {}).items()
+    }
+    subtasks = results.get("group_subtasks") or {}
+    groups = {g: leaves for g in (results.get("groups") or {}) if (leaves := sorted(set(_leaves(g, subtasks, values))))}
+    return Evaluated(system, values, figures, groups, dict(results.get("versions") or {})), lines
+
+
+def _leaves(name: str, subtasks: Mapping[str, Sequence[str]], values: Mapping[str, Any]) -> Iterator[str]:
+    if name in values:
+        yield name
+    for below in subtasks.get(name, ()):
+        if below != name:
+            yield from _leaves(below, subtasks, values)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and math.isfinite(float(value))
+
+
+def _number(value: Any) -> Any:
+    """A float, a pair of them, or None."""
+    if _finite(value):
+        return float(value)
+    if isinstance(value, tuple | list) and len(value) == 2 and all(map(_finite, value)):
+        return [float(value[0]), float(value[1])]
+    return None
+
+
+def _read(path: Path, stamp: str, system: str) -> Evaluated:
+    (_, head), *rest = read_json_lines(path, "samples of lm-evaluation-harness, which `veneer lm-eval` writes")
+    if not isinstance(head, dict) or head.get("settings") != stamp:
+        raise InputError(f"{path} exists and was made with other settings, models or tasks; give another --out, or delete it")
+    values: dict[str, dict[str, dict[int, Any]]] = {}
+    for _, row in rest:
+        for key, value in row["values"].items():
+            values.setdefault(row["task"], {}).setdefault(key, {})[row["doc_id"]] = value
+    return Evaluated(system, values, head["figures"], head["groups"], head["versions"])
+
+
+def _rows(systems: Sequence[Evaluated], seed: int) -> Iterator[Measurement]:
+    by_name = {s.system: s for s in systems}
+    names = list(dict.fromkeys(n for s in systems for n in (*s.groups, *s.values)))
+    for task in names:
+        columns: dict[str, dict[str, np.ndarray]] = {}
+        for one in systems:
+            for key, figure in one.figures.get(task, {}).items():
+                note = f"lm-eval {version('lm_eval')}" + (f", version {v}" if (v := one.versions.get(task)) is not None else "")
+                values = _values(one, task, key)
+                e = _estimate(key, values, figure, seed)
+                if e is None:
+                    e = Estimate(figure, None, None, len(values), "none", "not a mean over documents: no interval")
+                elif values.ndim == 1:
+                    columns.setdefault(key, {})[one.system] = values
+                unit = "share" if values.ndim == 1 and len(values) and ((values >= 0) & (values <= 1)).all() else None
+                said = f"{note}; {e.note}" if e.note else note
+                yield Measurement.estimated(e, STUDY, task, _metric(key), one.system, unit=unit, note=said)
+        if not {"base", "aligned"} <= set(by_name):
+            continue
+        for key, column in columns.items():
+            if not {"base", "aligned"} <= set(column):
+                continue
+            for name, values in column.items():
+                if name not in ("base", "aligned") and len(values) == len(column["base"]) == len(column["aligned"]):
+                    e = stats.portion(values, column["base"], column["aligned"], seed=seed)
+                    yield Measurement.estimated(e, STUDY, task, "portion", name, of=_metric(key))
+
+
+def _metric(key: str) -> str:
+    return key.removesuffix(",none")
+
+
+def _values(one: Evaluated, task: str, key: str) -> np.ndarray:
+    """(n,) values or (n, 2) pairs of a task's documents, a group's pooled; empty where some document has none."""
+    found = [v for leaf in one.groups.get(task, [task]) for _, v in sorted(one.values.get(leaf, {}).get(key, {}).items())]
+    if any(v is None for v in found) or len({isinstance(v, list) for v in found}) > 1:
+        return np.zeros(0)
+    return np.array(found, float)
+
+
+def _estimate(key: str, values: np.ndarray, figure: float, seed: int) -> Estimate | None:
+    """The harness' figure with an interval over documents, or None where it is neither their mean nor a perplexity."""
+    e: Estimate | None = None
+    if values.ndim == 2:
+        how = PER_WORD.get(key.partition(",")[0])
+        with contextlib.suppress(ValueError):
+            e = stats.ratio_of_sums(-values[:, 0], values[:, 1], seed=seed) if how else None
+        if e is not None and e.value is not None:
+            turn = math.exp if how == "exp" else (lambda x: x / math.log(2))
+            low, high = (None if x is None else turn(x) for x in (e.low, e.high))
+            e = Estimate(turn(e.value), low, high, e.n, e.method, e.note)
+    elif len(values):
+        e = stats.mean(values, seed=seed)
+    if e is None or e.value is None or not math.isclose(e.value, figure, rel_tol=1e-6, abs_tol=1e-9):
+        return None
+    return e
