@@ -14,6 +14,7 @@ from veneer.head.veneer import Veneer
 from veneer.models.head import Head
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
+from veneer.studies.shift_groups import CONTEXT_TOKENS, shift_group
 from veneer.studies.shifts import CLASSES, shift_classes
 from veneer.systems.responses import Response
 
@@ -37,7 +38,9 @@ def token_rows(
     for number, response in enumerate(responses):
         prompt = by_id[response.prompt_id]
         ids = list(response.token_ids)
-        if response.system.startswith("aligned"):
+        if not ids and response.text:  # of a system that keeps its tokens to itself
+            ids = list(pair.base.tokenizer(response.text, add_special_tokens=False)["input_ids"])
+        elif response.system.startswith("aligned"):
             ids = pair.vocabulary.ids_from_other(ids)
         (hidden,) = response_hidden(pair.base, [pair.base_format.encode(pair.base.tokenizer, prompt)], [ids])
         aligned_prompt = pair.aligned_format.encode(pair.aligned.tokenizer, prompt)
@@ -58,6 +61,7 @@ def token_rows(
             "kl_base": _kl(logs["aligned"], logs["base"]),
             "kl_veneer": _kl(logs["aligned"], logs["veneer"]),
             "shift": _classes(logs["aligned"], logs["base"]),
+            "group": _groups(pair, ids, logs),
             "top": {name: _top(pair, log) for name, log in logs.items()},
         }
         if progress:
@@ -80,6 +84,20 @@ def _kl(p: Tensor, q: Tensor) -> list[float]:
 def _classes(aligned: Tensor, base: Tensor) -> list[str]:
     three = base.topk(3, dim=-1).indices.cpu().numpy()
     return [CLASSES[k] for k in shift_classes(np.asarray(aligned.argmax(-1).cpu()), three[:, 0], three[:, 1], three[:, 2])]
+
+
+def _groups(pair: Pair, ids: Sequence[int], logs: dict[str, Tensor]) -> list[str | None]:
+    """The group of the shift at each position (shift_groups.shift_group), None where neither veneer nor aligned model moves."""
+    tops = [logs[name].argmax(-1).tolist() for name in ("base", "veneer", "aligned")]
+    out: list[str | None] = []
+    for at, (base, veneer, aligned) in enumerate(zip(*tops, strict=True)):
+        if base == veneer == aligned:
+            out.append(None)
+            continue
+        context = pair.base.tokenizer.decode(ids[max(0, at - CONTEXT_TOKENS) : at])
+        group = shift_group(_name(pair, base), _name(pair, veneer), _name(pair, aligned), context)
+        out.append(group and group.value)
+    return out
 
 
 def _top(pair: Pair, log: Tensor) -> list[list[list[Any]]]:

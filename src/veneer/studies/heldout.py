@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from veneer.capture.batch import HEAD_TOKENS
 from veneer.capture.kl import kl_lumped
 from veneer.capture.topk import log_masses
 from veneer.head.veneer import Veneer
+from veneer.models.head import Head
 
 COLUMNS = (
     "prompt",
@@ -56,17 +57,29 @@ class HeldOut:
 
 def held_out(capture: Capture, veneer: Veneer, prompts: Sequence[int], *, device: str | torch.device = "cpu") -> HeldOut:
     """Run the veneer's head over the hidden states of some prompts' tokens: exact over the whole vocabulary, in chunks."""
-    head = capture.head
-    changed = veneer.apply(head)
-    weight = changed.weight.to(device)
-    bias = None if changed.bias is None else changed.bias.to(device)
-    changed = type(head)(weight, bias, head.scale, head.softcap)
+    return held_out_of(capture, veneer.apply(capture.head), prompts, device=device)
+
+
+def held_out_of(
+    capture: Capture,
+    head: Head,
+    prompts: Sequence[int],
+    *,
+    read: Callable[[dict[str, torch.Tensor]], torch.Tensor] | None = None,
+    map_logits: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    device: str | torch.device = "cpu",
+) -> HeldOut:
+    """The same for any head: `kl_veneer` and `veneer_top` are those of `head` over base's stored hidden states, or over the hidden
+    states (N, d) that `read` gives for a block of the capture. map_logits: to the capture's vocabulary, where the head has another."""
+    bias = None if head.bias is None else head.bias.to(device)
+    changed = Head(head.weight.to(device), bias, head.scale, head.softcap)
     parts: dict[str, list[torch.Tensor]] = {}
 
     def put(name: str, value: torch.Tensor) -> None:
         parts.setdefault(name, []).append(value.cpu())
 
-    for block in capture.blocks(COLUMNS, prompts):
+    for block in capture.blocks((*COLUMNS, "token") if read else COLUMNS, prompts):
+        hidden = read(block) if read else block["hidden"].float()
         put("prompt", block["prompt"])
         put("position", block["position"])
         put("kl_base", kl_lumped(*(block[c] for c in ("aligned_logprobs", "aligned_tail", "base_at_aligned", "base_outside"))))
@@ -76,7 +89,9 @@ def held_out(capture: Capture, veneer: Veneer, prompts: Sequence[int], *, device
             put(name, block["base_ids"][:, place])
         for at in range(0, len(block["position"]), HEAD_TOKENS):
             cut = slice(at, at + HEAD_TOKENS)
-            logits = changed.logits(block["hidden"][cut].to(device).float())
+            logits = changed.logits(hidden[cut].to(device))
+            if map_logits is not None:
+                logits = map_logits(logits)
             inside, outside = log_masses(logits, block["aligned_ids"][cut])
             put("kl_veneer", kl_lumped(block["aligned_logprobs"][cut], block["aligned_tail"][cut], inside.cpu(), outside.cpu()))
             put("veneer_top", logits.argmax(-1))

@@ -78,15 +78,19 @@ def position_rows(
             yield Measurement.estimated(kl, "position", task, "kl", name, split="report", position=(first, end), unit=NATS)
 
 
-def early_share_rows(found: HeldOut, tasks: Sequence[str], *, first: int = 10, seed: int = 0) -> Iterator[Measurement]:
-    """Share of base's KL that lies in the first ten response positions ("where it sits")."""
+def early_share_rows(
+    found: HeldOut, tasks: Sequence[str], *, system: str = "base", first: int = 10, seed: int = 0
+) -> Iterator[Measurement]:
+    """Share of a system's KL that lies in the first ten response positions ("where it sits"): base's is the alignment's own; another
+    system's is that of what it leaves."""
+    values = found.kl_base if system == "base" else found.kl_veneer
     for task in ("joint", *tasks):
         mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
         if not mask.any():
             continue
-        whole = _above_rounding(*found.by_prompt(found.kl_base, mask))
-        early, _ = found.by_prompt(np.where(found.position <= first, found.kl_base, 0.0), mask)
-        share = stats.ratio_of_sums(early, whole, seed=seed)
+        sums, counts = found.by_prompt(values, mask)
+        early, _ = found.by_prompt(np.where(found.position <= first, values, 0.0), mask)
+        share = stats.ratio_of_sums(early, _above_rounding(sums, counts), seed=seed)
         yield Measurement.estimated(
-            share, "position", task, "early_kl_share", "base", split="report", position=(1, first), unit="share"
+            share, "position", task, "early_kl_share", system, split="report", position=(1, first), unit="share"
         )
