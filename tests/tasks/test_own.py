@@ -65,7 +65,7 @@ def test_the_example_of_the_docs(example):
     assert fr.messages == ({"role": "user", "content": "What is the capital of France?"},)
     assert pe.plain == "The capital of Peru is" and [m["role"] for m in pe.messages] == ["system", "user"]
     assert [task.group(p) for p in (fr, va, jp, pe)] == ["europe", "europe", "asia", None]
-    assert [p.id for p in task.prompts("train")] == ["t1"]
+    assert task.prompts("train") == []
     assert task.score(va, "It is Vatican City.") == {"accuracy": 1} == task.score(va, "That would be the vatican")
     assert task.score(fr, "Parisian") == {"accuracy": 0}
     assert task.source()["files"][0]["file"] == str(example)
@@ -82,6 +82,11 @@ def test_the_example_is_answered_and_scored(example, base, tmp_path):
     rows = list(behaviour_rows(task, prompts, [score(task, prompts, answers, [RefusalRates()])]))
     assert {(r.split, r.n) for r in rows if r.metric == "accuracy"} == {("test", 4), ("group:asia", 1), ("group:europe", 2)}
     assert all("\n" not in a.text for a in answers)
+
+
+def test_train_rows(tmp_path):
+    task = own(tmp_path, HEAD, {**ROW, "split": "train", "id": 5}, {**ROW, "id": "six"})
+    assert [[p.id for p in task.prompts(split)] for split in ("train", "test")] == [["5"], ["six"]]
 
 
 def test_choices_are_measured(tmp_path, base):

@@ -217,7 +217,7 @@ def server(tmp_path, monkeypatch):
 
     (tmp_path / "web").mkdir()
     http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "web")))
-    threading.Thread(target=http.serve_forever, daemon=True).start()
+    threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setattr(places, "GITHUB", f"http://127.0.0.1:{http.server_port}")
     monkeypatch.delenv("HF_HUB_OFFLINE")
     yield tmp_path / "web"
@@ -249,6 +249,51 @@ def test_download_with_another_hash_is_refused(server):
     with pytest.raises(InputError, match="the download has the hash"):
         places.locate(from_there, "t/f.json", None)
     assert not list(places.cache_folder().rglob("*.json"))
+
+
+@pytest.mark.parametrize("name", ["svamp", "xstest", "harmbench", "advbench", "toxigen"])
+def test_a_task_without_a_data_folder_is_downloaded_whole(name, data, server):
+    """The data's own files, served under the pinned addresses; from then on nothing is asked for."""
+    origin = get_task(name).origin
+    for file, pin in origin.files.items():
+        at = server / origin.repository / pin.commit / pin.path
+        at.parent.mkdir(parents=True, exist_ok=True)
+        at.write_bytes((data / file).read_bytes())
+    assert not get_task(name).at_hand()
+    prompts = get_task(name).prompts("test")
+    assert prompts == get_task(name, data).prompts("test")
+    get_task(name).prompts("train")
+    assert get_task(name).at_hand() and not get_task(name).in_folder()
+    assert {f["sha256"] for f in get_task(name).source()["files"]} == {pin.sha256 for pin in origin.files.values()}
+
+
+def test_a_download_that_is_cut_is_refused(tmp_path, monkeypatch):
+    class Cut(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"[1")
+
+        def log_message(self, *args):
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Cut)
+    threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
+    monkeypatch.setattr(places, "GITHUB", f"http://127.0.0.1:{http.server_port}")
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    try:
+        with pytest.raises(InputError, match=r"could not be downloaded \(IncompleteRead"):
+            get_task("svamp").prompts("test")
+    finally:
+        http.shutdown()
+        http.server_close()
+    assert not list(places.cache_folder().rglob("*.json"))
+
+
+def test_a_file_without_a_pin_is_never_asked_for(server):
+    with pytest.raises(InputError, match=r"no data folder is given .*, from the repository alexandrasouly/strongreject"):
+        get_task("strongreject").prompts("test")
 
 
 def test_pins_are_the_files_that_the_data_folder_holds(data):
