@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from veneer.cli.common import Machine, data_folder, progress
+from veneer.cli.common import JudgeOptions, Machine, data_folder, progress
 
 if TYPE_CHECKING:
     from veneer.diversity.material import Judgements, Material
     from veneer.embed import Embedder
+    from veneer.prompts import Prompt
     from veneer.studies.diversity import DiversityConfig
     from veneer.systems.system import System
 
 
 @dataclass(frozen=True, kw_only=True)
-class Diversity(Machine):
+class Diversity(JudgeOptions, Machine):
     """Diversity of answers, what quality control and aggregation take of it, coverage, stances: of stored answers, or of models."""
 
     out: str
@@ -32,6 +33,8 @@ class Diversity(Machine):
     """Judgements of what an alternative adds to a reference, REFERENCE/ALTERNATIVE=FILE each."""
     topics: tuple[str, ...] = ()
     """Judgements of topics in A (the reference), B or both, REFERENCE/ALTERNATIVE=FILE each."""
+    judge_for: tuple[Literal["quality", "stance", "novelty", "topics"], ...] = ("quality",)
+    """What a judge model (--judge-url and --judge-model, or --judge-local) is asked about, where no stored judgements are given."""
     aspect: str = "helpfulness"
     """Aspect of the quality judgements that filters."""
     drop_truncated: bool = False
@@ -45,7 +48,7 @@ class Diversity(Machine):
     veneer: tuple[str, ...] = ()
     """Folders of veneers: base with each of them is one more system."""
     prompts: str | None = None
-    """A task's name or a file of prompts, which the models answer."""
+    """A task's name or a file of prompts: what the models answer; with stored answers, what a judge reads."""
     base_format: Literal["plain", "query"] = "plain"
     """What base reads: the text as it is, or the fenced "# Query:" form of arXiv 2406.17692."""
     base_template: str | None = None
@@ -109,11 +112,13 @@ class Diversity(Machine):
         rules = Rules(clean=False, drop_truncated=self.drop_truncated, drop_empty=self.drop_empty)
         files = _named(self.responses, "--responses")
         material, lines, said = Material("prompts", {}), [], {}
+        texts = {p.id: p for p in self._prompts()} if self.prompts else {}
         for name, path in files.items():
             found = read_stored(path, rules=rules, system=name)
             keep = {p: None for p in dict.fromkeys(r.prompt_id for r in found.responses)}
             wanted = set(list(keep)[: self.limit])
             material.answers[name] = by_prompt(r for r in found.responses if r.prompt_id in wanted)
+            texts = {**{p.id: p for p in found.prompts}, **texts}
             lines += found.summary()
             said[f"responses {name}"] = {"file": str(path), "sha256": sha256_file(path)}
         said |= self._judgements(material)
@@ -122,20 +127,17 @@ class Diversity(Machine):
         with progress() as say:
             results = study_stored(
                 material, Path(self.out), config, embedder=self._embedder(), said={**said, **self._said()}, facts={"imported": lines},
-                progress=say,
+                judge=self._judge(texts, say), progress=say,
             )  # fmt: skip
         self._show(results)
 
     def _models(self, config: DiversityConfig) -> None:
         from veneer.errors import InputError
         from veneer.studies.diversity import study_systems
-        from veneer.tasks.source import load_prompts
 
         if not (self.base and self.aligned and self.prompts):
             raise InputError("models are compared on prompts: expected --base, --aligned and --prompts together")
-        prompts = load_prompts(
-            self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split="test", base_template=None
-        )  # fmt: skip
+        prompts = self._prompts()
         for row in (*self.quality, *self.stance, *self.novelty, *self.topics):
             raise InputError(f"found {row} beside models, whose answers are not there yet; sample first, then give the files of "
                              "OUT/responses with --responses")  # fmt: skip
@@ -148,6 +150,25 @@ class Diversity(Machine):
         with progress() as say:
             results = study_systems(self._systems, prompts, Path(self.out), config, embedder=embedder, said=said, progress=say)
         self._show(results)
+
+    def _prompts(self) -> list[Prompt]:
+        from veneer.tasks.source import load_prompts
+
+        assert self.prompts is not None
+        return load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split="test")
+
+    def _judge(self, texts: dict[str, Prompt], say: Callable[[int, int, str], None]) -> Callable[[Material], None] | None:
+        """Asks the judge model, if there is one. That it can be asked is checked at once."""
+        from dataclasses import replace
+
+        from veneer.diversity.asked import ask_judge
+        from veneer.judges.asker import asker_of
+
+        config = self.judges()
+        if config.url is None and config.model is None and config.local is None:
+            return None
+        asker = asker_of(replace(config, cache=config.cache or Path(self.out) / "verdicts"))
+        return lambda material: ask_judge(material, texts, asker, self.judge_for, aspect=self.aspect, progress=say)
 
     def _systems(self) -> list[System]:
         """base, veneers, aligned. A veneer reads the format that it recorded."""
@@ -210,7 +231,15 @@ class Diversity(Machine):
         return found
 
     def _said(self) -> dict[str, Any]:
-        return {"limit": self.limit, "aspect": self.aspect, "drop_truncated": self.drop_truncated, "drop_empty": self.drop_empty}
+        config = self.judges()
+        asked = {"judges": config.facts(), "judge_for": list(self.judge_for)} if config.url or config.local else {}
+        return {
+            **asked,
+            "limit": self.limit,
+            "aspect": self.aspect,
+            "drop_truncated": self.drop_truncated,
+            "drop_empty": self.drop_empty,
+        }
 
     def _embedder(self) -> Embedder | None:
         from veneer.embed import load_embedder

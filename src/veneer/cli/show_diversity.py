@@ -19,7 +19,7 @@ def show_diversity(results: Results) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    console.width = max(console.width, 120)
+    console.width = max(console.width, 160)
     plain = {(r.metric, r.system): r for r in results if r.of is None and r.split is None}
     systems = list(dict.fromkeys(r.system for r in results if r.metric == "lexical_diversity" and r.split is None))
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -47,9 +47,9 @@ def _terms(console, results: Results) -> None:
     }
     if not found:
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("drop from base to aligned", "of", "n", *(t.replace("_", " ") for t in TERMS)):
-        table.add_column(name)
+    table = Table(box=None, header_style="bold", pad_edge=False, title="base to aligned", title_justify="left")
+    for name in ("answers kept", "of", "n", *(t.replace("_", " ") for t in TERMS)):
+        table.add_column(name, no_wrap=True)
     for split, of in dict.fromkeys((s, o) for s, o, _ in found):
         rows = [found.get((split, of, t)) for t in TERMS]
         table.add_row(split, (of or "").replace("_", " "), str(next(r.n for r in rows if r)), *(_figure(r) for r in rows))

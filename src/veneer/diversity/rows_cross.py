@@ -12,6 +12,7 @@ from veneer.diversity.decompose import Decomposition, PromptCosines, PromptSets,
 from veneer.diversity.material import Material
 from veneer.diversity.quality import LEAST, keep
 from veneer.diversity.rows_own import STUDY, Vectors
+from veneer.diversity.sentences import Remembering
 from veneer.diversity.similarity import cosine_matrix, mean_distance
 from veneer.diversity.text import tok
 from veneer.embed import Embedder
@@ -31,6 +32,7 @@ def coverage_rows(material: Material, *, embedder: Embedder | None = None, seed:
     Means over answers (ratio of sums); intervals resample prompts."""
     if "aligned" not in material.answers:
         return
+    embedder = None if embedder is None else Remembering(embedder)
     for system in material.answers:
         if system == "aligned":
             continue

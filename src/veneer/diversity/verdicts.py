@@ -5,12 +5,13 @@ None is no verdict; it is counted and never a score. A cut JSON is not mended: w
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+
+from veneer.judges.rubrics.reading import Unreadable, parse_object
 
 ASPECTS = ("helpfulness", "clarity", "factuality", "depth", "engagement")
 STANCES = ("yes", "no", "both", "other")
@@ -53,16 +54,11 @@ def read_all(contents: Iterable[str | None], parse: Callable[[str], T | None]) -
 
 
 def as_object(content: str) -> dict[str, Any] | None:
-    """The JSON object of a judge output, alone, in a code fence, or with words around it."""
-    start, end = content.find("{"), content.rfind("}")
-    for text in (content.strip(), content[start : end + 1] if 0 <= start < end else ""):
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            return value
-    return None
+    """The JSON object that the whole judge output is, perhaps in a code fence; None for anything else."""
+    try:
+        return parse_object(content)
+    except Unreadable:
+        return None
 
 
 def score(value: Any) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from veneer.diversity.material import Material, by_prompt
+from veneer.diversity.material import Judgements, Material, by_prompt
 from veneer.diversity.rows_cross import coverage_rows, decomposition_rows
 from veneer.diversity.rows_judged import filter_rows, helpfulness_rows, new_rows, stance_rows
 from veneer.diversity.rows_own import measured, own_rows
@@ -26,6 +26,8 @@ from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.respond import respond
 from veneer.systems.system import Answering
 
+Judging = Callable[[Material], None]
+"""Puts judgements into the material (diversity/asked.py)."""
 QUERY_FORMAT = PlainFormat("# Query:\n```\n{prompt}\n```\n\n# Answer:\n```\n")
 """Base's prompt in arXiv 2406.17692; it stops at the closing fence."""
 QUERY_STOP = ("```",)
@@ -61,21 +63,22 @@ class DiversityConfig:
 
 def study_stored(
     material: Material, out: Path, config: DiversityConfig, *, embedder: Embedder | None = None, said: dict[str, Any] | None = None,
-    facts: Mapping[str, Any] | None = None, progress: Progress | None = None,
+    facts: Mapping[str, Any] | None = None, judge: Judging | None = None, progress: Progress | None = None,
 ) -> Results:  # fmt: skip
     """The study of answers that are there already. said: of the configuration (files and their hashes), which a second run must share.
-    facts: more for run.json (what an import dropped)."""
+    facts: more for run.json (what an import dropped). judge: asks for judgements that are not stored."""
     with folder_lock(out):
         record = _record(out, config, {**(said or {}), "embedder": None if embedder is None else embedder.id})
         if record.finished:
             return Results.read(out / "results.jsonl")
         record.note(seeds={"study": config.seed}, **(facts or {}))
-        return _finish(material, out, config, record, embedder, progress)
+        return _finish(material, out, config, record, embedder, judge, progress)
 
 
 def study_systems(
     load: Callable[[], Sequence[Answering]], prompts: Sequence[Prompt], out: Path, config: DiversityConfig, *,
-    embedder: Embedder | None = None, said: dict[str, Any] | None = None, progress: Progress | None = None,
+    embedder: Embedder | None = None, judge: Judging | None = None, said: dict[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Results:  # fmt: skip
     """Sample every system's answers (resumable, in OUT/responses), then as `study_stored`. load: gives the systems; it is not called where
     the folder is finished already."""
@@ -102,7 +105,7 @@ def study_systems(
                         progress=progress,
                     )
                 )
-        return _finish(Material(prompts[0].task, answers), out, config, record, embedder, progress)
+        return _finish(Material(prompts[0].task, answers), out, config, record, embedder, judge, progress)
 
 
 def diversity_rows(
@@ -132,14 +135,14 @@ def _record(out: Path, config: DiversityConfig, said: dict[str, Any]) -> RunReco
 
 
 def _finish(
-    material: Material,
-    out: Path,
-    config: DiversityConfig,
-    record: RunRecord,
-    embedder: Embedder | None,
+    material: Material, out: Path, config: DiversityConfig, record: RunRecord, embedder: Embedder | None, judge: Judging | None,
     progress: Progress | None,
-) -> Results:
+) -> Results:  # fmt: skip
     _check(material)
+    if judge is not None:
+        with record.stage("judge"):
+            judge(material)
+    record.note(judges=sorted(_judges(material)))
     with record.stage("measure"):
         results = Results(diversity_rows(material, config, embedder, progress))
     results.write(out / "results.jsonl")
@@ -148,6 +151,11 @@ def _finish(
     record.finish()
     write_report([out], out / "report.html")  # once more, with all its seconds
     return results
+
+
+def _judges(material: Material) -> set[str]:
+    kinds: tuple[Mapping[Any, Judgements], ...] = (material.helpfulness, material.stance, material.novelty, material.topics)
+    return {j.judge for kind in kinds for j in kind.values()}
 
 
 def _check(material: Material) -> None:
