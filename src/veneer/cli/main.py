@@ -18,11 +18,12 @@ from veneer.cli.demo import Demo
 from veneer.cli.diversity import Diversity
 from veneer.cli.extract import Extract
 from veneer.cli.generate import Generate
-from veneer.cli.judge import Judge
 from veneer.cli.import_responses import Import
+from veneer.cli.judge import Judge
 from veneer.cli.lm_eval import LmEval
 from veneer.cli.measure import Measure
 from veneer.cli.merge import Merge
+from veneer.cli.overton import Overton
 from veneer.cli.recover import Recover
 from veneer.cli.report import Report
 from veneer.cli.run import Run
@@ -38,6 +39,7 @@ COMMANDS = {
     "measure": Measure,
     "diversity": Diversity,
     "recover": Recover,
+    "overton": Overton,
     "import": Import,
     "lm-eval": LmEval,
     "judge": Judge,
