@@ -355,3 +355,18 @@ def test_load_prompts(data, tmp_path):
 
 def test_names_are_unique():
     assert len(set(TASK_NAMES)) == len(TASK_NAMES)
+
+
+def test_every_headline_of_a_judge_is_one_of_its_metrics():
+    from veneer.judges.refusal_rates import RefusalRates
+    from veneer.judges.registry import JUDGE_NAMES
+    from veneer.judges.rubrics import RUBRICS
+    from veneer.judges.toxicity import ToxicityJudge
+
+    metrics = {"refusal": RefusalRates.metrics, "toxicity": ToxicityJudge.metrics} | {n: r.metrics for n, r in RUBRICS.items()}
+    for name in TASK_NAMES:
+        task = get_task(name)
+        assert set(task.judges) <= set(JUDGE_NAMES)
+        for metric, judge in task.headline_judges.items():
+            assert metric in task.headlines
+            assert metric in metrics[judge] or task.combined.get(metric) == judge
