@@ -172,7 +172,69 @@ def figures() -> list[Measurement]:
         note=SCRIPT,
     )
     add("transfer", IMAGE, "odd metric & <more>", "base", -1234.5678, None, None, 3)
+    rows += baselines() + groups() + unscored()
     return rows
+
+
+BASELINES = {
+    "urial": 0.61,
+    "system-prompt": 0.4,
+    "lora-100": 0.86,
+    "veneer-bias": 0.2,
+    "veneer-rank-1": 0.34,
+    "veneer-rank-16": 0.78,
+}
+FROM = {
+    ("veneer-from-advbench", "advbench"): 0.99,
+    ("veneer-from-advbench", "svamp"): -0.18,
+    ("veneer-from-svamp", "advbench"): 0.09,
+    ("veneer-from-svamp", "svamp"): 0.51,
+}
+
+
+def baselines() -> list[Measurement]:
+    """Baselines, and the veneers of each task measured on each."""
+    rows = []
+    for task, metric, base, aligned, n, judge in (
+        ("advbench", "refusal_rate", 0.0, 1.0, 50, "refusal-words-1"),
+        ("svamp", "accuracy", 0.023, 0.307, 300, None),
+    ):
+        portions = BASELINES | {name: x for (name, of), x in FROM.items() if of == task}
+        for i, (system, portion) in enumerate(portions.items()):
+            p = portion * (0.8 if task == "svamp" and not system.startswith("veneer-from") else 1.0)
+            x = base + p * (aligned - base)
+            more = {"judge": judge, "split": None}
+            rows.append(Measurement("measure", task, metric, system, x, n, x - 0.03, x + 0.03, unit="share", **more))
+            rows.append(Measurement("measure", task, "portion", system, p, n, p - 0.08 - 0.01 * i, p + 0.1, of=metric, **more))
+    return rows
+
+
+def groups() -> list[Measurement]:
+    """A task whose prompts fall into groups, judged by a model that is noted beside its figures."""
+    judge, note = "toxicity-minilm-1", "accuracy 0.81 on statements of other groups, n = 1,870"
+    rows = []
+    for i, group in enumerate(
+        ("overall", "asian", "black", "chinese", "disabled", "jewish", "latino", "lgbtq", "mexican", "women")
+    ):
+        split, n = ("test", 390) if group == "overall" else (f"group:{group}", 30)
+        rates = {"base": 0.42 - 0.02 * i, "veneer": 0.11 + 0.01 * i, "aligned": 0.02 + 0.003 * i, "urial": 0.3 - 0.01 * i}
+        for system, x in rates.items():
+            low, high = max(0, x - 0.08), min(1, x + 0.1)
+            more = {"judge": judge, "split": split, "note": note}
+            rows.append(Measurement("measure", "toxigen", "toxicity_rate", system, x, n, low, high, unit="share", **more))
+            if system in ("veneer", "urial"):
+                p = (x - rates["base"]) / (rates["aligned"] - rates["base"])
+                rows.append(
+                    Measurement("measure", "toxigen", "portion", system, p, n, p - 0.1, p + 0.1, of="toxicity_rate", **more)
+                )
+    return rows
+
+
+def unscored() -> list[Measurement]:
+    """Answers of which a judge could make nothing."""
+    rates = {"base": 0.02, "veneer": 0.0, "aligned": 0.004}
+    more = {"unit": "share", "judge": "harm-model-1", "split": "test"}
+    return [Measurement("measure", "toxigen", "harm_unscored_rate", s, x, 390, 0, 0.05, **more) for s, x in rates.items()]
 
 
 SENTENCES = (
@@ -180,6 +242,7 @@ SENTENCES = (
     "However , the sum of 12 and 30 is 42 so the answer is"
 )
 WORDS = SENTENCES.split()
+SPACED = [f" {w}" for w in WORDS]
 
 
 def shifts() -> list[dict]:
@@ -204,6 +267,25 @@ def shifts() -> list[dict]:
                 "restored": True,
             }
         )
+    kinds = ("style", "structure", "refusal", "number", "content")
+    for i, row in enumerate(rows):
+        row["group"] = "refusal" if row["aligned"] == " I" else "number" if row["aligned"] == " 6" else kinds[i % 5]
+        row["task"] = ("advbench", "svamp")[i % 2]
+        if row["group"] == "number":
+            row |= {"veneer": row["base"], "restored": False}
+    return rows
+
+
+def deep_examples() -> list[dict]:
+    """Places where the veneer takes the style and misses the sum."""
+    asked = "Ann has 12 apples and buys 30 more. How many apples has she now?"
+    rows = []
+    for i, (base, aligned) in enumerate(
+        ((" 40", " 42"), (" 12", " 30"), (" 3", SCRIPT), (" 8", " 6"), (" 1", " 2"), (" 7", " 9"))
+    ):
+        said = f"To find the sum, add the apples that she has to those that she buys. 12 + 30 ={' ' + BIDI if i == 3 else ''}"
+        row = {"prompt_id": f"svamp-{i:03d}", "task": "svamp", "context": f"{asked}\n\n{said}", "base": base, "veneer": base}
+        rows.append(row | {"aligned": aligned, "position": 20 + i, "next": " apples. The answer is"})
     return rows
 
 
@@ -212,12 +294,12 @@ def response(prompt_id: str, task: str, prompt: str, system: str, tokens: list[s
     base = [round(8 * math.exp(-t / 3) * chance.random() + chance.random() ** 6, 4) for t in range(len(tokens))]
     kinds = ["shifted" if k > 1.5 else "marginal" if k > 0.4 else "unshifted" for k in base]
 
-    def top(t: int, first: str) -> list:
+    def top(first: str) -> list:
         left, pairs = 1.0, []
-        for word in [first, *chance.sample([" " + w for w in WORDS], 4)]:
+        for word in (first, *chance.choices(SPACED, k=4)):
             p = left * (0.55 + 0.4 * chance.random())
             left -= p
-            pairs.append([word, round(p, 4)])
+            pairs.append([word, round(p, 3)])
         return pairs
 
     return {
@@ -231,7 +313,13 @@ def response(prompt_id: str, task: str, prompt: str, system: str, tokens: list[s
         "kl_base": base,
         "kl_veneer": [round(k * 0.12, 4) for k in base],
         "shift": kinds,
-        "top": {s: [top(t, token) for t, token in enumerate(tokens)] for s in ("base", "veneer", "aligned")},
+        "group": [
+            None if k == "unshifted" else chance.choice(["style", "structure", "refusal", "number", "content"]) for k in kinds
+        ],
+        "scores": {"refusal_rate": float(system != "base"), "accuracy": None}
+        if task == "advbench"
+        else {"accuracy": float(seed % 3 == 0)},
+        "top": {s: [top(token) for token in tokens] for s in ("base", "veneer", "aligned")},
     }
 
 
@@ -251,6 +339,10 @@ def responses(prompts: int = 14, length: int = 40) -> list[dict]:
             n = {"base": length // 2, "veneer": length, "aligned": length}[system]
             tokens = [" " + chance.choice(WORDS) for _ in range(n)]
             tokens[n // 2] = "\n\n"
+            if system == "veneer" and i % 4 == 1:  # the veneer changes nothing
+                tokens = [t for r in rows if (r["prompt_id"], r["system"]) == (f"{task}-{i:03d}", "base") for t in r["tokens"]]
+            if system == "aligned" and i % 4 == 0:  # the veneer follows wholly
+                tokens = list(rows[-1]["tokens"])
             rows.append(response(f"{task}-{i:03d}", task, prompt, system, tokens, i))
     return rows
 
@@ -272,12 +364,18 @@ def write_study(folder: Path, *, prompts: int = 14, length: int = 40) -> Path:
         "versions": {"veneer": "0.1.0", "torch": "2.9.0", "python": "3.11.7"},
         "hashes": {"base": "9f2c" * 16, "aligned": "77ab" * 16, "data": {"advbench": "01cd" * 16}},
         "seconds": {"capture": 81.25, "extract": 24.0, "measure": 312.5, "report": 0.4},
+        "judges": ["refusal-words-1", "toxicity-minilm-1"],
+        "judges_missing": {"truthfulqa": ["truth"]},
         "notes": [],
         "nothing": None,
         "deep": {"a": {"b": {"c": {"d": [1, [2, {"e": True}]]}}}},
     }
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
-    for name, rows in (("shifts.jsonl", shifts()), ("tokens.jsonl", responses(prompts, length))):
+    for name, rows in (
+        ("shifts.jsonl", shifts()),
+        ("deep_examples.jsonl", deep_examples()),
+        ("tokens.jsonl", responses(prompts, length)),
+    ):
         # ASCII escapes carry the lone surrogate as a file in UTF-8 could not
         (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return folder

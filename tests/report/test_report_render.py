@@ -93,7 +93,7 @@ def test_every_figure_leads_to_a_row(page):
 
 def test_tables_have_captions_and_charts_have_titles(page):
     text = page.read_text(encoding="utf-8")
-    assert text.count("<table") == text.count("<caption>")
+    assert text.count("<table") == text.count("<caption")
     for svg in re.findall(r'<svg class="(?:lane|chart)[^>]*role="img".*?</svg>', text, re.S):
         assert "<title" in svg
 
@@ -126,7 +126,7 @@ def test_top_lists_go_before_responses(study):
     assert not full.notes
 
     def size(packed):
-        return len(blob.pack(packed.data)) + sum(len(blob.pack(piece)) for piece in packed.tops)
+        return len(blob.pack(packed.data)) + sum(len(piece) for piece in packed.tops)
 
     tight = pack_responses(responses, 30_000)
     assert size(tight) < 30_000 < size(full)
@@ -167,7 +167,7 @@ def test_the_sentence_is_computed():
     said = lead(found, lambda row: "x").striptags()
     assert "1.00 of the change in refusal rate on advbench (95 % interval 0.91 to 1.08, n = 50)" in said
     assert "0.47 of the change in accuracy on svamp" in said and "On xstest it is not defined." in said
-    assert [g.of for g in found] == ["refusal_rate", "accuracy", "refusal_rate"]  # empty_rate does not lead
+    assert [g.of for g in found] == ["refusal_rate", "accuracy", "refusal_rate", "toxicity_rate"]  # empty_rate does not lead
 
 
 def test_verdicts_follow_the_interval():
@@ -191,5 +191,5 @@ def test_rows_as_the_studies_write_them(page):
     assert "noise floor: 2.0e−6" not in text and "noise floor 2.0e−6" in text
     assert "the noise floor is 2.0e−6 at most" in text
     assert "veneer, deduplicated (n = 34)" in text and "veneer-joint" in text
-    assert "KL by position for each task" in text and "positions hold" in text
+    assert text.count('<figure class="curve">') == 2 and "positions hold" in text
     assert "Figures by response position" in text

@@ -1,4 +1,4 @@
-"""veneer report: one offline HTML file from study folders."""
+"""veneer report: one offline HTML file from study folders, and tables and plots for papers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,30 @@ class Report:
     """Study folders."""
     out: str | None = None
     """The HTML file. Default: report.html in the first folder."""
+    tables: str | None = None
+    """A folder for tables: all results, systems by task, portions, cross table as CSV, Parquet and LaTeX (booktabs)."""
+    plots: str | None = None
+    """A folder for plots as PNG and SVG: portions, KL by position, token shifts. Needs the extra plots."""
 
     def run(self) -> None:
         from pathlib import Path
 
         from veneer.errors import InputError
         from veneer.report import write_report
+        from veneer.report.export import need_matplotlib, write_plots, write_tables
 
         if not self.folders:
             raise InputError("found no folder; give at least one study folder (a folder with results.jsonl)")
+        for given, option in ((self.tables, "--tables"), (self.plots, "--plots")):
+            if given is not None and Path(given).is_file():
+                raise InputError(f"{option} {given} is a file; expected a folder, which is made if need be: give another path")
+        if self.plots is not None:
+            need_matplotlib()
         folders = [Path(f) for f in self.folders]
         out = Path(self.out) if self.out else folders[0] / "report.html"
         write_report(folders, out)
         print(f"report: {out}")
+        if self.tables is not None:
+            print(f"tables: {self.tables} ({len(write_tables(folders, Path(self.tables)))} files)")
+        if self.plots is not None:
+            print(f"plots: {self.plots} ({len(write_plots(folders, Path(self.plots)))} files)")

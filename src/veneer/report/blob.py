@@ -23,4 +23,9 @@ def unpack(text: str) -> Any:
 
 def element(name: str, value: Any) -> Markup:
     """A script element that no browser runs, with the id NAME-data."""
-    return Markup('<script type="application/octet-stream" id="{}-data">{}</script>').format(name, Markup(pack(value)))
+    return packed_element(name, pack(value))
+
+
+def packed_element(name: str, text: str) -> Markup:
+    """The same of what `pack` gave."""
+    return Markup('<script type="application/octet-stream" id="{}-data">{}</script>').format(name, text)

@@ -7,15 +7,34 @@ letters of the same size. Colours are CSS classes; shapes and dashes differ too,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from veneer.report.marks import mark, sign, system_class
+from veneer.report.systems import MAIN, family, order
 from veneer.report.words import Anchor, figure, interval, name, position
 from veneer.results import Measurement
 
+__all__ = [
+    "Scale",
+    "axis",
+    "bar",
+    "dumbbell",
+    "gauge",
+    "lane",
+    "line_classes",
+    "nice_ticks",
+    "portion_scale",
+    "positions",
+    "shade",
+    "sign",
+    "strip",
+]
+
 LANE = 26  # height of a dot-and-whisker lane, px
+STRIP = 54  # of a lane with the other systems below the veneer
 MID = LANE / 2
 PLOT = 260  # height of the position chart's plot, px
 TOP = 14  # room above it for the highest tick's letters
@@ -44,12 +63,20 @@ def portion_scale(rows: Sequence[Measurement]) -> Scale:
 
 def lane(row: Measurement, scale: Scale, *, small: bool, references: Sequence[float] = (0, 1)) -> Markup:
     """A dot and its whisker on one lane."""
+    lines = [_reference(x, scale, LANE, 9) for x in references]
+    title = f"{name(row.system)}: {figure(row.value, 2)}, 95 % interval {interval(row, 2)}"
+    return Markup('<svg class="lane" height="{}" role="img"><title>{}</title>{}<g class="{}">{}</g></svg>').format(
+        LANE, title, Markup("").join(lines), system_class(row.system), _dot(row, scale, 4 if small else 6.5)
+    )
+
+
+def _reference(x: float, scale: Scale, height: int, beyond: int = 0) -> Markup:
+    return Markup('<line class="ref" x1="{x}%" x2="{x}%" y1="{a}" y2="{b}"/>').format(x=scale.at(x), a=-beyond, b=height + beyond)
+
+
+def _dot(row: Measurement, scale: Scale, size: float) -> Markup:
+    """An estimate's mark with its whisker; an arrow for what lies beyond the scale."""
     assert row.value is not None
-    lines = [
-        Markup('<line class="ref" x1="{x}%" x2="{x}%" y1="{a}" y2="{b}"/>').format(x=scale.at(x), a=-9, b=LANE + 9)
-        for x in references
-    ]
-    kind = system_class(row.system)
     marks: list[Markup] = []
     if row.low is not None and row.high is not None:
         a, b = scale.at(row.low), scale.at(row.high)
@@ -62,13 +89,38 @@ def lane(row: Measurement, scale: Scale, *, small: bool, references: Sequence[fl
             else:
                 marks.append(_arrow(end, x > scale.high))
     if scale.holds(row.value):
-        marks.append(mark(row.system, f"{scale.at(row.value)}%", MID, 4 if small else 6.5))
+        marks.append(mark(row.system, f"{scale.at(row.value)}%", MID, size))
     else:
         marks.append(_arrow(scale.at(row.value), row.value > scale.high))
-    title = f"{name(row.system)}: {figure(row.value, 2)}, 95 % interval {interval(row, 2)}"
-    return Markup('<svg class="lane" height="{}" role="img"><title>{}</title>{}<g class="{}">{}</g></svg>').format(
-        LANE, title, Markup("").join(lines), kind, Markup("").join(marks)
-    )
+    return Markup("").join(marks)
+
+
+def strip(systems: Mapping[str, Measurement], scale: Scale, anchor: Anchor) -> Markup:
+    """The veneer's dot and whisker, and below it the other systems as small marks that lead to their rows."""
+    row = systems["veneer"]
+    assert row.value is not None
+    lines = [_reference(x, scale, STRIP) for x in (0, 1)]
+    track = Markup('<line class="track" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(scale.at(0), scale.at(1), y=40)
+    others = []
+    for system in order(systems):
+        other = systems[system]
+        if system == "veneer" or other.value is None:
+            continue
+        said = f"{name(system)}: {figure(other.value, 2)}, 95 % interval {interval(other, 2)}"
+        drawn = (
+            mark(system, f"{scale.at(other.value)}%", 40, 5)
+            if scale.holds(other.value)
+            else _arrow(scale.at(other.value), other.value > scale.high, 40)
+        )
+        others.append(
+            Markup('<a href="#{}" tabindex="-1" class="{}"><title>{}</title>{}</a>').format(
+                anchor(other), system_class(system), said, drawn
+            )
+        )
+    title = f"veneer: {figure(row.value, 2)}, 95 % interval {interval(row, 2)}; {len(others)} other systems below"
+    return Markup(
+        '<svg class="lane strip" height="{}" role="img"><title>{}</title>{}{}{}<g class="sys-veneer">{}</g></svg>'
+    ).format(STRIP, title, Markup("").join(lines), track, Markup("").join(others), _dot(row, scale, 7))
 
 
 def axis(scale: Scale, ticks: Sequence[float], names: Mapping[float, str] | None = None) -> Markup:
@@ -130,8 +182,8 @@ def positions(series: dict[str, list[Measurement]], label: str, *, log: bool, ch
         )
     )
     bands, paths, dots = [], [], []
-    for system, rows in series.items():
-        kind = system_class(system)
+    for system, kind in line_classes(series).items():
+        rows = series[system]
         known = [r for r in sorted(rows, key=lambda r: r.position or (0, 0)) if r.position and r.value is not None]
         ranged = [r for r in known if r.low is not None and r.high is not None]
         upper = [f"{centres[r.position] * 10:.1f},{y(r.high or 0)}" for r in ranged if r.position]
@@ -158,26 +210,24 @@ def positions(series: dict[str, list[Measurement]], label: str, *, log: bool, ch
     ).format(height, label, _spoken(series), Markup("").join(parts), inner, Markup("").join(dots), id=chart_id)
 
 
-def mark(system: str, x: str, y: float, r: float) -> Markup:
-    """A system's sign: base a ring, veneer a disc, aligned a diamond, all else a square."""
-    if system == "base":
-        return Markup('<circle class="ring" cx="{}" cy="{}" r="{}"/>').format(x, y, r)
-    if system.startswith("veneer"):
-        return Markup('<circle class="disc" cx="{}" cy="{}" r="{}"/>').format(x, y, r)
-    points = f"0,{-r} {r},0 0,{r} {-r},0" if system == "aligned" else f"{-r},{-r} {r},{-r} {r},{r} {-r},{r}"
-    scale = 1.15 if system == "aligned" else 0.8
-    # a nested svg takes a percentage as its place, a transform does not
-    return Markup(
-        '<svg x="{}" y="{}" width="1" height="1" overflow="visible">'
-        '<polygon class="disc" points="{}" transform="scale({})"/></svg>'
-    ).format(x, y, points, scale)
+def line_classes(systems: Iterable[str]) -> dict[str, str]:
+    """The CSS classes of each system's line: those beside base, veneer and aligned differ in colour and dashes."""
+    others = [s for s in systems if family(s) not in MAIN]
+    return {s: system_class(s) + (f" alt{others.index(s) % 6}" if s in others else "") for s in systems}
 
 
-def sign(system: str) -> Markup:
-    """The same sign alone, for legends and table heads."""
-    return Markup('<svg class="sign {}" width="16" height="14" aria-hidden="true">{}</svg>').format(
-        system_class(system), mark(system, "8", 7, 5)
+def gauge(row: Measurement, anchor: Anchor) -> Markup:
+    """A portion as a short bar from 0 to 1 that leads to its row; what lies outside is cut at the ends."""
+    share = min(max(row.value or 0.0, 0.0), 1.0)
+    title = f"portion {figure(row.value, 2)}, 95 % interval {interval(row, 2)}"
+    return Markup('<a class="gauge {}" href="#{}" title="{t}" aria-label="{t}"><i style="width:{:.1f}%"></i></a>').format(
+        system_class(row.system), anchor(row), 100 * share, t=title
     )
+
+
+def shade(share: float) -> int:
+    """Step 0 to 6 of the scale of cells."""
+    return round(6 * min(max(share, 0.0), 1.0))
 
 
 def bar(shares: Sequence[tuple[str, float]]) -> Markup:
@@ -190,12 +240,6 @@ def bar(shares: Sequence[tuple[str, float]]) -> Markup:
         x += share
     said = ", ".join(f"{kind} {share:.0%}" for kind, share in shares)
     return Markup('<svg class="lane bar" height="18" role="img"><title>{}</title>{}</svg>').format(said, Markup("").join(parts))
-
-
-def system_class(system: str) -> str:
-    if system.startswith("veneer"):
-        return "sys-veneer"
-    return f"sys-{system}" if system in ("base", "aligned") else "sys-other"
 
 
 def nice_ticks(high: float, count: int = 5) -> list[float]:
@@ -246,8 +290,8 @@ def _short(x: float) -> str:
     return text.replace("-", "−")
 
 
-def _arrow(x: float, right: bool) -> Markup:
+def _arrow(x: float, right: bool, y: float = MID) -> Markup:
     points = "-8,-4 0,0 -8,4" if right else "8,-4 0,0 8,4"
     return Markup('<svg x="{}%" y="{}" width="1" height="1" overflow="visible"><polygon class="disc" points="{}"/></svg>').format(
-        x, MID, points
+        x, y, points
     )

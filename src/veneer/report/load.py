@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -222,11 +223,12 @@ def _top(value: Any, n: int) -> tuple[Top | None, ...]:
 
 
 def _pairs(value: Any) -> tuple[tuple[str, float], ...]:
-    pairs = []
-    for pair in value if isinstance(value, list) else []:
-        if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and _finite(pair[1]) is not None:
-            pairs.append((pair[0], float(pair[1])))
-    return tuple(pairs[:5])
+    pairs = value if isinstance(value, list) else []
+    try:  # as the studies write them; a page has hundreds of thousands
+        return tuple((sys.intern(token), p) for token, p in pairs[:5] if -1e9 < p < 1e9)
+    except (TypeError, ValueError):
+        good = (p for p in pairs if isinstance(p, list) and len(p) == 2 and isinstance(p[0], str) and _finite(p[1]) is not None)
+        return tuple((token, float(p)) for token, p in good)[:5]
 
 
 def _text(place: str, row: dict[str, Any], name: str, *, needed: bool = False) -> str:

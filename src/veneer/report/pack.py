@@ -23,10 +23,10 @@ PIECE = 24  # responses whose lists of most likely tokens are unpacked together
 
 @dataclass
 class Packed:
-    """data: for `blob.element`. tops: the pieces of the lists of most likely tokens. notes: what was left out."""
+    """data: for `blob.element`. tops: the pieces of the lists of most likely tokens, packed. notes: what was left out."""
 
     data: dict[str, Any]
-    tops: list[Any] = field(default_factory=list)
+    tops: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -113,7 +113,7 @@ def _whole_prompts(responses: Sequence[TokenRow], size: int) -> list[TokenRow]:
     return [r for r in responses if (r.task, r.prompt_id) in kept]
 
 
-def _tops(responses: Sequence[TokenRow], table: _Tokens, room: int, notes: list[str]) -> list[Any]:
+def _tops(responses: Sequence[TokenRow], table: _Tokens, room: int, notes: list[str]) -> list[str]:
     """Pieces of PIECE responses: of each a list a position, three flat lists [token, p, token, p, ...] or 0."""
     places = sorted(
         (-max(r.kl_base[t] or 0.0, r.kl_veneer[t] or 0.0), i, t)
@@ -128,10 +128,10 @@ def _tops(responses: Sequence[TokenRow], table: _Tokens, room: int, notes: list[
         for _, i, t in places[:count]:
             kept.setdefault(i, set()).add(t)
         pieces = [
-            [_top_lists(r, kept.get(i, set()), table) for i, r in enumerate(responses[first : first + PIECE], first)]
+            blob.pack([_top_lists(r, kept.get(i, set()), table) for i, r in enumerate(responses[first : first + PIECE], first)])
             for first in range(0, len(responses), PIECE)
         ]
-        size = sum(len(blob.pack(p)) + 90 for p in pieces) + len(blob.pack(table.data())) - before
+        size = sum(len(p) + 90 for p in pieces) + len(blob.pack(table.data())) - before
         if size <= room or not count:
             break
         count = max(0, min(int(count * 0.97 * room / size), count - 1))

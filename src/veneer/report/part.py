@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from veneer.report import blob, charts, html, tables, words
+from veneer.report import blob, charts, html, systems, tables, words
 from veneer.report.load import Study
 from veneer.report.visible import visible
 from veneer.results import Measurement
@@ -73,6 +73,10 @@ class Part:
         """A script element of data; the page's script gets it as the second argument of the mount with `data-blob`."""
         return blob.element(f"{self.prefix}-{name}", value)
 
+    def packed_blob(self, name: str, text: str) -> Markup:
+        """The same of data that `blob.pack` has packed."""
+        return blob.packed_element(f"{self.prefix}-{name}", text)
+
     def template(self, name: str, **values: Any) -> Markup:
         """Render templates/NAME with `part`, `p` (the prefix), `h` (the heading level) and `values`."""
         return template(name, part=self, p=self.prefix, h=self.level, **values)
@@ -84,7 +88,13 @@ def _environment() -> Environment:
         loader=PackageLoader("veneer.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"visible": visible, "words": words.name, "figure": words.figure, "position": words.position}
-    tools: dict[str, Callable] = {"order": tables.order, "interval": words.interval, "verdict": words.verdict}
+    environment.filters["tail"] = lambda text, size: visible(text[-size:], size)
+    tools: dict[str, Callable] = {
+        "order": systems.order,
+        "family": systems.family,
+        "interval": words.interval,
+        "verdict": words.verdict,
+    }
     environment.globals |= {**tools, "charts": charts}
     return environment
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from veneer.report.systems import MAIN, order
 from veneer.results import Measurement
 
-MAIN = ("base", "veneer", "aligned")
-CONTROLS = ("shuffled", "base-chat", "aligned-plain", "base-no-empty")
+FROM = "veneer-from-"
+GROUP = "group:"  # a split of this name is a part of the task's prompts
+ASIDE = ("empty_rate", "partial_refusal_rate", "difference_from_base", "difference_from_aligned")  # never a task's main metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,6 @@ def groups(rows: Iterable[Measurement]) -> list[Group]:
     return list(found.values())
 
 
-def order(systems: Iterable[str]) -> list[str]:
-    """Systems in reading order: base, veneer, aligned, the controls, then whatever else there is."""
-    known = ("base", "veneer", "veneer-joint", "aligned", *CONTROLS)
-    unique = list(dict.fromkeys(systems))
-    return [s for s in known if s in unique] + [s for s in unique if s not in known]
-
-
 def columns(found: Sequence[Group]) -> list[str]:
     """The systems that a table of these groups needs."""
     return order(s for g in found for s in g.systems)
@@ -68,6 +63,8 @@ def headline(found: Iterable[Group]) -> list[Group]:
     for g in found:
         if g.metric == "portion" and "veneer" in g.systems:
             key = (g.task, g.of, g.judge)
+            if (g.split or "").startswith(GROUP):
+                continue
             if key not in portions or g.systems["veneer"].n > portions[key].systems["veneer"].n:
                 portions[key] = g  # the fullest split leads
     with_other = {g.task for g in portions.values() if g.of != "empty_rate"}
@@ -81,6 +78,7 @@ def variants(found: Iterable[Group], lead: Group) -> list[Group]:
         for g in found
         if (g.task, g.metric, g.of, g.judge) == (lead.task, lead.metric, lead.of, lead.judge)
         and g.split != lead.split
+        and not (g.split or "").startswith(GROUP)
         and "veneer" in g.systems
     ]
 
@@ -89,3 +87,45 @@ def noise_floor(rows: Iterable[Measurement], study: str, task: str) -> Measureme
     """The aligned model's KL against itself, of the task or else of all tasks, where it stands in a split of its own."""
     found = {r.task: r for r in rows if (r.study, r.metric, r.system, r.position) == (study, "kl", "aligned", None)}
     return found.get(task) or found.get("joint")
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A task's main metric: what each system reaches, and which portion of the way from base to aligned that is."""
+
+    values: Group
+    portions: Group | None
+
+
+def headlines(found: Sequence[Group]) -> list[Headline]:
+    """The main metrics of every task: those that have a portion, or else the first that it measures."""
+    measured = [g for g in found if g.study == "measure" and not (g.split or "").startswith(GROUP)]
+    lead = headline(measured)
+    result = []
+    for task in dict.fromkeys(g.task for g in measured):
+        own = [g for g in measured if g.task == task and g.metric != "portion"]
+        pairs = [(g, p) for p in lead if p.task == task for g in own if _same(g, p)]
+        if pairs:
+            result += [Headline(g, p) for g, p in pairs]
+            continue
+        other = [g for g in own if g.metric not in ASIDE and not g.metric.endswith("_unscored_rate")]
+        result += [Headline(g, None) for g in other[:1]]
+    return result
+
+
+def _same(values: Group, portions: Group) -> bool:
+    return (values.metric, values.split, values.judge) == (portions.of, portions.split, portions.judge)
+
+
+def cross(found: Iterable[Group]) -> list[tuple[Group, dict[str, Measurement]]]:
+    """Portions of veneers extracted on one task and measured on another: of each headline {extracted on: its row}.
+
+    A task's own veneer stands in its column as `veneer` where no `veneer-from-` of its own was measured.
+    """
+    table = []
+    for g in headline(found):
+        rows = {s.removeprefix(FROM): r for s, r in g.systems.items() if s.startswith(FROM)}
+        if rows:
+            rows.setdefault(g.task, g.systems["veneer"])
+            table.append((g, rows))
+    return table

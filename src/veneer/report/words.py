@@ -12,18 +12,6 @@ from veneer.results import Measurement
 
 Anchor = Callable[[Measurement], str]  # the id of a row in the full table
 
-SYSTEMS = {
-    "base": "the base model in its plain format",
-    "veneer": "the base model with the learned change of its LM head",
-    "veneer-joint": "the base model with the joint veneer, which was extracted from all tasks at once",
-    "aligned": "the aligned model in its chat format; beside a KL, the aligned model against itself: the noise floor",
-    "base-chat": "control: the base model in the aligned model's format",
-    "aligned-plain": "control: the aligned model in the base's format",
-    "base-no-empty": "control: the base model, barred from ending in its first 12 tokens",
-    "shuffled": "head-capacity control: a veneer fitted to hidden states shuffled within a response position, "
-    "so that it can know the position but not the text",
-}
-
 
 def name(text: str | None) -> str:
     """An identifier as words: `refusal_rate` -> `refusal rate`."""
@@ -59,22 +47,29 @@ def position(pair: tuple[int, int] | None) -> str:
 
 
 def lead(groups: Sequence[Group], anchor: Anchor) -> Markup:
-    """The headline in one sentence, each figure a link to its row."""
-    found = [(g, g.systems["veneer"]) for g in groups if "veneer" in g.systems]
-    parts = [
-        Markup("{} of the change in {} on {} (95 % interval {}, n = {})").format(
-            linked(r, anchor, 2), name(g.of), name(g.task), interval(r, 2), r.n
-        )
-        for g, r in found
-        if r.value is not None
-    ]
-    if not parts:
+    """The finding in one sentence, each figure a link to its row; of more than three tasks the two ends."""
+    first = {g.task: g for g in reversed(groups) if "veneer" in g.systems}  # the first headline of a task
+    found = [(g, g.systems["veneer"]) for g in groups if first.get(g.task) is g]
+    known = sorted(((g, r) for g, r in found if r.value is not None), key=lambda pair: -(pair[1].value or 0))
+    if not known:
         return Markup("No superficial portion is defined: aligned and base do not differ beyond their intervals.")
-    text = Markup("A change of the last layer alone carries {}.").format(_list(parts))
+    if len(known) > 3:
+        text = Markup("A change of the last layer alone carries {}, but {}; {} more tasks lie between.").format(
+            _said(*known[0], anchor), _said(*known[-1], anchor), len(known) - 2
+        )
+    else:
+        shown = [(g, r) for g, r in found if r.value is not None]
+        text = Markup("A change of the last layer alone carries {}.").format(_list([_said(g, r, anchor) for g, r in shown]))
     missing = [escape(name(g.task)) for g, r in found if r.value is None]
     if missing:
         text += Markup(" On {} it is not defined.").format(_list(missing))
     return text
+
+
+def _said(group: Group, row: Measurement, anchor: Anchor) -> Markup:
+    return Markup("{} of the change in {} on {} (95 % interval {}, n = {})").format(
+        linked(row, anchor, 2), name(group.of), name(group.task), interval(row, 2), row.n
+    )
 
 
 def verdict(group: Group, anchor: Anchor) -> Markup:

@@ -1,22 +1,48 @@
-"""What the systems do on each task."""
+"""What the systems do on each task: the main table, every metric, what judges could not judge, and what is known of them."""
 
 from __future__ import annotations
 
 from markupsafe import Markup
 
-from veneer.report import tables, words
+from veneer.report import tables
 from veneer.report.part import Part
 from veneer.report.section import Section
+from veneer.report.systems import about, order
+
+UNSCORED = "_unscored_rate"
 
 
 def _measured(part: Part) -> list[tables.Group]:
-    return [g for g in part.of("measure") if g.metric != "portion"]
+    return [g for g in part.of("measure") if g.metric != "portion" and not (g.split or "").startswith(tables.GROUP)]
 
 
 def _render(part: Part) -> Markup:
     measured = _measured(part)
-    systems = [(s, words.SYSTEMS[s]) for s in tables.columns(measured) if s in words.SYSTEMS]
-    return part.template("behaviour.html.j2", measured=measured, systems=systems)
+    main = tables.headlines(part.groups)
+    systems = order(s for h in main for s in h.values.systems)
+    differences = [g for g in measured if g.metric.startswith("difference_from_")]
+    unscored = [g for g in measured if g.metric.endswith(UNSCORED)]
+    aside = {id(g) for g in (*differences, *unscored)}
+    return part.template(
+        "behaviour.html.j2",
+        main=main,
+        systems=systems,
+        known=[(s, about(s)) for s in systems if about(s)],
+        every=[g for g in measured if id(g) not in aside],
+        differences=differences,
+        unscored=unscored,
+        judges=_judges(part, main),
+        kinds={h.values.metric for h in main},
+    )
+
+
+def _judges(part: Part, main: list[tables.Headline]) -> list[tuple[str, str | None]]:
+    """(judge, what is known of it) of the main metrics. A judged row carries the judge's note, a portion the reason it is null."""
+    notes: dict[str, str | None] = {h.values.judge: None for h in main if h.values.judge}
+    for row in part.study.rows:
+        if row.study == "measure" and row.judge in notes and row.note and row.value is not None and row.metric != "portion":
+            notes[row.judge] = notes[row.judge] or row.note
+    return list(notes.items())
 
 
 SECTION = Section("behaviour", "What the systems do", "Behaviour", lambda part: bool(_measured(part)), _render, ("measure",))

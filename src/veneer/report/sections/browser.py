@@ -5,13 +5,21 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from veneer.report import pack
+from veneer.report.load import GROUPS
 from veneer.report.part import Part
 from veneer.report.section import Section
 
 
 def _render(part: Part) -> Markup:
     packed = pack.pack_responses(part.study.responses, part.room)
-    return part.template("browser.html.j2", tasks=packed.data["tasks"], notes=packed.notes, packed=packed)
+    return part.template(
+        "browser.html.j2",
+        tasks=packed.data["tasks"],
+        notes=packed.notes,
+        packed=packed,
+        groups=GROUPS if any("g" in row for row in packed.data["rows"]) else (),
+        verdicts=any("d" in row for row in packed.data["rows"]),
+    )
 
 
 SECTION = Section("responses", "Responses", "Responses", lambda part: bool(part.study.responses), _render, last=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from veneer.report.part import Part
 from veneer.report.section import Section
 from veneer.report.tables import Group

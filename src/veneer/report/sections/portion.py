@@ -7,6 +7,7 @@ from markupsafe import Markup
 from veneer.report import charts, tables
 from veneer.report.part import Part
 from veneer.report.section import Section
+from veneer.report.systems import family
 
 
 def _portions(part: Part) -> list[tables.Group]:
@@ -18,15 +19,25 @@ def _applies(part: Part) -> bool:
 
 
 def _render(part: Part) -> Markup:
-    portions = _portions(part)
+    portions = [g for g in _portions(part) if not (g.split or "").startswith(tables.GROUP)]
     lead = tables.headline(portions)
     return part.template(
         "portion.html.j2",
         headline=lead,
         portions=portions,
+        families=_families(lead),
         variants=[tables.variants(portions, g) for g in lead],
         scale=charts.portion_scale([r for g in lead for r in g.systems.values()]),
     )
+
+
+FAMILIES = (("variant", "veneer-bias", "other veneers"), ("baseline", "urial", "baselines"), ("control", "shuffled", "controls"))
+
+
+def _families(lead: list[tables.Group]) -> list[tuple[str, str]]:
+    """(a system with the mark, words) of each family that is drawn beside the veneer."""
+    there = {family(s) for g in lead for s in g.systems}
+    return [(example, text) for kind, example, text in FAMILIES if kind in there]
 
 
 SECTION = Section("portion", "Superficial portion", "Portion", _applies, _render)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from veneer.report import pack, tables
+from veneer.report.load import GROUPS, Shift
 from veneer.report.part import Part
 from veneer.report.section import Section
 from veneer.results import Measurement
@@ -19,8 +21,43 @@ def _render(part: Part) -> Markup:
     packed = pack.pack_shifts(part.study.shifts)
     found = part.of("shift")
     return part.template(
-        "shifts.html.j2", rates=_rates(found), groups=found, notes=packed.notes, data=packed.data, shifts=part.study.shifts
+        "shifts.html.j2",
+        outcomes=outcomes(part.study.shifts),
+        rates=_rates(found),
+        groups=found,
+        notes=packed.notes,
+        data=packed.data,
+        shifts=part.study.shifts,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the shifts of one group: numbers of places."""
+
+    group: str
+    total: int
+    restored: int
+    kept: int
+
+    @property
+    def shares(self) -> list[tuple[str, float]]:
+        elsewhere = self.total - self.restored - self.kept
+        return [(k, x / self.total) for k, x in (("restored", self.restored), ("kept", self.kept), ("elsewhere", elsewhere))]
+
+
+def outcomes(shifts: Sequence[Shift]) -> list[Outcome]:
+    """Per group, the places where aligned's top token is not base's; one line `all` for files without groups."""
+    changed = [s for s in shifts if s.aligned != s.base]
+    names = [g for g in GROUPS if any(s.group == g for s in changed)]
+    found = []
+    for group in names or ["all"]:
+        some = [s for s in changed if not names or s.group == group]
+        total = sum(s.count for s in some)
+        restored = sum(s.count for s in some if s.veneer == s.aligned)
+        if total:
+            found.append(Outcome(group, total, restored, sum(s.count for s in some if s.veneer == s.base)))
+    return found
 
 
 def _rates(found: Sequence[tables.Group]) -> list[dict[str, Any]]:

@@ -1,0 +1,6 @@
+"""What a paper needs of a study folder: tables as CSV, Parquet and LaTeX, plots as PNG and SVG."""
+
+from veneer.report.export.plots import need_matplotlib, write_plots
+from veneer.report.export.tables import write_tables
+
+__all__ = ["need_matplotlib", "write_plots", "write_tables"]

@@ -1,0 +1,20 @@
+"""The cross table: veneers extracted on one task, measured on another."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from veneer.report import tables
+from veneer.report.part import Part
+from veneer.report.section import Section
+
+
+def _render(part: Part) -> Markup:
+    columns = tables.cross(part.groups)
+    sources = list(dict.fromkeys(source for _, rows in columns for source in rows))
+    measured = [g.task for g, _ in columns]
+    sources.sort(key=lambda s: measured.index(s) if s in measured else len(measured))
+    return part.template("cross.html.j2", columns=columns, sources=sources)
+
+
+SECTION = Section("cross", "Extracted here, measured there", "Cross table", lambda part: bool(tables.cross(part.groups)), _render)
