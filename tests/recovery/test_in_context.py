@@ -16,7 +16,7 @@ from veneer.recovery.cut import cut_answer, cut_own_summary
 from veneer.recovery.figures import FIGURES
 from veneer.recovery.in_context import Example, in_context, instructions
 from veneer.recovery.neighbours import at_random, nearest
-from veneer.recovery.summaries import summary_prompts
+from veneer.recovery.summaries import asked
 from veneer.recovery.urial import urial_examples
 from veneer.recovery.variants import parse_variant, parse_variants
 
@@ -160,8 +160,8 @@ def test_query_of_several_turns_is_a_transcript():
 
 
 def test_summary_prompt_takes_texts_that_hold_its_own_marks():
-    (found,) = summary_prompts(["p"], ["what is {answer} and {query}?"], ["{query} it is"])
-    assert "what is {answer} and {query}?" in found.plain and "\n{query} it is\n" in found.plain
+    text = asked("what is {answer} and {query}?", "{query} it is")
+    assert "what is {answer} and {query}?" in text and "\n{query} it is\n" in text
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from veneer.cli.common import PairOptions, data_folder, progress
+from veneer.cli.common import JudgeOptions, PairOptions, data_folder, progress
 
 if TYPE_CHECKING:
     from veneer.results import Results
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recover(PairOptions):
+class Recover(JudgeOptions, PairOptions):
     """Compare what a base model answers in context, and with a veneer, with its aligned model: similarity to the aligned model's
     answers on a scale from base (0) to the ceiling that the aligned model's other samples make (1), with an equivalence test. From
     models (--base, --aligned, --prompts), or from stored answers (--teacher, --responses, or --paper)."""
@@ -34,8 +33,8 @@ class Recover(PairOptions):
     the number of examples. knn-response and summary are oracles: they have seen the test answer, and are marked."""
     veneer: str | None = None
     """Folder of a veneer to put on the same scale."""
-    summaries: str | None = None
-    """Who writes the summaries of the summary variants: aligned (the teacher itself), or a model's name."""
+    own_summaries: bool = False
+    """The aligned model writes the summaries of the summary variants itself. Default: the judge model does."""
     peers: tuple[str, ...] = ()
     """Other aligned models, each a ceiling of its own: NAME=MODEL, or with stored answers the names among --responses."""
     samples: int = 5
@@ -59,7 +58,7 @@ class Recover(PairOptions):
     paper: str | None = None
     """Folder with the published answers (LIMA-OE/outputs/SYSTEM/samples.jsonl)."""
     measures: str = "lexical,embedding"
-    """Similarities, separated by commas: lexical, embedding, bertscore."""
+    """Similarities, separated by commas: lexical, embedding, bertscore, judge."""
     embedder: str | None = None
     """Embedding model: minilm (default), a sentence-transformers folder or hub id, model2vec:NAME."""
     bertscore: tuple[str, ...] = ()
@@ -103,17 +102,18 @@ class Recover(PairOptions):
         return RecoverConfig(
             variants=tuple(v.name for v in parse_variants(variants)), samples=self.samples, temperature=self.temperature,
             max_new_tokens=self.max_new_tokens, batch_size=self.batch_size, measures=_names(self.measures), embedder=self.embedder,
-            encoder=self.encoder, margin=self.margin, absolute_margin=self.absolute_margin, summaries=self.summaries,
-            published=self.published, seed=self.seed,
+            encoder=self.encoder, margin=self.margin, absolute_margin=self.absolute_margin, judges=self.judges(),
+            own_summaries=self.own_summaries, published=self.published, seed=self.seed,
         )  # fmt: skip
 
     def _models(self, say: Any) -> Results:
+        from veneer.cli.pairs import named
         from veneer.head.veneer import Veneer
         from veneer.studies.recovery import recover_models
         from veneer.tasks.source import load_prompts
 
         config = self._config(self.variants)
-        peers = _pairs(self.peers, "--peers", "NAME=MODEL")
+        peers = named(self.peers, "--peers", "NAME=MODEL")
         prompts = load_prompts(str(self.prompts), data=data_folder(self.data), split="test", limit=self.limit)
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         said = {**self.said(), "veneer": None if veneer is None else veneer.identity(), "peers": peers}
@@ -130,6 +130,7 @@ class Recover(PairOptions):
         return [System(name, lm, ChatFormat(self.system), lm.stop_ids) for name, lm in loaded.items()]
 
     def _stored(self, say: Any) -> tuple[Results, str]:
+        from veneer.cli.pairs import named
         from veneer.errors import InputError
         from veneer.recovery.paper import TEACHER, paper_layout
         from veneer.studies.recovery import recover_stored
@@ -148,7 +149,7 @@ class Recover(PairOptions):
                 raise InputError("--responses are compared with a teacher's; give --teacher FILE too")
             name, equals, file = self.teacher.partition("=")
             teacher = (name, Path(file)) if equals else ("aligned", Path(name))
-            files = {n: Path(f) for n, f in _pairs(self.responses, "--responses", "NAME=FILE").items()}
+            files = {n: Path(f) for n, f in named(self.responses, "--responses", "NAME=FILE").items()}
             base, peers, oracles = self.base_name, list(self.peers), list(self.oracles)
             scores = [Path(f) for f in self.bertscore]
         results = recover_stored(
@@ -168,23 +169,6 @@ class Recover(PairOptions):
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(n.strip() for n in text.split(",") if n.strip())
-
-
-def _pairs(given: Sequence[str], option: str, form: str) -> dict[str, str]:
-    """NAME=VALUE words as a mapping."""
-    from veneer.errors import InputError
-
-    found: dict[str, str] = {}
-    for word in given:
-        name, equals, value = word.partition("=")
-        if not (equals and name and value):
-            raise InputError(f"{option} has {word!r}; expected {form}")
-        if name in found:
-            raise InputError(f"{option} names {name!r} twice; give each its own name")
-        if "/" in name or name.startswith("."):
-            raise InputError(f"{option} has the name {name!r}; expected a name without slashes that does not start with a dot")
-        found[name] = value
-    return found
 
 
 def show(results: Results, teacher: str, out: Path) -> None:

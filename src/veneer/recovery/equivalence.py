@@ -86,24 +86,29 @@ def equivalence(
     return {name: _decided(v, adjusted.get(name), len(tested)) for name, v in found.items()}
 
 
+def one_sided_tests(
+    system: np.ndarray, base: np.ndarray, ceiling: np.ndarray, *, fraction: float = 0.1, margin: float | None = None
+) -> tuple[float, float, float]:
+    """(margin, p of "too low", p of "too high") of one system, unadjusted; arrays (n,) of the same prompts."""
+    d, distance = system - ceiling, ceiling - base
+    if margin is not None:
+        return margin, _one_sided(d + margin), _one_sided(margin - d)
+    return float(fraction * distance.mean()), _one_sided(d + fraction * distance), _one_sided(fraction * distance - d)
+
+
 def _tests(s: np.ndarray, b: np.ndarray, c: np.ndarray, fraction: float, margin: float | None, seed: int) -> Verdict:
     keep = np.isfinite(s) & np.isfinite(c) & (np.isfinite(b) if margin is None else True)
     s, b, c = s[keep], b[keep], c[keep]
     n = len(s)
     if n < LEAST:
         return _none(n, f"{n} prompts have all of system, base and ceiling; at least {LEAST} are needed")
-    d, distance = s - c, c - b
-    low, high = _interval(d)
-    if margin is None:
-        width = float(fraction * distance.mean())
-        if width <= 0 or _one_sided(distance) > LEVEL / 2:
-            said = "the ceiling is not above base beyond chance, so there is no distance to take a share of"
-            return _none(n, said, float(d.mean()), low, high)
-        p_low, p_high = _one_sided(d + fraction * distance), _one_sided(fraction * distance - d)
-    else:
-        width, p_low, p_high = margin, _one_sided(d + margin), _one_sided(margin - d)
+    difference, (low, high) = float((s - c).mean()), _interval(s - c)
+    if margin is None and _one_sided(c - b) > LEVEL / 2:
+        said = "the ceiling is not above base beyond chance, so there is no distance to take a share of"
+        return _none(n, said, difference, low, high)
+    width, p_low, p_high = one_sided_tests(s, b, c, fraction=fraction, margin=margin)
     p_no = p_value(s, c, seed=seed)
-    return Verdict("undecided", n, float(d.mean()), low, high, width, p_low, p_high, max(p_low, p_high), p_no, 1)
+    return Verdict("undecided", n, difference, low, high, width, p_low, p_high, max(p_low, p_high), p_no, 1)
 
 
 def _decided(v: Verdict, adjusted: tuple[float, float] | None, family: int) -> Verdict:

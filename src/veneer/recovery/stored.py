@@ -8,6 +8,7 @@ from pathlib import Path
 
 from veneer.errors import InputError
 from veneer.imports import Rules, read_stored
+from veneer.recovery.build import query
 from veneer.systems.responses import Response
 
 KEEP = Rules(clean=True, drop_truncated=False, drop_empty=False)  # as the published figures count: every answer that is a text
@@ -49,11 +50,12 @@ def line_up(teacher: Sequence[Response], systems: Mapping[str, Sequence[Response
     return lined
 
 
-def read_answers(path: Path, name: str, format: str = "auto") -> tuple[list[Response], list[str]]:
-    """(answers, what was dropped or noticed). Answers that carry blocks of their own (an own summary first) are cut to the answer."""
+def read_answers(path: Path, name: str, format: str = "auto") -> tuple[list[Response], list[str], dict[str, str]]:
+    """(answers, what was dropped or noticed, prompt id -> question where the file has it). Answers that carry blocks of their own (an own
+    summary first) are cut to the answer."""
     rules = OWN_BLOCKS if "summary-cot" in name or "summary-cot" in str(path) else KEEP
     found = read_stored(path, format, rules, name)
-    return found.responses, found.summary()
+    return found.responses, found.summary(), {p.id: query(p) for p in found.prompts}
 
 
 def _by_prompt(responses: Sequence[Response]) -> dict[str, dict[int, str]]:

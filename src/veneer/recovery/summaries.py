@@ -5,8 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from veneer.prompts import Prompt
+from veneer.endpoint import ChatRequest
+from veneer.errors import VeneerError
+from veneer.judges.asker import Asker
+from veneer.recovery.in_context import FENCE
+from veneer.recovery.measures import Progress
 
+TOKENS = 160
 ASKED = """Here is a question and an answer to it.
 
 ## Question
@@ -23,12 +28,23 @@ Summarise the answer in two to three sentences. Somebody who reads only the summ
 points in it. Use your own words throughout: no quotation from the answer. Write the summary and nothing else."""
 
 
-def summary_prompts(ids: Sequence[str], queries: Sequence[str], answers: Sequence[str]) -> list[Prompt]:
-    """What the judge model is asked, a prompt an answer, with the answers' ids."""
+def summaries(queries: Sequence[str], answers: Sequence[str], asker: Asker, progress: Progress | None = None) -> list[str]:
+    """A summary an answer, greedy. Fences go: a summary is put into one. Raises VeneerError where one could not be had."""
+    requests = [
+        ChatRequest([{"role": "user", "content": asked(q, a)}], {"temperature": 0, "max_tokens": TOKENS})
+        for q, a in zip(queries, answers, strict=True)
+    ]
+    replies = asker.ask(requests, progress, "summaries") if requests else []
+    failed = [r for r in replies if r.error is not None]
+    if failed:
+        raise VeneerError(
+            f"{len(failed)} of {len(replies)} summaries could not be had ({failed[0].error}); the same command asks for them again"
+        )
+    return [r.text.replace(FENCE, "").strip() for r in replies]
+
+
+def asked(query: str, answer: str) -> str:
+    """What the judge model reads."""
     before, _, rest = ASKED.partition("{query}")
     between, _, after = rest.partition("{answer}")
-    found = []
-    for name, query, answer in zip(ids, queries, answers, strict=True):
-        asked = "".join((before, query.strip(), between, answer.strip(), after))  # not replace: a question may hold "{answer}"
-        found.append(Prompt.from_text(name, asked, task="summaries"))
-    return found
+    return "".join((before, query.strip(), between, answer.strip(), after))  # not replace: a question may hold "{answer}"

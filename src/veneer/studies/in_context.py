@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from veneer.embed import Embedder
-from veneer.errors import InputError
-from veneer.files import sha256_text
+from veneer.files import json_lines, sha256_text, write_text
 from veneer.head.veneer import Veneer
+from veneer.judges.asker import Asker
 from veneer.models.decode import Sampling
-from veneer.models.formats import ChatFormat, PlainFormat
-from veneer.models.load import load_model
+from veneer.models.formats import PlainFormat
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
 from veneer.recovery.build import Built, Material, base_prompts, build, query
 from veneer.recovery.cut import cut_answer, cut_own_summary
 from veneer.recovery.in_context import FENCE
-from veneer.recovery.summaries import summary_prompts
+from veneer.recovery.summaries import summaries
 from veneer.recovery.urial import urial_examples
 from veneer.recovery.variants import Variant
 from veneer.studies.stages import Progress, RunRecord
@@ -28,13 +27,12 @@ from veneer.systems.responses import Response
 from veneer.systems.system import Answering, System
 
 NEXT_QUERY = "# Query:"  # where a model that wrote its own summary and answer goes on with a question of its own
-SUMMARY_TOKENS = 160
 
 
 @dataclass
 class InContext:
     """Answers stand in `out`/responses and are made once. examples: variant -> (shown, dropped) by prompt. shown: a row a variant and
-    prompt, for in_context.jsonl. facts: of every system that answered."""
+    prompt, for in_context.jsonl. facts: of every system that answered. asker: who writes summaries."""
 
     pair: Pair
     prompts: Sequence[Prompt]
@@ -45,6 +43,7 @@ class InContext:
     record: RunRecord
     progress: Progress | None = None
     published: bool = False
+    asker: Asker | None = None
     examples: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
     shown: list[dict[str, Any]] = field(default_factory=list)
     facts: list[dict[str, Any]] = field(default_factory=list)
@@ -83,9 +82,7 @@ class InContext:
                 out=self.out / "responses" / f"{name or system.name}.jsonl", progress=self.progress,
             )  # fmt: skip
 
-    def material(
-        self, variants: Sequence[Variant], teacher: Sequence[Response], embedder: Embedder | None, summaries: str | None
-    ) -> Material:
+    def material(self, variants: Sequence[Variant], teacher: Sequence[Response], embedder: Embedder | None) -> Material:
         """What the variants need of the teacher, and no more."""
         first = {r.prompt_id: r.text for r in teacher if r.sample_id == 0}
         answers = [first[p.id] for p in self.prompts]
@@ -97,7 +94,7 @@ class InContext:
         fixed_hints: list[str] = []
         if any(v.summaries for v in variants):
             wanted = any(v.kind == "summary" for v in variants)
-            hints, fixed_hints = self._summaries(answers if wanted else [], fixed, summaries)
+            hints, fixed_hints = self._summaries(answers if wanted else [], fixed)
         vectors = {
             kind: None if embedder is None or not any(v.kind == kind for v in variants) else embedder.embed(texts, self.progress)
             for kind, texts in (("knn-prompt", [query(p) for p in self.prompts]), ("knn-response", answers))
@@ -106,26 +103,14 @@ class InContext:
             answers, fixed, hints, fixed_hints, vectors["knn-prompt"], vectors["knn-response"], self.sampling.seed, self.published
         )
 
-    def _summaries(self, answers: Sequence[str], fixed: Sequence[str], name: str | None) -> tuple[list[str], list[str]]:
-        """Greedy summaries of the teacher's answers to the prompts, and to URIAL's questions."""
-        lm = self.pair.aligned if name in (None, "aligned") else load_model(str(name), device=str(self.pair.base.device))
-        stops = self._aligned().stop_ids if lm is self.pair.aligned else lm.stop_ids
-        if not lm.tokenizer.chat_template:
-            raise InputError(
-                f"{lm.name} has no chat template, so it cannot be asked for summaries; name another with --summaries"
-            )
-        system = System("summaries", lm, ChatFormat(), stops)
-        queries = [query(p) for p in self.prompts][: len(answers)]
-        asked = summary_prompts([p.id for p in self.prompts][: len(answers)], queries, answers)
-        asked += summary_prompts([f"urial-{i}" for i in range(len(fixed))], [e.query for e in urial_examples()], fixed)
-        asked = [Prompt(f"summary {p.id}", p.messages, p.plain, p.task) for p in asked]
-        with self.record.stage("answers summaries"):
-            found = respond(
-                system, asked, Sampling(SUMMARY_TOKENS, seed=self.sampling.seed), batch_size=self.batch_size,
-                out=self.out / "responses" / "summaries.jsonl", progress=self.progress,
-            )  # fmt: skip
-        self.facts.append(system.facts())
-        texts = [_unfenced(r.text) for r in found]
+    def _summaries(self, answers: Sequence[str], fixed: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Summaries of the teacher's answers to the prompts, and to URIAL's questions."""
+        assert self.asker is not None, "a summary variant without anybody who writes summaries"
+        queries = [query(p) for p in self.prompts][: len(answers)] + [e.query for e in urial_examples()]
+        with self.record.stage("summaries"):
+            texts = summaries(queries, [*answers, *fixed], self.asker, self.progress)
+        rows = [{"query": q, "summary": t} for q, t in zip(queries, texts, strict=True)]
+        write_text(self.out / "summaries.jsonl", json_lines(rows))
         return texts[: len(answers)], texts[len(answers) :]
 
     def _aligned(self) -> System:
@@ -149,11 +134,6 @@ def _own_answer(text: str) -> str:
     """The answer behind the own summary; where none follows, what was written in the summary's place."""
     summary, answer = cut_own_summary(text)
     return summary if answer is None else answer
-
-
-def _unfenced(text: str) -> str:
-    """A summary goes into a fence, so it may hold none itself."""
-    return text.replace(FENCE, "").strip()
 
 
 def _with_text(r: Response, text: str) -> Response:

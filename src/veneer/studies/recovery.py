@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,14 @@ from veneer.embed import Embedder, load_embedder
 from veneer.errors import InputError
 from veneer.files import folder_lock, json_lines, sha256_file, sha256_text, write_text
 from veneer.head.veneer import Veneer
+from veneer.judges.asker import Asker, LocalAsker, asker_of
+from veneer.judges.config import JudgeConfig
 from veneer.models.decode import Sampling
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
+from veneer.recovery.build import query
 from veneer.recovery.compare import Compared, Entry, compare, placed
+from veneer.recovery.judged import Judged
 from veneer.recovery.measures import Embedded, Lexical, Measure
 from veneer.recovery.rows import answer_rows, example_rows, rows, verdict_rows
 from veneer.recovery.stored import line_up, read_answers
@@ -27,15 +31,16 @@ from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.responses import Response
 from veneer.systems.system import Answering
 
-MEASURES = ("lexical", "embedding", "bertscore")
+MEASURES = ("lexical", "embedding", "bertscore", "judge")
 
 
 @dataclass(frozen=True, slots=True)
 class RecoverConfig:
     """variants: names as in recovery/variants.py. samples, temperature: answers a prompt and how they are drawn. measures: of MEASURES.
     embedder: for the measure and for the nearest prompts. encoder: folder of BERTScore's encoder. margin: of the equivalence test, as a
-    share of the distance from base to ceiling; absolute_margin: in the measure's unit instead. summaries: who writes the semantic hint,
-    the name of a model ("aligned": the teacher itself). published: the paper's prompts with their joined lines."""
+    share of the distance from base to ceiling; absolute_margin: in the measure's unit instead. judges: the judge model of the measure
+    "judge", which also writes the summaries of the semantic hint, unless `own_summaries`: then the teacher does. published: the paper's
+    prompts with their joined lines."""
 
     variants: tuple[str, ...] = ()
     samples: int = 5
@@ -47,7 +52,8 @@ class RecoverConfig:
     encoder: str | None = None
     margin: float = 0.1
     absolute_margin: float | None = None
-    summaries: str | None = None
+    judges: JudgeConfig = field(default_factory=JudgeConfig)
+    own_summaries: bool = False
     published: bool = False
     seed: int = 0
 
@@ -70,10 +76,19 @@ class RecoverConfig:
             raise InputError(f"there is no measure {unknown[0] if unknown else ''!r}; expected some of {', '.join(MEASURES)}")
         if "bertscore" in self.measures and self.encoder is None:
             raise InputError("BERTScore needs an encoder; give its folder with --encoder, or leave bertscore out of --measures")
-        if any(v.summaries for v in self.chosen()) and self.summaries is None:
+        if not self._has_judge() and any(v.summaries for v in self.chosen()) and not self.own_summaries:
             raise InputError(
-                "the summary variants need somebody who writes summaries; name a model with --summaries (aligned: the teacher)"
+                "the summary variants need somebody who writes summaries; give a judge model (--judge-url and --judge-model, or "
+                "--judge-local), or --own-summaries: the aligned model itself"
             )
+        if "judge" in self.measures and not self._has_judge():
+            raise InputError("the measure judge needs a judge model; give --judge-url and --judge-model, or --judge-local MODEL")
+
+    def _has_judge(self) -> bool:
+        return any((self.judges.url, self.judges.model, self.judges.local))
+
+    def facts(self) -> dict[str, Any]:
+        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "judges": self.judges.facts()}
 
     def chosen(self) -> list[Variant]:
         return [parse_variant(v) for v in self.variants]
@@ -111,23 +126,24 @@ def recover_stored(
     if name in responses:
         raise InputError(f"the teacher's name {name!r} is among the responses too; give the teacher's answers once")
     files = {name: path, **responses}
-    taught, notes = read_answers(path, name, format)
+    taught, notes, queries = read_answers(path, name, format)
     answers: dict[str, list[Response]] = {}
     for system, file in responses.items():
-        answers[system], found = read_answers(file, system, format)
+        answers[system], found, more_queries = read_answers(file, system, format)
         notes += found
+        queries = {**more_queries, **queries}
     lined = line_up(taught, answers)
     hashes = {n: sha256_file(p) for n, p in files.items()}
     if scores and "bertscore" in config.measures:
         raise InputError("BERTScore is both stored and to be computed; leave bertscore out of --measures, or --bertscore")
     stored, hashcode = read_scores(scores, name)
     hashes |= {p.name: sha256_file(p) for p in scores}
-    settings = {**(said or {}), "files": hashes, "base": base, "peers": list(peers), "settings": asdict(config)}
+    settings = {**(said or {}), "files": hashes, "base": base, "peers": list(peers), "settings": config.facts()}
     with folder_lock(Path(out)):
         record = RunRecord(Path(out), "recover", settings)
         if record.finished:
             return Results.read(Path(out) / "results.jsonl")
-        measures = _measures(config, None)
+        measures = _measures(config, None, _judge(config, Path(out)), [queries.get(i, "") for i in lined.ids])
         record.note(imported=[*notes, *lined.notes], seeds={"intervals": config.seed})
         entries = [
             Entry(s, a, "oracle: it has seen the test answers" if s in oracles else None, s in peers)
@@ -165,23 +181,25 @@ def recover_models(
     out = Path(out)
     _check(prompts, config)
     asked = sha256_text(json_lines([p.id, p.task, list(p.messages), p.plain] for p in prompts))
-    settings = {**(said or {}), "prompts": {"count": len(prompts), "sha256": asked}, "settings": asdict(config)}
+    settings = {**(said or {}), "prompts": {"count": len(prompts), "sha256": asked}, "settings": config.facts()}
     with folder_lock(out):
         record = RunRecord(out, "recover", settings)
         if record.finished:
             return Results.read(out / "results.jsonl")
         embedder = load_embedder(config.embedder) if _embeds(config) else None
-        measures = _measures(config, embedder)
+        judge = _judge(config, out)
+        measures = _measures(config, embedder, judge, [query(p) for p in prompts])
         with record.stage("load"):
             pair = load()
             if veneer is not None:
                 veneer.check_fits(pair.base)
         record.note(pair=pair.facts(), seeds={"sampling": config.seed, "intervals": config.seed})
+        writer = LocalAsker(pair.aligned, _cached(config, out)) if config.own_summaries else judge
         work = InContext(
-            pair, prompts, out, config.sampling(), config.samples, config.batch_size, record, progress, config.published
+            pair, prompts, out, config.sampling(), config.samples, config.batch_size, record, progress, config.published, writer
         )
         teacher = work.teacher()
-        material = work.material(config.chosen(), teacher, embedder, config.summaries)
+        material = work.material(config.chosen(), teacher, embedder)
         answered = {"base": work.base()}
         if veneer is not None:
             answered["veneer"] = work.veneer(veneer)
@@ -234,19 +252,32 @@ def _finish(
     return results
 
 
-def _measures(config: RecoverConfig, embedder: Embedder | None) -> list[Measure]:
+def _measures(config: RecoverConfig, embedder: Embedder | None, judge: Asker | None, queries: Sequence[str]) -> list[Measure]:
     found: list[Measure] = []
     for name in dict.fromkeys(config.measures):
         if name == "lexical":
             found.append(Lexical())
         elif name == "embedding":
             found.append(Embedded(embedder or load_embedder(config.embedder)))
+        elif name == "judge":
+            assert judge is not None
+            found.append(Judged(judge, queries))
         else:
             from veneer.recovery.bertscore import BertScore
 
             assert config.encoder is not None
             found.append(BertScore(config.encoder))
     return found
+
+
+def _judge(config: RecoverConfig, out: Path) -> Asker | None:
+    """The judge model, where something asks for it."""
+    needed = "judge" in config.measures or (any(v.summaries for v in config.chosen()) and not config.own_summaries)
+    return asker_of(_cached(config, out)) if needed else None
+
+
+def _cached(config: RecoverConfig, out: Path) -> JudgeConfig:
+    return replace(config.judges, cache=config.judges.cache or out / "verdicts")
 
 
 def _embeds(config: RecoverConfig) -> bool:
