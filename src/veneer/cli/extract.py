@@ -50,14 +50,13 @@ class Extract:
         from pathlib import Path
 
         from veneer.capture import Capture
-        from veneer.files import folder_lock, json_lines, write_text
+        from veneer.files import folder_lock
         from veneer.head.extract import ExtractConfig
         from veneer.head.paper import PaperRecipe
         from veneer.models.load import resolve_device
         from veneer.report import write_report
         from veneer.results import Results
-        from veneer.studies.extraction import extract_to, joint_rows, solver_progress
-        from veneer.studies.shifts import shift_table
+        from veneer.studies.extraction import extract_to, joint_rows, solver_progress, write_tables
         from veneer.studies.stages import RunRecord
 
         out = Path(self.out)
@@ -79,7 +78,7 @@ class Extract:
                 with record.stage("held-out"):
                     found, rows = joint_rows(taken, veneer, config, device=device)
                     Results(rows).write(out / "results.jsonl")
-                    write_text(out / "shifts.jsonl", json_lines(shift_table(found, taken.tokenizer)))
+                    write_tables(found, taken, out)
                 record.finish()
                 write_report([out], out / "report.html")
         show(Results.read(out / "results.jsonl"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ from typing import Any
 import torch
 
 from veneer.capture.artefact import Capture
+from veneer.files import json_lines, write_text
 from veneer.head.extract import ExtractConfig, extract, split_of
 from veneer.head.veneer import Veneer
 from veneer.results import Measurement
 from veneer.studies.heldout import HeldOut, held_out
 from veneer.studies.kl import early_share_rows, kl_rows, noise_rows, position_rows
-from veneer.studies.shifts import shift_rows
+from veneer.studies.shifts import group_rows, shift_rows, shift_table
+from veneer.studies.style_not_sum import style_not_sum, style_not_sum_rows
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -67,14 +69,27 @@ def joint_rows(
         *position_rows(found, seed=config.seed),
         *noise_position_rows(capture),
         *early_share_rows(found, tasks if len(tasks) > 1 else (), seed=config.seed),
-        *shift_rows(found, seed=config.seed),
+        *_token_rows(found, capture, "joint", config.seed),
     ]
     if len(tasks) > 1:
         for task in tasks:
             rows += kl_rows(found, task=task, system="veneer-joint", seed=config.seed)
             rows += position_rows(found, task=task, seed=config.seed)
-            rows += shift_rows(found, task=task, seed=config.seed)
+            rows += _token_rows(found, capture, task, config.seed)
     return found, rows
+
+
+def _token_rows(found: HeldOut, capture: Capture, task: str, seed: int) -> Iterator[Measurement]:
+    """What is restyled, what is left, and the sums that the veneer misses."""
+    yield from shift_rows(found, task=task, seed=seed)
+    yield from group_rows(found, capture, capture.tokenizer, task=task, seed=seed)
+    yield from style_not_sum_rows(found, capture.tokenizer, task=task, seed=seed)
+
+
+def write_tables(found: HeldOut, capture: Capture, out: Path) -> None:
+    """shifts.jsonl and deep_examples.jsonl of a study folder."""
+    write_text(out / "shifts.jsonl", json_lines(shift_table(found, capture.tokenizer, capture)))
+    write_text(out / "deep_examples.jsonl", json_lines(style_not_sum(found, capture, capture.tokenizer)))
 
 
 def noise_position_rows(capture: Capture) -> list[Measurement]:

@@ -23,8 +23,8 @@ from veneer.studies.answers import answer_all
 from veneer.studies.baselines import baseline_systems, check_baselines, needs_capture, parse_baselines
 from veneer.studies.browser import token_rows
 from veneer.studies.config import StudyConfig
-from veneer.studies.extraction import control_rows, extract_to, joint_rows, own_rows, solver_progress
-from veneer.studies.shifts import shift_table
+from veneer.studies.extraction import control_rows, extract_to, joint_rows, own_rows, solver_progress, write_tables
+from veneer.studies.position_systems import position_system_rows
 from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.system import System, control_systems, pair_systems
 from veneer.tasks.task import Task
@@ -58,9 +58,14 @@ def study(
         pair = work.load(load)
         with work.record.stage("capture"):
             prompts = [p for some in train.values() for p in some]
-            taken = capture(pair, prompts, work.out / "capture", work.config.capture_config(tasks), progress)
+            taken = capture(
+                pair, prompts, work.out / "capture", work.config.capture_config([t for t in tasks if t.name in train]), progress
+            )
         veneer, more = _extract(work, pair, taken, list(train))
-        work.finish(pair, veneer, [*more, *_baselines(work, names, pair, taken, veneer)])
+        more += _baselines(work, names, pair, taken, veneer)
+        with work.record.stage("held-out"):
+            work.results.extend(position_system_rows(taken, pair, more, prompts, seed=work.config.seed))
+        work.finish(pair, veneer, more)
         return work.results
 
 
@@ -76,8 +81,7 @@ def measure(
         names = parse_baselines(work.config.baselines, [])
         if some := [n for n in names if needs_capture(n)]:
             raise InputError(f"{', '.join(some)} is made from a capture, which `veneer measure` has not; use `veneer run`")
-        pair = work.load(load)
-        veneer.check_fits(pair.base)
+        pair = work.load(load, veneer)
         controls = control_systems(pair, None) if work.config.controls else []
         work.finish(pair, veneer, [*controls, *_baselines(work, names, pair, None, veneer)])
         return work.results
@@ -108,9 +112,11 @@ class _Work:
         test = {t.name: t.prompts("test")[: config.test_prompts] for t in tasks}
         return cls(tasks, test, out, config, record, Results(), progress)
 
-    def load(self, load: Callable[[], Pair]) -> Pair:
+    def load(self, load: Callable[[], Pair], veneer: Veneer | None = None) -> Pair:
         with self.record.stage("load"):
             pair = load()
+            if veneer is not None:
+                veneer.check_fits(pair.base)
         self.record.note(pair=pair.facts(), data={t.name: t.source() for t in self.tasks}, seeds={"study": self.config.seed})
         return pair
 
@@ -176,7 +182,7 @@ def _extract(work: _Work, pair: Pair, taken: Capture, tasks: Sequence[str]) -> t
     with record.stage("held-out"):
         found, rows = joint_rows(taken, veneer, how, device=device)
         work.results.extend(rows)
-        write_text(out / "shifts.jsonl", json_lines(shift_table(found, pair.base.tokenizer)))
+        write_tables(found, taken, out)
     if config.own and len(tasks) > 1:
         with record.stage("extract own"):
             for task in tasks:
