@@ -192,7 +192,7 @@ def read_embeddings(path: Path) -> StoredEmbeddings:
             args = str(arrays["args"]) if "args" in arrays else ""
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; expected {expected}") from None
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
         raise InputError(f"{path} cannot be read ({str(error)[:120]}); expected {expected}, without pickled objects") from None
     if vectors.ndim != 2 or strings.shape != (len(vectors),) or not np.isfinite(vectors).all():
         raise InputError(f"{path} holds arrays {vectors.shape} and {strings.shape}; expected {expected}, finite")
