@@ -216,6 +216,13 @@ def test_bad_input(names, path, message, base):
         evaluate_with_lm_eval([base], names, path)
 
 
+@pytest.mark.slow
+def test_an_unknown_name(base):
+    """Slow because the harness lists its thousands of tasks first."""
+    with pytest.raises(InputError, match="knows no task 'unknown'"):
+        evaluate_with_lm_eval([base], ["unknown"])
+
+
 def test_the_command(tasks, tmp_path, capsys):
     out = tmp_path / "out"
     words = ["lm-eval", "--base", "lab:base", "--aligned", "lab:aligned", "--tasks", f"local_choice,{tasks / 'sums.yaml'}",
@@ -229,6 +236,6 @@ def test_the_command(tasks, tmp_path, capsys):
     assert main(words) == 0 and files == {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
     assert main([*words, "--seed", "1"]) == 2
     words[-1] = str(tmp_path / "other")
-    words[6] = "unknown"
-    assert main(words) == 2 and "knows no task 'unknown'" in capsys.readouterr().err
+    words[6] = "unknown.yaml"
+    assert main(words) == 2 and "there is no file unknown.yaml" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()

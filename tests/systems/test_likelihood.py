@@ -9,12 +9,13 @@ import torch
 
 from pairs import prompts
 from tiny import ARCHITECTURES, tiny
-from veneer.errors import InputError
+from veneer.errors import InputError, VeneerError
 from veneer.head.veneer import Veneer
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.head import Head
 from veneer.models.in_context import FencedFormat
 from veneer.prompts import Prompt
+from veneer.systems import likelihood
 from veneer.systems.likelihood import encode_pair, loglikelihoods, score_pairs
 from veneer.systems.system import System
 
@@ -118,6 +119,27 @@ def test_soft_capped_and_scaled_logits_are_capped_and_scaled():
     lm = tiny("gemma2")
     assert lm.head.softcap and isinstance(lm.head, Head)
     check(System.of_model(lm), pairs_of(System.of_model(lm), prompts(2)), 10)
+
+
+def test_memory_that_runs_out(monkeypatch):
+    system = System.of_model(tiny())
+    pairs = pairs_of(system, prompts(3))
+    whole = score_pairs(system, pairs, batch_size=15)
+    real, sizes = likelihood._score, []
+
+    def score(system, some):
+        if len(some) > limit:
+            raise torch.OutOfMemoryError("out of memory")
+        sizes.append(len(some))
+        return real(system, some)
+
+    monkeypatch.setattr(likelihood, "_score", score)
+    limit = 4
+    halved = score_pairs(system, pairs, batch_size=15)
+    assert max(sizes) <= 4 and [x.logprob for x in halved] == pytest.approx([x.logprob for x in whole], abs=1e-4)
+    limit = 0
+    with pytest.raises(VeneerError, match="memory ran out for a single continuation"):
+        score_pairs(system, pairs)
 
 
 def test_bad_input():

@@ -23,6 +23,7 @@ from veneer.systems.respond import Progress
 from veneer.systems.system import System
 
 STUDY = "lm-eval"
+YAML = (".yaml", ".yml")
 PER_WORD = {"word_perplexity": "exp", "byte_perplexity": "exp", "bits_per_byte": "bits"}  # of (log-likelihood, weight) a document
 
 
@@ -102,8 +103,13 @@ def chosen_lm_eval_tasks(tasks: Sequence[str | Path], include_path: str | Path |
         )
     if not tasks:
         raise InputError("there is no task to evaluate; give at least one with --tasks")
+    for task in tasks:
+        if Path(task).suffix in YAML and not Path(task).is_file():
+            raise InputError(
+                f"there is no file {task}; expected a task file of lm-evaluation-harness, or the name of one of its tasks"
+            )
     folder = None if include_path is None else str(include_path)
-    names = [str(Path(t).resolve()) if Path(t).suffix in (".yaml", ".yml") and Path(t).is_file() else str(t) for t in tasks]
+    names = [str(Path(t).resolve()) if Path(t).suffix in YAML else str(t) for t in tasks]
     missing: list[str] = []
     for defaults in (False, True):
         index = TaskManager(include_path=folder, include_defaults=defaults)

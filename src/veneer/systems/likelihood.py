@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from veneer.capture.batch import HEAD_TOKENS
+from veneer.capture.run import is_out_of_memory
 from veneer.capture.teacher import response_hidden
-from veneer.errors import InputError
+from veneer.errors import InputError, VeneerError
 from veneer.models.formats import TextFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.prefix import can_share, start
@@ -83,7 +84,7 @@ def score_pairs(system: System, pairs: Sequence[Pair], *, batch_size: int = 32, 
             )
     out: list[Likelihood] = [Likelihood(0.0, True, 0)] * len(pairs)
     for batch in _batches(pairs, batch_size):
-        found = _score(system, [pairs[i] for i in batch])
+        found = _within_memory(system, [pairs[i] for i in batch])
         for i, likelihood in zip(batch, found, strict=True):
             out[i] = likelihood
         if done:
@@ -96,6 +97,19 @@ def _batches(pairs: Sequence[Pair], size: int) -> Iterator[list[int]]:
     order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i][0]), tuple(pairs[i][0]), len(pairs[i][1]), i))
     for at in range(0, len(order), size):
         yield order[at : at + size]
+
+
+def _within_memory(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
+    """One batch; where memory runs out, its halves."""
+    try:
+        return _score(system, pairs)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(pairs) == 1:
+            raise VeneerError("memory ran out for a single continuation; use a smaller model or more memory") from error
+    half = len(pairs) // 2
+    return _within_memory(system, pairs[:half]) + _within_memory(system, pairs[half:])
 
 
 @torch.inference_mode()
