@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from veneer import stats
-from veneer.recovery.equivalence import Verdict, equivalence
+from veneer.recovery.equivalence import LEAST, Verdict, equivalence
 from veneer.recovery.measures import Measure, Progress
 from veneer.recovery.similarity import bests, common_count, means
 
@@ -113,5 +113,14 @@ def _hold(c: Compared, base: str, peers: Sequence[str], fraction: float, margin:
             for system in asked:
                 three = [values[x] for x in (system, base, ceiling)]
                 keep = np.isfinite(np.array(three)).all(axis=0)
-                portions[system, ceiling] = stats.portion(*(x[keep] for x in three), seed=seed)
+                portions[system, ceiling] = _portion(*(x[keep] for x in three), seed=seed)
                 verdicts[system, ceiling] = found[system]
+
+
+def _portion(system: np.ndarray, base: np.ndarray, ceiling: np.ndarray, *, seed: int) -> stats.Estimate:
+    """Where the system stands between base (0) and the ceiling (1)."""
+    if len(system) < LEAST:
+        note = f"{len(system)} prompts have all of system, base and ceiling; at least {LEAST} are needed"
+        return stats.Estimate(None, None, None, len(system), "none", note)
+    e = stats.portion(system, base, ceiling, seed=seed)
+    return e if e.note is None else replace(e, note=e.note.replace("aligned and base", "ceiling and base"))

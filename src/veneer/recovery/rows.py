@@ -63,26 +63,32 @@ def answer_rows(entries: Sequence[Entry], *, task: str, asked: int, seed: int = 
     for e in entries:
         counts = [len(some) for some in e.answers]
         missing = sum(max(0, asked - n) for n in counts)
-        yield Measurement.estimated(
-            stats.mean(counts, seed=seed), STUDY, task, "answers", e.name, unit="answers a prompt",
-            note=_joined(f"{missing} of {asked * len(counts)} answers are missing" if missing else None, e.oracle),
-        )  # fmt: skip
+        said = f"{missing} of {asked * len(counts)} answers are missing" if missing else None
+        yield _counted("answers", e.name, counts, "answers a prompt", task, said, e.oracle)
         empty = [float(np.mean([not t.strip() for t in some])) for some in e.answers if some]
         yield Measurement.estimated(stats.mean(empty, seed=seed), STUDY, task, "empty_rate", e.name, unit="share", note=e.oracle)
 
 
-def example_rows(counts: Mapping[str, tuple[Sequence[int], Sequence[int]]], *, task: str, seed: int = 0) -> Iterator[Measurement]:
+def example_rows(
+    counts: Mapping[str, tuple[Sequence[int], Sequence[int]]], oracles: Mapping[str, str | None], *, task: str
+) -> Iterator[Measurement]:
     """Of every in-context system how many examples its prompts show; counts: system -> (shown, dropped for the token budget)."""
     for system, (shown, dropped) in counts.items():
         over = sum(n > 0 for n in dropped)
-        note = (
+        said = (
             f"{sum(dropped)} examples dropped on {over} of {len(dropped)} prompts: prompt and answer would not fit"
             if over
             else None
         )
-        yield Measurement.estimated(
-            stats.mean(shown, seed=seed), STUDY, task, "examples", system, unit="examples a prompt", note=note
-        )
+        yield _counted("examples", system, shown, "examples a prompt", task, said, oracles.get(system))
+
+
+def _counted(
+    metric: str, system: str, counts: Sequence[int], unit: str, task: str, said: str | None, oracle: str | None
+) -> Measurement:
+    """A mean of what was done; without an interval, since it estimates nothing."""
+    note = _joined(said, "counted, not estimated: no interval", oracle)
+    return Measurement(STUDY, task, metric, system, float(np.mean(counts)), len(counts), unit=unit, note=note)
 
 
 def _metrics(c: Compared) -> tuple[tuple[str, dict[str, np.ndarray]], ...]:

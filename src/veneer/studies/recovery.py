@@ -216,7 +216,7 @@ def recover_models(
         oracles = {v.name: v.oracle for v in config.chosen()}
         names = {s.name for s in others}
         entries = [Entry(s, a, oracles.get(s), s in names) for s, a in lined.systems.items()]
-        extra = list(example_rows(work.examples, task=_task(prompts), seed=config.seed))
+        extra = list(example_rows(work.examples, oracles, task=_task(prompts)))
         return _finish(out, record, config, measures, "aligned", lined.teacher, entries, "base", extra, progress, _task(prompts))
 
 
@@ -244,7 +244,8 @@ def _finish(
     results.extend(extra)
     write_text(out / "verdicts.jsonl", json_lines(verdicts))
     results.write(out / "results.jsonl")
-    record.note(teacher=teacher, base=base, margin=_margin(config))
+    share = None if config.absolute_margin is not None else config.margin
+    record.note(teacher=teacher, base=base, margin=_margin(config), margin_share=share)
     with record.stage("report"):
         write_report([out], out / "report.html")
     record.finish()

@@ -29,8 +29,23 @@ user wrote goes through `visible` in Python and `Veneer.show` in scripts, and ne
 from __future__ import annotations
 
 from veneer.report.section import Section
-from veneer.report.sections import behaviour, browser, cross, deep, facts, groups, kl, more, portion, position, rows, shifts
+from veneer.report.sections import (
+    behaviour,
+    browser,
+    cross,
+    deep,
+    facts,
+    groups,
+    kl,
+    more,
+    portion,
+    position,
+    recovery,
+    rows,
+    shifts,
+)
 
 ALL: tuple[Section, ...] = tuple(
-    module.SECTION for module in (portion, behaviour, groups, cross, kl, position, shifts, deep, browser, more, facts, rows)
+    module.SECTION
+    for module in (portion, behaviour, recovery, groups, cross, kl, position, shifts, deep, browser, more, facts, rows)
 )
