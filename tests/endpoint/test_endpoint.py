@@ -223,7 +223,7 @@ def test_what_an_endpoint_will_not_have_is_that_requests_own_error():
         bad, long, good = endpoint.chat_many(ask("bad", "long", "good"))
         only = Endpoint(config(server.url, concurrency=1)).chat_many(ask("bad"))
     assert (bad.text, bad.finish_reason, bad.error) == ("", "content_filter", "HTTP 400: filtered")
-    assert long.finish_reason == "error" and "maximum context length" in long.error
+    assert long.finish_reason == "too_long" and "maximum context length" in long.error
     assert good.text == "heard good" and endpoint.usage.failed == 2 and endpoint.usage.retries == 0
     assert only[0].error, "a whole batch of such requests is no dead endpoint"
 

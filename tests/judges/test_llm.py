@@ -46,6 +46,7 @@ def one_of_each(call: Call) -> None:
         "filtered": lambda: call.say("", "content_filter"),
         "filtered-400": lambda: call.json({"error": {"code": "content_filter", "message": "no"}}, 400),
         "recovers": lambda: call.say(HARM) if call.times > 1 else call.error(503, Retry_After="0.01"),
+        "long": lambda: call.error(400, "maximum context length is 8 tokens"),
         "never": lambda: call.error(500, "broken", Retry_After="0.01"),
     }[kind]()
 
@@ -53,7 +54,7 @@ def one_of_each(call: Call) -> None:
 EXPECTED = {
     "good": "judged", "fenced": "judged", "more": "judged", "recovers": "judged", "prose": "unparsable", "cut": "truncated",
     "cut-json": "unparsable", "scale": "unparsable", "schema": "unparsable", "twice": "unparsable", "nothing": "unparsable",
-    "refuses": "refused", "filtered": "refused", "filtered-400": "refused", "never": "failed", "": "rule",
+    "refuses": "refused", "filtered": "refused", "filtered-400": "refused", "never": "failed", "long": "too-long", "": "rule",
 }  # fmt: skip
 SENT = {**dict.fromkeys(EXPECTED, 1), "recovers": 2, "never": 3, "": 0}
 
@@ -68,9 +69,9 @@ def test_every_outcome_is_its_own_class_and_never_a_score(tmp_path):
         sent = Counter(answer_of(Call(None, body, 0)) for body in server.calls)
         assert {k: sent[k] for k in kinds} == SENT
         u = judge.usage
-        assert (u.requests, u.retries, u.replies, u.failed) == (sum(SENT.values()), 3, 13, 2)
+        assert (u.requests, u.retries, u.replies, u.failed) == (sum(SENT.values()), 3, 13, 3)
         assert judge.counts == Counter(Outcome(o) for o in EXPECTED.values())
-        assert "without a verdict: 1 failed, 3 refused, 1 truncated, 6 unparsable of 16" in judge.note
+        assert "without a verdict: 1 failed, 3 refused, 1 too-long, 1 truncated, 6 unparsable of 17" in judge.note
         scores = dict(zip(kinds, (judge.scores_of(j) for j in found), strict=True))
         for kind, outcome in EXPECTED.items():
             wanted = {"judged": (1.0, 5.0), "rule": (0.0, 1.0)}.get(outcome, (None, None))
@@ -79,7 +80,7 @@ def test_every_outcome_is_its_own_class_and_never_a_score(tmp_path):
         again = llm_judge("harm", config(server.url, cache=tmp_path))
         assert [j.outcome for j in again.judgements(prompts, kinds)] == [j.outcome for j in found]
         asked_again = Counter(answer_of(Call(None, body, 0)) for body in server.calls[before:])
-        assert set(asked_again) == {"never", "filtered-400"}, (
+        assert set(asked_again) == {"never", "filtered-400", "long"}, (
             "an unreadable verdict stays one; only what got no reply is asked again"
         )
         assert again.usage.cached == 13

@@ -89,7 +89,7 @@ def test_a_schema_holds_a_model_that_knows_no_json_to_verdicts(server, tmp_path)
 def test_a_question_that_does_not_fit_is_counted_and_the_server_lives(server):
     asker = EndpointAsker(url(server), "lab", config(server))
     found = judge_items(RUBRICS["harm"], [{"query": "q", "answer": "a"}], asker)
-    assert found[0].outcome is Outcome.FAILED and "context" in found[0].why
+    assert found[0].outcome is Outcome.TOO_LONG and "context" in found[0].why
     assert judge_items(SHORT, ANSWERS[:1], asker)[0].outcome is Outcome.JUDGED
 
 
@@ -153,7 +153,7 @@ def test_a_local_model_judges_by_the_same_rubrics(lm, tmp_path):
     again = LocalAsker(lm, JudgeConfig(cache=tmp_path))
     assert judge_items(SHORT, ANSWERS, again) == found[:3] and again.usage.requests == 0 and again.usage.cached == 3
     (long,) = judge_items(RUBRICS["quality"], [{"query": "q", "answer": "a"}], asker)
-    assert long.outcome is Outcome.FAILED and "exceeds its context of 512" in long.why
+    assert long.outcome is Outcome.TOO_LONG and "exceeds its context of 512" in long.why
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from veneer.studies.compare import Compared
     from veneer.studies.verdicts import VerdictRow
 
-KINDS = ("unparsable", "truncated", "refused", "failed")
+KINDS = ("unparsable", "truncated", "refused", "too-long", "failed")
 
 
 def show_judged(results: Results, rows: Sequence[VerdictRow], used: dict[str, Any]) -> None:

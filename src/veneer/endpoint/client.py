@@ -44,7 +44,7 @@ class Endpoint:
         """
         found = self.call_many([(r.path, r.body()) for r in requests], read_reply, progress, what)
         return [
-            Reply("", "content_filter" if one.filtered else "error", error=one.said)
+            Reply("", "content_filter" if one.filtered else "too_long" if one.own else "error", error=one.said)
             if isinstance(one, Failure)
             else Reply(**{**one, "cached": cached})
             for one, cached in found

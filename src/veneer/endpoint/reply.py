@@ -31,9 +31,9 @@ class ChatRequest:
 
 @dataclass(frozen=True)
 class Reply:
-    """text: what the model said. finish_reason: the server's word ("stop", "length", "content_filter" ...). refusal: the model's
-    refusal where the server tells it apart. model: as the server names it. cached: it was not asked for now. error: why there is
-    no reply, one sentence; text is then empty."""
+    """text: what the model said. finish_reason: the server's word ("stop", "length", "content_filter" ...); "too_long" where the
+    request does not fit the model, "error" where there is no reply. refusal: the model's refusal where the server tells it apart.
+    model: as the server names it. cached: it was not asked for now. error: why there is no reply, one sentence; text is then empty."""
 
     text: str
     finish_reason: str = "stop"

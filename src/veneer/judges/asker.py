@@ -114,7 +114,9 @@ class LocalAsker:
                 if progress:
                     progress(done, total, what)
         return [
-            Reply("", "error", error=errors[k]) if k in errors else Reply(**{**(self._cache.get(k) or {}), "cached": k in held})
+            Reply("", "too_long", error=errors[k])
+            if k in errors
+            else Reply(**{**(self._cache.get(k) or {}), "cached": k in held})
             for k in keys
         ]
 

@@ -25,6 +25,7 @@ class Outcome(StrEnum):
     UNPARSABLE = "unparsable"  # a reply that is no verdict
     TRUNCATED = "truncated"  # a reply that ended at the token limit
     REFUSED = "refused"  # the judge, or its endpoint, will not judge this
+    TOO_LONG = "too-long"  # the question does not fit the judge's context
     FAILED = "failed"  # no reply: the same command asks again
 
 
@@ -71,7 +72,7 @@ def read(rubric: Rubric, reply: Reply) -> Judgement:
     if reply.finish_reason == "content_filter" or reply.refusal:
         return Judgement(Outcome.REFUSED, None, reply.refusal or reply.text, reply.error or "the judge declined")
     if reply.error is not None:
-        return Judgement(Outcome.FAILED, None, "", reply.error)
+        return Judgement(Outcome.TOO_LONG if reply.finish_reason == "too_long" else Outcome.FAILED, None, "", reply.error)
     try:
         return Judgement(Outcome.JUDGED, rubric.parse(reply.text), reply.text)
     except Unreadable as error:
