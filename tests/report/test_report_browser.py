@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
-from made_up_study import IMAGE, SCRIPT, figures, shifts
+from made_up_study import IMAGE, SCRIPT, figures, responses, shifts
 
 
 @pytest.fixture
@@ -37,6 +38,9 @@ def count(browser, selector):
 
 def test_hostile_text_is_text(opened):
     said = text(opened, ".list")
+    fill(opened, ".shifts [data-f=find]", "alert(1)")
+    for section in ("shifts", "deep", "run", "results", "more"):
+        assert SCRIPT in text(opened, f"#s1-{section}") or IMAGE in text(opened, f"#s1-{section}"), section
     assert SCRIPT in said and IMAGE in said and "U+202E" in said and "U+0000" in said and "U+D800" in said
     assert "(100,000 characters)" in said and "\u202e" not in said
     assert count(opened, "img") == 0 and count(opened, "article script:not([type='application/octet-stream'])") == 0
@@ -102,6 +106,107 @@ def test_responses_filter_search_and_page(opened):
     fill(opened, ".browser [data-f=task]", "")
     fill(opened, ".browser [data-f=find]", "onerror=")
     assert text(opened, ".browser output") == "1 prompt"
+
+
+def test_responses_filter_by_disagreement(opened):
+    rows = responses()
+    texts = {}
+    for r in rows:
+        texts.setdefault(r["prompt_id"], {})[r["system"]] = " ".join(r["text"].split()).lower()
+    three = [(t["base"], t["veneer"], t["aligned"]) for t in texts.values()]
+    for how, expected in {
+        "differ": sum(v != a for _, v, a in three),
+        "taken": sum(v == a != b for b, v, a in three),
+        "kept": sum(v == b != a for b, v, a in three),
+        "none": sum(b == v == a for b, v, a in three),
+    }.items():
+        fill(opened, ".browser [data-f=texts]", how)
+        assert text(opened, ".browser output").startswith(f"{expected} prompt"), how
+        assert 0 < expected < len(three) or how == "none"
+    fill(opened, ".browser [data-f=texts]", "")
+    fill(opened, ".browser [data-f=verdicts]", "taken")  # advbench: base complies, veneer and aligned refuse
+    assert text(opened, ".browser output") == "8 prompts"
+    fill(opened, ".browser [data-f=find]", "no such words")
+    assert text(opened, ".browser .list") == "No prompt fits these filters."
+
+
+def test_j_and_k_turn_pages_but_not_while_typing(opened):
+    opened.run("document.querySelector('.browser').scrollIntoView({ behavior: 'instant' })")
+    where = ".browser .pager span"
+    for key, page in (("j", 2), ("j", 3), ("k", 2), ("ArrowRight", 3)):
+        opened.key(key)
+        assert text(opened, where) == f"Page {page} of 4"
+    opened.run("document.querySelector('.browser [data-f=find]').focus()")
+    opened.key("j")
+    assert text(opened, where) == "Page 3 of 4"
+    opened.run("document.activeElement.blur(); scrollTo({ top: 0, behavior: 'instant' })")
+    opened.key("j")  # the browser is not on the screen
+    assert text(opened, where) == "Page 3 of 4"
+
+
+def test_arrow_down_goes_to_the_next_system(opened):
+    opened.run("document.querySelector('.prompt:nth-child(2) .body .tok').focus({ focusVisible: true })")
+    opened.key("ArrowRight")
+    opened.key("ArrowDown")
+    assert opened.run("document.activeElement.closest('.answer').querySelector('h3').textContent") == "veneer"
+    assert opened.run("document.activeElement.dataset.i") == "1"
+    assert opened.wait("document.getElementById('said').textContent.includes('veneer: ')")
+
+
+def test_flows_follow_the_filters(opened):
+    ribbons, said = ".flow .ribbon", "document.querySelector('.flow').getAttribute('aria-label')"
+    assert count(opened, ribbons) > 10 and "1,6" in opened.run(said)
+    fill(opened, ".shifts [data-f=group]", "3")
+    assert opened.run(f"[...document.querySelectorAll('{ribbons}')].every((r) => r.classList.contains('g-number'))")
+    places = sum(r["count"] for r in shifts() if r["group"] == "number" and r["shift"] == "shifted")
+    assert f"{places:,} places" in opened.run(said) and f"{places:,} places" in text(opened, ".shifts output")
+    heights = "[0, 1, 2].map((c) => [...document.querySelectorAll('.flow .node')].filter((n) => n.getAttribute('x') ==="
+    heights += " [...new Set([...document.querySelectorAll('.flow .node')].map((m) => m.getAttribute('x')))][c])"
+    heights += ".reduce((s, n) => s + Number(n.getAttribute('height')), 0))"
+    a, b, c = opened.run(heights)  # what flows in flows out
+    assert a == pytest.approx(b, rel=0.02) == pytest.approx(c, rel=0.02)
+    fill(opened, ".shifts [data-f=find]", "nothing has this")
+    assert count(opened, ".flow") == 0
+
+
+def test_flows_fit_a_phone(opened):
+    opened.window(375, 800, mobile=True)
+    assert opened.wait("document.querySelector('.flow').getBoundingClientRect().right <= 375")
+
+
+def test_one_chart_of_positions_at_a_time(opened):
+    shown = "[...document.querySelectorAll('figure.curve')].map((f) => f.checkVisibility())"
+    assert opened.run(shown) == [True, False]
+    opened.run(
+        "(() => { const s = document.querySelector('.curves select'); s.selectedIndex = 1; s.dispatchEvent(new Event('input')); })()"
+    )
+    assert opened.run(shown) == [False, True]
+
+
+def test_results_filter_and_links_reach_hidden_rows(opened):
+    visible = "[...document.querySelectorAll('.all tbody tr')].filter((r) => !r.hidden).length"
+    fill(opened, ".rows [data-f=find]", "portion svamp veneer-from")
+    assert opened.run(visible) == 3 and text(opened, ".rows output").startswith("3 of ")
+    target = opened.run("document.querySelector('.strips a.fig').hash")
+    opened.run("document.querySelector('.strips a.fig').click()")
+    assert opened.wait(f"!document.querySelector('{target}').hidden")
+    assert opened.run("document.querySelector('.all tr:target td').textContent") == "measure"
+
+
+def test_structure_for_screen_readers(opened):
+    assert opened.run("document.querySelector('.skip').hash") == "#main" and count(opened, "main") == 1
+    levels = opened.run("[...document.querySelectorAll('h1, h2, h3, h4')].map((h) => Number(h.tagName[1]))")
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+    unnamed = "[...document.querySelectorAll('section, nav, [role=region], [role=search], [role=img], [role=navigation]')]"
+    unnamed += (
+        ".filter((e) => !e.getAttribute('aria-label') && !e.getAttribute('aria-labelledby') && !e.querySelector('title')).length"
+    )
+    assert opened.run(unnamed) == 0
+    bare = "[...document.querySelectorAll('input, select')].filter((e) => !e.labels.length).length"
+    assert opened.run(bare) == 0
+    heads = "[...document.querySelectorAll('table')].filter((t) => !t.querySelector('th[scope]') || !t.caption).length"
+    assert opened.run(heads) == 0
 
 
 def test_shading_follows_the_switch(opened):
@@ -191,4 +296,15 @@ def test_text_has_contrast_in_light_and_dark(opened, dark, colour):
 
 
 def test_it_prints(opened):
+    opened.window(718, 1000)  # A4 between its margins
+    opened.call("Emulation.setEmulatedMedia", media="print")
+    opened.run("dispatchEvent(new Event('beforeprint'))")
+    assert count(opened, "details:not([open])") == 0
+    clipped = "[...document.querySelectorAll('table, svg.chart, svg.lane, .answer')].filter((e) => e.checkVisibility()"
+    clipped += " && e.getBoundingClientRect().right > 720).map((e) => e.className)"
+    assert opened.run(clipped) == [] and opened.run("document.documentElement.scrollWidth") <= 718
+    assert opened.run("[...document.querySelectorAll('figure.curve')].every((f) => f.checkVisibility())")
     assert opened.pdf().startswith(b"%PDF")
+    opened.run("dispatchEvent(new Event('afterprint'))")
+    assert count(opened, "details:not([open])") > 5
+    opened.call("Emulation.setEmulatedMedia", media="")

@@ -13,6 +13,8 @@ from veneer.report.words import Anchor, interval, linked, name, position
 from veneer.results import Measurement
 
 EMPTY = Markup('<td class="num empty"><span class="vh">not measured</span></td>')
+TOO_WIDE = Markup('<p class="on-paper mute">This table is wider than paper: its rows stand under All results.</p>')
+WIDE = 7  # columns of systems beyond which a table does not fit on paper
 PLAIN_UNITS = (None, "share", "rate")  # units that a reader does not miss
 
 
@@ -34,9 +36,11 @@ def head(text: str, system: str | None = None, *, number: bool = True) -> Markup
     return Markup('<th scope="col"{}>{}{}</th>').format(Markup(' class="num"' if number else ""), sign, visible(text, 60))
 
 
-def scrolled(table: Markup, label: str) -> Markup:
-    """A table that scrolls sideways in itself, reachable by keyboard."""
-    return Markup('<div class="scroll" role="region" tabindex="0" aria-label="{}">{}</div>').format(label, table)
+def scrolled(table: Markup, label: str, *, wide: bool = False) -> Markup:
+    """A table that scrolls sideways in itself, reachable by keyboard; one that is too wide for paper is not printed."""
+    return Markup('<div class="scroll{}" role="region" tabindex="0" aria-label="{}">{}</div>{}').format(
+        Markup(" wide") if wide else "", label, table, TOO_WIDE if wide else ""
+    )
 
 
 def pivot(groups: Sequence[Group], caption: str, anchor: Anchor, wanted: Iterable[str] | None = None) -> Markup:
@@ -58,7 +62,7 @@ def pivot(groups: Sequence[Group], caption: str, anchor: Anchor, wanted: Iterabl
     table = Markup(
         '<table class="pivot"><caption><span>{}</span></caption><thead><tr>{}</tr></thead>\n<tbody>{}</tbody></table>'
     ).format(caption, Markup("").join(heads), Markup("").join(lines))
-    return scrolled(table, caption)
+    return scrolled(table, caption, wide=len(systems) > WIDE)
 
 
 def metric(group: Group) -> Markup:

@@ -1,0 +1,156 @@
+"""What the sections make of a study's rows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from made_up_study import BASELINES, figures, shifts
+
+from veneer.report import tables
+from veneer.report.load import Deep, Shift, Study, load
+from veneer.report.part import Part
+from veneer.report.sections import ALL
+from veneer.report.sections.behaviour import SECTION as BEHAVIOUR
+from veneer.report.sections.cross import SECTION as CROSS
+from veneer.report.sections.deep import SECTION as DEEP
+from veneer.report.sections.facts import SECTION as FACTS
+from veneer.report.sections.groups import maps
+from veneer.report.sections.portion import SECTION as PORTION
+from veneer.report.sections.shifts import outcomes
+from veneer.report.systems import about, family, order
+from veneer.results import Measurement
+
+
+@pytest.fixture
+def part() -> Part:
+    return Part(Study("made-up", tuple(figures())))
+
+
+def test_sections_have_one_key_each_and_show_a_study_once():
+    assert len({s.key for s in ALL}) == len(ALL)
+    shown = [study for s in ALL for study in s.studies]
+    assert len(shown) == len(set(shown))
+
+
+def test_a_study_with_one_row_has_only_what_applies(tmp_path):
+    one = Part(Study("one", (Measurement("other", "t", "m", "base", 1.0, 3),)))
+    assert [s.key for s in ALL if s.applies(one)] == ["more", "run", "results"]
+
+
+def test_systems_in_reading_order():
+    names = ["zeta", "lora-1000", "aligned", "veneer-rank-16", "lora-100", "base-chat", "veneer-from-b", "veneer-rank-4"]
+    names += ["shuffled", "veneer", "veneer-bias", "urial", "base", "veneer-joint", "veneer"]
+    assert order(names) == [
+        "base", "veneer", "aligned", "veneer-joint", "veneer-bias", "veneer-rank-4", "veneer-rank-16", "veneer-from-b",
+        "lora-100", "lora-1000", "urial", "zeta", "shuffled", "base-chat",
+    ]  # fmt: skip
+
+
+def test_families_and_words_of_systems():
+    assert [family(s) for s in ("base", "veneer", "veneer-rank-4", "aligned", "urial", "shuffled")] == [
+        "base", "veneer", "variant", "aligned", "baseline", "control",
+    ]  # fmt: skip
+    assert about("veneer-rank-16") == "a veneer of rank 16" and "on 100 answers" in str(about("lora-100"))
+    assert "extracted on svamp" in str(about("veneer-from-svamp")) and about("somebody's model") is None
+
+
+def test_anchors_stay_when_other_rows_come():
+    rows = figures()
+    one, more = Part(Study("a", tuple(rows[5:]))), Part(Study("a", tuple(rows)))
+    assert [one.anchor(r) for r in rows[5:]] == [more.anchor(r) for r in rows[5:]]
+    assert len({more.anchor(r) for r in rows}) == len(rows)
+
+
+def test_portions_are_drawn_for_every_system(part):
+    page = PORTION.render(part)
+    chart = page.split("<details")[0]
+    assert "aligned and base do not differ" in chart and "0 · base" in chart and "1 · aligned" in chart
+    for system in (*BASELINES, "shuffled", "veneer-from-svamp"):
+        row = next(r for r in part.study.rows if (r.task, r.metric, r.system) == ("svamp", "portion", system))
+        assert f'href="#{part.anchor(row)}"' in chart
+
+
+def test_groups_do_not_lead(part):
+    assert [g.split for g in tables.headline(part.of("measure"))] == [None, None, None, "test"]
+
+
+def test_main_table_has_each_system_by_task(part):
+    heads = tables.headlines(part.groups)
+    assert [(h.values.task, h.values.metric) for h in heads] == [
+        ("advbench", "refusal_rate"), ("svamp", "accuracy"), ("xstest", "refusal_rate"), ("toxigen", "toxicity_rate"),
+    ]  # fmt: skip
+    page = BEHAVIOUR.render(part)
+    table = page[: page.index("</table>")]
+    assert table.count("<tr") == 1 + len({s for h in heads for s in h.values.systems})
+    assert 'title="portion 0.47, 95 % interval 0.38 to 0.55"' in table
+    assert "accuracy 0.81 on statements of other groups" in page and "Answers without a verdict" in page
+
+
+def test_a_task_without_portions_shows_its_first_metric():
+    rows = [Measurement("measure", "mmlu", m, s, 0.3, 9) for m in ("empty_rate", "accuracy") for s in ("base", "aligned")]
+    (head,) = tables.headlines(tables.groups(rows))
+    assert head.values.metric == "accuracy" and head.portions is None
+
+
+def test_several_headlines_of_one_task():
+    rows = []
+    for metric in ("accuracy", "accuracy_strict"):
+        rows += [
+            Measurement("measure", "gsm8k", metric, s, x, 9, 0, 1) for s, x in (("base", 0.1), ("veneer", 0.2), ("aligned", 0.5))
+        ]
+        rows.append(Measurement("measure", "gsm8k", "portion", "veneer", 0.25, 9, 0.1, 0.4, of=metric))
+    part = Part(Study("two", tuple(rows)))
+    assert [h.values.metric for h in tables.headlines(part.groups)] == ["accuracy", "accuracy_strict"]
+    assert PORTION.render(part).split("<details")[0].count('<tr class="task">') == 2
+
+
+def test_group_rows_become_a_map(part):
+    (only,) = maps(part)
+    assert (
+        only.task == "toxigen"
+        and len(only.lines) == 9
+        and "urial" in only.systems
+        and only.portions.keys() == dict(only.lines).keys()
+    )
+
+
+def test_cross_table_with_its_diagonal(part):
+    page = CROSS.render(part)
+    assert page.count(' own"') == 2 and "−0.18" in page
+    rows = tuple(r for r in part.study.rows if not (r.system == "veneer-from-svamp" and r.task == "svamp"))
+    columns = dict((g.task, by) for g, by in tables.cross(tables.groups(rows)))
+    assert columns["svamp"]["svamp"].system == "veneer"  # its own veneer stands for it
+
+
+def test_outcomes_of_shifts_count_places():
+    some = [Shift(r["base"], r["veneer"], r["aligned"], r["count"], r["shift"], r["restored"], r["group"]) for r in shifts()]
+    found = {o.group: o for o in outcomes(some)}
+    assert found["number"].restored == 0 and found["number"].kept == found["number"].total
+    assert sum(o.total for o in found.values()) == sum(s.count for s in some if s.aligned != s.base)
+    for o in found.values():
+        assert sum(share for _, share in o.shares) == pytest.approx(1)
+    old = [replace(s, group="") for s in some]
+    assert [o.group for o in outcomes(old)] == ["all"] and outcomes([]) == []
+
+
+def test_deep_examples_of_every_task_come_first():
+    deep = [Deep(f"a{i}", "a", "x" * 500, " 1", " 1", " 2", i, "") for i in range(20)] + [
+        Deep("b0", "b", "c", " 1", " 1", " 3", None, "n")
+    ]
+    page = DEEP.render(Part(Study("d", (), deep=tuple(deep))))
+    assert page.count("<li>") == 12 and "b · b0" in page and "21 found, the first 12 shown" in page and "…" in page
+
+
+def test_facts_say_who_judged_and_what_is_missing(study):
+    page = FACTS.render(Part(load(study)))
+    assert "refusal-words-1" in page and "truthfulqa: truth" in page and "312" in page
+    assert re.search(r"svamp</dt><dd>n = 300", page)
+
+
+@pytest.mark.parametrize(
+    "run", [{"seconds": [1], "judges": "x", "judges_missing": 3, "pair": [], "data": None}, {"pair": {"base": {"name": 3}}}]
+)
+def test_facts_of_any_shape(run):
+    assert "measurements" in FACTS.render(Part(Study("s", (Measurement("a", "b", "c", "d", 1.0, 1),), run=run)))
