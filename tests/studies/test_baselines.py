@@ -96,6 +96,14 @@ def test_without_a_capture_only_what_needs_none(made, tmp_path):
         baseline_systems(["urial", "lora-8", "bias"], pair, None, veneer, ExtractConfig(), tmp_path)
 
 
+@pytest.mark.parametrize(("name", "message"), [("from-maths", "no prompts of maths"), ("lora-1000", "was to learn from 1000")])
+def test_what_the_capture_does_not_hold_is_refused_first(name, message, made, tmp_path):
+    pair, taken, veneer = made
+    with pytest.raises(InputError, match=message):
+        baseline_systems(["bias", name], pair, taken, veneer, ExtractConfig(), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_prompt_that_base_cannot_read_is_left_out_and_said(made):
     pair, *_ = made
     long = Pair(chat_pair("llama-tied", max_position_embeddings=16384).base, pair.aligned)

@@ -16,7 +16,7 @@ from veneer.prompts import Prompt
 from veneer.studies.extraction import Log, extract_to
 from veneer.studies.stages import Progress
 from veneer.systems.in_context import FILES, in_context_system
-from veneer.systems.lora import LoraConfig, lora_model, need_peft
+from veneer.systems.lora import LoraConfig, chosen, lora_model, need_peft
 from veneer.systems.system import System
 
 BASELINES = {
@@ -91,12 +91,18 @@ def baseline_systems(
 
     taken: the capture that a LoRA or a veneer is made from; all use its train part alone. veneer: the joint dense one, from which
     low-rank ones begin. config: of that extraction. What is made stands in `out` (lora-K, veneer-bias, veneer-rank-R, veneer-TASK)
-    and is read where it is there. Raises InputError where a baseline needs a capture and there is none.
+    and is read where it is there. Raises InputError where a baseline needs a capture and there is none, or one with more prompts.
     """
     if taken is None and (some := [n for n in names if needs_capture(n)]):
         raise InputError(
             f"{', '.join(some)} is made from a capture, which this command has not; use `veneer run`, or only {', '.join(FILES)}"
         )
+    for name in names if taken is not None else ():  # before the first of them is made
+        kind, _, rest = name.partition("-")
+        if kind == "from":
+            split_of(taken, config.seed, (rest,))
+        elif kind == "lora":
+            chosen(taken, split_of(taken, config.seed, config.tasks).train, LoraConfig(int(rest), seed=config.seed))
     return [_system(name, pair, taken, veneer, config, out, progress, log) for name in names]
 
 
