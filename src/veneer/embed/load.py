@@ -1,4 +1,4 @@
-"""Names to embedders: `minilm`, a sentence-transformers model's folder or hub id, `model2vec:NAME`."""
+"""Names to embedders: `minilm`, a sentence-transformers model's folder or hub id, `model2vec:NAME`, `endpoint:URL#MODEL`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def load_embedder(name: str | None = None, device: str = "cpu") -> Embedder:
         from veneer.embed.static_model import StaticModel
 
         return StaticModel(rest)
+    if kind == "endpoint":
+        return _endpoint(rest)
     from veneer.embed.sentence_model import SentenceModel
 
     folder = Path(name)
@@ -32,6 +34,18 @@ def load_embedder(name: str | None = None, device: str = "cpu") -> Embedder:
             raise InputError(f"{folder} has no config.json; expected the folder of a sentence-transformers model")
         return SentenceModel(folder, folder.resolve().name, device)
     return SentenceModel(_from_hub(name), name.rpartition("/")[2], device)
+
+
+def _endpoint(rest: str) -> Embedder:
+    from veneer.embed.endpoint_model import EndpointModel
+    from veneer.endpoint import EndpointConfig
+
+    url, mark, model = rest.rpartition("#")
+    if not mark:
+        raise InputError(
+            f"endpoint:{rest} names no model; expected endpoint:URL#MODEL, such as endpoint:http://localhost:8000/v1#bge-m3"
+        )
+    return EndpointModel(EndpointConfig(url, model))
 
 
 def _minilm(device: str) -> Embedder:
@@ -48,7 +62,8 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     mend = (
-        "expected minilm, model2vec:NAME, the folder of a sentence-transformers model, or its hub id where the hub can be reached"
+        "expected minilm, model2vec:NAME, endpoint:URL#MODEL, the folder of a sentence-transformers model, or its hub id where the hub "
+        "can be reached"
     )
     if not name.strip() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise InputError(f"there is no embedder {name!r}; {mend}")
