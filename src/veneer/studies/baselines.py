@@ -97,7 +97,9 @@ def baseline_systems(
         raise InputError(
             f"{', '.join(some)} is made from a capture, which this command has not; use `veneer run`, or only {', '.join(FILES)}"
         )
-    for name in names if taken is not None else ():  # before the first of them is made
+    for name in names:  # before the first of them is made
+        if taken is None:
+            continue
         kind, _, rest = name.partition("-")
         if kind == "from":
             split_of(taken, config.seed, (rest,))
