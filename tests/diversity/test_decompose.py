@@ -57,7 +57,9 @@ def test_aligned_that_only_unites_leaves_no_rest(m, samples):
     found = decompose(prompts)
     assert value(found, "united") == pytest.approx(m, rel=0.12)
     assert value(found, "rest") == pytest.approx(0, abs=0.025), found.terms
-    good = samples * (samples - 1) / ((samples + 2) * (samples + 1))  # share of pairs without junk, which shares no word with anything
+    good = (
+        samples * (samples - 1) / ((samples + 2) * (samples + 1))
+    )  # share of pairs without junk, which shares no word with anything
     kept = np.mean([mean_pairwise_jaccard_distance(p.kept) for p in prompts])
     assert value(found, "quality_control") == pytest.approx((1 - good) * (1 - kept), abs=1e-4)
     if m == 1:

@@ -8,7 +8,7 @@ import numpy as np
 
 from veneer import stats
 from veneer.diversity.material import Material
-from veneer.diversity.measures import measures, table, unit
+from veneer.diversity.measures import MATCHED_WORDS, measures, table, unit
 from veneer.results import Measurement
 
 STUDY = "diversity"
@@ -41,6 +41,9 @@ def own_rows(
             known = values[~np.isnan(values)]
             e = stats.mean(known, seed=seed)
             note = f"{samples} answers a prompt" if metric == "lexical_diversity" else None
+            if not len(known):
+                long = f" of {MATCHED_WORDS} words or more" if metric.endswith("matched") else ""
+                note = f"no prompt has two answers{long}"
             yield Measurement.estimated(
                 e, STUDY, material.task, metric, system, unit=unit(metric), judge=_judge(metric, embedder), note=note
             )  # fmt: skip

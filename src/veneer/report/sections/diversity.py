@@ -7,15 +7,22 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from veneer.report import charts, tables
+from veneer.report import charts
 from veneer.report.part import Part
 from veneer.report.section import Section
+from veneer.report.systems import order
 from veneer.report.words import figure, interval
 from veneer.results import Measurement
 
 STUDY = "diversity"
 TERMS = ("quality_control", "aggregation", "rest")
 KINDS = ("lexical_diversity", "semantic_diversity")
+COVERS = {
+    None: "aligned sample 0",
+    "matched": "cut to equal length",
+    "other_prompt": "another prompt's",
+    "base": "own other answers",
+}
 STEP = 34  # height of a step of the decomposition, px
 
 
@@ -39,7 +46,11 @@ class Steps:
 
 def decompositions(part: Part) -> list[Steps]:
     """Lexical before semantic; filtered by quality before unfiltered."""
-    rows = {(r.of, r.split, r.metric.removeprefix("decomposition_")): r for r in part.study.rows if r.metric.startswith("decomposition_")}
+    rows = {
+        (r.of, r.split, r.metric.removeprefix("decomposition_")): r
+        for r in part.study.rows
+        if r.metric.startswith("decomposition_")
+    }
     found = []
     for of, split in dict.fromkeys((of, split) for of, split, _ in rows):
         start, terms = 0.0, []
@@ -57,7 +68,9 @@ def step(term: str, row: Measurement, start: float, scale: charts.Scale) -> Mark
     value = row.value or 0.0
     a, b = sorted((scale.at(start), scale.at(start + value)))
     marks = [Markup('<line class="ref" x1="{x}%" x2="{x}%" y1="0" y2="{h}"/>').format(x=scale.at(start), h=STEP)]
-    marks.append(Markup('<rect class="step step-{}" x="{}%" width="{}%" y="9" height="16" rx="2"/>').format(term, a, max(b - a, 0.3)))
+    marks.append(
+        Markup('<rect class="step step-{}" x="{}%" width="{}%" y="9" height="16" rx="2"/>').format(term, a, max(b - a, 0.3))
+    )
     if row.low is not None and row.high is not None:
         low, high = scale.at(start + row.low), scale.at(start + row.high)
         marks.append(Markup('<line class="step-whisker" x1="{}%" x2="{}%" y1="17" y2="17"/>').format(low, high))
@@ -73,14 +86,15 @@ def filter_lines(part: Part) -> list[dict]:
     found = []
     for kind in KINDS:
         splits = [s for m, s in groups if m == kind]
-        for system in tables.order(s for m, p in groups if m == kind for s in groups[m, p].systems):
-            lines = []
+        for system in order(s for m, p in groups if m == kind for s in groups[m, p].systems):
+            lines, seen = [], []
             for split in splits:
-                kept, all_ = groups[kind, split].systems.get(system), groups[f"{kind}_unfiltered", split].systems.get(system)
-                if kept is not None and all_ is not None and kept.value is not None and all_.value is not None:
-                    lines.append({"split": split, "kept": kept, "all": all_, "share": groups["kept", split].systems.get(system)})
+                kept, whole = groups[kind, split].systems.get(system), groups[f"{kind}_unfiltered", split].systems.get(system)
+                if kept is not None and whole is not None and kept.value is not None and whole.value is not None:
+                    lines.append({"split": split, "kept": kept, "all": whole, "share": groups["kept", split].systems.get(system)})
+                    seen += [kept, whole]
             if lines:
-                found.append({"system": system, "kind": kind, "lines": lines, "scale": _scale([r for x in lines for r in (x["kept"], x["all"])])})
+                found.append({"system": system, "kind": kind, "lines": lines, "scale": _scale(seen)})
     return found
 
 
@@ -110,7 +124,7 @@ def _render(part: Part) -> Markup:
         measures=[g for g in plain if not g.metric.startswith(("stance", "novelty", "topic", "lexical_coverage", "semantic_coverage"))]
         + [g for g in rows if g.metric == "portion" or (g.metric == "helpfulness" and g.split)],
         every=[g for g in rows if g.metric.startswith("decomposition_") or (g.split or "").startswith("helpfulness>=")],
-        covers={None: "aligned sample 0", "matched": "cut to equal length", "other_prompt": "another prompt's", "base": "own other answers"},
+        covers=COVERS,
     )  # fmt: skip
 
 
