@@ -15,6 +15,7 @@ from veneer.errors import InputError
 from veneer.judges.rubrics import RUBRICS, Unreadable
 from veneer.judges.rubrics.quality import ASPECTS
 from veneer.judges.rubrics.reading import parse_object, scale, yes_no
+from veneer.judges.rubrics.rubric import DATA
 from veneer.prompts import Prompt
 
 GOOD = {
@@ -253,3 +254,11 @@ def test_stored_stances_novelty_and_topics_give_the_published_counts(data):
         except Unreadable:
             unread += 1
     assert (sides["A"], sides["both"], sides["B"], unread) == (2211, 254, 696, 1)
+
+
+def test_the_documentation_shows_the_words_that_are_used():
+    page = (Path(__file__).parents[2] / "docs" / "judges.md").read_text()
+    quoted = "\n".join(line.removeprefix("> ").removeprefix(">") for line in page.splitlines())
+    for rubric in RUBRICS.values():
+        assert rubric.task in quoted and rubric.criteria in quoted and rubric.form in quoted, rubric.name
+    assert DATA in quoted and RUBRICS["harm"].id in page

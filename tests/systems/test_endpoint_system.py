@@ -1,0 +1,70 @@
+"""A system behind an endpoint, on a server that misbehaves: no answer is lost, none is made up."""
+
+from __future__ import annotations
+
+import pytest
+
+from faulty_server import Call, serving
+from veneer.endpoint import EndpointConfig
+from veneer.errors import VeneerError
+from veneer.models.decode import Sampling
+from veneer.prompts import Prompt
+from veneer.systems import respond
+from veneer.systems.endpoint import EndpointSystem
+
+pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
+PROMPTS = [Prompt.from_text(str(i), f"question {i}", plain=f"Q: question {i}\nA:") for i in range(4)]
+
+
+def config(url: str, **words) -> EndpointConfig:
+    return EndpointConfig(url, "stand-in", key_env="VENEER_TEST_KEY", retries=1, first_wait=0.01, timeout=5.0, **words)
+
+
+def test_what_is_sent_and_how_the_end_is_read(tmp_path):
+    def answer(call: Call) -> None:
+        call.say("one STOP two" if call.asked.endswith("0") else "long", "stop" if call.asked.endswith("0") else "length")
+
+    with serving(answer) as server:
+        system = EndpointSystem(config(server.url), name="there", system="Be brief.", stop=("###",))
+        sampling = Sampling(7, temperature=0.5, top_p=0.9, seed=3)
+        out = respond(system, PROMPTS, sampling, stop_strings=("STOP",), samples=2, out=tmp_path / "r.jsonl")
+        assert respond(system, PROMPTS, sampling, stop_strings=("STOP",), samples=2, out=tmp_path / "r.jsonl") == out
+    assert [(r.text, r.finish_reason) for r in out[:3]] == [("one ", "stop"), ("one ", "stop"), ("long", "length")]
+    assert all(r.system == "there" and r.token_ids == () for r in out) and len(server.calls) == 8
+    body = server.calls[0]
+    assert (body["max_tokens"], body["temperature"], body["top_p"], body["stop"]) == (7, 0.5, 0.9, ["STOP", "###"])
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert len({c["seed"] for c in server.calls}) == 8, "every answer has a seed of its own"
+
+
+def test_completions_go_on_from_the_plain_text():
+    with serving(lambda c: c.json({"choices": [{"text": f" after {c.asked}", "finish_reason": "stop"}]})) as server:
+        (one, *_) = respond(EndpointSystem(config(server.url), style="completion"), PROMPTS, Sampling(5))
+    assert one.text == " after Q: question 0\nA:" and "seed" not in server.calls[0] and "messages" not in server.calls[0]
+
+
+def test_a_filtered_answer_is_empty_and_a_missing_one_stops_the_run(tmp_path):
+    broken = [True]
+
+    def answer(call: Call) -> None:
+        if call.asked.endswith("1"):
+            return call.json({"error": {"code": "content_filter", "message": "no"}}, 400)
+        call.error(500) if call.asked.endswith("2") and broken[0] else call.say("fine")
+
+    with serving(answer) as server:
+        words = config(server.url, cache=tmp_path / "replies.jsonl", concurrency=1)
+        out = tmp_path / "r.jsonl"
+        with pytest.raises(VeneerError, match="gave no answer to prompts '2': HTTP 500"):
+            respond(EndpointSystem(words), PROMPTS, Sampling(5), out=out)
+        assert not out.exists()
+        broken[0], before = False, len(server.calls)
+        found = respond(EndpointSystem(words), PROMPTS, Sampling(5), out=out)
+    assert [r.text for r in found] == ["fine", "", "fine", "fine"]
+    assert len(server.calls) == before + 2, "only the missing and the filtered one are asked again"
+
+
+def test_facts_tell_systems_apart_and_hold_no_key(monkeypatch):
+    monkeypatch.setenv("VENEER_TEST_KEY", "sk-very-secret")
+    chat, plain = (EndpointSystem(config("http://h/v1"), style=s) for s in ("chat", "completion"))
+    assert chat.facts() != plain.facts() and "secret" not in str(chat.facts()) and chat.longest() is None
+    assert all(n > 0 for n in chat.prompt_tokens(PROMPTS))
