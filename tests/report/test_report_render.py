@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 
@@ -76,7 +78,11 @@ def test_nothing_breaks_out(page):
 def test_no_network_by_construction(page):
     parsed = Page(page.read_text(encoding="utf-8"))
     policy = next(a["content"] for tag, a in parsed.tags if a.get("http-equiv") == "Content-Security-Policy")
-    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:")
+    digest = base64.b64encode(hashlib.sha256(parsed.scripts[-1].encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
     for _, a in parsed.tags:
         for name in ("src", "href", "action", "srcset", "data"):
             assert name not in a or a[name].startswith(("#", "data:,"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -20,6 +22,8 @@ from veneer.report.sections import ALL
 from veneer.report.visible import script_pattern, visible
 
 LIMIT = 4_900_000  # bytes; the page is promised to stay below 5 MB
+QUESTION = "How much of the alignment is only its surface?"
+COMPARED = "A base model and its aligned model, compared"  # studies that ask something else
 LEAST = 500_000  # bytes that responses get even beside a very large table
 
 
@@ -63,8 +67,10 @@ def render(folders: Sequence[Path]) -> str:
             }
             for part, sections in applying
         ],
+        title=QUESTION if any(part.of("measure", "extract") for part in parts) else COMPARED,
         style=style,
         script=script,
+        digest=_digest(script),
         pattern=script_pattern(),
     )
     return page.lstrip()
@@ -72,6 +78,11 @@ def render(folders: Sequence[Path]) -> str:
 
 def headline(part: Part) -> list[tables.Group]:
     return tables.headline(part.of("measure", metric="portion"))
+
+
+def _digest(script: str) -> str:
+    """Of the script element as the template writes it, for the page's content security policy: no other script runs."""
+    return base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode("ascii")
 
 
 def _assets(kind: str) -> Markup:

@@ -1,6 +1,7 @@
 "use strict";
 // Hands each element with data-mount its data.
 (async () => {
+  document.getElementById("old").hidden = "DecompressionStream" in window;
   for (const box of document.querySelectorAll("[data-mount]")) {
     const mount = Veneer.mounts[box.dataset.mount];
     if (mount) mount(box, box.dataset.blob ? await Veneer.unpack(box.dataset.blob) : undefined);
