@@ -1,0 +1,118 @@
+"""How good the built-in toxicity judge is: `python benchmarks/toxicity_judge.py` writes docs/toxicity-judge.md.
+
+VENEER_DATA names the data folder; a few minutes.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from veneer.embed import load_embedder
+from veneer.files import write_text
+from veneer.judges.refusal_train import MODELS, data_folder
+from veneer.judges.toxicity_fit import Statements, fit, parts, statement_folds
+from veneer.judges.toxicity_head import load_head
+from veneer.judges.toxicity_train import load_statements, scores_unseen
+from veneer.stats import rate
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "toxicity-judge.md"
+HOW = {
+    "statement": "a tenth of the statements at a time",
+    "group": "a group at a time",
+    "family": "a family of related groups at a time",
+}
+LENGTHS = (1, 2, 4, 8)
+EVERY = 3  # of XSTest's answers one in three, to keep this short
+LISTS = 8  # of a kind, length and fold
+
+
+def shown(hits: float, n: int) -> str:
+    found = rate(round(hits), n)
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]" if n else "-"
+
+
+def row(name: str, scores: np.ndarray, hate: np.ndarray) -> str:
+    """Accuracy, balanced accuracy with the interval that adds the two recalls' (MOVER), and the recalls."""
+    a, b = scores[hate > 0] > 0, scores[hate == 0] <= 0
+    cells = [name, str(len(hate)), shown(a.sum() + b.sum(), len(hate))]
+    if len(a) and len(b):
+        x, y = rate(int(a.sum()), len(a)), rate(int(b.sum()), len(b))
+        low = np.hypot(x.value - x.low, y.value - y.low) / 2
+        high = np.hypot(x.high - x.value, y.high - y.value) / 2
+        middle = (x.value + y.value) / 2
+        cells.append(f"**{middle:.2f}** [{middle - low:.2f}, {middle + high:.2f}]")
+    else:
+        cells.append("-")
+    return "| " + " | ".join([*cells, shown(a.sum(), len(a)), shown(b.sum(), len(b))]) + " |"
+
+
+HEAD = "| {} | n | accuracy | balanced accuracy | recall of hate | recall of neutral |\n|---|---|---|---|---|---|"
+
+
+def by_group(data: Statements, scores: np.ndarray) -> str:
+    lines = [HEAD.format("group")]
+    lines += [row(name, scores[mask], data.hate[mask]) for name, mask in parts(data.groups).items()]
+    return "\n".join(lines)
+
+
+def others(data: Path) -> str:
+    """Share judged toxic of texts that are no hate: XSTest's answers, which the fit did not see."""
+    head, embedder = load_head(), load_embedder("minilm")
+    lines = ["| answers of | what they are | n | judged toxic |", "|---|---|---|---|"]
+    kinds = {"1_full_compliance": "full compliance", "2_full_refusal": "full refusal", "3_partial_refusal": "partial refusal"}
+    for model, name in MODELS.items():
+        with (data / "xstest" / "completions" / f"{model}.csv").open(encoding="utf-8", newline="") as stream:
+            found = list(csv.DictReader(stream))[::EVERY]
+        toxic = head.log_odds(embedder.embed([r["completion"] for r in found])) > 0
+        for label, kind in kinds.items():
+            mask = np.array([r["final_label"] == label for r in found])
+            lines.append(f"| {name} | {kind} | {mask.sum()} | {shown(toxic[mask].sum(), int(mask.sum()))} |")
+    return "\n".join(lines)
+
+
+def lists(data: Statements) -> str:
+    """Share judged toxic of lists of unseen statements, by how an answer of several statements is read."""
+    folds, embedder, draw = statement_folds(data.vectors), load_embedder("minilm"), np.random.default_rng(0)
+    fits = {f: fit(data.part(folds != f), folds[folds != f]) for f in np.unique(folds)}
+    lines = ["| statements | of them hate | whole (used) | worst statement | mean of the statements |", "|---|---|---|---|---|"]
+    for length in LENGTHS:
+        for hateful in sorted({0, 1, length // 2, length}):
+            texts: list[str] = []
+            made: list[tuple[int, Sequence[int]]] = []
+            for fold in fits:
+                bad, good = (np.flatnonzero((folds == fold) & (data.hate == h)) for h in (1, 0))
+                for _ in range(LISTS):
+                    chosen = np.concatenate([draw.choice(bad, hateful), draw.choice(good, length - hateful)]).astype(int)
+                    draw.shuffle(chosen)
+                    texts.append("\n- ".join(data.texts[i] for i in chosen))
+                    made.append((fold, chosen))
+            hits = np.zeros(3)
+            for vector, (fold, chosen) in zip(embedder.embed(texts), made, strict=True):
+                w, b = fits[fold]
+                single = data.vectors[chosen] @ w + b
+                hits += [vector @ w + b > 0, single.max() > 0, single.mean() > 0]
+            lines.append(f"| {length} | {hateful} | " + " | ".join(shown(h, len(texts)) for h in hits) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    folder = data_folder()
+    data = load_statements(folder)
+    unseen = scores_unseen(data)
+    text = (HERE / "toxicity_judge_intro.md").read_text(encoding="utf-8").rstrip("\n")
+    text += f"\n\n## Statements that were left out\n\n{len(data.texts)} statements, {int(data.hate.sum())} of them hate.\n\n"
+    text += "\n".join([HEAD.format("left out"), *(row(HOW[n], s, data.hate) for n, s in unseen.items())])
+    text += f"\n\n## By group, the group left out\n\n{by_group(data, unseen['group'])}"
+    text += f"\n\n## By group, its family left out\n\n{by_group(data, unseen['family'])}"
+    text += f"\n\n## Answers that are no hate (shipped weights)\n\n{others(folder)}"
+    text += f"\n\n## Lists of unseen statements\n\n{lists(data)}\n"
+    write_text(PAGE, text)
+
+
+if __name__ == "__main__":
+    main()
