@@ -97,6 +97,22 @@ def test_stored_answers_give_the_same_figures(made, tmp_path, capsys):
     assert any("answers to 4 prompts" in line for line in run["imported"])
 
 
+def test_a_judge_without_verdicts_gives_rows_without_values(prompts, tmp_path):
+    """The lab's model judges here: its context is too short for the rubric, so there is no verdict at all, and the rows say so."""
+    out = tmp_path / "out"
+    args = [*PAIR, "--prompts", str(prompts), "--variants", "", "--samples", "2", "--max-new-tokens", "8", "--measures", "judge"]
+    assert main([*args, "--base-template", "Q: {prompt}\nA:", "--judge-local", "lab:aligned", "--out", str(out)]) == 0
+    (row,) = Results.read(out / "results.jsonl").where(metric="judge_similarity", system="base")
+    assert (
+        row.value is None
+        and row.n == 0
+        and "12 of 12 pairs without a verdict" in row.note
+        and row.judge.startswith("similarity-v1-")
+    )
+    base = json.loads((out / "responses" / "base.jsonl.manifest.json").read_text())["system"]
+    assert base["format"]["template"] == "Q: {prompt}\nA:"
+
+
 @pytest.mark.parametrize(
     ("more", "what"),
     [
@@ -117,6 +133,8 @@ def test_stored_answers_give_the_same_figures(made, tmp_path, capsys):
         (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--measures", "taste"], "no measure 'taste'"),
         (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--measures", "bertscore"], "needs an encoder"),
         (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--measures", "judge"], "needs a judge model"),
+        (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--oracles", "a"], "--oracles is for --teacher"),
+        (["--paper", "/no/such", "--peers", "a"], "leave out --peers"),
         (["--responses", "a=P"], "give --teacher FILE too"),
         (["--teacher", "P", "--responses", "P"], "expected NAME=FILE"),
         (["--teacher", "P", "--responses", "a=P", "a=P"], "names 'a' twice"),

@@ -90,6 +90,12 @@ class Recover(JudgeOptions, PairOptions):
             raise InputError(
                 "there is nothing to compare; give --base, --aligned and --prompts, or --teacher with --responses, or --paper"
             )
+        stored_only = {"--oracles": self.oracles, "--bertscore": self.bertscore, "--base-name": self.base_name != "base"}
+        for option, given in stored_only.items():
+            if given and (not stored or self.paper):
+                raise InputError(f"{option} is for --teacher with --responses; leave it out here")
+        if self.paper and self.peers:
+            raise InputError("--paper knows its aligned models; leave out --peers")
         with progress() as say:
             results, teacher = self._stored(say) if stored else (self._models(say), "aligned")
         show(results, teacher, Path(self.out))

@@ -52,7 +52,9 @@ class InContext:
         return self.answer(self._aligned(), self.prompts)
 
     def base(self) -> list[Response]:
-        """Base in the paper's form: the question, and an answer in a fence."""
+        """Base in the paper's form: the question, and an answer in a fence; in the pair's own format where that is not plain text."""
+        if self.pair.base_format != PlainFormat():
+            return self.answer(System("base", self.pair.base, self.pair.base_format, self.pair.stop_ids), self.prompts)
         return self.answer(self._fenced("base", FENCE), base_prompts(self.prompts))
 
     def veneer(self, veneer: Veneer) -> list[Response]:
