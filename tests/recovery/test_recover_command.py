@@ -50,7 +50,7 @@ def test_lab_pair_end_to_end(made):
     verdicts = [json.loads(line) for line in (out / "verdicts.jsonl").read_text().splitlines()]
     assert len(verdicts) == 2 * 2 * 3 and all(v["ceiling"] == "aligned" for v in verdicts)
     run = json.loads((out / "run.json").read_text())
-    assert run["finished"] and run["margin"].startswith("10%") and "all-MiniLM" in run["embedder"]
+    assert run["finished"] and run["scale"]["margin"].startswith("10%") and "all-MiniLM" in run["embedder"]
     assert (out / "report.html").stat().st_size > 0
 
 

@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
     found = [*rows(c, entries, teacher="aligned", task="t"), *answer_rows(entries, task="t", asked=4)]
     found += example_rows({"knn-response-3": ([2] * 20, [1] * 20)}, {"knn-response-3": "oracle: has seen it"}, task="t")
     Results(found).write(out / "results.jsonl")
-    (out / "run.json").write_text(json.dumps({"base": "base", "margin_share": 0.1, "finished": True}))
+    (out / "run.json").write_text(json.dumps({"scale": {"zero": "base", "margin_share": 0.1}, "finished": True}))
     return out
 
 
@@ -64,5 +64,5 @@ def test_page_shows_the_section_and_no_strange_markup(folder):
 
 def test_an_absolute_margin_has_no_band(folder, tmp_path):
     (tmp_path / "results.jsonl").write_bytes((folder / "results.jsonl").read_bytes())
-    (tmp_path / "run.json").write_text(json.dumps({"base": "base", "margin_share": None}))
+    (tmp_path / "run.json").write_text(json.dumps({"scale": {"zero": "base", "margin_share": None}}))
     assert band(Part(load(tmp_path))) is None and 'class="band-key"' not in render([tmp_path])

@@ -245,7 +245,7 @@ def _finish(
     write_text(out / "verdicts.jsonl", json_lines(verdicts))
     results.write(out / "results.jsonl")
     share = None if config.absolute_margin is not None else config.margin
-    record.note(teacher=teacher, base=base, margin=_margin(config), margin_share=share)
+    record.note(scale={"zero": base, "one": teacher, "margin": _margin(config), "margin_share": share})
     with record.stage("report"):
         write_report([out], out / "report.html")
     record.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from veneer.report import charts, tables
 from veneer.report.part import Part
@@ -67,7 +68,7 @@ def recovered(part: Part) -> list[Chart]:
     """A chart a similarity and ceiling; mean similarities before best ones, the best-recovered system first."""
     gaps = {(g.of, g.split, g.judge): g for g in part.of(STUDY, metric="gap_to_ceiling")}
     values = {(g.metric, g.judge): g for g in part.of(STUDY)}
-    base = str(part.study.run.get("base") or "base")
+    base = str(_scale(part).get("zero") or "base")
     found = []
     for g in part.of(STUDY, metric="portion"):
         ceiling = (g.split or "").removeprefix(CEILING)
@@ -82,8 +83,14 @@ def recovered(part: Part) -> list[Chart]:
 
 def band(part: Part) -> tuple[float, float] | None:
     """The margin around the ceiling on the scale, where it is a share of it."""
-    share = part.study.run.get("margin_share")
+    share = _scale(part).get("margin_share")
     return (1 - share, 1 + share) if isinstance(share, float) and 0 < share < 1 else None
+
+
+def _scale(part: Part) -> dict[str, Any]:
+    """What run.json says of the scale; nothing about it is assumed."""
+    found = part.study.run.get("scale")
+    return found if isinstance(found, dict) else {}
 
 
 def others(part: Part) -> Sequence[tables.Group]:
