@@ -55,7 +55,17 @@ def figures() -> list[Measurement]:
         base = 6.2 * math.exp(-i / 2.4) + 0.35
         veneer = 0.06 + 0.22 * (1 - math.exp(-i / 3)) + 0.02 * math.sin(i)
         for task, systems in (
-            ("joint", {"base": base, "veneer": veneer, "shuffled": 0.4 * base + 0.2}),
+            (
+                "joint",
+                {
+                    "base": base,
+                    "veneer": veneer,
+                    "shuffled": 0.4 * base + 0.2,
+                    "urial": 0.55 * base + 0.3,
+                    "lora-100": 0.2 * base + 0.1,
+                    "veneer-rank-1": 0.35 * base + 0.1,
+                },
+            ),
             ("advbench", {"base": base * 1.2, "veneer": veneer / 2}),
         ):
             for system, x in systems.items():

@@ -36,6 +36,7 @@ STYLE: dict[str, Any] = {
 COLOURS = {
     "base": "#D55E00", "veneer": "#0072B2", "aligned": "#009E73", "variant": "#3F8FC4", "baseline": "#B2588A", "control": "#666666",
 }  # fmt: skip
+OTHERS = ("#666666", "#B2588A", "#C98A00", "#3F8FC4", "#000000")  # lines of other systems
 MARKS = {"base": "o", "veneer": "o", "aligned": "D", "variant": "o", "baseline": "^", "control": "s"}
 OUTCOMES = (
     ("restored", "takes the aligned model's token", "#0072B2", ""),
@@ -122,16 +123,17 @@ def position_plot(chart: Curves) -> Figure:
         known = sorted((r for r in rows if r.position and r.value is not None), key=lambda r: r.position or (0, 0))
         xs = [bins.index(r.position) for r in known if r.position]
         kind = family(system)
+        colour = OTHERS[others.index(system) % len(OTHERS)] if system in others else COLOURS[kind]
         style = (0, (4, 2)) if system == "aligned" else dashes[(1 + others.index(system)) % 6] if system in others else "-"
         label = "noise floor" if system == "aligned" else _text(system)
         axes.plot(
-            xs, [r.value for r in known], color=COLOURS[kind], marker=MARKS[kind], ms=3.5, lw=1.2, ls=style, label=label,
-            mfc="white" if kind in ("base", "variant") else COLOURS[kind],
+            xs, [r.value for r in known], color=colour, marker=MARKS[kind], ms=3.5, lw=1.2, ls=style, label=label,
+            mfc="white" if kind in ("base", "variant") else colour,
         )  # fmt: skip
         ranged = [(x, r.low, r.high) for x, r in zip(xs, known, strict=True) if r.low is not None and r.high is not None]
         if ranged and system != "aligned":
             band = list(zip(*ranged, strict=True))
-            axes.fill_between(band[0], band[1], band[2], color=COLOURS[kind], alpha=0.15, lw=0)
+            axes.fill_between(band[0], band[1], band[2], color=colour, alpha=0.15, lw=0)
     axes.set_xticks(range(len(bins)), [str(a) if a == b else f"{a}–{b}" for a, b in bins], rotation=45 if len(bins) > 11 else 0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("response position (tokens)")
