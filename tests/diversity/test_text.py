@@ -57,6 +57,7 @@ def test_matrix_is_the_double_loop(a, b):
     found = jaccard_matrix(a, b)
     assert np.allclose(found, [[jaccard(x, y) for y in b] for x in a])
     assert np.allclose(found, jaccard_matrix(b, a).T)
+    assert np.allclose(jaccard_matrix(a), jaccard_matrix(a, a)), "few sets take another way than many"
     assert ((found >= 0) & (found <= 1)).all()
 
 

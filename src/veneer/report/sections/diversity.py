@@ -82,16 +82,19 @@ def step(term: str, row: Measurement, start: float, scale: charts.Scale) -> Mark
 
 def filter_lines(part: Part) -> list[dict]:
     """For each system and kind, a line a threshold: kept and unfiltered diversity, and the share kept."""
-    groups = {(g.metric, g.split): g for g in part.of(STUDY) if (g.split or "").startswith("helpfulness>=")}
+    rows = {
+        (r.metric, r.split, r.system): r
+        for r in part.study.rows
+        if r.study == STUDY and (r.split or "").startswith("helpfulness>=")
+    }
     found = []
     for kind in KINDS:
-        splits = [s for m, s in groups if m == kind]
-        for system in order(s for m, p in groups if m == kind for s in groups[m, p].systems):
+        for system in order(s for metric, _, s in rows if metric == kind):
             lines, seen = [], []
-            for split in splits:
-                kept, whole = groups[kind, split].systems.get(system), groups[f"{kind}_unfiltered", split].systems.get(system)
-                if kept is not None and whole is not None and kept.value is not None and whole.value is not None:
-                    lines.append({"split": split, "kept": kept, "all": whole, "share": groups["kept", split].systems.get(system)})
+            for split in (p for metric, p, s in rows if (metric, s) == (kind, system)):
+                kept, whole = rows[kind, split, system], rows.get((f"{kind}_unfiltered", split, system))
+                if whole is not None and kept.value is not None and whole.value is not None:
+                    lines.append({"split": split, "kept": kept, "all": whole, "share": rows.get(("kept", split, system))})
                     seen += [kept, whole]
             if lines:
                 found.append({"system": system, "kind": kind, "lines": lines, "scale": _scale(seen)})
