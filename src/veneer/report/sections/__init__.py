@@ -34,6 +34,7 @@ from veneer.report.sections import (
     browser,
     cross,
     deep,
+    diversity,
     facts,
     groups,
     kl,
@@ -47,5 +48,5 @@ from veneer.report.sections import (
 
 ALL: tuple[Section, ...] = tuple(
     module.SECTION
-    for module in (portion, behaviour, recovery, groups, cross, kl, position, shifts, deep, browser, more, facts, rows)
+    for module in (portion, behaviour, diversity, recovery, groups, cross, kl, position, shifts, deep, browser, more, facts, rows)
 )
