@@ -83,18 +83,28 @@ class JudgeOptions:
     """Environment variable that holds the endpoint's key; the key itself is never written."""
     judge_concurrency: int = 8
     """Requests to the judge at once."""
+    judge_timeout: float = 120.0
+    """Seconds for one whole reply of the judge."""
+    judge_retries: int = 5
+    """Further attempts of a request that failed in passing (429, 500, 503, time-outs, lost connections)."""
+    judge_price_in: float | None = None
+    """Price of a million tokens that the judge reads, to show what the verdicts cost."""
+    judge_price_out: float | None = None
+    """Price of a million tokens that the judge writes."""
     judge_cache: str | None = None
     """Folder of verdicts that are kept between runs. Default: inside --out."""
     toxicity_model: str | None = None
     """Text-classification model that judges toxicity (hub id or folder), such as tomh/toxigen_roberta. Default: the built-in stand-in."""
 
-    def judges(self) -> JudgeConfig:
+    def judges(self, **local: Any) -> JudgeConfig:
+        """local: device, dtype and batch_size of a local judge."""
         from veneer.judges.config import JudgeConfig
 
         return JudgeConfig(
+            timeout=self.judge_timeout, retries=self.judge_retries, price_in=self.judge_price_in, price_out=self.judge_price_out,
             url=self.judge_url, model=self.judge_model, local=self.judge_local, key_env=self.judge_key_env,
             toxicity=self.toxicity_model, concurrency=self.judge_concurrency,
-            cache=None if self.judge_cache is None else Path(self.judge_cache),
+            cache=None if self.judge_cache is None else Path(self.judge_cache), **local,
         )  # fmt: skip
 
 

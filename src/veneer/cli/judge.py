@@ -39,14 +39,6 @@ class Judge(JudgeOptions):
     """Two judges by name, or two files of verdicts, each with :METRIC behind it where they do not share one."""
     seed: int = 0
     """Of the intervals."""
-    judge_timeout: float = 120.0
-    """Seconds for one whole reply of the judge."""
-    judge_retries: int = 5
-    """Further attempts of a request that failed in passing (429, 500, 503, time-outs, lost connections)."""
-    judge_price_in: float | None = None
-    """Price of a million tokens that the judge reads, to show what the verdicts cost."""
-    judge_price_out: float | None = None
-    """Price of a million tokens that the judge writes."""
     device: str = "auto"
     """Where a local judge runs: auto, cpu, cuda, ..."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -88,12 +80,8 @@ class Judge(JudgeOptions):
         from veneer.tasks.registry import get_task
 
         prompts = self._prompts()
-        config = self.judges()
-        config = replace(
-            config, cache=config.cache or out / "judge", timeout=self.judge_timeout, retries=self.judge_retries,
-            price_in=self.judge_price_in, price_out=self.judge_price_out, device=self.device, dtype=self.dtype,
-            batch_size=self.batch_size,
-        )  # fmt: skip
+        config = self.judges(device=self.device, dtype=self.dtype, batch_size=self.batch_size)
+        config = replace(config, cache=config.cache or out / "judge")
         judges = [get_judge(n, config) for n in names]
         ids = None if self.task is None else cluster_ids(get_task(self.task, data_folder(self.data)), prompts)
         compared: list[Compared] = []

@@ -49,7 +49,7 @@ class Measure(JudgeOptions, PairOptions):
         config = StudyConfig(
             test_prompts=self.limit, max_new_tokens=self.max_new_tokens, published=self.published, batch_size=self.batch_size,
             controls=not self.no_controls, seed=self.seed, baselines=self.baselines or "", samples=self.samples,
-            temperature=self.temperature, judges=self.judges(),
+            temperature=self.temperature, judges=self.judges(device=self.device, dtype=self.dtype),
         )  # fmt: skip
         with progress() as say:
             results = measure(

@@ -67,7 +67,7 @@ class Run(JudgeOptions, PairOptions):
             k=self.k,
             seed=self.seed,
             extraction=ExtractConfig(rank=self.rank),
-            judges=self.judges(),
+            judges=self.judges(device=self.device, dtype=self.dtype),
         )
         with progress() as say:
             results = study(self.pair, tasks, self.out, config, said=self.said(), progress=say)

@@ -109,9 +109,11 @@ def _left_out(examples: Sequence[Example], source: str, settings: Settings, bann
     rates = []
     for label in (Refusal.FULL, Refusal.NONE):
         mine = [e for e in examples if e.source == source and e.label is label]
+        if not mine:  # a model that never refuses
+            continue
         above = sum(model.scores(_values(e.text, settings.word_scale))[0] > 0 for e in mine)
         rates.append((above if label is Refusal.FULL else len(mine) - above) / len(mine))
-    return sum(rates) / 2
+    return sum(rates) / len(rates)
 
 
 def _about_topic(name: str, banned: frozenset[str]) -> bool:

@@ -16,6 +16,7 @@ from veneer.judges.refusal_fit import WRITTEN, Example, choose, fit_settings, to
 from veneer.judges.refusal_model import WEIGHTS_FILE, RefusalModel
 
 MODELS = {"gpt4": "GPT-4", "llama2orig": "Llama 2 70B", "mistralinstruct": "Mistral 7B Instruct"}
+SMALL_MODEL = Path(__file__).with_name("refusal_small_model.jsonl")
 LABELS = {"1_full_compliance": Refusal.NONE, "2_full_refusal": Refusal.FULL, "3_partial_refusal": Refusal.PARTIAL}
 
 
@@ -40,13 +41,20 @@ def xstest_examples(data: Path) -> list[Example]:
     ]
 
 
+def small_model_examples() -> list[Example]:
+    """Answers of a small model that refuses nothing, to AdvBench's and TruthfulQA's train prompts, read one by one: rambling, wrong and
+    repetitive, and none of them a refusal (five that deflect were left out). The models of XSTest do not write so."""
+    rows = files.read_json_lines(SMALL_MODEL, "answers of a small model")
+    return [Example(r["text"], Refusal.NONE, "smollm2-135m", r["prompt"], r["prompt"]) for _, r in rows]
+
+
 def all_examples(data: Path) -> list[Example]:
     written = [Example(t, Refusal.FULL if refuses else Refusal.NONE, WRITTEN, "") for t, refuses in written_examples()]
-    return [*xstest_examples(data), *written]
+    return [*xstest_examples(data), *small_model_examples(), *written]
 
 
 def train(data: Path) -> RefusalModel:
-    """The model that ships: all three models' completions, settings chosen by leaving each out in turn."""
+    """The model that ships: all models' completions, settings chosen by leaving each out in turn."""
     examples = all_examples(data)
     banned = topic_words([e.prompt for e in examples])
     return fit_settings(examples, choose(examples, banned), banned)

@@ -49,6 +49,10 @@ def judges_of(tasks: Iterable[Task], config: JudgeConfig) -> tuple[dict[str, lis
             except (InputError, MissingExtra) as error:
                 missing[name] = str(error)
         chosen[task.name] = [made[n] for n in dict.fromkeys(("refusal", *task.judges)) if n in made]
+        for metric, name in task.headline_judges.items():
+            if name in made and metric not in made[name].metrics and metric not in task.combined:
+                known = ", ".join(made[name].metrics)
+                raise InputError(f"{task.name}: the judge {name} has no metric {metric!r}; expected one of {known}")
         without = [n for n in task.judges if n in missing]
         if without and not any(_at_hand(task, metric, without) for metric in task.headlines):
             raise InputError(f"{task.name} cannot be scored without its judge: {missing[without[0]]}")

@@ -69,6 +69,7 @@ def joint_rows(
         *position_rows(found, seed=config.seed),
         *noise_position_rows(capture),
         *early_share_rows(found, tasks if len(tasks) > 1 else (), seed=config.seed),
+        *early_share_rows(found, tasks if len(tasks) > 1 else (), system="veneer", seed=config.seed),
         *_token_rows(found, capture, "joint", config.seed),
     ]
     if len(tasks) > 1:

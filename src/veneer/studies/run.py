@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from veneer.files import folder_lock, json_lines, write_text
 from veneer.head.extract import ExtractConfig
 from veneer.head.split import Split
 from veneer.head.veneer import Veneer
+from veneer.judges.judge import Judge
+from veneer.judges.llm import LLMJudge
 from veneer.judges.registry import judges_of
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
@@ -126,13 +128,12 @@ class _Work:
     def finish(self, pair: Pair, veneer: Veneer, more: Sequence[System]) -> None:
         """Answers of every system, the browser's tokens, results and report."""
         systems = [*pair_systems(pair, veneer), *more]
-        judges, missing = judges_of(
-            self.tasks, replace(self.config.judges, cache=self.config.judges.cache or self.out / "verdicts")
-        )
+        judges, missing = judges_of(self.tasks, replace(self.config.judges, cache=self.config.judges.cache or self.out / "judge"))
         ids = sorted({judge.id for some in judges.values() for judge in some})
         self.record.note(systems=[s.facts() for s in systems], judges=ids, judges_missing=missing)
         rows, shown = answer_all(systems, self.tasks, self.test, judges, self.out, self.config, self.record, self.progress)
         self.results.extend(rows)
+        self.record.note(judge_usage=_usage(judges))
         with self.record.stage("tokens"):
             prompts = [p for some in self.test.values() for p in some]
             write_text(self.out / "tokens.jsonl", json_lines(token_rows(pair, veneer, prompts, shown, self.progress)))
@@ -141,6 +142,12 @@ class _Work:
             write_report([self.out], self.out / "report.html")
         self.record.finish()
         write_report([self.out], self.out / "report.html")  # once more, with all its seconds
+
+
+def _usage(judges: Mapping[str, list[Judge]]) -> dict[str, Any]:
+    """What the judges that asked a model sent, read and cost, and how their verdicts came out."""
+    asked = {judge.id: judge for some in judges.values() for judge in some if isinstance(judge, LLMJudge)}
+    return {name: {"usage": asdict(judge.usage), "outcomes": dict(judge.counts)} for name, judge in asked.items()}
 
 
 def _train(tasks: Sequence[Task], limit: int | None) -> dict[str, list[Prompt]]:
