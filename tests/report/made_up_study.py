@@ -91,6 +91,8 @@ def figures() -> list[Measurement]:
     for metric, x in (("unshifted_rate", 0.612), ("marginal_rate", 0.174), ("shifted_rate", 0.214)):
         add("shift", "joint", metric, "base", x, x - 0.02, x + 0.02, 82)
     add("shift", "joint", "restored_rate", "veneer", 0.874, 0.85, 0.895, 82)
+    for group, x in (("style", 0.97), ("structure", 0.99), ("refusal", 1.0), ("number", 0.04), ("content", 0.71)):
+        add("shift", "joint", f"{group}_restored_rate", "veneer", x, x - 0.04, min(1, x + 0.03), 80, split="report")
     judged = {"advbench": "refusal-words-1", "xstest": "refusal-words-1"}
     measured = {
         ("advbench", "refusal_rate"): {
@@ -283,6 +285,8 @@ def shifts() -> list[dict]:
         row["task"] = ("advbench", "svamp")[i % 2]
         if row["group"] == "number":
             row |= {"veneer": row["base"], "restored": False}
+        elif row["group"] == "content" and i % 3 == 0:  # the veneer goes another way
+            row |= {"veneer": " well", "restored": False, "group": "style", "deep_group": "content"}
     return rows
 
 

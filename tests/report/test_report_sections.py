@@ -125,13 +125,21 @@ def test_cross_table_with_its_diagonal(part):
 
 
 def test_outcomes_of_shifts_count_places():
-    some = [Shift(r["base"], r["veneer"], r["aligned"], r["count"], r["shift"], r["restored"], r["group"]) for r in shifts()]
+    some = [
+        Shift(
+            r["base"], r["veneer"], r["aligned"], r["count"], r["shift"], r["restored"], r["group"], "", r.get("deep_group", "")
+        )
+        for r in shifts()
+    ]
     found = {o.group: o for o in outcomes(some)}
     assert found["number"].restored == 0 and found["number"].kept == found["number"].total
     assert sum(o.total for o in found.values()) == sum(s.count for s in some if s.aligned != s.base)
     for o in found.values():
         assert sum(share for _, share in o.shares) == pytest.approx(1)
-    old = [replace(s, group="") for s in some]
+    missed = [s for s in some if s.group_of_aligned == "content" and s.veneer != s.aligned]
+    assert any(s.group == "style" for s in missed)  # the veneer's own step is of another group
+    assert found["content"].total - found["content"].restored == sum(s.count for s in missed)
+    old = [replace(s, group="", deep_group="") for s in some]
     assert [o.group for o in outcomes(old)] == ["all"] and outcomes([]) == []
 
 

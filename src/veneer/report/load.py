@@ -23,7 +23,11 @@ Top = tuple[tuple[tuple[str, float], ...], ...]  # of one position: (base, venee
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A kind of token shift and how often it was seen; `group` and `task` are empty in older files."""
+    """A kind of token shift and how often it was seen; what follows `restored` is empty in older files.
+
+    group: of the shift that is seen, base to veneer, or base to aligned where the veneer stays. deep_group: of base to aligned where
+    only the aligned model has its token.
+    """
 
     base: str
     veneer: str
@@ -33,6 +37,12 @@ class Shift:
     restored: bool
     group: str = ""
     task: str = ""
+    deep_group: str = ""
+
+    @property
+    def group_of_aligned(self) -> str:
+        """The group of the step from base's token to aligned's."""
+        return self.deep_group or self.group
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +178,8 @@ def _shift(place: str, row: dict[str, Any]) -> Shift:
     if isinstance(count, bool) or not isinstance(count, int):
         raise InputError(f"{place} has count {count!r}; expected a whole number; run the study again")
     restored = bool(row.get("restored", veneer == aligned))
-    return Shift(
-        base, veneer, aligned, count, _text(place, row, "shift"), restored, _text(place, row, "group"), _text(place, row, "task")
-    )
+    group, task, deep = (_text(place, row, name) for name in ("group", "task", "deep_group"))
+    return Shift(base, veneer, aligned, count, _text(place, row, "shift"), restored, group, task, deep)
 
 
 def _deep(place: str, row: dict[str, Any]) -> Deep:

@@ -23,6 +23,7 @@ def _render(part: Part) -> Markup:
     return part.template(
         "shifts.html.j2",
         outcomes=outcomes(part.study.shifts),
+        restored=_restored(found),
         rates=_rates(found),
         groups=found,
         notes=packed.notes,
@@ -49,15 +50,22 @@ class Outcome:
 def outcomes(shifts: Sequence[Shift]) -> list[Outcome]:
     """Per group, the places where aligned's top token is not base's; one line `all` for files without groups."""
     changed = [s for s in shifts if s.aligned != s.base]
-    names = [g for g in GROUPS if any(s.group == g for s in changed)]
+    names = [g for g in GROUPS if any(s.group_of_aligned == g for s in changed)]
     found = []
     for group in names or ["all"]:
-        some = [s for s in changed if not names or s.group == group]
+        some = [s for s in changed if not names or s.group_of_aligned == group]
         total = sum(s.count for s in some)
         restored = sum(s.count for s in some if s.veneer == s.aligned)
         if total:
             found.append(Outcome(group, total, restored, sum(s.count for s in some if s.veneer == s.base)))
     return found
+
+
+def _restored(found: Sequence[tables.Group]) -> dict[str, Measurement]:
+    """Of each group, the row that says how often the veneer restores it on all tasks together."""
+    suffix = "_restored_rate"
+    rows = {g.metric.removesuffix(suffix): g.systems for g in found if g.task == "joint" and g.metric.endswith(suffix)}
+    return {group: systems["veneer"] for group, systems in rows.items() if "veneer" in systems}
 
 
 def _rates(found: Sequence[tables.Group]) -> list[dict[str, Any]]:
