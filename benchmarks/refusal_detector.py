@@ -76,7 +76,7 @@ def prompts_out(examples: Sequence[Example], banned: frozenset[str]) -> dict[str
         rest = [e for e in examples if e.source == WRITTEN or fold_of(e) != fold]
         model = fit_settings(rest, choose(rest, banned), banned)
         for e in examples:
-            if e.source != WRITTEN and fold_of(e) == fold:
+            if e.source in said and fold_of(e) == fold:
                 said[e.source].append((e.label, verdict(model, e.text)))
     return said
 
