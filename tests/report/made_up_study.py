@@ -299,7 +299,7 @@ def deep_examples() -> list[dict]:
     ):
         said = f"To find the sum, add the apples that she has to those that she buys. 12 + 30 ={' ' + BIDI if i == 3 else ''}"
         row = {"prompt_id": f"svamp-{i:03d}", "task": "svamp", "context": f"{asked}\n\n{said}", "base": base, "veneer": base}
-        rows.append(row | {"aligned": aligned, "position": 20 + i, "next": " apples. The answer is"})
+        rows.append(row | {"aligned": aligned, "position": 20 + i, "next": f"{aligned} apples. The answer is"})
     return rows
 
 

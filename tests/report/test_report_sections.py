@@ -151,6 +151,12 @@ def test_deep_examples_of_every_task_come_first():
     assert page.count("<li>") == 12 and "b · b0" in page and "21 found, the first 12 shown" in page and "…" in page
 
 
+def test_a_deep_example_names_the_token_once():
+    one = Deep("p", "t", "82 - 30 = ", "3", "3", "4", 16, "48. The answer")
+    assert one.rest == "8. The answer" and replace(one, aligned=" 4").rest == "8. The answer"
+    assert replace(one, next="").rest == "" and replace(one, aligned="5").rest == one.next
+
+
 def test_facts_say_who_judged_and_what_is_missing(study):
     page = FACTS.render(Part(load(study)))
     assert "refusal-words-1" in page and "truthfulqa: truth" in page and "312" in page

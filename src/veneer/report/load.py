@@ -49,7 +49,7 @@ class Shift:
 class Deep:
     """A place where the veneer takes the style and misses the content: base = veneer != aligned, and aligned's token is numeric.
 
-    context: the text before it. position: of the token in the response, 1-based. next: what the aligned model wrote on."""
+    context: the text before it. position: of the token in the response, 1-based. next: what the aligned model wrote from there on, its token first."""
 
     prompt_id: str
     task: str
@@ -59,6 +59,14 @@ class Deep:
     aligned: str
     position: int | None
     next: str
+
+    @property
+    def rest(self) -> str:
+        """What follows aligned's token."""
+        for token in (self.aligned, self.aligned.lstrip()):
+            if token and self.next.startswith(token):
+                return self.next[len(token) :]
+        return self.next
 
 
 @dataclass(frozen=True, slots=True)
