@@ -49,7 +49,9 @@ class Shift:
 class Deep:
     """A place where the veneer takes the style and misses the content: base = veneer != aligned, and aligned's token is numeric.
 
-    context: the text before it. position: of the token in the response, 1-based. next: what the aligned model wrote from there on, its token first."""
+    context: the text before it. position: of the token in the response, 1-based. next: what the aligned model wrote from
+    there on, its token first.
+    """
 
     prompt_id: str
     task: str
