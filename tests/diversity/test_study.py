@@ -125,6 +125,33 @@ def test_bad_input(stored, capsys, case):
     assert said in capsys.readouterr().err and not (stored / "o" / "results.jsonl").exists()
 
 
+def test_a_limit_leaves_judgements_with_their_answers(tmp_path):
+    """Judge files are in the order of all prompts, also of those that are left out or have only errors."""
+
+    def lines(name, rows):
+        (tmp_path / name).write_text("".join(json.dumps(r) + "\n" for r in rows))
+
+    texts = [[{"generated_text": f"w{p} x{s}"} for s in range(2)] for p in range(4)]
+    texts[0] = [{"error": "too long"}] * 2
+    lines("base.jsonl", [{"prompt": f"Q{p}", "outputs": outputs} for p, outputs in enumerate(texts)])
+    scores = [1, 1, 5, 5, 2, 2, 4, 4]  # of prompt 0, 0, 1, 1, ...
+    content = [{"ok": True, "outputs": [{"message": {"content": json.dumps({"helpfulness": s})}}]} for s in scores]
+    lines("quality.jsonl", content)
+    args = [
+        "diversity",
+        "--embedder",
+        "none",
+        "--responses",
+        f"base={tmp_path}/base.jsonl",
+        "--quality",
+        f"base={tmp_path}/quality.jsonl",
+    ]
+    for limit, expected, n in (("1", 5, 1), ("2", 3.5, 2)):
+        assert main([*args, "--out", str(tmp_path / limit), "--limit", limit]) == 0
+        row = Results.read(tmp_path / limit / "results.jsonl").where(metric="helpfulness")[0]
+        assert row.value == expected and row.n == n
+
+
 def test_other_prompts_are_refused(stored, capsys):
     (stored / "aligned.jsonl").write_text('{"prompt_id": "z", "text": "a"}\n{"prompt_id": "z", "text": "b"}\n')
     assert main(command(stored)) == 2 and "have no prompt in common" in capsys.readouterr().err

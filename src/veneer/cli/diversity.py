@@ -113,15 +113,17 @@ class Diversity(JudgeOptions, Machine):
         files = _named(self.responses, "--responses")
         material, lines, said = Material("prompts", {}), [], {}
         texts = {p.id: p for p in self._prompts()} if self.prompts else {}
+        asked: dict[str, int] = {}
         for name, path in files.items():
             found = read_stored(path, rules=rules, system=name)
             keep = {p: None for p in dict.fromkeys(r.prompt_id for r in found.responses)}
             wanted = set(list(keep)[: self.limit])
             material.answers[name] = by_prompt(r for r in found.responses if r.prompt_id in wanted)
             texts = {**{p.id: p for p in found.prompts}, **texts}
+            asked[name] = found.facts.get("prompts", len(keep))
             lines += found.summary()
             said[f"responses {name}"] = {"file": str(path), "sha256": sha256_file(path)}
-        said |= self._judgements(material)
+        said |= self._judgements(material, asked)
         print("\n".join(lines))
         self._check_out()
         with progress() as say:
@@ -203,7 +205,8 @@ class Diversity(JudgeOptions, Machine):
             System("aligned", pair.aligned, pair.aligned_format, own, stop=fence if self.aligned_plain else ()),
         ]
 
-    def _judgements(self, material: Material) -> dict[str, Any]:
+    def _judgements(self, material: Material, asked: dict[str, int]) -> dict[str, Any]:
+        """Stored judgements of the answers at hand. asked: how many prompts each file of answers is about."""
         from veneer.diversity.verdicts import ASPECTS, aspect, novelty, stance, topics
         from veneer.errors import InputError
 
@@ -211,23 +214,26 @@ class Diversity(JudgeOptions, Machine):
             raise InputError(f"there is no aspect {self.aspect!r}; expected one of {', '.join(ASPECTS)}")
         said: dict[str, Any] = {}
         for name, path in _named(self.quality, "--quality").items():
-            material.helpfulness[name] = self._read(path, aspect(self.aspect), material, name, said)
+            material.helpfulness[name] = self._read(path, aspect(self.aspect), material, name, asked, said)
         for name, path in _named(self.stance, "--stance").items():
-            material.stance[name] = self._read(path, stance, material, name, said)
+            material.stance[name] = self._read(path, stance, material, name, asked, said)
         for (reference, name), path in _pairs(self.novelty, "--novelty").items():
-            material.novelty[reference, name] = self._read(path, novelty, material, name, said)
+            material.novelty[reference, name] = self._read(path, novelty, material, name, asked, said)
         for (reference, name), path in _pairs(self.topics, "--topics").items():
-            material.topics[reference, name] = self._read(path, topics, material, name, said)
+            material.topics[reference, name] = self._read(path, topics, material, name, asked, said)
         return said
 
     def _read(
-        self, path: Path, parse: Callable[[str], Any], material: Material, name: str, said: dict[str, Any]
+        self, path: Path, parse: Callable[[str], Any], material: Material, name: str, asked: dict[str, int], said: dict[str, Any]
     ) -> Judgements[Any]:
+        """Of the prompts that the system's answers are about."""
         from veneer.diversity.stored import read_judgements
         from veneer.files import sha256_file
 
-        found = read_judgements(path, parse, prompts=len(material.answers[name]) if name in material.answers else None)
-        said[f"judgements {path.parent.parent.parent.name}/{path.parent.name}/{path.name}"] = sha256_file(path)
+        found = read_judgements(path, parse, prompts=asked.get(name))
+        said[f"judgements {path}"] = sha256_file(path)
+        if self.limit is not None and name in material.answers:
+            found.values = {p: row for p, row in found.values.items() if p in material.answers[name]}
         return found
 
     def _said(self) -> dict[str, Any]:

@@ -237,4 +237,5 @@ def _short(error: Any) -> str:
 def _with_rows(found: Imported, rows: int, expected: str) -> Imported:
     if not rows:
         raise InputError(f"{found.source} holds no rows; expected {expected} a line")
+    found.facts["prompts"] = rows  # also those of which no answer stayed
     return found
