@@ -61,7 +61,7 @@
         if (row.x) { show(body, row.x, false); if (row.n > row.x.length) cut(body, row.n); }
         else body.append(el("span", { class: "cut" }, "empty answer"));
       }
-      const meta = [row.t.length + " tokens", row.f && "ended by " + row.f].filter(Boolean);
+      const meta = [row.t.length + (row.t.length === 1 ? " token" : " tokens"), row.f && "ended by " + row.f].filter(Boolean);
       if (mean(row.b) != null) meta.push("KL " + nats(mean(row.b)) + " → " + nats(mean(row.v)));
       const scores = Object.entries(row.d ?? {}).map(([k, v]) => el("li", { class: v ? "yes" : null }, show(el("span"), k.replaceAll("_", " "), false), " ", v == null ? "no verdict" : String(Math.round(v * 100) / 100)));
       return el("div", { class: "answer " + kind(row.s) }, show(el("h" + depth), row.s, false), show(el("p", { class: "meta" }), meta.join(" · "), false),
