@@ -76,6 +76,7 @@ def test_measures_of_a_prompt():
     long = " ".join(f"w{i}" for i in range(60))
     found = measures(["the cat\n```", "the dog", "", long], np.eye(4), orders=(1.0, np.inf))
     assert found["lexical_diversity"] == pytest.approx(np.mean([2 / 3, 1, 1, 1, 1, 1]))
+    assert found["lexical_diversity_nonempty"] == pytest.approx((2 / 3 + 1 + 1) / 3)
     assert found["semantic_diversity"] == 1 and found["vendi_semantic_qinf"] == pytest.approx(4)
     assert found["words"] == (2 + 2 + 0 + 60) / 4 and found["empty"] == 0.25
     assert found["lexical_diversity_matched"] is None, "one answer alone has 50 words"

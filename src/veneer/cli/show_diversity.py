@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from veneer.results import Measurement, Results
 
 ROWS = (
-    "lexical_diversity", "lexical_diversity_matched", "semantic_diversity", "vendi_lexical_q1", "vendi_semantic_q1", "distinct_1",
+    "lexical_diversity", "lexical_diversity_nonempty",
+    "lexical_diversity_matched", "semantic_diversity", "vendi_lexical_q1", "vendi_semantic_q1", "distinct_1",
     "self_bleu", "words", "empty", "helpfulness", "stance_entropy", "stance_disagreement", "stance_coverage",
 )  # fmt: skip
 TERMS = ("drop", "quality_control", "aggregation", "rest", "united")
@@ -30,7 +31,7 @@ def show_diversity(results: Results) -> None:
         rows = [plain.get((metric, s)) for s in systems]
         if any(r is not None for r in rows):
             table.add_row(metric.replace("_", " "), str(max(r.n for r in rows if r)), *(_figure(r) for r in rows))
-    for metric in ("lexical_diversity", "semantic_diversity"):
+    for metric in ("lexical_diversity", "lexical_diversity_nonempty", "semantic_diversity"):
         portions = {r.system: r for r in results if r.metric == "portion" and r.of == metric}
         if portions:
             n = str(max(r.n for r in portions.values()))

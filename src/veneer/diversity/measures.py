@@ -23,7 +23,8 @@ Values = dict[str, float | None]
 def measures(texts: Sequence[str], vectors: np.ndarray | None = None, orders: Sequence[float] = (1.0,)) -> Values:
     """Metric -> value of one prompt's answers, None where undefined (fewer than two answers).
 
-    vectors: (n, d) embeddings of the answers. `lexical_diversity_matched` is that of the first 50 words of the answers that have as many.
+    vectors: (n, d) embeddings of the answers. `lexical_diversity_matched` is that of the first 50 words of the answers that have as many,
+    `lexical_diversity_nonempty` that of the answers with words: two without are equal, which makes a silent system look uniform.
     """
     sets = [tok(t) for t in texts]
     tokens = [tok_list(t) for t in texts]
@@ -32,6 +33,7 @@ def measures(texts: Sequence[str], vectors: np.ndarray | None = None, orders: Se
     long = [first_words(t, MATCHED_WORDS) for t, n in zip(texts, lengths, strict=True) if n >= MATCHED_WORDS]
     found: Values = {
         "lexical_diversity": mean_distance(lexical),
+        "lexical_diversity_nonempty": mean_pairwise_jaccard_distance([s for s in sets if s]),
         "lexical_diversity_matched": mean_pairwise_jaccard_distance([tok(t) for t in long]),
         **{f"vendi_lexical_{order_name(q)}": vendi_score(lexical, q) if len(texts) > 1 else None for q in orders},
         **{f"distinct_{n}": distinct(tokens, n) for n in (1, 2, 3)},

@@ -13,7 +13,7 @@ from veneer.results import Measurement
 
 STUDY = "diversity"
 Vectors = Mapping[str, np.ndarray]  # prompt -> (n, d), in the order of the samples
-PORTIONS = ("lexical_diversity", "lexical_diversity_matched", "semantic_diversity")
+PORTIONS = ("lexical_diversity", "lexical_diversity_nonempty", "lexical_diversity_matched", "semantic_diversity")
 Found = dict[str, dict[str, np.ndarray]]  # system -> metric -> a value a prompt of the system
 
 

@@ -110,7 +110,7 @@ def _scale(rows: Sequence[Measurement]) -> charts.Scale:
 def _render(part: Part) -> Markup:
     rows = part.of(STUDY)
     plain = [g for g in rows if g.split is None and g.of is None]
-    diversity = [g for g in plain if g.metric in (*KINDS, "lexical_diversity_matched")]
+    diversity = [g for g in plain if g.metric in (*KINDS, "lexical_diversity_nonempty", "lexical_diversity_matched")]
     coverage = [g for g in rows if "_coverage" in g.metric and not g.metric.startswith("stance")]
     leads = [g for g in coverage if g.metric == "lexical_coverage"] + [g for g in coverage if g.metric == "semantic_coverage_0.7"]
     return part.template(
