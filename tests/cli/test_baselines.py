@@ -35,6 +35,14 @@ def test_every_baseline_is_measured_on_every_task(measured):
     assert left_out.startswith("urial is left out") and "512" in left_out  # the lab's models read no more
 
 
+def test_the_browser_knows_each_answers_score(measured):
+    rows = [json.loads(line) for line in (measured / "tokens.jsonl").read_bytes().decode().split("\n") if line]
+    assert {r["system"] for r in rows} == {"base", "veneer", "aligned"}
+    refusals = [r["scores"]["refusal_rate"] for r in rows if r["task"] == "lab-requests" and r["system"] == "aligned"]
+    assert len(refusals) == 12 and sum(refusals) >= 10
+    assert all(set(r["scores"]) == {"accuracy", "accuracy_strict"} for r in rows if r["task"] == "lab-sums")
+
+
 def test_a_veneer_extracted_on_one_task_carries_that_task(measured):
     """The cross table's diagonal: the veneer of refusals refuses, that of sums does not."""
     found = Results.read(measured / "results.jsonl")

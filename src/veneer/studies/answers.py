@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from veneer.judges.judge import Judge
 from veneer.prompts import Prompt
@@ -21,6 +23,13 @@ from veneer.tasks.task import Task
 SHOWN = ("base", "veneer", "aligned")  # systems of the response browser
 
 
+class Shown(NamedTuple):
+    """A response of the report's browser, and its prompt's scores on the task's headlines (None: none)."""
+
+    response: Response
+    scores: dict[str, float | None]
+
+
 def answer_all(
     systems: Sequence[System],
     tasks: Sequence[Task],
@@ -30,10 +39,10 @@ def answer_all(
     config: StudyConfig,
     record: RunRecord,
     progress: Progress | None = None,
-) -> tuple[list[Measurement], list[Response]]:
+) -> tuple[list[Measurement], list[Shown]]:
     """Rows of study "measure", and the responses that the report shows."""
     rows: list[Measurement] = []
-    shown: list[Response] = []
+    shown: list[Shown] = []
     for task in tasks:
         prompts = test[task.name]
         keep = {p.id for p in prompts[: config.shown]}
@@ -51,7 +60,17 @@ def answer_all(
             with record.stage("judge"):
                 scored.append(score(task, prompts, answers, judges[task.name], progress))
             if system.name in SHOWN:
-                shown += [r for r in answers if r.prompt_id in keep and r.sample_id == 0]
+                verdicts = _verdicts(task, prompts, scored[-1])
+                shown += [Shown(r, verdicts[r.prompt_id]) for r in answers if r.prompt_id in keep and r.sample_id == 0]
         rows += behaviour_rows(task, prompts, scored, seed=config.seed)
         rows += difference_rows(task, prompts, scored, seed=config.seed)
     return rows, shown
+
+
+def _verdicts(task: Task, prompts: Sequence[Prompt], scored: Scored) -> dict[str, dict[str, float | None]]:
+    """prompt id -> headline -> score."""
+    known = [m for m in task.headlines if m in scored.values]
+    return {
+        p.id: {m: None if math.isnan(scored.values[m][i]) else float(scored.values[m][i]) for m in known}
+        for i, p in enumerate(prompts)
+    }

@@ -136,7 +136,9 @@ class _Work:
         self.record.note(judge_usage=_usage(judges))
         with self.record.stage("tokens"):
             prompts = [p for some in self.test.values() for p in some]
-            write_text(self.out / "tokens.jsonl", json_lines(token_rows(pair, veneer, prompts, shown, self.progress)))
+            rows_of_tokens = token_rows(pair, veneer, prompts, [s.response for s in shown], self.progress)
+            tokens = ({**row, "scores": s.scores} for row, s in zip(rows_of_tokens, shown, strict=True))
+            write_text(self.out / "tokens.jsonl", json_lines(tokens))
         self.results.write(self.out / "results.jsonl")
         with self.record.stage("report"):
             write_report([self.out], self.out / "report.html")
