@@ -117,15 +117,18 @@ def _same(values: Group, portions: Group) -> bool:
     return (values.metric, values.split, values.judge) == (portions.of, portions.split, portions.judge)
 
 
+JOINT = "all tasks"
+
+
 def cross(found: Iterable[Group]) -> list[tuple[Group, dict[str, Measurement]]]:
     """Portions of veneers extracted on one task and measured on another: of each headline {extracted on: its row}.
 
-    A task's own veneer stands in its column as `veneer` where no `veneer-from-` of its own was measured.
+    The veneer of all tasks together stands as `JOINT`.
     """
     table = []
     for g in headline(found):
         rows = {s.removeprefix(FROM): r for s, r in g.systems.items() if s.startswith(FROM)}
         if rows:
-            rows.setdefault(g.task, g.systems["veneer"])
-            table.append((g, rows))
+            joint = {JOINT: g.systems["veneer"]} if "veneer" in g.systems else {}
+            table.append((g, rows | joint))
     return table
