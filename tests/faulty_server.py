@@ -32,7 +32,11 @@ class Call:
 
     @property
     def asked(self) -> str:
-        return self.body["messages"][-1]["content"] if "messages" in self.body else str(self.body.get("prompt", self.body.get("input")))
+        return (
+            self.body["messages"][-1]["content"]
+            if "messages" in self.body
+            else str(self.body.get("prompt", self.body.get("input")))
+        )
 
     def raw(self, data: bytes, status: int = 200, kind: str = "application/json", **headers: str) -> None:
         self.handler.send_response(status)
