@@ -233,19 +233,8 @@ def test_interrupt_and_go_on(tmp_path):
     """Ctrl-C during a capture: exit 130 without a traceback, and the same command finishes."""
     executable = Path(sys.executable).parent / "veneer"
     out = tmp_path / "capture"
-    words = [
-        executable,
-        "capture",
-        *PAIR.split(),
-        "--prompts",
-        "lab-facts",
-        "--limit",
-        "32",
-        "--batch-size",
-        "1",
-        "--max-new-tokens",
-        "24",
-    ]
+    few = ["--limit", "160", "--batch-size", "1", "--max-new-tokens", "24"]  # seconds of work behind the first shard
+    words = [executable, "capture", *PAIR.split(), "--prompts", "lab-facts", *few]
     words += ["--out", out]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: (out / "shard-00000.json").is_file(), process)
@@ -256,7 +245,7 @@ def test_interrupt_and_go_on(tmp_path):
     assert not list(out.glob(".*.part"))
     again = subprocess.run(words, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert len(Capture.open(out).prompt_numbers) == 32
+    assert len(Capture.open(out).prompt_numbers) == 160
 
 
 def wait_for(there, process, seconds: float = 120) -> None:
