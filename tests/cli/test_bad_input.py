@@ -233,7 +233,7 @@ def test_interrupt_and_go_on(tmp_path):
     """Ctrl-C during a capture: exit 130 without a traceback, and the same command finishes."""
     executable = Path(sys.executable).parent / "veneer"
     out = tmp_path / "capture"
-    few = ["--limit", "160", "--batch-size", "1", "--max-new-tokens", "24"]  # seconds of work behind the first shard
+    few = ["--limit", "96", "--batch-size", "1", "--max-new-tokens", "24"]  # seconds of work behind the first shard
     words = [executable, "capture", *PAIR.split(), "--prompts", "lab-facts", *few]
     words += ["--out", out]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -245,7 +245,7 @@ def test_interrupt_and_go_on(tmp_path):
     assert not list(out.glob(".*.part"))
     again = subprocess.run(words, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert len(Capture.open(out).prompt_numbers) == 160
+    assert len(Capture.open(out).prompt_numbers) == 96
 
 
 def wait_for(there, process, seconds: float = 120) -> None:
