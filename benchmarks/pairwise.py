@@ -21,7 +21,7 @@ import numpy as np
 
 from veneer.diversity.measures import lexical_diversities
 from veneer.diversity.similarity import cosine_matrix, mean_distance
-from veneer.diversity.text import jaccard, tok
+from veneer.text import jaccard, tok
 
 SAMPLES, WORDS, VOCABULARY, DIMENSIONS = 5, 200, 20_000, 384
 

@@ -25,7 +25,7 @@ LEVELS = [
     {"systems", "judges", "tasks", "diversity", "imports", "recovery", "overton"},
     {"head", "capture"},
     {"models", "embed"},
-    {"endpoint", "prompts", "prompt_files", "comparisons", "stats", "resample", "results", "files", "errors"},
+    {"endpoint", "text", "prompts", "prompt_files", "comparisons", "stats", "resample", "results", "files", "errors"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 LAB_MAY = {"lab", "models", "prompts", "files", "errors"}  # lab stands beside the levels

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veneer.diversity.similarity import cosine_matrix, jaccard_matrix, mean_distance, mean_pairwise_jaccard_distance
-from veneer.diversity.text import clean, first_words, jaccard, sentences, tok, tok_list, words
+from veneer.text import clean, first_words, jaccard, sentences, tok, tok_list, words
 
 SETS = st.lists(st.sets(st.sampled_from("abcdefgh")), min_size=1, max_size=6)
 

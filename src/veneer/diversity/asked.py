@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from veneer.diversity.material import Judgements, Material, verdicts
-from veneer.diversity.text import clean
 from veneer.diversity.verdicts import Topic
 from veneer.errors import InputError
 from veneer.judges.asker import Asker
 from veneer.judges.llm import judge_items
 from veneer.judges.rubrics import RUBRICS
 from veneer.prompts import Prompt
+from veneer.text import clean
 
 KINDS = ("quality", "stance", "novelty", "topics")
 Progress = Callable[[int, int, str], None]

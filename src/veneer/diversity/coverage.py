@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from veneer.diversity.similarity import cosine_matrix
-from veneer.diversity.text import clean, first_words, sentences, tok, words
+from veneer.text import clean, first_words, sentences, tok, words
 
 KINDS = ("", "matched", "other_prompt", "base")
 THRESHOLDS = (0.6, 0.7, 0.8)

@@ -16,13 +16,13 @@ from veneer.diversity.coverage import lexical_coverage
 from veneer.diversity.material import Judgements, by_prompt
 from veneer.diversity.similarity import jaccard_matrix, mean_pairwise_jaccard_distance
 from veneer.diversity.stored import read_judgements
-from veneer.diversity.text import first_words, tok, words
 from veneer.diversity.verdicts import Topic, aspect, novelty, topics
 from veneer.diversity.verdicts import stance as stance_of
 from veneer.imports.imported import AS_STORED
 from veneer.imports.overton import read_instances
 from veneer.imports.registry import read_stored
 from veneer.stats import Estimate
+from veneer.text import first_words, tok, words
 
 Value = Estimate | float
 

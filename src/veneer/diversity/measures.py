@@ -8,8 +8,8 @@ import numpy as np
 
 from veneer.diversity.ngrams import distinct, self_bleu
 from veneer.diversity.similarity import cosine_matrix, jaccard_matrix, mean_distance, mean_pairwise_jaccard_distance
-from veneer.diversity.text import first_words, tok, tok_list, words
 from veneer.diversity.vendi import order_name, vendi_score
+from veneer.text import first_words, tok, tok_list, words
 
 MATCHED_WORDS = 50  # lexical diversity at equal length
 UNITS: dict[str, str] = {

@@ -14,9 +14,9 @@ from veneer.diversity.quality import LEAST, keep
 from veneer.diversity.rows_own import STUDY, Vectors
 from veneer.diversity.sentences import Remembering
 from veneer.diversity.similarity import cosine_matrix, mean_distance
-from veneer.diversity.text import tok
 from veneer.embed import Embedder
 from veneer.results import Measurement
+from veneer.text import tok
 
 WHAT = {
     "": "by sample 0 of {by}",

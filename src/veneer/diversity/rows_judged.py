@@ -12,8 +12,8 @@ from veneer.diversity.material import Judgements, Material
 from veneer.diversity.measures import UNITS
 from veneer.diversity.rows_own import STUDY, Vectors
 from veneer.diversity.similarity import cosine_matrix, jaccard_matrix
-from veneer.diversity.text import tok
 from veneer.results import Measurement
+from veneer.text import tok
 
 Sums = Mapping[str, tuple[np.ndarray, np.ndarray]]
 

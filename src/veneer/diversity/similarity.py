@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 
 import numpy as np
 
-from veneer.diversity.text import jaccard
+from veneer.text import jaccard
 
 FEW = 24  # answers to a prompt, from where on a matrix product is quicker (measured on answers of 200 words)
 

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from veneer.diversity.text import FENCE, clean
 from veneer.prompts import Prompt
 from veneer.systems.responses import Response
+from veneer.text import FENCE, clean
 
 TRUNCATED = ("length", "max_tokens", "model_length")
 

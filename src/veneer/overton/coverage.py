@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from veneer.diversity.text import clean, sentences
 from veneer.embed import Embedder
 from veneer.errors import InputError
 from veneer.judges.asker import Asker
@@ -16,6 +15,7 @@ from veneer.judges.llm import judge_items
 from veneer.judges.rubrics.reading import field, scale
 from veneer.judges.rubrics.rubric import ONE_TO_FIVE, TEXT, Rubric, Values, object_of
 from veneer.overton.viewpoints import Question
+from veneer.text import clean, sentences
 
 COVERED = 4.0  # arXiv 2512.01351: a cluster is covered where its people rate the response 4 ("mostly represented") or more of 5
 CRITERIA = """\

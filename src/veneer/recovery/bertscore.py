@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from veneer.diversity.text import clean
 from veneer.errors import InputError
 from veneer.files import sha256_file
 from veneer.recovery.measures import Progress
+from veneer.text import clean
 
 TOKENS = 4096  # in one pass, padding counted
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from veneer.diversity.text import clean
 from veneer.judges.asker import Asker
 from veneer.judges.llm import judge_items
 from veneer.judges.rubrics.reading import field, scale
 from veneer.judges.rubrics.rubric import ONE_TO_FIVE, TEXT, Rubric, Values, object_of
 from veneer.recovery.measures import Progress
+from veneer.text import clean
 
 CRITERIA = """\
 Compare by content, not by wording, order, or length:

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from veneer.diversity.text import clean, jaccard, tok
 from veneer.embed import Embedder
+from veneer.text import clean, jaccard, tok
 
 Progress = Callable[[int, int, str], None]
 WINDOW = 256  # prompts whose texts are embedded together, so that memory does not grow with prompts

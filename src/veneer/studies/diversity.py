@@ -13,7 +13,6 @@ from veneer.diversity.material import Judgements, Material, by_prompt
 from veneer.diversity.rows_cross import coverage_rows, decomposition_rows
 from veneer.diversity.rows_judged import filter_rows, helpfulness_rows, new_rows, stance_rows
 from veneer.diversity.rows_own import measured, own_rows
-from veneer.diversity.text import clean
 from veneer.embed import Embedder
 from veneer.errors import InputError
 from veneer.files import folder_lock
@@ -25,6 +24,7 @@ from veneer.results import Measurement, Results
 from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.respond import respond
 from veneer.systems.system import Answering
+from veneer.text import clean
 
 Judging = Callable[[Material], None]
 """Puts judgements into the material (diversity/asked.py)."""
