@@ -59,3 +59,9 @@ def test_a_judge_model_decides_the_headline(veneer, tmp_path, monkeypatch):
 def test_without_its_judge_the_task_is_refused_before_anything_is_written(veneer, tmp_path):
     said = veneer("run", *PAIR, "--tasks", own_task(tmp_path), "--out", tmp_path / "run")
     assert said.code == 2 and "--judge-url" in said.err.splitlines()[-1] and not (tmp_path / "run").exists()
+
+
+def test_half_a_judge_is_refused(veneer, tmp_path):
+    for half in (("--judge-url", "http://127.0.0.1:9/v1"), ("--judge-model", "m")):
+        said = veneer("run", *PAIR, "--tasks", "lab-sums", *half, "--out", tmp_path / "run")
+        assert said.code == 2 and "give both" in said.err.splitlines()[-1] and not (tmp_path / "run").exists()

@@ -38,16 +38,11 @@ class Asker(Protocol):
 
 
 def asker_of(config: JudgeConfig) -> Asker:
-    """Raises InputError where the config names no judge model or two, MissingExtra without the package `openai`."""
+    """Raises InputError where the config names no judge model, MissingExtra without the package `openai`."""
     if config.local is not None:
-        if config.url is not None or config.model is not None:
-            raise InputError("two judge models are given, --judge-local and --judge-url or --judge-model; give one of them")
         return LocalAsker(_load(config.local, config.device, config.dtype), config)
-    if config.url is None and config.model is None:
-        raise InputError(NEITHER)
     if config.url is None or config.model is None:
-        given, missing = ("--judge-model", "--judge-url") if config.url is None else ("--judge-url", "--judge-model")
-        raise InputError(f"{given} is given without {missing}; give both, or --judge-local MODEL")
+        raise InputError(NEITHER)
     return EndpointAsker(config.url, config.model, config)
 
 

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from veneer.errors import InputError
+
 
 @dataclass(frozen=True)
 class JudgeConfig:
@@ -14,7 +16,7 @@ class JudgeConfig:
     text-classification model (hub id or folder) in place of the built-in one. concurrency: requests at once. cache: folder
     of verdicts that are kept between runs, keyed by judge, prompt and answer. timeout: seconds for one reply; retries: further
     attempts of a request that failed in passing. price_in, price_out: of a million tokens read and written, for the cost.
-    device, dtype, batch_size: of a local judge."""
+    device, dtype, batch_size: of a local judge. Raises InputError for half an endpoint, or for two judge models."""
 
     url: str | None = None
     model: str | None = None
@@ -30,6 +32,13 @@ class JudgeConfig:
     device: str = "auto"
     dtype: str = "auto"
     batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        if self.local is not None and (self.url is not None or self.model is not None):
+            raise InputError("two judge models are given, --judge-local and --judge-url or --judge-model; give one of them")
+        if (self.url is None) != (self.model is None):
+            given, missing = ("--judge-model", "--judge-url") if self.url is None else ("--judge-url", "--judge-model")
+            raise InputError(f"{given} is given without {missing}; give both, or --judge-local MODEL")
 
     def facts(self) -> dict[str, Any]:
         """What decides a verdict, for run.json: no key, no folder, no speed."""

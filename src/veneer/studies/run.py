@@ -109,9 +109,12 @@ class _Work:
         """Everything that can be refused is refused here, before anything is written."""
         if not tasks:
             raise InputError("there is no task to measure; give at least one with --tasks")
-        judges_of(tasks, config.judges)
+        _, missing = judges_of(tasks, config.judges)
         record = RunRecord(out, command, {**(said or {}), "tasks": [t.name for t in tasks], "settings": config.facts()})
         test = {t.name: t.prompts("test")[: config.test_prompts] for t in tasks}
+        if not record.finished:
+            for name, why in missing.items():
+                logging.getLogger("veneer").warning("veneer: the judge %s is left out: %s", name, why)
         return cls(tasks, test, out, config, record, Results(), progress)
 
     def load(self, load: Callable[[], Pair], veneer: Veneer | None = None) -> Pair:
