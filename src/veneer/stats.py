@@ -219,7 +219,7 @@ def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:
         effect = max(1.0, variance / (p * (1 - p) / n))
         size = n / effect * (Z / t.ppf(0.975, k - 1)) ** 2
     low, high = _wilson(p, size)
-    return Estimate(p, low, high, n, "wilson-clusters", f"{k} groups; effective sample size {size:.0f}")
+    return Estimate(p, low, high, n, "wilson-clusters", f"{k} group{'s' * (k > 1)}; effective sample size {size:.0f}")
 
 
 def _by_cluster(x: np.ndarray, y: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
