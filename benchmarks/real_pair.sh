@@ -1,4 +1,12 @@
 #!/bin/sh
-# The full run on the real pair: VENEER_PAIR and VENEER_DATA name the folders, the first word is the output folder.
+# Runs on the real pair: VENEER_PAIR and VENEER_DATA name the folders, the first word is the output folder, `all` behind it takes five tasks and every baseline.
 set -eu
-exec veneer run --base "$VENEER_PAIR/base" --aligned "$VENEER_PAIR/aligned" --tasks advbench,svamp --out "${1:-runs/smollm2}"
+out=${1:-runs/smollm2}
+pair="--base $VENEER_PAIR/base --aligned $VENEER_PAIR/aligned"
+if [ "${2:-}" = all ]; then
+    # shellcheck disable=SC2086
+    exec veneer run $pair --tasks advbench,svamp,toxigen,truthfulqa,xstest --train 150 --test 50 \
+        --baselines urial,system-prompt,bias,rank-1,rank-16,cross,lora-100 --out "$out"
+fi
+# shellcheck disable=SC2086
+exec veneer run $pair --tasks advbench,svamp --out "$out"
