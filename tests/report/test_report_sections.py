@@ -169,3 +169,15 @@ def test_facts_say_who_judged_and_what_is_missing(study):
 )
 def test_facts_of_any_shape(run):
     assert "measurements" in FACTS.render(Part(Study("s", (Measurement("a", "b", "c", "d", 1.0, 1),), run=run)))
+
+
+def test_a_portion_above_one_is_no_whole_portion():
+    """A veneer that refuses safe prompts as well once read as a change that sits wholly on the surface."""
+    from veneer.report.words import _reading
+    from veneer.results import Measurement
+
+    def said(value: float, low: float, high: float) -> str:
+        return _reading(Measurement("measure", "t", "portion", "veneer", value, 22, low, high, of="m"))
+
+    assert "beyond" in said(1.9, 1.1, 4.6)
+    assert "wholly" in said(1.0, 0.95, 1.05)

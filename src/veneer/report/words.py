@@ -102,6 +102,8 @@ def _reading(row: Measurement) -> str:
         return "The interval holds 0: nothing can be said of what the surface carries."
     if row.high < 0:
         return "The veneer moves away from the aligned model."
+    if row.low > 1:
+        return "The veneer goes beyond the aligned model: the interval lies above 1, so it does more than alignment did."
     if row.low >= 0.9:
         return "The change sits wholly, or nearly so, on the surface."
     if row.high >= 1:
