@@ -10,6 +10,8 @@ from veneer.text import jaccard
 
 FEW = 24  # answers to a prompt, from where on a matrix product is quicker (measured on answers of 200 words)
 
+ROUNDING = 1e-6  # of a mean cosine of float32 vectors
+
 
 def jaccard_matrix(a: Sequence[Set[str]], b: Sequence[Set[str]] | None = None) -> np.ndarray:
     """(n, m) Jaccard similarities of token sets; of `a` with itself without `b`. 1 for two empty sets."""
@@ -47,7 +49,8 @@ def mean_distance(similarity: np.ndarray) -> float | None:
     n = len(similarity)
     if n < 2:
         return None
-    return float(1 - (similarity.sum() - np.trace(similarity)) / (n * (n - 1)))
+    distance = float(1 - (similarity.sum() - np.trace(similarity)) / (n * (n - 1)))
+    return distance if abs(distance) > ROUNDING else 0.0  # equal answers are equal, whatever float32 makes of their cosine
 
 
 def mean_pairwise_jaccard_distance(sets: Sequence[Set[str]]) -> float | None:
