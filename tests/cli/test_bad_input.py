@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -236,7 +237,8 @@ def test_interrupt_and_go_on(tmp_path):
     few = ["--limit", "96", "--batch-size", "1", "--max-new-tokens", "24"]  # seconds of work behind the first shard
     words = [executable, "capture", *PAIR.split(), "--prompts", "lab-facts", *few]
     words += ["--out", out]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs, and their children, ignore Ctrl-C
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     wait_for(lambda: (out / "shard-00000.json").is_file(), process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
