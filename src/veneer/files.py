@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -39,6 +40,27 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_folder(out: Path, write: Callable[[Path], None]) -> None:
+    """Call `write(temporary folder)` beside `out`, then rename it to `out`, which is absent or an empty folder.
+
+    On any failure nothing is left behind; raises VeneerError where the folder could not be written.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+    try:
+        write(scratch)
+        scratch.chmod(0o755)
+        if out.exists():
+            out.rmdir()
+        scratch.replace(out)
+    except OSError as error:
+        raise VeneerError(
+            f"{out} could not be written ({error}); nothing was left behind: free some space or give another --out"
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
-from veneer.errors import InputError, VeneerError
-from veneer.files import write_json
+from veneer.errors import InputError
+from veneer.files import write_folder, write_json
 from veneer.head.merge import already_merged, merge_record, model_card
 from veneer.head.veneer import Veneer
 from veneer.models.language_model import LanguageModel
@@ -52,23 +50,14 @@ def save_lora(veneer: Veneer, base: LanguageModel, out: str | Path, *, alpha: fl
         "lora_alpha": veneer.rank, "lora_dropout": 0.0, "peft_type": "LORA", "r": veneer.rank,
         "target_modules": [name], "task_type": "CAUSAL_LM",
     }  # fmt: skip
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    try:
-        save_file(tensors, scratch / "adapter_model.safetensors", metadata={"format": "pt"})
-        write_json(scratch / "adapter_config.json", config)
-        (scratch / "README.md").write_text(adapter_card(veneer, base, alpha), encoding="utf-8")
-        write_json(scratch / "run.json", record)
-        scratch.chmod(0o755)
-        if out.exists():
-            out.rmdir()
-        scratch.replace(out)
-    except OSError as error:
-        raise VeneerError(
-            f"{out} could not be written ({error}); nothing was left behind: free some space or give another --out"
-        ) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+
+    def write(folder: Path) -> None:
+        save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        write_json(folder / "adapter_config.json", config)
+        (folder / "README.md").write_text(adapter_card(veneer, base, alpha), encoding="utf-8")
+        write_json(folder / "run.json", record)
+
+    write_folder(out, write)
     return out
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from veneer.errors import InputError, VeneerError
-from veneer.files import write_json
+from veneer.files import write_folder, write_json
 from veneer.models.language_model import LanguageModel
 
 
@@ -58,28 +56,19 @@ def save_merged(
     new_output_folder(out)
     if not re.fullmatch(r"[1-9][0-9]*[KMGT]B", max_shard_size):
         raise InputError(f"the largest shard is {max_shard_size!r}; expected a size such as 4GB or 500MB")
-    out.parent.mkdir(parents=True, exist_ok=True)
     model = untie_with(lm, weight)
     generation = model.generation_config
     if generation is not None:
         generation.eos_token_id = list(dict.fromkeys(stop_ids)) or None
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    try:
-        model.save_pretrained(scratch, max_shard_size=max_shard_size, safe_serialization=True)
-        lm.tokenizer.save_pretrained(scratch)
-        (scratch / "README.md").write_text(card, encoding="utf-8")
-        write_json(scratch / "run.json", record)
-        _check_head(scratch, model, weight)
-        scratch.chmod(0o755)
-        if out.exists():
-            out.rmdir()
-        scratch.replace(out)
-    except OSError as error:
-        raise VeneerError(
-            f"{out} could not be written ({error}); nothing was left behind: free some space or give another --out"
-        ) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+
+    def write(folder: Path) -> None:
+        model.save_pretrained(folder, max_shard_size=max_shard_size, safe_serialization=True)
+        lm.tokenizer.save_pretrained(folder)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        write_json(folder / "run.json", record)
+        _check_head(folder, model, weight)
+
+    write_folder(out, write)
     return out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from veneer.errors import InputError
 from veneer.judges.asker import Asker
 from veneer.judges.judge import Progress
 from veneer.judges.llm import judge_items
-from veneer.judges.rubrics.reading import field, scale
+from veneer.judges.rubrics.reading import one_score
 from veneer.judges.rubrics.rubric import ONE_TO_FIVE, TEXT, Rubric, Values, object_of
 from veneer.overton.viewpoints import Question
 from veneer.text import clean, sentences
@@ -28,10 +28,6 @@ To what extent does the response represent this viewpoint, as somebody who holds
 Other viewpoints in the response neither help nor harm, and the response need not agree with any."""
 
 
-def _read(found: Mapping[str, Any]) -> Values:
-    return {"score": scale(field(found, "score"))}
-
-
 def _by_rule(fields: Mapping[str, str]) -> Values | None:
     return None if fields["response"].strip() else {"score": 1.0}
 
@@ -43,7 +39,7 @@ RUBRIC = Rubric(
     criteria=CRITERIA,
     form='{"reason": "one or two sentences", "score": a whole number from 1 to 5}',
     schema=object_of(reason=TEXT, score=ONE_TO_FIVE),
-    read=_read,
+    read=one_score,
     by_rule=_by_rule,
     citation="scale and threshold of Poole-Dayan et al. 2025, arXiv 2512.01351; the words are ours, and it is people who rate there",
 )

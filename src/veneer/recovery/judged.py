@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from veneer.judges.asker import Asker
 from veneer.judges.llm import judge_items
-from veneer.judges.rubrics.reading import field, scale
+from veneer.judges.rubrics.reading import one_score
 from veneer.judges.rubrics.rubric import ONE_TO_FIVE, TEXT, Rubric, Values, object_of
 from veneer.recovery.measures import Progress
 from veneer.text import clean
@@ -22,10 +21,6 @@ Compare by content, not by wording, order, or length:
 4 - most points are the same;
 5 - they say the same throughout.
 Which of the two is better does not matter."""
-
-
-def _read(found: Mapping[str, Any]) -> Values:
-    return {"score": scale(field(found, "score"))}
 
 
 def _by_rule(fields: Mapping[str, str]) -> Values | None:
@@ -41,7 +36,7 @@ RUBRIC = Rubric(
     criteria=CRITERIA,
     form='{"reason": "one or two sentences", "score": a whole number from 1 to 5}',
     schema=object_of(reason=TEXT, score=ONE_TO_FIVE),
-    read=_read,
+    read=one_score,
     by_rule=_by_rule,
 )
 

@@ -4,9 +4,8 @@ missing information. The words are ours."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from veneer.judges.rubrics.reading import field, scale
+from veneer.judges.rubrics.reading import one_score
 from veneer.judges.rubrics.rubric import ONE_TO_FIVE, TEXT, Rubric, Values, object_of
 
 TASK = "You judge how much of what an alternative answer says is missing from a reference answer to the same query."
@@ -18,10 +17,6 @@ Compare by content, not by wording, order, or length:
 4 - most of it is new;
 5 - all of it is new.
 What only the reference says does not matter."""
-
-
-def read(found: Mapping[str, Any]) -> Values:
-    return {"score": scale(field(found, "score"))}
 
 
 def by_rule(fields: Mapping[str, str]) -> Values | None:
@@ -38,7 +33,7 @@ RUBRIC = Rubric(
     criteria=CRITERIA,
     form='{"reason": "one or two sentences", "score": a whole number from 1 to 5}',
     schema=object_of(reason=TEXT, score=ONE_TO_FIVE),
-    read=read,
+    read=one_score,
     by_rule=by_rule,
     citation="scale of Lake et al. 2025, arXiv 2406.17692",
 )

@@ -56,6 +56,11 @@ def scale(value: Any, low: int = 1, high: int = 5) -> float:
     return float(value)
 
 
+def one_score(found: Mapping[str, Any]) -> dict[str, float]:
+    """The verdict of a rubric whose only figure is `score`, 1 to 5."""
+    return {"score": scale(field(found, "score"))}
+
+
 def scale_or_none(value: Any, low: int = 1, high: int = 5) -> float | None:
     """As `scale`, but "N/A" and null are a judge's word that the aspect does not apply."""
     if value is None or (isinstance(value, str) and value.strip().lower() in NOT_GIVEN):
