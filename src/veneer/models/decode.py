@@ -1,46 +1,30 @@
-"""Batched decoding: greedy or sampled, finished rows leave the batch, and whoever wants to may watch the logits."""
+"""Batched decoding: greedy or sampled, finished rows leave the batch, and whoever wants to may watch the logits.
+
+Three doors to one loop:
+
+- `decode(lm, prompts, sampling, stop_ids=...)`: one model, one Sampling for all, whole answers;
+- `decode_with(stepper, sampling, stop_ids=...)`: the same for any stepper (models/stepper.py: one model, or a large one shifted
+  by a small one; `System.stepper` and `ShiftedSystem.stepper` make them from prompts);
+- `decode_steps(stepper, rows, stop_ids=...)`: a generator, one list of `Token` a step, each row with a Sampling, stop strings and
+  key of its own, log-probabilities where asked for; rows can be given up on the way. models/stream.py turns its tokens into text.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from veneer.errors import InputError, VeneerError
+from veneer.errors import VeneerError
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
-from veneer.models.prefix import start
+from veneer.models.sampling import Answer, Sampling, choose
+from veneer.models.stepper import ModelStepper, Stepper
 
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How the next token is chosen. temperature 0 is greedy; top_p is applied after the temperature.
-
-    seed: each response draws from its own stream, keyed by seed, prompt and sample, so neither the batch nor the order
-    changes it. barred: token ids that may not be chosen during the first `barred_steps` tokens.
-    """
-
-    max_new_tokens: int = 128
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-    barred: tuple[int, ...] = ()
-    barred_steps: int = 0
-
-    def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise InputError(f"max_new_tokens is {self.max_new_tokens}; expected 1 or more")
-        if not self.temperature >= 0:
-            raise InputError(f"temperature is {self.temperature}; expected 0 (greedy) or more")
-        if not 0 < self.top_p <= 1:
-            raise InputError(f"top_p is {self.top_p}; expected a number above 0 and at most 1")
-
-    def facts(self) -> dict[str, Any]:
-        return asdict(self)
+__all__ = ["Decoded", "Row", "Sampling", "Token", "decode", "decode_steps", "decode_with", "response_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +37,35 @@ class Decoded:
     finish_reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How one row of a batch is answered. key: seeds its sampling together with `sampling.seed`."""
+
+    sampling: Sampling
+    key: str = ""
+    stop_strings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of one row's answer.
+
+    logprob: natural log of its probability under the system's own distribution, before temperature, penalties and bars; None where it was
+    not asked for. top: (id, logprob) of the most likely tokens, downwards. finish_reason: "stop" (an end token or a stop
+    string) or "length" with the row's last token, otherwise None.
+    """
+
+    row: int
+    id: int
+    logprob: float | None = None
+    top: tuple[tuple[int, float], ...] = ()
+    finish_reason: str | None = None
+
+
 Watcher = Callable[[Sequence[int], Tensor, Tensor], None]  # (row numbers, hidden (B, d), logits (B, V)) of one step
+Restrict = Callable[[Tensor], Tensor]  # logits (B, V) -> logits (B, V')
 
 
-@torch.inference_mode()
 def decode(
     lm: LanguageModel,
     prompts: Sequence[Sequence[int]],
@@ -66,88 +75,130 @@ def decode(
     stop_strings: Sequence[str] = (),
     keys: Sequence[str] | None = None,
     head: Head | None = None,
-    shift: Callable[[Tensor], Tensor] | None = None,
+    shift: Restrict | None = None,
     watch: Watcher | None = None,
 ) -> list[Decoded]:
-    """Decode one batch.
+    """Decode one batch with one model.
 
     prompts: token ids per row. keys: a name per row that seeds its sampling (prompt and sample id). head: another head
     over the same backbone (a veneer's). shift: maps logits (B, V) to the logits (B, V') that are decoded (a restriction to a
     shared vocabulary); ids are then the result's. watch: called each step before a token is chosen.
     Raises VeneerError where logits are not finite.
     """
-    head = head or lm.head
-    rows = list(range(len(prompts)))
+    with torch.inference_mode():
+        stepper = ModelStepper(lm, prompts, head)
+    return decode_with(stepper, sampling, stop_ids=stop_ids, stop_strings=stop_strings, keys=keys, shift=shift, watch=watch)
+
+
+def decode_with(
+    stepper: Stepper,
+    sampling: Sampling,
+    *,
+    stop_ids: Sequence[int],
+    stop_strings: Sequence[str] = (),
+    keys: Sequence[str] | None = None,
+    shift: Restrict | None = None,
+    watch: Watcher | None = None,
+) -> list[Decoded]:
+    """Decode the batch of a stepper that has just been made; words as of `decode`."""
+    count = len(stepper.prompts)
+    rows = [Row(sampling, keys[r] if keys else str(r), tuple(stop_strings)) for r in range(count)]
     out: list[list[int]] = [[] for _ in rows]
-    reasons = ["length"] * len(rows)
+    reasons = ["length"] * count
+    for tokens in decode_steps(stepper, rows, stop_ids=stop_ids, shift=shift, watch=watch):
+        for token in tokens:
+            out[token.row].append(token.id)
+            reasons[token.row] = token.finish_reason or reasons[token.row]
     stops = set(stop_ids)
-    streams = [_stream(sampling.seed, keys[r] if keys else str(r)) for r in rows] if sampling.temperature > 0 else []
-    new, mask, cache = start(lm, prompts, side="left")  # new: ids that the cache has not seen
-    ids = new
-    tail = max((len(s) for s in stop_strings), default=0) + 8  # a token may add no visible character
-    for step in range(sampling.max_new_tokens):
-        hidden = lm.hidden(new, mask, cache)[:, -1]  # (B, d)
-        logits = head.logits(hidden)  # (B, V)
+    texts = [response_text(stepper, t, stops, stop_strings) for t in out]
+    return [Decoded(tuple(t), text, r) for t, text, r in zip(out, texts, reasons, strict=True)]
+
+
+@torch.inference_mode()
+def decode_steps(
+    stepper: Stepper,
+    rows: Sequence[Row],
+    *,
+    stop_ids: Sequence[int],
+    shift: Restrict | None = None,
+    watch: Watcher | None = None,
+    logprobs: int | None = None,
+    given_up: Collection[int] = (),
+) -> Iterator[list[Token]]:
+    """The batch of a stepper that has just been made, step by step: the tokens of the rows that are still open, in row order.
+
+    rows: one for each of the stepper's prompts. logprobs: None for none, otherwise how many of the most likely tokens come with
+    each token beside its own log-probability (0: only its own). given_up: row numbers that the caller no longer wants; it may
+    grow (a set) while the generator runs, and is looked at before each further step.
+    shift, watch: as of `decode`. Raises VeneerError where logits are not finite.
+    """
+    stops = frozenset(stop_ids)
+    open_rows = list(range(len(rows)))
+    answers = [Answer(row.sampling, prompt, row.key) for row, prompt in zip(rows, stepper.prompts, strict=True)]
+    step = 0
+    while True:
+        logits = stepper.logits()
         if shift is not None:
             logits = shift(logits)
+        step += 1
         if not torch.isfinite(logits).all():
             raise VeneerError(
-                f"{lm.name} gives logits that are not finite at response position {step + 1}; its weights may be damaged"
+                f"{stepper.name} gives logits that are not finite at response position {step}; its weights may be damaged"
             )
         if watch is not None:
-            watch(rows, hidden, logits)
-        if step < sampling.barred_steps and sampling.barred:
-            logits = logits.index_fill(-1, torch.tensor(sampling.barred, device=logits.device), -torch.inf)
-        chosen = _choose(logits, sampling, [streams[r] for r in rows] if streams else [])
-        keep = []
-        for place, (row, token) in enumerate(zip(rows, chosen.tolist(), strict=True)):
-            out[row].append(token)
-            if token in stops or (stop_strings and _hits(lm, out[row][-tail:], stop_strings)):
-                reasons[row] = "stop"
-            else:
-                keep.append(place)
+            watch(open_rows, stepper.hidden, logits)
+        chosen = choose(logits, [answers[r] for r in open_rows], stops)
+        own, tops = _logprobs(logits, chosen, logprobs)
+        tokens = []
+        for place, (number, token) in enumerate(zip(open_rows, chosen.tolist(), strict=True)):
+            answers[number].said.append(token)
+            reason = _reason(stepper, rows[number], answers[number], stops)
+            tokens.append(Token(number, token, own[place], tops[place], reason))
+        yield tokens
+        keep = [p for p, t in enumerate(tokens) if t.finish_reason is None and t.row not in given_up]
         if not keep:
-            break
-        if len(keep) < len(rows):
-            index = torch.tensor(keep, device=lm.device)
-            rows, chosen, mask = [rows[i] for i in keep], chosen[index], mask[index]
-            if cache is None:
-                ids = ids[index]
-            else:
-                cache.reorder_cache(index)
-        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-        ids = torch.cat([ids, chosen[:, None]], dim=1) if cache is None else ids
-        new = chosen[:, None] if cache is not None else ids
-    return [Decoded(tuple(t), response_text(lm, t, stops, stop_strings), r) for t, r in zip(out, reasons, strict=True)]
+            return
+        if len(keep) < len(open_rows):
+            places = torch.tensor(keep, device=chosen.device)
+            open_rows, chosen = [open_rows[p] for p in keep], chosen[places]
+            stepper.keep(places)
+        stepper.feed(chosen)
 
 
-def response_text(lm: LanguageModel, token_ids: Sequence[int], stop_ids: set[int], stop_strings: Sequence[str] = ()) -> str:
+def response_text(
+    model: LanguageModel | Stepper, token_ids: Sequence[int], stop_ids: set[int], stop_strings: Sequence[str] = ()
+) -> str:
     """The text of a response without special tokens, cut at the first stop string."""
     ids = [i for i in token_ids if i not in stop_ids]
-    text = lm.tokenizer.decode(ids, skip_special_tokens=True)
+    text: str = model.tokenizer.decode(ids, skip_special_tokens=True)
     cuts = [at for s in stop_strings if (at := text.find(s)) >= 0]
     return text[: min(cuts)] if cuts else text
 
 
-def _hits(lm: LanguageModel, ids: list[int], stop_strings: Sequence[str]) -> bool:
-    text = lm.tokenizer.decode(ids, skip_special_tokens=True)
+def _reason(stepper: Stepper, row: Row, answer: Answer, stops: Collection[int]) -> str | None:
+    if answer.said[-1] in stops or (row.stop_strings and _hits(stepper.tokenizer, answer.said, row.stop_strings)):
+        return "stop"
+    return "length" if len(answer.said) == row.sampling.max_new_tokens else None
+
+
+def _hits(tokenizer: Any, ids: list[int], stop_strings: Sequence[str]) -> bool:
+    tail = max(len(s) for s in stop_strings) + 8  # a token may add no visible character
+    text = tokenizer.decode(ids[-tail:], skip_special_tokens=True)
     return any(s in text for s in stop_strings)
 
 
-def _stream(seed: int, key: str) -> torch.Generator:
-    number = int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:7], "big")
-    return torch.Generator().manual_seed(number)
+Tops = list[tuple[tuple[int, float], ...]]
 
 
-def _choose(logits: Tensor, sampling: Sampling, streams: list[torch.Generator]) -> Tensor:
-    """The next token of each row (B,). Sampling inverts the cumulative distribution at one uniform number a row."""
-    if sampling.temperature == 0:
-        return logits.argmax(-1)
-    p, order = torch.sort((logits.double() / sampling.temperature).softmax(-1), dim=-1, descending=True, stable=True)
-    cumulative = p.cumsum(-1)
-    if sampling.top_p < 1:
-        p = p.masked_fill(cumulative - p >= sampling.top_p, 0.0)  # the first token always stays
-        cumulative = p.cumsum(-1)
-    u = torch.stack([torch.rand((), generator=g, dtype=torch.float64) for g in streams]).to(logits.device)
-    place = torch.searchsorted(cumulative, (u * cumulative[:, -1])[:, None], right=True).clamp(max=p.shape[-1] - 1)
-    return order.gather(-1, place)[:, 0]
+def _logprobs(logits: Tensor, chosen: Tensor, top: int | None) -> tuple[Sequence[float | None], Tops]:
+    """Log-probabilities of the chosen tokens (B,) and of the `top` most likely ones, where they are asked for."""
+    none: Tops = [()] * len(logits)
+    if top is None:
+        return [None] * len(logits), none
+    logz = logits.double().logsumexp(-1, keepdim=True)
+    own = (logits.gather(-1, chosen[:, None]) - logz)[:, 0].tolist()
+    if not top:
+        return own, none
+    values, ids = logits.topk(min(top, logits.shape[-1]), dim=-1)
+    found = zip(ids.tolist(), (values - logz).tolist(), strict=True)
+    return own, [tuple(zip(i, p, strict=True)) for i, p in found]

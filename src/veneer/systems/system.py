@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import torch
+
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode
 from veneer.models.formats import ChatFormat, Format, PlainFormat, format_from_facts
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
+from veneer.models.stepper import ModelStepper
 from veneer.prompts import Prompt
 
 
@@ -87,6 +90,11 @@ class System:
         ids = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
         how = replace(sampling, barred=self.barred, barred_steps=self.barred_steps)
         return decode(self.lm, ids, how, stop_ids=self.stop_ids, stop_strings=stop_strings, keys=keys, head=self.head)
+
+    def stepper(self, prompts: Sequence[Prompt]) -> ModelStepper:
+        """The batch of these prompts for `decode_with` and `decode_steps` (models/decode.py), which need `stop_ids` and `stop` too."""
+        with torch.inference_mode():
+            return ModelStepper(self.lm, [self.format.encode(self.lm.tokenizer, p) for p in prompts], self.head)
 
     def facts(self) -> dict[str, Any]:
         return {

@@ -1,0 +1,178 @@
+"""How the next token is chosen: greedy or sampled, with the usual options, one stream of random numbers a response."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from veneer.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. temperature 0 is greedy.
+
+    Order, as in transformers' `generate`: penalties, bias and bars change the logits (of greedy decoding too); then temperature,
+    top_k, top_p and min_p thin out what is sampled from.
+
+    top_p: mass of the most likely tokens that are kept. top_k: number of the most likely tokens that are kept (ties with the last
+    one stay), 0 all. min_p: tokens below this share of the most likely one's probability are left out.
+    repetition_penalty: divides (multiplies, where negative) the logits of tokens that prompt or answer hold (Keskar et al. 2019,
+    arXiv 1909.05858). presence_penalty, frequency_penalty: taken once, and as often as it occurred, off the logit of each token
+    of the answer so far (OpenAI's API). logit_bias: (token id, what is added to its logit). min_new_tokens: end tokens are barred
+    before that many tokens. barred: token ids that may not be chosen during the first `barred_steps` tokens.
+    seed: each response draws from its own stream, keyed by seed, prompt and sample, so neither the batch nor the order changes it.
+    """
+
+    max_new_tokens: int = 128
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    barred: tuple[int, ...] = ()
+    barred_steps: int = 0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    min_new_tokens: int = 0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise InputError(f"max_new_tokens is {self.max_new_tokens}; expected 1 or more")
+        if not 0 <= self.temperature < math.inf:
+            raise InputError(f"temperature is {self.temperature}; expected 0 (greedy) or more")
+        if not 0 < self.top_p <= 1:
+            raise InputError(f"top_p is {self.top_p}; expected a number above 0 and at most 1")
+        if self.top_k < 0:
+            raise InputError(f"top_k is {self.top_k}; expected 0 (all tokens) or more")
+        if not 0 <= self.min_p <= 1:
+            raise InputError(f"min_p is {self.min_p}; expected a number from 0 to 1")
+        if not 0 < self.repetition_penalty < math.inf:
+            raise InputError(f"repetition_penalty is {self.repetition_penalty}; expected a number above 0 (1 is no penalty)")
+        for name in ("presence_penalty", "frequency_penalty"):
+            if not math.isfinite(getattr(self, name)):
+                raise InputError(f"{name} is {getattr(self, name)}; expected a finite number (0 is no penalty)")
+        if not 0 <= self.min_new_tokens <= self.max_new_tokens:
+            raise InputError(
+                f"min_new_tokens is {self.min_new_tokens}; expected 0 to {self.max_new_tokens}, which is max_new_tokens"
+            )
+        if not all(i >= 0 and math.isfinite(b) for i, b in self.logit_bias):
+            raise InputError("logit_bias holds a negative token id or a bias that is not finite; expected ids and finite numbers")
+
+    def facts(self) -> dict[str, Any]:
+        """For manifests and stamps. Options that came later stand there only where they differ from their default."""
+        return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default or f.name in _ALWAYS}
+
+
+_ALWAYS = ("max_new_tokens", "temperature", "top_p", "seed", "barred", "barred_steps")
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answer in the making. prompt: its token ids, which the repetition penalty sees. said: the tokens so far."""
+
+    sampling: Sampling
+    prompt: Sequence[int]
+    key: str
+    said: list[int] = field(default_factory=list)
+    stream: torch.Generator | None = None
+
+    def __post_init__(self) -> None:
+        if self.sampling.temperature > 0:
+            self.stream = _stream(self.sampling.seed, self.key)
+
+
+def choose(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[int]) -> Tensor:
+    """The next token (B,) of each answer, from its logits (B, V), which are left as they are."""
+    logits = _adjusted(logits, answers, stop_ids)
+    sampled = [place for place, a in enumerate(answers) if a.stream is not None]
+    if not sampled:
+        return logits.argmax(-1)
+    if len(sampled) == len(answers):
+        return _draw(logits, answers)
+    chosen = logits.argmax(-1)
+    chosen[sampled] = _draw(logits[sampled], [answers[i] for i in sampled])
+    return chosen
+
+
+def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[int]) -> Tensor:
+    """Logits with each answer's penalties, bias and bars."""
+    own = logits
+    for place, answer in enumerate(answers):
+        how, step = answer.sampling, len(answer.said)
+        barred = {*(how.barred if step < how.barred_steps else ()), *(stop_ids if step < how.min_new_tokens else ())}
+        penalised = how.repetition_penalty != 1 or how.presence_penalty or how.frequency_penalty
+        if not (barred or penalised or how.logit_bias):
+            continue
+        if logits is own:
+            logits = own.clone()
+        row = logits[place]
+        if how.repetition_penalty != 1:
+            ids = _ids({*answer.prompt, *answer.said}, row)
+            found = row[ids]
+            row[ids] = torch.where(found < 0, found * how.repetition_penalty, found / how.repetition_penalty)
+        if how.presence_penalty or how.frequency_penalty:
+            counts = Counter(answer.said)
+            ids = _ids(counts, row)
+            often = torch.tensor([counts[i] for i in ids.tolist()], device=row.device, dtype=row.dtype)
+            row[ids] -= how.presence_penalty + how.frequency_penalty * often
+        for token, bias in how.logit_bias:
+            if token < len(row):
+                row[token] += bias
+        row[_ids(barred, row)] = -torch.inf
+    return logits
+
+
+def _ids(ids: Collection[int], row: Tensor) -> Tensor:
+    """Those of the ids that the logits hold: a prompt may have tokens outside a restricted vocabulary."""
+    return torch.tensor(sorted(i for i in ids if i < len(row)), dtype=torch.long, device=row.device)
+
+
+def _draw(logits: Tensor, answers: Sequence[Answer]) -> Tensor:
+    """Sampled tokens (B,): the cumulative distribution inverted at one uniform number a row."""
+
+    def column(values: list[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64, device=logits.device)[:, None]
+
+    temperature = column([a.sampling.temperature for a in answers])
+    p, order = torch.sort((logits.double() / temperature).softmax(-1), dim=-1, descending=True, stable=True)
+    p = filtered(p, [a.sampling for a in answers])
+    cumulative = p.cumsum(-1)
+    u = column([float(torch.rand((), generator=a.stream, dtype=torch.float64)) for a in answers])
+    last = (p > 0).sum(-1, keepdim=True) - 1  # what is kept stands in front
+    place = torch.searchsorted(cumulative, u * cumulative[:, -1:], right=True).minimum(last)
+    return order.gather(-1, place)[:, 0]
+
+
+def filtered(p: Tensor, how: Sequence[Sampling]) -> Tensor:
+    """Probabilities (B, V), sorted downwards in each row, with zero where top_k, top_p or min_p leave a token out."""
+
+    def column(name: str) -> Tensor:
+        return torch.tensor([getattr(s, name) for s in how], dtype=torch.float64, device=p.device)[:, None]
+
+    mass: Tensor | float = 1.0
+    if any(s.top_k for s in how):
+        k = torch.tensor([min(s.top_k or p.shape[-1], p.shape[-1]) for s in how], device=p.device)[:, None]
+        p = p.masked_fill(p < p.gather(-1, k - 1), 0.0)
+        mass = torch.where(k < p.shape[-1], p.sum(-1, keepdim=True), 1.0)  # top_p counts from what top_k left
+    if any(s.top_p < 1 for s in how):
+        top_p = column("top_p")
+        before = p.cumsum(-1) - p
+        p = p.masked_fill((before >= top_p * mass) & (top_p < 1), 0.0)  # the first token always stays
+    if any(s.min_p for s in how):
+        p = p.masked_fill(p < column("min_p") * p[:, :1], 0.0)
+    return p
+
+
+def _stream(seed: int, key: str) -> torch.Generator:
+    number = int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:7], "big")
+    return torch.Generator().manual_seed(number)

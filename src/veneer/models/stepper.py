@@ -1,0 +1,138 @@
+"""What a decoding loop drives: something that gives a batch's next-token logits and is fed the tokens that were chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from veneer.models.head import Head
+from veneer.models.language_model import LanguageModel
+from veneer.models.prefix import start
+from veneer.models.shift import LogitShift
+
+
+class Stepper(Protocol):
+    """A batch on its way. Ids, in and out, are those of `tokenizer`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tokenizer(self) -> Any: ...
+
+    @property
+    def prompts(self) -> Sequence[Sequence[int]]:
+        """Token ids of each row's prompt, as given; `keep` does not change them."""
+        ...
+
+    @property
+    def hidden(self) -> Tensor:
+        """The last step's hidden states (B, d)."""
+        ...
+
+    def logits(self) -> Tensor:
+        """Logits (B, V) of the next token; reads what has been fed since. To be called once a step."""
+        ...
+
+    def feed(self, chosen: Tensor) -> None:
+        """Append one token (B,) to each row."""
+        ...
+
+    def keep(self, places: Tensor) -> None:
+        """Go on with these rows only, in this order; they may be repeated."""
+        ...
+
+
+class Reader:
+    """One model reading a batch, its cache kept, prompts padded on the left."""
+
+    def __init__(self, lm: LanguageModel, prompts: Sequence[Sequence[int]]):
+        self.lm = lm
+        self._new, self._mask, self._cache = start(lm, prompts, side="left")  # new: ids that the cache has not seen
+        self._ids = self._new
+
+    def hidden(self) -> Tensor:
+        """Final hidden states (B, d) behind what was fed last."""
+        return self.lm.hidden(self._new, self._mask, self._cache)[:, -1]
+
+    def feed(self, chosen: Tensor) -> None:
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(chosen), 1)], dim=1)
+        if self._cache is None:
+            self._new = self._ids = torch.cat([self._ids, chosen[:, None]], dim=1)
+        else:
+            self._new = chosen[:, None]
+
+    def keep(self, places: Tensor) -> None:
+        self._mask = self._mask[places]
+        if self._cache is None:
+            self._ids = self._ids[places]
+        else:
+            self._cache.reorder_cache(places)
+
+
+class ModelStepper:
+    """One model. head: another head over the same backbone (a veneer's)."""
+
+    def __init__(self, lm: LanguageModel, prompts: Sequence[Sequence[int]], head: Head | None = None):
+        self.name, self.tokenizer, self.prompts = lm.name, lm.tokenizer, prompts
+        self.hidden: Tensor = torch.empty(0)
+        self._head = head or lm.head
+        self._reader = Reader(lm, prompts)
+
+    def logits(self) -> Tensor:
+        self.hidden = self._reader.hidden()
+        return self._head.logits(self.hidden)
+
+    def feed(self, chosen: Tensor) -> None:
+        self._reader.feed(chosen)
+
+    def keep(self, places: Tensor) -> None:
+        self._reader.keep(places)
+
+
+class ShiftedStepper:
+    """logits_L + alpha(t) * dW h_s at response position t: a large model with a small one's veneer.
+
+    Chen et al., NAACL 2025 (arXiv 2502.04602), transfer. The sum stands before the large model's own scale and cap. Each model reads
+    its own prompts in its own ids, and both read every chosen token. Once alpha is 0 for good, the small model rests.
+    """
+
+    def __init__(
+        self,
+        large: LanguageModel,
+        small: LanguageModel,
+        prompts: Sequence[Sequence[int]],
+        small_prompts: Sequence[Sequence[int]],
+        shift: LogitShift,
+        alpha: Callable[[int], float],
+        last: int | None = None,
+    ):
+        """alpha: of a 1-based response position. last: the last position at which it is not 0; None: there is none."""
+        self.name, self.tokenizer, self.prompts = large.name, large.tokenizer, prompts
+        self.hidden: Tensor = torch.empty(0)
+        self._head, self._shift, self._alpha, self._last = large.head, shift, alpha, last
+        self._large = Reader(large, prompts)
+        self._small = Reader(small, small_prompts) if last is None or last > 0 else None
+        self._position = 1
+
+    def logits(self) -> Tensor:
+        self.hidden = self._large.hidden()
+        if self._small is None:
+            return self._head.logits(self.hidden)
+        return self._shift.logits(self._head, self.hidden, self._small.hidden(), self._alpha(self._position))
+
+    def feed(self, chosen: Tensor) -> None:
+        self._position += 1
+        if self._last is not None and self._position > self._last:
+            self._small = None
+        self._large.feed(chosen)
+        if self._small is not None:
+            self._small.feed(self._shift.small_ids(chosen))
+
+    def keep(self, places: Tensor) -> None:
+        self._large.keep(places)
+        if self._small is not None:
+            self._small.keep(places)

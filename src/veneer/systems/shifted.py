@@ -1,0 +1,177 @@
+"""A large model whose logits a small model's veneer shifts while it decodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from veneer.capture.batch import HEAD_TOKENS
+from veneer.capture.teacher import response_hidden
+from veneer.errors import InputError
+from veneer.head.veneer import Veneer
+from veneer.models.decode import Decoded, Sampling, decode_with
+from veneer.models.formats import Format, PlainFormat, format_from_facts
+from veneer.models.language_model import LanguageModel
+from veneer.models.shift import LogitShift
+from veneer.models.stepper import ShiftedStepper
+from veneer.models.vocabulary import match_vocabularies
+from veneer.prompts import Prompt
+from veneer.systems.alpha import Alpha
+
+
+@dataclass(frozen=True)
+class ShiftedSystem:
+    """logits_L + alpha(t) dW h_s, before the large model's own scale and cap (Chen et al., NAACL 2025, arXiv 2502.04602).
+
+    Serves transfer (a large base with a small base's veneer), restoring a broken model that is only decoded (large = that
+    model in its chat format, small = its base with the veneer), and as the teacher of a capture. Each model reads the prompt in
+    its own format; token ids of answers are the large model's. stop: strings that end its answers beside the task's own.
+    """
+
+    name: str
+    large: LanguageModel
+    small: LanguageModel
+    format: Format
+    small_format: Format
+    stop_ids: tuple[int, ...]
+    shift: LogitShift
+    alpha: Alpha
+    veneer: str
+    stop: tuple[str, ...] = ()
+
+    @classmethod
+    def of_models(
+        cls,
+        large: LanguageModel,
+        small: LanguageModel,
+        veneer: Veneer,
+        *,
+        alpha: Alpha | float | str = 1.0,
+        format: Format | None = None,
+        small_format: Format | None = None,
+        name: str | None = None,
+    ) -> ShiftedSystem:
+        """A large model with the veneer of `small`, its base. format: what the large one reads, plain by default; small_format: what
+        the small one reads, by default what the veneer recorded for base. name: by default "shifted-" and alpha.
+
+        Answers end at the aligned model's end of turn, which the veneer recorded, and at the large model's own end tokens.
+        Raises InputError where the veneer is not of `small`, or the two vocabularies differ.
+        """
+        veneer.check_fits(small)
+        if large.device != small.device:
+            raise InputError(f"{large.name} is on {large.device} and {small.name} on {small.device}; load both on one device")
+        alpha = Alpha.parse(alpha)
+        recorded = format_from_facts(veneer.facts["base_format"]) if "base_format" in veneer.facts else PlainFormat()
+        shift, ends = shift_of(large, small, veneer)
+        return cls(
+            name or f"shifted-{alpha}", large, small, format or PlainFormat(), small_format or recorded,
+            tuple(sorted({*large.stop_ids, *ends})), shift, alpha, veneer.identity(),
+        )  # fmt: skip
+
+    def encode(self, prompts: Sequence[Prompt]) -> tuple[list[list[int]], list[list[int]]]:
+        """Token ids of the prompts as the large model reads them, and as the small one does."""
+        return (
+            [self.format.encode(self.large.tokenizer, p) for p in prompts],
+            [self.small_format.encode(self.small.tokenizer, p) for p in prompts],
+        )
+
+    def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        return [max(len(a), len(b)) for a, b in zip(*self.encode(prompts), strict=True)]
+
+    def longest(self) -> int | None:
+        found = [
+            getattr(lm.config.get_text_config(decoder=True), "max_position_embeddings", None) for lm in (self.large, self.small)
+        ]
+        return min((n for n in found if n is not None), default=None)
+
+    def stepper(self, prompts: Sequence[Prompt]) -> ShiftedStepper:
+        """The batch of these prompts for `decode_with` and `decode_steps` (models/decode.py)."""
+        return self.stepper_of_ids(*self.encode(prompts))
+
+    def stepper_of_ids(self, prompts: Sequence[Sequence[int]], small_prompts: Sequence[Sequence[int]]) -> ShiftedStepper:
+        """The same for prompts that are token ids already, the large model's and the small one's."""
+        with torch.inference_mode():
+            alpha = self.alpha
+            return ShiftedStepper(self.large, self.small, prompts, small_prompts, self.shift, alpha.at, alpha.last)
+
+    def decode(
+        self, prompts: Sequence[Prompt], sampling: Sampling, stop_strings: Sequence[str], keys: Sequence[str]
+    ) -> list[Decoded]:
+        """Answer one batch."""
+        return decode_with(
+            self.stepper(prompts), sampling, stop_ids=self.stop_ids, stop_strings=(*stop_strings, *self.stop), keys=keys
+        )
+
+    def forced_logits(
+        self, prompts: Sequence[Prompt], responses: Sequence[Sequence[int]], *, chunk: int = HEAD_TOKENS
+    ) -> Iterator[Tensor]:
+        """Logits from which each response's tokens are predicted, teacher-forced: chunks (n, V), n <= chunk, that go through the responses'
+        tokens in the order given. responses: the large model's token ids."""
+        yield from self.forced_logits_of_ids(*self.encode(prompts), responses, chunk=chunk)
+
+    @torch.inference_mode()
+    def forced_logits_of_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        small_prompts: Sequence[Sequence[int]],
+        responses: Sequence[Sequence[int]],
+        *,
+        chunk: int = HEAD_TOKENS,
+    ) -> Iterator[Tensor]:
+        """The same for prompts that are token ids already."""
+        if not any(responses):
+            return
+        to_small = self.shift.to_small.tolist()
+        own = torch.cat(response_hidden(self.large, prompts, responses))  # (N, d_L)
+        small = torch.cat(response_hidden(self.small, small_prompts, [[to_small[i] for i in r] for r in responses]))  # (N, d_s)
+        alphas = torch.tensor([self.alpha.at(t) for r in responses for t in range(1, len(r) + 1)], device=own.device)
+        for at in range(0, len(own), chunk):
+            part = slice(at, at + chunk)
+            yield self.shift.logits(self.large.head, own[part], small[part], alphas[part, None])
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "name": self.name, "kind": "shifted", "large": _model(self.large), "small": _model(self.small), "veneer": self.veneer,
+            "alpha": str(self.alpha), "format": self.format.facts(), "small_format": self.small_format.facts(),
+            "stop_ids": list(self.stop_ids), **({"stop": list(self.stop)} if self.stop else {}),
+        }  # fmt: skip
+
+
+def shift_of(large: LanguageModel, small: LanguageModel, veneer: Veneer) -> tuple[LogitShift, tuple[int, ...]]:
+    """The veneer of `small` as a shift of the large model's logits, and the large model's ids of the end tokens that it recorded.
+
+    Rows are matched by token string. A row that no tokenizer names is padding and gets no shift, but for an end token for which the
+    aligned model took a spare row. Raises InputError where the vocabularies differ.
+    """
+    vocabulary = match_vocabularies(small, large)
+    to_large = torch.arange(vocabulary.size) if vocabulary.to_other is None else vocabulary.to_other  # (size,)
+    to_small = torch.full((large.head.rows,), small.pad_id)  # a padding row has no text: the small model reads its own padding
+    to_small[to_large] = torch.arange(vocabulary.size)
+    ends = [i for i in veneer.facts.get("stop_ids", ()) if i < vocabulary.size]
+    named = torch.zeros(small.head.rows, dtype=torch.bool)
+    known = [*small.tokenizer.get_vocab().values(), *ends]
+    named[[i for i in known if i < vocabulary.size]] = True
+    named[to_small[[i for i in large.tokenizer.get_vocab().values() if i < large.head.rows]]] = True
+    rows = veneer.changed_rows().cpu()
+    kept = named[rows]
+    dtype, device = small.head.weight.dtype, large.device
+
+    def part(values: Tensor) -> Tensor:
+        return values.cpu()[kept].to(device, dtype)
+
+    bias = None if veneer.bias is None else part(veneer.bias)
+    words: dict[str, Tensor]
+    if veneer.A is None or veneer.B is None or len(veneer.B) * (veneer.width + len(rows)) >= len(rows) * veneer.width:
+        words = {"values": part(veneer.values())}
+    else:  # two thin products are less work than one
+        words = {"A": part(veneer.A), "B": veneer.B.to(device, dtype)}
+    shift = LogitShift(to_large[rows[kept]].to(device), to_small.to(device), **words, bias=bias)
+    return shift, tuple(int(to_large[i]) for i in ends)
+
+
+def _model(lm: LanguageModel) -> dict[str, str]:
+    return {"model": lm.name, "fingerprint": lm.fingerprint(), "dtype": str(lm.head.weight.dtype)}
