@@ -21,7 +21,6 @@ import torch
 
 from pair_prompts import load_pair, train_prompts
 from veneer.capture import CaptureConfig, capture
-from veneer.capture.run import encode_all
 from veneer.models.decode import Sampling
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
@@ -35,11 +34,19 @@ class Endless(Pair):
         return ()
 
 
+def prompt_ids(pair: Pair, prompts: list[Prompt]) -> tuple[list[list[int]], list[list[int]]]:
+    """What base and the aligned model read of each prompt."""
+    return (
+        [pair.base_format.encode(pair.base.tokenizer, p) for p in prompts],
+        [pair.aligned_format.encode(pair.aligned.tokenizer, p) for p in prompts],
+    )
+
+
 @torch.inference_mode()
 def lock_step(pair: Pair, prompts: list[Prompt], most: int) -> tuple[int, float]:
     """Response tokens and seconds of the published shape."""
     started, tokens = time.perf_counter(), 0
-    for base_ids, aligned_ids in zip(*encode_all(pair, prompts), strict=True):
+    for base_ids, aligned_ids in zip(*prompt_ids(pair, prompts), strict=True):
         caches = [pair.aligned.new_cache(), pair.base.new_cache()]
         new = [torch.tensor([aligned_ids]), torch.tensor([base_ids])]
         lengths = [len(aligned_ids), len(base_ids)]
@@ -83,7 +90,7 @@ def machine_speed() -> float:
 
 def floor(pair: Pair, prompts: list[Prompt], tokens: int, speed: float) -> float:
     """Seconds for every token once through each backbone and every response token once through each head."""
-    base_ids, aligned_ids = encode_all(pair, prompts)
+    base_ids, aligned_ids = prompt_ids(pair, prompts)
     head = pair.base.head.weight.numel()
     backbone = sum(p.numel() for p in pair.base.model.parameters()) - head
     prompt_tokens = sum(map(len, base_ids)) + sum(map(len, aligned_ids))

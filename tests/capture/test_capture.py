@@ -206,11 +206,11 @@ def test_two_runs_in_one_folder(tmp_path):
 def test_memory_that_runs_out_halves_the_batch(tmp_path, monkeypatch):
     real, sizes = capture_run.capture_batch, []
 
-    def greedy(pair, numbers, *rest):
+    def greedy(base, numbers, *rest):
         sizes.append(len(numbers))
         if len(numbers) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(pair, numbers, *rest)
+        return real(base, numbers, *rest)
 
     expected = files(small_capture(tmp_path / "a").folder).keys()
     monkeypatch.setattr(capture_run, "capture_batch", greedy)
@@ -262,10 +262,10 @@ def test_noise_floor_is_tiny_and_a_model_that_disagrees_with_itself_is_refused(t
     pair = chat_pair()
     real = capture_run.self_kl
 
-    def other_weights(pair, ids, rows):
+    def other_weights(teacher, asked, rows):
         with torch.no_grad():
             pair.aligned.model.get_output_embeddings().weight.mul_(1.5)
-        return real(pair, ids, rows)
+        return real(teacher, asked, rows)
 
     monkeypatch.setattr(capture_run, "self_kl", other_weights)
     with pytest.raises(VeneerError, match="other log-probabilities while it generates than while it reads"):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from veneer.capture.config import HIDDEN_DTYPES, CaptureConfig
-from veneer.models.pair import Pair
+from veneer.capture.run import encode_base
+from veneer.capture.teachers import Teacher
+from veneer.models.formats import Format
+from veneer.models.language_model import LanguageModel
+from veneer.prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,27 +26,34 @@ class Estimate:
     def lines(self) -> list[str]:
         return [
             f"prompts          {self.prompts:,}",
-            f"prompt tokens    {self.prompt_tokens:,} (both models)",
+            f"prompt tokens    {self.prompt_tokens:,} (base and teacher)",
             f"response tokens  {self.response_tokens:,} at most",
             f"disk             {self.disk / 1e6:,.1f} MB at most",
-            f"memory           {self.memory / 1e6:,.0f} MB at most (both models, one batch, one shard)",
+            f"memory           {self.memory / 1e6:,.0f} MB at most (the models, one batch, one shard)",
         ]
 
 
-def estimate(pair: Pair, base_ids: list[list[int]], aligned_ids: list[list[int]], config: CaptureConfig) -> Estimate:
-    width, size = pair.base.head.width, pair.vocabulary.size
+def estimate(
+    base: LanguageModel, teacher: Teacher, prompts: Sequence[Prompt], config: CaptureConfig, *, base_format: Format
+) -> Estimate:
+    base_ids, lengths = encode_base(base, base_format, prompts), teacher.lengths(teacher.asked(prompts))
+    width, size = base.head.width, teacher.size
     token_bytes = width * HIDDEN_DTYPES[config.hidden_dtype].itemsize + config.k * (4 * 5) + 4 * 5
     most = len(base_ids) * config.sampling.max_new_tokens
-    weights = sum(p.numel() * p.element_size() for lm in (pair.base, pair.aligned) for p in lm.model.parameters())
-    longest = max(map(len, aligned_ids)) + config.sampling.max_new_tokens
+    held = {id(p): p for lm in (base, *teacher.models) for p in lm.model.parameters()}  # a model may be base and teacher
+    weights = sum(p.numel() * p.element_size() for p in held.values())
+    longest = max(lengths) + config.sampling.max_new_tokens
     batch = config.batch_size
-    layers = pair.aligned.config.get_text_config(decoder=True)
-    cache = 2 * batch * longest * width * getattr(layers, "num_hidden_layers", 1) * 4
+    cache = sum(2 * batch * longest * lm.head.width * _layers(lm) * 4 for lm in teacher.models)
     shard = config.shard_batches * batch * config.sampling.max_new_tokens * token_bytes
     return Estimate(
         len(base_ids),
-        sum(map(len, base_ids)) + sum(map(len, aligned_ids)),
+        sum(map(len, base_ids)) + sum(lengths),
         most,
         most * token_bytes + size * width * 4,
         weights + cache + 2 * shard + 6 * max(batch, 512) * size * 4,
     )
+
+
+def _layers(lm: LanguageModel) -> int:
+    return getattr(lm.config.get_text_config(decoder=True), "num_hidden_layers", 1)

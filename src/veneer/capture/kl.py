@@ -11,10 +11,13 @@ def kl_lumped(logprobs: Tensor, tail: Tensor, others: Tensor, others_tail: Tenso
 
     logprobs (n, k) and tail (n,): p's top k and the log of its remaining mass. others (n, k) and others_tail (n,): log q of the
     same tokens and of the rest. A lower bound of the full KL (data processing), exact where p's and q's tails have the same
-    shape. Computed in float64.
+    shape. A p of zero (-inf) adds nothing, so that for a one-hot p this is the token's negative log-likelihood under q. Computed in
+    float64.
     """
     p, q, rest = logprobs.double(), others.double(), tail.double()
-    inside = (p.exp() * (p - q)).sum(-1)
-    mass = rest.exp()
-    outside = torch.where(mass > 0, mass * (rest - others_tail.double()), torch.zeros_like(mass))
-    return inside + outside
+    return _terms(p, q).sum(-1) + _terms(rest, others_tail.double())
+
+
+def _terms(p: Tensor, q: Tensor) -> Tensor:
+    mass = p.exp()
+    return torch.where(mass > 0, mass * (p - q), torch.zeros_like(mass))

@@ -1,4 +1,4 @@
-"""Making a capture: plan, go on where a former run stopped, answer, read, write."""
+"""Making a capture: plan, go on where a former run stopped, let the teacher answer and base read, write."""
 
 from __future__ import annotations
 
@@ -12,14 +12,28 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from veneer.capture.artefact import Capture
-from veneer.capture.batch import capture_batch, shared_head, text_of
+from veneer.capture.batch import capture_batch, shared_head
 from veneer.capture.config import CaptureConfig
 from veneer.capture.noise import LIMIT, self_kl
 from veneer.capture.plan import batch_plan, check_lengths
 from veneer.capture.shards import SCHEMA, concatenate, is_done, write_shard
+from veneer.capture.teachers import AlignedModel, Rereading, Teacher
 from veneer.errors import InputError, VeneerError
-from veneer.files import folder_lock, json_lines, read_json, sha256_file, sha256_text, write_atomically, write_json, write_text
-from veneer.models.decode import Decoded
+from veneer.files import (
+    folder_lock,
+    is_leftover,
+    json_lines,
+    read_json,
+    remove_leftovers,
+    sha256_file,
+    sha256_text,
+    write_atomically,
+    write_json,
+    write_text,
+)
+from veneer.models.decode import Decoded, response_text
+from veneer.models.formats import Format, PlainFormat
+from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
 
@@ -39,24 +53,39 @@ def capture(
     settings, prompts or models (nothing is changed then), VeneerError where the disk is full or a model gives numbers that are
     not finite.
     """
-    config, out = config or CaptureConfig(), Path(out)
+    return capture_from(pair.base, AlignedModel(pair), prompts, out, config, base_format=pair.base_format, progress=progress)
+
+
+def capture_from(
+    base: LanguageModel,
+    teacher: Teacher,
+    prompts: Sequence[Prompt],
+    out: str | Path,
+    config: CaptureConfig | None = None,
+    *,
+    base_format: Format | None = None,
+    progress: Progress | None = None,
+) -> Capture:
+    """The same with any teacher (see teachers.py) in the place of the aligned model. base_format: what base reads (default: plain)."""
+    config, out, form = config or CaptureConfig(), Path(out), base_format or PlainFormat()
     if not prompts:
         raise InputError("there are no prompts to capture; give at least one")
     if len(prompts) != len({(p.task, p.id) for p in prompts}):
         raise InputError("two prompts have the same id; give each prompt an id of its own")
-    base_ids, aligned_ids = encode_all(pair, prompts)
-    for lm, lengths in ((pair.base, base_ids), (pair.aligned, aligned_ids)):
-        longest = getattr(lm.config.get_text_config(decoder=True), "max_position_embeddings", None)
-        check_lengths([len(x) for x in lengths], [p.id for p in prompts], longest, config.sampling.max_new_tokens)
-    plan = batch_plan([len(x) for x in aligned_ids], [p.task for p in prompts], config.batch_size, config.shard_batches)
+    base_ids, asked = encode_base(base, form, prompts), teacher.asked(prompts)
+    lengths = teacher.lengths(asked)
+    for found, longest in (([len(x) for x in base_ids], base.longest), (lengths, teacher.longest())):
+        check_lengths(found, [p.id for p in prompts], longest, config.sampling.max_new_tokens)
+    plan = batch_plan(lengths, [p.task for p in prompts], config.batch_size, config.shard_batches)
     rows = [
-        {"id": p.id, "task": p.task, "base_length": len(b), "aligned_length": len(a), "plain": p.plain}
-        for p, b, a in zip(prompts, base_ids, aligned_ids, strict=True)
+        {"id": p.id, "task": p.task, "base_length": len(b), "aligned_length": n, "plain": p.plain}
+        for p, b, n in zip(prompts, base_ids, lengths, strict=True)
     ]
     listing = json_lines(rows)
-    manifest = make_manifest(pair, config, plan, sha256_text(listing + json.dumps([base_ids, aligned_ids])))
+    stamp = sha256_text(listing + json.dumps([base_ids, asked]))
+    manifest = make_manifest(base, teacher, form, config, plan, stamp)
     with folder_lock(out):
-        begin(out, manifest, listing, pair)
+        begin(out, manifest, listing, base, teacher)
         keys = [f"{p.task}/{p.id}/0" for p in prompts]
         done_prompts = 0
         for number, batches in enumerate(plan):
@@ -64,41 +93,48 @@ def capture(
                 parts = []
                 responses: list[dict[str, Any]] = []
                 for batch in batches:
-                    columns, decoded = _with_backoff(pair, batch, base_ids, aligned_ids, keys, config)
+                    columns, decoded = _with_backoff(base, teacher, batch, base_ids, prompts, keys, config)
                     parts.append(columns)
-                    responses += [_row(pair, prompts[n], n, d, config) for n, d in zip(batch, decoded, strict=True)]
+                    responses += [_row(base, teacher, prompts[n], n, d, config) for n, d in zip(batch, decoded, strict=True)]
                     if progress:
                         progress(done_prompts + len(responses), len(prompts), "capture")
                 write_shard(out, number, concatenate(parts), responses)
             done_prompts += sum(map(len, batches))
             if progress:
                 progress(done_prompts, len(prompts), "capture")
-        if not (out / "noise.json").is_file():
-            write_noise(pair, out, aligned_ids, config)
+        if isinstance(teacher, Rereading) and not (out / "noise.json").is_file():
+            write_noise(teacher, out, prompts, config)
     return Capture.open(out)
 
 
-def encode_all(pair: Pair, prompts: Sequence[Prompt]) -> tuple[list[list[int]], list[list[int]]]:
-    """Every prompt's token ids for base and for the aligned model. Raises InputError where one has none."""
-    base = [pair.base_format.encode(pair.base.tokenizer, p) for p in prompts]
-    aligned = [pair.aligned_format.encode(pair.aligned.tokenizer, p) for p in prompts]
-    for p, b, a in zip(prompts, base, aligned, strict=True):
-        if not b or not a:
-            raise InputError(
-                f"prompt {p.id!r} has no tokens in the {'base' if not b else 'aligned'} model's format; expected text"
-            )
-    return base, aligned
+def encode_base(base: LanguageModel, base_format: Format, prompts: Sequence[Prompt]) -> list[list[int]]:
+    """Every prompt's token ids as base reads it. Raises InputError where one has none."""
+    found = [base_format.encode(base.tokenizer, p) for p in prompts]
+    for prompt, ids in zip(prompts, found, strict=True):
+        if not ids:
+            raise InputError(f"prompt {prompt.id!r} has no tokens in the base model's format; expected text")
+    return found
 
 
-def make_manifest(pair: Pair, config: CaptureConfig, plan: list[list[list[int]]], prompts_hash: str) -> dict[str, Any]:
+def make_manifest(
+    base: LanguageModel,
+    teacher: Teacher,
+    base_format: Format,
+    config: CaptureConfig,
+    plan: list[list[list[int]]],
+    prompts_hash: str,
+) -> dict[str, Any]:
     import transformers
 
-    head = pair.base.head
+    head, said = base.head, teacher.facts()
     return {
         "kind": "capture",
         "schema": SCHEMA,
-        **pair.facts(),
-        "head": {"scale": head.scale, "softcap": head.softcap, "rows": pair.vocabulary.size, "width": head.width},
+        "base": base.facts(),
+        "aligned": said.pop("aligned"),
+        "base_format": base_format.facts(),
+        **said,
+        "head": {"scale": head.scale, "softcap": head.softcap, "rows": teacher.size, "width": head.width},
         "config": config.facts(),
         "prompts_sha256": prompts_hash,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
@@ -106,17 +142,16 @@ def make_manifest(pair: Pair, config: CaptureConfig, plan: list[list[list[int]]]
     }
 
 
-def begin(out: Path, manifest: dict[str, Any], listing: str, pair: Pair) -> None:
+def begin(out: Path, manifest: dict[str, Any], listing: str, base: LanguageModel, teacher: Teacher) -> None:
     """Write what stands before the first shard, or check that a folder in use was made with the same settings."""
     path = out / "manifest.json"
-    for leftover in out.glob(".*.part"):
-        leftover.unlink()  # of a run that was killed; the lock says that nobody writes it now
     if path.is_file():
         found = read_json(path, "the manifest of a capture")
         same = [k for k in manifest if k != "versions"]
         differing = [k for k in same if found.get(k) != json.loads(json.dumps(manifest[k]))]
         if differing:
             raise InputError(f"{out} was made with another {', '.join(differing)}; give another --out, or delete the folder")
+        remove_leftovers(out)
         return
     begun = {
         "head.safetensors",
@@ -125,30 +160,31 @@ def begin(out: Path, manifest: dict[str, Any], listing: str, pair: Pair) -> None
         "run.json",
         ".lock",
     }  # of a run that was killed before its manifest
-    if any(p for p in out.iterdir() if p.name not in begun):
+    if any(p for p in out.iterdir() if p.name not in begun and not is_leftover(p, {*begun, path.name})):
         raise InputError(f"{out} is not empty and holds no capture; give a new or an empty folder")
-    head = shared_head(pair)
+    head = shared_head(base, teacher.size)
     tensors: dict[str, Tensor] = {"weight": head.weight.contiguous()}
     if head.bias is not None:
         tensors["bias"] = head.bias.contiguous()
     write_atomically(out / "head.safetensors", lambda p: save_file({k: v.cpu() for k, v in tensors.items()}, p))
-    pair.base.tokenizer.save_pretrained(out / "tokenizer")
+    base.tokenizer.save_pretrained(out / "tokenizer")
     write_text(out / "prompts.jsonl", listing)
     write_json(path, {**manifest, "head_sha256": sha256_file(out / "head.safetensors")})
 
 
 def _with_backoff(
-    pair: Pair,
+    base: LanguageModel,
+    teacher: Teacher,
     batch: list[int],
     base_ids: list[list[int]],
-    aligned_ids: list[list[int]],
+    prompts: Sequence[Prompt],
     keys: list[str],
     config: CaptureConfig,
 ) -> tuple[dict[str, Tensor], list[Decoded]]:
     """One batch of the plan; where memory runs out, its halves."""
     try:
         return capture_batch(
-            pair, batch, [base_ids[n] for n in batch], [aligned_ids[n] for n in batch], [keys[n] for n in batch], config
+            base, batch, [base_ids[n] for n in batch], [prompts[n] for n in batch], [keys[n] for n in batch], config, teacher
         )
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
@@ -160,7 +196,8 @@ def _with_backoff(
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = len(batch) // 2
-    first, second = (_with_backoff(pair, part, base_ids, aligned_ids, keys, config) for part in (batch[:half], batch[half:]))
+    halves = (batch[:half], batch[half:])
+    first, second = (_with_backoff(base, teacher, part, base_ids, prompts, keys, config) for part in halves)
     return concatenate([first[0], second[0]]), first[1] + second[1]
 
 
@@ -172,19 +209,21 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _row(pair: Pair, prompt: Prompt, number: int, decoded: Decoded, config: CaptureConfig) -> dict[str, Any]:
+def _row(
+    base: LanguageModel, teacher: Teacher, prompt: Prompt, number: int, decoded: Decoded, config: CaptureConfig
+) -> dict[str, Any]:
     return {
         "number": number,
         "prompt_id": prompt.id,
         "task": prompt.task,
-        "text": text_of(pair, decoded),
+        "text": response_text(base, decoded.token_ids, set(teacher.stop_ids)),
         "token_ids": list(decoded.token_ids),
         "finish_reason": decoded.finish_reason,
         "seed": config.sampling.seed,
     }
 
 
-def write_noise(pair: Pair, out: Path, aligned_ids: list[list[int]], config: CaptureConfig) -> None:
+def write_noise(teacher: Rereading, out: Path, prompts: Sequence[Prompt], config: CaptureConfig) -> None:
     """Check a sample of prompts, spread evenly over the capture, by teacher forcing, and store the noise floor.
 
     Raises VeneerError where generation and reading differ by more than their dtype explains.
@@ -198,12 +237,12 @@ def write_noise(pair: Pair, out: Path, aligned_ids: list[list[int]], config: Cap
     for block in taken.blocks(columns, sample):
         for n in block["prompt"].unique().tolist():
             rows[n] = {c: block[c][block["prompt"] == n] for c in columns}
-    found = self_kl(pair, [aligned_ids[n] for n in sample], [rows[n] for n in sample])
+    found = self_kl(teacher, [prompts[n] for n in sample], [rows[n] for n in sample])
     floor = sum(r["kl"] for r in found) / sum(r["tokens"] for r in found)
-    limit = LIMIT[str(pair.aligned.head.weight.dtype).removeprefix("torch.")]
+    limit = LIMIT[teacher.dtype]
     if not abs(floor) <= limit:
         raise VeneerError(
-            f"{pair.aligned.name} gives other log-probabilities while it generates than while it reads: {floor:.3g} nats a token, "
+            f"{teacher.name} gives other log-probabilities while it generates than while it reads: {floor:.3g} nats a token, "
             f"expected at most {limit:g}; try --dtype float32 or another version of transformers"
         )
     write_json(out / "noise.json", found)

@@ -49,7 +49,7 @@ class Capture(PairOptions):
 
         from veneer.capture import CaptureConfig, capture
         from veneer.capture.estimate import estimate
-        from veneer.capture.run import encode_all
+        from veneer.capture.teachers import AlignedModel
         from veneer.models.decode import Sampling
         from veneer.studies.stages import RunRecord
         from veneer.tasks.source import load_prompts
@@ -59,7 +59,7 @@ class Capture(PairOptions):
         config = CaptureConfig(self.k, self.hidden_dtype, self.batch_size, sampling=sampling)
         pair = self.pair()
         if self.dry_run:
-            print("\n".join(estimate(pair, *encode_all(pair, found), config).lines()))
+            print("\n".join(estimate(pair.base, AlignedModel(pair), found, config, base_format=pair.base_format).lines()))
             return
         started = time.perf_counter()
         with progress() as say:

@@ -40,6 +40,11 @@ class LanguageModel:
     def config(self) -> Any:
         return self.model.config
 
+    @property
+    def longest(self) -> int | None:
+        """Tokens that its context holds; None where its config does not say."""
+        return getattr(self.config.get_text_config(decoder=True), "max_position_embeddings", None)
+
     def new_cache(self) -> Any:
         """An empty cache of keys and values (or recurrent states), or None where the architecture has none."""
         return DynamicCache(config=self.config) if self._cache_word else None
