@@ -1,0 +1,67 @@
+"""Text of an answer while its tokens come, never taking anything back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+UNFINISHED = "\ufffd"  # what decoders write for bytes that are no character yet
+CLEANED = 4  # letters behind a space that a tokenizer which cleans up may join to the word before: " 've"
+
+
+class TextStream:
+    """Turns tokens into pieces of text that can be sent at once: put together they are the text of `Decoded`.
+
+    Held back until it is certain: the bytes of an unfinished character, a space that the tokenizer may take away again, and
+    whatever could be the beginning of a stop string. `stopped` says that a stop string was reached: nothing comes behind it.
+    """
+
+    def __init__(self, tokenizer: Any, *, stop_ids: Collection[int] = (), stop_strings: Sequence[str] = ()):
+        self.stopped = False
+        self._tokenizer, self._stop_ids, self._stop_strings = tokenizer, frozenset(stop_ids), [s for s in stop_strings if s]
+        self._cleans = bool(getattr(tokenizer, "clean_up_tokenization_spaces", False))
+        self._ids: list[int] = []
+        self._sent = 0
+        self._text = ""
+
+    @property
+    def text(self) -> str:
+        """All that was sent so far."""
+        return self._text
+
+    def add(self, token: int) -> str:
+        """The text that is certain now and was not sent yet; often empty."""
+        if self.stopped or token in self._stop_ids:
+            return ""
+        self._ids.append(token)
+        text, cut = self._decoded()
+        if cut is not None:
+            self.stopped = True
+            return self._send(text, cut)
+        return self._send(text, self._certain(text))
+
+    def finish(self) -> str:
+        """What was held back; to be called when the answer has ended."""
+        if self.stopped:
+            return ""
+        self.stopped = True
+        text, cut = self._decoded()
+        return self._send(text, len(text) if cut is None else cut)
+
+    def _decoded(self) -> tuple[str, int | None]:
+        """The text of all tokens, and where its first stop string begins."""
+        text: str = self._tokenizer.decode(self._ids, skip_special_tokens=True)
+        return text, min((at for s in self._stop_strings if (at := text.find(s)) >= 0), default=None)
+
+    def _certain(self, text: str) -> int:
+        end = len(text.rstrip(UNFINISHED))
+        if self._cleans and (space := text.rfind(" ", max(0, end - CLEANED), end)) >= 0:
+            end = space
+        held = (n for s in self._stop_strings for n in range(1, len(s)) if text.endswith(s[:n], 0, end))
+        return end - max(held, default=0)
+
+    def _send(self, text: str, end: int) -> str:
+        piece = text[self._sent : end]
+        self._sent += len(piece)
+        self._text += piece
+        return piece
