@@ -18,11 +18,10 @@ from veneer.errors import InputError, VeneerError
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Call `write(temporary path)` in the same folder, then rename over `path`; on any failure nothing is left behind."""
+    """Call `write(temporary path)` in the same folder, then rename over `path`; on any failure nothing is left behind, and what a killed
+    process left of the same file goes too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary, handle = _scratch(path, _new_file)
     try:
         write(temporary)
         with temporary.open("rb") as stream:
@@ -40,6 +39,54 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _scratch(path: Path, make: Callable[..., str]) -> tuple[Path, int]:
+    """A temporary beside `path` (`make` is tempfile's), and a lock on it that dies with this process; one without its lock is of a process
+    that was killed, and is removed."""
+    how = {"prefix": f".{path.name}.", "suffix": ".part"}
+    with os.scandir(path.parent) as found:
+        old = [e.path for e in found if e.name.startswith(how["prefix"]) and e.name.endswith(how["suffix"])]
+    for leftover in old:
+        with contextlib.suppress(OSError):  # locked: its process is at work; gone: it has just ended
+            handle = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(Path(leftover))
+            finally:
+                os.close(handle)
+    while True:
+        temporary = Path(make(**how, dir=path.parent))
+        handle = os.open(temporary, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if temporary.exists():  # somebody who removes leftovers may have been quicker than the lock
+            return temporary, handle
+        os.close(handle)
+
+
+def _new_file(**how: Any) -> str:
+    handle, name = tempfile.mkstemp(**how)
+    os.close(handle)
+    return name
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path, names: Iterable[str]) -> bool:
+    """Whether `path` is what a killed process left of writing one of `names`."""
+    return any(path.name.startswith(f".{name}.") and path.name.endswith(".part") for name in names)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """What a run that was killed left half-written in a folder whose lock this process holds."""
+    for leftover in [*folder.rglob(".*.part")]:
+        _remove(leftover)
 
 
 def write_folder(out: Path, write: Callable[[Path], None]) -> None:
@@ -48,7 +95,7 @@ def write_folder(out: Path, write: Callable[[Path], None]) -> None:
     On any failure nothing is left behind; raises VeneerError where the folder could not be written.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+    scratch, handle = _scratch(out, tempfile.mkdtemp)
     try:
         write(scratch)
         scratch.chmod(0o755)
@@ -61,6 +108,7 @@ def write_folder(out: Path, write: Callable[[Path], None]) -> None:
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        os.close(handle)
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -87,11 +135,22 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path, what: str) -> Any:
     """Read a JSON file. Raises InputError naming `what` it should be."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(_bytes(path, what).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON ({_why(error)}); expected {what}; make it again") from None
+
+
+def _bytes(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; expected {what}") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}); expected {what}; make it again") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); expected {what}") from None
+
+
+def _why(error: BaseException) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def json_lines(rows: Iterable[Any]) -> str:
@@ -102,17 +161,15 @@ def json_lines(rows: Iterable[Any]) -> str:
 def read_json_lines(path: Path, what: str) -> Iterator[tuple[int, Any]]:
     """(line number, value) of each line; lines end at a line feed alone, not at the other signs that str.splitlines knows and that
     model output may hold. Raises InputError naming the line that is not JSON."""
-    try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; expected {what}") from None
+    text = _bytes(path, what).decode("utf-8-sig", errors="replace")
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
-            yield number, json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{path} line {number} is not valid JSON ({error}); expected {what}") from None
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path} line {number} is not valid JSON ({_why(error)}); expected {what}") from None
+        yield number, value
 
 
 def sha256_file(path: Path) -> str:
@@ -121,7 +178,7 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_text(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()
 
 
 @contextlib.contextmanager
@@ -134,11 +191,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
         raise InputError(f"{folder} is a file; expected a new or an empty folder: give another --out")
     new, locked_before = not folder.exists(), (folder / ".lock").exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"another veneer command is working in {folder}; wait until it ends or give another --out") from None
+    with _locked(folder / ".lock", folder):
         try:
             yield
         except InputError:
@@ -147,3 +200,35 @@ def folder_lock(folder: Path) -> Iterator[None]:
             if new and not any(folder.iterdir()):
                 folder.rmdir()
             raise
+
+
+@contextlib.contextmanager
+def _locked(path: Path, what: Path) -> Iterator[None]:
+    """The lock file, open and locked; one that another process removed meanwhile locks nothing and is opened again."""
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            if is_disk_full(error):
+                raise
+            raise InputError(
+                f"{path} cannot be opened ({error.strerror}); expected a folder to write to: give another --out"
+            ) from None
+        with os.fdopen(handle, "a") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(
+                    f"another veneer command is working in {what}; wait until it ends or give another --out"
+                ) from None
+            if not _same(stream.fileno(), path):
+                continue
+            yield
+            return
+
+
+def _same(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return False

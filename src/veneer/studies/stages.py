@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from veneer.errors import InputError
-from veneer.files import read_json, write_json
+from veneer.files import read_json, remove_leftovers, write_json
 
 Progress = Callable[[int, int, str], None]
 PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
@@ -51,8 +51,7 @@ class RunRecord:
                     "--out, or delete the folder"
                 )
             self.found = before
-            for leftover in folder.rglob(".*.part"):  # of a run that was killed; the lock says that nobody writes it now
-                leftover.unlink(missing_ok=True)
+            remove_leftovers(folder)
         elif folder.is_dir():
             for leftover in folder.glob(".run.json.*.part"):
                 leftover.unlink(missing_ok=True)
