@@ -136,7 +136,7 @@ def test_chunks_and_threads_change_nothing_beyond_rounding(monkeypatch):
     threads = torch.get_num_threads()
     try:
         for elements, count in ((1 << 24, 1), (16 * 9, 1), (1 << 24, 2)):
-            monkeypatch.setattr("veneer.head.problem.CHUNK_ELEMENTS", elements)
+            monkeypatch.setattr("veneer.head.part.CHUNK_ELEMENTS", elements)
             torch.set_num_threads(count)
             tokens, head, _, _ = toy(200, 6, 9, 3)
             found = Problem(tokens, head, torch.arange(9)).evaluate(torch.ones(9, 6, dtype=torch.float64), 0.1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -13,15 +12,13 @@ from torch import Tensor
 
 from veneer.capture.artefact import Capture
 from veneer.errors import InputError
-from veneer.head.constant import Constant, wider, with_ones
+from veneer.head.constant import Constant
 from veneer.head.paper import PaperRecipe, solve_as_published
 from veneer.head.parameters import Dense, Hidden, LowRank
 from veneer.head.problem import Problem
-from veneer.head.rows import used_rows
-from veneer.head.shuffle import shuffled_blocks
+from veneer.head.problems import LocalParts, Parts
 from veneer.head.solve import Log, Solution, solve
 from veneer.head.split import Split
-from veneer.head.tokens import COLUMNS, Tokens
 from veneer.head.veneer import Veneer
 
 COARSE_TOKENS = 4000  # with more train tokens than that, the ridge is chosen on a part of them
@@ -109,10 +106,12 @@ def extract(
     device: str | torch.device = "cpu",
     log: Log | None = None,
     start: Veneer | None = None,
+    parts: Parts | None = None,
 ) -> Extraction:
     """Extract a veneer from a capture.
 
     start: the dense veneer of the same capture and configuration, from which a low-rank one begins; without it that is solved first.
+    parts: who holds the tokens, None for this process (veneer.scale has workers that hold them).
     Raises InputError where the capture has too few prompts or not the tasks asked for.
     """
     config, device = config or ExtractConfig(), torch.device(device)
@@ -127,26 +126,24 @@ def extract(
 
     if split.warning:
         say({"warning": split.warning})
-    constant = config.output == "bias"
-    make = _TokenMaker(capture, dtype, device, config.seed if config.shuffled else None, constant)
-    head = wider(capture.head) if constant else capture.head
-    train_tokens, select_tokens = make(split.train), make(split.select)
+    here = LocalParts(capture, dtype, device, config.seed if config.shuffled else None, config.output == "bias")
+    head, parts = here.head, here if parts is None else parts
     everything = config.output == "hidden" or config.solver == "paper"
-    rows = used_rows(train_tokens, head.rows, 0.0 if everything else config.row_threshold)
-    select = Problem(select_tokens, head, rows)
+    rows = parts.used_rows(split.train, 0.0 if everything else config.row_threshold)
+    select = Problem(parts.part(split.select, rows), head, rows)
     zero_kl = select.base_kl
     facts = _facts(capture, config, split)
     if config.solver == "paper":
-        dense = solve_as_published(train_tokens, select, head, config.recipe, seed=config.seed, every=10, log=say)
+        dense = solve_as_published(here.tokens(split.train), select, head, config.recipe, seed=config.seed, every=10, log=say)
         chosen = select.loss(dense)
         veneer = _veneer(capture, facts, dense / head.scale, None)
         return Extraction(_zero_if_as_good(veneer, chosen, zero_kl, capture, say), split, lines)
     known = _known_start(start, config, facts, rows, head.scale)
     begin: Tensor | None
     if known is not None:
-        train, (ridge, begin) = Problem(train_tokens, head, rows), known
+        train, (ridge, begin) = Problem(parts.part(split.train, rows), head, rows), known
     else:
-        train, ridge, begin = _coarse_to_fine(make, split, train_tokens, select, head, rows, config, say)
+        train, ridge, begin = _coarse_to_fine(parts, capture, split, select, head, rows, config, say)
     parameters, x, centre = _start(train, config, begin)
     tolerance = CONVERGED_GRADIENT[dtype] if config.stop == "optimum" else 0.0
     words: dict[str, Any] = {
@@ -186,25 +183,6 @@ def extract(
     return Extraction(_zero_if_as_good(found, solution.select_kl, zero_kl, capture, say), split, lines)
 
 
-@dataclass
-class _TokenMaker:
-    capture: Capture
-    dtype: torch.dtype
-    device: torch.device
-    shuffle_seed: int | None
-    constant: bool
-
-    def __call__(self, prompts: Sequence[int]) -> Tokens:
-        if self.shuffle_seed is None and not self.constant:
-            return Tokens.of_capture(self.capture, prompts, self.dtype, self.device)
-        blocks = (
-            partial(self.capture.blocks, COLUMNS, prompts)
-            if self.shuffle_seed is None
-            else shuffled_blocks(self.capture, prompts, self.shuffle_seed)
-        )
-        return Tokens((lambda: with_ones(blocks())) if self.constant else blocks, self.dtype, self.device)
-
-
 def _known_start(
     veneer: Veneer | None, config: ExtractConfig, facts: dict[str, Any], rows: Tensor, scale: float
 ) -> tuple[float, Tensor] | None:
@@ -218,9 +196,9 @@ def _known_start(
 
 
 def _coarse_to_fine(
-    make: _TokenMaker,
+    parts: Parts,
+    capture: Capture,
     split: Split,
-    train_tokens: Tokens,
     select: Problem,
     head: Any,
     rows: Tensor,
@@ -231,17 +209,17 @@ def _coarse_to_fine(
 
     The prior's precision is what carries over from a part to the whole, so the ridge is scaled with the number of tokens.
     """
-    tokens = make.capture.tokens * len(split.train) / len(make.capture.prompt_numbers)
+    tokens = capture.tokens * len(split.train) / len(capture.prompt_numbers)
     part = 1 if tokens <= COARSE_TOKENS else round(tokens / COARSE_TOKENS)
     ridges = config.ridges if config.ridge is None else (config.ridge,)
     if config.stop == "optimum" or (part == 1 and len(ridges) == 1):
-        train = Problem(train_tokens, head, rows)
+        train = Problem(parts.part(split.train, rows), head, rows)
         return (
             train,
             _precision(train, config) * (config.ridge if config.ridge is not None else sorted(ridges)[len(ridges) // 2]),
             None,
         )
-    coarse = Problem(make(split.train[::part]) if part > 1 else train_tokens, head, rows)
+    coarse = Problem(parts.part(split.train[::part], rows), head, rows)
     parameters, x, centre = _start(coarse, config, None)
     if coarse.softcap is not None:
         coarse.relaxed = select.relaxed = True
@@ -257,7 +235,7 @@ def _coarse_to_fine(
             break
     assert best is not None
     coarse.relaxed = select.relaxed = False
-    train = Problem(train_tokens, head, rows) if part > 1 else coarse
+    train = Problem(parts.part(split.train, rows), head, rows) if part > 1 else coarse
     return train, _precision(train, config) * best[1], parameters.to_change(best[0].x)
 
 
