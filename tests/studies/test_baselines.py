@@ -23,7 +23,8 @@ from veneer.prompts import Prompt
 from veneer.studies.baselines import ALL, baseline_systems, check_baselines, parse_baselines
 from veneer.systems import respond
 from veneer.systems.in_context import in_context_format, in_context_system
-from veneer.systems.lora import LoraConfig, answer_loss, chosen, examples_of, lora_model
+from veneer.systems.lora import LoraConfig, chosen, examples_of, lora_model
+from veneer.systems.tuning import answer_loss
 
 SHORT = Sampling(max_new_tokens=6)
 

@@ -23,7 +23,7 @@ def new_output_folder(out: Path) -> None:
         raise InputError(f"{out} exists and is not an empty folder; give a new --out")
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: nothing could be trained through such a head
 def untie_with(lm: LanguageModel, weight: Tensor) -> Any:
     """Give the model an output head of its own with `weight` (V, d) and say so in its config; returns the model.
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import hashlib
 import json
 import shutil
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from veneer.capture.artefact import Capture
 from veneer.errors import InputError, MissingExtra, VeneerError
@@ -23,9 +19,8 @@ from veneer.files import read_json, write_json
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
+from veneer.systems.tuning import Example, Progress, fit_answers, quiet, sharing
 
-Progress = Callable[[int, int, str], None]
-Example = tuple[list[int], list[int]]  # ids of prompt and answer
 RECORD = "lora.json"
 
 
@@ -119,18 +114,6 @@ def examples_of(pair: Pair, capture: Capture, numbers: Sequence[int]) -> list[Ex
     return out
 
 
-def answer_loss(lm: LanguageModel, examples: Sequence[Example]) -> Tensor:
-    """Mean cross-entropy of the answers' tokens in nats, their prompts given; the head runs over those positions only."""
-    rows = [[*p, *a[:-1]] for p, a in examples]
-    width = max(map(len, rows))
-    ids = torch.tensor([r + [lm.pad_id] * (width - len(r)) for r in rows], device=lm.device)
-    mask = torch.tensor([[1] * len(r) + [0] * (width - len(r)) for r in rows], device=lm.device)
-    hidden = lm.hidden(ids, mask)
-    states = torch.cat([hidden[i, len(p) - 1 : len(p) - 1 + len(a)] for i, (p, a) in enumerate(examples)])
-    wanted = torch.tensor([t for _, a in examples for t in a], device=lm.device)
-    return torch.nn.functional.cross_entropy(lm.head.logits(states), wanted)
-
-
 def _train(
     base: LanguageModel, examples: Sequence[Example], config: LoraConfig, progress: Progress | None
 ) -> tuple[Any, list[float]]:
@@ -141,47 +124,16 @@ def _train(
         r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
     )
     devices = [base.device] if base.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), _quiet():
+    with torch.random.fork_rng(devices), quiet():
         torch.manual_seed(config.seed)
-        model = peft.get_peft_model(_sharing(base.model), words)
+        model = peft.get_peft_model(sharing(base.model), words)
     lm = LanguageModel(base.name, model.get_base_model(), base.tokenizer)
     learned = [p for p in model.parameters() if p.requires_grad]
-    steps = config.epochs * -(-len(examples) // config.batch)
-    adam = torch.optim.AdamW(learned, lr=config.rate, weight_decay=0.0)
-    warm = max(1, round(steps / 10))
-    schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda s: min((s + 1) / warm, (steps - s) / max(1, steps - warm + 1)))
-    draw = torch.Generator().manual_seed(config.seed)
-    losses, step = [], 0
-    for _ in range(config.epochs):
-        total = 0.0
-        order = torch.randperm(len(examples), generator=draw).tolist()
-        for at in range(0, len(order), config.batch):
-            some = [examples[i] for i in order[at : at + config.batch]]
-            loss = answer_loss(lm, some)
-            if not torch.isfinite(loss):
-                raise VeneerError(f"the LoRA's loss is not finite at step {step + 1}; use --dtype float32 or a lower rate")
-            adam.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(learned, 1.0)
-            adam.step()
-            schedule.step()
-            step += 1
-            total += float(loss.detach()) * len(some)
-            if progress:
-                progress(step, steps, f"lora-{config.examples}")
-        losses.append(round(total / len(examples), 6))
+    losses = fit_answers(
+        lm, learned, examples, epochs=config.epochs, batch=config.batch, rate=config.rate, seed=config.seed,
+        name=f"lora-{config.examples}", progress=progress,
+    )  # fmt: skip
     return model, losses
-
-
-def _sharing(model: Any) -> Any:
-    """A copy of a model's modules over the same tensors, so that an adapter put into it leaves the model as it is."""
-    held = [*model.parameters(), *model.buffers()]
-    twin = copy.deepcopy(model, {id(t): t for t in held})
-    for module in twin.modules():
-        module._parameters = {
-            k: None if p is None else torch.nn.Parameter(p.detach(), requires_grad=False) for k, p in module._parameters.items()
-        }
-    return twin
 
 
 def _save(model: Any, base_name: str, out: Path, record: dict[str, Any]) -> None:
@@ -204,18 +156,10 @@ def _loaded(base: LanguageModel, folder: Path) -> LanguageModel:
     from peft import PeftModel
 
     try:
-        with _quiet():
-            model = PeftModel.from_pretrained(_sharing(base.model), str(folder))
+        with quiet():
+            model = PeftModel.from_pretrained(sharing(base.model), str(folder))
     except Exception as error:  # damaged or foreign files make the libraries raise all kinds
         raise InputError(
             f"the adapter {folder} cannot be loaded ({str(error).splitlines()[0][:200]}); delete it: it is made again"
         ) from None
     return LanguageModel(base.name, model.get_base_model(), base.tokenizer)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Two libraries' talk to each other about names that will go."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        yield
