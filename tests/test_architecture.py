@@ -21,7 +21,7 @@ LONGEST = 450  # lines
 LEVELS = [
     {"cli"},
     {"studies", "report"},
-    {"adapters"},
+    {"adapters", "serve"},
     {"systems", "judges", "tasks", "diversity", "imports", "recovery", "overton"},
     {"head", "capture"},
     {"models", "embed"},

@@ -1,0 +1,155 @@
+"""veneer serve: systems behind an OpenAI-compatible HTTP endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from veneer.cli.common import Machine
+
+if TYPE_CHECKING:
+    from veneer.serve.served import Served
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serve(Machine):
+    """Answer OpenAI-compatible requests (chat and text completions) with base, veneered, shifted and aligned systems.
+
+    Each system is a model id: `base` (--model), `veneer` (--veneer), `large` and `shifted-ALPHA` (--large), `aligned` (--aligned).
+    Ctrl-C ends it, with exit code 0."""
+
+    model: str
+    """The base model; with --veneer, the one that the veneer belongs to."""
+    veneer: str | None = None
+    """Folder of a veneer: adds the system `veneer`, base with the veneer on its head."""
+    large: str | None = None
+    """A larger model with base's tokenizer: adds the systems `large` and `shifted-ALPHA`, the large model with base's veneer."""
+    aligned: str | None = None
+    """An aligned model: adds the system `aligned`, which reads its chat template."""
+    alpha: str = "1"
+    """How much of the veneer: a number, or for shifted systems a schedule over the answer's tokens (1.5@10, 1.5>0.2@10, 1.5~8); several,
+    separated by commas, make a shifted system each (`veneer` then has all of it, 1)."""
+    chat: bool = False
+    """Base and veneer read the chat template. Default: what the veneer recorded for base, otherwise plain text."""
+    large_chat: bool = False
+    """The large model reads its chat template, as a broken aligned model does. Default: plain text."""
+    base_template: str | None = None
+    """Text around each plain prompt of a chat request, with {prompt} where it goes. Text completions are read as they stand."""
+    system: str | None = None
+    """System text for chat templates. Default: the template's own."""
+    join_turns: bool = False
+    """Systems that read plain text take conversations: contents in order, an empty line between. Default: one user message only."""
+    host: str = "127.0.0.1"
+    """Address to listen on. Any but this machine's own needs --key-env."""
+    port: int = 8000
+    """Port to listen on; 0 takes a free one, which is printed."""
+    key_env: str | None = None
+    """Environment variable that holds the key which clients must send. Default: no key."""
+    allow_host: tuple[str, ...] = ()
+    """More names that requests may call this server by (their Host), beside localhost and --host."""
+    max_tokens: int = 1024
+    """Longest answer, in tokens."""
+    max_body: int = 4 * 2**20
+    """Largest request, in bytes."""
+    batch_size: int = 32
+    """Answers decoded at once."""
+    queue: int = 256
+    """Answers that may wait; requests beyond are told to come back (503)."""
+
+    def run(self) -> None:
+        import os
+        import sys
+
+        from veneer.errors import InputError, MissingExtra
+
+        try:
+            import starlette  # noqa: F401
+            import uvicorn  # noqa: F401
+        except ImportError as error:
+            raise MissingExtra(error.name or "starlette", "serve", "veneer serve") from None
+        from veneer.serve.app import Service, create_app
+        from veneer.serve.guard import LOCAL, Guard, is_local
+        from veneer.serve.requests import Limits
+        from veneer.serve.scheduler import Scheduler
+        from veneer.serve.server import address_of, open_socket, run
+
+        for name, least in (("max_tokens", 1), ("max_body", 1), ("batch_size", 1), ("queue", 1), ("port", 0)):
+            if (value := getattr(self, name)) < least:
+                raise InputError(f"--{name.replace('_', '-')} is {value}; expected {least} or more")
+        key = None
+        if self.key_env is not None:
+            key = os.environ.get(self.key_env, "").strip()
+            if not key:
+                raise InputError(f"the environment variable {self.key_env} is empty or not set; expected the key for --key-env")
+        if key is None and not is_local(self.host):
+            raise InputError(
+                f"--host {self.host} can be reached from other machines, and no key is set; name the environment variable that holds "
+                "one with --key-env, or listen on 127.0.0.1"
+            )
+        found = open_socket(self.host, self.port)
+        try:
+            systems = {s.id: s for s in self.served()}
+            hosts = tuple(dict.fromkeys((*LOCAL, *(h.lower() for h in (self.host, *self.allow_host)))))
+            limits = Limits(max_tokens=self.max_tokens, max_body=self.max_body, max_rows=min(128, self.queue))
+            scheduler = Scheduler(most_rows=self.batch_size, most_waiting=self.queue)
+            app = create_app(Service(systems, scheduler, limits), Guard(key, hosts))
+
+            def ready() -> None:
+                print(f"veneer: serving {', '.join(systems)} at {address_of(found)}/v1", file=sys.stderr, flush=True)
+
+            run(app, found, ready)
+        finally:
+            found.close()
+
+    def served(self) -> list[Served]:
+        """The systems, over each model loaded once."""
+        from veneer.errors import InputError
+        from veneer.head.veneer import Veneer
+        from veneer.models.formats import ChatFormat, Format, PlainFormat
+        from veneer.models.load import load_model
+        from veneer.serve.served import Served
+        from veneer.systems.alpha import Alpha
+        from veneer.systems.shifted import ShiftedSystem
+        from veneer.systems.system import System
+
+        alphas = [Alpha.parse(a) for a in self.alpha.split(",")]
+        if self.large is not None and self.veneer is None:
+            raise InputError(
+                "found --large without --veneer; give the folder of base's veneer, or serve the large model as --model"
+            )
+        if self.large is None and (len(alphas) > 1 or alphas[0].constant is None):
+            raise InputError(
+                f"--alpha is {self.alpha!r}; schedules and several values are of shifted systems: add --large, or give one number"
+            )
+        if self.chat and self.base_template is not None:
+            raise InputError("found both --chat and --base-template; give one of them")
+        own: Format | None = None
+        if self.chat:
+            own = ChatFormat(self.system)
+        elif self.base_template is not None:
+            own = PlainFormat(self.base_template)
+        veneer = None if self.veneer is None else Veneer.load(self.veneer)
+        base = load_model(self.model, **self.how())
+        systems: list[Served] = []
+
+        def add(system: System | ShiftedSystem, **more: object) -> None:
+            systems.append(Served(system, self.join_turns, more))
+
+        if veneer is None:
+            add(System.of_model(base, format=own))
+        else:
+            constant = alphas[0].constant if len(alphas) == 1 else None
+            alpha = 1.0 if constant is None else constant
+            veneered = System.of_model(base, veneer, format=own, alpha=alpha)
+            add(System.of_model(base, format=veneered.format))
+            add(veneered, veneer=veneer.identity(), alpha=alpha)
+        if self.large is not None and veneer is not None:
+            large = load_model(self.large, **self.how())
+            form = ChatFormat(self.system) if self.large_chat else PlainFormat()
+            add(System.of_model(large, format=form, name="large"))
+            for one in alphas:
+                add(ShiftedSystem.of_models(large, base, veneer, alpha=one, format=form, small_format=own))
+        if self.aligned is not None:
+            lm = load_model(self.aligned, **self.how())
+            add(System("aligned", lm, ChatFormat(self.system), lm.stop_ids))
+        return systems

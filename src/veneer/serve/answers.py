@@ -1,0 +1,157 @@
+"""Answers in OpenAI's forms: whole or in chunks, chat or text, with log-probabilities and usage."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from veneer.serve.tokens import TokenTexts
+
+
+class Scored(NamedTuple):
+    """A token and its natural log-probability (None for the first token of an echoed prompt); top: the most likely (id, log-probability)
+    at its position, best first."""
+
+    id: int
+    logprob: float | None
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one answer gained. choice: its number. text: final text, never taken back. scored: tokens with log-probabilities, where
+    they were asked for. finish: "stop" or "length" with its last piece. tokens: that it has now, end token included."""
+
+    choice: int
+    text: str = ""
+    scored: tuple[Scored, ...] = ()
+    finish: str | None = None
+    tokens: int = 0
+
+
+@dataclass
+class Gathered:
+    """All pieces of one answer."""
+
+    text: str = ""
+    scored: list[Scored] = field(default_factory=list)
+    finish: str | None = None
+    tokens: int = 0
+
+    def add(self, piece: Piece) -> None:
+        self.text += piece.text
+        self.scored += piece.scored
+        self.finish, self.tokens = piece.finish, piece.tokens
+
+
+def usage(prompt: int, completion: int) -> dict[str, int]:
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+class Form:
+    """One reply's form. `whole` and `chunk` give its JSON; `offsets` go on from chunk to chunk."""
+
+    kind = ""
+    prefix = ""
+
+    def __init__(self, model: str, tokens: TokenTexts, logprobs: bool):
+        self.tokens, self.logprobs = tokens, logprobs
+        self._head = {"id": f"{self.prefix}-{secrets.token_hex(12)}", "created": int(time.time()), "model": model}
+
+    def whole(self, answers: Sequence[Gathered], prompt_tokens: int) -> dict[str, Any]:
+        choices = [
+            self._choice(i, a.text, a.scored, a.finish, role=True, chunk=False) for i, a in enumerate(answers)
+        ]  # fmt: skip
+        used = usage(prompt_tokens, sum(a.tokens for a in answers))
+        return {**self._head, "object": self.kind, "choices": choices, "usage": used}
+
+    def chunk(self, piece: Piece, *, role: bool, with_usage: bool) -> dict[str, Any]:
+        """role: the answer's first chunk. with_usage: the client waits for a chunk with the counts, so that others carry a null."""
+        choices = [self._choice(piece.choice, piece.text, piece.scored, piece.finish, role=role, chunk=True)]
+        return {**self._head, "object": self._chunk_kind, "choices": choices, **({"usage": None} if with_usage else {})}
+
+    def last(self, prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
+        """The chunk with the counts."""
+        return {**self._head, "object": self._chunk_kind, "choices": [], "usage": usage(prompt_tokens, completion_tokens)}
+
+    @property
+    def _chunk_kind(self) -> str:
+        return self.kind
+
+    def _choice(
+        self, index: int, text: str, scored: Sequence[Scored], finish: str | None, *, role: bool, chunk: bool
+    ) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class ChatForm(Form):
+    kind, prefix = "chat.completion", "chatcmpl"
+
+    @property
+    def _chunk_kind(self) -> str:
+        return "chat.completion.chunk"
+
+    def _choice(
+        self, index: int, text: str, scored: Sequence[Scored], finish: str | None, *, role: bool, chunk: bool
+    ) -> dict[str, Any]:
+        if chunk:
+            said: dict[str, Any] = {
+                "delta": {**({"role": "assistant"} if role else {}), **({"content": text} if text or role else {})}
+            }
+        else:
+            said = {"message": {"role": "assistant", "content": text, "refusal": None}}
+        logprobs = {"content": [self._entry(s) for s in scored], "refusal": None} if self.logprobs else None
+        return {"index": index, **said, "logprobs": logprobs, "finish_reason": finish}
+
+    def _entry(self, scored: Scored) -> dict[str, Any]:
+        top = [self._token(i, p) for i, p in scored.top]
+        return {**self._token(scored.id, scored.logprob), "top_logprobs": top}
+
+    def _token(self, id: int, logprob: float | None) -> dict[str, Any]:
+        return {"token": self.tokens.name(id), "logprob": logprob, "bytes": list(self.tokens.bytes(id))}
+
+
+class TextForm(Form):
+    """Offsets count the characters of the text before each token. An end token stands among the tokens, though not in the text:
+    clients that score an echoed prompt drop the last token (lm-eval's `local-completions`)."""
+
+    kind, prefix = "text_completion", "cmpl"
+
+    def __init__(self, model: str, tokens: TokenTexts, logprobs: bool):
+        super().__init__(model, tokens, logprobs)
+        self._bytes: dict[int, bytes] = {}
+
+    def _choice(
+        self, index: int, text: str, scored: Sequence[Scored], finish: str | None, *, role: bool, chunk: bool
+    ) -> dict[str, Any]:
+        logprobs = self._logprobs(index, scored) if self.logprobs else None
+        return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
+
+    def _logprobs(self, index: int, scored: Sequence[Scored]) -> dict[str, Any]:
+        offsets = []
+        held = self._bytes.get(index, b"")
+        chars = len(held.decode("utf-8", "ignore"))
+        pending = b""
+        for one in scored:
+            offsets.append(chars)
+            pending += self.tokens.text_bytes(one.id)
+            known = pending.decode("utf-8", "ignore")
+            chars += len(known)
+            pending = pending[len(known.encode()) :] if known else pending
+        self._bytes[index] = held + b"".join(self.tokens.text_bytes(s.id) for s in scored)
+        return {
+            "tokens": [self.tokens.name(s.id) for s in scored], "token_logprobs": [s.logprob for s in scored],
+            "top_logprobs": [self._top(s) for s in scored], "text_offset": offsets,
+        }  # fmt: skip
+
+    def _top(self, scored: Scored) -> dict[str, float] | None:
+        """The most likely tokens, and the token itself where it is not among them. Of two that are written alike the likelier stays."""
+        if scored.logprob is None:
+            return None
+        found: dict[str, float] = {}
+        for id, logprob in (*scored.top, (scored.id, scored.logprob)):
+            found.setdefault(self.tokens.name(id), logprob)
+        return found

@@ -1,0 +1,143 @@
+"""Some answers of one served system that are decoded together, each with sampling of its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from veneer.models.decode import Token, decode_steps, response_text
+from veneer.models.stream import TextStream
+from veneer.serve.answers import Piece, Scored
+from veneer.serve.job import Job
+from veneer.serve.scoring import first_token, score_prompts
+
+SCORED_AT_ONCE = 1024  # tokens of prompts that are scored in one step
+
+
+class Seat:
+    """One answer of a job, waiting or under way."""
+
+    def __init__(self, job: Job, choice: int):
+        self.job, self.choice = job, choice
+        self.asked, self.row = job.prompt(choice), job.rows[choice]
+        self.over = False
+        self._stops = frozenset(job.served.system.stop_ids)
+        self._stream = TextStream(job.served.lm.tokenizer, stop_ids=self._stops, stop_strings=self.row.stop_strings)
+        self._ids: list[int] = []
+        self._echo = job.texts[choice // job.per_prompt] if job.echo else ""  # told with the first piece
+        self._text = ""  # what is to be told of the answer
+        self._told = 0  # bytes that were
+        self._begin = 0  # bytes in front of the next token's
+        self._held: deque[tuple[int, Scored]] = deque()  # tokens, with the byte at which they begin, whose text was not told yet
+        self._scored: list[Scored] = []
+
+    @property
+    def open(self) -> bool:
+        return not (self.over or self.job.gone)
+
+    def scored_prompt(self, found: Sequence[Scored]) -> None:
+        self._scored += [s._replace(top=s.top[: self.job.top]) for s in found]
+
+    def take(self, token: Token) -> Piece | None:
+        """The piece that a token makes, if there is something to tell."""
+        job, last = self.job, token.finish_reason is not None
+        self._ids.append(token.id)
+        if job.stream:
+            self._text += self._stream.add(token.id) + (self._stream.finish() if last else "")
+        elif last:
+            self._text = response_text(job.served.lm, self._ids, set(self._stops), self.row.stop_strings)
+        if job.top is not None:
+            self._score(token, last)
+        return self._piece(token.finish_reason)
+
+    def end(self) -> Piece:
+        """The last piece of an answer that was to have no tokens."""
+        piece = self._piece("length")
+        assert piece is not None
+        return piece
+
+    def _score(self, token: Token, last: bool) -> None:
+        """A token's log-probability is told with its text; behind the beginning of a stop string it is not told at all."""
+        is_end = token.id in self._stops
+        if not (is_end and self.job.hide_end):
+            self._held.append((self._begin, Scored(token.id, token.logprob, token.top[: self.job.top])))
+        self._begin += len(self.job.served.tokens.text_bytes(token.id))
+        told = self._told + len(self._text.encode("utf-8", "replace"))
+        whole = last and (is_end or token.finish_reason == "length")
+        while self._held and (whole or self._held[0][0] < told):
+            self._scored.append(self._held.popleft()[1])
+
+    def _piece(self, finish: str | None) -> Piece | None:
+        self.over = finish is not None
+        if not (self.over or (self.job.stream and (self._text or self._scored or self._echo))):
+            return None
+        piece = Piece(self.choice, self._echo + self._text, tuple(self._scored), finish, len(self._ids))
+        self._told += len(self._text.encode("utf-8", "replace"))
+        self._echo, self._text, self._scored = "", "", []
+        return piece
+
+
+class Batch:
+    """`step` goes on by a token and tells the jobs what is new; prompts that are to be scored come first, some a step."""
+
+    def __init__(self, seats: Sequence[Seat]):
+        self.seats = list(seats)
+        self._unscored = deque(s for s in seats if s.job.echo and s.job.top is not None)
+        self._decoding: list[Seat] = []
+        self._given_up: set[int] = set()
+        self._steps: Iterator[list[Token]] | None = None
+
+    @property
+    def open_rows(self) -> int:
+        return sum(s.open for s in self.seats)
+
+    def step(self) -> bool:
+        """Whether there is more to do."""
+        if self._unscored:
+            self._score()
+        elif self._steps is None:
+            self._start()
+        else:
+            tokens = next(self._steps, [])
+            self._tell([(seat, seat.take(t)) for t in tokens if (seat := self._decoding[t.row]).open])
+            self._given_up.update(n for n, s in enumerate(self._decoding) if not s.open)
+        return self.open_rows > 0
+
+    def _start(self) -> None:
+        self._tell([(s, s.end()) for s in self.seats if s.open and s.job.max_tokens == 0])
+        self._decoding = [s for s in self.seats if s.open]
+        if not self._decoding:
+            return
+        served = self._decoding[0].job.served
+        tops = [s.job.top for s in self._decoding if s.job.top is not None]
+        self._steps = decode_steps(
+            served.stepper([s.asked for s in self._decoding]), [s.row for s in self._decoding],
+            stop_ids=served.system.stop_ids, logprobs=max(tops, default=None), given_up=self._given_up,
+        )  # fmt: skip
+
+    def _score(self) -> None:
+        """The next prompts; an answer of one token ends with them, in the same pass."""
+        some, size = [self._unscored.popleft()], 0
+        while self._unscored and (size := size + len(some[-1].asked.ids)) < SCORED_AT_ONCE:
+            some.append(self._unscored.popleft())
+        some = [s for s in some if s.open]
+        if not some:
+            return
+        served = some[0].job.served
+        top = max(s.job.top or 0 for s in some)
+        told = []
+        for seat, (found, logits) in zip(some, score_prompts(served, [s.asked for s in some], top), strict=True):
+            seat.scored_prompt(found)
+            if seat.job.max_tokens == 1:
+                token = first_token(served, seat.row, seat.asked, logits, seat.job.top or 0)
+                told.append((seat, seat.take(token)))
+        self._tell(told)
+
+    def _tell(self, told: Sequence[tuple[Seat, Piece | None]]) -> None:
+        """One message a job."""
+        by_job: dict[int, tuple[Job, list[Piece]]] = {}
+        for seat, piece in told:
+            if piece is not None:
+                by_job.setdefault(id(seat.job), (seat.job, []))[1].append(piece)
+        for job, pieces in by_job.values():
+            job.tell(pieces)

@@ -1,0 +1,78 @@
+"""Who may ask: the Host that was called, pages of other origins, and the key."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+
+from veneer.serve.errors import ApiError
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+OPEN = "/health"  # answered without a key: it says nothing but that the server lives
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach a server that listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """key: that every request must carry ("Authorization: Bearer KEY"), or None. hosts: names that a request's Host may have.
+
+    A page in somebody's browser can make its own name resolve to 127.0.0.1 (DNS rebinding), and can send requests to
+    localhost without being able to read the answer. The first shows in Host, the second in Origin.
+    """
+
+    key: str | None = None
+    hosts: Sequence[str] = LOCAL
+
+    def check(self, headers: Headers, path: str) -> None:
+        """Raises ApiError (403 for Host or Origin, 401 for the key)."""
+        host = _name("//" + headers.get("host", ""))
+        if host not in self.hosts:
+            raise ApiError(
+                403, "this server does not answer to that Host; its owner can add it with --allow-host", code="host_not_allowed"
+            )
+        origin = headers.get("origin")
+        if origin is not None and _name(origin) not in self.hosts:
+            raise ApiError(403, "this server does not answer pages of other origins", code="origin_not_allowed")
+        if self.key is None or path == OPEN:
+            return
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self.key.encode())
+        if scheme.lower() != "bearer" or not same:
+            said = "the API key is wrong" if given else "an API key is needed: send it as Authorization: Bearer KEY"
+            raise ApiError(401, said, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
+
+
+class Guarded:
+    """The ASGI app behind its guard."""
+
+    def __init__(self, app: Any, guard: Guard):
+        self.app, self.guard = app, guard
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            try:
+                self.guard.check(Headers(scope=scope), scope["path"])
+            except ApiError as error:
+                return await JSONResponse(error.body(), error.status, error.headers)(scope, receive, send)
+        await self.app(scope, receive, send)
+
+
+def _name(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

@@ -1,0 +1,122 @@
+"""One thread owns the models. Answers that wait are decoded together, and several such batches take turns, a token each."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+import torch
+
+from veneer.capture.run import is_out_of_memory
+from veneer.serve.batch import Batch, Seat
+from veneer.serve.errors import ApiError, busy, failed
+from veneer.serve.job import Job
+
+GATHER = 0.005  # seconds that an idle worker waits for more: parallel clients start together
+WINDOW = 16  # rounds between two batches while others are under way: requests that come in between start together
+log = logging.getLogger("veneer.serve")
+
+
+class Scheduler:
+    """most_rows: answers that are decoded at once, over all batches. most_waiting: answers that may wait; more are refused (503).
+
+    An idle worker starts what waits; a busy one looks every `WINDOW` rounds, and then whatever waits for one system starts as a new
+    batch, as far as `most_rows` allows, in the order of arrival. All batches take turns, one token each. So an answer
+    waits for others to end only where `most_rows` are under way, and a short answer never waits for the whole of a long one.
+    """
+
+    def __init__(self, *, most_rows: int = 32, most_waiting: int = 256):
+        self.most_rows, self.most_waiting = most_rows, most_waiting
+        self._waiting: deque[Seat] = deque()
+        self._batches: list[Batch] = []
+        self._change = threading.Condition()
+        self._closing = False
+        self._rounds = 0
+        self._thread = threading.Thread(target=self._run, name="veneer-models", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Give up all answers and end the thread after the step that it is in."""
+        with self._change:
+            self._closing = True
+            self._change.notify()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def submit(self, job: Job) -> None:
+        """Queue all answers of a job, or none. Raises ApiError (503) where they do not fit in the queue."""
+        with self._change:
+            if self._closing or len(self._waiting) + len(job.rows) > self.most_waiting:
+                raise busy(len(self._waiting))
+            self._waiting.extend(Seat(job, choice) for choice in range(len(job.rows)))
+            self._change.notify()
+
+    def cancel(self, job: Job) -> None:
+        """Nobody waits for this job any more: its answers leave the queue, or their batch after the step that it is in."""
+        job.gone = True
+        with self._change:
+            if any(s.job is job for s in self._waiting):
+                self._waiting = deque(s for s in self._waiting if s.job is not job)
+
+    def counts(self) -> dict[str, int]:
+        return {"running": sum(b.open_rows for b in self._batches), "waiting": len(self._waiting)}
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                while not (self._waiting or self._batches or self._closing):
+                    self._change.wait()
+                if self._closing:
+                    break
+            if not self._batches:
+                time.sleep(GATHER)
+                self._rounds = 0
+            if self._rounds % WINDOW == 0:
+                self._admit()
+            self._rounds += 1
+            self._batches = [b for b in self._batches if self._step(b)]
+        for seat in (*self._waiting, *(s for b in self._batches for s in b.seats)):
+            seat.job.tell(ApiError(503, "the server is shutting down", code="shutting_down"))
+
+    def _admit(self) -> None:
+        """Start what waits, a batch a system, in the order of arrival."""
+        while (room := self.most_rows - sum(b.open_rows for b in self._batches)) > 0:
+            with self._change:
+                self._waiting = deque(s for s in self._waiting if not s.job.gone)
+                if not self._waiting:
+                    return
+                first = self._waiting[0].job
+                chosen = [s for s in self._waiting if s.job.served is first.served][:room]
+                taken = set(map(id, chosen))
+                self._waiting = deque(s for s in self._waiting if id(s) not in taken)
+            self._batches.append(Batch(chosen))
+
+    def _step(self, batch: Batch) -> bool:
+        """Whether the batch goes on after another step."""
+        try:
+            return batch.step()
+        except Exception as error:
+            _give_up(batch.seats, error)
+            return False
+
+
+def _give_up(seats: Sequence[Seat], error: Exception) -> None:
+    """Tell every client of a batch that fell over. What it was is for the log."""
+    if is_out_of_memory(error):
+        said = ApiError(503, "memory ran out; ask for fewer or shorter answers at once", code="out_of_memory")
+        torch.cuda.empty_cache()
+    else:
+        log.error("a batch of %d answers failed", len(seats), exc_info=error)
+        said = failed()
+    for job in {id(s.job): s.job for s in seats}.values():
+        job.tell(said)
+        job.gone = True

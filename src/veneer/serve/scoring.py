@@ -1,0 +1,67 @@
+"""Log-probabilities of a prompt's own tokens, exact over the whole vocabulary, and of the one token that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from veneer.errors import VeneerError
+from veneer.models.decode import Row, Token
+from veneer.models.sampling import Answer, choose
+from veneer.serve.answers import Scored
+from veneer.serve.served import Asked, Served
+
+Position = tuple[float, tuple[tuple[int, float], ...]]  # of one token: its log-probability, and the most likely ones
+
+
+@torch.inference_mode()
+def score_prompts(served: Served, asked: Sequence[Asked], top: int) -> list[tuple[list[Scored], Tensor]]:
+    """Of each prompt: its tokens scored, the first without a log-probability, and the logits (V,) of the token that comes next."""
+    wanted = [i for a in asked for i in (*a.ids[1:], 0)]  # behind the last token anything may stand: it is not told
+    lasts = {at for at in _ends(asked)}
+    positions: list[Position] = []
+    following: list[Tensor] = []
+    for logits in served.positions(asked):
+        at = len(positions)
+        following += [logits[i].clone() for i in range(len(logits)) if at + i in lasts]
+        positions += log_probabilities(served, logits, wanted[at : at + len(logits)], top)
+    out, at = [], 0
+    for a, logits in zip(asked, following, strict=True):
+        own = positions[at : at + len(a.ids) - 1]
+        found = [Scored(a.ids[0], None), *(Scored(i, p, t) for i, (p, t) in zip(a.ids[1:], own, strict=True))]
+        out.append((found, logits))
+        at += len(a.ids)
+    return out
+
+
+def _ends(asked: Sequence[Asked]) -> list[int]:
+    ends, at = [], -1
+    for a in asked:
+        ends.append(at := at + len(a.ids))
+    return ends
+
+
+def log_probabilities(served: Served, logits: Tensor, ids: Sequence[int], top: int) -> list[Position]:
+    """Of the token of each row of logits (n, V), in nats. Raises VeneerError where logits are not finite."""
+    if not torch.isfinite(logits).all():
+        raise VeneerError(f"{served.lm.name} gives logits that are not finite; its weights may be damaged")
+    logz = logits.double().logsumexp(-1, keepdim=True)
+    own = (logits.gather(-1, torch.tensor(ids, device=logits.device)[:, None]) - logz)[:, 0].tolist()
+    if not top:
+        return [(p, ()) for p in own]
+    values, best = logits.topk(min(top, logits.shape[-1]), dim=-1)
+    tops = zip(best.tolist(), (values - logz).tolist(), strict=True)
+    return [(p, tuple(zip(*some, strict=True))) for p, some in zip(own, tops, strict=True)]
+
+
+@torch.inference_mode()
+def first_token(served: Served, row: Row, asked: Asked, logits: Tensor, top: int) -> Token:
+    """The only token of an answer that may have one, from the logits (V,) behind its prompt."""
+    stops = set(served.system.stop_ids)
+    id = int(choose(logits[None], [Answer(row.sampling, asked.ids, row.key)], stops))
+    ((logprob, best),) = log_probabilities(served, logits[None], [id], top)
+    text = served.tokens.text_bytes(id).decode("utf-8", "ignore")
+    stopped = id in stops or any(s in text for s in row.stop_strings)
+    return Token(0, id, logprob, best, "stop" if stopped else "length")

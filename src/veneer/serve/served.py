@@ -1,0 +1,147 @@
+"""A system as it is served: its id, and how a request's messages or texts become the token ids that it reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from veneer.capture.teacher import response_hidden
+from veneer.errors import InputError
+from veneer.models.formats import Format, encode_text
+from veneer.models.language_model import LanguageModel
+from veneer.models.stepper import ModelStepper, Stepper
+from veneer.prompts import Prompt
+from veneer.serve.errors import ApiError
+from veneer.serve.tokens import TokenTexts
+from veneer.systems.shifted import ShiftedSystem
+from veneer.systems.system import System
+
+SCORED_TOKENS = 256  # positions whose logits are held at once
+
+
+class Asked(NamedTuple):
+    """ids: of the prompt. small: as the small model of a shifted system reads it."""
+
+    ids: tuple[int, ...]
+    small: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Served:
+    """join_turns: a conversation of several turns becomes plain text by joining their contents with an empty line between; otherwise
+    a system that reads plain text takes one user message only. more: facts beside the system's own (its veneer). Raises InputError
+    for a chat format without a template."""
+
+    system: System | ShiftedSystem
+    join_turns: bool = False
+    more: Mapping[str, Any] = field(default_factory=dict)
+    created: int = field(default_factory=lambda: int(time.time()))
+    tokens: TokenTexts = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tokens", TokenTexts(self.lm.tokenizer))
+        self._formats()[0].encode(self.lm.tokenizer, Prompt.from_text("start", "Hello"))  # also fixes the tokenizer's settings
+
+    @property
+    def id(self) -> str:
+        return self.system.name
+
+    @property
+    def lm(self) -> LanguageModel:
+        """The model whose token ids answers have."""
+        return self.system.large if isinstance(self.system, ShiftedSystem) else self.system.lm
+
+    # prompts
+
+    def of_messages(self, messages: Sequence[dict[str, str]]) -> Asked:
+        """A conversation in the system's own format. Raises ApiError (400) where the format has no place for it."""
+        plain = self._plain(messages) if any(f.facts()["kind"] == "plain" for f in self._formats()) else messages[-1]["content"]
+        prompt = Prompt("request", tuple(messages), plain)
+        try:
+            if isinstance(self.system, ShiftedSystem):
+                (ids,), (small,) = self.system.encode([prompt])
+                return self._checked(ids, small)
+            return self._checked(self.system.format.encode(self.lm.tokenizer, prompt))
+        except InputError as error:  # a chat template that will not have these roles
+            raise ApiError(400, str(error), param="messages") from None
+
+    def _formats(self) -> list[Format]:
+        system = self.system
+        return [system.format, system.small_format] if isinstance(system, ShiftedSystem) else [system.format]
+
+    def _plain(self, messages: Sequence[dict[str, str]]) -> str:
+        if self.join_turns:
+            return "\n\n".join(m["content"] for m in messages if m["content"])
+        if len(messages) != 1 or messages[0]["role"] != "user":
+            roles = ", ".join(m["role"] for m in messages[:8])
+            raise ApiError(
+                400, f"{self.id!r} reads plain text and takes one user message, found {len(messages)} ({roles}); send one, or "
+                "/v1/completions with the whole text (a server started with --join-turns joins them)", param="messages",
+            )  # fmt: skip
+        return messages[0]["content"]
+
+    def of_text(self, text: str) -> Asked:
+        """A text as it stands, behind the tokenizer's own BOS, in no format."""
+        return self._checked(encode_text(self.lm.tokenizer, text))
+
+    def of_ids(self, ids: Sequence[int]) -> Asked:
+        if (largest := max(ids)) >= self.lm.head.rows:
+            raise ApiError(400, f"the prompt has the token id {largest}; {self.id!r} has {self.lm.head.rows}", param="prompt")
+        return self._checked(ids)
+
+    def _checked(self, ids: Sequence[int], small: Sequence[int] | None = None) -> Asked:
+        if not ids:  # of a tokenizer without BOS
+            ids = [self.lm.tokenizer.bos_token_id if self.lm.tokenizer.bos_token_id is not None else self.lm.pad_id]
+        if isinstance(self.system, ShiftedSystem) and small is None:
+            small = self.system.shift.small_ids(torch.tensor(ids, device=self.lm.device)).tolist()
+        return Asked(tuple(ids), None if small is None else tuple(small))
+
+    # answers
+
+    def stepper(self, asked: Sequence[Asked]) -> Stepper:
+        prompts = [a.ids for a in asked]
+        if isinstance(self.system, ShiftedSystem):
+            return self.system.stepper_of_ids(prompts, [a.small or () for a in asked])
+        with torch.inference_mode():
+            return ModelStepper(self.system.lm, prompts, self.system.head)
+
+    def positions(self, asked: Sequence[Asked]) -> Iterator[Tensor]:
+        """Logits (n, V) behind each token of each prompt, in their order, in chunks."""
+        first = [a.ids[:1] for a in asked]
+        rest = [[*a.ids[1:], a.ids[-1]] for a in asked]  # the last one is not read: it stands for what is not known yet
+        if isinstance(self.system, ShiftedSystem):
+            small = [(a.small or ())[:1] for a in asked]
+            yield from self.system.forced_logits_of_ids(first, small, rest, chunk=SCORED_TOKENS)
+            return
+        head = self.system.head or self.system.lm.head
+        for part in torch.cat(response_hidden(self.system.lm, first, rest)).split(SCORED_TOKENS):
+            yield head.logits(part)
+
+    def can_score(self) -> bool:
+        """Whether a prompt's own tokens have log-probabilities: not where the shift depends on where the answer begins."""
+        return not isinstance(self.system, ShiftedSystem) or self.system.alpha.constant is not None
+
+    # facts
+
+    def card(self) -> dict[str, Any]:
+        return {"id": self.id, "object": "model", "created": self.created, "owned_by": "veneer"}
+
+    def facts(self) -> dict[str, Any]:
+        """The card, and what decides the answers: models with fingerprints, the veneer, alpha, formats. Folders lose their path."""
+        return {
+            **self.card(),
+            "max_model_len": self.system.longest(),
+            **_without_paths({"system": self.system.facts(), **self.more}),
+        }
+
+
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: Path(v).name if k == "model" and Path(v).exists() else _without_paths(v) for k, v in value.items()}
+    return [_without_paths(v) for v in value] if isinstance(value, list) else value

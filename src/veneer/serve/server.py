@@ -1,0 +1,89 @@
+"""The server's life: its socket, the line that says where it listens, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from veneer.errors import InputError
+
+GRACE = 5  # seconds that answers under way have once the server is told to end
+IDLE = 30  # seconds that a connection may stay open without a request
+MOST_CONNECTIONS = 512
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises InputError where the address cannot be had."""
+    try:
+        kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        found = socket.socket(kind, socket.SOCK_STREAM)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind(address)
+        except OSError:
+            found.close()
+            raise
+        return found
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"{host}:{port} cannot be listened on ({error}); give another --port (0 takes a free one) or --host"
+        ) from None
+
+
+def address_of(found: socket.socket) -> str:
+    host, port = found.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server(uvicorn.Server):
+    """SIGINT and SIGTERM end it in order: no new requests, `GRACE` seconds for those under way, then `run` returns. A second SIGINT does
+    not wait. ready: called once it listens."""
+
+    def __init__(self, app: ASGIApp, ready: Callable[[], None] | None = None):
+        super().__init__(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, server_header=False, ws="none", http="h11", lifespan="on",
+                timeout_graceful_shutdown=GRACE, timeout_keep_alive=IDLE, limit_concurrency=MOST_CONNECTIONS, proxy_headers=False,
+            )
+        )  # fmt: skip
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._ready is not None:
+            self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's own, which then raises the signal once more: an end that was asked for is no failure."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {s: signal.signal(s, self._end) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for s, handler in before.items():
+                signal.signal(s, handler)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if self.should_exit and number == signal.SIGINT:
+            self.force_exit = True
+        elif not self.should_exit:
+            print("veneer: ending; answers under way have", GRACE, "s (Ctrl-C again ends at once)", file=sys.stderr, flush=True)
+        self.should_exit = True
+
+
+def run(app: ASGIApp, found: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until a signal ends it. What goes wrong is logged on stderr; requests are not logged, nor keys."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s: %(message)s")
+    Server(app, ready).run(sockets=[found])
