@@ -1,6 +1,6 @@
 """Capture against the published shape of the work: both models in lock-step, one prompt at a time.
 
-    python benchmarks/capture.py [--prompts 96] [--lockstep 8] [--tokens 128] [--long 24] [--long-lockstep 2]
+    python benchmarks/capture.py [--prompts 96] [--lockstep 8] [--tokens 128] [--long 32] [--long-lockstep 2] [--out FILE]
 
 Two settings of the real pair (VENEER_PAIR, VENEER_DATA): its own short answers, and answers of exactly --tokens tokens. The lock-step
 side, written from its description: for each prompt both models read their prompts, then step by step the aligned model's most
@@ -122,14 +122,19 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--long", type=int, default=32)
     parser.add_argument("--long-lockstep", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="figures as JSON, for benchmarks/performance.py")
     given = parser.parse_args()
     pair = load_pair()
     prompts = train_prompts(given.prompts // 2)
     spread = prompts[:: max(1, len(prompts) // given.lockstep)][: given.lockstep]
-    print(json.dumps(compare("own answers", pair, prompts, spread, 128)), flush=True)
+    found = [compare("own answers", pair, prompts, spread, 128)]
+    print(json.dumps(found[0]), flush=True)
     endless = Endless(pair.base, pair.aligned, pair.base_format, pair.aligned_format)
     many = prompts[:: max(1, len(prompts) // given.long)][: given.long]
-    print(json.dumps(compare(f"{given.tokens} tokens", endless, many, many[: given.long_lockstep], given.tokens)), flush=True)
+    found.append(compare(f"{given.tokens} tokens", endless, many, many[: given.long_lockstep], given.tokens))
+    print(json.dumps(found[1]), flush=True)
+    if given.out:
+        given.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     python benchmarks/extraction.py ours WORK                          our solver, its time to every held-out KL
     python benchmarks/extraction.py recipe WORK [--epochs 500]         Adam, 1e-5, batches of 1,000, dense, top-k renormalised
     python benchmarks/extraction.py sweep WORK [--seconds 120]         the same Adam at five rates
-    python benchmarks/extraction.py table WORK                         the ratios, as Markdown
+    python benchmarks/extraction.py table WORK [--out FILE]            the ratios, as JSON
 
 Each run is a process of its own and writes WORK/NAME.json with a line a look: seconds since the process began to read the capture (looks at
 the held-out part not counted for Adam, counted for ours) and the select part's KL; and its peak memory. The recipe's targets are the
@@ -78,38 +78,27 @@ def time_to(looks: list[dict], kl: float) -> float | None:
     return next((x["seconds"] for x in looks if x["kl"] <= kl), None)
 
 
-def table(work: Path) -> str:
+def figures(work: Path) -> dict:
+    """Every held-out KL that the others reached, with their seconds and ours (None: never)."""
     found = {p.stem: json.loads(p.read_text()) for p in work.glob("*.json")}
     own, recipe = found["ours"], found["recipe"]
-    last = min(x["kl"] for x in own["looks"])
-    lines = [
-        "| held-out KL to reach | theirs, s | ours, s | ratio |",
-        "|---|---|---|---|",
-    ]
-    for x in recipe["looks"]:
-        if x["epoch"] in AT or x is recipe["looks"][-1]:
-            mine = time_to(own["looks"], x["kl"])
-            ratio = "never reached" if mine is None else f"{x['seconds'] / mine:,.0f}"
-            lines.append(
-                f"| {x['kl']:.4f} (recipe, epoch {x['epoch']}) | {x['seconds']:.1f} | {mine and round(mine, 2)} | {ratio} |"
-            )
-    sweep = {name: v for name, v in found.items() if name.startswith("adam-")}
-    if sweep:
-        best = min(sweep, key=lambda name: min(x["kl"] for x in sweep[name]["looks"]))
-        lowest = min(sweep[best]["looks"], key=lambda x: x["kl"])
-        mine = time_to(own["looks"], lowest["kl"])
-        ratio = "never reached" if mine is None else f"{lowest['seconds'] / mine:,.1f}"
-        lines.append(
-            f"| {lowest['kl']:.4f} (best of the sweep, {best}) | {lowest['seconds']:.1f} | {mine and round(mine, 2)} | {ratio} |"
-        )
-        for name, v in sorted(sweep.items()):
-            lines.append(f"| {min(x['kl'] for x in v['looks']):.4f} lowest of {name} | {v['seconds']:.0f} in all | | |")
-    lines += [
-        "",
-        f"Ours ends at {last:.4f} after {own['seconds']:.1f} s.",
-        f"Peak memory: ours {own['peak_mb']:,.0f} MB, recipe {recipe['peak_mb']:,.0f} MB.",
-    ]
-    return "\n".join(lines)
+
+    def row(reach: str, look: dict) -> dict:
+        return {"reach": f"{look['kl']:.4f} ({reach})", "theirs": look["seconds"], "ours": time_to(own["looks"], look["kl"])}
+
+    looks = [x for x in recipe["looks"] if x["epoch"] in AT or x is recipe["looks"][-1]]
+    rows = [row(f"recipe, epoch {x['epoch']}", x) for x in looks]
+    lowest = {name: min(v["looks"], key=lambda x: x["kl"]) for name, v in found.items() if name.startswith("adam-")}
+    note = (
+        f"Ours ends at {min(x['kl'] for x in own['looks']):.4f} after {own['seconds']:.1f} s. Peak memory: ours {own['peak_mb']:,.0f} MB, "
+        f"recipe {recipe['peak_mb']:,.0f} MB. Threads: ours {own['threads']}, recipe {recipe['threads']}."
+    )
+    if lowest:
+        best = min(lowest, key=lambda name: lowest[name]["kl"])
+        rows.append(row(f"dense Adam at the best of {len(lowest)} rates, {best.removeprefix('adam-')}", lowest[best]))
+        others = ", ".join(f"{n.removeprefix('adam-')} {x['kl']:.2f}" for n, x in sorted(lowest.items()) if n != best)
+        note += f" Lowest KL of the other rates: {others}."
+    return {"rows": rows, "note": note}
 
 
 def main() -> None:
@@ -119,6 +108,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=60)
     parser.add_argument("--epochs", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--out", type=Path, help="figures as JSON, for benchmarks/performance.py")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     if given.what == "capture":
@@ -131,7 +121,10 @@ def main() -> None:
         for rate in RATES:
             adam(given.work, f"adam-{rate:g}", PaperRecipe(rate, epochs=10**6), given.seconds, every=1)
     else:
-        print(table(given.work))
+        text = json.dumps(figures(given.work), indent=1)
+        print(text)
+        if given.out:
+            given.out.write_text(text + "\n")
 
 
 if __name__ == "__main__":
