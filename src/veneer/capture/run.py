@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,44 +69,103 @@ def capture_from(
     progress: Progress | None = None,
 ) -> Capture:
     """The same with any teacher (see teachers.py) in the place of the aligned model. base_format: what base reads (default: plain)."""
-    config, out, form = config or CaptureConfig(), Path(out), base_format or PlainFormat()
-    if not prompts:
-        raise InputError("there are no prompts to capture; give at least one")
-    if len(prompts) != len({(p.task, p.id) for p in prompts}):
-        raise InputError("two prompts have the same id; give each prompt an id of its own")
-    base_ids, asked = encode_base(base, form, prompts), teacher.asked(prompts)
-    lengths = teacher.lengths(asked)
-    for found, longest in (([len(x) for x in base_ids], base.longest), (lengths, teacher.longest())):
-        check_lengths(found, [p.id for p in prompts], longest, config.sampling.max_new_tokens)
-    plan = batch_plan(lengths, [p.task for p in prompts], config.batch_size, config.shard_batches)
-    rows = [
-        {"id": p.id, "task": p.task, "base_length": len(b), "aligned_length": n, "plain": p.plain}
-        for p, b, n in zip(prompts, base_ids, lengths, strict=True)
-    ]
-    listing = json_lines(rows)
-    stamp = sha256_text(listing + json.dumps([base_ids, asked]))
-    manifest = make_manifest(base, teacher, form, config, plan, stamp)
-    with folder_lock(out):
-        begin(out, manifest, listing, base, teacher)
-        keys = [f"{p.task}/{p.id}/0" for p in prompts]
-        done_prompts = 0
-        for number, batches in enumerate(plan):
-            if not is_done(out, number):
-                parts = []
-                responses: list[dict[str, Any]] = []
-                for batch in batches:
-                    columns, decoded = _with_backoff(base, teacher, batch, base_ids, prompts, keys, config)
-                    parts.append(columns)
-                    responses += [_row(base, teacher, prompts[n], n, d, config) for n, d in zip(batch, decoded, strict=True)]
-                    if progress:
-                        progress(done_prompts + len(responses), len(prompts), "capture")
-                write_shard(out, number, concatenate(parts), responses)
-            done_prompts += sum(map(len, batches))
+    return make_capture(Job.of(base, teacher, prompts, config, base_format), Shelf(Path(out)), progress)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a capture will make, fixed before the work begins: any shard of the plan can be made alone, here or by a worker elsewhere."""
+
+    base: LanguageModel
+    teacher: Teacher
+    prompts: Sequence[Prompt]
+    config: CaptureConfig
+    base_ids: list[list[int]]
+    plan: list[list[list[int]]]
+    listing: str  # of prompts.jsonl
+    manifest: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        base: LanguageModel,
+        teacher: Teacher,
+        prompts: Sequence[Prompt],
+        config: CaptureConfig | None = None,
+        base_format: Format | None = None,
+    ) -> Job:
+        """Raises InputError for no prompts, prompts of one id, and prompts that a model cannot read."""
+        config, form = config or CaptureConfig(), base_format or PlainFormat()
+        if not prompts:
+            raise InputError("there are no prompts to capture; give at least one")
+        if len(prompts) != len({(p.task, p.id) for p in prompts}):
+            raise InputError("two prompts have the same id; give each prompt an id of its own")
+        base_ids, asked = encode_base(base, form, prompts), teacher.asked(prompts)
+        lengths = teacher.lengths(asked)
+        for found, longest in (([len(x) for x in base_ids], base.longest), (lengths, teacher.longest())):
+            check_lengths(found, [p.id for p in prompts], longest, config.sampling.max_new_tokens)
+        plan = batch_plan(lengths, [p.task for p in prompts], config.batch_size, config.shard_batches)
+        rows = [
+            {"id": p.id, "task": p.task, "base_length": len(b), "aligned_length": n, "plain": p.plain}
+            for p, b, n in zip(prompts, base_ids, lengths, strict=True)
+        ]
+        listing = json_lines(rows)
+        stamp = sha256_text(listing + json.dumps([base_ids, asked]))
+        manifest = make_manifest(base, teacher, form, config, plan, stamp)
+        return cls(base, teacher, prompts, config, base_ids, plan, listing, manifest)
+
+    def shard(self, number: int, done: Callable[[int], None] | None = None) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+        """The columns (see shards.py) and responses of one shard. done: told the prompts answered so far, after each batch."""
+        parts, responses = [], []
+        for batch in self.plan[number]:
+            columns, decoded = _with_backoff(self, batch)
+            parts.append(columns)
+            responses += [_row(self, n, d) for n, d in zip(batch, decoded, strict=True)]
+            if done:
+                done(len(responses))
+        return concatenate(parts), responses
+
+
+class Shelf:
+    """Where a capture is kept: a folder here (veneer.scale has one that is somewhere else)."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def prepare(self) -> None:
+        """Have in the folder what a former run left beside the shards."""
+
+    def share(self) -> None:
+        """Keep what lies in the folder beside the shards."""
+
+    def is_done(self, number: int) -> bool:
+        return is_done(self.folder, number)
+
+    def put(self, number: int, columns: dict[str, Tensor], responses: list[dict[str, Any]]) -> None:
+        write_shard(self.folder, number, columns, responses)
+
+    def open(self) -> Capture:
+        return Capture.open(self.folder)
+
+
+def make_capture(job: Job, shelf: Shelf, progress: Progress | None = None) -> Capture:
+    """Make what is missing of a capture, one shard after the other."""
+    with folder_lock(shelf.folder):
+        begin(job, shelf)
+        done = 0
+        for number, batches in enumerate(job.plan):
+            if not shelf.is_done(number):
+                say = partial(_say, progress, done, len(job.prompts)) if progress else None
+                shelf.put(number, *job.shard(number, say))
+            done += sum(map(len, batches))
             if progress:
-                progress(done_prompts, len(prompts), "capture")
-        if isinstance(teacher, Rereading) and not (out / "noise.json").is_file():
-            write_noise(teacher, out, prompts, config)
-    return Capture.open(out)
+                _say(progress, done, len(job.prompts), 0)
+        finish(job, shelf)
+    return shelf.open()
+
+
+def _say(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total, "capture")
 
 
 def encode_base(base: LanguageModel, base_format: Format, prompts: Sequence[Prompt]) -> list[list[int]]:
@@ -142,8 +203,10 @@ def make_manifest(
     }
 
 
-def begin(out: Path, manifest: dict[str, Any], listing: str, base: LanguageModel, teacher: Teacher) -> None:
+def begin(job: Job, shelf: Shelf) -> None:
     """Write what stands before the first shard, or check that a folder in use was made with the same settings."""
+    shelf.prepare()
+    out, manifest = shelf.folder, job.manifest
     path = out / "manifest.json"
     if path.is_file():
         found = read_json(path, "the manifest of a capture")
@@ -152,40 +215,42 @@ def begin(out: Path, manifest: dict[str, Any], listing: str, base: LanguageModel
         if differing:
             raise InputError(f"{out} was made with another {', '.join(differing)}; give another --out, or delete the folder")
         remove_leftovers(out)
+        shelf.share()
         return
     begun = {
         "head.safetensors",
         "prompts.jsonl",
         "tokenizer",
         "run.json",
+        "replies.log",  # of an endpoint
         ".lock",
     }  # of a run that was killed before its manifest
     if any(p for p in out.iterdir() if p.name not in begun and not is_leftover(p, {*begun, path.name})):
         raise InputError(f"{out} is not empty and holds no capture; give a new or an empty folder")
-    head = shared_head(base, teacher.size)
+    head = shared_head(job.base, job.teacher.size)
     tensors: dict[str, Tensor] = {"weight": head.weight.contiguous()}
     if head.bias is not None:
         tensors["bias"] = head.bias.contiguous()
     write_atomically(out / "head.safetensors", lambda p: save_file({k: v.cpu() for k, v in tensors.items()}, p))
-    base.tokenizer.save_pretrained(out / "tokenizer")
-    write_text(out / "prompts.jsonl", listing)
+    job.base.tokenizer.save_pretrained(out / "tokenizer")
+    write_text(out / "prompts.jsonl", job.listing)
     write_json(path, {**manifest, "head_sha256": sha256_file(out / "head.safetensors")})
+    shelf.share()
 
 
-def _with_backoff(
-    base: LanguageModel,
-    teacher: Teacher,
-    batch: list[int],
-    base_ids: list[list[int]],
-    prompts: Sequence[Prompt],
-    keys: list[str],
-    config: CaptureConfig,
-) -> tuple[dict[str, Tensor], list[Decoded]]:
+def finish(job: Job, shelf: Shelf) -> None:
+    """What stands behind the last shard: the noise floor, where the teacher can read."""
+    if isinstance(job.teacher, Rereading) and not (shelf.folder / "noise.json").is_file():
+        write_noise(job, shelf)
+        shelf.share()
+
+
+def _with_backoff(job: Job, batch: list[int]) -> tuple[dict[str, Tensor], list[Decoded]]:
     """One batch of the plan; where memory runs out, its halves."""
+    prompts = [job.prompts[n] for n in batch]
+    keys = [f"{p.task}/{p.id}/0" for p in prompts]
     try:
-        return capture_batch(
-            base, batch, [base_ids[n] for n in batch], [prompts[n] for n in batch], [keys[n] for n in batch], config, teacher
-        )
+        return capture_batch(job.base, batch, [job.base_ids[n] for n in batch], prompts, keys, job.config, job.teacher)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -196,8 +261,7 @@ def _with_backoff(
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = len(batch) // 2
-    halves = (batch[:half], batch[half:])
-    first, second = (_with_backoff(base, teacher, part, base_ids, prompts, keys, config) for part in halves)
+    first, second = (_with_backoff(job, part) for part in (batch[:half], batch[half:]))
     return concatenate([first[0], second[0]]), first[1] + second[1]
 
 
@@ -209,40 +273,40 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _row(
-    base: LanguageModel, teacher: Teacher, prompt: Prompt, number: int, decoded: Decoded, config: CaptureConfig
-) -> dict[str, Any]:
+def _row(job: Job, number: int, decoded: Decoded) -> dict[str, Any]:
+    prompt = job.prompts[number]
     return {
         "number": number,
         "prompt_id": prompt.id,
         "task": prompt.task,
-        "text": response_text(base, decoded.token_ids, set(teacher.stop_ids)),
+        "text": response_text(job.base, decoded.token_ids, set(job.teacher.stop_ids)),
         "token_ids": list(decoded.token_ids),
         "finish_reason": decoded.finish_reason,
-        "seed": config.sampling.seed,
+        "seed": job.config.sampling.seed,
     }
 
 
-def write_noise(teacher: Rereading, out: Path, prompts: Sequence[Prompt], config: CaptureConfig) -> None:
+def write_noise(job: Job, shelf: Shelf) -> None:
     """Check a sample of prompts, spread evenly over the capture, by teacher forcing, and store the noise floor.
 
     Raises VeneerError where generation and reading differ by more than their dtype explains.
     """
-    taken = Capture.open(out)
+    teacher, taken = job.teacher, shelf.open()
+    assert isinstance(teacher, Rereading)
     numbers = taken.prompt_numbers
-    step = max(1, len(numbers) // config.noise_prompts)
-    sample = numbers[::step][: config.noise_prompts]
+    step = max(1, len(numbers) // job.config.noise_prompts)
+    sample = numbers[::step][: job.config.noise_prompts]
     columns = ("prompt", "token", "aligned_ids", "aligned_logprobs", "aligned_tail")
     rows: dict[int, dict[str, Tensor]] = {}
     for block in taken.blocks(columns, sample):
         for n in block["prompt"].unique().tolist():
             rows[n] = {c: block[c][block["prompt"] == n] for c in columns}
-    found = self_kl(teacher, [prompts[n] for n in sample], [rows[n] for n in sample])
+    found = self_kl(teacher, [job.prompts[n] for n in sample], [rows[n] for n in sample])
     floor = sum(r["kl"] for r in found) / sum(r["tokens"] for r in found)
     limit = LIMIT[teacher.dtype]
     if not abs(floor) <= limit:
         raise VeneerError(
-            f"{teacher.name} gives other log-probabilities while it generates than while it reads: {floor:.3g} nats a token, "
+            f"{job.teacher.name} gives other log-probabilities while it generates than while it reads: {floor:.3g} nats a token, "
             f"expected at most {limit:g}; try --dtype float32 or another version of transformers"
         )
-    write_json(out / "noise.json", found)
+    write_json(shelf.folder / "noise.json", found)
