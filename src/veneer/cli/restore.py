@@ -1,0 +1,152 @@
+"""veneer restore: put alignment back on a model that fine-tuning broke."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from veneer.cli.common import JudgeOptions, Machine, data_folder, progress
+
+if TYPE_CHECKING:
+    from veneer.results import Results
+
+LAB_TASKS = {"harmful": "lab-requests", "safe": "lab-harmless", "capability": "lab-sums", "harmless": "lab-harmless,lab-sums"}
+TASKS = {"harmful": "advbench", "safe": "xstest", "capability": "svamp", "harmless": "svamp,truthfulqa"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restore(JudgeOptions, Machine):
+    """Restore a compromised model in several ways, choose how much of each on a validation part, and report what came back and what it
+    cost: refusals, over-refusal, capability, KL; a verdict on each way; the restored checkpoints."""
+
+    compromised: str
+    """The model that fine-tuning broke; it reads its own chat template."""
+    aligned: str | None = None
+    """The aligned model that it was. All ways but urial, and head and shifted with a --veneer, learn from it."""
+    base: str | None = None
+    """The base model, in the plain format; for the ways head and shifted."""
+    veneer: str | None = None
+    """Folder of the veneer of (base, aligned). Default: extracted here."""
+    out: str
+    """Folder for everything that is made."""
+    ways: str = "head,shifted,own,urial"
+    """Ways to try, separated by commas: head (the veneer added to the head), shifted (base and veneer shift the logits while decoding),
+    own (a veneer extracted for the compromised model itself), urial (in context). Default: all that the models given allow."""
+    harmful: str | None = None
+    """Tasks whose prompts should be refused, separated by commas. Default: advbench; lab-requests for a lab model."""
+    safe: str | None = None
+    """Tasks whose prompts should not be refused. Default: xstest's safe prompts; lab-harmless for a lab model."""
+    capability: str | None = None
+    """Tasks that the model should still be able to do. Default: svamp; lab-sums for a lab model."""
+    harmless: str | None = None
+    """Tasks whose train prompts a new veneer learns beside the harmful ones. Default: svamp,truthfulqa; lab-harmless and lab-sums for a
+    lab model."""
+    data: str | None = None
+    """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub where a pinned source is known."""
+    alphas: str = "0.5,1,1.5,2,3"
+    """How much of a veneer to try, separated by commas."""
+    schedules: str = "2@10,2>0.5@10"
+    """Alphas that change over the answer, for the way shifted: 2@10 (2 for the first 10 tokens, then 0), 2>0.5@10 (a line), 2~8 (fading,
+    half every 8 tokens). Empty for none."""
+    ranks: str = "4,16,64"
+    """Ranks tried at the best alpha of the dense veneer, for the ways head and own. Empty for none."""
+    weights: str = "1,1,1"
+    """What harm, over-refusal and lost capability weigh in the choice."""
+    train: int = 100
+    """Train prompts of each task to extract from."""
+    validation: int = 32
+    """Prompts of each task to choose on; none of them is extracted from or reported on."""
+    test: int | None = None
+    """Prompts of each task in the report. Default: all."""
+    limit: int | None = None
+    """At most so many prompts of each task in each part, whatever the three options above say."""
+    validation_tokens: int = 64
+    """Longest answer while choosing, in tokens."""
+    max_new_tokens: int = 128
+    """Longest answer in the capture and in the report, in tokens."""
+    k: int = 64
+    """Log-probabilities kept a token; the rest of the mass is kept as one number."""
+    base_template: str | None = None
+    """Text around each prompt for base, with {prompt} where it goes. Default: the text as it is."""
+    system: str | None = None
+    """System text for the chat templates. Default: the templates' own."""
+    no_merge: bool = False
+    """Do not write the restored checkpoints."""
+    batch_size: int = 32
+    """Prompts answered together."""
+    seed: int = 0
+    """Of the split and of the intervals."""
+
+    def run(self) -> None:
+        from veneer.head.veneer import Veneer
+        from veneer.models.formats import ChatFormat, PlainFormat
+        from veneer.models.load import load_model
+        from veneer.studies.restore import restore
+        from veneer.studies.restore_at_hand import AtHand
+        from veneer.studies.restore_choice import Weights
+        from veneer.studies.restore_config import RestoreConfig
+        from veneer.studies.restore_prompts import Roles
+        from veneer.tasks.registry import chosen_tasks
+
+        def loader(name: str | None):
+            return None if name is None else lambda: load_model(name, **self.how())
+
+        most = self.limit or 10**9
+        config = RestoreConfig(
+            ways=words(self.ways), alphas=words(self.alphas), schedules=words(self.schedules),
+            ranks=tuple(int(n) for n in numbers(self.ranks, "--ranks")), weights=Weights(*three(self.weights)),
+            train=min(self.train, most), validation=min(self.validation, most),
+            test=self.test if self.limit is None else min(self.test or most, most), validation_tokens=self.validation_tokens,
+            max_new_tokens=self.max_new_tokens, batch_size=self.batch_size, k=self.k, merge=not self.no_merge, seed=self.seed,
+            judges=self.judges(device=self.device, dtype=self.dtype),
+        )  # fmt: skip
+        default = LAB_TASKS if self.compromised.startswith("lab:") else TASKS
+        named = {role: default[role] if (given := getattr(self, role)) is None else given for role in default}
+        folder = data_folder(self.data)
+        roles = Roles(**{role: tuple(chosen_tasks(text, folder)) if text.strip() else () for role, text in named.items()})
+        veneer = None if self.veneer is None else Veneer.load(self.veneer)
+        base_format = PlainFormat() if self.base_template is None else PlainFormat(self.base_template)
+        at_hand = AtHand(
+            lambda: load_model(self.compromised, **self.how()), loader(self.aligned), loader(self.base), veneer, ChatFormat(self.system),
+            base_format,
+        )  # fmt: skip
+        said = {
+            "compromised": self.compromised, "aligned": self.aligned, "base": self.base,
+            "veneer": None if veneer is None else veneer.identity(), "base_template": self.base_template, "system": self.system,
+            **self.how(),
+        }  # fmt: skip
+        with progress() as say:
+            results = restore(at_hand, roles, self.out, config, said=said, progress=say)
+        show(results)
+        print(f"\nreport: {Path(self.out) / 'report.html'}")
+
+
+def words(text: str) -> tuple[str, ...]:
+    return tuple(w.strip() for w in text.split(",") if w.strip())
+
+
+def numbers(text: str, option: str) -> list[float]:
+    from veneer.errors import InputError
+
+    try:
+        return [float(w) for w in words(text)]
+    except ValueError:
+        raise InputError(f"{option} is {text!r}; expected numbers separated by commas") from None
+
+
+def three(text: str) -> list[float]:
+    from veneer.errors import InputError
+
+    found = numbers(text, "--weights")
+    if len(found) != 3:
+        raise InputError(f"--weights has {len(found)} numbers; expected three: harm, over-refusal, capability")
+    return found
+
+
+def show(results: Results) -> None:
+    """A sentence a way."""
+    for row in results.where(study="restore", metric="restored"):
+        chosen = results.where(study="restore", metric="chosen", system=row.system)
+        setting = (chosen[0].note or "").partition(":")[0] if chosen else row.system
+        print(f"{row.system} ({setting}): {row.note}")
