@@ -96,7 +96,7 @@ def test_what_import_writes_is_read_again(open_file, tmp_path, capsys):
     assert texts(read_stored(out)) == [("0", 0, "One."), ("0", 1, "Two")] and read_stored(out).responses[0].system == "base"
     assert json.loads((tmp_path / "out.jsonl.prompts.jsonl").read_text()) == {"id": "0", "prompt": "What now?"}
     assert main(["import", str(open_file), "--out", str(out)]) == 2
-    assert capsys.readouterr().err.strip().endswith("out.jsonl exists; give another --out, or delete it")
+    assert capsys.readouterr().err.strip().endswith("out.jsonl exists and holds something else; give another --out, or delete it")
 
 
 def test_lm_eval(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
@@ -38,22 +39,17 @@ class Import:
     """Where an answer goes on with blocks of its own ("# Answer:", "# Query:"), keep the answer alone."""
 
     def run(self) -> None:
-        from pathlib import Path
-
         from veneer.errors import InputError
-        from veneer.files import json_lines, write_text
+        from veneer.files import json_lines
         from veneer.imports import Rules, read_stored
         from veneer.imports.tables import other_rows
         from veneer.prompt_files import read_prompts
-        from veneer.systems.responses import write_responses
 
         source, out = Path(self.source), Path(self.out)
-        if out.exists():
-            raise InputError(f"{out} exists; give another --out, or delete it")
         asked = None if self.prompts is None else read_prompts(self.prompts)
         if self.format in ("overton-judge", "bertscore", "embeddings"):
             rows, said = other_rows(source, self.format, None if asked is None else len(asked))
-            write_text(out, json_lines(rows))
+            _write({out: json_lines(rows)})
             print(f"{source} ({self.format}): {said}\n{len(rows)} rows in {out}")
             return
         rules = Rules(
@@ -63,9 +59,27 @@ class Import:
         if not found.responses:
             raise InputError(f"{'; '.join(line.strip() for line in found.summary())}; expected at least one answer that stays")
         prompts = asked or found.prompts
+        texts = {out: "".join(r.line() for r in found.responses)}
         if prompts:
             beside = out.with_name(out.name + ".prompts.jsonl")
-            write_text(beside, json_lines({"id": p.id, "prompt": p.messages[-1]["content"]} for p in prompts))
-        write_responses(out, found.responses)
+            texts = {beside: json_lines({"id": p.id, "prompt": p.messages[-1]["content"]} for p in prompts), **texts}
+        _write(texts)
         print("\n".join(found.summary()))
         print(f"{len(found.responses)} answers in {out}" + (f", prompts in {beside}" if prompts else ""))
+
+
+def _write(texts: dict[Path, str]) -> None:
+    """Each text to its file; files that hold just that stay as they are (a second run of the same command, or of one that was killed)."""
+    from veneer.errors import InputError
+    from veneer.files import write_text
+
+    other = [
+        p
+        for p, text in texts.items()
+        if p.exists() and (not p.is_file() or p.read_bytes() != text.encode("utf-8", errors="replace"))
+    ]
+    if other:
+        raise InputError(f"{other[0]} exists and holds something else; give another --out, or delete it")
+    for path, text in texts.items():
+        if not path.exists():
+            write_text(path, text)

@@ -68,13 +68,18 @@ class RunRecord:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the seconds of a stage, also where it is cut: time spent on it in all. Bad input leaves no record."""
+        """Add the seconds of a stage, also where it is cut: time spent on it in all. The record stands before the first stage writes anything,
+        so that a killed run knows its folder again; bad input leaves none."""
         started = time.perf_counter()
-        bad = False
+        bad, new = False, not self.path.exists()
+        if new:
+            write_json(self.path, self.found)
         try:
             yield
         except InputError:
             bad = True
+            if new:
+                self.path.unlink(missing_ok=True)
             raise
         finally:
             spent = self.found["seconds"].get(name, 0.0) + time.perf_counter() - started
