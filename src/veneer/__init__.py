@@ -9,18 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from veneer.adapters.logits_processor import VeneerLogitsProcessor
     from veneer.capture import Capture, CaptureConfig
     from veneer.capture import capture as capture_responses
     from veneer.head import ExtractConfig, Veneer
     from veneer.head import extract as extract_veneer
     from veneer.head.merge import merge as merge_veneer
-    from veneer.models.decode import Sampling
     from veneer.models.formats import ChatFormat, PlainFormat
     from veneer.models.load import load_model
     from veneer.models.pair import Pair
+    from veneer.models.sampling import Sampling
     from veneer.prompts import Prompt
     from veneer.results import Measurement, Results
     from veneer.systems import System, respond
+    from veneer.systems.shifted import ShiftedSystem
 
 _VERBS = {  # public name -> module, name there: `veneer.capture` is the package of that name
     "capture_responses": ("veneer.capture.run", "capture"),
@@ -37,9 +39,11 @@ _WHERE = {
     "PlainFormat": "veneer.models.formats",
     "Prompt": "veneer.prompts",
     "Results": "veneer.results",
-    "Sampling": "veneer.models.decode",
+    "Sampling": "veneer.models.sampling",
+    "ShiftedSystem": "veneer.systems.shifted",
     "System": "veneer.systems.system",
     "Veneer": "veneer.head.veneer",
+    "VeneerLogitsProcessor": "veneer.adapters.logits_processor",
     "load_model": "veneer.models.load",
     "respond": "veneer.systems.respond",
 }
@@ -55,8 +59,10 @@ __all__ = [
     "Prompt",
     "Results",
     "Sampling",
+    "ShiftedSystem",
     "System",
     "Veneer",
+    "VeneerLogitsProcessor",
     "capture_responses",
     "extract_veneer",
     "load_model",

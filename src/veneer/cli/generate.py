@@ -13,15 +13,20 @@ class Generate(Machine):
     """Let a model, with or without a veneer, answer prompts."""
 
     model: str
-    """The model; with --veneer, the base that the veneer belongs to."""
+    """The model; with --veneer, the base that the veneer belongs to; with --large, the small one."""
     prompts: str
     """A task's name or a file, as for `veneer capture`."""
     out: str
     """File for the answers, JSON lines."""
     veneer: str | None = None
     """Folder of a veneer to add to the head."""
-    alpha: float = 1.0
-    """How much of the veneer to add; 1 is all of it."""
+    large: str | None = None
+    """A larger model with the same tokenizer, which answers while --model and --veneer shift its logits. --chat, --plain,
+    --base-template and --system then say how it reads prompts (default: plain); --model reads them as the veneer recorded."""
+    alpha: str = "1"
+    """How much of the veneer to add; 1 is all of it. With --large also a schedule over the answer's positions: 1.5@10 (1.5
+    for the first 10 tokens, then 0), 1.5>0.2@10 (a line from 1.5 to 0.2 at the tenth token, constant after), 1.5~8 (fading,
+    half of it every 8 tokens)."""
     chat: bool = False
     """Read prompts through the model's chat template."""
     plain: bool = False
@@ -44,6 +49,18 @@ class Generate(Machine):
     """0 is greedy."""
     top_p: float = 1.0
     """Mass of the most likely tokens that sampling keeps."""
+    top_k: int = 0
+    """Number of the most likely tokens that sampling keeps; 0 is all of them."""
+    min_p: float = 0.0
+    """Sampling leaves out tokens below this share of the most likely one's probability."""
+    repetition_penalty: float = 1.0
+    """Divides the logits of tokens that prompt or answer hold (multiplies negative ones); 1 is none."""
+    presence_penalty: float = 0.0
+    """Taken off the logit of each token that the answer holds."""
+    frequency_penalty: float = 0.0
+    """Taken off the logit of each token as often as the answer holds it."""
+    min_new_tokens: int = 0
+    """Shortest answer, in tokens."""
     samples: int = 1
     """Answers a prompt; more than one needs a temperature above 0."""
     batch_size: int = 32
@@ -60,6 +77,9 @@ class Generate(Machine):
         from veneer.models.formats import ChatFormat, Format, PlainFormat
         from veneer.models.load import load_model
         from veneer.systems import System, respond
+        from veneer.systems.alpha import Alpha
+        from veneer.systems.shifted import ShiftedSystem
+        from veneer.systems.system import Answering
         from veneer.tasks.source import load_prompts
 
         if self.chat and self.plain:
@@ -68,17 +88,34 @@ class Generate(Machine):
             raise InputError(
                 f"found --samples {self.samples} with temperature 0, which gives the same answer each time; add --temperature 0.5, say"
             )
+        alpha = Alpha.parse(self.alpha)
+        if self.large is not None and self.veneer is None:
+            raise InputError(
+                "found --large without --veneer; give the veneer of --model, which is to shift the large model's logits"
+            )
+        if self.large is None and alpha.constant is None:
+            raise InputError(
+                f"found the schedule --alpha {alpha} without --large; give a number, or --large and the model that is shifted"
+            )
         chosen: Format | None = None
         if self.chat:
             chosen = ChatFormat(self.system)
         elif self.plain or self.base_template is not None:
             chosen = PlainFormat(self.base_template) if self.base_template is not None else PlainFormat()
+        sampling = Sampling(
+            self.max_new_tokens, self.temperature, self.top_p, self.seed, top_k=self.top_k, min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty, presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty, min_new_tokens=self.min_new_tokens,
+        )  # fmt: skip
         found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
-        sampling = Sampling(self.max_new_tokens, self.temperature, self.top_p, self.seed)
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         lm = load_model(self.model, **self.how())
-        name = "veneer" if veneer is not None else Path(self.model).name
-        system = System.of_model(lm, veneer, format=chosen, alpha=self.alpha, name=name)
+        system: Answering
+        if self.large is not None and veneer is not None:
+            system = ShiftedSystem.of_models(load_model(self.large, **self.how()), lm, veneer, alpha=alpha, format=chosen)
+        else:
+            name = "veneer" if veneer is not None else Path(self.model).name
+            system = System.of_model(lm, veneer, format=chosen, alpha=alpha.start, name=name)
         with progress() as say:
             answers = respond(
                 system, found, sampling, batch_size=self.batch_size, samples=self.samples, out=Path(self.out), progress=say
