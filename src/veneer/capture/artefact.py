@@ -77,6 +77,11 @@ class Capture:
         return AutoTokenizer.from_pretrained(self.folder / "tokenizer")
 
     @property
+    def one_hot(self) -> bool:
+        """Whether nothing but the responses was known: a "KL" from them is base's negative log-likelihood, and has no noise floor."""
+        return self.manifest.get("teacher", {}).get("targets") == "one-hot"
+
+    @property
     def noise(self) -> list[dict[str, Any]]:
         """The noise floor by prompt (see noise.self_kl)."""
         path = self.folder / "noise.json"
@@ -99,7 +104,7 @@ class Capture:
             yield self.read(shard, columns, prompts)
 
     def responses(self) -> list[dict[str, Any]]:
-        """The aligned model's responses in input order."""
+        """The teacher's responses in input order."""
         rows = []
         for shard in self.shards:
             rows += [r for _, r in read_json_lines(self.folder / f"responses-{shard:05d}.jsonl", "the responses of a shard")]

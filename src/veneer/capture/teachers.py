@@ -1,7 +1,7 @@
 """Who answers the prompts of a capture: what a Teacher gives, and an aligned model as one.
 
-Other teachers: stored.py (answers from a file), endpoint.py (a model behind an endpoint), systems/shifted_teacher.py (a large model
-with a small model's veneer).
+Other teachers: stored.py (answers from a file), remote.py (a model behind an endpoint), systems/teaching.py (a large model with a
+small model's veneer).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Teacher(Protocol):
 
 
 @runtime_checkable
-class Rereading(Protocol):
+class Rereading(Teacher, Protocol):
     """A teacher that can read a response again, which gives a capture its noise floor. dtype: of its weights."""
 
     @property

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 SCHEMA = re.compile(r"response_format|json_?schema|structured output|guided|grammar", re.I)
+LOGPROBS = re.compile(r"log_?probs?", re.I)
+FEWER = 5  # top log-probabilities that servers with a limit take
 LIMIT = re.compile(r"max_completion_tokens", re.I)
 
 
@@ -26,6 +28,10 @@ class Adjustments:
         if status in (400, 422) and "max_tokens" in body and LIMIT.search(said):
             self._add("max_tokens sent as max_completion_tokens")
             return True
+        if "logprobs" in body and (LOGPROBS.search(said) or status == 501):
+            many = (body.get("top_logprobs") or 0) > FEWER
+            self._add(f"top_logprobs lowered to {FEWER}" if many else "logprobs left out")
+            return True
         return False
 
     def apply(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -34,6 +40,10 @@ class Adjustments:
             body.pop("response_format", None)
         if "max_tokens sent as max_completion_tokens" in self.found and "max_tokens" in body:
             body["max_completion_tokens"] = body.pop("max_tokens")
+        if f"top_logprobs lowered to {FEWER}" in self.found and "top_logprobs" in body:
+            body["top_logprobs"] = min(body["top_logprobs"], FEWER)
+        if "logprobs left out" in self.found:
+            body = {k: v for k, v in body.items() if k not in ("logprobs", "top_logprobs")}
         return body
 
     def _add(self, what: str) -> None:

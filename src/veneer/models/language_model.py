@@ -101,6 +101,11 @@ class LanguageModel:
         vocabulary = sorted((i, t) for t, i in self.tokenizer.get_vocab().items())
         return hashlib.sha256(repr((vocabulary, self.tokenizer.chat_template)).encode()).hexdigest()
 
+    def vocabulary_hash(self) -> str:
+        """sha256 of the token strings in id order: equal where token ids mean the same."""
+        vocabulary = sorted((i, t) for t, i in self.tokenizer.get_vocab().items())
+        return hashlib.sha256(repr(vocabulary).encode()).hexdigest()
+
     def facts(self) -> dict[str, Any]:
         """What a manifest says about the model."""
         return {

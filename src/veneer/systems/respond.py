@@ -13,6 +13,7 @@ from veneer.capture.run import is_out_of_memory
 from veneer.errors import InputError, VeneerError
 from veneer.files import read_json, sha256_text, write_json
 from veneer.models.decode import Decoded, Sampling
+from veneer.models.language_model import LanguageModel
 from veneer.prompts import Prompt
 from veneer.systems.responses import Response, read_responses, write_responses
 from veneer.systems.system import Answering
@@ -81,10 +82,17 @@ def respond(
             progress(len(done), len(work), system.name)
     responses = [done[i] for i in range(len(work))]
     if out is not None and part is not None and manifest is not None:
-        write_json(manifest, {"kind": "responses", "settings": stamp, "system": system.facts(), "sampling": sampling.facts()})
+        facts = {"system": system.facts(), "sampling": sampling.facts(), "vocabulary": _vocabulary(system)}
+        write_json(manifest, {"kind": "responses", "settings": stamp, **facts})
         write_responses(out, responses)
         part.unlink(missing_ok=True)
     return responses
+
+
+def _vocabulary(system: Answering) -> str | None:
+    """Hash of the token strings that the answers' ids stand for; None for a system without token ids."""
+    lm = getattr(system, "lm", getattr(system, "large", None))
+    return lm.vocabulary_hash() if isinstance(lm, LanguageModel) else None
 
 
 def _decode(

@@ -1,0 +1,126 @@
+"""Stored answers as the teacher of a capture: which answer belongs to which prompt, and whether its token ids can be trusted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from veneer.capture.stored import StoredAnswer, StoredTeacher
+from veneer.errors import InputError
+from veneer.files import read_json, sha256_file
+from veneer.imports.imported import AS_STORED, TRUNCATED
+from veneer.imports.registry import guess, read_stored
+from veneer.models.decode import response_text
+from veneer.models.language_model import LanguageModel
+from veneer.prompts import Prompt
+from veneer.systems.responses import Response, read_responses
+
+NO_PROMPT = "answers to prompts that are not among the prompts"
+NO_ANSWER = "prompts without an answer"
+EMPTY = "prompts whose answer is empty"
+FURTHER = "further answers to a prompt: the first one is taken"
+RETOKENISED = "answers tokenised from their text"
+
+
+@dataclass(frozen=True)
+class Told:
+    """teacher: answers every one of `prompts`, which are those given, in their order, that have an answer. noticed: what was left
+    out or done -> how often."""
+
+    teacher: StoredTeacher
+    prompts: list[Prompt]
+    noticed: Counter[str] = field(default_factory=Counter)
+
+    def lines(self) -> list[str]:
+        """What was noticed, for people."""
+        return [f"{n:,} {what}" for what, n in self.noticed.items() if n]
+
+
+def read_teacher(path: str | Path, base: LanguageModel, prompts: Sequence[Prompt], *, format: str = "auto") -> Told:
+    """The answers in a file (what `veneer generate` writes, or any format of `imports.registry`) to `prompts`, as a teacher.
+
+    Token ids are taken as they are where the file's manifest says that they are of base's vocabulary and they spell the stored text;
+    otherwise base's tokenizer reads the text. An answer belongs to the prompt with its text where the file stores that, otherwise to
+    the one of its task and id, or of its id alone. Of several samples the first is taken. Raises InputError where the file is
+    damaged, holds answers of several systems, or answers none of the prompts.
+    """
+    path = Path(path)
+    facts = _manifest(path)
+    own_ids = format in ("auto", "jsonl") and facts.get("vocabulary") == base.vocabulary_hash()
+    texts: dict[str, str] = {}
+    noticed: Counter[str] = Counter()
+    if own_ids:
+        rows = read_responses(path)
+    else:
+        found = read_stored(path, guess(path) if format == "auto" else format, AS_STORED)
+        rows, texts = found.responses, {p.id: p.messages[-1]["content"] for p in found.prompts}
+        noticed.update({f"answers left out ({why})": n for why, n in found.dropped.items()})
+    if len(systems := sorted({r.system for r in rows})) > 1:
+        raise InputError(
+            f"{path} holds answers of {len(systems)} systems ({', '.join(systems[:4])}); give a file with those of one"
+        )
+    ends = tuple(facts.get("system", {}).get("stop_ids", ())) if own_ids else ()
+    chosen = _matched(rows, prompts, texts, noticed)
+    answers: dict[tuple[str, str], StoredAnswer] = {}
+    for key, row in chosen.items():
+        answer = _answer(row, base, ends, own_ids)
+        noticed[RETOKENISED] += answer.token_ids is None
+        if answer.token_ids is None and not answer.text.strip():
+            noticed[EMPTY] += 1
+        else:
+            answers[key] = answer
+    kept = [p for p in prompts if (p.task, p.id) in answers]
+    noticed[NO_ANSWER] += len(prompts) - len(chosen)
+    if not kept:
+        said = f" ({len(prompts)} prompts, {len(rows)} answers, {noticed[EMPTY]} of them empty)"
+        raise InputError(f"{path} answers none of the prompts{said}; give the prompts that were answered, with the same ids")
+    said_facts = {"file_sha256": sha256_file(path), "answers": len(answers), "noticed": {k: n for k, n in noticed.items() if n}}
+    return Told(StoredTeacher(base, answers, systems[0], ends, said_facts), kept, noticed)
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    """What `respond` wrote beside its answers, or nothing."""
+    beside = path.with_name(path.name + ".manifest.json")
+    found = read_json(beside, "the settings of a file of responses") if beside.is_file() else {}
+    return found if isinstance(found, dict) and found.get("kind") == "responses" else {}
+
+
+def _matched(
+    rows: Sequence[Response], prompts: Sequence[Prompt], texts: Mapping[str, str], noticed: Counter[str]
+) -> dict[tuple[str, str], Response]:
+    """(task, id) of each prompt that has one -> its answer with the lowest sample number."""
+    by_key = {(p.task, p.id): p for p in prompts}
+    by_id: dict[str, list[Prompt]] = {}
+    by_text: dict[str, list[Prompt]] = {}
+    for p in prompts:
+        by_id.setdefault(p.id, []).append(p)
+        for text in {p.plain, p.messages[-1]["content"]}:
+            by_text.setdefault(text, []).append(p)
+    chosen: dict[tuple[str, str], Response] = {}
+    for row in rows:
+        if row.prompt_id in texts:
+            own = by_text.get(texts[row.prompt_id], [])
+        elif (row.task, row.prompt_id) in by_key:
+            own = [by_key[row.task, row.prompt_id]]
+        else:
+            own = by_id.get(row.prompt_id, [])
+            own = own if len(own) == 1 else []
+        noticed[NO_PROMPT] += not own
+        for p in own:
+            before = chosen.get((p.task, p.id))
+            noticed[FURTHER] += before is not None
+            if before is None or row.sample_id < before.sample_id:
+                chosen[p.task, p.id] = row
+    return chosen
+
+
+def _answer(row: Response, base: LanguageModel, ends: Sequence[int], own_ids: bool) -> StoredAnswer:
+    ended = row.finish_reason not in TRUNCATED
+    if own_ids and row.token_ids and 0 <= min(row.token_ids) <= max(row.token_ids) < base.head.rows:
+        spelt = response_text(base, row.token_ids, {*base.stop_ids, *ends})
+        if spelt == row.text:  # otherwise it was cut at a stop string, and the ids say more than the answer
+            return StoredAnswer(row.text, row.token_ids, ended)
+    return StoredAnswer(row.text, None, ended)
