@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from veneer.errors import InputError
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _CONSTANT = re.compile(_NUMBER)
-_FIRST = re.compile(rf"({_NUMBER})@(\d+)")
-_LINE = re.compile(rf"({_NUMBER})>({_NUMBER})@(\d+)")
+_FIRST = re.compile(rf"({_NUMBER})@([0-9]+)")
+_LINE = re.compile(rf"({_NUMBER})>({_NUMBER})@([0-9]+)")
 _FADE = re.compile(rf"({_NUMBER})~({_NUMBER})")
 EXPECTED = (
     "expected a number such as 1, or a schedule over the answer's positions: 1.5@10 (1.5 for the first 10, then 0), "
