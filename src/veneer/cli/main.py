@@ -26,8 +26,11 @@ from veneer.cli.merge import Merge
 from veneer.cli.overton import Overton
 from veneer.cli.recover import Recover
 from veneer.cli.report import Report
+from veneer.cli.restore import Restore
 from veneer.cli.run import Run
+from veneer.cli.serve import Serve
 from veneer.cli.tasks import Tasks
+from veneer.cli.transfer import Transfer
 
 COMMANDS = {
     "demo": Demo,
@@ -39,9 +42,12 @@ COMMANDS = {
     "measure": Measure,
     "diversity": Diversity,
     "recover": Recover,
+    "transfer": Transfer,
+    "restore": Restore,
     "overton": Overton,
     "import": Import,
     "lm-eval": LmEval,
+    "serve": Serve,
     "judge": Judge,
     "report": Report,
     "tasks": Tasks,

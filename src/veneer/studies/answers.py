@@ -17,7 +17,7 @@ from veneer.studies.differences import difference_rows
 from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response
-from veneer.systems.system import System
+from veneer.systems.system import Answering
 from veneer.tasks.task import Task
 
 SHOWN = ("base", "veneer", "aligned")  # systems of the response browser
@@ -31,7 +31,7 @@ class Shown(NamedTuple):
 
 
 def answer_all(
-    systems: Sequence[System],
+    systems: Sequence[Answering],
     tasks: Sequence[Task],
     test: Mapping[str, list[Prompt]],
     judges: Mapping[str, list[Judge]],

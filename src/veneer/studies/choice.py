@@ -16,12 +16,12 @@ from veneer.prompts import Prompt
 from veneer.studies.behaviour import Scored
 from veneer.studies.stages import Progress
 from veneer.systems.likelihood import Likelihood, encode_pair, score_pairs
-from veneer.systems.system import System
+from veneer.systems.system import Answering, System
 from veneer.tasks.task import Task
 
 
 def score_choices(
-    system: System,
+    system: Answering,
     task: Task,
     prompts: Sequence[Prompt],
     *,

@@ -1,0 +1,133 @@
+"""How far the large base, shifted by the small one's veneer, is from the large aligned model, on that model's stored answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from veneer import stats
+from veneer.capture.artefact import Capture
+from veneer.capture.teacher import response_hidden
+from veneer.head.veneer import Veneer
+from veneer.models.head import Head
+from veneer.models.shift import LogitShift
+from veneer.prompts import Prompt
+from veneer.results import Measurement
+from veneer.studies.heldout import HeldOut, held_out_of
+from veneer.studies.kl import NATS, early_share_rows, kl_rows, noise_rows, position_rows
+from veneer.studies.transfer_models import TransferModels
+from veneer.systems.alpha import Alpha
+from veneer.systems.shifted import shift_of
+
+STUDY = "transfer"
+AT_ONCE = 64  # answers that the small base reads together
+
+
+class ShiftedReading:
+    """What the large base shifted by alpha says at the tokens of a capture's answers, for any alpha.
+
+    capture: of the large pair (the large base's hidden states h_L, the large aligned model's distributions). prompts: the capture's, in its
+    order. numbers: those whose answers the small base reads, once.
+
+    logits_L + alpha * dW h_s (arXiv 2502.04602, transfer) is one linear map of [h_L, alpha h_s, alpha]: its matrix is [W_L, dW, b], with
+    the rows of dW (and of a bias-only veneer's b) in the large model's ids. The large head's scale and cap come behind it, as in decoding.
+    """
+
+    def __init__(
+        self, capture: Capture, models: TransferModels, veneer: Veneer, prompts: Sequence[Prompt], numbers: Sequence[int]
+    ):
+        self.capture, self.device = capture, models.large.device
+        head = capture.head
+        shift, _ = shift_of(models.large, models.small, veneer)
+        parts = [head.weight, *shift_columns(shift, head.rows)]
+        self._head = Head(torch.cat(parts, dim=1), head.bias, head.scale, head.softcap)
+        answers = _answers(capture, numbers)
+        self._small: dict[int, Tensor] = {}
+        for at in range(0, len(numbers), AT_ONCE):
+            some = list(numbers[at : at + AT_ONCE])
+            asked = [models.small_format.encode(models.small.tokenizer, prompts[n]) for n in some]
+            read = response_hidden(models.small, asked, [models.vocabulary.ids_to_other(answers[n]) for n in some])
+            self._small |= {n: h.float().cpu() for n, h in zip(some, read, strict=True)}
+
+    def held_out(self, alpha: Alpha, numbers: Sequence[int]) -> HeldOut:
+        """The held-out table with the shifted system in the veneer's place."""
+
+        def read(block: dict[str, Tensor]) -> Tensor:
+            order = list(dict.fromkeys(block["prompt"].tolist()))  # a prompt's tokens stand together, by position
+            shift = torch.cat([self._small[n] for n in order])  # (N, d_small)
+            share = torch.tensor([alpha.at(p) for p in block["position"].tolist()], dtype=shift.dtype)[:, None]
+            return torch.cat([block["hidden"].float(), share * shift, share], dim=1)
+
+        return held_out_of(self.capture, self._head, numbers, read=read, device=self.device)
+
+
+def shift_columns(shift: LogitShift, rows: int) -> tuple[Tensor, Tensor]:
+    """dW (rows, d_small) and bias (rows, 1) of a shift on the first `rows` of the large model's vocabulary; zero where it changes none."""
+    values = shift.values if shift.values is not None else shift.A @ shift.B  # type: ignore[operator]
+    inside = shift.rows < rows
+    dW, bias = torch.zeros(rows, values.shape[1]), torch.zeros(rows, 1)
+    dW[shift.rows[inside].cpu()] = values[inside].float().cpu()
+    if shift.bias is not None:
+        bias[shift.rows[inside].cpu(), 0] = shift.bias[inside].float().cpu()
+    return dW, bias
+
+
+def _answers(capture: Capture, numbers: Sequence[int]) -> dict[int, list[int]]:
+    """The tokens of some answers, by prompt number."""
+    found: dict[int, list[int]] = {n: [] for n in numbers}
+    for block in capture.blocks(("prompt", "token"), numbers):
+        for n, token in zip(block["prompt"].tolist(), block["token"].tolist(), strict=True):
+            found[n].append(token)
+    return found
+
+
+def mean_kl(found: HeldOut) -> stats.Estimate:
+    """KL in nats a token of the system that stands in the veneer's place; the interval resamples prompts."""
+    return stats.ratio_of_sums(*found.by_prompt(found.kl_veneer), seed=0)
+
+
+def distance_rows(
+    capture: Capture, tables: Iterable[tuple[str, Callable[[], HeldOut]]], *, seed: int, note: str | None = None
+) -> Iterator[Measurement]:
+    """Rows of study "transfer": KL, what is recovered of base's, top-1 agreement and KL by position of every system, base's and the noise
+    floor with them; jointly and by task. tables: (system, its held-out table, made when it is needed)."""
+    yield from (replace(r, study=STUDY) for r in noise_rows(capture, study=STUDY))
+    for place, (system, make) in enumerate(tables):
+        found = make()
+        names = sorted(set(found.task.values()))
+        for task in ("joint", *(names if len(names) > 1 else ())):
+            rows = [
+                *kl_rows(found, task=task, system=system, with_base=place == 0, seed=seed),
+                *position_rows(found, task=task, system=system, with_base=place == 0, seed=seed),
+            ]
+            yield from (_of_transfer(r, note if r.system != "base" else None) for r in rows)
+        if place == 0:
+            yield from (_of_transfer(r, None) for r in early_share_rows(found, names if len(names) > 1 else (), seed=seed))
+        yield from (
+            _of_transfer(r, note) for r in early_share_rows(found, names if len(names) > 1 else (), system=system, seed=seed)
+        )
+
+
+def _of_transfer(row: Measurement, note: str | None) -> Measurement:
+    return replace(row, study=STUDY, note="; ".join(n for n in (row.note, note) if n) or None)
+
+
+def select_rows(tables: dict[str, HeldOut]) -> Iterator[Measurement]:
+    """KL on the select part, on which alpha is chosen; and base's."""
+    for place, (system, found) in enumerate(tables.items()):
+        if place == 0:
+            base = stats.ratio_of_sums(*found.by_prompt(found.kl_base), seed=0)
+            yield Measurement.estimated(base, STUDY, "joint", "kl", "base", split="select", unit=NATS)
+        yield Measurement.estimated(mean_kl(found), STUDY, "joint", "kl", system, split="select", unit=NATS)
+
+
+def baked_rows(rows: Iterable[Measurement]) -> Iterator[Measurement]:
+    """What baking keeps of the shift, from the rows of `bake.bake_rows`: KL of base and of the baked head from the shifted system that was
+    its teacher, and the share recovered; jointly and by task."""
+    names = {"kl": "kl_from_shifted", "kl_recovered": "kl_from_shifted_recovered"}
+    for row in rows:
+        if row.study == "extract" and row.metric in names and row.split == "report":
+            yield replace(row, study=STUDY, metric=names[row.metric])
