@@ -82,6 +82,15 @@ class Capture:
         return self.manifest.get("teacher", {}).get("targets") == "one-hot"
 
     @property
+    def told(self) -> str | None:
+        """What a reader of its figures must know where an endpoint told only some log-probabilities, otherwise None."""
+        targets = str(self.manifest.get("teacher", {}).get("targets"))
+        if not targets.startswith("top-"):
+            return None
+        most = targets.removeprefix("top-")
+        return f"the endpoint told its {most} most likely tokens, the rest is one class: a lower bound without a noise floor"
+
+    @property
     def noise(self) -> list[dict[str, Any]]:
         """The noise floor by prompt (see noise.self_kl)."""
         path = self.folder / "noise.json"

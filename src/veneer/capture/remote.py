@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from veneer.capture.config import CaptureConfig
@@ -16,7 +17,7 @@ from veneer.endpoint.config import EndpointConfig
 from veneer.endpoint.reply import ChatRequest
 from veneer.endpoint.transport import Failure
 from veneer.errors import InputError, VeneerError
-from veneer.files import sha256_text
+from veneer.files import read_json, sha256_text
 from veneer.models.decode import Decoded, Sampling
 from veneer.models.language_model import LanguageModel
 from veneer.models.vocabulary import match_vocabularies
@@ -132,6 +133,8 @@ def probe(config: EndpointConfig, prompt: Prompt, sampling: Sampling, *, top: in
 
     Raises what the endpoint's client raises where it gives no answer at all.
     """
+    if not top:
+        return 0
     head = [] if system is None else [{"role": "system", "content": system}]
     call = _call([*head, *prompt.messages], sampling, top)
     ((found, _),) = Endpoint(replace(config, cache=None)).call_many([call], read_told)
@@ -139,6 +142,16 @@ def probe(config: EndpointConfig, prompt: Prompt, sampling: Sampling, *, top: in
         raise VeneerError(f"{config.model} at {config.url} gave no answer to its first prompt: {found.said}")
     fewest = min((len(likely) for _, likely in found["told"] or ()), default=0)  # the token itself stands among them
     return min(top, fewest) if fewest > 1 else 0
+
+
+def known_top(capture: Path, most: int) -> int | None:
+    """What the endpoint told when the capture in this folder was begun; None where there is none yet. most: as asked for now."""
+    path = capture / "manifest.json"
+    found = read_json(path, "the manifest of a capture") if path.is_file() else {}
+    targets = str(found.get("teacher", {}).get("targets")) if isinstance(found, dict) else ""
+    if targets == "one-hot":
+        return 0
+    return min(most, int(targets.removeprefix("top-"))) if targets.removeprefix("top-").isdecimal() else None
 
 
 def _call(messages: list[dict[str, str]], sampling: Sampling, top: int) -> tuple[str, dict[str, Any]]:

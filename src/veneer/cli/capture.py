@@ -1,23 +1,59 @@
-"""veneer capture: the aligned model's answers and base's reading of them, in shards."""
+"""veneer capture: a teacher's answers and base's reading of them, in shards."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from veneer.cli.common import PairOptions, data_folder, progress
+from veneer.cli.common import Machine, data_folder, progress
+
+if TYPE_CHECKING:
+    from veneer.capture.config import CaptureConfig
+    from veneer.capture.teachers import Teacher
+    from veneer.models.formats import Format
+    from veneer.models.language_model import LanguageModel
+    from veneer.prompts import Prompt
 
 
 @dataclass(frozen=True, kw_only=True)
-class Capture(PairOptions):
-    """Let the aligned model answer prompts, keep its top-k log-probabilities, and let base read the answers. Killed and run again, it
-    goes on where it was and ends with the same bytes."""
+class Capture(Machine):
+    """Let a teacher answer prompts, keep its top-k log-probabilities, and let base read the answers. The teacher is an aligned model
+    (--aligned), answers that are stored (--responses), or a model behind an endpoint (--teacher-url). Killed and run again, it goes
+    on where it was and ends with the same bytes."""
 
+    base: str
+    """The base model."""
     prompts: str
     """A task's name, or a file: JSONL ({"prompt"} or {"messages"}), text (a prompt a line), CSV or Parquet (with --column), or
     hf://OWNER/NAME for a hub data set."""
     out: str
     """Folder for the capture."""
+    aligned: str | None = None
+    """The aligned model; it must share base's tokenizer."""
+    responses: str | None = None
+    """In place of --aligned: a file of answers to the prompts, as `veneer generate` writes it or `veneer import` reads it. Nothing but
+    their tokens is known: the veneer is fitted by maximum likelihood."""
+    format: str = "auto"
+    """Of --responses: auto, jsonl, overton-open, overton-api, inspect or lm-eval."""
+    teacher_url: str | None = None
+    """In place of --aligned: OpenAI-compatible endpoint, such as http://localhost:8000/v1. Its log-probabilities are the targets where
+    it gives any, otherwise its answers alone."""
+    teacher_model: str | None = None
+    """Name of the model at that endpoint."""
+    teacher_key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the endpoint's key; the key itself is never written."""
+    teacher_concurrency: int = 8
+    """Requests to the endpoint at once."""
+    teacher_timeout: float = 120.0
+    """Seconds for one whole reply of the endpoint."""
+    top_logprobs: int = 20
+    """Log-probabilities a token that the endpoint is asked for; 0 takes its answers alone."""
+    base_template: str | None = None
+    """Text around each prompt for base, with {prompt} where it goes. Default: the text as it is."""
+    system: str | None = None
+    """System text for the aligned model's chat template, or for the endpoint. Default: the template's own."""
+    aligned_plain: bool = False
+    """The aligned model reads plain text like base, for one that has no chat template."""
     column: str | None = None
     """Column that holds the prompt, of a CSV or Parquet file or a hub data set."""
     data: str | None = None
@@ -31,7 +67,7 @@ class Capture(PairOptions):
     hidden_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the stored hidden states."""
     max_new_tokens: int = 128
-    """Longest answer, in tokens."""
+    """Longest answer, in tokens; stored answers are cut there."""
     temperature: float = 0.0
     """0 is greedy."""
     top_p: float = 1.0
@@ -47,34 +83,115 @@ class Capture(PairOptions):
         import time
         from pathlib import Path
 
-        from veneer.capture import CaptureConfig, capture
+        from veneer.capture import CaptureConfig
         from veneer.capture.estimate import estimate
-        from veneer.capture.teachers import AlignedModel
+        from veneer.capture.run import capture_from
+        from veneer.errors import InputError
         from veneer.models.decode import Sampling
+        from veneer.models.formats import PlainFormat
+        from veneer.models.load import load_model
         from veneer.studies.stages import RunRecord
         from veneer.tasks.source import load_prompts
 
+        given = [n for n in ("aligned", "responses", "teacher_url") if getattr(self, n) is not None]
+        if len(given) != 1:
+            said = " and ".join(f"--{n.replace('_', '-')}" for n in given) or "no teacher"
+            raise InputError(f"found {said}; expected one of --aligned, --responses and --teacher-url")
+        if (self.teacher_url is None) != (self.teacher_model is None):
+            raise InputError("--teacher-url and --teacher-model go together; give both")
         found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
-        sampling = Sampling(self.max_new_tokens, self.temperature, self.top_p, self.seed)
-        config = CaptureConfig(self.k, self.hidden_dtype, self.batch_size, sampling=sampling)
-        pair = self.pair()
+        config = CaptureConfig(
+            self.k,
+            self.hidden_dtype,
+            self.batch_size,
+            sampling=Sampling(self.max_new_tokens, self.temperature, self.top_p, self.seed),
+        )
+        base = load_model(self.base, **self.how())
+        form = PlainFormat(self.base_template) if self.base_template is not None else PlainFormat()
+        teacher, found = self._teacher(base, form, found, config)
         if self.dry_run:
-            print("\n".join(estimate(pair.base, AlignedModel(pair), found, config, base_format=pair.base_format).lines()))
+            print("\n".join(estimate(base, teacher, found, config, base_format=form).lines()))
             return
         started = time.perf_counter()
         with progress() as say:
-            taken = capture(pair, found, self.out, config, say)
+            taken = capture_from(base, teacher, found, self.out, config, base_format=form, progress=say)
         if not (Path(self.out) / "run.json").is_file():
             record = RunRecord(
                 Path(self.out),
                 "capture",
-                {**self.said(), "prompts": self.prompts, "limit": self.limit, **config.facts()},
+                {**self._said(), "prompts": self.prompts, "limit": self.limit, **config.facts()},
                 fresh=False,
             )
+            facts = ("base", "aligned", "base_format", "aligned_format", "vocabulary", "stop_ids", "teacher")
             record.note(
-                pair=pair.facts(),
+                pair={k: taken.manifest[k] for k in facts if k in taken.manifest},
                 seeds={"sampling": self.seed},
                 seconds={"capture": round(time.perf_counter() - started, 2)},
                 finished=True,
             )
         print(f"{taken.tokens:,} response tokens of {len(found)} prompts in {self.out}")
+        if taken.one_hot:
+            print("only the answers' tokens are known: no distributions, so `veneer extract` reports their likelihood and no KL")
+        elif taken.told:
+            print(taken.told)
+
+    def _teacher(
+        self, base: LanguageModel, form: Format, prompts: list[Prompt], config: CaptureConfig
+    ) -> tuple[Teacher, list[Prompt]]:
+        """The teacher and the prompts that it answers."""
+        if self.responses is not None:
+            import sys
+
+            from veneer.imports.teacher import read_teacher
+
+            told = read_teacher(self.responses, base, prompts, format=self.format)
+            for line in told.lines():
+                print(line, file=sys.stderr)
+            return told.teacher, told.prompts
+        if self.aligned is not None:
+            from veneer.capture.teachers import AlignedModel
+            from veneer.models.formats import ChatFormat
+            from veneer.models.load import load_model
+            from veneer.models.pair import Pair
+
+            aligned = load_model(self.aligned, **self.how())
+            return AlignedModel(Pair(base, aligned, form, form if self.aligned_plain else ChatFormat(self.system))), prompts
+        return self._remote(base, prompts, config), prompts
+
+    def _remote(self, base: LanguageModel, prompts: list[Prompt], config: CaptureConfig) -> Teacher:
+        """Asked once what it tells, unless a capture that is there knows that already."""
+        from pathlib import Path
+
+        from veneer.capture.remote import RemoteTeacher, known_top, probe
+        from veneer.endpoint import EndpointConfig
+
+        assert self.teacher_url is not None and self.teacher_model is not None
+        how = EndpointConfig(
+            self.teacher_url,
+            self.teacher_model,
+            key_env=self.teacher_key_env,
+            timeout=self.teacher_timeout,
+            concurrency=self.teacher_concurrency,
+            cache=Path(self.out) / "replies.log",
+        )
+        top = known_top(Path(self.out), self.top_logprobs)
+        if top is None:
+            top = probe(how, prompts[0], config.sampling, top=self.top_logprobs, system=self.system)
+        return RemoteTeacher(base, how, top, self.system)
+
+    def _said(self) -> dict[str, Any]:
+        """What run.json says of the command."""
+        names = [
+            "base",
+            "aligned",
+            "base_template",
+            "system",
+            "aligned_plain",
+            "device",
+            "dtype",
+            "revision",
+            "trust_remote_code",
+        ]
+        if self.aligned is None:
+            names += ["responses", "format", "teacher_url", "teacher_model", "top_logprobs"]
+        return {k: getattr(self, k) for k in names}

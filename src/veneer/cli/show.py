@@ -8,8 +8,13 @@ if TYPE_CHECKING:
     from veneer.results import Measurement, Results
 
 THREE = ("base", "veneer", "aligned")
-NAMES = {"kl": "KL", "top1_agreement": "top-1 agreement", "refusal_rate": "refusals", "empty_rate": "empty answers"}
+NAMES = {
+    "kl": "KL", "top1_agreement": "top-1 agreement", "refusal_rate": "refusals", "empty_rate": "empty answers",
+    "nll": "NLL of the responses", "token_accuracy": "tokens foretold",
+}  # fmt: skip
+GAINED = {"kl": "kl_recovered", "nll": "nll_gain"}
 ALWAYS = ("refusal_rate", "empty_rate")  # beside a task's own headlines
+HELD_OUT = ("kl", "top1_agreement", "nll", "token_accuracy")  # of the joint veneer
 
 
 def show(results: Results) -> None:
@@ -24,7 +29,12 @@ def show(results: Results) -> None:
         if r.position is None and r.split in (None, "report", "noise", "test") and r.study in ("extract", "measure")
     }
     console.print(_three(rows))
-    console.print("value [95 % interval]; KL in nats a token on held-out prompts, under aligned: its noise floor")
+    told = "KL in nats a token on held-out prompts, under aligned: its noise floor"
+    if any(metric == "nll" for _, metric, _, _ in rows):
+        told = (
+            "NLL in nats a token on held-out prompts: the right column is the gain; only responses were known, so there is no KL"
+        )
+    console.print(f"value [95 % interval]; {told}")
     others = list(dict.fromkeys(s for _, metric, _, s in rows if metric == "empty_rate" and s not in THREE))
     if others:
         console.print()
@@ -55,7 +65,8 @@ def _three(rows):
         table.add_column(name, justify="right")
     for task, metric in _lines(rows):
         three = [rows.get((task, metric, None, system)) for system in THREE]
-        portion = rows.get((task, "kl_recovered", None, "veneer") if metric == "kl" else (task, "portion", metric, "veneer"))
+        key = (task, GAINED[metric], None, "veneer") if metric in GAINED else (task, "portion", metric, "veneer")
+        portion = rows.get(key)
         n = max((r.n for r in three if r is not None and r.split != "noise"), default=0)
         table.add_row(task, _said(metric), str(n), *(figure(r) for r in three), figure(portion))
     return table
@@ -92,7 +103,7 @@ def _lines(rows) -> list[tuple[str, str]]:
     return [
         (task, metric)
         for task, metric in dict.fromkeys(found)
-        if (task, metric) in headlines or metric in ALWAYS or (task == "joint" and metric in ("kl", "top1_agreement"))
+        if (task, metric) in headlines or metric in ALWAYS or (task == "joint" and metric in HELD_OUT)
     ]
 
 

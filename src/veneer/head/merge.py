@@ -65,6 +65,7 @@ def model_card(veneer: Veneer, base: LanguageModel, alpha: float) -> str:
     found = facts.get("extraction", {})
     shape = "dense" if veneer.rank is None else f"rank {veneer.rank}"
     reads = facts.get("base_format", {"kind": "plain"})
+    measure = "negative log-likelihood" if facts.get("teacher", {}).get("targets") == "one-hot" else "KL"
     lines = [
         "---",
         f"base_model: {base.name}",
@@ -79,7 +80,7 @@ def model_card(veneer: Veneer, base: LanguageModel, alpha: float) -> str:
         "",
         f"- veneer: {shape}, {len(veneer.changed_rows())} of {veneer.vocabulary} rows changed, unembedding {veneer.unembedding[:16]}",
         f"- prompt format: {reads}; it reads what base reads, not the aligned model's chat template",
-        f"- held-out KL on the select part: {found.get('select_kl_base')} before, {found.get('select_kl')} after (nats a token)",
+        f"- held-out {measure} on the select part: {found.get('select_kl_base')} before, {found.get('select_kl')} after (nats a token)",
         "- `tie_word_embeddings` is false: the input embeddings are base's",
         "",
         "It refuses and pleases in style. Do not take that for safety: what the veneer does not carry, it does not have.",

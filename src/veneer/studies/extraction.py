@@ -18,6 +18,7 @@ from veneer.head.veneer import Veneer
 from veneer.results import Measurement
 from veneer.studies.heldout import HeldOut, held_out
 from veneer.studies.kl import early_share_rows, kl_rows, noise_rows, position_rows
+from veneer.studies.nll import nll_position_rows, nll_rows
 from veneer.studies.shifts import group_rows, shift_rows, shift_table
 from veneer.studies.style_not_sum import style_not_sum, style_not_sum_rows
 
@@ -48,7 +49,7 @@ def solver_progress(progress: Callable[[int, int, str], None] | None) -> Log:
 
     def log(line: dict[str, Any]) -> None:
         if progress and "evaluation" in line:
-            progress(line["evaluation"], 0, f"extract: held-out KL {line['select_kl']:.3f}")
+            progress(line["evaluation"], 0, f"extract: held-out {line['select_kl']:.3f} nats a token")
         for text in (line.get("warning"), line.get("note")):
             if text:
                 logging.getLogger("veneer").warning("veneer: %s", text)
@@ -59,10 +60,13 @@ def solver_progress(progress: Callable[[int, int, str], None] | None) -> Log:
 def joint_rows(
     capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu"
 ) -> tuple[HeldOut, list[Measurement]]:
-    """Held-out rows of the joint veneer, overall and by position, with shifts and noise floor."""
+    """Held-out rows of the joint veneer, overall and by position, with shifts and noise floor. Where a teacher told nothing but its
+    responses, their likelihood stands in the place of the KL (nll.py)."""
     split = split_of(capture, config.seed, config.tasks)
     found = held_out(capture, veneer, split.report, device=device)
     tasks = sorted(set(found.task.values()))
+    if capture.one_hot:
+        return found, list(_likelihood_rows(found, capture, tasks, config.seed))
     rows = [
         *kl_rows(found, seed=config.seed),
         *noise_rows(capture, study="extract"),
@@ -77,7 +81,17 @@ def joint_rows(
             rows += kl_rows(found, task=task, system="veneer-joint", seed=config.seed)
             rows += position_rows(found, task=task, seed=config.seed)
             rows += _token_rows(found, capture, task, config.seed)
+    if note := capture.told:
+        rows = [replace(r, note=r.note or note) if r.study != "shift" else r for r in rows]
     return found, rows
+
+
+def _likelihood_rows(found: HeldOut, capture: Capture, tasks: list[str], seed: int) -> Iterator[Measurement]:
+    for task in ("joint", *(tasks if len(tasks) > 1 else ())):
+        yield from nll_rows(found, task=task, system="veneer" if task == "joint" else "veneer-joint", seed=seed)
+        yield from nll_position_rows(found, task=task, seed=seed)
+        for row in _token_rows(found, capture, task, seed):
+            yield replace(row, note=row.note or "the token that was said counts as the aligned model's most likely one")
 
 
 def _token_rows(found: HeldOut, capture: Capture, task: str, seed: int) -> Iterator[Measurement]:
