@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoTokenizer
 
 from veneer.capture.shards import SCHEMA, check_shard, is_done, read_shard
+from veneer.capture.whole import check_manifest
 from veneer.errors import InputError
 from veneer.files import read_json, read_json_lines
 from veneer.models.head import Head
@@ -39,9 +41,10 @@ class Capture:
             raise InputError(
                 f"{folder}/manifest.json is not of a capture of schema {SCHEMA}; make the capture again with this version"
             )
+        check_manifest(folder, manifest)
         number = len(manifest["plan"])
         done = [i for i in range(number) if is_done(folder, i)]
-        tokens = sum(check_shard(folder, i) for i in done)
+        tokens = sum(check_shard(folder, i, manifest) for i in done)
         if not done or (len(done) < number and not partial):
             raise InputError(
                 f"{folder} has {len(done)} of {number} shards; run the same `veneer capture` command again to finish it"
@@ -62,8 +65,14 @@ class Capture:
     @cached_property
     def head(self) -> Head:
         """Base's head over the shared vocabulary, in float32."""
-        saved = load_file(self.folder / "head.safetensors")
-        facts = self.manifest["head"]
+        facts, path = self.manifest["head"], self.folder / "head.safetensors"
+        try:
+            saved = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path} cannot be read ({error}); make the capture again") from None
+        wanted = (facts["rows"], facts["width"])
+        if "weight" not in saved or saved["weight"].shape != wanted or not torch.isfinite(saved["weight"]).all():
+            raise InputError(f"{path} holds no head of {wanted[0]} x {wanted[1]} finite numbers; make the capture again")
         return Head(
             saved["weight"].float(),
             saved["bias"].float() if "bias" in saved else None,

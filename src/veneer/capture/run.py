@@ -20,6 +20,7 @@ from veneer.capture.noise import LIMIT, self_kl
 from veneer.capture.plan import batch_plan, check_lengths
 from veneer.capture.shards import SCHEMA, concatenate, is_done, write_shard
 from veneer.capture.teachers import AlignedModel, Rereading, Teacher
+from veneer.capture.whole import hashes
 from veneer.errors import InputError, VeneerError
 from veneer.files import (
     folder_lock,
@@ -27,7 +28,6 @@ from veneer.files import (
     json_lines,
     read_json,
     remove_leftovers,
-    sha256_file,
     sha256_text,
     write_atomically,
     write_json,
@@ -211,6 +211,7 @@ def begin(job: Job, shelf: Shelf) -> None:
     if path.is_file():
         found = read_json(path, "the manifest of a capture")
         same = [k for k in manifest if k != "versions"]
+        found = found if isinstance(found, dict) else {}
         differing = [k for k in same if found.get(k) != json.loads(json.dumps(manifest[k]))]
         if differing:
             raise InputError(f"{out} was made with another {', '.join(differing)}; give another --out, or delete the folder")
@@ -234,7 +235,7 @@ def begin(job: Job, shelf: Shelf) -> None:
     write_atomically(out / "head.safetensors", lambda p: save_file({k: v.cpu() for k, v in tensors.items()}, p))
     job.base.tokenizer.save_pretrained(out / "tokenizer")
     write_text(out / "prompts.jsonl", job.listing)
-    write_json(path, {**manifest, "head_sha256": sha256_file(out / "head.safetensors")})
+    write_json(path, {**manifest, "files": hashes(out)})
     shelf.share()
 
 

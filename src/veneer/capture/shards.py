@@ -18,15 +18,18 @@ Schema 1, safetensors, N tokens in plan order (then by position), k as configure
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from veneer.capture.whole import check_own
 from veneer.errors import InputError
-from veneer.files import json_lines, read_json, sha256_file, write_atomically, write_json, write_text
+from veneer.files import json_lines, read_json, sha256_file, sha256_text, write_atomically, write_json, write_text
 
 SCHEMA = 1
 
@@ -48,6 +51,8 @@ def write_shard(folder: Path, number: int, tensors: dict[str, Tensor], responses
         "sha256": sha256_file(path),
         "responses_sha256": sha256_file(texts),
     }
+    if (folder / "manifest.json").is_file():
+        marker["capture"] = identity(read_json(folder / "manifest.json", "the manifest of a capture"))
     write_json(path.with_suffix(".json"), marker)
 
 
@@ -55,11 +60,22 @@ def is_done(folder: Path, number: int) -> bool:
     return shard_path(folder, number).with_suffix(".json").is_file()
 
 
-def check_shard(folder: Path, number: int) -> int:
-    """Compare a shard with its checksum and return its token count. Raises InputError that names a damaged shard."""
+def identity(manifest: dict[str, Any]) -> str:
+    """Tells captures apart: sha256 of the manifest without what may differ between two runs of one."""
+    fixed = {k: v for k, v in manifest.items() if k not in ("versions", "files", "head_sha256")}
+    return sha256_text(json.dumps(fixed, sort_keys=True))
+
+
+def check_shard(folder: Path, number: int, manifest: dict[str, Any]) -> int:
+    """Compare a shard with its checksum, its capture and its part of the plan, and return its token count. Raises InputError that names a
+    shard that is damaged, or another's."""
     path = shard_path(folder, number)
     marker = read_json(path.with_suffix(".json"), "the marker of a finished shard")
     texts = path.with_name(f"responses-{number:05d}.jsonl")
+    if not isinstance(marker, dict) or type(marker.get("tokens")) is not int:
+        raise InputError(
+            f"{path.with_suffix('.json')} is no marker of a shard; delete it and run the capture again: it makes the shard anew"
+        )
     for file, wanted in ((path, "sha256"), (texts, "responses_sha256")):
         found = sha256_file(file) if file.is_file() else "no file"
         if found != marker.get(wanted):
@@ -67,7 +83,13 @@ def check_shard(folder: Path, number: int) -> int:
                 f"{file} is damaged (sha256 {found[:12]}, expected {str(marker.get(wanted))[:12]}); delete it and its marker "
                 f"{path.with_suffix('.json').name} and run the capture again: it makes only what is missing"
             )
-    return int(marker["tokens"])
+    if marker.get("capture") not in (None, identity(manifest)):
+        raise InputError(
+            f"{path} is of another capture (models, prompts or settings differ); delete it and its marker {path.with_suffix('.json').name} "
+            "and run the capture again: it makes only what is missing"
+        )
+    check_own(folder, number, path, texts, manifest)
+    return marker["tokens"]
 
 
 def read_shard(folder: Path, number: int, columns: tuple[str, ...] | None = None) -> dict[str, Tensor]:
