@@ -7,8 +7,8 @@
 
 Every point is a process of its own, so that peak memory is its own; `seconds` is the work alone, without imports and loading.
 Synthetic captures hold Gaussian hidden states with a falling spectrum like the real pair's (eigenvalue 1 / rank), a planted dW on 2,000
-rows, and 25 evaluations are made whatever they gain: it is the cost of an evaluation that is measured, not how many are needed. CACHE: bytes of tokens
-that an extraction keeps in memory between passes; behind that budget it reads shards again.
+rows, and 25 evaluations are made whatever they gain: it is the cost of an evaluation that is measured, not how many are needed.
+CACHE: bytes of tokens that an extraction keeps in memory between passes; behind that budget it reads shards again.
 """
 
 from __future__ import annotations
