@@ -28,11 +28,14 @@ class Restore(JudgeOptions, Machine):
     """The base model, in the plain format; for the ways head and shifted."""
     veneer: str | None = None
     """Folder of the veneer of (base, aligned). Default: extracted here."""
+    responses: tuple[str, ...] = ()
+    """Files of the aligned model's answers to train prompts (what `veneer generate` writes, or any format of `veneer import`), for the way
+    own-responses. Default: --aligned answers them here."""
     out: str
     """Folder for everything that is made."""
     ways: str = "head,shifted,own,urial"
     """Ways to try, separated by commas: head (the veneer added to the head), shifted (base and veneer shift the logits while decoding),
-    own (a veneer extracted for the compromised model itself), urial (in context). Default: all that the models given allow."""
+    own (a veneer extracted for the compromised model itself), own-responses (the same from answers alone), urial (in context)."""
     harmful: str | None = None
     """Tasks whose prompts should be refused, separated by commas. Default: advbench; lab-requests for a lab model."""
     safe: str | None = None
@@ -79,6 +82,7 @@ class Restore(JudgeOptions, Machine):
     """Of the split and of the intervals."""
 
     def run(self) -> None:
+        from veneer.files import sha256_file
         from veneer.head.veneer import Veneer
         from veneer.models.formats import ChatFormat, PlainFormat
         from veneer.models.load import load_model
@@ -107,14 +111,15 @@ class Restore(JudgeOptions, Machine):
         roles = Roles(**{role: tuple(chosen_tasks(text, folder)) if text.strip() else () for role, text in named.items()})
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         base_format = PlainFormat() if self.base_template is None else PlainFormat(self.base_template)
+        files = tuple(Path(f) for f in self.responses)
         at_hand = AtHand(
-            lambda: load_model(self.compromised, **self.how()), loader(self.aligned), loader(self.base), veneer, ChatFormat(self.system),
-            base_format,
+            lambda: load_model(self.compromised, **self.how()), loader(self.aligned), loader(self.base), veneer, files,
+            ChatFormat(self.system), base_format,
         )  # fmt: skip
         said = {
             "compromised": self.compromised, "aligned": self.aligned, "base": self.base,
             "veneer": None if veneer is None else veneer.identity(), "base_template": self.base_template, "system": self.system,
-            **self.how(),
+            "responses": [sha256_file(f) for f in at_hand.files()], **self.how(),
         }  # fmt: skip
         with progress() as say:
             results = restore(at_hand, roles, self.out, config, said=said, progress=say)

@@ -42,11 +42,13 @@ from veneer.report.sections import (
     portion,
     position,
     recovery,
+    restore,
     rows,
     shifts,
+    transfer,
 )
 
 ALL: tuple[Section, ...] = tuple(
     module.SECTION
-    for module in (portion, behaviour, diversity, recovery, groups, cross, kl, position, shifts, deep, browser, more, facts, rows)
+    for module in (transfer, restore, portion, behaviour, diversity, recovery, groups, cross, kl, position, shifts, deep, browser, more, facts, rows)
 )
