@@ -13,6 +13,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+from veneer.cli.audit import Audit
 from veneer.cli.capture import Capture
 from veneer.cli.demo import Demo
 from veneer.cli.diversity import Diversity
@@ -44,6 +45,7 @@ COMMANDS = {
     "recover": Recover,
     "transfer": Transfer,
     "restore": Restore,
+    "audit": Audit,
     "overton": Overton,
     "import": Import,
     "lm-eval": LmEval,
