@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from veneer.studies.transfer_config import TransferConfig
     from veneer.studies.transfer_models import TransferModels
 
-MODELS = ("large", "large_aligned", "base", "aligned")
+ROLES = {"large": "large", "large_aligned": "large_aligned", "base": "small", "aligned": "small_aligned"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,13 +102,12 @@ class Transfer(JudgeOptions, Machine):
         if self.tasks is None:
             tasks = [t for t in tasks if t.kind == "generate"]
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
-        said = {name: getattr(self, name) for name in (*MODELS, "base_template", "large_template", "system", "aligned_plain")}
+        words = ("base_template", "large_template", "system", "aligned_plain")
+        said = {role: getattr(self, option) for option, role in ROLES.items()} | {name: getattr(self, name) for name in words}
         with progress() as say:
             results = transfer(
                 lambda: self._load(veneer), tasks, self.out, config, veneer=veneer, said={**said, **self.how()}, progress=say,
-                at_hand=[
-                    name for name, model in (("large_aligned", self.large_aligned), ("small_aligned", self.aligned)) if model is not None
-                ],
+                at_hand=[role for option, role in ROLES.items() if getattr(self, option) is not None],
             )  # fmt: skip
         show(results)
         print(f"\nreport: {Path(self.out) / 'report.html'}")
@@ -140,8 +139,6 @@ class Transfer(JudgeOptions, Machine):
             recorded = format_from_facts(veneer.facts["base_format"])
         small = recorded if self.base_template is None else PlainFormat(self.base_template)
         large = small if self.large_template is None else PlainFormat(self.large_template)
-        loaded = {n: load_model(name, **self.how()) for n in MODELS if (name := getattr(self, n)) is not None}
-        return TransferModels(
-            loaded["large"], loaded["base"], loaded.get("large_aligned"), loaded.get("aligned"), veneer, large, small,
-            small if self.aligned_plain else ChatFormat(self.system),
-        )  # fmt: skip
+        loaded = {role: load_model(name, **self.how()) for n, role in ROLES.items() if (name := getattr(self, n)) is not None}
+        aligned = small if self.aligned_plain else ChatFormat(self.system)
+        return TransferModels(**loaded, veneer=veneer, large_format=large, small_format=small, aligned_format=aligned)

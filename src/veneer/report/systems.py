@@ -16,6 +16,11 @@ _ABOUT = (
     (r"veneer-bias", "a constant added to the logits in place of dW h: what style alone can do"),
     (r"veneer-rank-(\d+)", "a veneer of rank {0}"),
     (r"veneer-from-(.+)", "the veneer extracted on {0} alone"),
+    (r"shifted-(.+)", "a model whose logits a small base's veneer shifts while it decodes, alpha {0}"),
+    (r"baked", "the large base with that shift distilled into its own head"),
+    (r"small-base", "the small base model, which the transferred veneer belongs to"),
+    (r"small-veneer", "the small base with its veneer"),
+    (r"small-aligned", "the small aligned model, which that veneer was extracted from"),
     (r"urial", "base behind URIAL's instructions and three examples; nothing is trained"),
     (r"system-prompt", "base behind URIAL's instructions alone; nothing is trained"),
     (r"lora-(\d+)", "a LoRA of base, tuned on {0} answers of the aligned model"),
@@ -44,7 +49,7 @@ def family(system: str) -> str:
     """base, veneer, aligned, variant (another veneer), control, or baseline (any other system)."""
     if system in MAIN:
         return system
-    if system.startswith("veneer"):
+    if system.startswith(("veneer", "shifted-", "baked")):
         return "variant"
     return "control" if system in CONTROLS else "baseline"
 
