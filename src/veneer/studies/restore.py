@@ -28,12 +28,14 @@ from veneer.studies.restore_costs import cost_rows, spent
 from veneer.studies.restore_measure import Measured, Measuring
 from veneer.studies.restore_merge import merge_restored
 from veneer.studies.restore_prompts import Parts, Roles, parts_of
-from veneer.studies.restore_reading import Local, Passages, plain_texts
+from veneer.studies.restore_reading import Passages, plain_texts
 from veneer.studies.restore_rows import STUDY, chosen_rows, curve_rows, names, reading_rows, verdict_rows
 from veneer.studies.restore_verdict import Seen, Verdict, verdicts
 from veneer.studies.restore_ways import Candidate, HeadWay, InContextWay, Way
 from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.responses import Response
+from veneer.systems.retraced import Local, Paths
+from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.system import System
 
 BENIGN = 64  # prompts of a part behind KL and plain text
@@ -119,6 +121,7 @@ class _Work:
     ways: dict[str, Way] = field(default_factory=dict)
     chosen: dict[str, Candidate] = field(default_factory=dict)
     found: list[Verdict] = field(default_factory=list)
+    paths: dict[type, Paths] = field(default_factory=lambda: {System: Paths(), ShiftedSystem: Paths()})
 
     def part(self, split: str) -> Measuring:
         prompts = {t.name: getattr(self.parts[t.name], split) for t in self.roles.measured()}
@@ -196,7 +199,7 @@ class _Work:
         return tried
 
     def _try(self, candidate: Candidate, part: Measuring, reading: _Reading) -> Tried:
-        found, seed = part.measure(candidate.system), self.config.seed
+        found, seed = part.measure(candidate.system, self.paths[type(candidate.system)]), self.config.seed
         self.results.extend(curve_rows(candidate.name, found, part, seed=seed))
         self.results.extend(reading.rows(candidate.system, names(self._benign()), "validation", seed=seed))
         return Tried(

@@ -17,7 +17,8 @@ from veneer.studies.restore_prompts import Roles
 from veneer.studies.stages import Progress
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response
-from veneer.systems.system import Answering, System
+from veneer.systems.retraced import Local, Paths, Retraced
+from veneer.systems.system import System
 from veneer.tasks.task import Task
 
 
@@ -50,10 +51,11 @@ class Measuring:
         """Whether a judge of harm is at hand for every harmful task."""
         return all(any("harm_rate" in j.metrics for j in self.judges[t.name]) for t in self.roles.harmful)
 
-    def measure(self, system: Answering, tasks: Sequence[Task] | None = None) -> Measured:
-        """Answers are read where they are there already."""
+    def measure(self, system: Local, paths: Paths | None = None) -> Measured:
+        """Answers are read where they are there already. paths: known answers of the same backbone, which make this one's quicker."""
         scored, answers = {}, {}
-        for task in self.roles.measured() if tasks is None else tasks:
+        answering = system if paths is None else Retraced(system, paths)
+        for task in self.roles.measured():
             prompts, path = self.prompts[task.name], self.folder / f"{task.name}.{system.name}.jsonl"
             if task.kind == "choice":
                 assert isinstance(system, System)
@@ -62,7 +64,7 @@ class Measuring:
                 )
                 continue
             answers[task.name] = respond(
-                system, prompts, self.config.sampling(task.max_new_tokens, validation=self.validation), stop_strings=task.stop,
+                answering, prompts, self.config.sampling(task.max_new_tokens, validation=self.validation), stop_strings=task.stop,
                 batch_size=self.config.batch_size, out=path, progress=self.progress,
             )  # fmt: skip
             scored[task.name] = score(task, prompts, answers[task.name], self.judges[task.name])

@@ -16,10 +16,8 @@ from veneer.models.formats import Format
 from veneer.models.language_model import LanguageModel
 from veneer.models.vocabulary import Vocabulary
 from veneer.prompts import Prompt
-from veneer.systems.shifted import ShiftedSystem
+from veneer.systems.retraced import Local
 from veneer.systems.system import System
-
-Local = System | ShiftedSystem
 
 
 @dataclass
