@@ -76,6 +76,8 @@ class Serve(Machine):
         for name, least in (("max_tokens", 1), ("max_body", 1), ("batch_size", 1), ("queue", 1), ("port", 0)):
             if (value := getattr(self, name)) < least:
                 raise InputError(f"--{name.replace('_', '-')} is {value}; expected {least} or more")
+        if self.port > 65535:
+            raise InputError(f"--port is {self.port}; expected 65535 at most, or 0 for a free one")
         key = None
         if self.key_env is not None:
             key = os.environ.get(self.key_env, "").strip()

@@ -144,6 +144,8 @@ def read_request(kind: type[Kind], raw: bytes) -> Kind:
         value = json.loads(raw, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise ApiError(400, "the body is not valid JSON; expected one object in UTF-8") from None
+    if b"\\u" in raw and not _whole(value):
+        raise ApiError(400, "the body holds half of a character (a lone surrogate); expected whole Unicode text")
     if not isinstance(value, dict):
         raise ApiError(400, f"the body is a JSON {type(value).__name__}; expected an object")
     try:
@@ -179,6 +181,15 @@ def _refusal(error: ValidationError) -> ApiError:
     said = first["msg"].removeprefix("Value error, ")
     code = "missing_required_parameter" if first["type"] == "missing" else "invalid_value"
     return ApiError(400, f"{place}: {said[:1].lower()}{said[1:]}", param=place, code=code)
+
+
+def _whole(value: Any) -> bool:
+    """Whether all texts can be written as UTF-8, as tokenizers need it."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_constant(name: str) -> float:
