@@ -83,8 +83,8 @@ def _prompt(where: str, number: int, row: Any, template: str | None) -> Prompt:
     else:
         found = "no prompt" if value is None else f"a prompt that is no text ({type(value).__name__})"
         raise InputError(f'{where} has {found}; expected {{"prompt": text}} or {{"messages": [chat turns]}}')
-    for m in messages:
-        if not _is_text(m["content"]):
+    for text in (id, *(m["content"] for m in messages)):
+        if not _is_text(text):
             raise InputError(f"{where} holds half of a character (a lone surrogate); expected valid Unicode")
     alone = len(messages) == 1 and messages[0]["role"] == "user"
     plain = messages[0]["content"] if alone else transcript(messages)
@@ -140,7 +140,7 @@ def _parquet(source: str, column: str | None) -> Iterator[Row]:
     try:
         name = _column(source, column, pq.read_schema(source).names)
         values = pq.read_table(source, columns=[name]).column(name).to_pylist()
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:  # ValueError: bytes that are no text, years that are none
         said = str(error).partition(". ")[0]
         raise InputError(f"{source} cannot be read as Parquet ({said}); expected a Parquet table; make it again") from None
     for number, value in enumerate(values, 1):

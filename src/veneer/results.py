@@ -87,10 +87,17 @@ class Results:
             try:
                 if row.get("position") is not None:
                     row["position"] = tuple(row["position"])
-                rows.append(Measurement(**row))
+                found = Measurement(**row)
+                hash(found.key)  # a list as a name
+                rows.append(found)
             except (TypeError, ValueError, AttributeError) as error:
                 raise InputError(
                     f"{path} line {number} is not a measurement ({error}); expected one JSON object a line with the "
                     "fields of results.jsonl; make the file again with `veneer run`"
                 ) from None
-        return cls(rows)
+        try:
+            return cls(rows)
+        except ValueError as error:
+            raise InputError(
+                f"{path} is not a table of measurements ({error}); expected unique keys; make it again with `veneer run`"
+            ) from None

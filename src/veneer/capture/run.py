@@ -269,7 +269,8 @@ def _with_backoff(job: Job, batch: list[int]) -> tuple[dict[str, Tensor], list[D
 def is_out_of_memory(error: BaseException) -> bool:
     return (
         isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or "not enough memory" in str(error)
+        or "not enough memory" in str(error)  # Windows
+        or "can't allocate memory" in str(error)  # Linux, torch's own allocator
         or "out of memory" in str(error)
     )
 

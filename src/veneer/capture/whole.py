@@ -11,7 +11,7 @@ from veneer.errors import InputError
 from veneer.files import read_json_lines, sha256_file
 
 TEXTS = ("prompts_sha256",)
-OBJECTS = ("base", "aligned", "base_format", "aligned_format", "config")
+OBJECTS = ("base", "aligned", "base_format", "config")  # aligned_format is null where answers were stored
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+LARGEST = 10**12  # tokens that a server may claim for one reply
 Messages = Sequence[Mapping[str, str]]
 
 
@@ -92,7 +93,7 @@ def read_reply(data: Any) -> dict[str, Any]:
 
 def _count(usage: Any, name: str) -> int:
     value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST else 0
 
 
 def _whole(text: str) -> str:

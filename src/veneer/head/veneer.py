@@ -66,6 +66,14 @@ class Veneer:
         values = self.dW if self.dW is not None else self.A
         assert values is not None
         wanted = self.vocabulary if self.rows is None else len(self.rows)
+        if values.ndim != 2 or (self.B is not None and (self.B.ndim != 2 or self.B.shape[0] != values.shape[1])):
+            shapes = ", ".join(str(tuple(t.shape)) for t in (self.dW, self.A, self.B) if t is not None)
+            raise InputError(f"the veneer's tensors have the shapes {shapes}, which do not fit together; extract it again")
+        if self.rows is not None and not _names_rows(self.rows, self.vocabulary):
+            raise InputError(
+                f"the veneer names row {self.rows.max().item()} of a vocabulary of {self.vocabulary}, one below 0, or one twice; extract it "
+                "again"
+            )
         if len(values) != wanted:
             raise InputError(f"the veneer has {len(values)} rows of values; expected {wanted}; extract it again")
         if self.bias is not None and self.bias.shape != (wanted,):
@@ -74,10 +82,6 @@ class Veneer:
             tensor = getattr(self, name)
             if tensor is not None and not torch.isfinite(tensor).all():
                 raise InputError(f"the veneer's {name} holds values that are not finite; extract it again")
-        if self.rows is not None and len(self.rows) and not 0 <= int(self.rows.min()) <= int(self.rows.max()) < self.vocabulary:
-            raise InputError(
-                f"the veneer names row {int(self.rows.max())} of a vocabulary of {self.vocabulary}; extract it again"
-            )
 
     @property
     def rank(self) -> int | None:
@@ -186,6 +190,10 @@ class Veneer:
             raise InputError(
                 f"{folder}/veneer.json is not of a veneer of schema {SCHEMA} or {BIAS_SCHEMA}; extract it again with this version"
             )
+        texts, numbers = ("unembedding",), ("vocabulary", "width")
+        wrong = [k for k in texts if not isinstance(facts.get(k), str)] + [k for k in numbers if type(facts.get(k)) is not int]
+        if wrong:
+            raise InputError(f"{folder}/veneer.json lacks {wrong[0]!r}, or has something else there; extract the veneer again")
         path = folder / "veneer.safetensors"
         found = sha256_file(path) if path.is_file() else "no file"
         if found != facts.get("sha256"):
@@ -204,3 +212,11 @@ class Veneer:
             facts=rest,
             **{k: tensors.get(k) for k in ("rows", *TENSORS)},
         )
+
+
+def _names_rows(rows: Tensor, vocabulary: int) -> bool:
+    """Whether each of `rows` is a row of the vocabulary, and none stands there twice."""
+    whole = rows.ndim == 1 and rows.dtype in (torch.int32, torch.int64)
+    return whole and (
+        len(rows) == 0 or (int(rows.min()) >= 0 and int(rows.max()) < vocabulary and len(rows.unique()) == len(rows))
+    )

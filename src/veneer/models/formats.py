@@ -6,7 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from veneer.errors import InputError
+from veneer.models.within import within
 from veneer.prompts import Prompt
+
+SECONDS = 10.0  # of one rendering, which takes milliseconds
+LONGEST = 16 * 2**20  # characters of one rendering
 
 
 def one_bos(ids: list[int], tokenizer: Any) -> list[int]:
@@ -95,15 +99,17 @@ def render(tokenizer: Any, messages: list[dict[str, str]], *, add_generation_pro
             "use a plain format instead, or save the tokenizer with a template"
         )
     try:
-        out = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=True
+        text = within(
+            SECONDS, lambda: tokenizer.apply_chat_template(messages, add_generation_prompt=add_generation_prompt, tokenize=False)
         )
+        if len(text) > LONGEST:
+            raise ValueError(f"it makes {len(text):,} characters of them, more than {LONGEST:,}")
+        return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
     except Exception as error:  # a template is a program of strangers: it may divide by zero or recurse as well as refuse
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
             f"the chat template refuses these messages ({said}); expected roles and contents that it accepts"
         ) from None
-    return list(out["input_ids"])
 
 
 def end_of_turn(tokenizer: Any) -> int | None:
@@ -122,11 +128,10 @@ def end_of_turn(tokenizer: Any) -> int | None:
 
 def format_from_facts(facts: dict[str, Any]) -> Format:
     """The format that a manifest describes."""
-    words = {k: v for k, v in facts.items() if k != "kind"}
     kinds: dict[Any, type[PlainFormat] | type[ChatFormat]] = {"plain": PlainFormat, "chat": ChatFormat}
     try:
-        return kinds[facts.get("kind")](**words)
-    except (KeyError, TypeError):
+        return kinds[facts.get("kind")](**{k: v for k, v in facts.items() if k != "kind"})
+    except (KeyError, TypeError, AttributeError):
         raise InputError(
             f"unknown prompt format {facts!r}; expected kind 'plain' with a template, or 'chat' with a system text"
         ) from None

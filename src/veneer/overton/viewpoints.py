@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,6 +12,7 @@ from veneer.imports.rows import get, objects
 from veneer.prompts import Prompt
 
 EXPECTED = '{"question": text, "viewpoints": [{"id": text, "statement": text, "weight": number (optional)}, ...]}'
+LARGEST = 1e15  # people, or anything else that is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,6 @@ def _viewpoint(value: Any, where: str) -> Viewpoint:
     weight = get(value, "weight", (int, float), where, EXPECTED) if "weight" in value else 1.0
     if not statement.strip():
         raise InputError(f"{where} has an empty statement; expected {EXPECTED}")
-    if not (math.isfinite(weight) and weight > 0):
-        raise InputError(f"{where} has the weight {weight}; expected a number above 0")
+    if not 0 < weight < LARGEST:
+        raise InputError(f"{where} has the weight {weight}; expected a number above 0 and below {LARGEST:g}")
     return Viewpoint(str(get(value, "id", (str, int), where, EXPECTED)), statement, float(weight))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from veneer.results import Measurement, Results
 CLASSES = ("unshifted", "marginal", "shifted")
 GROUPS = ("style", "structure", "refusal", "number", "content")
 TOP_OF = ("base", "veneer", "aligned")
+LARGEST = 10**15  # of what is counted
 
 
 Top = tuple[tuple[tuple[str, float], ...], ...]  # of one position: (base, veneer, aligned) x up to 5 x (token, p)
@@ -143,6 +143,19 @@ def _rows(path: Path) -> tuple[Measurement, ...]:
                     f"{path} row {number} has {name} {x!r}; expected a finite number or null; "
                     "make the file again with `veneer run`"
                 )
+        if type(row.n) is not int or not 0 <= row.n < LARGEST:
+            raise InputError(
+                f"{path} row {number} has n {str(row.n)[:40]}; expected a whole number; make the file again with `veneer run`"
+            )
+        if row.position is not None and (
+            len(row.position) != 2 or any(type(x) is not int or not 0 <= x < LARGEST for x in row.position)
+        ):
+            raise InputError(
+                f"{path} row {number} has a position that is not [first, last]; make the file again with `veneer run`"
+            )
+        for name in ("of", "split", "judge", "unit", "note"):
+            if not isinstance(getattr(row, name), str | None):
+                raise InputError(f"{path} row {number} has {name} that is no text; make the file again with `veneer run`")
         for name in ("study", "task", "metric", "system"):
             if not isinstance(getattr(row, name), str):
                 raise InputError(
@@ -168,7 +181,7 @@ def _lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
         return []
     rows = []
     # split at \n only: a token may hold U+2028, which str.splitlines would cut at
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), 1):
+    for number, line in enumerate(_decoded(path).split("\n"), 1):
         if not line.strip():
             continue
         place = f"{path} line {number}"
@@ -182,10 +195,17 @@ def _lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
     return rows
 
 
+def _decoded(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); expected an object a line; run the study again") from None
+
+
 def _shift(place: str, row: dict[str, Any]) -> Shift:
     base, veneer, aligned = (_text(place, row, name, needed=True) for name in TOP_OF)
     count = row.get("count", 0)
-    if isinstance(count, bool) or not isinstance(count, int):
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < LARGEST:
         raise InputError(f"{place} has count {count!r}; expected a whole number; run the study again")
     restored = bool(row.get("restored", veneer == aligned))
     group, task, deep = (_text(place, row, name) for name in ("group", "task", "deep_group"))
@@ -266,5 +286,5 @@ def _sized(value: Any, n: int) -> list[Any]:
 
 
 def _finite(x: Any) -> float | None:
-    ok = isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
+    ok = isinstance(x, int | float) and not isinstance(x, bool) and -sys.float_info.max <= x <= sys.float_info.max
     return float(x) if ok else None

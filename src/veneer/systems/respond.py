@@ -11,11 +11,12 @@ import torch
 from veneer.capture.plan import check_lengths
 from veneer.capture.run import is_out_of_memory
 from veneer.errors import InputError, VeneerError
-from veneer.files import read_json, sha256_text, write_json
+from veneer.files import read_json, sha256_file, sha256_text, write_json, write_text
 from veneer.models.decode import Decoded, Sampling
 from veneer.models.language_model import LanguageModel
 from veneer.prompts import Prompt
-from veneer.systems.responses import Response, read_responses, write_responses
+from veneer.systems.part import Part, discard
+from veneer.systems.responses import Response, read_responses
 from veneer.systems.system import Answering
 
 Progress = Callable[[int, int, str], None]
@@ -52,19 +53,56 @@ def respond(
     stamp = sha256_text(
         json.dumps([system.facts(), sampling.facts(), list(stop_strings), batch_size, samples, asked], ensure_ascii=False)
     )
-    part = manifest = None
-    done: dict[int, Response] = {}
-    if out is not None:
-        part, manifest = out.with_name(out.name + ".part"), out.with_name(out.name + ".manifest.json")
-        if out.exists():
-            found = read_json(manifest, "the settings of a file of responses").get("settings") if manifest.is_file() else None
-            if found != stamp:
-                raise InputError(
-                    f"{out} exists and was made with other settings, models or prompts; give another --out, or delete it"
-                )
-            part.unlink(missing_ok=True)  # of a run that was killed between the two
-            return read_responses(out)
-        done = _resume(part, stamp, batches)
+    if out is None:
+        return _answer(system, work, batches, sampling, stop_strings, {}, None, progress)
+    if out.exists():
+        return _there(out, stamp)
+    part = Part(out.with_name(out.name + ".part"), stamp, batches)
+    try:
+        if out.exists():  # another process has just ended
+            found = _there(out, stamp)
+        else:
+            found = _answer(system, work, batches, sampling, stop_strings, part.done, part, progress)
+            text = "".join(r.line() for r in found)
+            facts = {"system": system.facts(), "sampling": sampling.facts(), "vocabulary": _vocabulary(system)}
+            digest = sha256_text(text.encode("utf-8", errors="replace").decode("utf-8"))
+            write_json(_manifest(out), {"kind": "responses", "settings": stamp, "sha256": digest, **facts})
+            write_text(out, text)
+    except BaseException:
+        part.close(remove=False)
+        raise
+    part.close(remove=True)
+    return found
+
+
+def _manifest(out: Path) -> Path:
+    return out.with_name(out.name + ".manifest.json")
+
+
+def _there(out: Path, stamp: str) -> list[Response]:
+    """The answers of a whole file of the same settings. Raises InputError where it is of others, or damaged."""
+    manifest = _manifest(out)
+    found = read_json(manifest, "the settings of a file of responses") if manifest.is_file() else None
+    if not isinstance(found, dict) or found.get("settings") != stamp:
+        raise InputError(f"{out} exists and was made with other settings, models or prompts; give another --out, or delete it")
+    if "sha256" in found and found["sha256"] != sha256_file(out):
+        raise InputError(f"{out} is damaged, or was changed since it was written; delete it and run the same command again")
+    rows = read_responses(out)
+    discard(out.with_name(out.name + ".part"), stamp)  # of a run that was killed between the two
+    return rows
+
+
+def _answer(
+    system: Answering,
+    work: Sequence[tuple[Prompt, int]],
+    batches: Sequence[Sequence[int]],
+    sampling: Sampling,
+    stop_strings: Sequence[str],
+    done: dict[int, Response],
+    part: Part | None,
+    progress: Progress | None,
+) -> list[Response]:
+    """The batches that are not in `done`, each kept in `part` as soon as it is there."""
     for number, batch in enumerate(batches):
         if all(i in done for i in batch):
             continue
@@ -75,18 +113,12 @@ def respond(
             )
             for i, d in zip(batch, decoded, strict=True)
         }  # fmt: skip
-        done.update(fresh)
         if part is not None:
-            _append(part, number, fresh)
+            part.append(number, fresh)
+        done.update(fresh)
         if progress:
             progress(len(done), len(work), system.name)
-    responses = [done[i] for i in range(len(work))]
-    if out is not None and part is not None and manifest is not None:
-        facts = {"system": system.facts(), "sampling": sampling.facts(), "vocabulary": _vocabulary(system)}
-        write_json(manifest, {"kind": "responses", "settings": stamp, **facts})
-        write_responses(out, responses)
-        part.unlink(missing_ok=True)
-    return responses
+    return [done[i] for i in range(len(work))]
 
 
 def _vocabulary(system: Answering) -> str | None:
@@ -110,42 +142,3 @@ def _decode(
             ) from error
     half = len(work) // 2
     return _decode(system, work[:half], sampling, stop_strings) + _decode(system, work[half:], sampling, stop_strings)
-
-
-def _append(part: Path, number: int, fresh: dict[int, Response]) -> None:
-    """One line a batch: a line that was cut is a batch that was not answered."""
-    line = json.dumps({"batch": number, "responses": {i: json.loads(r.line()) for i, r in fresh.items()}}, ensure_ascii=False)
-    try:
-        with part.open("a", encoding="utf-8", errors="replace") as stream:
-            stream.write(line + "\n")
-    except OSError as error:
-        raise VeneerError(
-            f"{part} could not be written ({error}); free some space and run the same command again, it goes on where it was"
-        ) from error
-
-
-def _resume(part: Path, stamp: str, batches: list[list[int]]) -> dict[int, Response]:
-    """What a run that was cut has answered; a file of other settings is refused."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    if not part.is_file():
-        part.write_text(json.dumps({"settings": stamp}) + "\n", encoding="utf-8")
-        return {}
-    done: dict[int, Response] = {}
-    whole = 0
-    text = part.read_text(encoding="utf-8", errors="replace")
-    for number, line in enumerate(text.split("\n")[:-1]):  # what stands behind the last line feed was cut
-        try:
-            row = json.loads(line)
-        except ValueError:
-            break
-        if number == 0 and row.get("settings") != stamp:
-            raise InputError(f"{part} is of a run with other settings; delete it, or give another --out")
-        for i, fields in row.get("responses", {}).items():
-            done[int(i)] = Response(**{**fields, "token_ids": tuple(fields["token_ids"])})
-        whole += len(line.encode("utf-8", errors="replace")) + 1
-    with part.open("r+b") as stream:
-        stream.truncate(whole)
-    if whole == 0:
-        part.write_text(json.dumps({"settings": stamp}) + "\n", encoding="utf-8")
-    known = {i for batch in batches if all(i in done for i in batch) for i in batch}
-    return {i: r for i, r in done.items() if i in known}
