@@ -22,17 +22,21 @@ def filled(told: TopK, head: Head, hidden: Tensor) -> TopK:
     if not missing.any():
         return told
     ids, logprobs, tail = told.ids.clone(), told.logprobs.clone(), told.tail.clone()
-    lacking = missing.any(1).nonzero()[:, 0]
-    for rows in lacking.split(ROWS):
-        logits = head.logits(hidden[rows.to(hidden.device)]).to(ids.device)
-        known = [i[i >= 0].long() for i in ids[rows]]
-        for place, row in enumerate(rows.tolist()):
-            logits[place, known[place]] = -torch.inf
-            outside = logsumexp(logits[place][None])[0]
-            empty = missing[row].nonzero()[:, 0]
-            values, own = logits[place].topk(len(empty))
-            ids[row, empty] = own.int()
-            logprobs[row, empty] = tail[row] + values - outside
-            logits[place, own] = -torch.inf
-            tail[row] = tail[row] + logsumexp(logits[place][None])[0] - outside
+    for at in (missing.any(1).nonzero()[:, 0]).split(ROWS):
+        logits = head.logits(hidden[at.to(hidden.device)]).to(ids.device, logprobs.dtype)
+        empty = missing[at]
+        others = _without(logits, ids[at], ~empty)  # (m, V), -inf at what is told
+        outside = logsumexp(others)
+        values, own = others.topk(empty.shape[1], dim=1)
+        nth = (empty.cumsum(1) - 1).clamp(min=0)  # the first empty place gets the most likely token
+        ids[at] = torch.where(empty, own.gather(1, nth).int(), ids[at])
+        logprobs[at] = torch.where(empty, (tail[at] - outside)[:, None] + values.gather(1, nth), logprobs[at])
+        tail[at] = tail[at] - outside + logsumexp(_without(others, ids[at], empty))
     return TopK(ids, logprobs, tail, told.logz)
+
+
+def _without(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+    """logits (n, V) with -inf at those ids (n, k) where `mask` (n, k) holds."""
+    size = logits.shape[1]
+    wide = torch.cat([logits, logits[:, :1]], dim=1)  # a column for what is not meant
+    return wide.scatter(1, torch.where(mask, ids.long(), size), -torch.inf)[:, :size]

@@ -50,7 +50,7 @@ def figure(row: Measurement | None) -> str:
         return ""
     if row.value is None:
         return "undefined"
-    digits = ".0e" if abs(row.value) < 1e-3 and row.metric == "kl" else ".2f"
+    digits = ".0e" if abs(row.value) < 1e-3 and row.metric in GAINED else ".2f"
     limits = "" if row.low is None or row.high is None else f" [{row.low:{digits}}, {row.high:{digits}}]"
     return f"{row.value:{digits}}{limits}"
 

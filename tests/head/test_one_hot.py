@@ -1,0 +1,131 @@
+"""One-hot targets: the objective is the negative log-likelihood of the tokens, with a ridge."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from veneer.capture.fill import filled
+from veneer.capture.kl import kl_lumped
+from veneer.capture.stored import one_hot
+from veneer.capture.topk import TopK, log_masses, top_k
+from veneer.head.problem import Problem
+from veneer.head.tokens import Tokens
+from veneer.models.head import Head
+
+
+def problem_of(seed: int, *, width=4, vocabulary=9, n=24, k=1, softcap=None, rows=None, dtype=torch.float64):
+    """(problem, head, hidden, said): random states and tokens; k > 1 puts the tokens among k - 1 others of probability 0."""
+    draw = torch.Generator().manual_seed(seed)
+    make = {"generator": draw, "dtype": torch.float64}
+    head = Head(torch.randn(vocabulary, width, **make), torch.randn(vocabulary, **make), 0.5, softcap)
+    hidden = torch.randn(n, width, **make)
+    said = torch.randint(vocabulary, (n,), generator=draw)
+    target = one_hot(said.tolist())
+    if k > 1:
+        told = TopK(torch.full((n, k), -1, dtype=torch.int32), torch.full((n, k), -torch.inf), target.tail, target.logz)
+        told.ids[:, 0], told.logprobs[:, 0] = said.int(), 0.0
+        target = filled(told, head, hidden)
+    base = head.logits(hidden)
+    own = top_k(base, 3)
+    inside, outside = log_masses(base, target.ids)
+    block = {
+        "hidden": hidden, "position": torch.arange(n), "aligned_ids": target.ids, "aligned_logprobs": target.logprobs.double(),
+        "aligned_tail": target.tail.double(), "base_ids": own.ids, "base_logprobs": own.logprobs, "base_at_aligned": inside,
+        "base_outside": outside, "base_logz": own.logz,
+    }  # fmt: skip
+    tokens = Tokens(lambda: iter([block]), dtype, torch.device("cpu"))
+    return Problem(tokens, head, torch.arange(vocabulary) if rows is None else rows), head, hidden, said
+
+
+def nll(change, head, hidden, said, ridge):
+    """mean -log softmax(cap(scale (W + dW) h + b))[said] + ridge/2 |scale dW|^2, by autograd."""
+    logits = hidden @ (head.weight * head.scale + change).t() + head.bias * head.scale
+    if head.softcap is not None:
+        logits = head.softcap * torch.tanh(logits / head.softcap)
+    return torch.nn.functional.cross_entropy(logits, said) + 0.5 * ridge * change.square().sum()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 6), st.integers(5, 12), st.integers(1, 4), st.sampled_from([None, 3.0]))
+def test_objective_and_gradient_are_those_of_the_likelihood(seed, width, vocabulary, k, softcap):
+    problem, head, hidden, said = problem_of(seed, width=width, vocabulary=vocabulary, k=k, softcap=softcap)
+    draw = torch.Generator().manual_seed(seed + 1)
+    change = torch.randn(vocabulary, width, generator=draw, dtype=torch.float64).requires_grad_()
+    wanted = nll(change, head, hidden, said, 0.03)
+    wanted.backward()
+    found = problem.evaluate(change.detach(), 0.03)
+    assert found.objective == pytest.approx(float(wanted.detach()), rel=1e-9, abs=1e-9)
+    torch.testing.assert_close(found.gradient, change.grad, rtol=1e-8, atol=1e-9)
+    assert problem.base_kl == pytest.approx(float(nll(torch.zeros(vocabulary, width), head, hidden, said, 0)), abs=1e-9)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 8))
+def test_the_gradient_is_the_slope_of_the_value(seed, kept):
+    """Finite differences along random directions, with some rows fixed."""
+    rows = torch.randperm(9, generator=torch.Generator().manual_seed(seed))[:kept].sort().values
+    problem, *_ = problem_of(seed, rows=rows)
+    draw = torch.Generator().manual_seed(seed + 1)
+    at, along = (torch.randn(kept, 4, generator=draw, dtype=torch.float64) for _ in range(2))
+    step = 1e-5
+    slope = (problem.loss(at + step * along) - problem.loss(at - step * along)) / (2 * step)
+    assert slope == pytest.approx(float((problem.evaluate(at).gradient * along).sum()), rel=1e-5, abs=1e-7)
+
+
+def test_float32_stays_finite_where_base_is_sure_of_the_token_or_of_another():
+    """Base's probability of what was said is 1 - 1e-20, or 1e-20: no NaN from a tail of -inf."""
+    head = Head(torch.eye(4) * 46.0)
+    hidden = torch.eye(4)[[0, 1, 2]]
+    target = one_hot([0, 1, 3])
+    base = head.logits(hidden)
+    own, (inside, outside) = top_k(base, 2), log_masses(base, target.ids)
+    kl = kl_lumped(target.logprobs, target.tail, inside, outside)
+    torch.testing.assert_close(kl, torch.tensor([0.0, 0.0, 46.0], dtype=torch.float64), rtol=1e-6, atol=1e-6)
+    block = {
+        "hidden": hidden, "position": torch.arange(3), "aligned_ids": target.ids, "aligned_logprobs": target.logprobs,
+        "aligned_tail": target.tail, "base_ids": own.ids, "base_logprobs": own.logprobs, "base_at_aligned": inside,
+        "base_outside": outside, "base_logz": own.logz,
+    }  # fmt: skip
+    problem = Problem(Tokens(lambda: iter([block]), torch.float32, torch.device("cpu")), head, torch.arange(4))
+    found = problem.evaluate(torch.zeros(4, 4))
+    assert found.kl == pytest.approx(46 / 3, rel=1e-5) and torch.isfinite(found.gradient).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 5), st.floats(0.0, 1.0))
+def test_filling_what_is_not_told_changes_no_distribution(seed, told_places, tail):
+    """The filled entries and the smaller tail make up the distribution that the objective makes of the tail: base's own shape."""
+    draw = torch.Generator().manual_seed(seed)
+    head, hidden = Head(torch.randn(11, 3, generator=draw)), torch.randn(4, 3, generator=draw)
+    ids = torch.stack([torch.randperm(11, generator=draw)[:6] for _ in range(4)]).int()
+    ids[:, told_places:] = -1
+    logprobs = torch.full((4, 6), -torch.inf)
+    known = torch.rand(4, told_places, generator=draw) + 0.01
+    logprobs[:, :told_places] = (known / known.sum(1, keepdim=True) * (1 - tail)).log()
+    before = TopK(ids, logprobs, torch.full((4,), math.log(tail) if tail else -torch.inf), torch.zeros(4))
+    after = filled(before, head, hidden)
+    assert (after.ids >= 0).all() and all(len(set(row)) == 6 for row in after.ids.tolist())
+    assert not after.logprobs.isnan().any() and not after.tail.isnan().any()
+    torch.testing.assert_close(spread(after, head, hidden), spread(before, head, hidden), rtol=1e-4, atol=1e-6)
+    q = log_masses(head.logits(hidden), after.ids)
+    whole = kl_lumped(after.logprobs, after.tail, *q)
+    for row in range(4):
+        part = TopK(*(t[row : row + 1, :told_places] if t.ndim == 2 else t[row : row + 1] for t in before))
+        lumped = kl_lumped(part.logprobs, part.tail, *log_masses(head.logits(hidden[row : row + 1]), part.ids))
+        assert float(lumped) == pytest.approx(float(whole[row]), rel=1e-4, abs=1e-5)
+
+
+def spread(kept: TopK, head: Head, hidden: torch.Tensor) -> torch.Tensor:
+    """The whole distribution (n, V): the told entries, and the tail in base's own shape."""
+    logits = head.logits(hidden)
+    out = torch.zeros_like(logits)
+    for row in range(len(out)):
+        ids = kept.ids[row][kept.ids[row] >= 0].long()
+        rest = logits[row].clone()
+        rest[ids] = -torch.inf
+        out[row] = kept.tail[row].exp() * rest.softmax(0)
+        out[row, ids] = kept.logprobs[row][kept.ids[row] >= 0].exp()
+    return out
