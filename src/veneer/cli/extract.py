@@ -79,7 +79,8 @@ class Extract:
                     found, rows = joint_rows(taken, veneer, config, device=device)
                     Results(rows).write(out / "results.jsonl")
                     write_tables(found, taken, out)
-                record.finish()
                 write_report([out], out / "report.html")
+                record.finish()
+                write_report([out], out / "report.html")  # once more, with all its seconds
         show(Results.read(out / "results.jsonl"))
         print(f"\nveneer: {out}")

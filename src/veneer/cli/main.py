@@ -91,6 +91,10 @@ def main(args: Sequence[str] | None = None) -> int:
 
         if is_disk_full(error):
             return _fail("the disk is full; free some space and run the same command again, it goes on where it was", 1)
+        from veneer.capture.run import is_out_of_memory
+
+        if is_out_of_memory(error):
+            return _fail("memory ran out; free some, or give a smaller --batch-size, and run the same command again: it goes on", 1)
         if os.environ.get("VENEER_DEBUG"):
             raise
         text = " ".join(str(error).split()) or "no message"
@@ -127,7 +131,9 @@ def _sentence(box: str) -> str:
 
 
 def _fail(sentence: str, code: int) -> int:
-    print(f"veneer: error: {' '.join(sentence.split())}", file=sys.stderr)
+    from veneer.cli.secrets import hidden
+
+    print(f"veneer: error: {hidden(' '.join(sentence.split()))}", file=sys.stderr)
     return code
 
 
