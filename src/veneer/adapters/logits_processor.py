@@ -22,6 +22,7 @@ from veneer.systems.shifted import ShiftedSystem
 
 Asked = str | Sequence[Mapping[str, str]] | Prompt
 NORMALISED = 1e-3  # nats; how far the sum of probabilities may be from 1 in scores that are log-probabilities
+MOST_MISSING = -20.0  # nats; logits that are no log-probabilities and negative throughout sum to less
 
 
 class VeneerLogitsProcessor(LogitsProcessor):
@@ -38,7 +39,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
     The processors that `generate` itself makes of `repetition_penalty` and `sequence_bias` run before this one, so on the logits
     of the large model alone; to penalise the shifted ones, give those processors in the list behind this one. Temperature, top-k,
     top-p and min-p run after it. Assisted decoding, whose calls go back, is refused (InputError), and so is beam search with a
-    model that soft-caps its logits, since log-probabilities do not show how far they were capped.
+    model that soft-caps its logits or with tokens barred before: log-probabilities do not show what was there.
     """
 
     supports_continuous_batching = False
@@ -99,6 +100,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
         """Forget what was read: the next call begins a new answer."""
         self._reader: Reader | None = None
         self._seen: Tensor | None = None  # (N, T) of the last call
+        self._first = torch.empty(0)  # of the call that began the answer
         self._width = 0  # columns that are prompt
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -136,7 +138,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
         same = same and torch.equal(ids[:, : self._width], seen[:, : self._width])
         if same and ids.shape[1] == seen.shape[1] + 1:
             return True
-        if same and ids.shape[1] > self._width and not (self._prompt_length is not None and torch.equal(ids, seen)):
+        if same and not torch.equal(ids, self._first):
             raise InputError(
                 f"`generate` went from {seen.shape[1]} to {ids.shape[1]} tokens, expected one more; leave assisted decoding out "
                 "(assistant_model, prompt_lookup_num_tokens), or call reset() before another generate call"
@@ -147,7 +149,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
         width = ids.shape[1] if self._prompt_length is None else self._prompt_length
         if not 0 < width <= ids.shape[1]:
             raise InputError(f"prompt_length is {width}, but the input has {ids.shape[1]} columns; expected 1 to that many")
-        self._width = width
+        self._width, self._first = width, ids.clone()
         self._reader = None if self.system.alpha.last == 0 else self._reread(ids)
 
     def _go_on(self, reader: Reader, seen: Tensor, ids: Tensor) -> None:
@@ -228,25 +230,36 @@ class VeneerLogitsProcessor(LogitsProcessor):
     def _shifted(self, scores: Tensor, moved: Tensor) -> Tensor:
         head, rows = self.system.large.head, self.system.shift.rows.to(scores.device)
         normalised = _are_log_probabilities(scores)
+        if normalised:
+            self._check_beams(scores)
         out = scores.clone()
         if head.softcap is None:
             out[:, rows] += head.scale * moved
-        elif normalised:
-            raise InputError(
-                f"{self.system.large.name} soft-caps its logits, and beam search shows log-probabilities only, from which the cap "
-                "cannot be undone; use greedy search or sampling (num_beams=1), or `veneer generate --large`"
-            )
         else:
             before = head.softcap * torch.atanh(scores[:, rows] / head.softcap)
             capped = head.softcap * torch.tanh((before + head.scale * moved) / head.softcap)
             out[:, rows] = torch.where(scores[:, rows].isneginf(), scores[:, rows], capped)  # barred tokens stay barred
         return out.log_softmax(-1) if normalised else out
 
+    def _check_beams(self, scores: Tensor) -> None:
+        """Raise InputError where the logits cannot be had back from the log-probabilities that beam search shows."""
+        if self.system.large.head.softcap is not None:
+            raise InputError(
+                f"{self.system.large.name} soft-caps its logits, and beam search shows log-probabilities only, from which the cap "
+                "cannot be undone; use greedy search or sampling (num_beams=1), or `veneer generate --large`"
+            )
+        if scores.isneginf().any():
+            raise InputError(
+                "a processor before this one bars tokens (min_new_tokens, bad_words_ids, ...), and in beam search their share is lost "
+                "then; leave that option out and give its processor in the list behind this one"
+            )
+
 
 def _are_log_probabilities(scores: Tensor) -> bool:
-    """Whether each row sums to one; rows in which a token is barred may lack its share."""
+    """Whether each row sums to one, as in beam search; where tokens are barred, their share may be missing."""
     total = scores.logsumexp(-1)
-    return bool(((total <= NORMALISED) & ((total >= -NORMALISED) | scores.isneginf().any(-1))).all())
+    missing = scores.isneginf().any(-1) & (total > MOST_MISSING)
+    return bool(((total <= NORMALISED) & ((total >= -NORMALISED) | missing)).all())
 
 
 def _prompt(asked: Asked, number: int) -> Prompt:

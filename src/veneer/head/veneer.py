@@ -163,7 +163,7 @@ class Veneer:
         folder = Path(folder)
         tensors = {k: v.contiguous().cpu() for k in TENSORS if (v := getattr(self, k)) is not None}
         if self.rows is not None:
-            tensors["rows"] = self.rows.to(torch.int64).cpu()
+            tensors["rows"] = self.rows.to(torch.int64).contiguous().cpu()
         write_atomically(folder / "veneer.safetensors", lambda p: save_file(tensors, p))
         write_json(
             folder / "veneer.json",
