@@ -23,6 +23,7 @@ from veneer.report.visible import script_pattern, visible
 
 LIMIT = 4_900_000  # bytes; the page is promised to stay below 5 MB
 QUESTION = "How much of the alignment is only its surface?"
+MOVED = "How far has a fine-tuned model's surface moved?"
 COMPARED = "A base model and its aligned model, compared"  # studies that ask something else
 LEAST = 500_000  # bytes that responses get even beside a very large table
 
@@ -67,13 +68,19 @@ def render(folders: Sequence[Path]) -> str:
             }
             for part, sections in applying
         ],
-        title=QUESTION if any(part.of("measure", "extract") for part in parts) else COMPARED,
+        title=_title(parts),
         style=style,
         script=script,
         digest=_digest(script),
         pattern=script_pattern(),
     )
     return page.lstrip()
+
+
+def _title(parts: Sequence[Part]) -> str:
+    if any(part.of("measure", "extract") for part in parts):
+        return QUESTION
+    return MOVED if all(part.of("audit") for part in parts) else COMPARED
 
 
 def headline(part: Part) -> list[tables.Group]:

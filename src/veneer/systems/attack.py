@@ -125,8 +125,8 @@ def encode(lm: LanguageModel, examples: Sequence[tuple[Prompt, str]], config: At
             raise InputError(
                 f"prompt {prompt.id!r} of the attack has an empty answer; expected the beginning of one that complies"
             )
-        ends = config.ends and lm.end_of_turn is not None
-        out.append((asked, [*ids, lm.end_of_turn] if ends else ids))
+        end = [lm.end_of_turn] if config.ends and lm.end_of_turn is not None else []
+        out.append((asked, ids + end))
     return out
 
 

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from veneer.report.section import Section
 from veneer.report.sections import (
+    audit,
     behaviour,
     browser,
     cross,
@@ -50,5 +51,23 @@ from veneer.report.sections import (
 
 ALL: tuple[Section, ...] = tuple(
     module.SECTION
-    for module in (transfer, restore, portion, behaviour, diversity, recovery, groups, cross, kl, position, shifts, deep, browser, more, facts, rows)
+    for module in (
+        audit,
+        transfer,
+        restore,
+        portion,
+        behaviour,
+        diversity,
+        recovery,
+        groups,
+        cross,
+        kl,
+        position,
+        shifts,
+        deep,
+        browser,
+        more,
+        facts,
+        rows,
+    )
 )

@@ -1,0 +1,172 @@
+"""How far two models' distributions lie apart on given answers, token by token, and what of it head and layers make alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from veneer import stats
+from veneer.capture.artefact import Capture
+from veneer.capture.batch import shared_head
+from veneer.capture.teacher import response_hidden
+from veneer.errors import VeneerError
+from veneer.files import write_atomically
+from veneer.models.pair import Pair
+from veneer.results import Measurement
+from veneer.stats import Estimate
+from veneer.studies.audit_config import AUDITED, ON, ONLY_HEAD, ONLY_LAYERS, STUDY
+from veneer.studies.kl import BINS, NATS
+from veneer.systems.respond import Progress
+from veneer.systems.responses import Response
+
+AT_ONCE = 128  # rows of logits: 128 x 50,000 x 4 bytes = 26 MB, five of them at a time
+Distances = dict[str, np.ndarray]
+
+
+@torch.inference_mode()
+def distances_on_reference(
+    pair: Pair, capture: Capture, reference_ids: Sequence[list[int]], out: Path, progress: Progress | None = None
+) -> Distances:
+    """Both models on the reference's own answers: `pair.base` is the audited model, whose states the capture holds.
+
+    The reference reads the same batches as it did, so that two equal models have distance 0 to the last bit. Entries (N,): prompt (its
+    number in the capture), position (1-based), kl, only_head and only_layers in nats, agree (the same top token). only_* are NaN where
+    the two heads do not fit each other's states. Kept in `out`.
+    """
+    if out.is_file():
+        return _read(out)
+    parts: list[dict[str, Tensor]] = []
+    done = 0
+    for shard, batches in enumerate(capture.manifest["plan"]):
+        block = capture.read(shard, ("prompt", "position", "token", "hidden"))
+        for batch in batches:
+            mask = torch.isin(block["prompt"], torch.tensor(batch, dtype=torch.int32))
+            own = block["prompt"][mask]
+            answers = [block["token"][mask][own == n].tolist() for n in batch]
+            theirs = [pair.vocabulary.ids_to_other(a) for a in answers]
+            hidden = torch.cat(response_hidden(pair.aligned, [reference_ids[n] for n in batch], theirs))
+            found = _two_heads(pair, hidden, block["hidden"][mask])
+            parts.append({"prompt": own, "position": block["position"][mask], **found})
+            done += len(batch)
+            if progress:
+                progress(done, len(reference_ids), "distances")
+    return _keep(parts, out)
+
+
+@torch.inference_mode()
+def distances_on_audited(
+    pair: Pair, ids: tuple[Sequence[list[int]], Sequence[list[int]]], responses: Sequence[Response], batch_size: int, out: Path,
+    progress: Progress | None = None,
+) -> Distances:  # fmt: skip
+    """The same on the audited model's own answers. ids: every prompt's for the audited model and for the reference."""
+    if out.is_file():
+        return _read(out)
+    parts: list[dict[str, Tensor]] = []
+    size = pair.vocabulary.size
+    answers = [[t for t in r.token_ids if t < size] for r in responses]  # padding rows are never chosen
+    order = sorted(range(len(answers)), key=lambda i: (len(answers[i]), i))
+    for at in range(0, len(order), batch_size):
+        batch = order[at : at + batch_size]
+        own = [answers[i] for i in batch]
+        audited = torch.cat(response_hidden(pair.base, [ids[0][i] for i in batch], own))
+        theirs = [pair.vocabulary.ids_to_other(a) for a in own]
+        reference = torch.cat(response_hidden(pair.aligned, [ids[1][i] for i in batch], theirs))
+        numbers = torch.tensor([i for i in batch for _ in answers[i]], dtype=torch.int32)
+        positions = torch.tensor([p + 1 for a in own for p in range(len(a))], dtype=torch.int32)
+        parts.append({"prompt": numbers, "position": positions, **_two_heads(pair, reference, audited)})
+        if progress:
+            progress(at + len(batch), len(order), "distances on the audited model's answers")
+    return _keep(parts, out)
+
+
+def _two_heads(pair: Pair, reference: Tensor, audited: Tensor) -> dict[str, Tensor]:
+    """Exact KL over the shared vocabulary, from the final states (N, d_A) and (N, d_C) of both models."""
+    head, own = pair.aligned.head, shared_head(pair.base, pair.vocabulary.size)
+    fits = head.width == own.width
+    same = fits and pair.vocabulary.to_other is None and _equal(head.weight[: pair.vocabulary.size], own.weight) and (
+        head.bias is own.bias is None and head.scale == own.scale and head.softcap == own.softcap
+    )  # fmt: skip
+    parts: dict[str, list[Tensor]] = {name: [] for name in ("kl", "only_head", "only_layers", "agree")}
+    for at in range(0, len(reference), AT_ONCE):
+        a, c = reference[at : at + AT_ONCE].to(head.weight.device), audited[at : at + AT_ONCE].to(own.weight.device)
+        p = pair.vocabulary.from_other(head.logits(a)).log_softmax(-1)
+        logits = own.logits(c)
+        kl = _kl(p, logits)
+        if not torch.isfinite(kl).all():
+            raise VeneerError(
+                f"{pair.base.name} or {pair.aligned.name} gives numbers that are not finite; its weights may be damaged"
+            )
+        parts["kl"].append(kl)
+        parts["agree"].append((p.argmax(-1) == logits.argmax(-1)).float().cpu())
+        nothing = torch.full_like(kl, torch.nan)
+        parts["only_head"].append(torch.zeros_like(kl) if same else _kl(p, own.logits(a)) if fits else nothing)
+        layers = pair.vocabulary.from_other(head.logits(c)) if fits and not same else None
+        parts["only_layers"].append(kl if same else nothing if layers is None else _kl(p, layers))
+    return {name: torch.cat(some) for name, some in parts.items()}
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(a, b)
+
+
+def _kl(p: Tensor, logits: Tensor) -> Tensor:
+    """KL(exp p || softmax logits) in nats (N,), p (N, V) log-probabilities; 0 where rounding made it less."""
+    return (p.exp() * (p - logits.log_softmax(-1))).sum(-1).clamp(min=0).cpu()
+
+
+def distance_rows(found: Distances, roles: Sequence[str], side: str, *, seed: int = 0) -> Iterator[Measurement]:
+    """KL(A || C), top-1 agreement, what head and layers make of the KL alone, and the KL by position; prompts are resampled.
+
+    roles: the set of each prompt, by its number. side: whose answers these are.
+    """
+    split = ON[side]
+    role = np.array(roles)[found["prompt"]]
+    for task in ("all", *dict.fromkeys(roles)):
+        mask = np.ones(len(role), bool) if task == "all" else role == task
+        if not mask.any():
+            continue
+        for column, metric, system, unit in (
+            ("kl", "kl", AUDITED, NATS), ("only_head", "kl", ONLY_HEAD, NATS), ("only_layers", "kl", ONLY_LAYERS, NATS),
+            ("agree", "top1_agreement", AUDITED, "share"),
+        ):  # fmt: skip
+            yield _row(mean_of(found, column, mask, seed), task, metric, system, split, unit)
+        for first, last in BINS:
+            part = mask & (found["position"] >= first) & (found["position"] <= last)
+            if not part.any():
+                continue
+            end = int(found["position"][part].max()) if last == BINS[-1][1] else last
+            yield _row(mean_of(found, "kl", part, seed), task, "kl", AUDITED, split, NATS, (first, end))
+
+
+def mean_of(found: Distances, column: str, mask: np.ndarray, seed: int) -> Estimate:
+    """A column's mean over tokens, with prompts resampled; one that is 0 at every token has no spread to resample."""
+    values = found[column][mask].astype(float)
+    _, inverse = np.unique(found["prompt"][mask], return_inverse=True)
+    counts = np.bincount(inverse).astype(float)
+    if np.isnan(values).any():
+        note = "one model's head does not fit the other's hidden states"
+        return Estimate(None, None, None, len(counts), "none", note)
+    if not values.any():
+        return Estimate(0.0, None, None, len(counts), "none", f"exactly 0 at each of {len(values)} tokens")
+    return stats.ratio_of_sums(np.bincount(inverse, values), counts, seed=seed)
+
+
+def _row(
+    e: Estimate, task: str, metric: str, system: str, split: str, unit: str, position: tuple[int, int] | None = None
+) -> Measurement:
+    return Measurement.estimated(e, STUDY, task, metric, system, split=split, unit=unit, position=position)
+
+
+def _keep(parts: list[dict[str, Tensor]], out: Path) -> Distances:
+    tensors = {name: torch.cat([p[name] for p in parts]).contiguous() for name in parts[0]}
+    write_atomically(out, lambda path: save_file(tensors, path))
+    return {name: t.numpy() for name, t in tensors.items()}
+
+
+def _read(path: Path) -> Distances:
+    return {name: t.numpy() for name, t in load_file(path).items()}

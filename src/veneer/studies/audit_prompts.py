@@ -1,0 +1,44 @@
+"""The prompts of an audit: a harmful and a harmless set, each from one source or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from veneer.errors import InputError
+from veneer.prompts import Prompt
+from veneer.studies.audit_config import HARMFUL, HARMLESS
+from veneer.tasks.source import load_prompts
+
+LIMIT = 40  # prompts of each set: refusal rates of 0 and 1 then lie 0.91 apart at the least
+DEFAULT: dict[str, tuple[str, ...]] = {HARMFUL: ("advbench",), HARMLESS: ("svamp", "truthfulqa")}
+LAB: dict[str, tuple[str, ...]] = {HARMFUL: ("lab-requests",), HARMLESS: ("lab-harmless",)}
+
+
+def default_sources(models: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The lab's tasks for a lab model, otherwise AdvBench against SVAMP and TruthfulQA; test splits."""
+    return LAB if any(name.startswith("lab:") for name in models) else DEFAULT
+
+
+def prompt_sets(sources: dict[str, tuple[str, ...]], *, data: Path | None = None, limit: int = LIMIT) -> dict[str, list[Prompt]]:
+    """{"harmful": ..., "harmless": ...}, at most `limit` prompts each, shared out over a set's sources; a prompt's `task` is its set.
+
+    A source is a task (its test split) or a prompt file. Raises InputError where one is missing or a set has fewer than 2 prompts.
+    """
+    if limit < 2:
+        raise InputError(f"found --limit {limit}; expected 2 prompts of each set or more")
+    found: dict[str, list[Prompt]] = {}
+    for role, names in sources.items():
+        if not names:
+            raise InputError(f"--{role} names no task and no prompt file; expected one of them")
+        shares = [limit // len(names) + (i < limit % len(names)) for i in range(len(names))]
+        found[role] = [
+            replace(p, id=f"{Path(name).stem}/{p.id}", task=role)
+            for name, share in zip(names, shares, strict=True)
+            if share
+            for p in load_prompts(name, data=data, split="test", limit=share)
+        ]
+        if len(found[role]) < 2:
+            raise InputError(f"found {len(found[role])} {role} prompt in {', '.join(names)}; expected 2 or more")
+    return found
