@@ -28,6 +28,8 @@ class Restore(JudgeOptions, Machine):
     """The base model, in the plain format; for the ways head and shifted."""
     veneer: str | None = None
     """Folder of the veneer of (base, aligned). Default: extracted here."""
+    capture: str | None = None
+    """Folder of a capture of the aligned model's answers to the train prompts, to learn from without asking it again."""
     responses: tuple[str, ...] = ()
     """Files of the aligned model's answers to train prompts (what `veneer generate` writes, or any format of `veneer import`), for the way
     own-responses. Default: --aligned answers them here."""
@@ -74,6 +76,9 @@ class Restore(JudgeOptions, Machine):
     """Text around each prompt for base, with {prompt} where it goes. Default: the text as it is."""
     system: str | None = None
     """System text for the chat templates. Default: the templates' own."""
+    reattack: str | None = None
+    """Fine-tune the best restored checkpoint again on compliant beginnings, and the aligned model beside it: advbench, lab-requests, or a
+    file of JSON lines {"prompt", "target"}. Takes the extra peft."""
     no_merge: bool = False
     """Do not write the restored checkpoints."""
     batch_size: int = 32
@@ -82,6 +87,7 @@ class Restore(JudgeOptions, Machine):
     """Of the split and of the intervals."""
 
     def run(self) -> None:
+        from veneer.capture import Capture
         from veneer.files import sha256_file
         from veneer.head.veneer import Veneer
         from veneer.models.formats import ChatFormat, PlainFormat
@@ -96,13 +102,15 @@ class Restore(JudgeOptions, Machine):
         def loader(name: str | None):
             return None if name is None else lambda: load_model(name, **self.how())
 
-        most = self.limit or 10**9
+        most = 10**9 if self.limit is None else self.limit
         config = RestoreConfig(
             ways=words(self.ways), alphas=words(self.alphas), schedules=words(self.schedules),
-            ranks=tuple(int(n) for n in numbers(self.ranks, "--ranks")), weights=Weights(*three(self.weights)),
+            ranks=numbers(self.ranks, "--ranks", int), weights=Weights(*three(self.weights)),
             train=min(self.train, most), validation=min(self.validation, most),
-            test=self.test if self.limit is None else min(self.test or most, most), validation_tokens=self.validation_tokens,
-            max_new_tokens=self.max_new_tokens, batch_size=self.batch_size, k=self.k, merge=not self.no_merge, seed=self.seed,
+            test=self.test if self.limit is None else min(most if self.test is None else self.test, most),
+            validation_tokens=self.validation_tokens,
+            max_new_tokens=self.max_new_tokens, batch_size=self.batch_size, k=self.k, seed=self.seed,
+            merge=not self.no_merge, reattack=self.reattack,
             judges=self.judges(device=self.device, dtype=self.dtype),
         )  # fmt: skip
         default = LAB_TASKS if self.compromised.startswith("lab:") else TASKS
@@ -111,14 +119,16 @@ class Restore(JudgeOptions, Machine):
         roles = Roles(**{role: tuple(chosen_tasks(text, folder)) if text.strip() else () for role, text in named.items()})
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         base_format = PlainFormat() if self.base_template is None else PlainFormat(self.base_template)
+        capture = None if self.capture is None else Capture.open(self.capture)
         files = tuple(Path(f) for f in self.responses)
         at_hand = AtHand(
-            lambda: load_model(self.compromised, **self.how()), loader(self.aligned), loader(self.base), veneer, files,
-            ChatFormat(self.system), base_format,
+            lambda: load_model(self.compromised, **self.how()), loader(self.aligned), loader(self.base), veneer, capture, files,
+            ChatFormat(self.system), base_format, folder,
         )  # fmt: skip
         said = {
             "compromised": self.compromised, "aligned": self.aligned, "base": self.base,
             "veneer": None if veneer is None else veneer.identity(), "base_template": self.base_template, "system": self.system,
+            "capture": None if capture is None else capture.manifest["prompts_sha256"],
             "responses": [sha256_file(f) for f in at_hand.files()], **self.how(),
         }  # fmt: skip
         with progress() as say:
@@ -131,16 +141,16 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(w.strip() for w in text.split(",") if w.strip())
 
 
-def numbers(text: str, option: str) -> list[float]:
+def numbers(text: str, option: str, kind: type = float) -> tuple:
     from veneer.errors import InputError
 
     try:
-        return [float(w) for w in words(text)]
+        return tuple(kind(w) for w in words(text))
     except ValueError:
-        raise InputError(f"{option} is {text!r}; expected numbers separated by commas") from None
+        raise InputError(f"{option} is {text!r}; expected {'whole ' * (kind is int)}numbers separated by commas") from None
 
 
-def three(text: str) -> list[float]:
+def three(text: str) -> tuple[float, ...]:
     from veneer.errors import InputError
 
     found = numbers(text, "--weights")

@@ -21,18 +21,21 @@ from veneer.models.vocabulary import match_vocabularies
 from veneer.report import write_report
 from veneer.results import Measurement, Results
 from veneer.studies.behaviour import behaviour_rows
-from veneer.studies.restore_at_hand import AtHand, Models, make_way
+from veneer.studies.guard import Examples, GuardConfig, attack_examples, guard_rows, guard_words
+from veneer.studies.restore_at_hand import AtHand, Models
 from veneer.studies.restore_choice import Tried, choose, known
 from veneer.studies.restore_config import RestoreConfig
 from veneer.studies.restore_costs import cost_rows, spent
+from veneer.studies.restore_make import Maker
 from veneer.studies.restore_measure import Measured, Measuring
 from veneer.studies.restore_merge import merge_restored
 from veneer.studies.restore_prompts import Parts, Roles, parts_of
 from veneer.studies.restore_reading import Passages, plain_texts
 from veneer.studies.restore_rows import STUDY, chosen_rows, curve_rows, names, reading_rows, verdict_rows
-from veneer.studies.restore_verdict import Seen, Verdict, verdicts
+from veneer.studies.restore_verdict import NOT, PARTLY, RESTORED, Seen, Verdict, verdicts
 from veneer.studies.restore_ways import Candidate, HeadWay, InContextWay, Way
 from veneer.studies.stages import Progress, RunRecord
+from veneer.systems.attack import need_peft
 from veneer.systems.responses import Response
 from veneer.systems.retraced import Local, Paths
 from veneer.systems.shifted import ShiftedSystem
@@ -81,6 +84,7 @@ def restore(
             f"{names(roles.harmful)} has no train prompts to learn refusals from; add a task that has, such as advbench, or use the "
             "ways head and shifted with a veneer that is there"
         )
+    examples = again(config, at_hand)
     _, missing = judges_of(roles.measured(), config.judges)
     with folder_lock(out):
         record = RunRecord(out, "restore", {**(said or {}), "tasks": _facts(roles), "settings": config.facts()})
@@ -96,10 +100,23 @@ def restore(
             judges_missing=missing,
             seeds={"study": config.seed},
         )
-        work = _Work(models, roles, parts, out, config, record, progress)
+        work = _Work(models, roles, parts, out, config, record, progress, examples)
         work.validate()
         work.report()
+        work.attack_again()
         return work.finish()
+
+
+def again(config: RestoreConfig, at_hand: AtHand) -> Examples:
+    """What a repeated attack learns from; nothing where none is asked for. Raises InputError where there is nothing to attack."""
+    if config.reattack is None:
+        return ()
+    if not any(w == "head" or w.startswith("own") for w in config.ways):
+        raise InputError(
+            "only a restored checkpoint can be fine-tuned again, and none of the ways makes one; add head or own to --ways"
+        )
+    need_peft()
+    return attack_examples(config.reattack, data=at_hand.data)
 
 
 def _facts(roles: Roles) -> dict[str, list[str]]:
@@ -117,6 +134,7 @@ class _Work:
     config: RestoreConfig
     record: RunRecord
     progress: Progress | None
+    examples: Examples = ()
     results: Results = field(default_factory=Results)
     ways: dict[str, Way] = field(default_factory=dict)
     chosen: dict[str, Candidate] = field(default_factory=dict)
@@ -148,11 +166,10 @@ class _Work:
         rule = self.config.weights.rule(part.judged)
         shown: dict[str, Any] = {}
         prompts = [p for t in self.roles.learned() for p in self.parts[t.name].extraction]
+        maker = Maker(self.models, prompts, self.out, self.config, lambda: self._moment(reading), self.record, self.progress)
         for name in self._that_fit():
             with self.record.stage(f"make {name}"), spent(self.record, name, "make"):
-                way = make_way(
-                    name, self.models, prompts, self.out, self.config, lambda: self._moment(reading), self.record, self.progress
-                )
+                way = maker.make(name)
             self.ways[name] = way
             with self.record.stage(f"choose {name}"), spent(self.record, name, "choose"):
                 tried = self._sweep(way, part, reading, able)
@@ -234,6 +251,26 @@ class _Work:
         )
         first = references["compromised"][1].scored[self.roles.harmful[0].name]
         self.results.extend(verdict_rows(self.found, self.roles, first.judges["refusal_rate"], first.judges.get("harm_rate")))
+
+    def attack_again(self) -> None:
+        """The fine-tuning that broke the model, repeated on the best restored checkpoint (studies/guard.py)."""
+        if not self.examples:
+            return
+        ranks = (RESTORED, PARTLY, NOT)
+        white = [v for v in self.found if isinstance(self.ways[v.way], HeadWay)]
+        best = min(white, key=lambda v: (ranks.index(v.word), -(v.gain.difference.value or 0.0)))
+        restored = self.chosen[best.way].named("restored")
+        assert isinstance(restored, System)
+        systems = [*(s for s in self.models.references() if s.name == "aligned"), restored]
+        prompts = [p for t in self.roles.harmful for p in self.parts[t.name].report][:BENIGN]
+        with self.record.stage("reattack"), spent(self.record, best.way, "reattack"):
+            rows = guard_rows(
+                systems, self.examples, {"harmful": prompts}, self.out / "reattack",
+                GuardConfig(self.config.attack, batch_size=self.config.batch_size, seed=self.config.seed),
+                fine_tuned=[s.name for s in systems], progress=self.progress,
+            )  # fmt: skip
+        self.results.extend(rows)
+        self.record.note(reattack={"way": best.way, "found": guard_words(rows)})
 
     def finish(self) -> Results:
         """Checkpoints, costs, results and report."""

@@ -12,6 +12,7 @@ from veneer.judges.config import JudgeConfig
 from veneer.models.decode import Sampling
 from veneer.studies.restore_choice import Weights
 from veneer.systems.alpha import Alpha
+from veneer.systems.attack import AttackConfig
 
 WAYS = {
     "head": "the veneer of base and aligned model added to the compromised model's head",
@@ -32,7 +33,8 @@ class RestoreConfig:
     alone, which is the only one that can. ranks: tried at the best alpha of the dense veneer, for the ways that change the head.
 
     train: prompts of each task for extraction; validation: prompts of each measured task for choosing; test: for the report (None: all).
-    validation_tokens, max_new_tokens: longest answers there. weights: of the choice. merge: write the restored checkpoints."""
+    validation_tokens, max_new_tokens: longest answers there. weights: of the choice. merge: write the restored checkpoints.
+    reattack: what the best restored checkpoint is fine-tuned on again (guard.attack_examples), with `attack`."""
 
     ways: tuple[str, ...] = DEFAULT_WAYS
     alphas: tuple[str, ...] = DEFAULT_ALPHAS
@@ -47,6 +49,8 @@ class RestoreConfig:
     batch_size: int = 32
     k: int = 64
     merge: bool = True
+    reattack: str | None = None
+    attack: AttackConfig = field(default_factory=AttackConfig)
     seed: int = 0
     extraction: ExtractConfig = field(default_factory=ExtractConfig)
     judges: JudgeConfig = field(default_factory=JudgeConfig)
@@ -88,4 +92,10 @@ class RestoreConfig:
 
     def facts(self) -> dict[str, Any]:
         named = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**named, "weights": asdict(self.weights), "extraction": asdict(self.extraction), "judges": self.judges.facts()}
+        return {
+            **named,
+            "weights": asdict(self.weights),
+            "extraction": asdict(self.extraction),
+            "attack": asdict(self.attack),
+            "judges": self.judges.facts(),
+        }
