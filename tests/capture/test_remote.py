@@ -1,0 +1,245 @@
+"""A model behind an endpoint as a teacher, over a real server on loopback: what it tells, what it does not, and what cannot be true."""
+
+import json
+import math
+
+import pytest
+import torch
+
+pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
+
+from faulty_server import Call, completion, serving
+from pairs import prompts
+from tiny import tiny, tokenizer
+from veneer.capture import Capture, CaptureConfig, capture
+from veneer.capture.remote import RemoteTeacher, known_top, probe
+from veneer.capture.run import capture_from
+from veneer.capture.told import Matcher, Position, Untrue, checked, read_told
+from veneer.endpoint import EndpointConfig
+from veneer.errors import InputError, VeneerError
+from veneer.head import extract
+from veneer.models.decode import Row, Sampling, decode_steps
+from veneer.models.formats import ChatFormat
+from veneer.models.pair import Pair
+from veneer.models.token_texts import TokenTexts
+from veneer.prompts import Prompt
+from veneer.systems.system import System
+
+HOW = CaptureConfig(8, batch_size=4, shard_batches=1, sampling=Sampling(12))
+
+
+@pytest.fixture(scope="module")
+def base():
+    return tiny("llama", rows=len(tokenizer()))
+
+
+@pytest.fixture(scope="module")
+def aligned():
+    return tiny("llama", seed=1, rows=len(tokenizer()))  # a padding row has no text by which it could be told
+
+
+def model_server(lm, *, change=lambda reply, call: reply, end_too: bool = True):
+    """A server that answers as `lm` does behind its chat template, with OpenAI's log-probabilities. change: of a reply, the call given.
+    end_too: the end token stands among the tokens."""
+    texts, system = TokenTexts(lm.tokenizer), System("aligned", lm, ChatFormat(), lm.stop_ids)
+
+    def token(id: int, logprob: float) -> dict:
+        return {"token": texts.name(id), "logprob": logprob, "bytes": list(texts.bytes(id))}
+
+    def answer(call: Call) -> None:
+        prompt = Prompt("x", tuple(call.body["messages"]), "")
+        row, top = Row(Sampling(call.body["max_tokens"])), call.body.get("top_logprobs")
+        with torch.inference_mode():
+            steps = [s[0] for s in decode_steps(system.stepper([prompt]), [row], stop_ids=lm.stop_ids, logprobs=top or 0)]
+        shown = [s for s in steps if end_too or s.id not in lm.stop_ids]
+        text = lm.tokenizer.decode([s.id for s in steps if s.id not in lm.stop_ids])
+        reply = completion(text, steps[-1].finish_reason)
+        if call.body.get("logprobs"):
+            content = [{**token(s.id, s.logprob), "top_logprobs": [token(i, p) for i, p in s.top]} for s in shown]
+            reply["choices"][0]["logprobs"] = {"content": content}
+        call.json(change(reply, call))
+
+    return serving(answer)
+
+
+def endpoint(server, **how) -> EndpointConfig:
+    return EndpointConfig(server.url, "aligned", first_wait=0.0, longest_wait=0.0, retries=1, **how)
+
+
+def test_it_equals_a_capture_of_the_model_itself(base, aligned, tmp_path):
+    """Same tokens, same most likely tokens, and their log-probabilities to rounding; what is not told is the tail."""
+    local = capture(Pair(base, aligned), prompts(6), tmp_path / "local", HOW)
+    with model_server(aligned) as server:
+        assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 20
+        teacher = RemoteTeacher(base, endpoint(server), 5)
+        remote = capture_from(base, teacher, prompts(6), tmp_path / "remote", HOW)
+    assert remote.manifest["teacher"]["targets"] == "top-5" and "5 most likely" in remote.told and not remote.one_hot
+    assert not (tmp_path / "remote" / "noise.json").exists()
+    columns = ("token", "hidden", "aligned_ids", "aligned_logprobs", "aligned_tail", "base_at_aligned", "base_outside")
+    for n in range(6):
+        (a,), (b,) = local.blocks(columns, [n]), remote.blocks(columns, [n])
+        assert torch.equal(a["token"], b["token"])
+        torch.testing.assert_close(a["hidden"], b["hidden"], rtol=1e-4, atol=1e-4)
+        assert torch.equal(a["aligned_ids"][:, :5], b["aligned_ids"][:, :5])
+        torch.testing.assert_close(a["aligned_logprobs"][:, :5], b["aligned_logprobs"][:, :5], rtol=1e-3, atol=1e-3)
+        total = b["aligned_logprobs"].exp().sum(1) + b["aligned_tail"].exp()
+        torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-4)
+    assert all(torch.isfinite(b["base_at_aligned"]).all() for b in remote.blocks(("base_at_aligned",)))
+
+
+def test_an_end_that_is_not_told_is_put_there(base, aligned, tmp_path):
+    """Servers that leave the end token out: the answer ended, so base's end of turn follows, one-hot."""
+    with model_server(aligned, end_too=False) as server:
+        taken = capture_from(base, RemoteTeacher(base, endpoint(server), 4), prompts(6), tmp_path / "c", HOW)
+    ended = [r for r in taken.responses() if r["finish_reason"] == "stop"]
+    assert ended and all(r["token_ids"][-1] in base.stop_ids for r in ended)
+    for row in ended:
+        (block,) = taken.blocks(("aligned_ids", "aligned_logprobs", "aligned_tail"), [row["number"]])
+        assert block["aligned_ids"][-1, 0] == row["token_ids"][-1] and block["aligned_logprobs"][-1, 0] == 0
+        assert block["aligned_tail"][-1] == -math.inf and (block["aligned_logprobs"][-1, 1:] == -math.inf).all()
+
+
+def test_without_log_probabilities_the_text_is_taken(base, aligned, tmp_path):
+    """Three servers: one ignores the wish, one refuses it by status 400, one takes five at most."""
+
+    def ignores(reply, call):
+        reply["choices"][0].pop("logprobs", None)
+        return reply
+
+    with model_server(aligned, change=ignores) as server:
+        assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 0
+        teacher = RemoteTeacher(base, endpoint(server), 0)
+        taken = capture_from(base, teacher, prompts(6), tmp_path / "c", HOW)
+        assert "logprobs" not in server.calls[-1]
+    assert taken.one_hot and "likelihood" in taken.manifest["teacher"]["measure"]
+    assert "select_kl" in extract(taken).veneer.facts["extraction"]
+
+    def strict(most: int):
+        def answer(call: Call) -> None:
+            if call.body.get("logprobs") and call.body["top_logprobs"] > most:
+                return call.error(400, f"top_logprobs must be at most {most}")
+            one = {"token": "a", "logprob": -0.1, "top_logprobs": [{"token": t, "logprob": -5.0} for t in "abcdefgh"[:most]]}
+            reply = completion("a")
+            reply["choices"][0]["logprobs"] = {"content": [one]} if call.body.get("logprobs") else None
+            return call.json(reply)
+
+        return serving(answer)
+
+    for most, wanted in ((5, 5), (0, 0)):
+        with strict(most) as server:
+            assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == wanted
+
+
+def test_what_cannot_be_true_is_refused_and_named(base, aligned, tmp_path):
+    def lies(how):
+        def change(reply, call):
+            for one in reply["choices"][0]["logprobs"]["content"]:
+                how(one)
+            return reply
+
+        return change
+
+    def certain(one):
+        for t in one["top_logprobs"]:
+            t["logprob"] = 0.0
+
+    cases = {
+        "a log-probability of 0.5 at response position 1": lambda one: one.update(logprob=0.5, top_logprobs=[]),
+        "a log-probability of nan": lambda one: one["top_logprobs"][0].update(logprob=math.nan),
+        "probabilities that sum to 4": certain,
+        "tokens that spell 'zz": lambda one: one.update(token="z", bytes=[122], logprob=-30.0),
+    }
+    for number, (said, how) in enumerate(cases.items()):
+        with model_server(aligned, change=lies(how)) as server:
+            teacher = RemoteTeacher(base, endpoint(server), 4)
+            with pytest.raises(VeneerError, match=said) as error:
+                capture_from(base, teacher, prompts(3), tmp_path / str(number), HOW)
+            assert "--top-logprobs 0" in str(error.value) and "'p" in str(error.value)
+
+
+def test_log_probabilities_that_come_no_more(base, aligned, tmp_path):
+    def sometimes(reply, call):
+        if call.asked == prompts(6)[3].plain:
+            reply["choices"][0]["logprobs"] = None
+        return reply
+
+    with model_server(aligned, change=sometimes) as server, pytest.raises(VeneerError, match="gave log-probabilities before"):
+        capture_from(base, RemoteTeacher(base, endpoint(server), 4), prompts(6), tmp_path / "c", HOW)
+
+
+def test_a_capture_that_was_cut_asks_for_nothing_twice(base, aligned, tmp_path):
+    broken = True
+
+    def fails(reply, call):
+        return {"nonsense": 1} if broken and server.seen.total() > 5 else reply
+
+    out = tmp_path / "c"
+    with model_server(aligned, change=fails) as server:
+        how = endpoint(server, cache=out / "replies.log", give_up_after=1, concurrency=1)
+        with pytest.raises(VeneerError, match="no reply"):
+            capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
+        with pytest.raises(InputError, match="shards"):
+            Capture.open(out)
+        broken, asked = False, len(server.calls)
+        taken = capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
+        assert len(server.calls) - asked == 8 - 5  # five replies were kept
+        whole = capture_from(base, RemoteTeacher(base, endpoint(server), 4), prompts(8), tmp_path / "d", HOW)
+        asked = len(server.calls)
+        capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
+        assert len(server.calls) == asked  # a finished capture asks nobody
+    assert taken.responses() == whole.responses()
+    for name in (f"shard-{shard:05d}.safetensors" for shard in taken.shards):
+        assert (out / name).read_bytes() == (tmp_path / "d" / name).read_bytes()
+    assert known_top(out, 20) == 4 and known_top(tmp_path / "none", 20) is None
+
+
+def test_an_answer_that_ends_at_once_and_one_that_is_withheld(base, tmp_path):
+    def answer(call: Call) -> None:
+        call.say("", "content_filter" if call.asked == prompts(6)[3].plain else "stop")
+
+    with serving(answer) as server:
+        teacher = RemoteTeacher(base, endpoint(server), 0)
+        taken = capture_from(base, teacher, prompts(1), tmp_path / "c", HOW)
+        assert taken.responses()[0]["token_ids"] == [base.end_of_turn] and taken.responses()[0]["text"] == ""
+        with pytest.raises(VeneerError, match=r"empty answer to prompts 'p3' \(it says 'content_filter'\)"):
+            capture_from(base, teacher, prompts(6), tmp_path / "d", HOW)
+
+
+def test_tokens_of_another_tokenizer_are_matched_where_they_stand_alike(base):
+    """Base reads the text itself; a distribution counts where one token has the same bytes, and the rest is one-hot."""
+    matcher = Matcher(base)
+    text = "The cat sat"
+    own = base.tokenizer(text, add_special_tokens=False)["input_ids"]
+    pieces = [base.tokenizer.decode([i]) for i in own]
+    first = Position(
+        pieces[0].encode(), ((pieces[0].encode(), math.log(0.6)), (b"A", math.log(0.1)), (b"\x00none", math.log(0.1)))
+    )
+    rest = Position("".join(pieces[1:]).encode(), (("".join(pieces[1:]).encode(), math.log(0.5)),))
+    assert len(own) > 2 and matcher.own_tokens([first, rest]) == []
+    found = matcher.distributions(own, [first, rest], 4)
+    assert found.ids[0].tolist()[:2] == [own[0], matcher.id(b"A")] and found.ids[0, 2:].tolist() == [-1, -1]
+    assert float(found.tail[0].exp()) == pytest.approx(0.3, rel=1e-4)  # the token that base has not got is a part of it
+    assert (found.logprobs[1:, 0] == 0).all() and (found.tail[1:] == -math.inf).all()
+    assert matcher.id(b"<|end|>") == base.end_of_turn
+
+
+def test_parts_of_characters_are_matched_by_their_bytes(base):
+    matcher, texts = Matcher(base), TokenTexts(base.tokenizer)
+    ids = base.tokenizer("é", add_special_tokens=False)["input_ids"]
+    if len(ids) < 2:
+        pytest.skip("the tokenizer has this character whole")
+    content = [{"token": texts.name(i), "logprob": -0.1, "top_logprobs": []} for i in ids]  # "bytes:\\xc3", without `bytes`
+    told = read_told({"choices": [{"message": {"content": "é"}, "logprobs": {"content": content}}]})["told"]
+    positions, spelt = checked(json.loads(json.dumps(told)), "é")
+    assert spelt == "é" and matcher.own_tokens(positions) == ids
+
+
+def test_forms_that_are_none_are_named():
+    for logprobs in ([{"token": 1}], [{"token": "a", "logprob": "x"}], [{"token": "a"}], ["a"]):
+        with pytest.raises(ValueError, match=r"token|log-prob"):
+            read_told({"choices": [{"message": {"content": "a"}, "logprobs": {"content": logprobs}}]})
+    assert read_told({"choices": [{"message": {"content": "a"}}]})["told"] is None
+    with pytest.raises(Untrue, match="tokens that spell"):
+        checked([[[97], [[[97], -0.1]]]], "bcd")
+    with pytest.raises(InputError, match="expected 0"):
+        RemoteTeacher(tiny("llama"), EndpointConfig("http://localhost:1/v1", "m"), 50)
