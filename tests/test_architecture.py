@@ -19,10 +19,10 @@ LONGEST = 450  # lines
 
 # From the top down; a part imports its own level and those below it.
 LEVELS = [
-    {"cli"},
+    {"cli", "__main__"},
     {"studies", "report"},
     {"adapters", "serve"},
-    {"systems", "judges", "tasks", "diversity", "imports", "recovery", "overton"},
+    {"systems", "judges", "tasks", "diversity", "imports", "recovery", "overton", "scale"},
     {"head", "capture"},
     {"models", "embed"},
     {"endpoint", "text", "prompts", "prompt_files", "comparisons", "stats", "resample", "results", "files", "errors"},
@@ -75,7 +75,7 @@ def fault(module: str, name: str, lazy: bool) -> str | None:
         if module not in MAY_IMPORT_LAB:
             return "only tasks.lab and models.load import lab"
         return None if lazy else "lab is imported inside a function only"
-    if other == "cli" and own != "cli":
+    if other == "cli" and own not in ("cli", "__main__"):
         return "nothing imports cli"
     return None if LEVEL[own] <= LEVEL[other] else "imports run downwards only"
 

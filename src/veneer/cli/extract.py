@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from veneer.cli.common import progress
 from veneer.cli.show import show
+
+if TYPE_CHECKING:
+    from veneer.head.extract import ExtractConfig
+    from veneer.head.problems import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +21,7 @@ class Extract:
     """Extract the veneer dW from a capture as a convex problem, and measure it on the capture's report part."""
 
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
-    """Folder that `veneer capture` wrote."""
+    """Folder that `veneer capture` wrote, or a URL such as s3://bucket/folder."""
     out: str
     """Folder for the veneer, its results and its report."""
     rank: int | None = None
@@ -43,38 +48,57 @@ class Extract:
     """Accept a capture that is not finished."""
     device: str = "auto"
     """Where to compute: auto (a GPU if there is one), cpu, cuda, ..."""
+    engine: Literal["local", "torchrun", "ray"] = "local"
+    """Who holds the tokens: this process, the processes that torchrun started (then this need not be said), or workers on Ray."""
+    workers: int = 2
+    """Of --engine ray."""
+    cpus_per_worker: int = 1
+    """CPUs and threads that each of them takes."""
+    gpus_per_worker: float = 0.0
+    """GPUs that each of them takes."""
+    ray_address: str | None = None
+    """Of a running Ray cluster, such as auto or 10.0.0.1:6379. Default: an own one on this machine."""
     seed: int = 0
     """Of the split."""
 
     def run(self) -> None:
-        from pathlib import Path
-
-        from veneer.capture import Capture
-        from veneer.files import folder_lock
         from veneer.head.extract import ExtractConfig
         from veneer.head.paper import PaperRecipe
-        from veneer.models.load import resolve_device
-        from veneer.report import write_report
-        from veneer.results import Results
-        from veneer.studies.extraction import extract_to, joint_rows, solver_progress, write_tables
-        from veneer.studies.stages import RunRecord
+        from veneer.scale.cluster import RayConfig
+        from veneer.scale.extraction import chosen_engine, holders
 
-        out = Path(self.out)
         config = ExtractConfig(
             output=self.output, direct=self.direct, rank=self.rank, ridge=self.ridge, row_threshold=self.row_threshold, stop=self.stop,
             solver=self.solver, recipe=PaperRecipe(epochs=self.epochs), shuffled=self.shuffled, seed=self.seed,
             tasks=tuple(self.tasks.split(",")) if self.tasks else None,
         )  # fmt: skip
-        device = resolve_device(self.device)
-        taken = Capture.open(self.capture, partial=self.partial)
-        said = {"capture": str(Path(self.capture).resolve()), "device": self.device, "settings": config.facts()}
+        ray = RayConfig(self.workers, self.cpus_per_worker, self.gpus_per_worker, self.ray_address)
+        with holders(chosen_engine(self.engine), self.capture, config, device=self.device, ray=ray) as held:
+            if held.leads:
+                self._lead(config, held.parts)
+
+    def _lead(self, config: ExtractConfig, parts: Parts | None) -> None:
+        """What one process does, whoever holds the tokens."""
+        from veneer.files import folder_lock
+        from veneer.models.load import resolve_device
+        from veneer.report import write_report
+        from veneer.results import Results
+        from veneer.scale.remote import open_capture
+        from veneer.scale.storage import is_url, without_secrets
+        from veneer.studies.extraction import extract_to, joint_rows, solver_progress, write_tables
+        from veneer.studies.stages import RunRecord
+
+        out, device = Path(self.out), resolve_device(self.device)
+        taken = open_capture(self.capture, partial=self.partial)
+        place = without_secrets(self.capture) if is_url(self.capture) else str(Path(self.capture).resolve())
+        said = {"capture": place, "device": self.device, "settings": config.facts()}
         with folder_lock(out), progress() as say:
             record = RunRecord(
                 out, "extract", {**said, "prompts_sha256": taken.manifest["prompts_sha256"], "tokens": taken.tokens}
             )
             if not record.finished:
                 with record.stage("extract"):
-                    veneer = extract_to(taken, config, out, device=device, log=solver_progress(say))
+                    veneer = extract_to(taken, config, out, device=device, log=solver_progress(say), parts=parts)
                 with record.stage("held-out"):
                     found, rows = joint_rows(taken, veneer, config, device=device)
                     Results(rows).write(out / "results.jsonl")

@@ -14,6 +14,7 @@ import torch
 from veneer.capture.artefact import Capture
 from veneer.files import json_lines, write_text
 from veneer.head.extract import ExtractConfig, extract, split_of
+from veneer.head.problems import Parts
 from veneer.head.veneer import Veneer
 from veneer.results import Measurement
 from veneer.studies.heldout import HeldOut, held_out
@@ -33,11 +34,13 @@ def extract_to(
     device: str | torch.device = "cpu",
     log: Log | None = None,
     start: Veneer | None = None,
+    parts: Parts | None = None,
 ) -> Veneer:
-    """The veneer in `out`: read where it is there already, otherwise extracted (see `extract` for start) and saved with its log."""
+    """The veneer in `out`: read where it is there already, otherwise extracted (see `extract` for start and parts) and saved with its
+    log."""
     if (out / "veneer.json").is_file():
         return Veneer.load(out)
-    found = extract(capture, config, device=device, log=log, start=start)
+    found = extract(capture, config, device=device, log=log, start=start, parts=parts)
     out.mkdir(parents=True, exist_ok=True)
     (out / "extract.log").write_text("".join(json.dumps(line) + "\n" for line in found.log), encoding="utf-8")
     found.veneer.save(out)

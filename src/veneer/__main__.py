@@ -1,0 +1,5 @@
+"""python -m veneer, and so torchrun -m veneer."""
+
+from veneer.cli import entry
+
+entry()

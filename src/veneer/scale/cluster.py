@@ -1,0 +1,158 @@
+"""Workers on a Ray cluster: started, asked, and made again where they die."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from veneer.errors import InputError, MissingExtra, VeneerError
+
+DEATHS = 3  # of the worker that holds one piece of work, one after the other, before it is given up
+PATIENCE = 120.0  # seconds to wait for a worker to find a place while none is at work
+
+
+@dataclass(frozen=True, slots=True)
+class RayConfig:
+    """workers: processes, each with models or tokens of its own. cpus, gpus: that each takes; cpus are its threads as well. address:
+    of a running cluster ("auto": the one that RAY_ADDRESS or this machine knows), None for one of this command's own on this machine.
+    object_store_mb: memory of that own cluster's object store.
+    """
+
+    workers: int = 2
+    cpus: int = 1
+    gpus: float = 0.0
+    address: str | None = None
+    object_store_mb: int = 200
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.cpus < 1 or self.gpus < 0:
+            raise InputError(
+                f"found {self.workers} workers with {self.cpus} CPUs and {self.gpus:g} GPUs each; expected 1 or more workers and CPUs"
+            )
+
+
+def need_ray() -> Any:
+    """The package. Raises MissingExtra without it."""
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtra("ray", "ray", "--engine ray") from None
+    return ray
+
+
+@contextlib.contextmanager
+def cluster(config: RayConfig) -> Iterator[Any]:
+    """A connection to the cluster, given up at the end; an own one is shut down. A connection that is there already is used and left.
+
+    Raises MissingExtra without Ray, InputError where the cluster cannot be reached or has no room for one worker.
+    """
+    ray = need_ray()
+    if ray.is_initialized():
+        _check_room(ray, config)
+        yield ray
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    how: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "veneer"}
+    if config.address is None:
+        how |= {
+            "num_cpus": config.workers * config.cpus, "include_dashboard": False,
+            "object_store_memory": config.object_store_mb << 20,
+        }  # fmt: skip
+    try:
+        ray.init(address=config.address or "local", **how)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"the Ray cluster {config.address or 'on this machine'} cannot be reached ({_line(error)}); start one with `ray start --head`, "
+            "or leave out --ray-address"
+        ) from None
+    try:
+        _check_room(ray, config)
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _check_room(ray: Any, config: RayConfig) -> None:
+    has = ray.cluster_resources()
+    if has.get("CPU", 0) < config.cpus or has.get("GPU", 0) < config.gpus:
+        raise InputError(
+            f"the cluster has {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs, but one worker takes {config.cpus} and "
+            f"{config.gpus:g}; give smaller --cpus-per-worker and --gpus-per-worker, or add machines"
+        )
+
+
+@dataclass
+class Answer:
+    """What a worker's method gave, or the sentence with which it failed."""
+
+    value: Any = None
+    error: str | None = None
+    exit_code: int = 1
+
+
+def answered(work: Callable[[], Any]) -> Answer:
+    """Run a worker's method; a failure that a user can mend travels as its sentence, since exceptions lose their kind on the way."""
+    from veneer.capture.run import is_out_of_memory
+
+    try:
+        return Answer(work())
+    except VeneerError as error:
+        return Answer(error=str(error), exit_code=error.exit_code)
+    except Exception as error:
+        if is_out_of_memory(error):
+            return Answer(
+                error=f"memory ran out in a worker ({_line(error)}); give each worker more memory or fewer tokens at once"
+            )
+        raise
+
+
+def opened(answer: Answer, who: str) -> Any:
+    """The value, or the worker's failure as it would have been here."""
+    if answer.error is None:
+        return answer.value
+    raise (InputError if answer.exit_code == 2 else VeneerError)(f"{who}: {answer.error}")
+
+
+@dataclass
+class Crew:
+    """Workers of one class, kind(number, threads, *arguments), which has a method `process`; Ray may put them anywhere."""
+
+    ray: Any
+    kind: type
+    arguments: tuple[Any, ...]
+    config: RayConfig
+    actors: list[Any] = field(default_factory=list)
+    deaths: int = 0  # so far
+
+    def __post_init__(self) -> None:
+        self._remote = self.ray.remote(num_cpus=self.config.cpus, num_gpus=self.config.gpus, max_restarts=0)(self.kind)
+        self.actors = [self._make(n) for n in range(self.config.workers)]
+
+    def _make(self, number: int) -> Any:
+        return self._remote.remote(number, self.config.cpus, *self.arguments)
+
+    def found_place(self, number: int) -> Any:
+        """An answer that comes when the worker runs somewhere; until then nothing is given to it."""
+        return self.actors[number].process.remote()
+
+    def replace(self, number: int) -> None:
+        """A new actor in the place of a dead one."""
+        self.deaths += 1
+        with contextlib.suppress(Exception):
+            self.ray.kill(self.actors[number])
+        self.actors[number] = self._make(number)
+
+    def is_death(self, error: BaseException) -> bool:
+        """Whether a worker or its machine is gone, and not just a method failed."""
+        kinds = self.ray.exceptions
+        return isinstance(
+            error,
+            kinds.RayActorError | kinds.WorkerCrashedError | kinds.ObjectLostError | kinds.OutOfMemoryError | kinds.NodeDiedError,
+        )
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,102 @@
+"""Who holds the tokens of an extraction: this process, the processes that torchrun started, or workers on a Ray cluster."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from veneer.errors import InputError, VeneerError
+from veneer.head.constant import wider
+from veneer.head.extract import ExtractConfig
+from veneer.head.problems import Parts
+from veneer.models.load import resolve_device
+from veneer.scale.cluster import Crew, RayConfig, cluster, need_ray
+from veneer.scale.group import GroupParts, follow, group, started_by_torchrun
+from veneer.scale.ray_extract import RayParts, ShareWorker
+from veneer.scale.remote import open_part
+from veneer.scale.share import Share, shares
+
+Engine = Literal["local", "torchrun", "ray"]
+
+
+@dataclass(frozen=True)
+class Holders:
+    """parts: for head.extract, None for this process alone. leads: whether this process searches and writes; one that does not has
+    done its work when it gets this."""
+
+    parts: Parts | None
+    leads: bool = True
+
+
+def chosen_engine(engine: Engine) -> Engine:
+    """What was asked for; under torchrun, `torchrun` needs no word. Raises InputError for `torchrun` without it."""
+    if engine == "torchrun" and not started_by_torchrun():
+        raise InputError(
+            "--engine torchrun was given, but torchrun did not start this process; start it with: "
+            "torchrun --nproc-per-node 2 --no-python veneer extract ..."
+        )
+    return "torchrun" if started_by_torchrun() else engine
+
+
+@contextlib.contextmanager
+def holders(
+    engine: Engine,
+    place: str,
+    config: ExtractConfig,
+    *,
+    device: str = "auto",
+    ray: RayConfig | None = None,
+    watch: Callable[[Crew], None] | None = None,
+) -> Iterator[Holders]:
+    """Those who hold the tokens of the capture at `place` while the extraction lasts. Ray workers start when they are first asked;
+    watch: told of them then.
+
+    Raises InputError for what is fitted in one process only, and for a share that is damaged; MissingExtra without Ray.
+    """
+    if engine == "local":
+        yield Holders(None)
+        return
+    if config.shuffled:
+        raise InputError("the head-capacity control needs all hidden states in one process; leave out --shuffled or --engine")
+    if config.solver == "paper":
+        raise InputError("the published recipe runs in one process, as it was published; leave out --solver paper or --engine")
+    constant = config.output == "bias"
+    if engine == "torchrun":
+        with group(device) as everyone:
+            share, failure = None, None
+            try:
+                share = Share(place, shares(place, everyone.size)[everyone.rank], config.dtype, device, constant)
+            except InputError as error:
+                failure = error
+            everyone.agree(failure)
+            assert share is not None
+            if not everyone.first:
+                follow(everyone, share)
+                yield Holders(None, leads=False)
+                return
+            parts = GroupParts(everyone, share)
+            try:
+                yield Holders(parts)
+            finally:
+                with contextlib.suppress(VeneerError):  # of a process that is gone: said already
+                    parts.end()
+        return
+    ray = ray or RayConfig()
+    need_ray()
+    with contextlib.ExitStack() as stack:
+
+        def start() -> Crew:
+            held = shares(place, ray.workers)
+            worker_device = "auto" if ray.gpus else "cpu"
+            connection = stack.enter_context(cluster(ray))
+            crew = Crew(connection, ShareWorker, (place, held, config.dtype, worker_device, constant), ray)
+            if watch:
+                watch(crew)
+            return crew
+
+        head = open_part(place, ()).head
+        yield Holders(RayParts(start, wider(head) if constant else head, getattr(torch, config.dtype), resolve_device(device)))

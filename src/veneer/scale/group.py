@@ -1,0 +1,168 @@
+"""Extraction under torchrun: the first process searches, all of them add up over their shards with torch.distributed.
+
+The search lives in the first process alone, so a difference in rounding between machines cannot make two processes decide differently.
+An evaluation is one broadcast of dW and one reduction of the gradient, both (R, d): the bytes of one all-reduce.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from veneer.errors import InputError, VeneerError
+from veneer.head.part import changing
+from veneer.scale.share import Share
+
+WAIT = datetime.timedelta(hours=6)  # for a process that reads its shards, or the first one that measures; a dead one is noticed at once
+
+
+def started_by_torchrun() -> bool:
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+class Group:
+    """The processes that torchrun started. Collectives run where the backend has them: nccl on GPUs, gloo on CPUs.
+
+    Raises VeneerError where another process is gone.
+    """
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.first, self.size, self.rank = dist.get_rank() == 0, dist.get_world_size(), dist.get_rank()
+
+    def sum_at_first(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes, at the first one; elsewhere the tensor holds nothing of use afterwards. The order of a
+        sum depends on the number of processes alone."""
+        with told():
+            dist.reduce(tensor, dst=0)
+        return tensor
+
+    def broadcast(self, tensor: Tensor) -> Tensor:
+        with told():
+            dist.broadcast(tensor, src=0)
+        return tensor
+
+    def tell(self, order: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The first process's order, at all of them; as JSON, so that nothing is unpickled."""
+        data = json.dumps(order).encode() if self.first else b""
+        size = self.broadcast(torch.tensor([len(data)], device=self.device))
+        body = torch.tensor(list(data), dtype=torch.uint8, device=self.device) if self.first else None
+        body = self.broadcast(torch.empty(int(size), dtype=torch.uint8, device=self.device) if body is None else body)
+        return json.loads(bytes(body.tolist()))
+
+    def agree(self, failure: InputError | None) -> None:
+        """Raise at every process the failure of the lowest one that has one."""
+        data = str(failure).encode()[:2000] if failure else b""
+        mine = torch.zeros(2001, dtype=torch.uint8, device=self.device)
+        mine[: len(data)] = torch.tensor(list(data), dtype=torch.uint8, device=self.device)
+        mine[-1] = failure is not None
+        everyone = [torch.empty_like(mine) for _ in range(self.size)]
+        with told():
+            dist.all_gather(everyone, mine)
+        for rank, found in enumerate(everyone):
+            if found[-1]:
+                text = bytes(found[:-1].tolist()).rstrip(b"\0").decode(errors="replace")
+                raise InputError(f"process {rank}: {text}" if self.size > 1 else text)
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """A lost process as one sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise VeneerError(
+            f"another process of this extraction is gone ({' '.join(str(error).split())[:120]}); its own message says why: run the same "
+            "command again, or start torchrun with --max-restarts"
+        ) from error
+
+
+@contextlib.contextmanager
+def group(device: str) -> Iterator[Group]:
+    """Join the processes that torchrun started, and leave them at the end."""
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    cuda = device in ("auto", "cuda") and torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(local)
+    with told():
+        dist.init_process_group("nccl" if cuda else "gloo", timeout=WAIT)
+    try:
+        yield Group(torch.device("cuda", local) if cuda else torch.device("cpu"))
+    finally:
+        dist.destroy_process_group()
+
+
+class GroupParts:
+    """head/problems.py's Parts over all processes, at the first one. The others `follow`."""
+
+    def __init__(self, group: Group, share: Share):
+        self.group, self.share, self._keys = group, share, 0
+
+    def used_rows(self, prompts: Sequence[int], threshold: float) -> Tensor:
+        self.group.tell({"do": "used", "prompts": list(prompts), "threshold": threshold})
+        return _used(self.group, self.share, prompts, threshold).nonzero()[:, 0].cpu()
+
+    def part(self, prompts: Sequence[int], rows: Tensor) -> GroupPart:
+        self._keys += 1
+        return GroupPart(self.group, self.share, self._keys, prompts, rows)
+
+    def end(self) -> None:
+        self.group.tell({"do": "end"})
+
+
+class GroupPart:
+    """Tokens that all processes hold together."""
+
+    def __init__(self, group: Group, share: Share, key: int, prompts: Sequence[int], rows: Tensor):
+        self.group, self.share, self.key, self.prompts, self.rows = group, share, key, list(prompts), rows
+        parts = share.parts
+        self.W = changing(parts.head, rows, parts.dtype, parts.device)
+
+    def set_up(self) -> dict[str, Tensor]:
+        self.group.tell({"do": "set up", "key": self.key, "prompts": self.prompts, "rows": len(self.rows)})
+        self.group.broadcast(self.rows.to(self.group.device))
+        return _set_up(self.group, self.share, self.key, self.prompts, self.rows)
+
+    def evaluate(self, change: Tensor, n: int, *, gradient: bool, relaxed: bool) -> tuple[Tensor, Tensor | None]:
+        self.group.tell({"do": "evaluate", "key": self.key, "n": n, "gradient": gradient, "relaxed": relaxed})
+        self.group.broadcast(change.contiguous())
+        return _evaluate(self.group, self.share, self.key, change, n, gradient, relaxed)
+
+
+def follow(group: Group, share: Share) -> None:
+    """Do what the first process asks for until it says that it has ended."""
+    shapes: dict[int, tuple[int, int]] = {}
+    while (order := group.tell())["do"] != "end":
+        match order:
+            case {"do": "used", "prompts": prompts, "threshold": threshold}:
+                _used(group, share, prompts, threshold)
+            case {"do": "set up", "key": key, "prompts": prompts, "rows": count}:
+                rows = group.broadcast(torch.empty(count, dtype=torch.long, device=group.device))
+                shapes[key] = (count, share.parts.head.width)
+                _set_up(group, share, key, prompts, rows.cpu())
+            case {"do": "evaluate", "key": key, "n": n, "gradient": gradient, "relaxed": relaxed}:
+                change = group.broadcast(torch.empty(shapes[key], dtype=share.parts.dtype, device=group.device))
+                _evaluate(group, share, key, change, n, gradient, relaxed)
+
+
+def _used(group: Group, share: Share, prompts: Sequence[int], threshold: float) -> Tensor:
+    return group.sum_at_first(share.used(prompts, threshold).to(group.device, torch.int32))
+
+
+def _set_up(group: Group, share: Share, key: int, prompts: Sequence[int], rows: Tensor) -> dict[str, Tensor]:
+    return {name: group.sum_at_first(t) for name, t in share.set_up(key, prompts, rows).items()}
+
+
+def _evaluate(
+    group: Group, share: Share, key: int, change: Tensor, n: int, gradient: bool, relaxed: bool
+) -> tuple[Tensor, Tensor | None]:
+    total, slope = share.evaluate(key, change, n, gradient, relaxed)
+    return group.sum_at_first(total), None if slope is None else group.sum_at_first(slope)

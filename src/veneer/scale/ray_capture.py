@@ -1,0 +1,174 @@
+"""A capture whose shards are made by workers on a Ray cluster: the same shards, byte for byte, as one process makes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from veneer.capture.artefact import Capture
+from veneer.capture.config import CaptureConfig
+from veneer.capture.run import Job, Progress, Shelf, begin, finish
+from veneer.capture.shards import identity
+from veneer.capture.teachers import AlignedModel
+from veneer.errors import InputError, VeneerError
+from veneer.files import folder_lock
+from veneer.models.pair import Pair
+from veneer.prompts import Prompt
+from veneer.scale.cluster import DEATHS, PATIENCE, Answer, Crew, RayConfig, answered, cluster, opened
+from veneer.scale.remote import RemoteShelf, shelf_of
+from veneer.scale.storage import Remote, is_url
+
+
+class CaptureWorker:
+    """Holds the models and makes shards. threads: of torch; with as many as a local run has, it makes the same bytes."""
+
+    def __init__(self, number: int, threads: int, make_job: Callable[[], Job], place: str):
+        torch.set_num_threads(threads)
+        self.number, self.make_job, self.place = number, make_job, place
+        self._job: Job | None = None
+        self._shelf: Shelf | None = None
+
+    @property
+    def job(self) -> Job:
+        if self._job is None:
+            self._job = self.make_job()
+        return self._job
+
+    @property
+    def shelf(self) -> Shelf:
+        """The place itself, where machines share it as a folder; for a URL a folder that holds no more than is on its way."""
+        if self._shelf is None:
+            if is_url(self.place):
+                self._scratch = tempfile.TemporaryDirectory(prefix="veneer-shards-")
+                self._shelf = RemoteShelf(Remote(self.place), Path(self._scratch.name), keep=False)
+            else:
+                self._shelf = Shelf(Path(self.place))
+        return self._shelf
+
+    def begin(self) -> Answer:
+        """Write what stands before the first shard; gives the plan, the shards that are there, and the job's identity."""
+
+        def work() -> tuple[list[list[list[int]]], list[int], str]:
+            begin(self.job, self.shelf)
+            return self.job.plan, [n for n in range(len(self.job.plan)) if self.shelf.is_done(n)], identity(self.job.manifest)
+
+        return answered(work)
+
+    def make(self, shard: int, expected: str) -> Answer:
+        """Make one shard of the job that `expected` identifies."""
+
+        def work() -> int:
+            if identity(self.job.manifest) != expected:
+                raise InputError(
+                    "its models, prompts or settings are not those of the first worker; put the same models on every machine"
+                )
+            if not is_url(self.place) and not (self.shelf.folder / "manifest.json").is_file():
+                raise InputError(
+                    f"it does not see {self.place}; give a folder that all machines share, or a URL such as s3://bucket/folder"
+                )
+            self.shelf.put(shard, *self.job.shard(shard))
+            return shard
+
+        return answered(work)
+
+    def finish(self) -> Answer:
+        def work() -> None:
+            if isinstance(self.shelf, RemoteShelf):
+                self.shelf.prepare()  # others have put shards there
+            finish(self.job, self.shelf)
+
+        return answered(work)
+
+    def process(self) -> Answer:
+        return Answer(os.getpid())
+
+
+def pair_job(load: Callable[[], Pair], prompts: Sequence[Prompt], config: CaptureConfig) -> Job:
+    """The job of a pair's capture."""
+    pair = load()
+    return Job.of(pair.base, AlignedModel(pair), prompts, config, pair.base_format)
+
+
+def capture_with_ray(
+    make_job: Callable[[], Job],
+    place: str | Path,
+    config: RayConfig,
+    progress: Progress | None = None,
+    *,
+    watch: Callable[[Crew, int], None] | None = None,
+) -> Capture:
+    """`make_capture` with the shards of the plan made by workers. make_job: makes the job on a worker, so the models are loaded
+    there and nowhere else; it travels pickled, over the cluster's own connections. place: a folder that all machines share, or a URL.
+    watch: called with the workers and the number of shards made so far.
+
+    A worker that dies is replaced and its shard made again; after DEATHS deaths over one shard it is given up. Raises MissingExtra,
+    InputError and VeneerError as a local capture does, with the worker's sentence.
+    """
+    shelf = shelf_of(place)
+    with folder_lock(shelf.folder), cluster(config) as ray:
+        crew = Crew(ray, CaptureWorker, (make_job, str(place)), config)
+        plan, done, expected = _ask(crew, "begin")
+        sizes = [sum(map(len, batches)) for batches in plan]
+        made = sum(sizes[n] for n in done)
+        if not is_url(place) and not (shelf.folder / "manifest.json").is_file():
+            raise InputError(f"the workers do not share {place} with this machine; give a folder that they share, or a URL")
+        waiting = [n for n in range(len(plan)) if n not in set(done)][::-1]
+        coming: dict[Any, tuple[int, int | None]] = {crew.found_place(n): (n, None) for n in range(config.workers)}
+        lost: dict[int, int] = {}
+        while waiting or any(shard is not None for _, shard in coming.values()):
+            if progress:
+                progress(made, sum(sizes), "capture")
+            ready, _ = ray.wait(list(coming), num_returns=1, timeout=PATIENCE)
+            if not ready and all(shard is None for _, shard in coming.values()):
+                raise VeneerError(
+                    f"no worker found a place on the cluster within {PATIENCE:.0f} s; run the same command again later"
+                )
+            for answer in ready:
+                worker, shard = coming.pop(answer)
+                try:
+                    opened(ray.get(answer), f"worker {worker} at shard {shard}")
+                    made += 0 if shard is None else sizes[shard]
+                except Exception as error:
+                    if not crew.is_death(error):
+                        raise
+                    if shard is not None:
+                        waiting.append(shard)
+                        _count_death(lost, shard, error)
+                    crew.replace(worker)
+                    coming[crew.found_place(worker)] = (worker, None)
+                    continue
+                if waiting:
+                    shard = waiting.pop()
+                    coming[crew.actors[worker].make.remote(shard, expected)] = (worker, shard)
+                if watch:
+                    watch(crew, len(plan) - len(waiting) - sum(shard is not None for _, shard in coming.values()))
+        _ask(crew, "finish")
+        if progress:
+            progress(made, sum(sizes), "capture")
+    return shelf_of(place).open()
+
+
+def _count_death(lost: dict[int, int], shard: int, error: Exception) -> None:
+    lost[shard] = lost.get(shard, 0) + 1
+    if lost[shard] >= DEATHS:
+        raise VeneerError(
+            f"shard {shard} has killed {DEATHS} workers, the last with: {' '.join(str(error).split())[:200]}; give each worker more "
+            "memory or a smaller --batch-size, and run the same command again: what is made is kept"
+        ) from None
+
+
+def _ask(crew: Crew, method: str) -> Any:
+    """Ask the first worker something that does no harm when it is asked again."""
+    for attempt in range(DEATHS):
+        try:
+            return opened(crew.ray.get(getattr(crew.actors[0], method).remote()), "worker 0")
+        except Exception as error:
+            if not crew.is_death(error) or attempt == DEATHS - 1:
+                raise
+            crew.replace(0)
+    raise AssertionError("unreachable")

@@ -1,0 +1,125 @@
+"""Extraction on a Ray cluster: this process searches, workers hold the tokens and add up over them.
+
+The search loses nothing where a worker dies: its share is read again by another, asked again, and gives the same sums.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from veneer.errors import VeneerError
+from veneer.head.part import changing
+from veneer.models.head import Head
+from veneer.scale.cluster import DEATHS, Answer, Crew, answered, opened
+from veneer.scale.share import Share
+
+Sums = dict[str, Any]  # name -> array
+
+
+class ShareWorker:
+    """Holds one share. What it is asked names all that it needs, so a new worker can take an old one's place at any moment."""
+
+    def __init__(self, number: int, threads: int, place: str, shards: list[list[int]], dtype: str, device: str, constant: bool):
+        torch.set_num_threads(threads)
+        self._words = (place, shards[number], dtype, device, constant)
+        self._share: Share | None = None
+
+    def _held(self) -> Share:
+        if self._share is None:
+            self._share = Share(*self._words)
+        return self._share
+
+    def used(self, prompts: list[int], threshold: float) -> Answer:
+        return answered(lambda: {"used": self._held().used(prompts, threshold).int().numpy()})
+
+    def set_up(self, key: int, asked: tuple[list[int], Any]) -> Answer:
+        prompts, rows = asked
+        return answered(
+            lambda: {k: v.cpu().numpy() for k, v in self._held().set_up(key, prompts, torch.from_numpy(rows.copy())).items()}
+        )
+
+    def evaluate(self, key: int, asked: tuple[list[int], Any], change: Any, n: int, gradient: bool, relaxed: bool) -> Answer:
+        def work() -> Sums:
+            share = self._held()
+            if not share.has(key):
+                share.set_up(key, asked[0], torch.from_numpy(asked[1].copy()))
+            total, slope = share.evaluate(key, torch.from_numpy(change.copy()), n, gradient, relaxed)
+            return {"total": total.cpu().numpy(), **({} if slope is None else {"slope": slope.cpu().numpy()})}
+
+        return answered(work)
+
+    def process(self) -> Answer:
+        return Answer(os.getpid())
+
+
+class RayParts:
+    """head/problems.py's Parts over the workers of a crew. start: makes the crew when it is first asked. head: as the workers'
+    LocalParts have it."""
+
+    def __init__(self, start: Callable[[], Crew], head: Head, dtype: torch.dtype, device: torch.device):
+        self.start, self.head, self.dtype, self.device = start, head, dtype, device
+        self._keys = 0
+
+    @cached_property
+    def crew(self) -> Crew:
+        return self.start()
+
+    def used_rows(self, prompts: Sequence[int], threshold: float) -> Tensor:
+        return self.ask("used", list(prompts), threshold)["used"].nonzero()[:, 0].cpu()
+
+    def part(self, prompts: Sequence[int], rows: Tensor) -> RayPart:
+        self._keys += 1
+        return RayPart(self, self._keys, list(prompts), rows)
+
+    def ask(self, method: str, *arguments: Any) -> dict[str, Tensor]:
+        """Ask every worker, and add up what they say in the order of their numbers. One that dies is replaced and asked again.
+
+        Raises VeneerError where a share kills DEATHS workers, and a worker's own failure.
+        """
+        actors = self.crew.actors
+        coming = [getattr(actor, method).remote(*arguments) for actor in actors]
+        sums: dict[str, Tensor] = {}
+        for number in range(len(coming)):
+            for name, array in self._answer(coming, number, method, arguments).items():
+                found = torch.tensor(array, device=self.device)
+                sums[name] = sums[name].add_(found) if name in sums else found
+        return sums
+
+    def _answer(self, coming: list[Any], number: int, method: str, arguments: tuple[Any, ...]) -> Sums:
+        for attempt in range(1, DEATHS + 1):
+            try:
+                return opened(self.crew.ray.get(coming[number]), f"worker {number}")
+            except Exception as error:
+                if not self.crew.is_death(error):
+                    raise
+                if attempt == DEATHS:
+                    raise VeneerError(
+                        f"the share of worker {number} has killed {DEATHS} workers ({' '.join(str(error).split())[:200]}); give more "
+                        "--workers, or each more memory, and run the same command again"
+                    ) from None
+                self.crew.replace(number)
+                coming[number] = getattr(self.crew.actors[number], method).remote(*arguments)
+        raise AssertionError("unreachable")
+
+
+class RayPart:
+    """Tokens that all workers hold together."""
+
+    def __init__(self, parts: RayParts, key: int, prompts: list[int], rows: Tensor):
+        self.parts, self.key = parts, key
+        self.W = changing(parts.head, rows, parts.dtype, parts.device)
+        self.asked = parts.crew.ray.put((prompts, rows.cpu().numpy()))
+
+    def set_up(self) -> dict[str, Tensor]:
+        return self.parts.ask("set_up", self.key, self.asked)
+
+    def evaluate(self, change: Tensor, n: int, *, gradient: bool, relaxed: bool) -> tuple[Tensor, Tensor | None]:
+        sent = self.parts.crew.ray.put(change.cpu().numpy())
+        sums = self.parts.ask("evaluate", self.key, self.asked, sent, n, gradient, relaxed)
+        return sums["total"], sums.get("slope")

@@ -1,0 +1,53 @@
+"""A worker's share of a capture: it holds the tokens of some shards, and adds up over them what an extraction asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from veneer.capture.shards import shard_path
+from veneer.files import read_json
+from veneer.head.part import LocalPart
+from veneer.head.problems import LocalParts
+from veneer.models.load import resolve_device
+from veneer.scale.remote import marked_shards, open_part
+
+
+def shares(place: str, workers: int) -> list[list[int]]:
+    """Shards of each of so many workers, alike in tokens: the largest first, each to the worker that has least."""
+    folder, shards = marked_shards(place)
+    sizes = {n: int(read_json(shard_path(folder, n).with_suffix(".json"), "the marker of a shard")["tokens"]) for n in shards}
+    out: list[list[int]] = [[] for _ in range(workers)]
+    load = [0] * workers
+    for shard in sorted(sizes, key=lambda n: (-sizes[n], n)):
+        least = load.index(min(load))
+        out[least].append(shard)
+        load[least] += sizes[shard]
+    return [sorted(own) for own in out]
+
+
+class Share:
+    """The tokens of `shards` of the capture at `place`, as LocalParts reads them. constant: see LocalParts."""
+
+    def __init__(self, place: str, shards: Sequence[int], dtype: str, device: str, constant: bool):
+        self.parts = LocalParts(open_part(place, shards), getattr(torch, dtype), resolve_device(device), None, constant)
+        self._open: dict[int, LocalPart] = {}
+
+    def used(self, prompts: Sequence[int], threshold: float) -> Tensor:
+        """(V,) bool: the rows that are used here (see head/rows.py)."""
+        mask = torch.zeros(self.parts.head.rows, dtype=torch.bool)
+        mask[self.parts.used_rows(prompts, threshold)] = True
+        return mask
+
+    def set_up(self, key: int, prompts: Sequence[int], rows: Tensor) -> dict[str, Tensor]:
+        """See head/part.py. key: the problem's, for evaluate."""
+        self._open[key] = self.parts.part(prompts, rows)
+        return self._open[key].set_up()
+
+    def has(self, key: int) -> bool:
+        return key in self._open
+
+    def evaluate(self, key: int, change: Tensor, n: int, gradient: bool, relaxed: bool) -> tuple[Tensor, Tensor | None]:
+        return self._open[key].evaluate(change.to(self.parts.device), n, gradient=gradient, relaxed=relaxed)
