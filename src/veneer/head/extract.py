@@ -282,6 +282,7 @@ def _facts(capture: Capture, config: ExtractConfig, split: Split) -> dict[str, A
         "capture": {"prompts_sha256": manifest["prompts_sha256"], "tokens": capture.tokens},
         "config": json.loads(json.dumps(config.facts())),
         "split": {"train": len(split.train), "select": len(split.select), "report": len(split.report)},
+        **({"teacher": manifest["teacher"]} if "teacher" in manifest else {}),
     }
 
 
