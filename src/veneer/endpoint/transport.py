@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from veneer.endpoint.bounds import bound
 from veneer.endpoint.config import EndpointConfig
 from veneer.errors import MissingExtra
 
@@ -23,6 +24,7 @@ HOPELESS = {401, 403, 404, 405}  # the same for every request: address, key or m
 FILTERED = re.compile(r"content_?(filter|policy)|content management|moderation|responsibleai", re.I)
 TOO_LONG = re.compile(r"context.?(length|size|window)|maximum context|too (long|large|many tokens)", re.I)
 LARGEST = 64 * 2**20  # bytes of a reply
+SHORTEST_KEY = 8  # signs of a key that can be told from ordinary words
 
 
 @dataclass
@@ -51,7 +53,11 @@ class Transport:
         self._openai = openai
         self._key = os.environ.get(config.key_env, "").strip()
         self._timeout = config.timeout
-        self._client = openai.OpenAI(api_key=self._key or "none", base_url=config.url, timeout=config.timeout, max_retries=0)
+        self._client = openai.OpenAI(
+            api_key=self._key or "none", base_url=config.url, timeout=config.timeout, max_retries=0,
+            default_headers={"Accept-Encoding": "gzip"},
+            http_client=openai.DefaultHttpxClient(event_hooks={"response": [lambda answer: bound(answer, config.timeout)]}),
+        )  # fmt: skip
         self.has_key = bool(self._key)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
@@ -85,7 +91,10 @@ class Transport:
                 raise
             cause = error.__cause__ or error
             raise Failure(f"no connection ({self._hide(str(cause) or type(cause).__name__)})", passing=True) from None
-        return self._read(b"".join(chunks))
+        raw = b"".join(chunks)
+        if len(self._key) >= SHORTEST_KEY:  # a server may say it back; what it says is stored
+            raw = raw.replace(self._key.encode(), b"***")
+        return self._read(raw)
 
     def _read(self, raw: bytes) -> Any:
         try:

@@ -1,0 +1,42 @@
+"""A body that a server sends is read for so long and so far, also where it is an error's or a redirect's, which libraries read whole."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+LARGEST = 64 * 2**20  # bytes of a reply as it is sent
+LARGEST_ERROR = 64 * 2**10  # of an error: what is behind it is not read, and what is there counts
+PLAIN = ("", "identity", "gzip", "deflate")  # encodings whose worst case (a thousandfold) is known
+
+
+def bound(answer: Any, seconds: float) -> None:
+    """A hook of httpx: bound the body of `answer` (a Response) in time and size, and in the encodings that it may have.
+
+    Raises its RemoteProtocolError for another encoding; reading the body then raises its ReadTimeout or RemoteProtocolError.
+    """
+    httpx: Any = importlib.import_module(type(answer).__module__.partition(".")[0])  # httpx, or httpx2 of newer releases of openai
+    encoding = answer.headers.get("content-encoding", "").strip().lower()
+    if encoding not in PLAIN:
+        raise httpx.RemoteProtocolError(f"a reply in the encoding {encoding[:40]!r}, which was not asked for", request=answer.request)
+    inner, request, error, until = answer.stream, answer.request, answer.status_code >= 300, time.monotonic() + seconds
+
+    class Bounded(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            size = 0
+            for chunk in inner:
+                size += len(chunk)
+                if error and size > LARGEST_ERROR:
+                    return
+                if size > LARGEST:
+                    raise httpx.RemoteProtocolError(f"a reply of more than {LARGEST >> 20} MiB", request=request)
+                yield chunk
+                if time.monotonic() > until:
+                    raise httpx.ReadTimeout(f"no whole reply within {seconds:g} s", request=request)
+
+        def close(self) -> None:
+            inner.close()
+
+    answer.stream = Bounded()
