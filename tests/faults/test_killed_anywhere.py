@@ -7,8 +7,8 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
-from conftest import PAIR
 from forked import content, half_written
+from tally import PAIR
 
 # what is run: {out} is a new place, {name} is what the fixture `made` holds
 COMMANDS = {
@@ -29,15 +29,15 @@ def words(name: str, made: dict[str, Path], out: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def whole(runner, made, tmp_path_factory):
-    """name -> (hashes of an undisturbed run, its seconds, its file operations), made when asked for."""
-    known: dict[str, tuple[dict[str, str], float, int]] = {}
+    """name -> (hashes of an undisturbed run, its files, its seconds, its file operations), made when asked for."""
+    known: dict[str, tuple[dict[str, str], set[str], float, int]] = {}
 
     def get(name: str):
         if name not in known:
             at = tmp_path_factory.mktemp(name)
             ended = runner.run(*words(name, made, at / "out"), strike=0, below=str(at))
             assert ended.status == 0, ended.err
-            known[name] = below(at), ended.seconds, int(ended.err.rpartition("file operations: ")[2])
+            known[name] = below(at), names(at), ended.seconds, int(ended.err.rpartition("file operations: ")[2])
         return known[name]
 
     return get
@@ -47,7 +47,12 @@ def below(at: Path) -> dict[str, str]:
     return {name.partition("/")[2]: digest for name, digest in content(at).items()}
 
 
-def goes_on(runner, made, name: str, at: Path, expected: dict[str, str]) -> None:
+def names(at: Path) -> set[str]:
+    """All files, with those whose bytes may differ."""
+    return {str(p.relative_to(at)) for p in at.rglob("*") if p.is_file() and not p.name.startswith(".lock")}
+
+
+def goes_on(runner, made, name: str, at: Path, expected: dict[str, str], files: set[str]) -> None:
     """What is there is whole, and the same command makes the rest."""
     found = half_written(below(at), expected)
     assert not found, f"half-written: {found}"
@@ -56,13 +61,14 @@ def goes_on(runner, made, name: str, at: Path, expected: dict[str, str]) -> None
     differ = {n for n, _ in below(at).items() ^ expected.items()}
     assert not differ, f"other than in an undisturbed run: {sorted(differ)}"
     assert not [*at.rglob("*.part")], "temporaries stay"
+    assert names(at) == files, f"other files: {sorted(names(at) ^ files)}"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_killed_at_random_moments(name, whole, runner, made, tally, tmp_path):
     if not tally.long and name not in QUICK:
         pytest.skip("a part of the long campaign (benchmarks/faults.py)")
-    expected, seconds, _ = whole(name)
+    expected, files, seconds, _ = whole(name)
     draw, number = random.Random(crc32(name.encode())), 0
     while number < tally.rounds:
         at = tmp_path / str(number)
@@ -73,7 +79,7 @@ def test_killed_at_random_moments(name, whole, runner, made, tally, tmp_path):
             number, tally.rounds = number + 1, tally.rounds + (tally.rounds < 60)
             continue
         with tally.fault(f"kill -9 at a random moment: {name}"):
-            goes_on(runner, made, name, at, expected)
+            goes_on(runner, made, name, at, expected, files)
         number += 1
 
 
@@ -82,7 +88,7 @@ def test_killed_at_file_operations(name, whole, runner, made, tally, tmp_path):
     """Before a file is opened for writing, renamed, removed or made: the moments at which files are half there."""
     if not tally.long and name not in QUICK:
         pytest.skip("a part of the long campaign (benchmarks/faults.py)")
-    expected, _, operations = whole(name)
+    expected, files, _, operations = whole(name)
     draw = random.Random(1 + crc32(name.encode()))
     for number in sorted(draw.sample(range(1, operations + 1), min(operations, tally.rounds))):
         at = tmp_path / str(number)
@@ -90,4 +96,4 @@ def test_killed_at_file_operations(name, whole, runner, made, tally, tmp_path):
         ended = runner.run(*words(name, made, at / "out"), strike=number, below=str(at))
         assert ended.status == -9, ended.err
         with tally.fault(f"kill -9 at a file operation: {name}"):
-            goes_on(runner, made, name, at, expected)
+            goes_on(runner, made, name, at, expected, files)

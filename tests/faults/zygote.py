@@ -1,9 +1,10 @@
 """A process that has imported everything and forks a child for each command, so that a kill meets work and not imports.
 
-Reads a JSON line an order from stdin and writes one for the child's start ({"pid"}); an empty line asks for its end ({"status", "seconds"}).
-An order: {"args", "stdout", "stderr", "env", "cwd", "strike", "memory", "clock", "setup"}. strike: kill -9 itself at this file operation (from 1;
-0 counts them), of those whose path lies below `below`. memory: bytes of address space beyond what is in use (RLIMIT_AS). clock: seconds that every
-clock jumps by, in turn, at each call. setup: a function MODULE:NAME called first.
+Reads a JSON line an order from stdin and writes one for the child's start ({"pid"}); an empty line asks for its end ({"status",
+"seconds"}). An order: {"args", "stdout", "stderr", "env", "cwd", "strike", "below", "memory", "clock", "setup"}.
+strike: kill -9 itself at this file operation (from 1; 0 counts them), of those whose path lies below `below`. memory: bytes of address
+space beyond what is in use (RLIMIT_AS). clock: seconds that every clock jumps by, in turn, at each call. setup: a function MODULE:NAME
+that is called first.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.tru
 def preload() -> None:
     import torch
     import transformers.models.auto.modeling_auto
-    import transformers.models.llama.modeling_llama
+    import transformers.models.llama.modeling_llama  # noqa: F401
 
     import veneer.cli.main
     import veneer.imports.tables
