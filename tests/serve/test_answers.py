@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from veneer.models.decode import Sampling
+from veneer.models.token_texts import TokenTexts
 from veneer.prompts import Prompt
 from veneer.serve.served import Served
-from veneer.serve.tokens import TokenTexts
 from veneer.systems.likelihood import loglikelihoods, score_pairs
 from veneer.systems.shifted import ShiftedSystem
 

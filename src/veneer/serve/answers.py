@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from veneer.serve.tokens import TokenTexts
+from veneer.models.token_texts import TokenTexts
 
 
 class Scored(NamedTuple):

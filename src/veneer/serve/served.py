@@ -16,9 +16,9 @@ from veneer.errors import InputError
 from veneer.models.formats import Format, encode_text
 from veneer.models.language_model import LanguageModel
 from veneer.models.stepper import ModelStepper, Stepper
+from veneer.models.token_texts import TokenTexts
 from veneer.prompts import Prompt
 from veneer.serve.errors import ApiError
-from veneer.serve.tokens import TokenTexts
 from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.system import System
 
