@@ -8,7 +8,7 @@ import torch
 
 from pairs import chat_pair, plain_pair, prompts, small_capture
 from tiny import tiny
-from veneer.capture.teacher import response_hidden
+from veneer.capture.forcing import response_hidden
 from veneer.errors import InputError
 from veneer.head.veneer import Veneer
 from veneer.models.formats import PlainFormat

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from veneer.capture.config import HIDDEN_DTYPES, CaptureConfig
 from veneer.capture.fill import filled
-from veneer.capture.teacher import response_hidden
+from veneer.capture.forcing import response_hidden
 from veneer.capture.teachers import Teacher
 from veneer.capture.topk import TopK, log_masses, top_k
 from veneer.errors import VeneerError

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from veneer.capture.config import CaptureConfig
-from veneer.capture.teacher import response_hidden
+from veneer.capture.forcing import response_hidden
 from veneer.capture.topk import TopK, top_k
 from veneer.errors import InputError
 from veneer.models.decode import Decoded, decode

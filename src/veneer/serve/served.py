@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from veneer.capture.teacher import response_hidden
+from veneer.capture.forcing import response_hidden
 from veneer.errors import InputError
 from veneer.models.formats import Format, encode_text
 from veneer.models.language_model import LanguageModel

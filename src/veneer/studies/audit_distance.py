@@ -13,7 +13,7 @@ from torch import Tensor
 from veneer import stats
 from veneer.capture.artefact import Capture
 from veneer.capture.batch import shared_head
-from veneer.capture.teacher import response_hidden
+from veneer.capture.forcing import response_hidden
 from veneer.errors import VeneerError
 from veneer.files import write_atomically
 from veneer.models.pair import Pair

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from veneer.capture.teacher import response_hidden
+from veneer.capture.forcing import response_hidden
 from veneer.head.veneer import Veneer
 from veneer.models.head import Head
 from veneer.models.pair import Pair

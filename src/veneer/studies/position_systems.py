@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from veneer.capture.artefact import Capture
-from veneer.capture.teacher import response_hidden
+from veneer.capture.forcing import response_hidden
 from veneer.errors import InputError
 from veneer.head.extract import split_of
 from veneer.models.head import Head

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from veneer.capture.batch import HEAD_TOKENS
-from veneer.capture.teacher import response_hidden
+from veneer.capture.forcing import response_hidden
 from veneer.models.formats import Format
 from veneer.models.language_model import LanguageModel
 from veneer.models.vocabulary import Vocabulary

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from veneer import stats
 from veneer.capture.artefact import Capture
-from veneer.capture.teacher import response_hidden
+from veneer.capture.forcing import response_hidden
 from veneer.head.veneer import Veneer
 from veneer.models.head import Head
 from veneer.models.shift import LogitShift

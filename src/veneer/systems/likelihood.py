@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from veneer.capture.batch import HEAD_TOKENS
+from veneer.capture.forcing import response_hidden
 from veneer.capture.run import is_out_of_memory
-from veneer.capture.teacher import response_hidden
 from veneer.errors import InputError, VeneerError
 from veneer.models.formats import TextFormat
 from veneer.models.language_model import LanguageModel

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from veneer.capture.teacher import response_hidden
+from veneer.capture.forcing import response_hidden
 from veneer.models.decode import Decoded, Row, decode_steps, response_text
 from veneer.models.language_model import LanguageModel
 from veneer.models.sampling import Sampling

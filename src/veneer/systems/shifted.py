@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from veneer.capture.batch import HEAD_TOKENS
-from veneer.capture.teacher import response_hidden
+from veneer.capture.forcing import response_hidden
 from veneer.errors import InputError
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode_with
