@@ -9,6 +9,7 @@ from veneer.cli.common import Machine, data_folder, progress
 
 if TYPE_CHECKING:
     from veneer.capture.config import CaptureConfig
+    from veneer.capture.run import Job
     from veneer.capture.teachers import Teacher
     from veneer.models.formats import Format
     from veneer.models.language_model import LanguageModel
@@ -27,7 +28,7 @@ class Capture(Machine):
     """A task's name, or a file: JSONL ({"prompt"} or {"messages"}), text (a prompt a line), CSV or Parquet (with --column), or
     hf://OWNER/NAME for a hub data set."""
     out: str
-    """Folder for the capture."""
+    """Folder for the capture, or a URL such as s3://bucket/folder (docs/scale.md)."""
     aligned: str | None = None
     """The aligned model; it must share base's tokenizer."""
     responses: str | None = None
@@ -76,22 +77,30 @@ class Capture(Machine):
     """Prompts answered together; halved where memory runs out."""
     seed: int = 0
     """Of sampling."""
+    engine: Literal["local", "ray"] = "local"
+    """Who makes the shards: this process, or workers on Ray. The bytes are the same where a worker has as many threads."""
+    workers: int = 2
+    """Of --engine ray; each holds the models."""
+    cpus_per_worker: int = 1
+    """CPUs and threads that each of them takes."""
+    gpus_per_worker: float = 0.0
+    """GPUs that each of them takes."""
+    ray_address: str | None = None
+    """Of a running Ray cluster, such as auto or 10.0.0.1:6379. Default: an own one on this machine."""
     dry_run: bool = False
     """Only state the tokens, disk and memory that the capture would use."""
 
     def run(self) -> None:
         import time
-        from pathlib import Path
 
-        from veneer.capture import CaptureConfig
         from veneer.capture.estimate import estimate
-        from veneer.capture.run import capture_from
+        from veneer.capture.run import make_capture
         from veneer.errors import InputError
-        from veneer.models.decode import Sampling
-        from veneer.models.formats import PlainFormat
-        from veneer.models.load import load_model
+        from veneer.scale.cluster import RayConfig
+        from veneer.scale.ray_capture import capture_with_ray
+        from veneer.scale.remote import shelf_of
+        from veneer.scale.storage import without_secrets
         from veneer.studies.stages import RunRecord
-        from veneer.tasks.source import load_prompts
 
         given = [n for n in ("aligned", "responses", "teacher_url") if getattr(self, n) is not None]
         if len(given) != 1:
@@ -99,27 +108,26 @@ class Capture(Machine):
             raise InputError(f"found {said}; expected one of --aligned, --responses and --teacher-url")
         if (self.teacher_url is None) != (self.teacher_model is None):
             raise InputError("--teacher-url and --teacher-model go together; give both")
-        found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
-        config = CaptureConfig(
-            self.k,
-            self.hidden_dtype,
-            self.batch_size,
-            sampling=Sampling(self.max_new_tokens, self.temperature, self.top_p, self.seed),
-        )
-        base = load_model(self.base, **self.how())
-        form = PlainFormat(self.base_template) if self.base_template is not None else PlainFormat()
-        teacher, found = self._teacher(base, form, found, config)
+        if self.engine == "ray" and self.teacher_url is not None:
+            raise InputError("an endpoint answers many requests at once already; leave out --engine ray, or --teacher-url")
+        ray = RayConfig(self.workers, self.cpus_per_worker, self.gpus_per_worker, self.ray_address)
+        shelf = shelf_of(self.out)
         if self.dry_run:
-            print("\n".join(estimate(base, teacher, found, config, base_format=form).lines()))
+            job = self.job()
+            print("\n".join(estimate(job.base, job.teacher, job.prompts, job.config, base_format=self._form()).lines()))
             return
         started = time.perf_counter()
         with progress() as say:
-            taken = capture_from(base, teacher, found, self.out, config, base_format=form, progress=say)
-        if not (Path(self.out) / "run.json").is_file():
+            if self.engine == "ray":
+                taken = capture_with_ray(self.job, self.out, ray, say)
+            else:
+                taken = make_capture(self.job(), shelf, say)
+        shelf.prepare()  # whoever made the shards
+        if not (shelf.folder / "run.json").is_file():
             record = RunRecord(
-                Path(self.out),
+                shelf.folder,
                 "capture",
-                {**self._said(), "prompts": self.prompts, "limit": self.limit, **config.facts()},
+                {**self._said(), "prompts": self.prompts, "limit": self.limit, **taken.manifest["config"]},
                 fresh=False,
             )
             facts = ("base", "aligned", "base_format", "aligned_format", "vocabulary", "stop_ids", "teacher")
@@ -129,11 +137,32 @@ class Capture(Machine):
                 seconds={"capture": round(time.perf_counter() - started, 2)},
                 finished=True,
             )
-        print(f"{taken.tokens:,} response tokens of {len(found)} prompts in {self.out}")
+            shelf.share()
+        print(f"{taken.tokens:,} response tokens of {len(taken.prompts)} prompts in {without_secrets(self.out)}")
         if taken.one_hot:
             print("only the answers' tokens are known: no distributions, so `veneer extract` reports their likelihood and no KL")
         elif taken.told:
             print(taken.told)
+
+    def job(self) -> Job:
+        """What is to be made: called by the process, or the worker, that makes it."""
+        from veneer.capture import CaptureConfig
+        from veneer.capture.run import Job
+        from veneer.models.decode import Sampling
+        from veneer.models.load import load_model
+        from veneer.tasks.source import load_prompts
+
+        found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
+        sampling = Sampling(self.max_new_tokens, self.temperature, self.top_p, self.seed)
+        config = CaptureConfig(self.k, self.hidden_dtype, self.batch_size, sampling=sampling)
+        base, form = load_model(self.base, **self.how()), self._form()
+        teacher, found = self._teacher(base, form, found, config)
+        return Job.of(base, teacher, found, config, form)
+
+    def _form(self) -> Format:
+        from veneer.models.formats import PlainFormat
+
+        return PlainFormat(self.base_template) if self.base_template is not None else PlainFormat()
 
     def _teacher(
         self, base: LanguageModel, form: Format, prompts: list[Prompt], config: CaptureConfig
@@ -160,11 +189,11 @@ class Capture(Machine):
 
     def _remote(self, base: LanguageModel, prompts: list[Prompt], config: CaptureConfig) -> Teacher:
         """Asked once what it tells, unless a capture that is there knows that already."""
-        from pathlib import Path
-
         from veneer.capture.remote import RemoteTeacher, known_top, probe
         from veneer.endpoint import EndpointConfig
+        from veneer.scale.remote import shelf_of
 
+        folder = shelf_of(self.out).folder
         assert self.teacher_url is not None and self.teacher_model is not None
         how = EndpointConfig(
             self.teacher_url,
@@ -172,9 +201,9 @@ class Capture(Machine):
             key_env=self.teacher_key_env,
             timeout=self.teacher_timeout,
             concurrency=self.teacher_concurrency,
-            cache=Path(self.out) / "replies.log",
+            cache=folder / "replies.log",
         )
-        top = known_top(Path(self.out), self.top_logprobs)
+        top = known_top(folder, self.top_logprobs)
         if top is None:
             top = probe(how, prompts[0], config.sampling, top=self.top_logprobs, system=self.system)
         return RemoteTeacher(base, how, top, self.system)

@@ -21,7 +21,9 @@ from veneer.errors import InputError, VeneerError
 from veneer.head.part import changing
 from veneer.scale.share import Share
 
-WAIT = datetime.timedelta(hours=6)  # for a process that reads its shards, or the first one that measures; a dead one is noticed at once
+WAIT = datetime.timedelta(
+    hours=6
+)  # for a process that reads its shards, or the first one that measures; a dead one is noticed at once
 
 
 def started_by_torchrun() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -27,8 +28,10 @@ from veneer.scale.storage import Remote, is_url
 class CaptureWorker:
     """Holds the models and makes shards. threads: of torch; with as many as a local run has, it makes the same bytes."""
 
-    def __init__(self, number: int, threads: int, make_job: Callable[[], Job], place: str):
+    def __init__(self, number: int, threads: int, make_job: Callable[[], Job], place: str, folder: str):
         torch.set_num_threads(threads)
+        with contextlib.suppress(OSError):  # relative names of models and prompts mean what they meant to the command
+            os.chdir(folder)
         self.number, self.make_job, self.place = number, make_job, place
         self._job: Job | None = None
         self._shelf: Shelf | None = None
@@ -67,7 +70,9 @@ class CaptureWorker:
                 raise InputError(
                     "its models, prompts or settings are not those of the first worker; put the same models on every machine"
                 )
-            if not is_url(self.place) and not (self.shelf.folder / "manifest.json").is_file():
+            if is_url(self.place) and not (self.shelf.folder / "manifest.json").is_file():
+                self.shelf.prepare()
+            if not (self.shelf.folder / "manifest.json").is_file():
                 raise InputError(
                     f"it does not see {self.place}; give a folder that all machines share, or a URL such as s3://bucket/folder"
                 )
@@ -110,8 +115,9 @@ def capture_with_ray(
     InputError and VeneerError as a local capture does, with the worker's sentence.
     """
     shelf = shelf_of(place)
+    place = str(place) if is_url(place) else str(shelf.folder.resolve())
     with folder_lock(shelf.folder), cluster(config) as ray:
-        crew = Crew(ray, CaptureWorker, (make_job, str(place)), config)
+        crew = Crew(ray, CaptureWorker, (make_job, place, str(Path.cwd())), config)
         plan, done, expected = _ask(crew, "begin")
         sizes = [sum(map(len, batches)) for batches in plan]
         made = sum(sizes[n] for n in done)

@@ -61,7 +61,8 @@ def shard_files(number: int) -> tuple[str, str, str]:
 
 
 class RemoteShelf(Shelf):
-    """Shards are written in `folder` and then copied. keep: leave them there afterwards, as a cache for reading."""
+    """Shards are written in `folder` and then copied. keep: it is a cache for reading as well; otherwise a folder on the way, which
+    holds no more than what is being copied."""
 
     def __init__(self, remote: Remote, folder: Path, *, keep: bool = True):
         super().__init__(folder)
@@ -79,8 +80,9 @@ class RemoteShelf(Shelf):
                 )
             _clear(self.folder)
             return
-        fetch_frame(self.remote, self.folder, self._there)
-        self._shared = {n: sha256_file(self.folder / n) for n in _frame(self._there)}
+        frame = self._there if self.keep else {"manifest.json"}
+        fetch_frame(self.remote, self.folder, frame)
+        self._shared = {n: sha256_file(self.folder / n) for n in _frame(frame)}
 
     def share(self) -> None:
         """Copy what is new beside the shards, the manifest last."""
@@ -191,8 +193,8 @@ def fetch_frame(remote: Remote, folder: Path, there: set[str]) -> None:
 
 
 def _frame(names: set[str]) -> set[str]:
-    """The files beside the shards."""
-    return {n for n in names if not n.startswith(("shard-", "responses-", "."))}
+    """The files beside the shards; logs stay where they were written."""
+    return {n for n in names if not n.startswith(("shard-", "responses-", ".")) and not n.endswith(".log")}
 
 
 def _clear(folder: Path) -> None:
@@ -200,5 +202,5 @@ def _clear(folder: Path) -> None:
         for path in folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name != ".lock":
+            elif path.name != ".lock" and path.suffix != ".log":
                 path.unlink()
