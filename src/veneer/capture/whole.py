@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 
 from veneer.errors import InputError
@@ -12,6 +13,13 @@ from veneer.files import read_json_lines, sha256_file
 
 TEXTS = ("prompts_sha256",)
 OBJECTS = ("base", "aligned", "base_format", "config")  # aligned_format is null where answers were stored
+# column -> dimensions, what its numbers are
+COLUMNS = {
+    "prompt": (1, "number"), "position": (1, "place"), "token": (1, "id"), "hidden": (2, "finite"), "aligned_ids": (2, "told id"),
+    "aligned_logprobs": (2, "log"), "aligned_tail": (1, "log"), "base_ids": (2, "id"), "base_logprobs": (2, "log"),
+    "base_at_aligned": (2, "log"), "base_outside": (1, "log"), "base_logz": (1, "finite"),
+}  # fmt: skip
+ROUNDING = 0.1  # by which the log of a probability may be above 0
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -55,14 +63,39 @@ def check_own(folder: Path, number: int, path: Path, texts: Path, manifest: dict
     try:
         with safe_open(path, framework="pt") as stream:
             held = sorted(set(stream.get_tensor("prompt").tolist()))
-            lengths = {stream.get_slice(name).get_shape()[0] for name in stream.keys()}  # noqa: SIM118 - not a dict
+            wrong = next((w for name in COLUMNS if (w := _wrong(stream, name, manifest["head"]))), None)
     except (SafetensorError, OSError, IndexError) as error:
         raise InputError(f"{path} cannot be read ({error}); make the capture again") from None
-    if answered != planned or not set(held) <= set(planned) or len(lengths) > 1:
+    if wrong is not None:
+        raise InputError(f"{path} is no shard of this capture: {wrong}; make the capture again")
+    if answered != planned or not set(held) <= set(planned):
         raise InputError(
             f"{path} holds the prompts {_some(held)}, but the plan in manifest.json gives it {_some(planned)}; it is another shard: delete "
             f"it and its marker {path.with_suffix('.json').name} and run the capture again: it makes only what is missing"
         )
+
+
+def _wrong(stream: Any, name: str, head: dict[str, Any]) -> str | None:
+    """What is wrong with a column, whose numbers no reader checks again."""
+    dimensions, what = COLUMNS[name]
+    found = stream.get_tensor(name)
+    if found.ndim != dimensions or len(found) != stream.get_slice("prompt").get_shape()[0]:
+        return f"{name} has the shape {tuple(found.shape)}"
+    if found.is_floating_point() != (what in ("finite", "log")):
+        return f"{name} is of the type {found.dtype}"
+    if name == "hidden" and found.shape[1] != head["width"]:
+        return f"hidden is {found.shape[1]} wide, the head {head['width']}"
+    if what == "finite" and not torch.isfinite(found).all():
+        return f"{name} holds values that are not finite"
+    if what == "log" and not (found <= ROUNDING).all():  # NaN is not below either; -inf is the log of 0
+        return f"{name} holds values that are no logs of probabilities"
+    # -1 where an endpoint told less than k
+    least, most = {"id": (0, head["rows"]), "told id": (-1, head["rows"]), "place": (1, None), "number": (0, None)}.get(
+        what, (None, None)
+    )
+    if found.numel() and least is not None and (int(found.min()) < least or (most is not None and int(found.max()) >= most)):
+        return f"{name} holds {int(found.min())} to {int(found.max())}"
+    return None
 
 
 def _some(numbers: list[int]) -> str:

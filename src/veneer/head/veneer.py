@@ -71,8 +71,8 @@ class Veneer:
             raise InputError(f"the veneer's tensors have the shapes {shapes}, which do not fit together; extract it again")
         if self.rows is not None and not _names_rows(self.rows, self.vocabulary):
             raise InputError(
-                f"the veneer names row {self.rows.max().item()} of a vocabulary of {self.vocabulary}, one below 0, or one twice; extract it "
-                "again"
+                f"the veneer names row {self.rows.max().item()} of a vocabulary of {self.vocabulary}, one below 0, or one twice; extract "
+                "it again"
             )
         if len(values) != wanted:
             raise InputError(f"the veneer has {len(values)} rows of values; expected {wanted}; extract it again")
@@ -80,6 +80,10 @@ class Veneer:
             raise InputError(f"the veneer's bias has the shape {tuple(self.bias.shape)}; expected ({wanted},); extract it again")
         for name in TENSORS:
             tensor = getattr(self, name)
+            if tensor is not None and not tensor.is_floating_point():
+                raise InputError(
+                    f"the veneer's {name} is of the type {tensor.dtype}; expected floating-point numbers; extract it again"
+                )
             if tensor is not None and not torch.isfinite(tensor).all():
                 raise InputError(f"the veneer's {name} holds values that are not finite; extract it again")
 
@@ -192,6 +196,9 @@ class Veneer:
             )
         texts, numbers = ("unembedding",), ("vocabulary", "width")
         wrong = [k for k in texts if not isinstance(facts.get(k), str)] + [k for k in numbers if type(facts.get(k)) is not int]
+        stops = facts.get("stop_ids", [])
+        if not isinstance(stops, list) or any(type(i) is not int or i < 0 for i in stops):
+            wrong.append("stop_ids")
         if wrong:
             raise InputError(f"{folder}/veneer.json lacks {wrong[0]!r}, or has something else there; extract the veneer again")
         path = folder / "veneer.safetensors"
