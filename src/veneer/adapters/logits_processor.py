@@ -234,7 +234,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
             self._check_beams(scores)
         out = scores.clone()
         if head.softcap is None:
-            out[:, rows] += head.scale * moved
+            out.index_add_(1, rows, head.scale * moved)
         else:
             before = head.softcap * torch.atanh(scores[:, rows] / head.softcap)
             capped = head.softcap * torch.tanh((before + head.scale * moved) / head.softcap)

