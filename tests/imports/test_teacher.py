@@ -16,7 +16,7 @@ from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
-from veneer.studies.extraction import joint_rows
+from veneer.studies.extraction import joint_rows, own_rows
 from veneer.studies.nll import NOTE
 from veneer.systems.respond import respond
 from veneer.systems.system import System
@@ -188,4 +188,6 @@ def test_a_veneer_from_responses_alone_refuses(tmp_path):
     assert set(by) == {(m, s) for m in ("nll", "token_accuracy") for s in ("base", "veneer")} | {("nll_gain", "veneer")}
     assert by["nll", "base"].low > 0.5 > by["nll", "veneer"].high and by["nll", "veneer"].note == NOTE
     assert by["nll_gain", "veneer"].value == pytest.approx(by["nll", "base"].value - by["nll", "veneer"].value)
+    with pytest.raises(InputError, match="made from responses alone, which have no distributions, but a held-out KL"):
+        own_rows(taken, found.veneer, "lab-requests", ExtractConfig())
     assert not [r for r in rows if r.metric.startswith("kl") or r.split == "noise" or r.metric == "early_kl_share"]

@@ -90,6 +90,14 @@ class Capture:
         """Whether nothing but the responses was known: a "KL" from them is base's negative log-likelihood, and has no noise floor."""
         return self.manifest.get("teacher", {}).get("targets") == "one-hot"
 
+    def need_distributions(self, purpose: str) -> None:
+        """Raise InputError where the capture has none."""
+        if self.one_hot:
+            raise InputError(
+                f"{self.folder} was made from responses alone, which have no distributions, but {purpose} compares with those; capture an "
+                "aligned model, a shifted system or an endpoint that gives log-probabilities"
+            )
+
     @property
     def told(self) -> str | None:
         """What a reader of its figures must know where an endpoint told only some log-probabilities, otherwise None."""

@@ -119,6 +119,7 @@ def own_rows(
     capture: Capture, veneer: Veneer, task: str, config: ExtractConfig, *, device: str | torch.device = "cpu"
 ) -> list[Measurement]:
     """Held-out rows of a task's own veneer, on the report prompts of that task."""
+    capture.need_distributions("a held-out KL")
     split = split_of(capture, config.seed, (task,))
     found = held_out(capture, veneer, split.report, device=device)
     return [*kl_rows(found, task=task, with_base=False, seed=config.seed), *noise_rows(capture, study="extract", task=task)]
@@ -128,6 +129,7 @@ def control_rows(
     capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu"
 ) -> list[Measurement]:
     """Held-out rows of the head-capacity control, on the true hidden states."""
+    capture.need_distributions("a held-out KL")
     split = split_of(capture, config.seed, config.tasks)
     found = held_out(capture, veneer, split.report, device=device)
     return [

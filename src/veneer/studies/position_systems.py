@@ -30,8 +30,10 @@ def kl_of_system(capture: Capture, system: System, prompts: Sequence[Prompt], pa
     """The held-out table with `system` in the place of the veneer (`kl_veneer`, `veneer_top`).
 
     prompts: the capture's, in its order. numbers: which of them. A system that is base with another head in base's format is read off
-    the stored hidden states; any other needs one forward pass. Raises InputError where the prompts are not the capture's.
+    the stored hidden states; any other needs one forward pass. Raises InputError where the prompts are not the capture's, or it was
+    made from responses alone.
     """
+    capture.need_distributions("KL by position")
     if [(p.task, p.id) for p in prompts] != [(r["task"], r["id"]) for r in capture.prompts]:
         raise InputError(
             f"found {len(prompts)} prompts that are not those of the capture {capture.folder}; expected its own, in its order"
