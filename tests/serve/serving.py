@@ -49,7 +49,7 @@ def serving(
     app = create_app(Service({s.id: s for s in systems}, scheduler, limits or Limits()), guard or Guard())
     found = open_socket("127.0.0.1", 0)
     ready = threading.Event()
-    server = Server(app, ready.set)
+    server = Server(app, ready.set, scheduler.stop)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [found]})
     thread.start()
     try:

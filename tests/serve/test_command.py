@@ -69,6 +69,7 @@ def test_it_says_where_it_listens_and_ends_in_order(veneer, number, tmp_path):
         (["--alpha", "1.5@10"], "add --large"),
         (["--alpha", "much"], "alpha is 'much'"),
         (["--chat", "--base-template", "{prompt}"], "found both"),
+        (["--aligned", "lab:aligned", "--veneer", "v"], "no base model"),
         (["--port", "-1"], "--port is -1"),
         (["--port", "99999"], "65535 at most"),
         (["--max-tokens", "0"], "--max-tokens is 0"),
@@ -78,7 +79,7 @@ def test_it_says_where_it_listens_and_ends_in_order(veneer, number, tmp_path):
 )
 def test_bad_input(words, said, capsys):
     defaults = [] if "--port" in words else ["--port", "0"]
-    model = [] if "--model" in words else ["--model", "lab:base"]
+    model = [] if "--model" in words or "--aligned" in words else ["--model", "lab:base"]
     assert main(["serve", *model, *defaults, *words]) == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("veneer: error: ") and said in last
@@ -101,6 +102,7 @@ def test_systems_over_models_that_are_loaded_once(veneer):
     half = Serve(model="lab:base", veneer=veneer, alpha="0.5").served()[1]
     assert half.facts()["alpha"] == 0.5 and half.facts()["veneer"] == Veneer.load(veneer).identity()
     assert [s.id for s in Serve(model="lab:base").served()] == ["base"]
+    assert [s.id for s in Serve(aligned="lab:aligned").served()] == ["aligned"]
 
 
 def test_help_says_defaults_and_units(capsys):

@@ -139,7 +139,15 @@ def test_key_host_and_origin():
         assert openai.OpenAI(base_url=server.url, api_key="a secret key").models.list().data[0].id == "base"
         assert server.ask("/health")[0] == 200, "whoever watches over the server needs no key"
         assert server.ask("/v1/models", **right, Host="my.host:80")[0] == 200
-        for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": "[::"}):
+        assert server.ask("/v1/models", **right, Host="10.1.2.3:80")[0] == 200, "an address cannot be rebound"
+        bad = [
+            {"Host": "evil.example"},
+            {"Origin": "http://evil.example"},
+            {"Origin": "http://9.9.9.9"},
+            {"Origin": "null"},
+            {"Host": "[::"},
+        ]
+        for headers in bad:
             status, said, replied = server.ask("/v1/models", **right, **headers)
             assert status in (400, 403) and not any(k.startswith("access-control") for k in replied)
         assert server.ask("/v1/models", **right, Origin="http://127.0.0.1:3000")[0] == 200
@@ -164,11 +172,13 @@ def test_who_can_reach_an_address(host, local):
 
 @given(st.text(), st.text())
 def test_no_guess_passes_the_guard(host, given_key):
-    guard = Guard("k3y", ("localhost",))
-    headers = Headers(raw=[(b"host", host.encode()), (b"authorization", f"Bearer {given_key}".encode())])
-    if given_key.strip() != "k3y":
-        with pytest.raises(ApiError):
-            guard.check(headers, "/v1/models")
+    guard = Guard("k\u00e9y", ("localhost",))
+    for at in (host, "localhost"):
+        headers = Headers(raw=[(b"host", at.encode()), (b"authorization", f"Bearer {given_key}".encode())])
+        if given_key.strip() != "k\u00e9y":
+            with pytest.raises(ApiError):
+                guard.check(headers, "/v1/models")
+    guard.check(Headers(raw=[(b"host", b"localhost:1"), (b"authorization", "bearer k\u00e9y".encode())]), "/v1/models")
 
 
 VALUES = st.recursive(

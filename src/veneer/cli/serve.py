@@ -18,8 +18,8 @@ class Serve(Machine):
     Each system is a model id: `base` (--model), `veneer` (--veneer), `large` and `shifted-ALPHA` (--large), `aligned` (--aligned).
     Ctrl-C ends it, with exit code 0."""
 
-    model: str
-    """The base model; with --veneer, the one that the veneer belongs to."""
+    model: str | None = None
+    """The base model; with --veneer, the one that the veneer belongs to. Needed, unless only --aligned is served."""
     veneer: str | None = None
     """Folder of a veneer: adds the system `veneer`, base with the veneer on its head."""
     large: str | None = None
@@ -46,7 +46,7 @@ class Serve(Machine):
     key_env: str | None = None
     """Environment variable that holds the key which clients must send. Default: no key."""
     allow_host: tuple[str, ...] = ()
-    """More names that requests may call this server by (their Host), beside localhost and --host."""
+    """More names that requests may call this server by (their Host), beside localhost, --host and addresses."""
     max_tokens: int = 1024
     """Longest answer, in tokens."""
     max_body: int = 4 * 2**20
@@ -99,7 +99,7 @@ class Serve(Machine):
             def ready() -> None:
                 print(f"veneer: serving {', '.join(systems)} at {address_of(found)}/v1", file=sys.stderr, flush=True)
 
-            run(app, found, ready)
+            run(app, found, ready, scheduler.stop)
         finally:
             found.close()
 
@@ -115,6 +115,8 @@ class Serve(Machine):
         from veneer.systems.system import System
 
         alphas = [Alpha.parse(a) for a in self.alpha.split(",")]
+        if self.model is None and (self.aligned is None or self.veneer is not None or self.large is not None):
+            raise InputError("no base model is named; give --model, or --aligned alone to serve only an aligned model")
         if self.large is not None and self.veneer is None:
             raise InputError(
                 "found --large without --veneer; give the folder of base's veneer, or serve the large model as --model"
@@ -131,21 +133,21 @@ class Serve(Machine):
         elif self.base_template is not None:
             own = PlainFormat(self.base_template)
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
-        base = load_model(self.model, **self.how())
         systems: list[Served] = []
 
         def add(system: System | ShiftedSystem, **more: object) -> None:
             systems.append(Served(system, self.join_turns, more))
 
-        if veneer is None:
+        base = None if self.model is None else load_model(self.model, **self.how())
+        if base is not None and veneer is None:
             add(System.of_model(base, format=own))
-        else:
+        if base is not None and veneer is not None:
             constant = alphas[0].constant if len(alphas) == 1 else None
             alpha = 1.0 if constant is None else constant
             veneered = System.of_model(base, veneer, format=own, alpha=alpha)
             add(System.of_model(base, format=veneered.format))
             add(veneered, veneer=veneer.identity(), alpha=alpha)
-        if self.large is not None and veneer is not None:
+        if self.large is not None and base is not None and veneer is not None:
             large = load_model(self.large, **self.how())
             form = ChatFormat(self.system) if self.large_chat else PlainFormat()
             add(System.of_model(large, format=form, name="large"))

@@ -159,7 +159,8 @@ async def _gone(request: Request) -> None:
 
 
 def _event(value: dict[str, Any]) -> str:
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+    """In ASCII: some clients take more signs for a line's end than the event stream's own (U+2028, U+0085)."""
+    return f"data: {json.dumps(value)}\n\n"
 
 
 async def _refused(request: Request, error: Exception) -> Response:

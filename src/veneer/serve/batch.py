@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from veneer.models.decode import Token, decode_steps, response_text
 from veneer.models.stream import TextStream
@@ -102,6 +102,10 @@ class Batch:
             self._tell([(seat, seat.take(t)) for t in tokens if (seat := self._decoding[t.row]).open])
             self._given_up.update(n for n, s in enumerate(self._decoding) if not s.open)
         return self.open_rows > 0
+
+    def close(self) -> None:
+        if isinstance(self._steps, Generator):
+            self._steps.close()
 
     def _start(self) -> None:
         self._tell([(s, s.end()) for s in self.seats if s.open and s.job.max_tokens == 0])

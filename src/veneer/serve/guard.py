@@ -20,18 +20,16 @@ OPEN = "/health"  # answered without a key: it says nothing but that the server 
 
 def is_local(host: str) -> bool:
     """Whether only this machine can reach a server that listens there."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 @dataclass(frozen=True)
 class Guard:
-    """key: that every request must carry ("Authorization: Bearer KEY"), or None. hosts: names that a request's Host may have.
+    """key: that every request must carry ("Authorization: Bearer KEY"), or None. hosts: names that a request's Host may have;
+    an address may stand there always.
 
-    A page in somebody's browser can make its own name resolve to 127.0.0.1 (DNS rebinding), and can send requests to
-    localhost without being able to read the answer. The first shows in Host, the second in Origin.
+    A page in somebody's browser can make its own name resolve to 127.0.0.1 (DNS rebinding): that shows in Host. It can also send
+    requests to localhost without being able to read the answer: that shows in Origin.
     """
 
     key: str | None = None
@@ -40,17 +38,19 @@ class Guard:
     def check(self, headers: Headers, path: str) -> None:
         """Raises ApiError (403 for Host or Origin, 401 for the key)."""
         host = _name("//" + headers.get("host", ""))
-        if host not in self.hosts:
+        if host is None or not (host in self.hosts or _is_address(host)):
             raise ApiError(
                 403, "this server does not answer to that Host; its owner can add it with --allow-host", code="host_not_allowed"
             )
         origin = headers.get("origin")
-        if origin is not None and _name(origin) not in self.hosts:
+        if origin is not None and _name(origin) not in (host, *self.hosts):
             raise ApiError(403, "this server does not answer pages of other origins", code="origin_not_allowed")
         if self.key is None or path == OPEN:
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self.key.encode())
+        same = hmac.compare_digest(
+            given.strip().encode("latin-1", "replace"), self.key.encode()
+        )  # latin-1: the bytes as they came
         if scheme.lower() != "bearer" or not same:
             said = "the API key is wrong" if given else "an API key is needed: send it as Authorization: Bearer KEY"
             raise ApiError(401, said, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
@@ -69,6 +69,14 @@ class Guarded:
             except ApiError as error:
                 return await JSONResponse(error.body(), error.status, error.headers)(scope, receive, send)
         await self.app(scope, receive, send)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(url: str) -> str | None:

@@ -86,6 +86,10 @@ class Scheduler:
             self._batches = [b for b in self._batches if self._step(b)]
         for seat in (*self._waiting, *(s for b in self._batches for s in b.seats)):
             seat.job.tell(ApiError(503, "the server is shutting down", code="shutting_down"))
+        for batch in self._batches:
+            batch.close()
+        self._waiting.clear()
+        self._batches = []
 
     def _admit(self) -> None:
         """Start what waits, a batch a system, in the order of arrival."""

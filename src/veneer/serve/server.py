@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -45,22 +47,33 @@ def address_of(found: socket.socket) -> str:
 
 
 class Server(uvicorn.Server):
-    """SIGINT and SIGTERM end it in order: no new requests, `GRACE` seconds for those under way, then `run` returns. A second SIGINT does
-    not wait. ready: called once it listens."""
+    """SIGINT and SIGTERM end it in order: no new connections, `GRACE` seconds for answers under way, then `give_up`, which tells the
+    clients that still wait, and `run` returns. A second SIGINT gives up at once. ready: called once it listens."""
 
-    def __init__(self, app: ASGIApp, ready: Callable[[], None] | None = None):
+    def __init__(self, app: ASGIApp, ready: Callable[[], None], give_up: Callable[[], None]):
         super().__init__(
             uvicorn.Config(
-                app, log_config=None, access_log=False, server_header=False, ws="none", http="h11", lifespan="on",
-                timeout_graceful_shutdown=GRACE, timeout_keep_alive=IDLE, limit_concurrency=MOST_CONNECTIONS, proxy_headers=False,
+                app, log_config=None, access_log=False, server_header=False, ws="none", http="h11", lifespan="on", proxy_headers=False,
+                timeout_graceful_shutdown=4 * GRACE, timeout_keep_alive=IDLE, limit_concurrency=MOST_CONNECTIONS,
             )
         )  # fmt: skip
-        self._ready = ready
+        self._ready, self._give_up = ready, give_up
+        self._at_once = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self._ready is not None:
-            self._ready()
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        ending = asyncio.create_task(self._end_soon())
+        await super().shutdown(sockets)
+        ending.cancel()
+
+    async def _end_soon(self) -> None:
+        until = time.monotonic() + GRACE
+        while time.monotonic() < until and not self._at_once:
+            await asyncio.sleep(0.05)
+        await asyncio.to_thread(self._give_up)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -68,22 +81,21 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {s: signal.signal(s, self._end) for s in (signal.SIGINT, signal.SIGTERM)}
+        before = {s: signal.signal(s, self._told_to_end) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
             for s, handler in before.items():
                 signal.signal(s, handler)
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
-        if self.should_exit and number == signal.SIGINT:
-            self.force_exit = True
-        elif not self.should_exit:
-            print("veneer: ending; answers under way have", GRACE, "s (Ctrl-C again ends at once)", file=sys.stderr, flush=True)
+    def _told_to_end(self, number: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            print(f"veneer: ending; answers under way have {GRACE} s (Ctrl-C again ends at once)", file=sys.stderr, flush=True)
+        self._at_once = self.should_exit and number == signal.SIGINT
         self.should_exit = True
 
 
-def run(app: ASGIApp, found: socket.socket, ready: Callable[[], None]) -> None:
+def run(app: ASGIApp, found: socket.socket, ready: Callable[[], None], give_up: Callable[[], None]) -> None:
     """Serve until a signal ends it. What goes wrong is logged on stderr; requests are not logged, nor keys."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s: %(message)s")
-    Server(app, ready).run(sockets=[found])
+    Server(app, ready, give_up).run(sockets=[found])
