@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from markupsafe import Markup, escape
 
 from veneer.report.part import Part
@@ -21,7 +19,7 @@ LIMITS = {"note": 400, "task": 80, "judge": 60}  # characters shown; the saved f
 
 def _render(part: Part) -> Markup:
     body = Markup("").join(_line(part, row) for row in part.study.rows)
-    data = [list(asdict(row)[f] for f in FIELDS) for row in part.study.rows]
+    data = [[getattr(row, f) for f in FIELDS] for row in part.study.rows]
     return part.template("rows.html.j2", body=body, data={"fields": FIELDS, "rows": data}, fields=FIELDS, numbers=NUMBERS)
 
 
