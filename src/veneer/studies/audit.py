@@ -193,12 +193,10 @@ class _Work:
         if pair.vocabulary.ids_to_other(audited_ids[0]) != reference_ids[0]:
             self.left_out.append("the two chat templates differ, so the two models read other tokens before their answers")
         with self.record.stage("distances"):
-            own = distances_on_reference(
-                pair, self.capture, reference_ids, self.out / "distances-reference.safetensors", self.progress
-            )
+            own = distances_on_reference(pair, self.capture, reference_ids, self.out / "distances-reference", self.progress)
             other = distances_on_audited(
                 pair, (audited_ids, reference_ids), answers[1].responses, self.config.batch_size,
-                self.out / "distances-audited.safetensors", self.progress,
+                self.out / "distances-audited", self.progress,
             )  # fmt: skip
         for found, side in ((own, REFERENCE), (other, AUDITED)):
             self.results.extend(distance_rows(found, self.roles, side, seed=self.config.seed))

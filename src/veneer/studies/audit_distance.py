@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from veneer.systems.respond import Progress
 from veneer.systems.responses import Response
 
 AT_ONCE = 128  # rows of logits: 128 x 50,000 x 4 bytes = 26 MB, five of them at a time
+Columns = dict[str, Tensor]
 Distances = dict[str, np.ndarray]
 
 
@@ -36,26 +38,22 @@ def distances_on_reference(
 
     The reference reads the same batches as it did, so that two equal models have distance 0 to the last bit. Entries (N,): prompt (its
     number in the capture), position (1-based), kl, only_head and only_layers in nats, agree (the same top token). only_* are NaN where
-    the two heads do not fit each other's states. Kept in `out`.
+    the two heads do not fit each other's states. Kept in the folder `out`, a file a batch.
     """
-    if out.is_file():
-        return _read(out)
-    parts: list[dict[str, Tensor]] = []
-    done = 0
-    for shard, batches in enumerate(capture.manifest["plan"]):
-        block = capture.read(shard, ("prompt", "position", "token", "hidden"))
-        for batch in batches:
-            mask = torch.isin(block["prompt"], torch.tensor(batch, dtype=torch.int32))
-            own = block["prompt"][mask]
-            answers = [block["token"][mask][own == n].tolist() for n in batch]
-            theirs = [pair.vocabulary.ids_to_other(a) for a in answers]
-            hidden = torch.cat(response_hidden(pair.aligned, [reference_ids[n] for n in batch], theirs))
-            found = _two_heads(pair, hidden, block["hidden"][mask])
-            parts.append({"prompt": own, "position": block["position"][mask], **found})
-            done += len(batch)
-            if progress:
-                progress(done, len(reference_ids), "distances")
-    return _keep(parts, out)
+
+    def batches() -> Iterator[tuple[int, Callable[[], Columns]]]:
+        for shard, some in enumerate(capture.manifest["plan"]):
+            for batch in some:
+                yield len(batch), partial(read, shard, batch)
+
+    def read(shard: int, batch: list[int]) -> Columns:
+        block = capture.read(shard, ("prompt", "position", "token", "hidden"), batch)
+        answers = [block["token"][block["prompt"] == n].tolist() for n in batch]
+        theirs = [pair.vocabulary.ids_to_other(a) for a in answers]
+        hidden = torch.cat(response_hidden(pair.aligned, [reference_ids[n] for n in batch], theirs))
+        return {"prompt": block["prompt"], "position": block["position"], **_two_heads(pair, hidden, block["hidden"])}
+
+    return _all(batches(), len(reference_ids), out, "distances on the reference's answers", progress)
 
 
 @torch.inference_mode()
@@ -64,27 +62,44 @@ def distances_on_audited(
     progress: Progress | None = None,
 ) -> Distances:  # fmt: skip
     """The same on the audited model's own answers. ids: every prompt's for the audited model and for the reference."""
-    if out.is_file():
-        return _read(out)
-    parts: list[dict[str, Tensor]] = []
     size = pair.vocabulary.size
     answers = [[t for t in r.token_ids if t < size] for r in responses]  # padding rows are never chosen
     order = sorted(range(len(answers)), key=lambda i: (len(answers[i]), i))
-    for at in range(0, len(order), batch_size):
-        batch = order[at : at + batch_size]
+
+    def read(batch: list[int]) -> Columns:
         own = [answers[i] for i in batch]
         audited = torch.cat(response_hidden(pair.base, [ids[0][i] for i in batch], own))
         theirs = [pair.vocabulary.ids_to_other(a) for a in own]
         reference = torch.cat(response_hidden(pair.aligned, [ids[1][i] for i in batch], theirs))
         numbers = torch.tensor([i for i in batch for _ in answers[i]], dtype=torch.int32)
         positions = torch.tensor([p + 1 for a in own for p in range(len(a))], dtype=torch.int32)
-        parts.append({"prompt": numbers, "position": positions, **_two_heads(pair, reference, audited)})
+        return {"prompt": numbers, "position": positions, **_two_heads(pair, reference, audited)}
+
+    batches = (order[at : at + batch_size] for at in range(0, len(order), batch_size))
+    made = ((len(batch), partial(read, batch)) for batch in batches)
+    return _all(made, len(order), out, "distances on the audited model's answers", progress)
+
+
+def _all(
+    batches: Iterable[tuple[int, Callable[[], Columns]]], total: int, out: Path, what: str, progress: Progress | None
+) -> Distances:
+    """The columns of all batches, each (prompts, how to make it) made where its file is not there yet."""
+    out.mkdir(exist_ok=True)
+    parts: list[Columns] = []
+    done = 0
+    for number, (size, make) in enumerate(batches):
+        path = out / f"{number:05d}.safetensors"
+        if not path.is_file():
+            columns = {name: column.contiguous() for name, column in make().items()}
+            write_atomically(path, partial(save_file, columns))
+        parts.append(load_file(path))
+        done += size
         if progress:
-            progress(at + len(batch), len(order), "distances on the audited model's answers")
-    return _keep(parts, out)
+            progress(done, total, what)
+    return {name: torch.cat([p[name] for p in parts]).numpy() for name in parts[0]}
 
 
-def _two_heads(pair: Pair, reference: Tensor, audited: Tensor) -> dict[str, Tensor]:
+def _two_heads(pair: Pair, reference: Tensor, audited: Tensor) -> Columns:
     """Exact KL over the shared vocabulary, from the final states (N, d_A) and (N, d_C) of both models."""
     head, own = pair.aligned.head, shared_head(pair.base, pair.vocabulary.size)
     fits = head.width == own.width
@@ -160,13 +175,3 @@ def _row(
     e: Estimate, task: str, metric: str, system: str, split: str, unit: str, position: tuple[int, int] | None = None
 ) -> Measurement:
     return Measurement.estimated(e, STUDY, task, metric, system, split=split, unit=unit, position=position)
-
-
-def _keep(parts: list[dict[str, Tensor]], out: Path) -> Distances:
-    tensors = {name: torch.cat([p[name] for p in parts]).contiguous() for name in parts[0]}
-    write_atomically(out, lambda path: save_file(tensors, path))
-    return {name: t.numpy() for name, t in tensors.items()}
-
-
-def _read(path: Path) -> Distances:
-    return {name: t.numpy() for name, t in load_file(path).items()}
