@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+PATIENCE = 120.0  # seconds for a command that takes one or two
 
 
 @dataclass
@@ -43,12 +45,16 @@ class Runner:
         """Start a command; its process id."""
         streams = {name: str(self.folder / name) for name in ("stdout", "stderr")}
         self._tell(json.dumps({"args": [str(a) for a in args], **streams, **order}) + "\n")
-        return self._heard()["pid"]
+        self.pid: int = self._heard()["pid"]
+        return self.pid
 
     def end(self) -> Ended:
         """Wait for the command."""
         self._tell("\n")
+        patience = threading.Timer(PATIENCE, os.kill, (self.pid, signal.SIGKILL))  # a hang is a failure and no hang of the tests
+        patience.start()
         heard = self._heard()
+        patience.cancel()
         said = [(self.folder / name).read_text(errors="replace") for name in ("stdout", "stderr")]
         return Ended(heard["status"], heard["seconds"], *said)
 
