@@ -43,6 +43,31 @@ def test_completions_go_on_from_the_plain_text():
     assert one.text == " after Q: question 0\nA:" and "seed" not in server.calls[0] and "messages" not in server.calls[0]
 
 
+def test_no_option_is_left_out_without_a_word():
+    how = Sampling(
+        5,
+        top_k=3,
+        min_p=0.1,
+        repetition_penalty=1.2,
+        presence_penalty=0.3,
+        frequency_penalty=0.4,
+        min_new_tokens=2,
+        logit_bias=((7, -1.0),),
+    )
+    with serving(lambda c: c.say("fine")) as server:
+        respond(EndpointSystem(config(server.url)), PROMPTS[:1], how)
+    (body,) = server.calls
+    wanted = {
+        "top_k": 3,
+        "min_p": 0.1,
+        "repetition_penalty": 1.2,
+        "presence_penalty": 0.3,
+        "frequency_penalty": 0.4,
+        "min_tokens": 2,
+    }
+    assert body.items() >= wanted.items() and body["logit_bias"] == {"7": -1.0}
+
+
 def test_a_filtered_answer_is_empty_and_a_missing_one_stops_the_run(tmp_path):
     broken = [True]
 

@@ -72,6 +72,7 @@ class EndpointSystem:
         parameters: dict[str, Any] = {"max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature}
         if sampling.temperature > 0:
             parameters |= {"top_p": sampling.top_p, "seed": _seed(sampling.seed, key)}
+        parameters |= _further(sampling)
         if stops:
             parameters["stop"] = list(dict.fromkeys(stops))[:MOST_STOPS]
         if self.style == "completion":
@@ -85,6 +86,18 @@ def _decoded(reply: Reply, stops: Sequence[str]) -> Decoded:
     cuts = [at for s in stops if (at := reply.text.find(s)) >= 0]
     text = reply.text[: min(cuts)] if cuts else reply.text
     return Decoded((), text, "length" if reply.finish_reason == "length" and not cuts else "stop")
+
+
+def _further(sampling: Sampling) -> dict[str, Any]:
+    """Options beyond the usual ones, where they are used: OpenAI's names, and for what its API lacks those of vLLM and `veneer serve`. An
+    endpoint that does not know one says so; none is left out without a word."""
+    names = {
+        "presence_penalty": "presence_penalty", "frequency_penalty": "frequency_penalty", "top_k": "top_k", "min_p": "min_p",
+        "repetition_penalty": "repetition_penalty", "min_new_tokens": "min_tokens",
+    }  # fmt: skip
+    used = sampling.facts()
+    out = {there: used[here] for here, there in names.items() if here in used}
+    return out | ({"logit_bias": {str(i): b for i, b in sampling.logit_bias}} if sampling.logit_bias else {})
 
 
 def _seed(seed: int, key: str) -> int:
