@@ -34,7 +34,7 @@ class Running:
         words = {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
         request = urllib.request.Request(self.address + path, data, words)
         try:
-            with urllib.request.urlopen(request, timeout=30) as reply:
+            with urllib.request.urlopen(request, timeout=120) as reply:
                 return reply.status, json.loads(reply.read()), dict(reply.headers)
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read()), dict(error.headers)
@@ -53,7 +53,7 @@ def serving(
     thread = threading.Thread(target=server.run, kwargs={"sockets": [found]})
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         yield Running(address_of(found), scheduler)
     finally:
         server.should_exit = True

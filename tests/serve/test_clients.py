@@ -52,8 +52,7 @@ def test_a_seed_through_the_endpoint_is_repeated(server: Running):
     assert answers == again and len({a.text for a in answers}) > 1
 
 
-@pytest.mark.parametrize("name", ["veneer", "base"])
-def test_lm_eval_measures_the_same_through_the_endpoint(server: Running, by_name, name, tmp_path, monkeypatch):
+def test_lm_eval_measures_the_same_through_the_endpoint(server: Running, by_name, tmp_path, monkeypatch):
     """`local-completions` of lm-evaluation-harness against adapters/lm_eval.py on the same system: the same answers and scores, and
     log-likelihoods to rounding."""
     lm_eval = pytest.importorskip("lm_eval", reason="needs lm-eval: pip install 'veneer[lm-eval]'")
@@ -68,9 +67,9 @@ def test_lm_eval_measures_the_same_through_the_endpoint(server: Running, by_name
     tasks = ["local_sums", "local_choice"]
     manager = TaskManager(include_path=str(write_tasks(tmp_path / "tasks", 6)), include_defaults=False)
     how = {"tasks": tasks, "task_manager": manager, "bootstrap_iters": 0}
-    own = lm_eval.simple_evaluate(model=VeneerLM(by_name[name].system), **how)
+    own = lm_eval.simple_evaluate(model=VeneerLM(by_name["veneer"].system), **how)
     args = {
-        "model": name, "base_url": f"{server.url}/completions", "tokenizer_backend": "huggingface",
+        "model": "veneer", "base_url": f"{server.url}/completions", "tokenizer_backend": "huggingface",
         "tokenizer": str(lab_folder("lab:base")[1]), "add_bos_token": True, "max_length": 512, "num_concurrent": 1, "max_retries": 1,
         "tokenized_requests": True,
     }  # fmt: skip

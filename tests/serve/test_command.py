@@ -27,8 +27,7 @@ def veneer(tmp_path_factory) -> str:
     return str(Veneer(base.head.hash(), base.head.rows, change).save(tmp_path_factory.mktemp("serve") / "veneer"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_where_it_listens_and_ends_in_order(veneer, number, tmp_path):
+def test_it_says_where_it_listens_and_ends_in_order(veneer, tmp_path):
     command = [
         sys.executable, "-c", "import veneer.cli; veneer.cli.entry()", "serve", "--model", "lab:base", "--veneer", veneer, "--port", "0",
         "--key-env", "SERVE_TEST_KEY",
@@ -46,12 +45,12 @@ def test_it_says_where_it_listens_and_ends_in_order(veneer, number, tmp_path):
                     break
             assert found, said
             with pytest.raises(urllib.error.HTTPError, match="401"):
-                urllib.request.urlopen(found[1] + "/models", timeout=20)
+                urllib.request.urlopen(found[1] + "/models", timeout=60)
             request = urllib.request.Request(found[1] + "/models", headers={"Authorization": "Bearer k-e-y-0123"})
-            with urllib.request.urlopen(request, timeout=20) as reply:
+            with urllib.request.urlopen(request, timeout=60) as reply:
                 assert [m["id"] for m in json.loads(reply.read())["data"]] == ["base", "veneer"]
-            process.send_signal(number)
-            out, rest = process.communicate(timeout=40)
+            process.send_signal(signal.SIGINT)
+            out, rest = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 0 and not out and "k-e-y-0123" not in said + rest and "Traceback" not in rest

@@ -257,6 +257,10 @@ def test_the_context_of_a_chat_bounds_its_answer():
 
 def test_facts_hide_where_a_model_lies(tmp_path):
     lm = tiny()
-    lm.name = str(tmp_path)
-    facts = Served(System.of_model(lm)).facts()
-    assert facts["system"]["model"] == tmp_path.name and str(tmp_path.parent) not in json.dumps(facts)
+    for name, shown in (
+        (str(tmp_path), tmp_path.name), (f"{tmp_path}@/no/such/base", f"{tmp_path.name}@base"), ("org/model", "org/model"),
+        ("lab:base", "lab:base"),
+    ):  # fmt: skip
+        lm.name = name
+        facts = Served(System.of_model(lm)).facts()
+        assert facts["system"]["model"] == shown and str(tmp_path.parent) not in json.dumps(facts)

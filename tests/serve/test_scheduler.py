@@ -71,9 +71,9 @@ def test_a_short_answer_does_not_wait_for_a_long_one(one: Running):
 
 
 def wait_for(what) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not what():
-        assert time.monotonic() < until, "nothing happened for ten seconds"
+        assert time.monotonic() < until, "nothing happened for a minute"
         time.sleep(0.01)
 
 
@@ -114,7 +114,7 @@ def test_what_is_under_way_when_the_server_ends_is_told_so():
         asked = pool.submit(server.ask, "/v1/completions", NEVER_ENDS)
         wait_for(lambda: server.scheduler.counts()["running"] == 1)
         server.scheduler.stop()
-        status, said, _ = asked.result(20)
+        status, said, _ = asked.result(60)
         assert status == 503 and said["error"]["code"] == "shutting_down"
         assert server.ask("/v1/completions", NEVER_ENDS)[0] == 503
         assert server.ask("/health")[0] == 503

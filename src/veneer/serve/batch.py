@@ -32,6 +32,14 @@ class Seat:
         self._scored: list[Scored] = []
 
     @property
+    def scores_prompt(self) -> bool:
+        return self.job.echo and self.job.top is not None
+
+    def goes_with(self, other: Seat) -> bool:
+        """Whether one batch may hold both: answers do not wait for the prompts that others have scored."""
+        return self.job.served is other.job.served and self.scores_prompt == other.scores_prompt
+
+    @property
     def open(self) -> bool:
         return not (self.over or self.job.gone)
 
@@ -78,11 +86,12 @@ class Seat:
 
 
 class Batch:
-    """`step` goes on by a token and tells the jobs what is new; prompts that are to be scored come first, some a step."""
+    """Seats that go with each other. `step` goes on by a token and tells the jobs what is new; prompts that are to be scored come
+    first, some a step."""
 
     def __init__(self, seats: Sequence[Seat]):
         self.seats = list(seats)
-        self._unscored = deque(s for s in seats if s.job.echo and s.job.top is not None)
+        self._unscored = deque(s for s in seats if s.scores_prompt)
         self._decoding: list[Seat] = []
         self._given_up: set[int] = set()
         self._steps: Iterator[list[Token]] | None = None

@@ -27,11 +27,9 @@ class ApiError(Exception):
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
 
-def busy(waiting: int) -> ApiError:
-    """503, which clients try again after the seconds that it names."""
-    return ApiError(
-        503, f"{waiting} answers are waiting already; try again", code="overloaded", headers={"Retry-After": "1"}
-    )  # fmt: skip
+def unavailable(message: str, code: str) -> ApiError:
+    """503, which clients try again after a second."""
+    return ApiError(503, message, code=code, headers={"Retry-After": "1"})
 
 
 def failed() -> ApiError:

@@ -12,7 +12,7 @@ import torch
 
 from veneer.capture.run import is_out_of_memory
 from veneer.serve.batch import Batch, Seat
-from veneer.serve.errors import ApiError, busy, failed
+from veneer.serve.errors import ApiError, failed, unavailable
 from veneer.serve.job import Job
 
 GATHER = 0.005  # seconds that an idle worker waits for more: parallel clients start together
@@ -51,8 +51,10 @@ class Scheduler:
     def submit(self, job: Job) -> None:
         """Queue all answers of a job, or none. Raises ApiError (503) where they do not fit in the queue."""
         with self._change:
-            if self._closing or len(self._waiting) + len(job.rows) > self.most_waiting:
-                raise busy(len(self._waiting))
+            if self._closing:
+                raise _ending()
+            if len(self._waiting) + len(job.rows) > self.most_waiting:
+                raise unavailable(f"{len(self._waiting)} answers are waiting already; try again", "overloaded")
             self._waiting.extend(Seat(job, choice) for choice in range(len(job.rows)))
             self._change.notify()
 
@@ -85,21 +87,20 @@ class Scheduler:
             self._rounds += 1
             self._batches = [b for b in self._batches if self._step(b)]
         for seat in (*self._waiting, *(s for b in self._batches for s in b.seats)):
-            seat.job.tell(ApiError(503, "the server is shutting down", code="shutting_down"))
+            seat.job.tell(_ending())
         for batch in self._batches:
             batch.close()
         self._waiting.clear()
         self._batches = []
 
     def _admit(self) -> None:
-        """Start what waits, a batch a system, in the order of arrival."""
+        """Start what waits, in batches of what goes together, in the order of arrival."""
         while (room := self.most_rows - sum(b.open_rows for b in self._batches)) > 0:
             with self._change:
                 self._waiting = deque(s for s in self._waiting if not s.job.gone)
                 if not self._waiting:
                     return
-                first = self._waiting[0].job
-                chosen = [s for s in self._waiting if s.job.served is first.served][:room]
+                chosen = [s for s in self._waiting if s.goes_with(self._waiting[0])][:room]
                 taken = set(map(id, chosen))
                 self._waiting = deque(s for s in self._waiting if id(s) not in taken)
             self._batches.append(Batch(chosen))
@@ -113,10 +114,14 @@ class Scheduler:
             return False
 
 
+def _ending() -> ApiError:
+    return unavailable("the server is shutting down", "shutting_down")
+
+
 def _give_up(seats: Sequence[Seat], error: Exception) -> None:
     """Tell every client of a batch that fell over. What it was is for the log."""
     if is_out_of_memory(error):
-        said = ApiError(503, "memory ran out; ask for fewer or shorter answers at once", code="out_of_memory")
+        said = unavailable("memory ran out; ask for fewer or shorter answers at once", "out_of_memory")
         torch.cuda.empty_cache()
     else:
         log.error("a batch of %d answers failed", len(seats), exc_info=error)

@@ -142,6 +142,11 @@ class Served:
 
 
 def _without_paths(value: Any) -> Any:
+    """Names of models without the folders that they lie in; of `ADAPTER@BASE` both."""
     if isinstance(value, dict):
-        return {k: Path(v).name if k == "model" and Path(v).exists() else _without_paths(v) for k, v in value.items()}
+        return {k: "@".join(map(_bare, v.split("@"))) if k == "model" else _without_paths(v) for k, v in value.items()}
     return [_without_paths(v) for v in value] if isinstance(value, list) else value
+
+
+def _bare(name: str) -> str:
+    return Path(name).name if Path(name).is_absolute() or name.startswith((".", "~")) or Path(name).exists() else name
