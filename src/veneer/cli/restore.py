@@ -45,8 +45,8 @@ class Restore(JudgeOptions, Machine):
     capability: str | None = None
     """Tasks that the model should still be able to do. Default: svamp; lab-sums for a lab model."""
     harmless: str | None = None
-    """Tasks whose train prompts a new veneer learns beside the harmful ones. Default: svamp,truthfulqa; lab-harmless and lab-sums for a
-    lab model."""
+    """Tasks whose train prompts a new veneer learns beside the harmful ones, or files of such prompts, separated by commas. Default:
+    svamp,truthfulqa; lab-harmless and lab-sums for a lab model."""
     data: str | None = None
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub where a pinned source is known."""
     alphas: str = "0.5,1,1.5,2,3"
@@ -96,7 +96,7 @@ class Restore(JudgeOptions, Machine):
         from veneer.studies.restore_at_hand import AtHand
         from veneer.studies.restore_choice import Weights
         from veneer.studies.restore_config import RestoreConfig
-        from veneer.studies.restore_prompts import Roles
+        from veneer.studies.restore_prompts import Roles, harmless_tasks
         from veneer.tasks.registry import chosen_tasks
 
         def loader(name: str | None):
@@ -116,7 +116,8 @@ class Restore(JudgeOptions, Machine):
         default = LAB_TASKS if self.compromised.startswith("lab:") else TASKS
         named = {role: default[role] if (given := getattr(self, role)) is None else given for role in default}
         folder = data_folder(self.data)
-        roles = Roles(**{role: tuple(chosen_tasks(text, folder)) if text.strip() else () for role, text in named.items()})
+        tasks = {role: tuple(chosen_tasks(t, folder)) if t.strip() else () for role, t in named.items() if role != "harmless"}
+        roles = Roles(**tasks, harmless=harmless_tasks(named["harmless"], folder))
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         base_format = PlainFormat() if self.base_template is None else PlainFormat(self.base_template)
         capture = None if self.capture is None else Capture.open(self.capture)

@@ -34,7 +34,7 @@ def truncated(veneer: Veneer, moment: Tensor, rank: int) -> Veneer:
     values = veneer.values().double()  # (R, d)
     if not len(values):
         return veneer
-    low, x = LowRank.of(values, moment.to(values.device), min(rank, *values.shape))
+    low, x = LowRank.of(values, moment.to(values), min(rank, *values.shape))
     A, B = (t.float().contiguous() for t in low.factors(x))
     return Veneer(
         veneer.unembedding, veneer.vocabulary, None, veneer.rows, A, B, {**veneer.facts, "truncated_from": veneer.identity()}

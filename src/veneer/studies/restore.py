@@ -66,12 +66,13 @@ def restore(
             f"{', '.join(choices)} compares likelihoods, which a shifted system does not give; leave shifted out of --ways, or take a "
             "capability that is answered in words"
         )
-    safe = {t.name for t in roles.safe}
+    safe, measured = {t.name for t in roles.safe}, {t.name for t in roles.measured()}
     learned = {t.name for t in roles.learned()}
     tasks = {t.name: t for t in (*roles.measured(), *roles.learned())}
     parts = {
         name: parts_of(
             t,
+            measured=name in measured,
             safe=name in safe,
             extraction=config.train if name in learned else 0,
             validation=config.validation,
@@ -94,13 +95,16 @@ def restore(
             logging.getLogger("veneer").warning("veneer: the judge %s is left out: %s", name, why)
         with record.stage("load"):
             models = at_hand.load(config.ways)
+            prompts = [p for t in roles.learned() for p in parts[t.name].extraction]
+            maker = Maker(models, prompts, out, config, record, progress)
+            maker.check(config.ways)
         record.note(
             models=models.facts(),
             data={n: t.source() for n, t in tasks.items()},
             judges_missing=missing,
             seeds={"study": config.seed},
         )
-        work = _Work(models, roles, parts, out, config, record, progress, examples)
+        work = _Work(models, maker, roles, parts, out, config, record, progress, examples)
         work.validate()
         work.report()
         work.attack_again()
@@ -128,6 +132,7 @@ class _Work:
     """What the stages share."""
 
     models: Models
+    maker: Maker
     roles: Roles
     parts: Mapping[str, Parts]
     out: Path
@@ -165,11 +170,9 @@ class _Work:
         able = max(float(known(found.values(self.roles.capability)).mean()) for _, found in references.values())
         rule = self.config.weights.rule(part.judged)
         shown: dict[str, Any] = {}
-        prompts = [p for t in self.roles.learned() for p in self.parts[t.name].extraction]
-        maker = Maker(self.models, prompts, self.out, self.config, lambda: self._moment(reading), self.record, self.progress)
         for name in self._that_fit():
             with self.record.stage(f"make {name}"), spent(self.record, name, "make"):
-                way = maker.make(name)
+                way = self.maker.make(name, lambda: self._moment(reading))
             self.ways[name] = way
             with self.record.stage(f"choose {name}"), spent(self.record, name, "choose"):
                 tried = self._sweep(way, part, reading, able)

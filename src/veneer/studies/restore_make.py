@@ -30,18 +30,27 @@ from veneer.systems.respond import respond
 
 @dataclass(frozen=True)
 class Maker:
-    """prompts: for extraction. out: what is captured and extracted stands there, and is read where it is there. moment: gives the second
-    moment of the compromised model's hidden states, for lower ranks."""
+    """prompts: for extraction. out: what is captured and extracted stands there, and is read where it is there."""
 
     models: Models
     prompts: Sequence[Prompt]
     out: Path
     config: RestoreConfig
-    moment: Callable[[], Tensor]
     record: RunRecord
     progress: Progress | None = None
 
-    def make(self, name: str) -> Way:
+    def check(self, ways: Sequence[str]) -> None:
+        """Raise InputError where stored answers are of no use, before anything is made of them."""
+        if "own-responses" in ways:
+            for path in self.models.responses:
+                read_teacher(path, self.models.compromised, self.prompts)
+        if self.models.capture is not None:
+            for lm in (self.models.compromised, self.models.base):
+                if lm is not None:
+                    self._answered(CapturedTeacher(self.models.capture, lm))
+
+    def make(self, name: str, moment: Callable[[], Tensor]) -> Way:
+        """The way `name` of WAYS. moment: gives the second moment of the compromised model's hidden states, in which a rank is cut."""
         models = self.models
         if name == "urial":
             return InContextWay(models.compromised)
@@ -54,7 +63,7 @@ class Maker:
             veneer = self._from_answers()
         else:
             veneer = self._learned(models.compromised, models.chat, "-own")
-        return HeadWay(name, models.compromised, models.chat, veneer, self.moment)
+        return HeadWay(name, models.compromised, models.chat, veneer, moment)
 
     def _learned(self, lm: LanguageModel, form: Format, suffix: str) -> Veneer:
         """dW of a model from the aligned model's distributions. They are asked for once: a second model reads the first one's capture."""
@@ -64,16 +73,16 @@ class Maker:
             pair = Pair(lm, _need(self.models.aligned), form, self.models.chat)
             return self._solved(capture(pair, self.prompts, folder, how, self.progress), lm, suffix)
         teacher = CapturedTeacher(source, lm)
-        kept = teacher.answers(self.prompts)
-        if len(kept) < len(self.prompts):
-            self.record.note(
-                captured={"capture": str(source.folder), "prompts": len(kept), "without": len(self.prompts) - len(kept)}
-            )
-        if not kept:
-            raise InputError(
-                f"{source.folder} answers none of the train prompts; give a capture of these tasks, or leave --capture out"
-            )
+        kept = self._answered(teacher)
         return self._solved(capture_from(lm, teacher, kept, folder, how, base_format=form, progress=self.progress), lm, suffix)
+
+    def _answered(self, teacher: CapturedTeacher) -> list[Prompt]:
+        """The prompts that a capture has; run.json says how many it has not."""
+        kept, folder = teacher.answers(self.prompts), teacher.capture.folder
+        if not kept:
+            raise InputError(f"{folder} answers none of the train prompts; give a capture of these tasks, or leave --capture out")
+        self.record.found["captured"] = {"capture": str(folder), "prompts": len(kept), "without": len(self.prompts) - len(kept)}
+        return kept
 
     def _source(self, lm: LanguageModel, folder: Path, other: Path) -> Capture | None:
         """The capture to read the aligned model's answers from; None: ask it."""

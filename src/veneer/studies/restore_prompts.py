@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
 
 from veneer.errors import InputError
+from veneer.files import sha256_file
+from veneer.prompt_files import read_prompts
 from veneer.prompts import Prompt
-from veneer.tasks.task import Task
+from veneer.tasks.own import is_task_file
+from veneer.tasks.registry import TASK_NAMES, get_task
+from veneer.tasks.task import Better, Split, Task
 
 LEAST = 3  # prompts of a part; an extraction needs train, select and report of its own
 
@@ -57,14 +63,19 @@ class Parts:
     report: tuple[Prompt, ...]
 
 
-def parts_of(task: Task, *, safe: bool, extraction: int, validation: int, report: int | None) -> Parts:
+def parts_of(task: Task, *, measured: bool, safe: bool, extraction: int, validation: int, report: int | None) -> Parts:
     """The parts of a task.
 
     Of a task with train prompts: extraction takes the first ones, validation the last ones, the report the test prompts. A task without
-    is cut in halves by a hash of each prompt's id, and nothing is extracted from it. safe: leave out prompts that are
-    labelled unsafe (XSTest). Raises InputError where a part would be too small.
+    is cut in halves by a hash of each prompt's id, and nothing is extracted from it. measured: a task that is only learned from has no
+    other part. safe: leave out prompts that are labelled unsafe (XSTest). Raises InputError where a part would be too small.
     """
-    train, test = _chosen(task.prompts("train"), safe), _chosen(task.prompts("test"), safe)
+    train = _chosen(task.prompts("train"), safe)
+    if not measured:
+        if len(train) < LEAST:
+            raise InputError(f"{task.name} has {len(train)} train prompts to learn from; expected at least {LEAST}")
+        return Parts(tuple(train[:extraction]), (), ())
+    test = _chosen(task.prompts("test"), safe)
     if train:
         kept = min(validation, len(train) // 2)
         learned = train[: min(extraction, len(train) - kept)]
@@ -80,6 +91,38 @@ def parts_of(task: Task, *, safe: bool, extraction: int, validation: int, report
                 f"{task.name} has {len(part)} prompts for the {name} part; expected at least {LEAST}: give another task"
             )
     return parts
+
+
+@dataclass(frozen=True)
+class PromptFile(Task):
+    """A file of prompts (prompt_files.read_prompts) to learn from: they have no answers to score and no test part."""
+
+    path: Path
+    name: str
+    headlines: ClassVar[Mapping[str, Better]] = {}
+
+    def prompts(self, split: Split) -> list[Prompt]:
+        found = read_prompts(str(self.path)) if split == "train" else []
+        return [replace(p, task=self.name) for p in found]
+
+    def source(self) -> dict[str, Any]:
+        return {"from": str(self.path), "files": {self.path.name: sha256_file(self.path)}}
+
+
+def harmless_tasks(names: str, data: Path | None) -> tuple[Task, ...]:
+    """Tasks, files of own tasks and files of prompts, separated by commas. Raises InputError for anything else."""
+    found: list[Task] = []
+    for name in (n.strip() for n in names.split(",") if n.strip()):
+        path = Path(name)
+        if name in TASK_NAMES or name.startswith("file:") or (path.is_file() and is_task_file(path)):
+            found.append(get_task(name, data))
+        elif path.is_file():
+            found.append(PromptFile(path, path.stem))
+        else:
+            raise InputError(f"{name} is neither a task nor a file; expected harmless prompts to learn beside refusals")
+    if len({t.name for t in found}) < len(found):
+        raise InputError(f"--harmless {names} names a task twice; name each once")
+    return tuple(found)
 
 
 def in_report_half(prompt_id: str) -> bool:
