@@ -7,13 +7,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pairs import chat_pair, prompts, small_capture
+from veneer.capture import CaptureConfig
 from veneer.capture.fill import filled
 from veneer.capture.kl import kl_lumped
-from veneer.capture.stored import one_hot
+from veneer.capture.run import capture_from
+from veneer.capture.stored import StoredAnswer, StoredTeacher, one_hot
 from veneer.capture.topk import TopK, log_masses, top_k
+from veneer.head import ExtractConfig, extract
+from veneer.head.paper import PaperRecipe
 from veneer.head.problem import Problem
 from veneer.head.tokens import Tokens
 from veneer.models.head import Head
+from veneer.studies.heldout import held_out
 
 
 def problem_of(seed: int, *, width=4, vocabulary=9, n=24, k=1, softcap=None, rows=None, dtype=torch.float64):
@@ -116,6 +122,39 @@ def test_filling_what_is_not_told_changes_no_distribution(seed, told_places, tai
         part = TopK(*(t[row : row + 1, :told_places] if t.ndim == 2 else t[row : row + 1] for t in before))
         lumped = kl_lumped(part.logprobs, part.tail, *log_masses(head.logits(hidden[row : row + 1]), part.ids))
         assert float(lumped) == pytest.approx(float(whole[row]), rel=1e-4, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def answers_alone(tmp_path_factory):
+    """A capture of the responses of another model, taken as stored answers."""
+    pair, folder = chat_pair(), tmp_path_factory.mktemp("answers")
+    rows = small_capture(folder / "pair", pair, n=20).responses()
+    answers = {(r["task"], r["prompt_id"]): StoredAnswer(r["text"], tuple(r["token_ids"])) for r in rows}
+    return capture_from(pair.base, StoredTeacher(pair.base, answers, "stored"), prompts(20), folder / "alone", CaptureConfig(8))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"rank": 2},
+        {"output": "bias"},
+        {"output": "hidden"},
+        {"direct": True},
+        {"shuffled": True},
+        {"stop": "optimum", "dtype": "float64", "ridge": 1.0},
+        {"solver": "paper", "recipe": PaperRecipe(epochs=3, learning_rate=1e-3)},
+    ],
+    ids=lambda how: "-".join(map(str, how)),
+)
+def test_every_kind_of_veneer_learns_from_answers_alone(answers_alone, how):
+    found = extract(answers_alone, ExtractConfig(**how))
+    assert not found.veneer.facts.get("zero") and found.veneer.facts["teacher"]["targets"] == "one-hot"
+    table = held_out(answers_alone, found.veneer, found.split.select)
+    assert 0 < table.kl_veneer.mean() < table.kl_base.mean()
+    (block,) = answers_alone.blocks(("token", "hidden"), [found.split.select[0]])
+    nll = -answers_alone.head.logits(block["hidden"]).log_softmax(-1).gather(1, block["token"].long()[:, None])[:, 0]
+    own = table.kl_base[table.prompt == found.split.select[0]]
+    torch.testing.assert_close(torch.tensor(own, dtype=torch.float32), nll, rtol=1e-4, atol=1e-4)
 
 
 def spread(kept: TopK, head: Head, hidden: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,12 @@ def _render(part: Part) -> Markup:
         for g in kl
     ]
     scale = charts.Scale(0.0, max([r.value or 0 for g in kl for r in g.systems.values()] + [1e-6]) * 1.05)
-    return part.template("kl.html.j2", extract=extract, pairs=pairs, scale=scale)
+    words = "Held-out KL, share recovered and agreement of the top token."
+    if any(g.metric == "nll" for g in extract):
+        words = (
+            "Likelihood of the held-out responses: nothing else of their author was known, so there is no KL and no noise floor."
+        )
+    return part.template("kl.html.j2", extract=extract, pairs=pairs, scale=scale, words=words)
 
 
 SECTION = Section("kl", "Distance from the aligned model", "KL", lambda part: bool(part.of("extract")), _render, ("extract",))
