@@ -5,6 +5,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 
@@ -243,3 +245,24 @@ def test_forms_that_are_none_are_named():
         checked([[[97], [[[97], -0.1]]]], "bcd")
     with pytest.raises(InputError, match="expected 0"):
         RemoteTeacher(tiny("llama"), EndpointConfig("http://localhost:1/v1", "m"), 50)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**400), 10**400) | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["token", "logprob", "bytes", "top_logprobs"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(JSON)
+def test_whatever_a_server_sends_is_read_or_named(content):
+    """Only what the client takes for a reply in another form (ValueError, TypeError) or Untrue; what is read is finite."""
+    try:
+        told = read_told({"choices": [{"message": {"content": "a"}, "logprobs": {"content": content}}]})["told"]
+        positions, _ = checked(told or [], "a")
+    except (ValueError, TypeError):
+        return
+    assert all(p <= 1e-3 for one in positions for _, p in one.likely)

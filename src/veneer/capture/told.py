@@ -18,6 +18,7 @@ from veneer.models.token_texts import TokenTexts
 
 ROUNDING = 1e-3  # by which a server's rounded probabilities may be above 1
 BYTES = re.compile(r"bytes:((?:\\x[0-9a-f]{2})+)")  # how OpenAI writes a token that is a part of a character
+MOST = 1e6
 LOST = "\ufffd".encode()
 
 Candidate = tuple[bytes, float]  # a token's bytes, natural log of its probability
@@ -58,11 +59,12 @@ def _token(one: Any) -> tuple[list[int], float]:
     logprob, raw = one.get("logprob"), one.get("bytes")
     if isinstance(logprob, bool) or not isinstance(logprob, int | float):
         raise ValueError("a token without a log-probability")
+    logprob = float(max(min(logprob, MOST), -MOST))  # JSON knows whole numbers that no float holds
     if isinstance(raw, list) and all(isinstance(b, int) and 0 <= b < 256 for b in raw):
-        return raw, float(logprob)
+        return raw, logprob
     if found := BYTES.fullmatch(one["token"]):
-        return [int(b, 16) for b in found[1].split("\\x")[1:]], float(logprob)
-    return list(one["token"].encode("utf-8", errors="replace")), float(logprob)
+        return [int(b, 16) for b in found[1].split("\\x")[1:]], logprob
+    return list(one["token"].encode("utf-8", errors="replace")), logprob
 
 
 def checked(told: Sequence[Any], text: str) -> tuple[list[Position], str]:
