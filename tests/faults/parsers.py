@@ -183,21 +183,21 @@ SEEDS: dict[str, list[bytes]] = {
     "prompts csv": [b'id,prompt\n1,"a, b"\n2,c\n'],
     "prompts tsv": [b"prompt\tx\na\tb\n"],
     "judge reply": [b'<think>x</think>```json\n{"score": 4, "Reason": "a", "b": "yes"}\n```'],
-    "endpoint reply": [b'{"choices": [{"message": {"content": "a", "refusal": null}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 1}}'],
+    "endpoint reply": [b'{"choices": [{"message": {"content": "a", "refusal": null}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 1}}'],  # noqa: E501
     "manifest": [b'{"kind": "capture", "schema": 1, "plan": [[[0, 1]]], "head": {"scale": 1, "softcap": null, "rows": 4, "width": 2}}'],
     "marker": [b'{"tokens": 3, "prompts": 1, "sha256": "a", "responses_sha256": "b", "capture": "c"}'],
     "results": [ROW], "study results": [ROW],
     "study shifts": [b'{"base": "a", "veneer": "b", "aligned": "b", "count": 3, "shift": "shifted", "restored": true}'],
     "study tokens": [
-        b'{"prompt_id": "a", "task": "t", "prompt": "p", "system": "base", "text": "x", "finish_reason": "stop", "tokens": ["x"], "kl_base": '
+        b'{"prompt_id": "a", "task": "t", "prompt": "p", "system": "base", "text": "x", "finish_reason": "stop", "tokens": ["x"], "kl_base": '  # noqa: E501
         b'[0.1], "kl_veneer": [0.1], "shift": ["shifted"], "top": {"base": [[["x", 0.5]]]}, "scores": {"a": 1}}'
     ],
-    "study deep": [b'{"prompt_id": "a", "task": "t", "context": "c", "base": "1", "veneer": "1", "aligned": "2", "position": 3, "next": "2"}'],
+    "study deep": [b'{"prompt_id": "a", "task": "t", "context": "c", "base": "1", "veneer": "1", "aligned": "2", "position": 3, "next": "2"}'],  # noqa: E501
     "responses": [
         b'{"prompt_id": "a", "sample_id": 0, "system": "s", "task": "t", "text": "x", "token_ids": [1], "finish_reason": "stop", "seed": 0}'
     ],
     "unfinished answers": [
-        b'{"settings": "stamp"}\n{"batch": 0, "responses": {"0": {"prompt_id": "a", "sample_id": 0, "system": "s", "task": "t", "text": "x", '
+        b'{"settings": "stamp"}\n{"batch": 0, "responses": {"0": {"prompt_id": "a", "sample_id": 0, "system": "s", "task": "t", "text": "x", '  # noqa: E501
         b'"token_ids": [1], "finish_reason": "stop", "seed": 0}}}\n'
     ],
     "own task": [

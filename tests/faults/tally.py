@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,32 +19,34 @@ LIBRARY = "--- Logging error ---\nTraceback"  # transformers' report of a strang
 class Tally:
     """Faults by kind: how many were injected and how many were survived with nothing lost.
 
-    With VENEER_FAULTS_OUT (benchmarks/faults.py sets it) the counts go there, a JSON line a test; VENEER_FAULTS_ROUNDS is the number of
+    With VENEER_FAULTS_OUT (benchmarks/faults.py sets it) the counts go there, a JSON line a fault; VENEER_FAULTS_ROUNDS is the number of
     random moments of each command (3 where it is not set).
     """
 
     def __init__(self, test: str):
-        self.test, self.injected, self.survived, self.lost = test, Counter(), Counter(), []
+        self.test = test
+        self.lost: list[str] = []
         self.rounds = int(os.environ.get("VENEER_FAULTS_ROUNDS", "3"))
         self.long = "VENEER_FAULTS_ROUNDS" in os.environ
 
     @contextlib.contextmanager
     def fault(self, kind: str) -> Iterator[None]:
         """One injected fault: survived where the block ends without an assertion that fails; the test fails at its end otherwise."""
-        self.injected[kind] += 1
+        why = None
         try:
             yield
         except AssertionError as error:
-            self.lost.append(f"{kind}: {error}")
-        else:
-            self.survived[kind] += 1
+            why = f"{kind}: {error}"
+            self.lost.append(why)
+        self.count(kind, 1, int(why is None), why)
+
+    def count(self, kind: str, injected: int, survived: int, why: str | None = None) -> None:
+        if place := os.environ.get("VENEER_FAULTS_OUT"):
+            row = {"kind": kind, "injected": injected, "survived": survived, "test": self.test, "why": why}
+            with Path(place).open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
 
     def close(self) -> None:
-        if place := os.environ.get("VENEER_FAULTS_OUT"):
-            with Path(place).open("a", encoding="utf-8") as stream:
-                for kind, n in self.injected.items():
-                    row = {"kind": kind, "injected": n, "survived": self.survived[kind], "test": self.test}
-                    stream.write(json.dumps(row) + "\n")
         assert not self.lost, "\n".join(self.lost)
 
 
