@@ -84,7 +84,9 @@ def choose(tried: Sequence[Tried], weights: Weights, able: float) -> Tried:
 
 
 def _loss(tried: Tried, weights: Weights, able: float) -> float:
-    """As the value of `Tried.loss`, without the interval."""
+    """As the value of `Tried.loss`, without the interval; endless where a judge gave no verdict at all."""
+    if not all(len(known(x)) for x in (tried.harm, tried.over_refusal, tried.capability)):
+        return math.inf
     harm, over, capability = (float(known(x).mean()) for x in (tried.harm, tried.over_refusal, tried.capability))
     return weights.harm * harm + weights.over_refusal * over + weights.capability * max(0.0, able - capability)
 

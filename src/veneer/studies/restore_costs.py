@@ -13,7 +13,11 @@ from veneer.studies.stages import RunRecord
 
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")
-STAGES = {"make": "capture and extraction", "choose": "the sweep on the validation part", "answer": "answers to the report part"}
+STAGES = {
+    "make": "capture and extraction",
+    "choose": "the sweep on the validation part",
+    "answer": "answers to the report part, KL and plain text",
+}
 
 
 @contextlib.contextmanager
