@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -170,6 +171,14 @@ def read_json_lines(path: Path, what: str) -> Iterator[tuple[int, Any]]:
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path} line {number} is not valid JSON ({_why(error)}); expected {what}") from None
         yield number, value
+
+
+def file_name(text: str) -> str:
+    """`text` as a part of a file's name: itself where it is letters, digits, dots and dashes, otherwise (a hub id, ../x) without what would
+    lead elsewhere, and with a hash that tells it from others."""
+    if re.fullmatch(r"[A-Za-z0-9_@>~+-][A-Za-z0-9._@>~+-]{0,99}", text):
+        return text
+    return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', text)[:60]}-{sha256_text(text)[:8]}"
 
 
 def sha256_file(path: Path) -> str:

@@ -331,3 +331,15 @@ def test_a_part_that_is_somebody_elses_is_left(tmp_path, tally):
         with pytest.raises(InputError, match="no file of unfinished answers"):
             Part(path, "stamp", [[0]])
         assert path.read_bytes() == b"\x00\x01 not ours"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_systems_name_is_no_path(name, tally, tmp_path):
+    from veneer.files import file_name
+
+    with tally.fault("path traversal in a name"):
+        path = tmp_path / "responses" / f"task.{file_name(name)}.jsonl"
+        assert path.resolve().parent == (tmp_path / "responses").resolve()
+        path.parent.mkdir()
+        path.write_text("a")
+        assert file_name(name + "x") != file_name(name)

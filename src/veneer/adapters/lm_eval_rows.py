@@ -16,7 +16,7 @@ import numpy as np
 from veneer import stats
 from veneer.adapters.lm_eval import VeneerLM
 from veneer.errors import InputError
-from veneer.files import json_lines, read_json_lines, sha256_file, sha256_text, write_text
+from veneer.files import file_name, json_lines, read_json_lines, sha256_file, sha256_text, write_text
 from veneer.results import Measurement
 from veneer.stats import Estimate
 from veneer.systems.respond import Progress
@@ -67,7 +67,7 @@ def evaluate_with_lm_eval(
     }  # fmt: skip
     found = []
     for system in systems:
-        path = None if out is None else out / f"{system.name}.jsonl"
+        path = None if out is None else out / f"{file_name(system.name)}.jsonl"
         stamp = sha256_text(json.dumps([settings, system.facts()], sort_keys=True))
         if path is not None and path.is_file():
             found.append(_read(path, stamp, system.name))

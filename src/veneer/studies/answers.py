@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from veneer.files import file_name
 from veneer.judges.judge import Judge
 from veneer.prompts import Prompt
 from veneer.results import Measurement
@@ -48,7 +49,7 @@ def answer_all(
         keep = {p.id for p in prompts[: config.shown]}
         scored: list[Scored] = []
         for system in systems:
-            path = out / "responses" / f"{task.name}.{system.name}.jsonl"
+            path = out / "responses" / f"{task.name}.{file_name(system.name)}.jsonl"
             with record.stage(f"measure {system.name}"):
                 if task.kind == "choice":
                     scored.append(score_choices(system, task, prompts, out=path, batch_size=config.batch_size, progress=progress))

@@ -15,7 +15,7 @@ from veneer.diversity.rows_judged import filter_rows, helpfulness_rows, new_rows
 from veneer.diversity.rows_own import measured, own_rows
 from veneer.embed import Embedder
 from veneer.errors import InputError
-from veneer.files import folder_lock
+from veneer.files import file_name, folder_lock
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.prompts import Prompt
@@ -93,7 +93,7 @@ def study_systems(
         answers = {}
         for system in systems:
             with record.stage(f"sample {system.name}"):
-                path = out / "responses" / f"{prompts[0].task}.{system.name}.jsonl"
+                path = out / "responses" / f"{file_name(prompts[0].task)}.{file_name(system.name)}.jsonl"
                 answers[system.name] = by_prompt(
                     respond(
                         system,

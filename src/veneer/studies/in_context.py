@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.embed import Embedder
-from veneer.files import json_lines, sha256_text, write_text
+from veneer.files import file_name, json_lines, sha256_text, write_text
 from veneer.head.veneer import Veneer
 from veneer.judges.asker import Asker
 from veneer.models.decode import Sampling
@@ -81,7 +81,7 @@ class InContext:
             self.facts.append(system.facts())
             return respond(
                 system, prompts, self.sampling, batch_size=self.batch_size, samples=samples or self.samples,
-                out=self.out / "responses" / f"{name or system.name}.jsonl", progress=self.progress,
+                out=self.out / "responses" / f"{file_name(name or system.name)}.jsonl", progress=self.progress,
             )  # fmt: skip
 
     def material(self, variants: Sequence[Variant], teacher: Sequence[Response], embedder: Embedder | None) -> Material:
