@@ -106,7 +106,7 @@ def test_a_full_queue_turns_requests_away_and_clients_come_back(one: Running):
     assert patient.completions.create(model="base", prompt="Who", max_tokens=2).choices[0].finish_reason
     for thread in many:
         thread.join()
-    assert set(statuses) <= {200, 503} and statuses.count(200) >= 10
+    assert set(statuses) <= {200, 503} and statuses.count(200) >= 8, "at least what the queue holds"
 
 
 def test_what_is_under_way_when_the_server_ends_is_told_so():

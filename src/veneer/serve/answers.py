@@ -54,32 +54,25 @@ def usage(prompt: int, completion: int) -> dict[str, int]:
 class Form:
     """One reply's form. `whole` and `chunk` give its JSON; `offsets` go on from chunk to chunk."""
 
-    kind = ""
-    prefix = ""
+    kind = chunk_kind = prefix = ""
 
     def __init__(self, model: str, tokens: TokenTexts, logprobs: bool):
         self.tokens, self.logprobs = tokens, logprobs
         self._head = {"id": f"{self.prefix}-{secrets.token_hex(12)}", "created": int(time.time()), "model": model}
 
     def whole(self, answers: Sequence[Gathered], prompt_tokens: int) -> dict[str, Any]:
-        choices = [
-            self._choice(i, a.text, a.scored, a.finish, role=True, chunk=False) for i, a in enumerate(answers)
-        ]  # fmt: skip
+        choices = [self._choice(i, a.text, a.scored, a.finish, role=True, chunk=False) for i, a in enumerate(answers)]
         used = usage(prompt_tokens, sum(a.tokens for a in answers))
         return {**self._head, "object": self.kind, "choices": choices, "usage": used}
 
     def chunk(self, piece: Piece, *, role: bool, with_usage: bool) -> dict[str, Any]:
         """role: the answer's first chunk. with_usage: the client waits for a chunk with the counts, so that others carry a null."""
         choices = [self._choice(piece.choice, piece.text, piece.scored, piece.finish, role=role, chunk=True)]
-        return {**self._head, "object": self._chunk_kind, "choices": choices, **({"usage": None} if with_usage else {})}
+        return {**self._head, "object": self.chunk_kind, "choices": choices, **({"usage": None} if with_usage else {})}
 
     def last(self, prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
         """The chunk with the counts."""
-        return {**self._head, "object": self._chunk_kind, "choices": [], "usage": usage(prompt_tokens, completion_tokens)}
-
-    @property
-    def _chunk_kind(self) -> str:
-        return self.kind
+        return {**self._head, "object": self.chunk_kind, "choices": [], "usage": usage(prompt_tokens, completion_tokens)}
 
     def _choice(
         self, index: int, text: str, scored: Sequence[Scored], finish: str | None, *, role: bool, chunk: bool
@@ -88,11 +81,7 @@ class Form:
 
 
 class ChatForm(Form):
-    kind, prefix = "chat.completion", "chatcmpl"
-
-    @property
-    def _chunk_kind(self) -> str:
-        return "chat.completion.chunk"
+    kind, chunk_kind, prefix = "chat.completion", "chat.completion.chunk", "chatcmpl"
 
     def _choice(
         self, index: int, text: str, scored: Sequence[Scored], finish: str | None, *, role: bool, chunk: bool
@@ -118,7 +107,7 @@ class TextForm(Form):
     """Offsets count the characters of the text before each token. An end token stands among the tokens, though not in the text:
     clients that score an echoed prompt drop the last token (lm-eval's `local-completions`)."""
 
-    kind, prefix = "text_completion", "cmpl"
+    kind, chunk_kind, prefix = "text_completion", "text_completion", "cmpl"
 
     def __init__(self, model: str, tokens: TokenTexts, logprobs: bool):
         super().__init__(model, tokens, logprobs)
