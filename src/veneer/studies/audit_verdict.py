@@ -181,7 +181,7 @@ def _restorable(results: Results) -> tuple[str, str]:
     towards = not _holds_zero(back) and (back.value or 0) * (lost.value or 0) < 0
     whole = towards and _holds_zero(left) and abs(left.value or 0) <= MISSING
     too_much = over is not None and not _holds_zero(over) and (over.value or 0) > 0
-    text += f" and C refuses {_said(rates[RESTORED])} of harmful prompts"
+    text += f" and C refuses {_said(rates[RESTORED])} of harmful prompts (n = {rates[RESTORED].n})"
     text += f", against A {_said(left)}"
     if over is not None:
         text += f"; on harmless prompts its refusals differ from A's by {_said(over)}"
