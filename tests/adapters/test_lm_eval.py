@@ -201,8 +201,11 @@ def test_generation_words():
     assert lm._sampling({"do_sample": True})[1].temperature == 1.0
     with pytest.raises(InputError, match="beam search"):
         lm._sampling({"num_beams": 4})
-    with pytest.raises(InputError, match="top_k"):
-        lm._sampling({"do_sample": True, "top_k": 5})
+    words = {"do_sample": True, "temperature": 0.5, "top_k": 5, "min_p": 0.1, "repetition_penalty": 1.1, "max_gen_toks": 4}
+    assert lm._sampling(words)[1] == Sampling(4, 0.5, 1.0, 3, top_k=5, min_p=0.1, repetition_penalty=1.1)
+    assert lm._sampling({**words, "do_sample": False})[1] == Sampling(4, seed=3, repetition_penalty=1.1)
+    with pytest.raises(InputError, match="typical_p"):
+        lm._sampling({"do_sample": True, "typical_p": 0.5})
     first, second = (lm.generate_until(instances(("How", {"do_sample": True, "max_gen_toks": 6}))) for _ in range(2))
     assert first == second
 

@@ -193,6 +193,15 @@ def test_stamps_of_stored_answers_do_not_move():
         assert Sampling(**how.facts()) == how
 
 
+def test_is_argmax():
+    assert Sampling().is_argmax and Sampling(5, top_p=0.5, seed=3, top_k=2).is_argmax
+    changes = {
+        "temperature": 0.1, "repetition_penalty": 1.1, "presence_penalty": -1.0, "frequency_penalty": 1.0, "min_new_tokens": 1,
+        "logit_bias": ((1, 1.0),), "barred_steps": 1,
+    }  # fmt: skip
+    assert not any(Sampling(**{k: v}).is_argmax for k, v in changes.items())
+
+
 @pytest.mark.parametrize(
     "words",
     [

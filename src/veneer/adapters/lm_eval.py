@@ -23,7 +23,7 @@ except ImportError:
 
 Message = dict[str, str]
 LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")  # the harness' names, by precedence
-SAMPLED_ONLY = ("top_k", "min_p", "typical_p", "repetition_penalty")  # what changes a sampled answer and is not supported
+NOT_HAD = ("typical_p", "epsilon_cutoff", "eta_cutoff", "no_repeat_ngram_size")  # options of transformers that change an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +190,13 @@ class VeneerLM(TemplateLM):
         temperature = float(words.get("temperature", 1.0)) if words.get("do_sample", False) else 0.0  # greedy unless it says so
         if int(words.get("num_beams") or 1) > 1:
             raise InputError("a task asks for beam search (num_beams), which Veneer has not; set num_beams to 1 in the task")
-        if temperature > 0 and (found := [k for k in SAMPLED_ONLY if words.get(k) is not None]):
+        if temperature > 0 and (found := [k for k in NOT_HAD if words.get(k) is not None]):
             raise InputError(f"a task samples with {', '.join(found)}, which Veneer has not; leave it out of the task")
-        top_p = float(words.get("top_p") or 1.0)
-        return tuple(u for u in until if u), Sampling(int(longest), temperature, top_p if temperature else 1.0, self.seed)
+        how = Sampling(int(longest), seed=self.seed, repetition_penalty=float(words.get("repetition_penalty") or 1.0))
+        if temperature:
+            kept = {"top_p": float(words.get("top_p") or 1.0), "top_k": int(words.get("top_k") or 0)}
+            how = replace(how, temperature=temperature, min_p=float(words.get("min_p") or 0.0), **kept)
+        return tuple(u for u in until if u), how
 
     def _cut(self, context: Sequence[int], most: int) -> Sequence[int]:
         if len(context) <= most:

@@ -68,6 +68,12 @@ class Sampling:
         if not all(i >= 0 and math.isfinite(b) for i, b in self.logit_bias):
             raise InputError("logit_bias holds a negative token id or a bias that is not finite; expected ids and finite numbers")
 
+    @property
+    def is_argmax(self) -> bool:
+        """Whether each token is simply the most likely one: greedy, with nothing that changes the logits."""
+        changed = self.barred_steps or self.logit_bias or self.presence_penalty or self.frequency_penalty or self.min_new_tokens
+        return self.temperature == 0 and self.repetition_penalty == 1 and not changed
+
     def facts(self) -> dict[str, Any]:
         """For manifests and stamps. Options that came later stand there only where they differ from their default."""
         return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default or f.name in _ALWAYS}

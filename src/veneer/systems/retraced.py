@@ -49,8 +49,8 @@ class Paths:
 
 @dataclass(frozen=True)
 class Retraced:
-    """A system that answers as `system` does, up to rounding, and uses and extends what `paths` knows. Sampling, barred tokens and a shift
-    that changes over the answer are left to `system` itself."""
+    """A system that answers as `system` does, up to rounding, and uses and extends what `paths` knows. Sampling, penalties, barred
+    tokens and a shift that changes over the answer are left to `system` itself."""
 
     system: Local
     paths: Paths
@@ -98,7 +98,7 @@ class Retraced:
         return self.system.lm if isinstance(self.system, System) else self.system.large
 
     def _applies(self, sampling: Sampling) -> bool:
-        if sampling.temperature > 0:
+        if not sampling.is_argmax:
             return False
         if isinstance(self.system, System):
             return not self.system.barred_steps
