@@ -107,7 +107,7 @@ def bars(found: Bars, anchor: Anchor) -> Markup:
     for t in ticks:
         y = round(14 + HEIGHT * (1 - t / ticks[-1]), 1)
         parts.append(Markup('<line class="grid" x1="5%" x2="100%" y1="{y}" y2="{y}"/>').format(y=y))
-        parts.append(Markup('<text class="tick" x="0" y="{}">{}</text>').format(y + 4, figure(t, 2 if t else 0)))
+        parts.append(Markup('<text class="tick" x="0" y="{}">{}</text>').format(y + 4, figure(t, 3 if t else 0)))
     every = max(1, round(len(found.layers) / 16))
     for place, layer in enumerate(found.layers):
         left = 5 + step * place
