@@ -90,15 +90,16 @@ def ratio(one: np.ndarray, other: np.ndarray) -> dict[str, float]:
     logs = np.log(one / other)
     half = float(stats.t.ppf(0.975, len(logs) - 1)) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
     mean = float(logs.mean())
-    return {"ratio": math.exp(mean), "low": math.exp(mean - half), "high": math.exp(mean + half), "n": len(logs)}
+    return {"ratio": math.exp(mean), "low": math.exp(mean - half), "high": math.exp(mean + half), "runs": len(logs)}
 
 
-def row(what: str, one: np.ndarray, other: np.ndarray, goal: str, steps: int) -> dict:
-    return {
-        "what": what, "goal": goal, "wall": ratio(one[:, 0], other[:, 0]), "cpu": ratio(one[:, 1], other[:, 1]),
-        "wall_ms_a_step": [round(1e3 * float(np.median(x[:, 0])) / (steps - 1), 2) for x in (one, other)],
-        "cpu_ms_a_step": [round(1e3 * float(np.median(x[:, 1])) / (steps - 1), 2) for x in (one, other)],
-    }  # fmt: skip
+def rows_of(what: str, one: np.ndarray, other: np.ndarray, goal: str, given: argparse.Namespace) -> list[dict]:
+    """A row a clock, as benchmarks/performance.py reads them."""
+    out = []
+    for clock, name in enumerate(("wall clock", "CPU seconds")):
+        steps = [round(1e3 * float(np.median(x[:, clock])) / (given.tokens - 1), 2) for x in (one, other)]
+        out.append({"what": f"{what}, {name}", **ratio(one[:, clock], other[:, clock]), "goal": goal, "ms_a_step": steps})
+    return out
 
 
 def random_prompts(lm: LanguageModel, batch: int, length: int) -> list[list[int]]:
@@ -115,17 +116,17 @@ def some_veneer(lm: LanguageModel, rows: int) -> Veneer:
     return Veneer(lm.head.hash(), count, 1e-3 * torch.randn(len(chosen), width, generator=draw), chosen)
 
 
-def merged_against_base(base: LanguageModel, name: str, veneer: Veneer, given: argparse.Namespace) -> dict:
+def merged_against_base(base: LanguageModel, name: str, veneer: Veneer, given: argparse.Namespace) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         merged = load_model(str(merge(veneer, load_model(name), Path(folder) / "merged")))
     prompts = random_prompts(base, given.batch, given.prompt)
     one, other = paired(
         [lambda: ModelStepper(merged, prompts)], [lambda: ModelStepper(base, prompts)], Sampling(given.tokens), given.runs
     )
-    return row("merged / base", one, other, "0.95 to 1.05", given.tokens)
+    return rows_of("merged checkpoint / base", one, other, "0.95 to 1.05", given)
 
 
-def shifted_against_parts(large: LanguageModel, small: LanguageModel, veneer: Veneer, given: argparse.Namespace) -> dict:
+def shifted_against_parts(large: LanguageModel, small: LanguageModel, veneer: Veneer, given: argparse.Namespace) -> list[dict]:
     system = ShiftedSystem.of_models(large, small, veneer)
     prompts = random_prompts(large, given.batch, given.prompt)
     own = system.shift.to_small.tolist()
@@ -144,7 +145,7 @@ def shifted_against_parts(large: LanguageModel, small: LanguageModel, veneer: Ve
         lambda: Fed(small, small_prompts, system.shift.small_ids(tokens)),
     ]
     one, other = paired([together], parts, how, given.runs)
-    return {**row("shifted / (large + small)", one, other, "at most 1.10", given.tokens), "rows": len(system.shift.rows)}
+    return rows_of(f"shifted ({len(system.shift.rows):,} rows of dW) / large + small", one, other, "at most 1.10", given)
 
 
 @torch.inference_mode()
@@ -175,9 +176,9 @@ def main() -> None:
         small_veneer = veneer if small is base else some_veneer(small, given.rows)
     found = []
     if given.only != "shifted":
-        found.append(merged_against_base(base, given.base, veneer, given))
+        found += merged_against_base(base, given.base, veneer, given)
     if given.only != "merged":
-        found.append(shifted_against_parts(large, small, small_veneer, given))
+        found += shifted_against_parts(large, small, small_veneer, given)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     setting = {
         **{k: Path(getattr(given, k)).name for k in ("base", "large", "small")}, "batch": given.batch, "steps": given.tokens,
@@ -185,13 +186,13 @@ def main() -> None:
     }  # fmt: skip
     print(json.dumps(setting))
     for r in found:
-        for clock in ("wall", "cpu"):
-            f, (a, b) = r[clock], r[f"{clock}_ms_a_step"]
-            print(
-                f"{r['what']:28} {clock:4} {f['ratio']:.3f} ({f['low']:.3f} to {f['high']:.3f}), {f['n']} pairs, {a} and {b} ms a step; "
-                f"goal {r['goal']}"
-            )
+        one, other = r["ms_a_step"]
+        print(
+            f"{r['what']:56} {r['ratio']:.3f} ({r['low']:.3f} to {r['high']:.3f}), {r['runs']} pairs, {one} and {other} ms a step; "
+            f"goal {r['goal']}"
+        )
     if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps({"setting": setting, "rows": found}, indent=1) + "\n")
 
 
