@@ -206,3 +206,12 @@ def test_bytes_of_tokens(by_name):
     assert any(tokens.name(i).startswith("bytes:\\x") for i in ids)
     end = tokenizer.eos_token_id
     assert tokens.text_bytes(end) == b"" and tokens.name(end) == tokenizer.eos_token and tokens.name(10**6) == "<|1000000|>"
+
+
+def test_events_are_ascii(server, client):
+    """Some clients end a line at U+2028 or U+0085, which JSON need not escape."""
+    echo = "one\u2028two\u0085three\x0bfour"
+    words = {"model": "base", "prompt": echo, "echo": True, "max_tokens": 0, "stream": True}
+    assert [c.choices[0].text for c in client.completions.create(**words)] == [echo]
+    raw = client.completions.with_raw_response.create(**words).http_response.read()
+    assert raw.isascii() and raw.count(b"\n\n") == 2

@@ -109,3 +109,10 @@ def test_help_says_defaults_and_units(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for words in ("127.0.0.1", "in tokens", "in bytes", "default: 8000", "default: 1024", "--key-env", "exit code 0"):
         assert words in text, words
+
+
+@pytest.mark.parametrize("package", ["starlette", "uvicorn"])
+def test_without_the_extra_it_says_what_to_install(package, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(["serve", "--model", "lab:base"]) == 2
+    assert "pip install 'veneer[serve]'" in capsys.readouterr().err
