@@ -216,10 +216,10 @@ class _Transfer:
         self, systems: TransferSystems, choice: Choice | None, own: Veneer | None, baked: Veneer | None
     ) -> list[Measurement]:
         """One shifted system of a constant alpha and one that fades: their cost does not depend on the number."""
-        lead = choice.system if choice else f"{SHIFTED}{self.config.alphas[0]}"
-        kinds = {a.constant is None: f"{SHIFTED}{a}" for a in reversed(self.config.alphas)}
-        kinds |= {a.constant is None: lead for a in self.config.alphas if f"{SHIFTED}{a}" == lead}
-        names = ["base", *(kinds[k] for k in sorted(kinds))]
+        fades = {f"{SHIFTED}{a}": a.constant is None for a in self.config.alphas}
+        wanted = [choice.system, *fades] if choice else list(fades)
+        kinds = [next((s for s in wanted if fades[s] == fading), None) for fading in (False, True)]
+        names = ["base", *(s for s in kinds if s is not None)]
         names += [
             n for n, there in (("baked", baked), ("veneer", own), ("aligned", self.models.large_aligned)) if there is not None
         ]

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from veneer import stats
-from veneer.files import read_json, write_json
 from veneer.judges.judge import Judge
 from veneer.prompts import Prompt
 from veneer.results import Measurement
@@ -41,13 +40,6 @@ class Choice:
 
     def facts(self) -> dict[str, Any]:
         return asdict(self)
-
-    def write(self, path: Path) -> None:
-        write_json(path, self.facts())
-
-    @classmethod
-    def read(cls, path: Path) -> Choice:
-        return cls(**read_json(path, "the choice of alpha, which `veneer transfer` writes"))
 
 
 def choose_by_kl(tables: Mapping[str, HeldOut]) -> tuple[Choice, list[Measurement]]:

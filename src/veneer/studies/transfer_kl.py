@@ -93,26 +93,22 @@ def distance_rows(
     capture: Capture, tables: Iterable[tuple[str, Callable[[], HeldOut]]], *, seed: int, note: str | None = None
 ) -> Iterator[Measurement]:
     """Rows of study "transfer": KL, what is recovered of base's, top-1 agreement and KL by position of every system, base's and the noise
-    floor with them; jointly and by task. tables: (system, its held-out table, made when it is needed)."""
-    yield from (replace(r, study=STUDY) for r in noise_rows(capture, study=STUDY))
+    floor with them; jointly and by task. tables: (system, its held-out table, made when it is needed). note: on what comes of the small
+    veneer, so not on base and the large model's own."""
+    yield from noise_rows(capture, study=STUDY)
     for place, (system, make) in enumerate(tables):
-        found = make()
+        found, first = make(), place == 0
         names = sorted(set(found.task.values()))
-        for task in ("joint", *(names if len(names) > 1 else ())):
-            rows = [
-                *kl_rows(found, task=task, system=system, with_base=place == 0, seed=seed),
-                *position_rows(found, task=task, system=system, with_base=place == 0, seed=seed),
-            ]
-            yield from (_of_transfer(r, note if r.system != "base" else None) for r in rows)
-        if place == 0:
-            yield from (_of_transfer(r, None) for r in early_share_rows(found, names if len(names) > 1 else (), seed=seed))
-        yield from (
-            _of_transfer(r, note) for r in early_share_rows(found, names if len(names) > 1 else (), system=system, seed=seed)
-        )
-
-
-def _of_transfer(row: Measurement, note: str | None) -> Measurement:
-    return replace(row, study=STUDY, note="; ".join(n for n in (row.note, note) if n) or None)
+        tasks = names if len(names) > 1 else []
+        rows: list[Measurement] = []
+        for task in ("joint", *tasks):
+            rows += kl_rows(found, task=task, system=system, with_base=first, seed=seed)
+            rows += position_rows(found, task=task, system=system, with_base=first, seed=seed)
+        rows += early_share_rows(found, tasks, seed=seed) if first else ()
+        rows += early_share_rows(found, tasks, system=system, seed=seed)
+        for row in rows:
+            said = note if row.system not in ("base", "veneer") else None
+            yield replace(row, study=STUDY, note="; ".join(n for n in (row.note, said) if n) or None)
 
 
 def select_rows(tables: dict[str, HeldOut]) -> Iterator[Measurement]:
