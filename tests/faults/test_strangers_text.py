@@ -19,6 +19,7 @@ from test_damaged_artefacts import refused, state
 from tiny import tiny, tokenizer
 from veneer.cli.main import main
 from veneer.errors import InputError
+from veneer.files import file_name
 from veneer.models import formats
 from veneer.models.formats import render
 from veneer.report import write_report
@@ -335,7 +336,6 @@ def test_a_part_that_is_somebody_elses_is_left(tmp_path, tally):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_systems_name_is_no_path(name, tally, tmp_path):
-    from veneer.files import file_name
 
     with tally.fault("path traversal in a name"):
         path = tmp_path / "responses" / f"task.{file_name(name)}.jsonl"

@@ -9,13 +9,16 @@ that is called first.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import itertools
 import json
 import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -24,8 +27,6 @@ FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.tru
 
 def preload() -> None:
     import torch
-    import transformers.models.auto.modeling_auto
-    import transformers.models.llama.modeling_llama  # noqa: F401
 
     import veneer.cli.main
     import veneer.imports.tables
@@ -33,9 +34,13 @@ def preload() -> None:
     import veneer.report.export
     import veneer.studies.extraction
     import veneer.studies.run
-    import veneer.tasks.source  # noqa: F401
+    import veneer.tasks.source
 
     torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        words = "capture --base lab:base --aligned lab:aligned --prompts lab-sums --limit 3 --max-new-tokens 2 --out"
+        veneer.cli.main([*words.split(), f"{folder}/capture"])  # what is imported when it is first needed
+        veneer.cli.main(["extract", f"{folder}/capture", "--out", f"{folder}/veneer"])
 
 
 def strike_at(number: int, below: str) -> list[str]:
