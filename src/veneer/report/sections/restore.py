@@ -120,7 +120,6 @@ def verdict_lines(part: Part) -> list[Line]:
     for v in (r for r in rows if r.metric == "restored"):
         chosen = one(v.system, "chosen")
         setting = ((chosen.note if chosen else None) or v.system).partition(":")[0]
-        seconds = [r for r in rows if (r.system, r.metric) == (v.system, "seconds")]
         columns: dict[str, Measurement | None] = {
             "refusals": one(v.system, "difference_from_compromised", "refusal_rate"),
             "portion": one(v.system, "portion"),
@@ -136,7 +135,7 @@ def verdict_lines(part: Part) -> list[Line]:
                 None,
             ),
             "text": one(v.system, "difference_from_compromised", "text_nats"),
-            **{f"seconds_{r.of}": r for r in seconds},
+            "seconds": one(v.system, "seconds", "make"),
         }
         found.append(Line(v.system, setting.removeprefix(v.system).lstrip("-") or "as it is", v, columns))
     rank = {"yes": 0, "partly": 1, "no": 2}
