@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
+import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -16,6 +18,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from veneer.errors import InputError, VeneerError
 from veneer.head.part import changing
@@ -87,6 +90,15 @@ def told() -> Iterator[None]:
         ) from error
 
 
+_joined = itertools.count()
+
+
+@functools.cache
+def _meeting() -> tuple[Any, int, int]:
+    """Where the processes find each other, the rank of this one, and how many they are."""
+    return next(rendezvous("env://"))
+
+
 @contextlib.contextmanager
 def group(device: str) -> Iterator[Group]:
     """Join the processes that torchrun started, and leave them at the end."""
@@ -95,7 +107,9 @@ def group(device: str) -> Iterator[Group]:
     if cuda:
         torch.cuda.set_device(local)
     with told():
-        dist.init_process_group("nccl" if cuda else "gloo", timeout=WAIT)
+        store, rank, size = _meeting()
+        fresh = dist.PrefixStore(f"veneer/{next(_joined)}", store)  # a second group must not find the addresses of the first
+        dist.init_process_group("nccl" if cuda else "gloo", store=fresh, rank=rank, world_size=size, timeout=WAIT)
     try:
         yield Group(torch.device("cuda", local) if cuda else torch.device("cpu"))
     finally:

@@ -1,0 +1,76 @@
+"""The formulae of benchmarks/scale_arithmetic.py against what is really written and held."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from pairs import small_capture
+from veneer.capture import Capture
+from veneer.head.extract import ExtractConfig, extract
+from veneer.head.problem import Problem
+from veneer.head.problems import LocalParts
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+from scale_arithmetic import Scale, lines
+
+HEADER = 1200  # bytes that safetensors takes in front of a shard's columns
+
+
+def of_capture(taken: Capture) -> Scale:
+    facts = taken.manifest
+    size = {"float32": 4, "bfloat16": 2}[facts["config"]["hidden_dtype"]]
+    head, k = facts["head"], facts["config"]["k"]
+    return Scale(width=head["width"], vocabulary=head["rows"], k=k, hidden_bytes=size, tokens=taken.tokens)
+
+
+def on_disk(taken: Capture) -> int:
+    return sum(p.stat().st_size for p in taken.folder.glob("shard-*.safetensors"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_bytes_a_token(tmp_path, dtype):
+    taken = small_capture(tmp_path / "capture", hidden_dtype=dtype)
+    expected = taken.tokens * of_capture(taken).token_bytes()
+    assert expected < on_disk(taken) <= expected + HEADER * len(taken.shards)
+
+
+def test_bytes_a_token_of_a_real_capture():
+    """A capture of the real pair: VENEER_CAPTURE names its folder."""
+    place = os.environ.get("VENEER_CAPTURE")
+    if not place or not (Path(place) / "manifest.json").is_file():
+        pytest.skip("needs a capture of the real pair: set VENEER_CAPTURE to its folder")
+    taken = Capture.open(place)
+    expected = taken.tokens * of_capture(taken).token_bytes()
+    assert expected < on_disk(taken) <= 1.001 * expected
+
+
+def test_products_of_an_evaluation(tmp_path):
+    """4 N R d, counted by torch."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    taken = small_capture(tmp_path / "capture")
+    parts = LocalParts(taken, torch.float32, torch.device("cpu"), None, False)
+    rows = torch.arange(taken.head.rows)
+    problem = Problem(parts.part(taken.prompt_numbers, rows), taken.head, rows)
+    with FlopCounterMode(display=False) as count:
+        problem.evaluate(torch.zeros_like(problem.W))
+    scale = Scale(tokens=taken.tokens / 0.8, rows=len(rows), width=taken.head.width)
+    assert count.get_total_flops() == pytest.approx(scale.evaluation_flops())
+
+
+def test_size_of_the_change(tmp_path):
+    taken = small_capture(tmp_path / "capture")
+    veneer = extract(taken, ExtractConfig(row_threshold=0.0)).veneer
+    scale = Scale(rows=taken.head.rows, width=taken.head.width)
+    assert veneer.values().float().numel() * 4 == scale.dense() == scale.traffic() / 2 == scale.ray_traffic() / scale.workers
+
+
+def test_the_page_states_what_the_script_prints():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "scale.md").read_text(encoding="utf-8")
+    for what, much, how in lines(Scale()):
+        assert f"| {what} | {much} | {how} |" in page

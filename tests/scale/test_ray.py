@@ -1,0 +1,146 @@
+"""Capture and extraction on a Ray cluster of two workers on this machine: the bytes of one process, also where a worker is killed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from veneer.capture import CaptureConfig, capture
+from veneer.errors import InputError, MissingExtra, VeneerError
+from veneer.head.extract import ExtractConfig, extract
+from veneer.models.decode import Sampling
+from veneer.models.pair import Pair
+from veneer.scale.cluster import Crew, RayConfig, answered, cluster, opened
+from veneer.scale.extraction import holders
+from veneer.scale.ray_capture import capture_with_ray, pair_job
+from veneer.scale.remote import open_capture
+from veneer.tasks.source import load_prompts
+
+CONFIG = CaptureConfig(k=16, batch_size=4, shard_batches=1, noise_prompts=3, sampling=Sampling(max_new_tokens=12))
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """A cluster that all tests here use."""
+    ray = pytest.importorskip("ray", reason="needs the package ray")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init(
+        address="local", num_cpus=2, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False,
+        logging_level="ERROR",
+    )  # fmt: skip
+    yield ray
+    ray.shutdown()
+
+
+def prompts():
+    return load_prompts("lab-requests", limit=32)
+
+
+def job():
+    return partial(pair_job, partial(Pair.load, "lab:base", "lab:aligned"), prompts(), CONFIG)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("local") / "capture"
+    capture(Pair.load("lab:base", "lab:aligned"), prompts(), out, CONFIG)
+    return out
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and not p.name.startswith(".")
+    }
+
+
+def kill(crew: Crew, worker: int) -> None:
+    os.kill(crew.ray.get(crew.actors[worker].process.remote()).value, signal.SIGKILL)
+
+
+def test_a_worker_killed_in_the_middle_of_a_capture(ray, local, tmp_path):
+    """Its shard is made again by another, and the folder is that of one process."""
+    killed, steps = [], []
+
+    def watch(crew: Crew, made: int) -> None:
+        if made >= 2 and not killed:
+            kill(crew, 1)
+            killed.append(crew)
+
+    taken = capture_with_ray(job(), tmp_path / "c", RayConfig(), lambda *said: steps.append(said), watch=watch)
+    assert killed and killed[0].deaths >= 1
+    assert content(tmp_path / "c") == content(local) and taken.tokens == open_capture(local).tokens
+    assert steps[-1] == (32, 32, "capture")
+
+
+def test_a_capture_that_was_cut_goes_on(ray, local, tmp_path):
+    """The command dies behind some shards; the next one makes only the others."""
+    out = tmp_path / "c"
+
+    def stop(crew: Crew, made: int) -> None:
+        if made >= 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        capture_with_ray(job(), out, RayConfig(), watch=stop)
+    there = {p.name: p.stat().st_mtime_ns for p in out.glob("shard-*.json")}
+    assert 0 < len(there) < 8
+    capture_with_ray(job(), out, RayConfig())
+    assert content(out) == content(local)
+    assert all((out / name).stat().st_mtime_ns == when for name, when in there.items())
+
+
+def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):
+    """What the search asked for is asked again: the same bytes with and without a death, and what one process finds."""
+    config, taken = ExtractConfig(dtype="float64", stop="optimum", ridge=0.1), open_capture(local)
+    found = []
+    for cut in (False, True):
+        crews: list[Crew] = []
+        lines = []
+
+        def log(line, cut=cut, crews=crews, lines=lines):
+            lines.append(line)
+            if cut and len(lines) == 4:
+                kill(crews[0], 1)
+
+        with holders("ray", str(local), config, device="cpu", ray=RayConfig(), watch=crews.append) as held:
+            found.append(extract(taken, config, parts=held.parts, log=log).veneer)
+        assert crews[0].deaths == int(cut)
+    assert found[0].identity() == found[1].identity()
+    alone = extract(taken, config).veneer
+    assert found[0].facts["extraction"]["objective"] == pytest.approx(alone.facts["extraction"]["objective"], rel=1e-6)
+    assert float((found[0].values() - alone.values()).norm() / alone.values().norm()) < 1e-5
+
+
+def test_failures_of_workers_are_sentences(ray, tmp_path):
+    missing = partial(pair_job, partial(Pair.load, "lab:base", "/no/such/model"), prompts(), CONFIG)
+    with pytest.raises(InputError, match="worker 0: there is no folder /no/such/model"):
+        capture_with_ray(missing, tmp_path / "c", RayConfig(workers=1))
+    assert not list(tmp_path.rglob("*.safetensors"))
+    with pytest.raises(InputError, match="one worker takes 64"), cluster(RayConfig(cpus=64)):
+        pass
+
+
+def test_memory_that_runs_out_in_a_worker_is_a_sentence():
+    def greedy():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(VeneerError, match="worker 3: memory ran out in a worker"):
+        opened(answered(greedy), "worker 3")
+
+
+def test_without_ray_the_install_line_is_said(monkeypatch, tmp_path):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"veneer\[ray\]"), cluster(RayConfig()):
+        pass
+    with pytest.raises(InputError, match="expected 1 or more workers"):
+        RayConfig(workers=0)
