@@ -140,7 +140,12 @@ def _parquet(source: str, column: str | None) -> Iterator[Row]:
     try:
         name = _column(source, column, pq.read_schema(source).names)
         values = pq.read_table(source, columns=[name]).column(name).to_pylist()
-    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:  # ValueError: bytes that are no text, years that are none
+    except (
+        OSError,
+        ValueError,
+        OverflowError,
+        pa.ArrowException,
+    ) as error:  # ValueError: bytes that are no text, years that are none
         said = str(error).partition(". ")[0]
         raise InputError(f"{source} cannot be read as Parquet ({said}); expected a Parquet table; make it again") from None
     for number, value in enumerate(values, 1):

@@ -194,8 +194,10 @@ class VeneerLM(TemplateLM):
             raise InputError(f"a task samples with {', '.join(found)}, which Veneer has not; leave it out of the task")
         how = Sampling(int(longest), seed=self.seed, repetition_penalty=float(words.get("repetition_penalty") or 1.0))
         if temperature:
-            kept = {"top_p": float(words.get("top_p") or 1.0), "top_k": int(words.get("top_k") or 0)}
-            how = replace(how, temperature=temperature, min_p=float(words.get("min_p") or 0.0), **kept)
+            how = replace(
+                how, temperature=temperature, top_p=float(words.get("top_p") or 1.0), top_k=int(words.get("top_k") or 0),
+                min_p=float(words.get("min_p") or 0.0),
+            )  # fmt: skip
         return tuple(u for u in until if u), how
 
     def _cut(self, context: Sequence[int], most: int) -> Sequence[int]:

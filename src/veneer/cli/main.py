@@ -94,7 +94,9 @@ def main(args: Sequence[str] | None = None) -> int:
         from veneer.capture.run import is_out_of_memory
 
         if is_out_of_memory(error):
-            return _fail("memory ran out; free some, or give a smaller --batch-size, and run the same command again: it goes on", 1)
+            return _fail(
+                "memory ran out; free some, or give a smaller --batch-size, and run the same command again: it goes on", 1
+            )
         if os.environ.get("VENEER_DEBUG"):
             raise
         text = " ".join(str(error).split()) or "no message"

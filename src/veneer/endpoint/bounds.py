@@ -17,10 +17,13 @@ def bound(answer: Any, seconds: float) -> None:
 
     Raises its RemoteProtocolError for another encoding; reading the body then raises its ReadTimeout or RemoteProtocolError.
     """
-    httpx: Any = importlib.import_module(type(answer).__module__.partition(".")[0])  # httpx, or httpx2 of newer releases of openai
+    package = type(answer).__module__.partition(".")[0]  # httpx, or httpx2 of newer releases of openai
+    httpx: Any = importlib.import_module(package)
     encoding = answer.headers.get("content-encoding", "").strip().lower()
     if encoding not in PLAIN:
-        raise httpx.RemoteProtocolError(f"a reply in the encoding {encoding[:40]!r}, which was not asked for", request=answer.request)
+        raise httpx.RemoteProtocolError(
+            f"a reply in the encoding {encoding[:40]!r}, which was not asked for", request=answer.request
+        )
     inner, request, error, until = answer.stream, answer.request, answer.status_code >= 300, time.monotonic() + seconds
 
     class Bounded(httpx.SyncByteStream):

@@ -112,7 +112,9 @@ def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[st
         raise InputError(f"{name} needs a package that is not installed ({_first(error)}); install it and try again") from None
     except Exception as error:  # damaged or foreign files make the libraries raise all kinds, also bare Exception
         if isinstance(error, MemoryError) or re.search(r"allocate memory|out of memory|start new thread", str(error)):
-            raise VeneerError(f"memory ran out while {name} was loaded ({_first(error)}); free some, or use a smaller model") from None
+            raise VeneerError(
+                f"memory ran out while {name} was loaded ({_first(error)}); free some, or use a smaller model"
+            ) from None
         raise InputError(
             f"{name} cannot be loaded ({_first(error)}); expected a causal language model: a hub id that this machine can reach, a "
             "local folder with config.json, tokenizer and *.safetensors, an adapter folder, a .gguf file, or lab:base and its kin"
