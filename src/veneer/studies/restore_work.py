@@ -243,6 +243,7 @@ class Work:
                 "compromised",
                 split="validation",
                 unit="share",
+                judge=references["compromised"][1].scored[self.roles.harmful[0].name].judges["refusal_rate"],
                 note=note,
             )
         )
