@@ -171,8 +171,7 @@ def test_secrets_in_addresses_are_not_said(address, tally, tmp_path, capfd):
     ):
         with tally.fault("secret that might be told"):
             said = refused(capfd, *place, "--out", tmp_path / "out")
-            if "#" not in address:
-                assert "pass-word-77" not in said, said
+            assert "pass-word-77" not in said or ("#" in address and "--judge-url" not in place), said
             assert not list(tmp_path.iterdir())
 
 
@@ -182,7 +181,7 @@ def test_no_secret_is_in_any_file_of_a_study(made, runner, tally, tmp_path):
 
     pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
     own = tmp_path / "own.jsonl"
-    header = {"task": {"name": "own", "scorer": "judge:strongreject", "metric": "strongreject"}}
+    header = {"task": {"name": "own", "scorer": "judge:strongreject", "metric": "strongreject_score"}}
     own.write_text(json.dumps(header) + "\n" + "".join(json.dumps({"prompt": f"Say {i}."}) + "\n" for i in range(3)))
     out = tmp_path / "out"
     with serving(lambda c: c.say(f"I was told {c.handler.headers['authorization']}")) as server:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from veneer.endpoint.config import EndpointConfig
 from veneer.errors import InputError
 
 
@@ -39,6 +40,8 @@ class JudgeConfig:
         if (self.url is None) != (self.model is None):
             given, missing = ("--judge-model", "--judge-url") if self.url is None else ("--judge-url", "--judge-model")
             raise InputError(f"{given} is given without {missing}; give both, or --judge-local MODEL")
+        if self.url is not None and self.model is not None:
+            EndpointConfig(self.url, self.model)  # refuses an address that holds a password or a key: it is written into run.json
 
     def facts(self) -> dict[str, Any]:
         """What decides a verdict, for run.json: no key, no folder, no speed."""
