@@ -21,6 +21,7 @@ from veneer.report.visible import visible
 from veneer.results import Measurement
 
 FIGURES = ("value", "low", "high", "portion", "portion_low", "portion_high")
+FORMULA = tuple("=+-@＝＋－＠")  # signs with which some spreadsheet begins a formula, also behind blanks
 WHOLE = ("n", "first", "last")
 
 
@@ -140,7 +141,7 @@ def _shown(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = visible(value, 10_000)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if text[:1] in ("\t", "\r", "\n") or text.lstrip()[:1] in FORMULA else text
 
 
 def _parquet(table: Table, folder: Path) -> Path:
