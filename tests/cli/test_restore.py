@@ -112,7 +112,8 @@ def test_again_it_changes_nothing_and_another_configuration_is_refused(restored,
 
 def test_a_run_that_is_cut_again_and_again_ends_the_same(restored, tmp_path, monkeypatch):
     """The moments are drawn over the answers to the validation part, the captures and the report part."""
-    from veneer.studies import restore_costs, restore_measure
+    from veneer.studies.restore import costs as restore_costs
+    from veneer.studies.restore import measure as restore_measure
 
     out, calls = tmp_path / "study", {"n": 0}
     respond = restore_measure.respond

@@ -23,11 +23,11 @@ from veneer.models.load import load_model
 from veneer.models.merge import untie_with
 from veneer.prompts import Prompt
 from veneer.results import Results
-from veneer.studies.audit import AuditConfig, audit
-from veneer.studies.audit_patch import can_patch, patches
-from veneer.studies.audit_prompts import default_sources, prompt_sets
-from veneer.studies.audit_veneer import folds_of
-from veneer.studies.audit_weights import changed_layers, effective_rank, ranges, weight_changes
+from veneer.studies.audit.patch import can_patch, patches
+from veneer.studies.audit.prompts import default_sources, prompt_sets
+from veneer.studies.audit.study import AuditConfig, audit
+from veneer.studies.audit.veneer import folds_of
+from veneer.studies.audit.weights import changed_layers, effective_rank, ranges, weight_changes
 from veneer.systems.tuning import sharing
 
 QUICK = AuditConfig(max_new_tokens=8, batch_size=8, k=16, folds=2, patched_prompts=4)

@@ -18,7 +18,7 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
 from veneer.models.pair import Pair
 from veneer.results import Results
-from veneer.studies.bake import bake
+from veneer.studies.transfer.bake import bake
 from veneer.systems.respond import respond
 from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.system import System

@@ -12,7 +12,7 @@ from veneer.models.formats import ChatFormat
 from veneer.models.head import Head
 from veneer.models.load import load_model
 from veneer.results import Results
-from veneer.studies.guard import GuardConfig, attack_examples, guard_rows, guard_words
+from veneer.studies.restore.guard import GuardConfig, attack_examples, guard_rows, guard_words
 from veneer.systems.attack import AttackConfig
 from veneer.systems.system import System
 from veneer.tasks.source import load_prompts

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veneer.errors import InputError
-from veneer.studies.restore_choice import Tried, Weights, choose
+from veneer.studies.restore.choice import Tried, Weights, choose
 
 rates = st.lists(st.sampled_from((0.0, 1.0)), min_size=4, max_size=12).map(np.array)
 weights = st.floats(0, 5).map(lambda x: round(x, 3))

@@ -6,7 +6,7 @@ import pytest
 
 from veneer.errors import InputError
 from veneer.prompts import Prompt
-from veneer.studies.restore_prompts import Roles, harmless_tasks, in_report_half, parts_of
+from veneer.studies.restore.prompts import Roles, harmless_tasks, in_report_half, parts_of
 from veneer.tasks.lab import LabTask
 from veneer.tasks.registry import get_task
 from veneer.tasks.task import Task

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pytest
 
 from veneer.models.load import load_model
-from veneer.studies import restore_work
-from veneer.studies.restore import restore
-from veneer.studies.restore_at_hand import AtHand
-from veneer.studies.restore_config import RestoreConfig
-from veneer.studies.restore_prompts import Roles
+from veneer.studies.restore import work as restore_work
+from veneer.studies.restore.at_hand import AtHand
+from veneer.studies.restore.config import RestoreConfig
+from veneer.studies.restore.prompts import Roles
+from veneer.studies.restore.study import restore
 from veneer.tasks.lab import LabTask
 
 CONFIG = RestoreConfig(

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veneer.studies.restore_verdict import NOT, PARTLY, RESTORED, Seen, above, below, verdicts
+from veneer.studies.restore.verdict import NOT, PARTLY, RESTORED, Seen, above, below, verdicts
 
 TOKENS = np.full(20, 10.0)
 

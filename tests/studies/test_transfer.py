@@ -25,15 +25,15 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
 from veneer.results import Results
-from veneer.studies import transfer_choice
+from veneer.studies.transfer import choice as transfer_choice
 from veneer.studies.config import StudyConfig
-from veneer.studies.transfer import transfer
-from veneer.studies.transfer_choice import choose_by_score
-from veneer.studies.transfer_config import TransferConfig
-from veneer.studies.transfer_cost import Cost, cost_rows, measure_costs
-from veneer.studies.transfer_kl import ShiftedReading, shift_columns
-from veneer.studies.transfer_models import TransferModels
-from veneer.studies.transfer_prompts import TransferPrompts
+from veneer.studies.transfer.choice import choose_by_score
+from veneer.studies.transfer.config import TransferConfig
+from veneer.studies.transfer.cost import Cost, cost_rows, measure_costs
+from veneer.studies.transfer.kl import ShiftedReading, shift_columns
+from veneer.studies.transfer.models import TransferModels
+from veneer.studies.transfer.prompts import TransferPrompts
+from veneer.studies.transfer.study import transfer
 from veneer.systems.alpha import Alpha
 from veneer.systems.shifted import ShiftedSystem, shift_of
 from veneer.systems.system import System

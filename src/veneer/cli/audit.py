@@ -51,9 +51,9 @@ class Audit(Machine):
     def run(self) -> None:
         from veneer.models.formats import ChatFormat, PlainFormat
         from veneer.models.load import load_model
-        from veneer.studies.audit import AuditConfig, audit
-        from veneer.studies.audit_config import HARMFUL, HARMLESS
-        from veneer.studies.audit_prompts import default_sources, prompt_sets
+        from veneer.studies.audit.config import HARMFUL, HARMLESS
+        from veneer.studies.audit.prompts import default_sources, prompt_sets
+        from veneer.studies.audit.study import AuditConfig, audit
 
         given = {HARMFUL: self.harmful, HARMLESS: self.harmless}
         usual = default_sources((self.reference, self.audited))
@@ -86,7 +86,7 @@ def show(results: Results, out: Path) -> None:
 
     from veneer.cli.show import figure
     from veneer.files import read_json
-    from veneer.studies.audit_config import AUDITED, HARMFUL, HARMLESS, REFERENCE, RESTORED
+    from veneer.studies.audit.config import AUDITED, HARMFUL, HARMLESS, REFERENCE, RESTORED
 
     verdict = read_json(out / "run.json", "the record of an audit")["verdict"]
     console = Console(highlight=False, markup=False)

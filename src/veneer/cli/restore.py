@@ -92,11 +92,11 @@ class Restore(JudgeOptions, Machine):
         from veneer.head.veneer import Veneer
         from veneer.models.formats import ChatFormat, PlainFormat
         from veneer.models.load import load_model
-        from veneer.studies.restore import restore
-        from veneer.studies.restore_at_hand import AtHand
-        from veneer.studies.restore_choice import Weights
-        from veneer.studies.restore_config import RestoreConfig
-        from veneer.studies.restore_prompts import Roles, harmless_tasks
+        from veneer.studies.restore.at_hand import AtHand
+        from veneer.studies.restore.choice import Weights
+        from veneer.studies.restore.config import RestoreConfig
+        from veneer.studies.restore.prompts import Roles, harmless_tasks
+        from veneer.studies.restore.study import restore
         from veneer.tasks.registry import chosen_tasks
 
         def loader(name: str | None):

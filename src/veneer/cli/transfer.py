@@ -11,8 +11,8 @@ from veneer.cli.common import JudgeOptions, Machine, data_folder, progress
 if TYPE_CHECKING:
     from veneer.head.veneer import Veneer
     from veneer.models.formats import Format
-    from veneer.studies.transfer_config import TransferConfig
-    from veneer.studies.transfer_models import TransferModels
+    from veneer.studies.transfer.config import TransferConfig
+    from veneer.studies.transfer.models import TransferModels
 
 ROLES = {"large": "large", "large_aligned": "large_aligned", "base": "small", "aligned": "small_aligned"}
 
@@ -89,7 +89,7 @@ class Transfer(JudgeOptions, Machine):
         from veneer.cli.show_transfer import show
         from veneer.errors import InputError
         from veneer.head.veneer import Veneer
-        from veneer.studies.transfer import transfer
+        from veneer.studies.transfer.study import transfer
         from veneer.tasks.registry import chosen_tasks
 
         for first, second in (("large", "large_aligned"), ("base", "aligned")):
@@ -115,7 +115,7 @@ class Transfer(JudgeOptions, Machine):
     def _config(self) -> TransferConfig:
         from veneer.head.extract import ExtractConfig
         from veneer.studies.config import StudyConfig
-        from veneer.studies.transfer_config import TransferConfig
+        from veneer.studies.transfer.config import TransferConfig
         from veneer.systems.alpha import Alpha
 
         study = StudyConfig(
@@ -132,7 +132,7 @@ class Transfer(JudgeOptions, Machine):
     def _load(self, veneer: Veneer | None) -> TransferModels:
         from veneer.models.formats import ChatFormat, PlainFormat, format_from_facts
         from veneer.models.load import load_model
-        from veneer.studies.transfer_models import TransferModels
+        from veneer.studies.transfer.models import TransferModels
 
         recorded: Format = PlainFormat()
         if veneer is not None and "base_format" in veneer.facts:

@@ -37,7 +37,11 @@ class EndpointConfig:
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
-            shown = self.url if "@" not in parts.netloc and not parts.query and not parts.fragment else f"{parts.scheme}://{parts.hostname}/..."
+            shown = (
+                self.url
+                if "@" not in parts.netloc and not parts.query and not parts.fragment
+                else f"{parts.scheme}://{parts.hostname}/..."
+            )
             raise InputError(
                 f"{shown!r} is no endpoint's address; expected http(s)://HOST[:PORT]/v1 without a name, key or query in it (the key "
                 "goes into an environment variable)"

@@ -36,7 +36,7 @@ class Remote:
 
     def __init__(self, url: str):
         try:
-            import fsspec  # type: ignore[import-untyped]
+            import fsspec
         except ImportError:
             raise MissingExtra("fsspec", "remote", "a folder behind a URL") from None
         self.url, self.name = url, without_secrets(url)

@@ -50,6 +50,8 @@ class Server(uvicorn.Server):
     """SIGINT and SIGTERM end it in order: no new connections, `GRACE` seconds for answers under way, then `give_up`, which tells the
     clients that still wait, and `run` returns. A second SIGINT gives up at once. ready: called once it listens."""
 
+    should_exit: bool
+
     def __init__(self, app: ASGIApp, ready: Callable[[], None], give_up: Callable[[], None]):
         super().__init__(
             uvicorn.Config(

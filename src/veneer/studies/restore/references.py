@@ -11,10 +11,10 @@ import numpy as np
 from veneer.models.vocabulary import match_vocabularies
 from veneer.prompts import Prompt
 from veneer.results import Measurement
-from veneer.studies.restore_at_hand import Models
-from veneer.studies.restore_measure import Measured
-from veneer.studies.restore_reading import Passages, plain_texts
-from veneer.studies.restore_rows import reading_rows
+from veneer.studies.restore.at_hand import Models
+from veneer.studies.restore.measure import Measured
+from veneer.studies.restore.reading import Passages, plain_texts
+from veneer.studies.restore.rows import reading_rows
 from veneer.systems.responses import Response
 from veneer.systems.retraced import Local
 from veneer.systems.system import System

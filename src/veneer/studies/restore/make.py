@@ -21,9 +21,9 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
 from veneer.studies.extraction import extract_to, solver_progress
-from veneer.studies.restore_at_hand import OF_BASE, Models
-from veneer.studies.restore_config import RestoreConfig
-from veneer.studies.restore_ways import HeadWay, InContextWay, ShiftedWay, Way, for_head_of
+from veneer.studies.restore.at_hand import OF_BASE, Models
+from veneer.studies.restore.config import RestoreConfig
+from veneer.studies.restore.ways import HeadWay, InContextWay, ShiftedWay, Way, for_head_of
 from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.respond import respond
 

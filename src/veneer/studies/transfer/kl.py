@@ -18,7 +18,7 @@ from veneer.prompts import Prompt
 from veneer.results import Measurement
 from veneer.studies.heldout import HeldOut, held_out_of
 from veneer.studies.kl import NATS, early_share_rows, kl_rows, noise_rows, position_rows
-from veneer.studies.transfer_models import TransferModels
+from veneer.studies.transfer.models import TransferModels
 from veneer.systems.alpha import Alpha
 from veneer.systems.shifted import shift_of
 

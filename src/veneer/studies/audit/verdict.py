@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from veneer.results import Measurement, Results
-from veneer.studies.audit_config import (
+from veneer.studies.audit.config import (
     AUDITED,
     HARMFUL,
     HARMLESS,
@@ -19,7 +19,7 @@ from veneer.studies.audit_config import (
     REFERENCE,
     RESTORED,
 )
-from veneer.studies.audit_weights import HEAD, TIED, Change, ranges
+from veneer.studies.audit.weights import HEAD, TIED, Change, ranges
 from veneer.studies.kl import ROUNDING
 
 CARRIES = 0.1  # share of the distance that head or layers must make alone to be named

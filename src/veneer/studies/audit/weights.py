@@ -13,7 +13,7 @@ from veneer.files import json_lines, read_json_lines, write_text
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import layers_name
 from veneer.results import Measurement
-from veneer.studies.audit_config import AUDITED, STUDY
+from veneer.studies.audit.config import AUDITED, STUDY
 
 ENERGY = 0.9  # share of the squared singular values of a difference that its effective rank holds
 ROWS = 8192  # of a matrix at a time, in float64

@@ -20,7 +20,7 @@ from veneer.files import write_atomically
 from veneer.models.pair import Pair
 from veneer.results import Measurement
 from veneer.stats import Estimate
-from veneer.studies.audit_config import AUDITED, ON, ONLY_HEAD, ONLY_LAYERS, STUDY
+from veneer.studies.audit.config import AUDITED, ON, ONLY_HEAD, ONLY_LAYERS, STUDY
 from veneer.studies.kl import BINS, NATS
 from veneer.systems.respond import Progress
 from veneer.systems.responses import Response

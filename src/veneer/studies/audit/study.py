@@ -22,13 +22,13 @@ from veneer.models.pair import Pair
 from veneer.prompts import Prompt
 from veneer.report import write_report
 from veneer.results import Results
-from veneer.studies.audit_answers import Answers, answer_rows
-from veneer.studies.audit_config import AUDITED, REFERENCE, RESTORED, STUDY, AuditConfig
-from veneer.studies.audit_distance import distance_rows, distances_on_audited, distances_on_reference
-from veneer.studies.audit_patch import can_patch, patch_rows
-from veneer.studies.audit_veneer import folds_of, restored_answers
-from veneer.studies.audit_verdict import Verdict, has_moved, verdict
-from veneer.studies.audit_weights import Change, changed_layers, weight_changes, weight_rows
+from veneer.studies.audit.answers import Answers, answer_rows
+from veneer.studies.audit.config import AUDITED, REFERENCE, RESTORED, STUDY, AuditConfig
+from veneer.studies.audit.distance import distance_rows, distances_on_audited, distances_on_reference
+from veneer.studies.audit.patch import can_patch, patch_rows
+from veneer.studies.audit.veneer import folds_of, restored_answers
+from veneer.studies.audit.verdict import Verdict, has_moved, verdict
+from veneer.studies.audit.weights import Change, changed_layers, weight_changes, weight_rows
 from veneer.studies.kl import noise_rows
 from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.respond import respond

@@ -17,7 +17,7 @@ from veneer.studies.behaviour import score
 from veneer.studies.config import StudyConfig
 from veneer.studies.heldout import HeldOut
 from veneer.studies.stages import Progress
-from veneer.studies.transfer_kl import STUDY, mean_kl, select_rows
+from veneer.studies.transfer.kl import STUDY, mean_kl, select_rows
 from veneer.systems.respond import respond
 from veneer.systems.system import Answering
 from veneer.tasks.task import Task

@@ -17,19 +17,19 @@ from veneer.judges.registry import judges_of
 from veneer.report import write_report
 from veneer.results import Measurement, Results
 from veneer.studies.behaviour import behaviour_rows
-from veneer.studies.guard import Examples, GuardConfig, guard_rows, guard_words
-from veneer.studies.restore_at_hand import Models
-from veneer.studies.restore_choice import Tried, choose, known
-from veneer.studies.restore_config import RestoreConfig
-from veneer.studies.restore_costs import cost_rows, spent
-from veneer.studies.restore_make import Maker
-from veneer.studies.restore_measure import Measured, Measuring
-from veneer.studies.restore_merge import merge_restored
-from veneer.studies.restore_prompts import Parts, Roles
-from veneer.studies.restore_references import Reading
-from veneer.studies.restore_rows import STUDY, chosen_rows, curve_rows, names, verdict_rows
-from veneer.studies.restore_verdict import NOT, PARTLY, RESTORED, Seen, Verdict, verdicts
-from veneer.studies.restore_ways import Candidate, HeadWay, InContextWay, Way
+from veneer.studies.restore.at_hand import Models
+from veneer.studies.restore.choice import Tried, choose, known
+from veneer.studies.restore.config import RestoreConfig
+from veneer.studies.restore.costs import cost_rows, spent
+from veneer.studies.restore.guard import Examples, GuardConfig, guard_rows, guard_words
+from veneer.studies.restore.make import Maker
+from veneer.studies.restore.measure import Measured, Measuring
+from veneer.studies.restore.merge import merge_restored
+from veneer.studies.restore.prompts import Parts, Roles
+from veneer.studies.restore.references import Reading
+from veneer.studies.restore.rows import STUDY, chosen_rows, curve_rows, names, verdict_rows
+from veneer.studies.restore.verdict import NOT, PARTLY, RESTORED, Seen, Verdict, verdicts
+from veneer.studies.restore.ways import Candidate, HeadWay, InContextWay, Way
 from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.alpha import Alpha
 from veneer.systems.retraced import Local, Paths
@@ -174,7 +174,7 @@ class Work:
         self.results.extend(verdict_rows(self.found, self.roles, first.judges["refusal_rate"], first.judges.get("harm_rate")))
 
     def attack_again(self) -> None:
-        """The fine-tuning that broke the model, repeated on the best restored checkpoint (studies/guard.py)."""
+        """The fine-tuning that broke the model, repeated on the best restored checkpoint (studies/restore/guard.py)."""
         if not self.examples:
             return
         ranks = (RESTORED, PARTLY, NOT)

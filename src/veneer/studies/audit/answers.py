@@ -14,7 +14,7 @@ from veneer.comparisons import compare
 from veneer.judges.judge import Judge
 from veneer.prompts import Prompt
 from veneer.results import Measurement
-from veneer.studies.audit_config import AUDITED, REFERENCE, STUDY
+from veneer.studies.audit.config import AUDITED, REFERENCE, STUDY
 from veneer.systems.responses import Response
 
 SHOWN = 60  # characters of a beginning in a note

@@ -20,18 +20,18 @@ from veneer.prompts import Prompt
 from veneer.report import write_report
 from veneer.results import Measurement, Results
 from veneer.studies.answers import answer_all
-from veneer.studies.bake import bake
 from veneer.studies.extraction import extract_to, solver_progress
 from veneer.studies.heldout import HeldOut, held_out
 from veneer.studies.stages import Progress, RunRecord
-from veneer.studies.transfer_choice import Choice, choose_by_kl, choose_by_score
-from veneer.studies.transfer_config import SHIFTED, TransferConfig
-from veneer.studies.transfer_cost import cost_rows, measure_costs
-from veneer.studies.transfer_fairness import UNKNOWN, fairness, held_out_for
-from veneer.studies.transfer_kl import ShiftedReading, baked_rows, distance_rows
-from veneer.studies.transfer_models import TransferModels
-from veneer.studies.transfer_prompts import TransferPrompts
-from veneer.studies.transfer_systems import TransferSystems
+from veneer.studies.transfer.bake import bake
+from veneer.studies.transfer.choice import Choice, choose_by_kl, choose_by_score
+from veneer.studies.transfer.config import SHIFTED, TransferConfig
+from veneer.studies.transfer.cost import cost_rows, measure_costs
+from veneer.studies.transfer.fairness import UNKNOWN, fairness, held_out_for
+from veneer.studies.transfer.kl import ShiftedReading, baked_rows, distance_rows
+from veneer.studies.transfer.models import TransferModels
+from veneer.studies.transfer.prompts import TransferPrompts
+from veneer.studies.transfer.systems import TransferSystems
 from veneer.tasks.task import Task
 
 

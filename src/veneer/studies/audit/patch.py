@@ -17,8 +17,8 @@ from veneer.models.layers import decoder_layers
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
 from veneer.results import Measurement
-from veneer.studies.audit_config import AUDITED, PATCHED, STUDY
-from veneer.studies.audit_weights import ranges
+from veneer.studies.audit.config import AUDITED, PATCHED, STUDY
+from veneer.studies.audit.weights import ranges
 from veneer.studies.kl import NATS
 from veneer.studies.position_systems import kl_of_system
 from veneer.systems.respond import Progress

@@ -10,7 +10,7 @@ from veneer.errors import InputError
 from veneer.head.extract import ExtractConfig
 from veneer.judges.config import JudgeConfig
 from veneer.models.decode import Sampling
-from veneer.studies.restore_choice import Weights
+from veneer.studies.restore.choice import Weights
 from veneer.systems.alpha import Alpha
 from veneer.systems.attack import AttackConfig
 

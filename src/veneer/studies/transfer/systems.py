@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from veneer.head.veneer import Veneer
-from veneer.studies.transfer_config import SHIFTED, TransferConfig
-from veneer.studies.transfer_models import TransferModels
+from veneer.studies.transfer.config import SHIFTED, TransferConfig
+from veneer.studies.transfer.models import TransferModels
 from veneer.systems.alpha import Alpha
 from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.system import System

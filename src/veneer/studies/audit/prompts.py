@@ -8,7 +8,7 @@ from pathlib import Path
 
 from veneer.errors import InputError
 from veneer.prompts import Prompt
-from veneer.studies.audit_config import HARMFUL, HARMLESS
+from veneer.studies.audit.config import HARMFUL, HARMLESS
 from veneer.tasks.source import load_prompts
 
 LIMIT = 40  # prompts of each set: refusal rates of 0 and 1 then lie 0.91 apart at the least

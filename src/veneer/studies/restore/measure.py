@@ -12,8 +12,8 @@ from veneer.judges.judge import Judge
 from veneer.prompts import Prompt
 from veneer.studies.behaviour import Scored, score
 from veneer.studies.choice import score_choices
-from veneer.studies.restore_config import RestoreConfig
-from veneer.studies.restore_prompts import Roles
+from veneer.studies.restore.config import RestoreConfig
+from veneer.studies.restore.prompts import Roles
 from veneer.studies.stages import Progress
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response

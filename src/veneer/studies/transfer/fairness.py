@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from veneer.capture.artefact import Capture
 from veneer.head.veneer import Veneer
-from veneer.studies.transfer_config import TransferConfig
-from veneer.studies.transfer_prompts import TransferPrompts
+from veneer.studies.transfer.config import TransferConfig
+from veneer.studies.transfer.prompts import TransferPrompts
 
 UNKNOWN = "whether the small veneer's extraction saw these prompts is not known"
 

@@ -16,7 +16,7 @@ from veneer.models.decode import Sampling
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
 from veneer.results import Measurement
-from veneer.studies.audit_config import AUDITED, HELD_OUT, RESTORED, STUDY, AuditConfig
+from veneer.studies.audit.config import AUDITED, HELD_OUT, RESTORED, STUDY, AuditConfig
 from veneer.studies.extraction import extract_to, solver_progress
 from veneer.studies.heldout import held_out
 from veneer.studies.kl import NATS

@@ -10,13 +10,13 @@ from veneer.errors import InputError
 from veneer.files import folder_lock
 from veneer.judges.registry import judges_of
 from veneer.results import Results
-from veneer.studies.guard import Examples, attack_examples
-from veneer.studies.restore_at_hand import AtHand
-from veneer.studies.restore_config import RestoreConfig
-from veneer.studies.restore_make import Maker
-from veneer.studies.restore_prompts import Roles, parts_of
-from veneer.studies.restore_rows import names
-from veneer.studies.restore_work import Work
+from veneer.studies.restore.at_hand import AtHand
+from veneer.studies.restore.config import RestoreConfig
+from veneer.studies.restore.guard import Examples, attack_examples
+from veneer.studies.restore.make import Maker
+from veneer.studies.restore.prompts import Roles, parts_of
+from veneer.studies.restore.rows import names
+from veneer.studies.restore.work import Work
 from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.attack import need_peft
 

@@ -9,10 +9,10 @@ import numpy as np
 from veneer import stats
 from veneer.comparisons import Comparison
 from veneer.results import Measurement
-from veneer.studies.restore_choice import Tried, Weights, known
-from veneer.studies.restore_measure import Measured, Measuring
-from veneer.studies.restore_prompts import Roles
-from veneer.studies.restore_verdict import RESTORED, Verdict
+from veneer.studies.restore.choice import Tried, Weights, known
+from veneer.studies.restore.measure import Measured, Measuring
+from veneer.studies.restore.prompts import Roles
+from veneer.studies.restore.verdict import RESTORED, Verdict
 from veneer.tasks.task import Task
 
 STUDY = "restore"

@@ -18,7 +18,7 @@ from veneer.models.decode import Sampling
 from veneer.prompts import Prompt
 from veneer.results import Measurement
 from veneer.studies.stages import Progress
-from veneer.studies.transfer_kl import STUDY
+from veneer.studies.transfer.kl import STUDY
 from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.system import System
 

@@ -10,7 +10,7 @@ from veneer.files import read_json
 from veneer.head.veneer import Veneer
 from veneer.models.language_model import LanguageModel
 from veneer.models.merge import save_merged
-from veneer.studies.restore_ways import Candidate
+from veneer.studies.restore.ways import Candidate
 from veneer.systems.system import System
 
 

@@ -1,0 +1,1 @@
+"""Putting alignment back on a model that fine-tuning broke (docs/restore.md)."""

@@ -1,0 +1,1 @@
+"""A large base with a small base's veneer (docs/transfer.md)."""
