@@ -19,17 +19,18 @@ from veneer.errors import InputError, VeneerError
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Call `write(temporary path)` in the same folder, then rename over `path`; on any failure nothing is left behind, and what a killed
-    process left of the same file goes too."""
+    """Call `write(temporary path)`, then rename over `path`; on any failure nothing is left behind, and what a killed process left of the
+    same file goes too. The temporary lies in a folder of its own beside `path`: libraries leave their own temporaries beside theirs."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, handle = _scratch(path, _new_file)
+    scratch, handle = _scratch(path, tempfile.mkdtemp)
+    temporary = scratch / path.name
     try:
         write(temporary)
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes it private
+        temporary.chmod(0o666 & ~umask)  # some libraries make it private
         temporary.replace(path)
     except Exception as error:
         if is_disk_full(error):
@@ -39,7 +40,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             ) from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(scratch, ignore_errors=True)
         os.close(handle)
 
 
@@ -66,12 +67,6 @@ def _scratch(path: Path, make: Callable[..., str]) -> tuple[Path, int]:
         os.close(handle)
 
 
-def _new_file(**how: Any) -> str:
-    handle, name = tempfile.mkstemp(**how)
-    os.close(handle)
-    return name
-
-
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
@@ -84,10 +79,11 @@ def is_leftover(path: Path, names: Iterable[str]) -> bool:
     return any(path.name.startswith(f".{name}.") and path.name.endswith(".part") for name in names)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """What a run that was killed left half-written in a folder whose lock this process holds."""
+def remove_leftovers(folder: Path, names: Iterable[str] | None = None) -> None:
+    """What a run that was killed left half-written in a folder whose lock this process holds; of these `names`, or of any."""
     for leftover in [*folder.rglob(".*.part")]:
-        _remove(leftover)
+        if names is None or is_leftover(leftover, names):
+            _remove(leftover)
 
 
 def write_folder(out: Path, write: Callable[[Path], None]) -> None:

@@ -53,8 +53,7 @@ class RunRecord:
             self.found = before
             remove_leftovers(folder)
         elif folder.is_dir():
-            for leftover in folder.glob(".run.json.*.part"):
-                leftover.unlink(missing_ok=True)
+            remove_leftovers(folder, ["run.json"])
             if fresh and any(p for p in folder.iterdir() if not p.name.startswith(".lock")):
                 raise InputError(f"{folder} is not empty and holds no run of this command; give a new or an empty folder")
 
