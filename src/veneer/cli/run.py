@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 from veneer.cli.common import JudgeOptions, PairOptions, data_folder, progress
 from veneer.cli.show import show
@@ -47,6 +49,16 @@ class Run(JudgeOptions, PairOptions):
     """Prompts answered together."""
     seed: int = 0
     """Of the split, of sampling and of the intervals."""
+    engine: Literal["local", "ray"] = "local"
+    """Who makes the capture: this process, or workers on Ray (docs/scale.md). Its bytes are the same."""
+    workers: int = 2
+    """Of --engine ray; each holds both models."""
+    cpus_per_worker: int = 1
+    """CPUs and threads that each of them takes."""
+    gpus_per_worker: float = 0.0
+    """GPUs that each of them takes."""
+    ray_address: str | None = None
+    """Of a running Ray cluster, such as auto or 10.0.0.1:6379. Default: an own one on this machine."""
 
     def run(self) -> None:
         from veneer.head.extract import ExtractConfig
@@ -70,6 +82,21 @@ class Run(JudgeOptions, PairOptions):
             judges=self.judges(device=self.device, dtype=self.dtype),
         )
         with progress() as say:
-            results = study(self.pair, tasks, self.out, config, said=self.said(), progress=say)
+            results = study(self.pair, tasks, self.out, config, said=self.said(), progress=say, **self._engine())
         show(results)
         print(f"\nreport: {Path(self.out) / 'report.html'}")
+
+    def _engine(self) -> dict[str, Any]:
+        """Words for `study` that say who makes the capture."""
+        if self.engine == "local":
+            return {}
+        from veneer.scale.cluster import RayConfig, need_ray
+        from veneer.scale.ray_capture import capture_with_ray, pair_job
+
+        need_ray()
+        ray = RayConfig(self.workers, self.cpus_per_worker, self.gpus_per_worker, self.ray_address)
+        return {
+            "capture_with": lambda pair, prompts, folder, config, say: capture_with_ray(
+                partial(pair_job, self.pair, prompts, config), folder, ray, say
+            )
+        }

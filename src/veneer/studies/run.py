@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from veneer.capture import Capture, capture
+from veneer.capture import Capture, CaptureConfig, capture
 from veneer.errors import InputError
 from veneer.files import folder_lock, json_lines, write_text
 from veneer.head.extract import ExtractConfig
@@ -32,6 +32,7 @@ from veneer.systems.system import System, control_systems, pair_systems
 from veneer.tasks.task import Task
 
 __all__ = ["StudyConfig", "measure", "study"]
+CaptureWith = Callable[[Pair, Sequence[Prompt], Path, CaptureConfig, Progress | None], Capture]
 LEAST_TRAIN = 3  # train, select, report
 
 
@@ -43,13 +44,15 @@ def study(
     *,
     said: dict[str, Any] | None = None,
     command: str = "run",
+    capture_with: CaptureWith = capture,
     progress: Progress | None = None,
 ) -> Results:
     """Run the whole method and write the study folder (docs/architecture.md).
 
-    load: gives the pair; it is not called where the folder is finished already. said: more of the configuration for run.json (model names,
-    device), which a second run must share. Tasks without train prompts are measured only. Raises InputError where `out` was made with
-    another configuration, or where no task has train prompts.
+    load: gives the pair; it is not called where the folder is finished already. said: more of the configuration for run.json (model
+    names, device), which a second run must share. capture_with: makes the capture, by default in this process (scale/ has another way).
+    Tasks without train prompts are measured only. Raises InputError where `out` was made with another configuration, or where no task
+    has train prompts.
     """
     with folder_lock(Path(out)):
         work = _Work.begin(tasks, Path(out), config or StudyConfig(), said, command, progress)
@@ -60,7 +63,7 @@ def study(
         pair = work.load(load)
         with work.record.stage("capture"):
             prompts = [p for some in train.values() for p in some]
-            taken = capture(
+            taken = capture_with(
                 pair, prompts, work.out / "capture", work.config.capture_config([t for t in tasks if t.name in train]), progress
             )
         veneer, more = _extract(work, pair, taken, list(train))
