@@ -217,7 +217,7 @@ class Hub(BaseHTTPRequestHandler):
     def log_message(self, *args: object) -> None: ...
 
 
-@pytest.mark.parametrize("how", ["offline", "404", "401", "500", "garbage", "html"])
+@pytest.mark.parametrize("how", ["offline", "404", "401", pytest.param("500", marks=pytest.mark.slow), "garbage", "html"])
 def test_names_that_the_hub_does_not_know(how, tally, tmp_path):
     """The executable itself: the hub's address is read once, when its library is imported."""
     import subprocess

@@ -25,8 +25,8 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
 from veneer.results import Results
-from veneer.studies.transfer import choice as transfer_choice
 from veneer.studies.config import StudyConfig
+from veneer.studies.transfer import choice as transfer_choice
 from veneer.studies.transfer.choice import choose_by_score
 from veneer.studies.transfer.config import TransferConfig
 from veneer.studies.transfer.cost import Cost, cost_rows, measure_costs

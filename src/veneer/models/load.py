@@ -84,7 +84,25 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
         _check_folder(path)
     elif name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise InputError(f"there is no folder {name}; expected a model folder with config.json, a .gguf file, or a hub id")
+    else:
+        _check_hub(name, words["revision"])
     return _from_pretrained(name, name, name, words)
+
+
+def _check_hub(name: str, revision: str | None) -> None:
+    """Ask for one file before the library asks for ten: a hub that is ill would otherwise be asked again for minutes."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        hf_hub_download(name, "config.json", revision=revision)
+    except EntryNotFoundError:
+        return  # the library says what is missing
+    except Exception as error:  # of the address, the network, the server, the cache, or access
+        raise InputError(
+            f"{name} cannot be loaded ({_first(error)}); expected a hub id that this machine can reach, a local folder with config.json, "
+            "tokenizer and *.safetensors, an adapter folder, a .gguf file, or lab:base and its kin"
+        ) from None
 
 
 def _check_folder(path: Path) -> None:
