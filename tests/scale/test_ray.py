@@ -116,7 +116,7 @@ def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):
     assert found[0].identity() == found[1].identity()
     alone = extract(taken, config).veneer
     assert found[0].facts["extraction"]["objective"] == pytest.approx(alone.facts["extraction"]["objective"], rel=1e-6)
-    assert float((found[0].values() - alone.values()).norm() / alone.values().norm()) < 1e-5
+    assert float((found[0].values() - alone.values()).norm() / alone.values().norm()) < 1e-4  # as docs/scale.md says
 
 
 def test_failures_of_workers_are_sentences(ray, tmp_path):

@@ -118,7 +118,8 @@ def opened(answer: Answer, who: str) -> Any:
 
 @dataclass
 class Crew:
-    """Workers of one class, kind(number, threads, *arguments), which has a method `process`; Ray may put them anywhere."""
+    """Workers of one class, kind(number, threads, *arguments), which has a method `process`; Ray may put them anywhere. They end with
+    its `with` block: an actor that somebody still refers to, in the traceback of an error say, would keep its CPUs for ever."""
 
     ray: Any
     kind: type
@@ -130,6 +131,14 @@ class Crew:
     def __post_init__(self) -> None:
         self._remote = self.ray.remote(num_cpus=self.config.cpus, num_gpus=self.config.gpus, max_restarts=0)(self.kind)
         self.actors = [self._make(n) for n in range(self.config.workers)]
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for actor in self.actors:
+            with contextlib.suppress(Exception):
+                self.ray.kill(actor)
 
     def _make(self, number: int) -> Any:
         return self._remote.remote(number, self.config.cpus, *self.arguments)

@@ -93,7 +93,7 @@ def holders(
             held = shares(place, ray.workers)
             worker_device = "auto" if ray.gpus else "cpu"
             connection = stack.enter_context(cluster(ray))
-            crew = Crew(connection, ShareWorker, (place, held, config.dtype, worker_device, constant), ray)
+            crew = stack.enter_context(Crew(connection, ShareWorker, (place, held, config.dtype, worker_device, constant), ray))
             if watch:
                 watch(crew)
             return crew

@@ -116,8 +116,11 @@ def capture_with_ray(
     """
     shelf = shelf_of(place)
     place = str(place) if is_url(place) else str(shelf.folder.resolve())
-    with folder_lock(shelf.folder), cluster(config) as ray:
-        crew = Crew(ray, CaptureWorker, (make_job, place, str(Path.cwd())), config)
+    with (
+        folder_lock(shelf.folder),
+        cluster(config) as ray,
+        Crew(ray, CaptureWorker, (make_job, place, str(Path.cwd())), config) as crew,
+    ):
         plan, done, expected = _ask(crew, "begin")
         sizes = [sum(map(len, batches)) for batches in plan]
         made = sum(sizes[n] for n in done)
