@@ -172,7 +172,7 @@ def figures() -> list[Measurement]:
             add("measure", task, "portion", system, y, y - 0.09, y + 0.08, n, judge=judged.get(task), of=metric)
     add("measure", "svamp", "portion", "veneer", 0.97, 0.92, 1.01, 300, of="empty_rate")
     add(
-        "transfer",
+        "somebody-elses",
         "advbench",
         "refusal_rate",
         "lab:large-base + shift",
@@ -183,7 +183,7 @@ def figures() -> list[Measurement]:
         judge="refusal-words-1",
         note=SCRIPT,
     )
-    add("transfer", IMAGE, "odd metric & <more>", "base", -1234.5678, None, None, 3)
+    add("somebody-elses", IMAGE, "odd metric & <more>", "base", -1234.5678, None, None, 3)
     rows += baselines() + groups() + unscored()
     return rows
 
