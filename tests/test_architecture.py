@@ -25,8 +25,9 @@ LEVELS = [
     {"systems", "judges", "tasks", "diversity", "imports", "recovery", "overton", "scale"},
     {"head", "capture"},
     {"models", "embed"},
-    {"endpoint", "text", "prompts", "prompt_files", "comparisons", "stats", "resample", "results", "files", "errors"},
-]
+    {"endpoint", "text", "prompts", "prompt_files", "comparisons", "stats", "resample", "results", "files", "interrupts",
+     "errors"},
+]  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 LAB_MAY = {"lab", "models", "prompts", "files", "errors"}  # lab stands beside the levels
 MAY_IMPORT_LAB = {"tasks.lab", "models.load"}  # inside a function only: its tasks and its models by name

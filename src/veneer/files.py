@@ -16,40 +16,46 @@ from pathlib import Path
 from typing import Any
 
 from veneer.errors import InputError, VeneerError
+from veneer.interrupts import HeldInterrupt
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Call `write(temporary path)`, then rename over `path`; on any failure nothing is left behind, and what a killed process left of the
-    same file goes too. The temporary lies in a folder of its own beside `path`: libraries leave their own temporaries beside theirs."""
+    same file goes too. The temporary lies in a folder of its own beside `path`: libraries leave their own temporaries beside theirs.
+    That folder goes before the last rename, so that a kill leaves nothing beside a file that is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch, handle = _scratch(path, tempfile.mkdtemp)
-    temporary = scratch / path.name
-    try:
-        write(temporary)
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # some libraries make it private
-        temporary.replace(path)
-    except Exception as error:
-        if is_disk_full(error):
-            raise VeneerError(
-                f"the disk that holds {path.parent} is full; what was finished before is intact: free some space and run "
-                "the same command again, it goes on where it was"
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        os.close(handle)
+    with HeldInterrupt() as interrupt, _scratch(path) as scratch:
+        temporary, alone = scratch / path.name, scratch.with_suffix(".whole.part")
+        try:
+            with interrupt.let_through():
+                write(temporary)
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+                fcntl.flock(stream, fcntl.LOCK_EX)  # as its folder is: it is no leftover
+                umask = os.umask(0)
+                os.umask(umask)
+                temporary.chmod(0o666 & ~umask)  # some libraries make it private
+                temporary.replace(alone)
+                shutil.rmtree(scratch)
+                alone.replace(path)
+        except Exception as error:
+            if is_disk_full(error):
+                raise VeneerError(
+                    f"the disk that holds {path.parent} is full; what was finished before is intact: free some space and run "
+                    "the same command again, it goes on where it was"
+                ) from error
+            raise
+        finally:
+            alone.unlink(missing_ok=True)
 
 
-def _scratch(path: Path, make: Callable[..., str]) -> tuple[Path, int]:
-    """A temporary beside `path` (`make` is tempfile's), and a lock on it that dies with this process; one without its lock is of a process
-    that was killed, and is removed."""
-    how = {"prefix": f".{path.name}.", "suffix": ".part"}
+@contextlib.contextmanager
+def _scratch(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path`, and a lock on it that dies with this process; one without its lock is of a process that was
+    killed, and is removed."""
+    prefix, suffix = f".{path.name}.", ".part"
     with os.scandir(path.parent) as found:
-        old = [e.path for e in found if e.name.startswith(how["prefix"]) and e.name.endswith(how["suffix"])]
+        old = [e.path for e in found if e.name.startswith(prefix) and e.name.endswith(suffix)]
     for leftover in old:
         with contextlib.suppress(OSError):  # locked: its process is at work; gone: it has just ended
             handle = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -59,11 +65,19 @@ def _scratch(path: Path, make: Callable[..., str]) -> tuple[Path, int]:
             finally:
                 os.close(handle)
     while True:
-        temporary = Path(make(**how, dir=path.parent))
-        handle = os.open(temporary, os.O_RDONLY)
+        scratch = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=path.parent))
+        try:
+            handle = os.open(scratch, os.O_RDONLY)
+        except FileNotFoundError:  # somebody who removes leftovers was quicker than the lock
+            continue
         fcntl.flock(handle, fcntl.LOCK_EX)
-        if temporary.exists():  # somebody who removes leftovers may have been quicker than the lock
-            return temporary, handle
+        if scratch.exists():
+            break
+        os.close(handle)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
         os.close(handle)
 
 
@@ -92,20 +106,18 @@ def write_folder(out: Path, write: Callable[[Path], None]) -> None:
     On any failure nothing is left behind; raises VeneerError where the folder could not be written.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch, handle = _scratch(out, tempfile.mkdtemp)
-    try:
-        write(scratch)
-        scratch.chmod(0o755)
-        if out.exists():
-            out.rmdir()
-        scratch.replace(out)
-    except OSError as error:
-        raise VeneerError(
-            f"{out} could not be written ({error}); nothing was left behind: free some space or give another --out"
-        ) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        os.close(handle)
+    with HeldInterrupt() as interrupt, _scratch(out) as scratch:
+        try:
+            with interrupt.let_through():
+                write(scratch)
+            scratch.chmod(0o755)
+            if out.exists():
+                out.rmdir()
+            scratch.replace(out)
+        except OSError as error:
+            raise VeneerError(
+                f"{out} could not be written ({error}); nothing was left behind: free some space or give another --out"
+            ) from error
 
 
 def is_disk_full(error: BaseException) -> bool:

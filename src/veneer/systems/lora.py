@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +12,8 @@ from typing import Any
 import torch
 
 from veneer.capture.artefact import Capture
-from veneer.errors import InputError, MissingExtra, VeneerError
-from veneer.files import read_json, write_json
+from veneer.errors import InputError, MissingExtra
+from veneer.files import read_json, write_folder, write_json
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.prompts import Prompt
@@ -137,19 +135,13 @@ def _train(
 
 
 def _save(model: Any, base_name: str, out: Path, record: dict[str, Any]) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    try:
+    def write(scratch: Path) -> None:
         model.peft_config["default"].base_model_name_or_path = base_name
         model.save_pretrained(str(scratch), safe_serialization=True, save_embedding_layers=False)
         (scratch / "README.md").unlink(missing_ok=True)  # the library's empty form
         write_json(scratch / RECORD, record)
-        scratch.chmod(0o755)
-        scratch.replace(out)
-    except OSError as error:
-        raise VeneerError(f"{out} could not be written ({error}); free some space and run the same command again") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+
+    write_folder(out, write)
 
 
 def _loaded(base: LanguageModel, folder: Path) -> LanguageModel:
