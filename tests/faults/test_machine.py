@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import fcntl
 import os
 import random
@@ -16,6 +17,8 @@ import pytest
 from forked import content
 from tally import PAIR, sentence
 from test_killed_anywhere import below, words
+
+from veneer.models.load import load_model
 
 QUICK = {"capture", "generate"}
 # command -> sizes of a disk that fills up while it works
@@ -70,8 +73,19 @@ def test_a_full_disk_is_said_and_gone_over(name, size, made, runner, tally, tmp_
             assert below(at) == expected, sorted({n for n, _ in below(at).items() ^ expected.items()})
 
 
+@pytest.fixture(scope="module")
+def heavy(tmp_path_factory) -> Path:
+    """lab:base with feed-forward layers of random weights, 100 MB: more than what a process that forked has free within its own heap."""
+    lm, folder = load_model("lab:base"), tmp_path_factory.mktemp("heavy")
+    config = copy.deepcopy(lm.model.config)
+    config.intermediate_size = 100 * 2**20 // (4 * 3 * config.hidden_size * config.num_hidden_layers)
+    type(lm.model)(config).save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
+    return folder
+
+
 @pytest.mark.parametrize("name", ["capture", "generate"])
-def test_where_memory_runs_out_the_batch_is_halved(name, made, runner, tally, tmp_path):
+def test_where_memory_runs_out_the_batch_is_halved(name, made, heavy, runner, tally, tmp_path):
     """A real limit on the address space and torch's own allocator; what is answered does not change."""
     batch = ("--limit", 16, "--max-new-tokens", 6, "--batch-size", 16)
     asked = {
@@ -94,7 +108,8 @@ def test_where_memory_runs_out_the_batch_is_halved(name, made, runner, tally, tm
         ended = runner.run(*asked, at / "out", setup="hungry:much_a_row")
         assert ended.status == 0 and below(at) == below(tmp_path / "whole"), ended.err[-400:]
     with tally.fault("out of memory while a model loads"):
-        ended = runner.run(*asked, tmp_path / "load" / "out", memory=12 * 2**20)
+        named = [heavy if word == "lab:base" else word for word in asked]
+        ended = runner.run(*named, tmp_path / "load" / "out", memory=48 * 2**20)
         assert "memory ran out" in sentence(ended, 1) and not below(tmp_path / "load")
 
 
