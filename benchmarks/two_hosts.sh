@@ -4,7 +4,7 @@
 # Needs root, `ip`, and veneer[ray] on the PATH. Usage: benchmarks/two_hosts.sh [FOLDER]
 set -euo pipefail
 out=${1:-$(mktemp -d)}
-export OMP_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0 RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0
+export RAY_AUTH_MODE=disabled OMP_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0 RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=1
 head=veneer-head worker=veneer-worker
 capture=(veneer capture --base lab:base --aligned lab:aligned --prompts lab-requests --limit 96 --max-new-tokens 24 --batch-size 4)
 
@@ -23,7 +23,6 @@ ip link set veneer0 netns $head; ip link set veneer1 netns $worker
 in_head ip addr add 10.77.0.1/24 dev veneer0; in_worker ip addr add 10.77.0.2/24 dev veneer1
 for name in $head $worker; do ip netns exec $name ip link set lo up; done
 in_head ip link set veneer0 up; in_worker ip link set veneer1 up
-in_worker ping -c 1 -W 5 10.77.0.1 >/dev/null
 
 start=(ray start --num-cpus 1 --object-store-memory 150000000 --disable-usage-stats)
 in_head "${start[@]}" --head --node-ip-address 10.77.0.1 --port 6379 --include-dashboard false --temp-dir "$out/ray-head" >"$out/head.log" 2>&1
