@@ -97,7 +97,8 @@ def synthetic(folder: Path, tokens: int, vocabulary: int) -> None:
         folder / "manifest.json",
         {
             "kind": "capture", "schema": 1, "plan": plan, "base": model, "aligned": model, "base_format": {}, "aligned_format": {},
-            "config": {}, "stop_ids": [], "prompts_sha256": "none", "head": {"scale": 1.0, "softcap": None, "rows": vocabulary, "width": WIDTH},
+            "config": {}, "stop_ids": [], "prompts_sha256": "none",
+            "head": {"scale": 1.0, "softcap": None, "rows": vocabulary, "width": WIDTH},
         },
     )  # fmt: skip
 
