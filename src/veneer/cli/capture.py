@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from veneer.cli.common import Machine, data_folder, progress
+from veneer.cli.common import Machine, WorkerOptions, data_folder, progress
 
 if TYPE_CHECKING:
     from veneer.capture.config import CaptureConfig
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Capture(Machine):
+class Capture(WorkerOptions, Machine):
     """Let a teacher answer prompts, keep its top-k log-probabilities, and let base read the answers. The teacher is an aligned model
     (--aligned), answers that are stored (--responses), or a model behind an endpoint (--teacher-url). Killed and run again, it goes
     on where it was and ends with the same bytes."""
@@ -79,14 +79,6 @@ class Capture(Machine):
     """Of sampling."""
     engine: Literal["local", "ray"] = "local"
     """Who makes the shards: this process, or workers on Ray. The bytes are the same where a worker has as many threads."""
-    workers: int = 2
-    """Of --engine ray; each holds the models."""
-    cpus_per_worker: int = 1
-    """CPUs and threads that each of them takes."""
-    gpus_per_worker: float = 0.0
-    """GPUs that each of them takes."""
-    ray_address: str | None = None
-    """Of a running Ray cluster, such as auto or 10.0.0.1:6379. Default: an own one on this machine."""
     dry_run: bool = False
     """Only state the tokens, disk and memory that the capture would use."""
 
@@ -96,7 +88,6 @@ class Capture(Machine):
         from veneer.capture.estimate import estimate
         from veneer.capture.run import make_capture
         from veneer.errors import InputError
-        from veneer.scale.cluster import RayConfig
         from veneer.scale.ray_capture import capture_with_ray
         from veneer.scale.remote import shelf_of
         from veneer.scale.storage import without_secrets
@@ -110,7 +101,7 @@ class Capture(Machine):
             raise InputError("--teacher-url and --teacher-model go together; give both")
         if self.engine == "ray" and self.teacher_url is not None:
             raise InputError("an endpoint answers many requests at once already; leave out --engine ray, or --teacher-url")
-        ray = RayConfig(self.workers, self.cpus_per_worker, self.gpus_per_worker, self.ray_address)
+        ray = self.ray()
         shelf = shelf_of(self.out)
         if self.dry_run:
             job = self.job()

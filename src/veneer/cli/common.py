@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from veneer.judges.config import JudgeConfig
     from veneer.models.formats import Format
     from veneer.models.pair import Pair
+    from veneer.scale.cluster import RayConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,23 @@ class JudgeOptions:
             toxicity=self.toxicity_model, concurrency=self.judge_concurrency,
             cache=None if self.judge_cache is None else Path(self.judge_cache), **local,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    workers: int = 2
+    """Of --engine ray; each holds the models, or its share of a capture's tokens."""
+    cpus_per_worker: int = 1
+    """CPUs and threads that each of them takes."""
+    gpus_per_worker: float = 0.0
+    """GPUs that each of them takes."""
+    ray_address: str | None = None
+    """Of a running Ray cluster, such as auto or 10.0.0.1:6379. Default: an own one on this machine."""
+
+    def ray(self) -> RayConfig:
+        from veneer.scale.cluster import RayConfig
+
+        return RayConfig(self.workers, self.cpus_per_worker, self.gpus_per_worker, self.ray_address)
 
 
 @contextlib.contextmanager

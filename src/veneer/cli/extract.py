@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from veneer.cli.common import progress
+from veneer.cli.common import WorkerOptions, progress
 from veneer.cli.show import show
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extract:
+class Extract(WorkerOptions):
     """Extract the veneer dW from a capture as a convex problem, and measure it on the capture's report part."""
 
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
@@ -50,21 +50,12 @@ class Extract:
     """Where to compute: auto (a GPU if there is one), cpu, cuda, ..."""
     engine: Literal["local", "torchrun", "ray"] = "local"
     """Who holds the tokens: this process, the processes that torchrun started (then this need not be said), or workers on Ray."""
-    workers: int = 2
-    """Of --engine ray."""
-    cpus_per_worker: int = 1
-    """CPUs and threads that each of them takes."""
-    gpus_per_worker: float = 0.0
-    """GPUs that each of them takes."""
-    ray_address: str | None = None
-    """Of a running Ray cluster, such as auto or 10.0.0.1:6379. Default: an own one on this machine."""
     seed: int = 0
     """Of the split."""
 
     def run(self) -> None:
         from veneer.head.extract import ExtractConfig
         from veneer.head.paper import PaperRecipe
-        from veneer.scale.cluster import RayConfig
         from veneer.scale.extraction import chosen_engine, holders
 
         config = ExtractConfig(
@@ -72,7 +63,7 @@ class Extract:
             solver=self.solver, recipe=PaperRecipe(epochs=self.epochs), shuffled=self.shuffled, seed=self.seed,
             tasks=tuple(self.tasks.split(",")) if self.tasks else None,
         )  # fmt: skip
-        ray = RayConfig(self.workers, self.cpus_per_worker, self.gpus_per_worker, self.ray_address)
+        ray = self.ray()
         with holders(chosen_engine(self.engine), self.capture, config, device=self.device, ray=ray) as held:
             if held.leads:
                 self._lead(config, held.parts)

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from veneer.cli.common import JudgeOptions, PairOptions, data_folder, progress
+from veneer.cli.common import JudgeOptions, PairOptions, WorkerOptions, data_folder, progress
 from veneer.cli.show import show
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(JudgeOptions, PairOptions):
+class Run(WorkerOptions, JudgeOptions, PairOptions):
     """Measure the superficial portion of a pair's alignment: capture the aligned model's answers, extract a veneer, measure base,
     veneer and aligned on each task, and write results.jsonl and report.html. Run again, it goes on where it was."""
 
@@ -51,14 +51,6 @@ class Run(JudgeOptions, PairOptions):
     """Of the split, of sampling and of the intervals."""
     engine: Literal["local", "ray"] = "local"
     """Who makes the capture: this process, or workers on Ray (docs/scale.md). Its bytes are the same."""
-    workers: int = 2
-    """Of --engine ray; each holds both models."""
-    cpus_per_worker: int = 1
-    """CPUs and threads that each of them takes."""
-    gpus_per_worker: float = 0.0
-    """GPUs that each of them takes."""
-    ray_address: str | None = None
-    """Of a running Ray cluster, such as auto or 10.0.0.1:6379. Default: an own one on this machine."""
 
     def run(self) -> None:
         from veneer.head.extract import ExtractConfig
@@ -90,11 +82,11 @@ class Run(JudgeOptions, PairOptions):
         """Words for `study` that say who makes the capture."""
         if self.engine == "local":
             return {}
-        from veneer.scale.cluster import RayConfig, need_ray
+        from veneer.scale.cluster import need_ray
         from veneer.scale.ray_capture import capture_with_ray, pair_job
 
         need_ray()
-        ray = RayConfig(self.workers, self.cpus_per_worker, self.gpus_per_worker, self.ray_address)
+        ray = self.ray()
         return {
             "capture_with": lambda pair, prompts, folder, config, say: capture_with_ray(
                 partial(pair_job, self.pair, prompts, config), folder, ray, say

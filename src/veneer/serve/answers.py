@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -51,7 +52,7 @@ def usage(prompt: int, completion: int) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-class Form:
+class Form(ABC):
     """One reply's form. `whole` and `chunk` give its JSON; `offsets` go on from chunk to chunk."""
 
     kind = chunk_kind = prefix = ""
@@ -74,10 +75,11 @@ class Form:
         """The chunk with the counts."""
         return {**self._head, "object": self.chunk_kind, "choices": [], "usage": usage(prompt_tokens, completion_tokens)}
 
+    @abstractmethod
     def _choice(
         self, index: int, text: str, scored: Sequence[Scored], finish: str | None, *, role: bool, chunk: bool
     ) -> dict[str, Any]:
-        raise NotImplementedError
+        """One entry of `choices`."""
 
 
 class ChatForm(Form):

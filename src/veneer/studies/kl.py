@@ -62,20 +62,24 @@ def _above_rounding(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def position_rows(
-    found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0
-) -> Iterator[Measurement]:
-    """KL by response position: 1, 2, ... 10, then bins that double."""
+    found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0,
+    metric: str = "kl", note: str | None = None,
+) -> Iterator[Measurement]:  # fmt: skip
+    """KL (or `metric`, where the capture's targets make it something else: nll.py) by response position: 1, 2, ... 10, then bins that
+    double."""
     chosen = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
     for first, last in BINS:
         mask = chosen & (found.position >= first) & (found.position <= last)
         if not mask.any():
             continue
+        end = int(found.position[mask].max()) if last == 10**6 else last
         for name, values in (("base", found.kl_base), (system, found.kl_veneer)):
             if name == "base" and not with_base:
                 continue
-            kl = stats.ratio_of_sums(*found.by_prompt(values, mask), seed=seed)
-            end = int(found.position[mask].max()) if last == 10**6 else last
-            yield Measurement.estimated(kl, "position", task, "kl", name, split="report", position=(first, end), unit=NATS)
+            mean = stats.ratio_of_sums(*found.by_prompt(values, mask), seed=seed)
+            yield Measurement.estimated(
+                mean, "position", task, metric, name, split="report", position=(first, end), unit=NATS, note=note
+            )
 
 
 def early_share_rows(

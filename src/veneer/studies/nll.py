@@ -14,7 +14,7 @@ import numpy as np
 from veneer import stats
 from veneer.results import Measurement
 from veneer.studies.heldout import HeldOut
-from veneer.studies.kl import BINS, NATS
+from veneer.studies.kl import NATS, position_rows
 
 NOTE = "only the responses were known: no distributions to compare with, so no KL and no noise floor"
 
@@ -43,17 +43,5 @@ def nll_rows(
 def nll_position_rows(
     found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0
 ) -> Iterator[Measurement]:
-    """The negative log-likelihoods by response position: 1, 2, ... 10, then bins that double."""
-    chosen = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
-    for first, last in BINS:
-        mask = chosen & (found.position >= first) & (found.position <= last)
-        if not mask.any():
-            continue
-        end = int(found.position[mask].max()) if last == 10**6 else last
-        for name, nll in (("base", found.kl_base), (system, found.kl_veneer)):
-            if name == "base" and not with_base:
-                continue
-            loss = stats.ratio_of_sums(*found.by_prompt(nll, mask), seed=seed)
-            yield Measurement.estimated(
-                loss, "position", task, "nll", name, split="report", position=(first, end), unit=NATS, note=NOTE
-            )
+    """The negative log-likelihoods by response position."""
+    return position_rows(found, task=task, system=system, with_base=with_base, seed=seed, metric="nll", note=NOTE)
