@@ -14,17 +14,14 @@ from markupsafe import Markup
 
 from veneer.errors import InputError
 from veneer.files import write_text
-from veneer.report import tables, words
 from veneer.report.load import load
+from veneer.report.opening import headline, lead, title
 from veneer.report.part import Part, template
 from veneer.report.section import Section
 from veneer.report.sections import ALL
 from veneer.report.visible import script_pattern, visible
 
 LIMIT = 4_900_000  # bytes; the page is promised to stay below 5 MB
-QUESTION = "How much of the alignment is only its surface?"
-MOVED = "How far has a fine-tuned model's surface moved?"
-COMPARED = "A base model and its aligned model, compared"  # studies that ask something else
 LEAST = 500_000  # bytes that responses get even beside a very large table
 
 
@@ -62,29 +59,19 @@ def render(folders: Sequence[Path]) -> str:
             {
                 "part": part,
                 "models": models(part.study.run),
-                "lead": words.lead(headline(part), part.anchor) if headline(part) else "",
+                "lead": lead(part),
                 "headline": headline(part),
                 "sections": [Shown(f"{part.prefix}-{s.key}", s, bodies[part.index, s.key]) for s in sections],
             }
             for part, sections in applying
         ],
-        title=_title(parts),
+        title=title(parts),
         style=style,
         script=script,
         digest=_digest(script),
         pattern=script_pattern(),
     )
     return page.lstrip()
-
-
-def _title(parts: Sequence[Part]) -> str:
-    if any(part.of("measure", "extract") for part in parts):
-        return QUESTION
-    return MOVED if all(part.of("audit") for part in parts) else COMPARED
-
-
-def headline(part: Part) -> list[tables.Group]:
-    return tables.headline(part.of("measure", metric="portion"))
 
 
 def _digest(script: str) -> str:

@@ -46,23 +46,26 @@ def position(pair: tuple[int, int] | None) -> str:
     return "–".join(str(p) for p in dict.fromkeys(pair))
 
 
-def lead(groups: Sequence[Group], anchor: Anchor) -> Markup:
-    """The finding in one sentence, each figure a link to its row; of more than three tasks the two ends."""
-    first = {g.task: g for g in reversed(groups) if "veneer" in g.systems}  # the first headline of a task
-    found = [(g, g.systems["veneer"]) for g in groups if first.get(g.task) is g]
+def lead(
+    groups: Sequence[Group], anchor: Anchor, system: str = "veneer", what: str = "A change of the last layer alone carries"
+) -> Markup:
+    """The finding in one sentence, each figure a link to its row; of more than three tasks the two ends. system: whose portions
+    they are. what: how the sentence begins."""
+    first = {g.task: g for g in reversed(groups) if system in g.systems}  # the first headline of a task
+    found = [(g, g.systems[system]) for g in groups if first.get(g.task) is g]
     known = sorted(((g, r) for g, r in found if r.value is not None), key=lambda pair: -(pair[1].value or 0))
     if not known:
         return Markup("No superficial portion is defined: aligned and base do not differ beyond their intervals.")
     if len(known) > 3:
-        text = Markup("A change of the last layer alone carries {}, but {}; {} more tasks lie between.").format(
-            _said(*known[0], anchor), _said(*known[-1], anchor), len(known) - 2
+        text = Markup("{} {}, but {}; {} more tasks lie between.").format(
+            what, _said(*known[0], anchor), _said(*known[-1], anchor), len(known) - 2
         )
     else:
         shown = [(g, r) for g, r in found if r.value is not None]
-        text = Markup("A change of the last layer alone carries {}.").format(_list([_said(g, r, anchor) for g, r in shown]))
+        text = Markup("{} {}.").format(what, listed([_said(g, r, anchor) for g, r in shown]))
     missing = [escape(name(g.task)) for g, r in found if r.value is None]
     if missing:
-        text += Markup(" On {} it is not defined.").format(_list(missing))
+        text += Markup(" On {} it is not defined.").format(listed(missing))
     return text
 
 
@@ -113,7 +116,8 @@ def _reading(row: Measurement) -> str:
     return "Part of the change sits on the surface, part of it is deeper."
 
 
-def _list(parts: Sequence[Markup]) -> Markup:
+def listed(parts: Sequence[Markup]) -> Markup:
+    """a, b and c."""
     if len(parts) < 2:
         return Markup("").join(parts)
     return Markup(", ").join(parts[:-1]) + " and " + parts[-1]

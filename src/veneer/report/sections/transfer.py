@@ -79,7 +79,7 @@ def _at(floor: Measurement, group: tables.Group) -> Measurement:
     return replace(floor, position=group.position)
 
 
-def _choice(part: Part) -> dict[str, Any] | None:
+def choice(part: Part) -> dict[str, Any] | None:
     """What run.json says of the choice of alpha; nothing about it is assumed."""
     found = part.study.run.get("choice")
     if not isinstance(found, dict) or not isinstance(found.get("system"), str):
@@ -110,7 +110,7 @@ def _render(part: Part) -> Markup:
         tasks=tasks,
         systems=systems,
         columns={metric: found for metric, found in columns.items() if found},
-        choice=_choice(part),
+        choice=choice(part),
         fairness=_texts(part.study.run.get("fairness")),
         sweeps=[(t, sweep(t.values, part.anchor)) for t in tasks if drawn(t.values)],
         positions=part.template("position.html.j2", curves=drawn_positions, rest=[]),

@@ -1,0 +1,69 @@
+"""What a page opens with is the question of its study, and the finding is that study's."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from veneer.report.load import load
+from veneer.report.opening import COMPARED, TITLES, lead, title
+from veneer.report.part import Part
+from veneer.results import Measurement, Results
+
+
+def portion(system: str, value: float) -> Measurement:
+    return Measurement(
+        "measure", "goals", "portion", system, value, 40, value - 0.1, value + 0.1, split="test", of="refusal_rate"
+    )
+
+
+VENEER = portion("veneer", 1.0)
+SHIFTED = portion("shifted-1", 0.62)
+KL = Measurement("transfer", "joint", "kl", "shifted-1", 0.42, 24, 0.3, 0.5, unit="nats/token", split="report")
+
+
+def verdict(way: str, note: str) -> Measurement:
+    return Measurement("restore", "joint", "restored", way, 1.0, 50, split="test", note=note)
+
+
+@pytest.fixture
+def made(tmp_path):
+    def make(name: str, rows: list[Measurement], **run) -> Part:
+        folder = tmp_path / name
+        folder.mkdir()
+        Results(rows).write(folder / "results.jsonl")
+        (folder / "run.json").write_text(json.dumps(run))
+        return Part(load(folder))
+
+    return make
+
+
+def test_a_run_speaks_of_its_veneer(made):
+    part = made("run", [VENEER])
+    assert title([part]) == TITLES["measure"]
+    assert (
+        lead(part).striptags().startswith("A change of the last layer alone carries 1.00 of the change in refusal rate on goals")
+    )
+
+
+def test_a_transfer_speaks_of_the_small_models_veneer(made):
+    part = made("transfer", [VENEER, SHIFTED, KL], choice={"system": "shifted-1"})
+    assert title([part]) == TITLES["transfer"]
+    assert lead(part).striptags().startswith("The small model's veneer gives the large one 0.62 of the change in refusal rate")
+    assert lead(made("unchosen", [VENEER, SHIFTED, KL])) == ""
+
+
+def test_a_restore_speaks_of_its_verdicts(made):
+    rows = [
+        verdict("own", "restored – x"), verdict("urial", "not restored: harm did not fall – x"), verdict("<b>", "restored – x"),
+    ]  # fmt: skip
+    part = made("restore", rows)
+    assert title([part]) == TITLES["restore"]
+    assert lead(part) == "The verdicts: restored by own and &lt;b&gt;; not restored by urial."
+
+
+def test_studies_that_ask_different_things_share_a_plain_title(made):
+    run, transfer = made("one", [VENEER]), made("two", [VENEER, KL])
+    assert title([run, transfer]) == COMPARED and title([run, run]) == TITLES["measure"]
+    assert title([made("other", [Measurement("recovery", "t", "recovery", "veneer", 0.4, 5, 0.3, 0.5)])]) == COMPARED
