@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from veneer.cli.common import Machine, data_folder, progress
+
+if TYPE_CHECKING:
+    from veneer.models.decode import Sampling
+    from veneer.models.formats import Format
+    from veneer.systems.alpha import Alpha
+    from veneer.systems.system import Answering
 
 
 @dataclass(frozen=True, kw_only=True)
 class Generate(Machine):
-    """Let a model, with or without a veneer, answer prompts."""
+    """Let a model, with or without a veneer, or a model behind an endpoint (--url), answer prompts. Killed and run again, it goes on
+    where it was."""
 
     model: str
-    """The model; with --veneer, the base that the veneer belongs to; with --large, the small one."""
+    """The model; with --veneer, the base that the veneer belongs to; with --large, the small one; with --url, the name that the
+    endpoint serves it under."""
     prompts: str
     """A task's name or a file, as for `veneer capture`."""
     out: str
@@ -23,6 +31,15 @@ class Generate(Machine):
     large: str | None = None
     """A larger model with the same tokenizer, which answers while --model and --veneer shift its logits. --chat, --plain,
     --base-template and --system then say how it reads prompts (default: plain); --model reads them as the veneer recorded."""
+    url: str | None = None
+    """OpenAI-compatible endpoint that answers, such as vLLM's http://localhost:8000/v1. It applies its model's chat template; with
+    --plain it goes on from the plain text."""
+    key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the endpoint's key; the key itself is never written."""
+    concurrency: int = 8
+    """Requests to the endpoint at once."""
+    timeout: float = 120.0
+    """Seconds for one whole reply of the endpoint."""
     alpha: str = "1"
     """How much of the veneer to add; 1 is all of it. With --large also a schedule over the answer's positions: 1.5@10 (1.5
     for the first 10 tokens, then 0), 1.5>0.2@10 (a line from 1.5 to 0.2 at the tenth token, constant after), 1.5~8 (fading,
@@ -72,14 +89,8 @@ class Generate(Machine):
         from pathlib import Path
 
         from veneer.errors import InputError
-        from veneer.head.veneer import Veneer
-        from veneer.models.decode import Sampling
-        from veneer.models.formats import ChatFormat, Format, PlainFormat
-        from veneer.models.load import load_model
-        from veneer.systems import System, respond
+        from veneer.systems import respond
         from veneer.systems.alpha import Alpha
-        from veneer.systems.shifted import ShiftedSystem
-        from veneer.systems.system import Answering
         from veneer.tasks.source import load_prompts
 
         if self.chat and self.plain:
@@ -88,7 +99,47 @@ class Generate(Machine):
             raise InputError(
                 f"found --samples {self.samples} with temperature 0, which gives the same answer each time; add --temperature 0.5, say"
             )
-        alpha = Alpha.parse(self.alpha)
+        alpha, sampling = Alpha.parse(self.alpha), self._sampling()
+        if self.url is None:
+            self._check_models(alpha)
+        found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
+        system = self._models(alpha) if self.url is None else self._endpoint(self.url)
+        with progress() as say:
+            answers = respond(
+                system, found, sampling, batch_size=self.batch_size, samples=self.samples, out=Path(self.out), progress=say
+            )
+        print(f"{len(answers)} answers in {self.out}")
+
+    def _sampling(self) -> Sampling:
+        from veneer.models.decode import Sampling
+
+        return Sampling(
+            self.max_new_tokens, self.temperature, self.top_p, self.seed, top_k=self.top_k, min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty, presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty, min_new_tokens=self.min_new_tokens,
+        )  # fmt: skip
+
+    def _endpoint(self, url: str) -> Answering:
+        """The model behind an endpoint. Raises InputError for options of models that are loaded here."""
+        from veneer.endpoint import EndpointConfig
+        from veneer.errors import InputError
+        from veneer.systems.endpoint import EndpointSystem
+
+        foreign = [n for n in ("veneer", "large", "base_template") if getattr(self, n) is not None]
+        foreign += ["alpha"] if self.alpha != "1" else []
+        if foreign:
+            raise InputError(
+                f"found --{foreign[0].replace('_', '-')} beside --url, whose model is not loaded here; leave it out, or serve "
+                "what it makes (`veneer serve`, or `veneer merge` and another server)"
+            )
+        if self.plain and self.system is not None:
+            raise InputError("found --system beside --plain, which has no place for it; leave out one of them")
+        how = EndpointConfig(url, self.model, key_env=self.key_env, timeout=self.timeout, concurrency=self.concurrency)
+        return EndpointSystem(how, style="completion" if self.plain else "chat", system=self.system)
+
+    def _check_models(self, alpha: Alpha) -> None:
+        from veneer.errors import InputError
+
         if self.large is not None and self.veneer is None:
             raise InputError(
                 "found --large without --veneer; give the veneer of --model, which is to shift the large model's logits"
@@ -97,27 +148,28 @@ class Generate(Machine):
             raise InputError(
                 f"found the schedule --alpha {alpha} without --large; give a number, or --large and the model that is shifted"
             )
-        chosen: Format | None = None
-        if self.chat:
-            chosen = ChatFormat(self.system)
-        elif self.plain or self.base_template is not None:
-            chosen = PlainFormat(self.base_template) if self.base_template is not None else PlainFormat()
-        sampling = Sampling(
-            self.max_new_tokens, self.temperature, self.top_p, self.seed, top_k=self.top_k, min_p=self.min_p,
-            repetition_penalty=self.repetition_penalty, presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty, min_new_tokens=self.min_new_tokens,
-        )  # fmt: skip
-        found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
+
+    def _models(self, alpha: Alpha) -> Answering:
+        """The model, with its veneer, or a large one that they shift."""
+        from pathlib import Path
+
+        from veneer.head.veneer import Veneer
+        from veneer.models.load import load_model
+        from veneer.systems import System
+        from veneer.systems.shifted import ShiftedSystem
+
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
-        lm = load_model(self.model, **self.how())
-        system: Answering
+        lm, chosen = load_model(self.model, **self.how()), self._format()
         if self.large is not None and veneer is not None:
-            system = ShiftedSystem.of_models(load_model(self.large, **self.how()), lm, veneer, alpha=alpha, format=chosen)
-        else:
-            name = "veneer" if veneer is not None else Path(self.model).name
-            system = System.of_model(lm, veneer, format=chosen, alpha=alpha.start, name=name)
-        with progress() as say:
-            answers = respond(
-                system, found, sampling, batch_size=self.batch_size, samples=self.samples, out=Path(self.out), progress=say
-            )
-        print(f"{len(answers)} answers in {self.out}")
+            return ShiftedSystem.of_models(load_model(self.large, **self.how()), lm, veneer, alpha=alpha, format=chosen)
+        name = "veneer" if veneer is not None else Path(self.model).name
+        return System.of_model(lm, veneer, format=chosen, alpha=alpha.start, name=name)
+
+    def _format(self) -> Format | None:
+        from veneer.models.formats import ChatFormat, PlainFormat
+
+        if self.chat:
+            return ChatFormat(self.system)
+        if self.base_template is not None:
+            return PlainFormat(self.base_template)
+        return PlainFormat() if self.plain else None
