@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from machine import product_speed
 from pair_prompts import load_pair, train_prompts
 from veneer.capture import CaptureConfig, capture
 from veneer.models.decode import Sampling
@@ -78,16 +79,6 @@ def ours(pair: Pair, prompts: list[Prompt], most: int) -> tuple[int, float]:
         return taken.tokens, time.perf_counter() - started
 
 
-def machine_speed() -> float:
-    """Multiply-adds a second of a large float32 product."""
-    a, b = torch.randn(2048, 576), torch.randn(576, 8192)
-    a @ b
-    started = time.perf_counter()
-    for _ in range(5):
-        a @ b
-    return 5 * 2048 * 576 * 8192 / (time.perf_counter() - started)
-
-
 def floor(pair: Pair, prompts: list[Prompt], tokens: int, speed: float) -> float:
     """Seconds for every token once through each backbone and every response token once through each head."""
     base_ids, aligned_ids = prompt_ids(pair, prompts)
@@ -101,7 +92,7 @@ def compare(name: str, pair: Pair, prompts: list[Prompt], few: list[Prompt], mos
     ours(pair, few[:2], 4)  # warm up
     tokens, seconds = ours(pair, prompts, most)
     slow_tokens, slow_seconds = lock_step(pair, few, most)
-    lowest = floor(pair, prompts, tokens, machine_speed())
+    lowest = floor(pair, prompts, tokens, product_speed())
     return {
         "setting": name,
         "prompts": len(prompts),
