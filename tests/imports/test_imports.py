@@ -241,6 +241,9 @@ def test_hostile_lines_are_refused_in_one_sentence(tmp_path, capsys, row):
 def test_halves_of_characters_and_huge_lines(tmp_path, monkeypatch):
     path = put(tmp_path, "s.jsonl", '{"prompt": "a", "text": "x \\ud800 y"}')
     assert read_stored(path).responses[0].text == "x ? y"
+    row = '{"prompt_id": "\\ud800", "text": "x", "system": "\\udfff", "task": "t\\ud800", "finish_reason": "\\ud800"}'
+    (found,) = read_stored(put(tmp_path, "i.jsonl", row)).responses
+    assert found.line().encode() and (found.prompt_id, found.system, found.task, found.finish_reason) == ("?", "?", "t?", "?")
     monkeypatch.setattr(rows_module, "LONGEST_LINE", 1000)
     with pytest.raises(InputError, match="line 1 is longer than"):
         read_stored(put(tmp_path, "h.jsonl", {"prompt": "a", "text": "x" * 2000}), "jsonl")

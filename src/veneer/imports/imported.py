@@ -53,7 +53,8 @@ class Imported:
         fenced: bool = False, seed: int = 0,
     ) -> None:  # fmt: skip
         """Add one stored answer under the rules. fenced: its prompt opened a code fence, so a whole answer closes it."""
-        rules, text = self.rules, _valid(text)
+        rules = self.rules
+        text, prompt_id, system, task, finish = map(_valid, (text, prompt_id, system, task, finish or ""))
         if fenced and not text.strip().endswith(FENCE):
             self.noticed["no closing fence: mostly truncated or running on"] += 1
         if rules.answer_only:

@@ -1,0 +1,92 @@
+"""kill -9 of a command that captures on Ray: its cluster ends with it, and the same command goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+VENEER = Path(sys.executable).parent / "veneer"
+ASKED = ("capture", "--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "lab-requests", "--limit", "64")
+SHAPE = ("--max-new-tokens", "24", "--batch-size", "1", "--k", "16")
+RAY = ("--engine", "ray", "--workers", "2")
+
+
+def command(*words: object) -> subprocess.Popen:
+    told = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    return subprocess.Popen(
+        [str(w) for w in (VENEER, *words)], env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def descendants(of: int) -> set[int]:
+    """Process ids below one, its own left out."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found, before = {of}, set()
+    while found != before:
+        before = set(found)
+        found |= {pid for pid, parent in parents.items() if parent in found}
+    return found - {of}
+
+
+def running(pids: set[int]) -> set[int]:
+    alive = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                alive.add(pid)
+    return alive
+
+
+def within(seconds: float, there) -> bool:
+    end = time.monotonic() + seconds
+    while not there():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name not in ("run.json", ".lock")
+    }
+
+
+def test_a_killed_command_takes_its_cluster_with_it_and_goes_on(tmp_path):
+    pytest.importorskip("ray", reason="needs the package ray")
+    local, out = tmp_path / "local", tmp_path / "out"
+    first = command(*ASKED, *SHAPE, "--out", local)
+    _, err = first.communicate(timeout=300)
+    assert first.returncode == 0, err
+    process, below = command(*ASKED, *SHAPE, *RAY, "--out", out), set()
+    try:
+        assert within(180, lambda: (out / "shard-00001.json").is_file() or process.poll() is not None)
+        below = descendants(process.pid)
+        assert below, "Ray's own processes"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -9, "it had ended"
+        assert within(60, lambda: not running(below)), f"left behind: {running(below)}"
+    finally:
+        for pid in running(below):
+            os.kill(pid, signal.SIGKILL)
+    there = {p.name: p.stat().st_mtime_ns for p in out.glob("shard-*.json")}
+    assert 0 < len(there) < len(list(local.glob("shard-*.json")))
+    again = command(*ASKED, *SHAPE, *RAY, "--out", out)
+    _, err = again.communicate(timeout=300)
+    assert again.returncode == 0, err
+    assert content(out) == content(local)
+    assert all((out / name).stat().st_mtime_ns == when for name, when in there.items()), "made again"
