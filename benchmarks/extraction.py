@@ -110,10 +110,16 @@ def figures(work: Path) -> dict:
     )
     note += f" Floor of the full stage's evaluations: {own['full_stage_floor_s'] / own['full_stage_s']:.2f} of what they took."
     if lowest:
-        best = min(lowest, key=lambda name: lowest[name]["kl"])
-        rows.append(row(f"dense Adam at the best of {len(lowest)} rates, {best.removeprefix('adam-')}", lowest[best]))
-        others = ", ".join(f"{n.removeprefix('adam-')} {x['kl']:.2f}" for n, x in sorted(lowest.items()) if n != best)
-        note += f" Lowest KL of the other rates: {others}."
+        end = min(x["kl"] for x in own["looks"])
+        there = {name: seconds for name in lowest if (seconds := time_to(found[name]["looks"], end)) is not None}
+        if there:
+            first = min(there, key=lambda name: there[name])
+            rate = first.removeprefix("adam-")
+            rows.append(
+                row(f"ours ends; dense Adam at {rate}, first there of {len(lowest)} rates", {"kl": end, "seconds": there[first]})
+            )
+        reached = ", ".join(f"{n.removeprefix('adam-')} {x['kl']:.3f} ({x['seconds']:.0f} s)" for n, x in sorted(lowest.items()))
+        note += f" Lowest KL of dense Adam by rate, of a look an epoch: {reached}."
     return {"rows": rows, "note": note}
 
 

@@ -72,7 +72,10 @@ def run(place: Path, rounds: int, only: str | None) -> None:
             done = subprocess.run([sys.executable, "-m", "pytest", tests], cwd=ROOT, capture_output=True, text=True)
             count = {what: int(n) for n, what in re.findall(r"(\d+) (passed|failed|error)", done.stdout.rsplit("\n", 3)[-2])}
             total = sum(count.values())
-            found[tests] = [{"kind": kind, "injected": total, "survived": count.get("passed", 0), "why": None}]
+            failed = re.findall(r"^(?:FAILED|ERROR) (.*)$", done.stdout, re.MULTILINE)
+            found[tests] = [
+                {"kind": kind, "injected": total, "survived": count.get("passed", 0), "why": "; ".join(failed) or None}
+            ]
     place.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
@@ -98,7 +101,9 @@ def table(found: dict[str, list[dict]]) -> list[str]:
     for kind in sorted(sums, key=lambda k: (next((i for i, h in enumerate(HOW) if k.startswith(h)), len(HOW)), k)):
         how = next((text for start, text in HOW.items() if kind.startswith(start)), "the test's own assertions hold")
         lines.append(f"| {kind} | {sums[kind][0]:,} | {sums[kind][1]:,} | {how} |")
-    lines.append(f"| **all** | **{sum(a for a, _ in sums.values()):,}** | **{sum(b for _, b in sums.values()):,}** | |")
+    for name, parsers in (("all but inputs of a parser", False), ("inputs of a parser", True)):
+        injected, survived = map(sum, zip(*(s for k, s in sums.items() if k.endswith("for a parser") == parsers), strict=True))
+        lines.append(f"| **{name}** | **{injected:,}** | **{survived:,}** | |")
     return lines
 
 
