@@ -84,8 +84,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except VeneerError as error:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _unheard()
     except Exception as error:
         from veneer.files import is_disk_full
 
@@ -108,11 +107,17 @@ def _parse(args: list[str]) -> tuple[Run | None, int]:
     kinds: Any = Union[tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())]  # noqa: UP007
     if args and not args[0].startswith("-") and args[0] not in COMMANDS:
         return None, _fail(f"there is no command {args[0]!r}; expected one of {', '.join(COMMANDS)}", 2)
+    if {"-h", "--help"} & set(args):
+        from veneer.cli.help import flow
+
+        flow(COMMANDS.values())
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
             config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
             return tyro.cli(kinds, prog="veneer", description=DESCRIPTION, args=args, config=config), 0
+    except BrokenPipeError:
+        return None, _unheard()
     except SystemExit as stop:
         if not stop.code:
             return None, 0
@@ -130,6 +135,12 @@ def _sentence(box: str) -> str:
     text = " ".join(" ".join(words).split()).rstrip(". ")
     text = re.sub(r"\.\s+(Expected|Got)", lambda m: f"; {m[1].lower()}", text)
     return f"{text or 'the command line could not be read'}; see veneer --help"
+
+
+def _unheard() -> int:
+    """Whoever read the output has gone (`veneer tasks | head`): nothing more is said, and nothing went wrong."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _fail(sentence: str, code: int) -> int:
