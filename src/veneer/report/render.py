@@ -88,9 +88,9 @@ def _assets(kind: str) -> Markup:
 
 
 def models(run: Any) -> list[tuple[str, str]]:
-    """(role, name) of base and aligned, wherever run.json has them."""
+    """(role, name) of base, aligned and compromised, wherever run.json has them."""
     found = []
-    for role in ("base", "aligned"):
+    for role in ("base", "aligned", "compromised"):
         value = _find(run, role)
         if value:
             found.append((role, visible(value, 200)))
