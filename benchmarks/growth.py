@@ -17,6 +17,7 @@ import argparse
 import json
 import math
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -45,6 +46,7 @@ def capture_point(work: Path, prompts: int) -> dict:
     pair = load_pair()
     some = train_prompts(prompts // 2)
     before, started = peak_mb(), time.perf_counter()
+    shutil.rmtree(work / f"capture-{prompts}", ignore_errors=True)  # one that is there would only be opened
     taken = capture(pair, some, work / f"capture-{prompts}", CaptureConfig(batch_size=16, shard_batches=1, noise_prompts=4))
     return {"x": prompts, "tokens": taken.tokens, "seconds": time.perf_counter() - started, "before_mb": before}
 
@@ -59,6 +61,7 @@ def synthetic(folder: Path, tokens: int, vocabulary: int) -> None:
     from veneer.files import json_lines, write_json, write_text
     from veneer.models.head import Head
 
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     make = torch.Generator().manual_seed(0)
     weight = torch.randn(vocabulary, WIDTH, generator=make) / math.sqrt(WIDTH)
@@ -169,6 +172,7 @@ def capture_vocabulary_point(work: Path, vocabulary: int) -> dict:
     pair = Endless(*models_)
     started = time.perf_counter()
     how = CaptureConfig(batch_size=16, noise_prompts=2, sampling=Sampling(32))
+    shutil.rmtree(work / f"capture-v{vocabulary}", ignore_errors=True)
     taken = capture(pair, train_prompts(16), work / f"capture-v{vocabulary}", how)
     return {"x": vocabulary, "tokens": taken.tokens, "seconds": time.perf_counter() - started}
 
