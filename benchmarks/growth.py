@@ -213,7 +213,8 @@ def curve(found: dict[str, list[dict]]) -> str:
             axis.plot(xs, [p["seconds"] for p in points], "o-", label=f"{label}: seconds")
             axis.plot(xs, [p["peak_mb"] / 100 for p in points], "s--", label=f"{label}: memory, 100 MB")
         axis.set(xscale="log", yscale="log", title=titles[name][0], xlabel=titles[name][1])
-        axis.set_xticks(xs := sorted({p["x"] for points in lines.values() for p in points}), [f"{x:,}" for x in xs], fontsize=7)
+        ticks = sorted({p["x"] for points in lines.values() for p in points})
+        axis.set_xticks(ticks, [f"{x / 1000:.0f}k" if x >= 2000 else str(x) for x in ticks], fontsize=7)
         axis.minorticks_off()
         axis.grid(alpha=0.3)
         if lines:
