@@ -62,3 +62,10 @@ def test_what_does_not_fit_is_one_sentence(options, said, veneer, tmp_path):
     done = veneer("generate", "--model", "m", *URL, *ASKED, *options, "--out", tmp_path / "o.jsonl")
     assert done.code == 2 and said in done.err and "Traceback" not in done.err
     assert not (tmp_path / "o.jsonl").exists()
+
+
+def test_a_name_that_the_endpoint_does_not_know_leaves_nothing_in_the_way(running, veneer, tmp_path):
+    asked = ("generate", "--url", running.url, *ASKED, "--out", tmp_path / "o.jsonl")
+    done = veneer(*asked, "--model", "alined")
+    assert done.code == 2 and "no model 'alined'" in done.err and not list(tmp_path.iterdir())
+    assert veneer(*asked, "--model", "aligned").code == 0

@@ -69,7 +69,7 @@ def respond(
             write_json(_manifest(out), {"kind": "responses", "settings": stamp, "sha256": digest, **facts})
             write_text(out, text)
     except BaseException:
-        part.close(remove=False)
+        part.close(remove=not part.done)  # without an answer it would only stand in the way of other settings
         raise
     part.close(remove=True)
     return found
