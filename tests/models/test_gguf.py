@@ -13,7 +13,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from veneer.errors import InputError, MissingExtra
-from veneer.models.gguf import _LLAMA3, PRE_TOKENIZERS, interleave, write_gguf
+from veneer.models.gguf import interleave, write_gguf
+from veneer.models.gguf_tokenizer import _LLAMA3, PRE_TOKENIZERS
 
 gguf = pytest.importorskip("gguf", reason="needs the package gguf: pip install 'veneer[gguf]'")
 
