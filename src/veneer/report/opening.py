@@ -1,8 +1,9 @@
-"""What a page opens with: its title, which is the question that its studies ask, and each study's finding in a sentence."""
+"""What a page opens with: its title, which is the question that its studies ask, and each study's models and finding."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -10,6 +11,7 @@ from veneer.report import tables, words
 from veneer.report.part import Part
 from veneer.report.sections.restore import verdict_lines
 from veneer.report.sections.transfer import choice
+from veneer.report.visible import visible
 
 TITLES = {  # by a study of the rows; the first that a folder has
     "transfer": "How far does a small model's veneer carry a larger model?",
@@ -53,3 +55,34 @@ def _verdicts(part: Part) -> Markup:
         found.setdefault(line.word, []).append(escape(words.name(line.way)))
     said = [Markup("{} by {}").format(words.name(word), words.listed(ways)) for word, ways in found.items()]
     return Markup("The verdicts: {}.").format(Markup("; ").join(said)) if said else Markup()
+
+
+def models(run: Any) -> list[tuple[str, str]]:
+    """(role, name) of base, aligned and compromised, wherever run.json has them."""
+    found = []
+    for role in ("base", "aligned", "compromised"):
+        value = _find(run, role)
+        if value:
+            found.append((role, visible(value, 200)))
+    return found
+
+
+def _find(value: Any, key: str, depth: int = 0) -> str | None:
+    """The first string under `key`, or under a name inside it, breadth before depth."""
+    if not isinstance(value, Mapping) or depth > 4:
+        return None
+    here = value.get(key)
+    if isinstance(here, str):
+        return here
+    if isinstance(here, Mapping):
+        for name in ("name", "model", "id", "path"):
+            if isinstance(here.get(name), str):
+                return here[name]
+    # configuration first: hashes may use the same keys
+    inner = sorted(value.items(), key=lambda item: not str(item[0]).startswith(("conf", "model", "pair")))
+    for name, v in inner:
+        if "hash" not in str(name).lower() and "sha" not in str(name).lower():
+            text = _find(v, key, depth + 1)
+            if text:
+                return text
+    return None

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from veneer.errors import InputError
 from veneer.files import write_text
 from veneer.report.load import load
-from veneer.report.opening import headline, lead, title
+from veneer.report.opening import headline, lead, models, title
 from veneer.report.part import Part, template
 from veneer.report.section import Section
 from veneer.report.sections import ALL
-from veneer.report.visible import script_pattern, visible
+from veneer.report.visible import script_pattern
 
 LIMIT = 4_900_000  # bytes; the page is promised to stay below 5 MB
 LEAST = 500_000  # bytes that responses get even beside a very large table
@@ -85,34 +84,3 @@ def _assets(kind: str) -> Markup:
     files = [f for f in (resources.files("veneer.report") / "assets").iterdir() if f.name.endswith(f".{kind}")]
     files.sort(key=lambda f: (rank.get(f.name.split(".")[0], 1), f.name))
     return Markup("\n".join(f.read_text(encoding="utf-8") for f in files))
-
-
-def models(run: Any) -> list[tuple[str, str]]:
-    """(role, name) of base, aligned and compromised, wherever run.json has them."""
-    found = []
-    for role in ("base", "aligned", "compromised"):
-        value = _find(run, role)
-        if value:
-            found.append((role, visible(value, 200)))
-    return found
-
-
-def _find(value: Any, key: str, depth: int = 0) -> str | None:
-    """The first string under `key`, or under a name inside it, breadth before depth."""
-    if not isinstance(value, Mapping) or depth > 4:
-        return None
-    here = value.get(key)
-    if isinstance(here, str):
-        return here
-    if isinstance(here, Mapping):
-        for name in ("name", "model", "id", "path"):
-            if isinstance(here.get(name), str):
-                return here[name]
-    # configuration first: hashes may use the same keys
-    inner = sorted(value.items(), key=lambda item: not str(item[0]).startswith(("conf", "model", "pair")))
-    for name, v in inner:
-        if "hash" not in str(name).lower() and "sha" not in str(name).lower():
-            text = _find(v, key, depth + 1)
-            if text:
-                return text
-    return None
