@@ -98,6 +98,9 @@ def test_the_same_prompts_give_veneers_own_numbers(base, tasks, tmp_path):
     class Choosing(Task):
         name = "choosing"
 
+        def prompts(self, split):
+            return given
+
     values = score_choices(base, Choosing(), given).values
     assert [s["acc"] for s in result["samples"]["local_choice"]] == values["accuracy"].tolist()
     assert [s["acc_norm"] for s in result["samples"]["local_choice"]] == values["accuracy_norm"].tolist()

@@ -26,6 +26,9 @@ class Choosing(Task):
     kind = "choice"
     headlines: ClassVar[Mapping[str, Better]] = {"accuracy": "up"}
 
+    def prompts(self, split):
+        return asked()
+
 
 def asked(n: int = 7, choices=CHOICES) -> list[Prompt]:
     words = ["one", "two", "three", "mat", "cat", "help", "list"]

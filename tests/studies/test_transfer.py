@@ -180,6 +180,9 @@ class Says(Task):
     def headlines(self):
         return {"said": self.way}
 
+    def prompts(self, split):
+        return []
+
     def score(self, prompt, text):
         return {"said": float(self.word in text)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +16,7 @@ Split = Literal["train", "test"]
 Better = Literal["up", "down"]
 
 
-class Task:
+class Task(ABC):
     """What every task has; a task overrides what differs.
 
     name: as given to --tasks. headlines: the metrics whose portion is reported, most important first, and which way each
@@ -56,12 +57,12 @@ class Task:
     def better(self) -> Better:
         return self.headlines[self.headline]
 
+    @abstractmethod
     def prompts(self, split: Split) -> list[Prompt]:
         """All prompts of a split, always in the same order; a task that is only measured has no train prompts.
 
         Raises InputError where the data is missing or malformed.
         """
-        raise NotImplementedError
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
         """Metrics that need no judge, the same names for every prompt."""
