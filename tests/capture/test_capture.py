@@ -129,7 +129,7 @@ real = run.write_shard
 def slow(*args):
     real(*args)
     print("shard", args[1], flush=True)
-    time.sleep(0.3)
+    time.sleep(60)  # until it is killed
 run.write_shard = slow
 small_capture(__import__("pathlib").Path(sys.argv[2]))
 """

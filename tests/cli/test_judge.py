@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -85,13 +86,14 @@ def test_answers_are_judged_counted_and_reported(veneer, stored, tmp_path, monke
 
 
 def test_a_kill_in_the_middle_repeats_no_request(veneer, stored, tmp_path):
-    out = tmp_path / "judged"
+    out, killed = tmp_path / "judged", threading.Event()
 
-    def slow(call: Call) -> None:
-        time.sleep(0.03)
+    def held(call: Call) -> None:
+        if len(server.calls) > 10:
+            killed.wait(60)
         judge(call)
 
-    with serving(slow) as server:
+    with serving(held) as server:
         words = [
             str(x) for x in (Path(sys.executable).parent / "veneer", *command(stored, server.url, out, "--judge-concurrency", 2))
         ]
@@ -104,6 +106,7 @@ def test_a_kill_in_the_middle_repeats_no_request(veneer, stored, tmp_path):
         process.kill()
         process.communicate()
         assert process.returncode == -9, "it was still at work"
+        killed.set()
         kept = cache.read_bytes().count(b"\n") - 1
         first = len(server.calls)
         assert 7 <= kept <= first <= kept + 2 < 23

@@ -59,7 +59,7 @@ def faults(call: Call) -> None:
         "429": lambda: call.error(429, "slow down", Retry_After="0.05"),
         "500": lambda: call.error(500, "oops"),
         "503": lambda: call.html(503),
-        "timeout": lambda: time.sleep(3.0),
+        "timeout": lambda: time.sleep(8.0),
         "reset": call.reset,
         "cut": call.cut,
         "half": call.half,
@@ -82,7 +82,7 @@ FAULTS = [
 def test_every_fault_is_gone_over_and_nothing_is_asked_more_often_than_needed():
     texts = [*FAULTS, *(f"fine {i}" for i in range(6))]
     with serving(faults) as server:
-        endpoint = Endpoint(config(server.url, timeout=1.2, concurrency=8))
+        endpoint = Endpoint(config(server.url, timeout=3.0, concurrency=8))
         replies = endpoint.chat_many(ask(*texts))
     assert [r.text for r in replies] == [f"heard {t}" for t in texts]
     assert all(r.error is None for r in replies)

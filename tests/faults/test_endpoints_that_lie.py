@@ -123,13 +123,13 @@ def test_a_lie_is_gone_over_or_is_an_error_in_time(name, tally):
             assert KEY not in str(error) and "\n" not in str(error) and len(str(error)) < 1000
         else:
             assert (reply.text, reply.error) == ("true", None)
-        assert time.monotonic() - started < 8, "it hung"
+        assert time.monotonic() - started < 20, "it hung"
 
 
 @pytest.mark.parametrize("name", ODD)
 def test_what_is_merely_odd_is_read(name, tally):
     with tally.fault("endpoint that lies"), serving(lambda c: c.raw(json.dumps(ODD[name]).encode())) as server:
-        endpoint = Endpoint(config(server.url, price_in=1.0, price_out=1.0))
+        endpoint = Endpoint(config(server.url, price_in=1.0, price_out=1.0, timeout=20.0))
         (reply,) = endpoint.chat_many(asked("a"))
         assert reply.text == "true" and 0 <= reply.prompt_tokens < 10**12 and reply.completion_tokens >= 0
         assert endpoint.usage.cost is not None and endpoint.usage.cost < 10**9

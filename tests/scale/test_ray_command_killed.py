@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 VENEER = Path(sys.executable).parent / "veneer"
-ASKED = ("capture", "--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "lab-requests", "--limit", "64")
+ASKED = ("capture", "--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "lab-requests", "--limit", "192")
 SHAPE = ("--max-new-tokens", "24", "--batch-size", "1", "--k", "16")
 RAY = ("--engine", "ray", "--workers", "2")
 
@@ -60,7 +60,7 @@ def within(seconds: float, there) -> bool:
     while not there():
         if time.monotonic() > end:
             return False
-        time.sleep(0.05)
+        time.sleep(0.01)
     return True
 
 
@@ -80,7 +80,7 @@ def test_a_killed_command_takes_its_workers_with_it_and_goes_on(tmp_path):
     assert first.returncode == 0, err
     process, below = command(*ASKED, *SHAPE, *RAY, "--out", out), set()
     try:
-        assert within(180, lambda: (out / "shard-00001.json").is_file() or process.poll() is not None)
+        assert within(180, lambda: any(out.glob("shard-*.json")) or process.poll() is not None)
         below = descendants(process.pid)
         assert below, "Ray's own processes"
         process.send_signal(signal.SIGKILL)
