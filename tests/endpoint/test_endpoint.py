@@ -201,6 +201,14 @@ def test_bad_requests_end_at_once_in_one_sentence(monkeypatch, status, says, exp
     assert "very-secret" not in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_caller_who_is_slow_to_read_lets_nobody_ask_on():
+    """The worker that hears the no stops the others, not the caller who reads it half a second later."""
+    with serving(lambda c: echo(c) if c.asked == "0" else c.error(401, "key revoked")) as server:
+        with pytest.raises(VeneerError, match="key revoked"):
+            Endpoint(config(server.url, concurrency=2)).chat_many(ask(*map(str, range(20))), lambda *a: time.sleep(0.5))
+        assert len(server.calls) <= 4
+
+
 def test_without_a_key_the_mend_says_where_it_goes(monkeypatch):
     monkeypatch.delenv("VENEER_TEST_KEY", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-house")

@@ -22,6 +22,31 @@ Outcome = tuple[str, dict[str, Any] | Failure]  # key, what came
 PRICED = 1_000_000  # prices are of so many tokens
 
 
+class _Course:
+    """Outcomes on their way from the workers to the caller, with the failures in a row up to each.
+
+    `over` is set by the worker whose outcome ends the course, not by the caller who reads it later: until then the others would go on
+    asking an endpoint that has said no.
+    """
+
+    def __init__(self, give_up_after: int):
+        self.over = threading.Event()
+        self._most, self._row, self._guard = give_up_after, 0, threading.Lock()
+        self._queue: queue.SimpleQueue[tuple[str, Any, int]] = queue.SimpleQueue()
+
+    def put(self, key: str, outcome: dict[str, Any] | BaseException) -> None:
+        with self._guard:
+            failure = outcome if isinstance(outcome, Failure) else None
+            self._row = 0 if failure is None or failure.own else self._row + 1
+            if self._row >= self._most or (failure.hopeless if failure else isinstance(outcome, BaseException)):
+                self.over.set()
+            self._queue.put((key, outcome, self._row))
+
+    def get(self) -> tuple[str, Any, int]:
+        """Key, outcome, failures in a row."""
+        return self._queue.get()
+
+
 class Endpoint:
     """usage: counts over the life of the client. Raises MissingExtra without the package `openai`."""
 
@@ -87,8 +112,8 @@ class Endpoint:
         todo: queue.SimpleQueue = queue.SimpleQueue()
         for one in work:
             todo.put(one)
-        came: queue.SimpleQueue = queue.SimpleQueue()
-        stop = threading.Event()
+        came = _Course(self.config.give_up_after)
+        stop = came.over
 
         def serve() -> None:
             while not stop.is_set():
@@ -97,9 +122,9 @@ class Endpoint:
                 except queue.Empty:
                     return
                 try:
-                    came.put((key, self._one(key, path, body, read, stop)))
+                    came.put(key, self._one(key, path, body, read, stop))
                 except BaseException as error:  # handed to the caller, who would wait for ever otherwise
-                    came.put((key, error))
+                    came.put(key, error)
 
         workers = [threading.Thread(target=serve, daemon=True) for _ in range(min(self.config.concurrency, len(work)))]
         for worker in workers:
@@ -107,17 +132,17 @@ class Endpoint:
         row, good, last = 0, self.usage.replies > 0, None
         try:
             for _ in work:
-                key, outcome = came.get()
+                key, outcome, row = came.get()
                 if isinstance(outcome, BaseException) and not isinstance(outcome, Failure):
                     raise outcome
                 if isinstance(outcome, Failure):
-                    row, last = (0 if outcome.own else row + 1), outcome
+                    last = outcome
                     if outcome.hopeless:
                         raise self._hopeless(outcome, good)
                     if row >= self.config.give_up_after:
                         raise self._dead(outcome, row)
                 else:
-                    row, good = 0, True
+                    good = True
                 yield key, outcome
             if last is not None and row == len(work) and not known:
                 raise self._dead(last, row)
