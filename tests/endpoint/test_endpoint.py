@@ -203,7 +203,14 @@ def test_bad_requests_end_at_once_in_one_sentence(monkeypatch, status, says, exp
 
 def test_a_caller_who_is_slow_to_read_lets_nobody_ask_on():
     """The worker that hears the no stops the others, not the caller who reads it half a second later."""
-    with serving(lambda c: echo(c) if c.asked == "0" else c.error(401, "key revoked")) as server:
+
+    def answer(call: Call) -> None:
+        if call.asked == "0":
+            return echo(call)
+        time.sleep(0.03)  # the first reply is read before
+        call.error(401, "key revoked")
+
+    with serving(answer) as server:
         with pytest.raises(VeneerError, match="key revoked"):
             Endpoint(config(server.url, concurrency=2)).chat_many(ask(*map(str, range(20))), lambda *a: time.sleep(0.5))
         assert len(server.calls) <= 4
