@@ -146,10 +146,11 @@ def test_a_bias_that_does_not_fit(bias):
         Veneer("x", 3, torch.ones(3, 2), bias=bias)
 
 
-def test_a_low_rank_veneer_may_start_from_the_dense_one(turned):
-    """It then solves the dense problem no second time, and ends where it would have."""
-    dense = extract(turned).veneer
-    low = ExtractConfig(rank=3)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_low_rank_veneer_may_start_from_the_dense_one(turned, dtype):
+    """It then solves the dense problem no second time, and ends where it would have. The veneer is in float32 whatever solved it."""
+    dense = extract(turned, ExtractConfig(dtype=dtype)).veneer
+    low = ExtractConfig(rank=3, dtype=dtype)
     lines: list[dict] = []
     from_start = extract(turned, low, start=dense, log=lines.append)
     alone = extract(turned, low)

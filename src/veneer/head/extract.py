@@ -141,7 +141,8 @@ def extract(
     known = _known_start(start, config, facts, rows, head.scale)
     begin: Tensor | None
     if known is not None:
-        train, (ridge, begin) = Problem(parts.part(split.train, rows), head, rows), known
+        train, ridge = Problem(parts.part(split.train, rows), head, rows), known[0]
+        begin = known[1].to(train.W)
     else:
         train, ridge, begin = _coarse_to_fine(parts, capture, split, select, head, rows, config, say)
     parameters, x, centre = _start(train, config, begin)
