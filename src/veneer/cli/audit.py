@@ -55,6 +55,7 @@ class Audit(Machine):
         from veneer.studies.audit.prompts import default_sources, prompt_sets
         from veneer.studies.audit.study import AuditConfig, audit
 
+        self.refuse_split("an audit, which compares and exchanges weights,")
         given = {HARMFUL: self.harmful, HARMLESS: self.harmless}
         usual = default_sources((self.reference, self.audited))
         sources = {role: usual[role] if text is None else _names(text) for role, text in given.items()}

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     device: str = "auto"
-    """Where models run: auto (a GPU if there is one), cpu, cuda, cuda:1, ..."""
+    """Where models run: auto (a GPU if there is one), cpu, cuda, cuda:1, ..., or split: layers over all GPUs, then in memory, then on
+    disk; split:0=40GB,1=40GB,cpu=100GB says how much weights may take (docs/scale.md)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of the weights; auto is float32 on a CPU (bfloat16 is several times slower there) and the checkpoint's own on a GPU."""
     revision: str | None = None
@@ -29,6 +30,14 @@ class Machine:
     def how(self) -> dict[str, Any]:
         """Words for load_model."""
         return {k: getattr(self, k) for k in ("device", "dtype", "revision", "trust_remote_code")}
+
+    def refuse_split(self, what: str) -> None:
+        """Raise InputError where models would lie on several devices."""
+        from veneer.errors import InputError
+        from veneer.models.split import Split
+
+        if Split.parse(self.device) is not None:
+            raise InputError(f"{what} needs whole models, found --device {self.device}; give a single device")
 
 
 @dataclass(frozen=True, kw_only=True)

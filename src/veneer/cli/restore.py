@@ -99,6 +99,8 @@ class Restore(JudgeOptions, Machine):
         from veneer.studies.restore.study import restore
         from veneer.tasks.registry import chosen_tasks
 
+        self.refuse_split("restore, which fine-tunes and exchanges weights,")
+
         def loader(name: str | None):
             return None if name is None else lambda: load_model(name, **self.how())
 

@@ -57,6 +57,8 @@ class Run(WorkerOptions, JudgeOptions, PairOptions):
         from veneer.studies.run import StudyConfig, study
         from veneer.tasks.registry import chosen_tasks
 
+        if "lora" in (self.baselines or "") or "all" in (self.baselines or ""):
+            self.refuse_split("a LoRA among the baselines")
         tasks = chosen_tasks(self.tasks, data_folder(self.data))
         config = StudyConfig(
             train_prompts=self.train if self.limit is None else min(self.train, self.limit),

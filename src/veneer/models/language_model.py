@@ -13,6 +13,7 @@ from transformers import DynamicCache
 
 from veneer.models.formats import end_of_turn
 from veneer.models.head import Head, find_head
+from veneer.models.split import whole_value
 
 
 class LanguageModel:
@@ -91,7 +92,7 @@ class LanguageModel:
         """
         digest = hashlib.sha256()
         for key, value in sorted(self.model.state_dict().items()):
-            flat = value.detach().reshape(-1)
+            flat = whole_value(self.model, key, value).detach().reshape(-1)
             sample = flat[:: max(1, flat.numel() // 1024)].float().cpu()
             digest.update(f"{key}{tuple(value.shape)}".encode() + sample.numpy().tobytes())
         return digest.hexdigest()

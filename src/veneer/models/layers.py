@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from torch import nn
 
 from veneer.errors import VeneerError
-from veneer.models.language_model import LanguageModel
+
+if TYPE_CHECKING:
+    from veneer.models.language_model import LanguageModel
 
 
 def decoder_layers(lm: LanguageModel) -> nn.ModuleList:
     """The list of the backbone's layers, lowest first; replacing an entry replaces the layer. Raises VeneerError where the backbone
     has no such list."""
-    lists = [m for m in lm.backbone.modules() if isinstance(m, nn.ModuleList)]
-    number = getattr(lm.config.get_text_config(decoder=True), "num_hidden_layers", None)
+    return find_layers(lm.backbone, lm.config, lm.name)
+
+
+def find_layers(backbone: nn.Module, config: Any, name: str) -> nn.ModuleList:
+    """The same of a backbone that is no LanguageModel yet; name: of the model, for the error."""
+    lists = [m for m in backbone.modules() if isinstance(m, nn.ModuleList)]
+    number = getattr(config.get_text_config(decoder=True), "num_hidden_layers", None)
     found = next((m for m in lists if len(m) == number), None)
     if found is None:
-        raise VeneerError(
-            f"{lm.name} keeps its {number} layers in no list that Veneer finds; expected a decoder of layers in turn"
-        )
+        raise VeneerError(f"{name} keeps its {number} layers in no list that Veneer finds; expected a decoder of layers in turn")
     return found
 
 

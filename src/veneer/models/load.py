@@ -9,18 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from veneer.errors import InputError, MissingExtra, VeneerError
 from veneer.models.language_model import LanguageModel
+from veneer.models.split import Split, quiet
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def resolve_device(device: str) -> torch.device:
-    """`auto` is the first GPU if there is one. Raises InputError for a device that is not there."""
+    """`auto` is the first GPU if there is one; of a split model, the device of its head. Raises InputError for a device that is not
+    there."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if (split := Split.parse(device)) is not None:
+        return split.first
     try:
         found = torch.device(device)
         torch.empty(1, device=found)
@@ -58,8 +62,8 @@ def load_model(
         raise InputError(
             f"{name[:80]!r} cannot be read ({_first(error)}); expected the name of a model or of its folder"
         ) from None
-    where = resolve_device(device)
-    words = {"dtype": resolve_dtype(dtype, where), "revision": revision, "trust_remote_code": trust_remote_code}
+    where, split = resolve_device(device), Split.parse(device)
+    words = {"dtype": resolve_dtype(dtype, where), "revision": revision, "trust_remote_code": trust_remote_code, "split": split}
     adapter, at, named_base = name.partition("@")
     if at and (Path(adapter) / "adapter_config.json").is_file():
         model, tokenizer = _adapter(Path(adapter), named_base, words)
@@ -67,7 +71,7 @@ def load_model(
         model, tokenizer = _adapter(Path(name), None, words)
     else:
         model, tokenizer = _whole(name, words)
-    return LanguageModel(name, model.to(where), tokenizer)
+    return LanguageModel(name, model if split else model.to(where), tokenizer)
 
 
 def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
@@ -119,13 +123,19 @@ def _check_folder(path: Path) -> None:
 def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any) -> tuple[Any, Any]:
     """Both halves from a folder or the hub, with errors that say what to mend."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
+    weights = {k: v for k, v in words.items() if k != "split"}
     try:
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **remote, **more)
         if not more:
             more = {"use_safetensors": True}
-        model, info = AutoModelForCausalLM.from_pretrained(
-            model_at, **words, **more, output_loading_info=True, ignore_mismatched_sizes=True
-        )
+        if words["split"] is not None:
+            more["device_map"] = words["split"].placement(_without_weights(model_at, weights), name)
+        with quiet():
+            model, info = AutoModelForCausalLM.from_pretrained(
+                model_at, **weights, **more, output_loading_info=True, ignore_mismatched_sizes=True
+            )
+    except VeneerError:
+        raise
     except ImportError as error:
         raise InputError(f"{name} needs a package that is not installed ({_first(error)}); install it and try again") from None
     except Exception as error:  # damaged or foreign files make the libraries raise all kinds, also bare Exception
@@ -146,6 +156,17 @@ def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[st
     return model, tokenizer
 
 
+def _without_weights(model_at: str, words: dict[str, Any]) -> Any:
+    """The model's modules on no device."""
+    remote = {k: words[k] for k in ("revision", "trust_remote_code")}
+    config = AutoConfig.from_pretrained(model_at, **remote)
+    own = getattr(config.get_text_config(decoder=True), "dtype", None)
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(
+            config, dtype=own if words["dtype"] == "auto" else words["dtype"], trust_remote_code=words["trust_remote_code"]
+        )
+
+
 def _first(error: BaseException) -> str:
     """The first sentence of an error, on one line and without a full stop."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -159,6 +180,8 @@ def _gguf(path: Path, words: dict[str, Any]) -> tuple[Any, Any]:
         import gguf  # noqa: F401
     except ImportError:
         raise MissingExtra("gguf", "gguf", "reading GGUF files") from None
+    if words["split"] is not None:
+        raise InputError(f"{path} is a GGUF file, which is read whole; give --device a single device, or a folder of safetensors")
     folder = str(path.parent)
     model, tokenizer = _from_pretrained(str(path), folder, folder, words, gguf_file=path.name)
     if hasattr(model.config, "quantization_config"):
@@ -172,6 +195,10 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
         from peft import PeftModel
     except ImportError:
         raise MissingExtra("peft", "peft", "loading an adapter folder") from None
+    if words["split"] is not None:
+        raise InputError(
+            f"{folder} is an adapter, which is merged on one device; give --device a single device, or the merged model as a folder"
+        )
     if not (folder / "adapter_model.safetensors").is_file():
         raise InputError(
             f"{folder} has no adapter_model.safetensors; expected a PEFT adapter saved as safetensors (pickles are not read)"

@@ -23,6 +23,7 @@ from veneer.models.formats import ChatFormat, Format, one_bos, render
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import decoder_layers, layers_name
+from veneer.models.split import need_one_device
 from veneer.prompts import Prompt
 from veneer.systems.tuning import Example, Progress, fit_answers, quiet, sharing
 
@@ -198,6 +199,7 @@ def _with_adapter(lm: LanguageModel, config: AttackConfig) -> tuple[Any, Learned
 
 def _copied(lm: LanguageModel, config: AttackConfig) -> tuple[Any, Learned]:
     """A copy of the model whose attacked layers, final norm and head learn; with all layers attacked the embeddings do too."""
+    need_one_device(lm.model, "a fine-tuning attack")
     model = copy.deepcopy(lm.model)
     layers, at = _attacked_layers(lm, config), layers_name(lm)
     frozen = tuple(f"{at}.{i}." for i in range(layers.start))

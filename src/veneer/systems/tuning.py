@@ -14,6 +14,7 @@ from torch import Tensor
 from veneer.errors import VeneerError
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
+from veneer.models.split import need_one_device
 
 Progress = Callable[[int, int, str], None]
 Example = tuple[list[int], list[int]]  # ids of prompt and answer
@@ -84,7 +85,9 @@ def fit_answers(
 
 
 def sharing(model: Any) -> Any:
-    """A copy of a model's modules over the same tensors, so that an adapter put into it leaves the model as it is."""
+    """A copy of a model's modules over the same tensors, so that an adapter put into it leaves the model as it is. Raises InputError
+    for a model that is split."""
+    need_one_device(model, "fine-tuning or patching a model")
     held = [*model.parameters(), *model.buffers()]
     twin = copy.deepcopy(model, {id(t): t for t in held})
     for module in twin.modules():

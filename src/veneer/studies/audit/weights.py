@@ -12,6 +12,7 @@ from torch import Tensor
 from veneer.files import json_lines, read_json_lines, write_text
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import layers_name
+from veneer.models.split import need_one_device
 from veneer.results import Measurement
 from veneer.studies.audit.config import AUDITED, STUDY
 
@@ -41,6 +42,8 @@ def weight_changes(reference: LanguageModel, audited: LanguageModel, out: Path) 
     Tied embeddings are one group where both models tie them; where one model has a head of its own, its head is compared with the
     other's embeddings, which are the other's head.
     """
+    for lm in (reference, audited):
+        need_one_device(lm.model, "a comparison of weights")
     old, new = _weights(reference), _weights(audited)
     left_out = []
     alone = sorted(set(old) ^ set(new))

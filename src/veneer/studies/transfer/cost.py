@@ -111,8 +111,8 @@ def _weights(system: Local) -> int:
 
 
 def _bytes(tensors: Sequence[Any]) -> int:
-    storages = {p.untyped_storage().data_ptr(): p.untyped_storage().nbytes() for p in tensors}
-    return sum(storages.values())
+    storages = {p.untyped_storage().data_ptr(): p.untyped_storage().nbytes() for p in tensors if not p.is_meta}
+    return sum(storages.values()) + sum(p.nbytes for p in tensors if p.is_meta)  # of a split model: outside the devices
 
 
 def cost_rows(costs: Sequence[Cost]) -> Iterator[Measurement]:
