@@ -96,16 +96,12 @@ def test_from_the_packages_own_endpoint(veneer, tmp_path):
     """`veneer serve` tells log-probabilities with its end token; the same capture again asks nobody."""
     pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
     pytest.importorskip("uvicorn", reason="needs uvicorn: pip install 'veneer[serve]'")
-    import sys
-    from pathlib import Path
-
-    sys.path.insert(0, str(Path(__file__).parents[1] / "serve"))
-    from serving import serving
 
     from veneer.models.formats import ChatFormat
     from veneer.models.load import load_model
     from veneer.serve.served import Served
     from veneer.systems.system import System
+    from veneer_server import serving
 
     aligned = load_model("lab:aligned")
     out = tmp_path / "capture"

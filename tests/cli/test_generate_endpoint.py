@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from veneer.systems import read_responses
@@ -18,14 +15,12 @@ def running(extracted):
     """`veneer serve`'s own server with an aligned model and a veneered base."""
     pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
     pytest.importorskip("uvicorn", reason="needs uvicorn: pip install 'veneer[serve]'")
-    sys.path.insert(0, str(Path(__file__).parents[1] / "serve"))
-    from serving import serving
-
     from veneer.head.veneer import Veneer
     from veneer.models.formats import ChatFormat
     from veneer.models.load import load_model
     from veneer.serve.served import Served
     from veneer.systems.system import System
+    from veneer_server import serving
 
     aligned, base = load_model("lab:aligned"), load_model("lab:base")
     veneered = System.of_model(base, Veneer.load(extracted), name="veneered")

@@ -8,14 +8,13 @@ openai = pytest.importorskip("openai", reason="needs the package openai: pip ins
 pytest.importorskip("starlette", reason="needs starlette: pip install 'veneer[serve]'")
 pytest.importorskip("uvicorn", reason="needs uvicorn: pip install 'veneer[serve]'")
 
-from serving import Running, serving  # noqa: E402
-
 from veneer.head.veneer import Veneer  # noqa: E402
 from veneer.models.formats import ChatFormat  # noqa: E402
 from veneer.models.load import load_model  # noqa: E402
 from veneer.serve.served import Served  # noqa: E402
 from veneer.systems.shifted import ShiftedSystem  # noqa: E402
 from veneer.systems.system import System  # noqa: E402
+from veneer_server import Running, serving  # noqa: E402
 
 
 @pytest.fixture(scope="session")

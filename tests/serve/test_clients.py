@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from serving import Running
 
 from veneer.endpoint import EndpointConfig
 from veneer.lab import lab_folder
@@ -16,6 +15,7 @@ from veneer.serve.served import Served
 from veneer.systems import respond
 from veneer.systems.endpoint import EndpointSystem
 from veneer.tasks.lab import LabTask
+from veneer_server import Running
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "adapters"))
 

@@ -10,7 +10,6 @@ import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serving import serving
 from starlette.datastructures import Headers
 
 from tiny import tiny
@@ -20,6 +19,7 @@ from veneer.serve.requests import Limits
 from veneer.serve.schema import ChatBody, TextBody, read_request
 from veneer.serve.served import Served
 from veneer.systems.system import System
+from veneer_server import serving
 
 CHAT = {"model": "base", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}
 TEXT = {"model": "base", "prompt": "hi", "max_tokens": 2}

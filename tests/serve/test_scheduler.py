@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
-from serving import Running, serving
 
 from veneer.models.load import load_model
 from veneer.serve.served import Served
 from veneer.systems.system import System
+from veneer_server import Running, serving
 
 TEXTS = [f"Question: Selmo has {n} bells and buys {n + 3} more. How many bells are there?\nAnswer:" for n in range(2, 10)]
 NEVER_ENDS = {"model": "base", "prompt": "Velan", "max_tokens": 450, "logit_bias": {"1": -100, "3": -100}}
