@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModelForCausalLM
 
-from tiny import ARCHITECTURES, tiny
+from tiny import ARCHITECTURES, SMALL, tiny, tokenizer
 from veneer.cli import main
 from veneer.errors import InputError, MissingExtra
 from veneer.head.veneer import Veneer
@@ -81,6 +84,27 @@ def test_answers_and_facts_are_those_of_the_whole_model(saved, caplog):
     with torch.inference_mode():
         hidden = [m.hidden(ids, torch.ones_like(ids)) for m in (whole, split)]
     assert torch.equal(*hidden) and whole.facts() == split.facts()
+
+
+def test_weights_that_loading_changes(tmp_path, monkeypatch):
+    """A mixture's experts are put together when they are loaded: what is used is not in the checkpoint, and stands in a folder that
+    goes with the model."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    at, words = tmp_path / "model", {**SMALL, "num_hidden_layers": 3, "num_local_experts": 4, "num_experts_per_tok": 2}
+    torch.manual_seed(0)
+    made = AutoModelForCausalLM.from_config(AutoConfig.for_model("mixtral", vocab_size=len(tokenizer()), **words))
+    made.save_pretrained(at)
+    tokenizer().save_pretrained(at)
+    whole = load_model(str(at), device="cpu")
+    layers = decoder_layers(whole)
+    split = load_model(str(at), device=f"split:cpu={bytes_of(whole.model) - bytes_of(layers) + 1.2 * bytes_of(layers[0]):.0f}")
+    assert whole.facts() == split.facts() and len([*tmp_path.glob("veneer-*/*")]) > 0
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    with torch.inference_mode():
+        assert torch.equal(*(m.hidden(ids, torch.ones_like(ids)) for m in (whole, split)))
+    del split
+    gc.collect()
+    assert not [*tmp_path.glob("veneer-*")]
 
 
 def test_with_room_for_all_nothing_is_outside(caplog):

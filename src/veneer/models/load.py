@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from veneer.errors import InputError, MissingExtra, VeneerError
 from veneer.models.language_model import LanguageModel
-from veneer.models.split import Split, quiet
+from veneer.models.split import Split, quiet, room_on_disk
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -128,12 +128,16 @@ def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[st
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **remote, **more)
         if not more:
             more = {"use_safetensors": True}
+        room = None
         if words["split"] is not None:
             more["device_map"] = words["split"].placement(_without_weights(model_at, weights), name)
+            room = room_on_disk(more["device_map"])
+            more["offload_folder"] = room.name if room else None
         with quiet():
             model, info = AutoModelForCausalLM.from_pretrained(
                 model_at, **weights, **more, output_loading_info=True, ignore_mismatched_sizes=True
             )
+        model.room_on_disk = room
     except VeneerError:
         raise
     except ImportError as error:

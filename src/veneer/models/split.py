@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,6 +94,12 @@ class Split:
         from accelerate.utils import get_max_memory
 
         return {place: int(free * SHARE) for place, free in get_max_memory().items()}
+
+
+def room_on_disk(placement: Mapping[str, str]) -> tempfile.TemporaryDirectory | None:
+    """A folder for weights that loading changes (experts that are put together) and that the checkpoint does not hold as they are
+    used. It goes with this object, which the model must keep."""
+    return tempfile.TemporaryDirectory(prefix="veneer-", ignore_cleanup_errors=True) if "disk" in placement.values() else None
 
 
 def whole_value(model: nn.Module, key: str, value: Tensor) -> Tensor:
