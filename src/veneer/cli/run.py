@@ -57,7 +57,7 @@ class Run(WorkerOptions, JudgeOptions, PairOptions):
         from veneer.studies.run import StudyConfig, study
         from veneer.tasks.registry import chosen_tasks
 
-        if "lora" in (self.baselines or "") or "all" in (self.baselines or ""):
+        if any(name.strip() == "all" or name.strip().startswith("lora") for name in (self.baselines or "").split(",")):
             self.refuse_split("a LoRA among the baselines")
         tasks = chosen_tasks(self.tasks, data_folder(self.data))
         config = StudyConfig(
