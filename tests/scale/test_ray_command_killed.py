@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 VENEER = Path(sys.executable).parent / "veneer"
-ASKED = ("capture", "--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "lab-requests", "--limit", "192")
+ASKED = ("capture", "--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "lab-requests", "--limit", "96")
 SHAPE = ("--max-new-tokens", "24", "--batch-size", "1", "--k", "16")
 RAY = ("--engine", "ray", "--workers", "2")
 

@@ -13,7 +13,6 @@ from transformers import DynamicCache
 
 from veneer.models.formats import end_of_turn
 from veneer.models.head import Head, find_head
-from veneer.models.split import whole_value
 
 
 class LanguageModel:
@@ -92,7 +91,7 @@ class LanguageModel:
         """
         digest = hashlib.sha256()
         for key, value in sorted(self.model.state_dict().items()):
-            flat = whole_value(self.model, key, value).detach().reshape(-1)
+            flat = _there(self.model, key, value).detach().reshape(-1)
             sample = flat[:: max(1, flat.numel() // 1024)].float().cpu()
             digest.update(f"{key}{tuple(value.shape)}".encode() + sample.numpy().tobytes())
         return digest.hexdigest()
@@ -122,3 +121,12 @@ class LanguageModel:
             "logit_scale": self.head.scale,
             "logit_softcap": self.head.softcap,
         }
+
+
+def _there(model: Any, key: str, value: Tensor) -> Tensor:
+    """A parameter's value, also where a split model keeps it outside its devices (split.py)."""
+    if not value.is_meta:
+        return value
+    from transformers.integrations.accelerate import load_offloaded_parameter
+
+    return load_offloaded_parameter(model, key)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
 from veneer.errors import VeneerError
-
-if TYPE_CHECKING:
-    from veneer.models.language_model import LanguageModel
+from veneer.models.language_model import LanguageModel
 
 
 def decoder_layers(lm: LanguageModel) -> nn.ModuleList:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from veneer.errors import InputError, MissingExtra
 from veneer.models.layers import find_layers
@@ -100,15 +100,6 @@ def room_on_disk(placement: Mapping[str, str]) -> tempfile.TemporaryDirectory | 
     """A folder for weights that loading changes (experts that are put together) and that the checkpoint does not hold as they are
     used. It goes with this object, which the model must keep."""
     return tempfile.TemporaryDirectory(prefix="veneer-", ignore_cleanup_errors=True) if "disk" in placement.values() else None
-
-
-def whole_value(model: nn.Module, key: str, value: Tensor) -> Tensor:
-    """`value`, or what stands for it outside the devices."""
-    if not value.is_meta:
-        return value
-    from transformers.integrations.accelerate import load_offloaded_parameter
-
-    return load_offloaded_parameter(model, key)
 
 
 def need_one_device(model: nn.Module, what: str) -> None:
