@@ -6,7 +6,7 @@ import torch
 from tiny import ARCHITECTURES, tiny
 from veneer.errors import VeneerError
 from veneer.models.decode import Sampling, decode
-from veneer.models.head import find_head
+from veneer.models.head import Head, find_head
 from veneer.models.language_model import LanguageModel
 
 
@@ -93,3 +93,8 @@ def test_weights_that_are_not_finite_are_named():
     with pytest.raises(VeneerError, match="not finite"):
         decode(lm, [[1, 2, 3]], Sampling(max_new_tokens=2), stop_ids=(1,))
     assert isinstance(lm, LanguageModel)
+
+
+@pytest.mark.parametrize(("rows", "states"), [(400, 512), (50_000, 512), (262_144, 97), (10_000_000, 16)])
+def test_logits_held_at_once_do_not_grow_with_the_vocabulary(rows, states):
+    assert Head(torch.zeros(1, 1).expand(rows, 1)).at_once == states

@@ -18,8 +18,6 @@ from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.prompts import Prompt
 
-HEAD_TOKENS = 512  # rows of logits held at once: 512 x 50,000 x 4 bytes = 100 MB
-
 
 def shared_head(base: LanguageModel, size: int) -> Head:
     """Base's head over the shared vocabulary: what the capture stores and a veneer is extracted against."""
@@ -31,10 +29,11 @@ def base_columns(head: Head, hidden: Tensor, aligned_ids: Tensor, k: int) -> dic
     """Base's own top k, its log-probability of the aligned model's top k, and its normaliser, for hidden (n, d)."""
     names = ("base_ids", "base_logprobs", "base_at_aligned", "base_outside", "base_logz")
     parts: dict[str, list[Tensor]] = {name: [] for name in names}
-    for at in range(0, len(hidden), HEAD_TOKENS):
-        logits = head.logits(hidden[at : at + HEAD_TOKENS])
+    for at in range(0, len(hidden), head.at_once):
+        some = slice(at, at + head.at_once)
+        logits = head.logits(hidden[some])
         own = top_k(logits, k)
-        at_aligned, outside = log_masses(logits, aligned_ids[at : at + HEAD_TOKENS], own.logz)
+        at_aligned, outside = log_masses(logits, aligned_ids[some], own.logz)
         parts["base_ids"].append(own.ids)
         parts["base_logprobs"].append(own.logprobs)
         parts["base_at_aligned"].append(at_aligned)

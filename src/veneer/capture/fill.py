@@ -8,8 +8,6 @@ from torch import Tensor
 from veneer.capture.topk import TopK, logsumexp
 from veneer.models.head import Head
 
-ROWS = 512  # of logits held at once
-
 
 def filled(told: TopK, head: Head, hidden: Tensor) -> TopK:
     """`told` (ids (n, k), -1 where nothing is told) with other ids in the empty places, and their share of the tail.
@@ -22,7 +20,7 @@ def filled(told: TopK, head: Head, hidden: Tensor) -> TopK:
     if not missing.any():
         return told
     ids, logprobs, tail = told.ids.clone(), told.logprobs.clone(), told.tail.clone()
-    for at in (missing.any(1).nonzero()[:, 0]).split(ROWS):
+    for at in (missing.any(1).nonzero()[:, 0]).split(head.at_once):
         logits = head.logits(hidden[at.to(hidden.device)]).to(ids.device, logprobs.dtype)
         empty = missing[at]
         others = _without(logits, ids[at], ~empty)  # (m, V), -inf at what is told

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from veneer.capture.artefact import Capture
-from veneer.capture.batch import HEAD_TOKENS
 from veneer.capture.topk import log_masses
 from veneer.head.tokens import COLUMNS, Block
 
@@ -43,7 +42,7 @@ def shuffled_blocks(capture: Capture, prompts: Sequence[int], seed: int) -> Call
             at = cut.stop
             hidden, own = torch.from_numpy(np.array(states[cut])), torch.from_numpy(logz[cut])
             # base's view of the aligned model's top k is that of the state which now stands there
-            parts = zip(hidden.split(HEAD_TOKENS), block["aligned_ids"].split(HEAD_TOKENS), own.split(HEAD_TOKENS), strict=True)
+            parts = zip(*(column.split(capture.head.at_once) for column in (hidden, block["aligned_ids"], own)), strict=True)
             seen = [log_masses(capture.head.logits(h), ids, z) for h, ids, z in parts]
             inside, outside = (torch.cat(column) for column in zip(*seen, strict=True))
             yield {**block, "hidden": hidden, "base_logz": own, "base_at_aligned": inside, "base_outside": outside}

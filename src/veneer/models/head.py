@@ -11,6 +11,7 @@ from torch import Tensor
 
 from veneer.errors import VeneerError
 
+LOGITS_AT_ONCE = 512 * 50_000  # 100 MB in float32; what reads them needs some of that size beside
 TOLERANCE = 1e-3  # nats; how far recomputed logits may be from the model's own, relative to the largest one
 
 
@@ -34,6 +35,11 @@ class Head:
     @property
     def width(self) -> int:
         return self.weight.shape[1]
+
+    @property
+    def at_once(self) -> int:
+        """Hidden states whose logits are to be held together, so that memory does not grow with the vocabulary: 512 or fewer."""
+        return max(16, min(512, LOGITS_AT_ONCE // self.rows))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """hidden (..., d) -> logits (..., V), in float32 or better."""

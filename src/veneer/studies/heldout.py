@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from veneer.capture.artefact import Capture
-from veneer.capture.batch import HEAD_TOKENS
 from veneer.capture.kl import kl_lumped
 from veneer.capture.topk import log_masses
 from veneer.head.veneer import Veneer
@@ -87,8 +86,8 @@ def held_out_of(
         third = min(2, block["base_ids"].shape[1] - 1)
         for place, name in ((0, "base_top"), (min(1, third), "base_second"), (third, "base_third")):
             put(name, block["base_ids"][:, place])
-        for at in range(0, len(block["position"]), HEAD_TOKENS):
-            cut = slice(at, at + HEAD_TOKENS)
+        for at in range(0, len(block["position"]), changed.at_once):
+            cut = slice(at, at + changed.at_once)
             logits = changed.logits(hidden[cut].to(device))
             if map_logits is not None:
                 logits = map_logits(logits)

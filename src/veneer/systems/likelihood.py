@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from veneer.capture.batch import HEAD_TOKENS
 from veneer.capture.forcing import response_hidden
 from veneer.capture.run import is_out_of_memory
 from veneer.errors import InputError, VeneerError
@@ -119,9 +118,9 @@ def _score(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
     states = torch.cat(hidden)  # (N, d)
     wanted = torch.tensor([t for _, following in pairs for t in following], device=states.device)  # (N,)
     sums, greedy = [], []
-    for at in range(0, len(states), HEAD_TOKENS):
-        logits = head.logits(states[at : at + HEAD_TOKENS])  # (n, V)
-        ids = wanted[at : at + HEAD_TOKENS]
+    for at in range(0, len(states), head.at_once):
+        logits = head.logits(states[at : at + head.at_once])  # (n, V)
+        ids = wanted[at : at + head.at_once]
         sums.append((logits.gather(1, ids[:, None])[:, 0] - logits.logsumexp(-1)).double())
         greedy.append(logits.argmax(-1) == ids)
     logprobs, hits = torch.cat(sums), torch.cat(greedy)

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from veneer.capture.batch import HEAD_TOKENS
 from veneer.capture.forcing import response_hidden
 from veneer.errors import InputError
 from veneer.head.veneer import Veneer
@@ -107,10 +106,10 @@ class ShiftedSystem:
         )
 
     def forced_logits(
-        self, prompts: Sequence[Prompt], responses: Sequence[Sequence[int]], *, chunk: int = HEAD_TOKENS
+        self, prompts: Sequence[Prompt], responses: Sequence[Sequence[int]], *, chunk: int | None = None
     ) -> Iterator[Tensor]:
-        """Logits from which each response's tokens are predicted, teacher-forced: chunks (n, V), n <= chunk, that go through the responses'
-        tokens in the order given. responses: the large model's token ids."""
+        """Logits from which each response's tokens are predicted, teacher-forced: chunks (n, V), n <= chunk (None: Head.at_once), that
+        go through the responses' tokens in the order given. responses: the large model's token ids."""
         yield from self.forced_logits_of_ids(*self.encode(prompts), responses, chunk=chunk)
 
     @torch.inference_mode()
@@ -120,7 +119,7 @@ class ShiftedSystem:
         small_prompts: Sequence[Sequence[int]],
         responses: Sequence[Sequence[int]],
         *,
-        chunk: int = HEAD_TOKENS,
+        chunk: int | None = None,
     ) -> Iterator[Tensor]:
         """The same for prompts that are token ids already."""
         if not any(responses):
@@ -129,6 +128,7 @@ class ShiftedSystem:
         own = torch.cat(response_hidden(self.large, prompts, responses))  # (N, d_L)
         small = torch.cat(response_hidden(self.small, small_prompts, [[to_small[i] for i in r] for r in responses]))  # (N, d_s)
         alphas = torch.tensor([self.alpha.at(t) for r in responses for t in range(1, len(r) + 1)], device=own.device)
+        chunk = chunk or self.large.head.at_once
         for at in range(0, len(own), chunk):
             part = slice(at, at + chunk)
             yield self.shift.logits(self.large.head, own[part], small[part], alphas[part, None])

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from veneer.capture.batch import HEAD_TOKENS
 from veneer.capture.forcing import response_hidden
 from veneer.models.formats import Format
 from veneer.models.language_model import LanguageModel
@@ -43,14 +42,14 @@ class Passages:
         if isinstance(system, System):
             states = torch.cat(self.states(system.lm, system.format))
             head = system.head or system.lm.head
-            for part in states.split(HEAD_TOKENS):
+            for part in states.split(head.at_once):
                 yield self._own(system.lm, head.logits(part))
             return
         large = torch.cat(self.states(system.large, system.format))
         small = torch.cat(self.states(system.small, system.small_format, system.shift.to_small.tolist()))
         alphas = torch.tensor([system.alpha.at(t) for x in self.tokens for t in range(1, len(x) + 1)], device=large.device)
-        for at in range(0, len(large), HEAD_TOKENS):
-            part = slice(at, at + HEAD_TOKENS)
+        for at in range(0, len(large), system.large.head.at_once):
+            part = slice(at, at + system.large.head.at_once)
             yield system.shift.logits(system.large.head, large[part], small[part], alphas[part, None])
 
     @torch.inference_mode()
