@@ -139,6 +139,32 @@ def test_inspect_logs(tmp_path):
         read_stored(zipped, "inspect")
 
 
+# place in an entry's local header (in the central directory: two bytes further), and what stands there then
+ZIP_FAULTS = {"encrypted": (6, 1), "patched data": (6, 0x20), "a compression of nobody": (8, 99)}
+
+
+@pytest.mark.parametrize("entry", ["header.json", "samples/1.json"])
+@pytest.mark.parametrize("fault", [*ZIP_FAULTS, "bytes that were changed"])
+def test_a_zip_that_zipfile_will_not_read_is_a_sentence(tmp_path, entry, fault, capsys):
+    path, out = tmp_path / "log.eval", tmp_path / "out.jsonl"
+    sample = {"id": 1, "epoch": 1, "input": "Q?", "output": {"choices": [{"message": {"content": "an answer " * 50}}]}}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, value in (("header.json", {"status": "success" * 50}), ("samples/1.json", sample)):
+            archive.writestr(name, json.dumps(value))
+        at, central = archive.getinfo(entry).header_offset, archive.start_dir
+    data = bytearray(path.read_bytes())
+    if fault in ZIP_FAULTS:
+        place, value = ZIP_FAULTS[fault]
+        data[at + place] = value
+        data[data.index(entry.encode(), central) - 46 + place + 2] = value
+    else:
+        data[at + 30 + len(entry)] ^= 0xFF  # the first byte of what is compressed
+    path.write_bytes(data)
+    assert main(["import", str(path), "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert f"log.eval {entry} is damaged or encrypted (" in said and "copy the log again" in said and not out.exists()
+
+
 @pytest.mark.parametrize("ending", ["eval", "json"])
 def test_logs_that_inspect_itself_writes(tmp_path, ending):
     log = pytest.importorskip("inspect_ai.log", reason="needs inspect-ai to write a log of its own")

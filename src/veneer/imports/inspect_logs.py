@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,10 @@ from veneer.prompts import Prompt
 
 EXPECTED = 'an inspect-ai log: {"eval": ..., "samples": [{"id", "epoch", "input", "output"}]}'
 LONGEST = 512 * 2**20  # bytes of one JSON file
+ZSTANDARD = 93  # zip's number of a compression that Python reads from 3.14 on
+# What zipfile raises for an entry that is damaged, encrypted (RuntimeError), or in a form that it does not know (NotImplementedError, which
+# is a RuntimeError).
+UNREADABLE = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error, lzma.LZMAError)
 
 
 def read_inspect(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
@@ -67,14 +73,14 @@ def _json(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any
 def _eval_zip(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:
     try:
         with zipfile.ZipFile(path) as archive:
+            if not hasattr(zipfile, "ZIP_ZSTANDARD") and any(e.compress_type == ZSTANDARD for e in archive.infolist()):
+                return _by_package(path)
             names = sorted(n for n in archive.namelist() if n.startswith("samples/") and n.endswith(".json"))
             start = next((n for n in ("header.json", "_journal/start.json") if n in archive.namelist()), None)
             if start is None:
                 raise InputError(f"{path} is a zip without header.json; expected {EXPECTED}, in the .eval form")
             header = _entry(archive, start, path)
-    except NotImplementedError:
-        return _by_package(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} is a damaged zip ({error}); expected {EXPECTED}; copy it again") from None
     return header, _entries(path, names)
 
@@ -89,9 +95,10 @@ def _entry(archive: zipfile.ZipFile, name: str, path: Path) -> dict[str, Any]:
     if archive.getinfo(name).file_size > LONGEST:
         raise InputError(f"{path} {name} is larger than {LONGEST >> 20} MiB; expected {EXPECTED}")
     try:
-        return an_object(parsed(archive.read(name), f"{path} {name}", EXPECTED), f"{path} {name}", EXPECTED)
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise InputError(f"{path} {name} is damaged ({error}); copy the log again") from None
+        data = archive.read(name)
+    except UNREADABLE as error:
+        raise InputError(f"{path} {name} is damaged or encrypted ({error}); copy the log again") from None
+    return an_object(parsed(data, f"{path} {name}", EXPECTED), f"{path} {name}", EXPECTED)
 
 
 def _by_package(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:
@@ -106,8 +113,12 @@ def _by_package(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[st
         raise InputError(f"{path} cannot be read ({str(error)[:160]}); expected {EXPECTED}") from None
 
     def samples() -> Iterator[tuple[str, dict[str, Any]]]:
-        for n, sample in enumerate(read_eval_log_samples(str(path), all_samples_required=False)):
-            yield f"{path} sample {n}", sample.model_dump(mode="json")
+        n = 0
+        try:
+            for n, sample in enumerate(read_eval_log_samples(str(path), all_samples_required=False)):
+                yield f"{path} sample {n}", sample.model_dump(mode="json")
+        except Exception as error:
+            raise InputError(f"{path} cannot be read behind sample {n} ({str(error)[:160]}); copy the log again") from None
 
     return header.model_dump(mode="json"), samples()
 
