@@ -91,7 +91,7 @@ class LanguageModel:
         """
         digest = hashlib.sha256()
         for key, value in sorted(self.model.state_dict().items()):
-            flat = _there(self.model, key, value).detach().reshape(-1)
+            flat = _value_of(self.model, key, value).detach().reshape(-1)
             sample = flat[:: max(1, flat.numel() // 1024)].float().cpu()
             digest.update(f"{key}{tuple(value.shape)}".encode() + sample.numpy().tobytes())
         return digest.hexdigest()
@@ -123,7 +123,7 @@ class LanguageModel:
         }
 
 
-def _there(model: Any, key: str, value: Tensor) -> Tensor:
+def _value_of(model: Any, key: str, value: Tensor) -> Tensor:
     """A parameter's value, also where a split model keeps it outside its devices (split.py)."""
     if not value.is_meta:
         return value

@@ -7,6 +7,7 @@ checkpoint itself, layer by layer, in each pass.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import tempfile
@@ -139,15 +140,15 @@ def _beside(model: nn.Module, layers: str) -> Iterator[str]:
         )
 
 
-class quiet:
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
     """No word of accelerate's on devices that it does not find: who runs Veneer has named them."""
-
-    def __enter__(self) -> None:
-        self._loggers = [logging.getLogger(n) for n in ("accelerate.utils.modeling", "accelerate.big_modeling")]
-        self._levels = [logger.level for logger in self._loggers]
-        for logger in self._loggers:
-            logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *error: object) -> None:
-        for logger, level in zip(self._loggers, self._levels, strict=True):
+    loggers = [logging.getLogger(n) for n in ("accelerate.utils.modeling", "accelerate.big_modeling")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
