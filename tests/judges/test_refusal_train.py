@@ -1,4 +1,4 @@
-"""The shipped weights come from the script, to the bit, and no topic is among their features."""
+"""The script makes the shipped judge again, on any processor, and no topic is among its features."""
 
 import json
 
@@ -8,7 +8,7 @@ from veneer.errors import InputError
 from veneer.judges import refusal_train
 from veneer.judges.refusal import Refusal
 from veneer.judges.refusal_fit import WRITTEN, Example, Settings, fit_settings, topic_words, verdict
-from veneer.judges.refusal_model import WEIGHTS_FILE
+from veneer.judges.refusal_model import WEIGHTS_FILE, load_model
 
 needs_xstest = pytest.mark.skipif(
     not (refusal_train.data_folder() / "xstest" / "xstest_prompts.csv").is_file(),
@@ -17,8 +17,16 @@ needs_xstest = pytest.mark.skipif(
 
 
 @needs_xstest
-def test_the_script_gives_the_shipped_file():
-    assert refusal_train.train(refusal_train.data_folder()).dump() == WEIGHTS_FILE.read_text(encoding="utf-8")
+def test_the_script_makes_the_shipped_judge():
+    """Compared is what the judge is for. The last digits of a fit are those of a processor: sums are rounded in another order on each."""
+    fitted, (shipped, _) = refusal_train.train(refusal_train.data_folder()), load_model()
+    assert (fitted.word_scale, fitted.partly_above) == (shipped.word_scale, shipped.partly_above)
+    largest = float(abs(shipped.weights).max())
+    for name, row in shipped.names.items():
+        assert fitted.weights[fitted.names[name]] == pytest.approx(shipped.weights[row], abs=0.01 * largest)
+    examples = refusal_train.all_examples(refusal_train.data_folder())
+    differing = [e.text for e in examples if verdict(fitted, e.text) is not verdict(shipped, e.text)]
+    assert len(examples) > 1350 and len(differing) <= len(examples) // 500, "verdicts on the labelled texts"
 
 
 @needs_xstest
