@@ -62,12 +62,12 @@ def test_bytes(name, tally):
     read = TARGETS[name]
     for data in (*ODD, *SEEDS.get(name, ())):
         with tally.fault("hostile bytes for a parser"):
-            started = time.monotonic()
+            started = time.process_time()
             try:
                 read(data)
             except Exception as error:
                 raise AssertionError(f"{type(error).__name__}: {error} for {data[:60]!r}") from error
-            assert time.monotonic() - started < 20
+            assert time.process_time() - started < 20
 
     @given(st.binary(max_size=300))
     @settings(max_examples=1000 if tally.long else 10, deadline=None, database=None, derandomize=True)

@@ -145,7 +145,7 @@ def test_scorers_take_any_text(text, scorer, ignore_case):
 
 def test_long_answers_are_scored_in_time(tmp_path):
     text = "a " * 50_000
-    begun = time.monotonic()
+    begun = time.process_time()  # of this process: a busy machine changes it little
     for header, row in (
         ({"scorer": "contains"}, {"answer": "a a b"}),
         ({"scorer": "exact"}, {"answer": "a"}),
@@ -154,16 +154,16 @@ def test_long_answers_are_scored_in_time(tmp_path):
     ):
         task = own(tmp_path, header, {"prompt": "?", **row})
         assert task.score(task.prompts("test")[0], text)[task.headline] == 0
-    assert time.monotonic() - begun < 10
+    assert time.process_time() - begun < 10
 
 
 def test_a_pattern_that_never_ends_is_an_error_and_no_score(tmp_path, monkeypatch):
     monkeypatch.setattr(own_scorers, "SECONDS", 0.2)
     task = own(tmp_path, {"scorer": "regex", "pattern": "(x+x+)+y"}, {"prompt": "?", "id": "q7"})
-    begun = time.monotonic()
+    begun = time.process_time()  # of this process: a busy machine changes it little
     with pytest.raises(InputError, match=r"took longer than 0.2 s on the answer to q7 \(30000 characters\)"):
         task.score(task.prompts("test")[0], "x" * 30_000)
-    assert time.monotonic() - begun < 10
+    assert time.process_time() - begun < 10
 
 
 HEAD = {"scorer": "exact"}
