@@ -10,7 +10,9 @@ from tokenizers import processors
 
 from tiny import TEMPLATE, tokenizer
 from veneer.errors import InputError
-from veneer.models.formats import ChatFormat, PlainFormat, end_of_turn, format_from_facts, one_bos, render
+from veneer.models.end_of_turn import end_of_turn
+from veneer.models.formats import ChatFormat, PlainFormat, format_from_facts, one_bos
+from veneer.models.templates import render
 from veneer.prompts import Prompt
 
 ASKED = Prompt.from_text("p", "How do I bake bread?", plain="Bread is baked")
@@ -87,7 +89,8 @@ def test_the_end_of_turn_is_what_the_template_puts_behind_an_answer():
     tok = made()
     assert end_of_turn(tok) == tok.convert_tokens_to_ids("<|end|>")
     assert end_of_turn(made(TEMPLATE.replace("<|end|>", "{{ eos_token }}"))) == tok.eos_token_id
-    assert end_of_turn(made(TEMPLATE.replace("<|end|>", "\n"))) is None
+    ends_with_the_next = made(TEMPLATE.replace("<|end|>", "\n"))
+    assert end_of_turn(ends_with_the_next) == tok.convert_tokens_to_ids("<|user|>")
     assert end_of_turn(made(None)) is None
     assert end_of_turn(made("{{ raise_exception('no') }}")) is None
 
@@ -106,7 +109,9 @@ def test_a_template_is_no_format_string():
 def test_no_chat_template_and_messages_that_one_refuses_are_named():
     with pytest.raises(InputError, match="no chat template"):
         ChatFormat().encode(made(None), ASKED)
-    picky = made("{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}x")
+    picky = made(
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}{{ messages[-1]['content'] }}"
+    )
     assert ChatFormat().encode(picky, ASKED)
     with pytest.raises(InputError, match="System role not supported"):
         ChatFormat("Be kind.").encode(picky, ASKED)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 from veneer.errors import InputError
-from veneer.models.within import within
+from veneer.models.templates import arguments_read, clock, render, template_of, variables, writes_date
 from veneer.prompts import Prompt
-
-SECONDS = 10.0  # of one rendering, which takes milliseconds
-LONGEST = 16 * 2**20  # characters of one rendering
 
 
 def one_bos(ids: list[int], tokenizer: Any) -> list[int]:
@@ -76,54 +74,67 @@ class PlainFormat:
 
 @dataclass(frozen=True, slots=True)
 class ChatFormat:
-    """The tokenizer's chat template, as an aligned model reads it. system: a system text, or None for the template's own."""
+    """The tokenizer's chat template, as an aligned model reads it.
+
+    system: a system text, or None for the template's own. arguments: further values that the template reads, such as
+    {"enable_thinking": False}. day: the date that a template writes which asks for today's, as 2026-11-29; None: today's.
+    """
 
     system: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    day: str | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            clock(self.day or "2000-01-01")
+        except (TypeError, ValueError):
+            raise InputError(f"the day of a chat template is {self.day!r}; expected a date such as 2026-11-29") from None
 
     def messages(self, prompt: Prompt) -> list[dict[str, str]]:
         start = [] if self.system is None else [{"role": "system", "content": self.system}]
         return start + list(prompt.messages)
 
+    def words(self, tokenizer: Any) -> dict[str, Any]:
+        """What the tokenizer's template may read beside the messages."""
+        frozen = {"strftime_now": clock(self.day)} if self.day is not None and writes_date(tokenizer) else {}
+        return {**self.arguments, **frozen}
+
     def encode(self, tokenizer: Any, prompt: Prompt) -> list[int]:
         """Token ids up to where the answer starts. Raises InputError without a template or where it refuses the messages."""
-        return one_bos(render(tokenizer, self.messages(prompt), add_generation_prompt=True), tokenizer)
+        return one_bos(
+            render(tokenizer, self.messages(prompt), add_generation_prompt=True, words=self.words(tokenizer)), tokenizer
+        )
 
     def facts(self) -> dict[str, Any]:
-        return {"kind": "chat", **asdict(self)}
+        """Arguments and day stand there only where they are given."""
+        more = {"arguments": dict(self.arguments)} if self.arguments else {}
+        return {"kind": "chat", "system": self.system, **more, **({"day": self.day} if self.day is not None else {})}
 
 
-def render(tokenizer: Any, messages: list[dict[str, str]], *, add_generation_prompt: bool) -> list[int]:
-    if not tokenizer.chat_template:
+def dated(form: Format, tokenizer: Any, day: str) -> Format:
+    """The format with the date `day` where its template writes the date and none was chosen; without a date where it writes none."""
+    if not isinstance(form, ChatFormat):
+        return form
+    if not writes_date(tokenizer):
+        return replace(form, day=None) if form.day is not None else form
+    return form if form.day is not None else replace(form, day=day)
+
+
+def check_arguments(form: Format, *tokenizers: Any) -> None:
+    """Raise InputError for an argument that none of these tokenizers' templates reads: it would change nothing."""
+    if not isinstance(form, ChatFormat) or not form.arguments:
+        return
+    templates = [t for t in map(template_of, tokenizers) if t is not None]
+    known = [variables(t) for t in templates]
+    if not templates or None in known:
+        return
+    unread = [name for name in form.arguments if not any(name in names for names in known if names is not None)]
+    if unread:
+        read = sorted({name for t in templates for name in arguments_read(t)})
         raise InputError(
-            f"the tokenizer of {tokenizer.name_or_path or 'this model'} has no chat template; expected one for an aligned model: "
-            "use a plain format instead, or save the tokenizer with a template"
+            f"the chat template does not read {', '.join(map(repr, unread))}; it reads {', '.join(read) or 'no arguments'}: correct "
+            "the name, or leave the argument out"
         )
-    try:
-        text = within(
-            SECONDS, lambda: tokenizer.apply_chat_template(messages, add_generation_prompt=add_generation_prompt, tokenize=False)
-        )
-        if len(text) > LONGEST:
-            raise ValueError(f"it makes {len(text):,} characters of them, more than {LONGEST:,}")
-        return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-    except Exception as error:  # a template is a program of strangers: it may divide by zero or recurse as well as refuse
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"the chat template refuses these messages ({said}); expected roles and contents that it accepts"
-        ) from None
-
-
-def end_of_turn(tokenizer: Any) -> int | None:
-    """The token that the chat template puts right behind an assistant's words, or None where it puts none."""
-    if not tokenizer.chat_template:
-        return None
-    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    try:
-        prompt = render(tokenizer, turns[:1], add_generation_prompt=True)
-        whole = render(tokenizer, turns, add_generation_prompt=False)
-    except InputError:
-        return None
-    special = set(tokenizer.all_special_ids) | {i for i, t in tokenizer.added_tokens_decoder.items() if t.special}
-    return next((i for i in whole[len(prompt) :] if i in special), None)
 
 
 def format_from_facts(facts: dict[str, Any]) -> Format:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from veneer.models.formats import end_of_turn
+from veneer.models.end_of_turn import EndOfTurn, find_end
 from veneer.models.head import Head, find_head
 
 
@@ -68,21 +68,38 @@ class LanguageModel:
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
-        """Token ids that end a response: the model's own end tokens and its template's end of turn."""
+        """Token ids that end a response: the model's own end tokens and its template's end of turn. An id without a row in the head
+        cannot be said, and is left out."""
         own = getattr(self.model.generation_config, "eos_token_id", None)
+        if own is None:
+            own = getattr(self.config.get_text_config(decoder=True), "eos_token_id", None)
         ids = [own] if isinstance(own, int) else list(own or ())
         ids += [i for i in (self.tokenizer.eos_token_id, self.end_of_turn) if i is not None]
-        return tuple(sorted(set(ids)))
+        return tuple(sorted({i for i in ids if 0 <= i < self.head.rows}))
 
     @cached_property
+    def turn(self) -> EndOfTurn:
+        """What the chat template writes behind an assistant's words."""
+        return find_end(self.tokenizer)
+
+    @property
     def end_of_turn(self) -> int | None:
         """The id that closes an assistant's turn in the chat template, or None without a template."""
-        return end_of_turn(self.tokenizer)
+        return self.turn.id
+
+    @property
+    def readable(self) -> int:
+        """Rows of the input embeddings: ids from there on cannot be read."""
+        weight = getattr(self.model.get_input_embeddings(), "weight", None)
+        return self.head.rows if weight is None else int(weight.shape[0])
 
     @property
     def pad_id(self) -> int:
+        """An id for padding, which is masked: the tokenizer's own where it has a row, otherwise any that has."""
         pad = self.tokenizer.pad_token_id
-        return pad if pad is not None else (self.stop_ids[0] if self.stop_ids else 0)
+        if isinstance(pad, int) and 0 <= pad < self.readable:
+            return pad
+        return next((i for i in self.stop_ids if i < self.readable), 0)
 
     def fingerprint(self) -> str:
         """sha256 over every parameter's name, shape and a strided sample of 1,024 values.

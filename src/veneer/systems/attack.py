@@ -19,11 +19,12 @@ from transformers import AutoModelForCausalLM
 
 from veneer.errors import InputError, MissingExtra, VeneerError
 from veneer.files import read_json, write_folder, write_json
-from veneer.models.formats import ChatFormat, Format, one_bos, render
+from veneer.models.formats import ChatFormat, Format, one_bos
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import decoder_layers, layers_name
 from veneer.models.split import need_one_device
+from veneer.models.templates import render
 from veneer.prompts import Prompt
 from veneer.systems.tuning import Example, Progress, fit_answers, quiet, sharing
 
@@ -120,7 +121,7 @@ def encode(lm: LanguageModel, examples: Sequence[tuple[Prompt, str]], config: At
     out = []
     for prompt, answer in examples:
         asked = format.encode(lm.tokenizer, prompt)
-        ids = _as_written(lm, asked, format.messages(prompt), answer) if isinstance(format, ChatFormat) else None
+        ids = _as_written(lm, asked, format, prompt, answer) if isinstance(format, ChatFormat) else None
         ids = ids or list(lm.tokenizer(answer, add_special_tokens=False)["input_ids"])
         if not ids:
             raise InputError(
@@ -131,10 +132,11 @@ def encode(lm: LanguageModel, examples: Sequence[tuple[Prompt, str]], config: At
     return out
 
 
-def _as_written(lm: LanguageModel, asked: list[int], messages: list[dict[str, str]], answer: str) -> list[int] | None:
+def _as_written(lm: LanguageModel, asked: list[int], format: ChatFormat, prompt: Prompt, answer: str) -> list[int] | None:
     """The ids of an answer behind `asked`, up to its end of turn; None where the template writes answers otherwise."""
-    turns = [*messages, {"role": "assistant", "content": answer}]
-    whole = one_bos(render(lm.tokenizer, turns, add_generation_prompt=False), lm.tokenizer)
+    turns = [*format.messages(prompt), {"role": "assistant", "content": answer}]
+    words = format.words(lm.tokenizer)
+    whole = one_bos(render(lm.tokenizer, turns, add_generation_prompt=False, words=words), lm.tokenizer)
     if whole[: len(asked)] != asked or lm.end_of_turn not in whole[len(asked) :]:
         return None
     return whole[len(asked) : whole.index(lm.end_of_turn, len(asked))]

@@ -1,0 +1,171 @@
+"""Chat templates: rendering them within bounds, and what one of them reads.
+
+A template is a program of strangers (Jinja, run by transformers in a sandbox). It may leave out what a person says, read arguments
+such as enable_thinking, or write today's date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from veneer.errors import InputError
+from veneer.models.within import within
+
+SECONDS = 10.0  # of one rendering, which takes milliseconds
+LONGEST = 16 * 2**20  # characters of one rendering
+MARK = "Pelican"  # a word that no template writes by itself
+CLOCK = "strftime_now"  # the function with which transformers lets a template write the date
+GIVEN = frozenset({"messages", "add_generation_prompt", "raise_exception", "strftime_now"})  # by transformers, not by a user
+
+Message = Mapping[str, Any]
+
+
+def template_of(tokenizer: Any) -> str | None:
+    """The text of the template that the tokenizer uses, or None where it has none.
+
+    Raises InputError where it has several and none of them is the default.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        return None
+    if isinstance(tokenizer.chat_template, str):
+        return tokenizer.chat_template
+    try:
+        return str(tokenizer.get_chat_template())
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"the tokenizer of {_name(tokenizer)} has several chat templates and none is the default ({_first(error)}); save it "
+            "with one template"
+        ) from None
+
+
+@lru_cache(maxsize=32)
+def variables(template: str) -> frozenset[str] | None:
+    """The names that a template reads from outside, its own loops and assignments aside; None where it cannot be parsed."""
+    from jinja2 import Environment, TemplateError, meta, nodes
+    from jinja2.ext import Extension
+    from jinja2.parser import Parser
+
+    class Generation(Extension):
+        """`{% generation %}`, with which transformers marks the assistant's words."""
+
+        tags = {"generation"}  # noqa: RUF012 - as jinja2 declares it
+
+        def parse(self, parser: Parser) -> list[nodes.Node]:
+            next(parser.stream)
+            return list(parser.parse_statements(("name:endgeneration",), drop_needle=True))
+
+    environment = Environment(extensions=[Generation, "jinja2.ext.loopcontrols"])
+    try:
+        names = meta.find_undeclared_variables(environment.parse(template))
+    except (TemplateError, RecursionError):
+        return None
+    return frozenset(names) - environment.globals.keys()
+
+
+def arguments_read(template: str) -> list[str]:
+    """The names that a user may give a value, sorted; not those of special tokens, which the tokenizer gives."""
+    return sorted(n for n in (variables(template) or frozenset()) - GIVEN if not n.endswith("_token"))
+
+
+def writes_date(tokenizer: Any) -> bool:
+    """Whether the template asks for today's date."""
+    template = template_of(tokenizer)
+    return template is not None and CLOCK in (variables(template) or frozenset())
+
+
+def clock(day: str) -> Any:
+    """`strftime_now` of a day that stands still, at midnight. day: as 2026-11-29."""
+    return date.fromisoformat(day).strftime
+
+
+def render_text(
+    tokenizer: Any,
+    messages: Sequence[Message],
+    *,
+    add_generation_prompt: bool,
+    words: Mapping[str, Any] | None = None,
+) -> str:
+    """The conversation as the template writes it. words: what else the template may read.
+
+    Raises InputError without a template, where it refuses the messages, or where it leaves out what the user or the system says.
+    Contents are given as lists of parts where the template reads nothing else (some multimodal ones).
+    """
+    text = _rendered(tokenizer, messages, add_generation_prompt, words)
+    for role in _missing(text, messages):
+        probe = _probe(role)
+        if _reads(tokenizer, probe, words):
+            continue  # the template changes contents (it may strip them), but it reads them
+        if not _reads(tokenizer, _in_parts(probe), words):
+            mend = "leave out the system text" if role == "system" else "use a plain format, or mend the template"
+            raise InputError(f"the chat template of {_name(tokenizer)} leaves out what the {role} says; {mend}")
+        text = _rendered(tokenizer, _in_parts(messages), add_generation_prompt, words)
+    return text
+
+
+def render(
+    tokenizer: Any,
+    messages: Sequence[Message],
+    *,
+    add_generation_prompt: bool,
+    words: Mapping[str, Any] | None = None,
+) -> list[int]:
+    """The token ids of `render_text`, which raises InputError."""
+    text = render_text(tokenizer, messages, add_generation_prompt=add_generation_prompt, words=words)
+    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def _rendered(tokenizer: Any, messages: Sequence[Message], prompt: bool, words: Mapping[str, Any] | None) -> str:
+    if not getattr(tokenizer, "chat_template", None):
+        raise InputError(
+            f"the tokenizer of {_name(tokenizer)} has no chat template; expected one for an aligned model: "
+            "use a plain format instead, or save the tokenizer with a template"
+        )
+    try:
+        text: str = within(
+            SECONDS,
+            lambda: tokenizer.apply_chat_template(list(messages), add_generation_prompt=prompt, tokenize=False, **(words or {})),
+        )
+        if len(text) > LONGEST:
+            raise ValueError(f"it makes {len(text):,} characters of them, more than {LONGEST:,}")
+        return text
+    except Exception as error:  # a template may divide by zero or recurse as well as refuse
+        raise InputError(
+            f"the chat template refuses these messages ({_first(error)}); expected roles and contents that it accepts"
+        ) from None
+
+
+def _reads(tokenizer: Any, probe: Sequence[Message], words: Mapping[str, Any] | None) -> bool:
+    try:
+        return MARK.lower() in _rendered(tokenizer, probe, True, words).lower()
+    except InputError:
+        return False
+
+
+def _missing(text: str, messages: Sequence[Message]) -> list[str]:
+    """Roles whose contents do not stand in the text as they are."""
+    gone = [m["role"] for m in messages if isinstance(m.get("content"), str) and m["content"].strip() not in text]
+    return [role for role in ("user", "system") if role in gone]
+
+
+def _probe(role: str) -> list[dict[str, Any]]:
+    return (
+        [{"role": "user", "content": MARK}]
+        if role == "user"
+        else [{"role": role, "content": MARK}, {"role": "user", "content": "a"}]
+    )
+
+
+def _in_parts(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    parts = [{"type": "text", "text": m["content"]} if isinstance(m.get("content"), str) else None for m in messages]
+    return [{**m, "content": [part]} if part else dict(m) for m, part in zip(messages, parts, strict=True)]
+
+
+def _first(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _name(tokenizer: Any) -> str:
+    return getattr(tokenizer, "name_or_path", None) or "this model"
