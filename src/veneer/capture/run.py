@@ -37,6 +37,7 @@ from veneer.models.decode import Decoded, response_text
 from veneer.models.formats import Format, PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
+from veneer.models.vocabulary import check_readable
 from veneer.prompts import Prompt
 
 Progress = Callable[[int, int, str], None]  # done, total, what
@@ -174,6 +175,7 @@ def encode_base(base: LanguageModel, base_format: Format, prompts: Sequence[Prom
     for prompt, ids in zip(prompts, found, strict=True):
         if not ids:
             raise InputError(f"prompt {prompt.id!r} has no tokens in the base model's format; expected text")
+        check_readable(base, ids, prompt.id)
     return found
 
 

@@ -20,6 +20,7 @@ from veneer.errors import InputError
 from veneer.models.decode import Decoded, decode
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
+from veneer.models.vocabulary import check_readable
 from veneer.prompts import Prompt
 
 
@@ -107,6 +108,7 @@ class AlignedModel:
         for prompt, ids in zip(prompts, found, strict=True):
             if not ids:
                 raise InputError(f"prompt {prompt.id!r} has no tokens in the aligned model's format; expected text")
+            check_readable(self.pair.aligned, ids, prompt.id)
         return found
 
     def lengths(self, asked: Sequence[list[int]]) -> list[int]:
@@ -124,7 +126,10 @@ class AlignedModel:
             keep(seen, rows, vocabulary.from_other(logits), config.k)
 
         stops = vocabulary.ids_to_other([i for i in self.stop_ids if i < self.size])
-        out = decode(self.pair.aligned, self.asked(prompts), config.sampling, stop_ids=stops, keys=keys, watch=watch)
+        out = decode(
+            self.pair.aligned, self.asked(prompts), config.sampling, stop_ids=stops, keys=keys, watch=watch,
+            shift=None if vocabulary.other_rows is None else vocabulary.bar_unshared,
+        )  # fmt: skip
         out = [replace(d, token_ids=tuple(vocabulary.ids_from_other(list(d.token_ids)))) for d in out]
         return out, stacked(seen)
 

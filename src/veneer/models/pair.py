@@ -50,8 +50,8 @@ class Pair:
     @property
     def stop_ids(self) -> tuple[int, ...]:
         """Ids (base's) that end a response of the aligned model, or of base with its veneer: either model's end tokens."""
-        aligned = self.vocabulary.ids_from_other([i for i in self.aligned.stop_ids if i < self.vocabulary.size])
-        return tuple(sorted({*aligned, *self.base.stop_ids}))
+        aligned = map(self.vocabulary.from_other_id, self.aligned.stop_ids)
+        return tuple(sorted({*(i for i in aligned if i is not None), *self.base.stop_ids}))
 
     def facts(self) -> dict[str, Any]:
         return {

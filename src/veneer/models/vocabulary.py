@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from veneer.errors import InputError
+from veneer.errors import InputError, VeneerError
 from veneer.models.language_model import LanguageModel
+from veneer.models.templates import template_of
 
 EXAMPLES = 5
 
@@ -21,11 +24,13 @@ class Vocabulary:
     size: ids 0..size-1 are shared (the second model's surplus padding rows are cut off).
     to_other: (size,) the second model's id of each shared id, or None where the ids are the same.
     padding: rows that neither tokenizer names.
+    other_rows: rows of the second model's head, or None where all of them are shared.
     """
 
     size: int
     to_other: Tensor | None
     padding: int
+    other_rows: int | None = None
 
     def from_other(self, logits: Tensor) -> Tensor:
         """The second model's logits (..., V') in the first one's ids (..., size)."""
@@ -37,11 +42,35 @@ class Vocabulary:
         return ids if self.to_other is None else [int(self.to_other[i]) for i in ids]
 
     def ids_from_other(self, ids: list[int]) -> list[int]:
-        """Second model's ids in the first one's. Ids in cut-off padding rows cannot occur: they are never sampled."""
+        """Second model's ids in the first one's. Raises VeneerError for an id that is not shared."""
+        own = [self.from_other_id(i) for i in ids]
+        if None in own:
+            raise VeneerError(
+                f"the second model said the id {ids[own.index(None)]}, which is not in the vocabulary that both models share; expected a "
+                "model that never says its padding"
+            )
+        return [i for i in own if i is not None]
+
+    def from_other_id(self, id: int) -> int | None:
+        """The first model's id of one of the second model's, or None where it is not shared."""
         if self.to_other is None:
-            return ids
-        back = {int(j): i for i, j in enumerate(self.to_other.tolist())}
-        return [back[i] for i in ids]
+            return id if self.other_rows is None or id < self.size else None
+        return self._back.get(id)
+
+    @cached_property
+    def _back(self) -> dict[int, int]:
+        return {} if self.to_other is None else {int(j): i for i, j in enumerate(self.to_other.tolist())}
+
+    def bar_unshared(self, logits: Tensor) -> Tensor:
+        """The second model's logits (..., V') with the lowest number where an id is not shared: it may not be said."""
+        if self.other_rows is None:
+            return logits
+        barred = torch.ones(logits.shape[-1], dtype=torch.bool, device=logits.device)
+        barred[: self.size] = False
+        if self.to_other is not None:
+            barred[:] = True
+            barred[self.to_other.to(logits.device)] = False
+        return logits.masked_fill(barred, torch.finfo(logits.dtype).min)
 
     def facts(self) -> dict[str, Any]:
         return {"size": self.size, "padding_rows": self.padding, "same_ids": self.to_other is None}
@@ -50,24 +79,25 @@ class Vocabulary:
 def match_vocabularies(first: LanguageModel, second: LanguageModel) -> Vocabulary:
     """Match by token string.
 
-    A token that only one tokenizer names is accepted where the other model has a padding row at the same id (an aligned
-    model that took a spare row for a chat token). Raises InputError with examples for anything else.
+    Ids without a row in the head stay out of it: they cannot be said. A token that only one tokenizer names is accepted where the
+    other model has a padding row at the same id (an aligned model that took a spare row for a chat token), and where it is never said
+    (a pad token that ends nothing and stands in no chat template). Raises InputError with examples for anything else.
     """
-    own, other = first.tokenizer.get_vocab(), second.tokenizer.get_vocab()
+    own, other = _with_rows(first), _with_rows(second)
     size = min(first.head.rows, second.head.rows)
     own_named, other_named = set(own.values()), set(other.values())
     moved, problems = {}, []
     for token, i in own.items():
         j = other.get(token)
         if j is None:
-            if i in other_named or i >= second.head.rows:
+            if (i in other_named or i >= second.head.rows) and token != _padding(first):
                 problems.append(f"{token!r} (id {i}) is missing from {second.name}")
         elif j != i:
             moved[i] = j
-        if i >= first.head.rows:
-            problems.append(f"{token!r} has id {i} but {first.name} has only {first.head.rows} rows")
+            if i >= size:
+                problems.append(f"{token!r} has id {i} in {first.name} and id {j} in {second.name}, which has only {size} rows")
     for token, j in other.items():
-        if token not in own and (j in own_named or j >= first.head.rows):
+        if token not in own and (j in own_named or j >= first.head.rows) and token != _padding(second):
             problems.append(f"{token!r} (id {j}) is missing from {first.name}")
     if problems:
         raise InputError(
@@ -76,8 +106,9 @@ def match_vocabularies(first: LanguageModel, second: LanguageModel) -> Vocabular
             "expected two models with one tokenizer"
         )
     padding = size - len({i for i in own_named | other_named if i < size})
+    unshared = second.head.rows if second.head.rows > size else None
     if not moved:
-        return Vocabulary(size, None, padding)
+        return Vocabulary(size, None, padding, unshared)
     table = torch.arange(size)
     for i, j in moved.items():
         table[i] = j
@@ -86,4 +117,27 @@ def match_vocabularies(first: LanguageModel, second: LanguageModel) -> Vocabular
             f"the vocabularies of {first.name} and {second.name} order their tokens differently and their padding rows collide; "
             "expected two models with one tokenizer"
         )
-    return Vocabulary(size, table, padding)
+    return Vocabulary(size, table, padding, unshared)
+
+
+def check_readable(lm: LanguageModel, ids: Sequence[int], prompt_id: str) -> None:
+    """Raise InputError where a prompt holds a token for which the model has no row: it cannot read it."""
+    highest = max(ids, default=0)
+    if highest >= lm.readable:
+        raise InputError(
+            f"prompt {prompt_id!r} holds {lm.tokenizer.convert_ids_to_tokens(highest)!r} (id {highest}), but {lm.name} has only "
+            f"{lm.readable} rows in its embeddings; take the token out of the prompt or template, or resize the embeddings"
+        )
+
+
+def _with_rows(lm: LanguageModel) -> dict[str, int]:
+    return {token: i for token, i in lm.tokenizer.get_vocab().items() if i < lm.head.rows}
+
+
+def _padding(lm: LanguageModel) -> str | None:
+    """The pad token where it serves as nothing else, so that it is never said."""
+    pad, template = lm.tokenizer.pad_token, template_of(lm.tokenizer) or ""
+    others = {lm.tokenizer.bos_token, lm.tokenizer.eos_token, lm.tokenizer.unk_token}
+    if pad is None or pad in others or lm.tokenizer.pad_token_id in lm.stop_ids or pad in template or "pad_token" in template:
+        return None
+    return str(pad)

@@ -15,6 +15,7 @@ from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.models.stepper import ModelStepper
+from veneer.models.vocabulary import check_readable
 from veneer.prompts import Prompt
 
 
@@ -77,7 +78,11 @@ class System:
         return cls(name or "veneer", lm, format or recorded, stops, veneer.apply(lm.head, alpha))
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        return [len(self.format.encode(self.lm.tokenizer, p)) for p in prompts]
+        """Raises InputError for a prompt with a token that the model cannot read."""
+        found = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
+        for prompt, ids in zip(prompts, found, strict=True):
+            check_readable(self.lm, ids, prompt.id)
+        return [len(ids) for ids in found]
 
     def longest(self) -> int | None:
         return getattr(self.lm.config.get_text_config(decoder=True), "max_position_embeddings", None)
