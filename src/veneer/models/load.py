@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from veneer.errors import InputError, MissingExtra, VeneerError
+from veneer.models.adapters import check_kind, merged, resize_to
 from veneer.models.language_model import LanguageModel
 from veneer.models.split import Split, quiet, room_on_disk
 
@@ -196,7 +197,7 @@ def _gguf(path: Path, words: dict[str, Any]) -> tuple[Any, Any]:
 def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tuple[Any, Any]:
     """A PEFT adapter merged in memory over its base."""
     try:
-        from peft import PeftModel
+        import peft  # noqa: F401
     except ImportError:
         raise MissingExtra("peft", "peft", "loading an adapter folder") from None
     if words["split"] is not None:
@@ -214,6 +215,7 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
     base = named_base or (written.get("base_model_name_or_path") if isinstance(written, dict) else None)
     if not base or not isinstance(base, str):
         raise InputError(f"{folder}/adapter_config.json names no base model; give the model as {folder}@BASE")
+    check_kind(folder, written)
     if Path(base).suffix == "" and named_base is None and not Path(base).is_dir() and (folder / base).is_dir():
         base = str(folder / base)
     try:
@@ -221,17 +223,6 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
     except InputError as error:
         raise InputError(
             f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give {folder}@BASE"
-        ) from None
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", message="Found missing adapter keys")  # these would be left without effect
-            adapted = PeftModel.from_pretrained(model, str(folder))
-            if hasattr(adapted.get_base_model().get_output_embeddings(), "lora_A"):
-                _untie(adapted.get_base_model())  # merged into a tied head it would change the embeddings too
-            merged = adapted.merge_and_unload()
-    except Exception as error:  # as above: damaged or foreign files
-        raise InputError(
-            f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); give {folder}@BASE with its own base"
         ) from None
     if (folder / "tokenizer_config.json").is_file():
         remote = {k: words[k] for k in ("revision", "trust_remote_code")}
@@ -242,13 +233,8 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
                 f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save it again, or delete its files to "
                 "use that of the base"
             ) from None
-    return merged, tokenizer
-
-
-def _untie(model: Any) -> None:
-    """Give an adapted output head weights of its own where it shares the input embeddings'."""
-    layer = model.get_output_embeddings().get_base_layer()
-    if layer.weight.data_ptr() == model.get_input_embeddings().weight.data_ptr():
-        layer.weight = torch.nn.Parameter(layer.weight.detach().clone(), requires_grad=False)
-        for config in (model.config, model.config.get_text_config(decoder=True)):
-            config.tie_word_embeddings = False
+    try:
+        resize_to(model, folder, written, tokenizer)
+    except SafetensorError as error:
+        raise InputError(f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); save it again") from None
+    return merged(model, folder, written, base), tokenizer
