@@ -25,7 +25,7 @@ LEVELS = [
     {"systems", "judges", "tasks", "diversity", "imports", "recovery", "overton", "scale"},
     {"head", "capture"},
     {"models", "embed"},
-    {"endpoint", "text", "prompts", "prompt_files", "comparisons", "stats", "resample", "results", "files", "interrupts",
+    {"endpoint", "reasoning", "text", "prompts", "prompt_files", "comparisons", "stats", "resample", "results", "files", "interrupts",
      "errors"},
 ]  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}

@@ -1,0 +1,80 @@
+"""The marks with which models set their reasoning apart. docs/thinking.md lists whose they are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from re import Pattern
+
+NAME = r"(?:[a-z]\w{0,15}:)?(?:think(?:ing)?|thoughts?|reasoning(?:_scratchpad)?|scratchpad|reflection)"
+ATTRIBUTES = r"(?:[ \t]+\w+=[^<>\]\n]*)?[ \t]*"
+BRACKETS = {"<|": r"\|>", "<": r">", "[": r"\]", "◁": r"▷"}
+
+
+@dataclass(frozen=True)
+class Style:
+    """open, close: patterns of the marks. prose: the opening mark is an ordinary sentence, which counts only where the closing one follows.
+    alone: the closing mark says enough where the opening one stands in the prompt."""
+
+    open: Pattern[str]
+    close: Pattern[str]
+    prose: bool = False
+    alone: bool = True
+
+
+def _style(open: str, close: str, *, prose: bool = False, alone: bool = True, flags: int = 0) -> Style:
+    return Style(re.compile(open, flags), re.compile(close, flags), prose, alone)
+
+
+def _tag(left: str, name: str = NAME, *, closing: bool = False) -> str:
+    slash = r"[ \t]*/[ \t]*" if closing else r"[ \t]*"
+    return rf"{re.escape(left)}{slash}(?P<name>{name}){ATTRIBUTES}{BRACKETS[left]}"
+
+
+TAGS = {left: _style(_tag(left), _tag(left, closing=True), flags=re.I) for left in BRACKETS}
+PAIRS = (
+    _style(r"<\|(?:begin|start)_of_(?:thought|think|thinking)\|>", r"<\|end_of_(?:thought|think|thinking)\|>"),
+    _style(r"<\|START_THINKING\|>", r"<\|END_THINKING\|>|(?=<\|START_(?:RESPONSE|TEXT)\|>)"),
+    _style(r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
+    _style(r"<\|channel>[ \t]*(?:thought\b)?", r"<channel\|>"),
+    _style(r"<unused94>[ \t]*(?:thought\b)?", r"<unused95>"),
+    _style(r"\[unused16\]", r"\[unused17\]"),
+    _style(r"<\|open\|>think<\|sep\|>", r"<\|close\|>think<\|sep\|>|(?=<\|open\|>response<\|sep\|>)"),
+    _style(r"Here(?:'s|’s| is) my thought process:", r"Here(?:'s|’s| is) my response:", prose=True, alone=False),
+    _style(r"Here are my reasoning steps:", r"(?=\[BEGIN FINAL RESPONSE\])", prose=True),
+    _style(r"Thinking\.\.\.[ \t]*\n", r"\n[ \t]*\.\.\.done thinking\.", prose=True, alone=False),
+)
+STYLES = (*TAGS.values(), *PAIRS)
+
+# What models put around the answer that follows a thought.
+WRAPPERS = tuple(
+    (re.compile(rf"\s*{open}", re.I), re.compile(close, re.I))
+    for open, close in (
+        (r"<answer>", r"</answer>"),
+        (r"<response>", r"</response>"),
+        (r"<output>", r"</output>"),
+        (r"<solution>", r"</solution>"),
+        (r"<\|begin_of_solution\|>", r"<\|end_of_solution\|>"),
+        (r"<\|START_RESPONSE\|>", r"<\|END_RESPONSE\|>"),
+        (r"<\|START_TEXT\|>", r"<\|END_TEXT\|>"),
+        (r"\[BEGIN FINAL RESPONSE\]", r"\[END FINAL RESPONSE\]"),
+        (r"<\|open\|>response<\|sep\|>", r"<\|close\|>(?:response|message)<\|sep\|>"),
+    )
+)
+WRAPPED = re.compile("|".join(rf"(?:{open.pattern})" for open, _ in WRAPPERS), re.I)
+
+# What may stand in front of a first thought: white space, and the turn's own header.
+HEAD = re.compile(
+    r"(?:\s|<\|im_start\|>|<\|start_header_id\|>|<\|end_header_id\|>|<\|start\|>|(?i:assistant|model)\b[ \t]*:?(?=\s|<))*"
+)
+ANY = re.compile("|".join(f"(?:{re.sub(r'[?]P<name>', '?:', p.pattern)})" for s in STYLES for p in (s.open, s.close)), re.I)
+
+
+def style_of(mark: re.Match[str], style: Style) -> Style:
+    """The style of one opening mark: a tag is closed by the tag of its own name."""
+    name = mark.groupdict().get("name")
+    if name is None:
+        return style
+    left = next(left for left, tags in TAGS.items() if tags is style)
+    own = re.escape(name)
+    return _style(_tag(left, own), _tag(left, own, closing=True), flags=re.I)
