@@ -40,7 +40,7 @@ def test_a_thought_without_a_word_is_none():
 
 
 def test_a_later_thought_is_taken_out_of_the_answer():
-    text = f"<think>a</think>\nFirst part.\n<think>b</think>\nSecond part: `<think>`."
+    text = "<think>a</think>\nFirst part.\n<think>b</think>\nSecond part: `<think>`."
     assert split_reasoning(text) == Parts("a\n\nb", "First part.\n\nSecond part: `<think>`.")
 
 

@@ -44,6 +44,7 @@ class Reply:
     refusal: str | None = None
     cached: bool = False
     error: str | None = None
+    reasoning: str | None = None
 
 
 @dataclass

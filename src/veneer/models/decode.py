@@ -12,7 +12,7 @@ Three doors to one loop:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,27 +23,32 @@ from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.sampling import Answer, Sampling, choose
 from veneer.models.stepper import ModelStepper, Stepper
+from veneer.models.thoughts import Thoughts, cut
+from veneer.reasoning import Parts
 
-__all__ = ["Decoded", "Row", "Sampling", "Token", "decode", "decode_steps", "decode_with", "response_text"]
+__all__ = ["Decoded", "Row", "Sampling", "Token", "decode", "decode_steps", "decode_with", "response_parts", "response_text"]
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """token_ids: the response with its end token, if any. finish_reason: "stop" or "length". text: without special tokens,
-    cut at a stop string."""
+    """token_ids: the response with its end token, if any. finish_reason: "stop" or "length". text: the answer, without special tokens,
+    cut at a stop string. reasoning: what a thinking model wrote before it (models/thoughts.py), None where it wrote none."""
 
     token_ids: tuple[int, ...]
     text: str
     finish_reason: str
+    reasoning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one row of a batch is answered. key: seeds its sampling together with `sampling.seed`."""
+    """How one row of a batch is answered. key: seeds its sampling together with `sampling.seed`. begun: the last tokens of its prompt that
+    belong to the answer already."""
 
     sampling: Sampling
     key: str = ""
     stop_strings: tuple[str, ...] = ()
+    begun: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +115,8 @@ def decode_with(
             out[token.row].append(token.id)
             reasons[token.row] = token.finish_reason or reasons[token.row]
     stops = set(stop_ids)
-    texts = [response_text(stepper, t, stops, stop_strings) for t in out]
-    return [Decoded(tuple(t), text, r) for t, text, r in zip(out, texts, reasons, strict=True)]
+    parts = [response_parts(stepper, t, stops, stop_strings, p) for t, p in zip(out, stepper.prompts, strict=True)]
+    return [Decoded(tuple(t), p.answer, r, p.reasoning) for t, p, r in zip(out, parts, reasons, strict=True)]
 
 
 @torch.inference_mode()
@@ -165,14 +170,30 @@ def decode_steps(
         stepper.feed(chosen)
 
 
+def response_parts(
+    model: LanguageModel | Stepper,
+    token_ids: Sequence[int],
+    stop_ids: Collection[int],
+    stop_strings: Sequence[str] = (),
+    prompt: Sequence[int] = (),
+) -> Parts:
+    """Reasoning and answer of a response, without special tokens, the answer cut at its first stop string.
+
+    prompt: the token ids that the model read, whose end may have opened the thought.
+    """
+    parts = Thoughts.of(model.tokenizer).parts([i for i in token_ids if i not in stop_ids], prompt)
+    return replace(parts, answer=cut(parts.answer, stop_strings))
+
+
 def response_text(
-    model: LanguageModel | Stepper, token_ids: Sequence[int], stop_ids: set[int], stop_strings: Sequence[str] = ()
+    model: LanguageModel | Stepper,
+    token_ids: Sequence[int],
+    stop_ids: Collection[int],
+    stop_strings: Sequence[str] = (),
+    prompt: Sequence[int] = (),
 ) -> str:
-    """The text of a response without special tokens, cut at the first stop string."""
-    ids = [i for i in token_ids if i not in stop_ids]
-    text: str = model.tokenizer.decode(ids, skip_special_tokens=True)
-    cuts = [at for s in stop_strings if (at := text.find(s)) >= 0]
-    return text[: min(cuts)] if cuts else text
+    """The answer alone; words as of `response_parts`."""
+    return response_parts(model, token_ids, stop_ids, stop_strings, prompt).answer
 
 
 def _finite(logits: Tensor) -> bool:
@@ -181,15 +202,20 @@ def _finite(logits: Tensor) -> bool:
 
 
 def _reason(stepper: Stepper, row: Row, answer: Answer, stops: Collection[int]) -> str | None:
-    if answer.said[-1] in stops or (row.stop_strings and _hits(stepper.tokenizer, answer.said, row.stop_strings)):
+    if answer.said[-1] in stops:
         return "stop"
+    if row.stop_strings:
+        prompt = answer.prompt[: len(answer.prompt) - len(row.begun)]
+        if hits(stepper.tokenizer, [*row.begun, *answer.said], row.stop_strings, prompt):
+            return "stop"
     return "length" if len(answer.said) == row.sampling.max_new_tokens else None
 
 
-def _hits(tokenizer: Any, ids: list[int], stop_strings: Sequence[str]) -> bool:
+def hits(tokenizer: Any, ids: Sequence[int], stop_strings: Sequence[str], prompt: Sequence[int] = ()) -> bool:
+    """Whether the answer has come to a stop string; one within a thought ends nothing."""
     tail = max(len(s) for s in stop_strings) + 8  # a token may add no visible character
-    text = tokenizer.decode(ids[-tail:], skip_special_tokens=True)
-    return any(s in text for s in stop_strings)
+    text = tokenizer.decode(list(ids[-tail:]), skip_special_tokens=True)
+    return any(s in text for s in stop_strings) and Thoughts.of(tokenizer).stopped(ids, prompt, stop_strings)
 
 
 Tops = list[tuple[tuple[int, float], ...]]

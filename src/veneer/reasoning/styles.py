@@ -63,6 +63,13 @@ WRAPPERS = tuple(
 )
 WRAPPED = re.compile("|".join(rf"(?:{open.pattern})" for open, _ in WRAPPERS), re.I)
 
+# Special tokens that are marks only together with others: harmony's, Kimi K3's, and those around an answer.
+PARTS = frozenset(
+    f"<|{name}|>"
+    for name in ("start", "channel", "message", "end", "return", "call", "constrain", "open", "close", "sep", "START_RESPONSE", "END_RESPONSE",
+                 "START_TEXT", "END_TEXT", "begin_of_solution", "end_of_solution")
+)  # fmt: skip
+
 # What may stand in front of a first thought: white space, and the turn's own header.
 HEAD = re.compile(
     r"(?:\s|<\|im_start\|>|<\|start_header_id\|>|<\|end_header_id\|>|<\|start\|>|(?i:assistant|model)\b[ \t]*:?(?=\s|<))*"
@@ -78,3 +85,13 @@ def style_of(mark: re.Match[str], style: Style) -> Style:
     left = next(left for left, tags in TAGS.items() if tags is style)
     own = re.escape(name)
     return _style(_tag(left, own), _tag(left, own, closing=True), flags=re.I)
+
+
+def mark_at_the_start(token: str) -> bool:
+    """Whether a token is a mark of reasoning, or a part of one."""
+    return token in PARTS or any(p.match(token) for s in STYLES if not s.prose for p in (s.open, s.close))
+
+
+def prose_marks(template: str) -> frozenset[str]:
+    """The sentences that open a thought, of those that a chat template holds."""
+    return frozenset(m[0].strip() for s in STYLES if s.prose for m in s.open.finditer(template))

@@ -9,7 +9,9 @@ from typing import Any, Literal
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig, Reply
 from veneer.errors import VeneerError
 from veneer.models.decode import Decoded, Sampling
+from veneer.models.thoughts import cut
 from veneer.prompts import Prompt
+from veneer.reasoning import split_reasoning
 
 BYTES_A_TOKEN = 3  # of ordinary text in common vocabularies, on the safe side; only batches by length depend on it
 MOST_STOPS = 4  # stop strings that the OpenAI API takes; all of them are cut here anyway
@@ -82,10 +84,15 @@ class EndpointSystem:
 
 
 def _decoded(reply: Reply, stops: Sequence[str]) -> Decoded:
-    """An answer that the endpoint's filter withheld is an empty one."""
-    cuts = [at for s in stops if (at := reply.text.find(s)) >= 0]
-    text = reply.text[: min(cuts)] if cuts else reply.text
-    return Decoded((), text, "length" if reply.finish_reason == "length" and not cuts else "stop")
+    """An answer that the endpoint's filter withheld is an empty one. What the server tells as reasoning, and what stands as a thought in
+    its text, is kept apart from the answer."""
+    parts = split_reasoning(reply.text)
+    thoughts = [t for t in (reply.reasoning, parts.reasoning) if t is not None]
+    if not thoughts and getattr(reply, "unfinished", False):  # the server counts a thought that it does not show
+        thoughts = [""]
+    text = cut(parts.answer, stops)
+    finish = "length" if reply.finish_reason == "length" and text == parts.answer else "stop"
+    return Decoded((), text, finish, "\n\n".join(thoughts) if thoughts else None)
 
 
 def _further(sampling: Sampling) -> dict[str, Any]:

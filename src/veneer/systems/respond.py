@@ -109,7 +109,8 @@ def _answer(
         decoded = _decode(system, [work[i] for i in batch], sampling, stop_strings)
         fresh = {
             i: Response(
-                work[i][0].id, work[i][1], system.name, work[i][0].task, d.text, d.token_ids, d.finish_reason, sampling.seed
+                work[i][0].id, work[i][1], system.name, work[i][0].task, d.text, d.token_ids, d.finish_reason,
+                sampling.seed, d.reasoning,
             )
             for i, d in zip(batch, decoded, strict=True)
         }  # fmt: skip

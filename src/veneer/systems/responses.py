@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from veneer.errors import InputError
 from veneer.files import json_lines, read_json_lines, write_text
+from veneer.reasoning import split_reasoning
+from veneer.reasoning.parts import is_unfinished
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """text: without special tokens, cut at a stop string. token_ids: with the end token. finish_reason: "stop" or "length"."""
+    """text: the answer, without special tokens, cut at a stop string. token_ids: of all that was written, with the end token.
+    finish_reason: "stop" or "length". reasoning: what a thinking model wrote before its answer, None where it wrote none; only then is
+    it left out of the file."""
 
     prompt_id: str
     sample_id: int
@@ -22,9 +26,23 @@ class Response:
     token_ids: tuple[int, ...]
     finish_reason: str
     seed: int
+    reasoning: str | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        """It was cut within its reasoning: there is no answer that could be judged."""
+        return is_unfinished(self.reasoning, self.text)
+
+    @property
+    def empty(self) -> bool:
+        """It says nothing at all."""
+        return not self.text.strip() and not self.unfinished
 
     def line(self) -> str:
-        return json_lines([asdict(self)])
+        row = asdict(self)
+        if self.reasoning is None:
+            del row["reasoning"]
+        return json_lines([row])
 
 
 def write_responses(path: Path, responses: Iterable[Response]) -> None:
@@ -32,13 +50,20 @@ def write_responses(path: Path, responses: Iterable[Response]) -> None:
 
 
 def read_responses(path: Path) -> list[Response]:
-    """Raises InputError naming the line that is no response."""
+    """Raises InputError naming the line that is no response. A thought that still stands in a text (files of version 0.1.0) is taken out."""
     rows = []
     for number, row in read_json_lines(path, "responses, which `veneer generate` writes"):
         try:
-            rows.append(Response(**{**row, "token_ids": tuple(row["token_ids"])}))
+            rows.append(_apart(Response(**{**row, "token_ids": tuple(row["token_ids"])})))
         except (TypeError, ValueError, KeyError) as error:
             raise InputError(
                 f"{path} line {number} is not a response ({error}); expected what `veneer generate` writes; make it again"
             ) from None
     return rows
+
+
+def _apart(response: Response) -> Response:
+    if response.reasoning is not None or not isinstance(response.text, str):
+        return response
+    parts = split_reasoning(response.text)
+    return response if parts.answer == response.text else replace(response, text=parts.answer, reasoning=parts.reasoning)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from veneer.capture.forcing import response_hidden
-from veneer.models.decode import Decoded, Row, decode_steps, response_text
+from veneer.models.decode import Decoded, Row, decode_steps, hits, response_parts
 from veneer.models.language_model import LanguageModel
 from veneer.models.sampling import Sampling
 from veneer.models.stepper import ModelStepper
@@ -79,7 +79,7 @@ class Retraced:
         stops = (*stop_strings, *self.system.stop)
         begun = [self._begin(tuple(ids), sampling, stops) for ids in own]
         answers = list(begun)
-        waiting = [i for i, ids in enumerate(begun) if self._reason(ids, sampling, stops) is None]
+        waiting = [i for i, ids in enumerate(begun) if self._reason(ids, sampling, stops, own[i]) is None]
         if waiting:
             fresh = self._go_on(
                 [own[i] for i in waiting], [small[i] for i in waiting], [begun[i] for i in waiting], sampling, stops
@@ -88,10 +88,9 @@ class Retraced:
                 answers[i] = ids
             self._remember([own[i] for i in waiting], [small[i] for i in waiting], fresh)
         ends = set(self.system.stop_ids)
-        return [
-            Decoded(ids, response_text(self._lm, ids, ends, stops), self._reason(ids, sampling, stops) or "length")
-            for ids in answers
-        ]
+        parts = [response_parts(self._lm, ids, ends, stops, prompt) for ids, prompt in zip(answers, own, strict=True)]
+        reasons = [self._reason(ids, sampling, stops, prompt) or "length" for ids, prompt in zip(answers, own, strict=True)]
+        return [Decoded(ids, p.answer, r, p.reasoning) for ids, p, r in zip(answers, parts, reasons, strict=True)]
 
     @property
     def _lm(self) -> LanguageModel:
@@ -114,10 +113,10 @@ class Retraced:
         """The longest beginning of the answer that known answers tell, its end included where they tell that."""
         best: tuple[int, ...] = ()
         for path in self.paths.known.get(prompt, []):
-            found = self._ended(self._along(path), sampling, stops)
+            found = self._ended(self._along(path), sampling, stops, prompt)
             if len(found) > len(best):
                 best = found
-            if self._reason(best, sampling, stops) is not None:
+            if self._reason(best, sampling, stops, prompt) is not None:
                 break
         return best
 
@@ -149,14 +148,14 @@ class Retraced:
             to_small = system.shift.to_small.tolist()
             stepper = system.stepper_of_ids(before, [[*p, *(to_small[i] for i in b)] for p, b in zip(small, begun, strict=True)])
         rows = [
-            Row(replace(sampling, max_new_tokens=sampling.max_new_tokens - len(b)), str(i), tuple(stops))
+            Row(replace(sampling, max_new_tokens=sampling.max_new_tokens - len(b)), str(i), tuple(stops), b)
             for i, b in enumerate(begun)
         ]
         out = [list(b) for b in begun]
         for tokens in decode_steps(stepper, rows, stop_ids=system.stop_ids):
             for token in tokens:
                 out[token.row].append(token.id)
-        return [self._ended(tuple(ids), sampling, stops) for ids in out]
+        return [self._ended(tuple(ids), sampling, stops, prompt) for ids, prompt in zip(out, own, strict=True)]
 
     def _remember(self, own: Sequence[list[int]], small: Sequence[list[int]], answers: Sequence[tuple[int, ...]]) -> None:
         states = response_hidden(self._lm, own, answers)
@@ -167,21 +166,18 @@ class Retraced:
         for prompt, ids, h, s in zip(own, answers, states, beside, strict=True):
             self.paths.add(tuple(prompt), Path(ids, h, s))
 
-    def _ended(self, ids: tuple[int, ...], sampling: Sampling, stops: Sequence[str]) -> tuple[int, ...]:
+    def _ended(
+        self, ids: tuple[int, ...], sampling: Sampling, stops: Sequence[str], prompt: Sequence[int]
+    ) -> tuple[int, ...]:
         """Cut behind the first token that ends the answer; a stop string may begin in one part and end in the next."""
         ids = ids[: sampling.max_new_tokens]
         ends = set(self.system.stop_ids)
         for t, token in enumerate(ids):
-            if token in ends or (stops and self._hits(ids[: t + 1], stops)):
+            if token in ends or (stops and hits(self._lm.tokenizer, ids[: t + 1], stops, prompt)):
                 return ids[: t + 1]
         return ids
 
-    def _reason(self, ids: tuple[int, ...], sampling: Sampling, stops: Sequence[str]) -> str | None:
-        if ids and (ids[-1] in self.system.stop_ids or (stops and self._hits(ids, stops))):
+    def _reason(self, ids: tuple[int, ...], sampling: Sampling, stops: Sequence[str], prompt: Sequence[int]) -> str | None:
+        if ids and (ids[-1] in self.system.stop_ids or (stops and hits(self._lm.tokenizer, ids, stops, prompt))):
             return "stop"
         return "length" if len(ids) >= sampling.max_new_tokens else None
-
-    def _hits(self, ids: tuple[int, ...], stops: Sequence[str]) -> bool:
-        tail = max(len(s) for s in stops) + 8  # as in decode: a token may add no visible character
-        text = self._lm.tokenizer.decode(list(ids[-tail:]), skip_special_tokens=True)
-        return any(s in text for s in stops)

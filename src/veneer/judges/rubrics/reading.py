@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from veneer.reasoning import split_reasoning
+
 FENCE = re.compile(r"\A```[a-zA-Z]*[ \t]*\n(.*?)\n?```\Z", re.S)
-THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.S)
 NOT_GIVEN = {"n/a", "na", "not applicable", "none", "null"}
 
 
@@ -17,12 +18,12 @@ class Unreadable(ValueError):
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """The one JSON object that the whole text is, perhaps in one code fence, perhaps behind one <think> block.
+    """The one JSON object that the whole text is, perhaps in one code fence, perhaps behind the judge's own thought (docs/thinking.md).
 
     Words around it, a second object, a key that stands twice, NaN: no verdict, because then it is not certain which part the judge
     meant and which part it quotes from the answer. Raises Unreadable.
     """
-    text = THOUGHT.sub("", text, count=1).strip()
+    text = judges_answer(text)
     if fenced := FENCE.match(text):
         text = fenced[1].strip()
     try:
@@ -34,6 +35,17 @@ def parse_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Unreadable(f"a JSON {type(value).__name__} and no object")
     return value
+
+
+def judges_answer(text: str) -> str:
+    """A judge's reply without its thought. A verdict in JSON stays whole, whatever marks its words hold. Raises Unreadable where nothing
+    follows the thought."""
+    if text.lstrip().startswith(("{", "```")):
+        return text.strip()
+    parts = split_reasoning(text)
+    if parts.unfinished:
+        raise Unreadable("the judge's thought was cut before its verdict")
+    return parts.answer.strip()
 
 
 def field(found: Mapping[str, Any], name: str) -> Any:
