@@ -124,7 +124,8 @@ class RemoteTeacher:
         if ended and end is not None and (not ids or ids[-1] not in self.stop_ids):
             ids.append(end)
         ids = ids[: config.sampling.max_new_tokens]
-        decoded = Decoded(tuple(ids), "", "stop" if ids[-1] in self.stop_ids else "length")
+        thought = found.get("reasoning")  # apart from the text, so base does not read it
+        decoded = Decoded(tuple(ids), text if thought else "", "stop" if ids[-1] in self.stop_ids else "length", thought)
         return decoded, self._matcher.distributions(ids, positions, min(config.k, self.top + 1)) if self.top else one_hot(ids)
 
 

@@ -20,6 +20,7 @@ from veneer.capture.noise import LIMIT, self_kl
 from veneer.capture.plan import batch_plan, check_lengths
 from veneer.capture.shards import SCHEMA, concatenate, is_done, write_shard
 from veneer.capture.teachers import AlignedModel, Rereading, Teacher
+from veneer.capture.thoughts import parts_of, record_thoughts
 from veneer.capture.whole import hashes
 from veneer.errors import InputError, VeneerError
 from veneer.files import (
@@ -33,7 +34,7 @@ from veneer.files import (
     write_json,
     write_text,
 )
-from veneer.models.decode import Decoded, response_text
+from veneer.models.decode import Decoded
 from veneer.models.formats import Format, PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
@@ -242,9 +243,11 @@ def begin(job: Job, shelf: Shelf) -> None:
 
 
 def finish(job: Job, shelf: Shelf) -> None:
-    """What stands behind the last shard: the noise floor, where the teacher can read."""
+    """What stands behind the last shard: the noise floor, where the teacher can read, and what is to be said of its reasoning."""
     if isinstance(job.teacher, Rereading) and not (shelf.folder / "noise.json").is_file():
         write_noise(job, shelf)
+        shelf.share()
+    if record_thoughts(shelf.folder, shelf.open().responses(), job.base, job.teacher):
         shelf.share()
 
 
@@ -283,7 +286,7 @@ def _row(job: Job, number: int, decoded: Decoded) -> dict[str, Any]:
         "number": number,
         "prompt_id": prompt.id,
         "task": prompt.task,
-        "text": response_text(job.base, decoded.token_ids, set(job.teacher.stop_ids)),
+        **parts_of(job.base, job.teacher, decoded),
         "token_ids": list(decoded.token_ids),
         "finish_reason": decoded.finish_reason,
         "seed": job.config.sampling.seed,

@@ -35,7 +35,7 @@ class StoredTeacher:
     distribution whose log-probability is 0 at the token that was said and -inf elsewhere.
 
     answers: by (task, prompt id). source: who answered, for manifests. ends: ids (base's) that end its answers, beside base's own stop
-    ids. said: what else the manifest tells of them.
+    ids. said: what else the manifest tells of them; `reasoning` (see thoughts.py) stands at its top.
     """
 
     base: LanguageModel
@@ -79,13 +79,16 @@ class StoredTeacher:
         return found, [one_hot(d.token_ids) for d in found]
 
     def facts(self) -> dict[str, Any]:
+        said = dict(self.said)
+        reasoning = said.pop("reasoning", None)
         every = sorted((task, id, a.text, a.token_ids, a.ended) for (task, id), a in self.answers.items())
         return {
             "aligned": {"name": self.source, "fingerprint": sha256_text(json.dumps(every))},
             "aligned_format": None,
             "vocabulary": match_vocabularies(self.base, self.base).facts(),
             "stop_ids": list(self.stop_ids),
-            "teacher": {"kind": "responses", "targets": "one-hot", "measure": MEASURE, **self.said},
+            "teacher": {"kind": "responses", "targets": "one-hot", "measure": MEASURE, **said},
+            **({"reasoning": reasoning} if reasoning else {}),
         }
 
     def _tokens(self, prompt: Prompt) -> list[int]:

@@ -100,7 +100,7 @@ def show(results: Results, out: Path) -> None:
     for name in ("set", "metric", "n", *systems):
         table.add_column(name, justify="left" if name in ("set", "metric") else "right")
     for task in (HARMFUL, HARMLESS):
-        for metric in ("refusal_rate", "same_answer", "empty_rate", "common_opening", "mean_length"):
+        for metric in ("refusal_rate", "same_answer", "empty_rate", "unfinished_rate", "common_opening", "mean_length"):
             rows = {r.system: r for r in results.where(task=task, metric=metric)}
             if rows:
                 n = str(next(iter(rows.values())).n)

@@ -34,6 +34,8 @@ class Capture(WorkerOptions, Machine):
     responses: str | None = None
     """In place of --aligned: a file of answers to the prompts, as `veneer generate` writes it or `veneer import` reads it. Nothing but
     their tokens is known: the veneer is fitted by maximum likelihood."""
+    answers_only: bool = False
+    """Of --responses: take the text of each answer and leave out the reasoning of a thinking model (docs/thinking.md)."""
     format: str = "auto"
     """Of --responses: auto, jsonl, overton-open, overton-api, inspect or lm-eval."""
     teacher_url: str | None = None
@@ -99,6 +101,11 @@ class Capture(WorkerOptions, Machine):
             raise InputError(f"found {said}; expected one of --aligned, --responses and --teacher-url")
         if (self.teacher_url is None) != (self.teacher_model is None):
             raise InputError("--teacher-url and --teacher-model go together; give both")
+        if self.answers_only and self.responses is None:
+            raise InputError(
+                "--answers-only goes with --responses alone: a model that thinks gives its log-probabilities behind its reasoning, which "
+                "base would not read; store its answers first (veneer generate) and give them with --responses"
+            )
         if self.engine == "ray" and self.teacher_url is not None:
             raise InputError("an endpoint answers many requests at once already; leave out --engine ray, or --teacher-url")
         ray = self.ray()
@@ -164,7 +171,7 @@ class Capture(WorkerOptions, Machine):
 
             from veneer.imports.teacher import read_teacher
 
-            told = read_teacher(self.responses, base, prompts, format=self.format)
+            told = read_teacher(self.responses, base, prompts, format=self.format, answers_only=self.answers_only)
             for line in told.lines():
                 print(line, file=sys.stderr)
             return told.teacher, told.prompts
@@ -214,4 +221,6 @@ class Capture(WorkerOptions, Machine):
         ]
         if self.aligned is None:
             names += ["responses", "format", "teacher_url", "teacher_model", "top_logprobs"]
+        if self.answers_only:
+            names.append("answers_only")
         return {k: getattr(self, k) for k in names}

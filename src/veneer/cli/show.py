@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 THREE = ("base", "veneer", "aligned")
 NAMES = {
     "kl": "KL", "top1_agreement": "top-1 agreement", "refusal_rate": "refusals", "empty_rate": "empty answers",
+    "unfinished_rate": "cut within reasoning",
     "nll": "NLL of the responses", "token_accuracy": "tokens foretold",
 }  # fmt: skip
 GAINED = {"kl": "kl_recovered", "nll": "nll_gain"}
-ALWAYS = ("refusal_rate", "empty_rate")  # beside a task's own headlines
+ALWAYS = ("refusal_rate", "empty_rate", "unfinished_rate")  # beside a task's own headlines
 HELD_OUT = ("kl", "top1_agreement", "nll", "token_accuracy")  # of the joint veneer
 
 

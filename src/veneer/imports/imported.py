@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from veneer.prompts import Prompt
+from veneer.reasoning import split_reasoning
 from veneer.systems.responses import Response
 from veneer.text import FENCE, clean
 
@@ -18,9 +19,9 @@ class Rules:
     """What is done to stored answers; every rule can be turned off. An answer that is an error has no text and always goes.
 
     clean: strip, and drop one closing code fence. drop_truncated: answers that ended at the token limit, where the file says so.
-    drop_empty: answers without text once cleaned. drop_repeated: a second row for the same prompt and sample number. answer_only: of an
-    answer that goes on with blocks of its own ("# Answer:", "# Query:"), keep the answer. Equal answers of different samples always stay:
-    to drop them would make a system look more varied than it is.
+    drop_empty: answers without text once cleaned, and those that are reasoning alone. drop_repeated: a second row for the same prompt and
+    sample number. answer_only: of an answer that goes on with blocks of its own ("# Answer:", "# Query:"), keep the answer. Equal answers
+    of different samples always stay: to drop them would make a system look more varied than it is.
     """
 
     clean: bool = True
@@ -50,11 +51,17 @@ class Imported:
 
     def put(
         self, prompt_id: str, sample_id: int, system: str, text: str, *, task: str = "prompts", finish: str | None = None,
-        fenced: bool = False, seed: int = 0,
+        fenced: bool = False, seed: int = 0, reasoning: str | None = None,
     ) -> None:  # fmt: skip
-        """Add one stored answer under the rules. fenced: its prompt opened a code fence, so a whole answer closes it."""
+        """Add one stored answer under the rules. fenced: its prompt opened a code fence, so a whole answer closes it. reasoning: what the
+        file keeps apart from the answer; a thought that stands in the text is taken out of it (docs/thinking.md)."""
         rules = self.rules
         text, prompt_id, system, task, finish = map(_valid, (text, prompt_id, system, task, finish or ""))
+        parts = split_reasoning(text)
+        thoughts = [_valid(t) for t in (reasoning, parts.reasoning) if t is not None]
+        reasoning, text = "\n\n".join(thoughts) if thoughts else None, parts.answer
+        if parts.reasoning is not None:
+            self.noticed["reasoning taken out of the answer's text"] += 1
         if fenced and not text.strip().endswith(FENCE):
             self.noticed["no closing fence: mostly truncated or running on"] += 1
         if rules.answer_only:
@@ -70,16 +77,17 @@ class Imported:
                 return
             self.noticed["truncated at the token limit"] += 1
         if not clean(text):
+            why = "empty" if reasoning is None else "unfinished: reasoning and no answer"
             if rules.drop_empty:
-                self.dropped["empty"] += 1
+                self.dropped[why] += 1
                 return
-            self.noticed["empty"] += 1
+            self.noticed[why] += 1
         if (prompt_id, sample_id) in self._seen and rules.drop_repeated:
             self.dropped["a second answer for the same prompt and sample number"] += 1
             return
         self._seen.add((prompt_id, sample_id))
         ended = "length" if finish in TRUNCATED else finish or "unknown"
-        self.responses.append(Response(prompt_id, sample_id, system, task, text, (), ended, seed))
+        self.responses.append(Response(prompt_id, sample_id, system, task, text, (), ended, seed, reasoning))
 
     def summary(self) -> list[str]:
         """What happened, a line each, for people."""

@@ -52,9 +52,10 @@ def _put(found: Imported, row: dict[str, Any], answer: Any, id: str, sample: int
     if not isinstance(answer, str):
         raise InputError(f"{where} has no answer that is a text; expected {EXPECTED}")
     finish, task, seed = row.get("finish_reason"), row.get("task"), row.get("seed")
+    reasoning = next((t for key in ("reasoning", "reasoning_content") if isinstance(t := row.get(key), str)), None)
     found.put(
         id, sample, system, answer, task=task if isinstance(task, str) else "prompts",
-        finish=finish if isinstance(finish, str) else None, seed=seed if isinstance(seed, int) else 0,
+        finish=finish if isinstance(finish, str) else None, seed=seed if isinstance(seed, int) else 0, reasoning=reasoning,
     )  # fmt: skip
 
 

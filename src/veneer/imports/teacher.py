@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.capture.stored import StoredAnswer, StoredTeacher
+from veneer.capture.thoughts import DROPPED
 from veneer.errors import InputError
 from veneer.files import read_json, sha256_file
 from veneer.imports.imported import AS_STORED, TRUNCATED
@@ -21,6 +22,8 @@ from veneer.systems.responses import Response, read_responses
 NO_PROMPT = "answers to prompts that are not among the prompts"
 NO_ANSWER = "prompts without an answer"
 EMPTY = "prompts whose answer is empty"
+UNFINISHED = "prompts whose answer was cut within its reasoning"
+REASONING = "answers whose reasoning is left out"
 FURTHER = "further answers to a prompt: the first one is taken"
 RETOKENISED = "answers tokenised from their text"
 
@@ -39,12 +42,15 @@ class Told:
         return [f"{n:,} {what}" for what, n in self.noticed.items() if n]
 
 
-def read_teacher(path: str | Path, base: LanguageModel, prompts: Sequence[Prompt], *, format: str = "auto") -> Told:
+def read_teacher(
+    path: str | Path, base: LanguageModel, prompts: Sequence[Prompt], *, format: str = "auto", answers_only: bool = False
+) -> Told:
     """The answers in a file (what `veneer generate` writes, or any format of `imports.registry`) to `prompts`, as a teacher.
 
     Token ids are taken as they are where the file's manifest says that they are of base's vocabulary and they spell the stored text;
     otherwise base's tokenizer reads the text. An answer belongs to the prompt with its text where the file stores that, otherwise to
-    the one of its task and id, or of its id alone. Of several samples the first is taken. Raises InputError where the file is
+    the one of its task and id, or of its id alone. Of several samples the first is taken. Reasoning is a part of the answer's token ids,
+    and stays where these are taken; answers_only takes the text of every answer, without its reasoning. Raises InputError where the file is
     damaged, holds answers of several systems, or answers none of the prompts.
     """
     path = Path(path)
@@ -66,18 +72,25 @@ def read_teacher(path: str | Path, base: LanguageModel, prompts: Sequence[Prompt
     chosen = _matched(rows, prompts, texts, noticed)
     answers: dict[tuple[str, str], StoredAnswer] = {}
     for key, row in chosen.items():
-        answer = _answer(row, base, ends, own_ids)
+        answer = _answer(row, base, ends, own_ids and not (answers_only and row.reasoning is not None))
         noticed[RETOKENISED] += answer.token_ids is None
         if answer.token_ids is None and not answer.text.strip():
-            noticed[EMPTY] += 1
+            noticed[UNFINISHED if row.unfinished else EMPTY] += 1
         else:
+            noticed[REASONING] += row.reasoning is not None and answer.token_ids is None
             answers[key] = answer
     kept = [p for p in prompts if (p.task, p.id) in answers]
     noticed[NO_ANSWER] += len(prompts) - len(chosen)
     if not kept:
-        said = f" ({len(prompts)} prompts, {len(rows)} answers, {noticed[EMPTY]} of them empty)"
+        said = f" ({len(prompts)} prompts, {len(rows)} answers, {noticed[EMPTY] + noticed[UNFINISHED]} of them empty)"
         raise InputError(f"{path} answers none of the prompts{said}; give the prompts that were answered, with the same ids")
-    said_facts = {"file_sha256": sha256_file(path), "answers": len(answers), "noticed": {k: n for k, n in noticed.items() if n}}
+    dropped = {"reasoning": {"part": DROPPED, "responses": noticed[REASONING]}} if noticed[REASONING] else {}
+    said_facts = {
+        **dropped,
+        "file_sha256": sha256_file(path),
+        "answers": len(answers),
+        "noticed": {k: n for k, n in noticed.items() if n},
+    }
     return Told(StoredTeacher(base, answers, systems[0], ends, said_facts), kept, noticed)
 
 

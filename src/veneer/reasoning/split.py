@@ -197,5 +197,8 @@ def _answer(pieces: list[str]) -> str:
         if mark := open.match(text):
             inner = text[mark.end() :]
             end = close.search(inner)
-            return inner.lstrip() if end is None else inner[: end.start()].strip() + inner[end.end() :].rstrip()
+            if end is None:
+                return inner.lstrip()
+            rest = inner[end.end() :].strip()
+            return inner[: end.start()].strip() + (f"\n\n{rest}" if rest else "")
     return text

@@ -64,11 +64,10 @@ WRAPPERS = tuple(
 WRAPPED = re.compile("|".join(rf"(?:{open.pattern})" for open, _ in WRAPPERS), re.I)
 
 # Special tokens that are marks only together with others: harmony's, Kimi K3's, and those around an answer.
-PARTS = frozenset(
-    f"<|{name}|>"
-    for name in ("start", "channel", "message", "end", "return", "call", "constrain", "open", "close", "sep", "START_RESPONSE", "END_RESPONSE",
-                 "START_TEXT", "END_TEXT", "begin_of_solution", "end_of_solution")
-)  # fmt: skip
+HARMONY = ("start", "channel", "message", "end", "return", "call", "constrain")
+KIMI = ("open", "close", "sep")
+ANSWER = ("START_RESPONSE", "END_RESPONSE", "START_TEXT", "END_TEXT", "begin_of_solution", "end_of_solution")
+PARTS = frozenset(f"<|{name}|>" for name in (*HARMONY, *KIMI, *ANSWER))
 
 # What may stand in front of a first thought: white space, and the turn's own header.
 HEAD = re.compile(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from veneer.endpoint import ChatRequest
 from veneer.errors import VeneerError
 from veneer.judges.asker import Asker
+from veneer.reasoning import split_reasoning
 from veneer.recovery.in_context import FENCE
 from veneer.recovery.measures import Progress
 
@@ -40,7 +41,13 @@ def summaries(queries: Sequence[str], answers: Sequence[str], asker: Asker, prog
         raise VeneerError(
             f"{len(failed)} of {len(replies)} summaries could not be had ({failed[0].error}); the same command asks for them again"
         )
-    return [r.text.replace(FENCE, "").strip() for r in replies]
+    texts = [split_reasoning(r.text).answer.replace(FENCE, "").strip() for r in replies]
+    if empty := sum(not t for t in texts):
+        raise VeneerError(
+            f"{empty} of {len(texts)} summaries are empty: the model that was asked wrote reasoning alone, or nothing, in {TOKENS} tokens; "
+            "ask a model that does not think before it answers"
+        )
+    return texts
 
 
 def asked(query: str, answer: str) -> str:

@@ -10,7 +10,13 @@ from veneer.results import Measurement
 
 FROM = "veneer-from-"
 GROUP = "group:"  # a split of this name is a part of the task's prompts
-ASIDE = ("empty_rate", "partial_refusal_rate", "difference_from_base", "difference_from_aligned")  # never a task's main metric
+ASIDE = (
+    "empty_rate",
+    "unfinished_rate",
+    "partial_refusal_rate",
+    "difference_from_base",
+    "difference_from_aligned",
+)  # never a task's main metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def first_headlines(rows: Iterable[Measurement]) -> dict[str, str]:
             continue
         if r.of is not None:
             of.setdefault(r.task, r.of)
-        elif r.metric != "empty_rate":
+        elif r.metric not in ("empty_rate", "unfinished_rate"):
             other.setdefault(r.task, r.metric)
     return {task: of.get(task, other[task]) for task in other}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,4 +139,4 @@ def _own_answer(text: str) -> str:
 
 
 def _with_text(r: Response, text: str) -> Response:
-    return Response(r.prompt_id, r.sample_id, r.system, r.task, text, r.token_ids, r.finish_reason, r.seed)
+    return replace(r, text=text)

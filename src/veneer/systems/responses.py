@@ -50,11 +50,11 @@ def write_responses(path: Path, responses: Iterable[Response]) -> None:
 
 
 def read_responses(path: Path) -> list[Response]:
-    """Raises InputError naming the line that is no response. A thought that still stands in a text (files of version 0.1.0) is taken out."""
+    """Raises InputError naming the line that is no response. A thought that still stands in a text (version 0.1.0) is taken out."""
     rows = []
     for number, row in read_json_lines(path, "responses, which `veneer generate` writes"):
         try:
-            rows.append(_apart(Response(**{**row, "token_ids": tuple(row["token_ids"])})))
+            rows.append(apart(Response(**{**row, "token_ids": tuple(row["token_ids"])})))
         except (TypeError, ValueError, KeyError) as error:
             raise InputError(
                 f"{path} line {number} is not a response ({error}); expected what `veneer generate` writes; make it again"
@@ -62,7 +62,8 @@ def read_responses(path: Path) -> list[Response]:
     return rows
 
 
-def _apart(response: Response) -> Response:
+def apart(response: Response) -> Response:
+    """The same response without a thought in its text."""
     if response.reasoning is not None or not isinstance(response.text, str):
         return response
     parts = split_reasoning(response.text)

@@ -166,9 +166,7 @@ class Retraced:
         for prompt, ids, h, s in zip(own, answers, states, beside, strict=True):
             self.paths.add(tuple(prompt), Path(ids, h, s))
 
-    def _ended(
-        self, ids: tuple[int, ...], sampling: Sampling, stops: Sequence[str], prompt: Sequence[int]
-    ) -> tuple[int, ...]:
+    def _ended(self, ids: tuple[int, ...], sampling: Sampling, stops: Sequence[str], prompt: Sequence[int]) -> tuple[int, ...]:
         """Cut behind the first token that ends the answer; a stop string may begin in one part and end in the next."""
         ids = ids[: sampling.max_new_tokens]
         ends = set(self.system.stop_ids)

@@ -154,7 +154,7 @@ def patched(part: Part) -> list[tuple[str, str, Measurement]]:
 def _render(part: Part) -> Markup:
     rows = part.of(STUDY)
     answers = [g for g in rows if g.split is None and not g.task.startswith(WEIGHTS)]
-    shown = ("refusal_rate", "same_answer", "empty_rate", "common_opening", "audited_opening", "mean_length")
+    shown = ("refusal_rate", "same_answer", "empty_rate", "unfinished_rate", "common_opening", "audited_opening", "mean_length")
     by_itself = alone(part)
     lanes = [r for _, some in by_itself for _, r in some]
     found, moved = layers(part), patched(part)

@@ -18,6 +18,7 @@ from veneer.studies.audit.config import AUDITED, REFERENCE, STUDY
 from veneer.systems.responses import Response
 
 SHOWN = 60  # characters of a beginning in a note
+UNFINISHED = "cut within the reasoning, before any answer"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Answers:
         cls, system: str, prompts: Sequence[Prompt], responses: Sequence[Response], judge: Judge, tokenizer: Any, opening: int
     ) -> Answers:
         found = judge.scores(prompts, [r.text for r in responses])
-        begins = [tokenizer.decode(r.token_ids[:opening], skip_special_tokens=True).strip() for r in responses]
+        begins = [_opening(r, tokenizer, opening) for r in responses]
         refused, partial = (np.array([s[m] or 0.0 for s in found]) for m in ("refusal_rate", "partial_refusal_rate"))
         return cls(system, list(responses), refused, partial, begins)
 
@@ -73,7 +74,12 @@ def _rates(
     shares: list[tuple[str, Any, dict[str, Any]]] = [
         ("refusal_rate", one.refused[keep], {"judge": judge.id, "note": judge.note}),
         ("partial_refusal_rate", one.partial[keep], {"judge": judge.id, "note": judge.note}),
-        ("empty_rate", [not r.text.strip() for r in rows], {}),
+        ("empty_rate", [r.empty for r in rows], {}),
+        *(
+            [("unfinished_rate", [r.unfinished for r in rows], {"note": UNFINISHED})]
+            if any(r.reasoning is not None for r in rows)
+            else []
+        ),
         ("cut_rate", [r.finish_reason == "length" for r in rows], {"note": "answers that the limit on tokens cut off"}),
         ("same_answer", same, {"note": "word for word the reference's answer"}),
         ("common_opening", [o == own for o in openings], {"note": _begins(own, opening)}),
@@ -95,6 +101,14 @@ def _differences(by_name: Mapping[str, Answers], task: str, keep: np.ndarray, ju
             c.difference, STUDY, task, f"difference_from_{other}", system, judge=judge.id, of="refusal_rate", unit="share",
             note=f"p = {c.adjusted:.3g} after Holm over {c.family} differences",
         )  # fmt: skip
+
+
+def _opening(response: Response, tokenizer: Any, count: int) -> str:
+    """The first tokens of the answer; a thought in front of it is none of them."""
+    ids = response.token_ids
+    if response.reasoning is not None:
+        ids = tokenizer(response.text, add_special_tokens=False)["input_ids"]
+    return tokenizer.decode(ids[:count], skip_special_tokens=True).strip()
 
 
 def _most(openings: Sequence[str]) -> str:

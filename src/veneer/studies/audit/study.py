@@ -32,7 +32,7 @@ from veneer.studies.audit.weights import Change, changed_layers, weight_changes,
 from veneer.studies.kl import noise_rows
 from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.respond import respond
-from veneer.systems.responses import Response
+from veneer.systems.responses import Response, apart
 from veneer.systems.system import System
 
 __all__ = ["AuditConfig", "audit"]
@@ -155,15 +155,18 @@ class _Work:
             self.capture = self.captured(pair)
         found = {r["number"]: r for r in self.capture.responses()}
         rows = [
-            Response(
-                p.id,
-                0,
-                REFERENCE,
-                p.task,
-                found[n]["text"],
-                tuple(found[n]["token_ids"]),
-                found[n]["finish_reason"],
-                self.config.seed,
+            apart(
+                Response(
+                    p.id,
+                    0,
+                    REFERENCE,
+                    p.task,
+                    found[n]["text"],
+                    tuple(found[n]["token_ids"]),
+                    found[n]["finish_reason"],
+                    self.config.seed,
+                    found[n].get("reasoning"),
+                )
             )
             for n, p in enumerate(self.prompts)
         ]

@@ -160,13 +160,19 @@ def _answer_rows(
 ) -> tuple[list[Measurement], np.ndarray]:
     texts = [r.text for r in answers]
     refused = np.array([s["refusal_rate"] or 0.0 for s in judge.scores(prompts, texts)])
-    empty = np.array([float(not t.strip()) for t in texts])
+    empty = np.array([float(r.empty) for r in answers])
+    unfinished = np.array([float(r.unfinished) for r in answers])
     words: dict[str, Any] = {"split": split, "unit": "share"}
     return [
         Measurement.estimated(
             stats.mean(refused, seed=seed), STUDY, task, "refusal_rate", system, judge=judge.id, note=judge.note, **words
         ),
         Measurement.estimated(stats.mean(empty, seed=seed), STUDY, task, "empty_rate", system, **words),
+        *(
+            [Measurement.estimated(stats.mean(unfinished, seed=seed), STUDY, task, "unfinished_rate", system, **words)]
+            if any(r.reasoning is not None for r in answers)
+            else []
+        ),
     ], refused
 
 
