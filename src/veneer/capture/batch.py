@@ -26,12 +26,14 @@ def shared_head(base: LanguageModel, size: int) -> Head:
 
 
 def base_columns(head: Head, hidden: Tensor, aligned_ids: Tensor, k: int) -> dict[str, Tensor]:
-    """Base's own top k, its log-probability of the aligned model's top k, and its normaliser, for hidden (n, d)."""
+    """Base's own top k, its log-probability of the aligned model's top k, and its normaliser, for hidden (n, d) as the capture stores
+    them. In float32 whatever the model's dtype: the objective and the held-out figures compute their logits so, from the same states
+    and weights, and fixed rows are exact only if both agree."""
     names = ("base_ids", "base_logprobs", "base_at_aligned", "base_outside", "base_logz")
     parts: dict[str, list[Tensor]] = {name: [] for name in names}
     for at in range(0, len(hidden), head.at_once):
         some = slice(at, at + head.at_once)
-        logits = head.logits(hidden[some])
+        logits = head.exact_logits(hidden[some])
         own = top_k(logits, k)
         at_aligned, outside = log_masses(logits, aligned_ids[some], own.logz)
         parts["base_ids"].append(own.ids)
@@ -59,15 +61,16 @@ def capture_batch(
     if not torch.isfinite(hidden).all():
         raise VeneerError(f"{base.name} gives hidden states that are not finite; its weights may be damaged")
     head = shared_head(base, teacher.size)
-    aligned = filled(TopK(*(torch.cat(column) for column in zip(*distributions, strict=True))), head, hidden)
+    stored = hidden.to(HIDDEN_DTYPES[config.hidden_dtype])
+    aligned = filled(TopK(*(torch.cat(column) for column in zip(*distributions, strict=True))), head, stored)
     columns = {
         "prompt": torch.tensor([n for n, r in zip(numbers, responses, strict=True) for _ in r], dtype=torch.int32),
         "position": torch.tensor([i + 1 for r in responses for i in range(len(r))], dtype=torch.int32),
         "token": torch.tensor([t for r in responses for t in r], dtype=torch.int32),
-        "hidden": hidden.to(HIDDEN_DTYPES[config.hidden_dtype]),
+        "hidden": stored,
         "aligned_ids": aligned.ids,
         "aligned_logprobs": aligned.logprobs,
         "aligned_tail": aligned.tail,
-        **base_columns(head, hidden, aligned.ids, config.k),
+        **base_columns(head, stored, aligned.ids, config.k),
     }
     return columns, decoded

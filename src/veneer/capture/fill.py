@@ -21,7 +21,7 @@ def filled(told: TopK, head: Head, hidden: Tensor) -> TopK:
         return told
     ids, logprobs, tail = told.ids.clone(), told.logprobs.clone(), told.tail.clone()
     for at in (missing.any(1).nonzero()[:, 0]).split(head.at_once):
-        logits = head.logits(hidden[at.to(hidden.device)]).to(ids.device, logprobs.dtype)
+        logits = head.exact_logits(hidden[at.to(hidden.device)]).to(ids.device, logprobs.dtype)
         empty = missing[at]
         others = _without(logits, ids[at], ~empty)  # (m, V), -inf at what is told
         outside = logsumexp(others)

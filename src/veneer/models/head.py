@@ -12,6 +12,8 @@ from torch import Tensor
 from veneer.errors import VeneerError
 
 LOGITS_AT_ONCE = 512 * 50_000  # 100 MB in float32; what reads them needs some of that size beside
+WIDENED_AT_ONCE = 1 << 24  # numbers of a head in half precision that stand beside it in float32: 64 MB
+ROUNDINGS = (torch.bfloat16, torch.float16)  # dtypes in which a float32 checkpoint may be loaded
 TOLERANCE = 1e-3  # nats; how far recomputed logits may be from the model's own, relative to the largest one
 
 
@@ -46,6 +48,17 @@ class Head:
         out = torch.nn.functional.linear(hidden.to(self.weight.dtype), self.weight, self.bias)
         return self.transform(out.float() if out.dtype in (torch.float16, torch.bfloat16) else out)
 
+    def exact_logits(self, hidden: Tensor) -> Tensor:
+        """The same with every product and sum in float32, also where the weights are stored in half precision: not rounded to eleven or
+        eight bits, as that model's own logits are. The weights are widened block by block (`WIDENED_AT_ONCE`)."""
+        if self.weight.dtype not in ROUNDINGS:
+            return self.logits(hidden)
+        hidden = hidden.float()
+        out = hidden.new_empty(*hidden.shape[:-1], self.rows)
+        for at in range(0, self.rows, step := max(1, WIDENED_AT_ONCE // self.width)):
+            out[..., at : at + step] = hidden @ self.weight[at : at + step].float().mT
+        return self.transform(out if self.bias is None else out + self.bias.float())
+
     def transform(self, raw: Tensor) -> Tensor:
         """What the architecture does to W h + b; returns `raw` itself where that is nothing."""
         if self.scale != 1.0:
@@ -59,10 +72,23 @@ class Head:
 
     def hash(self) -> str:
         """sha256 of the unembedding as float32 bytes: what a veneer belongs to."""
+        return self.rounded_hash(None)
+
+    def rounded_hash(self, dtype: torch.dtype | None) -> str:
+        """The hash that this head has when its checkpoint is loaded as `dtype`."""
         digest = hashlib.sha256()
         for start in range(0, self.rows, 8192):
-            digest.update(self.weight[start : start + 8192].detach().float().cpu().contiguous().numpy().tobytes())
+            block = self.weight[start : start + 8192].detach()
+            block = block if dtype is None else block.to(dtype)
+            digest.update(block.float().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    def roundings(self) -> dict[str, str]:
+        """Hashes of this head in half precision, by dtype; none where it is in half precision already (as bfloat16, a bfloat16
+        checkpoint has the hash that it has as float32)."""
+        hashes = {str(d).removeprefix("torch."): self.rounded_hash(d) for d in ROUNDINGS}
+        own = self.hash()
+        return {} if own in hashes.values() else hashes
 
     def facts(self) -> dict[str, str]:
         """Hashes of the unembedding and, where there is one, of the bias."""
