@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from veneer.head.problem import Problem
 from veneer.head.problems import LocalParts, Parts
 from veneer.head.solve import Log, Solution, solve
 from veneer.head.split import Split
-from veneer.head.veneer import Veneer
+from veneer.head.veneer import ROUNDED, Veneer
 
 COARSE_TOKENS = 4000  # with more train tokens than that, the ridge is chosen on a part of them
 CONVERGED_GRADIENT = {torch.float32: 1e-4, torch.float64: 1e-9}
@@ -272,7 +273,7 @@ def _start(
 
 
 def _facts(capture: Capture, config: ExtractConfig, split: Split) -> dict[str, Any]:
-    manifest = capture.manifest
+    manifest, roundings = capture.manifest, capture.head.roundings()
     return {
         "base": manifest["base"]["name"],
         "aligned": manifest["aligned"]["name"],
@@ -284,6 +285,8 @@ def _facts(capture: Capture, config: ExtractConfig, split: Split) -> dict[str, A
         "config": json.loads(json.dumps(config.facts())),
         "split": {"train": len(split.train), "select": len(split.select), "report": len(split.report)},
         **({"teacher": manifest["teacher"]} if "teacher" in manifest else {}),
+        **({ROUNDED: roundings} if roundings else {}),
+        "tasks": dict(Counter(capture.prompts[n]["task"] for part in (split.train, split.select, split.report) for n in part)),
     }
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from veneer.errors import InputError
 from veneer.head.parameters import LowRank
-from veneer.head.veneer import Veneer
+from veneer.head.veneer import ROUNDED, Veneer
 
 
 def second_moment(states: Iterable[Tensor]) -> Tensor:
@@ -50,4 +50,5 @@ def on_other_rows(veneer: Veneer, to_other: Tensor | None, unembedding: str, voc
     rows = veneer.changed_rows()
     if to_other is not None:
         rows = to_other[rows]
-    return Veneer(unembedding, vocabulary, veneer.dW, rows, veneer.A, veneer.B, dict(veneer.facts), veneer.bias)
+    facts = {key: value for key, value in veneer.facts.items() if key != ROUNDED}  # of the other head
+    return Veneer(unembedding, vocabulary, veneer.dW, rows, veneer.A, veneer.B, facts, veneer.bias)

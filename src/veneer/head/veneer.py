@@ -15,12 +15,13 @@ from torch import Tensor
 
 from veneer.errors import InputError
 from veneer.files import read_json, sha256_file, write_atomically, write_json
-from veneer.models.head import Head
+from veneer.models.head import ROUNDINGS, Head
 from veneer.models.language_model import LanguageModel
 
 SCHEMA = 1
 BIAS_SCHEMA = 2  # of a veneer with a bias, which a reader of schema 1 would leave out without a word
 TENSORS = ("dW", "A", "B", "bias")
+ROUNDED = "unembedding_rounded"  # of the facts: hashes of the head in half precision (Head.roundings)
 
 
 @dataclass
@@ -140,12 +141,23 @@ class Veneer:
                 f"this veneer changes a head of {self.vocabulary} x {self.width}, but {lm.name} has {head.rows} x {head.width}; "
                 "give the base that it was extracted from"
             )
-        found = Head(head.weight[: self.vocabulary]).hash()
-        if found != self.unembedding:
+        own = Head(head.weight[: self.vocabulary])
+        if (found := own.hash()) != self.unembedding and not self._rounded_alike(own, found):
+            dtype = "" if head.weight.dtype not in ROUNDINGS else ", or load it with --dtype float32 if it is that base"
             raise InputError(
                 f"this veneer belongs to the unembedding {self.unembedding[:12]}, but {lm.name} has {found[:12]}; "
-                "give the base that it was extracted from"
+                f"give the base that it was extracted from{dtype}"
             )
+
+    def _rounded_alike(self, own: Head, found: str) -> bool:
+        """Whether `own` and the head of the extraction are one head, and one of the two was rounded when it was loaded.
+
+        A head that is rounded here must be what the veneer recorded of its own head's roundings; one that is not rounded here must,
+        when it is rounded, be the very head of the extraction. So two heads that merely round to the same numbers do not fit.
+        """
+        if own.weight.dtype in ROUNDINGS:
+            return found in dict(self.facts.get(ROUNDED) or {}).values()
+        return any(own.rounded_hash(dtype) == self.unembedding for dtype in ROUNDINGS)
 
     def apply(self, head: Head, alpha: float = 1.0) -> Head:
         """The head with W + alpha dW, and alpha times the bias where there is one; the old one is not changed."""
@@ -155,7 +167,8 @@ class Veneer:
         weight = head.weight
         if self.rank != 0:
             weight = weight.clone()
-            weight[rows] += alpha * self.values().to(weight.device, weight.dtype)
+            wide = torch.promote_types(weight.dtype, torch.float32)  # W + dW is rounded once
+            weight[rows] = (weight[rows].to(wide) + alpha * self.values().to(weight.device, wide)).to(weight.dtype)
         if self.bias is None:
             return head.with_weight(weight)
         bias = weight.new_zeros(head.rows) if head.bias is None else head.bias.clone()
