@@ -17,26 +17,28 @@ PADDED_TOKENS = 4096  # in one pass of the backbone
 def response_hidden(lm: LanguageModel, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> list[Tensor]:
     """The hidden states (n_i, d) from which each response's n_i tokens are predicted, in the order given.
 
-    Rows are batched by length; what a batch has in common at the start is read once.
+    Rows are batched by length; what a batch has in common at the start is read once. Where the model reads padding, a batch is of one
+    length.
     """
     rows = [[*p, *r[:-1]] for p, r in zip(prompts, responses, strict=True)]
     out: list[Tensor] = [torch.empty(0)] * len(rows)
-    for batch in _batches([len(r) for r in rows]):
+    for batch in _batches([len(r) for r in rows], lm):
         within_prompts = min(len(prompts[i]) for i in batch) - 1  # equal prompts may share their answers' start too
-        ids, mask, cache = start(lm, [rows[i] for i in batch], side="right", most=within_prompts)
-        hidden = lm.hidden(ids, mask, cache)  # (B, T, d)
-        read = mask.shape[1] - ids.shape[1]  # tokens that the cache had read already
+        begun = start(lm, [rows[i] for i in batch], side="right", most=within_prompts)
+        hidden = lm.hidden(begun.ids, begun.mask, begun.cache)  # (B, T, d)
+        read = begun.mask.shape[1] - begun.ids.shape[1]  # tokens that the cache had read already
         for place, i in enumerate(batch):
             first = len(prompts[i]) - 1 - read
             out[i] = hidden[place, first : first + len(responses[i])].clone()
     return out
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+def _batches(lengths: Sequence[int], lm: LanguageModel) -> Iterator[list[int]]:
     order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
     batch: list[int] = []
     for i in order:
-        if batch and (len(batch) + 1) * lengths[i] > PADDED_TOKENS:
+        full = batch and (len(batch) + 1) * lengths[i] > PADDED_TOKENS
+        if full or (batch and lengths[i] != lengths[batch[-1]] and not lm.abilities.right(lengths[i])):
             yield batch
             batch = []
         batch.append(i)

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from veneer.errors import VeneerError
+from veneer.errors import InputError, VeneerError
+from veneer.models.backbone import HeadInput
+from veneer.models.reading import distance
 
 LOGITS_AT_ONCE = 512 * 50_000  # 100 MB in float32; what reads them needs some of that size beside
 WIDENED_AT_ONCE = 1 << 24  # numbers of a head in half precision that stand beside it in float32: 64 MB
@@ -97,12 +99,31 @@ class Head:
         return {"head": self.hash(), "head_bias": Head(self.bias[:, None]).hash()}
 
 
+def find_backbone_and_head(model: Any, name: str) -> tuple[Any, Head]:
+    """What gives the model's final hidden states, and the head that turns them into logits.
+
+    The base model, as transformers names it; where its states and the head do not give the model's own logits, whatever enters the head
+    (backbone.HeadInput). Raises VeneerError, InputError as `find_head` does.
+    """
+    backbones = [HeadInput(model, name)] if model.base_model is model else [model.base_model, HeadInput(model, name)]
+    refusals: list[VeneerError] = []
+    for backbone in backbones:
+        try:
+            return backbone, find_head(model, backbone, name)
+        except InputError:
+            raise
+        except VeneerError as error:
+            refusals.append(error)
+    raise refusals[-1]
+
+
 def find_head(model: Any, backbone: Any, name: str) -> Head:
     """The head of `model`, found through the transformers API and checked against the model's own logits.
 
     A constant factor is measured, a soft cap is read from the config, and the result must reproduce the model's logits
     on a probe to `TOLERANCE`. Raises VeneerError that says by how much it does not: the final norm may be missing from the
-    hidden states, or the architecture does something else between them and its logits.
+    hidden states, or the architecture does something else between them and its logits. Raises InputError for a model whose states
+    depend on later tokens: it is no causal language model, whatever its name says.
     """
     layer = model.get_output_embeddings()
     if layer is None or getattr(layer, "weight", None) is None or layer.weight.ndim != 2:
@@ -113,10 +134,7 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
     config = model.config.get_text_config(decoder=True)
     softcap = getattr(config, "final_logit_softcapping", None)
     head = Head(layer.weight.detach(), None if getattr(layer, "bias", None) is None else layer.bias.detach())
-    probe = torch.arange(3, 19, device=head.weight.device).remainder(min(head.rows, config.vocab_size))[None]  # (1, 16)
-    with torch.inference_mode():
-        hidden = backbone(input_ids=probe, use_cache=False).last_hidden_state  # (1, 16, d)
-        own = model(input_ids=probe, use_cache=False).logits.float()  # (1, 16, V)
+    hidden, own = _on_probe(model, backbone, head, name)
     if not torch.isfinite(own).all():
         raise VeneerError(f"{name} gives logits that are not finite; its weights may be damaged: download or save it again")
     if hidden.shape[-1] != head.width:
@@ -141,3 +159,29 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
             "may lack the final norm, or the architecture changes its logits in a way that Veneer does not know"
         )
     return head
+
+
+def _on_probe(model: Any, backbone: Any, head: Head, name: str) -> tuple[Tensor, Tensor]:
+    """(hidden (1, 16, d), the model's own logits (1, 16, V)) of a few tokens. Raises VeneerError where the model does not run on them."""
+    known = getattr(model.config.get_text_config(decoder=True), "vocab_size", None) or head.rows
+    probe = torch.arange(3, 19, device=head.weight.device).remainder(min(head.rows, known))[None]  # (1, 16)
+    try:
+        with torch.inference_mode():
+            hidden = backbone(input_ids=probe, use_cache=False).last_hidden_state
+            beginning = backbone(input_ids=probe[:, :9], use_cache=False).last_hidden_state
+            own = model(input_ids=probe, use_cache=False).logits.float()
+    except (VeneerError, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # a model that needs more than text raises all kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
+        raise VeneerError(
+            f"{name} ({type(model).__name__}) cannot read a few tokens of text ({reason}); expected a causal language model that reads "
+            "text alone"
+        ) from None
+    rounding = 0.2 if hidden.dtype in (torch.float16, torch.bfloat16) else 1e-4
+    if bool(torch.isfinite(hidden).all()) and distance(beginning, hidden[:, : beginning.shape[1]]) > rounding:
+        raise InputError(
+            f"{name} ({type(model).__name__}) reads the tokens that follow, so that its states of a text change when the text goes on; "
+            "expected a causal language model (an encoder that is used as a decoder needs is_decoder: true in its config.json)"
+        )
+    return hidden, own

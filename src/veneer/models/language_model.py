@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
+from veneer.models.abilities import Abilities
 from veneer.models.end_of_turn import EndOfTurn, find_end
-from veneer.models.head import Head, find_head
+from veneer.models.head import Head, find_backbone_and_head
+from veneer.models.reading import new_cache, read
 
 
 class LanguageModel:
     """A loaded model with its tokenizer. `name` is what the user called it.
 
     backbone(ids) gives the final hidden states (after the final norm), `head` turns them into logits; both are found
-    through the transformers API and checked against the model's own logits when made (see head.find_head).
+    through the transformers API and checked against the model's own logits when made (see head.find_head). What the model can do
+    with a batch is found by trying, when it is first needed (`abilities`).
     """
 
     def __init__(self, name: str, model: Any, tokenizer: Any):
         self.name = name
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.backbone = model.base_model
-        self.head: Head = find_head(model, self.backbone, name)
-        accepted = inspect.signature(self.backbone.forward).parameters
-        self.takes_positions = "position_ids" in accepted
-        self._cache_word = next((w for w in ("past_key_values", "cache_params") if w in accepted), None)
+        self.backbone: Any
+        self.head: Head
+        self.backbone, self.head = find_backbone_and_head(model, name)
 
     @property
     def device(self) -> torch.device:
@@ -45,26 +44,23 @@ class LanguageModel:
         """Tokens that its context holds; None where its config does not say."""
         return getattr(self.config.get_text_config(decoder=True), "max_position_embeddings", None)
 
+    @cached_property
+    def abilities(self) -> Abilities:
+        """What the model can do with a batch."""
+        vocabulary = min(self.head.rows, self.model.get_input_embeddings().weight.shape[0])
+        return Abilities(self.name, self.model, self.backbone, vocabulary=vocabulary, pad=self.pad_id, device=self.device)
+
     def new_cache(self) -> Any:
-        """An empty cache of keys and values (or recurrent states), or None where the architecture has none."""
-        return DynamicCache(config=self.config) if self._cache_word else None
+        """An empty cache of keys and values (or recurrent states), or None where the model takes none."""
+        return new_cache(self.config) if self.abilities.words.cache else None
 
     def hidden(self, ids: Tensor, mask: Tensor, cache: Any = None) -> Tensor:
         """Final hidden states (B, T, d) of ids (B, T).
 
-        mask: (B, S) with 1 at real tokens, S = cached + T; padding may stand on either side. With a cache, ids are the
-        tokens that it has not seen yet.
+        mask: (B, S) with 1 at real tokens, S = cached + T; padding may stand on either side where `abilities` says so. With a cache,
+        ids are the tokens that it has not seen yet.
         """
-        words: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "use_cache": cache is not None}
-        if cache is not None:
-            words[self._cache_word or "past_key_values"] = cache
-        if self.takes_positions:
-            words["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        if self._cache_word == "cache_params" and mask.shape[1] != ids.shape[1]:
-            words["attention_mask"] = None  # a recurrent model has the past in its state, padding excluded
-        elif bool(mask.all()):
-            words["attention_mask"] = None  # nothing is padded: the kernels without a mask are faster
-        return self.backbone(**words).last_hidden_state
+        return read(self.backbone, self.abilities.words, ids, mask, cache)
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
@@ -137,6 +133,7 @@ class LanguageModel:
             "width": self.head.width,
             "logit_scale": self.head.scale,
             "logit_softcap": self.head.softcap,
+            **self.abilities.facts(),
         }
 
 

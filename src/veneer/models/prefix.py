@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from veneer.models.language_model import LanguageModel
 
 SHORTEST = 4  # tokens; a shorter prefix is not worth a pass of its own
+ROOM = 1024  # tokens before a window; an answer that needs more costs a second reading of its batch
 
 
 def common_prefix(rows: Sequence[Sequence[int]]) -> int:
@@ -21,19 +23,32 @@ def common_prefix(rows: Sequence[Sequence[int]]) -> int:
     return min(length, min(len(r) for r in rows) - 1)
 
 
-def start(
-    lm: LanguageModel, rows: Sequence[Sequence[int]], *, side: Literal["left", "right"], most: int | None = None
-) -> tuple[Tensor, Tensor, Any]:
-    """(ids, mask, cache) for a batch of rows, padded on one side.
+@dataclass
+class Start:
+    """A batch that is to be read. ids (B, T): what the model has still to read. mask (B, P + T): 1 at real tokens, P the shared prefix
+    that the cache has read already (0 where nothing was worth sharing). cache: None for a model without one. gaps: whether padding
+    stands between the prefix and the rest."""
 
-    ids (B, T): what the model has still to read. mask (B, P + T): 1 at real tokens, P the shared prefix that the cache has
-    read already (0 where nothing was worth sharing), at most `most` tokens: of what is read there no hidden states come back.
-    cache: None for an architecture without one.
-    """
-    cache = lm.new_cache()
+    ids: Tensor
+    mask: Tensor
+    cache: Any
+    gaps: bool = False
+
+
+def start(
+    lm: LanguageModel,
+    rows: Sequence[Sequence[int]],
+    *,
+    side: Literal["left", "right"],
+    most: int | None = None,
+    cached: bool = True,
+) -> Start:
+    """A batch of rows, padded on one side. What all share at the beginning is read here, at most `most` tokens of it: no hidden states
+    of these come back. cached: whether a cache may be used at all."""
+    cache = lm.new_cache() if cached else None
     shared = common_prefix(rows) if len(rows) > 1 and cache is not None and can_share(lm, max(len(r) for r in rows)) else 0
     shared = min(shared, most if most is not None else shared)
-    if shared < SHORTEST:
+    if shared < SHORTEST or cache is None:
         shared = 0
     else:
         prefix = torch.tensor([list(rows[0][:shared])], device=lm.device)
@@ -48,14 +63,12 @@ def start(
     else:
         ids = [r + [lm.pad_id] * g for g, r in zip(gap, rest, strict=True)]
         mask = [[1] * (shared + len(r)) + [0] * g for g, r in zip(gap, rest, strict=True)]
-    return torch.tensor(ids, device=lm.device), torch.tensor(mask, device=lm.device), cache
+    gaps = side == "left" and shared > 0 and any(gap)
+    return Start(torch.tensor(ids, device=lm.device), torch.tensor(mask, device=lm.device), cache, gaps)
 
 
 def can_share(lm: LanguageModel, longest: int) -> bool:
-    """Recurrent states cannot be repeated, and a sliding window counts padding that stands in the middle."""
-    config = lm.config.get_text_config(decoder=True)
-    types = set(getattr(config, "layer_types", None) or ["full_attention"])
-    window = getattr(config, "sliding_window", None)
-    if not lm.takes_positions or not types <= {"full_attention", "sliding_attention"}:
-        return False
-    return window is None or longest + 1024 < window or (types == {"full_attention"} and hasattr(config, "layer_types"))
+    """Whether rows of up to `longest` tokens may be padded behind what they share. A window counts such padding as tokens, so there must
+    be room before it; a batch that outgrows the room is read anew (reader.py)."""
+    lengths = lm.abilities.lengths
+    return (not lengths or longest + ROOM < lengths[0]) and lm.abilities.shares

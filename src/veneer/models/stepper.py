@@ -10,7 +10,7 @@ from torch import Tensor
 
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
-from veneer.models.prefix import start
+from veneer.models.reader import Reader
 from veneer.models.shift import LogitShift
 
 
@@ -44,33 +44,6 @@ class Stepper(Protocol):
     def keep(self, places: Tensor) -> None:
         """Go on with these rows only, in this order; they may be repeated."""
         ...
-
-
-class Reader:
-    """One model reading a batch, its cache kept, prompts padded on the left."""
-
-    def __init__(self, lm: LanguageModel, prompts: Sequence[Sequence[int]]):
-        self.lm = lm
-        self._new, self._mask, self._cache = start(lm, prompts, side="left")  # new: ids that the cache has not seen
-        self._ids = self._new
-
-    def hidden(self) -> Tensor:
-        """Final hidden states (B, d) behind what was fed last."""
-        return self.lm.hidden(self._new, self._mask, self._cache)[:, -1]
-
-    def feed(self, chosen: Tensor) -> None:
-        self._mask = torch.cat([self._mask, self._mask.new_ones(len(chosen), 1)], dim=1)
-        if self._cache is None:
-            self._new = self._ids = torch.cat([self._ids, chosen[:, None]], dim=1)
-        else:
-            self._new = chosen[:, None]
-
-    def keep(self, places: Tensor) -> None:
-        self._mask = self._mask[places]
-        if self._cache is None:
-            self._ids = self._ids[places]
-        else:
-            self._cache.reorder_cache(places)
 
 
 class ModelStepper:

@@ -139,15 +139,13 @@ def _hidden(lm: LanguageModel, pairs: Sequence[Pair]) -> list[Tensor]:
     before = [list(c[:-1]) for c in contexts]
     if len(contexts) == len(pairs) or not all(before) or not can_share(lm, longest):
         return response_hidden(lm, [c for c, _ in pairs], [f for _, f in pairs])
-    new, mask, cache = start(lm, before, side="left")
-    if cache is None:
-        return response_hidden(lm, [c for c, _ in pairs], [f for _, f in pairs])
-    lm.hidden(new, mask, cache)
+    begun = start(lm, before, side="left")
+    lm.hidden(begun.ids, begun.mask, begun.cache)
     index = torch.tensor(owner, device=lm.device)
-    cache.reorder_cache(index)  # each context's keys and values once for each of its continuations
+    begun.cache.reorder_cache(index)  # each context's keys and values once for each of its continuations
     rows = [[c[-1], *f[:-1]] for c, f in pairs]
     width = max(map(len, rows))
     ids = torch.tensor([r + [lm.pad_id] * (width - len(r)) for r in rows], device=lm.device)
     own = torch.tensor([[1] * len(r) + [0] * (width - len(r)) for r in rows], device=lm.device)
-    states = lm.hidden(ids, torch.cat([mask[index], own], dim=1), cache)  # (B, T, d)
+    states = lm.hidden(ids, torch.cat([begun.mask[index], own], dim=1), begun.cache)  # (B, T, d)
     return [states[i, : len(r)].clone() for i, r in enumerate(rows)]
