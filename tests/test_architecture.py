@@ -26,6 +26,7 @@ LEVELS = [
     {"head", "capture"},
     {"models", "embed"},
     {"endpoint", "reasoning", "text", "prompts", "prompt_files", "comparisons", "stats", "resample", "results", "files", "interrupts",
+     "reading",
      "errors"},
 ]  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}

@@ -17,6 +17,8 @@ from typing import Any
 
 from veneer.errors import InputError, VeneerError
 from veneer.interrupts import HeldInterrupt
+from veneer.reading.content import read_bytes
+from veneer.reading.decode import decoded
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -169,8 +171,9 @@ def json_lines(rows: Iterable[Any]) -> str:
 
 def read_json_lines(path: Path, what: str) -> Iterator[tuple[int, Any]]:
     """(line number, value) of each line; lines end at a line feed alone, not at the other signs that str.splitlines knows and that
-    model output may hold. Raises InputError naming the line that is not JSON."""
-    text = _bytes(path, what).decode("utf-8-sig", errors="replace")
+    model output may hold. Compression and encoding are those of `reading`. Raises InputError naming the line that is not JSON, or not
+    UTF-8."""
+    text = decoded(read_bytes(path, what), path)
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue

@@ -1,31 +1,38 @@
-"""Prompt files: JSONL, text, CSV, Parquet and hub data sets, read into prompts. Every error names the file and the
-line."""
+"""Prompt files (docs/files.md), data sets of the hub among them, read into prompts. Every error names the file and the line."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable, Iterator
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from veneer.errors import InputError, MissingExtra
-from veneer.files import read_json_lines
 from veneer.prompts import Prompt
+from veneer.reading import ENDINGS, Rows, open_rows
+from veneer.reading.decode import warn_of_replacements
+from veneer.reading.turns import chat_turns, of_user, stored_chat, up_to_user, with_system
 
-ROLES = ("system", "user", "assistant")
 FORMATS = 'JSON lines with {"prompt"} or {"messages"}'
-Row = tuple[str, Any]  # where it stands ("FILE line 3"), what stands there
+# keys whose value is the prompt, in the order in which they are taken; every other key has to be named
+TEXT, CHATS = "prompt", ("messages", "conversations", "conversation")
+TRAINING = ("conversations", "conversation")  # ShareGPT's: they end with the answer to be learnt
+# what belongs to a prompt and stands beside it -> beside which key that somebody names (None: beside any)
+BESIDE = {"input": "instruction", "context": "instruction", "system_prompt": None, "system": "conversations"}
+LAST_LEFT = "conversations end with the assistant's turn: the prompt is what stands before it"
 
 
 def read_prompts(
     source: str, *, base_template: str | None = None, column: str | None = None, limit: int | None = None
 ) -> list[Prompt]:
-    """Read a prompt file.
+    """Read a prompt file (docs/files.md).
 
-    .jsonl (and any other ending): an object a line with "prompt" (text) or "messages" (chat turns), and "id" if
-    wanted. .txt: a prompt a line, empty lines left out. .csv, .tsv, .parquet: the text in `column`.
-    hf://OWNER/NAME[:SPLIT], or a local folder of data files: a data set through the package `datasets`, the text in
-    `column`.
+    .jsonl, .json: objects with "prompt" (text or chat turns), "messages" or "conversations" (chat turns), and "id" if wanted.
+    .csv, .tsv, .parquet, .arrow: the same as columns. .txt: one prompt per line, empty lines left out. hf://OWNER/NAME[:SPLIT], or a
+    local folder of data files: a data set through the package `datasets`. column: the key or column that holds the prompt, where it is
+    none of these.
 
     An id is the row's own, otherwise its number from 0. The aligned model reads the prompt as one user message, or
     the messages as they are. The base reads the raw text: of messages, the content of a single user message,
@@ -36,20 +43,24 @@ def read_prompts(
         raise InputError(f"the base template {base_template!r} has no {{prompt}}; put {{prompt}} where the prompt goes")
     path = Path(source)
     if not source.startswith("hf://") and not path.exists():
-        raise InputError(f"{source} does not exist; expected a prompt file: {FORMATS}, .txt, .csv or .parquet")
-    rows = _reader(source)(source, column)
+        raise InputError(f"{source} does not exist; expected a prompt file: {FORMATS}; its ending is {ENDINGS}")
     prompts: list[Prompt] = []
     seen: dict[str, str] = {}
+    notices: Counter[str] = Counter()
+    rows, key = _rows(source, column)
     for number, (where, row) in enumerate(rows):
         if limit is not None and len(prompts) >= limit:
             break
-        prompt = _prompt(where, number, row, base_template)
+        prompt = _prompt(where, number, row, key, base_template, notices)
         if prompt.id in seen:
             raise InputError(f"{where} has the id {prompt.id!r}, as has {seen[prompt.id]}; give each prompt its own id")
         seen[prompt.id] = where
         prompts.append(prompt)
     if not prompts:
         raise InputError(f"{source} holds no prompts; expected at least one")
+    for what, count in (+notices).items():
+        logging.getLogger("veneer").warning("veneer: %s: %d %s", source, count, what)
+    warn_of_replacements("".join(p.plain for p in prompts), source)
     return prompts
 
 
@@ -60,29 +71,47 @@ def transcript(messages: Iterable[dict[str, str]]) -> str:
     return "\n\n".join([*turns, "Assistant:"])
 
 
-def _reader(source: str) -> Callable[[str, str | None], Iterator[Row]]:
+def _rows(source: str, column: str | None) -> tuple[Iterator[tuple[str, Any]], str | None]:
+    """((where it stands, row) of each row, the column that holds the prompt; None where each row has its own keys)."""
     if source.startswith("hf://") or Path(source).is_dir():
-        return _data_set
-    return {".txt": _text, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}.get(Path(source).suffix.lower(), _jsonl)
+        name, table = _data_set(source, column)
+        return table.each({name, *BESIDE}), name
+    rows = open_rows(Path(source), f"a prompt file: {FORMATS}")
+    if rows.kind == "text":
+        if column is not None:
+            raise InputError(f"{source} is read as text, which has no --column; leave it out")
+        return ((where, {TEXT: line}) for where, line in rows.each(None)), TEXT
+    if rows.columns is None:
+        return rows.each(None), column
+    name = _column(source, column, rows.columns)
+    return rows.each({name, "id", *BESIDE}), name
 
 
-def _prompt(where: str, number: int, row: Any, template: str | None) -> Prompt:
-    id, value = str(number), row
-    if isinstance(row, dict):
-        if isinstance(row.get("id"), str | int) and not isinstance(row["id"], bool):
-            id = str(row["id"])
-        elif "id" in row:
-            raise InputError(f"{where} has the id {row['id']!r}; expected a text or a whole number")
-        value = row.get("prompt", row.get("messages"))
+def _prompt(where: str, number: int, row: Any, column: str | None, template: str | None, notices: Counter[str]) -> Prompt:
+    if isinstance(row, str) and " item " in where:
+        row = {TEXT: row}  # an array of texts
+    if not isinstance(row, dict):
+        raise InputError(f"{where} is no JSON object; expected {FORMATS}")
+    id = _id(where, number, row)
+    key, value = _value(where, row, column)
+    if isinstance(value, str) and (chat := stored_chat(value, where)) is not None:
+        value = chat
+    elif isinstance(value, str) and key in CHATS and value.strip():
+        raise InputError(f'{where} has a text as "{key}"; expected chat turns')
     if isinstance(value, str):
         if not value.strip():
             raise InputError(f"{where} holds an empty prompt; expected some text, or leave the line out")
         messages: tuple[dict[str, str], ...] = ({"role": "user", "content": value},)
     elif isinstance(value, list):
-        messages = _messages(where, value)
+        turns = chat_turns(where, value)
+        if key in TRAINING:
+            turns = with_system(turns, row.get("system"))
+        messages = up_to_user(where, turns) if key in TRAINING else of_user(where, turns)
+        notices[LAST_LEFT] += len(messages) < len(turns)
     else:
-        found = "no prompt" if value is None else f"a prompt that is no text ({type(value).__name__})"
-        raise InputError(f'{where} has {found}; expected {{"prompt": text}} or {{"messages": [chat turns]}}')
+        raise InputError(
+            f'{where} has a prompt that is no text ({type(value).__name__}); expected {{"prompt": text}} or chat turns'
+        )
     for text in (id, *(m["content"] for m in messages)):
         if not _is_text(text):
             raise InputError(f"{where} holds half of a character (a lone surrogate); expected valid Unicode")
@@ -91,99 +120,79 @@ def _prompt(where: str, number: int, row: Any, template: str | None) -> Prompt:
     return Prompt(id, messages, plain if template is None else template.replace("{prompt}", plain))
 
 
-def _messages(where: str, turns: list[Any]) -> tuple[dict[str, str], ...]:
-    out = []
-    for number, turn in enumerate(turns, 1):
-        role, content = (turn.get("role"), turn.get("content")) if isinstance(turn, dict) else (None, None)
-        if role not in ROLES or not isinstance(content, str) or not content.strip():
-            expected = f'{{"role": one of {", ".join(ROLES)}, "content": text}}'
-            raise InputError(f"{where}, message {number}, is no chat turn; expected {expected}")
-        out.append({"role": role, "content": content})
-    if not out or out[-1]["role"] != "user":
-        found = f"ends with the turn of {out[-1]['role']}" if out else "has no messages"
-        raise InputError(f"{where} {found}; expected a last message of the user, which the models answer")
-    return tuple(out)
+def _id(where: str, number: int, row: dict[str, Any]) -> str:
+    """The row's own id, a whole number as its digits; otherwise the row's number."""
+    if "id" not in row:
+        return str(number)
+    id = row["id"]
+    if isinstance(id, bool) or not isinstance(id, str | int):
+        raise InputError(f"{where} has the id {id!r}; expected a text or a whole number")
+    if isinstance(id, str) and not id.strip():
+        raise InputError(f"{where} has an empty id; give each prompt its own, or leave them out")
+    return str(id)
 
 
-def _jsonl(source: str, column: str | None) -> Iterator[Row]:
-    if column is not None:
-        raise InputError(f"{source} is read as JSON lines, which have no --column; leave it out")
-    for number, row in read_json_lines(Path(source), FORMATS):
-        if not isinstance(row, dict):
-            raise InputError(f"{source} line {number} is no JSON object; expected {FORMATS}")
-        yield f"{source} line {number}", row
+def _value(where: str, row: dict[str, Any], column: str | None) -> tuple[str, Any]:
+    """(key, prompt or turns). Raises InputError that names the keys where none of them is known, where the one that was named is not
+    there, and where what stands beside it belongs to the prompt and would be lost."""
+    keys = ", ".join(map(str, row)) or "none"
+    if column is not None and column not in row:
+        raise InputError(f"{where} has no {column!r}; its keys are {keys}; give one of them with --column")
+    key = column or next((k for k in (TEXT, *CHATS) if row.get(k) is not None), None)
+    if key is None:
+        raise InputError(
+            f'{where} has no prompt; expected {{"prompt": text}} or {{"messages": [chat turns]}}; its keys are {keys}; give the one that '
+            "holds the prompt with --column"
+        )
+    for other in BESIDE if key not in (TEXT, *CHATS) else ():
+        rest = row.get(other)
+        if (BESIDE[other] in (None, key)) and other != key and isinstance(rest, str) and rest.strip():
+            raise InputError(
+                f'{where} has "{other}" beside "{key}", which would be lost; write the two as one text under "prompt"'
+            )
+    return key, "" if row[key] is None else row[key]
 
 
-def _text(source: str, column: str | None) -> Iterator[Row]:
-    if column is not None:
-        raise InputError(f"{source} is read as text, which has no --column; leave it out")
-    for number, line in enumerate(_decode(source).split("\n"), 1):
-        if line.strip():
-            yield f"{source} line {number}", line.rstrip("\r")
+def _column(source: str, column: str | None, names: tuple[str, ...]) -> str:
+    """The column asked for; without one, the first that holds prompts by its name, or the only one."""
+    if column is not None and column in names:
+        return column
+    if column is None:
+        likely = [n for n in (TEXT, *CHATS) if n in names] or (list(names) if len(names) == 1 else [])
+        if likely and _like_a_prompt(likely[0]):
+            raise InputError(
+                f"{source} begins with {likely[0]!r}, which is read as the name of its only column and looks like a prompt; put a line "
+                "with the name prompt above it, or give the file the ending .txt"
+            )
+        if likely:
+            return likely[0]
+    reason = "no --column is given" if column is None else f"there is no column {column!r}"
+    raise InputError(f"{source}: {reason}; its columns are {', '.join(names) or 'none'}; give one of them with --column")
 
 
-def _csv(source: str, column: str | None) -> Iterator[Row]:
-    delimiter = "\t" if source.lower().endswith(".tsv") else ","
-    rows = csv.DictReader(_decode(source).splitlines(keepends=True), delimiter=delimiter)
-    try:
-        name = _column(source, column, rows.fieldnames or [])
-        for row in rows:
-            yield f"{source} line {rows.line_num}", _cell(row[name])
-    except csv.Error as error:
-        raise InputError(f"{source} line {rows.line_num} is no CSV ({error}); expected a table with a header") from None
+def _like_a_prompt(name: str) -> bool:
+    """Whether a header is a prompt: a file of prompts without a header would lose its first one."""
+    return len(name.split()) > 4 or re.search(r"[?!.:]\s*$", name) is not None
 
 
-def _parquet(source: str, column: str | None) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        name = _column(source, column, pq.read_schema(source).names)
-        values = pq.read_table(source, columns=[name]).column(name).to_pylist()
-    except (
-        OSError,
-        ValueError,
-        OverflowError,
-        pa.ArrowException,
-    ) as error:  # ValueError: bytes that are no text, years that are none
-        said = str(error).partition(". ")[0]
-        raise InputError(f"{source} cannot be read as Parquet ({said}); expected a Parquet table; make it again") from None
-    for number, value in enumerate(values, 1):
-        yield f"{source} row {number}", _cell(value)
-
-
-def _data_set(source: str, column: str | None) -> Iterator[Row]:
+def _data_set(source: str, column: str | None) -> tuple[str, Rows]:
+    """(the column that holds the prompt, the rows). Their ids are their numbers: nobody can mend the ids of a set on the hub."""
     try:
         import datasets
     except ImportError:
         raise MissingExtra("datasets", "datasets", "reading a data set") from None
     name, _, split = source.removeprefix("hf://").partition(":") if source.startswith("hf://") else (source, "", "")
     try:
-        rows = datasets.load_dataset(name, split=split or "train")
+        table = datasets.load_dataset(name, split=split or "train")
     except Exception as error:  # the library raises many kinds: no network, no such set, no such split, no data files
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"the data set {source} cannot be read ({said}); check its name and split, or give a file") from None
-    wanted = _column(source, column, rows.column_names)
-    for number, value in enumerate(rows[wanted], 1):
-        yield f"{source} row {number}", _cell(value)
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"the data set {source} cannot be read ({reason}); check its name and split, or give a file") from None
 
+    def each(wanted: Iterable[str] | None) -> Iterator[tuple[str, Any]]:
+        names = [c for c in table.column_names if c in set(wanted or ())]
+        return ((f"{source} row {number}", row) for number, row in enumerate(table.select_columns(names), 1))
 
-def _column(source: str, column: str | None, columns: Iterable[str]) -> str:
-    """The column asked for; without one, "prompt", "messages" or the only one."""
-    names = list(columns)
-    if column is not None and column in names:
-        return column
-    if column is None:
-        likely = [n for n in ("prompt", "messages") if n in names] or (names if len(names) == 1 else [])
-        if likely:
-            return likely[0]
-    asked = "no --column is given" if column is None else f"there is no column {column!r}"
-    raise InputError(f"{source}: {asked}; its columns are {', '.join(names) or 'none'}; give one of them with --column")
-
-
-def _cell(value: Any) -> Any:
-    """A table's cell as a prompt: text or messages; an empty cell is an empty prompt."""
-    return "" if value is None else value
+    return _column(source, column, tuple(table.column_names)), Rows("data set", tuple(table.column_names), each)
 
 
 def _is_text(value: str) -> bool:
@@ -192,10 +201,3 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _decode(source: str) -> str:
-    try:
-        return Path(source).read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{source} cannot be read as UTF-8 text ({error}); save it as UTF-8") from None

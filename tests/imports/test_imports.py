@@ -11,11 +11,11 @@ import pytest
 from veneer.cli.main import main
 from veneer.errors import InputError
 from veneer.imports import AS_STORED, Rules, read_stored
-from veneer.imports import rows as rows_module
 from veneer.imports.imported import own_answer
 from veneer.imports.overton import query_of, read_bertscore, read_embeddings, read_instances, read_judged
 from veneer.imports.registry import guess
 from veneer.imports.tables import other_rows
+from veneer.reading import json_values
 from veneer.systems.responses import read_responses
 
 PROMPT = "# Query:\n```\nAn example?\n```\n\n# Answer:\n```\nYes.\n```\n\n# Query:\n```\nWhat now?\n```\n\n# Answer:\n```\n"
@@ -270,7 +270,7 @@ def test_halves_of_characters_and_huge_lines(tmp_path, monkeypatch):
     row = '{"prompt_id": "\\ud800", "text": "x", "system": "\\udfff", "task": "t\\ud800", "finish_reason": "\\ud800"}'
     (found,) = read_stored(put(tmp_path, "i.jsonl", row)).responses
     assert found.line().encode() and (found.prompt_id, found.system, found.task, found.finish_reason) == ("?", "?", "t?", "?")
-    monkeypatch.setattr(rows_module, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(json_values, "LONGEST_LINE", 1000)
     with pytest.raises(InputError, match="line 1 is longer than"):
         read_stored(put(tmp_path, "h.jsonl", {"prompt": "a", "text": "x" * 2000}), "jsonl")
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+if TYPE_CHECKING:
+    from veneer.prompts import Prompt
+
 Kind = Literal[
-    "auto", "overton-open", "overton-api", "overton-judge", "bertscore", "embeddings", "jsonl", "inspect", "lm-eval"
+    "auto", "overton-open", "overton-api", "overton-judge", "bertscore", "embeddings", "jsonl", "inspect", "lm-eval", "batch",
+    "alpaca-eval", "model-answers", "harmbench",
 ]  # fmt: skip
 
 
@@ -26,7 +30,7 @@ class Import:
     system: str | None = None
     """Name of the system that answered. Default: as the file says, or its folder."""
     prompts: str | None = None
-    """Prompts of the answers, a line each (overton-judge and overton-api files hold none)."""
+    """Prompts of the answers, as a prompt file (overton-judge, overton-api, batch and model-answers files hold none)."""
     no_clean: bool = False
     """Keep white space around the text and the code fence that closes it."""
     keep_truncated: bool = False
@@ -62,10 +66,17 @@ class Import:
         texts = {out: "".join(r.line() for r in found.responses)}
         if prompts:
             beside = out.with_name(out.name + ".prompts.jsonl")
-            texts = {beside: json_lines({"id": p.id, "prompt": p.messages[-1]["content"]} for p in prompts), **texts}
+            texts = {beside: json_lines(_stored(p) for p in prompts), **texts}
         _write(texts)
         print("\n".join(found.summary()))
         print(f"{len(found.responses)} answers in {out}" + (f", prompts in {beside}" if prompts else ""))
+
+
+def _stored(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as a row of a prompt file: its text, or its turns where they are several."""
+    turns = prompt.messages
+    alone = len(turns) == 1 and turns[0]["role"] == "user"
+    return {"id": prompt.id, **({"prompt": turns[0]["content"]} if alone else {"messages": list(turns)})}
 
 
 def _write(texts: dict[Path, str]) -> None:

@@ -26,7 +26,7 @@ def read_judgements(
 
     Raises InputError naming file and line, and where no line has a verdict.
     """
-    _, first = next(objects(path, EXPECTED), (0, {}))
+    _, first = next(objects(path, EXPECTED), ("", {}))
     judged = read_judged(path, instances, prompts) if "outputs" in first else _plain(path)
     keys: Counter[tuple[str, int]] = Counter((j.prompt_id, j.sample_id) for j in judged)
     twice = next((k for k, n in keys.items() if n > 1), None)
@@ -42,8 +42,7 @@ def read_judgements(
 
 def _plain(path: Path) -> list[Judged]:
     found = []
-    for number, row in objects(path, EXPECTED):
-        where = f"{path} line {number}"
+    for where, row in objects(path, EXPECTED):
         id, sample = get(row, "prompt_id", (str, int), where, EXPECTED), get(row, "sample_id", int, where, EXPECTED)
         content = row.get("content", row)
         if content is not None and not isinstance(content, str):

@@ -6,7 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from veneer.errors import InputError
+from veneer.imports.rows import as_response
+from veneer.prompt_files import transcript
 from veneer.prompts import Prompt
+from veneer.reading.turns import Turns
 from veneer.reasoning import split_reasoning
 from veneer.systems.responses import Response
 from veneer.text import FENCE, clean
@@ -48,6 +52,18 @@ class Imported:
     noticed: Counter[str] = field(default_factory=Counter)
     facts: dict[str, Any] = field(default_factory=dict)
     _seen: set[tuple[str, int]] = field(default_factory=set, repr=False)
+    _prompts: dict[str, tuple[str, Turns]] = field(default_factory=dict, repr=False)
+
+    def put_prompt(self, prompt_id: str, turns: Turns, where: str, *, plain: str | None = None, task: str = "prompts") -> None:
+        """Add the prompt that a row stores, once. plain: what base read, if it is known. Raises InputError where an earlier row has
+        another prompt under the same id: an answer would be given to the wrong one."""
+        before = self._prompts.setdefault(prompt_id, (where, turns))
+        if before[1] != turns:
+            raise InputError(f"{where} has the id {prompt_id!r} and another prompt than {before[0]}; give each prompt its own id")
+        if before[0] == where:
+            alone = len(turns) == 1
+            text = plain if plain is not None else turns[0]["content"] if alone else transcript(turns)
+            self.prompts.append(Prompt(prompt_id, turns, text, task))
 
     def put(
         self, prompt_id: str, sample_id: int, system: str, text: str, *, task: str = "prompts", finish: str | None = None,
@@ -87,7 +103,7 @@ class Imported:
             return
         self._seen.add((prompt_id, sample_id))
         ended = "length" if finish in TRUNCATED else finish or "unknown"
-        self.responses.append(Response(prompt_id, sample_id, system, task, text, (), ended, seed, reasoning))
+        self.responses.append(as_response(prompt_id, sample_id, system, task, text, ended, seed, reasoning))
 
     def summary(self) -> list[str]:
         """What happened, a line each, for people."""

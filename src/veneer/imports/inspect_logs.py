@@ -12,7 +12,8 @@ from typing import Any
 from veneer.errors import InputError, MissingExtra
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import an_object, get, parsed
-from veneer.prompts import Prompt
+from veneer.reading.content import read_bytes
+from veneer.reading.turns import Turns, chat_turns, of_user
 
 EXPECTED = 'an inspect-ai log: {"eval": ..., "samples": [{"id", "epoch", "input", "output"}]}'
 LONGEST = 512 * 2**20  # bytes of one JSON file
@@ -31,27 +32,25 @@ def read_inspect(path: Path, rules: Rules | None = None, system: str | None = No
     name = system or _text(facts, "model") or path.stem
     task = _text(facts, "task") or "prompts"
     found.facts = {"model": _text(facts, "model"), "task": _text(facts, "task"), "status": _text(header, "status")}
-    known: set[str] = set()
     count = 0
     for where, sample in samples:
         count += 1
         id = str(get(sample, "id", (int, str), where, EXPECTED))
         epoch = get(sample, "epoch", int, where, EXPECTED) if "epoch" in sample else 1
-        if id not in known:
-            known.add(id)
-            if text := _input(sample.get("input")):
-                found.prompts.append(Prompt.from_text(id, text, task=task))
+        found.put_prompt(id, _input(sample.get("input"), where), where, task=task)
         output = sample.get("output")
         choices = output.get("choices") if isinstance(output, dict) else None
         if sample.get("error") or not isinstance(choices, list) or not choices:
             found.dropped["error: the sample failed" if sample.get("error") else "error: no output"] += 1
             continue
-        choice = an_object(choices[0], where, EXPECTED)
-        answer = _content(an_object(choice.get("message"), where, EXPECTED).get("content"))
-        if answer is None:
-            raise InputError(f"{where} has a message without a text; expected {EXPECTED}")
-        finish = choice.get("stop_reason")
-        found.put(id, epoch - 1, name, answer, task=task, finish=finish if isinstance(finish, str) else None)
+        for number, value in enumerate(choices):
+            choice = an_object(value, where, EXPECTED)
+            answer = _content(an_object(choice.get("message"), where, EXPECTED).get("content"))
+            if answer is None:
+                raise InputError(f"{where} has a message without a text; expected {EXPECTED}")
+            finish = choice.get("stop_reason")
+            sample_id = (epoch - 1) * len(choices) + number
+            found.put(id, sample_id, name, answer, task=task, finish=finish if isinstance(finish, str) else None)
     if not count:
         raise InputError(f"{path} holds no samples; expected {EXPECTED}; was the evaluation finished?")
     return found
@@ -61,7 +60,7 @@ def _json(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any
     try:
         if path.stat().st_size > LONGEST:
             raise InputError(f"{path} is larger than {LONGEST >> 20} MiB; give the .eval form, which is read sample by sample")
-        log = an_object(parsed(path.read_bytes(), str(path), EXPECTED), str(path), EXPECTED)
+        log = an_object(parsed(read_bytes(path, EXPECTED), str(path), EXPECTED), str(path), EXPECTED)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; expected {EXPECTED}") from None
     except OSError as error:
@@ -123,12 +122,14 @@ def _by_package(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[st
     return header.model_dump(mode="json"), samples()
 
 
-def _input(value: Any) -> str | None:
-    """The prompt: a text, or the last message of the user."""
+def _input(value: Any, where: str) -> Turns:
+    """The prompt: a text, or the messages that the sample begins with. Raises InputError for one that holds more than text: an answer
+    to it cannot be matched, since a log counts its own samples."""
     if isinstance(value, list):
-        turns = [m for m in value if isinstance(m, dict) and m.get("role") == "user"]
-        value = _content(turns[-1].get("content")) if turns else None
-    return value if isinstance(value, str) and value else None
+        return of_user(where, chat_turns(where, value))
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{where} has no input that is a text; expected {EXPECTED}")
+    return ({"role": "user", "content": value},)
 
 
 def _content(value: Any) -> str | None:

@@ -8,42 +8,69 @@ from typing import Any
 from veneer.errors import InputError
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import get, objects
-from veneer.prompts import Prompt
+from veneer.reading.turns import Turns, chat_turns, of_user, stored_chat
 
 EXPECTED = 'an lm-eval sample: {"doc_id", "arguments", "resps": [[answer, ...]]}'
 
 
 def read_lm_eval(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """Repeats of a document are its samples. The log does not say why an answer ended. Raises InputError for tasks that score
-    continuations (multiple choice): their log holds numbers, not answers."""
+    """Repeats of a document are its samples. The log does not say why an answer ended.
+
+    The prompts are those that the model read, turn by turn where the log holds chat messages: an answer is matched by them, because a
+    doc_id counts the documents of the task and no prompts of anybody else. Raises InputError for tasks that score continuations
+    (multiple choice, perplexity), whose log holds numbers and not answers, and for rows whose prompt cannot be read.
+    """
     found = Imported(str(path), "lm-eval", rules or Rules())
     name = system or path.parent.name or path.stem
-    task = path.name.removeprefix("samples_").partition("_20")[0].removesuffix(".jsonl")
-    seen: set[str] = set()
-    rows = 0
-    for number, row in objects(path, EXPECTED):
-        where, rows = f"{path} line {number}", rows + 1
+    task = path.name.removeprefix("samples_").partition("_20")[0].partition(".jsonl")[0]
+    seen: dict[str, tuple[str, list[Any]]] = {}
+    for where, row in objects(path, EXPECTED):
         id = str(get(row, "doc_id", (int, str), where, EXPECTED))
-        if id in seen and "filter" in row:
-            continue  # the same answers once more, under another filter
-        seen.add(id)
-        for text in _prompt_text(row.get("arguments")):
-            found.prompts.append(Prompt.from_text(id, text, task=task))
         groups = get(row, "resps", list, where, EXPECTED)
         answers = [a for group in groups for a in (group if isinstance(group, list) else [group])]
+        if not all(isinstance(a, str) for a in answers):
+            raise InputError(f"{where} holds log-likelihoods, not answers; expected {EXPECTED} of a generation task")
+        turns = _prompt(row.get("arguments"), where)
+        found.put_prompt(id, turns, where, plain=turns[0]["content"] if len(turns) == 1 else None, task=task)
+        if id in seen and "filter" in row:
+            if seen[id][1] != groups:
+                raise InputError(f"{where} has other answers to document {id} than {seen[id][0]}; give the log of one run alone")
+            continue  # the same answers once more, under another filter
+        seen[id] = (where, groups)
         for sample, answer in enumerate(answers):
-            if not isinstance(answer, str):
-                raise InputError(f"{where} holds log-likelihoods, not answers; expected {EXPECTED} of a generation task")
             found.put(id, sample, name, answer, task=task)
-    if not rows:
-        raise InputError(f"{path} holds no rows; expected {EXPECTED} a line")
+    if not seen:
+        raise InputError(f"{path} holds no rows; expected {EXPECTED} per line")
     return found
 
 
-def _prompt_text(arguments: Any) -> list[str]:
-    """The prompt of the first request, if it is there: {"gen_args_0": {"arg_0": text}} or [[text, ...], ...]."""
-    first = next(iter(arguments.values()), None) if isinstance(arguments, dict) else None
-    if isinstance(arguments, list) and arguments:
-        first = arguments[0]
-    text = first.get("arg_0") if isinstance(first, dict) else first[0] if isinstance(first, list) and first else None
-    return [text] if isinstance(text, str) else []
+def _prompt(arguments: Any, where: str) -> Turns:
+    """What the model read: {"gen_args_0": {"arg_0": prompt, "arg_1": settings}}, or [[prompt, settings], ...] of older versions."""
+    requests = list(arguments.values()) if isinstance(arguments, dict) else arguments
+    if not isinstance(requests, list) or not requests:
+        raise InputError(f'{where} has no "arguments", so that nobody knows which prompt it answers; expected {EXPECTED}')
+    prompts = [_request(request, where) for request in requests]
+    if any(p != prompts[0] for p in prompts):
+        raise InputError(f"{where} has {len(prompts)} requests with different prompts; expected one prompt per document")
+    return prompts[0]
+
+
+def _request(request: Any, where: str) -> Turns:
+    parts = (
+        [request[k] for k in sorted(request)]
+        if isinstance(request, dict)
+        else request
+        if isinstance(request, list)
+        else [request]
+    )
+    if len(parts) < 2 or not isinstance(parts[1], dict):
+        raise InputError(f"{where} holds log-likelihoods, not answers; expected {EXPECTED} of a generation task")
+    text = parts[0]
+    if isinstance(text, list) and len(text) == 1 and isinstance(text[0], str):
+        text = text[0]  # chat messages are logged as a tuple of one text
+    chat = stored_chat(text, where) if isinstance(text, str) else text if isinstance(text, list) else None
+    if chat is not None:
+        return of_user(where, chat_turns(where, chat))
+    if not isinstance(text, str) or not text:
+        raise InputError(f"{where} has a prompt that is no text; expected {EXPECTED}")
+    return ({"role": "user", "content": text},)

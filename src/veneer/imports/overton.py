@@ -71,8 +71,7 @@ class StoredEmbeddings:
 def read_instances(path: Path) -> list[Prompt]:
     """The prompts, ids "0", "1", ... in the order of the lines."""
     prompts: list[Prompt] = []
-    for number, row in objects(path, INSTANCE):
-        where = f"{path} line {number}"
+    for where, row in objects(path, INSTANCE):
         turns = get(row, "messages", list, where, INSTANCE)
         users = [t for t in turns if isinstance(t, dict) and t.get("role") == "user" and isinstance(t.get("content"), str)]
         if not users:
@@ -88,8 +87,7 @@ def read_open(path: Path, rules: Rules | None = None, system: str | None = None)
     found = Imported(str(path), "overton-open", rules or Rules())
     name = system or path.parent.name or path.stem
     rows = 0
-    for number, row in objects(path, OPEN):
-        where = f"{path} line {number}"
+    for where, row in objects(path, OPEN):
         prompt, id = get(row, "prompt", str, where, OPEN), str(rows)
         found.prompts.append(Prompt.from_text(id, query_of(prompt), plain=prompt))
         for sample, output in enumerate(get(row, "outputs", list, where, OPEN)):
@@ -110,8 +108,7 @@ def read_api(path: Path, rules: Rules | None = None, system: str | None = None) 
     found = Imported(str(path), "overton-api", rules or Rules())
     name = system or path.parent.name or path.stem
     rows = 0
-    for number, row in objects(path, API):
-        where = f"{path} line {number}"
+    for where, row in objects(path, API):
         if not get(row, "ok", bool, where, API):
             found.dropped["error: the request failed"] += 1
         else:
@@ -133,8 +130,7 @@ def read_judged(path: Path, instances: Path | None = None, prompts: int | None =
     rows are sample 0 of each, five times as many are five samples each, instance by instance.
     """
     rows = []
-    for number, row in objects(path, API):
-        where = f"{path} line {number}"
+    for where, row in objects(path, API):
         outputs = get(row, "outputs", list, where, API) if get(row, "ok", bool, where, API) else []
         rows.append((_content(outputs[0], where), _finish(outputs[0])) if outputs else (None, None))
     beside = path.parent.parent.parent / "instances" / path.parent.name / "data.jsonl"
@@ -208,8 +204,7 @@ def query_of(prompt: str) -> str:
 def _instance_ids(path: Path) -> list[str]:
     expected = 'a judge\'s instance: {"metadata": {"instance_id": whole number}, "messages": [...]}'
     ids = []
-    for number, row in objects(path, expected):
-        where = f"{path} line {number}"
+    for where, row in objects(path, expected):
         ids.append(str(get(get(row, "metadata", dict, where, expected), "instance_id", int, where, expected)))
     return ids
 

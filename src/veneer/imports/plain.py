@@ -1,4 +1,4 @@
-"""Plain JSON lines of answers: an object an answer or a prompt, and what `veneer generate` writes."""
+"""Plain rows of answers: an object per answer or per prompt, whole chats, and what `veneer generate` writes."""
 
 from __future__ import annotations
 
@@ -9,69 +9,114 @@ from typing import Any
 from veneer.errors import InputError
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import objects
-from veneer.prompts import Prompt
+from veneer.reading.turns import Turns, chat_turns, of_user, stored_chat, with_system
 
-EXPECTED = '{"prompt" or "prompt_id", "text": answer or "responses": [answers]}'
+EXPECTED = '{"prompt" or "prompt_id", "text": answer or "responses": [answers]}, or a chat that ends with the answer'
+# under which key an answer stands; a row has one of them
+ANSWERS = ("text", "response", "completion", "output", "generation", "generated_text")
+CHATS = ("messages", "conversations", "conversation")
 
 
 def read_plain(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """A line an answer ({"prompt_id" and/or "prompt", "text", and if known "sample_id", "finish_reason", "system", "task"}) or a line a
-    prompt ({..., "responses": [text, ...]}). An answer of null, or a line with "error", is an error and is dropped.
+    """A row per answer ({"prompt_id" and/or "prompt", "text", and if known "sample_id", "finish_reason", "system", "task"}), a row per
+    prompt ({..., "responses": [text, ...]}), or a row per chat, whose last turn is the answer ({"messages"} or {"conversations"}). An
+    answer of null, or a row with "error", is an error and is dropped.
 
     Prompts without an id are numbered from 0 in the order in which their texts first occur. Without a sample number, samples of a prompt
     are numbered in their order.
     """
     found = Imported(str(path), "jsonl", rules or Rules())
-    ids: dict[str, str] = {}
+    ids: dict[tuple[tuple[str, str], ...], str] = {}
     samples: Counter[str] = Counter()
     rows = 0
-    for number, row in objects(path, EXPECTED):
-        where, rows = f"{path} line {number}", rows + 1
-        id, text = _prompt(row, where, ids)
-        if text is not None and id not in samples:
-            found.prompts.append(Prompt.from_text(id, text))
-        answers = row.get("responses", [row.get("text", row.get("response"))])
-        if not isinstance(answers, list):
-            raise InputError(f"{where} has responses that are no list; expected {EXPECTED}")
-        given = row.get("sample_id")
-        if given is not None and ("responses" in row or isinstance(given, bool) or not isinstance(given, int) or given < 0):
-            raise InputError(f"{where} has the sample_id {str(given)[:40]!r}; expected a whole number from 0 beside one answer")
+    for where, row in objects(path, EXPECTED):
+        rows += 1
+        answers, turns = _answers(row, where)
+        id = _id(row, where, turns, ids)
+        if turns is not None:
+            found.put_prompt(id, turns, where)
+        given = _sample(row, where)
         for answer in answers:
             sample = samples[id] if given is None else given
             samples[id] += 1
             _put(found, row, answer, id, sample, system or _name(row, path), where)
     if not rows:
-        raise InputError(f"{path} holds no rows; expected {EXPECTED} a line")
+        raise InputError(f"{path} holds no rows; expected {EXPECTED} per line")
     return found
 
 
+def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None]:
+    """(the answers of a row, the prompt that it stores)."""
+    keys = [k for k in ANSWERS if k in row]
+    chat = next((k for k in CHATS if row.get(k) is not None), None)
+    if chat is not None and not keys and "responses" not in row:
+        value = stored_chat(row[chat], where) if isinstance(row[chat], str) else row[chat]
+        turns = chat_turns(where, value) if isinstance(value, list) else ()
+        if chat != "messages":
+            turns = with_system(turns, row.get("system"))
+        if len(turns) < 2 or turns[-1]["role"] != "assistant":
+            raise InputError(f"{where} has a chat that does not end with the assistant's answer; expected {EXPECTED}")
+        return [turns[-1]["content"]], of_user(where, turns[:-1])
+    if len(keys) > 1:
+        raise InputError(
+            f"{where} has {' and '.join(map(repr, keys))}, and nobody knows which is the answer; expected {EXPECTED}"
+        )
+    answers = row.get("responses", [row.get(keys[0]) if keys else None])
+    if not isinstance(answers, list):
+        raise InputError(f"{where} has responses that are no list; expected {EXPECTED}")
+    return answers, _prompt(row, where)
+
+
+def _prompt(row: dict[str, Any], where: str) -> Turns | None:
+    value = row.get("prompt")
+    if value is None:
+        return None
+    chat = stored_chat(value, where) if isinstance(value, str) else value
+    if isinstance(chat, list) and chat and isinstance(chat[0], dict):
+        return of_user(where, chat_turns(where, chat))
+    if not isinstance(value, str):
+        raise InputError(f"{where} has a prompt that is no text; expected {EXPECTED}")
+    return ({"role": "user", "content": value},)
+
+
+def _id(row: dict[str, Any], where: str, turns: Turns | None, ids: dict[tuple[tuple[str, str], ...], str]) -> str:
+    """The row's own id, otherwise the number of its prompt."""
+    id = row.get("prompt_id", row.get("id"))
+    if id is not None and (isinstance(id, bool) or not isinstance(id, str | int) or not str(id).strip()):
+        raise InputError(f"{where} has a prompt_id that is neither a text nor a whole number; expected {EXPECTED}")
+    if id is None and turns is None:
+        keys = ", ".join(map(str, row)) or "none"
+        raise InputError(f"{where} does not say which prompt it answers (its keys are {keys}); expected {EXPECTED}")
+    if id is not None:
+        return str(id)
+    assert turns is not None
+    key = tuple((t["role"], t["content"]) for t in turns)
+    return ids.setdefault(key, str(len(ids)))
+
+
+def _sample(row: dict[str, Any], where: str) -> int | None:
+    """The row's sample number; a table's cell holds it as digits."""
+    given = row.get("sample_id")
+    if isinstance(given, str) and given.isascii() and given.isdigit():
+        given = int(given)
+    if given is not None and ("responses" in row or isinstance(given, bool) or not isinstance(given, int) or given < 0):
+        raise InputError(f"{where} has the sample_id {str(given)[:40]!r}; expected a whole number from 0 beside one answer")
+    return given
+
+
 def _put(found: Imported, row: dict[str, Any], answer: Any, id: str, sample: int, system: str, where: str) -> None:
-    if answer is None and ("error" in row or "text" in row or "responses" in row):
+    if answer is None and ("error" in row or "responses" in row or any(k in row for k in ANSWERS)):
         found.dropped["error: no answer"] += 1
         return
     if not isinstance(answer, str):
-        raise InputError(f"{where} has no answer that is a text; expected {EXPECTED}")
+        keys = ", ".join(map(str, row)) or "none"
+        raise InputError(f"{where} has no answer that is a text (its keys are {keys}); expected {EXPECTED}")
     finish, task, seed = row.get("finish_reason"), row.get("task"), row.get("seed")
     reasoning = next((t for key in ("reasoning", "reasoning_content") if isinstance(t := row.get(key), str)), None)
     found.put(
         id, sample, system, answer, task=task if isinstance(task, str) else "prompts",
         finish=finish if isinstance(finish, str) else None, seed=seed if isinstance(seed, int) else 0, reasoning=reasoning,
     )  # fmt: skip
-
-
-def _prompt(row: dict[str, Any], where: str, ids: dict[str, str]) -> tuple[str, str | None]:
-    """(id, text if the row has it)."""
-    text, id = row.get("prompt"), row.get("prompt_id", row.get("id"))
-    if text is not None and not isinstance(text, str):
-        raise InputError(f"{where} has a prompt that is no text; expected {EXPECTED}")
-    if id is not None and (isinstance(id, bool) or not isinstance(id, str | int)):
-        raise InputError(f"{where} has a prompt_id that is neither a text nor a whole number; expected {EXPECTED}")
-    if id is None and text is None:
-        raise InputError(f"{where} does not say which prompt it answers; expected {EXPECTED}")
-    if id is None:
-        assert text is not None
-        return ids.setdefault(text, str(len(ids))), text
-    return str(id), text
 
 
 def _name(row: dict[str, Any], path: Path) -> str:

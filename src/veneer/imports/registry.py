@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from veneer.errors import InputError
+from veneer.imports.batches import read_batch
+from veneer.imports.benchmarks import read_alpaca_eval, read_harmbench, read_model_answers
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.inspect_logs import read_inspect
 from veneer.imports.lm_eval_samples import read_lm_eval
 from veneer.imports.overton import read_api, read_open
-from veneer.imports.plain import read_plain
+from veneer.imports.plain import ANSWERS, CHATS, read_plain
+from veneer.imports.rows import objects
+from veneer.reading.content import check_regular, ending, opened
 
 Reader = Callable[[Path, Rules | None, str | None], Imported]
 READERS: dict[str, Reader] = {
     "overton-open": read_open, "overton-api": read_api, "jsonl": read_plain, "inspect": read_inspect, "lm-eval": read_lm_eval,
+    "batch": read_batch, "alpaca-eval": read_alpaca_eval, "model-answers": read_model_answers, "harmbench": read_harmbench,
 }  # fmt: skip
 FORMATS = ("auto", *READERS)
 PEEK = 2**22  # bytes
@@ -35,30 +38,35 @@ def read_stored(path: Path, format: str = "auto", rules: Rules | None = None, sy
 
 def guess(path: Path) -> str:
     """The format of a file, by its first object. Raises InputError where it is none of them."""
-    if not path.is_file():
-        raise InputError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; expected a file of stored answers")
+    check_regular(path, "a file of stored answers")
     if zipfile.is_zipfile(path):
         return "inspect"
-    with path.open("rb") as stream:
+    with opened(path, "a file of stored answers") as stream:
         start = stream.read(PEEK)
-    first = next((line for line in start.split(b"\n") if line.strip()), b"")
-    if path.suffix == ".json" and (b'"samples"' in start or b'"eval"' in start):
+    if ending(path) == ".json" and start.lstrip()[:1] == b"{" and b'"samples"' in start and b'"eval"' in start:
         return "inspect"
-    try:
-        row: Any = json.loads(first)
-    except (ValueError, RecursionError):
-        row = None
-    keys = set(row) if isinstance(row, dict) else set()
+    _, row = next(objects(path, "a file of stored answers"), ("", {}))
+    keys = set(row)
+    if {"samples", "eval"} & keys and not keys & {"text", "response", "responses"}:
+        return "inspect"
     if {"ok", "outputs"} <= keys:
         return "overton-api"
     if {"prompt", "outputs"} <= keys:
         return "overton-open"
     if "resps" in keys:
         return "lm-eval"
-    if keys & {"text", "response", "responses"}:
+    if "custom_id" in keys and keys & {"response", "result"}:
+        return "batch"
+    if {"question_id", "choices"} <= keys:
+        return "model-answers"
+    if {"instruction", "output"} <= keys:
+        return "alpaca-eval"
+    if keys & {"responses", *ANSWERS, *CHATS}:
         return "jsonl"
-    if keys & {"samples", "eval"}:
-        return "inspect"
+    first = next(iter(row.values()), None)
+    if isinstance(first, list) and first and isinstance(first[0], dict) and "generation" in first[0]:
+        return "harmbench"
+    shown = f"an object with the keys {', '.join(map(str, row))[:200]}" if row else "no object"
     raise InputError(
-        f"{path} starts with nothing that is known as a format of answers; expected one of {', '.join(READERS)}: say which with --format"
+        f"{path} begins with {shown}, which is no known format of answers; expected one of {', '.join(READERS)}: say which with --format"
     )

@@ -1,42 +1,33 @@
-"""JSON lines of strangers: read one at a time, each an object, with the file and the line in every refusal."""
+"""Rows of strangers' files, each an object, with the file and the line in every refusal; the one place where a row becomes a response."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from veneer.errors import InputError
+from veneer.reading import open_rows
+from veneer.reading.json_values import parsed
+from veneer.systems.responses import Response
 
-LONGEST_LINE = 64 * 2**20  # bytes
-
-
-def objects(path: Path, expected: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, object) of each line that is not empty. Raises InputError for anything else."""
-    try:
-        with path.open("rb") as stream:
-            number = 0
-            while line := stream.readline(LONGEST_LINE + 1):
-                number += 1
-                if len(line) > LONGEST_LINE:
-                    raise InputError(
-                        f"{path} line {number} is longer than {LONGEST_LINE >> 20} MiB; expected {expected}, one object a line"
-                    )
-                if line.strip():
-                    yield number, an_object(parsed(line, f"{path} line {number}", expected), f"{path} line {number}", expected)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; expected {expected}") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); expected {expected}") from None
+__all__ = ["an_object", "as_response", "get", "objects", "parsed"]
 
 
-def parsed(text: str | bytes, where: str, expected: str) -> Any:
-    try:
-        return json.loads(text.decode("utf-8", errors="replace") if isinstance(text, bytes) else text)
-    except (ValueError, RecursionError) as error:
-        said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InputError(f"{where} is not valid JSON ({said}); expected {expected}; is the file whole?") from None
+def objects(path: Path, expected: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(where it stands, object) of each row of a file of any kind that `reading` reads. Raises InputError for anything else."""
+    rows = open_rows(path, expected)
+    if rows.kind == "text":
+        raise InputError(f"{path} is plain text; expected {expected}")
+    for where, row in rows.each(None):
+        yield where, an_object(row, where, expected)
+
+
+def as_response(
+    prompt_id: str, sample_id: int, system: str, task: str, text: str, ended: str, seed: int, reasoning: str | None = None
+) -> Response:
+    """A stored answer as a response. Its token ids are not known."""
+    return Response(prompt_id, sample_id, system, task, text, (), ended, seed, reasoning)
 
 
 def an_object(value: Any, where: str, expected: str) -> dict[str, Any]:

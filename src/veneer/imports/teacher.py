@@ -56,20 +56,20 @@ def read_teacher(
     path = Path(path)
     facts = _manifest(path)
     own_ids = format in ("auto", "jsonl") and facts.get("vocabulary") == base.vocabulary_hash()
-    texts: dict[str, str] = {}
+    stored: dict[str, Prompt] = {}
     noticed: Counter[str] = Counter()
     if own_ids:
         rows = read_responses(path)
     else:
         found = read_stored(path, guess(path) if format == "auto" else format, AS_STORED)
-        rows, texts = found.responses, {p.id: p.messages[-1]["content"] for p in found.prompts}
+        rows, stored = found.responses, {p.id: p for p in found.prompts}
         noticed.update({f"answers left out ({why})": n for why, n in found.dropped.items()})
     if len(systems := sorted({r.system for r in rows})) > 1:
         raise InputError(
             f"{path} holds answers of {len(systems)} systems ({', '.join(systems[:4])}); give a file with those of one"
         )
     ends = tuple(facts.get("system", {}).get("stop_ids", ())) if own_ids else ()
-    chosen = _matched(rows, prompts, texts, noticed)
+    chosen = _matched(rows, prompts, stored, noticed)
     answers: dict[tuple[str, str], StoredAnswer] = {}
     for key, row in chosen.items():
         answer = _answer(row, base, ends, own_ids and not (answers_only and row.reasoning is not None))
@@ -102,20 +102,18 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def _matched(
-    rows: Sequence[Response], prompts: Sequence[Prompt], texts: Mapping[str, str], noticed: Counter[str]
+    rows: Sequence[Response], prompts: Sequence[Prompt], stored: Mapping[str, Prompt], noticed: Counter[str]
 ) -> dict[tuple[str, str], Response]:
     """(task, id) of each prompt that has one -> its answer with the lowest sample number."""
     by_key = {(p.task, p.id): p for p in prompts}
     by_id: dict[str, list[Prompt]] = {}
-    by_text: dict[str, list[Prompt]] = {}
+    by_text = _by_text(prompts)
     for p in prompts:
         by_id.setdefault(p.id, []).append(p)
-        for text in {p.plain, p.messages[-1]["content"]}:
-            by_text.setdefault(text, []).append(p)
     chosen: dict[tuple[str, str], Response] = {}
     for row in rows:
-        if row.prompt_id in texts:
-            own = by_text.get(texts[row.prompt_id], [])
+        if row.prompt_id in stored:
+            own = by_text.get(_key(stored[row.prompt_id].messages), [])
         elif (row.task, row.prompt_id) in by_key:
             own = [by_key[row.task, row.prompt_id]]
         else:
@@ -128,6 +126,26 @@ def _matched(
             if before is None or row.sample_id < before.sample_id:
                 chosen[p.task, p.id] = row
     return chosen
+
+
+def _by_text(prompts: Sequence[Prompt]) -> dict[Any, list[Prompt]]:
+    """What a file may store of a prompt -> the prompts that it belongs to: all turns, or the text of the only one, or base's text. The
+    last turn alone will do where no other prompt ends with it."""
+    whole: dict[Any, list[Prompt]] = {}
+    last: dict[Any, list[Prompt]] = {}
+    for p in prompts:
+        for key in {_key(p.messages), p.plain}:
+            whole.setdefault(key, []).append(p)
+        if len(p.messages) > 1:
+            last.setdefault(p.messages[-1]["content"], []).append(p)
+    return {**{k: some for k, some in last.items() if len(some) == 1}, **whole}
+
+
+def _key(turns: Sequence[Mapping[str, str]]) -> Any:
+    """What is compared: the text of a single turn of the user, otherwise all roles and texts."""
+    if len(turns) == 1 and turns[0]["role"] == "user":
+        return turns[0]["content"]
+    return tuple((t["role"], t["content"]) for t in turns)
 
 
 def _answer(row: Response, base: LanguageModel, ends: Sequence[int], own_ids: bool) -> StoredAnswer:

@@ -42,8 +42,7 @@ def read_viewpoints(path: Path) -> list[Question]:
     """Read a viewpoint file. A question's id is its "id", otherwise its number from 0. Raises InputError naming the line for anything but
     questions with one viewpoint or more each, unique ids, and weights that are all given or none and above 0."""
     questions: list[Question] = []
-    for number, row in objects(path, EXPECTED):
-        where = f"{path} line {number}"
+    for where, row in objects(path, EXPECTED):
         question = _question(row, len(questions), where)
         if any(q.id == question.id for q in questions):
             raise InputError(f"{where} has the id {question.id!r}, as an earlier line has; give each question its own id")

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from veneer.errors import InputError
-from veneer.files import read_json_lines, sha256_file
+from veneer.files import sha256_file
 from veneer.prompt_files import transcript
 from veneer.prompts import Prompt
+from veneer.reading.content import opened
+from veneer.reading.decode import marked
+from veneer.reading.json_values import json_values
+from veneer.reading.turns import OTHER_NAMES, text_of
 from veneer.tasks.own_schema import Header, Row, checked
 from veneer.tasks.own_scorers import compiled, scored
 from veneer.tasks.task import Better, Split, Task, check_split
 
 EXPECTED = 'a task: a first line {"task": {"name", "scorer", ...}} and a line a prompt (docs/tasks.md)'
+PEEK = 4096  # bytes in which a header begins
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class OwnTask(Task):
     @classmethod
     def read(cls, path: Path) -> OwnTask:
         """Raises InputError naming file and line where the file is no task."""
-        lines = iter(_lines(path))
+        lines = _lines(path)
         number, first = next(lines, (1, None))
         if not isinstance(first, dict) or set(first) != {"task"}:
             raise InputError(
@@ -128,21 +133,32 @@ class OwnTask(Task):
 def is_task_file(path: Path) -> bool:
     """Whether a file's first line is a header."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            start = next((line for line in stream if line.strip()), "")
-    except OSError:
+        with opened(path, EXPECTED) as stream:
+            start = stream.read(PEEK)
+    except InputError:
         return False
-    return re.match(r'\ufeff?\s*\{\s*"task"\s*:\s*\{', start) is not None
+    encoding = marked(start)
+    text = start.decode(encoding, errors="ignore").removeprefix("\ufeff")
+    return re.match(r'\s*\{\s*"task"\s*:\s*\{', text) is not None
 
 
-def _lines(path: Path) -> list[tuple[int, Any]]:
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected {EXPECTED}")
-    try:
-        path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as UTF-8 text ({error}); expected {EXPECTED}; save it as UTF-8") from None
-    return list(read_json_lines(path, EXPECTED))
+def _lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """(number of its line, value) of each row."""
+    for where, value in json_values(path, EXPECTED):
+        yield int(where.rpartition(" ")[2]), _in_own_words(value, where)
+
+
+def _in_own_words(value: Any, where: str) -> Any:
+    """A row whose chat turns have contents in parts, or other names of the roles, in the words of `Row`."""
+    if not isinstance(value, dict) or not isinstance(value.get("messages"), list):
+        return value
+    turns = [dict(t) if isinstance(t, dict) else t for t in value["messages"]]
+    for number, turn in enumerate(turns, 1):
+        if isinstance(turn, dict) and isinstance(turn.get("content"), list):
+            turn["content"] = text_of(turn["content"], f"{where}, message {number}")
+        if isinstance(turn, dict) and isinstance(turn.get("role"), str) and turn["role"] in OTHER_NAMES:
+            turn["role"] = OTHER_NAMES[turn["role"]]
+    return {**value, "messages": turns}
 
 
 def _prompt(header: Header, row: Row, path: Path, line: int) -> Prompt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError, model_validator
 
 from veneer.errors import InputError
 
@@ -70,7 +70,9 @@ class Row(_Strict):
     messages: Annotated[tuple[Turn, ...], Field(min_length=1)] | None = None
     plain: Text | None = None
     split: Literal["train", "test"] = "test"
-    answer: Text | StrictInt | float | Annotated[list[Text], Field(min_length=1)] | None = None
+    answer: (
+        Text | StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)] | Annotated[list[Text], Field(min_length=1)] | None
+    ) = None
     choices: Annotated[list[Text], Field(min_length=2)] | None = None
     pattern: Text | None = None
     group: Text | None = None
