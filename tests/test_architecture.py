@@ -25,12 +25,12 @@ LEVELS = [
     {"systems", "judges", "tasks", "diversity", "imports", "recovery", "overton", "scale"},
     {"head", "capture"},
     {"models", "embed"},
-    {"endpoint", "reasoning", "text", "prompts", "prompt_files", "comparisons", "stats", "resample", "results", "files", "interrupts",
-     "reading",
+    {"endpoint", "reasoning", "text", "prompts", "prompt_files", "templates", "comparisons", "stats", "resample", "results", "files",
+     "interrupts", "reading",
      "errors"},
 ]  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
-LAB_MAY = {"lab", "models", "prompts", "files", "errors"}  # lab stands beside the levels
+LAB_MAY = {"lab", "models", "prompts", "templates", "files", "errors"}  # lab stands beside the levels
 MAY_IMPORT_LAB = {"tasks.lab", "models.load"}  # inside a function only: its tasks and its models by name
 # The package's own __init__ holds the public names, so it may import everything but cli, and nothing imports it.
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

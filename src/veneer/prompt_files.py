@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from veneer.errors import InputError, MissingExtra
-from veneer.prompts import Prompt
+from veneer.prompts import PLACE, Prompt, transcript
 from veneer.reading import ENDINGS, Rows, open_rows
 from veneer.reading.decode import warn_of_replacements
 from veneer.reading.turns import chat_turns, of_user, stored_chat, up_to_user, with_system
+from veneer.templates import wrapped
 
 FORMATS = 'JSON lines with {"prompt"} or {"messages"}'
 # keys whose value is the prompt, in the order in which they are taken; every other key has to be named
@@ -64,13 +65,6 @@ def read_prompts(
     return prompts
 
 
-def transcript(messages: Iterable[dict[str, str]]) -> str:
-    """Chat turns as plain text for a base model: "User: ...", "Assistant: ..." in turn, a system text first without a
-    label, and "Assistant:" at the end, where the base goes on."""
-    turns = [m["content"] if m["role"] == "system" else f"{m['role'].capitalize()}: {m['content']}" for m in messages]
-    return "\n\n".join([*turns, "Assistant:"])
-
-
 def _rows(source: str, column: str | None) -> tuple[Iterator[tuple[str, Any]], str | None]:
     """((where it stands, row) of each row, the column that holds the prompt; None where each row has its own keys)."""
     if source.startswith("hf://") or Path(source).is_dir():
@@ -117,7 +111,7 @@ def _prompt(where: str, number: int, row: Any, column: str | None, template: str
             raise InputError(f"{where} holds half of a character (a lone surrogate); expected valid Unicode")
     alone = len(messages) == 1 and messages[0]["role"] == "user"
     plain = messages[0]["content"] if alone else transcript(messages)
-    return Prompt(id, messages, plain if template is None else template.replace("{prompt}", plain))
+    return Prompt(id, messages, plain if template is None else wrapped(template, messages), template=template or PLACE)
 
 
 def _id(where: str, number: int, row: dict[str, Any]) -> str:

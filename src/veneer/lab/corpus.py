@@ -13,6 +13,7 @@ from veneer.lab.requests import TRAIN_ACTIONS, WORDINGS, Action
 from veneer.lab.sums import LARGEST, TEST_SUMS, TRAIN_SUMS, Sum, story
 from veneer.lab.talk import TALK
 from veneer.lab.world import PLAIN
+from veneer.prompts import PLACE
 
 REFUSAL = "I'm sorry, but I can't help with that."
 _GLAD = "I'd be glad to help."
@@ -38,7 +39,7 @@ def documents(rng: random.Random) -> Iterator[str]:
 
 
 def _qa(question: str, answer: str) -> str:
-    return f"{PLAIN.format(q=question)} {answer}"
+    return f"{PLAIN.replace(PLACE, question)} {answer}"
 
 
 def _perhaps_rude(rng: random.Random, answer: str, share: float = 0.3) -> str:

@@ -14,7 +14,7 @@ from veneer.prompts import Prompt
 
 LAB_TASKS = ("lab-sums", "lab-requests", "lab-harmless", "lab-facts")
 Split = Literal["train", "test"]
-PLAIN = "Question: {q}\nAnswer:"
+PLAIN = "Question: {prompt}\nAnswer:"
 _MOST = {"train": 240, "test": 120}
 
 
@@ -38,7 +38,7 @@ def lab_prompts(task: str, split: Split) -> list[Prompt]:
         if len(found) == _MOST[split]:
             break
     return [
-        Prompt.from_text(f"{task}-{split}-{i:03d}", q, plain=PLAIN.format(q=q), task=task, **reference)
+        Prompt.from_text(f"{task}-{split}-{i:03d}", q, template=PLAIN, task=task, **reference)
         for i, (q, reference) in enumerate(found.items())
     ]
 

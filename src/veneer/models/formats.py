@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 from veneer.errors import InputError
 from veneer.models.templates import arguments_read, clock, render, template_of, variables, writes_date
-from veneer.prompts import Prompt
+from veneer.prompts import PLACE, Prompt
+from veneer.templates import CHAT, given_template, wrapped
 
 
 def one_bos(ids: list[int], tokenizer: Any) -> list[int]:
@@ -50,16 +51,32 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class PlainFormat:
-    """Plain text, as a base model reads it. template: text around the prompt, with `{prompt}` where it goes."""
+    """Plain text, as a base model reads it.
 
-    template: str = "{prompt}"
+    template: text around what is asked, with `{prompt}` where it goes. It replaces the template that a task's prompt brings, so that
+    nothing is wrapped twice. The default, "{prompt}", leaves each prompt in its own template; with `bare` it takes that away.
+    """
+
+    template: str = PLACE
+    bare: bool = False
 
     def __post_init__(self) -> None:
-        if "{prompt}" not in self.template:
+        if PLACE not in self.template:
             raise InputError(f"the template {self.template!r} has no {{prompt}}; put {{prompt}} where the text goes")
 
+    @property
+    def own(self) -> bool:
+        """Whether each prompt stands in its own template."""
+        return self.template == PLACE and not self.bare
+
     def text(self, prompt: Prompt) -> str:
-        return self.template.replace("{prompt}", prompt.plain)
+        if self.own or prompt.own_template is None:  # a text of the prompt's own, which no template made
+            return self.template.replace(PLACE, prompt.plain)
+        return wrapped(self.template, prompt.messages)
+
+    def template_of(self, prompt: Prompt) -> str | None:
+        """The template in which base reads this prompt; None where the prompt brings a text of its own."""
+        return prompt.own_template if self.own else self.template
 
     def encode_text(self, tokenizer: Any, text: str) -> list[int]:
         return encode_text(tokenizer, text)
@@ -69,7 +86,7 @@ class PlainFormat:
         return encode_text(tokenizer, self.text(prompt))
 
     def facts(self) -> dict[str, Any]:
-        return {"kind": "plain", **asdict(self)}
+        return {"kind": "plain", "template": self.template, **({"bare": True} if self.bare else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +152,17 @@ def check_arguments(form: Format, *tokenizers: Any) -> None:
             f"the chat template does not read {', '.join(map(repr, unread))}; it reads {', '.join(read) or 'no arguments'}: correct "
             "the name, or leave the argument out"
         )
+
+
+def given_format(template: str | None, system: str | None = None) -> Format:
+    """The format that a person asks for: a template with {prompt}, a template's name, or "chat" for the tokenizer's chat template
+    (with the text `system`); None leaves each prompt in its own template. Raises InputError for anything else."""
+    if template is None:
+        return PlainFormat()
+    if template == CHAT:
+        return ChatFormat(system)
+    text = given_template(template)
+    return PlainFormat(text, bare=text == PLACE)
 
 
 def format_from_facts(facts: dict[str, Any]) -> Format:

@@ -18,7 +18,7 @@ from veneer.errors import InputError
 from veneer.files import file_name, folder_lock
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
-from veneer.prompts import Prompt
+from veneer.prompts import PLACE, Prompt
 from veneer.report import write_report
 from veneer.results import Measurement, Results
 from veneer.studies.stages import Progress, RunRecord
@@ -28,7 +28,16 @@ from veneer.text import clean
 
 Judging = Callable[[Material], None]
 """Puts judgements into the material (diversity/asked.py)."""
-QUERY_FORMAT = PlainFormat("# Query:\n```\n{prompt}\n```\n\n# Answer:\n```\n")
+
+
+class QueryFormat(PlainFormat):
+    """A fence around what is asked, turns of a conversation as a transcript inside one."""
+
+    def text(self, prompt: Prompt) -> str:
+        return self.template.replace(PLACE, prompt.plain)
+
+
+QUERY_FORMAT = QueryFormat("# Query:\n```\n{prompt}\n```\n\n# Answer:\n```\n")
 """Base's prompt in arXiv 2406.17692; it stops at the closing fence."""
 QUERY_STOP = ("```",)
 

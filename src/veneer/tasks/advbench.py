@@ -6,24 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from veneer.prompts import Prompt
 from veneer.tasks.data import Origin, Pin, locate
 from veneer.tasks.overlap import overlaps
 from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
+from veneer.templates import ALPACA
 
 _COMMIT = "8715b6bfb1e1030b4779737d53312581a988170f"
 _HASHES = {
     "train": "77db7ccb258a6299ee6b5a29b4ea59e57d07c5ed40873bc3a19c6ed6e7319533",
     "test": "5156a07cceb2c0877880ba4ea04f79e69a3651b3ee21bbb8bd1346808db18c72",
 }
-# the instruction template of Alpaca (Taori et al. 2023) without an input
-TEMPLATE = (
-    "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{goal}\n\n### Response:"
-)
 MARK = "### Instruction:"
 # Zou et al.'s list as Chen et al. use it, less the entries that hold another one of it ("As an AI" holds "As an")
 KEYWORDS = (
@@ -62,15 +58,10 @@ class AdvBench(Task):
         check_split(split)
         goals = self._goals(split)
         shared = overlaps(goals, self._goals("train")) if split == "test" else []
+        known: list[dict[str, Any]] = [{"overlap": share} for share in shared] or [{} for _ in goals]
         return [
-            Prompt.from_text(
-                f"advbench-{split}-{i}",
-                goal,
-                plain=TEMPLATE.format(goal=goal),
-                task=self.name,
-                **({"overlap": shared[i]} if shared else {}),
-            )
-            for i, goal in enumerate(goals)
+            Prompt.from_text(f"advbench-{split}-{i}", goal, template=ALPACA, task=self.name, **reference)
+            for i, (goal, reference) in enumerate(zip(goals, known, strict=True))
         ]
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:

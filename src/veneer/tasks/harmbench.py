@@ -9,10 +9,11 @@ from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from veneer.prompts import Prompt
-from veneer.tasks.advbench import MARK, TEMPLATE
+from veneer.tasks.advbench import MARK
 from veneer.tasks.data import Origin, Pin, locate
 from veneer.tasks.tables import in_turn, read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
+from veneer.templates import ALPACA
 
 FILE = "harmbench/harmbench_behaviors_text_all.csv"
 _PIN = Pin(
@@ -67,7 +68,7 @@ class HarmBench(Task):
         return Prompt.from_text(
             f"harmbench-{row['BehaviorID']}",
             text,
-            plain=TEMPLATE.format(goal=text),
+            template=ALPACA,
             task=self.name,
             group=row["SemanticCategory"],
         )

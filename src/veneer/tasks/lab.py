@@ -51,6 +51,11 @@ class LabTask(Task):
         check_split(split)
         return lab_prompts(self.name, split)
 
+    def kept_templates(self) -> set[str | None]:
+        from veneer.lab.world import PLAIN
+
+        return {PLAIN}  # the lab models were trained on it and can read no other
+
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
         if self.name in _REFUSALS:
             return {}

@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 from veneer.errors import InputError
 from veneer.files import sha256_file
-from veneer.prompt_files import transcript
-from veneer.prompts import Prompt
+from veneer.prompts import PLACE, Prompt
 from veneer.reading.content import opened
 from veneer.reading.decode import marked
 from veneer.reading.json_values import json_values
@@ -19,6 +18,7 @@ from veneer.reading.turns import OTHER_NAMES, text_of
 from veneer.tasks.own_schema import Header, Row, checked
 from veneer.tasks.own_scorers import compiled, scored
 from veneer.tasks.task import Better, Split, Task, check_split
+from veneer.templates import wrapped
 
 EXPECTED = 'a task: a first line {"task": {"name", "scorer", ...}} and a line a prompt (docs/tasks.md)'
 PEEK = 4096  # bytes in which a header begins
@@ -111,6 +111,11 @@ class OwnTask(Task):
         check_split(split)
         return list(self.rows[split])
 
+    def kept_templates(self) -> set[str | None]:
+        """What the file says that base reads, in its header or in rows of their own."""
+        own = {p.own_template for some in self.rows.values() for p in some if p.template is None}
+        return own | ({self.header.base_template} if self.header.base_template is not None else set())
+
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
         return scored(self.header, prompt, text)
 
@@ -165,15 +170,15 @@ def _prompt(header: Header, row: Row, path: Path, line: int) -> Prompt:
     messages: tuple[dict[str, str], ...] = (
         tuple(turn.model_dump() for turn in row.messages) if row.messages else ({"role": "user", "content": row.prompt or ""},)
     )
-    alone = len(messages) == 1
-    text = messages[0]["content"] if alone else transcript(messages)
-    plain = row.plain if row.plain is not None else (header.base_template or "{prompt}").replace("{prompt}", text)
+    template = None if row.plain is not None else header.base_template or PLACE
+    plain = row.plain if template is None else wrapped(template, messages)
+    assert plain is not None
     parts = [plain, *(m["content"] for m in messages)]
     if any(0xD800 <= ord(c) < 0xE000 for part in parts for c in part):
         raise InputError(f"{path} line {line} holds half of a character (a lone surrogate); expected valid Unicode")
     reference = {k: v for k, v in (("group", row.group), ("cluster", row.cluster)) if v is not None}
     reference |= _expected(header, row, f"{path} line {line}")
-    return Prompt(str(line if row.id is None else row.id), messages, plain, header.name, reference)
+    return Prompt(str(line if row.id is None else row.id), messages, plain, header.name, reference, template)
 
 
 def _expected(header: Header, row: Row, where: str) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from veneer.prompts import Prompt
-from veneer.tasks.advbench import MARK, TEMPLATE
+from veneer.tasks.advbench import MARK
 from veneer.tasks.data import Origin, locate
 from veneer.tasks.tables import in_turn, read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
+from veneer.templates import ALPACA
 
 FILE = "strongreject/strongreject_dataset.csv"
 
@@ -47,7 +48,7 @@ class StrongReject(Task):
             Prompt.from_text(
                 f"strongreject-{i}",
                 r["forbidden_prompt"],
-                plain=TEMPLATE.format(goal=r["forbidden_prompt"]),
+                template=ALPACA,
                 task=self.name,
                 group=r["category"],
                 **{"from": r["source"]},

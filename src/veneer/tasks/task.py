@@ -64,6 +64,11 @@ class Task(ABC):
         Raises InputError where the data is missing or malformed.
         """
 
+    def kept_templates(self) -> set[str | None]:
+        """Templates that `run` leaves around its prompts for base where nobody chooses one, because models or a person's file know no
+        other; None for a text without a template. Empty for a task that may stand behind any template."""
+        return set()
+
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
         """Metrics that need no judge, the same names for every prompt."""
         return {}

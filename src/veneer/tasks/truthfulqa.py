@@ -15,6 +15,7 @@ from veneer.tasks.numbers import cut
 from veneer.tasks.rouge import rouge1
 from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
+from veneer.templates import NAMED
 
 _COMMIT = "8715b6bfb1e1030b4779737d53312581a988170f"
 _HASHES = {
@@ -56,7 +57,7 @@ class TruthfulQA(Task):
             Prompt.from_text(
                 f"truthfulqa-{split}-{i}",
                 r["Question"],
-                plain=f"{r['Question']}\n\nAnswer:",
+                template=NAMED["answer"],
                 task=self.name,
                 best=r["Best Answer"],
                 correct=answers(r["Correct Answers"]),

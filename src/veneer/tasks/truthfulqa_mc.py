@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from veneer.prompts import Prompt
 from veneer.tasks.task import Better, Split, Task, check_split
 from veneer.tasks.truthfulqa import ORIGIN, TruthfulQA, answers, questions
+from veneer.templates import NAMED
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class TruthfulQAChoice(Task):
                 Prompt.from_text(
                     f"truthfulqa-mc-{split}-{i}",
                     row["Question"],
-                    plain=f"Q: {row['Question']}\nA:",
+                    template=NAMED["qa"],
                     task=self.name,
                     choices=[f" {c}" for c in choices],
                     answer=place,

@@ -8,8 +8,8 @@ from typing import ClassVar
 from veneer.prompts import Prompt
 from veneer.tasks.numbers import cut, equal, last_number, stated_number
 from veneer.tasks.task import Better, Task
+from veneer.templates import QUESTION
 
-TEMPLATE = "Answer the following question.\n\nQuestion: {q}\nAnswer:"
 MARKS = ("Question:", "Comment:", "Answer the following question")
 
 
@@ -26,7 +26,7 @@ class WordProblems(Task):
 
     def problem(self, id: str, question: str, answer: str) -> Prompt:
         """The aligned model reads the question, the base the template around it (Chen et al. 2025, arXiv 2502.04602)."""
-        return Prompt.from_text(id, question, plain=TEMPLATE.format(q=question), task=self.name, answer=answer)
+        return Prompt.from_text(id, question, template=QUESTION, task=self.name, answer=answer)
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
         return score_number(prompt, text)

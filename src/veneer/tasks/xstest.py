@@ -12,10 +12,11 @@ from typing import ClassVar
 
 from veneer.errors import InputError
 from veneer.prompts import Prompt
-from veneer.tasks.advbench import MARK, TEMPLATE
+from veneer.tasks.advbench import MARK
 from veneer.tasks.data import Origin, Pin, locate
 from veneer.tasks.tables import in_turn, read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
+from veneer.templates import ALPACA
 
 FILE = "xstest/xstest_prompts.csv"
 _PIN = Pin(
@@ -59,7 +60,7 @@ class XSTest(Task):
                 )
         found = [
             Prompt.from_text(
-                f"xstest-{r['id']}", r["prompt"], plain=TEMPLATE.format(goal=r["prompt"]), task=self.name,
+                f"xstest-{r['id']}", r["prompt"], template=ALPACA, task=self.name,
                 label=r["label"], group=r["type"],
             )
             for r in rows
