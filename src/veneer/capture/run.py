@@ -20,6 +20,7 @@ from veneer.capture.noise import LIMIT, self_kl
 from veneer.capture.plan import batch_plan, check_lengths
 from veneer.capture.shards import SCHEMA, concatenate, is_done, write_shard
 from veneer.capture.teachers import AlignedModel, Rereading, Teacher
+from veneer.capture.templates import template_record
 from veneer.capture.thoughts import parts_of, record_thoughts
 from veneer.capture.whole import hashes
 from veneer.errors import InputError, VeneerError
@@ -39,7 +40,7 @@ from veneer.models.formats import Format, PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.models.vocabulary import check_readable
-from veneer.prompts import Prompt
+from veneer.prompts import Prompt, one_turn
 
 Progress = Callable[[int, int, str], None]  # done, total, what
 
@@ -108,12 +109,13 @@ class Job:
             check_lengths(found, [p.id for p in prompts], longest, config.sampling.max_new_tokens)
         plan = batch_plan(lengths, [p.task for p in prompts], config.batch_size, config.shard_batches)
         rows = [
-            {"id": p.id, "task": p.task, "base_length": len(b), "aligned_length": n, "plain": p.plain}
+            {"id": p.id, "task": p.task, "base_length": len(b), "aligned_length": n, **_asked(form, p)}
             for p, b, n in zip(prompts, base_ids, lengths, strict=True)
         ]
         listing = json_lines(rows)
         stamp = sha256_text(listing + json.dumps([base_ids, asked]))
         manifest = make_manifest(base, teacher, form, config, plan, stamp)
+        manifest["templates"] = template_record(form, prompts)
         return cls(base, teacher, prompts, config, base_ids, plan, listing, manifest)
 
     def shard(self, number: int, done: Callable[[int], None] | None = None) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
@@ -170,6 +172,14 @@ def _say(progress: Progress, before: int, total: int, done: int) -> None:
     progress(before + done, total, "capture")
 
 
+def _asked(form: Format, prompt: Prompt) -> dict[str, Any]:
+    """What prompts.jsonl says of a prompt: what base reads, less a template that replaces the prompt's own; and the turns of a
+    conversation that stands in such a template."""
+    if not isinstance(form, PlainFormat) or form.own or prompt.own_template is None:
+        return {"plain": prompt.plain}
+    return {"plain": prompt.text, **({} if one_turn(prompt.messages) else {"messages": list(prompt.messages)})}
+
+
 def encode_base(base: LanguageModel, base_format: Format, prompts: Sequence[Prompt]) -> list[list[int]]:
     """Every prompt's token ids as base reads it. Raises InputError where one has none."""
     found = [base_format.encode(base.tokenizer, p) for p in prompts]
@@ -213,8 +223,9 @@ def begin(job: Job, shelf: Shelf) -> None:
     path = out / "manifest.json"
     if path.is_file():
         found = read_json(path, "the manifest of a capture")
-        same = [k for k in manifest if k != "versions"]
         found = found if isinstance(found, dict) else {}
+        # the templates of captures of version 0.1.0 are in the prompts' hash alone
+        same = [k for k in manifest if k != "versions" and (k != "templates" or k in found)]
         differing = [k for k in same if found.get(k) != json.loads(json.dumps(manifest[k]))]
         if differing:
             raise InputError(f"{out} was made with another {', '.join(differing)}; give another --out, or delete the folder")

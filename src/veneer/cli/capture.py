@@ -52,7 +52,8 @@ class Capture(WorkerOptions, Machine):
     top_logprobs: int = 20
     """Log-probabilities a token that the endpoint is asked for; 0 takes its answers alone."""
     base_template: str | None = None
-    """Text around each prompt for base, with {prompt} where it goes. Default: the text as it is."""
+    """Text around each prompt for base, with {prompt} where it goes, or a name: alpaca, question, answer, qa, user, plain, or chat (the
+    tokenizer's chat template). It replaces the template that a task brings. Default: a task's own template, a file's text as it is."""
     system: str | None = None
     """System text for the aligned model's chat template, or for the endpoint. Default: the template's own."""
     aligned_plain: bool = False
@@ -158,9 +159,9 @@ class Capture(WorkerOptions, Machine):
         return Job.of(base, teacher, found, config, form)
 
     def _form(self) -> Format:
-        from veneer.models.formats import PlainFormat
+        from veneer.models.formats import given_format
 
-        return PlainFormat(self.base_template) if self.base_template is not None else PlainFormat()
+        return given_format(self.base_template, self.system)
 
     def _teacher(
         self, base: LanguageModel, form: Format, prompts: list[Prompt], config: CaptureConfig

@@ -47,16 +47,17 @@ class PairOptions(Machine):
     aligned: str
     """The aligned model; it must share base's tokenizer."""
     base_template: str | None = None
-    """Text around each prompt for base, with {prompt} where it goes. Default: the text as it is."""
+    """Text around each prompt for base, with {prompt} where it goes, or a name: alpaca, question, answer, qa, user, plain, or chat (the
+    tokenizer's chat template). It replaces the template that a task brings. Default: the text as it is."""
     system: str | None = None
     """System text for the aligned model's chat template. Default: the template's own."""
     aligned_plain: bool = False
     """The aligned model reads plain text like base, for one that has no chat template."""
 
     def formats(self) -> tuple[Format, Format]:
-        from veneer.models.formats import ChatFormat, PlainFormat
+        from veneer.models.formats import ChatFormat, given_format
 
-        base = PlainFormat(self.base_template) if self.base_template is not None else PlainFormat()
+        base = given_format(self.base_template, self.system)
         return base, base if self.aligned_plain else ChatFormat(self.system)
 
     def pair(self) -> Pair:

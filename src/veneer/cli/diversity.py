@@ -150,7 +150,9 @@ class Diversity(JudgeOptions, Machine):
                                              "device", "dtype", "revision", "trust_remote_code")},
         }  # fmt: skip
         with progress() as say:
-            results = study_systems(self._systems, prompts, Path(self.out), config, embedder=embedder, said=said, progress=say)
+            results = study_systems(
+                lambda: self._systems(prompts), prompts, Path(self.out), config, embedder=embedder, said=said, progress=say
+            )
         self._show(results)
 
     def _prompts(self) -> list[Prompt]:
@@ -172,13 +174,14 @@ class Diversity(JudgeOptions, Machine):
         asker = asker_of(replace(config, cache=config.cache or Path(self.out) / "verdicts"))
         return lambda material: ask_judge(material, texts, asker, self.judge_for, aspect=self.aspect, progress=say)
 
-    def _systems(self) -> list[System]:
-        """base, veneers, aligned. A veneer reads the format that it recorded."""
+    def _systems(self, prompts: list[Prompt]) -> list[System]:
+        """base, veneers, aligned. A veneer reads the format that it recorded; of several, --base-template chooses."""
         from dataclasses import replace
 
         from veneer.errors import InputError
+        from veneer.head.recorded import chosen_format, recorded_format
         from veneer.head.veneer import Veneer
-        from veneer.models.formats import ChatFormat, PlainFormat
+        from veneer.models.formats import ChatFormat, Format, given_format
         from veneer.models.pair import Pair
         from veneer.studies.diversity import QUERY_FORMAT, QUERY_STOP
         from veneer.systems.system import System
@@ -187,7 +190,7 @@ class Diversity(JudgeOptions, Machine):
         if self.base_template is not None and self.base_format == "query":
             raise InputError("found both --base-template and --base-format query; give one of them")
         query = self.base_format == "query"
-        plain = QUERY_FORMAT if query else PlainFormat() if self.base_template is None else PlainFormat(self.base_template)
+        plain = QUERY_FORMAT if query else given_format(self.base_template, self.system)
         veneers = [Veneer.load(v) for v in self.veneer]
         aligned = plain if self.aligned_plain else ChatFormat(self.system)
         pair = Pair.load(self.base, self.aligned, base_format=plain, aligned_format=aligned, **self.how())
@@ -196,8 +199,14 @@ class Diversity(JudgeOptions, Machine):
         names = ["veneer"] if len(veneers) == 1 else [f"veneer-{Path(v).name}" for v in self.veneer]
         if len(set(names)) < len(names):
             raise InputError(f"two veneers have the same folder name ({', '.join(names)}); rename one of the folders")
+
+        def reads(veneer: Veneer) -> Format:
+            chosen = given_format(self.base_template, self.system) if self.base_template is not None else None
+            return recorded_format(veneer.facts) or chosen or chosen_format(veneer.facts, prompts)
+
         with_veneer = [
-            replace(System.of_model(pair.base, v, name=n), stop_ids=stops) for n, v in zip(names, veneers, strict=True)
+            replace(System.of_model(pair.base, v, name=n, format=reads(v)), stop_ids=stops)
+            for n, v in zip(names, veneers, strict=True)
         ]
         return [
             System("base", pair.base, plain, stops, stop=fence),

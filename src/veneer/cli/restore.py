@@ -89,8 +89,9 @@ class Restore(JudgeOptions, Machine):
     def run(self) -> None:
         from veneer.capture import Capture
         from veneer.files import sha256_file
+        from veneer.head.recorded import recorded_format
         from veneer.head.veneer import Veneer
-        from veneer.models.formats import ChatFormat, PlainFormat
+        from veneer.models.formats import ChatFormat, PlainFormat, given_format
         from veneer.models.load import load_model
         from veneer.studies.restore.at_hand import AtHand
         from veneer.studies.restore.choice import Weights
@@ -121,7 +122,9 @@ class Restore(JudgeOptions, Machine):
         tasks = {role: tuple(chosen_tasks(t, folder)) if t.strip() else () for role, t in named.items() if role != "harmless"}
         roles = Roles(**tasks, harmless=harmless_tasks(named["harmless"], folder))
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
-        base_format = PlainFormat() if self.base_template is None else PlainFormat(self.base_template)
+        base_format = given_format(self.base_template, self.system)
+        if self.base_template is None and veneer is not None:
+            base_format = recorded_format(veneer.facts) or PlainFormat()
         capture = None if self.capture is None else Capture.open(self.capture)
         files = tuple(Path(f) for f in self.responses)
         at_hand = AtHand(

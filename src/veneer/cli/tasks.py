@@ -69,10 +69,12 @@ class Tasks(Machine):
 
     def _shown(self, name: str) -> dict[str, Any]:
         from veneer.errors import InputError
-        from veneer.models.formats import PlainFormat
+        from veneer.models.formats import PlainFormat, given_format
         from veneer.tasks.registry import get_task
 
-        base = PlainFormat() if self.base_template is None else PlainFormat(self.base_template)
+        base = given_format(self.base_template)
+        if not isinstance(base, PlainFormat):
+            raise InputError("a chat template belongs to a model's tokenizer; give a template with {prompt} in it")
         task = get_task(name, data_folder(self.data))
         prompts = task.prompts(self.split)
         if not prompts:

@@ -130,15 +130,14 @@ class Transfer(JudgeOptions, Machine):
         return TransferConfig(alphas, bake=self.bake, own=self.own, systems=systems, rounds=self.timing, study=study)
 
     def _load(self, veneer: Veneer | None) -> TransferModels:
-        from veneer.models.formats import ChatFormat, PlainFormat, format_from_facts
+        from veneer.head.recorded import recorded_format
+        from veneer.models.formats import ChatFormat, given_format
         from veneer.models.load import load_model
         from veneer.studies.transfer.models import TransferModels
 
-        recorded: Format = PlainFormat()
-        if veneer is not None and "base_format" in veneer.facts:
-            recorded = format_from_facts(veneer.facts["base_format"])
-        small = recorded if self.base_template is None else PlainFormat(self.base_template)
-        large = small if self.large_template is None else PlainFormat(self.large_template)
+        recorded: Format | None = None if veneer is None else recorded_format(veneer.facts)
+        small = recorded if recorded is not None and self.base_template is None else given_format(self.base_template, self.system)
+        large = small if self.large_template is None else given_format(self.large_template, self.system)
         loaded = {role: load_model(name, **self.how()) for n, role in ROLES.items() if (name := getattr(self, n)) is not None}
         aligned = small if self.aligned_plain else ChatFormat(self.system)
         return TransferModels(**loaded, veneer=veneer, large_format=large, small_format=small, aligned_format=aligned)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from veneer.capture.artefact import Capture
+from veneer.capture.templates import record_of_tasks
 from veneer.errors import InputError
 from veneer.head.constant import Constant
 from veneer.head.paper import PaperRecipe, solve_as_published
@@ -287,6 +288,7 @@ def _facts(capture: Capture, config: ExtractConfig, split: Split) -> dict[str, A
         **({"teacher": manifest["teacher"]} if "teacher" in manifest else {}),
         **({ROUNDED: roundings} if roundings else {}),
         "tasks": dict(Counter(capture.prompts[n]["task"] for part in (split.train, split.select, split.report) for n in part)),
+        **({"templates": record_of_tasks(manifest["templates"], config.tasks)} if manifest.get("templates") else {}),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from veneer.embed import Embedder
 from veneer.files import file_name, json_lines, sha256_text, write_text
+from veneer.head.recorded import chosen_format, recorded_format
 from veneer.head.veneer import Veneer
 from veneer.judges.asker import Asker
 from veneer.models.decode import Sampling
@@ -59,9 +60,11 @@ class InContext:
 
     def veneer(self, veneer: Veneer) -> list[Response]:
         """Base with the veneer's head, in the format that the veneer was made for."""
-        system = System.of_model(self.pair.base, veneer)
+        given = None if self.pair.base_format == PlainFormat() else self.pair.base_format
+        form = recorded_format(veneer.facts) or given or chosen_format(veneer.facts, self.prompts)
+        system = System.of_model(self.pair.base, veneer, format=form)
         stops = tuple(sorted({*system.stop_ids, *self.pair.stop_ids}))
-        return self.answer(System(system.name, system.lm, system.format, stops, system.head), self.prompts)
+        return self.answer(replace(system, stop_ids=stops), self.prompts)
 
     def variant(self, variant: Variant, material: Material) -> list[Response]:
         """Base in context."""

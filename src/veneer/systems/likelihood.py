@@ -53,6 +53,7 @@ def encode_pair(system: System, prompt: Prompt, continuation: str) -> tuple[list
     there the continuation is tokenised by itself. A context without any token is BOS, or else an end token.
     """
     tokenizer, form = system.lm.tokenizer, system.format
+    system.warn_of_formats([prompt])
     if not isinstance(form, TextFormat):
         context = form.encode(tokenizer, prompt)
         return context, list(tokenizer(continuation, add_special_tokens=False)["input_ids"])

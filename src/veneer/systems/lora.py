@@ -101,7 +101,8 @@ def examples_of(pair: Pair, capture: Capture, numbers: Sequence[int]) -> list[Ex
     out = []
     for n in numbers:
         row = capture.prompts[n]
-        asked = Prompt(row["id"], ({"role": "user", "content": row["plain"]},), row["plain"], row["task"])
+        turns = tuple(row.get("messages") or ({"role": "user", "content": row["plain"]},))
+        asked = Prompt(row["id"], turns, row["plain"], row["task"])
         ids = pair.base_format.encode(pair.base.tokenizer, asked)
         if len(ids) != row["base_length"]:
             raise InputError(

@@ -11,15 +11,19 @@ from torch import Tensor
 
 from veneer.capture.forcing import response_hidden
 from veneer.errors import InputError
+from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode_with
-from veneer.models.formats import Format, PlainFormat, format_from_facts
+from veneer.models.formats import Format, PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.shift import LogitShift
 from veneer.models.stepper import ShiftedStepper
 from veneer.models.vocabulary import match_vocabularies
 from veneer.prompts import Prompt
 from veneer.systems.alpha import Alpha
+
+# how to go on where the small base's veneer was fitted behind several templates
+SMALL_MEND = "give a veneer that was fitted behind one (`veneer run` without --published makes one), or prompts of its tasks"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class ShiftedSystem:
     alpha: Alpha
     veneer: str
     stop: tuple[str, ...] = ()
+    fitted: tuple[str | None, ...] = ()
 
     @classmethod
     def of_models(
@@ -64,11 +69,11 @@ class ShiftedSystem:
         if large.device != small.device:
             raise InputError(f"{large.name} is on {large.device} and {small.name} on {small.device}; load both on one device")
         alpha = Alpha.parse(alpha)
-        recorded = format_from_facts(veneer.facts["base_format"]) if "base_format" in veneer.facts else PlainFormat()
+        small_format = small_format or chosen_format(veneer.facts, mend=SMALL_MEND)
         shift, ends = shift_of(large, small, veneer)
         return cls(
-            name or f"shifted-{alpha}", large, small, format or PlainFormat(), small_format or recorded,
-            tuple(sorted({*large.stop_ids, *ends})), shift, alpha, veneer.identity(),
+            name or f"shifted-{alpha}", large, small, format or PlainFormat(), small_format,
+            tuple(sorted({*large.stop_ids, *ends})), shift, alpha, veneer.identity(), fitted=fitted_formats(veneer.facts),
         )  # fmt: skip
 
     def encode(self, prompts: Sequence[Prompt]) -> tuple[list[list[int]], list[list[int]]]:
@@ -79,6 +84,7 @@ class ShiftedSystem:
         )
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        warn_of_formats(self.name, self.small_format, self.fitted, prompts)
         return [max(len(a), len(b)) for a, b in zip(*self.encode(prompts), strict=True)]
 
     def longest(self) -> int | None:

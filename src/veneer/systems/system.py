@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import torch
 
+from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode
-from veneer.models.formats import ChatFormat, Format, PlainFormat, format_from_facts
+from veneer.models.formats import ChatFormat, Format, PlainFormat
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
@@ -48,7 +49,8 @@ class Answering(Protocol):
 class System:
     """name: as in results. head: in place of the model's own (a veneer's). barred: ids that may not stand among the first
     `barred_steps` tokens of an answer. stop: strings that end its answers beside the task's own (the fence of an in-context
-    format)."""
+    format). fitted: the templates that its head was fitted behind, where that is known: prompts in another one are answered with a
+    warning."""
 
     name: str
     lm: LanguageModel
@@ -58,6 +60,7 @@ class System:
     barred: tuple[int, ...] = ()
     barred_steps: int = 0
     stop: tuple[str, ...] = ()
+    fitted: tuple[str | None, ...] = ()
 
     @classmethod
     def of_model(
@@ -69,20 +72,29 @@ class System:
         alpha: float = 1.0,
         name: str | None = None,
     ) -> System:
-        """A model as it is, or base with its veneer. The format is what the veneer recorded for base, otherwise plain."""
+        """A model as it is, or base with its veneer. The format is what the veneer recorded for base, otherwise plain.
+
+        Raises InputError where the veneer is of another head, or where it records several templates and no format is given.
+        """
         if veneer is None:
             return cls(name or "base", lm, format or PlainFormat(), lm.stop_ids)
         veneer.check_fits(lm)
-        recorded = format_from_facts(veneer.facts["base_format"]) if "base_format" in veneer.facts else PlainFormat()
+        form = format or chosen_format(veneer.facts)
         stops = tuple(sorted({*lm.stop_ids, *veneer.facts.get("stop_ids", ())}))
-        return cls(name or "veneer", lm, format or recorded, stops, veneer.apply(lm.head, alpha))
+        fitted = fitted_formats(veneer.facts)
+        return cls(name or "veneer", lm, form, stops, veneer.apply(lm.head, alpha), fitted=fitted)
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Raises InputError for a prompt with a token that the model cannot read."""
+        self.warn_of_formats(prompts)
         found = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
         for prompt, ids in zip(prompts, found, strict=True):
             check_readable(self.lm, ids, prompt.id)
         return [len(ids) for ids in found]
+
+    def warn_of_formats(self, prompts: Sequence[Prompt]) -> None:
+        """Warn where the format puts prompts in a template that the veneer was not fitted behind."""
+        warn_of_formats(self.name, self.format, self.fitted, prompts)
 
     def longest(self) -> int | None:
         return getattr(self.lm.config.get_text_config(decoder=True), "max_position_embeddings", None)
