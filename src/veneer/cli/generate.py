@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +11,7 @@ from veneer.cli.common import Machine, data_folder, progress
 if TYPE_CHECKING:
     from veneer.models.decode import Sampling
     from veneer.models.formats import Format
+    from veneer.prompts import Prompt
     from veneer.systems.alpha import Alpha
     from veneer.systems.system import Answering
 
@@ -49,7 +51,8 @@ class Generate(Machine):
     plain: bool = False
     """Read prompts as plain text. Default: what the veneer recorded for base, otherwise plain."""
     base_template: str | None = None
-    """Text around each plain prompt, with {prompt} where it goes."""
+    """Text around each plain prompt, with {prompt} where it goes, or a template's name (alpaca, question, answer, qa, user, plain). It
+    replaces the template that a task brings."""
     system: str | None = None
     """System text for the chat template."""
     column: str | None = None
@@ -103,7 +106,7 @@ class Generate(Machine):
         if self.url is None:
             self._check_models(alpha)
         found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
-        system = self._models(alpha) if self.url is None else self._endpoint(self.url)
+        system = self._models(alpha, found) if self.url is None else self._endpoint(self.url)
         with progress() as say:
             answers = respond(
                 system, found, sampling, batch_size=self.batch_size, samples=self.samples, out=Path(self.out), progress=say
@@ -149,27 +152,34 @@ class Generate(Machine):
                 f"found the schedule --alpha {alpha} without --large; give a number, or --large and the model that is shifted"
             )
 
-    def _models(self, alpha: Alpha) -> Answering:
-        """The model, with its veneer, or a large one that they shift."""
+    def _models(self, alpha: Alpha, prompts: Sequence[Prompt]) -> Answering:
+        """The model, with its veneer, or a large one that they shift. Raises InputError where the veneer was fitted behind several
+        templates and these prompts leave open which one is meant."""
         from pathlib import Path
 
+        from veneer.head.merge import merged_facts
+        from veneer.head.recorded import chosen_format
         from veneer.head.veneer import Veneer
         from veneer.models.load import load_model
         from veneer.systems import System
-        from veneer.systems.shifted import ShiftedSystem
+        from veneer.systems.shifted import SMALL_MEND, ShiftedSystem
 
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
-        lm, chosen = load_model(self.model, **self.how()), self._format()
+        chosen, facts = self._format(), merged_facts(self.model) if veneer is None else veneer.facts
         if self.large is not None and veneer is not None:
-            return ShiftedSystem.of_models(load_model(self.large, **self.how()), lm, veneer, alpha=alpha, format=chosen)
+            small = chosen_format(veneer.facts, prompts, mend=SMALL_MEND)
+            lm, large = (load_model(name, **self.how()) for name in (self.model, self.large))
+            return ShiftedSystem.of_models(large, lm, veneer, alpha=alpha, format=chosen, small_format=small)
+        chosen = chosen or chosen_format(facts, prompts)
+        lm = load_model(self.model, **self.how())
         name = "veneer" if veneer is not None else Path(self.model).name
         return System.of_model(lm, veneer, format=chosen, alpha=alpha.start, name=name)
 
     def _format(self) -> Format | None:
-        from veneer.models.formats import ChatFormat, PlainFormat
+        from veneer.models.formats import ChatFormat, PlainFormat, given_format
 
         if self.chat:
             return ChatFormat(self.system)
         if self.base_template is not None:
-            return PlainFormat(self.base_template)
+            return given_format(self.base_template, self.system)
         return PlainFormat() if self.plain else None

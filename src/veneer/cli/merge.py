@@ -27,6 +27,9 @@ class Merge(Machine):
     """Also write this GGUF file (Llama family)."""
     lora: bool = False
     """Write a PEFT LoRA on the head instead of a checkpoint; for a veneer that was extracted with --rank."""
+    base_template: str | None = None
+    """The template that the checkpoint's chat template renders, where the veneer was fitted behind several: text with {prompt}, or a
+    name (alpaca, question, answer, qa, user, plain). Default: the one that the veneer recorded."""
     max_shard_size: str = "4GB"
     """Largest safetensors file."""
 
@@ -35,7 +38,7 @@ class Merge(Machine):
 
         from veneer.errors import InputError
         from veneer.head.lora import check_exportable, lora_record, save_lora
-        from veneer.head.merge import already_merged, merge, merge_record
+        from veneer.head.merge import already_merged, merge, merge_format, merge_record
         from veneer.head.veneer import Veneer
         from veneer.models.load import load_model
 
@@ -43,16 +46,20 @@ class Merge(Machine):
         if self.lora:
             if self.gguf:
                 raise InputError("--gguf writes a merged checkpoint, not an adapter; leave out --lora or --gguf")
+            if self.base_template is not None:
+                raise InputError("an adapter has no chat template; leave out --lora or --base-template")
             check_exportable(veneer)
             if already_merged(self.out, lora_record(veneer, self.base, self.alpha)):
                 print(f"adapter: {self.out} (it was there)")
                 return
             print(f"adapter: {save_lora(veneer, load_model(self.base, **self.how()), self.out, alpha=self.alpha)}")
             return
-        if already_merged(self.out, merge_record(veneer, self.base, self.alpha)):
+        if already_merged(self.out, merge_record(veneer, self.base, self.alpha, self.base_template)):
             print(f"checkpoint: {self.out} (it was there)")
             return
-        out = merge(veneer, load_model(self.base, **self.how()), self.out, alpha=self.alpha, max_shard_size=self.max_shard_size)
+        merge_format(veneer, self.base_template)  # refused before a model is loaded
+        base = load_model(self.base, **self.how())
+        out = merge(veneer, base, self.out, alpha=self.alpha, max_shard_size=self.max_shard_size, template=self.base_template)
         print(f"checkpoint: {out}")
         if self.gguf:
             from veneer.models.gguf import write_gguf

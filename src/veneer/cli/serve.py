@@ -34,7 +34,8 @@ class Serve(Machine):
     large_chat: bool = False
     """The large model reads its chat template, as a broken aligned model does. Default: plain text."""
     base_template: str | None = None
-    """Text around each plain prompt of a chat request, with {prompt} where it goes. Text completions are read as they stand."""
+    """Text around each plain prompt of a chat request, with {prompt} where it goes, or a template's name (alpaca, question, answer, qa,
+    user, plain). Text completions are read as they stand."""
     system: str | None = None
     """System text for chat templates. Default: the template's own."""
     join_turns: bool = False
@@ -106,9 +107,12 @@ class Serve(Machine):
     def served(self) -> list[Served]:
         """The systems, over each model loaded once."""
         from veneer.errors import InputError
+        from veneer.head.merge import merged_facts
+        from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
         from veneer.head.veneer import Veneer
-        from veneer.models.formats import ChatFormat, Format, PlainFormat
+        from veneer.models.formats import ChatFormat, Format, PlainFormat, given_format
         from veneer.models.load import load_model
+        from veneer.prompts import Prompt
         from veneer.serve.served import Served
         from veneer.systems.alpha import Alpha
         from veneer.systems.shifted import ShiftedSystem
@@ -131,8 +135,12 @@ class Serve(Machine):
         if self.chat:
             own = ChatFormat(self.system)
         elif self.base_template is not None:
-            own = PlainFormat(self.base_template)
+            own = given_format(self.base_template, self.system)
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
+        if own is None and self.model is not None:
+            own = chosen_format(merged_facts(self.model) if veneer is None else veneer.facts)
+        elif own is not None and veneer is not None:
+            warn_of_formats("veneer", own, fitted_formats(veneer.facts), [Prompt.from_text("request", "text")])
         systems: list[Served] = []
 
         def add(system: System | ShiftedSystem, **more: object) -> None:

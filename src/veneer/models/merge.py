@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,10 @@ def save_merged(
     card: str,
     record: dict[str, Any],
     max_shard_size: str = "4GB",
+    finish: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write base with the head `weight` as a checkpoint that needs no Veneer: config, safetensors (sharded), tokenizer,
-    generation config with all `stop_ids`, the model card, and run.json.
+    generation config with all `stop_ids`, the model card, and run.json. finish: does the rest in the folder before it appears.
 
     The folder appears whole or not at all. `lm`'s model is changed (untied). Raises InputError where `out` is in use, VeneerError
     where the saved head does not read back equal.
@@ -66,6 +67,8 @@ def save_merged(
         lm.tokenizer.save_pretrained(folder)
         (folder / "README.md").write_text(card, encoding="utf-8")
         write_json(folder / "run.json", record)
+        if finish is not None:
+            finish(folder)
         _check_head(folder, model, weight)
 
     write_folder(out, write)

@@ -1,0 +1,136 @@
+"""The chat template of a merged checkpoint: it renders just the text that the veneer's base was fitted behind, so that any engine
+that renders chat templates asks as `veneer generate` does."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from veneer.errors import InputError
+from veneer.files import read_json, write_json, write_text
+from veneer.models.formats import PlainFormat, render
+from veneer.prompts import PLACE, Prompt
+from veneer.templates import GAP
+
+FILE = "chat_template.jinja"
+MORE = "additional_chat_templates"  # base's own, which a client may pick for tools
+ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+TURNS = """\
+{{%- set cue = {cue} -%}}
+{{{{- {begin} -}}}}
+{{%- for message in messages -%}}
+{{%- if message["role"] == "user" -%}}
+{{{{- ("" if loop.first else {gap}) + {question} -}}}}
+{{%- elif message["role"] == "assistant" -%}}
+{{{{- cue + message["content"] + ({end} if loop.last else "") -}}}}
+{{%- elif message["role"] in ["system", "developer"] -%}}
+{{{{- ("" if loop.first else {gap}) + message["content"] -}}}}
+{{%- else -%}}
+{{{{- raise_exception("expected the roles system, user and assistant, found " + message["role"]) -}}}}
+{{%- endif -%}}
+{{%- endfor -%}}
+{{%- if add_generation_prompt -%}}
+{{{{- cue -}}}}
+{{%- endif -%}}"""
+
+TRANSCRIPT = """\
+{{%- set answered = messages|length == 2 and messages[1]["role"] == "assistant" -%}}
+{{%- set alone = messages[0]["role"] == "user" and (messages|length == 1 or answered) -%}}
+{{{{- {begin} -}}}}
+{{%- for message in messages -%}}
+{{%- if message["role"] not in ["system", "developer", "user", "assistant"] -%}}
+{{{{- raise_exception("expected the roles system, user and assistant, found " + message["role"]) -}}}}
+{{%- endif -%}}
+{{%- if not alone -%}}
+{{{{- "" if loop.first else {gap} -}}}}
+{{{{- "User: " if message["role"] == "user" else ("Assistant: " if message["role"] == "assistant" else "") -}}}}
+{{%- endif -%}}
+{{{{- message["content"] -}}}}
+{{{{- {end} if loop.last and message["role"] == "assistant" else "" -}}}}
+{{%- endfor -%}}
+{{%- if add_generation_prompt and not alone -%}}
+{{{{- {gap} + "Assistant:" -}}}}
+{{%- endif -%}}"""
+
+
+def fitted_template(tokenizer: Any, form: PlainFormat) -> str | None:
+    """The chat template (Jinja) that gives the very token ids of `form` (`PlainFormat.encode`): BOS once where the tokenizer has one,
+    one user message in the template's place, a conversation as `templates.wrapped` lays it out, the end token behind an answer that
+    is last. None, with a warning, for a tokenizer that cuts a rendered text in another way than a plain one.
+    """
+    before = tokenizer.chat_template
+    try:
+        for gap in ("", " "):  # a blank in place of the one that some tokenizers put before the first word
+            tokenizer.chat_template = chat_template(form.template, begin=_begin(tokenizer) + gap, end=tokenizer.eos_token or "")
+            if all(_same(tokenizer, form, turns) for turns in _tried()):
+                return str(tokenizer.chat_template)
+    finally:
+        tokenizer.chat_template = before
+    logging.getLogger("veneer").warning(
+        "veneer: the tokenizer of %s cuts a chat template's text in another way than a plain text, so the checkpoint has no chat "
+        "template; prompt it with plain text", tokenizer.name_or_path or "this model",
+    )  # fmt: skip
+    return None
+
+
+def chat_template(template: str, *, begin: str = "", end: str = "") -> str:
+    """The Jinja text for `template`. begin: the special tokens in front of every prompt. end: the end token."""
+    words = {"begin": _quoted(begin), "end": _quoted(end), "gap": _quoted(GAP)}
+    if template == PLACE:
+        return TRANSCRIPT.format(**words)
+    *parts, cue = template.split(PLACE)
+    question = " + ".join(f'{_quoted(part)} + message["content"]' for part in parts)
+    return TURNS.format(cue=_quoted(cue), question=question, **words)
+
+
+def write_chat_template(folder: Path, text: str | None) -> None:
+    """Give the tokenizer of a checkpoint this chat template and no other one; None: none at all. In its own file, and in the config
+    for engines that look there."""
+    shutil.rmtree(folder / MORE, ignore_errors=True)
+    (folder / "chat_template.json").unlink(missing_ok=True)
+    path = folder / "tokenizer_config.json"
+    config = read_json(path, "the config of a tokenizer") if path.is_file() else {}
+    config.pop("chat_template", None)
+    if text is None:
+        (folder / FILE).unlink(missing_ok=True)
+    else:
+        write_text(folder / FILE, text)
+        config["chat_template"] = text
+    write_json(path, config)
+
+
+def _begin(tokenizer: Any) -> str:
+    """The text of the special tokens that the tokenizer puts before every prompt."""
+    ids, bare = (list(tokenizer("a", add_special_tokens=on)["input_ids"]) for on in (True, False))
+    before = next((at for at in range(len(ids)) if ids[at : at + len(bare)] == bare), 0)
+    return "".join(tokenizer.convert_ids_to_tokens(ids[:before]))
+
+
+def _tried() -> list[tuple[dict[str, str], ...]]:
+    """Conversations on which a rendered template is compared."""
+    user, answer, system, blank = (
+        {"role": role, "content": text}
+        for role, text in (
+            ("user", 'Is 2 < 3?\n\nSay why, "briefly".'),
+            ("assistant", "Yes: 3 - 2 = 1."),
+            ("system", "Be kind."),
+            ("user", " \u00e0 la carte\u2028"),
+        )
+    )
+    return [(user,), (blank,), (user, answer, user), (system, user)]
+
+
+def _same(tokenizer: Any, form: PlainFormat, turns: tuple[dict[str, str], ...]) -> bool:
+    prompt = Prompt("tried", turns, turns[0]["content"])
+    try:
+        return render(tokenizer, list(turns), add_generation_prompt=True) == form.encode(tokenizer, prompt)
+    except InputError:
+        return False
+
+
+def _quoted(text: str) -> str:
+    """A string of Jinja. Escapes are few: engines know the usual ones, and none in common for other signs."""
+    return f'"{text.translate(ESCAPED)}"'
