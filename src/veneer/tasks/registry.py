@@ -13,6 +13,7 @@ from veneer.tasks.data import find_data
 from veneer.tasks.gsm8k import Gsm8k
 from veneer.tasks.harmbench import HarmBench
 from veneer.tasks.ifeval import IFEval
+from veneer.tasks.instructions import Instructions
 from veneer.tasks.mmlu import Mmlu
 from veneer.tasks.own import OwnTask
 from veneer.tasks.strongreject import StrongReject
@@ -37,6 +38,7 @@ _WITH_DATA: dict[str, Callable[[Path | None], Task]] = {
     "harmbench-copyright": partial(HarmBench, part="copyright"),
     "strongreject": StrongReject,
     "xstest": XSTest,
+    "instructions": Instructions,
     "mmlu": Mmlu,
     "ifeval": IFEval,
 }
