@@ -27,6 +27,9 @@ class Measure(JudgeOptions, PairOptions):
     """Longest answer, in tokens."""
     published: bool = False
     """Use the papers' limits on answers (512 new tokens) instead of --max-new-tokens."""
+    prompt_template: str | None = None
+    """Template in which base reads the prompts of all tasks: text with {prompt}, a name, or published (each task's own), as for `veneer
+    run`. Default: the one that the veneer was fitted behind; where it was fitted behind several, each task's own."""
     no_controls: bool = False
     """Leave out the controls (base-chat, aligned-plain, base-no-empty)."""
     baselines: str | None = None
@@ -41,8 +44,11 @@ class Measure(JudgeOptions, PairOptions):
     """Of sampling and of the intervals."""
 
     def run(self) -> None:
+        from dataclasses import replace
+
         from veneer.head.veneer import Veneer
         from veneer.studies.run import StudyConfig, measure
+        from veneer.studies.template import check_base_template, measure_template
         from veneer.tasks.registry import chosen_tasks
 
         veneer = Veneer.load(self.veneer)
@@ -51,10 +57,14 @@ class Measure(JudgeOptions, PairOptions):
             controls=not self.no_controls, seed=self.seed, baselines=self.baselines or "", samples=self.samples,
             temperature=self.temperature, judges=self.judges(device=self.device, dtype=self.dtype),
         )  # fmt: skip
+        check_base_template(self.prompt_template, self.base_template)
+        tasks = chosen_tasks(self.tasks, data_folder(self.data))
+        given = self.prompt_template if self.base_template is None else self.base_template
+        behind = replace(self, base_template=measure_template(tasks, veneer, given), prompt_template=None)
         with progress() as say:
             results = measure(
-                self.pair, veneer, chosen_tasks(self.tasks, data_folder(self.data)), self.out, config,
-                said={**self.said(), "veneer": veneer.identity()}, progress=say,
+                behind.pair, veneer, tasks, self.out, config,
+                said={**behind.said(), "veneer": veneer.identity()}, progress=say,
             )  # fmt: skip
         show(results)
         print(f"\nreport: {Path(self.out) / 'report.html'}")

@@ -31,7 +31,11 @@ class Run(WorkerOptions, JudgeOptions, PairOptions):
     max_new_tokens: int = 128
     """Longest answer, in tokens, in capture and measuring."""
     published: bool = False
-    """Use the papers' limits on answers (512 new tokens) instead of --max-new-tokens."""
+    """Use the papers' limits on answers (512 new tokens) instead of --max-new-tokens, and each task's own template for base."""
+    prompt_template: str | None = None
+    """Template in which base reads the prompts of all tasks: text with {prompt} where the prompt goes, or a name: alpaca, question, answer,
+    qa, user, plain, chat (the tokenizer's chat template), or published (each task's own; the veneer then serves several formats). Default:
+    alpaca, or the template of a task file that names one."""
     k: int = 64
     """Log-probabilities kept a token; the rest of the mass is kept as one number."""
     rank: int | None = None
@@ -53,13 +57,19 @@ class Run(WorkerOptions, JudgeOptions, PairOptions):
     """Who makes the capture: this process, or workers on Ray (docs/scale.md). Its bytes are the same."""
 
     def run(self) -> None:
+        from dataclasses import replace
+
         from veneer.head.extract import ExtractConfig
         from veneer.studies.run import StudyConfig, study
+        from veneer.studies.template import check_base_template, run_template, warn_of_refusals_alone
         from veneer.tasks.registry import chosen_tasks
 
         if any(name.strip() == "all" or name.strip().startswith("lora") for name in (self.baselines or "").split(",")):
             self.refuse_split("a LoRA among the baselines")
+        check_base_template(self.prompt_template, self.base_template)
         tasks = chosen_tasks(self.tasks, data_folder(self.data))
+        given = self.prompt_template if self.base_template is None else self.base_template
+        behind = replace(self, base_template=run_template(tasks, given, published=self.published), prompt_template=None)
         config = StudyConfig(
             train_prompts=self.train if self.limit is None else min(self.train, self.limit),
             test_prompts=self.test if self.limit is None else min(self.test or self.limit, self.limit),
@@ -75,8 +85,9 @@ class Run(WorkerOptions, JudgeOptions, PairOptions):
             extraction=ExtractConfig(rank=self.rank),
             judges=self.judges(device=self.device, dtype=self.dtype),
         )
+        warn_of_refusals_alone(tasks, config.train_prompts)
         with progress() as say:
-            results = study(self.pair, tasks, self.out, config, said=self.said(), progress=say, **self._engine())
+            results = study(behind.pair, tasks, self.out, config, said=behind.said(), progress=say, **behind._engine())
         show(results)
         print(f"\nreport: {Path(self.out) / 'report.html'}")
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from veneer.files import file_name
 from veneer.judges.judge import Judge
+from veneer.models.formats import PlainFormat
 from veneer.prompts import Prompt
 from veneer.results import Measurement
 from veneer.studies.behaviour import Scored, behaviour_rows, score
@@ -18,8 +19,9 @@ from veneer.studies.differences import difference_rows
 from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response
-from veneer.systems.system import Answering
+from veneer.systems.system import Answering, System
 from veneer.tasks.task import Task
+from veneer.templates import marks
 
 SHOWN = ("base", "veneer", "aligned")  # systems of the response browser
 
@@ -44,6 +46,7 @@ def answer_all(
     """Rows of study "measure", and the responses that the report shows."""
     rows: list[Measurement] = []
     shown: list[Shown] = []
+    ends = next((_ends(s) for s in systems if isinstance(s, System) and s.name == "base"), ())
     for task in tasks:
         prompts = test[task.name]
         keep = {p.id for p in prompts[: config.shown]}
@@ -55,8 +58,8 @@ def answer_all(
                     scored.append(score_choices(system, task, prompts, out=path, batch_size=config.batch_size, progress=progress))
                     continue
                 answers = respond(
-                    system, prompts, config.sampling(task), stop_strings=task.stop, batch_size=config.batch_size,
-                    samples=config.samples, out=path, progress=progress,
+                    system, prompts, config.sampling(task), stop_strings=tuple(dict.fromkeys((*task.stop, *ends))),
+                    batch_size=config.batch_size, samples=config.samples, out=path, progress=progress,
                 )  # fmt: skip
             with record.stage("judge"):
                 scored.append(score(task, prompts, answers, judges[task.name], progress))
@@ -66,6 +69,12 @@ def answer_all(
         rows += behaviour_rows(task, prompts, scored, seed=config.seed)
         rows += difference_rows(task, prompts, scored, seed=config.seed)
     return rows, shown
+
+
+def _ends(base: System) -> tuple[str, ...]:
+    """What ends an answer behind a template that replaces the tasks' own, for all systems alike: base goes on with another turn."""
+    form = base.format
+    return marks(form.template) if isinstance(form, PlainFormat) and not form.own else ()
 
 
 def _verdicts(task: Task, prompts: Sequence[Prompt], scored: Scored) -> dict[str, dict[str, float | None]]:
