@@ -64,8 +64,8 @@ def is_done(folder: Path, number: int) -> bool:
 
 
 def identity(manifest: dict[str, Any]) -> str:
-    """Tells captures apart: sha256 of the manifest without what may differ between two runs of one."""
-    fixed = {k: v for k, v in manifest.items() if k not in ("versions", "files", "head_sha256")}
+    """Tells captures apart: sha256 of the manifest without what may differ between two runs of one, or follows from the prompts."""
+    fixed = {k: v for k, v in manifest.items() if k not in ("versions", "files", "head_sha256", "templates")}
     return sha256_text(json.dumps(fixed, sort_keys=True))
 
 

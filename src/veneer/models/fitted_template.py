@@ -20,6 +20,7 @@ ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t
 
 TURNS = """\
 {{%- set cue = {cue} -%}}
+{{%- set first = ({part} if messages[0]["role"] == "user" else "") + messages[0]["content"] -%}}
 {{{{- {begin} -}}}}
 {{%- for message in messages -%}}
 {{%- if message["role"] == "user" -%}}
@@ -39,6 +40,7 @@ TURNS = """\
 TRANSCRIPT = """\
 {{%- set answered = messages|length == 2 and messages[1]["role"] == "assistant" -%}}
 {{%- set alone = messages[0]["role"] == "user" and (messages|length == 1 or answered) -%}}
+{{%- set first = messages[0]["content"] if alone or messages[0]["role"] in ["system", "developer"] else "User: " -%}}
 {{{{- {begin} -}}}}
 {{%- for message in messages -%}}
 {{%- if message["role"] not in ["system", "developer", "user", "assistant"] -%}}
@@ -63,8 +65,10 @@ def fitted_template(tokenizer: Any, form: PlainFormat) -> str | None:
     """
     before = tokenizer.chat_template
     try:
-        for gap in ("", " "):  # a blank in place of the one that some tokenizers put before the first word
-            tokenizer.chat_template = chat_template(form.template, begin=_begin(tokenizer) + gap, end=tokenizer.eos_token or "")
+        for blank in (False, True):
+            tokenizer.chat_template = chat_template(
+                form.template, begin=_begin(tokenizer), end=tokenizer.eos_token or "", blank=blank
+            )
             if all(_same(tokenizer, form, turns) for turns in _tried()):
                 return str(tokenizer.chat_template)
     finally:
@@ -76,14 +80,16 @@ def fitted_template(tokenizer: Any, form: PlainFormat) -> str | None:
     return None
 
 
-def chat_template(template: str, *, begin: str = "", end: str = "") -> str:
-    """The Jinja text for `template`. begin: the special tokens in front of every prompt. end: the end token."""
-    words = {"begin": _quoted(begin), "end": _quoted(end), "gap": _quoted(GAP)}
+def chat_template(template: str, *, begin: str = "", end: str = "", blank: bool = False) -> str:
+    """The Jinja text for `template`. begin: the special tokens in front of every prompt. end: the end token. blank: put a blank in front
+    of the first word, as some tokenizers do at the start of a text and not behind a special token."""
+    start = _quoted(begin) + (' + ("" if first[:1] == " " else " ")' if blank else "")
+    words = {"begin": start, "end": _quoted(end), "gap": _quoted(GAP)}
     if template == PLACE:
         return TRANSCRIPT.format(**words)
     *parts, cue = template.split(PLACE)
     question = " + ".join(f'{_quoted(part)} + message["content"]' for part in parts)
-    return TURNS.format(cue=_quoted(cue), question=question, **words)
+    return TURNS.format(cue=_quoted(cue), part=_quoted(parts[0]), question=question, **words)
 
 
 def write_chat_template(folder: Path, text: str | None) -> None:
@@ -124,7 +130,7 @@ def _tried() -> list[tuple[dict[str, str], ...]]:
 
 
 def _same(tokenizer: Any, form: PlainFormat, turns: tuple[dict[str, str], ...]) -> bool:
-    prompt = Prompt("tried", turns, turns[0]["content"])
+    prompt = Prompt("tried", turns, "", template=PLACE)
     try:
         return render(tokenizer, list(turns), add_generation_prompt=True) == form.encode(tokenizer, prompt)
     except InputError:
