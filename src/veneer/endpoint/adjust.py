@@ -1,51 +1,140 @@
-"""What a server does not take, and how the same is asked without it."""
+"""Parameters that a server does not take, and how the same is asked without them.
+
+Only what does not change what was asked is left out without a word: a JSON schema (the prompt asks for the JSON itself), stop
+strings (the answer is cut at them here), the form of embeddings, log-probabilities (whoever needs them sees that none came). A
+seed, or a temperature where the caller allows it, is left out with a warning. Everything else that a server refuses is an error
+that names the parameter.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
-SCHEMA = re.compile(r"response_format|json_?schema|structured output|guided|grammar", re.I)
-LOGPROBS = re.compile(r"log_?probs?", re.I)
+from veneer.endpoint.failure import Failure, Fault
+
 FEWER = 5  # top log-probabilities that servers with a limit take
-LIMIT = re.compile(r"max_completion_tokens", re.I)
+WITHOUT_EFFECT = {"response_format", "stop", "encoding_format"}
+_FIXED = {"model", "messages", "prompt", "input"}
+_NOT_HERE = {Fault.KEY, Fault.PERMISSION, Fault.QUOTA, Fault.ADDRESS, Fault.MODEL}
+_REFUSES = re.compile(
+    r"un-?supported|not.{0,12}support|unrecogni[sz]ed|unknown|unexpected|extra.?(inputs|forbidden|fields)|not (permitted|allowed|enabled|"
+    r"available|implemented|valid|accepted)|cannot (be|find|both)|can't be|forbidden|invalid|deprecated|only the default|must be|required|"
+    r"should be|less than|greater than|at most|max(imum)? allowed|between|out of range|does not accept|remove|drop",
+    re.I,
+)
+_SCHEMA = re.compile(r"response_format|json_?(schema|object|mode)|structured.output|guided|grammar", re.I)
+_LOGPROBS = re.compile(r"log_?probs?", re.I)
+_MOST = re.compile(
+    r"(?:at most|less than or equal to|max(?:imum)?(?: allowed)?(?: is)?:?|<=|between 0 and|\[0, ?|up to) ?(\d+)", re.I
+)
+_RENAMED = re.compile(
+    r"use .{0,3}max_completion_tokens|max_tokens.{0,60}(not supported|unsupported|deprecated)|unsupported.{0,60}max_tokens", re.I
+)
+_SHORT = {"stop", "seed", "n", "user"}  # names that are ordinary words, too
+SAMPLED = ("seed", "temperature")
 
 
 class Adjustments:
-    """Learned from a server's words once and kept for all requests of a client. The messages and the temperature are never
-    changed: a server that refuses those is not asked in another way."""
+    """Learned from a server's words once and kept for all requests of a client. may_leave_out: parameters that matter, and
+    that are nevertheless left out, with a warning, where the server refuses them."""
 
-    def __init__(self) -> None:
-        self.found: list[str] = []
+    def __init__(self, may_leave_out: Collection[str] = ("seed",)) -> None:
+        self.notes: list[str] = []
+        self.warnings: list[str] = []  # names of what was left out although it matters
+        self._may = set(may_leave_out)
+        self._dropped: set[str] = set()
+        self._renamed = False
+        self._most: int | None = None
 
-    def learn(self, body: dict[str, Any], status: int | None, said: str) -> bool:
-        """Whether the request of `body` is worth another attempt under what was learned from its refusal."""
-        if status not in (400, 415, 422, 500, 501):
+    def learn(self, body: dict[str, Any], failure: Failure) -> bool:
+        """Whether the request of `body` is worth another attempt under what was learned from its failure. Where the server
+        refuses a parameter that stays, the failure is told so."""
+        if failure.fault in _NOT_HERE or failure.own or (failure.status or 0) in (401, 402, 403, 429):
             return False
-        if "response_format" in body and (SCHEMA.search(said) or status == 501):
-            self._add("response_format left out")
+        names = refused(body, failure)
+        for name in names:
+            self._learn(name, body, failure)
+        if self.apply(body) != body:
             return True
-        if status in (400, 422) and "max_tokens" in body and LIMIT.search(said):
-            self._add("max_tokens sent as max_completion_tokens")
-            return True
-        if "logprobs" in body and (LOGPROBS.search(said) or status == 501):
-            many = (body.get("top_logprobs") or 0) > FEWER
-            self._add(f"top_logprobs lowered to {FEWER}" if many else "logprobs left out")
-            return True
+        if names and failure.fault in (Fault.NONE, Fault.REQUEST) and not failure.passing:
+            failure.fault, failure.parameter = Fault.PARAMETER, names[0]
         return False
 
     def apply(self, body: dict[str, Any]) -> dict[str, Any]:
-        body = dict(body)
-        if "response_format left out" in self.found:
-            body.pop("response_format", None)
-        if "max_tokens sent as max_completion_tokens" in self.found and "max_tokens" in body:
+        """The body as this server takes it."""
+        body = {k: v for k, v in body.items() if k not in self._dropped}
+        if self._renamed and "max_tokens" in body:
             body["max_completion_tokens"] = body.pop("max_tokens")
-        if f"top_logprobs lowered to {FEWER}" in self.found and "top_logprobs" in body:
-            body["top_logprobs"] = min(body["top_logprobs"], FEWER)
-        if "logprobs left out" in self.found:
-            body = {k: v for k, v in body.items() if k not in ("logprobs", "top_logprobs")}
+        if self._most is not None and "top_logprobs" in body:
+            body["top_logprobs"] = min(body["top_logprobs"], self._most)
         return body
 
-    def _add(self, what: str) -> None:
-        if what not in self.found:
-            self.found.append(what)
+    def missing(self, body: dict[str, Any]) -> list[str]:
+        """The parameters of `body` that matter and are not sent."""
+        return [name for name in self.warnings if name in body]
+
+    def _learn(self, name: str, body: dict[str, Any], failure: Failure) -> None:
+        if name in WITHOUT_EFFECT:
+            self._drop(name)
+        elif name in ("logprobs", "top_logprobs"):
+            self._fewer(body, failure.said)
+        elif name == "max_tokens" and _RENAMED.search(failure.said):
+            self._renamed = True
+            self._note("max_tokens sent as max_completion_tokens")
+        elif name in self._may or (name == "temperature" and body[name] == 1):
+            self._drop(name)
+            if name not in self.warnings:
+                self.warnings.append(name)
+
+    def _fewer(self, body: dict[str, Any], said: str) -> None:
+        """Fewer log-probabilities where the server names a limit or seems to have one, otherwise none."""
+        most = int(m[1]) if (m := _MOST.search(said)) else FEWER
+        asked = body.get("top_logprobs") or 0
+        limited = m is not None or re.search(r"limit|too (many|large|high)|exceed|greater than|at most", said, re.I)
+        if limited and 0 < most < asked:
+            self._most = most
+            self._note(f"top_logprobs lowered to {most}")
+        else:
+            self._dropped |= {"logprobs", "top_logprobs"}
+            self._note("logprobs left out")
+
+    def _drop(self, name: str) -> None:
+        self._dropped.add(name)
+        self._note(f"{name} left out")
+
+    def _note(self, what: str) -> None:
+        if what not in self.notes:
+            self.notes.append(what)
+
+
+def refused(body: dict[str, Any], failure: Failure) -> list[str]:
+    """The parameters of `body` that a server refuses, by the fields that name them or by its words."""
+    mine, said = [n for n in body if n not in _FIXED], failure.said
+    named = [n for n in failure.parameters if n in mine]
+    if not named and _REFUSES.search(said):
+        named = [n for n in mine if _mentions(said, n)]
+        if not named and "max_tokens" in mine and _RENAMED.search(said):
+            named = ["max_tokens"]
+        if not named and "response_format" in mine and _SCHEMA.search(said):
+            named = ["response_format"]
+        if not named and "logprobs" in mine and _LOGPROBS.search(said):
+            named = ["logprobs"]
+    if not named and failure.status in (415, 501):
+        named = [n for n in mine if n in ("response_format", "logprobs")][:1]
+    if re.search(r"\bboth\b|only one of|together|mutually", said) and {"temperature", "top_p"} <= set(mine):
+        return ["temperature" if body["temperature"] == 1 else "top_p"]
+    return named
+
+
+def _mentions(said: str, name: str) -> bool:
+    if name in _SHORT:
+        return bool(
+            re.search(
+                rf"['\"`\[({{.]{name}['\"`\])}},]|\b{name}[: ](is not|parameter|sequences?|strings?|words)|parameters?:? {name}\b",
+                said,
+                re.I,
+            )
+        )
+    return bool(re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", said, re.I))

@@ -1,4 +1,5 @@
-"""A body that a server sends is read for so long and so far, also where it is an error's or a redirect's, which libraries read whole."""
+"""A body that a server sends is read for so long and so far, also where it is an error's or a redirect's, which libraries
+read whole."""
 
 from __future__ import annotations
 
@@ -10,13 +11,25 @@ from typing import Any
 LARGEST = 64 * 2**20  # bytes of a reply as it is sent
 LARGEST_ERROR = 64 * 2**10  # of an error: what is behind it is not read, and what is there counts
 PLAIN = ("", "identity", "gzip", "deflate")  # encodings whose worst case (a thousandfold) is known
+LOSSY = (301, 302, 303)  # redirects behind which a POST becomes a GET without its body
+
+
+class Redirected(Exception):
+    """A redirect that would lose the request. place: where to."""
+
+    def __init__(self, status: int, place: str):
+        super().__init__(f"HTTP {status} to {place}")
+        self.status, self.place = status, place
 
 
 def bound(answer: Any, seconds: float) -> None:
     """A hook of httpx: bound the body of `answer` (a Response) in time and size, and in the encodings that it may have.
 
-    Raises its RemoteProtocolError for another encoding; reading the body then raises its ReadTimeout or RemoteProtocolError.
+    Raises its RemoteProtocolError for another encoding, and Redirected where following would turn the POST into a GET; reading
+    the body then raises its ReadTimeout or RemoteProtocolError.
     """
+    if answer.status_code in LOSSY and answer.request.method == "POST" and (place := answer.headers.get("location")):
+        raise Redirected(answer.status_code, str(place))
     package = type(answer).__module__.partition(".")[0]  # httpx, or httpx2 of newer releases of openai
     httpx: Any = importlib.import_module(package)
     encoding = answer.headers.get("content-encoding", "").strip().lower()

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from veneer.endpoint.finish import WORD, ending_of
 from veneer.errors import InputError, VeneerError
 
 KIND = "veneer-replies-v1"
@@ -24,8 +25,8 @@ def key_of(**what: Any) -> str:
 
 
 class Cache:
-    """key -> reply, in memory, and in `path` where one is given. Several processes may append to one file; each knows what stood
-    there when it began. Raises InputError where the file is something else."""
+    """key -> reply, in memory, and in `path` where one is given. Several processes may append to one file; each knows what
+    stood there when it began. Raises InputError where the file is something else."""
 
     def __init__(self, path: Path | None = None):
         self.path = path
@@ -39,6 +40,10 @@ class Cache:
 
     def get(self, key: str) -> dict[str, Any] | None:
         return self._known.get(key)
+
+    def replies(self) -> list[dict[str, Any]]:
+        """All that are known."""
+        return list(self._known.values())
 
     def put(self, key: str, reply: dict[str, Any]) -> None:
         with self._guard:
@@ -87,5 +92,14 @@ class Cache:
         if not isinstance(row, dict) or "kind" in row:
             return  # a damaged line is a reply that is asked for again
         key, reply = row.get("key"), row.get("reply")
-        if isinstance(key, str) and isinstance(reply, dict):
-            self._known[key] = reply
+        if isinstance(key, str) and isinstance(reply, dict) and (known := _answered(reply)) is not None:
+            self._known[key] = known
+
+
+def _answered(reply: dict[str, Any]) -> dict[str, Any] | None:
+    """The reply with its finish reason in OpenAI's words; None for one that is no answer. Version 0.1.0 stored the server's
+    own words, and also answers that had failed: these are asked for again."""
+    if "finish_reason" not in reply:
+        return reply
+    word = WORD.get(ending_of(reply["finish_reason"]))
+    return None if word is None else {**reply, "finish_reason": word}

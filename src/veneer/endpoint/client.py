@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from veneer.endpoint.adjust import Adjustments
 from veneer.endpoint.backoff import MOST_ASKED, wait
 from veneer.endpoint.cache import Cache, key_of
 from veneer.endpoint.config import EndpointConfig
+from veneer.endpoint.course import Course
+from veneer.endpoint.failure import Failure, Fault
+from veneer.endpoint.mends import WRONG_INPUT, mend
 from veneer.endpoint.reply import ChatRequest, Reply, Usage, read_reply
-from veneer.endpoint.transport import Failure, Transport
+from veneer.endpoint.transport import Transport
 from veneer.errors import InputError, VeneerError
 
 Progress = Callable[[int, int, str], None]
@@ -22,29 +26,11 @@ Outcome = tuple[str, dict[str, Any] | Failure]  # key, what came
 PRICED = 1_000_000  # prices are of so many tokens
 
 
-class _Course:
-    """Outcomes on their way from the workers to the caller, with the failures in a row up to each.
+@runtime_checkable
+class Recording(Protocol):
+    """Whoever asks an endpoint and can say what a manifest should know of the replies; see `Endpoint.record`."""
 
-    `over` is set by the worker whose outcome ends the course, not by the caller who reads it later: until then the others would go on
-    asking an endpoint that has said no.
-    """
-
-    def __init__(self, give_up_after: int):
-        self.over = threading.Event()
-        self._most, self._row, self._guard = give_up_after, 0, threading.Lock()
-        self._queue: queue.SimpleQueue[tuple[str, Any, int]] = queue.SimpleQueue()
-
-    def put(self, key: str, outcome: dict[str, Any] | BaseException) -> None:
-        with self._guard:
-            failure = outcome if isinstance(outcome, Failure) else None
-            self._row = 0 if failure is None or failure.own else self._row + 1
-            if self._row >= self._most or (failure.hopeless if failure else isinstance(outcome, BaseException)):
-                self.over.set()
-            self._queue.put((key, outcome, self._row))
-
-    def get(self) -> tuple[str, Any, int]:
-        """Key, outcome, failures in a row."""
-        return self._queue.get()
+    def record(self) -> dict[str, Any]: ...
 
 
 class Endpoint:
@@ -55,21 +41,21 @@ class Endpoint:
         self.usage = Usage()
         self._transport = Transport(config)
         self._cache = Cache(config.cache)
-        self._adjust = Adjustments()
+        self._adjust = Adjustments(config.may_leave_out)
         self._guard = threading.Lock()
         self._draw = random.Random(0)  # of waits only: no reply depends on it
 
     def chat_many(self, requests: Sequence[ChatRequest], progress: Progress | None = None, what: str = "replies") -> list[Reply]:
-        """A reply a request. Equal requests are asked once; what the cache holds is not asked at all; a reply is in the cache before it
-        counts as done.
+        """A reply a request. Equal requests are asked once; what the cache holds is not asked at all; a reply is in the cache
+        before it counts as done.
 
-        A request that fails in the end, or that the endpoint refuses for itself, comes back with `error` set, is counted, and is
-        asked again the next time. Raises InputError for a wrong address, key or model, VeneerError for an endpoint that is dead:
-        what came until then is kept, and the same call goes on behind it.
+        A request that fails in the end, or that the endpoint refuses for itself, comes back with `error` set, is counted, and
+        is asked again the next time. Raises InputError for a wrong address, key or model, VeneerError for an endpoint that is
+        dead: what came until then is kept, and the same call goes on behind it.
         """
         found = self.call_many([(r.path, r.body()) for r in requests], read_reply, progress, what)
         return [
-            Reply("", "content_filter" if one.filtered else "too_long" if one.own else "error", error=one.said)
+            Reply("", "content_filter" if one.filtered else "too_long" if one.long else "error", error=one.said, own=one.own)
             if isinstance(one, Failure)
             else Reply(**{**one, "cached": cached})
             for one, cached in found
@@ -82,8 +68,8 @@ class Endpoint:
         progress: Progress | None = None,
         what: str = "replies",
     ) -> list[tuple[dict[str, Any] | Failure, bool]]:
-        """As `chat_many`, for any path that `Transport.post` knows: (path, body without the model) in, (what `read` made of the reply or
-        why there is none, whether it was in the cache) out. `read` raises ValueError for a reply that is none."""
+        """As `chat_many`, for any path that `Transport.post` knows: (path, body without the model) in, (what `read` made of
+        the reply or why there is none, whether it was in the cache) out. `read` raises ValueError for a reply that is none."""
         facts = self.config.facts()
         keys = [key_of(**facts, path=path, body=body) for path, body in calls]
         first = {key: call for key, call in zip(reversed(keys), reversed(calls), strict=True)}
@@ -102,17 +88,21 @@ class Endpoint:
                 self.usage.failed += 1
             if progress:
                 progress(done, len(first), what)
-        return [(failed[key], False) if key in failed else (self._cache.get(key) or {}, key in held) for key in keys]
+        replies: list[tuple[dict[str, Any] | Failure, bool]] = [
+            (failed[key], False) if key in failed else (self._cache.get(key) or {}, key in held) for key in keys
+        ]
+        self._take_note([one for one, _ in replies if isinstance(one, dict)])
+        return replies
 
     def _ask(self, work: Sequence[tuple[str, str, dict[str, Any]]], read: Read, *, known: bool) -> Iterator[Outcome]:
-        """Outcomes as they come. known: the endpoint answered some of the same call before, so a few that fail now are counted and
-        not taken for its death. Workers are daemons, so that an interrupt need not wait for the slowest reply."""
+        """Outcomes as they come. known: the endpoint answered some of the same call before, so a few that fail now are
+        counted and not taken for its death. Workers are daemons, so that an interrupt need not wait for the slowest reply."""
         if not work:
             return
         todo: queue.SimpleQueue = queue.SimpleQueue()
         for one in work:
             todo.put(one)
-        came = _Course(self.config.give_up_after)
+        came = Course(self.config.give_up_after)
         stop = came.over
 
         def serve() -> None:
@@ -156,37 +146,80 @@ class Endpoint:
 
     def _one(self, key: str, path: str, body: dict[str, Any], read: Read, stop: threading.Event) -> dict[str, Any] | Failure:
         attempt = adjusted = 0
+        steady = False
         while True:
             attempt += 1
             sent = {**self._adjust.apply(body), "model": self.config.model}
+            left_out = self._adjust.missing(body)
             self._count(requests=1, retries=int(attempt > 1))
             try:
-                data = self._transport.post(path, sent)
-                try:
-                    reply = read(data)
-                except (ValueError, TypeError, KeyError, IndexError) as error:
-                    raise Failure(f"an answer in a form that is not the endpoint's ({error})", passing=True) from None
+                reply = self._read(path, sent, read)
                 break
             except Failure as failure:
-                with self._guard:
-                    again = adjusted < 2 and self._adjust.learn(sent, failure.status, failure.said)
-                    self.usage.adjusted = list(self._adjust.found)
-                if again:
+                if self._learn(sent, failure):
                     adjusted += 1
                     continue
                 too_long = failure.wait is not None and failure.wait > MOST_ASKED
-                if not failure.passing or too_long or attempt - adjusted > self.config.retries:
+                again = steady and failure.steady
+                if not failure.passing or too_long or again or attempt - adjusted > self.config.retries:
                     return failure
+                steady = failure.steady
                 with self._guard:
-                    pause = wait(attempt, self.config.first_wait, self.config.longest_wait, failure.wait, self._draw)
+                    pause = wait(attempt - adjusted, self.config.first_wait, self.config.longest_wait, failure.wait, self._draw)
                 if stop.wait(pause):
                     return failure
+        if left_out:
+            reply = {**reply, "left_out": left_out}
         self._cache.put(key, reply)
         self._count(replies=1, prompt_tokens=reply.get("prompt_tokens", 0), completion_tokens=reply.get("completion_tokens", 0))
-        with self._guard:
-            if reply.get("model") and reply["model"] not in self.usage.models:
-                self.usage.models.append(reply["model"])
         return reply
+
+    def _read(self, path: str, sent: dict[str, Any], read: Read) -> dict[str, Any]:
+        """What `read` makes of one attempt. Raises Failure."""
+        data = self._transport.post(path, sent)
+        try:
+            return read(data)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            said = f"an answer in a form that is not the endpoint's ({error})"
+            raise Failure(said, passing=True, steady=True) from None
+
+    def _learn(self, sent: dict[str, Any], failure: Failure) -> bool:
+        """Whether the same is asked again without what the server did not take; a warning for what matters."""
+        body = {k: v for k, v in sent.items() if k != "model"}
+        with self._guard:
+            warned = len(self._adjust.warnings)
+            again = self._adjust.learn(body, failure)
+            self.usage.adjusted = list(self._adjust.notes)
+            fresh = self._adjust.warnings[warned:]
+        for name in fresh:
+            logging.getLogger("veneer").warning(
+                "veneer: the endpoint %s does not take %s (%s); it is left out, so that its answers follow its own", self.config.url, name,
+                failure.said,
+            )  # fmt: skip
+        return again
+
+    def _take_note(self, replies: Sequence[dict[str, Any]]) -> None:
+        """Which models answered, and what was left out, also of replies from the cache."""
+        with self._guard:
+            for reply in replies:
+                if reply.get("model") and reply["model"] not in self.usage.models:
+                    self.usage.models.append(reply["model"])
+                for name in reply.get("left_out") or ():
+                    if (note := f"{name} left out") not in self.usage.adjusted:
+                        self.usage.adjusted.append(note)
+
+    def record(self, *, everything: bool = False) -> dict[str, Any]:
+        """What a manifest says of the replies so far, where it is not what was asked for: `models` that answered under other
+        names (a router chose them), `adjusted` parameters. Empty where all is as asked. everything: of all replies that the
+        cache holds, for a cache of one run."""
+        if everything:
+            self._take_note(self._cache.replies())
+        models = self.usage.models
+        return {
+            k: v
+            for k, v in (("models", models if set(models) - {self.config.model} else []), ("adjusted", self.usage.adjusted))
+            if v
+        }
 
     def _count(self, **more: int) -> None:
         c = self.config
@@ -198,23 +231,20 @@ class Endpoint:
                 self.usage.cost = paid / PRICED
 
     def _hopeless(self, failure: Failure, good: bool) -> VeneerError:
-        c = self.config
-        if failure.status in (401, 403):
-            mend = (
-                f"check the key in the environment variable {c.key_env}" if self._transport.has_key
-                else f"put the key into the environment variable {c.key_env}, or name another one"
-            )  # fmt: skip
-        else:
-            mend = f"check the address (it usually ends in /v1) and the model's name, {c.model!r}"
-        kind = VeneerError if good else InputError
-        return kind(f"the endpoint {c.url} says {failure.said}; {mend}")
+        c, t = self.config, self._transport
+        how = mend(failure, c, has_key=t.has_key, served=t.served, elsewhere=t.elsewhere)
+        kind = InputError if failure.fault in WRONG_INPUT and not good else VeneerError
+        return kind(f"the endpoint {c.url} says {failure.said}; {how}")
 
     def _dead(self, failure: Failure, row: int) -> VeneerError:
-        if not failure.passing and not self.usage.replies:
+        if failure.fault is not Fault.NONE and not self.usage.replies:
             return self._hopeless(failure, good=False)
         times = "once" if row == 1 else f"{row} times in a row"
-        attempts = f" after {self.config.retries} retries each" if failure.passing and self.config.retries else ""
+        tried = 1 if failure.steady else self.config.retries
+        attempts = f" after {tried} retries each" if failure.passing and self.config.retries else ""
+        late = failure.wait is not None and failure.wait > MOST_ASKED
         return VeneerError(
-            f"the endpoint {self.config.url} gave no reply {times}{attempts}, at last {failure.said}; what it said before is kept: mend it "
-            "and run the same command again, it goes on there"
+            f"the endpoint {self.config.url} gave no reply {times}{attempts}, at last {failure.said}"
+            + (f", and to wait {failure.wait:.0f} s" if late else "")
+            + "; what it said before is kept: mend it and run the same command again, it goes on there"
         )

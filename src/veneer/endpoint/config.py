@@ -13,13 +13,14 @@ from veneer.errors import InputError
 
 @dataclass(frozen=True)
 class EndpointConfig:
-    """url: up to and without "/chat/completions", such as http://localhost:8000/v1. key_env: environment variable that holds the
-    key; without one the endpoint is asked without a key. timeout: seconds for one whole reply, however slowly it drips.
+    """url: up to and without "/chat/completions", such as http://localhost:8000/v1. key_env: environment variable that holds
+    the key; without one the endpoint is asked without a key. timeout: seconds for one whole reply, however slowly it drips.
     retries: further attempts of a request that failed in passing. concurrency: requests under way at once. first_wait,
-    longest_wait: seconds of the back-off, which doubles from one to the other. give_up_after: requests in a row that failed in
-    the end, without a success between them, after which the endpoint counts as dead. price_in, price_out: of a million prompt and
-    completion tokens, in any currency. cache: file of replies that are kept between runs.
-    """
+    longest_wait: seconds of the back-off, which doubles from one to the other. give_up_after: requests in a row that failed
+    in the end, without a success between them, after which the endpoint counts as dead. price_in, price_out: of a million
+    prompt and completion tokens, in any currency. cache: file of replies that are kept between runs. may_leave_out:
+    parameters that matter and that are left out, with a warning, where the server refuses them; what else it refuses is an
+    error. Raises InputError for an address that is none, and for numbers out of range."""
 
     url: str
     model: str
@@ -33,6 +34,7 @@ class EndpointConfig:
     price_in: float | None = None
     price_out: float | None = None
     cache: Path | None = None
+    may_leave_out: tuple[str, ...] = ("seed",)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -46,6 +48,7 @@ class EndpointConfig:
                 f"{shown!r} is no endpoint's address; expected http(s)://HOST[:PORT]/v1 without a name, key or query in it (the key "
                 "goes into an environment variable)"
             )
+        _check_place(self.url)
         if not self.model:
             raise InputError(f"no model is named for the endpoint {self.url}; give the name that it serves")
         for name, least in (("retries", 0), ("concurrency", 1), ("give_up_after", 1)):
@@ -59,3 +62,21 @@ class EndpointConfig:
     def facts(self) -> dict[str, Any]:
         """What decides a reply."""
         return {"url": self.url.rstrip("/"), "model": self.model}
+
+
+_OPERATIONS = ("chat/completions", "completions", "embeddings", "models", "responses", "messages", "chat", "generate")
+
+
+def _check_place(url: str) -> None:
+    """Raises InputError for a port out of range, and for an address that goes on to the operation."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
+        raise InputError(f"{url!r} is no endpoint's address ({error}); expected http(s)://HOST[:PORT]/v1") from None
+    whole = url.rstrip("/")
+    for operation in _OPERATIONS:
+        if whole.endswith(f"/{operation}") and urlsplit(whole).path.count("/") > operation.count("/") + 1:
+            raise InputError(
+                f"the address {url!r} ends in /{operation}, which is put behind it; give it "
+                f"without that: {whole.removesuffix(f'/{operation}')}"
+            )

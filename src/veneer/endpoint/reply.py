@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from veneer.endpoint.failure import Failure, Fault, of_error
+from veneer.endpoint.finish import WORD, Ending, ending_of, is_tool_call
+from veneer.endpoint.message import Message, read_message
 
 LARGEST = 10**12  # tokens that a server may claim for one reply
 Messages = Sequence[Mapping[str, str]]
@@ -32,9 +36,13 @@ class ChatRequest:
 
 @dataclass(frozen=True)
 class Reply:
-    """text: what the model said. finish_reason: the server's word ("stop", "length", "content_filter" ...); "too_long" where the
-    request does not fit the model, "error" where there is no reply. refusal: the model's refusal where the server tells it apart.
-    model: as the server names it. cached: it was not asked for now. error: why there is no reply, one sentence; text is then empty."""
+    """text: what the model answered; its refusal where it only refused. finish_reason: "stop", "length" or "content_filter",
+    whatever words the server has for them (finish.py); "too_long" where the request does not fit the model, "error" where
+    there is no reply. refusal: the model's refusal where the server tells it apart. reasoning: what the model thought before
+    its answer, never a part of `text`. thought_tokens: tokens of it that the server counts, also where it hides them. model:
+    as the server names it. cached: it was not asked for now. left_out: parameters that were asked for and that the server
+    did not take. error: why there is no reply, one sentence; text is then empty. own: that is the request's own fault, so
+    that asking again is of no use."""
 
     text: str
     finish_reason: str = "stop"
@@ -45,14 +53,27 @@ class Reply:
     cached: bool = False
     error: str | None = None
     reasoning: str | None = None
+    thought_tokens: int = 0
+    left_out: tuple[str, ...] | list[str] = ()
+    own: bool = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the model thought and then gave no answer, however the server calls that."""
+        return self.error is None and is_unfinished(self.text, self.reasoning, self.thought_tokens)
+
+
+def is_unfinished(text: str, reasoning: str | None, thought_tokens: int) -> bool:
+    """Whether a reply holds reasoning alone."""
+    return not text.strip() and bool(reasoning or thought_tokens)
 
 
 @dataclass
 class Usage:
-    """requests: sent, every attempt counted; retries: those of them that went after a failure; replies: that came; cached: taken
-    from the cache; shared: answered by an equal request of the same call; failed: without a reply in the end. Tokens are the
-    server's counts, of replies that came now. cost: None without prices. adjusted: what the server would not take and was left
-    out or renamed."""
+    """requests: sent, every attempt counted; retries: those of them that went after a failure; replies: that came; cached:
+    taken from the cache; shared: answered by an equal request of the same call; failed: without a reply in the end. Tokens
+    are the server's counts, of replies that came now. cost: None without prices. adjusted: what the server would not take
+    and was left out or renamed. models: that answered, as the server names them."""
 
     requests: int = 0
     retries: int = 0
@@ -68,28 +89,62 @@ class Usage:
 
 
 def read_reply(data: Any) -> dict[str, Any]:
-    """The fields of a Reply, from a chat or text completion. Unknown fields are ignored. Raises ValueError for anything else."""
+    """The fields of a Reply, from a chat or text completion. Unknown fields are ignored.
+
+    Raises Failure for what is no answer: an error on the choice, a finish reason that is a failure or unknown, a tool that was
+    called instead of answering. Raises ValueError for what is no completion.
+    """
+    choice = choice_of(data)
+    message, word = read_message(choice), choice.get("finish_reason")
+    ending = ending_of(word)
+    _check(choice, message, word, ending)
+    text = message.refusal if not message.content and message.refusal else message.content
+    usage, model = data.get("usage"), data.get("model")
+    thoughts = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    if (
+        text is None
+        and ending is Ending.FINISHED
+        and not is_unfinished("", message.reasoning, _count(thoughts, "reasoning_tokens"))
+    ):
+        raise ValueError("a choice without content")
+    found: dict[str, Any] = {
+        "text": _whole(text or ""), "finish_reason": WORD[ending],
+        "prompt_tokens": _count(usage, "prompt_tokens"), "completion_tokens": _count(usage, "completion_tokens"),
+        "model": model if isinstance(model, str) else None, "refusal": None if message.refusal is None else _whole(message.refusal),
+    }  # fmt: skip
+    if message.reasoning:
+        found["reasoning"] = _whole(message.reasoning)
+    if count := _count(thoughts, "reasoning_tokens"):
+        found["thought_tokens"] = count
+    return found
+
+
+def choice_of(data: Any) -> dict[str, Any]:
+    """The first choice of a completion. Raises ValueError where there is none."""
     choices = data.get("choices") if isinstance(data, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError("a reply without choices")
-    message = choices[0].get("message", choices[0])
-    if not isinstance(message, dict):
-        raise ValueError("a choice without a message")
-    text = message.get("content", message.get("text"))
-    refusal, finish = message.get("refusal"), choices[0].get("finish_reason")
-    if isinstance(text, list):  # content in parts
-        text = "".join(part["text"] for part in text if isinstance(part, dict) and isinstance(part.get("text"), str))
-    if not isinstance(text, str) and text is not None:
-        raise ValueError(f"content that is no text but {type(text).__name__}")
-    if text is None and refusal is None and finish is None:
-        raise ValueError("a choice without content")
-    usage = data.get("usage")
-    model = data.get("model")
-    return {
-        "text": _whole(text or ""), "finish_reason": finish if isinstance(finish, str) else "stop",
-        "prompt_tokens": _count(usage, "prompt_tokens"), "completion_tokens": _count(usage, "completion_tokens"),
-        "model": model if isinstance(model, str) else None, "refusal": _whole(refusal) if isinstance(refusal, str) else None,
-    }  # fmt: skip
+    return choices[0]
+
+
+def _check(choice: dict[str, Any], message: Message, word: Any, ending: Ending) -> None:
+    """Raises Failure where a choice is no answer."""
+    if choice.get("error") and (failure := of_error({"error": choice["error"]})) is not None:
+        raise replace(failure, said=f"an answer that broke off ({failure.said})", hopeless=False, fault=Fault.NONE)
+    if message.tool is not None or is_tool_call(word):
+        name = f" {message.tool[:60]!r}" if message.tool else ""
+        raise Failure(f"a call of the tool{name} in place of an answer (finish_reason {_shown(word)})", own=True)
+    if ending is Ending.FAILED:
+        raise Failure(f"an answer that broke off (finish_reason {_shown(word)})", passing=True)
+    if ending is Ending.UNKNOWN:
+        known = 'expected "stop", "length" or another word of docs/endpoints.md'
+        raise Failure(
+            f"an answer that does not say how it ended (finish_reason {_shown(word)}; {known})", passing=True, steady=True
+        )
+
+
+def _shown(word: Any) -> str:
+    return "null or missing" if word is None else repr(word)[:60]
 
 
 def _count(usage: Any, name: str) -> int:

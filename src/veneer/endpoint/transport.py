@@ -1,8 +1,8 @@
 """One attempt at one request, over the official `openai` package.
 
-The package brings connections, TLS, proxies and the headers that endpoints expect. Its own retries are off and its parsing is not
-used: retries must be counted and a reply must be whole before a deadline, and a page of HTML or a cut reply is a failure here, not an
-object with missing fields.
+The package brings connections, TLS, proxies and the headers that endpoints expect. Its own retries are off and its parsing is
+not used: retries must be counted and a reply must be whole before a deadline, and a page of HTML or a cut reply is a failure
+here, not an object with missing fields.
 """
 
 from __future__ import annotations
@@ -11,39 +11,29 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+import urllib.request
 from typing import Any
+from urllib.parse import urlsplit
 
-from veneer.endpoint.bounds import bound
+from veneer.endpoint import events, words
+from veneer.endpoint.bounds import Redirected, bound
 from veneer.endpoint.config import EndpointConfig
-from veneer.errors import MissingExtra
+from veneer.endpoint.failure import Failure, Fault, of_error, of_status
+from veneer.errors import InputError, MissingExtra
 
-PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}  # worth another attempt
-HOPELESS = {401, 403, 404, 405}  # the same for every request: address, key or model
-FILTERED = re.compile(r"content_?(filter|policy)|content management|moderation|responsibleai", re.I)
-TOO_LONG = re.compile(r"context.?(length|size|window)|maximum context|too (long|large|many tokens)", re.I)
+__all__ = ["Failure", "Transport"]
+
 LARGEST = 64 * 2**20  # bytes of a reply
 SHORTEST_KEY = 8  # signs of a key that can be told from ordinary words
-
-
-@dataclass
-class Failure(Exception):
-    """An attempt without a reply. status: of HTTP, or None. passing: another attempt may succeed. hopeless: no request will.
-    wait: seconds that the server asked for. said: what went wrong, in words. filtered: the endpoint will not have this content;
-    own: it is this request's own fault (its content, its length), others may go through."""
-
-    said: str
-    status: int | None = None
-    passing: bool = False
-    hopeless: bool = False
-    wait: float | None = None
-    filtered: bool = False
-    own: bool = False
+LOOK = 5.0  # seconds for a question about the endpoint itself
+_STANDING = re.compile(
+    r"name or service|nodename|getaddrinfo|no address associated|certificate|wrong.version|unsupported protocol", re.I
+)
+PATHS = ("chat/completions", "completions", "embeddings")
 
 
 class Transport:
-    """Raises MissingExtra where the package is missing."""
+    """Raises MissingExtra where the package is missing, InputError for a key or a proxy that cannot be used."""
 
     def __init__(self, config: EndpointConfig):
         try:
@@ -52,21 +42,30 @@ class Transport:
             raise MissingExtra("openai", "openai", "asking an endpoint") from None
         self._openai = openai
         self._key = os.environ.get(config.key_env, "").strip()
-        self._timeout = config.timeout
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise InputError(
+                f"the key in the environment variable {config.key_env} holds a character that no key has (a line break, a dash or "
+                "three dots of a word processor); copy it again"
+            )
+        self._url, self._timeout = config.url.rstrip("/"), config.timeout
+        try:
+            self._http = openai.DefaultHttpxClient(event_hooks={"response": [lambda answer: bound(answer, config.timeout)]})
+        except (ImportError, ValueError) as error:
+            raise InputError(
+                f"the proxy that the environment names cannot be used ({error}); change HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or put the "
+                "endpoint's host into NO_PROXY"
+            ) from None
         self._client = openai.OpenAI(
             api_key=self._key or "none", base_url=config.url, timeout=config.timeout, max_retries=0,
-            default_headers={"Accept-Encoding": "gzip"},
-            http_client=openai.DefaultHttpxClient(event_hooks={"response": [lambda answer: bound(answer, config.timeout)]}),
+            default_headers={"Accept-Encoding": "gzip"}, http_client=self._http,
         )  # fmt: skip
         self.has_key = bool(self._key)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """The JSON of a reply. Raises Failure."""
-        resource = {
-            "chat/completions": self._client.chat.completions,
-            "completions": self._client.completions,
-            "embeddings": self._client.embeddings,
-        }[path]
+        resource = dict(
+            zip(PATHS, (self._client.chat.completions, self._client.completions, self._client.embeddings), strict=True)
+        )[path]
         named = {k: body[k] for k in ("model", "messages", "prompt", "input", "encoding_format") if k in body}
         rest = {k: v for k, v in body.items() if k not in named}
         until = time.monotonic() + self._timeout
@@ -82,82 +81,101 @@ class Transport:
                         raise Failure(f"a reply of more than {LARGEST // 2**20} MiB", passing=True)
         except Failure:
             raise
+        except Redirected as cause:
+            said = f"HTTP {cause.status}: it redirects to {self._hide(cause.place)}"
+            raise Failure(said, cause.status, hopeless=True, fault=Fault.ADDRESS) from None
         except self._openai.APITimeoutError:
             raise Failure(f"no reply within {self._timeout:g} s", passing=True) from None
         except self._openai.APIStatusError as error:
-            raise self._status(error.status_code, error.response.headers, _body_of(error)) from None
+            headers = {str(k).lower(): str(v) for k, v in error.response.headers.items()}
+            raise of_status(error.status_code, headers, _body_of(error), self._key) from None
         except Exception as error:  # refused, reset or cut connections come under many names, some of the package below
             if not isinstance(error, self._openai.APIConnectionError) and not type(error).__module__.startswith("httpx"):
                 raise
-            cause = error.__cause__ or error
-            raise Failure(f"no connection ({self._hide(str(cause) or type(cause).__name__)})", passing=True) from None
+            raise self._unconnected(error.__cause__ or error) from None
         raw = b"".join(chunks)
         if len(self._key) >= SHORTEST_KEY:  # a server may say it back; what it says is stored
             raw = raw.replace(self._key.encode(), b"***")
         return self._read(raw)
 
+    def served(self) -> list[str]:
+        """Names of the models that the endpoint lists; none where it does not say."""
+        return self._models_at(self._url) or []
+
+    def elsewhere(self) -> str | None:
+        """An address near the one given at which an endpoint lists its models."""
+        near = [
+            f"{self._url}/v1",
+            f"{self._url}/openai/v1",
+            f"{self._url}/api/v1",
+            self._url.rpartition("/")[0],
+            f"{_origin(self._url)}/v1",
+        ]
+        return next(
+            (u for u in dict.fromkeys(near) if urlsplit(u).netloc and u != self._url and self._models_at(u) is not None), None
+        )
+
+    def _models_at(self, url: str) -> list[str] | None:
+        try:
+            headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+            answer = self._http.get(f"{url}/models", headers=headers, timeout=LOOK, follow_redirects=False)
+            rows = answer.json()["data"] if answer.status_code == 200 else None
+            return None if rows is None else [words.one_line(str(r["id"]), self._key)[:80] for r in rows]
+        except Exception:  # whatever is wrong there, the error that is being explained is another one
+            return None
+
+    def _unconnected(self, cause: BaseException) -> Failure:
+        said = self._hide(str(cause) or type(cause).__name__)
+        if "CERTIFICATE_VERIFY_FAILED" in said:
+            said += "; SSL_CERT_FILE can name the file of your certificate authority"
+        proxy = _proxy_of(self._url)
+        return Failure(
+            f"no connection ({said}{f', through the proxy {proxy} of the environment' if proxy else ''})",
+            passing=True,
+            steady=bool(_STANDING.search(said)),
+        )
+
     def _read(self, raw: bytes) -> Any:
         try:
-            data = json.loads(raw)
+            data = events.whole(raw) if events.is_stream(raw) else json.loads(raw)
         except (ValueError, RecursionError):
-            raise Failure(
-                f"a reply that is not JSON ({self._hide(raw[:80].decode('utf-8', 'replace'))!r})", passing=True
-            ) from None
-        if isinstance(data, dict) and data.get("error"):  # some gateways send errors with status 200
-            error = data["error"]
-            code = error.get("code") if isinstance(error, dict) else None
-            if isinstance(code, int) and 400 <= code < 600:
-                raise self._status(code, {}, data)
-            raise Failure(f"an error in place of a reply: {self._hide(_message(data))}", passing=True)
+            raise self._unreadable(raw) from None
+        if (failure := of_error(data, self._key)) is not None:
+            raise failure
         return data
 
-    def _status(self, status: int, headers: Any, body: Any) -> Failure:
-        said = self._hide(_message(body))
-        code = body["error"].get("code") if isinstance(body, dict) and isinstance(body.get("error"), dict) else ""
-        own = status in (400, 413, 422)
-        filtered = own and bool(FILTERED.search(f"{code} {said}"))
-        own = filtered or (own and (status == 413 or bool(TOO_LONG.search(f"{code} {said}"))))
-        return Failure(
-            f"HTTP {status}" + (f": {said}" if said else ""), status, status in PASSING, status in HOPELESS,
-            _retry_after(headers.get("retry-after"), headers.get("retry-after-ms")), filtered, own,
-        )  # fmt: skip
+    def _unreadable(self, raw: bytes) -> Failure:
+        start = raw[:400].lstrip().lower()
+        if start.startswith((b"<!doctype", b"<html", b"<head", b"<body")):
+            said = f"a web page in place of a reply ({words.one_line(str(words.read_body(raw[:4000])), self._key)[:80]!r})"
+            return Failure(said, passing=True, steady=True, fault=Fault.ADDRESS)
+        # What is cut in the middle is worth all attempts; what is whole, and no JSON, is as it is.
+        cut = start.startswith((b"{", b"["))
+        shown = self._hide(raw[:80].decode("utf-8", "replace"))
+        return Failure(f"a reply that is not JSON ({shown!r})", passing=True, steady=not cut)
 
     def _hide(self, text: str) -> str:
-        """One line, short, without the key, whatever a server echoes."""
-        if self._key:
-            text = text.replace(self._key, "***")
-        text = " ".join(text.split())
-        return text if len(text) <= 300 else text[:297] + "..."
+        return words.one_line(text, self._key)
 
 
 def _body_of(error: Any) -> Any:
     """The body of an error; of a streamed response it was not read yet."""
     try:
-        return json.loads(error.response.read())
+        return words.read_body(error.response.read())
     except Exception:
         return getattr(error, "body", None)
 
 
-def _message(body: Any) -> str:
-    """The words of an error body, in the forms that servers use: {"error": {"message"}}, {"error": text}, {"detail"}, {"message"}."""
-    for _ in range(3):
-        if not isinstance(body, dict):
-            break
-        body = next((body[k] for k in ("error", "message", "detail") if body.get(k)), "")
-    return body if isinstance(body, str) else "" if body is None else json.dumps(body)
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
-def _retry_after(seconds: str | None, milliseconds: str | None) -> float | None:
-    """Seconds that a server asks to wait (RFC 9110, section 10.2.3: a number or a date)."""
-    for value, unit in ((milliseconds, 1000.0), (seconds, 1.0)):
-        if value is None:
-            continue
-        try:
-            wait = float(value) / unit
-        except ValueError:
-            try:
-                wait = parsedate_to_datetime(value).timestamp() - time.time()
-            except (TypeError, ValueError):
-                continue
-        return wait if 0 <= wait < float("inf") else 0.0
-    return None
+def _proxy_of(url: str) -> str | None:
+    """The host of the proxy that the environment sets for an address."""
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies()
+    given = proxies.get(parts.scheme) or proxies.get("all")
+    if not given or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    return urlsplit(given if "//" in given else f"//{given}").hostname

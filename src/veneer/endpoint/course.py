@@ -1,0 +1,34 @@
+"""Outcomes on their way from the workers that ask to the caller who reads."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Any
+
+from veneer.endpoint.failure import Failure
+
+
+class Course:
+    """Outcomes on their way from the workers to the caller, with the failures in a row up to each.
+
+    `over` is set by the worker whose outcome ends the course, not by the caller who reads it later: until then the others would
+    go on asking an endpoint that has said no.
+    """
+
+    def __init__(self, give_up_after: int):
+        self.over = threading.Event()
+        self._most, self._row, self._guard = give_up_after, 0, threading.Lock()
+        self._queue: queue.SimpleQueue[tuple[str, Any, int]] = queue.SimpleQueue()
+
+    def put(self, key: str, outcome: dict[str, Any] | BaseException) -> None:
+        with self._guard:
+            failure = outcome if isinstance(outcome, Failure) else None
+            self._row = 0 if failure is None or failure.own else self._row + 1
+            if self._row >= self._most or (failure.hopeless if failure else isinstance(outcome, BaseException)):
+                self.over.set()
+            self._queue.put((key, outcome, self._row))
+
+    def get(self) -> tuple[str, Any, int]:
+        """Key, outcome, failures in a row."""
+        return self._queue.get()

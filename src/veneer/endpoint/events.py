@@ -1,0 +1,79 @@
+"""A reply that came as server-sent events although no stream was asked for: put together to the whole reply that was asked
+for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from veneer.endpoint.message import thought_of
+
+
+def is_stream(raw: bytes) -> bool:
+    """Whether a body is a stream of events (its first line says so)."""
+    return raw.lstrip()[:6].startswith((b"data:", b"event:", b":"))
+
+
+def whole(raw: bytes) -> dict[str, Any]:
+    """The completion that the chunks of a stream make up: texts and log-probabilities one behind the other, the last finish
+    reason, usage and model. An error among the events takes the place of all. The finish reason is missing where the stream
+    broke off. Raises ValueError where an event is no JSON."""
+    out: dict[str, Any] = {"choices": []}
+    choice: dict[str, Any] = {}
+    for event in _events(raw):
+        if not isinstance(event, dict):
+            raise ValueError("an event that is no object")
+        if event.get("error") or (event.get("object") == "error"):
+            return event
+        out |= {k: v for k, v in event.items() if k not in ("choices", "object") and v is not None}
+        for one in event.get("choices") or ():
+            if isinstance(one, dict) and one.get("index", 0) in (0, None):
+                _add(choice, one)
+    if choice:
+        out["choices"] = [choice]
+    return out
+
+
+def _events(raw: bytes) -> list[Any]:
+    """The JSON of each event. One that is spread over several `data:` lines ends at an empty line; servers that leave those
+    out send one event on one line."""
+    found: list[Any] = []
+    lines: list[str] = []
+    for line in [*raw.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]:
+        if line.startswith("data:") and line[5:].strip() != "[DONE]":
+            lines.append(line[5:].removeprefix(" "))
+            try:
+                found.append(json.loads("\n".join(lines)))
+            except ValueError:
+                continue
+            lines = []
+        elif not line and lines:
+            raise ValueError("an event that is no JSON")
+    return found
+
+
+def _add(choice: dict[str, Any], piece: dict[str, Any]) -> None:
+    """Put a piece of a choice behind what is there."""
+    message = choice.setdefault("message", {"content": None})
+    part = next((piece[k] for k in ("delta", "message") if isinstance(piece.get(k), dict)), piece)
+    text = part.get("content", part.get("text"))
+    thought = next(
+        (t for k in ("reasoning_content", "reasoning", "thinking", "reasoning_details") if (t := thought_of(part.get(k)))), ""
+    )
+    for name, value in (("content", text), ("refusal", part.get("refusal")), ("reasoning_content", thought)):
+        if isinstance(value, str) and (value or name == "content"):
+            message[name] = (message.get(name) or "") + value
+        elif isinstance(value, list):
+            before = message.get(name) or []
+            message[name] = ([{"type": "text", "text": before}] if isinstance(before, str) else before) + value
+    if part.get("tool_calls") or part.get("function_call"):
+        message.setdefault("tool_calls", part.get("tool_calls") or [part["function_call"]])
+    for name in ("finish_reason", "error"):
+        if piece.get(name) is not None:
+            choice[name] = piece[name]
+    told = piece.get("logprobs")
+    if isinstance(told, dict):
+        kept = choice.setdefault("logprobs", {})
+        for name, rows in told.items():
+            if isinstance(rows, list):
+                kept[name] = [*kept.get(name, []), *rows]

@@ -1,0 +1,204 @@
+"""Why a request has no answer, read off a server's status and words: whose fault it is, and whether another attempt is worth
+it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from veneer.endpoint import words
+from veneer.endpoint.backoff import seconds_asked
+
+
+class Fault(StrEnum):
+    """What is to be mended; `mends.py` has a sentence for each."""
+
+    NONE = ""  # nothing that the user could mend: the server's own trouble
+    KEY = "key"
+    PERMISSION = "permission"
+    MODEL = "model"
+    ADDRESS = "address"
+    QUOTA = "quota"
+    PARAMETER = "parameter"
+    LIMIT = "limit"  # of new tokens
+    REQUEST = "request"
+
+
+@dataclass
+class Failure(Exception):
+    """An attempt without an answer. said: what went wrong, in the server's words. status: of HTTP, or None. passing: another
+    attempt may succeed. hopeless: no request will. wait: seconds that the server asked for. filtered: the endpoint will not
+    have this content; long: the request does not fit the model; own: it is this request's own fault (its content, its
+    length), others may go through. steady: a reply that cannot be read: where the next is such a one too, it is not asked
+    for again. fault: what is to be mended. parameters: those that the server names in a field of its own. parameter: the one
+    that it refuses and that is not left out."""
+
+    said: str
+    status: int | None = None
+    passing: bool = False
+    hopeless: bool = False
+    wait: float | None = None
+    filtered: bool = False
+    own: bool = False
+    long: bool = False
+    steady: bool = False
+    fault: Fault = Fault.NONE
+    parameters: tuple[str, ...] = ()
+    parameter: str = ""
+
+
+_FILTERED = re.compile(
+    r"content.?(filter|policy|management|exists.risk)|moderation|responsibleai|data.?inspection|inappropriate|\bflagged\b|jailbreak|"
+    r"usage policies|unsafe.content|safety (system|filter|polic)",
+    re.I,
+)
+_LONG = re.compile(
+    r"context.?(length|size|window)|maximum context|max_model_len|maximum model length|too (long|many (input )?tokens)|reduce the length|"
+    r"(prompt|input|request|messages?)\b.{0,40}too large|string_above_max_length|tokens? \+ `?max_new_tokens|"
+    r"exceeds? the (maximum|limit).{0,30}tokens",
+    re.I,
+)
+_LIMIT = re.compile(
+    r"max(imum)?_?(completion|new|output)?_?tokens\b.{0,60}(too large|too high|at most|less than|exceeds?|cannot be "
+    r"greater|must be (<|between))|"
+    r"supports at most \d+ (completion|output)? ?tokens",
+    re.I,
+)
+_QUOTA = re.compile(
+    r"insufficient.?(quota|balance|credits?|funds)|exceeded your current quota|billing|out of credits?|credit balance|payment required|"
+    r"spending limit|prepaid|arrears",
+    re.I,
+)
+_MODEL = re.compile(
+    r"model_?not_?found|deploymentnotfound|unknown.model|invalid.model|no.such.model|unsupported.model|not a valid model|"
+    r"\bmodels?\b.{0,90}(does not exist|not exist|not found|not available|is not (served|loaded|supported|a valid)|no longer|deprecated|"
+    r"decommissioned)|no (model|endpoints? found for)\b",
+    re.I,
+)
+_NOT_THE_MODEL = re.compile(
+    r"parameter|logprob|temperature|response_format|feature|with this model|for this model|by this model", re.I
+)
+_ADDRESS = re.compile(
+    r"unexpected endpoint|(unknown|invalid|unrecognized) (request )?(url|path|route|endpoint)|cannot post|page not found|no route|"
+    r"no static resource|method not allowed|url .{0,60}not found",
+    re.I,
+)
+_KEY = re.compile(r"(invalid|incorrect|missing|no).?.?(api.?key|token|credential)|authentication|unauthorized", re.I)
+_BUSY = re.compile(
+    r"overload|rate.?limit|too many requests|busy|time.?d? ?out|temporar|unavailable|try again|capacity|loading", re.I
+)
+_OWN_FAULT = re.compile(r"invalid_?request|bad_?request|unsupportedparams|validation|invalid_?argument|invalid_?parameter", re.I)
+_REFUSING = (400, 404, 406, 413, 415, 422)  # statuses of a request that is not taken as it is
+
+
+def of_status(status: int, headers: Mapping[str, str], body: Any, key: str = "") -> Failure:
+    """The failure of an error status. headers: names in lower case. body: what `words.read_body` gives. key: taken out of
+    the words."""
+    said = words.one_line(words.sentence(body), key)
+    text = f"{' '.join(words.codes(body))} {said}"
+    headers = {**words.headers_inside(body), **headers}
+    asked = seconds_asked(headers)
+    failure = Failure(
+        f"HTTP {status}" + (f": {said}" if said else ""),
+        status,
+        passing=_passes(status),
+        wait=words.seconds_named(body) if asked is None else asked,
+        parameters=tuple(words.parameters(body)),
+    )
+    return _judged(failure, status, text)
+
+
+def of_error(body: Any, key: str = "") -> Failure | None:
+    """The failure that a body of status 200 stands for, or None where it is a reply: an error object in one of many forms,
+    alone or beside `choices` that are empty. An error whose fields are all empty (one-api writes such beside every reply) is
+    none."""
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
+    if not isinstance(body, dict):
+        return None
+    error = body.get("error")
+    if not _says_something(error):
+        if body.get("choices") or isinstance(body.get("data"), list):
+            return None
+        error = body
+        if not words.sentence(body) and str(body.get("object", body.get("type"))).lower() != "error":
+            return None
+    if (status := _status_in(error) or _status_in(body)) is not None:
+        return of_status(status, {}, body, key)
+    said = words.one_line(words.sentence(body), key)
+    failure = Failure(
+        f"an error in place of a reply: {said or 'without a word'}",
+        passing=True,
+        steady=True,
+        wait=words.seconds_named(body),
+        parameters=tuple(words.parameters(body)),
+    )
+    return _judged(failure, None, f"{' '.join(words.codes(body))} {said}")
+
+
+def _judged(failure: Failure, status: int | None, text: str) -> Failure:
+    """Fill in whose fault it is. Content and length come first: gateways send them under many a status."""
+    refusing = status is None or status in _REFUSING or status >= 500
+    if (refusing or status in (403, 451)) and _FILTERED.search(text):
+        failure.filtered = failure.own = True
+    elif status == 413 or (refusing and _LONG.search(text)):
+        failure.long = failure.own = True
+    elif status == 451:
+        failure.own = True
+    else:
+        _blame(failure, status, text)
+    if failure.own or failure.hopeless or failure.fault is not Fault.NONE:
+        failure.passing = failure.steady = False
+    return failure
+
+
+def _blame(failure: Failure, status: int | None, text: str) -> None:
+    refusing = status is None or status in _REFUSING
+    model = bool(_MODEL.search(text)) and not _NOT_THE_MODEL.search(text)
+    if status == 401 or (status is None and _KEY.search(text)):
+        failure.fault = Fault.KEY
+    elif status == 402 or (status in (None, 403, 429) and _QUOTA.search(text) and failure.wait is None):
+        failure.fault = Fault.QUOTA
+    elif status == 403:
+        failure.fault = Fault.PERMISSION
+    elif refusing and model:
+        failure.fault = Fault.MODEL
+    elif status in (404, 405, 410) or (refusing and _ADDRESS.search(text)):
+        failure.fault = Fault.ADDRESS
+    elif (refusing or status == 500) and _LIMIT.search(text):
+        failure.fault = Fault.LIMIT
+        return
+    elif status in _REFUSING or ((status is None or status == 500) and _OWN_FAULT.search(text)):
+        failure.fault = Fault.REQUEST
+        return
+    failure.hopeless = failure.fault is not Fault.NONE
+    if status is None and failure.fault is Fault.NONE and _BUSY.search(text):
+        failure.steady = False
+
+
+def _passes(status: int) -> bool:
+    return status in (408, 409, 425, 429) or (status >= 500 and status not in (501, 505, 510, 511))
+
+
+def _status_in(error: Any) -> int | None:
+    """A status of HTTP that an error object carries as its code."""
+    for one in (error, error.get("error") if isinstance(error, dict) else None):
+        for name in ("code", "status", "status_code", "http_code"):
+            value = one.get(name) if isinstance(one, dict) else None
+            if isinstance(value, str) and value.isdecimal() and len(value) == 3:
+                value = int(value)
+            if isinstance(value, int) and not isinstance(value, bool) and 400 <= value < 600:
+                return value
+    return None
+
+
+def _says_something(error: Any) -> bool:
+    """Whether an `error` is more than an empty form."""
+    if isinstance(error, dict):
+        return any(_says_something(v) for v in error.values())
+    if isinstance(error, list):
+        return any(map(_says_something, error))
+    return error not in (None, "", 0, False)
