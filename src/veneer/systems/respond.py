@@ -10,6 +10,7 @@ import torch
 
 from veneer.capture.plan import check_lengths
 from veneer.capture.run import is_out_of_memory
+from veneer.endpoint.client import Recording
 from veneer.errors import InputError, VeneerError
 from veneer.files import read_json, sha256_file, sha256_text, write_json, write_text
 from veneer.models.decode import Decoded, Sampling
@@ -35,9 +36,9 @@ def respond(
 ) -> list[Response]:
     """Answer every prompt `samples` times; responses come in the order of the prompts.
 
-    out: where to write them (JSON lines), with the settings in `OUT.manifest.json` beside it. Until all are there, finished batches
-    stand in `OUT.part`, and the same call goes on behind them. A whole `out` of the same settings is read, of other settings
-    refused (InputError).
+    out: where to write them (JSON lines), with the settings in `OUT.manifest.json` beside it. Until all are there, finished
+    batches stand in `OUT.part`, and the same call goes on behind them. A whole `out` of the same settings is read, of other
+    settings refused (InputError).
     """
     for name, value in (("batch_size", batch_size), ("samples", samples)):
         if value < 1:
@@ -66,6 +67,8 @@ def respond(
             text = "".join(r.line() for r in found)
             facts = {"system": system.facts(), "sampling": sampling.facts(), "vocabulary": _vocabulary(system)}
             digest = sha256_text(text.encode("utf-8", errors="replace").decode("utf-8"))
+            record = system.record() if isinstance(system, Recording) else {}
+            facts |= {"endpoint": record} if record else {}
             write_json(_manifest(out), {"kind": "responses", "settings": stamp, "sha256": digest, **facts})
             write_text(out, text)
     except BaseException:
