@@ -14,8 +14,8 @@ from veneer.capture.told import Matcher, Untrue, checked, read_told
 from veneer.capture.topk import TopK
 from veneer.endpoint.client import Endpoint
 from veneer.endpoint.config import EndpointConfig
-from veneer.endpoint.reply import ChatRequest
-from veneer.endpoint.transport import Failure
+from veneer.endpoint.failure import Failure
+from veneer.endpoint.reply import ChatRequest, is_unfinished
 from veneer.errors import InputError, VeneerError
 from veneer.files import read_json, sha256_text
 from veneer.models.decode import Decoded, Sampling
@@ -30,9 +30,10 @@ MOST = 20  # top log-probabilities that OpenAI's API gives
 class RemoteTeacher:
     """See teachers.py. The endpoint applies its model's chat template to the prompt's messages.
 
-    top: log-probabilities that it gives a token (see `probe`), matched to base's tokens by their bytes; what they leave is the tail. 0:
-    none, so that the targets are one-hot as of stored answers. system: a system text in front of the messages. Replies are
-    kept in `config.cache`, so that a capture that was cut asks for none again. Raises MissingExtra without the package `openai`.
+    top: log-probabilities that it gives a token (see `probe`), matched to base's tokens by their bytes; what they leave is the
+    tail. 0: none, so that the targets are one-hot as of stored answers. system: a system text in front of the messages. Replies
+    are kept in `config.cache`, so that a capture that was cut asks for none again. Raises MissingExtra without the package
+    `openai`.
     """
 
     base: LanguageModel
@@ -77,8 +78,8 @@ class RemoteTeacher:
         return None
 
     def answer(self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig) -> tuple[list[Decoded], list[TopK]]:
-        """Its requests in parallel. Raises VeneerError where an answer could not be had, is empty, comes without the log-probabilities that
-        it gave before, or with ones that cannot be true: none is left out."""
+        """Its requests in parallel. Raises VeneerError where an answer could not be had, is empty, holds reasoning alone,
+        comes without the log-probabilities that it gave before, or with ones that cannot be true: none is left out."""
         calls = [_call(messages, config.sampling, self.top) for messages in self.asked(prompts)]
         pairs = [
             self._read(p, found, config)
@@ -97,29 +98,41 @@ class RemoteTeacher:
             "teacher": {"kind": "endpoint", **targets, "endpoint": endpoint, "system": self.system},
         }
 
+    def record(self) -> dict[str, Any]:
+        """What is not as asked in the replies, those of a former run too; see `Endpoint.record`."""
+        return self._endpoint.record(everything=True)
+
     def _read(self, prompt: Prompt, found: dict[str, Any] | Failure, config: CaptureConfig) -> tuple[Decoded, TopK]:
-        where = f"{self.name} at {self.config.url}"
+        where, which = f"{self.name} at {self.config.url}", f"{prompt.task} {prompt.id!r}"
         if isinstance(found, Failure):
-            raise VeneerError(
-                f"{where} gave no answer to {prompt.task} {prompt.id!r}: {found.said}; run the same command again, it goes on where it was"
-            )
+            mend = "leave the prompt out" if found.own else "run the same command again, it goes on where it was"
+            raise VeneerError(f"{where} gave no answer to {which}: {found.said}; {mend}")
         text, end = found["text"], end_of(self.base)
-        ended = found["finish_reason"] != "length"
+        if is_unfinished(text, found.get("reasoning"), found.get("thought_tokens", 0)):
+            raise VeneerError(
+                f"{where} gave no answer to {which}: its content is empty, and all that came is reasoning (reasoning_content); "
+                "give a larger --max-new-tokens, let the server leave the reasoning out, or leave the prompt out"
+            )
         if not text.strip() and (end is None or found["finish_reason"] != "stop"):
             raise VeneerError(
-                f"{where} gave an empty answer to {prompt.task} {prompt.id!r} (it says {found['finish_reason']!r}); leave the prompt out"
+                f"{where} gave an empty answer to {which} (it says {found['finish_reason']!r}); leave the prompt out"
+            )
+        if found["finish_reason"] == "content_filter":
+            raise VeneerError(
+                f"{where} withheld a part of its answer to {which} (it says 'content_filter'); leave the prompt out"
             )
         if self.top and text.strip() and not found.get("told"):
             raise VeneerError(
-                f"{where} gave log-probabilities before, but none with its answer to {prompt.task} {prompt.id!r}; capture its text alone "
-                "(--top-logprobs 0)"
+                f"{where} gave log-probabilities before, but {found.get('untold', 'none')} with its answer to {which}; capture its "
+                "text alone (--top-logprobs 0)"
             )
         try:
             positions, spelt = checked(found["told"] or [], text) if self.top else ([], text)
         except Untrue as error:
             raise VeneerError(
-                f"{where} tells {error}, in its answer to {prompt.task} {prompt.id!r}; capture its text alone (--top-logprobs 0)"
+                f"{where} tells {error}, in its answer to {which}; capture its text alone (--top-logprobs 0)"
             ) from None
+        ended = found["finish_reason"] == "stop"
         ids = self._matcher.own_tokens(positions) or tokens_of(self.base, StoredAnswer(spelt, None, ended=False))
         if ended and end is not None and (not ids or ids[-1] not in self.stop_ids):
             ids.append(end)
@@ -141,12 +154,17 @@ def probe(config: EndpointConfig, prompt: Prompt, sampling: Sampling, *, top: in
     ((found, _),) = Endpoint(replace(config, cache=None)).call_many([call], read_told)
     if isinstance(found, Failure):
         raise VeneerError(f"{config.model} at {config.url} gave no answer to its first prompt: {found.said}")
+    if "untold" in found:
+        raise VeneerError(
+            f"{config.model} at {config.url} gives {found['untold']} with its first answer; capture its text alone (--top-logprobs 0)"
+        )
     fewest = min((len(likely) for _, likely in found["told"] or ()), default=0)  # the token itself stands among them
     return min(top, fewest) if fewest > 1 else 0
 
 
 def known_top(capture: Path, most: int) -> int | None:
-    """What the endpoint told when the capture in this folder was begun; None where there is none yet. most: as asked for now."""
+    """What the endpoint told when the capture in this folder was begun; None where there is none yet. most: as asked for
+    now."""
     path = capture / "manifest.json"
     found = read_json(path, "the manifest of a capture") if path.is_file() else {}
     targets = str(found.get("teacher", {}).get("targets")) if isinstance(found, dict) else ""
@@ -158,7 +176,7 @@ def known_top(capture: Path, most: int) -> int | None:
 def _call(messages: list[dict[str, str]], sampling: Sampling, top: int) -> tuple[str, dict[str, Any]]:
     words: dict[str, Any] = {"max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature}
     if sampling.temperature > 0:
-        words |= {"top_p": sampling.top_p, "seed": sampling.seed}
+        words |= {"seed": sampling.seed} | ({"top_p": sampling.top_p} if sampling.top_p < 1 else {})  # 1 says nothing
     if top:
         words |= {"logprobs": True, "top_logprobs": top}
     request = ChatRequest(messages, words)

@@ -23,6 +23,7 @@ from veneer.capture.teachers import AlignedModel, Rereading, Teacher
 from veneer.capture.templates import template_record
 from veneer.capture.thoughts import parts_of, record_thoughts
 from veneer.capture.whole import hashes
+from veneer.endpoint.client import Recording
 from veneer.errors import InputError, VeneerError
 from veneer.files import (
     folder_lock,
@@ -42,6 +43,7 @@ from veneer.models.pair import Pair
 from veneer.models.vocabulary import check_readable
 from veneer.prompts import Prompt, one_turn
 
+ENDPOINT = "endpoint-manifest.json"
 Progress = Callable[[int, int, str], None]  # done, total, what
 
 
@@ -71,13 +73,15 @@ def capture_from(
     base_format: Format | None = None,
     progress: Progress | None = None,
 ) -> Capture:
-    """The same with any teacher (see teachers.py) in the place of the aligned model. base_format: what base reads (default: plain)."""
+    """The same with any teacher (see teachers.py) in the place of the aligned model. base_format: what base reads (default:
+    plain)."""
     return make_capture(Job.of(base, teacher, prompts, config, base_format), Shelf(Path(out)), progress)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a capture will make, fixed before the work begins: any shard of the plan can be made alone, here or by a worker elsewhere."""
+    """What a capture will make, fixed before the work begins: any shard of the plan can be made alone, here or by a worker
+    elsewhere."""
 
     base: LanguageModel
     teacher: Teacher
@@ -254,7 +258,12 @@ def begin(job: Job, shelf: Shelf) -> None:
 
 
 def finish(job: Job, shelf: Shelf) -> None:
-    """What stands behind the last shard: the noise floor, where the teacher can read, and what is to be said of its reasoning."""
+    """What stands behind the last shard: the noise floor, where the teacher can read; what was not as asked in an endpoint's replies; and
+    what is to be said of the teacher's reasoning."""
+    path = shelf.folder / ENDPOINT
+    if isinstance(job.teacher, Recording) and not path.is_file() and (record := job.teacher.record()):
+        write_json(path, record)
+        shelf.share()
     if isinstance(job.teacher, Rereading) and not (shelf.folder / "noise.json").is_file():
         write_noise(job, shelf)
         shelf.share()

@@ -19,6 +19,7 @@ from veneer.models.token_texts import TokenTexts
 ROUNDING = 1e-3  # by which a server's rounded probabilities may be above 1
 BYTES = re.compile(r"bytes:((?:\\x[0-9a-f]{2})+)")  # how OpenAI writes a token that is a part of a character
 MOST = 1e6
+IMPOSSIBLE = -1000.0  # at or below it a log-probability stands for -inf (vLLM and OpenAI write -9999)
 LOST = "\ufffd".encode()
 
 Candidate = tuple[bytes, float]  # a token's bytes, natural log of its probability
@@ -37,29 +38,57 @@ class Position:
 
 
 def read_told(data: Any) -> dict[str, Any]:
-    """A reply with its log-probabilities as `told` (a list of [token, [[token, log-probability], ...]], tokens as lists of bytes), or None
-    where it has none. Raises ValueError for another form (OpenAI's chat completions are expected)."""
+    """A reply with its log-probabilities as `told` (a list of [token, [[token, log-probability], ...]], tokens as lists of
+    bytes), None where it has none; where they have a form that cannot be read, `untold` says so. Raises what `read_reply`
+    raises."""
     reply = read_reply(data)
-    given = data["choices"][0].get("logprobs")
-    content = given.get("content") if isinstance(given, dict) else None
-    return {**reply, "told": None if not content else [_position(one) for one in content]}
+    try:
+        return {**reply, "told": told_of(data["choices"][0].get("logprobs")) or None}
+    except (ValueError, TypeError) as error:
+        return {**reply, "told": None, "untold": str(error)}
+
+
+def told_of(given: Any) -> list[Any]:
+    """The positions of a choice's log-probabilities, in the forms of chat completions ({"content": [...]}, or {"refusal":
+    [...]} where the answer is a refusal), of a bare list, and of text completions ({"tokens", "token_logprobs",
+    "top_logprobs"}, which some servers give for chats as well). Raises ValueError or TypeError for another form."""
+    if isinstance(given, dict) and isinstance(given.get("tokens"), list):
+        return list(map(_position, _of_columns(given)))
+    if isinstance(given, dict):
+        given = given.get("content") or given.get("refusal")
+    return [_position(one) for one in given or []]
+
+
+def _of_columns(given: dict[str, Any]) -> list[dict[str, Any]]:
+    """The columns of a text completion as rows."""
+    tokens = given["tokens"]
+    own, top = given.get("token_logprobs") or [], given.get("top_logprobs") or [None] * len(tokens)
+    if len(own) != len(tokens) or len(top) != len(tokens):
+        raise ValueError(f"{len(own)} log-probabilities for {len(tokens)} tokens")
+    return [{"token": t, "logprob": p, "top_logprobs": c} for t, p, c in zip(tokens, own, top, strict=True)]
 
 
 def _position(one: Any) -> list[Any]:
+    """A token, and the likely ones with it among them."""
     token, logprob = _token(one)
     top = one.get("top_logprobs") or []
-    likely = {tuple(t): p for t, p in map(_token, top)}
-    return [token, [[list(t), p] for t, p in {**likely, tuple(token): likely.get(tuple(token), logprob)}.items()]]
+    if isinstance(top, dict):
+        top = [{"token": t, "logprob": p} for t, p in top.items()]
+    likely = {tuple(text): p for text, p in map(_token, top)}
+    if (own := likely.get(tuple(token))) is None:
+        own = logprob
+    return [token, [[list(t), p] for t, p in {**likely, tuple(token): own}.items()]]
 
 
-def _token(one: Any) -> tuple[list[int], float]:
-    """The bytes that the server gives, or those of the token's text."""
+def _token(one: Any) -> tuple[list[int], float | None]:
+    """The bytes that the server gives, or those of the token's text. None: the server writes null, for it has no number
+    (SGLang: -inf)."""
     if not isinstance(one, dict) or not isinstance(one.get("token"), str):
         raise ValueError("log-probabilities without tokens")
-    logprob, raw = one.get("logprob"), one.get("bytes")
-    if isinstance(logprob, bool) or not isinstance(logprob, int | float):
+    logprob, raw = one.get("logprob", "none"), one.get("bytes")
+    if isinstance(logprob, bool) or not isinstance(logprob, int | float | None):
         raise ValueError("a token without a log-probability")
-    logprob = float(max(min(logprob, MOST), -MOST))  # JSON knows whole numbers that no float holds
+    logprob = None if logprob is None else float(max(min(logprob, MOST), -MOST))  # JSON knows whole numbers that no float holds
     if isinstance(raw, list) and all(isinstance(b, int) and 0 <= b < 256 for b in raw):
         return raw, logprob
     if found := BYTES.fullmatch(one["token"]):
@@ -68,14 +97,15 @@ def _token(one: Any) -> tuple[list[int], float]:
 
 
 def checked(told: Sequence[Any], text: str) -> tuple[list[Position], str]:
-    """The positions of a reply, and its text as they spell it.
+    """The positions of a reply, and its text as they spell it. A candidate without a number, or with one that stands for -inf,
+    is none.
 
-    Raises Untrue where a log-probability is none, they sum to more than 1, or the tokens do not make up the text (a closing special
-    token aside).
+    Raises Untrue where a log-probability is none, they sum to more than 1, or the tokens do not make up the text (a closing
+    special token aside).
     """
     out = []
     for number, (said, likely) in enumerate(told, 1):
-        candidates = tuple((bytes(t), float(p)) for t, p in likely)
+        candidates = tuple((bytes(t), float(p)) for t, p in likely if p is not None and not p <= IMPOSSIBLE)
         mass = sum(math.exp(min(p, 1.0)) for _, p in candidates if not math.isnan(p))
         if any(math.isnan(p) or p > ROUNDING for _, p in candidates):
             worst = max((p for _, p in candidates), key=lambda p: math.inf if math.isnan(p) else p)
@@ -112,8 +142,8 @@ class Matcher:
         return [] if None in own else [i for i in own if i is not None]
 
     def distributions(self, ids: Sequence[int], positions: Sequence[Position], k: int) -> TopK:
-        """Top k at each of the tokens `ids`: what the server tells where one of its tokens stands at the same bytes, otherwise (its tokens
-        are cut in another way, or it says nothing of the end of turn) one-hot."""
+        """Top k at each of the tokens `ids`: what the server tells where one of its tokens stands at the same bytes,
+        otherwise (its tokens are cut in another way, or it says nothing of the end of turn) one-hot."""
         ends = list(accumulate(len(p.said) for p in positions))
         told = {(end - len(p.said), end): p for p, end in zip(positions, ends, strict=True)}
         rows, at = [], 0
@@ -126,7 +156,7 @@ class Matcher:
     def _row(self, id: int, position: Position | None, k: int) -> TopK:
         """Ids (k,), -1 where nothing is told; a token that base has not got is a part of the tail."""
         found: dict[int, float] = {id: 0.0}
-        if position is not None and self.id(position.said) == id:
+        if position is not None and position.likely and self.id(position.said) == id:
             known = [(self.id(token), p) for token, p in position.likely]
             found = {i: p for i, p in sorted(known, key=lambda item: -item[1]) if i is not None}
             over = math.log(max(1.0, sum(math.exp(p) for _, p in position.likely)))  # rounding above 1
