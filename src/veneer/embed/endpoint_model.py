@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 from veneer.embed.chunks import join_chunks
 from veneer.embed.embedder import Progress, unit_rows
 from veneer.endpoint import Endpoint, EndpointConfig
-from veneer.endpoint.transport import Failure
+from veneer.endpoint.failure import Failure
 from veneer.errors import VeneerError
 
 LONGEST = 1500  # characters of a piece: its tokenizer is not at hand, and 512 tokens are the least that such models read
@@ -28,7 +30,8 @@ class EndpointModel:
         self.id = f"{config.model}@{urlsplit(config.url).netloc}-chunks{LONGEST}characters"
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """(n, d); (n, 0) where no text has words, for d is the endpoint's. Raises VeneerError where a piece has no vector in the end."""
+        """(n, d); (n, 0) where no text has words, for d is the endpoint's. Raises VeneerError where a piece has no vector in
+        the end."""
         distinct = [t for t in dict.fromkeys(texts) if t.strip()]
         pieces = [(n, piece) for n, text in enumerate(distinct) for piece in cut(text)]
         batches = [[p for _, p in pieces[at : at + BATCH]] for at in range(0, len(pieces), BATCH)]
@@ -63,7 +66,8 @@ class EndpointModel:
 
 
 def cut(text: str, longest: int = LONGEST) -> list[str]:
-    """`text` in pieces of at most `longest` characters, cut behind white space where there is some in the piece's second half."""
+    """`text` in pieces of at most `longest` characters, cut behind white space where there is some in the piece's second
+    half."""
     pieces = []
     while len(text) > longest:
         spaces = [m.end() for m in re.finditer(r"\s", text[:longest]) if m.end() > longest // 2]
@@ -74,10 +78,34 @@ def cut(text: str, longest: int = LONGEST) -> list[str]:
 
 
 def read_vectors(data: Any) -> dict[str, Any]:
-    """The vectors of a reply in the order of its `index`. Raises ValueError, TypeError or KeyError for another form."""
-    rows = sorted(data["data"], key=lambda row: int(row["index"]))
-    vectors = [[float(x) for x in row["embedding"]] for row in rows]
-    if [int(row["index"]) for row in rows] != list(range(len(rows))) or not np.isfinite([x for v in vectors for x in v]).all():
-        raise ValueError("embeddings that are not numbered 0, 1, ... or not finite")
+    """The vectors of a reply in the order of its `index`, or as they come where no row has one; numbers, or base64 of
+    float32 (which some servers send whatever was asked for). Raises ValueError for another form: a null, a vector a token
+    (llama.cpp without pooling), zeros."""
+    rows = data.get("data") if isinstance(data, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("a reply without embeddings")
+    if any("index" in row for row in rows):
+        rows = sorted(rows, key=lambda row: int(row["index"]))
+        if [int(row["index"]) for row in rows] != list(range(len(rows))):
+            raise ValueError("embeddings that are not numbered 0, 1, ...")
+    vectors = [_vector(row.get("embedding")) for row in rows]
     usage = data.get("usage") or {}
     return {"vectors": vectors, "prompt_tokens": int(usage.get("prompt_tokens") or 0), "model": str(data.get("model") or "")}
+
+
+def _vector(given: Any) -> list[float]:
+    """Raises ValueError for what is no vector of finite numbers with a direction."""
+    if isinstance(given, str):
+        raw = base64.b64decode(given, validate=True)
+        if len(raw) % 4:
+            raise ValueError("an embedding in base64 that is not of 32-bit numbers")
+        given = np.frombuffer(raw, "<f4").tolist()
+    if not isinstance(given, list) or not given:
+        raise ValueError(f"an embedding that is {'null' if given is None else 'no list of numbers'}")
+    if isinstance(given[0], list):
+        raise ValueError("a vector for each token where one for each text is expected: let the server pool them")
+    if any(isinstance(x, bool) or not isinstance(x, int | float) or not math.isfinite(x) for x in given):
+        raise ValueError("an embedding that holds something else than finite numbers")
+    if not any(given):
+        raise ValueError("an embedding of zeros alone")
+    return [float(x) for x in given]
