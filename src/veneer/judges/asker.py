@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig, Reply, Usage
+from veneer.endpoint.adjust import SAMPLED
 from veneer.endpoint.cache import Cache, key_of
 from veneer.errors import InputError
 from veneer.judges.config import JudgeConfig
@@ -53,7 +54,7 @@ class EndpointAsker:
             EndpointConfig(
                 url, model, key_env=config.key_env, timeout=config.timeout, retries=config.retries,
                 concurrency=config.concurrency, price_in=config.price_in, price_out=config.price_out,
-                cache=None if config.cache is None else config.cache / FILE,
+                cache=None if config.cache is None else config.cache / FILE, may_leave_out=SAMPLED,
             )
         )  # fmt: skip
 
@@ -66,8 +67,9 @@ class EndpointAsker:
 
 
 class LocalAsker:
-    """A chat model in this process, greedy. Its name in results carries a part of its fingerprint, since folders may be called alike. It
-    is not held to a JSON schema, so weak models give many unreadable judgements; these are counted like all others."""
+    """A chat model in this process, greedy. Its name in results carries a part of its fingerprint, since folders may be
+    called alike. It is not held to a JSON schema, so weak models give many unreadable judgements; these are counted like all
+    others."""
 
     def __init__(self, lm: LanguageModel, config: JudgeConfig):
         fingerprint = lm.fingerprint()
@@ -139,7 +141,8 @@ class LocalAsker:
         return tuple(messages)
 
     def _takes_system_text(self) -> bool:
-        """Some chat templates refuse a system turn; the words then go before the user's. Raises InputError without a template."""
+        """Some chat templates refuse a system turn; the words then go before the user's. Raises InputError without a
+        template."""
         turn = {"role": "user", "content": "a"}
         tokenizer = self._system.lm.tokenizer
         self._system.format.encode(tokenizer, Prompt("x", (turn,), ""))

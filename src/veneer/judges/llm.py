@@ -23,7 +23,7 @@ class Outcome(StrEnum):
     JUDGED = "judged"
     RULE = "rule"  # decided without asking (an empty answer)
     UNPARSABLE = "unparsable"  # a reply that is no verdict
-    TRUNCATED = "truncated"  # a reply that ended at the token limit
+    TRUNCATED = "truncated"  # a reply that ended at the token limit, or within its reasoning
     REFUSED = "refused"  # the judge, or its endpoint, will not judge this
     TOO_LONG = "too-long"  # the question does not fit the judge's context
     FAILED = "failed"  # no reply: the same command asks again
@@ -44,9 +44,9 @@ def judge_items(
 ) -> list[Judgement]:
     """A judgement an item (`rubric.fields` -> text), in their order.
 
-    Each item is asked about once, at temperature 0. A reply that cannot be read stays one without a verdict: it is not asked for again,
-    because a second draw would turn the unreadable share into an unknown mixture, and no other model takes its place. Raises
-    VeneerError where the judge is out of reach; what it said is kept if it has a cache.
+    Each item is asked about once, at temperature 0. A reply that cannot be read stays one without a verdict: it is not asked
+    for again, because a second draw would turn the unreadable share into an unknown mixture, and no other model takes its
+    place. Raises VeneerError where the judge is out of reach; what it said is kept if it has a cache.
     """
     ruled = [rubric.by_rule(item) for item in items]
     requests = [request(rubric, item) for item, rule in zip(items, ruled, strict=True) if rule is None]
@@ -76,7 +76,8 @@ def read(rubric: Rubric, reply: Reply) -> Judgement:
     try:
         return Judgement(Outcome.JUDGED, rubric.parse(reply.text), reply.text)
     except Unreadable as error:
-        outcome = Outcome.TRUNCATED if reply.finish_reason == "length" else Outcome.UNPARSABLE
+        cut = reply.finish_reason == "length" or reply.unfinished
+        outcome = Outcome.TRUNCATED if cut else Outcome.UNPARSABLE
         return Judgement(outcome, None, reply.text, str(error))
 
 

@@ -1,5 +1,5 @@
-"""The semantic hint: a summary of the teacher's answer, asked of a judge model (the step of Lake, Choi and Durrett, arXiv 2406.17692,
-in words of our own)."""
+"""The semantic hint: a summary of the teacher's answer, asked of a judge model (the step of Lake, Choi and Durrett, arXiv
+2406.17692, in words of our own)."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ def summaries(queries: Sequence[str], answers: Sequence[str], asker: Asker, prog
         for q, a in zip(queries, answers, strict=True)
     ]
     replies = asker.ask(requests, progress, "summaries") if requests else []
-    failed = [r for r in replies if r.error is not None]
+    failed = [r for r in replies if r.error is not None or not r.text.strip()]
     if failed:
+        why = failed[0].error or ("a reply of reasoning alone" if failed[0].unfinished else "an empty reply")
         raise VeneerError(
-            f"{len(failed)} of {len(replies)} summaries could not be had ({failed[0].error}); the same command asks for them again"
+            f"{len(failed)} of {len(replies)} summaries could not be had ({why}); the same command asks for them again"
         )
     texts = [split_reasoning(r.text).answer.replace(FENCE, "").strip() for r in replies]
     if empty := sum(not t for t in texts):
