@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -93,9 +93,9 @@ class Call:
 
 
 class Server:
-    """url: of the endpoint. seen: how often each text was asked. most: the most requests under way at once."""
+    """url: of the endpoint. seen: how often each text was asked. most: the most requests under way at once. models: that it lists."""
 
-    def __init__(self, answer: Say):
+    def __init__(self, answer: Say, models: Sequence[str] | None = None, host: str = "127.0.0.1"):
         self.calls: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.at: list[float] = []
@@ -106,6 +106,14 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                listed = self.path == "/v1/models" and models is not None
+                data = json.dumps({"data": [{"id": m} for m in models or ()]} if listed else {"detail": "Not Found"}).encode()
+                self.send_response(200 if listed else 404)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
 
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
@@ -136,10 +144,13 @@ class Server:
 
             def log_message(self, *args: Any) -> None: ...
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Http(ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+        self._http = Http((host, 0), Handler)
         self._http.daemon_threads = True
         self.port = self._http.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def close(self) -> None:
@@ -148,8 +159,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(answer: Say) -> Iterator[Server]:
-    server = Server(answer)
+def serving(answer: Say, models: Sequence[str] | None = None, host: str = "127.0.0.1") -> Iterator[Server]:
+    server = Server(answer, models, host)
     try:
         yield server
     finally:

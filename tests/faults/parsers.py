@@ -12,8 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from veneer.capture.whole import check_manifest
+from veneer.endpoint.adjust import Adjustments
 from veneer.endpoint.cache import Cache
+from veneer.endpoint.events import whole
+from veneer.endpoint.failure import Failure, of_error, of_status
 from veneer.endpoint.reply import read_reply
+from veneer.endpoint.words import read_body
 from veneer.errors import InputError, VeneerError
 from veneer.files import json_lines, read_json, read_json_lines
 from veneer.head.veneer import Veneer
@@ -64,9 +68,31 @@ def _endpoint(data: bytes) -> None:
         return
     try:
         reply = read_reply(value)
-    except (ValueError, TypeError, KeyError, IndexError):  # what the client takes for an answer in another form
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        Failure,
+    ):  # what the client takes for an answer in another form, or for none
         return
     json_lines([reply]).encode()
+
+
+def _endpoint_error(data: bytes) -> None:
+    body = read_body(data)
+    for failure in (of_status(400, {}, body), of_status(500, {}, body), of_error(body)):
+        if failure is not None:
+            Adjustments().learn({"seed": 1, "max_tokens": 2, "temperature": 0, "logprobs": True, "top_logprobs": 20}, failure)
+            assert failure.said.isprintable() and len(failure.said) < 400
+
+
+def _endpoint_stream(data: bytes) -> None:
+    try:
+        value = whole(data)
+    except ValueError:
+        return
+    _endpoint(json.dumps(value).encode())
 
 
 def _manifest(data: bytes) -> None:
@@ -149,7 +175,8 @@ def _lines(data: bytes) -> None:
 
 READ: dict[str, Callable[[bytes], object]] = {
     "prompts jsonl": _prompts("jsonl"), "prompts txt": _prompts("txt"), "prompts csv": _prompts("csv"), "prompts tsv": _prompts("tsv"),
-    "prompts parquet": _prompts("parquet"), "judge reply": _reply, "endpoint reply": _endpoint, "manifest": _manifest, "marker": _marker,
+    "prompts parquet": _prompts("parquet"), "judge reply": _reply, "endpoint reply": _endpoint,
+    "endpoint error": _endpoint_error, "endpoint stream": _endpoint_stream, "manifest": _manifest, "marker": _marker,
     "results": lambda d: Results.read(_file("results.jsonl", d)), "study results": _study("results.jsonl"),
     "study shifts": _study("shifts.jsonl"), "study tokens": _study("tokens.jsonl"), "study deep": _study("deep_examples.jsonl"),
     "study run": _study("run.json"), "responses": lambda d: read_responses(_file("r.jsonl", d)), "unfinished answers": _part,
@@ -184,6 +211,8 @@ SEEDS: dict[str, list[bytes]] = {
     "prompts tsv": [b"prompt\tx\na\tb\n"],
     "judge reply": [b'<think>x</think>```json\n{"score": 4, "Reason": "a", "b": "yes"}\n```'],
     "endpoint reply": [b'{"choices": [{"message": {"content": "a", "refusal": null}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 1}}'],  # noqa: E501
+    "endpoint error": [b'[{"error": {"code": 400, "message": "Unknown name \\"seed\\"", "details": [{"retryDelay": "3s"}]}}]'],
+    "endpoint stream": [b'data: {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'],
     "manifest": [b'{"kind": "capture", "schema": 1, "plan": [[[0, 1]]], "head": {"scale": 1, "softcap": null, "rows": 4, "width": 2}}'],
     "marker": [b'{"tokens": 3, "prompts": 1, "sha256": "a", "responses_sha256": "b", "capture": "c"}'],
     "results": [ROW], "study results": [ROW],

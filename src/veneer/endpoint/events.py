@@ -26,7 +26,8 @@ def whole(raw: bytes) -> dict[str, Any]:
         if event.get("error") or (event.get("object") == "error"):
             return event
         out |= {k: v for k, v in event.items() if k not in ("choices", "object") and v is not None}
-        for one in event.get("choices") or ():
+        choices = event.get("choices")
+        for one in choices if isinstance(choices, list) else ():
             if isinstance(one, dict) and one.get("index", 0) in (0, None):
                 _add(choice, one)
     if choice:
@@ -62,7 +63,8 @@ def _add(choice: dict[str, Any], piece: dict[str, Any]) -> None:
     )
     for name, value in (("content", text), ("refusal", part.get("refusal")), ("reasoning_content", thought)):
         if isinstance(value, str) and (value or name == "content"):
-            message[name] = (message.get(name) or "") + value
+            before = message.get(name) or ""
+            message[name] = [*before, {"type": "text", "text": value}] if isinstance(before, list) else before + value
         elif isinstance(value, list):
             before = message.get(name) or []
             message[name] = ([{"type": "text", "text": before}] if isinstance(before, str) else before) + value

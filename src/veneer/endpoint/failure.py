@@ -49,6 +49,9 @@ class Failure(Exception):
     parameters: tuple[str, ...] = ()
     parameter: str = ""
 
+    def __str__(self) -> str:
+        return self.said
+
 
 _FILTERED = re.compile(
     r"content.?(filter|policy|management|exists.risk)|moderation|responsibleai|data.?inspection|inappropriate|\bflagged\b|jailbreak|"
@@ -160,7 +163,7 @@ def _blame(failure: Failure, status: int | None, text: str) -> None:
     model = bool(_MODEL.search(text)) and not _NOT_THE_MODEL.search(text)
     if status == 401 or (status is None and _KEY.search(text)):
         failure.fault = Fault.KEY
-    elif status == 402 or (status in (None, 403, 429) and _QUOTA.search(text) and failure.wait is None):
+    elif status == 402 or (status in (None, 403, 429) and _used_up(text, failure.wait)):
         failure.fault = Fault.QUOTA
     elif status == 403:
         failure.fault = Fault.PERMISSION
@@ -179,6 +182,11 @@ def _blame(failure: Failure, status: int | None, text: str) -> None:
         failure.steady = False
 
 
+def _used_up(text: str, wait: float | None) -> bool:
+    """Whether an account has nothing left. Google words a minute's limit alike, and says how long to wait."""
+    return "insufficient_quota" in text or (wait is None and bool(_QUOTA.search(text)))
+
+
 def _passes(status: int) -> bool:
     return status in (408, 409, 425, 429) or (status >= 500 and status not in (501, 505, 510, 511))
 
@@ -195,10 +203,8 @@ def _status_in(error: Any) -> int | None:
     return None
 
 
-def _says_something(error: Any) -> bool:
+def _says_something(error: Any, depth: int = words.DEEPEST) -> bool:
     """Whether an `error` is more than an empty form."""
-    if isinstance(error, dict):
-        return any(_says_something(v) for v in error.values())
-    if isinstance(error, list):
-        return any(map(_says_something, error))
-    return error not in (None, "", 0, False)
+    if isinstance(error, dict | list) and depth:
+        return any(_says_something(v, depth - 1) for v in (error.values() if isinstance(error, dict) else error))
+    return error not in (None, "", 0, False, [], {})
