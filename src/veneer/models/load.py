@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from veneer.errors import InputError, MissingExtra, VeneerError
 from veneer.models.adapters import check_kind, merged, resize_to
 from veneer.models.language_model import LanguageModel
+from veneer.models.quantised import check_all_read, plain_words, refusal, settle, stored
 from veneer.models.split import Split, quiet, room_on_disk
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -50,8 +51,11 @@ def load_model(
     dtype: str = "auto",
     revision: str | None = None,
     trust_remote_code: bool = False,
+    plain: bool = False,
 ) -> LanguageModel:
     """Load a causal language model by name. Only safetensors (or GGUF) are read, never pickles.
+
+    plain: make plain numbers of quantised weights (quantised.py), as a merged checkpoint needs; on a CPU that is always done.
 
     Raises InputError where the name leads nowhere, or to something that is not a causal language model.
     """
@@ -65,6 +69,7 @@ def load_model(
         ) from None
     where, split = resolve_device(device), Split.parse(device)
     words = {"dtype": resolve_dtype(dtype, where), "revision": revision, "trust_remote_code": trust_remote_code, "split": split}
+    words["plain"] = plain or where.type == "cpu"
     adapter, at, named_base = name.partition("@")
     if at and (Path(adapter) / "adapter_config.json").is_file():
         model, tokenizer = _adapter(Path(adapter), named_base, words)
@@ -124,11 +129,13 @@ def _check_folder(path: Path) -> None:
 def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any) -> tuple[Any, Any]:
     """Both halves from a folder or the hub, with errors that say what to mend."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
-    weights = {k: v for k, v in words.items() if k != "split"}
+    weights = {k: v for k, v in words.items() if k not in ("split", "plain")}
+    method: str | None = None
     try:
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **remote, **more)
         if not more:
-            more = {"use_safetensors": True}
+            config, method = stored(model_at, **remote)
+            more = {"use_safetensors": True, **(plain_words(config, method) if words["plain"] else {})}
         room = None
         if words["split"] is not None:
             more["device_map"] = words["split"].placement(_without_weights(model_at, weights), name)
@@ -139,19 +146,25 @@ def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[st
                 model_at, **weights, **more, output_loading_info=True, ignore_mismatched_sizes=True
             )
         model.room_on_disk = room
+        settle(model, method, words["dtype"])
     except VeneerError:
         raise
     except ImportError as error:
+        if method:
+            raise refusal(name, method, _first(error)) from None
         raise InputError(f"{name} needs a package that is not installed ({_first(error)}); install it and try again") from None
     except Exception as error:  # damaged or foreign files make the libraries raise all kinds, also bare Exception
         if isinstance(error, MemoryError) or re.search(r"allocate memory|out of memory|start new thread", str(error)):
             raise VeneerError(
                 f"memory ran out while {name} was loaded ({_first(error)}); free some, or use a smaller model"
             ) from None
+        if method:
+            raise refusal(name, method, _first(error)) from None
         raise InputError(
             f"{name} cannot be loaded ({_first(error)}); expected a causal language model: a hub id that this machine can reach, a "
             "local folder with config.json, tokenizer and *.safetensors, an adapter folder, a .gguf file, or lab:base and its kin"
         ) from None
+    check_all_read(name, info["unexpected_keys"])
     lost = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
     if lost:  # transformers warns of these and fills them with random numbers
         raise InputError(
@@ -191,6 +204,7 @@ def _gguf(path: Path, words: dict[str, Any]) -> tuple[Any, Any]:
     model, tokenizer = _from_pretrained(str(path), folder, folder, words, gguf_file=path.name)
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config  # the weights are plain numbers now
+    model.from_gguf = True
     return model, tokenizer
 
 
@@ -237,4 +251,6 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
         resize_to(model, folder, written, tokenizer)
     except SafetensorError as error:
         raise InputError(f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); save it again") from None
-    return merged(model, folder, written, base), tokenizer
+    whole = merged(model, folder, written, base)
+    whole.adapted = True
+    return whole, tokenizer
