@@ -112,7 +112,10 @@ def write_folder(out: Path, write: Callable[[Path], None]) -> None:
         try:
             with interrupt.let_through():
                 write(scratch)
-            scratch.chmod(0o755)
+            umask = os.umask(0)
+            os.umask(umask)
+            for path in (scratch, *scratch.rglob("*")):  # some libraries make what they write private
+                path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
             if out.exists():
                 out.rmdir()
             scratch.replace(out)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from checkpoints import END, veneer_of
 from pairs import prompts
-from tiny import tiny, tokenizer
+from tiny import tiny
 from veneer.errors import InputError
 from veneer.head import Veneer
 from veneer.head.merge import merge
@@ -17,19 +18,6 @@ from veneer.systems import System, respond
 
 KINDS = ("llama-tied", "llama", "gpt2", "phi", "gemma2", "granite")
 IDS = torch.randint(0, 300, (2, 11), generator=torch.Generator().manual_seed(1))
-END = tokenizer().convert_tokens_to_ids("<|end|>")
-
-
-def veneer_of(lm, *, rank=None, rows=None, size=0.5) -> Veneer:
-    """A random veneer that fits `lm`, as an extraction from a chat model would record it."""
-    draw = torch.Generator().manual_seed(7)
-    shape, width = (lm.head.rows if rows is None else len(rows)), lm.head.width
-    facts = {"aligned": "the-aligned-model", "base_format": {"kind": "plain", "template": "Q: {prompt}\nA:"}, "stop_ids": [END]}
-    if rank is None:
-        dW, A, B = size * torch.randn(shape, width, generator=draw), None, None
-    else:
-        dW, A, B = None, torch.randn(shape, rank, generator=draw), size * torch.randn(rank, width, generator=draw)
-    return Veneer(lm.head.hash(), lm.head.rows, dW, rows, A, B, facts)
 
 
 @torch.inference_mode()

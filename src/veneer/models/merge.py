@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
+from transformers import GenerationConfig
 
-from veneer.errors import InputError, VeneerError
+from veneer.errors import InputError
 from veneer.files import write_folder, write_json
+from veneer.models.checked import check_checkpoint
 from veneer.models.language_model import LanguageModel
+from veneer.models.originals import Originals
+from veneer.models.published import published_config, published_generation
+from veneer.models.quantised import need_plain_weights
+from veneer.models.tokenizer_files import copy_papers, write_tokenizer
 
 
 def new_output_folder(out: Path) -> None:
@@ -51,37 +56,44 @@ def save_merged(
     """Write base with the head `weight` as a checkpoint that needs no Veneer: config, safetensors (sharded), tokenizer,
     generation config with all `stop_ids`, the model card, and run.json. finish: does the rest in the folder before it appears.
 
-    The folder appears whole or not at all. `lm`'s model is changed (untied). Raises InputError where `out` is in use, VeneerError
-    where the saved head does not read back equal.
+    Config and tokenizer are base's own files, as far as the change allows (published.py, tokenizer_files.py). The folder appears whole
+    or not at all, and only after every tensor was read back (checked.py). `lm`'s model is changed (untied). Raises InputError where
+    `out` is in use or the model's weights are quantised, VeneerError where the checkpoint does not read back as base with this head.
     """
     new_output_folder(out)
     if not re.fullmatch(r"[1-9][0-9]*[KMGT]B", max_shard_size):
         raise InputError(f"the largest shard is {max_shard_size!r}; expected a size such as 4GB or 500MB")
+    need_plain_weights(lm)
+    originals = Originals.of(lm)
     model = untie_with(lm, weight)
-    generation = model.generation_config
-    if generation is not None:
-        generation.eos_token_id = list(dict.fromkeys(stop_ids)) or None
+    config = published_config(originals.read("config.json"), model)
+    generation, left_out = published_generation(originals.read("generation_config.json"), model, stop_ids)
+    if model.generation_config is not None:
+        model.generation_config.eos_token_id = generation["eos_token_id"]
 
     def write(folder: Path) -> None:
-        model.save_pretrained(folder, max_shard_size=max_shard_size, safe_serialization=True)
-        lm.tokenizer.save_pretrained(folder)
+        with _any_generation_config(model):
+            model.save_pretrained(folder, max_shard_size=max_shard_size, safe_serialization=True)
+        write_json(folder / "config.json", config)
+        write_json(folder / "generation_config.json", generation)
+        write_tokenizer(lm.tokenizer, originals, folder)
+        copy_papers(originals, folder)
+        unread = check_checkpoint(folder, model, weight, originals.tensor_files())
         (folder / "README.md").write_text(card, encoding="utf-8")
-        write_json(folder / "run.json", record)
         if finish is not None:
             finish(folder)
-        _check_head(folder, model, weight)
+        notes = {"dequantised_from": getattr(model, "dequantised_from", None), "unread": unread, "generation_left_out": left_out}
+        write_json(folder / "run.json", {**record, **{k: v for k, v in notes.items() if v}})
 
     write_folder(out, write)
     return out
 
 
-def _check_head(folder: Path, model: Any, weight: Tensor) -> None:
-    """A head that a library quietly tied again is lost: read it back."""
-    layer = model.get_output_embeddings()
-    name = next(n for n, m in model.named_modules() if m is layer) + ".weight"
-    index = folder / "model.safetensors.index.json"
-    file = json.loads(index.read_text())["weight_map"].get(name) if index.is_file() else "model.safetensors"
-    with safe_open(folder / file, framework="pt") as stream:
-        saved = stream.get_tensor(name) if name in stream.keys() else None  # noqa: SIM118 - not a dict
-    if saved is None or not torch.equal(saved, weight.to(saved.dtype).cpu()):
-        raise VeneerError(f"the saved checkpoint does not hold the merged head as {name}; this architecture ties it on saving")
+@contextmanager
+def _any_generation_config(model: Any) -> Iterator[None]:
+    """The library refuses to save a model whose generation config it finds odd; ours is written beside it."""
+    own, model.generation_config = model.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own

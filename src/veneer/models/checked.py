@@ -1,0 +1,132 @@
+"""Reading a written checkpoint back: every tensor but the head is base's, and the library finds every tensor that the model has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from transformers.utils import is_accelerate_available
+
+from veneer.errors import VeneerError
+from veneer.models.originals import safetensors_of
+
+EXAMPLES = 3
+
+
+class Tensors:
+    """The tensors of safetensors files, read one at a time."""
+
+    def __init__(self, files: list[Path], stack: ExitStack):
+        self._where: dict[str, Any] = {}
+        for file in files:
+            stream = stack.enter_context(safe_open(file, framework="pt"))
+            self._where |= dict.fromkeys(stream.keys(), stream)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._where)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._where[name].get_tensor(name)
+
+
+def check_checkpoint(folder: Path, model: Any, weight: Tensor, base_files: list[Path]) -> list[str]:
+    """Raise VeneerError unless the checkpoint in `folder` is base with the head `weight` and loads whole.
+
+    base_files: base's own safetensors files, or [] where the loaded `model` is all that is known of base. Returns the names of base's
+    tensors that the checkpoint lacks: those that the library leaves unread in base (layers for drafting tokens, buffers that
+    are computed). Tensors are compared one at a time; only where the library saves them under other names than base's files and
+    the model use is the checkpoint loaded whole beside the model.
+    """
+    head = head_name(model)
+    with ExitStack() as stack:
+        saved = Tensors(safetensors_of(folder), stack)
+        names = set(saved)
+        if head not in names or not torch.equal(saved[head], weight.to(saved[head].dtype).cpu()):
+            raise VeneerError(
+                f"the saved checkpoint does not hold the merged head as {head}; this architecture ties it on saving"
+            )
+        known: Any = Tensors(base_files, stack) if base_files else model.state_dict()
+        left_out = sorted(set(known) - names)
+        direct = names - {head} <= set(known)
+        if direct:
+            _compare(saved, known, sorted(names - {head}), folder)
+        _check_loads(folder, model, weight, head, values=not direct)
+    return left_out if base_files else []
+
+
+def head_name(model: Any) -> str:
+    """The name of the output embeddings' weight in the model."""
+    layer = model.get_output_embeddings()
+    return next(n for n, m in model.named_modules() if m is layer) + ".weight"
+
+
+def _compare(saved: Tensors, known: Any, names: list[str], folder: Path) -> None:
+    """Raise VeneerError where a tensor is not the known one, rounded to the dtype in which it is saved."""
+    differ = []
+    for name in names:
+        ours, theirs = saved[name], _there(known[name])
+        if theirs is not None and (ours.shape != theirs.shape or not _equal(ours, theirs.to(ours.dtype))):
+            differ.append(name)
+    _raise_if(differ, f"{folder.name} would hold {len(differ)} tensors that are not base's", differ)
+
+
+def _there(tensor: Tensor) -> Tensor | None:
+    """The tensor's values in memory; None where a split model keeps them outside its devices."""
+    return None if tensor.is_meta else tensor.detach().cpu()
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    """Bit by bit, so that a NaN equals itself."""
+    return torch.equal(a, b) or torch.equal(*(t.contiguous().view(torch.uint8) for t in (a, b)))
+
+
+def _check_loads(folder: Path, model: Any, weight: Tensor, head: str, *, values: bool) -> None:
+    """Load the checkpoint and raise VeneerError where the library misses a tensor or finds one too many.
+
+    values: also compare every tensor with the model's. Otherwise the weights need not be read, where `accelerate` is installed.
+    """
+    words: dict[str, Any] = {"dtype": model.dtype}
+    if not values and is_accelerate_available():
+        words["device_map"] = "meta"
+    try:
+        with _quiet():
+            loaded, info = type(model).from_pretrained(folder, output_loading_info=True, ignore_mismatched_sizes=True, **words)
+    except Exception as error:  # the library raises all kinds for a checkpoint that it cannot read
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise VeneerError(f"the merged checkpoint would not load again ({first}); nothing was written") from None
+    wrong = [*info["missing_keys"], *info["unexpected_keys"], *(key for key, *_ in info["mismatched_keys"])]
+    _raise_if(wrong, f"the merged checkpoint would load with {len(wrong)} tensors missing, too many or of another shape", wrong)
+    if values:
+        again: Mapping[str, Tensor] = loaded.state_dict()
+        differ = [
+            n
+            for n, t in model.state_dict().items()
+            if (own := _there(weight if n == head else t)) is not None and not _equal(again[n].cpu(), own.to(again[n].dtype))
+        ]
+        _raise_if(differ, f"the merged checkpoint would load with {len(differ)} tensors that are not base's", differ)
+
+
+def _raise_if(names: list[str], what: str, examples: list[str]) -> None:
+    if names:
+        raise VeneerError(
+            f"{what}, e.g. {', '.join(sorted(examples)[:EXAMPLES])}; this version of transformers does not save this architecture as it "
+            "loads it, and nothing was written"
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No report of the library's on what it loads: what is wrong is in the error."""
+    logger = logging.getLogger("transformers")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

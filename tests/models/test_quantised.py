@@ -1,0 +1,106 @@
+"""Quantised checkpoints load as the plain numbers that they stand for, merge into checkpoints that load, or are refused."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from checkpoints import fp8, mxfp4, rewrite, save, veneer_of, with_tensors
+from tiny import ARCHITECTURES, tiny
+from veneer.errors import InputError
+from veneer.head.merge import merge
+from veneer.models.load import load_model
+
+pytest.importorskip("accelerate", reason="the library needs it to read FP8 and MXFP4")
+GPT_OSS = {
+    "hidden_size": 64, "intermediate_size": 64, "head_dim": 16, "num_local_experts": 2, "num_experts_per_tok": 1, "sliding_window": 16,
+}  # fmt: skip
+QWEN3_MOE = {"moe_intermediate_size": 16, "num_experts": 4, "num_experts_per_tok": 2, "head_dim": 16}
+
+
+@pytest.fixture(params=["fp8", "fp8-experts", "mxfp4"])
+def quantised(request, tmp_path, monkeypatch):
+    """A folder with quantised weights, and the plain values (float32) that its tensors stand for."""
+    monkeypatch.setitem(ARCHITECTURES, "gpt_oss", ("gpt_oss", GPT_OSS))
+    monkeypatch.setitem(ARCHITECTURES, "qwen3_moe", ("qwen3_moe", QWEN3_MOE))
+    kind = {"fp8": "llama", "fp8-experts": "qwen3_moe", "mxfp4": "gpt_oss"}[request.param]
+    folder = save(tmp_path / "base", tiny(kind))
+    return folder, (mxfp4 if kind == "gpt_oss" else fp8)(folder)
+
+
+@pytest.mark.parametrize("dtype", ["auto", "float32", "bfloat16"])
+def test_weights_are_what_the_quantised_numbers_stand_for(quantised, dtype):
+    folder, plain = quantised
+    lm = load_model(str(folder), device="cpu", dtype=dtype)
+    wanted = torch.bfloat16 if dtype == "bfloat16" else torch.float32
+    assert {p.dtype for p in lm.model.parameters()} == {wanted}
+    state = lm.model.state_dict()
+    direct = [n for n in plain if n in state]
+    assert len(direct) > 10
+    for name in direct:
+        torch.testing.assert_close(state[name], plain[name].to(wanted), rtol=0, atol=0)
+    assert lm.model.dequantised_from in ("fp8", "mxfp4")
+
+
+def test_a_merged_checkpoint_holds_the_plain_numbers_and_loads(quantised, tmp_path):
+    folder, plain = quantised
+    veneer = veneer_of(load_model(str(folder), device="cpu"))
+    out = merge(veneer, load_model(str(folder), device="cpu"), tmp_path / "m")
+    config = json.loads((out / "config.json").read_text())
+    assert "quantization_config" not in config and config["dtype"] == "float32"
+    saved = load_file(out / "model.safetensors")
+    assert set(saved) == set(plain)  # the names of a plain checkpoint: no blocks, no scales
+    for name in set(plain) - {"lm_head.weight"}:
+        torch.testing.assert_close(saved[name], plain[name], rtol=0, atol=0)
+    model, info = AutoModelForCausalLM.from_pretrained(out, output_loading_info=True)
+    assert not any(info[k] for k in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    ids = torch.arange(9)[None]
+    base = load_model(str(folder), device="cpu")
+    with torch.inference_mode():
+        want = veneer.apply(base.head).logits(base.hidden(ids, torch.ones_like(ids)))
+        torch.testing.assert_close(model(ids).logits, want, rtol=1e-5, atol=1e-4)
+    method = base.model.dequantised_from
+    assert json.loads((out / "run.json").read_text())["dequantised_from"] == method
+    assert f"stored in {method} form" in (out / "README.md").read_text()
+
+
+METHODS = {
+    "gptq": {"quant_method": "gptq", "bits": 4, "group_size": 32},
+    "awq": {"quant_method": "awq", "bits": 4, "group_size": 32},
+    "bitsandbytes": {"quant_method": "bitsandbytes", "load_in_4bit": True},
+    "hqq": {"quant_method": "hqq", "quant_config": {}},
+    "aqlm": {"quant_method": "aqlm"},
+    "compressed-tensors": {"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": {}},
+    "exl3": {"quant_method": "exl3", "bits": 4.0},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_kind_that_this_machine_cannot_read_is_one_sentence(method, tmp_path):
+    folder = save(tmp_path / "base")
+    with_tensors(folder, lambda t: {k.replace("q_proj.weight", "q_proj.qweight"): v for k, v in t.items()})
+    rewrite(folder / "config.json", lambda c: c.update(quantization_config=METHODS[method]))
+    with pytest.raises(InputError) as error:
+        load_model(str(folder), device="cpu")
+    assert "\n" not in str(error.value)
+    assert "without quantisation" in str(error.value) and "quantised" in str(error.value)
+
+
+def test_scales_that_the_config_does_not_describe_are_not_left_out(tmp_path):
+    """FP8 weights whose quantisation stands in another file would load as plain numbers, each too large by its scale."""
+    folder = save(tmp_path / "base")
+    fp8(folder)
+    rewrite(folder / "config.json", lambda c: {k: v for k, v in c.items() if k != "quantization_config"})
+    with pytest.raises(InputError, match=r"quantised weights \(14 tensors such as .*weight_scale_inv\)"):
+        load_model(str(folder), device="cpu")
+
+
+def test_quantised_weights_in_memory_are_not_merged(tmp_path):
+    lm = tiny()
+    veneer = veneer_of(lm)
+    lm.model.config.quantization_config = METHODS["gptq"]
+    with pytest.raises(InputError, match=r"quantised .gptq.*without quantisation"):
+        merge(veneer, lm, tmp_path / "m")
+    assert not list(tmp_path.iterdir())
