@@ -38,7 +38,7 @@ class Merge(Machine):
 
         from veneer.errors import InputError
         from veneer.head.lora import check_exportable, lora_record, save_lora
-        from veneer.head.merge import already_merged, merge, merge_format, merge_record
+        from veneer.head.merge import already_merged, merge, merge_format, merge_record, results_of
         from veneer.head.veneer import Veneer
         from veneer.models.load import load_model
 
@@ -58,8 +58,9 @@ class Merge(Machine):
             print(f"checkpoint: {self.out} (it was there)")
             return
         merge_format(veneer, self.base_template)  # refused before a model is loaded
-        base = load_model(self.base, **self.how())
-        out = merge(veneer, base, self.out, alpha=self.alpha, max_shard_size=self.max_shard_size, template=self.base_template)
+        words = {"alpha": self.alpha, "max_shard_size": self.max_shard_size, "results": results_of(self.veneer)}
+        base = load_model(self.base, plain=True, **self.how())
+        out = merge(veneer, base, self.out, template=self.base_template, **words)
         print(f"checkpoint: {out}")
         if self.gguf:
             from veneer.models.gguf import write_gguf

@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 from veneer.errors import InputError
 from veneer.files import write_folder, write_json
-from veneer.head.merge import already_merged, merge_record, model_card
+from veneer.head.card import model_card
+from veneer.head.merge import already_merged, merge_record
 from veneer.head.veneer import Veneer
 from veneer.models.language_model import LanguageModel
 
@@ -73,7 +74,6 @@ def check_exportable(veneer: Veneer) -> None:
 
 def adapter_card(veneer: Veneer, base: LanguageModel, alpha: float) -> str:
     """The README.md of an adapter folder: that of a merged checkpoint, as far as it holds."""
-    lines = [x for x in model_card(veneer, base, alpha).splitlines() if "tie_word_embeddings" not in x]
-    lines[lines.index("library_name: transformers")] = "library_name: peft"
+    lines = model_card(veneer, base, alpha, library="peft").splitlines()
     tied = base.model.get_input_embeddings().weight.data_ptr() == base.head.weight.data_ptr()
     return "\n".join([*lines, "", "Load it with `PeftModel.from_pretrained(base, folder)`.", *([TIED] if tied else []), ""])

@@ -9,13 +9,15 @@ from typing import Any
 
 from veneer.errors import InputError
 from veneer.files import read_json
-from veneer.head.recorded import chosen_format, fitted_formats, listed, warn_of_formats
+from veneer.head.card import model_card
+from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
 from veneer.models.fitted_template import fitted_template, write_chat_template
 from veneer.models.formats import Format, PlainFormat, given_format
 from veneer.models.language_model import LanguageModel
 from veneer.models.merge import new_output_folder, save_merged
 from veneer.prompts import Prompt
+from veneer.results import Results
 
 
 def merge_record(
@@ -75,13 +77,15 @@ def merge(
     alpha: float = 1.0,
     max_shard_size: str = "4GB",
     template: str | None = None,
+    results: Results | None = None,
 ) -> Path:
     """Write base with the head W + alpha dW as a plain Hugging Face checkpoint in `out`.
 
     Its chat template renders the format that the veneer was fitted behind, or `template` (see `merge_format`). Its generation config
-    ends at base's end token and at the aligned model's end of turn. `base` is changed (untied). Raises InputError where the veneer
-    belongs to another head or was fitted behind several templates, or where `out` is in use; a folder that holds this very merge is
-    left as it is.
+    ends at base's end token and at the aligned model's end of turn. `base` is changed (untied). results: figures for the model card
+    (see `results_of`). Raises InputError where the veneer belongs to another head or was fitted behind several templates, base's
+    weights are quantised, or `out` is in use, and VeneerError where the checkpoint does not read back (models/checked.py); a folder
+    that holds this very merge is left as it is.
     """
     out = Path(out)
     form = merge_format(veneer, template)
@@ -97,9 +101,15 @@ def merge(
     stops = [i for i in (base.tokenizer.eos_token_id, *base.stop_ids, *veneer.facts.get("stop_ids", ())) if i is not None]
     weight = veneer.apply(base.head, alpha).weight
     return save_merged(
-        base, weight, out, stop_ids=stops, card=model_card(veneer, base, alpha, form), record=record, max_shard_size=max_shard_size,
+        base,
+        weight,
+        out,
+        stop_ids=stops,
+        card=model_card(veneer, base, alpha, results, form=form),
+        record=record,
+        max_shard_size=max_shard_size,
         finish=_chat_template(base, form) if isinstance(form, PlainFormat) else None,
-    )  # fmt: skip
+    )
 
 
 def _chat_template(base: LanguageModel, form: PlainFormat) -> Callable[[Path], None]:
@@ -108,45 +118,9 @@ def _chat_template(base: LanguageModel, form: PlainFormat) -> Callable[[Path], N
     return lambda folder: write_chat_template(folder, text)
 
 
-def _prompting(veneer: Veneer, form: Format | None) -> list[str]:
-    """The card's lines on what the checkpoint reads. form: None where the veneer recorded no template."""
-    if not isinstance(form, PlainFormat):
-        reads = veneer.facts.get("base_format", {"kind": "plain"})
-        return [f"- prompt format: {reads}; it reads what base reads, not the aligned model's chat template"]
-    fitted = listed(veneer.facts)
-    return [
-        f"- prompt format: the chat template renders the format that the veneer was fitted behind ({fitted or 'not recorded'}), "
-        "which as plain text is:",
-        "",
-        *(f"      {line}" for line in form.template.split("\n")),
-        "",
-    ]
-
-
-def model_card(veneer: Veneer, base: LanguageModel, alpha: float, form: Format | None = None) -> str:
-    """The README.md of a merged checkpoint. form: what it reads."""
-    facts = veneer.facts
-    found = facts.get("extraction", {})
-    shape = "dense" if veneer.rank is None else f"rank {veneer.rank}"
-    measure = "negative log-likelihood" if facts.get("teacher", {}).get("targets") == "one-hot" else "KL"
-    lines = [
-        "---",
-        f"base_model: {base.name}",
-        "library_name: transformers",
-        "tags: [veneer, superficial-alignment]",
-        "---",
-        f"# {Path(base.name).name} with a veneer",
-        "",
-        f"The output head is W + {alpha:g} dW; every other weight is that of `{base.name}`. dW was extracted from the responses of "
-        f"`{facts.get('aligned', 'an aligned model')}` by Veneer (method: arXiv 2502.04602): it carries what a change of the last step "
-        "alone can carry of that model's alignment, and nothing deeper.",
-        "",
-        f"- veneer: {shape}, {len(veneer.changed_rows())} of {veneer.vocabulary} rows changed, unembedding {veneer.unembedding[:16]}",
-        *_prompting(veneer, form),
-        f"- held-out {measure} on the select part: {found.get('select_kl_base')} before, {found.get('select_kl')} after (nats a token)",
-        "- `tie_word_embeddings` is false: the input embeddings are base's",
-        "",
-        "It refuses and pleases in style. Do not take that for safety: what the veneer does not carry, it does not have.",
-        "",
-    ]
-    return "\n".join(lines)
+def results_of(folder: str | Path) -> Results | None:
+    """The figures that were measured with the veneer in `folder`: those beside it (`veneer extract`), or those of the study whose joint
+    veneer it is (`veneer run`); None without any."""
+    folder = Path(folder)
+    places = [folder, *([folder.parent] if folder.name == "veneer" else [])]
+    return next((Results.read(p / "results.jsonl") for p in places if (p / "results.jsonl").is_file()), None)

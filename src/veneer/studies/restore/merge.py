@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from veneer.files import read_json
+from veneer.head.card import PAPER, front_matter, shown, shown_name
 from veneer.head.veneer import Veneer
 from veneer.models.language_model import LanguageModel
 from veneer.models.merge import save_merged
@@ -35,16 +36,13 @@ def merge_restored(chosen: Candidate, lm: LanguageModel, out: Path, *, verdict: 
 def card(chosen: Candidate, veneer: Veneer, lm: LanguageModel, verdict: str, aligned: str) -> str:
     """The README.md of a restored checkpoint."""
     identity = hashlib.sha256(veneer.identity().encode()).hexdigest()[:16]
+    name, teacher = shown_name(lm), shown(aligned)
     lines = [
-        "---",
-        f"base_model: {lm.name}",
-        "library_name: transformers",
-        "tags: [veneer, restored]",
-        "---",
-        f"# {Path(lm.name).name}, restored ({chosen.way})",
+        *front_matter(lm, ("veneer", "restored")),
+        f"# {name}, restored ({chosen.way})",
         "",
-        f"The output head is W + {chosen.alpha} dW; every other weight is that of `{lm.name}`. dW carries what a change of the last step "
-        f"alone can carry of the alignment of `{aligned}` (Veneer; method: arXiv 2502.04602).",
+        f"The output head is W + {chosen.alpha} dW; every other weight is that of `{name}`. dW carries what a change of the last step "
+        f"alone can carry of the alignment of `{teacher}` (Veneer; method: {PAPER}).",
         "",
         f"- dW: {'dense' if chosen.rank is None else f'rank {chosen.rank}'}, {len(veneer.changed_rows())} rows, {identity}",
         "- it reads its own chat template; `tie_word_embeddings` is false",
