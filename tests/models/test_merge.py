@@ -78,7 +78,7 @@ def test_the_tokenizer_and_a_model_card_come_along(tmp_path):
     text = "How do I bake bread?"
     assert copied(text)["input_ids"] == lm.tokenizer(text)["input_ids"]
     card = (out / "README.md").read_text(encoding="utf-8")
-    assert card.startswith("---\nbase_model: tiny-llama\n")
+    assert card.startswith("---\nlibrary_name: transformers\n") and "base_model" not in card  # made in memory: no hub id
     assert "W + 0.5 dW" in card and "the-aligned-model" in card and "Q: {prompt}" in card
 
 

@@ -32,8 +32,22 @@ class Merge(Machine):
     name (alpaca, question, answer, qa, user, plain). Default: the one that the veneer recorded."""
     max_shard_size: str = "4GB"
     """Largest safetensors file."""
+    push_to_hub: Annotated[str | None, tyro.conf.arg(metavar="REPO")] = None
+    """Then upload the folder to this repository of the Hugging Face hub, e.g. user/model; it is made where it does not exist."""
+    private: bool = False
+    """Make that repository private."""
 
     def run(self) -> None:
+        from veneer.models.hub import check_repo, push_folder
+
+        if self.push_to_hub is not None:
+            check_repo(self.push_to_hub)
+        self._write()
+        if self.push_to_hub is not None:
+            print(f"hub: {push_folder(self.out, self.push_to_hub, private=self.private)}")
+
+    def _write(self) -> None:
+        """The folder, and the GGUF file."""
         from pathlib import Path
 
         from veneer.errors import InputError
