@@ -72,9 +72,11 @@ class Merge(Machine):
             print(f"checkpoint: {self.out} (it was there)")
             return
         merge_format(veneer, self.base_template)  # refused before a model is loaded
-        words = {"alpha": self.alpha, "max_shard_size": self.max_shard_size, "results": results_of(self.veneer)}
         base = load_model(self.base, plain=True, **self.how())
-        out = merge(veneer, base, self.out, template=self.base_template, **words)
+        out = merge(
+            veneer, base, self.out, alpha=self.alpha, max_shard_size=self.max_shard_size, template=self.base_template,
+            results=results_of(self.veneer),
+        )  # fmt: skip
         print(f"checkpoint: {out}")
         if self.gguf:
             from veneer.models.gguf import write_gguf
