@@ -49,7 +49,7 @@ def test_names():
     assert given_format(None) == PlainFormat()
     assert given_format("alpaca") == PlainFormat(ALPACA)
     assert given_format("plain") == given_format("{prompt}") == PlainFormat(bare=True)
-    assert given_format("chat", "Be kind.") == ChatFormat("Be kind.")
+    assert given_format("chat", ChatFormat("Be kind.")) == ChatFormat("Be kind.")
     assert given_format("Say {prompt}") == PlainFormat("Say {prompt}")
     assert short(ALPACA) == "alpaca" and short("Say {prompt}") == "'Say {prompt}'"
     with pytest.raises(InputError, match=r"'vicuna' has no \{prompt\} and is no name of a template; .* one of alpaca, "):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import date
 
 import pytest
 from tokenizers import processors
@@ -11,8 +12,8 @@ from tokenizers import processors
 from tiny import TEMPLATE, tokenizer
 from veneer.errors import InputError
 from veneer.models.end_of_turn import end_of_turn
-from veneer.models.formats import ChatFormat, PlainFormat, format_from_facts, one_bos
-from veneer.models.templates import render
+from veneer.models.formats import ChatFormat, PlainFormat, check_arguments, dated, format_from_facts, one_bos
+from veneer.models.templates import render, variables, writes_date
 from veneer.prompts import Prompt
 
 ASKED = Prompt.from_text("p", "How do I bake bread?", plain="Bread is baked")
@@ -155,3 +156,77 @@ def test_formats_of_another_version_are_refused():
         format_from_facts({"kind": "xml"})
     with pytest.raises(InputError, match="unknown prompt format"):
         format_from_facts({"kind": "plain", "template": "{prompt}", "surprise": 1})
+
+
+# Arguments and dates of templates
+
+THINKING = (
+    "{% set think = enable_thinking if enable_thinking is defined else true %}"
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% if loop.last %}{% continue %}{% endif %}{% endfor %}"
+    "{% generation %}{% if add_generation_prompt %}<|assistant|>{% if not think %}<think></think>{% endif %}{% endif %}{% endgeneration %}"
+)
+DATED = "{% if strftime_now is defined %}Today is {{ strftime_now('%d %b %Y') }}.{% endif %}" + TEMPLATE
+
+
+@pytest.mark.parametrize("start", ["", "\n", "  ", "\n\n  ", "  {% if messages %}\n  {% endif %}\n"])
+@pytest.mark.parametrize("asked", ["%d %b %Y", "%Y-%m-%d", "%A, %-d %B %y", "100%% on %e. %j"])
+def test_a_template_whose_day_stands_still_is_otherwise_the_same(start, asked):
+    """Against the library's own clock, today."""
+    tok = made(start + DATED.replace("%d %b %Y", asked))
+    today = date.today().isoformat()
+    own, ours = (ChatFormat(day=day).encode(tok, ASKED) for day in (None, today))
+    assert own == ours or date.today().isoformat() != today
+
+
+def test_arguments_reach_the_template_and_its_variables_are_known():
+    tok = made(THINKING)
+    assert variables(THINKING) == {"enable_thinking", "messages", "add_generation_prompt"}
+    assert tok.decode(ChatFormat().encode(tok, ASKED)).endswith("<|assistant|>")
+    assert tok.decode(ChatFormat(arguments={"enable_thinking": False}).encode(tok, ASKED)).endswith(
+        "<|assistant|><think></think>"
+    )
+    assert tok.decode(ChatFormat(arguments={"enable_thinking": True}).encode(tok, ASKED)).endswith("<|assistant|>")
+
+
+def test_an_argument_that_no_template_reads_is_refused_with_those_that_it_reads():
+    typo = ChatFormat(arguments={"enable_thinkin": False})
+    with pytest.raises(InputError, match="does not read 'enable_thinkin'; it reads enable_thinking: correct"):
+        check_arguments(typo, made(THINKING))
+    with pytest.raises(InputError, match="does not read 'x'; it reads no arguments"):
+        check_arguments(ChatFormat(arguments={"x": 1}), made())
+    check_arguments(ChatFormat(arguments={"enable_thinking": False}), made(), made(THINKING))  # one of them reads it
+    check_arguments(PlainFormat(), made())
+
+
+def test_a_day_stands_still_only_where_the_template_writes_it():
+    tok = made(DATED)
+    assert writes_date(tok) and not writes_date(made())
+    form = dated(ChatFormat(), "2024-02-29", tok)
+    assert form.facts() == {"kind": "chat", "system": None, "day": "2024-02-29"}
+    assert tok.decode(form.encode(tok, ASKED)).startswith("Today is 29 Feb 2024.")
+    assert dated(form, "2025-01-01", tok) is form  # what was chosen stays
+    assert dated(form, "2025-01-01", made()) == ChatFormat()
+    assert dated(PlainFormat(), "2025-01-01", tok) == PlainFormat()
+    with pytest.raises(InputError, match="'29 Feb'; expected a date such as"):
+        ChatFormat(day="29 Feb")
+
+
+@pytest.mark.parametrize("form", [ChatFormat(None, {"enable_thinking": False, "documents": [{"title": "a"}]}, "2024-02-29")])
+def test_arguments_and_day_survive_a_manifest(form):
+    assert format_from_facts(json.loads(json.dumps(form.facts()))) == form
+
+
+def test_a_template_that_drops_the_user_or_the_system_text_is_refused():
+    with pytest.raises(InputError, match="leaves out what the user says"):
+        ChatFormat().encode(made("{% for m in messages %}<|{{ m.role }}|>{% endfor %}"), ASKED)
+    deaf = made("{% for m in messages if m.role != 'system' %}{{ m.content | upper }}{% endfor %}")
+    assert deaf.decode(ChatFormat().encode(deaf, ASKED)) == "HOW DO I BAKE BREAD?"
+    with pytest.raises(InputError, match="leaves out what the system says; leave out the system text"):
+        ChatFormat("Be kind.").encode(deaf, ASKED)
+
+
+def test_contents_are_given_in_parts_where_a_template_reads_nothing_else():
+    tok = made(
+        "{% for m in messages %}{% for p in m.content if p.type == 'text' %}{{ p.text }}{% endfor %}{% endfor %}<|assistant|>"
+    )
+    assert tok.decode(ChatFormat().encode(tok, ASKED)) == "How do I bake bread?<|assistant|>"

@@ -109,6 +109,7 @@ class VeneerLM(TemplateLM):
             text = self.tokenizer.apply_chat_template(
                 chat_history, tokenize=False, add_generation_prompt=add_generation_prompt,
                 continue_final_message=not add_generation_prompt,
+                **(form.words(self.tokenizer) if isinstance(form, ChatFormat) else {}),
             )  # fmt: skip
         self._rendered.add(text)
         return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from veneer.endpoint.reply import ChatRequest, is_unfinished
 from veneer.errors import InputError, VeneerError
 from veneer.files import read_json, sha256_text
 from veneer.models.decode import Decoded, Sampling
+from veneer.models.formats import ChatFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.vocabulary import match_vocabularies
 from veneer.prompts import Prompt
@@ -31,15 +32,17 @@ class RemoteTeacher:
     """See teachers.py. The endpoint applies its model's chat template to the prompt's messages.
 
     top: log-probabilities that it gives a token (see `probe`), matched to base's tokens by their bytes; what they leave is the
-    tail. 0: none, so that the targets are one-hot as of stored answers. system: a system text in front of the messages. Replies
-    are kept in `config.cache`, so that a capture that was cut asks for none again. Raises MissingExtra without the package
-    `openai`.
+    tail. 0: none, so that the targets are one-hot as of stored answers. system: a system text in front of the messages.
+    arguments: values for the endpoint's chat template, sent as `chat_template_kwargs` (vLLM, SGLang and llama.cpp know it).
+    Replies are kept in `config.cache`, so that a capture that was cut asks for none again. Raises MissingExtra without the
+    package `openai`.
     """
 
     base: LanguageModel
     config: EndpointConfig
     top: int
     system: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     _endpoint: Endpoint = field(init=False, repr=False)
     _matcher: Matcher = field(init=False, repr=False)
 
@@ -80,7 +83,7 @@ class RemoteTeacher:
     def answer(self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig) -> tuple[list[Decoded], list[TopK]]:
         """Its requests in parallel. Raises VeneerError where an answer could not be had, is empty, holds reasoning alone,
         comes without the log-probabilities that it gave before, or with ones that cannot be true: none is left out."""
-        calls = [_call(messages, config.sampling, self.top) for messages in self.asked(prompts)]
+        calls = [_call(messages, config.sampling, self.top, self.arguments) for messages in self.asked(prompts)]
         pairs = [
             self._read(p, found, config)
             for p, (found, _) in zip(prompts, self._endpoint.call_many(calls, read_told), strict=True)
@@ -92,7 +95,7 @@ class RemoteTeacher:
         endpoint = self.config.facts()
         return {
             "aligned": {"name": self.name, "fingerprint": sha256_text(json.dumps(endpoint))},
-            "aligned_format": {"kind": "chat", "system": self.system},
+            "aligned_format": ChatFormat(self.system, self.arguments).facts(),
             "vocabulary": match_vocabularies(self.base, self.base).facts(),
             "stop_ids": list(self.stop_ids),
             "teacher": {"kind": "endpoint", **targets, "endpoint": endpoint, "system": self.system},
@@ -142,7 +145,10 @@ class RemoteTeacher:
         return decoded, self._matcher.distributions(ids, positions, min(config.k, self.top + 1)) if self.top else one_hot(ids)
 
 
-def probe(config: EndpointConfig, prompt: Prompt, sampling: Sampling, *, top: int = MOST, system: str | None = None) -> int:
+def probe(
+    config: EndpointConfig, prompt: Prompt, sampling: Sampling, *, top: int = MOST, system: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> int:  # fmt: skip
     """How many log-probabilities a token an endpoint gives of at most `top`, by asking it once; 0 where it gives none.
 
     Raises what the endpoint's client raises where it gives no answer at all.
@@ -150,7 +156,7 @@ def probe(config: EndpointConfig, prompt: Prompt, sampling: Sampling, *, top: in
     if not top:
         return 0
     head = [] if system is None else [{"role": "system", "content": system}]
-    call = _call([*head, *prompt.messages], sampling, top)
+    call = _call([*head, *prompt.messages], sampling, top, arguments or {})
     ((found, _),) = Endpoint(replace(config, cache=None)).call_many([call], read_told)
     if isinstance(found, Failure):
         raise VeneerError(f"{config.model} at {config.url} gave no answer to its first prompt: {found.said}")
@@ -173,11 +179,15 @@ def known_top(capture: Path, most: int) -> int | None:
     return min(most, int(targets.removeprefix("top-"))) if targets.removeprefix("top-").isdecimal() else None
 
 
-def _call(messages: list[dict[str, str]], sampling: Sampling, top: int) -> tuple[str, dict[str, Any]]:
+def _call(
+    messages: list[dict[str, str]], sampling: Sampling, top: int, arguments: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
     words: dict[str, Any] = {"max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature}
     if sampling.temperature > 0:
         words |= {"seed": sampling.seed} | ({"top_p": sampling.top_p} if sampling.top_p < 1 else {})  # 1 says nothing
     if top:
         words |= {"logprobs": True, "top_logprobs": top}
+    if arguments:
+        words["chat_template_kwargs"] = dict(arguments)
     request = ChatRequest(messages, words)
     return request.path, request.body()

@@ -36,8 +36,9 @@ from veneer.files import (
     write_json,
     write_text,
 )
+from veneer.models.days import day_of
 from veneer.models.decode import Decoded
-from veneer.models.formats import Format, PlainFormat
+from veneer.models.formats import Format, PlainFormat, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.models.vocabulary import check_readable
@@ -60,6 +61,7 @@ def capture(
     settings, prompts or models (nothing is changed then), VeneerError where the disk is full or a model gives numbers that are
     not finite.
     """
+    pair = pair.dated(day_of(Path(out) / "manifest.json"))
     return capture_from(pair.base, AlignedModel(pair), prompts, out, config, base_format=pair.base_format, progress=progress)
 
 
@@ -73,9 +75,9 @@ def capture_from(
     base_format: Format | None = None,
     progress: Progress | None = None,
 ) -> Capture:
-    """The same with any teacher (see teachers.py) in the place of the aligned model. base_format: what base reads (default:
-    plain)."""
-    return make_capture(Job.of(base, teacher, prompts, config, base_format), Shelf(Path(out)), progress)
+    """The same with any teacher (see teachers.py) in the place of the aligned model. base_format: what base reads (default: plain)."""
+    form = dated(base_format or PlainFormat(), day_of(Path(out) / "manifest.json"), base.tokenizer)
+    return make_capture(Job.of(base, teacher, prompts, config, form), Shelf(Path(out)), progress)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from veneer.cli.common import Machine, data_folder, progress
+from veneer.cli.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.results import Results
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit(Machine):
+class Audit(TemplateOptions, Machine):
     """How far the surface of a fine-tuned model has moved from its reference: KL by position, refusals, where the change lies (head,
     layers, or both), and whether a veneer could restore it. Both read the same format."""
 
@@ -49,12 +50,14 @@ class Audit(Machine):
     """Of the veneers' parts and of the intervals."""
 
     def run(self) -> None:
-        from veneer.models.formats import ChatFormat, PlainFormat
+        from veneer.models.formats import PlainFormat
         from veneer.models.load import load_model
         from veneer.studies.audit.config import HARMFUL, HARMLESS
         from veneer.studies.audit.prompts import default_sources, prompt_sets
         from veneer.studies.audit.study import AuditConfig, audit
 
+        if self.plain:
+            self.refuse_template_options("--plain")
         self.refuse_split("an audit, which compares and exchanges weights,")
         given = {HARMFUL: self.harmful, HARMLESS: self.harmless}
         usual = default_sources((self.reference, self.audited))
@@ -70,11 +73,13 @@ class Audit(Machine):
             "sources": sources,
             "system": self.system,
             "plain": self.plain,
+            **self.template_words(),
+            **self.how(),
         }
         with progress() as say:
             results = audit(
                 lambda: (load_model(self.reference, **self.how()), load_model(self.audited, **self.how())), sets, self.out, config,
-                format=PlainFormat() if self.plain else ChatFormat(self.system), said={**said, **self.how()}, progress=say,
+                format=PlainFormat() if self.plain else self.chat_format(self.system), said=said, progress=say,
             )  # fmt: skip
         show(results, Path(self.out))
         print(f"\nreport: {Path(self.out) / 'report.html'}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from veneer.cli.common import Machine, WorkerOptions, data_folder, progress
+from veneer.cli.template_options import TemplateOptions, arguments
 
 if TYPE_CHECKING:
     from veneer.capture.config import CaptureConfig
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Capture(WorkerOptions, Machine):
+class Capture(TemplateOptions, WorkerOptions, Machine):
     """Let a teacher answer prompts, keep its top-k log-probabilities, and let base read the answers. The teacher is an aligned model
     (--aligned), answers that are stored (--responses), or a model behind an endpoint (--teacher-url). Killed and run again, it goes
     on where it was and ends with the same bytes."""
@@ -109,6 +110,10 @@ class Capture(WorkerOptions, Machine):
             )
         if self.engine == "ray" and self.teacher_url is not None:
             raise InputError("an endpoint answers many requests at once already; leave out --engine ray, or --teacher-url")
+        if self.responses is not None or (self.aligned is not None and self.aligned_plain):
+            self.refuse_template_options("--responses" if self.responses is not None else "--aligned-plain")
+        if self.teacher_url is not None and self.template_date is not None:
+            raise InputError("found --template-date beside --teacher-url, whose server writes the date itself; leave it out")
         ray = self.ray()
         shelf = shelf_of(self.out)
         if self.dry_run:
@@ -118,7 +123,10 @@ class Capture(WorkerOptions, Machine):
         started = time.perf_counter()
         with progress() as say:
             if self.engine == "ray":
-                taken = capture_with_ray(self.job, self.out, ray, say)
+                dated = (
+                    replace(self, template_date=self._day()) if self.aligned is not None else self
+                )  # one date for all machines
+                taken = capture_with_ray(dated.job, self.out, ray, say)
             else:
                 taken = make_capture(self.job(), shelf, say)
         shelf.prepare()  # whoever made the shards
@@ -161,7 +169,7 @@ class Capture(WorkerOptions, Machine):
     def _form(self) -> Format:
         from veneer.models.formats import given_format
 
-        return given_format(self.base_template, self.system)
+        return given_format(self.base_template, self.chat_format(self.system))
 
     def _teacher(
         self, base: LanguageModel, form: Format, prompts: list[Prompt], config: CaptureConfig
@@ -178,13 +186,19 @@ class Capture(WorkerOptions, Machine):
             return told.teacher, told.prompts
         if self.aligned is not None:
             from veneer.capture.teachers import AlignedModel
-            from veneer.models.formats import ChatFormat
             from veneer.models.load import load_model
             from veneer.models.pair import Pair
 
             aligned = load_model(self.aligned, **self.how())
-            return AlignedModel(Pair(base, aligned, form, form if self.aligned_plain else ChatFormat(self.system))), prompts
+            pair = Pair(base, aligned, form, form if self.aligned_plain else self.chat_format(self.system))
+            return AlignedModel(pair.dated(self._day())), prompts
         return self._remote(base, prompts, config), prompts
+
+    def _day(self) -> str:
+        from veneer.models.days import day_of
+        from veneer.scale.remote import shelf_of
+
+        return self.template_date or day_of(shelf_of(self.out).folder / "manifest.json")
 
     def _remote(self, base: LanguageModel, prompts: list[Prompt], config: CaptureConfig) -> Teacher:
         """Asked once what it tells, unless a capture that is there knows that already."""
@@ -204,8 +218,15 @@ class Capture(WorkerOptions, Machine):
         )
         top = known_top(folder, self.top_logprobs)
         if top is None:
-            top = probe(how, prompts[0], config.sampling, top=self.top_logprobs, system=self.system)
-        return RemoteTeacher(base, how, top, self.system)
+            top = probe(
+                how,
+                prompts[0],
+                config.sampling,
+                top=self.top_logprobs,
+                system=self.system,
+                arguments=arguments(self.template_arg),
+            )
+        return RemoteTeacher(base, how, top, self.system, arguments(self.template_arg))
 
     def _said(self) -> dict[str, Any]:
         """What run.json says of the command."""
@@ -224,4 +245,4 @@ class Capture(WorkerOptions, Machine):
             names += ["responses", "format", "teacher_url", "teacher_model", "top_logprobs"]
         if self.answers_only:
             names.append("answers_only")
-        return {k: getattr(self, k) for k in names}
+        return {**{k: getattr(self, k) for k in names}, **self.template_words()}

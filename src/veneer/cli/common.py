@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from veneer.cli.template_options import TemplateOptions
+
 if TYPE_CHECKING:
     from veneer.judges.config import JudgeConfig
     from veneer.models.formats import Format
@@ -41,7 +43,7 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairOptions(Machine):
+class PairOptions(TemplateOptions, Machine):
     base: str
     """The base model."""
     aligned: str
@@ -55,10 +57,13 @@ class PairOptions(Machine):
     """The aligned model reads plain text like base, for one that has no chat template."""
 
     def formats(self) -> tuple[Format, Format]:
-        from veneer.models.formats import ChatFormat, given_format
+        from veneer.models.formats import given_format
 
-        base = given_format(self.base_template, self.system)
-        return base, base if self.aligned_plain else ChatFormat(self.system)
+        chat = self.chat_format(self.system)
+        base = given_format(self.base_template, chat)
+        if self.aligned_plain and self.base_template != "chat":
+            self.refuse_template_options("--aligned-plain")
+        return base, base if self.aligned_plain else chat
 
     def pair(self) -> Pair:
         from veneer.models.pair import Pair
@@ -79,7 +84,7 @@ class PairOptions(Machine):
             "revision",
             "trust_remote_code",
         )
-        return {k: getattr(self, k) for k in names}
+        return {**{k: getattr(self, k) for k in names}, **self.template_words()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from veneer.cli.common import JudgeOptions, Machine, data_folder, progress
+from veneer.cli.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.diversity.material import Judgements, Material
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Diversity(JudgeOptions, Machine):
+class Diversity(TemplateOptions, JudgeOptions, Machine):
     """Diversity of answers, what quality control and aggregation take of it, coverage, stances: of stored answers, or of models."""
 
     out: str
@@ -92,6 +93,8 @@ class Diversity(JudgeOptions, Machine):
             raise InputError(
                 "expected stored answers (--responses NAME=FILE ...) or models (--base, --aligned, --prompts), one of the two"
             )
+        if self.responses:
+            self.refuse_template_options("--responses")
         config = DiversityConfig(
             self.samples, self.temperature, self.max_new_tokens, self.batch_size, self.threshold, tuple(self.vendi), self.seed
         )  # fmt: skip
@@ -148,6 +151,7 @@ class Diversity(JudgeOptions, Machine):
             **self._said(), "prompts": self.prompts,
             **{k: getattr(self, k) for k in ("base", "aligned", "veneer", "base_format", "base_template", "system", "aligned_plain",
                                              "device", "dtype", "revision", "trust_remote_code")},
+            **self.template_words(),
         }  # fmt: skip
         with progress() as say:
             results = study_systems(
@@ -181,7 +185,7 @@ class Diversity(JudgeOptions, Machine):
         from veneer.errors import InputError
         from veneer.head.recorded import chosen_format, recorded_format
         from veneer.head.veneer import Veneer
-        from veneer.models.formats import ChatFormat, Format, given_format
+        from veneer.models.formats import Format, given_format
         from veneer.models.pair import Pair
         from veneer.studies.diversity import QUERY_FORMAT, QUERY_STOP
         from veneer.systems.system import System
@@ -190,9 +194,11 @@ class Diversity(JudgeOptions, Machine):
         if self.base_template is not None and self.base_format == "query":
             raise InputError("found both --base-template and --base-format query; give one of them")
         query = self.base_format == "query"
-        plain = QUERY_FORMAT if query else given_format(self.base_template, self.system)
+        plain = QUERY_FORMAT if query else given_format(self.base_template, self.chat_format(self.system))
         veneers = [Veneer.load(v) for v in self.veneer]
-        aligned = plain if self.aligned_plain else ChatFormat(self.system)
+        if self.aligned_plain:
+            self.refuse_template_options("--aligned-plain")
+        aligned = plain if self.aligned_plain else self.chat_format(self.system)
         pair = Pair.load(self.base, self.aligned, base_format=plain, aligned_format=aligned, **self.how())
         stops, fence = pair.stop_ids, QUERY_STOP if query else ()
         own = tuple(pair.vocabulary.ids_to_other([i for i in stops if i < pair.vocabulary.size]))
@@ -201,7 +207,7 @@ class Diversity(JudgeOptions, Machine):
             raise InputError(f"two veneers have the same folder name ({', '.join(names)}); rename one of the folders")
 
         def reads(veneer: Veneer) -> Format:
-            chosen = given_format(self.base_template, self.system) if self.base_template is not None else None
+            chosen = given_format(self.base_template, self.chat_format(self.system)) if self.base_template is not None else None
             return recorded_format(veneer.facts) or chosen or chosen_format(veneer.facts, prompts)
 
         with_veneer = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from veneer.cli.common import Machine, data_folder, progress
+from veneer.cli.template_options import TemplateOptions, arguments
 
 if TYPE_CHECKING:
     from veneer.models.decode import Sampling
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generate(Machine):
+class Generate(TemplateOptions, Machine):
     """Let a model, with or without a veneer, or a model behind an endpoint (--url), answer prompts. Killed and run again, it goes on
     where it was."""
 
@@ -96,6 +97,10 @@ class Generate(Machine):
         from veneer.systems.alpha import Alpha
         from veneer.tasks.source import load_prompts
 
+        if self.plain or (self.url is None and not self.chat):
+            self.refuse_template_options("--plain" if self.plain else "no --chat")
+        if self.url is not None and self.template_date is not None:
+            raise InputError("found --template-date beside --url, whose server writes the date itself; leave it out")
         if self.chat and self.plain:
             raise InputError("found both --chat and --plain; give one of them")
         if self.samples > 1 and self.temperature == 0:
@@ -138,7 +143,9 @@ class Generate(Machine):
         if self.plain and self.system is not None:
             raise InputError("found --system beside --plain, which has no place for it; leave out one of them")
         how = EndpointConfig(url, self.model, key_env=self.key_env, timeout=self.timeout, concurrency=self.concurrency)
-        return EndpointSystem(how, style="completion" if self.plain else "chat", system=self.system)
+        return EndpointSystem(
+            how, style="completion" if self.plain else "chat", system=self.system, arguments=arguments(self.template_arg)
+        )
 
     def _check_models(self, alpha: Alpha) -> None:
         from veneer.errors import InputError
@@ -160,6 +167,7 @@ class Generate(Machine):
         from veneer.head.merge import merged_facts
         from veneer.head.recorded import chosen_format
         from veneer.head.veneer import Veneer
+        from veneer.models.formats import PlainFormat, check_arguments
         from veneer.models.load import load_model
         from veneer.systems import System
         from veneer.systems.shifted import SMALL_MEND, ShiftedSystem
@@ -169,17 +177,19 @@ class Generate(Machine):
         if self.large is not None and veneer is not None:
             small = chosen_format(veneer.facts, prompts, mend=SMALL_MEND)
             lm, large = (load_model(name, **self.how()) for name in (self.model, self.large))
+            check_arguments(chosen or PlainFormat(), large.tokenizer)
             return ShiftedSystem.of_models(large, lm, veneer, alpha=alpha, format=chosen, small_format=small)
         chosen = chosen or chosen_format(facts, prompts)
         lm = load_model(self.model, **self.how())
+        check_arguments(chosen, lm.tokenizer)
         name = "veneer" if veneer is not None else Path(self.model).name
         return System.of_model(lm, veneer, format=chosen, alpha=alpha.start, name=name)
 
     def _format(self) -> Format | None:
-        from veneer.models.formats import ChatFormat, PlainFormat, given_format
+        from veneer.models.formats import PlainFormat, given_format
 
         if self.chat:
-            return ChatFormat(self.system)
+            return self.chat_format(self.system)
         if self.base_template is not None:
-            return given_format(self.base_template, self.system)
+            return given_format(self.base_template, self.chat_format(self.system))
         return PlainFormat() if self.plain else None

@@ -56,7 +56,7 @@ class LmEval(PairOptions):
             if not record.finished:
                 chosen = chosen_lm_eval_tasks(tasks, self.include_path)
                 with record.stage("load"):
-                    pair = self.pair()
+                    pair = self.pair().dated(record.day)
                     if veneer is not None:
                         systems = pair_systems(pair, veneer)
                     else:

@@ -86,6 +86,8 @@ class Recover(JudgeOptions, PairOptions):
             raise InputError(
                 "models and stored answers are both given; give --base, --aligned and --prompts, or --teacher and --responses"
             )
+        if stored:
+            self.refuse_template_options("stored answers")
         if not stored and not (self.base and self.aligned and self.prompts):
             raise InputError(
                 "there is nothing to compare; give --base, --aligned and --prompts, or --teacher with --responses, or --paper"
@@ -128,12 +130,11 @@ class Recover(JudgeOptions, PairOptions):
         )
 
     def _peers(self, named: dict[str, str]) -> list[System]:
-        from veneer.models.formats import ChatFormat
         from veneer.models.load import load_model
         from veneer.systems.system import System
 
         loaded = {name: load_model(model, **self.how()) for name, model in named.items()}
-        return [System(name, lm, ChatFormat(self.system), lm.stop_ids) for name, lm in loaded.items()]
+        return [System(name, lm, self.chat_format(self.system), lm.stop_ids) for name, lm in loaded.items()]
 
     def _stored(self, say: Any) -> tuple[Results, str]:
         from veneer.cli.pairs import named

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from veneer.cli.common import JudgeOptions, Machine, data_folder, progress
+from veneer.cli.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.results import Results
@@ -16,7 +17,7 @@ TASKS = {"harmful": "advbench", "safe": "xstest", "capability": "svamp", "harmle
 
 
 @dataclass(frozen=True, kw_only=True)
-class Restore(JudgeOptions, Machine):
+class Restore(TemplateOptions, JudgeOptions, Machine):
     """Restore a compromised model in several ways, choose how much of each on a validation part, and report what came back and what it
     cost: refusals, over-refusal, capability, KL; a verdict on each way; the restored checkpoints."""
 
@@ -91,7 +92,7 @@ class Restore(JudgeOptions, Machine):
         from veneer.files import sha256_file
         from veneer.head.recorded import recorded_format
         from veneer.head.veneer import Veneer
-        from veneer.models.formats import ChatFormat, PlainFormat, given_format
+        from veneer.models.formats import PlainFormat, given_format
         from veneer.models.load import load_model
         from veneer.studies.restore.at_hand import AtHand
         from veneer.studies.restore.choice import Weights
@@ -122,20 +123,20 @@ class Restore(JudgeOptions, Machine):
         tasks = {role: tuple(chosen_tasks(t, folder)) if t.strip() else () for role, t in named.items() if role != "harmless"}
         roles = Roles(**tasks, harmless=harmless_tasks(named["harmless"], folder))
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
-        base_format = given_format(self.base_template, self.system)
+        base_format = given_format(self.base_template, self.chat_format(self.system))
         if self.base_template is None and veneer is not None:
             base_format = recorded_format(veneer.facts) or PlainFormat()
         capture = None if self.capture is None else Capture.open(self.capture)
         files = tuple(Path(f) for f in self.responses)
         at_hand = AtHand(
             lambda: load_model(self.compromised, **self.how()), loader(self.aligned), loader(self.base), veneer, capture, files,
-            ChatFormat(self.system), base_format, folder,
+            self.chat_format(self.system), base_format, folder,
         )  # fmt: skip
         said = {
             "compromised": self.compromised, "aligned": self.aligned, "base": self.base,
             "veneer": None if veneer is None else veneer.identity(), "base_template": self.base_template, "system": self.system,
             "capture": None if capture is None else capture.manifest["prompts_sha256"],
-            "responses": [sha256_file(f) for f in at_hand.files()], **self.how(),
+            "responses": [sha256_file(f) for f in at_hand.files()], **self.template_words(), **self.how(),
         }  # fmt: skip
         with progress() as say:
             results = restore(at_hand, roles, self.out, config, said=said, progress=say)

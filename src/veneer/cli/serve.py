@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from veneer.cli.common import Machine
+from veneer.cli.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.serve.served import Served
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serve(Machine):
+class Serve(TemplateOptions, Machine):
     """Answer OpenAI-compatible requests (chat and text completions) with base, veneered, shifted and aligned systems.
 
     Each system is a model id: `base` (--model), `veneer` (--veneer), `large` and `shifted-ALPHA` (--large), `aligned` (--aligned).
@@ -110,7 +111,7 @@ class Serve(Machine):
         from veneer.head.merge import merged_facts
         from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
         from veneer.head.veneer import Veneer
-        from veneer.models.formats import ChatFormat, Format, PlainFormat, given_format
+        from veneer.models.formats import Format, PlainFormat, check_arguments, given_format
         from veneer.models.load import load_model
         from veneer.prompts import Prompt
         from veneer.serve.served import Served
@@ -131,11 +132,14 @@ class Serve(Machine):
             )
         if self.chat and self.base_template is not None:
             raise InputError("found both --chat and --base-template; give one of them")
+        if not (self.chat or self.large_chat or self.aligned is not None):
+            self.refuse_template_options("systems that read plain text (no --chat, --large-chat or --aligned)")
+        chat = self.chat_format(self.system)
         own: Format | None = None
         if self.chat:
-            own = ChatFormat(self.system)
+            own = chat
         elif self.base_template is not None:
-            own = given_format(self.base_template, self.system)
+            own = given_format(self.base_template, self.chat_format(self.system))
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         if own is None and self.model is not None:
             own = chosen_format(merged_facts(self.model) if veneer is None else veneer.facts)
@@ -157,11 +161,12 @@ class Serve(Machine):
             add(veneered, veneer=veneer.identity(), alpha=alpha)
         if self.large is not None and base is not None and veneer is not None:
             large = load_model(self.large, **self.how())
-            form = ChatFormat(self.system) if self.large_chat else PlainFormat()
+            form = chat if self.large_chat else PlainFormat()
             add(System.of_model(large, format=form, name="large"))
             for one in alphas:
                 add(ShiftedSystem.of_models(large, base, veneer, alpha=one, format=form, small_format=own))
         if self.aligned is not None:
             lm = load_model(self.aligned, **self.how())
-            add(System("aligned", lm, ChatFormat(self.system), lm.stop_ids))
+            add(System("aligned", lm, chat, lm.stop_ids))
+        check_arguments(chat, *(s.lm.tokenizer for s in systems if s.system.format is chat))
         return systems

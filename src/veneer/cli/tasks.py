@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from veneer.cli.common import Machine, data_folder
+from veneer.cli.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.prompts import Prompt
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tasks(Machine):
+class Tasks(TemplateOptions, Machine):
     """List the tasks, or with `show NAME` print a task's prompts as base and the aligned model read them, and how it is scored."""
 
     words: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[show NAME]")] = ()
@@ -98,12 +99,15 @@ class Tasks(Machine):
     def _rendered(self, prompts: list[Prompt]) -> list[str | None]:
         """The prompts as the aligned model's chat template puts them, special tokens and all."""
         if self.aligned is None:
+            self.refuse_template_options("no --aligned")
             return [None] * len(prompts)
-        from veneer.models.formats import ChatFormat
+        from veneer.models.formats import check_arguments
         from veneer.models.load import load_model
 
         tokenizer = load_model(self.aligned, **self.how()).tokenizer
-        return [tokenizer.decode(ChatFormat(self.system).encode(tokenizer, p), skip_special_tokens=False) for p in prompts]
+        form = self.chat_format(self.system)
+        check_arguments(form, tokenizer)
+        return [tokenizer.decode(form.encode(tokenizer, p), skip_special_tokens=False) for p in prompts]
 
 
 def _facts(task: Task) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from veneer.cli.common import JudgeOptions, Machine, data_folder, progress
+from veneer.cli.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.head.veneer import Veneer
@@ -18,7 +19,7 @@ ROLES = {"large": "large", "large_aligned": "large_aligned", "base": "small", "a
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transfer(JudgeOptions, Machine):
+class Transfer(TemplateOptions, JudgeOptions, Machine):
     """Align a large base with the veneer of a small one: its logits are shifted by alpha dW h_s while it decodes. Measures the
     large base, the shifted systems, the shift baked into the large model's own head, the large model's own veneer and its aligned
     version on each task, how far each is from the large aligned model, and what each costs. Run again, it goes on where it was."""
@@ -104,9 +105,10 @@ class Transfer(JudgeOptions, Machine):
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         words = ("base_template", "large_template", "system", "aligned_plain")
         said = {role: getattr(self, option) for option, role in ROLES.items()} | {name: getattr(self, name) for name in words}
+        said |= {**self.template_words(), **self.how()}
         with progress() as say:
             results = transfer(
-                lambda: self._load(veneer), tasks, self.out, config, veneer=veneer, said={**said, **self.how()}, progress=say,
+                lambda: self._load(veneer), tasks, self.out, config, veneer=veneer, said=said, progress=say,
                 at_hand=[role for option, role in ROLES.items() if getattr(self, option) is not None],
             )  # fmt: skip
         show(results)
@@ -131,13 +133,19 @@ class Transfer(JudgeOptions, Machine):
 
     def _load(self, veneer: Veneer | None) -> TransferModels:
         from veneer.head.recorded import recorded_format
-        from veneer.models.formats import ChatFormat, given_format
+        from veneer.models.formats import given_format
         from veneer.models.load import load_model
         from veneer.studies.transfer.models import TransferModels
 
         recorded: Format | None = None if veneer is None else recorded_format(veneer.facts)
-        small = recorded if recorded is not None and self.base_template is None else given_format(self.base_template, self.system)
-        large = small if self.large_template is None else given_format(self.large_template, self.system)
+        small = (
+            recorded
+            if recorded is not None and self.base_template is None
+            else given_format(self.base_template, self.chat_format(self.system))
+        )
+        large = small if self.large_template is None else given_format(self.large_template, self.chat_format(self.system))
         loaded = {role: load_model(name, **self.how()) for n, role in ROLES.items() if (name := getattr(self, n)) is not None}
-        aligned = small if self.aligned_plain else ChatFormat(self.system)
+        if self.aligned_plain:
+            self.refuse_template_options("--aligned-plain")
+        aligned = small if self.aligned_plain else chat
         return TransferModels(**loaded, veneer=veneer, large_format=large, small_format=small, aligned_format=aligned)

@@ -160,9 +160,12 @@ def _check(before: Tensor, after: Tensor, folder: Path) -> None:
         )
 
 
-def _matrices(layer: nn.Module) -> Iterator[nn.Module]:
-    """The modules of an adapted layer that hold a matrix."""
-    return (m for m in layer.modules() if isinstance(m._parameters.get("weight"), Tensor) and m._parameters["weight"].ndim == 2)
+def _matrices(layer: nn.Module) -> Iterator[Any]:
+    """The modules of an adapted layer that hold a matrix of their own."""
+    for module in layer.modules():
+        weight = module._parameters.get("weight")
+        if weight is not None and weight.ndim == 2:
+            yield module
 
 
 def _untie(model: Any) -> None:

@@ -112,9 +112,10 @@ class ChatFormat:
         return start + list(prompt.messages)
 
     def words(self, tokenizer: Any) -> dict[str, Any]:
-        """What the tokenizer's template may read beside the messages."""
-        frozen = {"strftime_now": clock(self.day)} if self.day is not None and writes_date(tokenizer) else {}
-        return {**self.arguments, **frozen}
+        """Words for the tokenizer's apply_chat_template: the arguments, and a template whose date stands still where it writes one."""
+        frozen = self.day is not None and writes_date(tokenizer)
+        template = {"chat_template": clock(self.day or "") + (template_of(tokenizer) or "")} if frozen else {}
+        return {**self.arguments, **template}
 
     def encode(self, tokenizer: Any, prompt: Prompt) -> list[int]:
         """Token ids up to where the answer starts. Raises InputError without a template or where it refuses the messages."""
@@ -128,11 +129,11 @@ class ChatFormat:
         return {"kind": "chat", "system": self.system, **more, **({"day": self.day} if self.day is not None else {})}
 
 
-def dated(form: Format, tokenizer: Any, day: str) -> Format:
-    """The format with the date `day` where its template writes the date and none was chosen; without a date where it writes none."""
+def dated(form: Format, day: str, *tokenizers: Any) -> Format:
+    """The format with the date `day` where one of the templates writes the date and none was chosen; without a date where none does."""
     if not isinstance(form, ChatFormat):
         return form
-    if not writes_date(tokenizer):
+    if not any(map(writes_date, tokenizers)):
         return replace(form, day=None) if form.day is not None else form
     return form if form.day is not None else replace(form, day=day)
 
@@ -154,13 +155,13 @@ def check_arguments(form: Format, *tokenizers: Any) -> None:
         )
 
 
-def given_format(template: str | None, system: str | None = None) -> Format:
+def given_format(template: str | None, chat: ChatFormat | None = None) -> Format:
     """The format that a person asks for: a template with {prompt}, a template's name, or "chat" for the tokenizer's chat template
-    (with the text `system`); None leaves each prompt in its own template. Raises InputError for anything else."""
+    (`chat`, or the template as it is); None leaves each prompt in its own template. Raises InputError for anything else."""
     if template is None:
         return PlainFormat()
     if template == CHAT:
-        return ChatFormat(system)
+        return chat or ChatFormat()
     text = given_template(template)
     return PlainFormat(text, bare=text == PLACE)
 

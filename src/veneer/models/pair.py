@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from typing import Any
 
 from veneer.errors import InputError
-from veneer.models.formats import ChatFormat, Format, PlainFormat
+from veneer.models.formats import ChatFormat, Format, PlainFormat, check_arguments, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
 from veneer.models.vocabulary import Vocabulary, match_vocabularies
@@ -28,6 +29,7 @@ class Pair:
                 f"the tokenizer of {self.aligned.name} has no chat template; give the aligned model a plain format "
                 "(--aligned-plain), or save its tokenizer with a template"
             )
+        check_arguments(self.aligned_format, self.aligned.tokenizer)
 
     @classmethod
     def load(
@@ -46,6 +48,15 @@ class Pair:
             base_format or PlainFormat(),
             aligned_format or ChatFormat(),
         )
+
+    def dated(self, day: str) -> Pair:
+        """The pair with this date where a chat template writes the date and none was chosen (see formats.dated)."""
+        formats = dated(self.base_format, day, self.base.tokenizer), dated(self.aligned_format, day, self.aligned.tokenizer)
+        if formats == (self.base_format, self.aligned_format):
+            return self
+        other = copy.copy(self)  # the vocabulary is matched already
+        other.base_format, other.aligned_format = formats
+        return other
 
     @property
     def stop_ids(self) -> tuple[int, ...]:

@@ -6,8 +6,9 @@ such as enable_thinking, or write today's date.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any
 
@@ -76,9 +77,18 @@ def writes_date(tokenizer: Any) -> bool:
     return template is not None and CLOCK in (variables(template) or frozenset())
 
 
-def clock(day: str) -> Any:
-    """`strftime_now` of a day that stands still, at midnight. day: as 2026-11-29."""
-    return date.fromisoformat(day).strftime
+@lru_cache(maxsize=8)
+def clock(day: str) -> str:
+    """A Jinja macro in the place of `strftime_now` whose day stands still, at midnight; to be put in front of a template. day: as
+    2026-11-29. Raises ValueError for anything else.
+
+    transformers gives a template texts and numbers but no functions, so the macro replaces each directive by itself. Its line break is
+    the one that Jinja (with trim_blocks) takes off behind a block: what follows is rendered as if it stood alone.
+    """
+    moment = datetime.combine(date.fromisoformat(day), time())
+    directives = [f"%{flag}{letter}" for flag in ("-", "") for letter in "dmyHIMSjUWaAwbBYpfGuVceDFTRhxXzZ"] + ["%%"]
+    changes = "".join(f" | replace({json.dumps(d)}, {json.dumps(moment.strftime(d))})" for d in directives)
+    return f"{{%- macro {CLOCK}(format) -%}}{{{{- format{changes} -}}}}{{%- endmacro %}}\n"
 
 
 def render_text(

@@ -22,6 +22,7 @@ from veneer.prompts import PLACE, Prompt
 from veneer.report import write_report
 from veneer.results import Measurement, Results
 from veneer.studies.stages import Progress, RunRecord
+from veneer.systems.dated import dated_system
 from veneer.systems.respond import respond
 from veneer.systems.system import Answering
 from veneer.text import clean
@@ -96,7 +97,7 @@ def study_systems(
         if record.finished:
             return Results.read(out / "results.jsonl")
         with record.stage("load"):
-            systems = load()
+            systems = [dated_system(s, record.day) for s in load()]
         record.note(systems=[s.facts() for s in systems], seeds={"study": config.seed})
         sampling = Sampling(config.max_new_tokens, config.temperature, seed=config.seed)
         answers = {}

@@ -190,7 +190,7 @@ def recover_models(
         judge = _judge(config, out)
         measures = _measures(config, embedder, judge, [query(p) for p in prompts])
         with record.stage("load"):
-            pair = load()
+            pair = load().dated(record.day)
             if veneer is not None:
                 veneer.check_fits(pair.base)
         record.note(pair=pair.facts(), seeds={"sampling": config.seed, "intervals": config.seed})

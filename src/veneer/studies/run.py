@@ -122,7 +122,7 @@ class _Work:
 
     def load(self, load: Callable[[], Pair], veneer: Veneer | None = None) -> Pair:
         with self.record.stage("load"):
-            pair = load()
+            pair = load().dated(self.record.day)
             if veneer is not None:
                 veneer.check_fits(pair.base)
         self.record.note(pair=pair.facts(), data={t.name: t.source() for t in self.tasks}, seeds={"study": self.config.seed})

@@ -15,6 +15,7 @@ import torch
 
 from veneer.errors import InputError
 from veneer.files import read_json, remove_leftovers, write_json
+from veneer.models.days import today
 
 Progress = Callable[[int, int, str], None]
 PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
@@ -41,6 +42,7 @@ class RunRecord:
                 "threads": torch.get_num_threads(),
             },
             "seconds": {},
+            "day": today(),
         }
         if self.path.is_file():
             before = read_json(self.path, "the record of a run")
@@ -56,6 +58,11 @@ class RunRecord:
             remove_leftovers(folder, ["run.json"])
             if fresh and any(p for p in folder.iterdir() if not p.name.startswith(".lock")):
                 raise InputError(f"{folder} is not empty and holds no run of this command; give a new or an empty folder")
+
+    @property
+    def day(self) -> str:
+        """The date of the first run, which chat templates write that ask for today's."""
+        return str(self.found.get("day") or today())
 
     @property
     def finished(self) -> bool:

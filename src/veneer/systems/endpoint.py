@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig, Reply
@@ -21,7 +21,8 @@ MOST_STOPS = 4  # stop strings that the OpenAI API takes; all of them are cut he
 
 class EndpointSystem:
     """style "chat": the endpoint applies its model's chat template to the prompt's messages; "completion": it goes on from the
-    plain text, as a base model does. system: a system text in front of the messages.
+    plain text, as a base model does. system: a system text in front of the messages. arguments: values for its chat template,
+    sent as `chat_template_kwargs` (vLLM, SGLang and llama.cpp know it).
 
     What it answers has no token ids, and its randomness is the server's: seed and temperature are passed, and whether equal
     seeds give equal answers is the server's promise. Raises MissingExtra without the package `openai`.
@@ -35,9 +36,11 @@ class EndpointSystem:
         style: Literal["chat", "completion"] = "chat",
         system: str | None = None,
         stop: Sequence[str] = (),
+        arguments: Mapping[str, Any] | None = None,
     ):
         self.name = name or config.model
         self.config, self.style, self.system, self.stop = config, style, system, tuple(stop)
+        self.arguments = dict(arguments or {})
         self.endpoint = Endpoint(config)
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
@@ -67,7 +70,7 @@ class EndpointSystem:
     def facts(self) -> dict[str, Any]:
         return {
             "name": self.name, **self.config.facts(), "style": self.style, "system": self.system,
-            **({"stop": list(self.stop)} if self.stop else {}),
+            **({"stop": list(self.stop)} if self.stop else {}), **({"arguments": self.arguments} if self.arguments else {}),
         }  # fmt: skip
 
     def _text(self, prompt: Prompt) -> str:
@@ -86,6 +89,8 @@ class EndpointSystem:
             parameters["stop"] = list(dict.fromkeys(stops))[:MOST_STOPS]
         if self.style == "completion":
             return ChatRequest(parameters=parameters, prompt=prompt.plain)
+        if self.arguments:
+            parameters["chat_template_kwargs"] = self.arguments
         head = [] if self.system is None else [{"role": "system", "content": self.system}]
         return ChatRequest([*head, *prompt.messages], parameters)
 

@@ -14,14 +14,15 @@ from veneer.systems.responses import Response
 
 
 class Part:
-    """path: of the file. stamp: hash of the settings, the first line. batches: the numbers of the answers in each batch.
+    """path: of the file. stamp: hash of the settings, the first line. batches: the numbers of the answers in each batch. day: the date that
+    a chat template writes, kept in the first line so that the next process writes the same.
 
     `done` holds the answers of batches that are there whole. Raises InputError where another process holds the file, or it is of other
     settings or no such file at all: it is then left as it is.
     """
 
-    def __init__(self, path: Path, stamp: str, batches: Sequence[Sequence[int]]):
-        self.path, self._header = path, _header(stamp)
+    def __init__(self, path: Path, stamp: str, batches: Sequence[Sequence[int]], *, day: str | None = None):
+        self.path, self._header = path, _header(stamp, day)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
@@ -90,12 +91,12 @@ class Part:
 
 def discard(path: Path, stamp: str) -> None:
     """Remove the part of a file that is whole now; any other file stays."""
-    if path.is_file() and path.read_bytes().startswith(_header(stamp)):
+    if path.is_file() and path.read_bytes().startswith(_header(stamp)[:-2]):
         path.unlink(missing_ok=True)
 
 
-def _header(stamp: str) -> bytes:
-    return json.dumps({"settings": stamp}).encode() + b"\n"
+def _header(stamp: str, day: str | None = None) -> bytes:
+    return json.dumps({"settings": stamp, **({"day": day} if day is not None else {})}).encode() + b"\n"
 
 
 def _answers(row: dict[str, Any]) -> dict[int, Response]:

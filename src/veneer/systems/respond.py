@@ -13,9 +13,11 @@ from veneer.capture.run import is_out_of_memory
 from veneer.endpoint.client import Recording
 from veneer.errors import InputError, VeneerError
 from veneer.files import read_json, sha256_file, sha256_text, write_json, write_text
+from veneer.models.days import day_of
 from veneer.models.decode import Decoded, Sampling
 from veneer.models.language_model import LanguageModel
 from veneer.prompts import Prompt
+from veneer.systems.dated import dated_system, day_in
 from veneer.systems.part import Part, discard
 from veneer.systems.responses import Response, read_responses
 from veneer.systems.system import Answering
@@ -46,6 +48,8 @@ def respond(
     work = [(p, s) for p in prompts for s in range(samples)]
     if not work:
         raise InputError("there are no prompts to answer; give at least one")
+    if out is not None:
+        system = dated_system(system, day_of(_manifest(out), _part(out)))
     lengths = [n for n in system.prompt_tokens(prompts) for _ in range(samples)]
     check_lengths(lengths, [p.id for p, _ in work], system.longest(), sampling.max_new_tokens)
     order = sorted(range(len(work)), key=lambda i: (work[i][0].task, lengths[i], i))
@@ -58,7 +62,7 @@ def respond(
         return _answer(system, work, batches, sampling, stop_strings, {}, None, progress)
     if out.exists():
         return _there(out, stamp)
-    part = Part(out.with_name(out.name + ".part"), stamp, batches)
+    part = Part(_part(out), stamp, batches, day=day_in(system))
     try:
         if out.exists():  # another process has just ended
             found = _there(out, stamp)
@@ -78,6 +82,10 @@ def respond(
     return found
 
 
+def _part(out: Path) -> Path:
+    return out.with_name(out.name + ".part")
+
+
 def _manifest(out: Path) -> Path:
     return out.with_name(out.name + ".manifest.json")
 
@@ -91,7 +99,7 @@ def _there(out: Path, stamp: str) -> list[Response]:
     if "sha256" in found and found["sha256"] != sha256_file(out):
         raise InputError(f"{out} is damaged, or was changed since it was written; delete it and run the same command again")
     rows = read_responses(out)
-    discard(out.with_name(out.name + ".part"), stamp)  # of a run that was killed between the two
+    discard(_part(out), stamp)  # of a run that was killed between the two
     return rows
 
 

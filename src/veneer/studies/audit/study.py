@@ -15,7 +15,7 @@ from veneer.errors import InputError, VeneerError
 from veneer.files import folder_lock, sha256_text
 from veneer.judges.refusal_rates import RefusalRates
 from veneer.models.decode import Sampling
-from veneer.models.formats import ChatFormat, Format
+from veneer.models.formats import ChatFormat, Format, check_arguments, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import decoder_layers
 from veneer.models.pair import Pair
@@ -71,7 +71,7 @@ def audit(
                 [p for some in sets.values() for p in some],
                 out,
                 config,
-                format or ChatFormat(),
+                dated(format or ChatFormat(), record.day, reference.tokenizer, audited.tokenizer),
                 record,
                 progress,
             )
@@ -114,6 +114,7 @@ class _Work:
                 raise InputError(
                     f"the tokenizer of {lm.name} has no chat template; give --plain, so that both models read plain text"
                 )
+        check_arguments(self.format, self.reference.tokenizer, self.audited.tokenizer)
 
     def run(self) -> Verdict:
         with self.record.stage("weights"):

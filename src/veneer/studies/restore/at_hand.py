@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from veneer.capture import Capture
 from veneer.errors import InputError
 from veneer.head.veneer import Veneer
-from veneer.models.formats import ChatFormat, Format, PlainFormat
+from veneer.models.formats import ChatFormat, Format, PlainFormat, check_arguments, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.vocabulary import match_vocabularies
 from veneer.systems.system import System
@@ -43,8 +43,14 @@ class Models:
                     f"the tokenizer of {lm.name} has no chat template, in which its alignment stood; save its tokenizer with the aligned "
                     "model's template"
                 )
+        check_arguments(self.chat, *(lm.tokenizer for lm in (self.compromised, self.aligned) if lm is not None))
         if self.veneer is not None and self.base is not None:
             self.veneer.check_fits(self.base)
+
+    def dated(self, day: str) -> Models:
+        """With this date where a chat template writes the date and none was chosen (see formats.dated)."""
+        chat = dated(self.chat, day, *(lm.tokenizer for lm in (self.compromised, self.aligned) if lm is not None))
+        return self if chat == self.chat else replace(self, chat=chat)
 
     def compromised_system(self) -> System:
         return System("compromised", self.compromised, self.chat, self.compromised.stop_ids)

@@ -74,7 +74,7 @@ def restore(
         for name, why in missing.items():
             logging.getLogger("veneer").warning("veneer: the judge %s is left out: %s", name, why)
         with record.stage("load"):
-            models = at_hand.load(config.ways)
+            models = at_hand.load(config.ways).dated(record.day)
             prompts = [p for t in roles.learned() for p in parts[t.name].extraction]
             maker = Maker(models, prompts, out, config, record, progress)
             maker.check(config.ways)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from veneer.errors import InputError
 from veneer.head.veneer import Veneer
-from veneer.models.formats import ChatFormat, Format, PlainFormat
+from veneer.models.formats import ChatFormat, Format, PlainFormat, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.models.vocabulary import Vocabulary, match_vocabularies
@@ -60,6 +60,16 @@ class TransferModels:
         if self.small_aligned is None:
             return None
         return Pair(self.small, self.small_aligned, self.small_format, self.aligned_format)
+
+    def dated(self, day: str) -> TransferModels:
+        """With this date where a chat template writes the date and none was chosen (see formats.dated)."""
+        aligned = [lm.tokenizer for lm in (self.large_aligned, self.small_aligned) if lm is not None]
+        formats: dict[str, Any] = {
+            "large_format": dated(self.large_format, day, self.large.tokenizer),
+            "small_format": dated(self.small_format, day, self.small.tokenizer),
+            "aligned_format": dated(self.aligned_format, day, *aligned),
+        }
+        return self if all(getattr(self, k) == v for k, v in formats.items()) else replace(self, **formats)
 
     def facts(self) -> dict[str, Any]:
         """For run.json; the large models stand where other studies have their pair."""

@@ -72,7 +72,7 @@ def transfer(
         if record.finished:
             return Results.read(out / "results.jsonl")
         with record.stage("load"):
-            models = load()
+            models = load().dated(record.day)
         record.note(
             pair=models.facts(), data={t.name: t.source() for t in tasks}, seeds={"study": config.study.seed},
             dropped_train_prompts=prompts.dropped,
