@@ -1,0 +1,124 @@
+"""--template-arg and --template-date: read, recorded, and refused where they would change nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from tiny import tiny
+from veneer.cli.main import COMMANDS
+from veneer.cli.template_options import TemplateOptions, arguments
+from veneer.errors import InputError
+
+THINKING = (
+    "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}"
+    "<|assistant|>{% if enable_thinking is defined and not enable_thinking %}No thought.{% endif %}{% endif %}"
+)
+RENDERING = {
+    "run",
+    "capture",
+    "generate",
+    "measure",
+    "transfer",
+    "restore",
+    "audit",
+    "serve",
+    "diversity",
+    "recover",
+    "lm-eval",
+    "tasks",
+}
+OFF = ("--template-arg", "enable_thinking=false")
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory) -> dict[str, Path]:
+    """Base, and an aligned model with a hybrid template."""
+    found = {}
+    for seed, role in enumerate(("base", "aligned")):
+        found[role] = tmp_path_factory.mktemp("pair") / role
+        lm = tiny(seed=seed)
+        tok = copy.deepcopy(lm.tokenizer)
+        tok.chat_template = THINKING
+        lm.model.save_pretrained(found[role])
+        tok.save_pretrained(found[role])
+    return found
+
+
+@pytest.fixture
+def asked(tmp_path) -> Path:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("".join(json.dumps({"prompt": f"How do I bake {word}?"}) + "\n" for word in ("bread", "apples", "things")))
+    return path
+
+
+def test_every_command_that_renders_a_template_has_the_options():
+    assert {name for name, kind in COMMANDS.items() if issubclass(kind, TemplateOptions)} == RENDERING
+
+
+def test_values_are_json_or_text():
+    found = arguments(["a=false", "b=low", "c=3", 'd={"x": [1]}', "e=2024-01-01", 'f="3"', "g=", "h=a=b"])
+    assert found == {"a": False, "b": "low", "c": 3, "d": {"x": [1]}, "e": "2024-01-01", "f": "3", "g": "", "h": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["enable_thinking"], "expected KEY=VALUE"),
+        (["a b=1"], "expected KEY=VALUE"),
+        (["enable_thinking=False"], "expected JSON: enable_thinking=false"),
+        (["x=None"], "expected JSON: x=null"),
+        (["messages=[]"], "which Veneer sets itself"),
+        (["a=1", "a=2"], "gives 'a' twice"),
+    ],
+)
+def test_what_is_no_value_is_refused(words, says):
+    with pytest.raises(InputError, match=says):
+        arguments(words)
+
+
+def test_a_capture_records_its_arguments_and_refuses_others(veneer, pair, asked, tmp_path):
+    command = ("capture", "--base", pair["base"], "--aligned", pair["aligned"], "--prompts", asked, "--max-new-tokens", "4")
+    assert veneer(*command, *OFF, "--out", tmp_path / "c").code == 0
+    manifest = json.loads((tmp_path / "c" / "manifest.json").read_text())
+    assert manifest["aligned_format"] == {"kind": "chat", "system": None, "arguments": {"enable_thinking": False}}
+    assert json.loads((tmp_path / "c" / "run.json").read_text())["config"]["template_arg"] == {"enable_thinking": False}
+    assert veneer(*command, *OFF, "--out", tmp_path / "c").code == 0
+    again = veneer(*command, "--out", tmp_path / "c")
+    assert again.code == 2 and "aligned_format" in again.err
+    typo = veneer(*command, "--template-arg", "enable_thinkin=false", "--out", tmp_path / "d")
+    assert typo.code == 2 and "does not read 'enable_thinkin'; it reads enable_thinking" in typo.err
+    assert not (tmp_path / "d" / "manifest.json").exists()
+    useless = veneer(*command, *OFF, "--aligned-plain", "--out", tmp_path / "d")
+    assert useless.code == 2 and "found --template-arg beside --aligned-plain" in useless.err
+
+
+def test_generate_and_tasks_read_them(veneer, pair, asked, tmp_path):
+    def generate(*more: str) -> str:
+        out = tmp_path / f"{len(list(tmp_path.glob('*.out')))}.out"
+        done = veneer("generate", "--model", pair["aligned"], "--prompts", asked, "--max-new-tokens", "6", *more, "--out", out)
+        return done.err if done.code else out.read_text()
+
+    assert generate("--chat", *OFF) != generate("--chat") == generate("--chat", "--template-arg", "enable_thinking=true")
+    assert "found --template-arg beside no --chat" in generate(*OFF)
+    assert "found --template-arg beside --plain" in generate("--plain", *OFF)
+    assert "it reads enable_thinking" in generate("--chat", "--template-arg", "thinking=false")
+    shown = veneer("tasks", "show", "lab-requests", "--aligned", pair["aligned"], *OFF)
+    assert shown.code == 0 and "<|assistant|>No thought." in shown.out
+
+
+def test_an_endpoint_is_sent_them_by_vllms_name(asked, veneer, tmp_path):
+    pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
+    from faulty_server import serving
+
+    with serving(lambda call: call.say("fine")) as server:
+        words = ("generate", "--url", server.url, "--model", "m", "--prompts", asked)
+        assert veneer(*words, *OFF, "--out", tmp_path / "a").code == 0
+        assert veneer(*words, "--out", tmp_path / "b").code == 0
+    assert [c.get("chat_template_kwargs") for c in server.calls] == [{"enable_thinking": False}] * 3 + [None] * 3
+    dated = veneer("generate", "--url", "http://localhost:1/v1", "--model", "m", "--prompts", asked, "--template-date", "2024-01-01",
+                   "--out", tmp_path / "c")  # fmt: skip
+    assert dated.code == 2 and "whose server writes the date itself" in dated.err
