@@ -41,6 +41,7 @@ from veneer.models.decode import Decoded
 from veneer.models.formats import Format, PlainFormat, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
+from veneer.models.shipped import left_out
 from veneer.models.vocabulary import check_readable
 from veneer.prompts import Prompt, one_turn
 
@@ -207,6 +208,7 @@ def make_manifest(
     import transformers
 
     head, said = base.head, teacher.facts()
+    ignored = {lm.name: found for lm in teacher.models if (found := left_out(lm, config.sampling))}
     return {
         "kind": "capture",
         "schema": SCHEMA,
@@ -219,6 +221,7 @@ def make_manifest(
         "prompts_sha256": prompts_hash,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         "plan": plan,
+        **({"settings_not_applied": ignored} if ignored else {}),
     }
 
 
@@ -230,8 +233,9 @@ def begin(job: Job, shelf: Shelf) -> None:
     if path.is_file():
         found = read_json(path, "the manifest of a capture")
         found = found if isinstance(found, dict) else {}
-        # the templates of captures of version 0.1.0 are in the prompts' hash alone
-        same = [k for k in manifest if k != "versions" and (k != "templates" or k in found)]
+        # the templates of captures of version 0.1.0 are in the prompts' hash alone, and they do not name the settings left out
+        later = ("versions", "settings_not_applied")
+        same = [k for k in manifest if k not in later and (k != "templates" or k in found)]
         differing = [k for k in same if found.get(k) != json.loads(json.dumps(manifest[k]))]
         if differing:
             raise InputError(f"{out} was made with another {', '.join(differing)}; give another --out, or delete the folder")

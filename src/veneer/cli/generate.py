@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from veneer.models.formats import Format
     from veneer.prompts import Prompt
     from veneer.systems.alpha import Alpha
-    from veneer.systems.system import Answering
+    from veneer.systems.shifted import ShiftedSystem
+    from veneer.systems.system import Answering, System
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,8 @@ class Generate(TemplateOptions, Machine):
     """Taken off the logit of each token as often as the answer holds it."""
     min_new_tokens: int = 0
     """Shortest answer, in tokens."""
+    model_settings: bool = False
+    """Apply the generation settings that the model ships (generation_config.json), wherever no option says otherwise."""
     samples: int = 1
     """Answers a prompt; more than one needs a temperature above 0."""
     batch_size: int = 32
@@ -93,8 +96,9 @@ class Generate(TemplateOptions, Machine):
         from pathlib import Path
 
         from veneer.errors import InputError
-        from veneer.systems import respond
+        from veneer.systems import System, respond
         from veneer.systems.alpha import Alpha
+        from veneer.systems.shifted import ShiftedSystem
         from veneer.tasks.source import load_prompts
 
         if self.plain or (self.url is None and not self.chat):
@@ -103,7 +107,11 @@ class Generate(TemplateOptions, Machine):
             raise InputError("found --template-date beside --url, whose server writes the date itself; leave it out")
         if self.chat and self.plain:
             raise InputError("found both --chat and --plain; give one of them")
-        if self.samples > 1 and self.temperature == 0:
+        if self.url is not None and self.model_settings:
+            raise InputError(
+                "found --model-settings beside --url, whose server applies its model's settings itself; leave it out"
+            )
+        if self.samples > 1 and self.temperature == 0 and not self.model_settings:
             raise InputError(
                 f"found --samples {self.samples} with temperature 0, which gives the same answer each time; add --temperature 0.5, say"
             )
@@ -112,6 +120,8 @@ class Generate(TemplateOptions, Machine):
             self._check_models(alpha)
         found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
         system = self._models(alpha, found) if self.url is None else self._endpoint(self.url)
+        if isinstance(system, System | ShiftedSystem):
+            sampling = self._with_settings(system, sampling)
         with progress() as say:
             answers = respond(
                 system, found, sampling, batch_size=self.batch_size, samples=self.samples, out=Path(self.out), progress=say
@@ -126,6 +136,24 @@ class Generate(TemplateOptions, Machine):
             repetition_penalty=self.repetition_penalty, presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty, min_new_tokens=self.min_new_tokens,
         )  # fmt: skip
+
+    def _with_settings(self, system: System | ShiftedSystem, sampling: Sampling) -> Sampling:
+        """The settings that the answering model ships are applied, or a line says that they are not."""
+        from veneer.errors import InputError
+        from veneer.models.shipped import applied, warn_of_settings
+        from veneer.systems.shifted import ShiftedSystem
+
+        lm = system.large if isinstance(system, ShiftedSystem) else system.lm
+        if not self.model_settings:
+            warn_of_settings(lm, mend="--model-settings applies them")
+            return sampling
+        sampling = applied(lm, sampling)
+        if self.samples > 1 and sampling.temperature == 0:
+            raise InputError(
+                f"found --samples {self.samples}, but the settings of {lm.name} are greedy, which gives the same answer each time; add "
+                "--temperature 0.5, say"
+            )
+        return sampling
 
     def _endpoint(self, url: str) -> Answering:
         """The model behind an endpoint. Raises InputError for options of models that are loaded here."""

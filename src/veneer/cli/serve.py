@@ -39,6 +39,8 @@ class Serve(TemplateOptions, Machine):
     user, plain). Text completions are read as they stand."""
     system: str | None = None
     """System text for chat templates. Default: the template's own."""
+    model_settings: bool = False
+    """Apply the generation settings that the models ship (generation_config.json) to what a request leaves open."""
     join_turns: bool = False
     """Systems that read plain text take conversations: contents in order, an empty line between. Default: one user message only."""
     host: str = "127.0.0.1"
@@ -113,6 +115,8 @@ class Serve(TemplateOptions, Machine):
         from veneer.head.veneer import Veneer
         from veneer.models.formats import Format, PlainFormat, check_arguments, given_format
         from veneer.models.load import load_model
+        from veneer.models.sampling import Sampling
+        from veneer.models.shipped import applied, warn_of_settings
         from veneer.prompts import Prompt
         from veneer.serve.served import Served
         from veneer.systems.alpha import Alpha
@@ -148,7 +152,11 @@ class Serve(TemplateOptions, Machine):
         systems: list[Served] = []
 
         def add(system: System | ShiftedSystem, **more: object) -> None:
-            systems.append(Served(system, self.join_turns, more))
+            lm = system.large if isinstance(system, ShiftedSystem) else system.lm
+            if not self.model_settings:
+                warn_of_settings(lm, mend="--model-settings applies them")
+            settings = applied(lm, Sampling()) if self.model_settings else Sampling()
+            systems.append(Served(system, self.join_turns, more, settings=settings))
 
         base = None if self.model is None else load_model(self.model, **self.how())
         if base is not None and veneer is None:

@@ -138,12 +138,9 @@ class Transfer(TemplateOptions, JudgeOptions, Machine):
         from veneer.studies.transfer.models import TransferModels
 
         recorded: Format | None = None if veneer is None else recorded_format(veneer.facts)
-        small = (
-            recorded
-            if recorded is not None and self.base_template is None
-            else given_format(self.base_template, self.chat_format(self.system))
-        )
-        large = small if self.large_template is None else given_format(self.large_template, self.chat_format(self.system))
+        chat = self.chat_format(self.system)
+        small = recorded if recorded is not None and self.base_template is None else given_format(self.base_template, chat)
+        large = small if self.large_template is None else given_format(self.large_template, chat)
         loaded = {role: load_model(name, **self.how()) for n, role in ROLES.items() if (name := getattr(self, n)) is not None}
         if self.aligned_plain:
             self.refuse_template_options("--aligned-plain")

@@ -10,6 +10,7 @@ from veneer.errors import InputError
 from veneer.models.formats import ChatFormat, Format, PlainFormat, check_arguments, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
+from veneer.models.shipped import warn_of_settings
 from veneer.models.vocabulary import Vocabulary, match_vocabularies
 
 
@@ -29,6 +30,7 @@ class Pair:
                 f"the tokenizer of {self.aligned.name} has no chat template; give the aligned model a plain format "
                 "(--aligned-plain), or save its tokenizer with a template"
             )
+        warn_of_settings(self.base, self.aligned)
         check_arguments(self.aligned_format, self.aligned.tokenizer)
 
     @classmethod

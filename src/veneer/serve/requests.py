@@ -120,19 +120,21 @@ def _rows(body: Body, served: Served, prompts: int, max_tokens: int) -> list[Row
     biases = tuple((int(i), b) for i, b in (body.logit_bias or {}).items())
     if biases and (largest := max(i for i, _ in biases)) >= served.lm.head.rows:
         raise ApiError(400, f"logit_bias names the token {largest}; {served.id!r} has {served.lm.head.rows}", param="logit_bias")
+    own = served.settings
     sampling = Sampling(
         max_new_tokens=max(1, max_tokens),
-        temperature=1.0 if body.temperature is None else body.temperature,
-        top_p=body.top_p or 1.0,
+        temperature=(own.temperature or 1.0) if body.temperature is None else body.temperature,
+        top_p=body.top_p or own.top_p,
         seed=secrets.randbits(63) if body.seed is None else body.seed,
-        barred=getattr(system, "barred", ()),
-        barred_steps=getattr(system, "barred_steps", 0),
-        top_k=max(0, body.top_k or 0),
-        min_p=body.min_p or 0.0,
-        repetition_penalty=body.repetition_penalty or 1.0,
+        barred=getattr(system, "barred", ()) or own.barred,
+        barred_steps=getattr(system, "barred_steps", 0) or own.barred_steps,
+        top_k=max(0, own.top_k if body.top_k is None else body.top_k),
+        min_p=own.min_p if body.min_p is None else body.min_p,
+        repetition_penalty=body.repetition_penalty or own.repetition_penalty,
         presence_penalty=body.presence_penalty or 0.0,
         frequency_penalty=body.frequency_penalty or 0.0,
-        logit_bias=biases,
+        min_new_tokens=min(own.min_new_tokens, max(1, max_tokens)),
+        logit_bias=(*own.logit_bias, *biases),
     )
     stops = (*body.stops, *(s for s in system.stop if s not in body.stops))
     return [Row(sampling, f"{p}/{sample}", stops) for p in range(prompts) for sample in range(body.choices)]

@@ -15,6 +15,7 @@ from veneer.capture.forcing import response_hidden
 from veneer.errors import InputError
 from veneer.models.formats import Format, encode_text
 from veneer.models.language_model import LanguageModel
+from veneer.models.sampling import Sampling
 from veneer.models.stepper import ModelStepper, Stepper
 from veneer.models.token_texts import TokenTexts
 from veneer.prompts import Prompt
@@ -35,13 +36,15 @@ class Asked(NamedTuple):
 @dataclass(frozen=True)
 class Served:
     """join_turns: a conversation of several turns becomes plain text by joining their contents with an empty line between; otherwise
-    a system that reads plain text takes one user message only. more: facts beside the system's own (its veneer). Raises InputError
+    a system that reads plain text takes one user message only. more: facts beside the system's own (its veneer). settings: what a
+    request gets where it leaves an option open; its temperature 0 stands for OpenAI's 1. Raises InputError
     for a chat format without a template."""
 
     system: System | ShiftedSystem
     join_turns: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
     created: int = field(default_factory=lambda: int(time.time()))
+    settings: Sampling = field(default_factory=Sampling)
     tokens: TokenTexts = field(init=False)
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from veneer.files import read_json, sha256_file, sha256_text, write_json, write_
 from veneer.models.days import day_of
 from veneer.models.decode import Decoded, Sampling
 from veneer.models.language_model import LanguageModel
+from veneer.models.shipped import left_out
 from veneer.prompts import Prompt
 from veneer.systems.dated import dated_system, day_in
 from veneer.systems.part import Part, discard
@@ -70,6 +71,9 @@ def respond(
             found = _answer(system, work, batches, sampling, stop_strings, part.done, part, progress)
             text = "".join(r.line() for r in found)
             facts = {"system": system.facts(), "sampling": sampling.facts(), "vocabulary": _vocabulary(system)}
+            lm = _model(system)
+            if lm is not None and (ignored := left_out(lm, sampling)):
+                facts["settings_not_applied"] = ignored
             digest = sha256_text(text.encode("utf-8", errors="replace").decode("utf-8"))
             record = system.record() if isinstance(system, Recording) else {}
             facts |= {"endpoint": record} if record else {}
@@ -135,8 +139,14 @@ def _answer(
 
 def _vocabulary(system: Answering) -> str | None:
     """Hash of the token strings that the answers' ids stand for; None for a system without token ids."""
+    lm = _model(system)
+    return lm.vocabulary_hash() if lm is not None else None
+
+
+def _model(system: Answering) -> LanguageModel | None:
+    """The model whose token ids answers have, where it is at hand."""
     lm = getattr(system, "lm", getattr(system, "large", None))
-    return lm.vocabulary_hash() if isinstance(lm, LanguageModel) else None
+    return lm if isinstance(lm, LanguageModel) else None
 
 
 def _decode(

@@ -105,7 +105,7 @@ class System:
         """Answer one batch."""
         stop_strings = (*stop_strings, *self.stop)
         ids = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
-        how = replace(sampling, barred=self.barred, barred_steps=self.barred_steps)
+        how = replace(sampling, barred=self.barred, barred_steps=self.barred_steps) if self.barred else sampling
         return decode(self.lm, ids, how, stop_ids=self.stop_ids, stop_strings=stop_strings, keys=keys, head=self.head)
 
     def stepper(self, prompts: Sequence[Prompt]) -> ModelStepper:
