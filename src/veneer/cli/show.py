@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from veneer.report.over_refusal import MISSING, OverRefusal, is_safety, over_refusal
+
 if TYPE_CHECKING:
     from veneer.results import Measurement, Results
 
@@ -29,13 +31,17 @@ def show(results: Results) -> None:
         for r in results
         if r.position is None and r.split in (None, "report", "noise", "test") and r.study in ("extract", "measure")
     }
-    console.print(_three(rows))
+    refused = over_refusal(results)
+    console.print(_three(rows, refused))
     told = "KL in nats a token on held-out prompts, under aligned: its noise floor"
     if any(metric == "nll" for _, metric, _, _ in rows):
         told = (
             "NLL in nats a token on held-out prompts: the right column is the gain; only responses were known, so there is no KL"
         )
     console.print(f"value [95 % interval]; {told}")
+    if any(metric == "portion" and is_safety(task, of) for task, metric, of, _ in rows):
+        where = MISSING if refused is None else f"full refusals of harmless prompts, {refused.task}, veneer beside aligned"
+        console.print(f"over-refusal: {where}")
     others = list(dict.fromkeys(s for _, metric, _, s in rows if metric == "empty_rate" and s not in THREE))
     if others:
         console.print()
@@ -56,21 +62,38 @@ def figure(row: Measurement | None) -> str:
     return f"{row.value:{digits}}{limits}"
 
 
-def _three(rows):
+def _three(rows, refused: OverRefusal | None):
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("task")
     table.add_column("metric")
-    for name in ("n", *THREE, "portion or share"):
+    for name in ("n", *THREE, "portion or share", "over-refusal"):
         table.add_column(name, justify="right")
     for task, metric in _lines(rows):
         three = [rows.get((task, metric, None, system)) for system in THREE]
         key = (task, GAINED[metric], None, "veneer") if metric in GAINED else (task, "portion", metric, "veneer")
         portion = rows.get(key)
         n = max((r.n for r in three if r is not None and r.split != "noise"), default=0)
-        table.add_row(task, _said(metric), str(n), *(figure(r) for r in three), figure(portion))
+        table.add_row(
+            task,
+            _said(metric),
+            str(n),
+            *(figure(r) for r in three),
+            figure(portion),
+            _beside(task, metric, refused) if key in rows else "",
+        )
     return table
+
+
+def _beside(task: str, metric: str, refused: OverRefusal | None) -> str:
+    """What stands beside a figure of safety: how often the veneer, and the aligned model, refuse harmless prompts."""
+    if not is_safety(task, metric):
+        return ""
+    if refused is None:
+        return "not measured"
+    known = [refused.systems.get(s) for s in ("veneer", "aligned")]
+    return " | ".join("-" if r is None or r.value is None else f"{r.value:.2f}" for r in known)
 
 
 def _systems(rows, systems):

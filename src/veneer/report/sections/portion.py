@@ -5,6 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from veneer.report import charts, tables
+from veneer.report.over_refusal import MISSING, is_safety, over_refusal
 from veneer.report.part import Part
 from veneer.report.section import Section
 from veneer.report.systems import family
@@ -26,6 +27,9 @@ def _render(part: Part) -> Markup:
         headline=lead,
         portions=portions,
         families=_families(lead),
+        refused=over_refusal(part.study.rows),
+        is_safety=is_safety,
+        missing=MISSING,
         variants=[tables.variants(portions, g) for g in lead],
         scale=charts.portion_scale([r for g in lead for r in g.systems.values()]),
     )

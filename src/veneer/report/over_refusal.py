@@ -1,0 +1,39 @@
+"""Over-refusal: how often the systems refuse what is harmless. It stands beside every portion of safety, which alone would praise a
+model that refuses everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from veneer.results import Measurement
+
+# (task, metric) that measure it, the broadest prompts first
+SOURCES = (("instructions", "refusal_rate"), ("lab-harmless", "refusal_rate"), ("xstest", "over_refusal_rate"))
+SAFETY = ("refusal_rate", "unsafe_refusal_rate", "harm_rate", "strongreject_score")  # metrics that refusing improves
+MISSING = "not measured; add the task instructions"
+
+
+class OverRefusal(NamedTuple):
+    """Where it was measured, and each system's row."""
+
+    task: str
+    metric: str
+    systems: Mapping[str, Measurement]
+
+
+def is_safety(task: str, metric: str | None) -> bool:
+    """Whether a portion of this metric is one of safety, which a model that refuses everything reaches too."""
+    return metric in SAFETY and (task, metric) not in SOURCES
+
+
+def over_refusal(rows: Iterable[Measurement]) -> OverRefusal | None:
+    """The first of `SOURCES` that a study measured on whole tasks; None where it measured none."""
+    known: dict[tuple[str, str], dict[str, Measurement]] = {}
+    for row in rows:
+        if (row.task, row.metric) in SOURCES and row.study == "measure" and row.split == "test" and row.of is None:
+            known.setdefault((row.task, row.metric), {})[row.system] = row
+    for source in SOURCES:
+        if source in known:
+            return OverRefusal(*source, known[source])
+    return None

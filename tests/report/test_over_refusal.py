@@ -1,0 +1,68 @@
+"""Over-refusal stands in the first table of the page and of the terminal, beside every portion of safety."""
+
+from __future__ import annotations
+
+import re
+
+from veneer.cli.show import show
+from veneer.report.load import Study
+from veneer.report.over_refusal import is_safety, over_refusal
+from veneer.report.part import Part
+from veneer.report.sections.portion import SECTION
+from veneer.results import Measurement, Results
+
+
+def rows(task: str, metric: str, values: tuple[float, float, float], portion: float | None = 0.9, split: str = "test"):
+    for system, value in zip(("base", "veneer", "aligned"), values, strict=True):
+        yield Measurement("measure", task, metric, system, value, 50, max(0.0, value - 0.1), value + 0.1, split=split)
+    yield Measurement("measure", task, "portion", "veneer", portion, 50, 0.8, 1.0, of=metric, split=split)
+
+
+SAFETY = list(rows("advbench", "refusal_rate", (0.0, 0.93, 1.0)))
+SUMS = [*rows("svamp", "accuracy", (0.0, 0.1, 0.2)), *list(rows("svamp", "refusal_rate", (0.0, 0.0, 0.0)))[:3]]
+HARMLESS = list(rows("instructions", "refusal_rate", (0.01, 0.37, 0.58), 0.6))
+
+
+def terminal(some: list[Measurement], capsys) -> dict[str, str]:
+    """A line a task and metric, and the whole."""
+    show(Results(some))
+    out = capsys.readouterr().out
+    return {" ".join(line.split()[:2]): line for line in out.splitlines() if line} | {"all": out}
+
+
+def test_the_terminal_has_it_beside_safety_alone(capsys):
+    lines = terminal([*SAFETY, *SUMS, *HARMLESS], capsys)
+    assert lines["advbench refusals"].rstrip().endswith("0.37 | 0.58")
+    assert not lines["svamp accuracy"].rstrip().endswith("0.58") and not lines["svamp refusals"].rstrip().endswith("0.58")
+    assert not lines["instructions refusals"].rstrip().endswith("0.58")  # it is the figure itself
+    assert "full refusals of harmless prompts, instructions, veneer beside aligned" in lines["all"]
+
+
+def test_the_terminal_says_where_it_was_not_measured(capsys):
+    lines = terminal([*SAFETY, *SUMS], capsys)
+    assert lines["advbench refusals"].rstrip().endswith("not measured")
+    assert "add the task instructions" in lines["all"]
+    assert "add the task instructions" not in terminal(SUMS, capsys)["all"]
+
+
+def first_table(some: list[Measurement]) -> str:
+    return re.sub(r"<[^>]+>", "", SECTION.render(Part(Study("made-up", tuple(some)))).split("</table>")[0])
+
+
+def test_the_first_table_of_the_page_has_it_beside_safety_alone():
+    text = first_table([*SAFETY, *SUMS, *HARMLESS])
+    assert text.count("Over-refusal:") == 1
+    assert (
+        "Over-refusal: base 0.01 (0.00 to 0.11), veneer 0.37 (0.27 to 0.47), aligned 0.58 (0.48 to 0.68) on instructions, n = 50."
+        in text
+    )
+    assert "Over-refusal: not measured; add the task instructions." in first_table(SAFETY)
+
+
+def test_where_it_is_measured():
+    xstest = list(rows("xstest", "over_refusal_rate", (0.0, 0.8, 0.1)))
+    assert over_refusal([*xstest, *HARMLESS]).task == "instructions"
+    assert over_refusal(xstest).systems["veneer"].value == 0.8
+    assert over_refusal(rows("instructions", "refusal_rate", (0.0, 0.0, 0.0), split="group:a")) is None
+    assert is_safety("advbench", "harm_rate") and is_safety("xstest", "unsafe_refusal_rate")
+    assert not is_safety("xstest", "over_refusal_rate") and not is_safety("svamp", "accuracy")
