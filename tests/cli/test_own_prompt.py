@@ -40,7 +40,9 @@ def several(veneer, tmp_path_factory) -> Path:
     """The same, as if it had been fitted behind two templates."""
     out = tmp_path_factory.mktemp("several") / "veneer"
     v = Veneer.load(veneer)
-    rows = [{"template": t, "prompts": 12, "share": 0.5, "tasks": {name: 12}} for t, name in ((LAB, "lab-requests"), (ALPACA, "a"))]
+    rows = [
+        {"template": t, "prompts": 12, "share": 0.5, "tasks": {name: 12}} for t, name in ((LAB, "lab-requests"), (ALPACA, "a"))
+    ]
     v.facts["templates"] = rows
     return v.save(out)
 
