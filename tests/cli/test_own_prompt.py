@@ -82,7 +82,7 @@ def test_several_templates_ask_for_a_choice(several, typed, tmp_path, capsys):
     assert "choose one with --base-template" in said
     assert main(["merge", str(several), "--base", "lab:base", "--out", str(tmp_path / "m")]) == 2
     assert "choose one with --base-template" in capsys.readouterr().err and not (tmp_path / "m").exists()
-    with pytest.raises(InputError, match="several templates .* choose one with --base-template"):
+    with pytest.raises(InputError, match=r"several templates .* choose one with --base-template"):
         Serve(model="lab:base", veneer=str(several)).served()
     # a choice, and prompts that bring one of the two
     assert len(answers("lab:base", typed, tmp_path / "b.jsonl", "--veneer", str(several), "--base-template", "alpaca")) == 2
