@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from veneer.report.over_refusal import MISSING, OverRefusal, is_safety, over_refusal
-
 if TYPE_CHECKING:
+    from veneer.report.over_refusal import OverRefusal
     from veneer.results import Measurement, Results
 
 THREE = ("base", "veneer", "aligned")
@@ -23,6 +22,8 @@ HELD_OUT = ("kl", "top1_agreement", "nll", "token_accuracy")  # of the joint ven
 def show(results: Results) -> None:
     """A line a task and metric, base, veneer and aligned side by side; where there are more systems, a table of them by task."""
     from rich.console import Console
+
+    from veneer.report.over_refusal import MISSING, is_safety, over_refusal
 
     console = Console(highlight=False)
     console.width = max(console.width, 120)  # one line a row; a narrow terminal may wrap it
@@ -88,6 +89,8 @@ def _three(rows, refused: OverRefusal | None):
 
 def _beside(task: str, metric: str, refused: OverRefusal | None) -> str:
     """What stands beside a figure of safety: how often the veneer, and the aligned model, refuse harmless prompts."""
+    from veneer.report.over_refusal import is_safety
+
     if not is_safety(task, metric):
         return ""
     if refused is None:
