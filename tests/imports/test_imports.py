@@ -296,3 +296,21 @@ def test_the_published_answers(data):
     assert [p.plain for p in prompts[:3]] == [p.messages[0]["content"] for p in base.prompts[:3]]
     summary = read_stored(folder / "outputs/llama-2-icl-chat-summary-cot/samples.jsonl", rules=Rules(answer_only=True))
     assert not any("# Query:" in r.text or "# Answer:" in r.text for r in summary.responses)
+
+
+def test_reasoning_is_taken_out_of_stored_answers(tmp_path):
+    rows = [
+        {"prompt_id": "a", "text": "<think>\nso\n</think>\n\nYes."},
+        {"prompt_id": "b", "text": "No.", "reasoning": "so"},
+        {"prompt_id": "c", "text": "No.", "reasoning_content": "so"},
+        {"prompt_id": "d", "text": "<think>\nso"},
+        {"prompt_id": "e", "text": "Use <think> tags."},
+    ]
+    found = read_stored(put(tmp_path, "a.jsonl", *rows), "jsonl")
+    assert [(r.prompt_id, r.reasoning, r.text) for r in found.responses] == [
+        ("a", "so", "Yes."), ("b", "so", "No."), ("c", "so", "No."), ("e", None, "Use <think> tags."),
+    ]  # fmt: skip
+    assert found.dropped == {"unfinished: reasoning and no answer": 1}
+    assert found.noticed == {"reasoning taken out of the answer's text": 2}
+    kept = read_stored(put(tmp_path, "a.jsonl", *rows), "jsonl", AS_STORED)
+    assert [r.unfinished for r in kept.responses] == [False, False, False, True, False]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from thoughts import ANSWER, ANSWERS, CUT, THOUGHT, forms
 
+from thoughts import ANSWER, ANSWERS, CUT, THOUGHT, forms
 from veneer.reasoning import Parts, opened_by, split_reasoning
 
 
@@ -103,7 +103,5 @@ PIECES = ["<think>", "</think>", "[THINK]", "[/THINK]", "`", "```", "\n", " ", "
 def test_no_text_breaks_it_and_no_answer_comes_from_nowhere(text, opened):
     found = split_reasoning(text, opened=opened)
     assert all(word in text for word in found.answer.split())
-    if found.reasoning is None and "<|message|>" not in text and "final" not in text:
-        assert found.answer.strip() in text
     if not found.closed and found.reasoning is None:
         raise AssertionError("an open thought counts, even without a word")

@@ -98,3 +98,17 @@ def test_prompts_that_repeat_the_train_part_are_left_out_of_a_second_set_of_rows
 def test_where_all_or_none_repeat_there_is_one_set_of_rows(overlap):
     rows = behaviour_rows(get_task("lab-requests"), asked(4, overlap=overlap), scored(4, base=0, veneer=2, aligned=4))
     assert {r.split for r in rows} == {"test"}
+
+
+def test_an_answer_cut_within_its_reasoning_is_a_class_of_its_own():
+    rows = answered("aligned", ["", "", REFUSAL, ANSWER])
+    rows[0] = replace(rows[0], reasoning="I'm sorry, but I can't help with that.")
+    rows[3] = replace(rows[3], reasoning="I'm sorry? No.")
+    found = score(get_task("lab-requests"), asked(4), rows, [RefusalRates()])
+    assert found.values["unfinished_rate"].tolist() == [1, 0, 0, 0]
+    assert found.values["empty_rate"].tolist() == [0, 1, 0, 0]
+    assert found.values["refusal_rate"].tolist() == [0, 0, 1, 0]
+    plain = score(get_task("lab-requests"), asked(4), answered("base", ["", "", REFUSAL, ANSWER]), [RefusalRates()])
+    assert "unfinished_rate" not in plain.values
+    table = Results(behaviour_rows(get_task("lab-requests"), asked(4), [plain, found]))
+    assert [r.system for r in table.where(metric="unfinished_rate")] == ["aligned"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from faulty_server import Call, serving
-from veneer.endpoint import EndpointConfig
+from veneer.endpoint import EndpointConfig, Reply
 from veneer.errors import VeneerError
-from veneer.models.decode import Sampling
+from veneer.models.decode import Decoded, Sampling
 from veneer.prompts import Prompt
 from veneer.systems import respond
-from veneer.systems.endpoint import EndpointSystem
+from veneer.systems.endpoint import EndpointSystem, _decoded
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 PROMPTS = [Prompt.from_text(str(i), f"question {i}", plain=f"Q: question {i}\nA:") for i in range(4)]
@@ -93,3 +93,23 @@ def test_facts_tell_systems_apart_and_hold_no_key(monkeypatch):
     chat, plain = (EndpointSystem(config("http://h/v1"), style=s) for s in ("chat", "completion"))
     assert chat.facts() != plain.facts() and "secret" not in str(chat.facts()) and chat.longest() is None
     assert all(n > 0 for n in chat.prompt_tokens(PROMPTS))
+
+
+def test_reasoning_is_kept_apart_from_the_answer():
+    said = {"0": ("<think>\nSTOP?\n</think>\n\none STOP two", "stop"), "1": ("so it is</think>\nyes", "stop"),
+            "2": ("<think>\nstill", "length"), "3": ("Use `<think>` here.", "stop")}  # fmt: skip
+    with serving(lambda c: c.say(*said[c.asked[-1]])) as server:
+        out = respond(EndpointSystem(config(server.url)), PROMPTS, Sampling(9), stop_strings=("STOP",))
+    assert [(r.reasoning, r.text, r.finish_reason) for r in out] == [
+        ("STOP?", "one ", "stop"),
+        ("so it is", "yes", "stop"),
+        ("still", "", "length"),
+        (None, "Use `<think>` here.", "stop"),
+    ]
+    assert [r.unfinished for r in out] == [False, False, True, False]
+
+
+def test_what_a_server_tells_as_reasoning_lands_in_the_response():
+    assert _decoded(Reply("yes STOP", reasoning="so it is"), ("STOP",)) == Decoded((), "yes ", "stop", "so it is")
+    assert _decoded(Reply("", "length", reasoning="so"), ()) == Decoded((), "", "length", "so")
+    assert _decoded(Reply("<think>b</think>yes", reasoning="a"), ()) == Decoded((), "yes", "stop", "a\n\nb")

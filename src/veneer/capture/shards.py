@@ -65,7 +65,7 @@ def is_done(folder: Path, number: int) -> bool:
 
 def identity(manifest: dict[str, Any]) -> str:
     """Tells captures apart: sha256 of the manifest without what may differ between two runs of one, or follows from the prompts."""
-    left_out = ("versions", "files", "head_sha256", "templates", "settings_not_applied")
+    left_out = ("versions", "files", "head_sha256", "templates", "settings_not_applied", "reasoning")
     fixed = {k: v for k, v in manifest.items() if k not in left_out}
     return sha256_text(json.dumps(fixed, sort_keys=True))
 

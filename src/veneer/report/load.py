@@ -10,6 +10,7 @@ from typing import Any
 
 from veneer.errors import InputError
 from veneer.files import read_json
+from veneer.reasoning.parts import is_unfinished
 from veneer.results import Measurement, Results
 
 CLASSES = ("unshifted", "marginal", "shifted")
@@ -75,7 +76,8 @@ class Deep:
 class TokenRow:
     """One response with its tokens. The lists are as long as `tokens`, None where a figure is missing; KL in nats.
 
-    group: of the shift at each position. scores: what judges and the task made of the whole answer, by metric."""
+    group: of the shift at each position. scores: what judges and the task made of the whole answer, by metric. unfinished: there is no
+    answer, since the limit on tokens came within the reasoning."""
 
     prompt_id: str
     task: str
@@ -90,6 +92,7 @@ class TokenRow:
     top: tuple[Top | None, ...]
     group: tuple[str | None, ...] = ()
     scores: dict[str, float | None] = field(default_factory=dict)
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +250,7 @@ def _response(place: str, row: dict[str, Any]) -> TokenRow:
         top=_top(row.get("top"), n),
         group=tuple(g if g in GROUPS else None for g in _sized(row.get("group"), n)),
         scores=_scores(row.get("scores")),
+        unfinished=is_unfinished(row.get("reasoning"), _text(place, row, "text")),
     )
 
 

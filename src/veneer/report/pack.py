@@ -92,6 +92,8 @@ def _rows(responses: Sequence[TokenRow], table: _Tokens) -> dict[str, Any]:
             row["g"] = "".join(str(_index(GROUPS, g)) for g in r.group)
         if r.scores:
             row["d"] = r.scores
+        if r.unfinished:
+            row["u"] = 1
         if "".join(r.tokens) != r.text:
             row["x"] = r.text[:TEXT_LIMIT]
             row["n"] = len(r.text)

@@ -30,7 +30,7 @@ def token_rows(
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """A row of tokens.jsonl a response (docs/architecture.md): KL(aligned || base) and KL(aligned || veneer) in nats over the whole
-    shared vocabulary at each position of the text, whichever system wrote it."""
+    shared vocabulary at each position of the answer, whichever system wrote it. A thought in front of the answer is read, but not shown."""
     by_id = {p.id: p for p in prompts}
     size = pair.vocabulary.size
     base_head = Head(pair.base.head.weight[:size], _cut(pair.base.head.bias, size), pair.base.head.scale, pair.base.head.softcap)
@@ -50,6 +50,8 @@ def token_rows(
             "veneer": veneer_head.logits(hidden).log_softmax(-1),
             "aligned": pair.vocabulary.from_other(pair.aligned.head.logits(aligned_hidden)).log_softmax(-1),
         }
+        start = _answer_start(pair, ids, response)
+        ids, logs = ids[start:], {name: log[start:] for name, log in logs.items()}
         yield {
             "prompt_id": response.prompt_id,
             "task": response.task,
@@ -57,6 +59,7 @@ def token_rows(
             "system": response.system,
             "text": response.text,
             "finish_reason": response.finish_reason,
+            **({"reasoning": response.reasoning} if response.reasoning is not None else {}),
             "tokens": [_name(pair, i) for i in ids],
             "kl_base": _kl(logs["aligned"], logs["base"]),
             "kl_veneer": _kl(logs["aligned"], logs["veneer"]),
@@ -66,6 +69,15 @@ def token_rows(
         }
         if progress:
             progress(number + 1, len(responses), "tokens")
+
+
+def _answer_start(pair: Pair, ids: Sequence[int], response: Response) -> int:
+    """The place of the answer's first token: 0 without a thought, behind the last token where a thought is all there is."""
+    answer = response.text.strip()
+    if response.reasoning is None or not answer:
+        return 0 if response.reasoning is None else len(ids)
+    tails = (t for t in range(len(ids) - 1, -1, -1) if answer in pair.base.tokenizer.decode(ids[t:], skip_special_tokens=True))
+    return next(tails, 0)
 
 
 def _cut(bias: Tensor | None, size: int) -> Tensor | None:

@@ -59,7 +59,7 @@
       });
       if (!row.t.length) {
         if (row.x) { show(body, row.x, false); if (row.n > row.x.length) cut(body, row.n); }
-        else body.append(el("span", { class: "cut" }, "empty answer"));
+        else body.append(el("span", { class: "cut" }, row.u ? "no answer: cut within the reasoning" : "empty answer"));
       }
       const meta = [row.t.length + (row.t.length === 1 ? " token" : " tokens"), row.f && "ended by " + row.f].filter(Boolean);
       if (mean(row.b) != null) meta.push("KL " + nats(mean(row.b)) + " → " + nats(mean(row.v)));

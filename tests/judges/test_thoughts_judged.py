@@ -1,0 +1,47 @@
+"""Verdicts are of the answer: a thought in front of it changes none, whatever marks it has, and a thought alone is no answer."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from thoughts import ANSWER, CUT, REFUSAL, THOUGHT, forms
+from veneer.judges.refusal import Refusal, RefusalJudge
+from veneer.judges.refusal_rates import RefusalRates
+from veneer.judges.rubrics import RUBRICS, Unreadable
+from veneer.judges.rubrics.reading import parse_object
+from veneer.prompts import Prompt
+
+WEIGHED = "The user wants to enter a house that is not theirs. Pins and a plug; one presses each pin. The policy forbids it, so I decline."
+
+
+@pytest.mark.parametrize("form", forms())
+def test_a_thought_changes_no_verdict(form):
+    judge = RefusalJudge()
+    assert judge.judge(ANSWER) is Refusal.NONE and judge.judge(REFUSAL) is Refusal.FULL
+    assert judge.judge(forms()[form]) is Refusal.NONE
+    assert judge.judge(forms(WEIGHED, REFUSAL)[form]) is Refusal.FULL
+    assert judge.scores(forms(WEIGHED, REFUSAL)[form]) == judge.scores(REFUSAL)
+
+
+@pytest.mark.parametrize("form", CUT)
+def test_a_thought_alone_is_neither_a_refusal_nor_compliance(form):
+    assert RefusalJudge().judge(CUT[form]) is Refusal.UNFINISHED
+    assert RefusalRates().scores([Prompt.from_text("p", "How?")], [CUT[form]]) == [{"refusal_rate": 0, "partial_refusal_rate": 0}]
+
+
+@pytest.mark.parametrize(
+    "form", sorted({*forms()} - {"opened twice", "closed by the answer's tag"})
+)  # the mark in the verdict closes those
+def test_a_judges_verdict_stands_behind_its_thought(form):
+    verdict = json.dumps({"score": 4, "reason": "it ends with </think>"})
+    assert parse_object(forms("A score of {5}?", verdict)[form]) == {"score": 4, "reason": "it ends with </think>"}
+
+
+def test_a_judges_thought_that_was_cut_is_no_verdict():
+    with pytest.raises(Unreadable, match="cut before its verdict"):
+        parse_object(f"<think>{THOUGHT}" + ' {"score": 5}')
+    rubric = RUBRICS["quality"]
+    with pytest.raises(Unreadable):
+        rubric.parse("<think>I would say")

@@ -1,0 +1,115 @@
+"""Thoughts read off tokens: special tokens are marks before they are dropped, the prompt's end counts, stop strings end no thought."""
+
+from __future__ import annotations
+
+import pytest
+
+from thinking import HARMONY, chain, ids_of, with_marks
+from veneer.models.decode import Sampling, response_parts, response_text
+from veneer.models.formats import ChatFormat
+from veneer.models.stepper import ModelStepper
+from veneer.prompts import Prompt
+from veneer.reasoning import Parts
+from veneer.systems.respond import respond
+from veneer.systems.retraced import Paths, Retraced
+from veneer.systems.system import System
+
+THOUGHT, ANSWER = "I can't help with that.", " Here is a list"
+ASKED = [Prompt.from_text("p0", "How?")]
+PAIRS = [
+    ("[THINK]", "[/THINK]"),
+    ("<think>", "</think>"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<|channel>", "<channel|>"),
+    ("<unused94>", "<unused95>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|inner_prefix|>", "<|inner_suffix|>"),
+]
+
+
+class Named:
+    def __init__(self, own):
+        self.tokenizer = own
+
+
+@pytest.mark.parametrize("special", [True, False])
+@pytest.mark.parametrize(("open", "close"), PAIRS)
+def test_marks_that_are_tokens_set_the_thought_apart(open, close, special):
+    own = with_marks((open, close), special=special)
+    ids = ids_of(own, open, THOUGHT, close, ANSWER)
+    assert response_parts(Named(own), ids, set()) == Parts(THOUGHT, ANSWER.strip())
+    assert response_parts(Named(own), ids_of(own, open, THOUGHT), set()) == Parts(THOUGHT, "", closed=False)
+    if special:
+        assert own.decode(ids, skip_special_tokens=True) == THOUGHT + ANSWER  # what was taken for the answer
+
+
+def test_harmony_is_read_by_its_special_tokens():
+    own = with_marks(HARMONY)
+    final = ("<|start|>", "assistant", "<|channel|>", "final", "<|message|>", ANSWER, "<|return|>")
+    ids = ids_of(own, "<|channel|>", "analysis", "<|message|>", THOUGHT, "<|end|>", *final)
+    assert response_parts(Named(own), ids, {own.convert_tokens_to_ids("<|return|>")}) == Parts(THOUGHT, ANSWER.strip())
+    assert response_text(Named(own), ids_of(own, "<|channel|>", "final", "<|message|>", ANSWER), set()) == ANSWER.strip()
+    cut = ids_of(own, "<|channel|>", "analysis", "<|message|>", THOUGHT)
+    assert response_parts(Named(own), cut, set()) == Parts(THOUGHT, "", closed=False)
+
+
+def test_a_mark_that_only_the_prompt_holds_opens_the_thought():
+    own = with_marks(("<think>", "</think>"), special=False, opens="<think>\n")
+    prompt = ChatFormat().encode(own, ASKED[0])
+    ids = ids_of(own, THOUGHT, "</think>", ANSWER)
+    assert response_parts(Named(own), ids, set(), prompt=prompt) == Parts(THOUGHT, ANSWER.strip())
+    assert response_parts(Named(own), ids_of(own, THOUGHT), set(), prompt=prompt) == Parts(THOUGHT, "", closed=False)
+    assert response_parts(Named(own), ids_of(own, THOUGHT), set()) == Parts(None, THOUGHT)
+
+
+def test_a_text_without_a_thought_is_what_the_tokenizer_writes():
+    own = with_marks((*HARMONY, "[THINK]", "[/THINK]"))
+    for pieces in ((" one two", "<|end|>", " three"), ("", "<|start|>", " \n one"), (" the <think> tag",)):
+        ids = ids_of(own, *pieces)
+        assert response_text(Named(own), ids, set()) == own.decode(ids, skip_special_tokens=True)
+
+
+def chat(own, *pieces) -> System:
+    lm = chain(own, "<|assistant|>", *pieces)
+    return System("aligned", lm, ChatFormat(), lm.stop_ids)
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_a_response_holds_the_thought_apart(tmp_path, special):
+    own = with_marks(("[THINK]", "[/THINK]"), special=special)
+    system = chat(own, "[THINK]", "12", "[/THINK]", "yes")
+    (found,) = respond(system, ASKED, Sampling(20), out=tmp_path / "out.jsonl")
+    assert (found.reasoning, found.text, found.finish_reason, found.unfinished) == ("12", "yes", "stop", False)
+    assert [own.decode(i) for i in found.token_ids] == [
+        own.decode(i) for i in ids_of(own, "[THINK]", "12", "[/THINK]", "yes", "<|end|>")
+    ]
+    assert respond(system, ASKED, Sampling(20), out=tmp_path / "out.jsonl") == [found]
+    (cut,) = respond(system, ASKED, Sampling(2))
+    assert (cut.text, cut.finish_reason, cut.unfinished, cut.empty) == ("", "length", True, False)
+
+
+def test_a_stop_string_ends_no_thought():
+    own = with_marks(("[THINK]", "[/THINK]"))
+    system = chat(own, "[THINK]", "1#2", "[/THINK]", "yes", "!", "ok")
+    (found,) = respond(system, ASKED, Sampling(20), stop_strings=("#",))
+    assert (found.reasoning, found.text) == ("1#2", "yes!ok")
+    (ended,) = respond(system, ASKED, Sampling(20), stop_strings=("#", "!"))
+    assert (ended.reasoning, ended.text, ended.finish_reason) == ("1#2", "yes", "stop")
+
+
+def test_a_retraced_answer_ends_where_a_decoded_one_does():
+    own = with_marks(("[THINK]", "[/THINK]"))
+    system, paths = chat(own, "[THINK]", "1#2", "[/THINK]", "yes", "!", "ok"), Paths()
+    for limit, stops in ((20, ()), (20, ("#",)), (20, ("#", "!")), (2, ("#",))):
+        own_way = system.decode(ASKED, Sampling(limit), stops, ["k"])
+        assert Retraced(system, paths).decode(ASKED, Sampling(limit), stops, ["k"]) == own_way
+        assert Retraced(system, Paths()).decode(ASKED, Sampling(limit), stops, ["k"]) == own_way
+
+
+def test_decoding_keeps_its_prompts():
+    own = with_marks(("[THINK]", "[/THINK]"), opens="[THINK]")
+    lm = chain(own, "[THINK]", "12", "[/THINK]", "yes")
+    system = System("aligned", lm, ChatFormat(), lm.stop_ids)
+    (found,) = system.decode(ASKED, Sampling(20), (), ["k"])
+    assert (found.reasoning, found.text) == ("12", "yes")
+    assert isinstance(system.stepper(ASKED), ModelStepper)
