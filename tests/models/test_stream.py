@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from thoughts import forms
 from tiny import tiny, tokenizer
 from veneer.models.decode import response_text
-from veneer.models.stream import TextStream
+from veneer.models.stream import PartsStream, TextStream
+from veneer.models.thoughts import Thoughts
 
 
 class Named:
@@ -136,3 +138,36 @@ def test_a_model_streams_what_it_decodes():
             if t.finish_reason:
                 texts[t.row] += streams[t.row].finish()
     assert texts == [d.text for d in whole]
+
+
+STREAMED = ["think", "think, no line breaks", "thinking", "thought", "mistral", "kimi", "seed", "openthinker", "gemma 4", "harmony",
+            "two thoughts", "opened twice", "granite"]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", STREAMED)
+def test_a_thought_is_streamed_apart(form):
+    own = tokenizer()
+    ids = own(forms("Is it so? Yes.", "One, two. 'Three'!")[form], add_special_tokens=False)["input_ids"]
+    stream = PartsStream(own, stop_ids={own.eos_token_id})
+    thought, answer = "", ""
+    for piece in [*(stream.add(i) for i in ids), stream.finish()]:
+        thought, answer = thought + stream.reasoning(), answer + piece
+    parts = Thoughts.of(own).parts(ids)
+    assert (thought, answer) == (parts.reasoning, parts.answer) and stream.text == answer
+
+
+@pytest.mark.parametrize(
+    "text", ["Ask <think> and see", "analysis of it", "< 3", "[Here] it is", "Here is my thought: no", "", "<think"]
+)
+def test_an_answer_is_streamed_as_it_is(text):
+    own = tokenizer()
+    ids = own(text, add_special_tokens=False)["input_ids"]
+    stream = PartsStream(own, stop_ids={own.eos_token_id})
+    assert "".join([*(stream.add(i) for i in ids), stream.finish()]) == text and not stream.thinks
+
+
+def test_a_thought_without_a_word_is_not_streamed():
+    own = tokenizer()
+    ids = own("<think>\n\n</think>\n\nHere is a list", add_special_tokens=False)["input_ids"]
+    stream = PartsStream(own, stop_ids={own.eos_token_id})
+    assert "".join([*(stream.add(i) for i in ids), stream.finish()]) == "Here is a list" and stream.reasoning() == ""

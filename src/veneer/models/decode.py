@@ -43,12 +43,13 @@ class Decoded:
 @dataclass(frozen=True, slots=True)
 class Row:
     """How one row of a batch is answered. key: seeds its sampling together with `sampling.seed`. begun: the last tokens of its prompt that
-    belong to the answer already."""
+    belong to the answer already. raw: a thought is a part of the text like any other, so that stop strings end it."""
 
     sampling: Sampling
     key: str = ""
     stop_strings: tuple[str, ...] = ()
     begun: tuple[int, ...] = ()
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,17 +206,19 @@ def _reason(stepper: Stepper, row: Row, answer: Answer, stops: Collection[int]) 
     if answer.said[-1] in stops:
         return "stop"
     if row.stop_strings:
-        prompt = answer.prompt[: len(answer.prompt) - len(row.begun)]
-        if hits(stepper.tokenizer, [*row.begun, *answer.said], row.stop_strings, prompt):
+        ids, prompt = [*row.begun, *answer.said], answer.prompt[: len(answer.prompt) - len(row.begun)]
+        if hits(stepper.tokenizer, ids, row.stop_strings, prompt, raw=row.raw):
             return "stop"
     return "length" if len(answer.said) == row.sampling.max_new_tokens else None
 
 
-def hits(tokenizer: Any, ids: Sequence[int], stop_strings: Sequence[str], prompt: Sequence[int] = ()) -> bool:
-    """Whether the answer has come to a stop string; one within a thought ends nothing."""
+def hits(
+    tokenizer: Any, ids: Sequence[int], stop_strings: Sequence[str], prompt: Sequence[int] = (), *, raw: bool = False
+) -> bool:
+    """Whether the answer has come to a stop string; one within a thought ends nothing, unless it is raw text that is written."""
     tail = max(len(s) for s in stop_strings) + 8  # a token may add no visible character
     text = tokenizer.decode(list(ids[-tail:]), skip_special_tokens=True)
-    return any(s in text for s in stop_strings) and Thoughts.of(tokenizer).stopped(ids, prompt, stop_strings)
+    return any(s in text for s in stop_strings) and (raw or Thoughts.of(tokenizer).stopped(ids, prompt, stop_strings))
 
 
 Tops = list[tuple[tuple[int, float], ...]]

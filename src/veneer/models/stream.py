@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from veneer.models.thoughts import Thoughts
+from veneer.reasoning.styles import may_begin
+
 UNFINISHED = "\ufffd"  # what decoders write for bytes that are no character yet
+OPEN_MARK = re.compile(
+    r"[<\[◁][^<>\[\]▷\n]*$"
+)  # what may become a mark behind a thought: of the answer's end, or of another thought
+LONGEST_MARK = 40
 CLEANED = 4  # letters behind a space that a tokenizer which cleans up may join to the word before: " 've"
 
 
@@ -65,3 +73,51 @@ class TextStream:
         self._sent += len(piece)
         self._text += piece
         return piece
+
+
+class PartsStream(TextStream):
+    """The same for a chat: the answer comes in pieces, without the thought in front of it, which is told as a whole once it has ended.
+
+    prompt: the token ids that the model read. A thought that neither the prompt nor the text has opened is known by its closing mark
+    alone; what was sent before stays sent, so that it comes as a part of the answer.
+    """
+
+    def __init__(
+        self, tokenizer: Any, *, stop_ids: Collection[int] = (), stop_strings: Sequence[str] = (), prompt: Sequence[int] = ()
+    ):
+        super().__init__(tokenizer, stop_ids=stop_ids, stop_strings=stop_strings)
+        self._thoughts, self._prompt = Thoughts.of(tokenizer), prompt
+        self._reasoning: str | None = None  # so far
+        self._ended = False
+        self._given = False
+        self._plain = True  # there is nothing to take out of the text
+
+    @property
+    def thinks(self) -> bool:
+        """Whether there is a thought."""
+        return self._reasoning is not None
+
+    def reasoning(self) -> str:
+        """The thought, once: when it has ended, or the answer with it."""
+        if self._given or not self._reasoning or not (self._ended or self.stopped):
+            return ""
+        self._given = True
+        return self._reasoning
+
+    def _decoded(self) -> tuple[str, int | None]:
+        raw, cut = super()._decoded()
+        if self._sent and self._plain:
+            return raw, cut
+        parts = self._thoughts.parts(self._ids, self._prompt)
+        self._plain = parts.answer == raw
+        self._reasoning, self._ended = parts.reasoning, self._ended or bool(parts.answer.strip())
+        text = parts.answer if parts.answer.startswith(self._text) else self._text
+        return text, min((at for s in self._stop_strings if (at := text.find(s)) >= 0), default=None)
+
+    def _certain(self, text: str) -> int:
+        if not self._sent and self._plain and may_begin(text.rstrip(UNFINISHED)):
+            return 0
+        end = super()._certain(text)
+        if not self._plain and (mark := OPEN_MARK.search(text, max(0, end - LONGEST_MARK), end)):
+            return max(self._sent, mark.start())
+        return end

@@ -56,6 +56,10 @@ class Thoughts:
         return Parts(None if found.reasoning is None else self._without_marks(found.reasoning),
                      self._without_marks(found.answer), found.closed)  # fmt: skip
 
+    def raw(self, ids: Sequence[int], stop_strings: Sequence[str] = ()) -> str:
+        """The text with its thoughts, without special tokens, cut at its first stop string."""
+        return cut(self._text(ids), stop_strings)
+
     def stopped(self, ids: Sequence[int], prompt: Sequence[int], stop_strings: Sequence[str]) -> bool:
         """Whether a stop string stands in the answer; in a thought it does not count. To be called where one stands in the text."""
         found = self.parts(ids, prompt)

@@ -69,6 +69,25 @@ KIMI = ("open", "close", "sep")
 ANSWER = ("START_RESPONSE", "END_RESPONSE", "START_TEXT", "END_TEXT", "begin_of_solution", "end_of_solution")
 PARTS = frozenset(f"<|{name}|>" for name in (*HARMONY, *KIMI, *ANSWER))
 
+# Opening marks as they are mostly written, in lower case, for texts that come token by token.
+TAG_NAMES = (
+    "think",
+    "thinking",
+    "thought",
+    "thoughts",
+    "reasoning",
+    "reasoning_scratchpad",
+    "scratchpad",
+    "reflection",
+    "seed:think",
+    "mm:think",
+)
+BEGINNINGS = (
+    *(f"<{n}>" for n in TAG_NAMES), *(f"<|{n}|>" for n in TAG_NAMES), "[think]", "◁think▷", "<|begin_of_thought|>", "<|start_thinking|>",
+    "<|inner_prefix|>", "<|channel>", "<|channel|>a", "<unused94>", "[unused16]", "<|open|>think<|sep|>", "here is my thought process:",
+    "here's my thought process:", "here are my reasoning steps:", "thinking...\n", "assistantfinal",
+)  # fmt: skip
+
 # What may stand in front of a first thought: white space, and the turn's own header.
 HEAD = re.compile(
     r"(?:\s|<\|im_start\|>|<\|start_header_id\|>|<\|end_header_id\|>|<\|start\|>|(?i:assistant|model)\b[ \t]*:?(?=\s|<))*"
@@ -94,3 +113,10 @@ def mark_at_the_start(token: str) -> bool:
 def prose_marks(template: str) -> frozenset[str]:
     """The sentences that open a thought, of those that a chat template holds."""
     return frozenset(m[0].strip() for s in STYLES if s.prose for m in s.open.finditer(template))
+
+
+def may_begin(text: str) -> bool:
+    """Whether a text so far could be the beginning of an opening mark, so that it is too early to take it for an answer. Behind an opening
+    mark that is an ordinary sentence, too: the closing one decides."""
+    begun = text.lstrip().lower()
+    return any(mark.startswith(begun) or (mark.endswith((":", "\n")) and begun.startswith(mark)) for mark in BEGINNINGS)

@@ -24,13 +24,15 @@ class Scored(NamedTuple):
 @dataclass(frozen=True)
 class Piece:
     """What one answer gained. choice: its number. text: final text, never taken back. scored: tokens with log-probabilities, where
-    they were asked for. finish: "stop" or "length" with its last piece. tokens: that it has now, end token included."""
+    they were asked for. finish: "stop" or "length" with its last piece. tokens: that it has now, end token included. reasoning: the
+    thought in front of the answer, told once."""
 
     choice: int
     text: str = ""
     scored: tuple[Scored, ...] = ()
     finish: str | None = None
     tokens: int = 0
+    reasoning: str = ""
 
 
 @dataclass
@@ -41,9 +43,11 @@ class Gathered:
     scored: list[Scored] = field(default_factory=list)
     finish: str | None = None
     tokens: int = 0
+    reasoning: str = ""
 
     def add(self, piece: Piece) -> None:
         self.text += piece.text
+        self.reasoning += piece.reasoning
         self.scored += piece.scored
         self.finish, self.tokens = piece.finish, piece.tokens
 
@@ -62,13 +66,13 @@ class Form(ABC):
         self._head = {"id": f"{self.prefix}-{secrets.token_hex(12)}", "created": int(time.time()), "model": model}
 
     def whole(self, answers: Sequence[Gathered], prompt_tokens: int) -> dict[str, Any]:
-        choices = [self._choice(i, a.text, a.scored, a.finish, role=True, chunk=False) for i, a in enumerate(answers)]
+        choices = [self._choice(i, a, role=True, chunk=False) for i, a in enumerate(answers)]
         used = usage(prompt_tokens, sum(a.tokens for a in answers))
         return {**self._head, "object": self.kind, "choices": choices, "usage": used}
 
     def chunk(self, piece: Piece, *, role: bool, with_usage: bool) -> dict[str, Any]:
         """role: the answer's first chunk. with_usage: the client waits for a chunk with the counts, so that others carry a null."""
-        choices = [self._choice(piece.choice, piece.text, piece.scored, piece.finish, role=role, chunk=True)]
+        choices = [self._choice(piece.choice, piece, role=role, chunk=True)]
         return {**self._head, "object": self.chunk_kind, "choices": choices, **({"usage": None} if with_usage else {})}
 
     def last(self, prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
@@ -76,26 +80,22 @@ class Form(ABC):
         return {**self._head, "object": self.chunk_kind, "choices": [], "usage": usage(prompt_tokens, completion_tokens)}
 
     @abstractmethod
-    def _choice(
-        self, index: int, text: str, scored: Sequence[Scored], finish: str | None, *, role: bool, chunk: bool
-    ) -> dict[str, Any]:
+    def _choice(self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool) -> dict[str, Any]:
         """One entry of `choices`."""
 
 
 class ChatForm(Form):
     kind, chunk_kind, prefix = "chat.completion", "chat.completion.chunk", "chatcmpl"
 
-    def _choice(
-        self, index: int, text: str, scored: Sequence[Scored], finish: str | None, *, role: bool, chunk: bool
-    ) -> dict[str, Any]:
+    def _choice(self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool) -> dict[str, Any]:
+        text, thought = part.text, {"reasoning_content": part.reasoning} if part.reasoning else {}
         if chunk:
-            said: dict[str, Any] = {
-                "delta": {**({"role": "assistant"} if role else {}), **({"content": text} if text or role else {})}
-            }
+            content = {"content": text} if text or (role and not thought) else {}
+            said: dict[str, Any] = {"delta": {**({"role": "assistant"} if role else {}), **thought, **content}}
         else:
-            said = {"message": {"role": "assistant", "content": text, "refusal": None}}
-        logprobs = {"content": [self._entry(s) for s in scored], "refusal": None} if self.logprobs else None
-        return {"index": index, **said, "logprobs": logprobs, "finish_reason": finish}
+            said = {"message": {"role": "assistant", "content": text, **thought, "refusal": None}}
+        logprobs = {"content": [self._entry(s) for s in part.scored], "refusal": None} if self.logprobs else None
+        return {"index": index, **said, "logprobs": logprobs, "finish_reason": part.finish}
 
     def _entry(self, scored: Scored) -> dict[str, Any]:
         top = [self._token(i, p) for i, p in scored.top]
@@ -115,11 +115,9 @@ class TextForm(Form):
         super().__init__(model, tokens, logprobs)
         self._bytes: dict[int, bytes] = {}
 
-    def _choice(
-        self, index: int, text: str, scored: Sequence[Scored], finish: str | None, *, role: bool, chunk: bool
-    ) -> dict[str, Any]:
-        logprobs = self._logprobs(index, scored) if self.logprobs else None
-        return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
+    def _choice(self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool) -> dict[str, Any]:
+        logprobs = self._logprobs(index, part.scored) if self.logprobs else None
+        return {"index": index, "text": part.text, "logprobs": logprobs, "finish_reason": part.finish}
 
     def _logprobs(self, index: int, scored: Sequence[Scored]) -> dict[str, Any]:
         offsets = []

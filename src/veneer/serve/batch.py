@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from typing import Any
 
-from veneer.models.decode import Token, decode_steps, response_text
-from veneer.models.stream import TextStream
+from veneer.models.decode import Token, decode_steps, response_parts
+from veneer.models.stream import PartsStream, TextStream
+from veneer.models.thoughts import Thoughts
 from veneer.serve.answers import Piece, Scored
 from veneer.serve.job import Job
 from veneer.serve.scoring import first_token, score_prompts
@@ -22,7 +24,11 @@ class Seat:
         self.asked, self.row = job.prompt(choice), job.rows[choice]
         self.over = False
         self._stops = frozenset(job.served.system.stop_ids)
-        self._stream = TextStream(job.served.lm.tokenizer, stop_ids=self._stops, stop_strings=self.row.stop_strings)
+        how: dict[str, Any] = {"stop_ids": self._stops, "stop_strings": self.row.stop_strings}
+        tokenizer = job.served.lm.tokenizer
+        self._stream = PartsStream(tokenizer, **how, prompt=self.asked.ids) if job.apart else TextStream(tokenizer, **how)
+        self._reasoning = ""  # what is to be told of the thought in front of it
+        self._thinks = False
         self._ids: list[int] = []
         self._echo = job.texts[choice // job.per_prompt] if job.echo else ""  # told with the first piece
         self._text = ""  # what is to be told of the answer
@@ -52,11 +58,22 @@ class Seat:
         self._ids.append(token.id)
         if job.stream:
             self._text += self._stream.add(token.id) + (self._stream.finish() if last else "")
+            if isinstance(self._stream, PartsStream):
+                self._reasoning, self._thinks = self._reasoning + self._stream.reasoning(), self._stream.thinks
         elif last:
-            self._text = response_text(job.served.lm, self._ids, set(self._stops), self.row.stop_strings)
+            self._whole()
         if job.top is not None:
             self._score(token, last)
         return self._piece(token.finish_reason)
+
+    def _whole(self) -> None:
+        """The text of an answer that has ended: of a chat the thought apart, of a completion all as it was written."""
+        lm, stops = self.job.served.lm, self.row.stop_strings
+        if not self.job.apart:
+            self._text = Thoughts.of(lm.tokenizer).raw([i for i in self._ids if i not in self._stops], stops)
+            return
+        parts = response_parts(lm, self._ids, self._stops, stops, self.asked.ids)
+        self._text, self._reasoning, self._thinks = parts.answer, parts.reasoning or "", parts.reasoning is not None
 
     def end(self) -> Piece:
         """The last piece of an answer that was to have no tokens."""
@@ -71,17 +88,17 @@ class Seat:
             self._held.append((self._begin, Scored(token.id, token.logprob, token.top[: self.job.top])))
         self._begin += len(self.job.served.tokens.text_bytes(token.id))
         told = self._told + len(self._text.encode("utf-8", "replace"))
-        whole = last and (is_end or token.finish_reason == "length")
+        whole = self._thinks or (last and (is_end or token.finish_reason == "length"))  # the tokens of a thought are told as well
         while self._held and (whole or self._held[0][0] < told):
             self._scored.append(self._held.popleft()[1])
 
     def _piece(self, finish: str | None) -> Piece | None:
         self.over = finish is not None
-        if not (self.over or (self.job.stream and (self._text or self._scored or self._echo))):
+        if not (self.over or (self.job.stream and (self._text or self._scored or self._echo or self._reasoning))):
             return None
-        piece = Piece(self.choice, self._echo + self._text, tuple(self._scored), finish, len(self._ids))
+        piece = Piece(self.choice, self._echo + self._text, tuple(self._scored), finish, len(self._ids), self._reasoning)
         self._told += len(self._text.encode("utf-8", "replace"))
-        self._echo, self._text, self._scored = "", "", []
+        self._echo, self._text, self._scored, self._reasoning = "", "", [], ""
         return piece
 
 

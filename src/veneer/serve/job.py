@@ -17,7 +17,8 @@ Event = Sequence[Piece] | BaseException
 class Job:
     """rows: one an answer; answers of one prompt stand together, `per_prompt` of them. top: None for no log-probabilities, otherwise how
     many alternatives a position. echo: the prompt's own tokens and its text (texts) come first. stream: pieces as they come, otherwise
-    one an answer. max_tokens: of an answer; 0 ends with the echo. hide_end: an end token has no log-probability. gone: nobody waits
+    one an answer. max_tokens: of an answer; 0 ends with the echo. hide_end: an end token has no log-probability. apart: reasoning is
+    told apart from the answer, as in a chat; otherwise the text is told as it was written. gone: nobody waits
     any more; the worker looks at it.
     """
 
@@ -31,6 +32,7 @@ class Job:
     stream: bool = False
     max_tokens: int = 0
     hide_end: bool = False
+    apart: bool = False
     gone: bool = False
     _events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
     _loop: asyncio.AbstractEventLoop | None = None

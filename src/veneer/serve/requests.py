@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from veneer.models.decode import Row, Sampling
 from veneer.serve.errors import ApiError
@@ -51,6 +51,7 @@ def chat_job(body: ChatBody, served: Served, limits: Limits) -> Job:
         stream=bool(body.stream),
         max_tokens=tokens,
         hide_end=True,
+        apart=True,
     )
 
 
@@ -75,7 +76,7 @@ def text_job(body: TextBody, served: Served, limits: Limits) -> Job:
     return Job(
         served,
         asked,
-        _rows(body, served, len(prompts), tokens),
+        [replace(row, raw=True) for row in _rows(body, served, len(prompts), tokens)],
         body.choices,
         body.logprobs,
         echo,
