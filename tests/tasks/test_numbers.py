@@ -1,12 +1,14 @@
 """Numbers in answers."""
 
+import json
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veneer.tasks.numbers import cut, equal, last_number, stated_number
+from veneer.tasks.numbers import cut, equal, last_is, last_number, plain_decimal, stated_is, stated_number
 from veneer.tasks.svamp import Svamp
 from veneer.tasks.word_problems import score_number
 
@@ -74,6 +76,133 @@ def test_last_number(text, number):
 def test_stated_number(text, number):
     found = stated_number(text)
     assert found == (None if number is None else Decimal(number))
+
+
+# what public extractors were reported to get wrong, and its siblings
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        # thousands (opencompass#2647, followthemoney#331)
+        ("72{,}000", "72000"),
+        (r"\boxed{$9{,}500}", "9500"),
+        (r"10,\!000", "10000"),
+        (r"100\,000", "100000"),
+        ("1_000", "1000"),
+        ("1'000", "1000"),
+        ("1\u202f000", "1000"),
+        ("1\u00a0234", "1234"),
+        ("$100 000.", "100000"),
+        ("12 345 678", "12345678"),
+        ("2 300 g bags", "300"),
+        ("1.234.567", "1234567"),
+        ("1.234,56", "1234.56"),
+        # scales
+        (r"$1.2\text{k}$", "1200"),
+        ("$1.2k", "1200"),
+        ("5 kg", "5"),
+        ("300 K", "300"),
+        ("1.2 million", "1200000"),
+        ("$3M", "3000000"),
+        ("3 M", "3"),
+        # fractions (Math-Verify#35, #81)
+        (r"\frac{1}{2}", "1/2"),
+        (r"-\dfrac12", "-1/2"),
+        (r"2\frac{1}{2}", "5/2"),
+        ("1/2", "1/2"),
+        ("2 2/3", "8/3"),
+        ("½", "1/2"),
+        ("2½", "5/2"),
+        ("1/0", "1"),
+        ("on 12/25/2020", "2020"),
+        # powers and units
+        ("1e3", "1000"),
+        ("1.5e-4", "3/20000"),
+        (r"1.2 \times 10^{3}", "1200"),
+        ("10^3", "1000"),
+        ("12 m^2", "12"),
+        ("12 m^{-2}", "12"),
+        ("12 cm2", "12"),
+        (r"18 \text{ m}^2", "18"),
+        ("x_1 = 7 and x_2", "7"),
+        ("_72_", "72"),
+        # signs
+        ("–5", "-5"),
+        ("- 5 apples", "5"),
+        ("x = - 5", "-5"),
+        ("8 - 5", "5"),
+        (r"-\$5", "-5"),
+        ("Rs.50", "50"),
+        # other digits
+        ("٣", "3"),
+        ("５", "5"),
+        # a comma behind the number (HELM#4337, omlx#3484)
+        ("72 clips, altogether.", "72"),
+        # no number: a decimal comma is none in English, and neither is a word
+        ("1,5", "5"),
+        ("twelve", None),
+    ],
+)
+def test_forms_that_public_extractors_misread(text, number):
+    assert last_number(text) == (None if number is None else Fraction(number))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("The answer is 5 + 3 = 8", "8"),
+        ("The answer is $5 + $3 = $8.", "8"),
+        ("The answer is 5 apples + 3 apples = 8 apples.", "8"),
+        ("The answer is 12 x 3 = 36 dollars", "36"),
+        (r"The answer is 12 \times 3 = 36", "36"),
+        ("The answer is 8 = 5 + 3", "8"),
+        ("The answer is 3 - 2 of them", "3"),
+        ("The answer is 18 in 2 steps", "18"),
+        ("#### 18 apples", "18"),
+        ("The answer is 12 500.", "12500"),
+        ("The answer is 2 500-page books.", "2"),
+        (r"So we get \boxed{18 \text{ m}^2} in 3 steps", "18"),
+        (r"\boxed{\text{The answer is 460}}", "460"),
+        (r"\boxed{x = \frac{1}{2}}", "1/2"),
+        (r"\[\boxed{8,000}\]", "8000"),
+        (r"The answer is \(18\).", "18"),
+        ("**Answer**: **$18**", "18"),
+        ("The answer is 3. So \\boxed{4}.", "4"),
+    ],
+)
+def test_statements_that_public_extractors_misread(text, number):
+    assert stated_number(text) == Fraction(number)
+
+
+def test_a_scale_may_be_the_question_s_own_unit():
+    """A question that counts in millions has the answer 4, and one that does not has 4,000,000."""
+    for answer in ("4", "4000000"):
+        assert last_is("The budget is $4 million.", answer) and stated_is("The answer is 4 million.", answer)
+    assert not last_is("The budget is $4 million.", "4000")
+
+
+def test_the_answers_of_a_task_s_file():
+    assert [plain_decimal(t) for t in ("72", "-1.5", "1,234.5", "1,00,000")] == ["72", "-1.5", "1234.5", "100000"]
+    assert [plain_decimal(t) for t in ("1,5", "72%", "1 000", "", "1.", "1e5")] == [None] * 6
+
+
+def test_every_gold_answer_of_the_real_data(data):
+    """GSM8K's 8,792 solutions and SVAMP's 1,000 answers, as far as they are there."""
+    rows = [json.loads(line) for s in ("train", "test") for line in (data / f"gsm8k/{s}.jsonl").read_text("utf-8").splitlines()]
+    assert len(rows) == 8792
+    for row in rows:
+        gold = row["answer"].rpartition("####")[2].strip()
+        assert last_is(row["answer"], gold) and stated_is(row["answer"], gold), gold
+    problems = [p for split in ("train", "test") for p in Svamp(data).prompts(split)]
+    assert len(problems) == 1000
+    for p in problems:
+        assert score_number(p, f"The answer is {p.reference['answer']}.") == {"accuracy": 1, "accuracy_strict": 1}
+
+
+@pytest.mark.parametrize("text", ["12," * 20_000, r"\boxed{" * 20_000, "answer: 5 + " * 5000, "1 000" * 5000, "5" + " " * 50_000])
+def test_long_answers_end(text):
+    """Quadratic time would take minutes."""
+    last_number(text)
+    stated_number(text)
 
 
 @pytest.mark.parametrize("text", ["72", "72.0", "72.00", "$72", "72%", "072", "72."])

@@ -15,6 +15,7 @@ from veneer.reading.content import opened
 from veneer.reading.decode import marked
 from veneer.reading.json_values import json_values
 from veneer.reading.turns import OTHER_NAMES, text_of
+from veneer.tasks.numbers import plain_decimal
 from veneer.tasks.own_schema import Header, Row, checked
 from veneer.tasks.own_scorers import compiled, scored
 from veneer.tasks.task import Better, Split, Task, check_split
@@ -221,7 +222,7 @@ def _choice(row: Row, where: str) -> dict[str, Any]:
 
 
 def _number(answer: Any, where: str) -> str:
-    text = str(answer).replace(",", "")
-    if isinstance(answer, list) or re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) is None:
+    text = None if isinstance(answer, list) else plain_decimal(str(answer))
+    if text is None:
         raise InputError(f"{where} has the answer {answer!r}; expected one number, such as 72 or -1.5")
     return text

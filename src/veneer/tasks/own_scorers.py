@@ -9,7 +9,7 @@ import regex  # type: ignore[import-untyped]
 
 from veneer.errors import InputError
 from veneer.prompts import Prompt
-from veneer.tasks.numbers import equal, last_number, stated_number
+from veneer.tasks.numbers import last_is, stated_is
 from veneer.tasks.own_schema import Header
 
 SECONDS = 2.0
@@ -24,7 +24,7 @@ def scored(header: Header, prompt: Prompt, text: str) -> dict[str, float]:
         return {"accuracy": float(any(_says(text, a, header.ignore_case) for a in prompt.reference["answer"]))}
     if header.scorer == "number":
         answer = prompt.reference["answer"]
-        return {"accuracy": float(equal(last_number(text), answer)), "accuracy_strict": float(equal(stated_number(text), answer))}
+        return {"accuracy": float(last_is(text, answer)), "accuracy_strict": float(stated_is(text, answer))}
     if header.scorer == "regex":
         return {"match_rate": float(_found(prompt.reference["pattern"], header.ignore_case, text, prompt.id))}
     return {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from veneer.prompts import Prompt
-from veneer.tasks.numbers import cut, equal, last_number, stated_number
+from veneer.tasks.numbers import cut, last_is, stated_is
 from veneer.tasks.task import Better, Task
 from veneer.templates import QUESTION
 
@@ -36,6 +36,6 @@ def score_number(prompt: Prompt, text: str) -> dict[str, float]:
     """accuracy (flexible): the last number is the answer; accuracy_strict: the number stated as the answer is."""
     text, answer = cut(text, MARKS), str(prompt.reference["answer"])
     return {
-        "accuracy": float(equal(last_number(text), answer)),
-        "accuracy_strict": float(equal(stated_number(text), answer)),
+        "accuracy": float(last_is(text, answer)),
+        "accuracy_strict": float(stated_is(text, answer)),
     }
