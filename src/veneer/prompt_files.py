@@ -131,12 +131,12 @@ def _value(where: str, row: dict[str, Any], column: str | None) -> tuple[str, An
     there, and where what stands beside it belongs to the prompt and would be lost."""
     keys = ", ".join(map(str, row)) or "none"
     if column is not None and column not in row:
-        raise InputError(f"{where} has no {column!r}; its keys are {keys}; give one of them with --column")
+        raise InputError(f"{where} has no {column!r}; its keys are {keys}; give one of them with --column, or name it prompt")
     key = column or next((k for k in (TEXT, *CHATS) if row.get(k) is not None), None)
     if key is None:
         raise InputError(
             f'{where} has no prompt; expected {{"prompt": text}} or {{"messages": [chat turns]}}; its keys are {keys}; give the one that '
-            "holds the prompt with --column"
+            "holds the prompt with --column, or name it prompt"
         )
     for other in BESIDE if key not in (TEXT, *CHATS) else ():
         rest = row.get(other)
@@ -161,7 +161,9 @@ def _column(source: str, column: str | None, names: tuple[str, ...]) -> str:
         if likely:
             return likely[0]
     reason = "no --column is given" if column is None else f"there is no column {column!r}"
-    raise InputError(f"{source}: {reason}; its columns are {', '.join(names) or 'none'}; give one of them with --column")
+    raise InputError(
+        f"{source}: {reason}; its columns are {', '.join(names) or 'none'}; give one of them with --column, or name it prompt"
+    )
 
 
 def _like_a_prompt(name: str) -> bool:

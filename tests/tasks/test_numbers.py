@@ -113,6 +113,10 @@ def test_stated_number(text, number):
         ("½", "1/2"),
         ("2½", "5/2"),
         ("1/0", "1"),
+        (r"\frac{3}{0}", "3"),
+        (r"2\frac{3}{0}", "2"),
+        ("0/5", "0"),
+        (r"\frac{0}{5}", "0"),
         ("on 12/25/2020", "2020"),
         # powers and units
         ("1e3", "1000"),
@@ -203,6 +207,18 @@ def test_long_answers_end(text):
     """Quadratic time would take minutes."""
     last_number(text)
     stated_number(text)
+
+
+def test_numbers_of_many_digits():
+    digits = "7" * 6000
+    assert last_is(digits, digits) and last_is(f"-{digits}", f"-{digits}") and not last_is(digits + "k", "7")
+
+
+@given(st.text("0123456789.,/-^{}\\$ frackeE½×x=+_", max_size=40))
+def test_no_mixture_of_signs_is_too_odd(text):
+    for some in (text, f"The answer is {text}", f"\\boxed{{{text}}}"):
+        last_number(some)
+        stated_is(some, "7")
 
 
 @pytest.mark.parametrize("text", ["72", "72.0", "72.00", "$72", "72%", "072", "72."])

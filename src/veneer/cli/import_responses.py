@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 if TYPE_CHECKING:
+    from veneer.imports import Imported
     from veneer.prompts import Prompt
 
 Kind = Literal[
@@ -62,6 +63,8 @@ class Import:
         found = read_stored(source, self.format, rules, self.system)
         if not found.responses:
             raise InputError(f"{'; '.join(line.strip() for line in found.summary())}; expected at least one answer that stays")
+        if asked is not None:
+            _check_same(found, asked, self.prompts or "")
         prompts = asked or found.prompts
         texts = {out: "".join(r.line() for r in found.responses)}
         if prompts:
@@ -70,6 +73,26 @@ class Import:
         _write(texts)
         print("\n".join(found.summary()))
         print(f"{len(found.responses)} answers in {out}" + (f", prompts in {beside}" if prompts else ""))
+
+
+def _check_same(found: Imported, asked: list[Prompt], name: str) -> None:
+    """Raises InputError where an answer would be given to another prompt than its own, or to none."""
+    from veneer.errors import InputError
+
+    by_id = {p.id: p for p in asked}
+    own = {p.id: p.messages[-1]["content"] for p in found.prompts}
+    for response in found.responses:
+        prompt = by_id.get(response.prompt_id)
+        if prompt is None:
+            raise InputError(
+                f"{found.source} answers the prompt {response.prompt_id!r}, and {name} has none with that id; give its prompts"
+            )
+        text = own.get(response.prompt_id, prompt.messages[-1]["content"])
+        if text != prompt.messages[-1]["content"]:
+            raise InputError(
+                f"{found.source} has {text[:60]!r} as the prompt {response.prompt_id!r}, and {name} has "
+                f"{prompt.messages[-1]['content'][:60]!r}; give its own prompts, or leave --prompts out"
+            )
 
 
 def _stored(prompt: Prompt) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from veneer.errors import InputError
 from veneer.reading.columnar import Columnar
 from veneer.reading.content import COMPRESSIONS, ending, opened, read_bytes
-from veneer.reading.decode import decoded
+from veneer.reading.decode import decoded, marked
 from veneer.reading.json_values import json_values
 from veneer.reading.separated import read_separated, rows_of
 
@@ -72,8 +72,7 @@ def _kind(path: Path, head: bytes, expected: str) -> str:
         return by_content
     if by_name is not None:
         return by_name
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    if start in (b"{", b"[") or head[:4].replace(b"\0", b"")[2:3] in (b"{", b"["):  # the latter: UTF-16 with its mark
+    if head.decode(marked(head), errors="ignore").lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
         return "json"
     if not head.strip():
         return "json"  # nothing in it, which the caller refuses

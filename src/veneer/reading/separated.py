@@ -100,6 +100,8 @@ def _read(body: str, separator: str, above: int) -> Separated:
             if len(fields) == 1 and not fields[0].strip():
                 continue  # a line of blanks
             raise _Unfit(f"line {line} has {len(fields)} field{'s' * (len(fields) > 1)} where the header has {len(columns)}")
+        elif quoted := next((f for f in fields if re.match(r'\s+".*"\s*$', f, re.DOTALL)), None):
+            raise _Unfit(f"line {line} has blanks before a quote ({quoted.strip()[:30]!r}), which would stay in the text")
         else:
             rows.append((line, fields))
     return Separated(separator, columns or (), rows)

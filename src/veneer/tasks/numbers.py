@@ -181,11 +181,7 @@ def _result(text: str, first: _Reading) -> _Reading:
 
 
 def _value(match: re.Match[str]) -> _Reading:
-    bare = _fraction(match["up"], match["down"], match["up1"], match["down1"])
-    if bare is None and match["vulgar"]:
-        bare = Fraction(str(round(unicodedata.numeric(match["vulgar"]), 12))).limit_denominator(10)
-    if bare is None:
-        bare = _decimal(match)
+    bare = _fraction(match["up"], match["down"], match["up1"], match["down1"]) or _vulgar(match["vulgar"]) or _decimal(match)
     if match["sign"] or match["inner"]:
         bare = bare.copy_negate() if isinstance(bare, Decimal) else -bare
     scale = _scale(match)
@@ -193,25 +189,27 @@ def _value(match: re.Match[str]) -> _Reading:
 
 
 def _decimal(match: re.Match[str]) -> Value:
-    value: Value = Decimal(_plain(match["digits"]))
-    parts = (
-        _fraction(match["mixup"], match["mixdown"], match["mixup1"], match["mixdown1"]),
-        _fraction(match["over"], match["under"]),
-        Fraction(str(round(unicodedata.numeric(match["part"]), 12))).limit_denominator(10) if match["part"] else None,
+    """The value of the digits and what belongs to them; of a fraction over 0, what stands above it."""
+    value = Decimal(_plain(match["digits"] or match["up"] or match["up1"]))
+    part = (
+        _fraction(match["mixup"], match["mixdown"], match["mixup1"], match["mixdown1"])
+        or _fraction(match["over"], match["under"])
+        or _vulgar(match["part"])
     )
-    for part in parts:
-        if part is not None and value == int(value) and part < 1:
-            return Fraction(value) + part
-        if part is not None:  # "3 4/2" are two numbers, of which the last counts
-            return part
+    if part is not None:  # "3 4/2" are two numbers, of which the last counts
+        return Fraction(value) + part if part < 1 and "." not in match["digits"] else part
     if match["below"]:
         return Fraction(value) / int(match["below"]) if int(match["below"]) else value
-    tens = match["e"] or match["ten"]
-    if tens:
+    if tens := match["e"] or match["ten"]:
         return Fraction(value) * Fraction(10) ** int(re.sub(f"[{_MINUS}]", "-", tens))
     if match["power"] and len(match["digits"]) <= _LONGEST_POWER:
         return Fraction(value) ** int(match["power"])
     return value
+
+
+def _vulgar(sign: str | None) -> Fraction | None:
+    """½ and its like."""
+    return Fraction(str(round(unicodedata.numeric(sign), 12))).limit_denominator(10) if sign else None
 
 
 def _plain(digits: str) -> str:

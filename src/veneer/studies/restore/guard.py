@@ -12,13 +12,13 @@ import numpy as np
 from veneer import stats
 from veneer.comparisons import compare
 from veneer.errors import InputError
-from veneer.files import read_json_lines
 from veneer.judges.judge import Judge
 from veneer.judges.refusal_rates import RefusalRates
 from veneer.models.decode import Sampling
 from veneer.models.language_model import LanguageModel
 from veneer.models.merge import untie_with
 from veneer.prompts import Prompt
+from veneer.reading import open_rows
 from veneer.results import Measurement
 from veneer.systems.attack import AttackConfig, attack, attacked
 from veneer.systems.respond import Progress, respond
@@ -67,7 +67,7 @@ def attack_examples(source: str, *, data: Path | None = None, limit: int | None 
     else:
         targets = [
             str(row.get("target") or "").strip() if isinstance(row, dict) else ""
-            for _, row in read_json_lines(Path(source), EXPECTED)
+            for _, row in open_rows(Path(source), EXPECTED).each(None)
         ]
         if not all(targets):
             raise InputError(f'{source} has a line without a text in "target"; expected {EXPECTED}')
