@@ -314,3 +314,171 @@ def test_reasoning_is_taken_out_of_stored_answers(tmp_path):
     assert found.noticed == {"reasoning taken out of the answer's text": 2}
     kept = read_stored(put(tmp_path, "a.jsonl", *rows), "jsonl", AS_STORED)
     assert [r.unfinished for r in kept.responses] == [False, False, False, True, False]
+
+
+def chat_sample(doc, text, answers, system=None, **more):
+    turns = [{"role": "system", "content": system}] * (system is not None) + [{"role": "user", "content": text}]
+    arguments = {"gen_args_0": {"arg_0": [json.dumps(turns)], "arg_1": {"until": []}}}
+    return {"doc_id": doc, "arguments": arguments, "resps": [answers], "filter": "none", **more}
+
+
+def test_lm_eval_logs_of_chat_models(tmp_path):
+    """The prompt is the messages that were sent, in whatever order the documents are logged."""
+    path = put(
+        tmp_path, "m/samples_mini_2026-01-01T00.jsonl", chat_sample(1, "Sum?", ["5."]), chat_sample(0, "Story?", ["Once.", "Twice."]),
+        chat_sample(1, "Sum?", ["5."], filter="strict"), chat_sample(2, "Now?", ["Yes."], system="Be brief."),
+    )  # fmt: skip
+    found = read_stored(path)
+    assert texts(found) == [("1", 0, "5."), ("0", 0, "Once."), ("0", 1, "Twice."), ("2", 0, "Yes.")]
+    assert [p.messages[-1]["content"] for p in found.prompts] == ["Sum?", "Story?", "Now?"]
+    assert found.prompts[2].messages[0] == {"role": "system", "content": "Be brief."}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"doc_id": 0, "resps": [["a"]]}, 'has no "arguments", so that nobody knows which prompt'),
+        ({"doc_id": 0, "arguments": [["text"]], "resps": [["-12.5"]]}, "holds log-likelihoods"),
+        (
+            {"doc_id": 0, "arguments": {"gen_args_0": {"arg_0": "Q", "arg_1": " yes"}}, "resps": [["-1.5"]]},
+            "holds log-likelihoods",
+        ),
+        ({"doc_id": 0, "arguments": [["Q", {}], ["R", {}]], "resps": [["a"], ["b"]]}, "2 requests with different prompts"),
+        (chat_sample(1, "Another?", ["x"]), "has the id '1' and another prompt than"),
+        (chat_sample(1, "Sum?", ["6."]), "has other answers to document 1 than"),
+    ],
+)
+def test_lm_eval_logs_that_cannot_be_matched(tmp_path, row, reason):
+    with pytest.raises(InputError, match=reason):
+        read_stored(put(tmp_path, "samples_x.jsonl", chat_sample(1, "Sum?", ["5."]), row))
+
+
+def test_older_lm_eval_logs(tmp_path):
+    found = read_stored(put(tmp_path, "samples_x.jsonl", {"doc_id": 0, "arguments": [["Q?", {"until": []}]], "resps": [["a"]]}))
+    assert texts(found) == [("0", 0, "a")] and found.prompts[0].plain == "Q?"
+
+
+def test_inspect_logs_of_chats(tmp_path):
+    choice = {"message": {"content": "a"}, "stop_reason": "stop"}
+    turns = [{"role": "system", "content": "s"}, {"role": "user", "content": [{"type": "text", "text": "u"}]}]
+    sample = {"id": 1, "epoch": 2, "input": turns, "output": {"choices": [choice, {**choice, "message": {"content": "b"}}]}}
+    found = read_stored(put(tmp_path, "log.json", json.dumps({**LOG, "samples": [sample]})))
+    assert texts(found) == [("1", 2, "a"), ("1", 3, "b")]
+    assert [m["content"] for m in found.prompts[0].messages] == ["s", "u"]
+    turns[1]["content"].append({"type": "image", "image": "x"})
+    with pytest.raises(InputError, match="holds a part of the type 'image'"):
+        read_stored(put(tmp_path, "log.json", json.dumps({**LOG, "samples": [sample]})))
+
+
+def test_batch_results(tmp_path):
+    def result(id, **more):
+        return {
+            "id": "batch_req",
+            "custom_id": id,
+            "error": None,
+            "response": {"status_code": 200, "body": {"model": "m", **more}},
+        }
+
+    parts = [{"type": "reasoning", "summary": []}, {"type": "message", "content": [{"type": "output_text", "text": "r"}]}]
+    claude = {"type": "message", "model": "c", "content": [{"type": "text", "text": "c"}], "stop_reason": "max_tokens"}
+    path = put(
+        tmp_path, "out.jsonl", result("p2", choices=[answer("two"), answer("too")]), result("p0", choices=[answer(None, "content_filter")]),
+        {"custom_id": "p3", "response": None, "error": {"code": "batch_expired"}},
+        {**result("p4"), "response": {"status_code": 429, "body": {}}},
+        result("p1", choices=[{"message": {"content": None, "refusal": "No."}, "finish_reason": "stop"}]), result("p5", output=parts),
+        {"custom_id": "p6", "result": {"type": "succeeded", "message": claude}}, {"custom_id": "p7", "result": {"type": "errored"}},
+    )  # fmt: skip
+    found = read_stored(path)
+    assert found.format == "batch"
+    assert texts(found) == [("p2", 0, "two"), ("p2", 1, "too"), ("p1", 0, "No."), ("p5", 0, "r")]
+    assert dict(found.dropped) == {"error: the request failed": 3, "error: no content": 1, "truncated at the token limit": 1}
+
+
+def test_answers_of_benchmarks(tmp_path):
+    rows = [{"dataset": "d", "instruction": t, "output": t.lower(), "generator": "g"} for t in ("A", "B")]
+    found = read_stored(put(tmp_path, "outputs.json", json.dumps(rows, indent=1)))
+    assert found.format == "alpaca-eval" and texts(found) == [("0", 0, "a"), ("1", 0, "b")] and found.responses[0].system == "g"
+    with pytest.raises(InputError, match='item 1 has an "input" beside its instruction'):
+        read_stored(put(tmp_path, "outputs.json", json.dumps([{**rows[0], "input": "x"}])))
+    row = {"question_id": 81, "model_id": "m", "choices": [{"index": 0, "turns": ["a"]}]}
+    assert texts(read_stored(put(tmp_path, "m.jsonl", row))) == [("81", 0, "a")]
+    with pytest.raises(InputError, match="holds an answer of 2 turns"):
+        read_stored(put(tmp_path, "m.jsonl", {**row, "choices": [{"index": 0, "turns": ["a", "b"]}]}))
+    whole = {"one": [{"test_case": "t", "generation": "a"}, {"test_case": "t", "generation": "b"}],
+             "two": [{"test_case": "u", "generation": "c"}, {"test_case": "v", "generation": "d"}]}  # fmt: skip
+    found = read_stored(put(tmp_path, "completions.json", json.dumps(whole, indent=1)))
+    assert found.format == "harmbench"
+    assert texts(found) == [("one", 0, "a"), ("one", 1, "b"), ("two/0", 0, "c"), ("two/1", 0, "d")]
+
+
+@pytest.mark.parametrize(
+    ("row", "id", "text", "turns"),
+    [
+        ({"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}]}, "0", "a", ["u"]),
+        ({"messages": [{"role": "developer", "content": "s"}, {"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]},
+         "0", "a", ["s", "u"]),
+        ({"id": 7, "prompt": [{"role": "user", "content": "u"}], "completion": "a"}, "7", "a", ["u"]),
+        ({"prompt": "u", "generated_text": "a"}, "0", "a", ["u"]),
+    ],
+)  # fmt: skip
+def test_chats_and_other_keys(tmp_path, row, id, text, turns):
+    found = read_stored(put(tmp_path, "c.jsonl", row))
+    assert texts(found) == [(id, 0, text)] and [m["content"] for m in found.prompts[0].messages] == turns
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (
+            [{"id": 1, "prompt": "A", "text": "a"}, {"id": "1", "prompt": "B", "text": "b"}],
+            "line 2 has the id '1' and another prompt",
+        ),
+        ([{"prompt": "A", "text": "a", "response": "b"}], "has 'text' and 'response', and nobody knows which"),
+        ([{"question": "A", "text": "a"}], r"does not say which prompt it answers \(its keys are question, text\)"),
+        ([{"question": "A", "answer": "a"}], "begins with an object with the keys question, answer"),
+        ([{"messages": [{"role": "user", "content": "u"}]}], "does not end with the assistant's answer"),
+        ([{"prompt_id": " ", "text": "a"}], "has a prompt_id that is neither a text nor a whole number"),
+        ([{"prompt": "A", "text": "a"}, "not JSON"], "line 2 is not valid JSON"),
+    ],
+)
+def test_answers_that_nobody_can_match(tmp_path, rows, reason):
+    with pytest.raises(InputError, match=reason):
+        read_stored(put(tmp_path, "c.jsonl", *rows))
+
+
+def test_a_mark_a_table_and_an_encoding(tmp_path):
+    """An import reads what prompt files read, and refuses what they refuse."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"prompt": "Q", "response": "a"}\n')
+    assert texts(read_stored(path)) == [("0", 0, "a")]
+    path = tmp_path / "a.csv"
+    path.write_text('prompt;response;sample_id\nQ;"a, b";0\nQ;c;1\n')
+    assert texts(read_stored(path)) == [("0", 0, "a, b"), ("0", 1, "c")]
+    path = tmp_path / "b.jsonl"
+    path.write_bytes('{"prompt": "Q", "response": "café"}\n'.encode("cp1252"))
+    with pytest.raises(InputError, match="line 1 cannot be read as UTF-8"):
+        read_stored(path)
+    path.write_text("Q a\n")
+    with pytest.raises(InputError, match="line 1 is not valid JSON"):
+        read_stored(path)
+
+
+def test_prompts_given_beside_an_import_are_its_own(tmp_path, capsys):
+    path, out = put(tmp_path, "a.jsonl", {"prompt_id": "x", "prompt": "Q?", "text": "a"}), tmp_path / "o.jsonl"
+    for prompts, reason in (
+        ({"id": "y", "prompt": "Q?"}, "answers the prompt 'x', and"),
+        ({"id": "x", "prompt": "R?"}, "has 'Q?' as the prompt 'x', and"),
+    ):
+        assert main(["import", str(path), "--prompts", str(put(tmp_path, "p.jsonl", prompts)), "--out", str(out)]) == 2
+        assert reason in capsys.readouterr().err and not out.exists()
+    assert (
+        main(["import", str(path), "--prompts", str(put(tmp_path, "p.jsonl", {"id": "x", "prompt": "Q?"})), "--out", str(out)])
+        == 0
+    )
+
+
+def test_prompts_of_several_turns_are_written_whole(tmp_path, capsys):
+    turns = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+    path, out = put(tmp_path, "a.jsonl", {"messages": [*turns, {"role": "assistant", "content": "a"}]}), tmp_path / "o.jsonl"
+    assert main(["import", str(path), "--out", str(out)]) == 0
+    assert json.loads((tmp_path / "o.jsonl.prompts.jsonl").read_text()) == {"id": "0", "messages": turns}

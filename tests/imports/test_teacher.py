@@ -191,3 +191,23 @@ def test_a_veneer_from_responses_alone_refuses(tmp_path):
     with pytest.raises(InputError, match="made from responses alone, which have no distributions, but a held-out KL"):
         own_rows(taken, found.veneer, "lab-requests", ExtractConfig())
     assert not [r for r in rows if r.metric.startswith("kl") or r.split == "noise" or r.metric == "early_kl_share"]
+
+
+def test_chats_are_matched_by_all_their_turns(base, tmp_path):
+    """Two talks that end with the same words are two prompts, and the place in the file says nothing."""
+    talks = [({"role": "user", "content": f"I like {x}."}, {"role": "assistant", "content": "Why?"}, {"role": "user", "content": "Go on"})
+             for x in ("tea", "rain")]  # fmt: skip
+    asked = [Prompt("0", talks[0], "tea"), Prompt("1", talks[1], "rain"), Prompt.from_text("2", "Sum?")]
+
+    def logged(doc, turns, text):
+        arguments = {"gen_args_0": {"arg_0": [json.dumps(list(turns))], "arg_1": {}}}
+        return {"doc_id": doc, "arguments": arguments, "resps": [[text]], "filter": "none"}
+
+    rows = [logged(0, asked[2].messages, "5."), logged(1, talks[1], "of rain"), logged(2, talks[0], "of tea")]
+    told = read_teacher(write(tmp_path / "samples_x.jsonl", rows), base, asked)
+    assert [told.teacher.answers["prompts", i].text for i in "012"] == ["of tea", "of rain", "5."]
+    last = [{"prompt": "Go on", "text": "whose?"}, {"prompt": "Sum?", "text": "5."}]
+    told = read_teacher(write(tmp_path / "last.jsonl", last), base, asked)
+    assert [p.id for p in told.prompts] == ["2"] and told.noticed[NO_PROMPT] == 1
+    with pytest.raises(InputError, match="answers none of the prompts"):
+        read_teacher(write(tmp_path / "samples_y.jsonl", [logged(0, asked[2].messages, "5.")]), base, asked[:2])
