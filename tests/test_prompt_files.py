@@ -127,7 +127,7 @@ def test_missing_extra(tmp_path, monkeypatch):
         ("p.csv", "", "no --column is given; its columns are none"),
         ("p.csv", "a,b\n1,2\n", "no --column is given; its columns are a, b; give one of them with --column"),
         ("p.csv", "prompt,b\n,2\n", "line 2 holds an empty prompt"),
-        ("p.csv", "b,prompt\n2\n", "line 2 has 1 fields where the header has 2"),
+        ("p.csv", "b,prompt\n2\n", "line 2 has 1 field where the header has 2"),
         ("p.parquet", "not parquet", "cannot be read as Parquet"),
     ],
 )
