@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from veneer.errors import InputError, MissingExtra, VeneerError
 from veneer.models.adapters import check_kind, merged, resize_to
+from veneer.models.auto_class import auto_class
 from veneer.models.language_model import LanguageModel
 from veneer.models.quantised import check_all_read, plain_words, refusal, settle, stored
 from veneer.models.split import Split, quiet, room_on_disk
@@ -133,8 +134,8 @@ def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[st
     method: str | None = None
     try:
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **remote, **more)
-        if not more:
-            config, method = stored(model_at, **remote)
+        config, method = stored(model_at, **remote, **more)
+        if not more:  # a GGUF file is always made plain
             more = {"use_safetensors": True, **(plain_words(config, method) if words["plain"] else {})}
         room = None
         if words["split"] is not None:
@@ -142,7 +143,7 @@ def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[st
             room = room_on_disk(more["device_map"])
             more["offload_folder"] = room.name if room else None
         with quiet():
-            model, info = AutoModelForCausalLM.from_pretrained(
+            model, info = auto_class(config).from_pretrained(
                 model_at, **weights, **more, output_loading_info=True, ignore_mismatched_sizes=True
             )
         model.room_on_disk = room
@@ -180,7 +181,7 @@ def _without_weights(model_at: str, words: dict[str, Any]) -> Any:
     config = AutoConfig.from_pretrained(model_at, **remote)
     own = getattr(config.get_text_config(decoder=True), "dtype", None)
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(
+        return auto_class(config).from_config(
             config, dtype=own if words["dtype"] == "auto" else words["dtype"], trust_remote_code=words["trust_remote_code"]
         )
 

@@ -37,6 +37,8 @@ def untie_with(lm: LanguageModel, weight: Tensor) -> Any:
     model = lm.model
     layer = model.get_output_embeddings()
     layer.weight = nn.Parameter(weight.to(lm.head.weight).clone(), requires_grad=False)
+    if getattr(layer, "bias", None) is not None:  # tied as well in models of BERT's family
+        layer.bias = nn.Parameter(layer.bias.detach().clone(), requires_grad=False)
     for config in (model.config, model.config.get_text_config(decoder=True)):
         config.tie_word_embeddings = False
     return model
