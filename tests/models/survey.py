@@ -59,7 +59,10 @@ def examine(kind: str, folder: Path, steps: int = STEPS) -> Outcome:
             out.checks.append(check.__name__)
         out.note = "; ".join(f"{k}: {v}" for k, v in lm.abilities.facts().get("reading", {}).items())
     except VeneerError as error:
-        out.result, out.note = "refused", str(error).replace(str(folder / "model"), "MODEL")
+        out.result, out.note = (
+            "refused",
+            str(error).replace(str(folder / "model"), "MODEL").replace(str(folder / "merged"), "MERGED"),
+        )
     except Wrong as error:
         out.result, out.note = "wrong", str(error)
     except Exception as error:
@@ -171,3 +174,30 @@ def merged(lm: LanguageModel, folder: Path) -> None:
     merge(veneer, lm, folder / "merged")
     again = load_model(str(folder / "merged"), device="cpu", dtype="float32")
     compare("a merged checkpoint", plain(again, ids), true)
+
+
+# the page
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """Counts and a row for each architecture, in Markdown."""
+    counts = {result: sum(o.result == result for o in outcomes) for result in ("right", "refused", "wrong", "crash")}
+    lines = [
+        f"**{len(outcomes)} architectures: {counts['right']} right, {counts['refused']} refused, {counts['wrong']} silently wrong, "
+        f"{counts['crash']} crashed.**",
+        "",
+        "| type | class | result | what it cannot do, or why it is refused |",
+        "|---|---|---|---|",
+        *(f"| {o.kind} | {o.name} | {o.result} | {o.note.replace('|', '/')} |" for o in outcomes),
+    ]
+    missing = sorted(set(KINDS) - {o.kind for o in outcomes})
+    if missing:
+        lines += ["", f"Not examined yet ({len(missing)} of {len(KINDS)}): {', '.join(missing)}."]
+    return "\n".join(lines) + "\n"
+
+
+def read_page(page: Path) -> dict[str, Outcome]:
+    """The rows of the page by type."""
+    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return {c[0]: Outcome(c[0], c[1], c[2], c[3] if len(c) > 3 else "") for c in cells if c[0] != "type"}

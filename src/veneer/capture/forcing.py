@@ -22,6 +22,7 @@ def response_hidden(lm: LanguageModel, prompts: Sequence[Sequence[int]], respons
     """
     rows = [[*p, *r[:-1]] for p, r in zip(prompts, responses, strict=True)]
     out: list[Tensor] = [torch.empty(0)] * len(rows)
+    lm.abilities.right(max(map(len, rows), default=0))  # refuses a model that is not causal at that length
     for batch in _batches([len(r) for r in rows], lm):
         within_prompts = min(len(prompts[i]) for i in batch) - 1  # equal prompts may share their answers' start too
         begun = start(lm, [rows[i] for i in batch], side="right", most=within_prompts)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from veneer.errors import VeneerError
 from veneer.models.reading import Probe, Words
 
 # Numbers in a config that are a length in tokens beyond which the model attends or computes in another way.
@@ -67,7 +68,8 @@ class Abilities:
             return self.words.cache is not None and self.way(0).padded and self._probe.middle(self.words)
 
     def way(self, length: int) -> Way:
-        """How rows of up to `length` tokens are read when they are padded on the left and grow."""
+        """How rows of up to `length` tokens are read when they are padded on the left and grow. Raises VeneerError for a model that is
+        not causal at that length."""
         found = Way(cached=self.words.cache is not None)
         for stage in range(self._stage(length) + 1):
             if stage not in self._left:
@@ -76,7 +78,7 @@ class Abilities:
         return found
 
     def right(self, length: int) -> bool:
-        """Whether rows of unequal lengths up to `length` tokens may be padded on the right."""
+        """Whether rows of unequal lengths up to `length` tokens may be padded on the right. Raises VeneerError as `way` does."""
         for stage in range(self._stage(length) + 1):
             if stage not in self._right:
                 with self._evaluating():
@@ -125,8 +127,16 @@ class Abilities:
         return self._probe_of(12)
 
     def _probe_at(self, stage: int) -> Probe:
-        """Longer texts, so that steps cross the length of this stage."""
-        return self._probe if stage == 0 else self._probe_of(self.lengths[stage - 1] + 8)
+        """Longer texts, so that steps cross the length of this stage. Raises VeneerError where the model is not causal there."""
+        if stage == 0:
+            return self._probe
+        probe = self._probe_of(self.lengths[stage - 1] + 8)
+        if not probe.causal:
+            raise VeneerError(
+                f"{self.name} ({type(self.model).__name__}) reads the tokens that follow{self._beyond(stage)}: its states of a text change "
+                f"when the text goes on; expected prompts and answers of at most {self.lengths[stage - 1]} tokens together"
+            )
+        return probe
 
     def _probe_of(self, length: int) -> Probe:
         vocabulary, pad, device = self._more

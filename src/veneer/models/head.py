@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,8 +132,6 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
             f"{name} has no output embedding matrix that the transformers API finds (get_output_embeddings); "
             "expected a causal language model with a linear head"
         )
-    config = model.config.get_text_config(decoder=True)
-    softcap = getattr(config, "final_logit_softcapping", None)
     head = Head(layer.weight.detach(), None if getattr(layer, "bias", None) is None else layer.bias.detach())
     hidden, own = _on_probe(model, backbone, head, name)
     if not torch.isfinite(own).all():
@@ -142,14 +141,8 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
             f"{name}: the backbone's last hidden state has width {hidden.shape[-1]} but the head expects {head.width}; "
             "this architecture does something between them that Veneer does not know"
         )
-    raw = head.logits(hidden)
-    before_cap = softcap * torch.atanh((own / softcap).clamp(-0.999, 0.999)) if softcap else own
-    big = raw.abs() >= raw.abs().flatten().quantile(0.5) if raw.numel() < 2**24 else raw.abs() >= raw.abs().mean()
-    scale = float((before_cap[big] / raw[big]).median())
-    if abs(scale - 1) < 1e-3:
-        scale = 1.0
-    head = Head(head.weight, head.bias, scale, float(softcap) if softcap else None)
-    worst = float((head.logits(hidden) - own).abs().max())
+    fits = [_fit(head, hidden, own, cap) for cap in (*_softcaps(model.config), None)]
+    head, worst = min(fits, key=lambda fit: fit[1])
     limit = TOLERANCE * max(1.0, float(own.abs().max()))
     if head.weight.dtype in (torch.float16, torch.bfloat16):
         limit *= 50  # eight bits of mantissa
@@ -159,6 +152,26 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
             "may lack the final norm, or the architecture changes its logits in a way that Veneer does not know"
         )
     return head
+
+
+def _softcaps(config: Any) -> list[float]:
+    """Soft caps that a config names, whatever it calls them (Gemma, RecurrentGemma and xLSTM differ); that of attention is among them."""
+    values = config.get_text_config(decoder=True).to_dict()
+    caps = {k: v for k, v in values.items() if re.search("soft_?cap", k) and isinstance(v, int | float) and v > 0}
+    return [float(v) for k, v in sorted(caps.items(), key=lambda item: "attn" in item[0])]
+
+
+def _fit(head: Head, hidden: Tensor, own: Tensor, softcap: float | None) -> tuple[Head, float]:
+    """The head with the factor that fits behind this cap, and how far its logits are from the model's own."""
+    raw = head.logits(hidden)
+    before_cap = softcap * torch.atanh((own / softcap).clamp(-0.999, 0.999)) if softcap else own
+    big = raw.abs() >= raw.abs().flatten().quantile(0.5) if raw.numel() < 2**24 else raw.abs() >= raw.abs().mean()
+    scale = float((before_cap[big] / raw[big]).median())
+    if abs(scale - 1) < 1e-3:
+        scale = 1.0
+    fitted = Head(head.weight, head.bias, scale, softcap)
+    worst = float((fitted.logits(hidden) - own).abs().max())
+    return fitted, worst if worst == worst else float("inf")  # NaN: of a factor that is not finite
 
 
 def _on_probe(model: Any, backbone: Any, head: Head, name: str) -> tuple[Tensor, Tensor]:
@@ -178,6 +191,11 @@ def _on_probe(model: Any, backbone: Any, head: Head, name: str) -> tuple[Tensor,
             f"{name} ({type(model).__name__}) cannot read a few tokens of text ({reason}); expected a causal language model that reads "
             "text alone"
         ) from None
+    if hidden.shape[:2] != probe.shape:
+        raise VeneerError(
+            f"{name} ({type(model).__name__}) gives states of the shape {tuple(hidden.shape)} for {probe.shape[1]} tokens; expected one "
+            "state for each token, as a causal language model has them"
+        )
     rounding = 0.2 if hidden.dtype in (torch.float16, torch.bfloat16) else 1e-4
     if bool(torch.isfinite(hidden).all()) and distance(beginning, hidden[:, : beginning.shape[1]]) > rounding:
         raise InputError(

@@ -53,7 +53,8 @@ def new_cache(config: Any) -> Any:
 
 
 class Probe:
-    """A few random tokens and their true states, each row read without padding and without a cache."""
+    """A few random tokens and their true states, each row read without padding and without a cache. `causal`: whether these are the
+    same when the text ends earlier."""
 
     def __init__(self, backbone: Any, config: Any, vocabulary: int, pad: int, device: Any, *, rows: int = 3, length: int = 12):
         self.backbone, self.config = backbone, config
@@ -67,11 +68,13 @@ class Probe:
         self.limit = self._limit()
 
     def _limit(self) -> float:
-        """How far states may differ and still be the same: a multiple of what a batch of another shape changes."""
-        short = self.ids[:, : self.ids.shape[1] // 2 + 1]
-        noise = distance(self._read(Words(), short), self.states[:, : short.shape[1]], self.share)
+        """How far states may differ and still be the same: a multiple of what a text that ends three tokens earlier changes."""
+        end = self.ids.shape[1] - 3
+        early, late = self._read(Words(), self.ids[:, :end]), self.states[:, :end]
+        noise = max(distance(early, late, self.share), distance(early[:, -4:], late[:, -4:], self.share))
         floor = FLOOR.get(self.states.dtype, FLOOR_ELSE)
-        return max(floor, min(NOISE * noise, 10 * floor))
+        self.causal = noise <= NOISE * floor
+        return max(floor, min(NOISE * noise, NOISE * floor))
 
     def words(self) -> Words:
         """Positions and cache as this model takes them; `cache` None where no cached step equals an uncached one."""
