@@ -12,9 +12,12 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from checkpoints import as_transformers_4, veneer_of
 from veneer.errors import InputError, MissingExtra
+from veneer.head.merge import merge
 from veneer.models.gguf import interleave, write_gguf
 from veneer.models.gguf_tokenizer import _LLAMA3, PRE_TOKENIZERS
+from veneer.models.load import load_model
 
 gguf = pytest.importorskip("gguf", reason="needs the package gguf: pip install 'veneer[gguf]'")
 
@@ -314,6 +317,25 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="exists already"):
         write_gguf(folder, out)
     assert out.read_bytes() == b"mine"
+
+
+def test_a_merged_checkpoint_with_the_files_of_transformers_4(tmp_path):
+    """Base's own config form and tokenizer files, a tied head that the merge unties, and Llama 3.1's scaling."""
+    base = as_transformers_4(save(tmp_path / "base", rope="llama3", tie_word_embeddings=True))
+    lm = load_model(str(base), device="cpu")
+    ids = prompts(lm.tokenizer, TEXTS)
+    with torch.inference_mode():
+        before = [lm.model(torch.tensor([row])).logits[0].argmax(-1) for row in ids]
+    folder = merge(veneer_of(lm, size=0.05), lm, tmp_path / "m")
+    assert json.loads((folder / "config.json").read_text())["rope_scaling"]["rope_type"] == "llama3"
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.inference_mode():
+        assert any(bool((model(torch.tensor([r])).logits[0].argmax(-1) != b).any()) for r, b in zip(ids, before, strict=True))
+    llama = LlamaCpp(write_gguf(folder, tmp_path / "m.gguf"))
+    clear, agree, worst, _ = compare(llama, model, ids)
+    assert agree == clear >= 20
+    assert worst < 1e-2
+    assert [llama.tokens(t) for t in TEXTS] == ids
 
 
 def test_numbers_that_float16_cannot_hold_are_refused(tmp_path):

@@ -14,7 +14,7 @@ from tiny import tiny
 from veneer.errors import VeneerError
 from veneer.head.merge import merge
 from veneer.models.load import load_model
-from veneer.models.published import older_rope, published_generation
+from veneer.models.published import older_rope, published_config, published_generation
 from veneer.models.tokenizer_files import write_chat_template
 
 
@@ -54,6 +54,22 @@ def test_the_dtype_of_the_written_weights_stands_in_the_config(older, tmp_path):
     config = read(out / "config.json")
     assert config["torch_dtype"] == config["dtype"] == "bfloat16"
     assert {t.dtype for t in load_file(out / "model.safetensors").values()} == {torch.bfloat16}
+
+
+def test_configs_within_a_config_are_untied_too():
+    """Engines read the flag of a composite model from either place, and some only from the upper one, where it may be missing."""
+    text = {"model_type": "llama", "vocab_size": 300, "tie_word_embeddings": True, "torch_dtype": "bfloat16"}
+    own = {
+        "model_type": "llama",
+        "text_config": text,
+        "vision_config": {"torch_dtype": "bfloat16"},
+        "transformers_version": "4.50.0",
+    }
+    out = published_config(own, tiny().model)
+    assert out["tie_word_embeddings"] is False
+    assert out["text_config"] == text | {"tie_word_embeddings": False, "torch_dtype": "float32"}
+    assert out["vision_config"] == {"torch_dtype": "float32"}
+    assert own["text_config"]["tie_word_embeddings"]  # not changed in place
 
 
 ROPE = {
