@@ -16,7 +16,7 @@ from veneer.models.decode import Sampling
 from veneer.models.load import load_model
 from veneer.systems import System, respond
 
-KINDS = ("llama-tied", "llama", "gpt2", "phi", "gemma2", "granite")
+KINDS = ("llama-tied", "llama", "gpt2", "gpt_neox", "phi", "gemma2", "granite")  # gpt_neox calls its head otherwise in files
 IDS = torch.randint(0, 300, (2, 11), generator=torch.Generator().manual_seed(1))
 
 

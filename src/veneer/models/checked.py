@@ -34,6 +34,9 @@ class Tensors:
     def __getitem__(self, name: str) -> Tensor:
         return self._where[name].get_tensor(name)
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._where[name].get_slice(name).get_shape())
+
 
 def check_checkpoint(folder: Path, model: Any, weight: Tensor, base_files: list[Path]) -> list[str]:
     """Raise VeneerError unless the checkpoint in `folder` is base with the head `weight` and loads whole.
@@ -47,17 +50,26 @@ def check_checkpoint(folder: Path, model: Any, weight: Tensor, base_files: list[
     with ExitStack() as stack:
         saved = Tensors(safetensors_of(folder), stack)
         names = set(saved)
-        if head not in names or not torch.equal(saved[head], weight.to(saved[head].dtype).cpu()):
-            raise VeneerError(
-                f"the saved checkpoint does not hold the merged head as {head}; this architecture ties it on saving"
-            )
+        written = _written_head(saved, head, weight)
         known: Any = Tensors(base_files, stack) if base_files else model.state_dict()
         left_out = sorted(set(known) - names)
-        direct = names - {head} <= set(known)
+        others = names - {written}
+        direct = others <= set(known)
         if direct:
-            _compare(saved, known, sorted(names - {head}), folder)
+            _compare(saved, known, sorted(others), folder)
         _check_loads(folder, model, weight, head, values=not direct)
     return left_out if base_files else []
+
+
+def _written_head(saved: Tensors, head: str, weight: Tensor) -> str:
+    """The name under which the head stands in the files: the model's own (`head`), or that of the architecture's published files (GPT-NeoX:
+    embed_out). Raises VeneerError where no tensor there is `weight`."""
+    names = [head] if head in set(saved) else [n for n in saved if saved.shape(n) == tuple(weight.shape)]
+    for name in names:
+        tensor = saved[name]
+        if tensor.shape == weight.shape and torch.equal(tensor, weight.to(tensor.dtype).cpu()):
+            return name
+    raise VeneerError(f"the saved checkpoint does not hold the merged head as {head}; this architecture ties it on saving")
 
 
 def head_name(model: Any) -> str:
