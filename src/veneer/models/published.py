@@ -70,7 +70,11 @@ def _with_older_rope(config: dict[str, Any]) -> dict[str, Any]:
     out = copy.deepcopy(config)
     for part in _parts(out):
         if isinstance(part.get("rope_parameters"), dict):
-            for key, value in older_rope(part["rope_parameters"]).items():
+            older = older_rope(part["rope_parameters"])
+            if str(part.get("model_type")).startswith("gpt_neox"):  # has names of its own for them
+                names = {"rope_theta": "rotary_emb_base", "partial_rotary_factor": "rotary_pct"}
+                older |= {names[key]: older[key] for key in names if key in older}
+            for key, value in older.items():
                 part.setdefault(key, value)
     read = _rope_of(config)
     return out if read is not None and _rope_of(out) == read else config
