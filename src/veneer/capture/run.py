@@ -312,7 +312,7 @@ def _row(job: Job, number: int, decoded: Decoded) -> dict[str, Any]:
         "number": number,
         "prompt_id": prompt.id,
         "task": prompt.task,
-        **parts_of(job.base, job.teacher, decoded),
+        **parts_of(job.base, job.teacher, decoded, job.manifest.get("stop", ())),
         "token_ids": list(decoded.token_ids),
         "finish_reason": decoded.finish_reason,
         "seed": job.config.sampling.seed,

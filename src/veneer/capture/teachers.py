@@ -127,7 +127,7 @@ class AlignedModel:
 
         stops = vocabulary.ids_to_other([i for i in self.stop_ids if i < self.size])
         out = decode(
-            self.pair.aligned, self.asked(prompts), config.sampling, stop_ids=stops, keys=keys, watch=watch,
+            self.pair.aligned, self.asked(prompts), config.sampling, stop_ids=stops, stop_strings=self.pair.stop, keys=keys, watch=watch,
             shift=None if vocabulary.other_rows is None else vocabulary.bar_unshared,
         )  # fmt: skip
         out = [replace(d, token_ids=tuple(vocabulary.ids_from_other(list(d.token_ids)))) for d in out]
@@ -140,7 +140,7 @@ class AlignedModel:
 
     def facts(self) -> dict[str, Any]:
         facts = self.pair.facts()
-        return {k: facts[k] for k in ("aligned", "aligned_format", "vocabulary", "stop_ids")}
+        return {k: facts[k] for k in ("aligned", "aligned_format", "vocabulary", "stop_ids", "stop") if k in facts}
 
 
 def keep(seen: list[list[TopK]], rows: Sequence[int], logits: Tensor, k: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ MOST = 0.5  # share of unfinished responses from which on there is little of the
 log = logging.getLogger("veneer")
 
 
-def parts_of(base: LanguageModel, teacher: Teacher, decoded: Decoded) -> dict[str, str]:
-    """`text` and, where there is any, `reasoning` of a response, for responses-*.jsonl."""
+def parts_of(base: LanguageModel, teacher: Teacher, decoded: Decoded, stop: Sequence[str] = ()) -> dict[str, str]:
+    """`text` and, where there is any, `reasoning` of a response, for responses-*.jsonl. stop: strings that end an answer."""
     if decoded.reasoning is not None:  # the teacher knows what its own prompt opened
         return {"text": decoded.text, "reasoning": decoded.reasoning}
-    parts = response_parts(base, decoded.token_ids, set(teacher.stop_ids))
+    parts = response_parts(base, decoded.token_ids, set(teacher.stop_ids), stop)
     return {"text": parts.answer, **({} if parts.reasoning is None else {"reasoning": parts.reasoning})}
 
 

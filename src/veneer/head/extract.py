@@ -281,6 +281,7 @@ def _facts(capture: Capture, config: ExtractConfig, split: Split) -> dict[str, A
         "base_format": manifest["base_format"],
         "aligned_format": manifest["aligned_format"],
         "stop_ids": manifest["stop_ids"],
+        **({"stop": manifest["stop"]} if "stop" in manifest else {}),
         "tokenizer": manifest["base"]["tokenizer"],
         "capture": {"prompts_sha256": manifest["prompts_sha256"], "tokens": capture.tokens},
         "config": json.loads(json.dumps(config.facts())),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from functools import cached_property
 from typing import Any
 
@@ -75,8 +76,22 @@ class LanguageModel:
 
     @cached_property
     def turn(self) -> EndOfTurn:
-        """What the chat template writes behind an assistant's words."""
-        return find_end(self.tokenizer)
+        """What the chat template writes behind an assistant's words. A warning says where a template lacks something that decoding
+        relies on."""
+        turn = find_end(self.tokenizer)
+        log = logging.getLogger("veneer")
+        if not turn.opens:
+            log.warning(
+                "veneer: the chat template of %s has no generation prompt: what opens an answer is left for the model to write",
+                self.name,
+            )
+        if turn.text is not None:
+            log.warning(
+                "veneer: the chat template of %s ends an answer with %r, which is no single token of its tokenizer: answers in that format "
+                "end where the text stands",
+                self.name, turn.text,
+            )  # fmt: skip
+        return turn
 
     @property
     def end_of_turn(self) -> int | None:

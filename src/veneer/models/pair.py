@@ -66,6 +66,12 @@ class Pair:
         aligned = map(self.vocabulary.from_other_id, self.aligned.stop_ids)
         return tuple(sorted({*(i for i in aligned if i is not None), *self.base.stop_ids}))
 
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """Texts that end a response of the aligned model, where its template closes an answer with no single token."""
+        text = self.aligned.turn.text if isinstance(self.aligned_format, ChatFormat) else None
+        return () if text is None else (text,)
+
     def facts(self) -> dict[str, Any]:
         return {
             "base": self.base.facts(),
@@ -74,4 +80,5 @@ class Pair:
             "aligned_format": self.aligned_format.facts(),
             "vocabulary": self.vocabulary.facts(),
             "stop_ids": list(self.stop_ids),
+            **({"stop": list(self.stop)} if self.stop else {}),
         }

@@ -49,8 +49,8 @@ class Answering(Protocol):
 class System:
     """name: as in results. head: in place of the model's own (a veneer's). barred: ids that may not stand among the first
     `barred_steps` tokens of an answer. stop: strings that end its answers beside the task's own (the fence of an in-context
-    format). fitted: the templates that its head was fitted behind, where that is known: prompts in another one are answered with a
-    warning."""
+    format, the closing text of a chat template whose end is no single token). fitted: the templates that its head was fitted behind,
+    where that is known: prompts in another one are answered with a warning."""
 
     name: str
     lm: LanguageModel
@@ -61,6 +61,11 @@ class System:
     barred_steps: int = 0
     stop: tuple[str, ...] = ()
     fitted: tuple[str | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        text = self.lm.turn.text if isinstance(self.format, ChatFormat) else None
+        if text is not None and text not in self.stop:
+            object.__setattr__(self, "stop", (*self.stop, text))
 
     @classmethod
     def of_model(
@@ -81,8 +86,9 @@ class System:
         veneer.check_fits(lm)
         form = format or chosen_format(veneer.facts)
         stops = tuple(sorted({*lm.stop_ids, *veneer.facts.get("stop_ids", ())}))
+        texts = tuple(s for s in veneer.facts.get("stop", ()) if isinstance(s, str) and s)
         fitted = fitted_formats(veneer.facts)
-        return cls(name or "veneer", lm, form, stops, veneer.apply(lm.head, alpha), fitted=fitted)
+        return cls(name or "veneer", lm, form, stops, veneer.apply(lm.head, alpha), stop=texts, fitted=fitted)
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Raises InputError for a prompt with a token that the model cannot read."""
