@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from veneer.cli.common import JudgeOptions, PairOptions, WorkerOptions, data_folder, progress
 from veneer.cli.show import show
+
+if TYPE_CHECKING:
+    from veneer.models.pair import Pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +103,10 @@ class Run(WorkerOptions, JudgeOptions, PairOptions):
 
         need_ray()
         ray = self.ray()
-        return {
-            "capture_with": lambda pair, prompts, folder, config, say: capture_with_ray(
-                partial(pair_job, self.pair, prompts, config), folder, ray, say
-            )
-        }
+
+        def capture(pair: Pair, prompts: Any, folder: Path, config: Any, say: Any) -> Any:
+            """Workers load the pair by themselves, and write the date that this one writes."""
+            command = self if (day := getattr(pair.aligned_format, "day", None)) is None else replace(self, template_date=day)
+            return capture_with_ray(partial(pair_job, command.pair, prompts, config), folder, ray, say)
+
+        return {"capture_with": capture}

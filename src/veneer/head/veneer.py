@@ -212,6 +212,9 @@ class Veneer:
         stops = facts.get("stop_ids", [])
         if not isinstance(stops, list) or any(type(i) is not int or i < 0 for i in stops):
             wrong.append("stop_ids")
+        texts_of_ends = facts.get("stop", [])
+        if not isinstance(texts_of_ends, list) or any(not isinstance(s, str) or not s for s in texts_of_ends):
+            wrong.append("stop")
         if wrong:
             raise InputError(f"{folder}/veneer.json lacks {wrong[0]!r}, or has something else there; extract the veneer again")
         path = folder / "veneer.safetensors"

@@ -86,8 +86,7 @@ class System:
         veneer.check_fits(lm)
         form = format or chosen_format(veneer.facts)
         stops = tuple(sorted({*lm.stop_ids, *veneer.facts.get("stop_ids", ())}))
-        texts = tuple(s for s in veneer.facts.get("stop", ()) if isinstance(s, str) and s)
-        fitted = fitted_formats(veneer.facts)
+        texts, fitted = tuple(veneer.facts.get("stop", ())), fitted_formats(veneer.facts)
         return cls(name or "veneer", lm, form, stops, veneer.apply(lm.head, alpha), stop=texts, fitted=fitted)
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
