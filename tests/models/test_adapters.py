@@ -153,6 +153,17 @@ def test_a_pair_whose_aligned_side_says_added_tokens_is_one_sentence(saved, tmp_
         Pair(load_model(str(saved["untied"]), device="cpu"), load_model(str(tmp_path / "a"), device="cpu"))
 
 
+def test_a_lora_on_the_embeddings_of_another_family(tmp_path):
+    """huggingface/peft#1554: Mamba calls them `embeddings`, and its head is tied."""
+    lm = tiny("mamba", tie_word_embeddings=True)
+    lm.model.save_pretrained(tmp_path / "base")
+    lm.tokenizer.save_pretrained(tmp_path / "base")
+    config = lora("x_proj", "embeddings", "in_proj", use_rslora=True)
+    want = adapt(lm.model, config, tmp_path / "a", tmp_path / "base", rows=True)
+    got = load_model(str(tmp_path / "a"), device="cpu")
+    torch.testing.assert_close(logits(got.model), want, rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     "config",
     [
