@@ -122,3 +122,57 @@ def test_an_endpoint_is_sent_them_by_vllms_name(asked, veneer, tmp_path):
     dated = veneer("generate", "--url", "http://localhost:1/v1", "--model", "m", "--prompts", asked, "--template-date", "2024-01-01",
                    "--out", tmp_path / "c")  # fmt: skip
     assert dated.code == 2 and "whose server writes the date itself" in dated.err
+
+
+def test_settings_that_a_model_ships_are_named_or_applied(veneer, pair, asked, tmp_path):
+    import shutil
+
+    folder = Path(shutil.copytree(pair["aligned"], tmp_path / "m"))
+    shipped = {"eos_token_id": 1, "do_sample": True, "temperature": 0.5, "repetition_penalty": 1.3}
+    (folder / "generation_config.json").write_text(json.dumps(shipped))
+    words = ("generate", "--model", folder, "--chat", "--prompts", asked, "--max-new-tokens", "6")
+
+    def manifest(name: str) -> dict:
+        return json.loads((tmp_path / f"{name}.manifest.json").read_text())
+
+    done = veneer(*words, "--out", tmp_path / "a")
+    assert done.code == 0 and manifest("a")["settings_not_applied"] == {k: v for k, v in shipped.items() if k != "eos_token_id"}
+    assert veneer(*words, "--model-settings", "--out", tmp_path / "b").code == 0
+    assert manifest("b")["sampling"].items() >= {"temperature": 0.5, "repetition_penalty": 1.3}.items()
+    assert "settings_not_applied" not in manifest("b")
+    assert veneer(*words, "--model-settings", "--repetition-penalty", "1.1", "--samples", "2", "--out", tmp_path / "c").code == 0
+    assert manifest("c")["settings_not_applied"] == {"repetition_penalty": 1.3}
+    (folder / "generation_config.json").write_text('{"no_repeat_ngram_size": 3}')
+    refused = veneer(*words, "--model-settings", "--out", tmp_path / "d")
+    assert refused.code == 2 and "cannot apply: no_repeat_ngram_size 3" in refused.err and not (tmp_path / "d").exists()
+    far = veneer("generate", "--url", "http://localhost:1/v1", "--model", "m", "--model-settings", "--prompts", asked, "--out",
+                 tmp_path / "e")  # fmt: skip
+    assert far.code == 2 and "found --model-settings beside --url" in far.err
+
+
+def test_a_served_model_fills_what_a_request_leaves_open():
+    pytest.importorskip("pydantic", reason="needs pydantic: pip install 'veneer[serve]'")
+    from veneer.models.formats import ChatFormat
+    from veneer.models.sampling import Sampling
+    from veneer.serve.requests import Limits, chat_job
+    from veneer.serve.schema import ChatBody
+    from veneer.serve.served import Served
+    from veneer.systems.system import System
+
+    lm = tiny()
+    own = Sampling(temperature=0.4, top_k=7, repetition_penalty=1.2, logit_bias=((9, -1e9),), barred=(5,), barred_steps=1)
+    served = Served(System("aligned", lm, ChatFormat(), lm.stop_ids), settings=own)
+
+    def sampling(where: Served, **words) -> Sampling:
+        body = ChatBody.model_validate(
+            {"model": "aligned", "messages": [{"role": "user", "content": "a"}], "max_tokens": 5, **words}
+        )
+        return chat_job(body, where, Limits()).rows[0].sampling
+
+    found = sampling(served)
+    assert (found.temperature, found.top_k, found.repetition_penalty, found.barred) == (0.4, 7, 1.2, (5,))
+    assert found.logit_bias == ((9, -1e9),)
+    found = sampling(served, temperature=0, top_k=0, repetition_penalty=1.1)
+    assert (found.temperature, found.top_k, found.repetition_penalty) == (0, 0, 1.1)
+    plain = sampling(Served(System("aligned", lm, ChatFormat(), lm.stop_ids)))
+    assert (plain.temperature, plain.top_k, plain.top_p, plain.repetition_penalty, plain.logit_bias) == (1.0, 0, 1.0, 1.0, ())
