@@ -34,6 +34,7 @@ def forms(t: str = THOUGHT, a: str = ANSWER) -> dict[str, str]:
         "granite": f"Here is my thought process:\n{t}\n\nHere is my response:\n{a}",
         "apriel": f"Here are my reasoning steps:\n{t}\n[BEGIN FINAL RESPONSE]\n{a}\n[END FINAL RESPONSE]",
         "hunyuan": f"<think>\n{t}\n</think>\n<answer>\n{a}\n</answer>",
+        "open webui": f'<details type="reasoning" done="true" duration="2">\n<summary>Thought</summary>\n> {t}\n</details>\n{a}',
         "ollama run": f"Thinking...\n{t}\n...done thinking.\n\n{a}",
         "harmony": f"<|channel|>analysis<|message|>{t}<|end|><|start|>assistant<|channel|>final<|message|>{a}<|return|>",
         "harmony, a tool call": (

@@ -40,6 +40,7 @@ PAIRS = (
     _style(r"<unused94>[ \t]*(?:thought\b)?", r"<unused95>"),
     _style(r"\[unused16\]", r"\[unused17\]"),
     _style(r"<\|open\|>think<\|sep\|>", r"<\|close\|>think<\|sep\|>|(?=<\|open\|>response<\|sep\|>)"),
+    _style(r"<details[ \t]+type=\"reasoning\"[^>\n]*>", r"</details>", alone=False),
     _style(r"Here(?:'s|’s| is) my thought process:", r"Here(?:'s|’s| is) my response:", prose=True, alone=False),
     _style(r"Here are my reasoning steps:", r"(?=\[BEGIN FINAL RESPONSE\])", prose=True),
     _style(r"Thinking\.\.\.[ \t]*\n", r"\n[ \t]*\.\.\.done thinking\.", prose=True, alone=False),
