@@ -7,7 +7,10 @@ import json
 import pytest
 
 from thoughts import ANSWER, CUT, THOUGHT, forms
-from veneer.systems.responses import Response, read_responses, write_responses
+from veneer.diversity.material import by_prompt
+from veneer.errors import InputError
+from veneer.recovery.stored import line_up
+from veneer.systems.responses import Response, finished, read_responses, write_responses
 
 PLAIN = Response("p0", 0, "aligned", "prompts", ANSWER, (1, 2), "stop", 0)
 
@@ -40,3 +43,14 @@ def test_a_thought_alone_is_unfinished(tmp_path):
     write_responses(tmp_path / "r.jsonl", [Response("p0", 0, "a", "t", CUT["think"], (), "length", 0)])
     (found,) = read_responses(tmp_path / "r.jsonl")
     assert found.unfinished and found.text == ""
+
+
+def test_comparisons_of_texts_leave_unfinished_answers_out(caplog):
+    cut = Response("p1", 0, "aligned", "prompts", "", (), "length", 0, "so")
+    empty = Response("p2", 0, "aligned", "prompts", "", (), "stop", 0)
+    assert finished([PLAIN, cut, empty]) == [PLAIN, empty]
+    assert "1 of 3 answers of aligned end within their reasoning" in caplog.text
+    assert by_prompt([PLAIN, cut]) == {"p0": {0: ANSWER}}
+    assert line_up([PLAIN, cut], {"base": [PLAIN]}).ids == ["p0"]
+    with pytest.raises(InputError, match="every answer of aligned"):
+        finished([cut])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from veneer.diversity.verdicts import Topic
-from veneer.systems.responses import Response
+from veneer.systems.responses import Response, finished
 
 T = TypeVar("T")
 Table = dict[str, dict[int, T]]  # prompt -> sample number -> value
@@ -55,9 +55,9 @@ class Material:
 
 
 def by_prompt(responses: Iterable[Response]) -> Table[str]:
-    """prompt -> sample -> text."""
+    """prompt -> sample -> answer; an answer that was cut within its reasoning is none."""
     found: Table[str] = {}
-    for r in responses:
+    for r in finished(responses):
         found.setdefault(r.prompt_id, {})[r.sample_id] = r.text
     return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from veneer.errors import InputError
 from veneer.imports import Rules, read_stored
 from veneer.recovery.build import query
-from veneer.systems.responses import Response
+from veneer.systems.responses import Response, finished
 
 KEEP = Rules(clean=True, drop_truncated=False, drop_empty=False)  # as the published figures count: every answer that is a text
 OWN_BLOCKS = Rules(clean=True, drop_truncated=False, drop_empty=False, answer_only=True)
@@ -60,6 +60,6 @@ def read_answers(path: Path, name: str, format: str = "auto") -> tuple[list[Resp
 
 def _by_prompt(responses: Sequence[Response]) -> dict[str, dict[int, str]]:
     found: dict[str, dict[int, str]] = {}
-    for r in responses:
+    for r in finished(responses):
         found.setdefault(r.prompt_id, {})[r.sample_id] = r.text
     return found

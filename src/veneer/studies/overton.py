@@ -15,6 +15,7 @@ from veneer.overton.viewpoints import Question
 from veneer.report import write_report
 from veneer.results import Results
 from veneer.studies.stages import Progress, RunRecord
+from veneer.systems.responses import finished
 
 RULES = Rules(drop_truncated=False, drop_empty=False)
 
@@ -70,7 +71,7 @@ def overton(
 def _by_question(questions: Sequence[Question], found: Any, name: str) -> list[list[str]]:
     texts = {" ".join(p.messages[-1]["content"].split()): p.id for p in found.prompts}
     by_id: dict[str, dict[int, str]] = {}
-    for r in found.responses:
+    for r in finished(found.responses):
         by_id.setdefault(r.prompt_id, {})[r.sample_id] = r.text
     rows = [by_id.get(texts.get(" ".join(q.text.split()), q.id), {}) for q in questions]
     if not any(rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from veneer.errors import InputError
 from veneer.files import json_lines, read_json_lines, write_text
 from veneer.reasoning import split_reasoning
 from veneer.reasoning.parts import is_unfinished
+
+log = logging.getLogger("veneer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +71,18 @@ def apart(response: Response) -> Response:
         return response
     parts = split_reasoning(response.text)
     return response if parts.answer == response.text else replace(response, text=parts.answer, reasoning=parts.reasoning)
+
+
+def finished(responses: Iterable[Response]) -> list[Response]:
+    """The responses without those that were cut within their reasoning: comparisons of texts have nothing to compare there. A warning says
+    how many these are. Raises InputError where a system has no others."""
+    every = list(responses)
+    for system in dict.fromkeys(r.system for r in every if r.unfinished):
+        own = [r for r in every if r.system == system]
+        cut = sum(r.unfinished for r in own)
+        if cut == len(own):
+            raise InputError(
+                f"every answer of {system} ({cut}) ends within its reasoning, so nothing can be compared; give a larger --max-new-tokens"
+            )
+        log.warning("veneer: %d of %d answers of %s end within their reasoning and are left out", cut, len(own), system)
+    return [r for r in every if not r.unfinished]
