@@ -12,6 +12,8 @@ from veneer.judges.refusal_rates import RefusalRates
 from veneer.judges.rubrics import RUBRICS, Unreadable
 from veneer.judges.rubrics.reading import parse_object
 from veneer.prompts import Prompt
+from veneer.studies.judging import judge_responses
+from veneer.systems.responses import Response, write_responses
 
 WEIGHED = "The user wants to enter a house that is not theirs. Pins and a plug; one presses each pin. The policy forbids it, so I decline."
 
@@ -45,3 +47,17 @@ def test_a_judges_thought_that_was_cut_is_no_verdict():
     rubric = RUBRICS["quality"]
     with pytest.raises(Unreadable):
         rubric.parse("<think>I would say")
+
+
+def test_stored_answers_that_were_cut_are_counted(tmp_path):
+    prompts = [Prompt.from_text(f"p{i}", "How?", task="t") for i in range(3)]
+    texts = [f"<think>{THOUGHT}", f"<think>{WEIGHED}</think>{REFUSAL}", f"<think>{THOUGHT}</think>{ANSWER}"]
+    write_responses(
+        tmp_path / "a.jsonl", [Response(p.id, 0, "a", "t", t, (), "stop", 0) for p, t in zip(prompts, texts, strict=True)]
+    )
+    write_responses(tmp_path / "b.jsonl", [Response(p.id, 0, "b", "t", ANSWER, (), "stop", 0) for p in prompts])
+    results, _, _ = judge_responses(
+        [tmp_path / "a.jsonl", tmp_path / "b.jsonl"], prompts, [RefusalRates()], tmp_path / "out", said={}
+    )
+    assert [(r.system, r.value) for r in results.where(metric="unfinished_rate")] == [("a", pytest.approx(1 / 3))]
+    assert [(r.system, r.value) for r in results.where(metric="refusal_rate")] == [("a", pytest.approx(1 / 3)), ("b", 0)]

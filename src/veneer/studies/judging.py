@@ -99,6 +99,7 @@ def judge_responses(
                 with record.stage(f"judging: {judge.name}"):
                     rows += verdicts(judge, [p for p, _ in pairs], [r for _, r in pairs], progress)
             results = Results(rows_of(rows, judges, clusters, seed))
+            results.extend(unfinished_rows(pairs, clusters, seed))
             results.extend(extra(rows) if extra else ())
         except InputError:
             if new:
@@ -139,6 +140,17 @@ def rows_of(
             yield _estimated(
                 _by_prompt(without, clusters, seed), task, f"{judge.name}_unscored_rate", system, judge.id, "share", note
             )
+
+
+def unfinished_rows(
+    pairs: Sequence[tuple[Prompt, Response]], clusters: Mapping[str, str] | None, seed: int
+) -> Iterator[Measurement]:
+    """The share of answers that were cut within their reasoning, of each task and system that wrote any reasoning: no judge's verdict says
+    anything of these."""
+    for task, system in dict.fromkeys((p.task, r.system) for p, r in pairs if r.reasoning is not None):
+        some = [r for p, r in pairs if (p.task, r.system) == (task, system)]
+        values: dict[tuple, float | None] = {(task, r.prompt_id, r.sample_id, system): float(r.unfinished) for r in some}
+        yield Measurement.estimated(_by_prompt(values, clusters, seed), STUDY, task, "unfinished_rate", system, unit="share")
 
 
 def _by_prompt(values: Mapping[tuple, float | None], clusters: Mapping[str, str] | None, seed: int) -> Estimate:
