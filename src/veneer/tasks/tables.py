@@ -20,7 +20,8 @@ def read_rows(path: Path, fields: Iterable[str]) -> list[dict[str, Any]]:
     try:
         rows: list[Any] = [row for _, row in open_rows(path, expected).each(None)]
     except InputError as error:
-        raise InputError(f"{error}; get the file again") from None
+        reason = str(error).removeprefix(f"{path} ")
+        raise InputError(f"{path} cannot be read as {expected} ({reason}); get the file again") from None
     if not rows:
         raise InputError(f"{path} holds no rows; expected {expected}; get the file again")
     for number, row in enumerate(rows, 1):
