@@ -178,11 +178,19 @@ def _data_set(source: str, column: str | None) -> tuple[str, Rows]:
     except ImportError:
         raise MissingExtra("datasets", "datasets", "reading a data set") from None
     name, _, split = source.removeprefix("hf://").partition(":") if source.startswith("hf://") else (source, "", "")
+    tables = [p for p in sorted(Path(name).rglob("*")) if p.suffix in (".csv", ".tsv")] if Path(name).is_dir() else []
+    own = {p: open_rows(p, "a table with prompts").columns or () for p in tables}  # refuses what the library would read askew
     try:
         table = datasets.load_dataset(name, split=split or "train")
     except Exception as error:  # the library raises many kinds: no network, no such set, no such split, no data files
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"the data set {source} cannot be read ({reason}); check its name and split, or give a file") from None
+
+    for path, columns in own.items():
+        if not set(columns) & set(table.column_names):
+            raise InputError(
+                f"{path} is not parted by commas, which the package datasets expects; give the file itself in place of its folder"
+            )
 
     def each(wanted: Iterable[str] | None) -> Iterator[tuple[str, Any]]:
         names = [c for c in table.column_names if c in set(wanted or ())]

@@ -290,3 +290,20 @@ def test_columns_of_parquet_and_arrow(tmp_path):
 def test_rows_say_their_columns(tmp_path):
     rows = open_rows(tmp_path / write(tmp_path, "p.csv", "a;b\n1;2\n"), "rows")
     assert rows.columns == ("a", "b") and [r for _, r in rows.each(None)] == [{"a": "1", "b": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("prompt;topic\nWhat is a hedgehog, and where?;animals\n", "is not parted by commas, .*give the file itself"),
+        ("id,prompt\n1,Explain rain, then snow\n", "line 2 has 3 fields where the header has 2"),
+    ],
+)
+def test_a_folder_of_tables_is_not_read_askew(tmp_path, monkeypatch, text, reason):
+    """The package datasets takes the first field of such rows for an index."""
+    pytest.importorskip("datasets", reason="needs veneer[datasets]")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "set").mkdir()
+    write(tmp_path / "set", "train.csv", text)
+    with pytest.raises(InputError, match=reason):
+        plain(str(tmp_path / "set"))

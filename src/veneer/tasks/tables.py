@@ -22,7 +22,7 @@ def read_rows(path: Path, fields: Iterable[str]) -> list[dict[str, Any]]:
     except InputError as error:
         reason = str(error).removeprefix(f"{path} ")
         raise InputError(f"{path} cannot be read as {expected} ({reason}); get the file again") from None
-    if not rows:
+    if not any(rows):
         raise InputError(f"{path} holds no rows; expected {expected}; get the file again")
     for number, row in enumerate(rows, 1):
         missing = [f for f in wanted if not isinstance(row, dict) or row.get(f) is None]
