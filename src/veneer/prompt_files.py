@@ -12,6 +12,7 @@ from typing import Any
 from veneer.errors import InputError, MissingExtra
 from veneer.prompts import PLACE, Prompt, transcript
 from veneer.reading import ENDINGS, Rows, open_rows
+from veneer.reading.content import ending
 from veneer.reading.decode import warn_of_replacements
 from veneer.reading.turns import chat_turns, of_user, stored_chat, up_to_user, with_system
 from veneer.templates import wrapped
@@ -76,14 +77,24 @@ def _rows(source: str, column: str | None) -> tuple[Iterator[tuple[str, Any]], s
             raise InputError(f"{source} is read as text, which has no --column; leave it out")
         return ((where, {TEXT: line}) for where, line in rows.each(None)), TEXT
     if rows.columns is None:
-        return rows.each(None), column
+        return _of_json(source, rows), column
     name = _column(source, column, rows.columns)
     return rows.each({name, "id", *BESIDE}), name
 
 
+def _of_json(source: str, rows: Rows) -> Iterator[tuple[str, Any]]:
+    """Rows of JSON; the texts of an array are prompts. Raises InputError for such an array in a file of JSON lines."""
+    for where, row in rows.each(None):
+        if isinstance(row, str) and where.startswith(f"{source} item "):
+            if ending(Path(source)) != ".json":
+                raise InputError(
+                    f"{source} line 1 is no JSON object but an array of texts; expected {FORMATS}, or the ending .json"
+                )
+            row = {TEXT: row}
+        yield where, row
+
+
 def _prompt(where: str, number: int, row: Any, column: str | None, template: str | None, notices: Counter[str]) -> Prompt:
-    if isinstance(row, str) and " item " in where:
-        row = {TEXT: row}  # an array of texts
     if not isinstance(row, dict):
         raise InputError(f"{where} is no JSON object; expected {FORMATS}")
     id = _id(where, number, row)

@@ -64,7 +64,6 @@ CSV = f'id,prompt\n0,"{CAFE}"\n1,b\n'
         json.dumps(ROWS, indent=2, ensure_ascii=False).encode(),
         "\n".join(json.dumps(r, indent=2) for r in ROWS).encode(),
         "".join(json.dumps(r) for r in ROWS).encode(),
-        json.dumps([r["prompt"] for r in ROWS]).encode(),
         json.dumps({"version": 1, "data": ROWS}).encode(),
         json.dumps({"version": 1, "data": ROWS}, indent=1).encode(),
         lines([{**r, "score": float("nan"), "other": float("inf")} for r in ROWS]).encode(),
