@@ -68,5 +68,6 @@ def guess(path: Path) -> str:
         return "harmbench"
     shown = f"an object with the keys {', '.join(map(str, row))[:200]}" if row else "no object"
     raise InputError(
-        f"{path} begins with {shown}, which is no known format of answers; expected one of {', '.join(READERS)}: say which with --format"
+        f"{path} begins with {shown}, and nothing in it is known as a format of answers; "
+        f"expected one of {', '.join(READERS)}: say which with --format"
     )
