@@ -17,9 +17,10 @@ from tiny import tiny, tokenizer
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.capture.remote import RemoteTeacher, known_top, probe
 from veneer.capture.run import capture_from
-from veneer.capture.told import Matcher, Position, Untrue, checked, read_told
+from veneer.capture.told import Matcher, Position, Untrue, checked, read_told, told_of
 from veneer.endpoint import EndpointConfig
 from veneer.errors import InputError, VeneerError
+from veneer.files import read_json
 from veneer.head import extract
 from veneer.models.decode import Row, Sampling, decode_steps
 from veneer.models.formats import ChatFormat
@@ -273,3 +274,122 @@ def test_whatever_a_server_sends_is_read_or_named(content):
     except Untrue:
         return
     assert all(p <= 1e-3 for one in positions for _, p in one.likely)
+
+
+def told(token: str, logprob: float | None, *others: tuple[str, float | None]) -> dict:
+    every = [(token, logprob), *others]
+    return {"token": token, "logprob": logprob, "top_logprobs": [{"token": t, "logprob": p} for t, p in every]}
+
+
+def answered(text: str, logprobs, **more) -> dict:
+    reply = completion(text, **more)
+    reply["choices"][0]["logprobs"] = logprobs
+    return reply
+
+
+@pytest.mark.parametrize("nothing", [None, -9999.0, -9999.9, -1e30])
+def test_a_candidate_without_a_probability_is_none(base, tmp_path, nothing):
+    """sgl-project/sglang#20323 writes null for -inf, vllm-project/vllm#11073 -9999.0: the rest of the row is as the server tells it."""
+    reply = answered("No", {"content": [told("No", math.log(0.75), ("on", math.log(0.125)), ("the", nothing))]})
+    with serving(lambda c: c.json(reply)) as server:
+        assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 3
+        taken = capture_from(base, RemoteTeacher(base, endpoint(server), 3), prompts(1), tmp_path / "c", HOW)
+        assert len(server.calls) == 2, "a reply that says so once says so always: it is not asked again"
+    matcher = Matcher(base)
+    (block,) = taken.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [0])
+    own = [i for i in (matcher.id(b"No"), matcher.id(b"on")) if i is not None]
+    if own == block["token"][:1].tolist() + own[1:]:  # the tokenizer has these words whole
+        told_now = dict(zip(block["aligned_ids"][0].tolist(), block["aligned_logprobs"][0].exp().tolist(), strict=True))
+        assert told_now[own[0]] == pytest.approx(0.75, rel=1e-4)
+    total = block["aligned_logprobs"].exp().sum(1) + block["aligned_tail"].exp()
+    torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-4)
+
+
+def test_log_probabilities_in_other_forms_are_the_same():
+    """Text completions' columns, dictionaries of candidates, a bare list, and the tokens of a refusal."""
+    rows = [told("Y", -0.1, ("N", -2.5)), told("es", -0.2, ("o", -2.0))]
+    columns = {
+        "tokens": ["Y", "es"],
+        "token_logprobs": [-0.1, -0.2],
+        "top_logprobs": [{"Y": -0.1, "N": -2.5}, {"es": -0.2, "o": -2.0}],
+    }
+    as_dict = [{**row, "top_logprobs": {t["token"]: t["logprob"] for t in row["top_logprobs"]}} for row in rows]
+    wanted = told_of({"content": rows})
+    assert (
+        wanted
+        == told_of(columns)
+        == told_of({"content": as_dict})
+        == told_of(rows)
+        == told_of({"content": None, "refusal": rows})
+    )
+    assert told_of({"tokens": ["Y"], "token_logprobs": [-0.1], "top_logprobs": None}) == [[[89], [[[89], -0.1]]]]
+    assert told_of(None) == told_of({}) == told_of({"content": []}) == []
+    with pytest.raises(ValueError, match="1 log-probabilities for 2 tokens"):
+        told_of({"tokens": ["a", "b"], "token_logprobs": [-0.1]})
+
+
+def test_a_token_whose_own_number_is_null_takes_it_from_the_candidates_or_is_one_hot(base):
+    (row,) = told_of([{"token": "a", "logprob": None, "top_logprobs": [{"token": "a", "logprob": -0.5}]}])
+    assert row == [[97], [[[97], -0.5]]]
+    positions, _ = checked(told_of([{"token": "a", "logprob": None, "top_logprobs": None}]), "a")
+    matcher = Matcher(base)
+    found = matcher.distributions([matcher.id(b"a")], positions, 3)
+    assert found.logprobs[0, 0] == 0 and found.tail[0] == -math.inf
+
+
+@pytest.mark.parametrize(
+    "logprobs", [{"content": [{"token": "a"}]}, {"content": [{"token": "a", "logprob": "-0.1"}]}, {"content": [7]}]
+)
+def test_log_probabilities_that_cannot_be_read_say_how_to_go_on(base, logprobs, tmp_path):
+    with serving(lambda c: c.json(answered("a", logprobs))) as server:
+        with pytest.raises(VeneerError, match=r"with its first answer; capture its text alone \(--top-logprobs 0\)"):
+            probe(endpoint(server), prompts(1)[0], HOW.sampling)
+        assert len(server.calls) == 1, "the same would come again"
+        taken = capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW)
+    assert taken.one_hot and taken.responses()[0]["text"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        (completion(None, reasoning_content="The user asks."), r"no answer to prompts 'p0'.*reasoning \(reasoning_content\)"),
+        (completion("", reasoning="The user asks."), r"no answer to prompts 'p0'.*reasoning \(reasoning_content\)"),
+        (completion("A hedgehog is a sm", "error"), "broke off"),
+        (completion("A hedgehog is a sm", "content_filter"), "withheld a part of its answer to prompts 'p0'"),
+        (completion("I look it up.", "tool_calls"), "leave the prompt out"),
+        (completion("A hedgehog", None), "does not say how it ended"),
+    ],
+)
+def test_what_is_no_answer_teaches_nothing(base, reply, says, tmp_path):
+    with serving(lambda c: c.json(reply)) as server, pytest.raises(VeneerError, match=says) as error:
+        capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW)
+    assert error.value.exit_code == 1 and not list(tmp_path.glob("c/shard-*"))
+
+
+def test_a_refusal_in_its_own_field_is_the_answer(base, tmp_path):
+    with serving(lambda c: c.json(completion(None, refusal="I cannot"))) as server:
+        taken = capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW)
+    assert taken.responses()[0]["text"] == "I cannot" and taken.responses()[0]["token_ids"][-1] == base.end_of_turn
+
+
+def test_an_answer_that_was_cut_has_no_end(base, tmp_path):
+    with serving(lambda c: c.json(completion("I cannot", "MAX_TOKENS"))) as server:
+        taken = capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW)
+    (row,) = taken.responses()
+    assert row["finish_reason"] == "length" and row["token_ids"][-1] not in base.stop_ids
+
+
+def test_the_folder_says_which_model_answered_where_it_is_another(base, aligned, tmp_path):
+    with serving(lambda c: c.say("Yes.")) as server:
+        capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(2), tmp_path / "c", HOW)
+    assert read_json(tmp_path / "c" / "endpoint-manifest.json", "") == {"models": ["stand-in-1"]}
+    with serving(lambda c: c.json({**completion("Yes."), "model": "aligned"})) as server:
+        capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(2), tmp_path / "d", HOW)
+    assert not (tmp_path / "d" / "endpoint-manifest.json").exists()
+
+
+def test_a_top_p_of_1_is_not_sent(base, tmp_path):
+    how = CaptureConfig(8, batch_size=4, shard_batches=1, sampling=Sampling(12, temperature=0.7))
+    with serving(lambda c: c.say("Yes.")) as server:
+        capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", how)
+        assert set(server.calls[0]) == {"model", "messages", "max_tokens", "temperature", "seed"}

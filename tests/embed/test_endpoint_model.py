@@ -1,5 +1,8 @@
 """Embeddings over HTTP: order, pieces, repeated texts, and servers that answer something else."""
 
+import base64
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -68,3 +71,37 @@ def test_pieces_hold_the_whole_text(text, longest):
     pieces = cut(text, longest)
     assert all(len(p) <= longest for p in pieces)
     assert "".join("".join(pieces).split()) == "".join(text.split())
+
+
+def test_base64_and_rows_without_an_index_are_read():
+    """Servers that send base64 whatever was asked for, and ones that leave the index out."""
+    row = base64.b64encode(np.array([3, 4], "<f4").tobytes()).decode()
+    for data in ([{"index": 0, "embedding": row}], [{"embedding": [3, 4]}]):
+        with serving(lambda call, data=data: call.json({"data": data})) as server:
+            np.testing.assert_allclose(model(server).embed(["a"]), [[0.6, 0.8]])
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (None, "null"), ([None, 1.0], "finite numbers"), ([0.0, 0.0], "zeros"), ([[1.0], [2.0]], "for each token"), ("?!", "form"),
+        ([], "no list"),
+        ([math.nan, 1.0], "finite numbers"),
+    ],
+)  # fmt: skip
+def test_what_is_no_vector_is_named_and_asked_for_twice_at_most(row, says):
+    """ggml-org/llama.cpp#13854 (null), manimohans/obsidian-local-llm-helper#10 (zeros), ollama/ollama#9639 (NaN)."""
+    with serving(lambda call: call.json({"data": [{"index": 0, "embedding": row}]})) as server:
+        with pytest.raises(VeneerError, match=says):
+            model(server).embed(["a"])
+        assert len(server.calls) == 2
+
+
+def test_an_error_in_place_of_embeddings_is_said():
+    error = {"error": "failed to encode response: json: unsupported value: NaN"}
+    for status in (200, 500):
+        with (
+            serving(lambda call, status=status: call.json(error, status)) as server,
+            pytest.raises(VeneerError, match="unsupported value: NaN"),
+        ):
+            model(server).embed(["a"])

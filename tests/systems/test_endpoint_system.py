@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from faulty_server import Call, serving
+from faulty_server import Call, completion, serving
 from veneer.endpoint import EndpointConfig, Reply
-from veneer.errors import VeneerError
+from veneer.errors import InputError, VeneerError
 from veneer.models.decode import Decoded, Sampling
 from veneer.prompts import Prompt
 from veneer.systems import respond
@@ -113,3 +115,69 @@ def test_what_a_server_tells_as_reasoning_lands_in_the_response():
     assert _decoded(Reply("yes STOP", reasoning="so it is"), ("STOP",)) == Decoded((), "yes ", "stop", "so it is")
     assert _decoded(Reply("", "length", reasoning="so"), ()) == Decoded((), "", "length", "so")
     assert _decoded(Reply("<think>b</think>yes", reasoning="a"), ()) == Decoded((), "yes", "stop", "a\n\nb")
+
+
+def test_what_says_nothing_is_not_sent_and_what_says_something_is():
+    """LioQing/llm-extension-for-cmd-pal#15: servers that refuse a temperature beside a top_p of 1."""
+    both = {
+        "type": "error",
+        "error": {"type": "invalid_request_error", "message": "`temperature` and `top_p` cannot both be specified"},
+    }
+
+    def answer(call: Call) -> None:
+        call.json(both, 400) if {"temperature", "top_p"} <= set(call.body) else call.say("fine")
+
+    with serving(answer) as server:
+        (one,) = respond(EndpointSystem(config(server.url)), PROMPTS[:1], Sampling(5, temperature=0.7))
+        assert one.text == "fine" and set(server.calls[0]) == {"model", "messages", "max_tokens", "temperature", "seed"}
+        with pytest.raises(InputError, match="does not take the parameter 'top_p'; change or leave out --top-p"):
+            respond(EndpointSystem(config(server.url)), PROMPTS[:1], Sampling(5, temperature=0.7, top_p=0.5))
+
+
+def test_reasoning_alone_is_an_unfinished_answer_with_a_warning(caplog):
+    def answer(call: Call) -> None:
+        call.say(None if call.asked.endswith("1") else "Small.", reasoning_content="The user asks.")
+
+    with serving(answer) as server:
+        out = respond(EndpointSystem(config(server.url), name="there"), PROMPTS[:3], Sampling(5))
+    assert [(r.text, r.finish_reason) for r in out] == [("Small.", "stop"), ("", "length"), ("Small.", "stop")]
+    assert (
+        "there gave no answer to 1 of 3 prompts (the first is prompts '1')" in caplog.text and "reasoning_content" in caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("finish", "text", "kept"),
+    [("MAX_TOKENS", "cut", "length"), ("eos", "whole", "stop"), ("content_filter", "a part", "content_filter"),
+     ("SAFETY", None, "content_filter")],
+)  # fmt: skip
+def test_finish_reasons_are_stored_in_three_words(finish, text, kept):
+    with serving(lambda c: c.say(text, finish)) as server:
+        (one,) = respond(EndpointSystem(config(server.url)), PROMPTS[:1], Sampling(5))
+    assert (one.text, one.finish_reason) == (text or "", kept)
+
+
+@pytest.mark.parametrize(
+    ("finish", "says"),
+    [("error", "broke off"), ("tool_calls", "a call of the tool"), ("", "does not say how it ended"), ("abort", "broke off")],
+)
+def test_what_is_no_answer_stops_the_run_and_leaves_nothing(finish, says, tmp_path):
+    with serving(lambda c: c.say("A hedgehog is a sm", finish)) as server, pytest.raises(VeneerError, match=says) as error:
+        respond(EndpointSystem(config(server.url)), PROMPTS[:1], Sampling(5), out=tmp_path / "r.jsonl")
+    assert error.value.exit_code == 1 and not list(tmp_path.iterdir())
+
+
+def test_the_manifest_says_what_was_not_as_asked(tmp_path):
+    def answer(call: Call) -> None:
+        call.error(400, "Unknown parameter: 'seed'.") if "seed" in call.body else call.say("fine")
+
+    out, plain = tmp_path / "r.jsonl", tmp_path / "plain.jsonl"
+    with serving(answer) as server:
+        respond(EndpointSystem(config(server.url)), PROMPTS, Sampling(5, temperature=0.7), out=out)
+    found = json.loads((tmp_path / "r.jsonl.manifest.json").read_text())
+    assert found["endpoint"] == {"models": ["stand-in-1"], "adjusted": ["seed left out"]}
+    with serving(lambda c: c.json({**completion("fine"), "model": "stand-in"})) as server:
+        respond(EndpointSystem(config(server.url)), PROMPTS, Sampling(5), out=plain)
+    assert "endpoint" not in json.loads((tmp_path / "plain.jsonl.manifest.json").read_text()), (
+        "where all is as asked nothing is said"
+    )

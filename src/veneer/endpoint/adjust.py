@@ -1,7 +1,7 @@
 """Parameters that a server does not take, and how the same is asked without them.
 
 Only what does not change what was asked is left out without a word: a JSON schema (the prompt asks for the JSON itself), stop
-strings (the answer is cut at them here), the form of embeddings, log-probabilities (whoever needs them sees that none came). A
+strings (the answer is cut at them here), log-probabilities (whoever needs them sees that none came). A
 seed, or a temperature where the caller allows it, is left out with a warning. Everything else that a server refuses is an error
 that names the parameter.
 """
@@ -15,7 +15,7 @@ from typing import Any
 from veneer.endpoint.failure import Failure, Fault
 
 FEWER = 5  # top log-probabilities that servers with a limit take
-WITHOUT_EFFECT = {"response_format", "stop", "encoding_format"}
+WITHOUT_EFFECT = {"response_format", "stop"}
 _FIXED = {"model", "messages", "prompt", "input"}
 _NOT_HERE = {Fault.KEY, Fault.PERMISSION, Fault.QUOTA, Fault.ADDRESS, Fault.MODEL}
 _REFUSES = re.compile(
