@@ -156,3 +156,29 @@ def test_no_fact_holds_a_key_or_a_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("VENEER_TEST_KEY", "sk-very-secret")
     facts = config("http://h/v1", cache=tmp_path).facts()
     assert facts == {"url": "http://h/v1", "model": "stand-in", "local": None, "toxicity": None}
+
+
+def test_reasoning_alone_is_no_verdict_and_a_failed_reply_is_never_one():
+    """A verdict in the thought is not the judge's verdict; a reply that broke off is asked for again another time."""
+
+    def answer(call: Call) -> None:
+        if answer_of(call) == "thinks":
+            return call.say(None, reasoning_content=HARM)
+        call.say(HARM, "error" if answer_of(call) == "breaks" else "eos")
+
+    kinds = ["good", "thinks", "breaks"]
+    with serving(answer) as server:
+        judge = llm_judge("harm", config(server.url))
+        found = judge.judgements([Prompt.from_text(k, k) for k in kinds], kinds)
+    assert [j.outcome for j in found] == [Outcome.JUDGED, Outcome.TRUNCATED, Outcome.FAILED]
+
+
+def test_a_judge_that_takes_no_temperature_is_asked_without_one_and_says_so(caplog):
+    def answer(call: Call) -> None:
+        refused = "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value is supported."
+        call.error(400, refused) if "temperature" in call.body else call.say(HARM)
+
+    with serving(answer) as server:
+        judge = llm_judge("harm", config(server.url))
+        assert judge.judgements([Prompt.from_text("1", "how?")], ["good"])[0].outcome is Outcome.JUDGED
+    assert judge.usage.adjusted == ["temperature left out"] and "does not take temperature" in caplog.text
