@@ -55,6 +55,13 @@ REPORTED: list[tuple[str, int, Any, str]] = [
      "param": None, "type": "request_forbidden"}}, Fault.PERMISSION),
     ("Mistral", 422, {"object": "error", "message": {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg":
      "Extra inputs are not permitted", "input": 1}]}, "type": "invalid_request_error"}, Fault.REQUEST),
+    ("Google", 400, [{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}}], Fault.KEY),
+    ("OpenRouter", 404, {"error": {"message": "No endpoints found that can handle the requested parameters.", "code": 404}}, Fault.REQUEST),
+    ("OpenRouter", 404, {"error": {"message": "No endpoints found for x/y.", "code": 404}}, Fault.MODEL),
+    ("Groq", 400, {"error": {"message": "The model `x` has been decommissioned and is no longer supported.", "code": "model_decommissioned"}},
+     Fault.MODEL),
+    ("Azure", 404, {"error": {"code": "404", "message": "Resource not found"}}, Fault.ADDRESS),
+    ("a gateway", 451, "Unavailable For Legal Reasons", "own"),
     ("llama.cpp", 503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, PASSING),
     ("Anthropic", 529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, PASSING),
     ("Cloudflare", 522, "<html><head><title>522: Connection timed out</title></head><body>x</body></html>", PASSING),

@@ -32,6 +32,8 @@ def kind_of(failure: Failure) -> str:
     if failure.filtered or failure.long:
         assert failure.own and not failure.passing and not failure.hopeless
         return FILTERED if failure.filtered else LONG
+    if failure.own:
+        return "own"
     if failure.fault is not Fault.NONE:
         assert not failure.passing, "what a user must mend is not asked again"
         return failure.fault

@@ -90,11 +90,15 @@ _ADDRESS = re.compile(
     re.I,
 )
 _KEY = re.compile(r"(invalid|incorrect|missing|no).?.?(api.?key|token|credential)|authentication|unauthorized", re.I)
+_NO_KEY = re.compile(
+    r"api.?key.{0,20}(not valid|invalid|incorrect|expired)|(invalid|incorrect|missing).{0,3}api.?key", re.I
+)  # with 400
+_NOWHERE = re.compile(r"not.?found|no such|404", re.I)
 _BUSY = re.compile(
     r"overload|rate.?limit|too many requests|busy|time.?d? ?out|temporar|unavailable|try again|capacity|loading", re.I
 )
 _OWN_FAULT = re.compile(r"invalid_?request|bad_?request|unsupportedparams|validation|invalid_?argument|invalid_?parameter", re.I)
-_REFUSING = (400, 404, 406, 413, 415, 422)  # statuses of a request that is not taken as it is
+_REFUSING = (400, 404, 406, 410, 413, 415, 422)  # statuses of a request that is not taken as it is
 
 
 def of_status(status: int, headers: Mapping[str, str], body: Any, key: str = "") -> Failure:
@@ -161,7 +165,7 @@ def _judged(failure: Failure, status: int | None, text: str) -> Failure:
 def _blame(failure: Failure, status: int | None, text: str) -> None:
     refusing = status is None or status in _REFUSING
     model = bool(_MODEL.search(text)) and not _NOT_THE_MODEL.search(text)
-    if status == 401 or (status is None and _KEY.search(text)):
+    if status == 401 or (status is None and _KEY.search(text)) or (status == 400 and _NO_KEY.search(text)):
         failure.fault = Fault.KEY
     elif status == 402 or (status in (None, 403, 429) and _used_up(text, failure.wait)):
         failure.fault = Fault.QUOTA
@@ -169,7 +173,7 @@ def _blame(failure: Failure, status: int | None, text: str) -> None:
         failure.fault = Fault.PERMISSION
     elif refusing and model:
         failure.fault = Fault.MODEL
-    elif status in (404, 405, 410) or (refusing and _ADDRESS.search(text)):
+    elif status == 405 or (status in (404, 410) and _says_nowhere(failure.said)) or (refusing and _ADDRESS.search(text)):
         failure.fault = Fault.ADDRESS
     elif (refusing or status == 500) and _LIMIT.search(text):
         failure.fault = Fault.LIMIT
@@ -185,6 +189,12 @@ def _blame(failure: Failure, status: int | None, text: str) -> None:
 def _used_up(text: str, wait: float | None) -> bool:
     """Whether an account has nothing left. Google words a minute's limit alike, and says how long to wait."""
     return "insufficient_quota" in text or (wait is None and bool(_QUOTA.search(text)))
+
+
+def _says_nowhere(said: str) -> bool:
+    """Whether a 404 is of the address: OpenRouter sends one also where no provider takes the request."""
+    words_alone = said.partition(": ")[2]
+    return not words_alone or bool(_NOWHERE.search(words_alone))
 
 
 def _passes(status: int) -> bool:
