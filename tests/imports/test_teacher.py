@@ -101,6 +101,18 @@ def test_an_answer_that_was_cut_has_no_end(base, tmp_path):
     assert [len(r["token_ids"]) for r in taken.responses()] == [2, 2]
 
 
+@pytest.mark.parametrize(
+    ("word", "ended"),
+    [("MAX_TOKENS", False), ("content_filter", False), ("error", False), ("eos", True), ("unknown", True), (None, True)],
+)
+def test_an_end_follows_only_where_the_answer_ended(base, tmp_path, word, ended):
+    """The words of any server: an answer that a filter cut, or that failed, teaches no end."""
+    rows = [{"prompt_id": "p0", "text": "on and", **({} if word is None else {"finish_reason": word})}]
+    told = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(1))
+    ((*_, last),) = told.teacher.asked(told.prompts)
+    assert (last in base.stop_ids) is ended
+
+
 def test_which_answer_belongs_to_which_prompt(base, tmp_path):
     asked = prompts(3)
     by_text = [{"prompt": asked[2].plain, "response": "of the third"}, {"prompt": "unheard of", "response": "no"}]

@@ -10,9 +10,10 @@ from typing import Any
 
 from veneer.capture.stored import StoredAnswer, StoredTeacher
 from veneer.capture.thoughts import DROPPED
+from veneer.endpoint.finish import Ending, ending_of
 from veneer.errors import InputError
 from veneer.files import read_json, sha256_file
-from veneer.imports.imported import AS_STORED, TRUNCATED
+from veneer.imports.imported import AS_STORED
 from veneer.imports.registry import guess, read_stored
 from veneer.models.decode import response_text
 from veneer.models.language_model import LanguageModel
@@ -149,7 +150,7 @@ def _key(turns: Sequence[Mapping[str, str]]) -> Any:
 
 
 def _answer(row: Response, base: LanguageModel, ends: Sequence[int], own_ids: bool) -> StoredAnswer:
-    ended = row.finish_reason not in TRUNCATED
+    ended = ending_of(row.finish_reason) in (Ending.FINISHED, Ending.UNKNOWN)  # many files do not say how their answers ended
     if own_ids and row.token_ids and 0 <= min(row.token_ids) <= max(row.token_ids) < base.head.rows:
         spelt = response_text(base, row.token_ids, {*base.stop_ids, *ends})
         if spelt == row.text:  # otherwise it was cut at a stop string, and the ids say more than the answer
