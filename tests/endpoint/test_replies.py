@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +53,19 @@ def test_each_word_has_its_kind_and_only_answers_are_read(word, ending):
     else:
         wanted = {Ending.FINISHED: "stop", Ending.CUT: "length", Ending.WITHHELD: "content_filter"}[ending]
         assert read_reply(reply)["finish_reason"] == wanted
+
+
+def test_the_page_says_what_the_table_says():
+    page = (Path(__file__).parents[2] / "docs" / "endpoints.md").read_text()
+    rows = [
+        row.split("|")[1:3]
+        for row in page.splitlines()
+        if row.startswith(("| finished |", "| cut |", "| withheld |", "| failed, "))
+    ]
+    assert len(rows) == 5
+    for kind, words in rows:
+        wanted = Ending(kind.split(",")[0].strip())
+        assert {ending_of(w) for w in re.findall("`(.+?)`", words)} == {wanted}, kind
 
 
 def test_no_word_has_two_kinds():

@@ -193,7 +193,7 @@ class Endpoint:
             fresh = self._adjust.warnings[warned:]
         for name in fresh:
             logging.getLogger("veneer").warning(
-                "veneer: the endpoint %s does not take %s (%s); it is left out, so that its answers follow its own", self.config.url, name,
+                "veneer: the endpoint %s does not take %s (%s); it is left out, and the server's own choice holds", self.config.url, name,
                 failure.said,
             )  # fmt: skip
         return again

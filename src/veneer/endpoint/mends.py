@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Sequence
 
 from veneer.endpoint.config import EndpointConfig
@@ -13,7 +14,9 @@ OPTIONS = {
     "max_tokens": "--max-new-tokens", "max_completion_tokens": "--max-new-tokens", "min_tokens": "--min-new-tokens",
     "temperature": "--temperature", "top_p": "--top-p", "top_k": "--top-k", "min_p": "--min-p", "seed": "--seed",
     "presence_penalty": "--presence-penalty", "frequency_penalty": "--frequency-penalty", "repetition_penalty": "--repetition-penalty",
+    "chat_template_kwargs": "--template-arg",
 }  # fmt: skip
+_SAMPLES = re.compile(r"default|unsupported|not support|deprecated", re.I)
 WRONG_INPUT = {
     Fault.KEY,
     Fault.PERMISSION,
@@ -53,14 +56,10 @@ def mend(
         return "check the address (it usually ends in /v1, without /chat/completions)"
     if fault is Fault.PARAMETER:
         option = OPTIONS.get(failure.parameter)
-        also = (
-            ": this model samples at its own temperature, which --temperature 1 stands for"
-            if failure.parameter == "temperature"
-            else ""
-        )
-        return (
-            f"it does not take the parameter {failure.parameter!r}; change or leave out {option or 'the option behind it'}{also}"
-        )
+        own = failure.parameter == "temperature" and _SAMPLES.search(failure.said)
+        also = ": this model samples at a temperature of its own, which --temperature 1 stands for" if own else ""
+        what = "change" if failure.parameter in ("temperature", "max_tokens") else "change or leave out"
+        return f"it does not take the parameter {failure.parameter!r}; {what} {option or 'the option behind it'}{also}"
     if fault is Fault.LIMIT:
         return "give a smaller limit of new tokens (--max-new-tokens)"
     return "it refuses the request itself; its words say what to change"
