@@ -79,6 +79,10 @@ def test_the_servers_words_are_found(body, expected):
 def test_words_are_one_line_short_printable_and_without_the_key():
     text = one_line("bad key sk-secret-123\n\x1b[31mred\x00 " + "x" * 1000, "sk-secret-123")
     assert text.startswith("bad key *** [31mred x") and len(text) == 300 and text.isprintable()
+    echo = (
+        "upstream refused sk-proj-abcdefghijkl123 and Bearer abc.def.ghi123 and hf_ABCDEFGHIJKLMNOP, the task-oriented-evaluation"
+    )
+    assert one_line(echo) == "upstream refused *** and Bearer *** and ***, the task-oriented-evaluation"
     deep: dict = {}
     for _ in range(10_000):
         deep = {"error": deep}

@@ -24,6 +24,8 @@ _SENTENCES = (
     "title",
 )
 _CODES = ("code", "type", "status", "error_code", "error_type", "status_code", "reason")
+# What looks like a key of somebody's: a gateway may echo the one that it uses itself.
+_SECRETS = re.compile(r"\b(?:sk|pk|rk|hf|gsk|xai|ghp|pat)[-_][\w-]{12,}|\bAIza[\w-]{20,}|(?<=bearer )\S{8,}", re.I)
 _PLACES = {"body", "query", "path", "header"}  # where pydantic says that a field stands
 
 
@@ -134,8 +136,9 @@ def _dicts(body: Any, depth: int) -> Iterator[dict[str, Any]]:
 
 
 def one_line(text: str, key: str = "") -> str:
-    """One line, short, printable, without the key, whatever a server echoes."""
+    """One line, short, printable, without the key and what looks like one, whatever a server echoes."""
     if key:
         text = text.replace(key, "***")
+    text = _SECRETS.sub("***", text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
