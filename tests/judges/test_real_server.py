@@ -137,7 +137,7 @@ def test_unknown_paths_are_named(server):
     from veneer.errors import InputError
 
     wrong = EndpointConfig(f"{server.listening_address}/nowhere/v1", "lab", key_env="VENEER_TEST_KEY", retries=0)
-    with pytest.raises(InputError, match=r"HTTP 404.*check the address"):
+    with pytest.raises(InputError, match=r"HTTP 404.*an endpoint answers at http.*/v1; give that address"):
         Endpoint(wrong).chat_many([ChatRequest(({"role": "user", "content": "a"},), {"max_tokens": 2})])
 
 
