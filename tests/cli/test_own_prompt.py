@@ -133,3 +133,14 @@ def test_a_veneer_without_a_record_merges_as_before(veneer, tmp_path):
     assert merge_again(old, out) == 0
     assert AutoTokenizer.from_pretrained(out).chat_template == load_model("lab:base").tokenizer.chat_template
     assert "base_format" not in json.loads((out / "run.json").read_text())
+
+
+def test_capture_has_the_option_under_both_names(tmp_path, capsys):
+    words = ["capture", *PAIR, "--prompts", "lab-sums", "--limit", "3", "--dry-run", "--out", str(tmp_path / "c")]
+    shown = []
+    for more in (["--base-template", "user"], ["--prompt-template", "user"], ["--prompt-template", "published"], []):
+        assert main([*words, *more]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1] != shown[2] == shown[3]
+    assert main([*words, "--base-template", "user", "--prompt-template", "user"]) == 2
+    assert "give one of them" in capsys.readouterr().err

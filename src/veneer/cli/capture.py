@@ -55,6 +55,8 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
     base_template: str | None = None
     """Text around each prompt for base, with {prompt} where it goes, or a name: alpaca, question, answer, qa, user, plain, or chat (the
     tokenizer's chat template). It replaces the template that a task brings. Default: a task's own template, a file's text as it is."""
+    prompt_template: str | None = None
+    """The same as --base-template, under the name that `veneer run` has for it; published leaves a task's own template."""
     system: str | None = None
     """System text for the aligned model's chat template, or for the endpoint. Default: the template's own."""
     aligned_plain: bool = False
@@ -169,7 +171,15 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
     def _form(self) -> Format:
         from veneer.models.formats import given_format
 
-        return given_format(self.base_template, self.chat_format(self.system))
+        return given_format(self._template(), self.chat_format(self.system))
+
+    def _template(self) -> str | None:
+        """What --base-template or --prompt-template says. Raises InputError where both are given."""
+        from veneer.studies.template import PUBLISHED, check_base_template
+
+        check_base_template(self.prompt_template, self.base_template)
+        given = self.prompt_template if self.base_template is None else self.base_template
+        return None if given == PUBLISHED else given
 
     def _teacher(
         self, base: LanguageModel, form: Format, prompts: list[Prompt], config: CaptureConfig
@@ -245,4 +255,4 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
             names += ["responses", "format", "teacher_url", "teacher_model", "top_logprobs"]
         if self.answers_only:
             names.append("answers_only")
-        return {**{k: getattr(self, k) for k in names}, **self.template_words()}
+        return {**{k: getattr(self, k) for k in names}, "base_template": self._template(), **self.template_words()}
