@@ -1,0 +1,38 @@
+"""The fitted chat template in llama.cpp: what it answers to chat messages is what `veneer generate` answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from test_gguf import LlamaCpp
+from veneer.cli import main
+from veneer.head.veneer import Veneer
+from veneer.models.load import load_model
+from veneer.systems import read_responses
+from veneer.templates import ALPACA
+
+TYPED = ["How do I bake bread?", "Name two colours."]
+
+
+@pytest.mark.slow
+def test_llama_cpp_answers_chat_messages_as_veneer_generate(real_pair, tmp_path):
+    """A changed row of the head is enough: the text around the prompt is what is compared."""
+    base = load_model(str(real_pair / "base"))
+    change = 0.02 * base.head.weight[:50].float()
+    rows = [{"template": ALPACA, "prompts": 1, "share": 1.0, "tasks": {"a": 1}}]
+    facts = {"base_format": {"kind": "plain", "template": "{prompt}"}, "templates": rows, "stop_ids": []}
+    import torch
+
+    veneer = Veneer(base.head.hash(), base.head.rows, change, torch.arange(50), facts=facts).save(tmp_path / "veneer")
+    typed = tmp_path / "typed.txt"
+    typed.write_text("\n".join(TYPED))
+    words = ["--base", str(real_pair / "base"), "--out", str(tmp_path / "m"), "--gguf", str(tmp_path / "m.gguf")]
+    assert main(["merge", str(veneer), *words]) == 0
+    asked = ["--model", str(real_pair / "base"), "--veneer", str(veneer), "--prompts", str(typed), "--max-new-tokens", "12"]
+    assert main(["generate", *asked, "--out", str(tmp_path / "a.jsonl")]) == 0
+    llama = LlamaCpp(tmp_path / "m.gguf")
+    for text, answer in zip(TYPED, read_responses(tmp_path / "a.jsonl"), strict=True):
+        turns = [{"role": "user", "content": text}]
+        assert llama.post("apply-template", {"messages": turns})["prompt"] == ALPACA.replace("{prompt}", text)
+        reply = llama.post("v1/chat/completions", {"messages": turns, "max_tokens": 12, "temperature": 0.0})
+        assert reply["choices"][0]["message"]["content"].strip() == answer.text.strip()
