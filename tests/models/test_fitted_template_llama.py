@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
+import torch
 from test_gguf import LlamaCpp
+
 from veneer.cli import main
 from veneer.head.veneer import Veneer
 from veneer.models.load import load_model
@@ -21,8 +22,6 @@ def test_llama_cpp_answers_chat_messages_as_veneer_generate(real_pair, tmp_path)
     change = 0.02 * base.head.weight[:50].float()
     rows = [{"template": ALPACA, "prompts": 1, "share": 1.0, "tasks": {"a": 1}}]
     facts = {"base_format": {"kind": "plain", "template": "{prompt}"}, "templates": rows, "stop_ids": []}
-    import torch
-
     veneer = Veneer(base.head.hash(), base.head.rows, change, torch.arange(50), facts=facts).save(tmp_path / "veneer")
     typed = tmp_path / "typed.txt"
     typed.write_text("\n".join(TYPED))
