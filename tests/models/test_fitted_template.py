@@ -10,7 +10,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from tiny import tokenizer
 from veneer.models.fitted_template import chat_template, fitted_template, write_chat_template
-from veneer.models.formats import PlainFormat, end_of_turn
+from veneer.models.end_of_turn import end_of_turn
+from veneer.models.formats import PlainFormat
 from veneer.prompts import Prompt
 from veneer.templates import ALPACA, NAMED
 
