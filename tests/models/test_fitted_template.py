@@ -9,8 +9,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from tiny import tokenizer
-from veneer.models.fitted_template import chat_template, fitted_template, write_chat_template
 from veneer.models.end_of_turn import end_of_turn
+from veneer.models.fitted_template import chat_template, fitted_template, write_chat_template
 from veneer.models.formats import PlainFormat
 from veneer.prompts import Prompt
 from veneer.templates import ALPACA, NAMED
