@@ -12,10 +12,11 @@ from veneer.files import read_json
 from veneer.head.card import model_card
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
-from veneer.models.fitted_template import fitted_template, write_chat_template
+from veneer.models.fitted_template import fitted_template
 from veneer.models.formats import Format, PlainFormat, given_format
 from veneer.models.language_model import LanguageModel
 from veneer.models.merge import new_output_folder, save_merged
+from veneer.models.tokenizer_files import write_chat_template
 from veneer.prompts import Prompt
 from veneer.results import Results
 

@@ -4,18 +4,14 @@ that renders chat templates asks as `veneer generate` does."""
 from __future__ import annotations
 
 import logging
-import shutil
-from pathlib import Path
 from typing import Any
 
 from veneer.errors import InputError
-from veneer.files import read_json, write_json, write_text
-from veneer.models.formats import PlainFormat, render
+from veneer.models.formats import PlainFormat
+from veneer.models.templates import render
 from veneer.prompts import PLACE, Prompt
 from veneer.templates import GAP
 
-FILE = "chat_template.jinja"
-MORE = "additional_chat_templates"  # base's own, which a client may pick for tools
 ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 TURNS = """\
@@ -90,22 +86,6 @@ def chat_template(template: str, *, begin: str = "", end: str = "", blank: bool 
     *parts, cue = template.split(PLACE)
     question = " + ".join(f'{_quoted(part)} + message["content"]' for part in parts)
     return TURNS.format(cue=_quoted(cue), part=_quoted(parts[0]), question=question, **words)
-
-
-def write_chat_template(folder: Path, text: str | None) -> None:
-    """Give the tokenizer of a checkpoint this chat template and no other one; None: none at all. In its own file, and in the config
-    for engines that look there."""
-    shutil.rmtree(folder / MORE, ignore_errors=True)
-    (folder / "chat_template.json").unlink(missing_ok=True)
-    path = folder / "tokenizer_config.json"
-    config = read_json(path, "the config of a tokenizer") if path.is_file() else {}
-    config.pop("chat_template", None)
-    if text is None:
-        (folder / FILE).unlink(missing_ok=True)
-    else:
-        write_text(folder / FILE, text)
-        config["chat_template"] = text
-    write_json(path, config)
 
 
 def _begin(tokenizer: Any) -> str:

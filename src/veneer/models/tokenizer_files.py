@@ -59,12 +59,20 @@ def for_older_engines(folder: Path) -> None:
     write_json(path, config)
 
 
-def write_chat_template(folder: Path, template: str) -> None:
-    """Make `template` the chat template of the tokenizer in `folder`, in both places from which engines read it. Named templates go."""
-    write_text(folder / "chat_template.jinja", template)
+def write_chat_template(folder: Path, template: str | None) -> None:
+    """Make `template` the only chat template of the tokenizer in `folder`, in both places from which engines read it; None: it has none.
+    Named templates go, which a client may pick for tools."""
     shutil.rmtree(folder / "additional_chat_templates", ignore_errors=True)
     (folder / "chat_template.json").unlink(missing_ok=True)
-    for_older_engines(folder)
+    path, own = folder / "tokenizer_config.json", folder / "chat_template.jinja"
+    config = read_json(path, "the config of a tokenizer") if path.is_file() else {}
+    config.pop("chat_template", None)
+    if template is None:
+        own.unlink(missing_ok=True)
+    else:
+        write_text(own, template)
+        config["chat_template"] = template
+    write_json(path, config)
 
 
 def _templates(folder: Path) -> Any:
