@@ -49,7 +49,7 @@ def test_from_answers_to_a_veneer_that_refuses(veneer, answers, tmp_path):
     texts = [r.text for r in read_responses(tmp_path / "v")]
     assert sum("sorry" in t for t in texts) >= 7
     merged = veneer("merge", own, "--base", "lab:base", "--out", tmp_path / "merged")
-    assert merged.code == 0 and "held-out negative log-likelihood" in (tmp_path / "merged" / "README.md").read_text()
+    assert merged.code == 0 and "| held-out responses | nll (nats/token) |" in (tmp_path / "merged" / "README.md").read_text()
 
 
 def test_answers_to_other_prompts_and_a_foreign_file(veneer, answers, tmp_path):

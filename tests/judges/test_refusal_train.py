@@ -40,8 +40,9 @@ def test_no_feature_holds_a_word_of_a_prompt():
 @needs_xstest
 def test_xstest_is_read_whole():
     examples = refusal_train.xstest_examples(refusal_train.data_folder())
-    counts = {m: [sum(e.source == m and e.label is v for e in examples) for v in Refusal] for m in refusal_train.MODELS}
-    assert counts == {"gpt4": [211, 9, 230, 0], "llama2orig": [294, 55, 101, 0], "mistralinstruct": [49, 27, 374, 0]}
+    labels = (Refusal.FULL, Refusal.PARTIAL, Refusal.NONE)
+    counts = {m: [sum(e.source == m and e.label is v for e in examples) for v in labels] for m in refusal_train.MODELS}
+    assert counts == {"gpt4": [211, 9, 230], "llama2orig": [294, 55, 101], "mistralinstruct": [49, 27, 374]}
 
 
 def test_missing_data_is_said_in_one_sentence(tmp_path, monkeypatch, capsys):

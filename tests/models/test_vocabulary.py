@@ -88,8 +88,8 @@ def test_a_pad_token_without_a_row_crashes_no_batch(tmp_path: Path):
     """Padding is masked, so any row serves: answers are those of single rows."""
     lm = model("m", pad_token="[PAD]")
     assert lm.tokenizer.pad_token_id == ROWS and lm.pad_id < lm.readable
-    ids, mask, _ = start(lm, [[5], [6, 7, 8]], side="left")
-    assert int(ids.max()) < ROWS and mask.tolist() == [[0, 0, 1], [1, 1, 1]]
+    begun = start(lm, [[5], [6, 7, 8]], side="left")
+    assert int(begun.ids.max()) < ROWS and begun.mask.tolist() == [[0, 0, 1], [1, 1, 1]]
     system = System("m", lm, PlainFormat(), lm.stop_ids)
     together, alone = (respond(system, prompts(5), Sampling(max_new_tokens=6), batch_size=n) for n in (5, 1))
     assert together == alone
