@@ -91,7 +91,7 @@ def test_a_gguf_file(tmp_path):
     pytest.importorskip("gguf", reason="needs the package gguf: pip install 'veneer[gguf]'")
     from test_gguf import save
 
-    from veneer.models.gguf import write_gguf
+    from veneer.models.checkpoint.gguf import write_gguf
 
     folder = save(tmp_path / "model")
     file = write_gguf(folder, tmp_path / "model.gguf")

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from pairs import WORDS
 from tiny import tiny, tokenizer
 from veneer.errors import InputError
+from veneer.models.checkpoint.merge import untie_with
 from veneer.models.formats import PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import decoder_layers
 from veneer.models.load import load_model
-from veneer.models.merge import untie_with
 from veneer.prompts import Prompt
 from veneer.results import Results
 from veneer.studies.audit.patch import can_patch, patches

@@ -9,10 +9,10 @@ import torch
 
 from tiny import tiny
 from veneer.errors import InputError
+from veneer.models.checkpoint.merge import untie_with
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
-from veneer.models.merge import untie_with
 from veneer.prompts import Prompt
 from veneer.systems.attack import AttackConfig, attack, attacked, encode
 from veneer.systems.tuning import answer_loss, sharing

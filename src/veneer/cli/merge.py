@@ -38,7 +38,7 @@ class Merge(Machine):
     """Make that repository private."""
 
     def run(self) -> None:
-        from veneer.models.hub import check_repo, push_folder
+        from veneer.models.checkpoint.hub import check_repo, push_folder
 
         if self.push_to_hub is not None:
             check_repo(self.push_to_hub)
@@ -79,6 +79,6 @@ class Merge(Machine):
         )  # fmt: skip
         print(f"checkpoint: {out}")
         if self.gguf:
-            from veneer.models.gguf import write_gguf
+            from veneer.models.checkpoint.gguf import write_gguf
 
             print(f"gguf: {write_gguf(out, Path(self.gguf))}")

@@ -10,9 +10,9 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # transformers needs it
 
 from veneer.head.veneer import Veneer
+from veneer.models.checkpoint.originals import Originals
 from veneer.models.formats import Format, PlainFormat
 from veneer.models.language_model import LanguageModel
-from veneer.models.originals import Originals
 from veneer.results import Measurement, Results
 
 PAPER = "[arXiv 2502.04602](https://arxiv.org/abs/2502.04602)"

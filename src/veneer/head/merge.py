@@ -12,11 +12,11 @@ from veneer.files import read_json
 from veneer.head.card import model_card
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
-from veneer.models.fitted_template import fitted_template
+from veneer.models.checkpoint.fitted_template import fitted_template
+from veneer.models.checkpoint.merge import new_output_folder, save_merged
+from veneer.models.checkpoint.tokenizer_files import write_chat_template
 from veneer.models.formats import Format, PlainFormat, given_format
 from veneer.models.language_model import LanguageModel
-from veneer.models.merge import new_output_folder, save_merged
-from veneer.models.tokenizer_files import write_chat_template
 from veneer.prompts import Prompt
 from veneer.results import Results
 
@@ -85,7 +85,7 @@ def merge(
     Its chat template renders the format that the veneer was fitted behind, or `template` (see `merge_format`). Its generation config
     ends at base's end token and at the aligned model's end of turn. `base` is changed (untied). results: figures for the model card
     (see `results_of`). Raises InputError where the veneer belongs to another head or was fitted behind several templates, base's
-    weights are quantised, or `out` is in use, and VeneerError where the checkpoint does not read back (models/checked.py); a folder
+    weights are quantised, or `out` is in use, and VeneerError where the checkpoint does not read back; a folder
     that holds this very merge is left as it is.
     """
     out = Path(out)

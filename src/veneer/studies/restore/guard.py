@@ -14,9 +14,9 @@ from veneer.comparisons import compare
 from veneer.errors import InputError
 from veneer.judges.judge import Judge
 from veneer.judges.refusal_rates import RefusalRates
+from veneer.models.checkpoint.merge import untie_with
 from veneer.models.decode import Sampling
 from veneer.models.language_model import LanguageModel
-from veneer.models.merge import untie_with
 from veneer.prompts import Prompt
 from veneer.reading import open_rows
 from veneer.results import Measurement

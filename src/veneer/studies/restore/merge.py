@@ -9,8 +9,8 @@ from pathlib import Path
 from veneer.files import read_json
 from veneer.head.card import PAPER, front_matter, shown, shown_name
 from veneer.head.veneer import Veneer
+from veneer.models.checkpoint.merge import save_merged
 from veneer.models.language_model import LanguageModel
-from veneer.models.merge import save_merged
 from veneer.studies.restore.ways import Candidate
 from veneer.systems.system import System
 

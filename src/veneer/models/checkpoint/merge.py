@@ -14,12 +14,12 @@ from transformers import GenerationConfig
 
 from veneer.errors import InputError
 from veneer.files import write_folder, write_json
-from veneer.models.checked import check_checkpoint
+from veneer.models.checkpoint.checked import check_checkpoint
+from veneer.models.checkpoint.originals import Originals
+from veneer.models.checkpoint.published import published_config, published_generation
+from veneer.models.checkpoint.tokenizer_files import copy_papers, write_tokenizer
 from veneer.models.language_model import LanguageModel
-from veneer.models.originals import Originals
-from veneer.models.published import published_config, published_generation
 from veneer.models.quantised import need_plain_weights
-from veneer.models.tokenizer_files import copy_papers, write_tokenizer
 
 
 def new_output_folder(out: Path) -> None:

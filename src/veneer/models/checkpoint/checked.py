@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers.utils import is_accelerate_available
 
 from veneer.errors import VeneerError
-from veneer.models.originals import safetensors_of
+from veneer.models.checkpoint.originals import safetensors_of
 
 EXAMPLES = 3
 

@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from checkpoints import as_transformers_4, veneer_of
 from veneer.errors import InputError, MissingExtra
 from veneer.head.merge import merge
-from veneer.models.gguf import interleave, write_gguf
-from veneer.models.gguf_tokenizer import _LLAMA3, PRE_TOKENIZERS
+from veneer.models.checkpoint.gguf import interleave, write_gguf
+from veneer.models.checkpoint.gguf_tokenizer import _LLAMA3, PRE_TOKENIZERS
 from veneer.models.load import load_model
 
 gguf = pytest.importorskip("gguf", reason="needs the package gguf: pip install 'veneer[gguf]'")

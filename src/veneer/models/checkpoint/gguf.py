@@ -18,7 +18,7 @@ from transformers import AutoConfig
 
 from veneer.errors import InputError, MissingExtra
 from veneer.files import read_json, write_atomically
-from veneer.models.gguf_tokenizer import Vocabulary, add_vocabulary, read_vocabulary
+from veneer.models.checkpoint.gguf_tokenizer import Vocabulary, add_vocabulary, read_vocabulary
 
 ARCHITECTURE = "LlamaForCausalLM"
 

@@ -9,10 +9,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from tiny import tokenizer
+from veneer.models.checkpoint.fitted_template import chat_template, fitted_template
+from veneer.models.checkpoint.tokenizer_files import write_chat_template
 from veneer.models.end_of_turn import end_of_turn
-from veneer.models.fitted_template import chat_template, fitted_template
 from veneer.models.formats import PlainFormat
-from veneer.models.tokenizer_files import write_chat_template
 from veneer.prompts import Prompt
 from veneer.templates import ALPACA, NAMED
 

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from veneer.files import read_json, write_json, write_text
-from veneer.models.originals import PAPERS, TOKENIZER_FILES, Originals
+from veneer.models.checkpoint.originals import PAPERS, TOKENIZER_FILES, Originals
 
 NEW_CLASSES = {"TokenizersBackend": "PreTrainedTokenizerFast", "PythonBackend": "PreTrainedTokenizer"}  # transformers 5: 4
 OF_THIS_MACHINE = ("backend", "is_local", "local_files_only", "name_or_path", "tokenizer_file", "special_tokens_map_file")
