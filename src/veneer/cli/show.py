@@ -26,7 +26,7 @@ def show(results: Results) -> None:
     from veneer.report.over_refusal import MISSING, is_safety, over_refusal
 
     console = Console(highlight=False)
-    console.width = max(console.width, 120)  # one line a row; a narrow terminal may wrap it
+    console.width = max(console.width, 150)  # one line per row; a narrow terminal may wrap it
     rows = {
         (r.task, r.metric, r.of, r.system): r
         for r in results
