@@ -105,7 +105,7 @@ class Job:
         base_format: Format | None = None,
     ) -> Job:
         """Raises InputError for no prompts, prompts of one id, and prompts that a model cannot read."""
-        config, form = config or CaptureConfig(), base_format or PlainFormat()
+        config, form = config or CaptureConfig(), _own_if_same(base_format or PlainFormat(), prompts)
         if not prompts:
             raise InputError("there are no prompts to capture; give at least one")
         if len(prompts) != len({(p.task, p.id) for p in prompts}):
@@ -177,6 +177,13 @@ def make_capture(job: Job, shelf: Shelf, progress: Progress | None = None) -> Ca
 
 def _say(progress: Progress, before: int, total: int, done: int) -> None:
     progress(before + done, total, "capture")
+
+
+def _own_if_same(form: Format, prompts: Sequence[Prompt]) -> Format:
+    """A template that all prompts bring already is their own: captures of the same texts are the same, whoever named the template."""
+    if isinstance(form, PlainFormat) and not form.own and all(form.text(p) == p.plain for p in prompts):
+        return PlainFormat()
+    return form
 
 
 def _asked(form: Format, prompt: Prompt) -> dict[str, Any]:

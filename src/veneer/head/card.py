@@ -171,7 +171,7 @@ def _table(rows: Iterable[Measurement], task: str | None = None) -> list[str]:
     groups: dict[tuple[str, ...], dict[str, Measurement]] = {}
     for r in rows:
         system = "veneer" if r.system == "baked" else r.system
-        if system in SYSTEMS:
+        if system in SYSTEMS and r.value is not None and not r.metric.startswith("difference"):
             measure = " ".join(filter(None, (r.metric, f"of {r.of}" if r.of else "", f"({r.unit})" if r.unit else "")))
             groups.setdefault((task or r.task, measure, r.judge or ""), {})[system] = r
     return [
