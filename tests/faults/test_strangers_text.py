@@ -20,8 +20,8 @@ from tiny import tiny, tokenizer
 from veneer.cli.main import main
 from veneer.errors import InputError
 from veneer.files import file_name
-from veneer.models import formats
-from veneer.models.formats import render
+from veneer.models import templates
+from veneer.models.templates import render
 from veneer.report import write_report
 from veneer.results import Measurement, Results
 from veneer.systems.part import Part
@@ -117,7 +117,7 @@ TEMPLATES = [
 def test_a_chat_template_can_neither_reach_out_nor_go_on_for_ever(number, tally, tmp_path, monkeypatch):
     import copy
 
-    monkeypatch.setattr(formats, "SECONDS", 0.5)
+    monkeypatch.setattr(templates, "SECONDS", 0.5)
     tok, mark = copy.deepcopy(tokenizer()), tmp_path / "ran"
     tok.chat_template = TEMPLATES[number].replace("{mark}", str(mark))
     with tally.fault("hostile chat template"):
