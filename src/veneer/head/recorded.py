@@ -63,7 +63,7 @@ def chosen_format(
 def fitted_formats(facts: dict[str, Any]) -> tuple[str | None, ...]:
     """What a format's template must be one of (see `key`); empty where the veneer records nothing."""
     known = tuple(t for t, _ in recorded_templates(facts))
-    chat = facts.get("base_format", {}).get("kind") == "chat"
+    chat = "base_format" in facts and isinstance(format_from_facts(facts["base_format"]), ChatFormat)
     return (CHAT_TEMPLATE,) if chat and not known else known
 
 
