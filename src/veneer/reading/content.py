@@ -16,6 +16,7 @@ from veneer.errors import InputError
 from veneer.reading.zstd import ZstdError, open_zstd
 
 LARGEST = 4 * 2**30  # bytes of a file that is read whole, after decompression
+PIECE = 2**22  # bytes of one read
 COMPRESSIONS: tuple[tuple[bytes, str, Callable[[Any], Any]], ...] = (
     (b"\x1f\x8b", ".gz", gzip.open), (b"BZh", ".bz2", bz2.open), (b"\xfd7zXZ\x00", ".xz", lzma.open),
     (b"\x28\xb5\x2f\xfd", ".zst", open_zstd),
@@ -60,10 +61,15 @@ def opened(path: Path, expected: str) -> Iterator[IO[bytes]]:
 
 def read_whole(stream: IO[bytes], path: Path, before: bytes = b"") -> bytes:
     """All that is left of a stream, behind `before`. Raises InputError where it is more than LARGEST."""
-    rest = stream.read(LARGEST + 1 - len(before))
-    if len(before) + len(rest) > LARGEST:
-        raise InputError(f"{path} holds more than {LARGEST >> 30} GiB; expected a smaller file: split it, or write JSON lines")
-    return before + rest
+    pieces, size = [before], len(before)
+    while piece := stream.read(PIECE):  # a read of the whole bound would ask for its memory first
+        pieces.append(piece)
+        size += len(piece)
+        if size > LARGEST:
+            raise InputError(
+                f"{path} holds more than {LARGEST >> 30} GiB; expected a smaller file: split it, or write JSON lines"
+            )
+    return b"".join(pieces)
 
 
 def read_bytes(path: Path, expected: str) -> bytes:
