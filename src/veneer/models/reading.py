@@ -173,6 +173,7 @@ class Probe:
         return distance(states, true, self.share) <= self.limit
 
 
+@torch.no_grad()  # where the head was called with its parameters, the states carry a gradient that nobody needs
 def distance(states: Tensor, true: Tensor, share: float = 0.5) -> float:
     """How far states (B, T, d) are from the true ones, relative to their length: in the row that is furthest, `share` of the positions are
     nearer. Infinite where they are not finite.
