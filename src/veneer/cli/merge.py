@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from veneer.cli.common import Machine
+
+if TYPE_CHECKING:
+    from veneer.head.veneer import Veneer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,7 @@ class Merge(Machine):
 
         from veneer.errors import InputError
         from veneer.head.lora import check_exportable, lora_record, save_lora
-        from veneer.head.merge import already_merged, merge, merge_format, merge_record, results_of
+        from veneer.head.merge import already_merged, merge_record
         from veneer.head.veneer import Veneer
         from veneer.models.load import load_model
 
@@ -70,15 +73,27 @@ class Merge(Machine):
             return
         if already_merged(self.out, merge_record(veneer, self.base, self.alpha, self.base_template)):
             print(f"checkpoint: {self.out} (it was there)")
-            return
-        merge_format(veneer, self.base_template)  # refused before a model is loaded
+        else:
+            self._write_checkpoint(veneer)
+        if self.gguf:
+            from veneer.models.gguf_file import ensure_gguf
+
+            print(f"gguf: {self.gguf}{' (it was there)' if ensure_gguf(Path(self.out), Path(self.gguf)) else ''}")
+
+    def _write_checkpoint(self, veneer: Veneer) -> None:
+        """The folder alone. What makes the command impossible is refused before a model is loaded."""
+        from pathlib import Path
+
+        from veneer.head.merge import merge, merge_format, results_of
+        from veneer.models.gguf_file import need_new
+        from veneer.models.load import load_model
+
+        merge_format(veneer, self.base_template)
+        if self.gguf:
+            need_new(Path(self.gguf))
         base = load_model(self.base, plain=True, **self.how())
         out = merge(
             veneer, base, self.out, alpha=self.alpha, max_shard_size=self.max_shard_size, template=self.base_template,
             results=results_of(self.veneer),
         )  # fmt: skip
         print(f"checkpoint: {out}")
-        if self.gguf:
-            from veneer.models.checkpoint.gguf import write_gguf
-
-            print(f"gguf: {write_gguf(out, Path(self.gguf))}")

@@ -1,0 +1,36 @@
+"""The GGUF file that belongs to a merged folder, when a command is run again."""
+
+from __future__ import annotations
+
+import filecmp
+import tempfile
+from pathlib import Path
+
+from veneer.errors import InputError
+from veneer.models.gguf import write_gguf
+
+
+def ensure_gguf(checkpoint: Path, out: Path) -> bool:
+    """Write the GGUF file `out` of the folder `checkpoint`, unless the very same file is there; returns whether it was there.
+
+    A file that is there is compared with one that is made anew beside it, byte by byte. Raises InputError where the two differ, and
+    whatever `write_gguf` raises.
+    """
+    if not out.exists():
+        write_gguf(checkpoint, out)
+        return False
+    if not out.is_file():
+        raise InputError(f"{out} is not a file; expected the name of a GGUF file: give another --gguf")
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".gguf-") as folder:
+        same = filecmp.cmp(write_gguf(checkpoint, Path(folder) / out.name), out, shallow=False)
+    if not same:
+        raise InputError(
+            f"{out} holds another model than {checkpoint}; expected its GGUF file or no file: give another --gguf, or delete the file"
+        )
+    return True
+
+
+def need_new(out: Path) -> None:
+    """Raise InputError where `out` is there before its checkpoint is."""
+    if out.exists():
+        raise InputError(f"{out} exists already; expected a new file: give another --gguf, or delete the file")
