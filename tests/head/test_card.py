@@ -6,6 +6,7 @@ from checkpoints import save, veneer_of
 from tiny import tiny
 from veneer.head.card import model_card, shown
 from veneer.head.merge import merge, results_of
+from veneer.models.formats import PlainFormat
 from veneer.models.load import load_model
 from veneer.results import Measurement, Results
 
@@ -46,6 +47,25 @@ def test_how_to_prompt_and_how_it_was_made():
     assert "Fitted on the responses to 80 prompts; 10 more chose the settings" in card and "advbench (60), svamp (40)" in card
     veneer.facts["base_format"] = {"kind": "chat", "system": None}
     assert "Use the tokenizer's chat template (`tokenizer.apply_chat_template`)." in model_card(veneer, tiny(), 1.0)
+
+
+ROW = {"template": "Say: {prompt}", "prompts": 3, "share": 0.75, "tasks": {"a": 3}}
+OTHER = {"template": "{prompt} =", "prompts": 1, "share": 0.25, "tasks": {"b": 1}}
+
+
+def test_a_card_without_a_chat_template_of_its_own_names_the_recorded_text():
+    """An adapter has no chat template, and some tokenizers have none that renders the format."""
+    veneer = veneer_of(tiny())
+    veneer.facts |= {"base_format": {"kind": "plain", "template": "{prompt}"}, "templates": [ROW]}
+    adapter = model_card(veneer, tiny(), 1.0, library="peft")
+    assert "It reads plain text, with the prompt in the place of `{prompt}`:\n\n```\nSay: {prompt}\n```" in adapter
+    checkpoint = model_card(veneer, tiny(), 1.0, form=PlainFormat("Say: {prompt}"), rendered=False)
+    assert "```\nSay: {prompt}\n```" in checkpoint and "apply_chat_template" not in checkpoint + adapter
+    assert "as it stands" not in checkpoint + adapter
+    assert "Use the tokenizer's chat template" in model_card(veneer, tiny(), 1.0, form=PlainFormat("Say: {prompt}"))
+    veneer.facts["templates"] = [ROW, OTHER]
+    several = model_card(veneer, tiny(), 1.0, library="peft")
+    assert "75% of the prompts:\n\n```\nSay: {prompt}\n```\n\n25% of the prompts:\n\n```\n{prompt} =\n```" in several
 
 
 def test_nothing_of_this_machine_is_in_the_card_and_base_s_licence_is(tmp_path):

@@ -9,10 +9,12 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # transformers needs it
 
+from veneer.head.recorded import recorded_templates
 from veneer.head.veneer import Veneer
 from veneer.models.checkpoint.originals import Originals
 from veneer.models.formats import Format, PlainFormat
 from veneer.models.language_model import LanguageModel
+from veneer.prompts import PLACE
 from veneer.results import Measurement, Results
 
 PAPER = "[arXiv 2502.04602](https://arxiv.org/abs/2502.04602)"
@@ -29,10 +31,12 @@ def model_card(
     results: Results | None = None,
     *,
     form: Format | None = None,
+    rendered: bool = True,
     library: str = "transformers",
 ) -> str:
     """README.md of base with the head W + alpha dW, saved as a checkpoint or (library "peft") as an adapter. results: the figures that
-    were measured with this veneer. form: the format that the checkpoint's own chat template renders; None where it renders none."""
+    were measured with this veneer. form: the format that the checkpoint serves; None: what the veneer recorded for base. rendered: whether
+    the checkpoint's own chat template renders `form`."""
     facts = veneer.facts
     shape = "dense" if veneer.rank is None else f"of rank {veneer.rank}"
     name, teacher = shown_name(base), shown(str(facts.get("aligned", "an aligned model")))
@@ -53,7 +57,7 @@ def model_card(
         "",
         "## How to prompt it",
         "",
-        *how_to_prompt(facts, form),
+        *how_to_prompt(facts, form, rendered=rendered),
         "",
         "## Figures",
         "",
@@ -128,25 +132,33 @@ def _made(facts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def how_to_prompt(facts: Mapping[str, Any], form: Format | None = None) -> list[str]:
-    """Lines that say what the model reads: `form`, which its chat template renders, otherwise what the veneer recorded for base."""
-    if isinstance(form, PlainFormat):
+def how_to_prompt(facts: Mapping[str, Any], form: Format | None = None, *, rendered: bool = True) -> list[str]:
+    """Lines that say what the model reads: `form`, otherwise what the veneer recorded for base. rendered: whether the checkpoint's chat
+    template renders `form`."""
+    reads = facts.get("base_format") or {}
+    if isinstance(form, PlainFormat) and rendered:
         return [
             "Use the tokenizer's chat template (`tokenizer.apply_chat_template`). It renders the format that the veneer was fitted behind, "
             "which as plain text is:",
-            "",
-            "```",
-            form.template,
-            "```",
+            *_fenced(form.template),
         ]
-    reads = facts.get("base_format") or {"kind": "plain", "template": "{prompt}"}
-    if reads.get("kind") == "chat":
+    if form is None and reads.get("kind") == "chat":
         system = f" with the system text {reads['system']!r}" if reads.get("system") else ""
         return [f"Use the tokenizer's chat template{system} (`tokenizer.apply_chat_template`)."]
-    template = str(reads.get("template", "{prompt}"))
-    if template == "{prompt}":
+    known = [(form.template, 1.0)] if isinstance(form, PlainFormat) else recorded_templates(dict(facts))
+    templates = [(template, share) for template, share in known if template is not None]
+    if [template for template, _ in templates] in ([], [PLACE]):
         return ["It reads plain text: the prompt as it stands, without a chat template."]
-    return ["It reads plain text, with the prompt in the place of `{prompt}`:", "", "```", template, "```"]
+    if len(templates) == 1:
+        return ["It reads plain text, with the prompt in the place of `{prompt}`:", *_fenced(templates[0][0])]
+    return [
+        "It reads plain text, with the prompt in the place of `{prompt}`. It was fitted behind several texts:",
+        *(line for template, share in templates for line in ("", f"{share:.0%} of the prompts:", *_fenced(template))),
+    ]
+
+
+def _fenced(template: str) -> list[str]:
+    return ["", "```", template, "```"]
 
 
 def figures(results: Results | None, alpha: float = 1.0) -> list[str]:

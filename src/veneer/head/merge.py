@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -101,22 +100,17 @@ def merge(
         )
     stops = [i for i in (base.tokenizer.eos_token_id, *base.stop_ids, *veneer.facts.get("stop_ids", ())) if i is not None]
     weight = veneer.apply(base.head, alpha).weight
+    text = fitted_template(base.tokenizer, form) if isinstance(form, PlainFormat) else None
     return save_merged(
         base,
         weight,
         out,
         stop_ids=stops,
-        card=model_card(veneer, base, alpha, results, form=form),
+        card=model_card(veneer, base, alpha, results, form=form, rendered=text is not None),
         record=record,
         max_shard_size=max_shard_size,
-        finish=_chat_template(base, form) if isinstance(form, PlainFormat) else None,
+        finish=(lambda folder: write_chat_template(folder, text)) if isinstance(form, PlainFormat) else None,
     )
-
-
-def _chat_template(base: LanguageModel, form: PlainFormat) -> Callable[[Path], None]:
-    """What gives the checkpoint's tokenizer the chat template of the format that it serves."""
-    text = fitted_template(base.tokenizer, form)
-    return lambda folder: write_chat_template(folder, text)
 
 
 def results_of(folder: str | Path) -> Results | None:
