@@ -121,7 +121,7 @@ class LlamaCpp:
         words = x.CommonParams()
         words.model.path = str(file)
         words.n_ctx, words.n_parallel, words.n_gpu_layers = 512, 1, 0
-        words.cpuparams.n_threads, words.verbosity = 2, 0
+        words.cpuparams.n_threads, words.verbosity = 1, 0  # two threads that spin for each other take minutes on busy cores
         words.warmup = words.fit_params = False
         words.cache_type_k = words.cache_type_v = x.ggml_type.GGML_TYPE_F32  # float16 otherwise
         words.flash_attn_type = x.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
@@ -140,7 +140,7 @@ class LlamaCpp:
         request = urllib.request.Request(
             f"{self.server.listening_address}/{route}", data=data, headers={"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=60) as reply:
+        with urllib.request.urlopen(request, timeout=300) as reply:
             return json.load(reply)
 
     def tokens(self, text: str) -> list[int]:
