@@ -44,7 +44,8 @@ def test_how_to_prompt_and_how_it_was_made():
     veneer.facts |= {"split": {"train": 80, "select": 10, "report": 10}, "tasks": {"advbench": 60, "svamp": 40}}
     card = model_card(veneer, tiny(), 1.0)
     assert "```\nQ: {prompt}\nA:\n```" in card
-    assert "Fitted on the responses to 80 prompts; 10 more chose the settings" in card and "advbench (60), svamp (40)" in card
+    assert "Fitted on the responses to 80 prompts; 10 more chose the settings, and another 10 were held out." in card
+    assert "advbench (60), svamp (40)" in card
     veneer.facts["base_format"] = {"kind": "chat", "system": None}
     assert "Use the tokenizer's chat template (`tokenizer.apply_chat_template`)." in model_card(veneer, tiny(), 1.0)
 

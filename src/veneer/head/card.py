@@ -124,8 +124,8 @@ def _made(facts: Mapping[str, Any]) -> list[str]:
     lines = []
     if isinstance(split, dict) and {"train", "select", "report"} <= set(split):
         lines.append(
-            f"- Fitted on the responses to {split['train']:,} prompts; {split['select']:,} more chose the settings, and the figures below "
-            f"come from another {split['report']:,}."
+            f"- Fitted on the responses to {split['train']:,} prompts; {split['select']:,} more chose the settings, and another "
+            f"{split['report']:,} were held out."
         )
     if isinstance(tasks, dict) and tasks:
         lines.append(f"- Prompts by task: {', '.join(f'{name} ({count:,})' for name, count in tasks.items())}.")
