@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_gguf import LlamaCpp
+from test_gguf import LlamaCpp, save
+from transformers import AutoTokenizer
 
+from checkpoints import veneer_of
 from veneer.cli import main
+from veneer.head.merge import merge
 from veneer.head.veneer import Veneer
+from veneer.models.gguf import write_gguf
 from veneer.models.load import load_model
 from veneer.systems import read_responses
 from veneer.templates import ALPACA
@@ -35,3 +39,17 @@ def test_llama_cpp_answers_chat_messages_as_veneer_generate(real_pair, tmp_path)
         assert llama.post("apply-template", {"messages": turns})["prompt"] == ALPACA.replace("{prompt}", text)
         reply = llama.post("v1/chat/completions", {"messages": turns, "max_tokens": 12, "temperature": 0.0})
         assert reply["choices"][0]["message"]["content"].strip() == answer.text.strip()
+
+
+@pytest.mark.parametrize("bos", [True, False])
+def test_llama_cpp_reads_as_many_tokens_of_a_chat_as_transformers(tmp_path, bos):
+    """The template writes BOS, and llama.cpp puts one before every prompt: together there is one."""
+    base = load_model(str(save(tmp_path / "base", bos=bos)), device="cpu")
+    veneer = veneer_of(base)
+    veneer.facts["templates"] = [{"template": "Q: {prompt}\nA:", "prompts": 1, "share": 1.0, "tasks": {"a": 1}}]
+    llama = LlamaCpp(write_gguf(merge(veneer, base, tmp_path / "m"), tmp_path / "m.gguf"))
+    tok, turns = AutoTokenizer.from_pretrained(tmp_path / "m"), [{"role": "user", "content": "The cat sat"}]
+    ids = tok.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+    assert ids.count(0) == (1 if bos else 0)
+    reply = llama.post("v1/chat/completions", {"messages": turns, "max_tokens": 1, "temperature": 0.0})
+    assert reply["usage"]["prompt_tokens"] == len(ids)
