@@ -6,6 +6,7 @@ import re
 
 from veneer.cli.show import show
 from veneer.report.load import Study
+from veneer.report.opening import lead
 from veneer.report.over_refusal import is_safety, over_refusal
 from veneer.report.part import Part
 from veneer.report.sections.portion import SECTION
@@ -66,3 +67,24 @@ def test_where_it_is_measured():
     assert over_refusal(rows("instructions", "refusal_rate", (0.0, 0.0, 0.0), split="group:a")) is None
     assert is_safety("advbench", "harm_rate") and is_safety("xstest", "unsafe_refusal_rate")
     assert not is_safety("xstest", "over_refusal_rate") and not is_safety("svamp", "accuracy")
+
+
+def opening(some: list[Measurement]) -> str:
+    return lead(Part(Study("made-up", tuple(some)))).striptags()
+
+
+def test_the_first_sentence_counts_over_refusal_as_a_cost():
+    text = opening([*SAFETY, *HARMLESS])
+    assert text == (
+        "A change of the last layer alone carries 0.90 of the change in refusal rate on advbench (95 % interval 0.80 to 1.00, n = 50). "
+        "Base with the veneer refuses 0.37 of the harmless prompts of instructions, the aligned model 0.58 (n = 50)."
+    )
+    assert "0.60 of the change in refusal rate on instructions" in opening(HARMLESS)  # nothing else was measured
+
+
+def test_the_first_sentence_says_which_portion_is_not_determined():
+    wide = [*SUMS[:3], Measurement("measure", "svamp", "portion", "veneer", 0.14, 25, -1.8, 0.73, of="accuracy", split="test")]
+    beside = "On svamp (0.14, 95 % interval −1.80 to 0.73, n = 25) it is not determined, since the interval holds 0."
+    text = opening([*SAFETY, *wide])
+    assert text.startswith("A change of the last layer alone carries 0.90 of") and text.endswith(f"n = 50). {beside}")
+    assert opening(wide) == f"No superficial portion is determined. {beside}"

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from veneer.report import tables, words
+from veneer.report.over_refusal import SOURCES, over_refusal
 from veneer.report.part import Part
 from veneer.report.sections.restore import verdict_lines
 from veneer.report.sections.transfer import choice
@@ -42,10 +43,22 @@ def lead(part: Part) -> Markup:
     if not groups:
         return Markup()
     if not part.of("transfer"):
-        return words.lead(groups, part.anchor)
+        gains = [g for g in groups if (g.task, g.of) not in SOURCES] or groups  # refusing what is harmless is a cost
+        return words.lead(gains, part.anchor) + (_cost(part) if gains is not groups and len(gains) < len(groups) else "")
     chosen = choice(part)
     gives = "The small model's veneer gives the large one"
     return words.lead(groups, part.anchor, chosen["system"], gives) if chosen else Markup()
+
+
+def _cost(part: Part) -> Markup:
+    """How often base with the veneer and the aligned model refuse harmless prompts."""
+    refused = over_refusal(part.study.rows)
+    if refused is None or not {"veneer", "aligned"} <= set(refused.systems):
+        return Markup()
+    veneer, aligned = (refused.systems[s] for s in ("veneer", "aligned"))
+    return Markup(" Base with the veneer refuses {} of the harmless prompts of {}, the aligned model {} (n = {}).").format(
+        words.linked(veneer, part.anchor, 2), words.name(refused.task), words.linked(aligned, part.anchor, 2), veneer.n
+    )
 
 
 def _verdicts(part: Part) -> Markup:

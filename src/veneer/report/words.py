@@ -53,20 +53,36 @@ def lead(
     they are. what: how the sentence begins."""
     first = {g.task: g for g in reversed(groups) if system in g.systems}  # the first headline of a task
     found = [(g, g.systems[system]) for g in groups if first.get(g.task) is g]
-    known = sorted(((g, r) for g, r in found if r.value is not None), key=lambda pair: -(pair[1].value or 0))
-    if not known:
+    open_ones = [(g, r) for g, r in found if r.value is not None and _holds_0(r)]
+    known = sorted(((g, r) for g, r in found if r.value is not None and not _holds_0(r)), key=lambda pair: -(pair[1].value or 0))
+    if not known and not open_ones:
         return Markup("No superficial portion is defined: aligned and base do not differ beyond their intervals.")
-    if len(known) > 3:
+    if not known:
+        text = Markup("No superficial portion is determined.")
+    elif len(known) > 3:
         text = Markup("{} {}, but {}; {} more tasks lie between.").format(
             what, _said(*known[0], anchor), _said(*known[-1], anchor), len(known) - 2
         )
     else:
-        shown = [(g, r) for g, r in found if r.value is not None]
+        shown = [(g, r) for g, r in found if (g, r) in known]
         text = Markup("{} {}.").format(what, listed([_said(g, r, anchor) for g, r in shown]))
+    if open_ones:
+        text += Markup(" On {} it is not determined, since the interval holds 0.").format(
+            listed([_figure(g, r, anchor) for g, r in open_ones])
+        )
     missing = [escape(name(g.task)) for g, r in found if r.value is None]
     if missing:
         text += Markup(" On {} it is not defined.").format(listed(missing))
     return text
+
+
+def _holds_0(row: Measurement) -> bool:
+    return row.low is not None and row.high is not None and row.low <= 0 <= row.high
+
+
+def _figure(group: Group, row: Measurement, anchor: Anchor) -> Markup:
+    """A task with its portion, which says nothing by itself."""
+    return Markup("{} ({}, 95 % interval {}, n = {})").format(name(group.task), linked(row, anchor, 2), interval(row, 2), row.n)
 
 
 def _said(group: Group, row: Measurement, anchor: Anchor) -> Markup:
