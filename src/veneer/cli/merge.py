@@ -76,7 +76,7 @@ class Merge(Machine):
         else:
             self._write_checkpoint(veneer)
         if self.gguf:
-            from veneer.models.gguf_file import ensure_gguf
+            from veneer.models.checkpoint.gguf_file import ensure_gguf
 
             print(f"gguf: {self.gguf}{' (it was there)' if ensure_gguf(Path(self.out), Path(self.gguf)) else ''}")
 
@@ -85,7 +85,7 @@ class Merge(Machine):
         from pathlib import Path
 
         from veneer.head.merge import merge, merge_format, results_of
-        from veneer.models.gguf_file import need_new
+        from veneer.models.checkpoint.gguf_file import need_new
         from veneer.models.load import load_model
 
         merge_format(veneer, self.base_template)

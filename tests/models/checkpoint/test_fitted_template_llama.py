@@ -11,7 +11,7 @@ from checkpoints import veneer_of
 from veneer.cli import main
 from veneer.head.merge import merge
 from veneer.head.veneer import Veneer
-from veneer.models.gguf import write_gguf
+from veneer.models.checkpoint.gguf import write_gguf
 from veneer.models.load import load_model
 from veneer.systems import read_responses
 from veneer.templates import ALPACA
