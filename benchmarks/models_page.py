@@ -1,11 +1,15 @@
 """Writes docs/models.md: what Veneer makes of a small model of every causal architecture that transformers lists.
 
-python benchmarks/models_page.py                       # all of them, in a few minutes on one core
+python benchmarks/models_page.py                       # the types that the page lacks: a run that was cut goes on
+python benchmarks/models_page.py --anew                # all of them, in some minutes on one core
 python benchmarks/models_page.py llama gpt_neo mamba   # these rows anew, the others as the page has them
+
+The page is written after each row.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import sys
 import tempfile
@@ -27,13 +31,22 @@ def main() -> None:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     logging.getLogger("veneer").setLevel(logging.ERROR)
-    wanted = sys.argv[1:] or KINDS
-    rows = read_page(PAGE) if PAGE.is_file() else {}
-    for kind in wanted:
+    named = [a for a in sys.argv[1:] if a != "--anew"]
+    if named != sys.argv[1:]:
+        PAGE.unlink(missing_ok=True)
+    for kind in named or [k for k in KINDS if k not in rows()]:
         with tempfile.TemporaryDirectory() as folder:
-            rows[kind] = examine(kind, Path(folder))
-        print(f"{kind}: {rows[kind].result} {rows[kind].note[:160]}", flush=True)
-    write([rows[k] for k in KINDS if k in rows])
+            row = examine(kind, Path(folder))
+        with WORDS.open() as lock:  # two runs may share the work
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            whole = {**rows(), kind: row}
+            write([whole[k] for k in KINDS if k in whole])
+        print(f"{kind}: {row.result} {row.note[:160]}", flush=True)
+
+
+def rows() -> dict[str, Outcome]:
+    """The rows that the page has."""
+    return read_page(PAGE) if PAGE.is_file() else {}
 
 
 def write(rows: list[Outcome]) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from small_configs import small_config
 from transformers import AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -33,7 +31,8 @@ STEPS = 45  # tokens decoded: several windows of small_configs.WINDOW
 
 @dataclass
 class Outcome:
-    """result: "right", "refused", "wrong" or "crash". note: what the model cannot do, why it was refused, or what is wrong."""
+    """result: "right", "refused", "not built" (transformers makes no small model of it that reads text), "wrong" or "crash".
+    note: what the model cannot do, why it was refused or not built, or what is wrong."""
 
     kind: str
     name: str
@@ -50,10 +49,11 @@ def examine(kind: str, folder: Path, steps: int = STEPS) -> Outcome:
     """What Veneer makes of a small model of this type; `folder` is an empty one for its files."""
     out = Outcome(kind, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[kind], "right")
     try:
-        made = save_small(kind, folder / "model")
+        reason = save_small(kind, folder / "model")
+        if reason:
+            out.result, out.note = "not built", reason
+            return out
         lm = load_model(str(folder / "model"), device="cpu", dtype="float32")
-        if not made:
-            raise Wrong("it loads, although transformers itself cannot make it")
         for check in (forcing, batches, captured, merged):
             check(lm, folder) if check is not batches else batches(lm, folder, steps)
             out.checks.append(check.__name__)
@@ -66,24 +66,18 @@ def examine(kind: str, folder: Path, steps: int = STEPS) -> Outcome:
     except Wrong as error:
         out.result, out.note = "wrong", str(error)
     except Exception as error:
-        out.result, out.note = "crash", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        out.result, out.note = "crash", first_line(error)
     return out
 
 
-def save_small(kind: str, folder: Path) -> bool:
-    """Write a small model with random weights, in which every token before counts; False where transformers cannot make one, and
-    a folder of that type with no weights of use stands there."""
+def save_small(kind: str, folder: Path) -> str:
+    """Write a small model with random weights, in which every token before counts. Returns "", or why transformers makes no small model
+    of this type that reads text; nothing is written then."""
     torch.manual_seed(0)
     try:
         model = AutoModelForCausalLM.from_config(small_config(kind), dtype=torch.float32).eval()
-    except Exception:
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text(
-            json.dumps({"model_type": kind, "architectures": [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[kind]]})
-        )
-        save_file({"weight": torch.zeros(1)}, folder / "model.safetensors", metadata={"format": "pt"})
-        tokenizer().save_pretrained(folder)
-        return False
+    except Exception as error:
+        return f"transformers makes no model of the small config ({first_line(error)})"
     with torch.no_grad():
         for name, p in model.named_parameters():
             if p.ndim >= 2 and "embed" not in name:
@@ -91,10 +85,19 @@ def save_small(kind: str, folder: Path) -> bool:
         head = model.get_output_embeddings()
         if head is not None:
             head.weight.mul_(2.0 / head.weight.norm(dim=1).mean().clamp(min=1e-6))
+        try:
+            model(input_ids=torch.tensor(rows((12,), 0)), use_cache=False)
+        except Exception as error:
+            return f"the small model itself does not read 12 tokens of text ({first_line(error)})"
     model.generation_config.eos_token_id = 1
     model.save_pretrained(folder)
     tokenizer().save_pretrained(folder)
-    return True
+    return ""
+
+
+def first_line(error: Exception) -> str:
+    """The kind of an error and the first line of its words."""
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
 
 
 def plain(lm: LanguageModel, ids: list[int]) -> torch.Tensor:
@@ -181,10 +184,10 @@ def merged(lm: LanguageModel, folder: Path) -> None:
 
 def table(outcomes: list[Outcome]) -> str:
     """Counts and a row for each architecture, in Markdown."""
-    counts = {result: sum(o.result == result for o in outcomes) for result in ("right", "refused", "wrong", "crash")}
+    counts = {result: sum(o.result == result for o in outcomes) for result in ("right", "refused", "not built", "wrong", "crash")}
     lines = [
-        f"**{len(outcomes)} architectures: {counts['right']} right, {counts['refused']} refused, {counts['wrong']} silently wrong, "
-        f"{counts['crash']} crashed.**",
+        f"**{len(outcomes)} architectures: {counts['right']} right, {counts['refused']} refused, {counts['not built']} not built here, "
+        f"{counts['wrong']} silently wrong, {counts['crash']} crashed.**",
         "",
         "| type | class | result | what it cannot do, or why it is refused |",
         "|---|---|---|---|",
