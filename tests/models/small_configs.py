@@ -37,14 +37,15 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(
         ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts", "num_expert"), 4),
     **dict.fromkeys(("num_experts_per_tok", "moe_topk", "moe_k", "top_k", "num_experts_per_token", "num_selected_experts"), 2),
-    **dict.fromkeys(("n_shared_experts", "num_shared_experts", "n_group", "topk_group"), 1),
+    **dict.fromkeys(("n_shared_experts", "num_shared_experts", "n_group", "topk_group", "num_expert_group"), 1),
     **dict.fromkeys(("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "context_length", "max_sequence_length",
                      "seq_length", "max_target_positions", "max_source_positions"), 4096),
     **dict.fromkeys(("sliding_window", "attention_window_size", "window_size", "attention_chunk_size", "local_attention",
                      "sliding_window_size"), WINDOW),
     **dict.fromkeys(("chunk_size", "mamba_chunk_size", "block_size"), WINDOW),
     **dict.fromkeys(("index_topk",), 24),
-    **dict.fromkeys(("index_head_dim",), 8), "index_n_heads": 2,
+    # With few heads many scores of an indexer are exactly 0, and which of equal ones it keeps depends on the text's length.
+    **dict.fromkeys(("index_head_dim",), 8), "index_n_heads": 24,
     **dict.fromkeys(("mamba_d_state", "ssm_state_size", "state_size", "mamba_state_dim"), 8),
     **dict.fromkeys(("pad_token_id",), 6), **dict.fromkeys(("bos_token_id", "decoder_start_token_id"), 0), "eos_token_id": 1,
     "is_decoder": True,
@@ -75,6 +76,8 @@ def _small(cls: Any, more: dict[str, Any]) -> Any:
     words.update(_layers(known))
     if known.get("kv_lora_rank"):  # latent attention: each head has its own keys
         words["num_key_value_heads"] = words["num_attention_heads"]
+    if known.get("qk_rope_head_dim"):  # the config computes these itself
+        words.pop("qk_head_dim", None)
     for name in getattr(cls, "sub_configs", {}):
         part = getattr(default, name, None) if default is not None else None
         if part is not None:
@@ -95,6 +98,7 @@ VISION: dict[str, dict[str, Any]] = {}
 MORE: dict[str, dict[str, Any]] = {
     "bamba": {"mamba_n_heads": 8, "attn_layer_indices": [1]},
     "granitemoehybrid": {"mamba_n_heads": 8, "layer_types": ["linear_attention", "full_attention"]},
+    "deepseek_v2": {"num_experts_per_tok": 2},
     "mamba2": {"num_heads": 8, "n_groups": 1},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "dots3_note_text": (DOTS := {"num_key_value_heads": 4, "head_dim": 8, "shared_experts_intermediate_size": 48,
@@ -108,6 +112,10 @@ MORE: dict[str, dict[str, Any]] = {
         "num_hidden_layers": 4, "layer_types": ["sliding_attention", "full_attention"] * 2}),
     "gemma4": {"text_config": GEMMA4},
     "gemma4_unified": {"text_config": {"global_head_dim": 16}},
+    # Drafting models: all their layers use the keys and values of the large model that they draft for.
+    "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0, "vocab_size_per_layer_input": 0, "num_kv_shared_layers": 2, "global_head_dim": 16}},
+    "gemma4_unified_assistant": {"text_config": {"num_kv_shared_layers": 2, "global_head_dim": 16}},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "num_hidden_layers": 2},
     "kimi_linear": {"linear_head_dim": 8, "linear_num_heads": 4, "num_key_value_heads": 4},
     "lfm2": {"layer_types": ["conv", "full_attention"]},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_dense_layers": 1},
@@ -124,8 +132,10 @@ MORE: dict[str, dict[str, Any]] = {
     "blt": {"encoder_hash_byte_group_vocab": 50, **dict.fromkeys(("encoder_config", "decoder_config"), {"hidden_size_global": 32})},
     "cohere_compass_text": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}}},
     "dbrx": {"attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 10000.0}, "ffn_config": {"ffn_act_fn": {"name": "silu"}}},
+    "recurrent_gemma": {"num_hidden_layers": 3},
     "reformer": {"axial_pos_embds": False, "attn_layers": ["local", "lsh"], "num_buckets": 4, "lsh_attn_chunk_length": 8, "local_attn_chunk_length": 8},
     "roc_bert": {"shape_vocab_size": 50, "pronunciation_vocab_size": 50, "shape_embed_dim": 16, "pronunciation_embed_dim": 16},
+    "xlm": {"causal": True},
     "xlnet": {"d_inner": 48},
     "zamba": {"attention_hidden_size": 64, "attention_head_dim": 16, "layers_block_type": ["linear_attention", "hybrid", "hybrid"], "num_hidden_layers": 3, "attn_layer_period": 2, "attn_layer_offset": 1, "n_mamba_heads": 2, "mamba_dt_rank": 4},
     "zamba2": {"attention_hidden_size": 64, "attention_head_dim": 16, "layers_block_type": ["linear_attention", "hybrid"], "mamba_headdim": 16, "n_mamba_heads": 4, "mamba_ngroups": 1, "adapter_rank": 4},

@@ -132,9 +132,14 @@ class Abilities:
             return self._probe
         probe = self._probe_of(self.lengths[stage - 1] + 8)
         if not probe.causal:
+            reason = (
+                f"reads the tokens that follow{self._beyond(stage)}: its states of a text change when the text goes on"
+                if probe.steady()
+                else f"gives other states each time that it reads the same text{self._beyond(stage)}"
+            )
             raise VeneerError(
-                f"{self.name} ({type(self.model).__name__}) reads the tokens that follow{self._beyond(stage)}: its states of a text change "
-                f"when the text goes on; expected prompts and answers of at most {self.lengths[stage - 1]} tokens together"
+                f"{self.name} ({type(self.model).__name__}) {reason}; expected prompts and answers of at most "
+                f"{self.lengths[stage - 1]} tokens together"
             )
         return probe
 
@@ -191,6 +196,8 @@ def changing_lengths(config: Any) -> Iterator[int]:
             and value > 1
         ):
             yield value
+            if key.endswith("chunk_length"):  # Reformer: each chunk also reads the one before it
+                yield 2 * value
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     for part in [rope, *rope.values()]:
         changes = isinstance(part, dict) and part.get("rope_type", part.get("type")) in ROPE_CHANGES

@@ -63,7 +63,7 @@ class Reader:
 
     def _has_outgrown_its_gaps(self) -> bool:
         lengths = self.lm.abilities.lengths
-        return bool(lengths) and any(g.gaps and g.width > lengths[0] for g in self._groups)
+        return bool(lengths) and any(g.gaps and g.width >= lengths[0] for g in self._groups)
 
     def _places(self) -> list[int]:
         """Of each row, its place in the groups one behind the other."""

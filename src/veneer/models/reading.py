@@ -76,6 +76,10 @@ class Probe:
         self.causal = noise <= NOISE * floor
         return max(floor, min(NOISE * noise, NOISE * floor))
 
+    def steady(self) -> bool:
+        """Whether a second reading gives the same states (Reformer hashes by random numbers)."""
+        return self._same(self._read(Words(), self.ids), self.states)
+
     def words(self) -> Words:
         """Positions and cache as this model takes them; `cache` None where no cached step equals an uncached one."""
         words = Words(positions=self._positions())
@@ -180,7 +184,8 @@ def distance(states: Tensor, true: Tensor, share: float = 0.5) -> float:
 
     In 16-bit numbers half of the positions must do: a router that wavers between two experts sends some of them elsewhere.
     """
-    apart = (states.float() - true.float()).norm(dim=-1) / true.float().norm(dim=-1).clamp(min=1e-30)  # (B, T)
+    states, true = states.detach().float(), true.detach().float()  # RWKV turns gradients on by itself
+    apart = (states - true).norm(dim=-1) / true.norm(dim=-1).clamp(min=1e-30)  # (B, T)
     return float(apart.nan_to_num(nan=torch.inf).quantile(share, dim=-1).max())
 
 
