@@ -45,7 +45,7 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(("chunk_size", "mamba_chunk_size", "block_size"), WINDOW),
     **dict.fromkeys(("index_topk",), 24),
     # With few heads many scores of an indexer are exactly 0, and which of equal ones it keeps depends on the text's length.
-    **dict.fromkeys(("index_head_dim",), 8), "index_n_heads": 24,
+    "index_head_dim": 16, "index_n_heads": 64,
     **dict.fromkeys(("mamba_d_state", "ssm_state_size", "state_size", "mamba_state_dim"), 8),
     **dict.fromkeys(("pad_token_id",), 6), **dict.fromkeys(("bos_token_id", "decoder_start_token_id"), 0), "eos_token_id": 1,
     "is_decoder": True,
@@ -98,6 +98,7 @@ VISION: dict[str, dict[str, Any]] = {}
 MORE: dict[str, dict[str, Any]] = {
     "bamba": {"mamba_n_heads": 8, "attn_layer_indices": [1]},
     "granitemoehybrid": {"mamba_n_heads": 8, "layer_types": ["linear_attention", "full_attention"]},
+    **dict.fromkeys(("axk1", "deepseek_v3", "youtu"), {"head_dim": 4}),
     "deepseek_v2": {"num_experts_per_tok": 2},
     "mamba2": {"num_heads": 8, "n_groups": 1},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},

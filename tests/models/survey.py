@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from small_configs import small_config
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, __version__
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from tiny import tokenizer
@@ -186,8 +187,8 @@ def table(outcomes: list[Outcome]) -> str:
     """Counts and a row for each architecture, in Markdown."""
     counts = {result: sum(o.result == result for o in outcomes) for result in ("right", "refused", "not built", "wrong", "crash")}
     lines = [
-        f"**{len(outcomes)} architectures: {counts['right']} right, {counts['refused']} refused, {counts['not built']} not built here, "
-        f"{counts['wrong']} silently wrong, {counts['crash']} crashed.**",
+        f"**{len(outcomes)} architectures of transformers {__version__}: {counts['right']} right, {counts['refused']} refused, "
+        f"{counts['not built']} not built here, {counts['wrong']} silently wrong, {counts['crash']} crashed.**",
         "",
         "| type | class | result | what it cannot do, or why it is refused |",
         "|---|---|---|---|",
@@ -204,3 +205,9 @@ def read_page(page: Path) -> dict[str, Outcome]:
     lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
     return {c[0]: Outcome(c[0], c[1], c[2], c[3] if len(c) > 3 else "") for c in cells if c[0] != "type"}
+
+
+def version_of(page: Path) -> str:
+    """The version of transformers whose architectures the page holds."""
+    known = re.search(r"architectures of transformers (\S+):", page.read_text(encoding="utf-8"))
+    return known.group(1) if known else ""

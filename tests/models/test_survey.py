@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from survey import KINDS, examine, read_page
+from survey import KINDS, examine, read_page, version_of
+from transformers import __version__
 
-PAGE = read_page(Path(__file__).resolve().parents[2] / "docs" / "models.md")
-QUICK = ["llama", "gpt_neo", "mistral", "llama4_text", "rwkv", "mamba2", "cpmant"]  # a window, chunks, recurrence, no causality
+AT = Path(__file__).resolve().parents[2] / "docs" / "models.md"
+PAGE, VERSION = read_page(AT), version_of(AT)
+# Windows, chunks, other names in the files, experts, recurrence, padding that is read, no causality; cpmant has no causal mask at all.
+QUICK = ["llama", "mistral", "gpt_neo", "gpt_neox", "gemma3_text", "llama4_text", "mixtral", "mamba", "rwkv", "cpmant"]
 
 
 def check(kind: str, folder: Path) -> None:
     outcome = examine(kind, folder)
-    assert outcome.result in ("right", "refused"), outcome
-    if kind in PAGE:  # a page that is not whole yet says what it leaves out
-        assert outcome.result == PAGE[kind].result, outcome
+    assert outcome.result in ("right", "refused", "not built"), outcome
+    assert outcome.result == PAGE[kind].result, outcome
 
 
 @pytest.mark.parametrize("kind", QUICK)
@@ -26,8 +28,18 @@ def test_a_few_architectures_are_as_the_page_says(kind, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_architecture_is_as_the_page_says(kind, tmp_path):
+    if kind not in PAGE:
+        pytest.skip("the page is of another version of transformers, which has no such type")
     check(kind, tmp_path)
 
 
+def test_the_page_holds_every_architecture_that_its_version_of_transformers_lists():
+    if __version__ != VERSION:
+        pytest.skip(f"the page is of transformers {VERSION}, here is {__version__}")
+    assert set(PAGE) == set(KINDS)
+
+
 def test_the_page_holds_nothing_silently_wrong():
-    assert PAGE and {o.result for o in PAGE.values()} <= {"right", "refused"}
+    assert PAGE and {o.result for o in PAGE.values()} <= {"right", "refused", "not built"}
+    assert sum(o.result == "right" for o in PAGE.values()) > 0.9 * len(PAGE)
+    assert all(o.note for o in PAGE.values() if o.result != "right")

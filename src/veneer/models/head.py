@@ -202,4 +202,4 @@ def _on_probe(model: Any, backbone: Any, head: Head, name: str) -> tuple[Tensor,
             f"{name} ({type(model).__name__}) reads the tokens that follow, so that its states of a text change when the text goes on; "
             "expected a causal language model (an encoder that is used as a decoder needs is_decoder: true in its config.json)"
         )
-    return hidden, own
+    return hidden.detach(), own.detach()  # some models turn gradients on by themselves
