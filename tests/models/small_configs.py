@@ -133,6 +133,7 @@ MORE: dict[str, dict[str, Any]] = {
     "blt": {"encoder_hash_byte_group_vocab": 50, **dict.fromkeys(("encoder_config", "decoder_config"), {"hidden_size_global": 32})},
     "cohere_compass_text": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}}},
     "dbrx": {"attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 10000.0}, "ffn_config": {"ffn_act_fn": {"name": "silu"}}},
+    **dict.fromkeys(("qwen2_vl", "qwen2_5_vl"), {"text_config": {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 1, 1]}}}),
     "recurrent_gemma": {"num_hidden_layers": 3},
     "reformer": {"axial_pos_embds": False, "attn_layers": ["local", "lsh"], "num_buckets": 4, "lsh_attn_chunk_length": 8, "local_attn_chunk_length": 8},
     "roc_bert": {"shape_vocab_size": 50, "pronunciation_vocab_size": 50, "shape_embed_dim": 16, "pronunciation_embed_dim": 16},

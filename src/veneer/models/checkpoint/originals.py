@@ -14,8 +14,9 @@ from veneer.models.language_model import LanguageModel
 TOKENIZER_FILES = (
     "tokenizer*.json", "tokenizer.model*", "*.tiktoken", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt",
     "spiece.model", "sentencepiece*.model", "tekken.json", "bpe.codes", "chat_template*", "additional_chat_templates/*.jinja",
-    "*processor_config.json", "tokenization_*.py",
+    "tokenization_*.py",
 )  # fmt: skip
+PROCESSOR_FILES = ("*processor_config.json",)  # how a multimodal model reads images, sounds and films
 PAPERS = ("LICENSE*", "NOTICE*", "USE_POLICY*")  # what a copy of the weights has to carry along
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 
@@ -75,7 +76,11 @@ def _folder(name: str, commit: str | None, patterns: Sequence[str], needed: str 
 
     for offline in (False, True):  # files that loading did not need are asked for; without a network, what is there has to do
         try:
-            found = Path(snapshot_download(name, revision=commit, allow_patterns=[*patterns, *PAPERS], local_files_only=offline))
+            found = Path(
+                snapshot_download(
+                    name, revision=commit, allow_patterns=[*patterns, *PROCESSOR_FILES, *PAPERS], local_files_only=offline
+                )
+            )
         except Exception:  # of the address, the network, the cache, or access: the model itself is loaded
             continue
         if (found / needed).is_file():

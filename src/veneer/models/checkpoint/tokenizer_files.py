@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from veneer.files import read_json, write_json, write_text
-from veneer.models.checkpoint.originals import PAPERS, TOKENIZER_FILES, Originals
+from veneer.models.checkpoint.originals import PAPERS, PROCESSOR_FILES, TOKENIZER_FILES, Originals
 
 NEW_CLASSES = {"TokenizersBackend": "PreTrainedTokenizerFast", "PythonBackend": "PreTrainedTokenizer"}  # transformers 5: 4
 OF_THIS_MACHINE = ("backend", "is_local", "local_files_only", "name_or_path", "tokenizer_file", "special_tokens_map_file")
@@ -34,9 +34,9 @@ def write_tokenizer(tokenizer: Any, originals: Originals, folder: Path) -> None:
 
 
 def copy_papers(originals: Originals, folder: Path) -> None:
-    """The licence and its like of base."""
+    """The licence and its like of base, and the files of a multimodal model's processor."""
     if originals.model is not None:
-        _copy(originals.model, folder, PAPERS)
+        _copy(originals.model, folder, (*PAPERS, *PROCESSOR_FILES))
 
 
 def for_older_engines(folder: Path) -> None:

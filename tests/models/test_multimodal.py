@@ -1,0 +1,90 @@
+"""A multimodal checkpoint is read as text, and a merged one is a multimodal one again, with the files of its processor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from small_configs import small_config
+from survey import captured, forcing, rows
+from transformers import AutoConfig, AutoModelForImageTextToText
+
+from checkpoints import veneer_of
+from tiny import tokenizer
+from veneer.head.merge import merge
+from veneer.models.language_model import LanguageModel
+from veneer.models.load import load_model
+
+KINDS = ["llava", "qwen2_vl", "qwen2_5_vl", "mistral3", "gemma3"]
+PROCESSOR = {
+    "preprocessor_config.json": {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 28}},
+    "video_preprocessor_config.json": {"max_frames": 8},
+    "processor_config.json": {"processor_class": "LlavaProcessor", "patch_size": 14},
+}
+IDS = torch.tensor(rows((12,), 0))
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def folder(request, tmp_path_factory) -> Path:
+    """A small multimodal checkpoint as transformers saves it."""
+    at = tmp_path_factory.mktemp(request.param) / "base"
+    torch.manual_seed(0)
+    model = AutoModelForImageTextToText.from_config(small_config(request.param), dtype=torch.float32)
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(20.0)
+    model.generation_config.eos_token_id = 1
+    model.save_pretrained(at)
+    tokenizer().save_pretrained(at)
+    for name, content in PROCESSOR.items():
+        (at / name).write_text(json.dumps(content), encoding="utf-8")
+    return at
+
+
+def load(at: Path) -> LanguageModel:
+    return load_model(str(at), device="cpu", dtype="float32")
+
+
+def whole(at: Path) -> torch.nn.Module:
+    """The full model, as its users load it."""
+    return AutoModelForImageTextToText.from_pretrained(at, dtype=torch.float32).eval()
+
+
+@torch.inference_mode()
+def test_its_logits_on_text_are_those_of_the_full_model(folder):
+    lm = load(folder)
+    ours = lm.head.logits(lm.hidden(IDS, torch.ones_like(IDS)))
+    torch.testing.assert_close(ours, whole(folder)(input_ids=IDS).logits, rtol=1e-4, atol=1e-3)
+
+
+def test_batches_and_captures_are_those_of_single_rows(folder, tmp_path):
+    lm = load(folder)
+    assert "reading" not in lm.facts()
+    forcing(lm, tmp_path)
+    captured(lm, tmp_path)
+
+
+@torch.inference_mode()
+def test_a_merged_one_keeps_its_other_parts_and_its_processor(folder, tmp_path):
+    lm = load(folder)
+    veneer = veneer_of(lm)
+    true = veneer.apply(lm.head).logits(lm.hidden(IDS, torch.ones_like(IDS)))
+    out = merge(veneer, lm, tmp_path / "merged")
+    torch.testing.assert_close(whole(out)(input_ids=IDS).logits, true, rtol=1e-4, atol=1e-3)
+    assert type(AutoConfig.from_pretrained(out)) is type(AutoConfig.from_pretrained(folder))
+    for name, content in PROCESSOR.items():
+        assert json.loads((out / name).read_text(encoding="utf-8")) == content
+    before, after = whole(folder).state_dict(), whole(out).state_dict()
+    changed = {n for n in before if not torch.equal(before[n], after[n])}
+    assert changed == {"lm_head.weight"}
+    again = load(out)
+    torch.testing.assert_close(again.head.logits(again.hidden(IDS, torch.ones_like(IDS))), true, rtol=1e-4, atol=1e-3)
+
+
+def test_its_processor_is_kept_where_the_tokenizer_was_changed(folder, tmp_path):
+    """The tokenizer is then written anew instead of copied."""
+    lm = load(folder)
+    lm.tokenizer.add_tokens(["<|new|>"])
+    out = merge(veneer_of(lm), lm, tmp_path / "merged")
+    assert all((out / name).is_file() for name in PROCESSOR)
