@@ -83,6 +83,10 @@ def save_small(kind: str, folder: Path) -> str:
         for name, p in model.named_parameters():
             if p.ndim >= 2 and "embed" not in name:
                 p.mul_(4.0)
+        weight = getattr(model.get_input_embeddings(), "weight", None)
+        if weight is not None:  # the row of the pad token is zero, for which an indexer finds all tokens alike
+            empty = weight.abs().sum(-1) == 0
+            weight[empty] = weight[~empty][: int(empty.sum())].flip(-1)
         head = model.get_output_embeddings()
         if head is not None:
             head.weight.mul_(2.0 / head.weight.norm(dim=1).mean().clamp(min=1e-6))
