@@ -139,7 +139,7 @@ def test_a_judge_without_verdicts_gives_rows_without_values(prompts, tmp_path):
         (["--teacher", "P", "--responses", "P"], "expected NAME=FILE"),
         (["--teacher", "P", "--responses", "a=P", "a=P"], "names 'a' twice"),
         (["--teacher", "P", "--responses", "a=P"], "no answers of 'base'"),
-        (["--teacher", "P", "--responses", "base=P"], "starts with nothing that is known"),
+        (["--teacher", "P", "--responses", "base=P"], "begins with an object with the keys prompt"),
         (["--paper", "/no/such"], "holds no answers of llama-2-base"),
     ],
 )

@@ -38,7 +38,7 @@ OWN_METRICS = {
     "advbench": {"keyword_refusal_rate"},
     "truthfulqa": {"rouge1_accuracy"},
 }
-BY_DEFAULT = ["advbench", "svamp", "gsm8k", "truthfulqa-mc", "harmbench", "strongreject", "xstest"]
+BY_DEFAULT = ["advbench", "svamp", "gsm8k", "truthfulqa-mc", "harmbench", "strongreject", "xstest", "instructions"]
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -300,9 +300,11 @@ def test_pins_are_the_files_that_the_data_folder_holds(data):
     pinned = {
         file: pin for name in TASK_NAMES if not name.startswith("lab-") for file, pin in get_task(name).origin.files.items()
     }
-    assert len(pinned) == 42
+    assert len(pinned) == 44
     assert [file for file, pin in pinned.items() if pin is None] == [
         "strongreject/strongreject_dataset.csv",
+        "instructions/train.jsonl",
+        "instructions/test.jsonl",
         "ifeval/input_data.jsonl",
     ]
     for file, pin in pinned.items():
