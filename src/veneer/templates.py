@@ -52,7 +52,7 @@ def short(template: str | None) -> str:
 def wrapped(template: str, messages: Sequence[dict[str, str]]) -> str:
     """Chat turns as the text that a base model reads behind `template`, up to where its answer begins.
 
-    One user message takes the place of {prompt}. Of a longer conversation each user message stands in a template of its own, the
+    One user message takes the place of {prompt}. In a longer conversation each user message stands in a template of its own, the
     answer that was given directly behind it, and a system text in front, each with an empty line between. The template that
     adds nothing gives a `transcript`.
     """

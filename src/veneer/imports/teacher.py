@@ -50,7 +50,7 @@ def read_teacher(
 
     Token ids are taken as they are where the file's manifest says that they are of base's vocabulary and they spell the stored text;
     otherwise base's tokenizer reads the text. An answer belongs to the prompt with its text where the file stores that, otherwise to
-    the one of its task and id, or of its id alone. Of several samples the first is taken. Reasoning is a part of the answer's token ids,
+    the one of its task and id, or of its id alone. The first of several samples is taken. Reasoning is a part of the answer's token ids,
     and stays where these are taken; answers_only takes the text of every answer, without its reasoning. Raises InputError where the file is
     damaged, holds answers of several systems, or answers none of the prompts.
     """

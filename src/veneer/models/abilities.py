@@ -33,7 +33,7 @@ class Way:
 
 
 class Abilities:
-    """Of one model. vocabulary: ids that it can read; pad: the id that stands for padding; longest: tokens of its context."""
+    """The abilities of one model. vocabulary: ids that it can read; pad: the id that stands for padding; longest: tokens of its context."""
 
     def __init__(self, name: str, model: Any, backbone: Any, *, vocabulary: int, pad: int, device: Any):
         self.name, self.model, self.backbone = name, model, backbone

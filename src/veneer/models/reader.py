@@ -66,7 +66,7 @@ class Reader:
         return bool(lengths) and any(g.gaps and g.width >= lengths[0] for g in self._groups)
 
     def _places(self) -> list[int]:
-        """Of each row, its place in the groups one behind the other."""
+        """For each row, its place in the groups one behind the other."""
         order = [row for group in self._groups for row in group.rows]
         return [place for _, place in sorted((row, place) for place, row in enumerate(order))]
 

@@ -34,7 +34,7 @@ class Originals:
 
     @classmethod
     def of(cls, lm: LanguageModel) -> Originals:
-        """Of a model that `load_model` gave, or of one that was made in memory (which has none)."""
+        """The original files of a model that `load_model` gave, or of one that was made in memory (which has none)."""
         marks = {k: getattr(lm.model, k, None) for k in ("adapted", "from_gguf", "dequantised_from")}
         if marks["from_gguf"]:
             return cls(None, None, False, None)
