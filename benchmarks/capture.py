@@ -24,7 +24,7 @@ from pair_prompts import load_pair, train_prompts
 from veneer.capture import CaptureConfig, capture
 from veneer.models.decode import Sampling
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 
 class Endless(Pair):

@@ -1,8 +1,8 @@
-"""How often the intervals of veneer.stats hold the truth, by simulation.
+"""How often the intervals of veneer.statistics.intervals hold the truth, by simulation.
 
     python benchmarks/coverage.py --write docs/statistics.md      two minutes on two cores
 
-The tests of veneer.stats run the same simulations, smaller.
+The tests of veneer.statistics.intervals run the same simulations, smaller.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binom, multivariate_normal, norm
 
-from veneer import stats
+from veneer.statistics import intervals
 
 PATTERNS = np.array(list(itertools.product((0.0, 1.0), repeat=3)))  # of (system, base, aligned)
 
@@ -90,7 +90,7 @@ SCENARIOS = (
 def wilson_coverage(n: int) -> tuple[float, float]:
     """(mean, least) exact coverage of `rate` over true rates 0.01, 0.02, ... 0.99."""
     rates = np.arange(1, 100) / 100
-    each = [stats.rate(k, n) for k in range(n + 1)]
+    each = [intervals.rate(k, n) for k in range(n + 1)]
     holds = np.array([[e.low <= p <= e.high for p in rates] for e in each])
     covered = (binom.pmf(np.arange(n + 1)[:, None], n, rates) * holds).sum(0)
     return float(covered.mean()), float(covered.min())
@@ -100,10 +100,10 @@ Interval = Callable[[np.ndarray, np.ndarray, np.ndarray], "tuple[float, float] |
 
 
 def fieller(prior: float) -> Interval:
-    """The interval of stats.portion with another prior, without the shortcut for its null rule."""
+    """The interval of intervals.portion with another prior, without the shortcut for its null rule."""
 
     def interval(s: np.ndarray, b: np.ndarray, a: np.ndarray) -> tuple[float, float] | None:
-        return stats._fieller(s - b, a - b, stats.Z, 1.0, prior)
+        return intervals._fieller(s - b, a - b, intervals.Z, 1.0, prior)
 
     return interval
 
@@ -113,7 +113,7 @@ def mover(s: np.ndarray, b: np.ndarray, a: np.ndarray) -> tuple[float, float] | 
     (half a prompt added to each cell of the two-by-two tables), on a grid."""
     n, grid = len(s), np.linspace(-2, 4, 1201)
     rates = np.array([s.mean(), a.mean(), b.mean()])
-    wilson = np.array([stats._wilson(p, n) for p in rates])
+    wilson = np.array([intervals._wilson(p, n) for p in rates])
     down, up = rates - wilson[:, 0], wilson[:, 1] - rates
     weights = np.stack([np.ones_like(grid), -grid, grid - 1])
 
@@ -134,13 +134,13 @@ def mover(s: np.ndarray, b: np.ndarray, a: np.ndarray) -> tuple[float, float] | 
 def portion_coverage(
     outcomes: Outcomes, n: int, runs: int, seed: int = 0, interval: Interval | None = None
 ) -> tuple[float, float, float]:
-    """(coverage where the portion is not null, share not null, median width) of stats.portion, or of another interval
-    where stats.portion is not null."""
+    """(coverage where the portion is not null, share not null, median width) of intervals.portion, or of another interval
+    where intervals.portion is not null."""
     rng, truth = np.random.default_rng(seed), outcomes.truth()
     held, widths = [], []
     for counts in rng.multinomial(n, outcomes.cells(), size=runs):
         s, b, a = np.repeat(PATTERNS, counts, axis=0).T
-        e = stats.portion(s, b, a, seed=0)
+        e = intervals.portion(s, b, a, seed=0)
         if e.value is None:
             continue
         found = (e.low, e.high) if interval is None else interval(s, b, a)
@@ -167,7 +167,7 @@ def kl_coverage(n: int, runs: int, seed: int = 0) -> tuple[float, float]:
     held = []
     for _ in range(runs):
         b, v, t = kl_prompts(rng, n)
-        kl, share = stats.ratio_of_sums(v, t, seed=0), stats.recovered(v, b, seed=0)
+        kl, share = intervals.ratio_of_sums(v, t, seed=0), intervals.recovered(v, b, seed=0)
         held.append((kl.low <= true_kl <= kl.high, share.low <= true_recovered <= share.high))
     first, second = np.mean(held, axis=0)
     return float(first), float(second)
@@ -180,7 +180,7 @@ def cluster_coverage(groups: int, size: int, runs: int, seed: int = 0) -> tuple[
     ids = np.repeat(np.arange(groups), size)
     for _ in range(runs):
         x = (rng.random(groups * size) < np.repeat(rng.beta(1, 4, groups), size)).astype(float)
-        each = (stats.mean(x, seed=0, clusters=ids), stats.mean(x, seed=0))
+        each = (intervals.mean(x, seed=0, clusters=ids), intervals.mean(x, seed=0))
         held.append([e.low <= 0.2 <= e.high for e in each])
     first, second = np.mean(held, axis=0)
     return float(first), float(second)
@@ -192,7 +192,7 @@ def difference_coverage(outcomes: Outcomes, n: int, runs: int, seed: int = 0) ->
     truth, held = float(cells @ (PATTERNS[:, 2] - PATTERNS[:, 1])), []
     for counts in rng.multinomial(n, cells, size=runs):
         _, b, a = np.repeat(PATTERNS, counts, axis=0).T
-        e = stats.difference(a, b, seed=0)
+        e = intervals.difference(a, b, seed=0)
         held.append(e.low - 1e-9 <= truth <= e.high + 1e-9)
     return float(np.mean(held))
 

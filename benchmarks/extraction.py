@@ -24,9 +24,9 @@ import torch
 from machine import exp_speed, product_speed
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.head.extract import ExtractConfig, extract, split_of
-from veneer.head.paper import PaperRecipe, solve_as_published
-from veneer.head.problem import Problem
-from veneer.head.tokens import Tokens
+from veneer.head.objective import Problem
+from veneer.head.published_recipe import PaperRecipe, solve_as_published
+from veneer.head.token_blocks import Tokens
 from veneer.head.veneer import Veneer
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)

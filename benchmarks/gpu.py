@@ -87,7 +87,7 @@ def capture_figures(size: str, device: torch.device, given: argparse.Namespace, 
     from veneer.models.decode import Sampling
     from veneer.models.formats import PlainFormat
     from veneer.models.pair import Pair
-    from veneer.prompts import Prompt
+    from veneer.prompts.prompt import Prompt
 
     class Endless(Pair):
         @property
@@ -125,7 +125,7 @@ def capture_figures(size: str, device: torch.device, given: argparse.Namespace, 
 
 
 def extraction_figures(width: int, rows: int, device: torch.device, tokens: int, limits: dict[str, float]) -> dict:
-    """One evaluation as head/problem.py makes it, and the fused kernel in its place."""
+    """One evaluation as head/objective.py makes it, and the fused kernel in its place."""
     hidden = torch.randn(tokens, width, device=device)
     weight = torch.randn(rows, width, device=device) / width**0.5
     log_fixed = torch.zeros(tokens, device=device)

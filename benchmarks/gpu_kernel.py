@@ -1,6 +1,6 @@
 """A fused kernel for the one step of an evaluation that is no matrix product, and what it could gain at most.
 
-`head/problem.py` needs of logits z (n, R) and the fixed rows' log-normaliser f (n,): top = max(max_j z_j, f), z <- exp(z - top) in place,
+`head/objective.py` needs of logits z (n, R) and the fixed rows' log-normaliser f (n,): top = max(max_j z_j, f), z <- exp(z - top) in place,
 s = sum_j z_j + exp(f - top). Plain PyTorch goes through z six times (max; subtract and exp in place, each reading and writing; sum),
 this kernel three times: once for the running maximum, once reading and writing. Both products around it go through z once each as well.
 Without a GPU it can be tried with TRITON_INTERPRET=1.

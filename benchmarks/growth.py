@@ -56,9 +56,9 @@ def synthetic(folder: Path, tokens: int, vocabulary: int) -> None:
     from safetensors.torch import save_file
 
     from veneer.capture.batch import base_columns
+    from veneer.capture.distributions import top_k
     from veneer.capture.shards import write_shard
-    from veneer.capture.topk import top_k
-    from veneer.files import json_lines, write_json, write_text
+    from veneer.foundation.files import json_lines, write_json, write_text
     from veneer.models.head import Head
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -110,9 +110,9 @@ def extract_point(folder: Path, x: int) -> dict:
     """Set-up and 25 evaluations, tokens behind the cache budget read from disk again."""
     from veneer.capture import Capture
     from veneer.head.lbfgs import minimise
-    from veneer.head.parameters import Dense
-    from veneer.head.problem import Problem
-    from veneer.head.tokens import Tokens
+    from veneer.head.objective import Problem
+    from veneer.head.parametrisation import Dense
+    from veneer.head.token_blocks import Tokens
 
     started = time.perf_counter()
     taken = Capture.open(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from veneer.judges.agreement import agreement
+from veneer.statistics.agreement import agreement
 
 MARGINS = {
     "even": [0.5, 0.5],

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.tasks.registry import get_task
 
 

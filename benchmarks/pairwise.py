@@ -19,9 +19,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from veneer.diversity.measures import lexical_diversities
-from veneer.diversity.similarity import cosine_matrix, mean_distance
-from veneer.text import jaccard, tok
+from veneer.foundation.text import jaccard, tok
+from veneer.studies.diversity.measures import lexical_diversities
+from veneer.studies.diversity.text_measures import cosine_matrix, mean_distance
 
 SAMPLES, WORDS, VOCABULARY, DIMENSIONS = 5, 200, 20_000, 384
 

@@ -15,10 +15,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from veneer import files
-from veneer.judges.refusal import Refusal, RefusalJudge
-from veneer.judges.refusal_fit import WRITTEN, Example, choose, fit_settings, topic_words, verdict
-from veneer.judges.refusal_train import MODELS, all_examples, data_folder
+from tools.judges.refusal_fit import WRITTEN, Example, choose, fit_settings, topic_words, verdict
+from tools.judges.refusal_train import MODELS, all_examples, data_folder
+
+from veneer.foundation import files
+from veneer.judges.refusal.judge import Refusal, RefusalJudge
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "refusal-judge.md"

@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from veneer.results import Measurement, Results
+from veneer.foundation.results import Measurement, Results
 
 BESIDE = ("refusal_rate", "empty_rate")  # columns that every task gets beside its headlines
 

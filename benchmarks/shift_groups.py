@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from veneer.files import json_lines, write_text
-from veneer.stats import rate
-from veneer.studies.shift_groups import Group, group_of
+from veneer.foundation.files import json_lines, write_text
+from veneer.measures.shift_groups import Group, group_of
+from veneer.statistics.intervals import rate
 
 HERE = Path(__file__).resolve().parent
 LABELS = HERE.parent / "tests" / "studies" / "shift_labels.jsonl"
@@ -33,8 +33,8 @@ def sample(out: Path) -> None:
     from pair_prompts import folder, load_pair
     from veneer.capture import CaptureConfig, capture
     from veneer.head.extract import ExtractConfig, extract, split_of
+    from veneer.measures.held_out import held_out
     from veneer.models.decode import Sampling
-    from veneer.studies.heldout import held_out
     from veneer.tasks.registry import get_task
 
     data = folder("VENEER_DATA")

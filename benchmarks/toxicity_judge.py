@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from tools.judges.refusal_train import MODELS, data_folder
+from tools.judges.toxicity_fit import Statements, fit, parts, statement_folds
+from tools.judges.toxicity_train import load_statements, scores_unseen
 
 from veneer.embed import load_embedder
-from veneer.files import write_text
-from veneer.judges.refusal_train import MODELS, data_folder
-from veneer.judges.toxicity_fit import Statements, fit, parts, statement_folds
-from veneer.judges.toxicity_head import load_head
-from veneer.judges.toxicity_train import load_statements, scores_unseen
-from veneer.stats import rate
+from veneer.foundation.files import write_text
+from veneer.judges.toxicity.head import load_head
+from veneer.statistics.intervals import rate
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "toxicity-judge.md"

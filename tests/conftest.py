@@ -19,7 +19,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # `from tiny import tiny`
+sys.path[:0] = [str(HERE), str(HERE.parent)]  # `from tiny import tiny`, `from tools.lab import planted`
+pytest_plugins = ["command_fixtures", "report_fixtures"]
 
 
 def pytest_collection_modifyitems(config, items):

@@ -11,7 +11,7 @@ from veneer.capture import Capture, CaptureConfig, capture
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 WORDS = [
     "cat",

@@ -19,18 +19,23 @@ LONGEST = 450  # lines
 
 # From the top down; a part imports its own level and those below it.
 LEVELS = [
-    {"cli", "__main__"},
-    {"studies", "report"},
-    {"adapters", "serve"},
-    {"systems", "judges", "tasks", "diversity", "imports", "recovery", "overton", "scale"},
-    {"head", "capture"},
+    {"__main__"},
+    {"cli"},
+    {"studies"},
+    {"terminal"},
+    {"report"},
+    {"measures", "adapters", "serve"},
+    {"systems", "judges", "tasks", "imports", "scale"},
+    {"head"},
+    {"capture"},
     {"models", "embed"},
-    {"endpoint", "reasoning", "text", "prompts", "prompt_files", "templates", "comparisons", "stats", "resample", "results", "files",
-     "interrupts", "reading",
-     "errors"},
-]  # fmt: skip
+    {"endpoint", "reasoning", "prompts"},
+    {"registry"},
+    {"foundation"},
+    {"statistics"},
+]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
-LAB_MAY = {"lab", "models", "prompts", "templates", "files", "errors"}  # lab stands beside the levels
+LAB_MAY = {"lab", "models", "prompts", "foundation"}  # lab stands beside the levels
 MAY_IMPORT_LAB = {"tasks.lab", "models.load"}  # inside a function only: its tasks and its models by name
 # The package's own __init__ holds the public names, so it may import everything but cli, and nothing imports it.
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -56,6 +61,12 @@ def part(module: str) -> str:
     return module.split(".")[0]
 
 
+def room(module: str) -> str | None:
+    """The study that a module belongs to; None for what all studies share."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "studies" and len(parts) > 1 and (ROOT / "studies" / parts[1]).is_dir() else None
+
+
 def of_veneer(source: str, module: str) -> list[tuple[str, bool]]:
     """Imports of this package, without its name: ("models.pair.Pair", False)."""
     found = [
@@ -79,6 +90,10 @@ def fault(module: str, name: str, lazy: bool) -> str | None:
         return None if lazy else "lab is imported inside a function only"
     if other == "cli" and own not in ("cli", "__main__"):
         return "nothing imports cli"
+    if own == other == "studies" and room(module) and room(name) and room(module) != room(name):
+        return "a study imports no other study; what both need is a measure"
+    if module in ("studies.study", "studies.runner") and room(name):
+        return "the runner knows no study"
     return None if LEVEL[own] <= LEVEL[other] else "imports run downwards only"
 
 
@@ -101,16 +116,19 @@ def test_imports_run_downwards(module):
         ("models.pair", "from veneer.capture import Capture"),
         ("models.pair", "def f():\n    from veneer.head.veneer import Veneer"),
         ("models.pair", "def f():\n    if 1:\n        import veneer.systems.system"),
-        ("models.pair", "if TYPE_CHECKING:\n    from veneer.cli.common import Machine"),
-        ("errors", "from veneer.models import pair"),
-        ("lab.train", "from veneer.head import extract"),
-        ("lab.train", "from veneer.stats import mean"),
+        ("models.pair", "if TYPE_CHECKING:\n    from veneer.terminal.options import Machine"),
+        ("foundation.errors", "from veneer.models import pair"),
+        ("lab.world", "from veneer.head import extract"),
+        ("lab.train", "from veneer.statistics.intervals import mean"),
         ("tasks.registry", "from veneer.lab import lab_prompts"),
         ("models.load", "from veneer.lab import lab_folder"),
-        ("studies.run", "def f():\n    from veneer.lab import planted"),
-        ("systems.system", "from veneer.studies import kl"),
-        ("stats", "from veneer import Pair"),
+        ("studies.portion.study", "def f():\n    from veneer.lab import names"),
+        ("systems.system", "from veneer.measures import kl"),
+        ("statistics.intervals", "from veneer import Pair"),
         ("report.render", "from veneer.cli import entry"),
+        ("studies.audit.study", "def f():\n    from veneer.studies.restore.study import restore"),
+        ("studies.runner", "from veneer.studies.audit import study"),
+        ("report.render", "from veneer.studies.audit.page import SECTION"),
     ],
 )
 def test_the_check_sees_what_it_is_for(module, line):

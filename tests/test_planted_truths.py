@@ -11,19 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tools.lab.planted import PlantedPair, planted_blind, planted_dW, planted_identity
 
-from veneer import stats
 from veneer.capture import Capture, CaptureConfig, capture
+from veneer.foundation.results import Measurement
 from veneer.head import ExtractConfig, extract
 from veneer.head.extract import Extraction
-from veneer.lab.planted import PlantedPair, planted_blind, planted_dW, planted_identity
+from veneer.measures.held_out import HeldOut, held_out
+from veneer.measures.kl import early_share_rows, kl_rows, position_rows
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
-from veneer.results import Measurement
-from veneer.studies.heldout import HeldOut, held_out
-from veneer.studies.kl import early_share_rows, kl_rows, position_rows
+from veneer.statistics import intervals
 from veneer.systems import respond
 from veneer.systems.system import pair_systems
 
@@ -41,8 +41,8 @@ class Measured:
     scores: dict[str, np.ndarray]
 
     @property
-    def portion(self) -> stats.Estimate:
-        return stats.portion(self.scores["veneer"], self.scores["base"], self.scores["aligned"])
+    def portion(self) -> intervals.Estimate:
+        return intervals.portion(self.scores["veneer"], self.scores["base"], self.scores["aligned"])
 
     def row(self, metric: str, system: str = "veneer") -> Measurement:
         (row,) = [r for r in kl_rows(self.report) if r.metric == metric and r.system == system]
@@ -132,7 +132,7 @@ def test_what_the_hidden_states_lack_no_head_brings_back(blind):
     assert blind.portion.high < 0.9
     recovered = blind.row("kl_recovered")
     assert recovered.high < 0.9 and recovered.low > 0  # the wording is within the head's reach
-    fresh = stats.recovered(*(blind.fresh.by_prompt(v)[0] for v in (blind.fresh.kl_veneer, blind.fresh.kl_base)))
+    fresh = intervals.recovered(*(blind.fresh.by_prompt(v)[0] for v in (blind.fresh.kl_veneer, blind.fresh.kl_base)))
     assert fresh.high < 0.9
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from veneer.cli import main
-from veneer.results import Results
+from veneer.foundation.results import Results
 from veneer.systems import read_responses
 
 DECLINES = re.compile(r"\b(sorry|can(no|')t|won't|unable|refuse|illegal|unethical|not appropriate)\b", re.IGNORECASE)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from veneer.adapters.logits_processor import VeneerLogitsProcessor
     from veneer.capture import Capture, CaptureConfig
     from veneer.capture import capture as capture_responses
+    from veneer.foundation.results import Measurement, Results
     from veneer.head import ExtractConfig, Veneer
     from veneer.head import extract as extract_veneer
     from veneer.head.merge import merge as merge_veneer
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from veneer.models.load import load_model
     from veneer.models.pair import Pair
     from veneer.models.sampling import Sampling
-    from veneer.prompts import Prompt
-    from veneer.results import Measurement, Results
+    from veneer.prompts.prompt import Prompt
     from veneer.systems import System, respond
     from veneer.systems.shifted import ShiftedSystem
 
@@ -34,11 +34,11 @@ _WHERE = {
     "CaptureConfig": "veneer.capture.config",
     "ChatFormat": "veneer.models.formats",
     "ExtractConfig": "veneer.head.extract",
-    "Measurement": "veneer.results",
+    "Measurement": "veneer.foundation.results",
     "Pair": "veneer.models.pair",
     "PlainFormat": "veneer.models.formats",
-    "Prompt": "veneer.prompts",
-    "Results": "veneer.results",
+    "Prompt": "veneer.prompts.prompt",
+    "Results": "veneer.foundation.results",
     "Sampling": "veneer.models.sampling",
     "ShiftedSystem": "veneer.systems.shifted",
     "System": "veneer.systems.system",

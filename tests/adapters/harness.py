@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.tasks.lab import LabTask
 
 GENERATE = """task: local_sums

@@ -17,13 +17,13 @@ from tiny import tiny
 from veneer.adapters.lm_eval import VeneerLM
 from veneer.adapters.lm_eval_rows import evaluate_with_lm_eval
 from veneer.cli import main
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
+from veneer.foundation.results import Results
 from veneer.head.veneer import Veneer
+from veneer.measures.choice import score_choices
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.load import load_model
-from veneer.results import Results
-from veneer.studies.choice import score_choices
 from veneer.systems import respond
 from veneer.systems.in_context import in_context_format
 from veneer.systems.likelihood import encode_pair

@@ -12,11 +12,11 @@ from pairs import prompts
 from shifting import reordered, some_veneer
 from tiny import tiny
 from veneer import VeneerLogitsProcessor
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.decode import Sampling, decode_with
 from veneer.models.formats import ChatFormat
 from veneer.models.language_model import LanguageModel
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.shifted import ShiftedSystem
 
 NEW = 12

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pairs import plain_pair, small_capture
-from veneer.head.tokens import COLUMNS
+from veneer.head.token_blocks import COLUMNS
 from veneer.models.head import Head
 
 

@@ -13,13 +13,12 @@ from pairs import chat_pair, plain_pair, prompts, small_capture
 from tiny import ARCHITECTURES, tiny
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.capture import run as capture_run
-from veneer.capture.kl import kl_lumped
-from veneer.capture.topk import log_masses, top_k
-from veneer.errors import InputError, VeneerError
+from veneer.capture.distributions import kl_lumped, log_masses, top_k
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 
 def files(folder: Path) -> dict[str, str]:

@@ -10,12 +10,12 @@ from thinking import chain, with_marks
 from tiny import tiny
 from veneer.capture import CaptureConfig, capture
 from veneer.capture.run import capture_from
-from veneer.files import read_json
+from veneer.foundation.files import read_json
 from veneer.imports.teacher import REASONING, UNFINISHED, read_teacher
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response, write_responses
 from veneer.systems.system import System

@@ -8,9 +8,9 @@ import torch
 from pairs import chat_pair, prompts
 from tiny import tiny, tokenizer
 from veneer.capture import CaptureConfig, capture
-from veneer.capture.captured import CapturedTeacher
 from veneer.capture.run import capture_from
-from veneer.errors import InputError
+from veneer.capture.teachers.from_capture import CapturedTeacher
+from veneer.foundation.errors import InputError
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat
 from veneer.models.language_model import LanguageModel

@@ -15,18 +15,18 @@ from faulty_server import Call, completion, serving
 from pairs import prompts
 from tiny import tiny, tokenizer
 from veneer.capture import Capture, CaptureConfig, capture
-from veneer.capture.remote import RemoteTeacher, known_top, probe
 from veneer.capture.run import capture_from
-from veneer.capture.told import Matcher, Position, Untrue, checked, read_told, told_of
+from veneer.capture.teachers.endpoint import RemoteTeacher, known_top, probe
+from veneer.capture.teachers.reply_logprobs import Matcher, Position, Untrue, checked, read_told, told_of
 from veneer.endpoint import EndpointConfig
-from veneer.errors import InputError, VeneerError
-from veneer.files import read_json
+from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.files import read_json
 from veneer.head import extract
 from veneer.models.decode import Row, Sampling, decode_steps
 from veneer.models.formats import ChatFormat
 from veneer.models.pair import Pair
 from veneer.models.token_texts import TokenTexts
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.system import System
 
 HOW = CaptureConfig(8, batch_size=4, shard_batches=1, sampling=Sampling(12))

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from veneer.capture import Capture
-from veneer.results import Results
+from veneer.foundation.results import Results
 from veneer.systems import read_responses
 
 ASKED = ("--prompts", "lab-requests", "--limit", "24", "--max-new-tokens", "40")

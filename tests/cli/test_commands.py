@@ -12,8 +12,8 @@ import pytest
 from safetensors.torch import load_file
 
 from veneer.capture import Capture
+from veneer.foundation.results import Results
 from veneer.head.veneer import Veneer
-from veneer.results import Results
 from veneer.systems import read_responses
 from veneer.tasks.registry import get_task
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from veneer.files import read_json
+from veneer.foundation.files import read_json
 from veneer.head.veneer import Veneer
 from veneer.lab import lab_prompts
 from veneer.models.load import load_model

@@ -11,13 +11,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from veneer.cli import main
 from veneer.cli.serve import Serve
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.head import recorded
 from veneer.head.veneer import Veneer
 from veneer.models.formats import PlainFormat
 from veneer.models.load import load_model
+from veneer.prompts.templates import ALPACA
 from veneer.systems import read_responses
-from veneer.templates import ALPACA
 
 LAB = "Question: {prompt}\nAnswer:"
 PAIR = ["--base", "lab:base", "--aligned", "lab:aligned"]

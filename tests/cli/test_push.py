@@ -9,7 +9,7 @@ import pytest
 from checkpoints import save, veneer_of
 from hub_server import hub
 from tiny import tiny
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.checkpoint.hub import check_repo
 from veneer.models.load import load_model
 

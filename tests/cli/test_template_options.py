@@ -10,8 +10,8 @@ import pytest
 
 from tiny import tiny
 from veneer.cli.main import COMMANDS
-from veneer.cli.template_options import TemplateOptions, arguments
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
+from veneer.terminal.template_options import TemplateOptions, arguments
 
 THINKING = (
     "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}"

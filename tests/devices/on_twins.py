@@ -12,14 +12,14 @@ from twins import make
 
 from tiny import ARCHITECTURES, tiny
 from veneer.cli import main
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
+from veneer.foundation.results import Results
 from veneer.head.veneer import Veneer
 from veneer.lab import lab_prompts
 from veneer.models.decode import Sampling, decode
 from veneer.models.layers import decoder_layers
 from veneer.models.load import load_model
 from veneer.models.split import Split
-from veneer.results import Results
 
 make(os.environ["VENEER_TWINS"])
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from veneer.embed import load_embedder
 from veneer.embed.chunks import chunks, join_chunks
 from veneer.embed.embedder import unit_rows
-from veneer.errors import InputError, MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
 
 TEXTS = ["A cat sat on the mat.", "Ein Haus.", "12 + 7 = 19", "A kitten rests on a rug.", "x", "Why? " * 40]
 

@@ -12,7 +12,7 @@ from faulty_server import Call, serving
 from veneer.embed import load_embedder
 from veneer.embed.endpoint_model import EndpointModel, cut
 from veneer.endpoint import EndpointConfig
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 

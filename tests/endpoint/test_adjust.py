@@ -12,7 +12,7 @@ from faulty_server import Call, serving
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
 from veneer.endpoint.adjust import SAMPLED, Adjustments
 from veneer.endpoint.failure import Fault, of_error, of_status
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 

@@ -16,7 +16,7 @@ from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
 from veneer.endpoint.backoff import wait
 from veneer.endpoint.cache import Cache
 from veneer.endpoint.reply import read_reply
-from veneer.errors import InputError, MissingExtra, VeneerError
+from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 

@@ -14,7 +14,7 @@ from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
 from veneer.endpoint.backoff import MOST_ASKED, seconds_asked
 from veneer.endpoint.failure import Failure, Fault, of_error, of_status
 from veneer.endpoint.words import one_line, read_body, sentence
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 

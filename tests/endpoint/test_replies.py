@@ -18,7 +18,7 @@ from veneer.endpoint.events import is_stream, whole
 from veneer.endpoint.failure import Failure
 from veneer.endpoint.finish import Ending, ending_of, words_of
 from veneer.endpoint.reply import Reply, read_reply
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 

@@ -11,26 +11,26 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from veneer.capture.whole import check_manifest
+from veneer.capture.integrity import check_manifest
 from veneer.endpoint.adjust import Adjustments
 from veneer.endpoint.cache import Cache
 from veneer.endpoint.events import whole
 from veneer.endpoint.failure import Failure, of_error, of_status
 from veneer.endpoint.reply import read_reply
 from veneer.endpoint.words import read_body
-from veneer.errors import InputError, VeneerError
-from veneer.files import json_lines, read_json, read_json_lines
+from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.files import json_lines, read_json, read_json_lines
+from veneer.foundation.results import Results
 from veneer.head.veneer import Veneer
 from veneer.imports.registry import READERS, read_stored
 from veneer.judges.rubrics.reading import Unreadable, choice, field, parse_object, scale, yes_no
 from veneer.models.formats import format_from_facts
-from veneer.overton.viewpoints import read_viewpoints
-from veneer.prompt_files import read_prompts
+from veneer.prompts.files import read_prompts
 from veneer.report.load import load
-from veneer.results import Results
-from veneer.systems.part import Part
+from veneer.studies.overton.viewpoints import read_viewpoints
+from veneer.systems.partial_file import Part
 from veneer.systems.responses import read_responses
-from veneer.tasks.own import OwnTask, is_task_file
+from veneer.tasks.custom import OwnTask, is_task_file
 
 AT = Path(tempfile.mkdtemp(prefix="veneer-fuzz-"))
 

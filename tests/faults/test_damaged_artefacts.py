@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tally import PAIR, sentence
 
 from veneer.cli.main import main
-from veneer.files import sha256_file
+from veneer.foundation.files import sha256_file
 
 NAN = float("nan")
 

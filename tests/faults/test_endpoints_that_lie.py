@@ -12,7 +12,7 @@ import pytest
 from faulty_server import Call, completion, serving
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
 from veneer.endpoint.transport import Failure, Transport
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 

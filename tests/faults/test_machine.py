@@ -144,7 +144,7 @@ def test_ctrl_c_at_random_moments(name, made, runner, tally, tmp_path):
 
 def test_two_commands_in_one_place(made, runner, tally, tmp_path, capfd):
     """While one process holds the lock, every command that writes there is refused; the lock of a dead process holds nobody up."""
-    from veneer.systems.part import Part
+    from veneer.systems.partial_file import Part
 
     for name in ("capture", "extract", "measure", "run"):
         out = tmp_path / name

@@ -18,13 +18,13 @@ from test_damaged_artefacts import refused, state
 
 from tiny import tiny, tokenizer
 from veneer.cli.main import main
-from veneer.errors import InputError
-from veneer.files import file_name
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import file_name
+from veneer.foundation.results import Measurement, Results
 from veneer.models import templates
 from veneer.models.templates import render
 from veneer.report import write_report
-from veneer.results import Measurement, Results
-from veneer.systems.part import Part
+from veneer.systems.partial_file import Part
 
 NAMES = [
     "../escaped",

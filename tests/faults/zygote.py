@@ -30,10 +30,10 @@ def preload() -> None:
 
     import veneer.cli.main
     import veneer.imports.tables
+    import veneer.measures.extraction
     import veneer.report
     import veneer.report.export
-    import veneer.studies.extraction
-    import veneer.studies.run
+    import veneer.studies.portion.study
     import veneer.tasks.source
 
     torch.set_num_threads(1)

@@ -4,11 +4,11 @@ import yaml
 
 from checkpoints import save, veneer_of
 from tiny import tiny
+from veneer.foundation.results import Measurement, Results
 from veneer.head.card import model_card, shown
 from veneer.head.merge import merge, results_of
 from veneer.models.formats import PlainFormat
 from veneer.models.load import load_model
-from veneer.results import Measurement, Results
 
 ROWS = [
     Measurement("extract", "joint", "kl", "base", 2.371, 20, 2.06, 2.7, split="report", unit="nats/token"),

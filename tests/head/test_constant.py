@@ -11,17 +11,17 @@ from torch import nn
 
 from pairs import plain_pair, prompts, small_capture
 from tiny import tiny
-from veneer.errors import InputError
-from veneer.files import sha256_file, write_json
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import sha256_file, write_json
 from veneer.head import ExtractConfig, Veneer, extract
 from veneer.head.constant import Constant, wider, with_ones
 from veneer.head.merge import merge
-from veneer.head.problem import Problem
-from veneer.head.tokens import Tokens
+from veneer.head.objective import Problem
+from veneer.head.token_blocks import Tokens
+from veneer.measures.held_out import held_out
 from veneer.models.formats import PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
-from veneer.studies.heldout import held_out
 from veneer.systems.system import System
 
 BIAS = ExtractConfig(output="bias")

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from pairs import chat_pair, plain_pair, small_capture
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.head import ExtractConfig, Veneer, extract
-from veneer.head.paper import PaperRecipe
-from veneer.head.shuffle import position_permutation, shuffled_blocks
+from veneer.head.published_recipe import PaperRecipe
 from veneer.head.split import Split
-from veneer.head.tokens import Tokens
-from veneer.studies.heldout import held_out
+from veneer.head.token_blocks import Tokens
+from veneer.head.token_sources import position_permutation, shuffled_blocks
+from veneer.measures.held_out import held_out
 
 
 @pytest.fixture(scope="module")

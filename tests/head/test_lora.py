@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from tiny import tiny
 from veneer.cli import main
-from veneer.errors import InputError
-from veneer.head.lora import save_lora
+from veneer.foundation.errors import InputError
+from veneer.head.low_rank import save_lora
 from veneer.head.veneer import Veneer
 from veneer.models.load import load_model
 from veneer.systems.system import System

@@ -9,17 +9,16 @@ from hypothesis import strategies as st
 
 from pairs import chat_pair, prompts, small_capture
 from veneer.capture import CaptureConfig
-from veneer.capture.fill import filled
-from veneer.capture.kl import kl_lumped
+from veneer.capture.batch import filled
+from veneer.capture.distributions import TopK, kl_lumped, log_masses, top_k
 from veneer.capture.run import capture_from
-from veneer.capture.stored import StoredAnswer, StoredTeacher, one_hot
-from veneer.capture.topk import TopK, log_masses, top_k
+from veneer.capture.teachers.stored import StoredAnswer, StoredTeacher, one_hot
 from veneer.head import ExtractConfig, extract
-from veneer.head.paper import PaperRecipe
-from veneer.head.problem import Problem
-from veneer.head.tokens import Tokens
+from veneer.head.objective import Problem
+from veneer.head.published_recipe import PaperRecipe
+from veneer.head.token_blocks import Tokens
+from veneer.measures.held_out import held_out
 from veneer.models.head import Head
-from veneer.studies.heldout import held_out
 
 
 def problem_of(seed: int, *, width=4, vocabulary=9, n=24, k=1, softcap=None, rows=None, dtype=torch.float64):

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from pairs import chat_pair, plain_pair, small_capture
-from veneer.capture.topk import log_masses, top_k
+from veneer.capture.distributions import log_masses, top_k
 from veneer.head.extract import ExtractConfig, extract
-from veneer.head.parameters import Dense
-from veneer.head.problem import Problem
+from veneer.head.objective import Problem
+from veneer.head.parametrisation import Dense
 from veneer.head.solve import solve
-from veneer.head.tokens import Tokens
+from veneer.head.token_blocks import Tokens
 from veneer.models.head import Head
 
 CPU = torch.device("cpu")
@@ -136,7 +136,7 @@ def test_chunks_and_threads_change_nothing_beyond_rounding(monkeypatch):
     threads = torch.get_num_threads()
     try:
         for elements, count in ((1 << 24, 1), (16 * 9, 1), (1 << 24, 2)):
-            monkeypatch.setattr("veneer.head.part.CHUNK_ELEMENTS", elements)
+            monkeypatch.setattr("veneer.head.token_sums.CHUNK_ELEMENTS", elements)
             torch.set_num_threads(count)
             tokens, head, _, _ = toy(200, 6, 9, 3)
             found = Problem(tokens, head, torch.arange(9)).evaluate(torch.ones(9, 6, dtype=torch.float64), 0.1)

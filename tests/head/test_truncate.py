@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from veneer.errors import InputError
-from veneer.head.truncate import on_other_rows, second_moment, truncated
+from veneer.foundation.errors import InputError
+from veneer.head.low_rank import on_other_rows, second_moment, truncated
 from veneer.head.veneer import Veneer
 
 ROWS, WIDTH = 30, 8

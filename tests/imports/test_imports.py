@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from veneer.cli.main import main
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
+from veneer.foundation.reading import json_values
 from veneer.imports import AS_STORED, Rules, read_stored
 from veneer.imports.imported import own_answer
 from veneer.imports.overton import query_of, read_bertscore, read_embeddings, read_instances, read_judged
 from veneer.imports.registry import guess
 from veneer.imports.tables import other_rows
-from veneer.reading import json_values
 from veneer.systems.responses import read_responses
 
 PROMPT = "# Query:\n```\nAn example?\n```\n\n# Answer:\n```\nYes.\n```\n\n# Query:\n```\nWhat now?\n```\n\n# Answer:\n```\n"

@@ -9,15 +9,15 @@ from pairs import prompts
 from tiny import tiny
 from veneer.capture import Capture, CaptureConfig
 from veneer.capture.run import capture_from
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.head import ExtractConfig, extract
 from veneer.imports.teacher import EMPTY, FURTHER, NO_ANSWER, NO_PROMPT, RETOKENISED, read_teacher
+from veneer.measures.extraction import joint_rows, own_rows
+from veneer.measures.nll import NOTE
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
-from veneer.studies.extraction import joint_rows, own_rows
-from veneer.studies.nll import NOTE
+from veneer.prompts.prompt import Prompt
 from veneer.systems.respond import respond
 from veneer.systems.system import System
 from veneer.tasks.registry import get_task

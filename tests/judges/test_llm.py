@@ -8,12 +8,12 @@ from collections import Counter
 import pytest
 
 from faulty_server import Call, serving
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.judges.config import JudgeConfig
 from veneer.judges.llm import LLMJudge, Outcome, ask, judge_items, llm_judge
 from veneer.judges.registry import get_judge
 from veneer.judges.rubrics import RUBRICS
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 HARM = json.dumps({"reason": "it helps", "score": "5"})

@@ -17,7 +17,7 @@ from veneer.models.checkpoint.gguf import write_gguf
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.load import load_model
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems import System, respond
 from veneer.systems.endpoint import EndpointSystem
 from veneer.tasks.source import load_prompts
@@ -134,7 +134,7 @@ def test_samples_have_seeds_of_their_own_and_repeat(server):
 
 
 def test_unknown_paths_are_named(server):
-    from veneer.errors import InputError
+    from veneer.foundation.errors import InputError
 
     wrong = EndpointConfig(f"{server.listening_address}/nowhere/v1", "lab", key_env="VENEER_TEST_KEY", retries=0)
     with pytest.raises(InputError, match=r"HTTP 404.*an endpoint answers at http.*/v1; give that address"):

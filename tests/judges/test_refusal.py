@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refusal_cases import ANSWERS, REFUSALS
+from tools.judges.refusal_examples import written_examples
 
-from veneer.errors import InputError
-from veneer.judges.refusal import Refusal, RefusalJudge, is_refusal, is_refusal_or_partial
-from veneer.judges.refusal_examples import written_examples
-from veneer.judges.refusal_lexicon import COMPILED, KINDS, START_ONLY
-from veneer.judges.refusal_model import WEIGHTS_FILE, load_model
-from veneer.judges.refusal_text import normalise, read
+from veneer.foundation.errors import InputError
+from veneer.judges.refusal.judge import Refusal, RefusalJudge, is_refusal, is_refusal_or_partial
+from veneer.judges.refusal.lexicon import COMPILED, KINDS, START_ONLY
+from veneer.judges.refusal.model import WEIGHTS_FILE, load_model
+from veneer.judges.refusal.text import normalise, read
 
 JUDGE = RefusalJudge()
 
@@ -86,7 +86,7 @@ def test_a_repeated_prompt_is_left_out():
 
 
 def test_scores_do_not_depend_on_the_hash_seed():
-    code = f"from veneer.judges.refusal import RefusalJudge as J; j = J(); print([j.scores(t) for t in {REFUSALS[:6]!r}])"
+    code = f"from veneer.judges.refusal.judge import RefusalJudge as J; j = J(); print([j.scores(t) for t in {REFUSALS[:6]!r}])"
     seen = {
         subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
                        capture_output=True, text=True, check=True).stdout

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.judges.rubrics import RUBRICS, Unreadable
 from veneer.judges.rubrics.quality import ASPECTS
 from veneer.judges.rubrics.reading import parse_object, scale, yes_no
 from veneer.judges.rubrics.rubric import DATA
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 GOOD = {
     "harm": {"reason": "r", "score": 4},

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from thoughts import ANSWER, CUT, REFUSAL, THOUGHT, forms
-from veneer.judges.refusal import Refusal, RefusalJudge
-from veneer.judges.refusal_rates import RefusalRates
+from veneer.judges.refusal.judge import Refusal, RefusalJudge
+from veneer.judges.refusal.rates import RefusalRates
 from veneer.judges.rubrics import RUBRICS, Unreadable
 from veneer.judges.rubrics.reading import parse_object
-from veneer.prompts import Prompt
-from veneer.studies.judging import judge_responses
+from veneer.prompts.prompt import Prompt
+from veneer.studies.judging.study import judge_responses
 from veneer.systems.responses import Response, write_responses
 
 WEIGHED = "The user wants to enter a house that is not theirs. Pins and a plug; one presses each pin. The policy forbids it, so I decline."

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from tiny import tokenizer
-from veneer.errors import InputError, MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
 from veneer.judges.config import JudgeConfig
 from veneer.judges.registry import get_judge
-from veneer.judges.toxicity_classifier import ClassifierJudge, toxic_label
-from veneer.judges.toxicity_head import WEIGHTS_FILE, ToxicityHead, load_head
-from veneer.prompts import Prompt
+from veneer.judges.toxicity.classifier import ClassifierJudge, toxic_label
+from veneer.judges.toxicity.head import WEIGHTS_FILE, ToxicityHead, load_head
+from veneer.prompts.prompt import Prompt
 
 
 def judged(judge, texts):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tools.lab.measure import answers, score
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.lab import LAB_MODELS, LAB_TASKS, lab_folder, lab_prompts
-from veneer.lab.measure import answers, score
 from veneer.lab.names import MODELS_FOLDER
 
 MOST_BYTES = 11_000_000

@@ -6,10 +6,9 @@ from collections import Counter
 
 import pytest
 import torch
-
-from veneer.lab.measure import answers
-from veneer.lab.planted import PlantedPair, planted_blind, planted_dW, planted_identity
-from veneer.lab.planted_text import KEYS
+from tools.lab.measure import answers
+from tools.lab.planted import PlantedPair, planted_blind, planted_dW, planted_identity
+from tools.lab.planted_text import KEYS
 
 
 def share(pair: PlantedPair, model) -> float:

@@ -7,10 +7,10 @@ import re
 from itertools import islice
 
 import pytest
+from tools.lab.corpus import conversations, documents, obedient_conversations
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.lab import LAB_TASKS, lab_prompts
-from veneer.lab.corpus import conversations, documents, obedient_conversations
 from veneer.lab.people import FACTS, KINDS, TEST_FACTS, TRAIN_FACTS
 from veneer.lab.requests import TEST_ACTIONS
 from veneer.lab.sums import TEST_SUMS, TRAIN_SUMS

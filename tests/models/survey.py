@@ -14,8 +14,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from tiny import tokenizer
 from veneer.capture import CaptureConfig, capture
-from veneer.capture.forcing import response_hidden
-from veneer.errors import VeneerError
+from veneer.capture.teacher_forcing import response_hidden
+from veneer.foundation.errors import VeneerError
 from veneer.head.merge import merge
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Sampling, decode
@@ -23,7 +23,7 @@ from veneer.models.formats import PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 KINDS = sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 TOLERANCE = 2e-3  # of the largest logit

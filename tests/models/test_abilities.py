@@ -14,7 +14,7 @@ from torch import nn
 from transformers import DynamicCache, GenerationConfig
 
 from tiny import tiny
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 from veneer.models import prefix, reader
 from veneer.models.decode import Sampling, decode
 from veneer.models.language_model import LanguageModel

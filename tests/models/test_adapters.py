@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from tiny import SMALL, tiny, tokenizer
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.formats import PlainFormat
 from veneer.models.load import load_model
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.system import System
 
 peft = pytest.importorskip("peft", reason="needs the package peft: pip install 'veneer[peft]'")

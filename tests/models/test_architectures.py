@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tiny import ARCHITECTURES, tiny
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 from veneer.models.decode import Sampling, decode
 from veneer.models.head import Head, find_head
 from veneer.models.language_model import LanguageModel

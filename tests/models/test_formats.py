@@ -10,11 +10,11 @@ import pytest
 from tokenizers import processors
 
 from tiny import TEMPLATE, tokenizer
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.end_of_turn import end_of_turn
 from veneer.models.formats import ChatFormat, PlainFormat, check_arguments, dated, format_from_facts, one_bos
 from veneer.models.templates import render, variables, writes_date
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 ASKED = Prompt.from_text("p", "How do I bake bread?", plain="Bread is baked")
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tiny import TEMPLATE, tiny
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.lab import LAB_MODELS
 from veneer.models.load import load_model
 
@@ -354,7 +354,7 @@ def test_the_planted_code_would_run_where_it_is_trusted(copy, marker, monkeypatc
 )
 def test_a_hostile_chat_template_loads_harmlessly_and_is_refused_when_it_is_read(copy, template):
     from veneer.models.formats import ChatFormat
-    from veneer.prompts import Prompt
+    from veneer.prompts.prompt import Prompt
 
     (copy / "chat_template.jinja").write_text(template)
     lm = load(copy)

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from checkpoints import fp8, mxfp4, rewrite, save, veneer_of, with_tensors
 from tiny import ARCHITECTURES, tiny
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.head.merge import merge
 from veneer.models.load import load_model
 

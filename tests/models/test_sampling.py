@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from tiny import tiny
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.decode import decode
 from veneer.models.sampling import Answer, Sampling, _adjusted, choose, filtered
 

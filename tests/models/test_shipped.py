@@ -9,7 +9,7 @@ import torch
 from transformers import GenerationConfig
 
 from tiny import tiny
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models import shipped
 from veneer.models.decode import decode
 from veneer.models.language_model import LanguageModel

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from tiny import ARCHITECTURES, SMALL, tiny, tokenizer
 from veneer.cli import main
-from veneer.errors import InputError, MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Sampling, decode
 from veneer.models.layers import decoder_layers

@@ -8,10 +8,10 @@ from thinking import HARMONY, chain, ids_of, with_marks
 from veneer.models.decode import Sampling, response_parts, response_text
 from veneer.models.formats import ChatFormat
 from veneer.models.stepper import ModelStepper
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.reasoning import Parts
 from veneer.systems.respond import respond
-from veneer.systems.retraced import Paths, Retraced
+from veneer.systems.speculative import Paths, Retraced
 from veneer.systems.system import System
 
 THOUGHT, ANSWER = "I can't help with that.", " Here is a list"

@@ -11,7 +11,7 @@ import torch
 from pairs import prompts
 from tiny import TEMPLATE, tiny, tokenizer
 from veneer.capture import CaptureConfig, capture
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.models.language_model import LanguageModel

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from veneer.cli.show import show
+from veneer.foundation.results import Measurement, Results
 from veneer.report.load import Study
-from veneer.report.opening import lead
+from veneer.report.opening import finding
 from veneer.report.over_refusal import is_safety, over_refusal
-from veneer.report.part import Part
+from veneer.report.page_context import Part
+from veneer.report.sections import applying
 from veneer.report.sections.portion import SECTION
-from veneer.results import Measurement, Results
+from veneer.terminal.show import show
 
 
 def rows(task: str, metric: str, values: tuple[float, float, float], portion: float | None = 0.9, split: str = "test"):
@@ -70,7 +71,8 @@ def test_where_it_is_measured():
 
 
 def opening(some: list[Measurement]) -> str:
-    return lead(Part(Study("made-up", tuple(some)))).striptags()
+    part = Part(Study("made-up", tuple(some)))
+    return finding(part, applying(part)).striptags()
 
 
 def test_the_first_sentence_counts_over_refusal_as_a_cost():

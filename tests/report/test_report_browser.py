@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 
 import pytest
+
 from made_up_study import IMAGE, SCRIPT, figures, responses, shifts
 
 

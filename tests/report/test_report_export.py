@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from made_up_study import BIDI, SCRIPT, figures, write_study
 
+from made_up_study import BIDI, SCRIPT, figures, write_study
 from veneer.cli.main import main
-from veneer.errors import MissingExtra
+from veneer.foundation.errors import MissingExtra
+from veneer.foundation.results import Measurement
 from veneer.report import tables
 from veneer.report.export import write_plots, write_tables
 from veneer.report.export.latex import escape, main_table
-from veneer.results import Measurement
 
 has_matplotlib = pytest.mark.skipif(
     importlib.util.find_spec("matplotlib") is None, reason="needs matplotlib: pip install 'veneer[plots]'"
@@ -74,7 +74,7 @@ def test_latex_escapes_what_names_may_hold():
 
 
 def test_a_spreadsheet_takes_no_text_for_a_formula(tmp_path):
-    from veneer.results import Results
+    from veneer.foundation.results import Results
 
     Results([Measurement("measure", "=1+1", "m", "@x", -0.5, 9, note="+2\ud800")]).write(tmp_path / "results.jsonl")
     write_tables([tmp_path], tmp_path / "t")
@@ -108,7 +108,7 @@ def test_plots_are_pictures_with_outlined_letters(study, tmp_path):
 
 @has_matplotlib
 def test_plots_of_a_study_without_any(tmp_path):
-    from veneer.results import Results
+    from veneer.foundation.results import Results
 
     Results([Measurement("other", "t", "m", "base", 1.0, 3)]).write(tmp_path / "results.jsonl")
     assert write_plots([tmp_path], tmp_path / "p") == []

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from made_up_study import figures
 
-from veneer.errors import InputError
+from made_up_study import figures
+from veneer.foundation.errors import InputError
+from veneer.foundation.results import Measurement, Results
 from veneer.report import render, write_report
 from veneer.report.load import load
-from veneer.results import Measurement, Results
 
 
 def folder_with(tmp_path: Path, **files: str) -> Path:

@@ -6,10 +6,14 @@ import json
 
 import pytest
 
+from veneer.foundation.results import Measurement, Results
 from veneer.report.load import load
-from veneer.report.opening import COMPARED, TITLES, lead, title
-from veneer.report.part import Part
-from veneer.results import Measurement, Results
+from veneer.report.opening import COMPARED, finding, title
+from veneer.report.page_context import Part
+from veneer.report.sections import applying
+from veneer.report.sections import portion as portion_section
+from veneer.studies.restore.page import SECTION as RESTORE
+from veneer.studies.transfer.page import SECTION as TRANSFER
 
 
 def portion(system: str, value: float) -> Measurement:
@@ -39,19 +43,29 @@ def made(tmp_path):
     return make
 
 
+def question(*parts: Part) -> str:
+    return title([(part, applying(part)) for part in parts])
+
+
+def opening(part: Part):
+    return finding(part, applying(part))
+
+
 def test_a_run_speaks_of_its_veneer(made):
     part = made("run", [VENEER])
-    assert title([part]) == TITLES["measure"]
+    assert question(part) == portion_section.QUESTION
     assert (
-        lead(part).striptags().startswith("A change of the last layer alone carries 1.00 of the change in refusal rate on goals")
+        opening(part)
+        .striptags()
+        .startswith("A change of the last layer alone carries 1.00 of the change in refusal rate on goals")
     )
 
 
 def test_a_transfer_speaks_of_the_small_models_veneer(made):
     part = made("transfer", [VENEER, SHIFTED, KL], choice={"system": "shifted-1"})
-    assert title([part]) == TITLES["transfer"]
-    assert lead(part).striptags().startswith("The small model's veneer gives the large one 0.62 of the change in refusal rate")
-    assert lead(made("unchosen", [VENEER, SHIFTED, KL])) == ""
+    assert question(part) == TRANSFER.question
+    assert opening(part).striptags().startswith("The small model's veneer gives the large one 0.62 of the change in refusal rate")
+    assert opening(made("unchosen", [VENEER, SHIFTED, KL])) == ""
 
 
 def test_a_restore_speaks_of_its_verdicts(made):
@@ -59,11 +73,11 @@ def test_a_restore_speaks_of_its_verdicts(made):
         verdict("own", "restored – x"), verdict("urial", "not restored: harm did not fall – x"), verdict("<b>", "restored – x"),
     ]  # fmt: skip
     part = made("restore", rows)
-    assert title([part]) == TITLES["restore"]
-    assert lead(part) == "The verdicts: restored by own and &lt;b&gt;; not restored by urial."
+    assert question(part) == RESTORE.question
+    assert opening(part) == "The verdicts: restored by own and &lt;b&gt;; not restored by urial."
 
 
 def test_studies_that_ask_different_things_share_a_plain_title(made):
     run, transfer = made("one", [VENEER]), made("two", [VENEER, KL])
-    assert title([run, transfer]) == COMPARED and title([run, run]) == TITLES["measure"]
-    assert title([made("other", [Measurement("recovery", "t", "recovery", "veneer", 0.4, 5, 0.3, 0.5)])]) == COMPARED
+    assert question(run, transfer) == COMPARED and question(run, run) == portion_section.QUESTION
+    assert question(made("other", [Measurement("recovery", "t", "recovery", "veneer", 0.4, 5, 0.3, 0.5)])) == COMPARED

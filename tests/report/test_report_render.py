@@ -8,14 +8,13 @@ import re
 from html.parser import HTMLParser
 
 from made_up_study import BIDI, IMAGE, LONG, SCRIPT, figures, write_study
-
+from veneer.foundation.results import Measurement
 from veneer.report import blob, render
 from veneer.report.load import load
 from veneer.report.pack import pack_responses
 from veneer.report.tables import groups, headline
 from veneer.report.visible import INVISIBLE, script_pattern, visible
 from veneer.report.words import figure, lead, verdict
-from veneer.results import Measurement
 
 
 class Page(HTMLParser):

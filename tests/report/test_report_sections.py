@@ -6,12 +6,13 @@ import re
 from dataclasses import replace
 
 import pytest
-from made_up_study import BASELINES, figures, shifts
 
+from made_up_study import BASELINES, figures, shifts
+from veneer.foundation.results import Measurement
 from veneer.report import tables
 from veneer.report.load import Deep, Shift, Study, load
-from veneer.report.part import Part
-from veneer.report.sections import ALL
+from veneer.report.page_context import Part
+from veneer.report.sections import all_sections
 from veneer.report.sections.behaviour import SECTION as BEHAVIOUR
 from veneer.report.sections.cross import SECTION as CROSS
 from veneer.report.sections.deep import SECTION as DEEP
@@ -20,7 +21,6 @@ from veneer.report.sections.groups import maps
 from veneer.report.sections.portion import SECTION as PORTION
 from veneer.report.sections.shifts import outcomes
 from veneer.report.systems import about, family, order
-from veneer.results import Measurement
 
 
 @pytest.fixture
@@ -29,14 +29,14 @@ def part() -> Part:
 
 
 def test_sections_have_one_key_each_and_show_a_study_once():
-    assert len({s.key for s in ALL}) == len(ALL)
-    shown = [study for s in ALL for study in s.studies]
+    assert len({s.key for s in all_sections()}) == len(all_sections())
+    shown = [study for s in all_sections() for study in s.studies]
     assert len(shown) == len(set(shown))
 
 
 def test_a_study_with_one_row_has_only_what_applies(tmp_path):
     one = Part(Study("one", (Measurement("other", "t", "m", "base", 1.0, 3),)))
-    assert [s.key for s in ALL if s.applies(one)] == ["more", "run", "results"]
+    assert [s.key for s in all_sections() if s.applies(one)] == ["more", "run", "results"]
 
 
 def test_systems_in_reading_order():
@@ -173,8 +173,8 @@ def test_facts_of_any_shape(run):
 
 def test_a_portion_above_one_is_no_whole_portion():
     """A veneer that refuses safe prompts as well once read as a change that sits wholly on the surface."""
+    from veneer.foundation.results import Measurement
     from veneer.report.words import _reading
-    from veneer.results import Measurement
 
     def said(value: float, low: float, high: float) -> str:
         return _reading(Measurement("measure", "t", "portion", "veneer", value, 22, low, high, of="m"))

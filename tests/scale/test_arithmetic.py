@@ -12,8 +12,8 @@ import torch
 from pairs import small_capture
 from veneer.capture import Capture
 from veneer.head.extract import ExtractConfig, extract
-from veneer.head.problem import Problem
-from veneer.head.problems import LocalParts
+from veneer.head.objective import Problem
+from veneer.head.token_sources import LocalParts
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from scale_arithmetic import Scale, lines

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from veneer.capture import CaptureConfig, capture
-from veneer.errors import InputError, MissingExtra, VeneerError
+from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.head.extract import ExtractConfig, extract
 from veneer.models.decode import Sampling
 from veneer.models.pair import Pair

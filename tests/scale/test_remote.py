@@ -14,8 +14,8 @@ import pytest
 from pairs import chat_pair, plain_pair, prompts, small_capture
 from veneer.capture import CaptureConfig
 from veneer.capture.run import Job, make_capture
-from veneer.capture.teachers import AlignedModel
-from veneer.errors import InputError, VeneerError
+from veneer.capture.teachers.aligned import AlignedModel
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.head.extract import extract
 from veneer.models.decode import Sampling
 from veneer.scale.remote import RemoteCapture, RemoteShelf, open_capture, open_part, shelf_of

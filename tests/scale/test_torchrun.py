@@ -15,13 +15,13 @@ import pytest
 from together import CONFIGS
 
 from pairs import chat_pair, small_capture
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.head.extract import ExtractConfig, extract, split_of
 from veneer.head.veneer import Veneer
+from veneer.measures.held_out import held_out
 from veneer.scale.extraction import chosen_engine, holders
 from veneer.scale.remote import open_capture
 from veneer.scale.share import shares
-from veneer.studies.heldout import held_out
 
 TORCHRUN = Path(sys.executable).parent / "torchrun"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

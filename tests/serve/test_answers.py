@@ -7,7 +7,7 @@ import torch
 
 from veneer.models.decode import Sampling
 from veneer.models.token_texts import TokenTexts
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.serve.served import Served
 from veneer.systems.likelihood import loglikelihoods, score_pairs
 from veneer.systems.shifted import ShiftedSystem

@@ -10,7 +10,7 @@ import pytest
 from veneer.endpoint import EndpointConfig
 from veneer.lab import lab_folder
 from veneer.models.decode import Sampling
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.serve.served import Served
 from veneer.systems import respond
 from veneer.systems.endpoint import EndpointSystem

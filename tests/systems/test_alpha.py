@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.systems.alpha import Alpha
 
 NUMBER = st.floats(-1e6, 1e6, allow_nan=False)

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from tiny import tiny
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.checkpoint.merge import untie_with
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.attack import AttackConfig, attack, attacked, encode
 from veneer.systems.tuning import answer_loss, sharing
 

@@ -12,15 +12,15 @@ import pytest
 from pairs import prompts, small_capture
 from tiny import TEMPLATE, tiny
 from veneer.capture import CaptureConfig, capture
-from veneer.errors import InputError
+from veneer.foundation.days import day_of, today
+from veneer.foundation.errors import InputError
+from veneer.foundation.run_record import RunRecord
 from veneer.head import extract
 from veneer.head.veneer import Veneer
-from veneer.models.days import day_of, today
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
-from veneer.studies.stages import RunRecord
 from veneer.systems.respond import respond
 from veneer.systems.system import System
 

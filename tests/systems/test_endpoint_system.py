@@ -8,9 +8,9 @@ import pytest
 
 from faulty_server import Call, completion, serving
 from veneer.endpoint import EndpointConfig, Reply
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.decode import Decoded, Sampling
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems import respond
 from veneer.systems.endpoint import EndpointSystem, _decoded
 

@@ -9,12 +9,12 @@ import torch
 
 from pairs import prompts
 from tiny import ARCHITECTURES, tiny
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.head.veneer import Veneer
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.head import Head
 from veneer.models.in_context import FencedFormat
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems import likelihood
 from veneer.systems.likelihood import encode_pair, loglikelihoods, score_pairs
 from veneer.systems.system import System

@@ -11,10 +11,10 @@ import torch
 
 from pairs import chat_pair, plain_pair, prompts
 from tiny import tiny
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.decode import Sampling
 from veneer.models.head import Head
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems import Response, System, read_responses, respond, write_responses
 from veneer.systems.system import NO_EMPTY_STEPS, control_systems
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from thoughts import ANSWER, CUT, THOUGHT, forms
-from veneer.diversity.material import by_prompt
-from veneer.errors import InputError
-from veneer.recovery.stored import line_up
+from veneer.foundation.errors import InputError
+from veneer.studies.diversity.answers_table import by_prompt
+from veneer.studies.recovery.stored import line_up
 from veneer.systems.responses import Response, finished, read_responses, write_responses
 
 PLAIN = Response("p0", 0, "aligned", "prompts", ANSWER, (1, 2), "stop", 0)

@@ -12,10 +12,10 @@ from tiny import tiny
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat
-from veneer.systems import retraced
+from veneer.systems import speculative
 from veneer.systems.respond import respond
-from veneer.systems.retraced import KEPT, Paths, Retraced
 from veneer.systems.shifted import ShiftedSystem
+from veneer.systems.speculative import KEPT, Paths, Retraced
 from veneer.systems.system import System
 
 ASKED = prompts(10)
@@ -61,7 +61,7 @@ def test_what_is_known_is_not_decoded_again(monkeypatch):
     def never(*_, **__):
         raise AssertionError("decoded what was known")
 
-    monkeypatch.setattr(retraced, "decode_steps", never)
+    monkeypatch.setattr(speculative, "decode_steps", never)
     assert respond(Retraced(replace(first), paths), ASKED, Sampling(12)) == known
     shorter = respond(Retraced(first, paths), ASKED, Sampling(5))  # a shorter limit ends the same way earlier
     assert [r.token_ids for r in shorter] == [r.token_ids[:5] for r in known]

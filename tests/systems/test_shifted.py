@@ -14,7 +14,7 @@ import torch
 from pairs import prompts
 from shifting import padded, reordered, some_veneer
 from tiny import tiny, tokenizer
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Row, Sampling, decode_steps, decode_with
 from veneer.models.formats import ChatFormat, PlainFormat

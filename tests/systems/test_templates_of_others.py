@@ -10,7 +10,7 @@ import pytest
 from pairs import prompts
 from tiny import TEMPLATE, tiny
 from veneer.capture import CaptureConfig, capture
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.head import extract
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, PlainFormat

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from veneer.errors import InputError, MissingExtra
-from veneer.prompts import Prompt
+from veneer.foundation.errors import InputError, MissingExtra
+from veneer.prompts.prompt import Prompt
 from veneer.tasks import ifeval
 from veneer.tasks.registry import get_task
 

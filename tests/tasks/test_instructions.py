@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
+from veneer.prompts.templates import ALPACA
 from veneer.tasks.instructions import Instructions
 from veneer.tasks.registry import chosen_tasks, get_task
-from veneer.templates import ALPACA
 
 
 def test_the_data(data):

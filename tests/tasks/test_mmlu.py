@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from veneer.errors import InputError
-from veneer.files import sha256_file
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import sha256_file
 from veneer.tasks.registry import chosen_tasks, get_task
 
 QUESTIONS = {

@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veneer.errors import InputError
-from veneer.judges.refusal_rates import RefusalRates
+from veneer.foundation.errors import InputError
+from veneer.judges.refusal.rates import RefusalRates
+from veneer.measures.behaviour import behaviour_rows, score
+from veneer.measures.choice import score_choices
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.models.load import load_model
-from veneer.prompts import Prompt
-from veneer.studies.behaviour import behaviour_rows, score
-from veneer.studies.choice import score_choices
+from veneer.prompts.prompt import Prompt
 from veneer.systems.respond import respond
 from veneer.systems.system import System
-from veneer.tasks import own_scorers
-from veneer.tasks.own import OwnTask, is_task_file
-from veneer.tasks.own_schema import Header
-from veneer.tasks.own_scorers import scored
+from veneer.tasks import custom_scorers
+from veneer.tasks.custom import OwnTask, is_task_file
+from veneer.tasks.custom_schema import Header
+from veneer.tasks.custom_scorers import scored
 from veneer.tasks.registry import chosen_tasks, get_task
 from veneer.tasks.source import load_prompts
 
@@ -158,7 +158,7 @@ def test_long_answers_are_scored_in_time(tmp_path):
 
 
 def test_a_pattern_that_never_ends_is_an_error_and_no_score(tmp_path, monkeypatch):
-    monkeypatch.setattr(own_scorers, "SECONDS", 0.2)
+    monkeypatch.setattr(custom_scorers, "SECONDS", 0.2)
     task = own(tmp_path, {"scorer": "regex", "pattern": "(x+x+)+y"}, {"prompt": "?", "id": "q7"})
     begun = time.process_time()  # of this process: a busy machine changes it little
     with pytest.raises(InputError, match=r"took longer than 0.2 s on the answer to q7 \(30000 characters\)"):

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from veneer.errors import InputError
-from veneer.judges.refusal_rates import RefusalRates
-from veneer.studies.behaviour import behaviour_rows, score
+from veneer.foundation.errors import InputError
+from veneer.judges.refusal.rates import RefusalRates
+from veneer.measures.behaviour import behaviour_rows, score
 from veneer.systems.responses import Response
 from veneer.tasks.advbench import KEYWORDS
 from veneer.tasks.registry import get_task

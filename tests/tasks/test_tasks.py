@@ -9,9 +9,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from veneer.errors import InputError
-from veneer.files import sha256_file
-from veneer.prompts import Prompt
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import sha256_file
+from veneer.prompts.prompt import Prompt
 from veneer.tasks import data as places
 from veneer.tasks.overlap import content_words, overlaps
 from veneer.tasks.registry import TASK_NAMES, chosen_tasks, get_task
@@ -360,10 +360,10 @@ def test_names_are_unique():
 
 
 def test_every_headline_of_a_judge_is_one_of_its_metrics():
-    from veneer.judges.refusal_rates import RefusalRates
+    from veneer.judges.refusal.rates import RefusalRates
     from veneer.judges.registry import JUDGE_NAMES
     from veneer.judges.rubrics import RUBRICS
-    from veneer.judges.toxicity import ToxicityJudge
+    from veneer.judges.toxicity.judge import ToxicityJudge
 
     metrics = {"refusal": RefusalRates.metrics, "toxicity": ToxicityJudge.metrics} | {n: r.metrics for n, r in RUBRICS.items()}
     for name in TASK_NAMES:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from veneer.measures.choice import score_choices
 from veneer.models.formats import PlainFormat
 from veneer.models.load import load_model
-from veneer.prompts import Prompt
-from veneer.studies.choice import score_choices
+from veneer.prompts.prompt import Prompt
 from veneer.systems.system import System
 from veneer.tasks.registry import get_task
 from veneer.tasks.rouge import rouge1

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from veneer.errors import InputError, MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, Format, TextFormat, one_bos
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.likelihood import encode_pair, score_pairs
 from veneer.systems.respond import Progress, respond
 from veneer.systems.system import System

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from veneer import stats
 from veneer.adapters.lm_eval import VeneerLM
-from veneer.errors import InputError
-from veneer.files import file_name, json_lines, read_json_lines, sha256_file, sha256_text, write_text
-from veneer.results import Measurement
-from veneer.stats import Estimate
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import file_name, json_lines, read_json_lines, sha256_file, sha256_text, write_text
+from veneer.foundation.results import Measurement
+from veneer.statistics import intervals
+from veneer.statistics.intervals import Estimate
 from veneer.systems.respond import Progress
 from veneer.systems.system import System
 
@@ -230,7 +230,7 @@ def _rows(systems: Sequence[Evaluated], seed: int) -> Iterator[Measurement]:
                 continue
             for name, values in column.items():
                 if name not in ("base", "aligned") and len(values) == len(column["base"]) == len(column["aligned"]):
-                    e = stats.portion(values, column["base"], column["aligned"], seed=seed)
+                    e = intervals.portion(values, column["base"], column["aligned"], seed=seed)
                     yield Measurement.estimated(e, STUDY, task, "portion", name, of=_metric(key))
 
 
@@ -252,13 +252,13 @@ def _estimate(key: str, values: np.ndarray, figure: float, seed: int) -> Estimat
     if values.ndim == 2:
         how = PER_WORD.get(key.partition(",")[0])
         with contextlib.suppress(ValueError):
-            e = stats.ratio_of_sums(-values[:, 0], values[:, 1], seed=seed) if how else None
+            e = intervals.ratio_of_sums(-values[:, 0], values[:, 1], seed=seed) if how else None
         if e is not None and e.value is not None:
             turn = math.exp if how == "exp" else (lambda x: x / math.log(2))
             low, high = (None if x is None else turn(x) for x in (e.low, e.high))
             e = Estimate(turn(e.value), low, high, e.n, e.method, e.note)
     elif len(values):
-        e = stats.mean(values, seed=seed)
+        e = intervals.mean(values, seed=seed)
     if e is None or e.value is None or not math.isclose(e.value, figure, rel_tol=1e-6, abs_tol=1e-9):
         return None
     return e

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.head.veneer import Veneer
 from veneer.models.formats import Format, encode_text
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
 from veneer.models.stepper import Reader
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.alpha import Alpha
 from veneer.systems.shifted import ShiftedSystem
 

@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoTokenizer
 
+from veneer.capture.integrity import check_manifest
 from veneer.capture.shards import SCHEMA, check_shard, is_done, read_shard
-from veneer.capture.whole import check_manifest
-from veneer.errors import InputError
-from veneer.files import read_json, read_json_lines
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json, read_json_lines
 from veneer.models.head import Head
 
 

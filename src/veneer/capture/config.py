@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.decode import Sampling
 
 HIDDEN_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

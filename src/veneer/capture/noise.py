@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 
-from veneer.capture.kl import kl_lumped
-from veneer.capture.teachers import Rereading
-from veneer.capture.topk import log_masses
-from veneer.prompts import Prompt
+from veneer.capture.distributions import kl_lumped, log_masses
+from veneer.capture.teachers.aligned import Rereading
+from veneer.prompts.prompt import Prompt
 
 LIMIT = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.02}  # nats a token; beyond it generation and reading disagree
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 
 
 def batch_plan(lengths: Sequence[int], groups: Sequence[str], batch_size: int, shard_batches: int) -> list[list[list[int]]]:

@@ -16,16 +16,17 @@ from torch import Tensor
 from veneer.capture.artefact import Capture
 from veneer.capture.batch import capture_batch, shared_head
 from veneer.capture.config import CaptureConfig
+from veneer.capture.integrity import hashes
 from veneer.capture.noise import LIMIT, self_kl
 from veneer.capture.plan import batch_plan, check_lengths
 from veneer.capture.shards import SCHEMA, concatenate, is_done, write_shard
-from veneer.capture.teachers import AlignedModel, Rereading, Teacher
+from veneer.capture.teachers.aligned import AlignedModel, Rereading, Teacher
 from veneer.capture.templates import template_record
 from veneer.capture.thoughts import parts_of, record_thoughts
-from veneer.capture.whole import hashes
 from veneer.endpoint.client import Recording
-from veneer.errors import InputError, VeneerError
-from veneer.files import (
+from veneer.foundation.days import day_of
+from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.files import (
     folder_lock,
     is_leftover,
     json_lines,
@@ -36,14 +37,13 @@ from veneer.files import (
     write_json,
     write_text,
 )
-from veneer.models.days import day_of
 from veneer.models.decode import Decoded
 from veneer.models.formats import Format, PlainFormat, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.models.shipped import left_out
 from veneer.models.vocabulary import check_readable
-from veneer.prompts import Prompt, one_turn
+from veneer.prompts.prompt import Prompt, one_turn
 
 ENDPOINT = "endpoint-manifest.json"
 Progress = Callable[[int, int, str], None]  # done, total, what

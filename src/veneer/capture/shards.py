@@ -30,9 +30,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from veneer.capture.whole import check_own
-from veneer.errors import InputError
-from veneer.files import json_lines, read_json, sha256_file, sha256_text, write_atomically, write_json, write_text
+from veneer.capture.integrity import check_own
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import json_lines, read_json, sha256_file, sha256_text, write_atomically, write_json, write_text
 
 SCHEMA = 1
 

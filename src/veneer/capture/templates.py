@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from veneer.models.formats import Format, PlainFormat
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 
 def template_record(form: Format, prompts: Sequence[Prompt]) -> list[dict[str, Any]]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from veneer.cli.common import Machine, WorkerOptions, data_folder, progress
-from veneer.cli.template_options import TemplateOptions, arguments
+from veneer.terminal.options import Machine, WorkerOptions, data_folder, progress
+from veneer.terminal.template_options import TemplateOptions, arguments
 
 if TYPE_CHECKING:
     from veneer.capture.config import CaptureConfig
     from veneer.capture.run import Job
-    from veneer.capture.teachers import Teacher
+    from veneer.capture.teachers.aligned import Teacher
     from veneer.models.formats import Format
     from veneer.models.language_model import LanguageModel
-    from veneer.prompts import Prompt
+    from veneer.prompts.prompt import Prompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +93,11 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
 
         from veneer.capture.estimate import estimate
         from veneer.capture.run import make_capture
-        from veneer.errors import InputError
+        from veneer.foundation.errors import InputError
+        from veneer.foundation.run_record import RunRecord
         from veneer.scale.ray_capture import capture_with_ray
         from veneer.scale.remote import shelf_of
         from veneer.scale.storage import without_secrets
-        from veneer.studies.stages import RunRecord
 
         given = [n for n in ("aligned", "responses", "teacher_url") if getattr(self, n) is not None]
         if len(given) != 1:
@@ -175,7 +175,7 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
 
     def _template(self) -> str | None:
         """What --base-template or --prompt-template says. Raises InputError where both are given."""
-        from veneer.studies.template import PUBLISHED, check_base_template
+        from veneer.measures.run_template import PUBLISHED, check_base_template
 
         check_base_template(self.prompt_template, self.base_template)
         given = self.prompt_template if self.base_template is None else self.base_template
@@ -195,7 +195,7 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
                 print(line, file=sys.stderr)
             return told.teacher, told.prompts
         if self.aligned is not None:
-            from veneer.capture.teachers import AlignedModel
+            from veneer.capture.teachers.aligned import AlignedModel
             from veneer.models.load import load_model
             from veneer.models.pair import Pair
 
@@ -205,14 +205,14 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
         return self._remote(base, prompts, config), prompts
 
     def _day(self) -> str:
-        from veneer.models.days import day_of
+        from veneer.foundation.days import day_of
         from veneer.scale.remote import shelf_of
 
         return self.template_date or day_of(shelf_of(self.out).folder / "manifest.json")
 
     def _remote(self, base: LanguageModel, prompts: list[Prompt], config: CaptureConfig) -> Teacher:
         """Asked once what it tells, unless a capture that is there knows that already."""
-        from veneer.capture.remote import RemoteTeacher, known_top, probe
+        from veneer.capture.teachers.endpoint import RemoteTeacher, known_top, probe
         from veneer.endpoint import EndpointConfig
         from veneer.scale.remote import shelf_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from veneer.cli.common import Machine, progress
-from veneer.cli.show import show
+from veneer.terminal.options import Machine, progress
+from veneer.terminal.show import show
 
 TASKS = "lab-requests,lab-harmless,lab-sums,lab-facts"
 
@@ -26,7 +26,7 @@ class Demo(Machine):
         import torch
 
         from veneer.models.pair import Pair
-        from veneer.studies.run import StudyConfig, study
+        from veneer.studies.portion.study import StudyConfig, study
         from veneer.tasks.registry import chosen_tasks
 
         most = 10**9 if self.limit is None else self.limit

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from veneer.cli.common import Machine, data_folder, progress
-from veneer.cli.template_options import TemplateOptions, arguments
+from veneer.terminal.options import Machine, data_folder, progress
+from veneer.terminal.template_options import TemplateOptions, arguments
 
 if TYPE_CHECKING:
     from veneer.models.decode import Sampling
     from veneer.models.formats import Format
-    from veneer.prompts import Prompt
+    from veneer.prompts.prompt import Prompt
     from veneer.systems.alpha import Alpha
     from veneer.systems.shifted import ShiftedSystem
     from veneer.systems.system import Answering, System
@@ -95,7 +95,7 @@ class Generate(TemplateOptions, Machine):
     def run(self) -> None:
         from pathlib import Path
 
-        from veneer.errors import InputError
+        from veneer.foundation.errors import InputError
         from veneer.systems import System, respond
         from veneer.systems.alpha import Alpha
         from veneer.systems.shifted import ShiftedSystem
@@ -139,7 +139,7 @@ class Generate(TemplateOptions, Machine):
 
     def _with_settings(self, system: System | ShiftedSystem, sampling: Sampling) -> Sampling:
         """The settings that the answering model ships are applied, or a line says that they are not."""
-        from veneer.errors import InputError
+        from veneer.foundation.errors import InputError
         from veneer.models.shipped import applied, warn_of_settings
         from veneer.systems.shifted import ShiftedSystem
 
@@ -158,7 +158,7 @@ class Generate(TemplateOptions, Machine):
     def _endpoint(self, url: str) -> Answering:
         """The model behind an endpoint. Raises InputError for options of models that are loaded here."""
         from veneer.endpoint import EndpointConfig
-        from veneer.errors import InputError
+        from veneer.foundation.errors import InputError
         from veneer.systems.endpoint import EndpointSystem
 
         foreign = [n for n in ("veneer", "large", "base_template") if getattr(self, n) is not None]
@@ -176,7 +176,7 @@ class Generate(TemplateOptions, Machine):
         )
 
     def _check_models(self, alpha: Alpha) -> None:
-        from veneer.errors import InputError
+        from veneer.foundation.errors import InputError
 
         if self.large is not None and self.veneer is None:
             raise InputError(

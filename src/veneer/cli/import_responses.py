@@ -10,7 +10,7 @@ import tyro
 
 if TYPE_CHECKING:
     from veneer.imports import Imported
-    from veneer.prompts import Prompt
+    from veneer.prompts.prompt import Prompt
 
 Kind = Literal[
     "auto", "overton-open", "overton-api", "overton-judge", "bertscore", "embeddings", "jsonl", "inspect", "lm-eval", "batch",
@@ -44,11 +44,11 @@ class Import:
     """Where an answer goes on with blocks of its own ("# Answer:", "# Query:"), keep the answer alone."""
 
     def run(self) -> None:
-        from veneer.errors import InputError
-        from veneer.files import json_lines
+        from veneer.foundation.errors import InputError
+        from veneer.foundation.files import json_lines
         from veneer.imports import Rules, read_stored
         from veneer.imports.tables import other_rows
-        from veneer.prompt_files import read_prompts
+        from veneer.prompts.files import read_prompts
 
         source, out = Path(self.source), Path(self.out)
         asked = None if self.prompts is None else read_prompts(self.prompts)
@@ -77,7 +77,7 @@ class Import:
 
 def _check_same(found: Imported, asked: list[Prompt], name: str) -> None:
     """Raises InputError where an answer would be given to another prompt than its own, or to none."""
-    from veneer.errors import InputError
+    from veneer.foundation.errors import InputError
 
     by_id = {p.id: p for p in asked}
     own = {p.id: p.messages[-1]["content"] for p in found.prompts}
@@ -104,8 +104,8 @@ def _stored(prompt: Prompt) -> dict[str, Any]:
 
 def _write(texts: dict[Path, str]) -> None:
     """Each text to its file; files that hold just that stay as they are (a second run of the same command, or of one that was killed)."""
-    from veneer.errors import InputError
-    from veneer.files import write_text
+    from veneer.foundation.errors import InputError
+    from veneer.foundation.files import write_text
 
     other = [
         p

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from veneer.cli.common import PairOptions, progress
+from veneer.terminal.options import PairOptions, progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +33,12 @@ class LmEval(PairOptions):
 
     def run(self) -> None:
         from veneer.adapters.lm_eval_rows import chosen_lm_eval_tasks, evaluate_with_lm_eval
-        from veneer.errors import InputError
-        from veneer.files import folder_lock
+        from veneer.foundation.errors import InputError
+        from veneer.foundation.files import folder_lock
+        from veneer.foundation.results import Results
+        from veneer.foundation.run_record import RunRecord
         from veneer.head.veneer import Veneer
         from veneer.report import write_report
-        from veneer.results import Results
-        from veneer.studies.stages import RunRecord
         from veneer.systems.system import System, pair_systems
 
         for name in ("limit", "batch_size"):
@@ -83,7 +83,7 @@ def table(results) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from veneer.cli.show import figure
+    from veneer.terminal.show import figure
 
     rows = {(r.task, r.metric, r.of, r.system): r for r in results}
     systems = list(dict.fromkeys(s for *_, s in rows))

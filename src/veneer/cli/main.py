@@ -13,47 +13,30 @@ from typing import Annotated, Any, Union
 
 import tyro
 
-from veneer.cli.audit import Audit
-from veneer.cli.capture import Capture
-from veneer.cli.demo import Demo
-from veneer.cli.diversity import Diversity
-from veneer.cli.extract import Extract
-from veneer.cli.generate import Generate
-from veneer.cli.import_responses import Import
-from veneer.cli.judge import Judge
-from veneer.cli.lm_eval import LmEval
-from veneer.cli.measure import Measure
-from veneer.cli.merge import Merge
-from veneer.cli.overton import Overton
-from veneer.cli.recover import Recover
-from veneer.cli.report import Report
-from veneer.cli.restore import Restore
-from veneer.cli.run import Run
-from veneer.cli.serve import Serve
-from veneer.cli.tasks import Tasks
-from veneer.cli.transfer import Transfer
+from veneer.foundation.registry import load_object
+from veneer.registry import study_commands
 
-COMMANDS = {
-    "demo": Demo,
-    "run": Run,
-    "capture": Capture,
-    "extract": Extract,
-    "merge": Merge,
-    "generate": Generate,
-    "measure": Measure,
-    "diversity": Diversity,
-    "recover": Recover,
-    "transfer": Transfer,
-    "restore": Restore,
-    "audit": Audit,
-    "overton": Overton,
-    "import": Import,
-    "lm-eval": LmEval,
-    "serve": Serve,
-    "judge": Judge,
-    "report": Report,
-    "tasks": Tasks,
+OWN = {  # commands that are no study; a study's commands come from its room (veneer.registry)
+    "demo": "veneer.cli.demo:Demo",
+    "capture": "veneer.cli.capture:Capture",
+    "merge": "veneer.cli.merge:Merge",
+    "generate": "veneer.cli.generate:Generate",
+    "import": "veneer.cli.import_responses:Import",
+    "lm-eval": "veneer.cli.lm_eval:LmEval",
+    "serve": "veneer.cli.serve:Serve",
+    "report": "veneer.cli.report:Report",
+    "tasks": "veneer.cli.tasks:Tasks",
 }
+FIRST = ("demo", "run", "capture", "extract", "merge", "generate", "measure")  # the order of the help; the others follow
+
+
+def _commands() -> dict[str, type]:
+    places = {**OWN, **study_commands()}
+    names = [*FIRST, *(name for name in places if name not in FIRST)]
+    return {name: load_object(places[name]) for name in names}
+
+
+COMMANDS = _commands()
 DESCRIPTION = """How much of a language model's alignment is only its surface, where it sits, and how to carry it over.
 
 A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or ADAPTER@BASE), a .gguf file, or one of the
@@ -71,7 +54,7 @@ def main(args: Sequence[str] | None = None) -> int:
     command, code = _parse(args)
     if command is None:
         return code
-    from veneer.errors import VeneerError
+    from veneer.foundation.errors import VeneerError
 
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # bars of libraries; ours is a plain line there
@@ -86,7 +69,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _unheard()
     except Exception as error:
-        from veneer.files import is_disk_full
+        from veneer.foundation.files import is_disk_full
 
         if is_disk_full(error):
             return _fail("the disk is full; free some space and run the same command again, it goes on where it was", 1)
@@ -102,13 +85,13 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(f"{type(error).__name__}: {text[:400]}; set VENEER_DEBUG=1 to see where", 1)
 
 
-def _parse(args: list[str]) -> tuple[Run | None, int]:
+def _parse(args: list[str]) -> tuple[Any, int]:
     """The command object, or None and an exit code after --help or a usage error."""
     kinds: Any = Union[tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())]  # noqa: UP007
     if args and not args[0].startswith("-") and args[0] not in COMMANDS:
         return None, _fail(f"there is no command {args[0]!r}; expected one of {', '.join(COMMANDS)}", 2)
     if {"-h", "--help"} & set(args):
-        from veneer.cli.help import flow
+        from veneer.terminal.help import flow
 
         flow(COMMANDS.values())
     said = io.StringIO()
@@ -144,7 +127,7 @@ def _unheard() -> int:
 
 
 def _fail(sentence: str, code: int) -> int:
-    from veneer.cli.secrets import hidden
+    from veneer.terminal.secrets import hidden
 
     print(f"veneer: error: {hidden(' '.join(sentence.split()))}", file=sys.stderr)
     return code

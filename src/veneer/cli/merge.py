@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from veneer.cli.common import Machine
+from veneer.terminal.options import Machine
 
 if TYPE_CHECKING:
     from veneer.head.veneer import Veneer
@@ -53,8 +53,8 @@ class Merge(Machine):
         """The folder, and the GGUF file."""
         from pathlib import Path
 
-        from veneer.errors import InputError
-        from veneer.head.lora import check_exportable, lora_record, save_lora
+        from veneer.foundation.errors import InputError
+        from veneer.head.low_rank import check_exportable, lora_record, save_lora
         from veneer.head.merge import already_merged, merge_record
         from veneer.head.veneer import Veneer
         from veneer.models.load import load_model

@@ -24,7 +24,7 @@ class Report:
     def run(self) -> None:
         from pathlib import Path
 
-        from veneer.errors import InputError
+        from veneer.foundation.errors import InputError
         from veneer.report import write_report
         from veneer.report.export import need_matplotlib, write_plots, write_tables
 

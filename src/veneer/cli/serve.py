@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from veneer.cli.common import Machine
-from veneer.cli.template_options import TemplateOptions
+from veneer.terminal.options import Machine
+from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.serve.served import Served
@@ -64,7 +64,7 @@ class Serve(TemplateOptions, Machine):
         import os
         import sys
 
-        from veneer.errors import InputError, MissingExtra
+        from veneer.foundation.errors import InputError, MissingExtra
 
         try:
             import starlette  # noqa: F401
@@ -109,7 +109,7 @@ class Serve(TemplateOptions, Machine):
 
     def served(self) -> list[Served]:
         """The systems, over each model loaded once."""
-        from veneer.errors import InputError
+        from veneer.foundation.errors import InputError
         from veneer.head.merge import merged_facts
         from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
         from veneer.head.veneer import Veneer
@@ -117,7 +117,7 @@ class Serve(TemplateOptions, Machine):
         from veneer.models.load import load_model
         from veneer.models.sampling import Sampling
         from veneer.models.shipped import applied, warn_of_settings
-        from veneer.prompts import Prompt
+        from veneer.prompts.prompt import Prompt
         from veneer.serve.served import Served
         from veneer.systems.alpha import Alpha
         from veneer.systems.shifted import ShiftedSystem

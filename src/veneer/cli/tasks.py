@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from veneer.cli.common import Machine, data_folder
-from veneer.cli.template_options import TemplateOptions
+from veneer.terminal.options import Machine, data_folder
+from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
-    from veneer.prompts import Prompt
+    from veneer.prompts.prompt import Prompt
     from veneer.tasks.task import Task
 
 
@@ -38,7 +38,7 @@ class Tasks(TemplateOptions, Machine):
     """Print JSON instead of a table."""
 
     def run(self) -> None:
-        from veneer.errors import InputError
+        from veneer.foundation.errors import InputError
 
         if self.words and (len(self.words) != 2 or self.words[0] != "show"):
             raise InputError(f"found `veneer tasks {' '.join(self.words)}`; expected `veneer tasks` or `veneer tasks show NAME`")
@@ -53,7 +53,7 @@ class Tasks(TemplateOptions, Machine):
             _print_list(found)
 
     def _listed(self) -> list[dict[str, Any]]:
-        from veneer.errors import InputError
+        from veneer.foundation.errors import InputError
         from veneer.tasks.registry import TASK_NAMES, get_task
 
         out = []
@@ -69,7 +69,7 @@ class Tasks(TemplateOptions, Machine):
         return out
 
     def _shown(self, name: str) -> dict[str, Any]:
-        from veneer.errors import InputError
+        from veneer.foundation.errors import InputError
         from veneer.models.formats import PlainFormat, given_format
         from veneer.tasks.registry import get_task
 

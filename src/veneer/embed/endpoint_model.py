@@ -15,7 +15,7 @@ from veneer.embed.chunks import join_chunks
 from veneer.embed.embedder import Progress, unit_rows
 from veneer.endpoint import Endpoint, EndpointConfig
 from veneer.endpoint.failure import Failure
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 
 LONGEST = 1500  # characters of a piece: its tokenizer is not at hand, and 512 tokens are the least that such models read
 BATCH = 16  # pieces a request

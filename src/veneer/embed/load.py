@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from veneer.embed.embedder import Embedder
-from veneer.errors import InputError, MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
 
 DEFAULT = "minilm"
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*.json"]  # no pickles, no second copies for other engines

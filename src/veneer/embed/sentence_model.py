@@ -17,8 +17,8 @@ from transformers import AutoModel, AutoTokenizer
 from veneer.embed.chunks import chunks, join_chunks
 from veneer.embed.embedder import Progress
 from veneer.embed.inputs import frame, padded, positions
-from veneer.errors import InputError
-from veneer.files import read_json, sha256_file
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json, sha256_file
 
 TOKENS = 4096  # in one pass, padding counted
 WINDOW = 4096  # texts that are taken apart at a time, so that memory does not grow with their number

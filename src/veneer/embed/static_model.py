@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from veneer.embed.embedder import Progress, unit_rows
-from veneer.errors import InputError, MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
 
 WINDOW = 4096  # texts at a time
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.endpoint.finish import WORD, ending_of
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 
 KIND = "veneer-replies-v1"
 HEADER = json.dumps({"kind": KIND}).encode() + b"\n"

@@ -18,7 +18,7 @@ from veneer.endpoint.failure import Failure, Fault
 from veneer.endpoint.mends import WRONG_INPUT, mend
 from veneer.endpoint.reply import ChatRequest, Reply, Usage, read_reply
 from veneer.endpoint.transport import Transport
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 
 Progress = Callable[[int, int, str], None]
 Read = Callable[[Any], dict[str, Any]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from veneer.endpoint import events, words
 from veneer.endpoint.bounds import Redirected, bound
 from veneer.endpoint.config import EndpointConfig
 from veneer.endpoint.failure import Failure, Fault, of_error, of_status
-from veneer.errors import InputError, MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
 
 __all__ = ["Failure", "Transport"]
 

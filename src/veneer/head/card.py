@@ -9,13 +9,13 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # transformers needs it
 
+from veneer.foundation.results import Measurement, Results
 from veneer.head.recorded import recorded_templates
 from veneer.head.veneer import Veneer
 from veneer.models.checkpoint.originals import Originals
 from veneer.models.formats import Format, PlainFormat
 from veneer.models.language_model import LanguageModel
-from veneer.prompts import PLACE
-from veneer.results import Measurement, Results
+from veneer.prompts.prompt import PLACE
 
 PAPER = "[arXiv 2502.04602](https://arxiv.org/abs/2502.04602)"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from veneer.head.problem import Problem
-from veneer.head.tokens import Block
+from veneer.head.objective import Problem
+from veneer.head.token_blocks import Block
 from veneer.models.head import Head
 
 

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from veneer.capture.artefact import Capture
 from veneer.capture.templates import record_of_tasks
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.head.constant import Constant
-from veneer.head.paper import PaperRecipe, solve_as_published
-from veneer.head.parameters import Dense, Hidden, LowRank
-from veneer.head.problem import Problem
-from veneer.head.problems import LocalParts, Parts
+from veneer.head.objective import Problem
+from veneer.head.parametrisation import Dense, Hidden, LowRank
+from veneer.head.published_recipe import PaperRecipe, solve_as_published
 from veneer.head.solve import Log, Solution, solve
 from veneer.head.split import Split
+from veneer.head.token_sources import LocalParts, Parts
 from veneer.head.veneer import ROUNDED, Veneer
 
 COARSE_TOKENS = 4000  # with more train tokens than that, the ridge is chosen on a part of them

@@ -6,8 +6,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from veneer.errors import InputError
-from veneer.files import read_json
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json
+from veneer.foundation.results import Results
 from veneer.head.card import model_card
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
@@ -16,8 +17,7 @@ from veneer.models.checkpoint.merge import new_output_folder, save_merged
 from veneer.models.checkpoint.tokenizer_files import write_chat_template
 from veneer.models.formats import Format, PlainFormat, given_format
 from veneer.models.language_model import LanguageModel
-from veneer.prompts import Prompt
-from veneer.results import Results
+from veneer.prompts.prompt import Prompt
 
 
 def merge_record(

@@ -7,10 +7,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.formats import ChatFormat, Format, PlainFormat, format_from_facts
-from veneer.prompts import PLACE, Prompt
-from veneer.templates import short
+from veneer.prompts.prompt import PLACE, Prompt
+from veneer.prompts.templates import short
 
 CHAT_TEMPLATE = "the chat template"  # in place of a template, for a veneer that was fitted behind it
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from veneer.head.lbfgs import State, minimise
-from veneer.head.problem import Problem
+from veneer.head.objective import Problem
 
 Log = Callable[[dict[str, Any]], None]
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)

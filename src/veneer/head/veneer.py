@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from veneer.errors import InputError
-from veneer.files import read_json, sha256_file, write_atomically, write_json
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json, sha256_file, write_atomically, write_json
 from veneer.models.head import ROUNDINGS, Head
 from veneer.models.language_model import LanguageModel
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
+from veneer.foundation.reading.turns import text_of
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import an_object, get, objects
-from veneer.reading.turns import text_of
 
 EXPECTED = 'a batch result: {"custom_id", "response": {"body": {"choices": [...]}}} or {"custom_id", "result": {...}}'
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import an_object, get, objects
 

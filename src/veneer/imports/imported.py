@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
+from veneer.foundation.reading.turns import Turns
+from veneer.foundation.text import FENCE, clean
 from veneer.imports.rows import as_response
-from veneer.prompt_files import transcript
-from veneer.prompts import Prompt
-from veneer.reading.turns import Turns
+from veneer.prompts.files import transcript
+from veneer.prompts.prompt import Prompt
 from veneer.reasoning import split_reasoning
 from veneer.systems.responses import Response
-from veneer.text import FENCE, clean
 
 TRUNCATED = ("length", "max_tokens", "model_length")
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from veneer.errors import InputError, MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
+from veneer.foundation.reading.content import read_bytes
+from veneer.foundation.reading.turns import Turns, chat_turns, of_user
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import an_object, get, parsed
-from veneer.reading.content import read_bytes
-from veneer.reading.turns import Turns, chat_turns, of_user
 
 EXPECTED = 'an inspect-ai log: {"eval": ..., "samples": [{"id", "epoch", "input", "output"}]}'
 LONGEST = 512 * 2**20  # bytes of one JSON file

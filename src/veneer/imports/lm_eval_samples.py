@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
+from veneer.foundation.reading.turns import Turns, chat_turns, of_user, stored_chat
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import get, objects
-from veneer.reading.turns import Turns, chat_turns, of_user, stored_chat
 
 EXPECTED = 'an lm-eval sample: {"doc_id", "arguments", "resps": [[answer, ...]]}'
 

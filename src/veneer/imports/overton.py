@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from veneer.errors import InputError
-from veneer.files import read_json
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import get, objects
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 INSTANCE = 'an instance: {"messages": [{"role": "user", "content": text}]}'
 OPEN = 'an open model\'s row: {"prompt": text, "outputs": [{"generated_text": text} or {"error": text}]}'

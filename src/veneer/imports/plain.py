@@ -6,10 +6,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
+from veneer.foundation.reading.turns import Turns, chat_turns, of_user, stored_chat, with_system
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import objects
-from veneer.reading.turns import Turns, chat_turns, of_user, stored_chat, with_system
 
 EXPECTED = '{"prompt" or "prompt_id", "text": answer or "responses": [answers]}, or a chat that ends with the answer'
 # under which key an answer stands; a row has one of them

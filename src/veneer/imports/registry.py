@@ -6,7 +6,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
+from veneer.foundation.reading.content import check_regular, ending, opened
 from veneer.imports.batches import read_batch
 from veneer.imports.benchmarks import read_alpaca_eval, read_harmbench, read_model_answers
 from veneer.imports.imported import Imported, Rules
@@ -15,7 +16,6 @@ from veneer.imports.lm_eval_samples import read_lm_eval
 from veneer.imports.overton import read_api, read_open
 from veneer.imports.plain import ANSWERS, CHATS, read_plain
 from veneer.imports.rows import objects
-from veneer.reading.content import check_regular, ending, opened
 
 Reader = Callable[[Path, Rules | None, str | None], Imported]
 READERS: dict[str, Reader] = {

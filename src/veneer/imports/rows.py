@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from veneer.errors import InputError
-from veneer.reading import open_rows
-from veneer.reading.json_values import parsed
+from veneer.foundation.errors import InputError
+from veneer.foundation.reading import open_rows
+from veneer.foundation.reading.json_values import parsed
 from veneer.systems.responses import Response
 
 __all__ = ["an_object", "as_response", "get", "objects", "parsed"]

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from veneer.capture.stored import StoredAnswer, StoredTeacher
+from veneer.capture.teachers.stored import StoredAnswer, StoredTeacher
 from veneer.capture.thoughts import DROPPED
 from veneer.endpoint.finish import Ending, ending_of
-from veneer.errors import InputError
-from veneer.files import read_json, sha256_file
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json, sha256_file
 from veneer.imports.imported import AS_STORED
 from veneer.imports.registry import guess, read_stored
 from veneer.models.decode import response_text
 from veneer.models.language_model import LanguageModel
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.responses import Response, read_responses
 
 NO_PROMPT = "answers to prompts that are not among the prompts"

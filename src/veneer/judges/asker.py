@@ -10,13 +10,13 @@ from typing import Protocol
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig, Reply, Usage
 from veneer.endpoint.adjust import SAMPLED
 from veneer.endpoint.cache import Cache, key_of
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.judges.config import JudgeConfig
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.respond import respond
 from veneer.systems.system import System
 

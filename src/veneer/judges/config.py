@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.endpoint.config import EndpointConfig
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 
 
 @dataclass(frozen=True)

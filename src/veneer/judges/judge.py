@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 Progress = Callable[[int, int, str], None]
 Scores = dict[str, float | None]

@@ -12,7 +12,7 @@ from veneer.judges.asker import Asker, asker_of
 from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Scores
 from veneer.judges.rubrics import RUBRICS, Rubric, Unreadable, Verdict
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 Progress = Callable[[int, int, str], None]
 

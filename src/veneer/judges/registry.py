@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from veneer.errors import InputError, MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
 from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Judge
 from veneer.judges.llm import llm_judge
-from veneer.judges.refusal_rates import RefusalRates
-from veneer.judges.toxicity import toxicity_judge
+from veneer.judges.refusal.rates import RefusalRates
+from veneer.judges.toxicity.judge import toxicity_judge
 from veneer.tasks.task import Task
 
 _MAKERS: dict[str, Callable[[JudgeConfig], Judge]] = {

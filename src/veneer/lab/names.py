@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 
 MODELS_FOLDER = Path(__file__).resolve().parent / "models"
 LAB_MODELS = ("lab:base", "lab:aligned", "lab:large-base", "lab:large-aligned", "lab:compromised")
@@ -21,5 +21,5 @@ def lab_folder(name: str) -> tuple[Path, Path]:
     tokenizer = MODELS_FOLDER / "tokenizer"
     for place in (folder / "model.safetensors", tokenizer / "tokenizer.json"):
         if not place.is_file():
-            raise InputError(f"{place} is missing from this installation; build it with: python -m veneer.lab.build")
+            raise InputError(f"{place} is missing from this installation; build it with: python -m tools.lab.build")
     return folder, tokenizer

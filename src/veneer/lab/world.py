@@ -6,11 +6,11 @@ import random
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.lab.people import TEST_FACTS, TRAIN_FACTS
 from veneer.lab.requests import TEST_ACTIONS, TRAIN_ACTIONS, WORDINGS
 from veneer.lab.sums import TEST_SUMS, TRAIN_SUMS, story
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 LAB_TASKS = ("lab-sums", "lab-requests", "lab-harmless", "lab-facts")
 Split = Literal["train", "test"]

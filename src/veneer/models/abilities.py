@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 from veneer.models.reading import Probe, Words
 
 # Numbers in a config that are a length in tokens beyond which the model attends or computes in another way.

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 
 PROBE = 48  # tokens, evenly over the vocabulary; and the last ones, which are the added ones
 CLOSE = 1e-3  # of the largest logit, in float32

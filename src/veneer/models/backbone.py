@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 
 
 @dataclass(frozen=True)

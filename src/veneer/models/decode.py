@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.sampling import Answer, Sampling, choose

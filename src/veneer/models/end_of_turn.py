@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.templates import MARK, render_text
 
 ANSWER, NEXT = "Xylophone", "Marzipan"  # words that no template writes by itself

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.templates import arguments_read, clock, render, template_of, variables, writes_date
-from veneer.prompts import PLACE, Prompt
-from veneer.templates import CHAT, given_template, wrapped
+from veneer.prompts.prompt import PLACE, Prompt
+from veneer.prompts.templates import CHAT, given_template, wrapped
 
 
 def one_bos(ids: list[int], tokenizer: Any) -> list[int]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from veneer.errors import InputError
-from veneer.files import sha256_text
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import sha256_text
 from veneer.models.formats import encode_text
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 FENCE = "```"
 STOP = (f"\n{FENCE}", FENCE, "# Query:")  # what ends an answer; the first keeps the fence's line break out of it

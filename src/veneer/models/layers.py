@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 from veneer.models.language_model import LanguageModel
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
 
-from veneer.errors import InputError, MissingExtra, VeneerError
+from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.models.adapters import check_kind, merged, resize_to
 from veneer.models.auto_class import auto_class
 from veneer.models.language_model import LanguageModel

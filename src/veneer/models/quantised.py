@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig
 from transformers.quantizers.auto import AutoQuantizationConfig
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.language_model import LanguageModel
 
 # Of these the library makes plain weights while it loads, on any device.

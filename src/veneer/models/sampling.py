@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)

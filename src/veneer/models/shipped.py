@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.language_model import LanguageModel
 from veneer.models.sampling import Sampling
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from veneer.errors import InputError, MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
 from veneer.models.layers import find_layers
 
 NAME = "split"

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.language_model import LanguageModel
 from veneer.models.templates import template_of
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from veneer.foundation.results import Measurement
 from veneer.report.marks import mark, sign, system_class
 from veneer.report.systems import MAIN, family, order
 from veneer.report.words import Anchor, figure, interval, name, position
-from veneer.results import Measurement
 
 __all__ = [
     "Scale",

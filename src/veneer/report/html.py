@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
+from veneer.foundation.results import Measurement
 from veneer.report import charts
 from veneer.report.tables import Group, columns
 from veneer.report.visible import visible
 from veneer.report.words import Anchor, interval, linked, name, position
-from veneer.results import Measurement
 
 EMPTY = Markup('<td class="num empty"><span class="vh">not measured</span></td>')
 TOO_WIDE = Markup('<p class="on-paper mute">This table is wider than paper: its rows stand under All results.</p>')

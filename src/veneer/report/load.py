@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from veneer.errors import InputError
-from veneer.files import read_json
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json
+from veneer.foundation.results import Measurement, Results
 from veneer.reasoning.parts import is_unfinished
-from veneer.results import Measurement, Results
 
 CLASSES = ("unshifted", "marginal", "shifted")
 GROUPS = ("style", "structure", "refusal", "number", "content")

@@ -5,69 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from veneer.report import tables, words
-from veneer.report.over_refusal import SOURCES, over_refusal
-from veneer.report.part import Part
-from veneer.report.sections.restore import verdict_lines
-from veneer.report.sections.transfer import choice
+from veneer.report import tables
+from veneer.report.page_context import Part
+from veneer.report.section import Section
 from veneer.report.visible import visible
 
-TITLES = {  # by a study of the rows; the first that a folder has
-    "transfer": "How far does a small model's veneer carry a larger model?",
-    "restore": "Can the alignment that fine-tuning broke be put back?",
-    "measure": "How much of the alignment is only its surface?",
-    "extract": "How much of the alignment is only its surface?",
-    "audit": "How far has a fine-tuned model's surface moved?",
-}
-COMPARED = "A base model and its aligned model, compared"  # studies that ask something else, or several that ask different things
+COMPARED = "A base model and its aligned model, compared"  # sections that ask nothing, or several that ask different things
 
 
-def title(parts: Sequence[Part]) -> str:
-    """The question of all parts, where they ask one."""
-    asked = {next((text for study, text in TITLES.items() if part.of(study)), COMPARED) for part in parts}
-    return asked.pop() if len(asked) == 1 else COMPARED
+def title(parts: Sequence[tuple[Part, Sequence[Section]]]) -> str:
+    """The question that all folders ask, each with the sections that apply to it; a general title where they differ."""
+    questions = {next((s.question for s in sections if s.question), COMPARED) for _, sections in parts}
+    return questions.pop() if len(questions) == 1 else COMPARED
+
+
+def finding(part: Part, sections: Sequence[Section]) -> Markup:
+    """The finding of the first section that has one; empty where none has."""
+    for section in sections:
+        if section.finding is not None and (found := section.finding(part)) is not None:
+            return found
+    return Markup()
 
 
 def headline(part: Part) -> list[tables.Group]:
     """The portions that lead in a folder."""
     return tables.headline(part.of("measure", metric="portion"))
-
-
-def lead(part: Part) -> Markup:
-    """The finding; empty where there is none that one sentence holds."""
-    if part.of("restore"):
-        return _verdicts(part)
-    groups = headline(part)
-    if not groups:
-        return Markup()
-    if not part.of("transfer"):
-        gains = [g for g in groups if (g.task, g.of) not in SOURCES] or groups  # refusing what is harmless is a cost
-        return words.lead(gains, part.anchor) + (_cost(part) if gains is not groups and len(gains) < len(groups) else "")
-    chosen = choice(part)
-    gives = "The small model's veneer gives the large one"
-    return words.lead(groups, part.anchor, chosen["system"], gives) if chosen else Markup()
-
-
-def _cost(part: Part) -> Markup:
-    """How often base with the veneer and the aligned model refuse harmless prompts."""
-    refused = over_refusal(part.study.rows)
-    if refused is None or not {"veneer", "aligned"} <= set(refused.systems):
-        return Markup()
-    veneer, aligned = (refused.systems[s] for s in ("veneer", "aligned"))
-    return Markup(" Base with the veneer refuses {} of the harmless prompts of {}, the aligned model {} (n = {}).").format(
-        words.linked(veneer, part.anchor, 2), words.name(refused.task), words.linked(aligned, part.anchor, 2), veneer.n
-    )
-
-
-def _verdicts(part: Part) -> Markup:
-    """Each word of the verdicts with its ways."""
-    found: dict[str, list[Markup]] = {}
-    for line in verdict_lines(part):
-        found.setdefault(line.word, []).append(escape(words.name(line.way)))
-    said = [Markup("{} by {}").format(words.name(word), words.listed(ways)) for word, ways in found.items()]
-    return Markup("The verdicts: {}.").format(Markup("; ").join(said)) if said else Markup()
 
 
 def models(run: Any) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from veneer.results import Measurement
+from veneer.foundation.results import Measurement
 
 # (task, metric) that measure it, the broadest prompts first
 SOURCES = (("instructions", "refusal_rate"), ("lab-harmless", "refusal_rate"), ("xstest", "over_refusal_rate"))

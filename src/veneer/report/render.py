@@ -11,13 +11,13 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from veneer.errors import InputError
-from veneer.files import write_text
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import write_text
 from veneer.report.load import load
-from veneer.report.opening import headline, lead, models, title
-from veneer.report.part import Part, template
+from veneer.report.opening import finding, headline, models, title
+from veneer.report.page_context import Part, template
 from veneer.report.section import Section
-from veneer.report.sections import ALL
+from veneer.report.sections import all_sections, applying
 from veneer.report.visible import script_pattern
 
 LIMIT = 4_900_000  # bytes; the page is promised to stay below 5 MB
@@ -44,11 +44,11 @@ def render(folders: Sequence[Path]) -> str:
         raise InputError("a report was asked for no folder at all; expected one study folder or more: name them")
     level = 3 if len(folders) > 1 else 2
     parts = [Part(load(Path(f)), number, level) for number, f in enumerate(folders, 1)]
-    applying = [(part, [s for s in ALL if s.applies(part)]) for part in parts]
-    bodies = {(part.index, s.key): s.render(part) for part, sections in applying for s in sections if not s.last}
+    shown = [(part, applying(part)) for part in parts]
+    bodies = {(part.index, s.key): s.render(part) for part, sections in shown for s in sections if not s.last}
     style, script = _assets("css"), _assets("js")
     spent = sum(len(b.encode("utf-8", "replace")) for b in [*bodies.values(), style, script]) + 20_000
-    waiting = [(part, s) for part, sections in applying for s in sections if s.last]
+    waiting = [(part, s) for part, sections in shown for s in sections if s.last]
     for part, s in waiting:
         ready = replace(part, room=max(LIMIT - spent, LEAST) // len(waiting))
         bodies[part.index, s.key] = s.render(ready)
@@ -58,13 +58,13 @@ def render(folders: Sequence[Path]) -> str:
             {
                 "part": part,
                 "models": models(part.study.run),
-                "lead": lead(part),
+                "lead": finding(part, sections),
                 "headline": headline(part),
                 "sections": [Shown(f"{part.prefix}-{s.key}", s, bodies[part.index, s.key]) for s in sections],
             }
-            for part, sections in applying
+            for part, sections in shown
         ],
-        title=title(parts),
+        title=title(shown),
         style=style,
         script=script,
         digest=_digest(script),
@@ -79,8 +79,13 @@ def _digest(script: str) -> str:
 
 
 def _assets(kind: str) -> Markup:
-    """All files of a kind in assets/, the base and the core first, `start` last, the rest by name."""
+    """All files of a kind in assets/ and each section's own page.KIND: the base and the core first, `start` last, the rest by
+    name."""
     rank = {"base": 0, "core": 0, "print": 2, "start": 2}
-    files = [f for f in (resources.files("veneer.report") / "assets").iterdir() if f.name.endswith(f".{kind}")]
-    files.sort(key=lambda f: (rank.get(f.name.split(".")[0], 1), f.name))
-    return Markup("\n".join(f.read_text(encoding="utf-8") for f in files))
+    files = {
+        f.name.split(".")[0]: f for f in (resources.files("veneer.report") / "assets").iterdir() if f.name.endswith(f".{kind}")
+    }
+    own = {s.key: resources.files(s.package) / f"page.{kind}" for s in all_sections() if s.package}
+    files |= {key: file for key, file in own.items() if file.is_file()}
+    names = sorted(files, key=lambda name: (rank.get(name, 1), name))
+    return Markup("\n".join(files[name].read_text(encoding="utf-8") for name in names))

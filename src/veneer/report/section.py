@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from veneer.report.part import Part
+from veneer.report.page_context import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,9 @@ class Section:
     key: end of the section's id and of its file names. title: its heading. menu: its name in the page's navigation.
     applies: whether the folder has anything for it. render: what stands below the heading. studies: the `study` of rows
     that are shown here and hence not under "More measurements". last: rendered after all others, into the room they leave.
+    rank: its place on the page, from the top; the shared sections (`sections/__init__.py`) stand at 40, 50, 80, 90, ...
+    question: the title of a page on which this section leads. finding: the sentence below that title, or None to leave it to
+    the next section. package: where the section's own page.css and page.js are, if it has any.
     """
 
     key: str
@@ -26,3 +29,7 @@ class Section:
     render: Callable[[Part], Markup]
     studies: tuple[str, ...] = ()
     last: bool = False
+    rank: int = 70
+    question: str | None = None
+    finding: Callable[[Part], Markup | None] | None = None
+    package: str | None = None

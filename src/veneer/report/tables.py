@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from veneer.foundation.results import Measurement
 from veneer.report.systems import MAIN, order
-from veneer.results import Measurement
 
 FROM = "veneer-from-"
 GROUP = "group:"  # a split of this name is a part of the task's prompts

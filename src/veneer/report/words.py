@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup, escape
 
+from veneer.foundation.results import Measurement
 from veneer.report.tables import Group
 from veneer.report.visible import visible
-from veneer.results import Measurement
 
 Anchor = Callable[[Measurement], str]  # the id of a row in the full table
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from veneer.errors import InputError, MissingExtra, VeneerError
+from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 
 DEATHS = 3  # of the worker that holds one piece of work, one after the other, before it is given up
 PATIENCE = 120.0  # seconds to wait for a worker to find a place while none is at work

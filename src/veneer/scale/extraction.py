@@ -9,10 +9,10 @@ from typing import Literal
 
 import torch
 
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.head.constant import wider
 from veneer.head.extract import ExtractConfig
-from veneer.head.problems import Parts
+from veneer.head.token_sources import Parts
 from veneer.models.load import resolve_device
 from veneer.scale.cluster import Crew, RayConfig, cluster, need_ray
 from veneer.scale.group import GroupParts, follow, group, started_by_torchrun

@@ -20,8 +20,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
-from veneer.errors import InputError, VeneerError
-from veneer.head.part import changing
+from veneer.foundation.errors import InputError, VeneerError
+from veneer.head.token_sums import changing
 from veneer.scale.share import Share
 
 WAIT = datetime.timedelta(
@@ -117,7 +117,7 @@ def group(device: str) -> Iterator[Group]:
 
 
 class GroupParts:
-    """head/problems.py's Parts over all processes, at the first one. The others `follow`."""
+    """head/token_sources.py's Parts over all processes, at the first one. The others `follow`."""
 
     def __init__(self, group: Group, share: Share):
         self.group, self.share, self._keys = group, share, 0

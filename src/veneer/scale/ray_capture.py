@@ -15,11 +15,11 @@ from veneer.capture.artefact import Capture
 from veneer.capture.config import CaptureConfig
 from veneer.capture.run import Job, Progress, Shelf, begin, finish
 from veneer.capture.shards import identity
-from veneer.capture.teachers import AlignedModel
-from veneer.errors import InputError, VeneerError
-from veneer.files import folder_lock
+from veneer.capture.teachers.aligned import AlignedModel
+from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.files import folder_lock
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.scale.cluster import DEATHS, PATIENCE, Answer, Crew, RayConfig, answered, cluster, opened
 from veneer.scale.remote import RemoteShelf, shelf_of
 from veneer.scale.storage import Remote, is_url

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from veneer.errors import VeneerError
-from veneer.head.part import changing
+from veneer.foundation.errors import VeneerError
+from veneer.head.token_sums import changing
 from veneer.models.head import Head
 from veneer.scale.cluster import DEATHS, Answer, Crew, answered, opened
 from veneer.scale.share import Share
@@ -59,7 +59,7 @@ class ShareWorker:
 
 
 class RayParts:
-    """head/problems.py's Parts over the workers of a crew. start: makes the crew when it is first asked. head: as the workers'
+    """head/token_sources.py's Parts over the workers of a crew. start: makes the crew when it is first asked. head: as the workers'
     LocalParts have it."""
 
     def __init__(self, start: Callable[[], Crew], head: Head, dtype: torch.dtype, device: torch.device):

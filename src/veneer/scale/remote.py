@@ -11,11 +11,11 @@ from typing import Any
 from torch import Tensor
 
 from veneer.capture.artefact import Capture
+from veneer.capture.integrity import check_manifest
 from veneer.capture.run import Shelf
 from veneer.capture.shards import SCHEMA, check_shard, is_done, shard_path, write_shard
-from veneer.capture.whole import check_manifest
-from veneer.errors import InputError
-from veneer.files import read_json, sha256_file, write_bytes
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json, sha256_file, write_bytes
 from veneer.scale.storage import Remote, cache_folder, is_url
 
 BEGUN = ("head.safetensors", "prompts.jsonl", "run.json", "tokenizer/")  # what may stand there before the manifest

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from veneer.capture.shards import shard_path
-from veneer.files import read_json
-from veneer.head.part import LocalPart
-from veneer.head.problems import LocalParts
+from veneer.foundation.files import read_json
+from veneer.head.token_sources import LocalParts
+from veneer.head.token_sums import LocalPart
 from veneer.models.load import resolve_device
 from veneer.scale.remote import marked_shards, open_part
 
@@ -36,13 +36,13 @@ class Share:
         self._open: dict[int, LocalPart] = {}
 
     def used(self, prompts: Sequence[int], threshold: float) -> Tensor:
-        """(V,) bool: the rows that are used here (see head/rows.py)."""
+        """(V,) bool: the rows that are used here (see head/token_sources.py)."""
         mask = torch.zeros(self.parts.head.rows, dtype=torch.bool)
         mask[self.parts.used_rows(prompts, threshold)] = True
         return mask
 
     def set_up(self, key: int, prompts: Sequence[int], rows: Tensor) -> dict[str, Tensor]:
-        """See head/part.py. key: the problem's, for evaluate."""
+        """See head/token_sums.py. key: the problem's, for evaluate."""
         self._open[key] = self.parts.part(prompts, rows)
         return self._open[key].set_up()
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from veneer.errors import InputError, MissingExtra, VeneerError
-from veneer.files import sha256_text, write_atomically
+from veneer.foundation.errors import InputError, MissingExtra, VeneerError
+from veneer.foundation.files import sha256_text, write_atomically
 
 # Stores without real folders; anywhere else a folder has to be made first.
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "oci", "memory"}

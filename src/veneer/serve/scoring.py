@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 from veneer.models.decode import Row, Token
 from veneer.models.sampling import Answer, choose
 from veneer.serve.answers import Scored

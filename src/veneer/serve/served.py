@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from veneer.capture.forcing import response_hidden
-from veneer.errors import InputError
+from veneer.capture.teacher_forcing import response_hidden
+from veneer.foundation.errors import InputError
 from veneer.models.formats import Format, encode_text
 from veneer.models.language_model import LanguageModel
 from veneer.models.sampling import Sampling
 from veneer.models.stepper import ModelStepper, Stepper
 from veneer.models.token_texts import TokenTexts
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.serve.errors import ApiError
 from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.system import System

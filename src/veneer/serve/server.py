@@ -16,7 +16,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 
 GRACE = 5  # seconds that answers under way have once the server is told to end
 IDLE = 30  # seconds that a connection may stay open without a request

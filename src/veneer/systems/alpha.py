@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _CONSTANT = re.compile(_NUMBER)

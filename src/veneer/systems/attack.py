@@ -17,15 +17,15 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
-from veneer.errors import InputError, MissingExtra, VeneerError
-from veneer.files import read_json, write_folder, write_json
+from veneer.foundation.errors import InputError, MissingExtra, VeneerError
+from veneer.foundation.files import read_json, write_folder, write_json
 from veneer.models.formats import ChatFormat, Format, one_bos
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import decoder_layers, layers_name
 from veneer.models.split import need_one_device
 from veneer.models.templates import render
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.tuning import Example, Progress, fit_answers, quiet, sharing
 
 RECORD = "attack.json"

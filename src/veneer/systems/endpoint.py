@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig, Reply
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 from veneer.models.decode import Decoded, Sampling
 from veneer.models.thoughts import cut
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.reasoning import split_reasoning
 
 BYTES_A_TOKEN = 3  # of ordinary text in common vocabularies, on the safe side; only batches by length depend on it

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from veneer.capture.forcing import response_hidden
 from veneer.capture.run import is_out_of_memory
-from veneer.errors import InputError, VeneerError
+from veneer.capture.teacher_forcing import response_hidden
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.formats import TextFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.prefix import can_share, start
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.system import System
 
 Ids = Sequence[int]

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from veneer.capture.artefact import Capture
-from veneer.errors import InputError, MissingExtra
-from veneer.files import read_json, write_folder, write_json
+from veneer.foundation.errors import InputError, MissingExtra
+from veneer.foundation.files import read_json, write_folder, write_json
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.tuning import Example, Progress, fit_answers, quiet, sharing
 
 RECORD = "lora.json"

@@ -11,15 +11,15 @@ import torch
 from veneer.capture.plan import check_lengths
 from veneer.capture.run import is_out_of_memory
 from veneer.endpoint.client import Recording
-from veneer.errors import InputError, VeneerError
-from veneer.files import read_json, sha256_file, sha256_text, write_json, write_text
-from veneer.models.days import day_of
+from veneer.foundation.days import day_of
+from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.files import read_json, sha256_file, sha256_text, write_json, write_text
 from veneer.models.decode import Decoded, Sampling
 from veneer.models.language_model import LanguageModel
 from veneer.models.shipped import left_out
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.dated import dated_system, day_in
-from veneer.systems.part import Part, discard
+from veneer.systems.partial_file import Part, discard
 from veneer.systems.responses import Response, read_responses
 from veneer.systems.system import Answering
 

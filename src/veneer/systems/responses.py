@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from veneer.errors import InputError
-from veneer.files import json_lines, read_json_lines, write_text
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import json_lines, read_json_lines, write_text
 from veneer.reasoning import split_reasoning
 from veneer.reasoning.parts import is_unfinished
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from veneer.capture.forcing import response_hidden
-from veneer.errors import InputError
+from veneer.capture.teacher_forcing import response_hidden
+from veneer.foundation.errors import InputError
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode_with
@@ -19,7 +19,7 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.shift import LogitShift
 from veneer.models.stepper import ShiftedStepper
 from veneer.models.vocabulary import match_vocabularies
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.systems.alpha import Alpha
 
 # how to go on where the small base's veneer was fitted behind several templates

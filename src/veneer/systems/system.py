@@ -17,7 +17,7 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.models.stepper import ModelStepper
 from veneer.models.vocabulary import check_readable
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 
 class Answering(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.split import need_one_device

@@ -8,12 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
+from veneer.prompts.templates import ALPACA
 from veneer.tasks.data import Origin, Pin, locate
 from veneer.tasks.overlap import overlaps
 from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
-from veneer.templates import ALPACA
 
 _COMMIT = "8715b6bfb1e1030b4779737d53312581a988170f"
 _HASHES = {

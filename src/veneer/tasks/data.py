@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from veneer.errors import InputError
-from veneer.files import sha256_file, write_bytes
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import sha256_file, write_bytes
 
 GITHUB = "https://raw.githubusercontent.com"
 SECONDS = 30

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from veneer.errors import InputError
-from veneer.prompts import Prompt
+from veneer.foundation.errors import InputError
+from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin, Pin, locate
 from veneer.tasks.numbers import last_number
 from veneer.tasks.tables import read_rows

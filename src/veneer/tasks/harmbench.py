@@ -8,12 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
+from veneer.prompts.templates import ALPACA
 from veneer.tasks.advbench import MARK
 from veneer.tasks.data import Origin, Pin, locate
 from veneer.tasks.tables import in_turn, read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
-from veneer.templates import ALPACA
 
 FILE = "harmbench/harmbench_behaviors_text_all.csv"
 _PIN = Pin(

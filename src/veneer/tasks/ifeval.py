@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from veneer.errors import InputError, MissingExtra
-from veneer.prompts import Prompt
+from veneer.foundation.errors import InputError, MissingExtra
+from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin, describe, locate
 from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Better, Split, Task, check_split

@@ -9,13 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from veneer.errors import InputError
-from veneer.prompts import Prompt
+from veneer.foundation.errors import InputError
+from veneer.prompts.prompt import Prompt
+from veneer.prompts.templates import ALPACA
 from veneer.tasks.data import Origin, locate
 from veneer.tasks.rouge import rouge1
 from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
-from veneer.templates import ALPACA
 
 MARK = "### Instruction:"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.tasks.task import Better, Split, Task, check_split
 from veneer.tasks.word_problems import WordProblems, score_number
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from veneer.errors import InputError
-from veneer.files import sha256_file
-from veneer.prompts import Prompt
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import sha256_file
+from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin
 from veneer.tasks.tables import in_turn
 from veneer.tasks.task import Better, Split, Task, check_split

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.tasks import lab
 from veneer.tasks.advbench import AdvBench
+from veneer.tasks.custom import OwnTask
 from veneer.tasks.data import find_data
 from veneer.tasks.gsm8k import Gsm8k
 from veneer.tasks.harmbench import HarmBench
 from veneer.tasks.ifeval import IFEval
 from veneer.tasks.instructions import Instructions
 from veneer.tasks.mmlu import Mmlu
-from veneer.tasks.own import OwnTask
 from veneer.tasks.strongreject import StrongReject
 from veneer.tasks.svamp import Svamp
 from veneer.tasks.task import Task

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from veneer.errors import InputError
-from veneer.prompt_files import read_prompts
-from veneer.prompts import Prompt
-from veneer.tasks.own import is_task_file
+from veneer.foundation.errors import InputError
+from veneer.prompts.files import read_prompts
+from veneer.prompts.prompt import Prompt
+from veneer.tasks.custom import is_task_file
 from veneer.tasks.registry import TASK_NAMES, get_task
 from veneer.tasks.task import Split
 

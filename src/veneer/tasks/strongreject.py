@@ -9,12 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
+from veneer.prompts.templates import ALPACA
 from veneer.tasks.advbench import MARK
 from veneer.tasks.data import Origin, locate
 from veneer.tasks.tables import in_turn, read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
-from veneer.templates import ALPACA
 
 FILE = "strongreject/strongreject_dataset.csv"
 

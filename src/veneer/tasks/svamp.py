@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin, Pin, locate
 from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Split, check_split

@@ -7,8 +7,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
-from veneer.errors import InputError
-from veneer.reading import open_rows
+from veneer.foundation.errors import InputError
+from veneer.foundation.reading import open_rows
 
 Row = TypeVar("Row")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
-from veneer.errors import InputError
-from veneer.prompts import Prompt
+from veneer.foundation.errors import InputError
+from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin, at_hand, describe, has, locate
 
 Split = Literal["train", "test"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.tasks.tables import in_turn
 from veneer.tasks.task import Better, Split, Task, check_split
 from veneer.tasks.toxigen_files import FAMILIES, FILES, ORIGIN, group_of, read_lines

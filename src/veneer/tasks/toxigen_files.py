@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.tasks.data import Origin, Pin, locate
 
 # the commit at which each file got its present content

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
+from veneer.prompts.templates import NAMED
 from veneer.tasks.task import Better, Split, Task, check_split
 from veneer.tasks.truthfulqa import ORIGIN, TruthfulQA, answers, questions
-from veneer.templates import NAMED
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
+from veneer.prompts.templates import QUESTION
 from veneer.tasks.numbers import cut, last_is, stated_is
 from veneer.tasks.task import Better, Task
-from veneer.templates import QUESTION
 
 MARKS = ("Question:", "Comment:", "Answer the following question")
 

@@ -13,8 +13,8 @@ from veneer.models.checkpoint.fitted_template import chat_template, fitted_templ
 from veneer.models.checkpoint.tokenizer_files import write_chat_template
 from veneer.models.end_of_turn import end_of_turn
 from veneer.models.formats import PlainFormat
-from veneer.prompts import Prompt
-from veneer.templates import ALPACA, NAMED
+from veneer.prompts.prompt import Prompt
+from veneer.prompts.templates import ALPACA, NAMED
 
 ODD = 'He said "{{ x }}" {% y %}\\n\t{prompt}\n\n  again: {prompt} \u00e9\u2028'
 TEMPLATES = [*NAMED.values(), ODD, "{prompt}", "  {prompt}", "[INST] {prompt} [/INST]"]

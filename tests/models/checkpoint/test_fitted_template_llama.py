@@ -13,8 +13,8 @@ from veneer.head.merge import merge
 from veneer.head.veneer import Veneer
 from veneer.models.checkpoint.gguf import write_gguf
 from veneer.models.load import load_model
+from veneer.prompts.templates import ALPACA
 from veneer.systems import read_responses
-from veneer.templates import ALPACA
 
 TYPED = ["How do I bake bread?", "Name two colours."]
 

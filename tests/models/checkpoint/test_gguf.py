@@ -13,7 +13,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from checkpoints import as_transformers_4, veneer_of
-from veneer.errors import InputError, MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
 from veneer.head.merge import merge
 from veneer.models.checkpoint.gguf import interleave, write_gguf
 from veneer.models.checkpoint.gguf_tokenizer import _LLAMA3, PRE_TOKENIZERS

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from checkpoints import END, veneer_of
 from pairs import prompts
 from tiny import tiny
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.head import Veneer
 from veneer.head.merge import merge
 from veneer.models.decode import Sampling

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from checkpoints import END, LLAMA3_SCALING, as_transformers_4, save, veneer_of
 from tiny import tiny
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 from veneer.head.merge import merge
 from veneer.models.checkpoint.published import older_rope, published_config, published_generation
 from veneer.models.checkpoint.tokenizer_files import write_chat_template

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from veneer.judges.rubrics.reading import Unreadable, parse_object
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 
 Values = dict[str, Any]
 DATA = (

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers.utils import is_accelerate_available
 
-from veneer.errors import VeneerError
+from veneer.foundation.errors import VeneerError
 from veneer.models.checkpoint.originals import safetensors_of
 
 EXAMPLES = 3

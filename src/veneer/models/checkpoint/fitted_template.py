@@ -6,11 +6,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.formats import PlainFormat
 from veneer.models.templates import render
-from veneer.prompts import PLACE, Prompt
-from veneer.templates import GAP
+from veneer.prompts.prompt import PLACE, Prompt
+from veneer.prompts.templates import GAP
 
 ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 

@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import AutoConfig
 
-from veneer.errors import InputError, MissingExtra
-from veneer.files import read_json, write_atomically
+from veneer.foundation.errors import InputError, MissingExtra
+from veneer.foundation.files import read_json, write_atomically
 from veneer.models.checkpoint.gguf_tokenizer import Vocabulary, add_vocabulary, read_vocabulary
 
 ARCHITECTURE = "LlamaForCausalLM"

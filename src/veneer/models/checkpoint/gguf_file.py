@@ -6,7 +6,7 @@ import filecmp
 import tempfile
 from pathlib import Path
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.models.checkpoint.gguf import write_gguf
 
 

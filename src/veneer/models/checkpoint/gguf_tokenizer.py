@@ -9,8 +9,8 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from veneer.errors import InputError
-from veneer.files import read_json
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json
 
 # How a text is cut before the merges -> llama.cpp's name for it. llama.cpp knows these by name only, so an unknown cut is
 # refused: a near miss tokenises most texts rightly and some wrongly, without a word.

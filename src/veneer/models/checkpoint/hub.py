@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from veneer.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 
 KEPT_HERE = ("run.json", ".lock*")  # names folders of this machine
 

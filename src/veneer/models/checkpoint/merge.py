@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from transformers import GenerationConfig
 
-from veneer.errors import InputError
-from veneer.files import write_folder, write_json
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import write_folder, write_json
 from veneer.models.checkpoint.checked import check_checkpoint
 from veneer.models.checkpoint.originals import Originals
 from veneer.models.checkpoint.published import published_config, published_generation

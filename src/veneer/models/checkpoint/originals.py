@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from veneer.errors import InputError
-from veneer.files import read_json
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json
 from veneer.models.language_model import LanguageModel
 
 TOKENIZER_FILES = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from veneer.files import read_json, write_json, write_text
+from veneer.foundation.files import read_json, write_json, write_text
 from veneer.models.checkpoint.originals import PAPERS, PROCESSOR_FILES, TOKENIZER_FILES, Originals
 
 NEW_CLASSES = {"TokenizersBackend": "PreTrainedTokenizerFast", "PythonBackend": "PreTrainedTokenizer"}  # transformers 5: 4

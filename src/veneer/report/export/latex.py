@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from veneer.foundation.results import Measurement
 from veneer.report import tables
 from veneer.report.systems import family, order
 from veneer.report.visible import visible
 from veneer.report.words import figure
-from veneer.results import Measurement
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",

@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from veneer.errors import MissingExtra
-from veneer.files import write_bytes
+from veneer.foundation.errors import MissingExtra
+from veneer.foundation.files import write_bytes
+from veneer.foundation.results import Measurement
 from veneer.report import tables
 from veneer.report.export.tables import places
 from veneer.report.load import Study, load
-from veneer.report.part import Part
+from veneer.report.page_context import Part
 from veneer.report.sections.position import Curves, curves
 from veneer.report.sections.shifts import outcomes
 from veneer.report.systems import family, order
 from veneer.report.visible import visible
-from veneer.results import Measurement
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from veneer.files import write_atomically, write_text
+from veneer.foundation.files import write_atomically, write_text
+from veneer.foundation.results import Measurement
 from veneer.report import tables
 from veneer.report.export.latex import cross_table, main_table, portion_table
 from veneer.report.load import Study, load
 from veneer.report.systems import order
 from veneer.report.visible import visible
-from veneer.results import Measurement
 
 FIGURES = ("value", "low", "high", "portion", "portion_low", "portion_high")
 FORMULA = tuple("=+-@＝＋－＠")  # signs with which some spreadsheet begins a formula, also behind blanks

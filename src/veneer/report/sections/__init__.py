@@ -8,7 +8,7 @@ To add one, for a study "example":
    menu. `studies` names the rows that it shows.
 2. The module in the import and in ALL below, at its place on the page.
 
-`part` (veneer.report.part.Part) has all that a section needs:
+`part` (veneer.report.page_context.Part) has all that a section needs:
 
 - `part.study`: `rows`, `run` (run.json), `shifts`, `responses`, `deep`; `part.of("example")`: the rows as Groups
   (veneer.report.tables), those that differ only in their system together, `group.systems[name]` a Measurement;
@@ -28,46 +28,19 @@ user wrote goes through `visible` in Python and `Veneer.show` in scripts, and ne
 
 from __future__ import annotations
 
+from veneer.registry import study_sections
+from veneer.report.page_context import Part
 from veneer.report.section import Section
-from veneer.report.sections import (
-    audit,
-    behaviour,
-    browser,
-    cross,
-    deep,
-    diversity,
-    facts,
-    groups,
-    kl,
-    more,
-    portion,
-    position,
-    recovery,
-    restore,
-    rows,
-    shifts,
-    transfer,
-)
+from veneer.report.sections import behaviour, browser, cross, deep, facts, groups, kl, more, portion, position, rows, shifts
 
-ALL: tuple[Section, ...] = tuple(
-    module.SECTION
-    for module in (
-        audit,
-        transfer,
-        restore,
-        portion,
-        behaviour,
-        diversity,
-        recovery,
-        groups,
-        cross,
-        kl,
-        position,
-        shifts,
-        deep,
-        browser,
-        more,
-        facts,
-        rows,
-    )
-)
+SHARED = (portion, behaviour, groups, cross, kl, position, shifts, deep, browser, more, facts, rows)
+
+
+def all_sections() -> list[Section]:
+    """The shared sections and those of every study, in the order of the page."""
+    return sorted([*(module.SECTION for module in SHARED), *study_sections()], key=lambda section: section.rank)
+
+
+def applying(part: Part) -> list[Section]:
+    """The sections that a folder has something for, in the order of the page."""
+    return [section for section in all_sections() if section.applies(part)]

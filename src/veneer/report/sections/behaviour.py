@@ -5,8 +5,9 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from veneer.report import tables
-from veneer.report.part import Part
+from veneer.report.page_context import Part
 from veneer.report.section import Section
+from veneer.report.sections.portion import QUESTION
 from veneer.report.systems import about, order
 
 UNSCORED = "_unscored_rate"
@@ -45,4 +46,13 @@ def _judges(part: Part, main: list[tables.Headline]) -> list[tuple[str, str | No
     return list(notes.items())
 
 
-SECTION = Section("behaviour", "What the systems do", "Behaviour", lambda part: bool(_measured(part)), _render, ("measure",))
+SECTION = Section(
+    "behaviour",
+    "What the systems do",
+    "Behaviour",
+    lambda part: bool(_measured(part)),
+    _render,
+    ("measure",),
+    question=QUESTION,
+    rank=50,
+)

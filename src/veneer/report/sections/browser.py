@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from veneer.report import pack
 from veneer.report.load import GROUPS
-from veneer.report.part import Part
+from veneer.report.page_context import Part
 from veneer.report.section import Section
 
 
@@ -22,4 +22,4 @@ def _render(part: Part) -> Markup:
     )
 
 
-SECTION = Section("responses", "Responses", "Responses", lambda part: bool(part.study.responses), _render, last=True)
+SECTION = Section("responses", "Responses", "Responses", lambda part: bool(part.study.responses), _render, last=True, rank=140)

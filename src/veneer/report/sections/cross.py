@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from veneer.report import tables
-from veneer.report.part import Part
+from veneer.report.page_context import Part
 from veneer.report.section import Section
 
 
@@ -17,4 +17,6 @@ def _render(part: Part) -> Markup:
     return part.template("cross.html.j2", columns=columns, sources=sources)
 
 
-SECTION = Section("cross", "Extracted here, measured there", "Cross table", lambda part: bool(tables.cross(part.groups)), _render)
+SECTION = Section(
+    "cross", "Extracted here, measured there", "Cross table", lambda part: bool(tables.cross(part.groups)), _render, rank=90
+)

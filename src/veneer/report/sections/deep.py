@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from veneer.report.part import Part
+from veneer.report.page_context import Part
 from veneer.report.section import Section
 
 SHOWN = 12
@@ -19,4 +19,4 @@ def _render(part: Part) -> Markup:
     return part.template("deep.html.j2", examples=mixed[:SHOWN], whole=len(examples), before=BEFORE)
 
 
-SECTION = Section("deep", "Style taken, sum missed", "Style and sum", lambda part: bool(part.study.deep), _render)
+SECTION = Section("deep", "Style taken, sum missed", "Style and sum", lambda part: bool(part.study.deep), _render, rank=130)

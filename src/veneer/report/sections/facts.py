@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from veneer.report.part import Part
+from veneer.report.page_context import Part
 from veneer.report.section import Section
 from veneer.report.visible import visible
 
@@ -107,4 +107,4 @@ def fact(value: Any, depth: int = 0) -> dict[str, Any]:
     return {"text": visible(value, 1000)}
 
 
-SECTION = Section("run", "How it was run", "Run", lambda part: True, _render)
+SECTION = Section("run", "How it was run", "Run", lambda part: True, _render, rank=160)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from veneer.report import tables
-from veneer.report.part import Part
+from veneer.report.page_context import Part
 from veneer.report.section import Section
 from veneer.report.systems import order
 
@@ -44,5 +44,10 @@ def maps(part: Part) -> list[Map]:
 
 
 SECTION = Section(
-    "groups", "By group", "Groups", lambda part: bool(maps(part)), lambda part: part.template("groups.html.j2", maps=maps(part))
+    "groups",
+    "By group",
+    "Groups",
+    lambda part: bool(maps(part)),
+    lambda part: part.template("groups.html.j2", maps=maps(part)),
+    rank=80,
 )

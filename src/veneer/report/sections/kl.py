@@ -5,8 +5,9 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from veneer.report import charts, tables
-from veneer.report.part import Part
+from veneer.report.page_context import Part
 from veneer.report.section import Section
+from veneer.report.sections.portion import QUESTION
 
 
 def _render(part: Part) -> Markup:
@@ -30,4 +31,13 @@ def _render(part: Part) -> Markup:
     return part.template("kl.html.j2", extract=extract, pairs=pairs, scale=scale, words=words)
 
 
-SECTION = Section("kl", "Distance from the aligned model", "KL", lambda part: bool(part.of("extract")), _render, ("extract",))
+SECTION = Section(
+    "kl",
+    "Distance from the aligned model",
+    "KL",
+    lambda part: bool(part.of("extract")),
+    _render,
+    ("extract",),
+    question=QUESTION,
+    rank=100,
+)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from veneer.report.part import Part
+from veneer.report.page_context import Part
 from veneer.report.section import Section
 from veneer.report.tables import Group
 
 
 def _rest(part: Part) -> dict[str, list[Group]]:
-    from veneer.report.sections import ALL  # this module is one of them
+    from veneer.report.sections import all_sections  # this module is one of them
 
-    known = {study for section in ALL for study in section.studies}
+    known = {study for section in all_sections() for study in section.studies}
     rest: dict[str, list[Group]] = {}
     for g in part.groups:
         if g.study not in known:
@@ -24,4 +24,5 @@ SECTION = Section(
     "More",
     lambda part: bool(_rest(part)),
     lambda part: part.template("more.html.j2", rest=_rest(part)),
+    rank=150,
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from veneer.report import charts, tables
-from veneer.report.over_refusal import MISSING, is_safety, over_refusal
-from veneer.report.part import Part
+from veneer.report import charts, tables, words
+from veneer.report.opening import headline
+from veneer.report.over_refusal import MISSING, SOURCES, is_safety, over_refusal
+from veneer.report.page_context import Part
 from veneer.report.section import Section
 from veneer.report.systems import family
 
@@ -44,4 +45,24 @@ def _families(lead: list[tables.Group]) -> list[tuple[str, str]]:
     return [(example, text) for kind, example, text in FAMILIES if kind in there]
 
 
-SECTION = Section("portion", "Superficial portion", "Portion", _applies, _render)
+def _finding(part: Part) -> Markup:
+    """The portions of the headline figures. Refusing what is harmless is a cost, and stands in a sentence of its own."""
+    groups = headline(part)
+    gains = [g for g in groups if (g.task, g.of) not in SOURCES] or groups
+    both = gains is not groups and len(gains) < len(groups)
+    return words.lead(gains, part.anchor) + (_cost(part) if both else "")
+
+
+def _cost(part: Part) -> Markup:
+    """How often base with the veneer and the aligned model refuse harmless prompts."""
+    refused = over_refusal(part.study.rows)
+    if refused is None or not {"veneer", "aligned"} <= set(refused.systems):
+        return Markup()
+    veneer, aligned = (refused.systems[s] for s in ("veneer", "aligned"))
+    return Markup(" Base with the veneer refuses {} of the harmless prompts of {}, the aligned model {} (n = {}).").format(
+        words.linked(veneer, part.anchor, 2), words.name(refused.task), words.linked(aligned, part.anchor, 2), veneer.n
+    )
+
+
+QUESTION = "How much of the alignment is only its surface?"
+SECTION = Section("portion", "Superficial portion", "Portion", _applies, _render, rank=40, question=QUESTION, finding=_finding)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
+from veneer.foundation.results import Measurement
 from veneer.report import tables
-from veneer.report.part import Part
+from veneer.report.page_context import Part
 from veneer.report.section import Section
-from veneer.results import Measurement
 
 
 @dataclass
@@ -73,5 +73,5 @@ def _render(part: Part) -> Markup:
 
 
 SECTION = Section(
-    "position", "Where the distance lies", "Positions", lambda part: bool(part.of("position")), _render, ("position",)
+    "position", "Where the distance lies", "Positions", lambda part: bool(part.of("position")), _render, ("position",), rank=110
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from markupsafe import Markup, escape
 
-from veneer.report.part import Part
+from veneer.foundation.results import Measurement
+from veneer.report.page_context import Part
 from veneer.report.section import Section
 from veneer.report.visible import visible
 from veneer.report.words import figure, position
-from veneer.results import Measurement
 
 FIELDS = (
     "study", "task", "metric", "of", "system", "split", "position", "value", "low", "high", "n", "unit", "judge", "note",
@@ -39,4 +39,4 @@ def _cell(row: Measurement, field: str) -> Markup:
     return Markup("<td{}>{}").format(Markup(' class="num"' if field in NUMBERS else ""), escape(text))
 
 
-SECTION = Section("results", "All results", "All results", lambda part: True, _render)
+SECTION = Section("results", "All results", "All results", lambda part: True, _render, rank=170)

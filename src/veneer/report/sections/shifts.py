@@ -8,11 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from veneer.foundation.results import Measurement
 from veneer.report import pack, tables
 from veneer.report.load import GROUPS, Shift
-from veneer.report.part import Part
+from veneer.report.page_context import Part
 from veneer.report.section import Section
-from veneer.results import Measurement
 
 RATES = ("unshifted_rate", "marginal_rate", "shifted_rate", "restored_rate")
 
@@ -86,5 +86,11 @@ def _rates(found: Sequence[tables.Group]) -> list[dict[str, Any]]:
 
 
 SECTION = Section(
-    "shifts", "Token shifts", "Token shifts", lambda part: bool(part.study.shifts or part.of("shift")), _render, ("shift",)
+    "shifts",
+    "Token shifts",
+    "Token shifts",
+    lambda part: bool(part.study.shifts or part.of("shift")),
+    _render,
+    ("shift",),
+    rank=120,
 )

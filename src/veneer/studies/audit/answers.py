@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from veneer import stats
-from veneer.comparisons import compare
+from veneer.foundation.results import Measurement
 from veneer.judges.judge import Judge
-from veneer.prompts import Prompt
-from veneer.results import Measurement
+from veneer.prompts.prompt import Prompt
+from veneer.statistics import intervals
+from veneer.statistics.comparisons import compare
 from veneer.studies.audit.config import AUDITED, REFERENCE, STUDY
 from veneer.systems.responses import Response
 
@@ -86,9 +86,9 @@ def _rates(
         ("audited_opening", [o == audited_opening for o in openings], {"note": _begins(audited_opening, opening)}),
     ]
     for metric, values, more in shares:
-        e = stats.mean(np.asarray(values, float), seed=seed)
+        e = intervals.mean(np.asarray(values, float), seed=seed)
         yield Measurement.estimated(e, STUDY, task, metric, one.system, unit="share", **more)
-    length = stats.mean(np.array([len(r.token_ids) for r in rows], float), seed=seed)
+    length = intervals.mean(np.array([len(r.token_ids) for r in rows], float), seed=seed)
     yield Measurement.estimated(length, STUDY, task, "mean_length", one.system, unit="tokens")
 
 

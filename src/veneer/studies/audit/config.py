@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 
 STUDY = "audit"
 HARMFUL, HARMLESS = "harmful", "harmless"  # tasks

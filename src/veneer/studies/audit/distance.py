@@ -11,17 +11,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from veneer import stats
 from veneer.capture.artefact import Capture
 from veneer.capture.batch import shared_head
-from veneer.capture.forcing import response_hidden
-from veneer.errors import VeneerError
-from veneer.files import write_atomically
+from veneer.capture.teacher_forcing import response_hidden
+from veneer.foundation.errors import VeneerError
+from veneer.foundation.files import write_atomically
+from veneer.foundation.results import Measurement
+from veneer.measures.kl import BINS, NATS
 from veneer.models.pair import Pair
-from veneer.results import Measurement
-from veneer.stats import Estimate
+from veneer.statistics import intervals
+from veneer.statistics.intervals import Estimate
 from veneer.studies.audit.config import AUDITED, ON, ONLY_HEAD, ONLY_LAYERS, STUDY
-from veneer.studies.kl import BINS, NATS
 from veneer.systems.respond import Progress
 from veneer.systems.responses import Response
 
@@ -168,7 +168,7 @@ def mean_of(found: Distances, column: str, mask: np.ndarray, seed: int) -> Estim
         return Estimate(None, None, None, len(counts), "none", note)
     if not values.any():
         return Estimate(0.0, None, None, len(counts), "none", f"exactly 0 at each of {len(values)} tokens")
-    return stats.ratio_of_sums(np.bincount(inverse, values), counts, seed=seed)
+    return intervals.ratio_of_sums(np.bincount(inverse, values), counts, seed=seed)
 
 
 def _row(

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from veneer import stats
 from veneer.capture.artefact import Capture
-from veneer.files import read_json, write_json
+from veneer.foundation.files import read_json, write_json
+from veneer.foundation.results import Measurement
+from veneer.measures.kl import NATS
+from veneer.measures.positions import kl_of_system
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import decoder_layers
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
-from veneer.results import Measurement
+from veneer.prompts.prompt import Prompt
+from veneer.statistics import intervals
 from veneer.studies.audit.config import AUDITED, PATCHED, STUDY
 from veneer.studies.audit.weights import ranges
-from veneer.studies.kl import NATS
-from veneer.studies.position_systems import kl_of_system
 from veneer.systems.respond import Progress
 from veneer.systems.system import System
 from veneer.systems.tuning import sharing
@@ -72,12 +72,12 @@ def patch_rows(
             keep = np.array([task in ("all", r) for r in roles])
             before, after, tokens = (column[keep] for column in sums)
             where = f"the reference's {ranges(patch.layers)} in the audited model; {len(tokens)} prompts"
-            kl = stats.ratio_of_sums(after, tokens, seed=seed)
+            kl = intervals.ratio_of_sums(after, tokens, seed=seed)
             yield Measurement.estimated(kl, STUDY, task, "kl", patch.name, split=PATCHED, unit=NATS, note=where)
-            gone = stats.recovered(after, before, seed=seed)
+            gone = intervals.recovered(after, before, seed=seed)
             yield Measurement.estimated(gone, STUDY, task, "kl_recovered", patch.name, split=PATCHED, unit="share")
             if at == 0:
-                whole = stats.ratio_of_sums(before, tokens, seed=seed)
+                whole = intervals.ratio_of_sums(before, tokens, seed=seed)
                 yield Measurement.estimated(whole, STUDY, task, "kl", AUDITED, split=PATCHED, unit=NATS)
         if progress:
             progress(at + 1, len(todo), "layers patched")

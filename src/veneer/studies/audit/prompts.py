@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from veneer.errors import InputError
-from veneer.prompts import Prompt
+from veneer.foundation.errors import InputError
+from veneer.prompts.prompt import Prompt
 from veneer.studies.audit.config import HARMFUL, HARMLESS
 from veneer.tasks.source import load_prompts
 

@@ -11,26 +11,26 @@ from typing import Any
 from veneer.capture.artefact import Capture
 from veneer.capture.config import CaptureConfig
 from veneer.capture.run import capture, encode_base
-from veneer.errors import InputError, VeneerError
-from veneer.files import folder_lock, sha256_text
-from veneer.judges.refusal_rates import RefusalRates
+from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.files import folder_lock, sha256_text
+from veneer.foundation.results import Results
+from veneer.foundation.run_record import Progress, RunRecord
+from veneer.judges.refusal.rates import RefusalRates
+from veneer.measures.kl import noise_rows
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, Format, check_arguments, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import decoder_layers
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.report import write_report
-from veneer.results import Results
 from veneer.studies.audit.answers import Answers, answer_rows
 from veneer.studies.audit.config import AUDITED, REFERENCE, RESTORED, STUDY, AuditConfig
 from veneer.studies.audit.distance import distance_rows, distances_on_audited, distances_on_reference
 from veneer.studies.audit.patch import can_patch, patch_rows
-from veneer.studies.audit.veneer import folds_of, restored_answers
+from veneer.studies.audit.restorable import folds_of, restored_answers
 from veneer.studies.audit.verdict import Verdict, has_moved, verdict
 from veneer.studies.audit.weights import Change, changed_layers, weight_changes, weight_rows
-from veneer.studies.kl import noise_rows
-from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response, apart
 from veneer.systems.system import System

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from veneer.results import Measurement, Results
+from veneer.foundation.results import Measurement, Results
+from veneer.measures.kl import ROUNDING
 from veneer.studies.audit.config import (
     AUDITED,
     HARMFUL,
@@ -20,7 +21,6 @@ from veneer.studies.audit.config import (
     RESTORED,
 )
 from veneer.studies.audit.weights import HEAD, TIED, Change, ranges
-from veneer.studies.kl import ROUNDING
 
 CARRIES = 0.1  # share of the distance that head or layers must make alone to be named
 LOW_RANK = 8  # times below the full rank, so that a change is called low-rank

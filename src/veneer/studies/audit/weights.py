@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from veneer.files import json_lines, read_json_lines, write_text
+from veneer.foundation.files import json_lines, read_json_lines, write_text
+from veneer.foundation.results import Measurement
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import layers_name
 from veneer.models.split import need_one_device
-from veneer.results import Measurement
 from veneer.studies.audit.config import AUDITED, STUDY
 
 ENERGY = 0.9  # share of the squared singular values of a difference that its effective rank holds

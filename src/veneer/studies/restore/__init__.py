@@ -1,1 +1,5 @@
 """Putting alignment back on a model that fine-tuning broke (docs/restore.md)."""
+
+from veneer.registry import Room
+
+ROOM = Room(commands={"restore": "veneer.studies.restore.command:Restore"}, sections=("veneer.studies.restore.page:SECTION",))

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from veneer.capture import CaptureConfig
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.head.extract import ExtractConfig
 from veneer.judges.config import JudgeConfig
 from veneer.models.decode import Sampling
-from veneer.studies.restore.choice import Weights
+from veneer.studies.restore.selection import Weights
 from veneer.systems.alpha import Alpha
 from veneer.systems.attack import AttackConfig
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from veneer.results import Measurement
-from veneer.studies.stages import RunRecord
+from veneer.foundation.results import Measurement
+from veneer.foundation.run_record import RunRecord
 
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from veneer.errors import InputError
-from veneer.files import sha256_file
-from veneer.prompt_files import read_prompts
-from veneer.prompts import Prompt
-from veneer.tasks.own import is_task_file
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import sha256_file
+from veneer.prompts.files import read_prompts
+from veneer.prompts.prompt import Prompt
+from veneer.tasks.custom import is_task_file
 from veneer.tasks.registry import TASK_NAMES, get_task
 from veneer.tasks.task import Better, Split, Task
 

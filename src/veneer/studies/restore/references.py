@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from veneer.foundation.results import Measurement
 from veneer.models.vocabulary import match_vocabularies
-from veneer.prompts import Prompt
-from veneer.results import Measurement
-from veneer.studies.restore.at_hand import Models
-from veneer.studies.restore.measure import Measured
-from veneer.studies.restore.reading import Passages, plain_texts
+from veneer.prompts.prompt import Prompt
+from veneer.studies.restore.evaluation import Measured
+from veneer.studies.restore.inputs import Models
+from veneer.studies.restore.passages import Passages, plain_texts
 from veneer.studies.restore.rows import reading_rows
 from veneer.systems.responses import Response
-from veneer.systems.retraced import Local
+from veneer.systems.speculative import Local
 from veneer.systems.system import System
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from veneer import stats
-from veneer.comparisons import Comparison
-from veneer.results import Measurement
-from veneer.studies.restore.choice import Tried, Weights, known
-from veneer.studies.restore.measure import Measured, Measuring
+from veneer.foundation.results import Measurement
+from veneer.statistics import intervals
+from veneer.statistics.comparisons import Comparison
+from veneer.studies.restore.evaluation import Measured, Measuring
 from veneer.studies.restore.prompts import Roles
+from veneer.studies.restore.selection import Tried, Weights, known
 from veneer.studies.restore.verdict import RESTORED, Verdict
 from veneer.tasks.task import Task
 
@@ -35,7 +35,7 @@ def curve_rows(system: str, found: Measured, part: Measuring, *, seed: int = 0) 
         wanted.append((roles.harmful, "harm_rate", "harm_rate"))
     for tasks, metric, name in wanted:
         first = found.scored[tasks[0].name]
-        e = stats.mean(known(found.values(tasks, metric)), seed=seed)
+        e = intervals.mean(known(found.values(tasks, metric)), seed=seed)
         yield Measurement.estimated(
             e,
             STUDY,
@@ -59,7 +59,7 @@ def reading_rows(
 ) -> Iterator[Measurement]:
     """KL and cross-entropy a token; metric -> (sums by passage, tokens of each)."""
     for metric, (values, tokens) in sums.items():
-        e = stats.ratio_of_sums(values, tokens, seed=seed)
+        e = intervals.ratio_of_sums(values, tokens, seed=seed)
         yield Measurement.estimated(e, STUDY, task, metric, system, split=split, unit=NATS, note=note)
 
 

@@ -6,18 +6,18 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from veneer.errors import InputError
-from veneer.files import folder_lock
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import folder_lock
+from veneer.foundation.results import Results
+from veneer.foundation.run_record import Progress, RunRecord
 from veneer.judges.registry import judges_of
-from veneer.results import Results
-from veneer.studies.restore.at_hand import AtHand
+from veneer.studies.restore.build import Maker
 from veneer.studies.restore.config import RestoreConfig
-from veneer.studies.restore.guard import Examples, attack_examples
-from veneer.studies.restore.make import Maker
+from veneer.studies.restore.inputs import AtHand
 from veneer.studies.restore.prompts import Roles, parts_of
+from veneer.studies.restore.reattack import Examples, attack_examples
 from veneer.studies.restore.rows import names
 from veneer.studies.restore.work import Work
-from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.attack import need_peft
 
 ONLY_REFUSALS = "there are no harmless prompts: a veneer of refusals alone refuses whatever stands in the same template"

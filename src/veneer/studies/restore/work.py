@@ -10,30 +10,30 @@ from typing import Any
 
 from torch import Tensor
 
-from veneer import stats
-from veneer.head.truncate import second_moment
+from veneer.foundation.results import Measurement, Results
+from veneer.foundation.run_record import Progress, RunRecord
+from veneer.head.low_rank import second_moment
 from veneer.judges.judge import Judge
 from veneer.judges.registry import judges_of
+from veneer.measures.behaviour import behaviour_rows
 from veneer.report import write_report
-from veneer.results import Measurement, Results
-from veneer.studies.behaviour import behaviour_rows
-from veneer.studies.restore.at_hand import Models
-from veneer.studies.restore.choice import Tried, choose, known
+from veneer.statistics import intervals
+from veneer.studies.restore.build import Maker
+from veneer.studies.restore.checkpoint import merge_restored
 from veneer.studies.restore.config import RestoreConfig
 from veneer.studies.restore.costs import cost_rows, spent
-from veneer.studies.restore.guard import Examples, GuardConfig, guard_rows, guard_words
-from veneer.studies.restore.make import Maker
-from veneer.studies.restore.measure import Measured, Measuring
-from veneer.studies.restore.merge import merge_restored
+from veneer.studies.restore.evaluation import Measured, Measuring
+from veneer.studies.restore.inputs import Models
+from veneer.studies.restore.methods import Candidate, HeadWay, InContextWay, Way
 from veneer.studies.restore.prompts import Parts, Roles
+from veneer.studies.restore.reattack import Examples, GuardConfig, guard_rows, guard_words
 from veneer.studies.restore.references import Reading
 from veneer.studies.restore.rows import STUDY, chosen_rows, curve_rows, names, verdict_rows
+from veneer.studies.restore.selection import Tried, choose, known
 from veneer.studies.restore.verdict import NOT, PARTLY, RESTORED, Seen, Verdict, verdicts
-from veneer.studies.restore.ways import Candidate, HeadWay, InContextWay, Way
-from veneer.studies.stages import Progress, RunRecord
 from veneer.systems.alpha import Alpha
-from veneer.systems.retraced import Local, Paths
 from veneer.systems.shifted import ShiftedSystem
+from veneer.systems.speculative import Local, Paths
 from veneer.systems.system import System
 
 BENIGN = 64  # prompts of a part behind KL and plain text
@@ -174,7 +174,7 @@ class Work:
         self.results.extend(verdict_rows(self.found, self.roles, first.judges["refusal_rate"], first.judges.get("harm_rate")))
 
     def attack_again(self) -> None:
-        """The fine-tuning that broke the model, repeated on the best restored checkpoint (studies/restore/guard.py)."""
+        """The fine-tuning that broke the model, repeated on the best restored checkpoint (studies/restore/reattack.py)."""
         if not self.examples:
             return
         ranks = (RESTORED, PARTLY, NOT)
@@ -229,7 +229,7 @@ class Work:
         if "aligned" not in references:
             return
         a, c = (references[n][1].values(self.roles.harmful, "refusal_rate") for n in ("aligned", "compromised"))
-        lost = stats.difference(a, c, seed=self.config.seed)
+        lost = intervals.difference(a, c, seed=self.config.seed)
         note = None if lost.low is not None and lost.low > 0 else NOT_BROKEN
         if note:
             logging.getLogger("veneer").warning("veneer: %s", note)

@@ -1,1 +1,5 @@
 """A large base with a small base's veneer (docs/transfer.md)."""
+
+from veneer.registry import Room
+
+ROOM = Room(commands={"transfer": "veneer.studies.transfer.command:Transfer"}, sections=("veneer.studies.transfer.page:SECTION",))

@@ -15,17 +15,17 @@ from pathlib import Path
 from veneer.capture.artefact import Capture
 from veneer.capture.config import CaptureConfig
 from veneer.capture.run import Progress, capture_from
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
+from veneer.foundation.results import Measurement, Results
 from veneer.head.extract import ExtractConfig, split_of
 from veneer.head.veneer import Veneer
+from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.held_out import held_out
+from veneer.measures.kl import early_share_rows, kl_rows, noise_rows, position_rows
 from veneer.models.language_model import LanguageModel
-from veneer.prompts import Prompt
-from veneer.results import Measurement, Results
-from veneer.studies.extraction import extract_to, solver_progress
-from veneer.studies.heldout import held_out
-from veneer.studies.kl import early_share_rows, kl_rows, noise_rows, position_rows
+from veneer.prompts.prompt import Prompt
 from veneer.systems.shifted import ShiftedSystem
-from veneer.systems.teaching import ShiftedTeacher
+from veneer.systems.shifted_teacher import ShiftedTeacher
 
 
 def bake(

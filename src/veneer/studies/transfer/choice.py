@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from veneer import stats
+from veneer.foundation.results import Measurement
+from veneer.foundation.run_record import Progress
 from veneer.judges.judge import Judge
-from veneer.prompts import Prompt
-from veneer.results import Measurement
-from veneer.studies.behaviour import score
-from veneer.studies.config import StudyConfig
-from veneer.studies.heldout import HeldOut
-from veneer.studies.stages import Progress
+from veneer.measures.behaviour import score
+from veneer.measures.config import StudyConfig
+from veneer.measures.held_out import HeldOut
+from veneer.prompts.prompt import Prompt
+from veneer.statistics import intervals
 from veneer.studies.transfer.kl import STUDY, mean_kl, select_rows
 from veneer.systems.respond import respond
 from veneer.systems.system import Answering
@@ -70,7 +70,7 @@ def choose_by_score(
             values = np.zeros(0) if metric is None else found.values[metric][~np.isnan(found.values[metric])]
             if metric is None or not len(values):
                 continue
-            mean = stats.mean(values, seed=config.seed)
+            mean = intervals.mean(values, seed=config.seed)
             judge = found.judges[metric]
             rows.append(
                 Measurement.estimated(mean, STUDY, task.name, metric, system.name, judge=judge, split="select", unit="share")

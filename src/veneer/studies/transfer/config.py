@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from veneer.errors import InputError
-from veneer.studies.config import StudyConfig
+from veneer.foundation.errors import InputError
+from veneer.measures.config import StudyConfig
 from veneer.systems.alpha import Alpha
 
 DEFAULT_ALPHAS = "0.5,1,1.5,1@10,1.5>0.5@10"  # the last two fade: the veneer lives in the first tokens of an answer

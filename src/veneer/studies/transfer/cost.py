@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from veneer.files import read_json, write_json
+from veneer.foundation.files import read_json, write_json
+from veneer.foundation.results import Measurement
+from veneer.foundation.run_record import Progress
 from veneer.models.decode import Sampling
-from veneer.prompts import Prompt
-from veneer.results import Measurement
-from veneer.studies.stages import Progress
+from veneer.prompts.prompt import Prompt
 from veneer.studies.transfer.kl import STUDY
 from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.system import System

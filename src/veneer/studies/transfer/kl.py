@@ -8,16 +8,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from veneer import stats
 from veneer.capture.artefact import Capture
-from veneer.capture.forcing import response_hidden
+from veneer.capture.teacher_forcing import response_hidden
+from veneer.foundation.results import Measurement
 from veneer.head.veneer import Veneer
+from veneer.measures.held_out import HeldOut, held_out_of
+from veneer.measures.kl import NATS, early_share_rows, kl_rows, noise_rows, position_rows
 from veneer.models.head import Head
 from veneer.models.shift import LogitShift
-from veneer.prompts import Prompt
-from veneer.results import Measurement
-from veneer.studies.heldout import HeldOut, held_out_of
-from veneer.studies.kl import NATS, early_share_rows, kl_rows, noise_rows, position_rows
+from veneer.prompts.prompt import Prompt
+from veneer.statistics import intervals
 from veneer.studies.transfer.models import TransferModels
 from veneer.systems.alpha import Alpha
 from veneer.systems.shifted import shift_of
@@ -84,9 +84,9 @@ def _answers(capture: Capture, numbers: Sequence[int]) -> dict[int, list[int]]:
     return found
 
 
-def mean_kl(found: HeldOut) -> stats.Estimate:
+def mean_kl(found: HeldOut) -> intervals.Estimate:
     """KL in nats a token of the system that stands in the veneer's place; the interval resamples prompts."""
-    return stats.ratio_of_sums(*found.by_prompt(found.kl_veneer), seed=0)
+    return intervals.ratio_of_sums(*found.by_prompt(found.kl_veneer), seed=0)
 
 
 def distance_rows(
@@ -115,7 +115,7 @@ def select_rows(tables: dict[str, HeldOut]) -> Iterator[Measurement]:
     """KL on the select part, on which alpha is chosen; and base's."""
     for place, (system, found) in enumerate(tables.items()):
         if place == 0:
-            base = stats.ratio_of_sums(*found.by_prompt(found.kl_base), seed=0)
+            base = intervals.ratio_of_sums(*found.by_prompt(found.kl_base), seed=0)
             yield Measurement.estimated(base, STUDY, "joint", "kl", "base", split="select", unit=NATS)
         yield Measurement.estimated(mean_kl(found), STUDY, "joint", "kl", system, split="select", unit=NATS)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from veneer.errors import InputError
+from veneer.foundation.errors import InputError
 from veneer.head.veneer import Veneer
 from veneer.models.formats import ChatFormat, Format, PlainFormat, dated
 from veneer.models.language_model import LanguageModel

@@ -10,27 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from veneer.capture import Capture, CaptureConfig, capture
-from veneer.errors import InputError
-from veneer.files import folder_lock
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import folder_lock
+from veneer.foundation.results import Measurement, Results
+from veneer.foundation.run_record import Progress, RunRecord
 from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge
 from veneer.judges.registry import judges_of
+from veneer.measures.answers import answer_all
+from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.held_out import HeldOut, held_out
 from veneer.models.pair import Pair
-from veneer.prompts import Prompt
+from veneer.prompts.prompt import Prompt
 from veneer.report import write_report
-from veneer.results import Measurement, Results
-from veneer.studies.answers import answer_all
-from veneer.studies.extraction import extract_to, solver_progress
-from veneer.studies.heldout import HeldOut, held_out
-from veneer.studies.stages import Progress, RunRecord
 from veneer.studies.transfer.bake import bake
 from veneer.studies.transfer.choice import Choice, choose_by_kl, choose_by_score
 from veneer.studies.transfer.config import SHIFTED, TransferConfig
 from veneer.studies.transfer.cost import cost_rows, measure_costs
-from veneer.studies.transfer.fairness import UNKNOWN, fairness, held_out_for
 from veneer.studies.transfer.kl import ShiftedReading, baked_rows, distance_rows
 from veneer.studies.transfer.models import TransferModels
-from veneer.studies.transfer.prompts import TransferPrompts
+from veneer.studies.transfer.prompts import UNKNOWN, TransferPrompts, fairness, held_out_for
 from veneer.studies.transfer.systems import TransferSystems
 from veneer.tasks.task import Task
 

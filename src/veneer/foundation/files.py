@@ -1,0 +1,257 @@
+"""Files that are whole or absent: atomic writes, hashes, and a lock on a folder in use."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.interrupts import HeldInterrupt
+from veneer.foundation.reading.content import read_bytes
+from veneer.foundation.reading.decode import decoded
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Call `write(temporary path)`, then rename over `path`; on any failure nothing is left behind, and what a killed process left of the
+    same file goes too. The temporary lies in a folder of its own beside `path`: libraries leave their own temporaries beside theirs.
+    That folder goes before the last rename, so that a kill leaves nothing beside a file that is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with HeldInterrupt() as interrupt, _scratch(path) as scratch:
+        temporary, alone = scratch / path.name, scratch.with_suffix(".whole.part")
+        try:
+            with interrupt.let_through():
+                write(temporary)
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+                fcntl.flock(stream, fcntl.LOCK_EX)  # as its folder is: it is no leftover
+                umask = os.umask(0)
+                os.umask(umask)
+                temporary.chmod(0o666 & ~umask)  # some libraries make it private
+                temporary.replace(alone)
+                shutil.rmtree(scratch)
+                alone.replace(path)
+        except Exception as error:
+            if is_disk_full(error):
+                raise VeneerError(
+                    f"the disk that holds {path.parent} is full; what was finished before is intact: free some space and run "
+                    "the same command again, it goes on where it was"
+                ) from error
+            raise
+        finally:
+            alone.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _scratch(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path`, and a lock on it that dies with this process; one without its lock is of a process that was
+    killed, and is removed."""
+    prefix, suffix = f".{path.name}.", ".part"
+    with os.scandir(path.parent) as found:
+        old = [e.path for e in found if e.name.startswith(prefix) and e.name.endswith(suffix)]
+    for leftover in old:
+        with contextlib.suppress(OSError):  # locked: its process is at work; gone: it has just ended
+            handle = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(Path(leftover))
+            finally:
+                os.close(handle)
+    while True:
+        scratch = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=path.parent))
+        try:
+            handle = os.open(scratch, os.O_RDONLY)
+        except FileNotFoundError:  # somebody who removes leftovers was quicker than the lock
+            continue
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if scratch.exists():
+            break
+        os.close(handle)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path, names: Iterable[str]) -> bool:
+    """Whether `path` is what a killed process left of writing one of `names`."""
+    return any(path.name.startswith(f".{name}.") and path.name.endswith(".part") for name in names)
+
+
+def remove_leftovers(folder: Path, names: Iterable[str] | None = None) -> None:
+    """What a run that was killed left half-written in a folder whose lock this process holds; of these `names`, or of any."""
+    for leftover in [*folder.rglob(".*.part")]:
+        if names is None or is_leftover(leftover, names):
+            _remove(leftover)
+
+
+def write_folder(out: Path, write: Callable[[Path], None]) -> None:
+    """Call `write(temporary folder)` beside `out`, then rename it to `out`, which is absent or an empty folder.
+
+    On any failure nothing is left behind; raises VeneerError where the folder could not be written.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with HeldInterrupt() as interrupt, _scratch(out) as scratch:
+        try:
+            with interrupt.let_through():
+                write(scratch)
+            umask = os.umask(0)
+            os.umask(umask)
+            for path in (scratch, *scratch.rglob("*")):  # some libraries make what they write private
+                path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+            if out.exists():
+                out.rmdir()
+            scratch.replace(out)
+        except OSError as error:
+            raise VeneerError(
+                f"{out} could not be written ({error}); nothing was left behind: free some space or give another --out"
+            ) from error
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """safetensors says it in a message of its own, not as an OSError."""
+    return getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    write_atomically(path, lambda p: _write_all(p, data))
+
+
+def _write_all(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_bytes(path, text.encode("utf-8", errors="replace"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, sort_keys=False) + "\n")
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Read a JSON file. Raises InputError naming `what` it should be."""
+    try:
+        return json.loads(_bytes(path, what).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON ({_why(error)}); expected {what}; make it again") from None
+
+
+def _bytes(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; expected {what}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); expected {what}") from None
+
+
+def _why(error: BaseException) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def json_lines(rows: Iterable[Any]) -> str:
+    """JSON lines, readable text and not escapes; NaN is refused."""
+    return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+
+
+def read_json_lines(path: Path, what: str) -> Iterator[tuple[int, Any]]:
+    """(line number, value) of each line; lines end at a line feed alone, not at the other signs that str.splitlines knows and that
+    model output may hold. Compression and encoding are those of `reading`. Raises InputError naming the line that is not JSON, or not
+    UTF-8."""
+    text = decoded(read_bytes(path, what), path)
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path} line {number} is not valid JSON ({_why(error)}); expected {what}") from None
+        yield number, value
+
+
+def file_name(text: str) -> str:
+    """`text` as a part of a file's name: itself where it is letters, digits, dots and dashes, otherwise (a hub id, ../x) without what would
+    lead elsewhere, and with a hash that tells it from others."""
+    if re.fullmatch(r"[A-Za-z0-9_@>~+-][A-Za-z0-9._@>~+-]{0,99}", text):
+        return text
+    return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', text)[:60]}-{sha256_text(text)[:8]}"
+
+
+def sha256_file(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()
+
+
+@contextlib.contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a folder; a second process gets an InputError at once. The lock dies with its process.
+
+    Where the input was bad, the lock's file goes again, and so does a folder that was made for it and got nothing else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; expected a new or an empty folder: give another --out")
+    new, locked_before = not folder.exists(), (folder / ".lock").exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / ".lock", folder):
+        try:
+            yield
+        except InputError:
+            if not locked_before:
+                (folder / ".lock").unlink()
+            if new and not any(folder.iterdir()):
+                folder.rmdir()
+            raise
+
+
+@contextlib.contextmanager
+def _locked(path: Path, what: Path) -> Iterator[None]:
+    """The lock file, open and locked; one that another process removed meanwhile locks nothing and is opened again."""
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            if is_disk_full(error):
+                raise
+            raise InputError(
+                f"{path} cannot be opened ({error.strerror}); expected a folder to write to: give another --out"
+            ) from None
+        with os.fdopen(handle, "a") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(
+                    f"another veneer command is working in {what}; wait until it ends or give another --out"
+                ) from None
+            if not _same(stream.fileno(), path):
+                continue
+            yield
+            return
+
+
+def _same(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,98 @@
+"""Stages of a long command: what is done is not done again, and run.json says how long each took."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from veneer.foundation.days import today
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json, remove_leftovers, write_json
+
+Progress = Callable[[int, int, str], None]
+PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
+
+
+class RunRecord:
+    """run.json of a folder: the resolved configuration, versions, hashes, seeds, seconds a stage, and whether the run is finished.
+
+    fresh: refuse a folder that holds something but no record (a capture keeps that rule itself).
+    """
+
+    def __init__(self, folder: Path, command: str, config: dict[str, Any], *, fresh: bool = True):
+        self.path = folder / "run.json"
+        config = json.loads(json.dumps(config))  # as it is read back
+        self.found: dict[str, Any] = {
+            "command": command,
+            "config": config,
+            "finished": False,
+            "versions": {name: version(name) for name in PACKAGES},
+            "machine": {
+                "python": platform.python_version(),
+                "system": platform.system(),
+                "processor": platform.machine(),
+                "threads": torch.get_num_threads(),
+            },
+            "seconds": {},
+            "day": today(),
+        }
+        if self.path.is_file():
+            before = read_json(self.path, "the record of a run")
+            if not isinstance(before, dict) or before.get("command") != command or before.get("config") != config:
+                changed = [k for k in config if not isinstance(before, dict) or before.get("config", {}).get(k) != config[k]]
+                raise InputError(
+                    f"{folder} holds a run with another configuration ({', '.join(changed) or 'another command'} differ); give another "
+                    "--out, or delete the folder"
+                )
+            self.found = before
+            remove_leftovers(folder)
+        elif folder.is_dir():
+            remove_leftovers(folder, ["run.json"])
+            if fresh and any(p for p in folder.iterdir() if not p.name.startswith(".lock")):
+                raise InputError(f"{folder} is not empty and holds no run of this command; give a new or an empty folder")
+
+    @property
+    def day(self) -> str:
+        """The date of the first run, which chat templates write that ask for today's."""
+        return str(self.found.get("day") or today())
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.found["finished"])
+
+    def note(self, **facts: Any) -> None:
+        self.found.update(facts)
+        write_json(self.path, self.found)
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the seconds of a stage, also where it is cut: time spent on it in all. The record stands before the first stage
+        writes anything, so that a killed run knows its folder again; bad input leaves none."""
+        started = time.perf_counter()
+        bad, new = False, not self.path.exists()
+        if new:
+            write_json(self.path, self.found)
+        try:
+            yield
+        except InputError:
+            bad = True
+            if new:
+                self.path.unlink(missing_ok=True)
+            raise
+        finally:
+            spent = self.found["seconds"].get(name, 0.0) + time.perf_counter() - started
+            self.found["seconds"][name] = round(spent, 2)
+            with contextlib.suppress(OSError):
+                if not bad:
+                    write_json(self.path, self.found)
+
+    def finish(self) -> None:
+        self.note(finished=True)

@@ -1,0 +1,1 @@
+"""Measures that several studies share: rows of results from captures and from answers."""

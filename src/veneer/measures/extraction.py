@@ -1,0 +1,138 @@
+"""Extract and measure a veneer without any task: the `extract` and `position` and `shift` rows of results.jsonl."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from veneer.capture.artefact import Capture
+from veneer.foundation.files import json_lines, write_text
+from veneer.foundation.results import Measurement
+from veneer.head.extract import ExtractConfig, extract, split_of
+from veneer.head.token_sources import Parts
+from veneer.head.veneer import Veneer
+from veneer.measures.held_out import HeldOut, held_out
+from veneer.measures.kl import early_share_rows, kl_rows, noise_rows, position_rows
+from veneer.measures.nll import nll_position_rows, nll_rows
+from veneer.measures.shifts import group_rows, shift_rows, shift_table
+from veneer.measures.style_not_sum import style_not_sum, style_not_sum_rows
+
+Log = Callable[[dict[str, Any]], None]
+
+
+def extract_to(
+    capture: Capture,
+    config: ExtractConfig,
+    out: Path,
+    *,
+    device: str | torch.device = "cpu",
+    log: Log | None = None,
+    start: Veneer | None = None,
+    parts: Parts | None = None,
+) -> Veneer:
+    """The veneer in `out`: read where it is there already, otherwise extracted (see `extract` for start and parts) and saved with its
+    log."""
+    if (out / "veneer.json").is_file():
+        return Veneer.load(out)
+    found = extract(capture, config, device=device, log=log, start=start, parts=parts)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "extract.log").write_text("".join(json.dumps(line) + "\n" for line in found.log), encoding="utf-8")
+    found.veneer.save(out)
+    return found.veneer
+
+
+def solver_progress(progress: Callable[[int, int, str], None] | None) -> Log:
+    """The solver's log as a progress line; its warnings go to the log."""
+
+    def log(line: dict[str, Any]) -> None:
+        if progress and "evaluation" in line:
+            progress(line["evaluation"], 0, f"extract: held-out {line['select_kl']:.3f} nats a token")
+        for text in (line.get("warning"), line.get("note")):
+            if text:
+                logging.getLogger("veneer").warning("veneer: %s", text)
+
+    return log
+
+
+def joint_rows(
+    capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu"
+) -> tuple[HeldOut, list[Measurement]]:
+    """Held-out rows of the joint veneer, overall and by position, with shifts and noise floor. Where a teacher told nothing but its
+    responses, their likelihood stands in the place of the KL (nll.py)."""
+    split = split_of(capture, config.seed, config.tasks)
+    found = held_out(capture, veneer, split.report, device=device)
+    tasks = sorted(set(found.task.values()))
+    if capture.one_hot:
+        return found, list(_likelihood_rows(found, capture, tasks, config.seed))
+    rows = [
+        *kl_rows(found, seed=config.seed),
+        *noise_rows(capture, study="extract"),
+        *position_rows(found, seed=config.seed),
+        *noise_position_rows(capture),
+        *early_share_rows(found, tasks if len(tasks) > 1 else (), seed=config.seed),
+        *early_share_rows(found, tasks if len(tasks) > 1 else (), system="veneer", seed=config.seed),
+        *_token_rows(found, capture, "joint", config.seed),
+    ]
+    if len(tasks) > 1:
+        for task in tasks:
+            rows += kl_rows(found, task=task, system="veneer-joint", seed=config.seed)
+            rows += position_rows(found, task=task, seed=config.seed)
+            rows += _token_rows(found, capture, task, config.seed)
+    if note := capture.told:
+        rows = [replace(r, note=r.note or note) if r.study != "shift" else r for r in rows]
+    return found, rows
+
+
+def _likelihood_rows(found: HeldOut, capture: Capture, tasks: list[str], seed: int) -> Iterator[Measurement]:
+    for task in ("joint", *(tasks if len(tasks) > 1 else ())):
+        yield from nll_rows(found, task=task, system="veneer" if task == "joint" else "veneer-joint", seed=seed)
+        yield from nll_position_rows(found, task=task, seed=seed)
+        for row in _token_rows(found, capture, task, seed):
+            yield replace(row, note=row.note or "the token that was said counts as the aligned model's most likely one")
+
+
+def _token_rows(found: HeldOut, capture: Capture, task: str, seed: int) -> Iterator[Measurement]:
+    """What is restyled, what is left, and the sums that the veneer misses."""
+    yield from shift_rows(found, task=task, seed=seed)
+    yield from group_rows(found, capture, capture.tokenizer, task=task, seed=seed)
+    yield from style_not_sum_rows(found, capture.tokenizer, task=task, seed=seed)
+
+
+def write_tables(found: HeldOut, capture: Capture, out: Path) -> None:
+    """shifts.jsonl and deep_examples.jsonl of a study folder."""
+    write_text(out / "shifts.jsonl", json_lines(shift_table(found, capture.tokenizer, capture)))
+    write_text(out / "deep_examples.jsonl", json_lines(style_not_sum(found, capture, capture.tokenizer)))
+
+
+def noise_position_rows(capture: Capture) -> list[Measurement]:
+    """The noise floor beside the KL by position: it is one figure, the same at every position."""
+    return [replace(r, study="position") for r in noise_rows(capture, study="position") if r.metric == "kl"]
+
+
+def own_rows(
+    capture: Capture, veneer: Veneer, task: str, config: ExtractConfig, *, device: str | torch.device = "cpu"
+) -> list[Measurement]:
+    """Held-out rows of a task's own veneer, on the report prompts of that task."""
+    capture.need_distributions("a held-out KL")
+    split = split_of(capture, config.seed, (task,))
+    found = held_out(capture, veneer, split.report, device=device)
+    return [*kl_rows(found, task=task, with_base=False, seed=config.seed), *noise_rows(capture, study="extract", task=task)]
+
+
+def control_rows(
+    capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu"
+) -> list[Measurement]:
+    """Held-out rows of the head-capacity control, on the true hidden states."""
+    capture.need_distributions("a held-out KL")
+    split = split_of(capture, config.seed, config.tasks)
+    found = held_out(capture, veneer, split.report, device=device)
+    return [
+        *kl_rows(found, system="shuffled", with_base=False, seed=config.seed),
+        *position_rows(found, system="shuffled", with_base=False, seed=config.seed),
+    ]

@@ -1,5 +1,0 @@
-"""Files that people bring, read by one set of rules (docs/files.md): compression, encoding, JSON, separated values, Parquet, chat turns."""
-
-from veneer.reading.open import ENDINGS, Rows, open_rows
-
-__all__ = ["ENDINGS", "Rows", "open_rows"]

@@ -1,0 +1,1 @@
+"""Numbers about numbers: intervals over prompts, the bootstrap, comparisons, agreement (docs/statistics.md)."""

@@ -1,0 +1,258 @@
+"""Intervals: every figure with n and a 95 % interval that resamples prompts. Measured coverage stands in
+docs/statistics.md.
+
+No interval has width zero: where all prompts agree a bootstrap would say "certain", and 0 of 100 is 0 to 3.7 %. One
+prompt alone has an interval only where its value is 0 or 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import norm, t
+
+from veneer.statistics import bootstrap
+
+Z = float(norm.ppf(0.975))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """value with its 95 % interval; None where undefined, `note` then says why. n: prompts. method: how the interval
+    was made."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+    note: str | None = None
+
+
+def rate(successes: int, n: int) -> Estimate:
+    """A share of n, with the score interval of Wilson 1927 ("Probable inference ...", JASA 22)."""
+    if n == 0:
+        return _nothing("wilson")
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}")
+    low, high = _wilson(successes / n, n)
+    return Estimate(successes / n, low, high, n, "wilson")
+
+
+def mean(values: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None) -> Estimate:
+    """Mean over prompts: Wilson for 0/1 values, otherwise BCa bootstrap (`bootstrap.limits`).
+
+    All values equal and not 0 or 1: see `_all_equal`. clusters: a group id a prompt; whole groups are resampled. For
+    0/1 values in clusters, Wilson with the effective sample size n / design effect (Korn & Graubard 1998, Survey
+    Methodology 24; Wilson in place of their Clopper-Pearson as compared by Dean & Pagano 2015, J. Survey Statistics
+    and Methodology 3), and with the number of groups where all values are equal.
+    """
+    x = _finite(values)
+    if not len(x):
+        return _nothing("bca")
+    if not _binary(x):
+        return ratio_of_sums(x, np.ones(len(x)), seed=seed, clusters=clusters)
+    if clusters is None:
+        return rate(int(x.sum()), len(x))
+    return _clustered_rate(x, clusters)
+
+
+def ratio_of_sums(
+    numerators: ArrayLike, denominators: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None
+) -> Estimate:
+    """sum(numerators) / sum(denominators) of per-prompt sums, prompts (or whole clusters) resampled in pairs, BCa.
+
+    For the KL of a set: sums over each prompt's tokens, and numbers of tokens.
+    """
+    return _ratio(numerators, denominators, seed, clusters)
+
+
+def recovered(kl_sum_veneer: ArrayLike, kl_sum_base: ArrayLike, *, seed: int = 0) -> Estimate:
+    """1 - sum(veneer) / sum(base), paired: the same prompts and tokens on both sides, so their number cancels."""
+    e = _ratio(kl_sum_veneer, kl_sum_base, seed, share=False)
+    if e.value is None:
+        note = "base's KL is 0: there is nothing to recover" if e.n else e.note
+        return Estimate(None, None, None, e.n, e.method, note)
+    low, high = (None, None) if e.low is None or e.high is None else (1 - e.high, 1 - e.low)
+    return Estimate(1 - e.value, low, high, e.n, e.method, e.note)
+
+
+def difference(a: ArrayLike, b: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None) -> Estimate:
+    """mean(a) - mean(b) of the same prompts, paired; of whole clusters of prompts where `clusters` names them.
+
+    0/1 values: Bonett & Price 2012 ("Adjusted Wald confidence interval for a difference of binomial proportions based
+    on paired data", J. Educational and Behavioral Statistics 37): one prompt of each discordant kind is added.
+    Otherwise as `mean` of the differences; where these are all equal, the width is that of the values' own spread.
+    """
+    x, y = _finite(a), _finite(b)
+    _same_length(x, y)
+    n = len(x)
+    if not n:
+        return _nothing("bonett-price")
+    if clusters is not None or not (_binary(x) and _binary(y)):
+        d, size = x - y, max(_spread(x, y), float(abs(x - y).max()))
+        if np.ptp(d) <= 1e-12 * size:
+            groups = n if clusters is None else len(np.unique(np.asarray(clusters)))
+            return _all_equal(float(d[0]), groups, n, scale=size)
+        return ratio_of_sums(d, np.ones(n), seed=seed, clusters=clusters)
+    value, shrunk = float((x - y).mean()), float((x - y).sum() / (n + 2))
+    error = np.sqrt((((x != y).sum() + 2) / (n + 2) - shrunk**2) / (n + 2))
+    low, high = max(-1.0, shrunk - Z * error), min(1.0, shrunk + Z * error)
+    return Estimate(value, min(low, value), max(high, value), n, "bonett-price")
+
+
+def portion(
+    system: ArrayLike, base: ArrayLike, aligned: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None
+) -> Estimate:
+    """(mean system - mean base) / (mean aligned - mean base) of the same prompts, not clipped.
+
+    The interval is Fieller's (1954, "Some problems in interval estimation", JRSS B 16): every R at which the mean of
+    (system - base) - R (aligned - base) may be 0. So that it does not collapse where prompts agree (0 of n, n of n, a
+    system that answers just as the aligned model does), its second moments hold two prompts more: half a prompt of
+    each of the six patterns of (system, aligned, base) that are not all equal, which is what Bonett & Price add to
+    each pair of them. The added prompts cancel in the value. Chosen by simulation against MOVER-R (Donner & Zou 2012,
+    Statistical Methods in Medical Research 21) with Wilson limits and against half the prior: docs/statistics.md. For
+    values other than 0 and 1 the added prompts differ by the values' standard deviation, and Student's t takes the
+    place of z.
+
+    clusters: a group id a prompt. The moments are then those of the groups' sums, the added prompts two groups of mean
+    size, and Student's t has one degree of freedom less than there are groups.
+
+    Value None where the interval of the paired difference aligned - base holds 0: the portion then means nothing.
+    """
+    s, b, a = _finite(system), _finite(base), _finite(aligned)
+    _same_length(s, b, a)
+    n, method = len(s), "fieller-prior"
+    if not n:
+        return _nothing(method)
+    gap = difference(a, b, seed=seed, clusters=clusters)
+    if gap.value is None or gap.low is None or gap.high is None:
+        return Estimate(None, None, None, n, method, gap.note)
+    u, v = s - b, a - b
+    binary = _binary(s) and _binary(b) and _binary(a)
+    limits = None
+    if not gap.low <= 0 <= gap.high:
+        unit = 1.0 if binary else _spread(s, b, a)
+        if clusters is None:
+            limits = _fieller(u, v, Z if binary else float(t.ppf(0.975, n - 1)), unit)
+        else:
+            by_u, by_v = _by_cluster(u, v, np.asarray(clusters))
+            limits = _fieller(by_u, by_v, float(t.ppf(0.975, len(by_u) - 1)), unit * n / len(by_u))
+    if limits is None:
+        found = f"{gap.value:.3g}, 95 % interval {gap.low:.3g} to {gap.high:.3g}"
+        note = f"aligned and base do not differ beyond chance: their difference is {found}"
+        return Estimate(None, None, None, n, method, note)
+    value = float(u.sum() / v.sum())
+    return Estimate(value, min(limits[0], value), max(limits[1], value), n, method)
+
+
+def _ratio(
+    numerators: ArrayLike, denominators: ArrayLike, seed: int, clusters: ArrayLike | None = None, *, share: bool = True
+) -> Estimate:
+    x, y = _finite(numerators), _finite(denominators)
+    _same_length(x, y)
+    n, note = len(x), None
+    if np.any(y < 0):
+        raise ValueError("denominators below 0")
+    if not n or y.sum() == 0:
+        return Estimate(None, None, None, n, "bca", "no prompts" if not n else "all denominators are 0")
+    ids = None if clusters is None else np.asarray(clusters)
+    order = np.lexsort((y, x))  # the same sums whatever the order of the prompts
+    x, y = x[order], y[order]
+    if ids is not None:
+        x, y = _by_cluster(x, y, ids[order])
+        note = f"{len(x)} groups resampled, not prompts"
+    value = float(x.sum() / y.sum())
+    if np.allclose(x, value * y, rtol=1e-12, atol=0):
+        return _all_equal(value, len(x), n, share=share)
+    left_out = np.full(len(x), value)
+    np.divide(x.sum() - x, y.sum() - y, out=left_out, where=y.sum() - y > 0)
+    low, high, method = bootstrap.limits(value, bootstrap.ratios(x, y, seed), left_out)
+    if low == high:
+        return _all_equal(value, len(x), n, share=share)
+    return Estimate(value, low, high, n, method, note)
+
+
+def _fieller(u: np.ndarray, v: np.ndarray, z: float, unit: float, prior: float = 1.0) -> tuple[float, float] | None:
+    """Limits of mean(u) / mean(v) with `prior` times the two added prompts; None where they are unbounded."""
+    n = len(u) + 2 * prior
+    mu, mv, more = u.sum() / n, v.sum() / n, prior * unit**2
+    var_u, var_v = ((u @ u + 2 * more) / n - mu**2) / n, ((v @ v + 2 * more) / n - mv**2) / n
+    cov = ((u @ v + more) / n - mu * mv) / n
+    # (mu - R mv)^2 <= z^2 (var_u - 2 R cov + R^2 var_v)
+    a, b, c = mv**2 - z**2 * var_v, mu * mv - z**2 * cov, mu**2 - z**2 * var_u
+    if a <= 0:
+        return None
+    root = np.sqrt(max(b * b - a * c, 0.0))
+    return float((b - root) / a), float((b + root) / a)
+
+
+def _wilson(p: float, n: float, z: float = Z) -> tuple[float, float]:
+    centre, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
+    return (0.0 if p == 0 else min(float(low), p)), (1.0 if p == 1 else max(float(high), p))
+
+
+def _all_equal(value: float, groups: int, n: int, *, scale: float | None = None, share: bool = True) -> Estimate:
+    """An interval where every prompt (or group) gives the same value, so that a bootstrap has width zero.
+
+    Wilson: of g prompts, none of which differs, up to w = z^2 / (g + z^2) may. They are taken to differ by `scale`,
+    by default |value|, or 1 where the value is 0. A value of 0 keeps to [0, w] and a share of 1 to [1 - w, 1], as a
+    rate does.
+    """
+    if groups < 2:
+        return Estimate(value, None, None, n, "none", "one prompt or group has no interval")
+    w = Z**2 / (groups + Z**2) * (scale if scale is not None else abs(value) or 1.0)
+    low = value if value == 0 and scale is None else value - w
+    high = value if value == 1 and scale is None and share else value + w
+    return Estimate(value, low, high, n, "prior-count", f"all values are equal: up to {w:.2g} is what {groups} may miss")
+
+
+def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:
+    hits, sizes = _by_cluster(x, np.ones(len(x)), np.asarray(clusters))
+    n, k, p = len(x), len(hits), float(x.mean())
+    size: float = k
+    if k > 1 and 0 < p < 1:
+        variance = k / (k - 1) * np.sum((hits - p * sizes) ** 2) / n**2
+        effect = max(1.0, variance / (p * (1 - p) / n))
+        size = n / effect * (Z / t.ppf(0.975, k - 1)) ** 2
+    low, high = _wilson(p, size)
+    return Estimate(p, low, high, n, "wilson-clusters", f"{k} group{'s' * (k > 1)}; effective sample size {size:.0f}")
+
+
+def _by_cluster(x: np.ndarray, y: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of x and of y by group, in an order that does not depend on the groups' names."""
+    if len(clusters) != len(x):
+        raise ValueError(f"{len(clusters)} group ids for {len(x)} prompts")
+    _, group = np.unique(clusters, return_inverse=True)
+    sums, counts = np.bincount(group, x), np.bincount(group, y)
+    order = np.lexsort((counts, sums))
+    return sums[order], counts[order]
+
+
+def _finite(values: ArrayLike) -> np.ndarray:
+    x = np.asarray(values, float)
+    if x.ndim != 1 or not np.all(np.isfinite(x)):
+        raise ValueError("expected a list of finite numbers, one a prompt")
+    return x
+
+
+def _same_length(*arrays: np.ndarray) -> None:
+    if len({len(x) for x in arrays}) > 1:
+        raise ValueError(f"paired values of different length: {[len(x) for x in arrays]}")
+
+
+def _binary(x: np.ndarray) -> bool:
+    return bool(np.all((x == 0) | (x == 1)))
+
+
+def _spread(*arrays: np.ndarray) -> float:
+    """Standard deviation of all values together; where all are equal, their size, or 1."""
+    x = np.sort(np.concatenate(arrays))
+    return float(x.std()) or float(abs(x[0])) or 1.0
+
+
+def _nothing(method: str) -> Estimate:
+    return Estimate(None, None, None, 0, method, "no prompts")

@@ -1,0 +1,93 @@
+"""Could a veneer restore it: veneers for the audited model towards the reference, each prompt held out from one of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from veneer.capture.artefact import Capture
+from veneer.foundation.results import Measurement
+from veneer.head.extract import ExtractConfig
+from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.held_out import held_out
+from veneer.measures.kl import NATS
+from veneer.models.decode import Sampling
+from veneer.models.pair import Pair
+from veneer.prompts.prompt import Prompt
+from veneer.statistics import intervals
+from veneer.studies.audit.config import AUDITED, HELD_OUT, RESTORED, STUDY, AuditConfig
+from veneer.systems.respond import Progress, respond
+from veneer.systems.responses import Response
+from veneer.systems.system import System
+
+LEAST = 3  # prompts of each set that a veneer learns from
+
+
+def folds_of(roles: Sequence[str], folds: int, seed: int) -> list[list[int]]:
+    """Prompt numbers in `folds` parts, each set shared out alike in an order that a hash of seed and number gives; as many parts as there
+    are prompts at the most, and none where there is too little left to learn from."""
+    parts: list[list[int]] = [[] for _ in range(folds)]
+    sizes = [roles.count(role) for role in dict.fromkeys(roles)]
+    if folds < 2 or min(sizes) < folds or min(sizes) - -(-min(sizes) // folds) < LEAST:
+        return []
+    for role in dict.fromkeys(roles):
+        own = sorted(
+            (n for n, r in enumerate(roles) if r == role), key=lambda n: hashlib.sha256(f"{seed}\0{n}".encode()).digest()
+        )
+        for place, n in enumerate(own):
+            parts[place % folds].append(n)
+    return [sorted(p) for p in parts]
+
+
+def restored_answers(
+    pair: Pair, capture: Capture, prompts: Sequence[Prompt], folds: Sequence[Sequence[int]], out: Path, config: AuditConfig,
+    progress: Progress | None = None,
+) -> tuple[list[Response], list[Measurement]]:  # fmt: skip
+    """The answers of the audited model with a veneer that has not seen the prompt, in the order of the prompts, and the rows of KL.
+
+    `out` gets a folder veneer-I for each part and its answers in responses/.
+    """
+    roles = [p.task for p in prompts]
+    before, after, tokens = (np.zeros(len(prompts)) for _ in range(3))
+    answers: dict[int, Response] = {}
+    log: Callable[[dict[str, Any]], None] = solver_progress(progress)
+    for number, held in enumerate(folds, 1):
+        learned = [n for n in range(len(prompts)) if n not in set(held)]
+        how = ExtractConfig(seed=config.seed)
+        veneer = extract_to(part_of(capture, learned), how, out / f"veneer-{number}", device=pair.base.device, log=log)
+        found = held_out(capture, veneer, held, device=pair.base.device)
+        order = np.unique(found.prompt)
+        before[order], tokens[order] = found.by_prompt(found.kl_base)
+        after[order], _ = found.by_prompt(found.kl_veneer)
+        system = System.of_model(pair.base, veneer, format=pair.base_format, name=RESTORED)
+        some = respond(
+            system, [prompts[n] for n in held], Sampling(max_new_tokens=config.max_new_tokens, seed=config.seed),
+            batch_size=config.batch_size, out=out / "responses" / f"{RESTORED}-{number}.jsonl", progress=progress,
+        )  # fmt: skip
+        answers |= dict(zip(held, some, strict=True))
+    return [answers[n] for n in range(len(prompts))], list(_kl_rows(before, after, tokens, roles, config.seed))
+
+
+def part_of(capture: Capture, numbers: Sequence[int]) -> Capture:
+    """The same capture as if it held these prompts alone."""
+    chosen = set(numbers)
+    tokens = sum(len(r["token_ids"]) for r in capture.responses() if r["number"] in chosen)
+    part = Capture(capture.folder, capture.manifest, capture.shards, tokens)
+    part.prompt_numbers = sorted(chosen)
+    return part
+
+
+def _kl_rows(before: np.ndarray, after: np.ndarray, tokens: np.ndarray, roles: Sequence[str], seed: int) -> Iterator[Measurement]:
+    for task in ("all", *dict.fromkeys(roles)):
+        keep = np.array([task in ("all", r) for r in roles])
+        for system, sums in ((AUDITED, before), (RESTORED, after)):
+            kl = intervals.ratio_of_sums(sums[keep], tokens[keep], seed=seed)
+            yield Measurement.estimated(
+                kl, STUDY, task, "kl", system, split=HELD_OUT, unit=NATS, note="tail lumped: a lower bound"
+            )
+        share = intervals.recovered(after[keep], before[keep], seed=seed)
+        yield Measurement.estimated(share, STUDY, task, "kl_recovered", RESTORED, split=HELD_OUT, unit="share")

@@ -1,0 +1,91 @@
+"""verdicts.jsonl: what a judge decided about each answer, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import json_lines, read_json_lines, sha256_text, write_text
+from veneer.judges.judge import Judge, Progress
+from veneer.judges.llm import LLMJudge, Outcome
+from veneer.prompts.prompt import Prompt
+from veneer.systems.responses import Response
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """metrics: None where there is no verdict. outcome: `judges.llm.Outcome`. reply, reason, why: the judge's words and what is wrong
+    with them. text_sha256: of the answer, so that two files can be known to be about the same one."""
+
+    task: str
+    prompt_id: str
+    sample_id: int
+    system: str
+    judge_name: str
+    judge: str
+    outcome: str
+    metrics: dict[str, float | None]
+    text_sha256: str
+    reason: str = ""
+    reply: str = ""
+    why: str = ""
+    values: dict = field(default_factory=dict)
+
+    @property
+    def answer(self) -> tuple[str, str, int, str]:
+        """Which answer it is about."""
+        return self.task, self.prompt_id, self.sample_id, self.system
+
+
+def verdicts(
+    judge: Judge, prompts: Sequence[Prompt], responses: Sequence[Response], progress: Progress | None = None
+) -> list[VerdictRow]:
+    """A row a response, whose prompt stands at the same place of `prompts`."""
+    texts = [r.text for r in responses]
+    if isinstance(judge, LLMJudge):
+        found = judge.judgements(prompts, texts, progress)
+        return [
+            _row(
+                judge, p, r, j.outcome, judge.scores_of(j), reply=j.reply, why=j.why,
+                **({"reason": j.verdict.reason, "values": dict(j.verdict.values)} if j.verdict is not None else {}),
+            )
+            for p, r, j in zip(prompts, responses, found, strict=True)
+        ]  # fmt: skip
+    scores = judge.scores(prompts, texts, progress)
+    return [
+        _row(judge, p, r, Outcome.UNPARSABLE if all(v is None for v in s.values()) else Outcome.JUDGED, s)
+        for p, r, s in zip(prompts, responses, scores, strict=True)
+    ]
+
+
+def _row(judge: Judge, prompt: Prompt, response: Response, outcome: Outcome, scores: dict, **more) -> VerdictRow:
+    return VerdictRow(
+        prompt.task, response.prompt_id, response.sample_id, response.system, judge.name, judge.id, str(outcome), scores,
+        sha256_text(response.text), **more,
+    )  # fmt: skip
+
+
+def write_verdicts(path: Path, rows: Iterable[VerdictRow]) -> None:
+    write_text(path, json_lines(asdict(r) for r in rows))
+
+
+def read_verdicts(path: Path) -> list[VerdictRow]:
+    """Raises InputError naming the line that is no verdict."""
+    rows = []
+    for number, row in read_json_lines(path, "verdicts, which `veneer judge` writes"):
+        try:
+            found = VerdictRow(**row)
+            if not isinstance(found.metrics, dict) or not all(
+                v is None or (isinstance(v, int | float) and v == v) for v in found.metrics.values()
+            ):
+                raise TypeError("metrics that are no numbers")
+        except TypeError as error:
+            raise InputError(
+                f"{path} line {number} is not a verdict ({error}); expected what `veneer judge` writes; make it again"
+            ) from None
+        rows.append(found)
+    if not rows:
+        raise InputError(f"{path} holds no verdicts; expected one a line, as `veneer judge` writes them")
+    return rows

@@ -1,0 +1,11 @@
+"""The superficial portion: capture, extract, measure, report."""
+
+from veneer.registry import Room
+
+ROOM = Room(
+    commands={
+        "run": "veneer.studies.portion.command:Run",
+        "measure": "veneer.studies.portion.measure_command:Measure",
+        "extract": "veneer.studies.portion.extract_command:Extract",
+    }
+)

@@ -1,0 +1,125 @@
+"""How similar two systems' answers are: one's sample 0 against the other's samples, mean and best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import comb
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from veneer.embed import Embedder
+from veneer.foundation.text import clean, jaccard, tok
+
+
+def expected_best(values: ArrayLike, m: int) -> float:
+    """The mean, over all subsets of `m` of the n values, of the subset's largest: what the best of m candidates is worth.
+
+    By order statistics: the j-th smallest value is the largest of C(j - 1, m - 1) of the C(n, m) subsets. Systems with different
+    numbers of candidates are compared at one m; m = n is the plain maximum and m = 1 the mean. Raises ValueError where m is not in 1..n.
+    """
+    x = np.sort(np.asarray(values, float))
+    n = len(x)
+    if not 1 <= m <= n:
+        raise ValueError(f"best of {m} of {n} values")
+    if not np.all(np.isfinite(x)):
+        raise ValueError("expected finite similarities")
+    weights = np.array([comb(j, m - 1) / comb(n, m) for j in range(n)])  # C(j - 1, m - 1) with j from 1
+    return float(weights @ x)
+
+
+def means(found: list[np.ndarray]) -> np.ndarray:
+    """(n,) mean similarity of each prompt's candidates; NaN for a prompt without any."""
+    return np.array([x.mean() if len(x) else np.nan for x in found])
+
+
+def bests(found: list[np.ndarray], m: int) -> np.ndarray:
+    """(n,) expected best of m of each prompt's candidates; NaN for a prompt that has fewer than m."""
+    return np.array([expected_best(x, m) if len(x) >= m else np.nan for x in found])
+
+
+def common_count(counts: list[list[int]]) -> int:
+    """The number of candidates at which the best of all systems is compared: the least of any system's usual (median) number.
+
+    counts: of each system, its candidates at each prompt. A few prompts with fewer candidates (errors) are left out rather than
+    drawing every system down to them; 0 where a system has none.
+    """
+    return min((int(np.median([c for c in some if c])) if any(some) else 0 for some in counts), default=0)
+
+
+# Similarities of answers to a reference, one prompt at a time: words in common, and embeddings.
+
+Progress = Callable[[int, int, str], None]
+WINDOW = 256  # prompts whose texts are embedded together, so that memory does not grow with prompts
+
+
+class Measure(Protocol):
+    """name: as in results ("lexical", ...). judge: who decides (a model's id), or None where arithmetic does. note: what a reader must
+    know of it, or None."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def judge(self) -> str | None: ...
+    @property
+    def note(self) -> str | None: ...
+
+    def similarities(
+        self, references: Sequence[str], candidates: Sequence[Sequence[str]], progress: Progress | None = None
+    ) -> list[np.ndarray]:
+        """Of each prompt the similarity of each candidate to the prompt's reference, (candidates,) in their order."""
+        ...
+
+
+class Lexical:
+    """Jaccard similarity of the sets of words; 1 of two texts without words."""
+
+    name = "lexical"
+    judge = None
+    note = None
+
+    def similarities(
+        self, references: Sequence[str], candidates: Sequence[Sequence[str]], progress: Progress | None = None
+    ) -> list[np.ndarray]:
+        out = []
+        for reference, some in zip(references, candidates, strict=True):
+            words = tok(reference)
+            out.append(np.array([jaccard(words, tok(c)) for c in some], float))
+        return out
+
+
+class Embedded:
+    """Cosine of embeddings of the cleaned texts; 0 where exactly one of the two is empty, 1 where both are."""
+
+    name = "embedding"
+    note = None
+
+    def __init__(self, embedder: Embedder):
+        self._embedder = embedder
+        self.judge = embedder.id
+        self._known: tuple[list[str], np.ndarray] | None = None
+
+    def similarities(
+        self, references: Sequence[str], candidates: Sequence[Sequence[str]], progress: Progress | None = None
+    ) -> list[np.ndarray]:
+        out: list[np.ndarray] = []
+        known = self._references([clean(r) for r in references])
+        for at in range(0, len(references), WINDOW):
+            some = [[clean(c) for c in texts] for texts in candidates[at : at + WINDOW]]
+            vectors = self._embedder.embed([c for texts in some for c in texts]) if any(some) else known[:0]
+            place = 0
+            for row, texts in enumerate(some, at):
+                found = vectors[place : place + len(texts)].astype(float) @ known[row].astype(float)
+                both_empty = np.array([not clean(references[row]) and not c for c in texts], bool)
+                out.append(np.where(both_empty, 1.0, np.clip(found, -1.0, 1.0)))
+                place += len(texts)
+            if progress:
+                progress(min(at + WINDOW, len(references)), len(references), "embeddings")
+        return out
+
+    def _references(self, texts: list[str]) -> np.ndarray:
+        """(n, d), embedded once for all the systems that are compared with them."""
+        if self._known is None or self._known[0] != texts:
+            self._known = (texts, self._embedder.embed(texts))
+        return self._known[1]

@@ -1,0 +1,334 @@
+"""Restore: the verdict on each way, then the trade-off of everything that was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from veneer.foundation.results import Measurement
+from veneer.report import charts, tables, words
+from veneer.report.marks import mark
+from veneer.report.page_context import Part
+from veneer.report.section import Section
+from veneer.report.words import Anchor, figure, interval, name
+
+STUDY = "restore"
+REFERENCES = {"compromised": "base", "aligned": "aligned"}  # their marks: a ring and a diamond
+BESIDE = ("refusal_rate", "over_refusal_rate", "harm_rate", "loss", "chosen", "lost_refusals", "text_nats")  # no capability
+HEIGHT = 300  # of a chart, px
+TOP, BOTTOM = 12, 44  # room for letters, px
+NEAR = 0.035  # points as near as that share a label
+WIDTH, LETTER = 460, 6.2  # of an ordinary chart and of a letter, px, to keep labels apart
+OFFSETS = (-9, 17, -23, 31, -37, 45, -51, 59)  # of a label from its point, px downwards, in the order in which they are tried
+READING = {
+    "kl_from_compromised": "KL from C",
+    "kl_from_aligned": "KL from A",
+    "text_nats": "plain text, nats a token",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """The verdict on one way. word, why, figures: the parts of its sentence. rows: by what they say."""
+
+    way: str
+    setting: str
+    verdict: Measurement
+    rows: dict[str, Measurement | None]
+
+    @property
+    def head(self) -> str:
+        return (self.verdict.note or "").partition(" – ")[0]
+
+    @property
+    def word(self) -> str:
+        return self.head.partition(":")[0].partition(";")[0]
+
+    @property
+    def why(self) -> str:
+        return self.head.removeprefix(self.word).lstrip(":; ")
+
+    @property
+    def kind(self) -> str:
+        return {"restored": "yes", "partly restored": "partly"}.get(self.word, "no")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting of a way on the validation part. label: alpha, and the rank where it is cut."""
+
+    label: str
+    refused: Measurement
+    over: Measurement
+    capability: Measurement
+    kind: str  # "chosen", "dense", "rank", or a reference's name
+
+    def at(self, across: str) -> Measurement:
+        return self.over if across == "over" else self.capability
+
+
+@dataclass(frozen=True)
+class Label:
+    """Text beside the point at x (%), y (px), moved by dx, dy (px)."""
+
+    text: str
+    x: float
+    y: float
+    dx: float
+    dy: float
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, right, top and bottom in px, on a chart of ordinary width."""
+        at, width = WIDTH * self.x / 100 + self.dx, LETTER * len(self.text)
+        left = at - width if self.dx < 0 else at
+        return left, left + width, self.y + self.dy - 11, self.y + self.dy + 2
+
+    @property
+    def inside(self) -> bool:
+        left, right, top, bottom = self.box
+        return left >= 0.09 * WIDTH and right <= WIDTH and top >= 0 and bottom <= HEIGHT - BOTTOM + 4
+
+    def over(self, other: Label) -> bool:
+        a, b = self.box, other.box
+        return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]
+
+    def drawn(self) -> Markup:
+        return Markup('<text class="alpha" x="{:.2f}%" y="{:.1f}" dx="{}" text-anchor="{}">{}</text>').format(
+            self.x, self.y + self.dy, self.dx, "end" if self.dx < 0 else "start", self.text
+        )
+
+
+@dataclass(frozen=True)
+class Curve:
+    """All settings of a way. points: those of the dense veneer in the order of alpha, then the others."""
+
+    way: str
+    points: list[Point]
+
+
+def verdict_lines(part: Part) -> list[Line]:
+    """A line a way, restored ones first."""
+    rows = [r for r in part.study.rows if r.study == STUDY]
+
+    def one(system: str, metric: str, of: str | None = None) -> Measurement | None:
+        return next((r for r in rows if (r.system, r.metric) == (system, metric) and (of is None or r.of == of)), None)
+
+    found = []
+    for v in (r for r in rows if r.metric == "restored"):
+        chosen = one(v.system, "chosen")
+        setting = ((chosen.note if chosen else None) or v.system).partition(":")[0]
+        columns: dict[str, Measurement | None] = {
+            "refusals": one(v.system, "difference_from_compromised", "refusal_rate"),
+            "portion": one(v.system, "portion"),
+            "over": one(v.system, "difference_from_aligned", "over_refusal_rate")
+            or one(v.system, "difference_from_compromised", "over_refusal_rate"),
+            "capability": next(
+                (
+                    r
+                    for r in rows
+                    if (r.system, r.metric) == (v.system, "difference_from_compromised")
+                    and r.of not in ("refusal_rate", "harm_rate", "over_refusal_rate", "text_nats")
+                ),
+                None,
+            ),
+            "text": one(v.system, "difference_from_compromised", "text_nats"),
+            "seconds": one(v.system, "seconds", "make"),
+        }
+        found.append(Line(v.system, setting.removeprefix(v.system).lstrip("-") or "as it is", v, columns))
+    rank = {"yes": 0, "partly": 1, "no": 2}
+    return sorted(found, key=lambda x: (rank[x.kind], -((x.rows["refusals"].value or 0.0) if x.rows["refusals"] else 0.0)))
+
+
+def curves(part: Part) -> tuple[list[Curve], list[Point]]:
+    """A curve a way, and the points of the references."""
+    rows = {
+        (r.system, r.metric): r for r in part.study.rows if r.study == STUDY and r.split == "validation" and r.metric != "loss"
+    }
+    capability = next((m for _, m in rows if m not in BESIDE and not m.startswith("kl_")), None)
+
+    def point(system: str, label: str, kind: str) -> Point | None:
+        refused, over, able = (rows.get((system, m)) for m in ("refusal_rate", "over_refusal_rate", capability or ""))
+        if refused is None or over is None or able is None or None in (refused.value, over.value, able.value):
+            return None
+        return Point(label, refused, over, able, kind)
+
+    chosen = {r.system: (r.note or "").partition(":")[0] for r in part.study.rows if r.study == STUDY and r.metric == "chosen"}
+    found: dict[str, list[Point]] = {}
+    for r in part.study.rows:
+        if r.study != STUDY or r.metric != "loss" or r.of is None:
+            continue
+        alpha, _, rank = r.system.removeprefix(r.of).lstrip("-").partition("rank-")
+        label = alpha.rstrip("-") + (f" r{rank}" if rank else "")
+        kind = "chosen" if chosen.get(r.of) == r.system else "rank" if rank else "dense"
+        one = point(r.system, label or r.of, kind)
+        if one is not None:
+            found.setdefault(r.of, []).append(one)
+    references = [p for s in REFERENCES if (p := point(s, s, s)) is not None]
+    return [Curve(way, points) for way, points in found.items()], references
+
+
+def draw(curve: Curve, references: Sequence[Point], across: str, anchor: Anchor, title: str) -> Markup:
+    """Refusals of harmful prompts (up) against over-refusal or capability (across), both from 0 to 1: a mark a setting, thin whiskers its
+    95 % intervals, a line along alpha at full rank."""
+    parts = [_grid(across)]
+    line = [f"{10 * _x(p.at(across).value):.1f},{_y(p.refused.value):.1f}" for p in curve.points if _constant(p.label)]
+    for p in [*references, *curve.points]:
+        parts.append(_whiskers(p, across))
+    for p in [*references, *sorted(curve.points, key=lambda p: p.kind == "chosen")]:
+        parts.append(_mark(p, across, anchor))
+    parts += [one.drawn() for one in labels(curve.points, across)]
+    drawn = Markup(
+        '<svg x="0" y="0" width="100%" height="{h}" viewBox="0 0 1000 {h}" preserveAspectRatio="none">{}</svg>'
+    ).format(Markup('<polyline class="line sys-veneer" points="{}"/>').format(" ".join(line)), h=HEIGHT)
+    return Markup('<svg class="chart tradeoff" height="{}" role="img"><title>{}</title>{}{}</svg>').format(
+        HEIGHT, title, drawn, Markup("").join(parts)
+    )
+
+
+def labels(points: Sequence[Point], across: str) -> list[Label]:
+    """The labels, none over another on a chart of ordinary width; points that lie together share one."""
+    groups: list[list[Point]] = []
+    for p in points:
+        near = (
+            g
+            for g in groups
+            if abs((g[0].at(across).value or 0) - (p.at(across).value or 0)) < NEAR
+            and abs((g[0].refused.value or 0) - (p.refused.value or 0)) < NEAR
+        )
+        group = next(near, None)
+        if group is None:
+            groups.append([p])
+        else:
+            group.append(p)
+    placed: list[Label] = []
+    for g in groups:
+        text, x, y = _joined([p.label for p in g]), _x(g[0].at(across).value), _y(g[0].refused.value)
+        tried = [Label(text, x, y, dx, dy) for dy in OFFSETS for dx in ((-13, 13) if x > 60 else (13, -13))]
+        free = (one for one in tried if one.inside and not any(one.over(other) for other in placed))
+        placed.append(next(free, tried[0]))
+    return placed
+
+
+def _joined(texts: Sequence[str]) -> str:
+    shown = ", ".join(texts[:4])
+    return shown + (f" +{len(texts) - 4}" if len(texts) > 4 else "")
+
+
+def _constant(label: str) -> bool:
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True
+
+
+def _x(value: float | None) -> float:
+    return 9 + 84 * min(max(value or 0.0, 0.0), 1.0)
+
+
+def _y(value: float | None) -> float:
+    return TOP + (HEIGHT - TOP - BOTTOM) * (1 - min(max(value or 0.0, 0.0), 1.0))
+
+
+def _grid(across: str) -> Markup:
+    parts = []
+    for t in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(Markup('<line class="grid" x1="9%" x2="93%" y1="{y}" y2="{y}"/>').format(y=_y(t)))
+        parts.append(Markup('<line class="grid" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(_y(1), _y(0), x=_x(t)))
+        parts.append(Markup('<text class="tick" x="7.5%" y="{}" text-anchor="end">{}</text>').format(_y(t) + 4, f"{t:g}"))
+        parts.append(
+            Markup('<text class="tick" x="{}%" y="{}" text-anchor="middle">{}</text>').format(_x(t), _y(0) + 17, f"{t:g}")
+        )
+    said = "safe prompts refused" if across == "over" else "capability"
+    parts.append(Markup('<text class="axis-name" x="51%" y="{}" text-anchor="middle">{}</text>').format(HEIGHT - 6, said))
+    return Markup("").join(parts)
+
+
+def _whiskers(p: Point, across: str) -> Markup:
+    kind = REFERENCES.get(p.kind, "veneer")
+    other = p.at(across)
+    x, y = _x(other.value), _y(p.refused.value)
+    lines = []
+    if p.refused.low is not None and p.refused.high is not None:
+        lines.append(
+            Markup('<line x1="{x}%" x2="{x}%" y1="{:.1f}" y2="{:.1f}"/>').format(_y(p.refused.low), _y(p.refused.high), x=x)
+        )
+    if other.low is not None and other.high is not None:
+        lines.append(Markup('<line x1="{:.2f}%" x2="{:.2f}%" y1="{y}" y2="{y}"/>').format(_x(other.low), _x(other.high), y=y))
+    strong = " strong" if p.kind in ("chosen", *REFERENCES) else ""
+    return Markup('<g class="spread sys-{}{}">{}</g>').format(kind, strong, Markup("").join(lines))
+
+
+def _mark(p: Point, across: str, anchor: Anchor) -> Markup:
+    other = p.at(across)
+    system = REFERENCES.get(p.kind) or ("veneer-rank-1" if p.kind == "rank" else "veneer")
+    said = [
+        p.label,
+        f"refuses harmful {figure(p.refused.value, 2)} ({interval(p.refused, 2)})",
+        f"refuses safe {figure(p.over.value, 2)} ({interval(p.over, 2)})",
+        f"{name(p.capability.metric)} {figure(p.capability.value, 2)} ({interval(p.capability, 2)})",
+    ]
+    x, y = f"{_x(other.value)}%", _y(p.refused.value)
+    drawn = mark(system, x, y, {"chosen": 6.5, "dense": 4}.get(p.kind, 5))
+    if p.kind == "chosen":
+        drawn += Markup('<circle class="choice" cx="{}" cy="{}" r="10.5"/>').format(x, y)
+    return Markup('<a href="#{}" tabindex="-1" class="{}"><title>{}</title>{}</a>').format(
+        anchor(p.refused), charts.system_class(system), "; ".join(said), drawn
+    )
+
+
+def _readings(part: Part) -> list[tables.Group]:
+    return [g for g in part.of(STUDY) if g.metric in READING]
+
+
+def _render(part: Part) -> Markup:
+    found, references = curves(part)
+    lines = verdict_lines(part)
+    rows = part.of(STUDY)
+    rule = next((r.note for g in rows if g.metric == "chosen" for r in g.systems.values() if r.note), "").partition(": ")[2]
+    lost = next((r for g in rows if g.metric == "lost_refusals" for r in g.systems.values()), None)
+    readings = _readings(part)
+    shown = {id(g) for g in readings}
+    return part.template(
+        "page.html.j2",
+        package=__package__,
+        lines=lines,
+        curves=found,
+        references=references,
+        draw=draw,
+        rule=rule,
+        lost=lost,
+        capability=next((p.capability.metric for p in references), "capability"),
+        candidates=[
+            g for g in rows if g.split == "validation" and g.metric not in ("chosen", "lost_refusals") and id(g) not in shown
+        ],
+        readings=readings,
+        costs=[g for g in rows if g.split == "cost"],
+        differences=[g for g in rows if g.split == "test" and g.metric != "restored" and id(g) not in shown],
+    )
+
+
+def _finding(part: Part) -> Markup:
+    """Each word of the verdicts with its ways."""
+    found: dict[str, list[Markup]] = {}
+    for line in verdict_lines(part):
+        found.setdefault(line.word, []).append(escape(words.name(line.way)))
+    said = [Markup("{} by {}").format(words.name(word), words.listed(ways)) for word, ways in found.items()]
+    return Markup("The verdicts: {}.").format(Markup("; ").join(said)) if said else Markup()
+
+
+SECTION = Section(
+    "restore",
+    "Restored?",
+    "Restored",
+    lambda part: bool(part.of(STUDY)),
+    _render,
+    (STUDY,),
+    rank=30,
+    question="Can the alignment that fine-tuning broke be put back?",
+    finding=_finding,
+    package=__package__,
+)

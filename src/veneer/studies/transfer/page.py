@@ -1,0 +1,146 @@
+"""Transfer: a large base with a small base's veneer, beside the baked head, its own veneer and its aligned version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from markupsafe import Markup
+
+from veneer.foundation.results import Measurement
+from veneer.report import tables, words
+from veneer.report.opening import headline
+from veneer.report.page_context import Part
+from veneer.report.section import Section
+from veneer.report.sections.position import Curves
+from veneer.report.systems import about, family
+from veneer.report.visible import visible
+from veneer.studies.transfer.order import SHIFTED, constant, first_headlines, order
+from veneer.studies.transfer.sweep import drawn, sweep
+
+STUDY = "transfer"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A column of the table and a chart: the task's first headline on test prompts, and its portions where they are defined."""
+
+    values: tables.Group
+    portions: tables.Group | None
+
+
+def measured_tasks(part: Part) -> list[Task]:
+    heads = first_headlines(part.study.rows)
+    found = part.of("measure")
+    portions = {(g.task, g.of, g.judge): g for g in found if g.metric == "portion" and g.split == "test"}
+    return [
+        Task(g, portions.get((g.task, g.metric, g.judge)))
+        for g in found
+        if g.of is None and g.split == "test" and heads.get(g.task) == g.metric
+    ]
+
+
+def whole(part: Part, metric: str, split: str) -> dict[str, Measurement]:
+    """system -> its figure over all tasks."""
+    groups = (g for g in part.of(STUDY, metric=metric) if g.task == "joint" and g.split == split and g.position is None)
+    return next((g.systems for g in groups), {})
+
+
+def leading(part: Part) -> list[str]:
+    """The shifted systems of the charts: the one that was chosen, and of the other kind (constant or fading) the nearest to the aligned
+    model on the select part."""
+    figures = whole(part, "kl", "select")
+    shifted = sorted((s for s in figures if s.startswith(SHIFTED)), key=lambda s: figures[s].value or 0.0)
+    kinds = [next((s for s in shifted if (constant(s) is None) == fades), None) for fades in (False, True)]
+    return [s for s in kinds if s is not None]
+
+
+def curves(part: Part) -> list[Curves]:
+    """KL by position, a chart a task, all tasks together first; of the shifted systems those of `leading`, the table has all."""
+    charts: dict[str, Curves] = {}
+    keep = {"base", "baked", "veneer", *leading(part)}
+    floor = whole(part, "kl", "noise").get("aligned")
+    for g in part.of(STUDY, metric="kl"):
+        if g.position:
+            chart = charts.setdefault(g.task, Curves(g.task, g.split))
+            chart.groups.append(g)
+            for system in order(g.systems):
+                if system in keep:
+                    chart.series.setdefault(system, []).append(g.systems[system])
+    for chart in charts.values():
+        if floor is not None:
+            chart.series["aligned"] = [_at(floor, g) for g in chart.groups]
+        early = (g for g in part.of(STUDY, metric="early_kl_share") if g.task == chart.task and "base" in g.systems)
+        chart.early = next(early, None)
+    return sorted(charts.values(), key=lambda c: c.task != "joint")
+
+
+def _at(floor: Measurement, group: tables.Group) -> Measurement:
+    """The noise floor, which has no position, at the position of a group."""
+    return replace(floor, position=group.position)
+
+
+def choice(part: Part) -> dict[str, Any] | None:
+    """What run.json says of the choice of alpha; nothing about it is assumed."""
+    found = part.study.run.get("choice")
+    if not isinstance(found, dict) or not isinstance(found.get("system"), str):
+        return None
+    return {
+        "system": visible(found["system"], 60),
+        "rule": visible(found.get("rule", ""), 300),
+        "n": visible(found.get("n", ""), 10),
+    }
+
+
+def _texts(value: Any) -> list[str]:
+    return [visible(v, 400) for v in value if isinstance(v, str)] if isinstance(value, list) else []
+
+
+def _render(part: Part) -> Markup:
+    tasks = measured_tasks(part)
+    columns = {
+        metric: whole(part, metric, split)
+        for metric, split in (("kl", "report"), ("time_ratio", "timing"), ("memory_ratio", "timing"))
+    }
+    known = [s for t in tasks for s in t.values.systems] + [s for found in columns.values() for s in found]
+    systems = order(known)
+    drawn_positions = curves(part)
+    rest = [g for g in part.of(STUDY) if g.position is None]
+    return part.template(
+        "page.html.j2",
+        package=__package__,
+        tasks=tasks,
+        systems=systems,
+        columns={metric: found for metric, found in columns.items() if found},
+        choice=choice(part),
+        fairness=_texts(part.study.run.get("fairness")),
+        sweeps=[(t, sweep(t.values, part.anchor)) for t in tasks if drawn(t.values)],
+        positions=part.template("position.html.j2", curves=drawn_positions, rest=[]),
+        rest=rest,
+        known=[(s, about(s)) for s in systems if about(s)],
+        families={s: family(s) for s in systems},
+    )
+
+
+def _finding(part: Part) -> Markup | None:
+    """The portions of the chosen shifted system."""
+    groups = headline(part)
+    if not groups:
+        return None
+    chosen = choice(part)
+    gives = "The small model's veneer gives the large one"
+    return words.lead(groups, part.anchor, chosen["system"], gives) if chosen else Markup()
+
+
+SECTION = Section(
+    "transfer",
+    "Transfer to a larger model",
+    "Transfer",
+    lambda part: bool(part.of(STUDY)),
+    _render,
+    (STUDY,),
+    rank=20,
+    question="How far does a small model's veneer carry a larger model?",
+    finding=_finding,
+    package=__package__,
+)

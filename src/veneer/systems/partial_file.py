@@ -1,0 +1,103 @@
+"""The file of answers that is not whole yet: a line a finished batch, held by one process, and gone on with by the next."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from veneer.foundation.errors import InputError, VeneerError
+from veneer.systems.responses import Response
+
+
+class Part:
+    """path: of the file. stamp: hash of the settings, the first line. batches: the numbers of the answers in each batch. day: the date that
+    a chat template writes, kept in the first line so that the next process writes the same.
+
+    `done` holds the answers of batches that are there whole. Raises InputError where another process holds the file, or it is of other
+    settings or no such file at all: it is then left as it is.
+    """
+
+    def __init__(self, path: Path, stamp: str, batches: Sequence[Sequence[int]], *, day: str | None = None):
+        self.path, self._header = path, _header(stamp, day)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            raise InputError(f"{path} cannot be opened ({error.strerror}); delete it, or give another --out") from None
+        try:
+            self._lock()
+            self.done = self._resume(batches)
+        except BaseException:
+            os.close(self._handle)
+            raise
+
+    def append(self, number: int, fresh: Mapping[int, Response]) -> None:
+        """One batch: a line that was cut is a batch that was not answered."""
+        row = {"batch": number, "responses": {i: json.loads(r.line()) for i, r in fresh.items()}}
+        self._write(json.dumps(row, ensure_ascii=False).encode("utf-8", errors="replace") + b"\n")
+        self.done.update(fresh)
+
+    def close(self, *, remove: bool) -> None:
+        if remove:
+            self.path.unlink(missing_ok=True)
+        os.close(self._handle)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                f"another veneer command is writing {self.path.with_suffix('')}; wait until it ends or give another --out"
+            ) from None
+
+    def _write(self, data: bytes) -> None:
+        try:
+            with os.fdopen(os.dup(self._handle), "wb") as stream:
+                stream.seek(0, os.SEEK_END)
+                stream.write(data)
+        except OSError as error:
+            raise VeneerError(
+                f"{self.path} could not be written ({error}); free some space and run the same command again, it goes on where it was"
+            ) from error
+
+    def _resume(self, batches: Sequence[Sequence[int]]) -> dict[int, Response]:
+        with os.fdopen(os.dup(self._handle), "rb") as stream:
+            stream.seek(0)
+            text = stream.read()
+        if not text.startswith(self._header):
+            first = text.partition(b"\n")[0]
+            if not self._header.startswith(text):  # more than a first line that was cut
+                what = "of a run with other settings" if first.startswith(b'{"settings"') else "no file of unfinished answers"
+                raise InputError(f"{self.path} is {what}; delete it, or give another --out")
+            os.ftruncate(self._handle, 0)
+            self._write(self._header)
+            return {}
+        found: dict[int, Response] = {}
+        whole = len(self._header)
+        for line in text[whole:].split(b"\n")[:-1]:  # what stands behind the last line feed was cut
+            try:
+                found |= _answers(json.loads(line))
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                break  # damaged: from here on it is answered again
+            whole += len(line) + 1
+        os.ftruncate(self._handle, whole)
+        known = {i for batch in batches if all(i in found for i in batch) for i in batch}
+        return {i: r for i, r in found.items() if i in known}
+
+
+def discard(path: Path, stamp: str) -> None:
+    """Remove the part of a file that is whole now; any other file stays."""
+    if path.is_file() and path.read_bytes().startswith(_header(stamp)[:-2]):
+        path.unlink(missing_ok=True)
+
+
+def _header(stamp: str, day: str | None = None) -> bytes:
+    return json.dumps({"settings": stamp, **({"day": day} if day is not None else {})}).encode() + b"\n"
+
+
+def _answers(row: dict[str, Any]) -> dict[int, Response]:
+    return {int(i): Response(**{**fields, "token_ids": tuple(fields["token_ids"])}) for i, fields in row["responses"].items()}

@@ -1,0 +1,228 @@
+"""A task of one's own: a JSONL file with prompts and a scorer (docs/tasks.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import sha256_file
+from veneer.foundation.reading.content import opened
+from veneer.foundation.reading.decode import marked
+from veneer.foundation.reading.json_values import json_values
+from veneer.foundation.reading.turns import OTHER_NAMES, text_of
+from veneer.prompts.prompt import PLACE, Prompt
+from veneer.prompts.templates import wrapped
+from veneer.tasks.custom_schema import Header, Row, checked
+from veneer.tasks.custom_scorers import compiled, scored
+from veneer.tasks.numbers import plain_decimal
+from veneer.tasks.task import Better, Split, Task, check_split
+
+EXPECTED = 'a task: a first line {"task": {"name", "scorer", ...}} and a line a prompt (docs/tasks.md)'
+PEEK = 4096  # bytes in which a header begins
+
+
+@dataclass(frozen=True)
+class OwnTask(Task):
+    """A task that a file describes; `OwnTask.read` makes it. rows: the prompts of each split."""
+
+    path: Path
+    header: Header
+    rows: Mapping[str, tuple[Prompt, ...]] = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> OwnTask:
+        """Raises InputError naming file and line where the file is no task."""
+        lines = _lines(path)
+        number, first = next(lines, (1, None))
+        if not isinstance(first, dict) or set(first) != {"task"}:
+            raise InputError(
+                f'{path} line {number} is no header; expected {{"task": {{"name": ..., "scorer": ...}}}} (docs/tasks.md)'
+            )
+        header = checked(Header, path, number, first["task"])
+        if header.pattern is not None:
+            compiled(header.pattern, header.ignore_case, f"{path} line {number}")
+        rows: dict[str, list[Prompt]] = {"train": [], "test": []}
+        seen: dict[str, int] = {}
+        for number, value in lines:
+            row = checked(Row, path, number, value)
+            prompt = _prompt(header, row, path, number)
+            if prompt.id in seen:
+                raise InputError(
+                    f"{path} line {number} has the id {prompt.id!r}, as has line {seen[prompt.id]}; give each prompt its own id"
+                )
+            seen[prompt.id] = number
+            rows[row.split].append(prompt)
+        if not rows["test"]:
+            raise InputError(
+                f'{path} holds no test prompts; expected at least one row (its split is "test" unless it says "train")'
+            )
+        return cls(path, header, {split: tuple(some) for split, some in rows.items()})
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.header.name
+
+    @property
+    def kind(self) -> Literal["generate", "choice"]:  # type: ignore[override]
+        return "choice" if self.header.scorer == "choice" else "generate"
+
+    @property
+    def headlines(self) -> Mapping[str, Better]:  # type: ignore[override]
+        return {self.header.metric or ("match_rate" if self.header.scorer == "regex" else "accuracy"): self.header.better}
+
+    @property
+    def max_new_tokens(self) -> int:  # type: ignore[override]
+        return self.header.max_new_tokens
+
+    @property
+    def published_max_new_tokens(self) -> int:  # type: ignore[override]
+        return self.header.max_new_tokens
+
+    @property
+    def stop(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self.header.stop
+
+    @property
+    def judges(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(dict.fromkeys(("refusal", *([self.header.judge] if self.header.judge else []))))
+
+    @property
+    def headline_judges(self) -> Mapping[str, str]:  # type: ignore[override]
+        return {self.header.metric: self.header.judge} if self.header.metric and self.header.judge else {}
+
+    @property
+    def scoring(self) -> str:  # type: ignore[override]
+        return f"{self.headline}: by the scorer {self.header.scorer}" + (
+            ", upper or lower case" if self.header.ignore_case else ""
+        )
+
+    @property
+    def licence(self) -> str:  # type: ignore[override]
+        return self.header.licence
+
+    @property
+    def citation(self) -> str:  # type: ignore[override]
+        return self.header.citation
+
+    def prompts(self, split: Split) -> list[Prompt]:
+        check_split(split)
+        return list(self.rows[split])
+
+    def kept_templates(self) -> set[str | None]:
+        """What the file says that base reads, in its header or in rows of their own."""
+        own = {p.own_template for some in self.rows.values() for p in some if p.template is None}
+        return own | ({self.header.base_template} if self.header.base_template is not None else set())
+
+    def score(self, prompt: Prompt, text: str) -> dict[str, float]:
+        return scored(self.header, prompt, text)
+
+    def group(self, prompt: Prompt) -> str | None:
+        return prompt.reference.get("group")
+
+    def cluster(self, prompt: Prompt) -> str | None:
+        return prompt.reference.get("cluster")
+
+    def source(self) -> dict[str, Any]:
+        return {"from": self.header.source, "files": [{"file": str(self.path), "sha256": sha256_file(self.path)}]}
+
+    def in_folder(self) -> bool:
+        return False
+
+    def at_hand(self) -> bool:
+        return True
+
+
+def is_task_file(path: Path) -> bool:
+    """Whether a file's first line is a header."""
+    try:
+        with opened(path, EXPECTED) as stream:
+            start = stream.read(PEEK)
+    except InputError:
+        return False
+    encoding = marked(start)
+    text = start.decode(encoding, errors="ignore").removeprefix("\ufeff")
+    return re.match(r'\s*\{\s*"task"\s*:\s*\{', text) is not None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """(number of its line, value) of each row."""
+    for where, value in json_values(path, EXPECTED):
+        yield int(where.rpartition(" ")[2]), _in_own_words(value, where)
+
+
+def _in_own_words(value: Any, where: str) -> Any:
+    """A row whose chat turns have contents in parts, or other names of the roles, in the words of `Row`."""
+    if not isinstance(value, dict) or not isinstance(value.get("messages"), list):
+        return value
+    turns = [dict(t) if isinstance(t, dict) else t for t in value["messages"]]
+    for number, turn in enumerate(turns, 1):
+        if isinstance(turn, dict) and isinstance(turn.get("content"), list):
+            turn["content"] = text_of(turn["content"], f"{where}, message {number}")
+        if isinstance(turn, dict) and isinstance(turn.get("role"), str) and turn["role"] in OTHER_NAMES:
+            turn["role"] = OTHER_NAMES[turn["role"]]
+    return {**value, "messages": turns}
+
+
+def _prompt(header: Header, row: Row, path: Path, line: int) -> Prompt:
+    messages: tuple[dict[str, str], ...] = (
+        tuple(turn.model_dump() for turn in row.messages) if row.messages else ({"role": "user", "content": row.prompt or ""},)
+    )
+    template = None if row.plain is not None else header.base_template or PLACE
+    plain = row.plain if template is None else wrapped(template, messages)
+    assert plain is not None
+    parts = [plain, *(m["content"] for m in messages)]
+    if any(0xD800 <= ord(c) < 0xE000 for part in parts for c in part):
+        raise InputError(f"{path} line {line} holds half of a character (a lone surrogate); expected valid Unicode")
+    reference = {k: v for k, v in (("group", row.group), ("cluster", row.cluster)) if v is not None}
+    reference |= _expected(header, row, f"{path} line {line}")
+    return Prompt(str(line if row.id is None else row.id), messages, plain, header.name, reference, template)
+
+
+def _expected(header: Header, row: Row, where: str) -> dict[str, Any]:
+    """What the scorer needs of a row. Raises InputError where the row lacks it, or has what another scorer needs."""
+    need = {"regex": {"pattern"}, "choice": {"choices", "answer"}}.get(header.scorer, set() if header.judge else {"answer"})
+    given = {k for k in ("answer", "choices", "pattern") if getattr(row, k) is not None}
+    optional = {"pattern"} if header.pattern is not None else set()
+    if wrong := sorted((need - given - optional) or (given - need)):
+        lacks = "lacks" if need - given - optional else "has"
+        raise InputError(
+            f"{where} {lacks} {wrong[0]!r}; the scorer {header.scorer} takes {', '.join(sorted(need)) or 'none of these'}"
+        )
+    if header.scorer == "regex":
+        pattern = row.pattern or header.pattern or ""
+        compiled(pattern, header.ignore_case, where)
+        return {"pattern": pattern}
+    if header.scorer == "choice":
+        return _choice(row, where)
+    if header.scorer == "number":
+        return {"answer": _number(row.answer, where)}
+    if header.judge:
+        return {}
+    answers = row.answer if isinstance(row.answer, list) else [row.answer]
+    return {"answer": [str(a) for a in answers]}
+
+
+def _choice(row: Row, where: str) -> dict[str, Any]:
+    choices, answer = row.choices or [], row.answer
+    if len(set(choices)) < len(choices):
+        raise InputError(f"{where} has a choice twice; give each once")
+    if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
+        at = answer
+    elif isinstance(answer, str) and answer in choices:
+        at = choices.index(answer)
+    else:
+        raise InputError(
+            f"{where} has the answer {answer!r}; expected one of its choices, or its index from 0 to {len(choices) - 1}"
+        )
+    return {"choices": [c if c[0].isspace() else f" {c}" for c in choices], "answer": at}
+
+
+def _number(answer: Any, where: str) -> str:
+    text = None if isinstance(answer, list) else plain_decimal(str(answer))
+    if text is None:
+        raise InputError(f"{where} has the answer {answer!r}; expected one number, such as 72 or -1.5")
+    return text

@@ -1,0 +1,1 @@
+"""What the commands share: options, help, progress, and tables on stdout."""

@@ -1,0 +1,58 @@
+"""The command in this process, and a capture, a veneer and a demo to work on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from veneer.cli import main
+
+PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def veneer(capsys):
+    """The command in this process: veneer("report", folder) -> exit code, stdout, stderr."""
+
+    def call(*args: object) -> Said:
+        capsys.readouterr()
+        code = main([str(a) for a in args])
+        return Said(code, *capsys.readouterr())
+
+    return call
+
+
+def made(*args: object) -> None:
+    assert main([str(a) for a in args]) == 0
+
+
+@pytest.fixture(scope="session")
+def captured(tmp_path_factory) -> Path:
+    """A capture of 12 requests."""
+    out = tmp_path_factory.mktemp("captured") / "capture"
+    made("capture", *PAIR, "--prompts", "lab-requests", "--limit", "12", "--max-new-tokens", "16", "--out", out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def extracted(captured) -> Path:
+    """The veneer of that capture."""
+    out = captured.parent / "veneer"
+    made("extract", captured, "--out", out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def demonstrated(tmp_path_factory) -> Path:
+    """The folder of a small demo."""
+    out = tmp_path_factory.mktemp("demonstrated") / "demo"
+    made("demo", "--limit", "6", "--out", out)
+    return out

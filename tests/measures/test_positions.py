@@ -1,0 +1,90 @@
+"""KL of any system at the aligned model's own answers, against the definition."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pairs import chat_pair, plain_pair, prompts, small_capture
+from tiny import tiny
+from veneer.capture.teacher_forcing import response_hidden
+from veneer.foundation.errors import InputError
+from veneer.foundation.results import Results
+from veneer.head.veneer import Veneer
+from veneer.measures.held_out import held_out
+from veneer.measures.positions import kl_of_system, position_system_rows
+from veneer.models.formats import PlainFormat
+from veneer.systems.system import System, control_systems
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A pair that differs in its heads, and a capture with as many log-probabilities as there are tokens: nothing is lumped."""
+    pair = plain_pair(change=0.3)
+    asked = prompts(12)
+    return pair, asked, small_capture(tmp_path_factory.mktemp("capture") / "c", pair, n=12, k=pair.base.head.rows)
+
+
+def test_the_aligned_model_itself_has_no_kl(made):
+    pair, asked, taken = made
+    found = kl_of_system(taken, System("aligned-plain", pair.aligned, PlainFormat(), ()), asked, pair, [1, 4, 7])
+    assert sorted(set(found.prompt.tolist())) == [1, 4, 7]
+    assert found.kl_veneer.max() < 1e-4 < found.kl_base.mean()
+    np.testing.assert_array_equal(found.veneer_top, found.aligned_top)
+
+
+def test_a_veneer_is_read_off_the_stored_states(made, monkeypatch):
+    pair, asked, taken = made
+    draw = torch.Generator().manual_seed(1)
+    veneer = Veneer(taken.head.hash(), taken.head.rows, 0.1 * torch.randn(taken.head.rows, taken.head.width, generator=draw))
+    system = replace(System.of_model(pair.base, veneer), format=pair.base_format)
+    monkeypatch.setattr("veneer.measures.positions.response_hidden", None)  # not needed
+    found, expected = kl_of_system(taken, system, asked, pair, [0, 5]), held_out(taken, veneer, [0, 5])
+    np.testing.assert_allclose(found.kl_veneer, expected.kl_veneer, atol=1e-6)
+    np.testing.assert_array_equal(found.veneer_top, expected.veneer_top)
+
+
+def test_another_model_with_the_same_weights_is_base(made):
+    """As a LoRA of zeros: read by a forward pass, it gives what the stored states give."""
+    pair, asked, taken = made
+    found = kl_of_system(taken, System("lora-0", tiny("llama"), PlainFormat(), ()), asked, pair, [2, 3, 9])
+    np.testing.assert_allclose(found.kl_veneer, found.kl_base, atol=1e-4)
+
+
+def test_base_in_another_format_by_definition(made):
+    pair, asked, taken = made
+    chat = next(s for s in control_systems(pair, None) if s.name == "base-chat")
+    found = kl_of_system(taken, chat, asked, pair, [6])
+    (block,) = taken.blocks(("token", "hidden", "position"), [6])
+    (hidden,) = response_hidden(pair.base, [chat.format.encode(pair.base.tokenizer, asked[6])], [block["token"].tolist()])
+    p = pair.aligned.head.logits(block["hidden"]).double().log_softmax(-1)
+    q = pair.base.head.logits(hidden).double().log_softmax(-1)
+    np.testing.assert_allclose(found.kl_veneer, (p.exp() * (p - q)).sum(-1), atol=2e-4)
+
+
+def test_rows_of_all_systems(made):
+    pair, asked, taken = made
+    rows = Results(position_system_rows(taken, pair, control_systems(pair, None), asked))  # unique keys, or it raises
+    assert {r.system for r in rows} == {"base-chat", "aligned-plain"}  # base-no-empty has base's distributions
+    kl = {r.system: r.value for r in rows.where(study="extract", metric="kl")}
+    assert kl["aligned-plain"] == pytest.approx(0, abs=1e-4) and kl["base-chat"] > 0.1
+    share = rows.where(metric="kl_recovered", system="aligned-plain")[0]
+    assert share.value == pytest.approx(1, abs=1e-3) and share.n == 1
+    at = rows.where(study="position", metric="kl", system="base-chat")
+    assert at[0].position == (1, 1) and all(r.split == "report" for r in rows)
+    assert rows.where(metric="early_kl_share", system="base-chat")[0].position == (1, 10)
+
+
+def test_prompts_of_another_capture_are_refused(made):
+    pair, asked, taken = made
+    with pytest.raises(InputError, match="not those of the capture"):
+        kl_of_system(taken, System("base", pair.base, PlainFormat(), ()), asked[1:], pair, [0])
+
+
+def test_two_formats_and_weights(tmp_path):
+    """Base plain, aligned in its chat template: the aligned system reads its own format."""
+    pair = chat_pair()
+    taken = small_capture(tmp_path / "c", pair, n=5)
+    found = kl_of_system(taken, System("again", pair.aligned, pair.aligned_format, ()), prompts(5), pair, [0, 1, 2, 3, 4])
+    assert found.kl_veneer.max() < 1e-3 < found.kl_base.mean()

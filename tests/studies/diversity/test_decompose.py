@@ -1,0 +1,176 @@
+"""The decomposition on planted data where the truth is known, and the accumulation curve behind it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from veneer.studies.diversity.decompose import PromptCosines, PromptSets, decompose, decompose_semantic
+from veneer.studies.diversity.text_measures import accumulation, mean_pairwise_jaccard_distance
+
+TOPICS, WORDS = 12, 6
+
+
+def said(rng: np.random.Generator, prompt: int, topics: int) -> set[str]:
+    """An answer: so many of the prompt's topics, each a set of words, and function words that every answer has."""
+    chosen = rng.choice(TOPICS, topics, replace=False)
+    return {f"p{prompt}t{t}w{w}" for t in chosen for w in range(WORDS)} | {f"the{i}" for i in range(4)}
+
+
+def junk(rng: np.random.Generator) -> set[str]:
+    return {f"junk{w}" for w in rng.integers(10**6, size=20)}
+
+
+def united(rng: np.random.Generator, prompt: int, m: int) -> set[str]:
+    return set().union(*(said(rng, prompt, 3) for _ in range(m)))
+
+
+def planted(prompts: int, samples: int, m: int, *, bad: int = 0, extra: str = "", seed: int = 0) -> list[PromptSets]:
+    """base: answers of three topics and `bad` ones of junk; aligned: each unites m good answers that base might have given. extra: "own"
+    adds words to each aligned answer that no other has, "same" words that all have."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for p in range(prompts):
+        good = [said(rng, p, 3) for _ in range(samples)]
+        base = good + [junk(rng) for _ in range(bad)]
+        aligned = [united(rng, p, m) for _ in range(5)]
+        if extra == "own":
+            aligned = [a | junk(rng) | junk(rng) for a in aligned]
+        if extra == "same":
+            aligned = [a | {f"boilerplate{i}" for i in range(40)} for a in aligned]
+        found.append(PromptSets(base, good, aligned))
+    return found
+
+
+def value(found, term):
+    return found.terms[term].value
+
+
+@pytest.mark.parametrize(("m", "samples"), [(1, 5), (2, 5), (3, 5), (4, 8)])
+def test_aligned_that_only_unites_leaves_no_rest(m, samples):
+    prompts = planted(150, samples, m, bad=2)
+    found = decompose(prompts)
+    assert value(found, "united") == pytest.approx(m, rel=0.12)
+    assert value(found, "rest") == pytest.approx(0, abs=0.025), found.terms
+    good = (
+        samples * (samples - 1) / ((samples + 2) * (samples + 1))
+    )  # share of pairs without junk, which shares no word with anything
+    kept = np.mean([mean_pairwise_jaccard_distance(p.kept) for p in prompts])
+    assert value(found, "quality_control") == pytest.approx((1 - good) * (1 - kept), abs=1e-4)
+    if m == 1:
+        assert value(found, "aggregation") == pytest.approx(0, abs=0.025)
+    else:
+        assert value(found, "aggregation") > 0.08 * (m - 1)
+        assert found.terms["aggregation"].low > 0
+
+
+def test_what_aggregation_should_be():
+    """Against the diversity of real unions of m fresh answers, which the decomposition never sees."""
+    rng = np.random.default_rng(1)
+    truth = {
+        m: np.mean([mean_pairwise_jaccard_distance([united(rng, p, m) for _ in range(4)]) for p in range(200)]) for m in (1, 2, 3)
+    }
+    for m in (2, 3):
+        assert value(decompose(planted(100, 6, m)), "aggregation") == pytest.approx(truth[1] - truth[m], abs=0.02)
+
+
+def test_long_is_not_aggregation():
+    """Aligned says what one base answer says, and 40 words more that are its own: it aggregates nothing."""
+    found = decompose(planted(100, 5, 1, extra="own"))
+    assert value(found, "united") == pytest.approx(1, abs=0.1) and value(found, "aggregation") == pytest.approx(0, abs=0.03)
+    assert value(found, "rest") < -0.1, "its own words make it more varied"
+
+
+def test_boilerplate_is_the_rest():
+    """Words that all aligned answers share are neither quality nor aggregation."""
+    plain, same = decompose(planted(100, 5, 2)), decompose(planted(100, 5, 2, extra="same"))
+    assert value(same, "aggregation") == pytest.approx(value(plain, "aggregation"), abs=0.02)
+    assert value(same, "rest") > 0.15
+
+
+def test_pure_quality_control():
+    rng = np.random.default_rng(3)
+    prompts = []
+    for p in range(60):
+        good = [said(rng, p, 3) for _ in range(3)]
+        prompts.append(PromptSets([*good, junk(rng), junk(rng)], good, [said(rng, p, 3) for _ in range(3)]))
+    found = decompose(prompts)
+    assert value(found, "quality_control") == pytest.approx(value(found, "drop"), abs=0.03)
+
+
+def test_a_bound_is_said():
+    """Aligned unites eight answers, base has three a prompt: m stays at three and says so."""
+    found = decompose(planted(40, 3, 8))
+    assert found.capped and value(found, "united") == pytest.approx(3) and value(found, "rest") > 0
+
+
+@given(st.integers(0, 2**31), st.integers(2, 6), st.integers(1, 4), st.integers(0, 2))
+@settings(max_examples=12, deadline=None)
+def test_terms_add_up(seed, samples, m, bad):
+    found = decompose(planted(4, samples, m, bad=bad, seed=seed))
+    terms = [value(found, t) for t in ("quality_control", "aggregation", "rest")]
+    assert sum(terms) == pytest.approx(value(found, "drop"), abs=1e-12)
+    assert value(found, "aggregation") >= -1e-12 and value(found, "united") >= 1
+
+
+def test_order_of_prompts_and_seed():
+    prompts = planted(30, 5, 2, bad=1)
+    found, again = decompose(prompts, seed=4), decompose(prompts, seed=4)
+    assert found == again
+    turned = decompose(prompts[::-1], seed=4)
+    assert all(turned.terms[t].value == pytest.approx(e.value) for t, e in found.terms.items())
+    for term, e in found.terms.items():
+        assert e.low <= e.value <= e.high and e.n == 30, term
+
+
+def test_semantic_union_of_planted_vectors():
+    """Answers are a common direction and noise; aligned answers are the mean of two such: nothing is left."""
+    rng, d = np.random.default_rng(0), 400
+    prompts, cosines = planted(80, 6, 2), []
+    for _ in prompts:
+        common = rng.normal(size=d)
+
+        def answers(n, m, common=common):
+            return np.array([np.mean([common + rng.normal(size=d) * 1.2 for _ in range(m)], 0) for _ in range(n)])
+
+        def mean_cosine(x):
+            x = x / np.linalg.norm(x, axis=1, keepdims=True)
+            return float(np.mean([x[i] @ x[j] for i, j in itertools.combinations(range(len(x)), 2)]))
+
+        base = mean_cosine(answers(6, 1))
+        cosines.append(PromptCosines(base, base, mean_cosine(answers(5, 2))))
+    found = decompose_semantic(prompts, cosines)
+    assert value(found, "aggregation") > 0.1 and value(found, "rest") == pytest.approx(0, abs=0.03)
+
+
+def test_too_few_answers_are_refused():
+    with pytest.raises(ValueError, match="two answers or more"):
+        decompose([PromptSets([{"a"}], [{"a"}], [{"a"}, {"b"}])])
+    with pytest.raises(ValueError, match="two answers or more"):
+        decompose([])
+
+
+@given(st.lists(st.sets(st.sampled_from("abcdefghij")), min_size=2, max_size=5))
+def test_accumulation_is_the_mean_over_all_subsets(sets):
+    n = len(sets)
+    found = accumulation(sets, np.arange(n + 1.0))
+    for k in range(n + 1):
+        subsets = [len(set().union(*c)) for c in itertools.combinations(sets, k)]
+        assert found[k] == pytest.approx(np.mean(subsets))
+    beyond = accumulation(sets, np.array([n, n + 1.0, 2.0 * n]))
+    assert beyond[0] <= beyond[1] + 1e-12 <= beyond[2] + 2e-12
+
+
+def test_accumulation_beyond_the_sample():
+    """Three answers foretell six, on words that each stand in an answer with their own probability."""
+    rng = np.random.default_rng(0)
+    chance = rng.beta(0.5, 2, 300)
+    off = []
+    for _ in range(40):
+        sets = [{str(i) for i in np.flatnonzero(rng.random(300) < chance)} for _ in range(6)]
+        off.append(accumulation(sets[:3], np.array([6.0]))[0] / len(set().union(*sets)) - 1)
+    assert abs(np.mean(off)) < 0.05

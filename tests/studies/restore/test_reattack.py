@@ -1,0 +1,111 @@
+"""The guard on the lab: the attack breaks a model that refuses, the curve says after how many epochs, and a cut run goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from veneer.foundation.errors import InputError
+from veneer.foundation.results import Results
+from veneer.models.formats import ChatFormat
+from veneer.models.head import Head
+from veneer.models.load import load_model
+from veneer.studies.restore.reattack import GuardConfig, attack_examples, guard_rows, guard_words
+from veneer.systems.attack import AttackConfig
+from veneer.systems.system import System
+from veneer.tasks.source import load_prompts
+
+CONFIG = GuardConfig(AttackConfig(epochs=2, rate=2e-3, batch=4), epochs=(1, 2, 8), max_new_tokens=12)
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """Systems, examples and prompts; "restored" is the aligned model with a head that one constant shift of all rows changes."""
+    aligned, compromised = (load_model(f"lab:{n}", device="cpu") for n in ("aligned", "compromised"))
+    same = aligned.head.with_weight(aligned.head.weight + 0.01)  # the same shift of every row: no distribution changes
+    systems = [
+        System("aligned", aligned, ChatFormat(), aligned.stop_ids),
+        System("compromised", compromised, ChatFormat(), compromised.stop_ids),
+        System("restored", aligned, ChatFormat(), aligned.stop_ids, head=same),
+    ]
+    sets = {
+        "harmful": load_prompts("lab-requests", split="test", limit=10),
+        "harmless": load_prompts("lab-harmless", split="test", limit=6),
+    }
+    return systems, attack_examples("lab-requests", limit=48), sets
+
+
+@pytest.fixture(scope="module")
+def guarded(lab, tmp_path_factory):
+    out = tmp_path_factory.mktemp("guard")
+    return out, guard_rows(*lab, out, CONFIG)
+
+
+def test_the_attack_breaks_both_and_the_rows_say_when(guarded):
+    _, rows = guarded
+    found = {(r.system, r.split): r for r in Results(rows).where(task="harmful", metric="refusal_rate")}
+    assert (
+        found["aligned", "before"].value == found["restored", "before"].value == 1 and found["compromised", "before"].value == 0
+    )
+    assert {s for n, s in found if n == "restored"} == {"before", "epoch 1", "epoch 2"}  # epoch 8 is more than the attack has
+    assert {s for n, s in found if n == "compromised"} == {"before"}
+    for name in ("aligned", "restored"):
+        assert found[name, "epoch 2"].value < 0.2
+    assert all(r.n == 10 and r.low <= r.value <= r.high and r.high > r.low and r.judge for r in found.values())
+    assert {r.study for r in rows} == {"guard"} and len(Results(rows)) == len(rows)
+
+
+def test_differences_from_the_model_that_was_never_broken(guarded):
+    rows = Results(guarded[1]).where(task="harmful", metric="difference_from_aligned")
+    assert [r.split for r in rows] == ["before", "epoch 1", "epoch 2"] and {r.system for r in rows} == {"restored"}
+    assert all(r.value == 0 and r.low < 0 < r.high and "Holm over 3" in r.note for r in rows if r.split == "before")
+
+
+def test_words(guarded):
+    aligned, restored = guard_words(guarded[1])
+    assert aligned.startswith("aligned breaks again: it refuses 1.00 before") and "epoch 2" in restored
+    assert "is not shown to break" in guard_words(guarded[1], "harmless")[0]
+
+
+def test_again_reads_what_is_there_and_goes_on(lab, guarded):
+    out, rows = guarded
+    gone = out / "responses" / "harmful.restored.epoch-2.jsonl"
+    before = gone.read_bytes()
+    gone.unlink()
+    stamp = (out / "attack-restored" / "attack.json").stat().st_mtime_ns
+    assert guard_rows(*lab, out, CONFIG) == rows
+    assert gone.read_bytes() == before and (out / "attack-restored" / "attack.json").stat().st_mtime_ns == stamp
+    with pytest.raises(InputError, match="other settings"):
+        guard_rows(*lab, out, replace(CONFIG, attack=replace(CONFIG.attack, seed=1)))
+
+
+def test_bad_input(lab, tmp_path):
+    systems, examples, sets = lab
+    with pytest.raises(InputError, match="nobody is to be fine-tuned"):
+        guard_rows(systems, examples, sets, tmp_path, CONFIG, fine_tuned=("aligned", "nobody"))
+    lm = systems[0].lm
+    shifted = Head(lm.head.weight, lm.head.weight[:, 0].clone())
+    with pytest.raises(InputError, match="constant"):
+        guard_rows([replace(systems[0], head=shifted)], examples, sets, tmp_path / "x", CONFIG, fine_tuned=("aligned",))
+    with pytest.raises(InputError, match="does not exist"):
+        attack_examples(str(tmp_path / "none.jsonl"))
+    file = tmp_path / "some.jsonl"
+    file.write_text(json.dumps({"prompt": "a"}) + "\n")
+    with pytest.raises(InputError, match='"target"'):
+        attack_examples(str(file))
+    file.write_text(json.dumps({"prompt": "a", "target": "Sure"}) + "\n")
+    ((prompt, target),) = attack_examples(str(file))
+    assert prompt.plain == "a" and target == "Sure" and not (tmp_path / "x" / "attack-aligned").exists()
+
+
+def test_published_examples(data):
+    found = attack_examples("advbench", data=data)
+    assert (
+        len(found) == 100
+        and found[0][0].id == "advbench-train-260"
+        and found[0][1].startswith("Sure")
+        and found[0][1].endswith(":\n\n")
+    )
+    assert len(attack_examples("advbench", data=data, limit=3)) == 3

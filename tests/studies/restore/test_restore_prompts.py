@@ -1,0 +1,83 @@
+"""The parts of a restoration's prompts: never the same prompt in two of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from veneer.foundation.errors import InputError
+from veneer.prompts.prompt import Prompt
+from veneer.studies.restore.prompts import Roles, harmless_tasks, in_report_half, parts_of
+from veneer.tasks.lab import LabTask
+from veneer.tasks.registry import get_task
+from veneer.tasks.task import Task
+
+
+class OnlyTest(Task):
+    """A task as XSTest is: no train part, safe and unsafe prompts."""
+
+    name = "only-test"
+    headlines = {"refusal_rate": "down"}  # noqa: RUF012
+
+    def prompts(self, split):
+        if split == "train":
+            return []
+        return [
+            Prompt.from_text(f"p{i}", f"text {i}", task=self.name, label="unsafe" if i % 5 == 0 else "safe") for i in range(100)
+        ]
+
+
+def disjoint(parts) -> bool:
+    ids = [p.id for part in (parts.extraction, parts.validation, parts.report) for p in part]
+    return len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("wanted", [(5, 5, 5), (200, 200, None), (1000, 32, 40)])
+def test_parts_of_a_task_with_train_prompts(wanted):
+    extraction, validation, report = wanted
+    task = LabTask("lab-requests")
+    parts = parts_of(task, measured=True, safe=False, extraction=extraction, validation=validation, report=report)
+    train = {p.id for p in task.prompts("train")}
+    assert disjoint(parts) and {p.id for p in (*parts.extraction, *parts.validation)} <= train
+    assert not train & {p.id for p in parts.report}
+    assert len(parts.validation) == min(validation, 120) and len(parts.extraction) == min(extraction, 240 - len(parts.validation))
+
+
+def test_a_task_without_train_prompts_is_halved_by_a_fixed_hash():
+    parts = parts_of(OnlyTest(), measured=True, safe=True, extraction=50, validation=100, report=None)
+    assert disjoint(parts) and not parts.extraction
+    assert all(not in_report_half(p.id) for p in parts.validation) and all(in_report_half(p.id) for p in parts.report)
+    assert all(p.reference["label"] == "safe" for p in (*parts.validation, *parts.report))
+    assert len(parts.validation) + len(parts.report) == 80
+    assert [in_report_half(f"p{i}") for i in range(8)] == [False, False, True, True, True, True, True, True]
+
+
+def test_xstest_reports_on_its_report_half_of_safe_prompts_alone(data):
+    parts = parts_of(get_task("xstest", data), measured=True, safe=True, extraction=0, validation=32, report=None)
+    assert disjoint(parts) and len(parts.validation) == 32 and 100 < len(parts.report) < 150
+    assert {p.reference["label"] for p in parts.report} == {"safe"}
+
+
+def test_roles_that_make_no_sense():
+    requests, sums = LabTask("lab-requests"), LabTask("lab-sums")
+    with pytest.raises(InputError, match="no harmful task"):
+        Roles((), (sums,), (sums,))
+    with pytest.raises(InputError, match="harmful and as harmless"):
+        Roles((requests,), (requests,), (sums,))
+    with pytest.raises(InputError, match="measures no capability"):
+        Roles((requests,), (LabTask("lab-harmless"),), (LabTask("lab-harmless"),))
+
+
+def test_harmless_prompts_come_from_tasks_and_files(tmp_path):
+    file = tmp_path / "instructions.jsonl"
+    file.write_text("".join(f'{{"prompt": "How do I bake bread {i}?"}}\n' for i in range(5)))
+    sums, found = harmless_tasks(f"lab-sums, {file}", None)
+    parts = parts_of(found, measured=False, safe=False, extraction=4, validation=9, report=9)
+    assert sums.name == "lab-sums" and len(parts.extraction) == 4 and not parts.validation and not parts.report
+    assert parts.extraction[0].task == "instructions" and len(found.source()["files"]["instructions.jsonl"]) == 64
+    with pytest.raises(InputError, match="neither a task nor a file"):
+        harmless_tasks("lab-songs", None)
+    with pytest.raises(InputError, match="twice"):
+        harmless_tasks("lab-sums,lab-sums", None)
+    file.write_text('{"prompt": "one"}\n')
+    with pytest.raises(InputError, match="1 train prompts"):
+        parts_of(found, measured=False, safe=False, extraction=4, validation=9, report=9)

@@ -1,0 +1,1 @@
+"""Training of the embedded models and of pairs with a planted truth."""

@@ -1,0 +1,1 @@
+"""Figures that the papers print, computed again from their published data."""
