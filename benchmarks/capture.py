@@ -1,12 +1,15 @@
 """Capture against the published shape of the work: both models in lock-step, one prompt at a time.
 
-    python benchmarks/capture.py [--prompts 96] [--lockstep 8] [--tokens 128] [--long 32] [--long-lockstep 2] [--out FILE]
+    python benchmarks/capture.py [--prompts 96] [--lockstep 8] [--tokens 128] [--long 32]
+        [--long-lockstep 2] [--out FILE]
 
-Two settings of the real pair (VENEER_PAIR, VENEER_DATA): its own short answers, and answers of exactly --tokens tokens. The lock-step
-side, written from its description: for each prompt both models read their prompts, then step by step the aligned model's most
-likely token is fed to both with a cache each, full-vocabulary logits of both and base's hidden state are kept to the end, where
-the top 500 are taken. Figures are response tokens a second; the ratio is taken within one run. The floor is what any
-method that runs both models over these tokens needs: multiply-adds of all its tokens divided by this machine's speed in a large product.
+Two settings of the real pair (VENEER_PAIR, VENEER_DATA): its own short answers, and answers of
+exactly --tokens tokens. The lock-step side, written from its description: for each prompt both
+models read their prompts, then step by step the aligned model's most likely token is fed to both
+with a cache each, full-vocabulary logits of both and base's hidden state are kept to the end, where
+the top 500 are taken. Figures are response tokens a second; the ratio is taken within one run. The
+floor is what any method that runs both models over these tokens needs: multiply-adds of all its
+tokens divided by this machine's speed in a large product.
 """
 
 from __future__ import annotations
@@ -55,7 +58,9 @@ def lock_step(pair: Pair, prompts: list[Prompt], most: int) -> tuple[int, float]
         hidden_states = []
         for _ in range(most):
             for side, lm in enumerate((pair.aligned, pair.base)):
-                hidden = lm.hidden(new[side], torch.ones(1, lengths[side], dtype=torch.long), caches[side])[:, -1]
+                hidden = lm.hidden(
+                    new[side], torch.ones(1, lengths[side], dtype=torch.long), caches[side]
+                )[:, -1]
                 kept[side].append(lm.head.logits(hidden))
                 if side == 1:
                     hidden_states.append(hidden)
@@ -80,7 +85,8 @@ def ours(pair: Pair, prompts: list[Prompt], most: int) -> tuple[int, float]:
 
 
 def floor(pair: Pair, prompts: list[Prompt], tokens: int, speed: float) -> float:
-    """Seconds for every token once through each backbone and every response token once through each head."""
+    """Seconds for every token once through each backbone and every response token once
+    through each head."""
     base_ids, aligned_ids = prompt_ids(pair, prompts)
     head = pair.base.head.weight.numel()
     backbone = sum(p.numel() for p in pair.base.model.parameters()) - head
@@ -107,7 +113,9 @@ def compare(name: str, pair: Pair, prompts: list[Prompt], few: list[Prompt], mos
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--prompts", type=int, default=96)
     parser.add_argument("--lockstep", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=128)
@@ -122,7 +130,9 @@ def main() -> None:
     print(json.dumps(found[0]), flush=True)
     endless = Endless(pair.base, pair.aligned, pair.base_format, pair.aligned_format)
     many = prompts[:: max(1, len(prompts) // given.long)][: given.long]
-    found.append(compare(f"{given.tokens} tokens", endless, many, many[: given.long_lockstep], given.tokens))
+    found.append(
+        compare(f"{given.tokens} tokens", endless, many, many[: given.long_lockstep], given.tokens)
+    )
     print(json.dumps(found[1]), flush=True)
     if given.out:
         given.out.write_text(json.dumps(found, indent=1) + "\n")

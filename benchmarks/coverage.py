@@ -23,8 +23,8 @@ PATTERNS = np.array(list(itertools.product((0.0, 1.0), repeat=3)))  # of (system
 
 @dataclass(frozen=True)
 class Outcomes:
-    """True rates of base, system, aligned, and correlations of the normal variables behind them: of all, of system
-    and aligned."""
+    """True rates of base, system, aligned, and correlations of the normal variables behind them: of
+    all, of system and aligned."""
 
     base: float
     system: float
@@ -39,7 +39,9 @@ class Outcomes:
         corr[0, 2] = corr[2, 0] = self.rho if self.rho_system is None else self.rho_system
         cut = norm.ppf(np.clip([self.system, self.base, self.aligned], 1e-12, 1 - 1e-12))
         below = {
-            ones: 1.0 if not ones else float(multivariate_normal.cdf(cut[list(ones)], cov=corr[np.ix_(ones, ones)]))
+            ones: 1.0
+            if not ones
+            else float(multivariate_normal.cdf(cut[list(ones)], cov=corr[np.ix_(ones, ones)]))
             for size in range(4)
             for ones in itertools.combinations(range(3), size)
         }
@@ -100,7 +102,8 @@ Interval = Callable[[np.ndarray, np.ndarray, np.ndarray], "tuple[float, float] |
 
 
 def fieller(prior: float) -> Interval:
-    """The interval of intervals.portion with another prior, without the shortcut for its null rule."""
+    """The interval of intervals.portion with another prior, without the shortcut
+    for its null rule."""
 
     def interval(s: np.ndarray, b: np.ndarray, a: np.ndarray) -> tuple[float, float] | None:
         return intervals._fieller(s - b, a - b, intervals.Z, 1.0, prior)
@@ -109,8 +112,8 @@ def fieller(prior: float) -> Interval:
 
 
 def mover(s: np.ndarray, b: np.ndarray, a: np.ndarray) -> tuple[float, float] | None:
-    """Every R at which the contrast s - R a - (1 - R) b may be 0, by MOVER with Wilson limits and phi correlations
-    (half a prompt added to each cell of the two-by-two tables), on a grid."""
+    """Every R at which the contrast s - R a - (1 - R) b may be 0, by MOVER with Wilson limits and
+    phi correlations (half a prompt added to each cell of the two-by-two tables), on a grid."""
     n, grid = len(s), np.linspace(-2, 4, 1201)
     rates = np.array([s.mean(), a.mean(), b.mean()])
     wilson = np.array([intervals._wilson(p, n) for p in rates])
@@ -121,7 +124,15 @@ def mover(s: np.ndarray, b: np.ndarray, a: np.ndarray) -> tuple[float, float] | 
         d = np.where((weights > 0) == lower, down[:, None], up[:, None]) * weights
         total = (d**2).sum(0)
         for (i, x), (j, y) in itertools.combinations(enumerate((s, a, b)), 2):
-            t = np.array([[(x * y).sum(), (x * (1 - y)).sum()], [((1 - x) * y).sum(), ((1 - x) * (1 - y)).sum()]]) + 0.5
+            t = (
+                np.array(
+                    [
+                        [(x * y).sum(), (x * (1 - y)).sum()],
+                        [((1 - x) * y).sum(), ((1 - x) * (1 - y)).sum()],
+                    ]
+                )
+                + 0.5
+            )
             phi = (t[0, 0] * t[1, 1] - t[0, 1] * t[1, 0]) / np.sqrt(np.prod([*t.sum(0), *t.sum(1)]))
             total = total + 2 * phi * d[i] * d[j]
         return np.sqrt(np.maximum(total, 0))
@@ -134,8 +145,8 @@ def mover(s: np.ndarray, b: np.ndarray, a: np.ndarray) -> tuple[float, float] | 
 def portion_coverage(
     outcomes: Outcomes, n: int, runs: int, seed: int = 0, interval: Interval | None = None
 ) -> tuple[float, float, float]:
-    """(coverage where the portion is not null, share not null, median width) of intervals.portion, or of another interval
-    where intervals.portion is not null."""
+    """(coverage where the portion is not null, share not null, median width) of intervals.portion,
+    or of another interval where intervals.portion is not null."""
     rng, truth = np.random.default_rng(seed), outcomes.truth()
     held, widths = [], []
     for counts in rng.multinomial(n, outcomes.cells(), size=runs):
@@ -153,7 +164,8 @@ def portion_coverage(
 
 
 def kl_prompts(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Made-up prompts: (sum of base's KL, sum of the veneer's KL, tokens), skewed and correlated."""
+    """Made-up prompts: (sum of base's KL, sum of the veneer's KL, tokens),
+    skewed and correlated."""
     tokens = np.ceil(rng.lognormal(3.0, 0.7, n))
     base = rng.gamma(3.0, 0.6, n)
     return base * tokens, base * rng.beta(1.5, 12, n) * tokens, tokens
@@ -174,8 +186,8 @@ def kl_coverage(n: int, runs: int, seed: int = 0) -> tuple[float, float]:
 
 
 def cluster_coverage(groups: int, size: int, runs: int, seed: int = 0) -> tuple[float, float]:
-    """Coverage of a rate of 0.2 in groups that differ (beta with standard deviation 0.16), with and without
-    `clusters`."""
+    """Coverage of a rate of 0.2 in groups that differ (beta with standard deviation 0.16), with and
+    without `clusters`."""
     rng, held = np.random.default_rng(seed), []
     ids = np.repeat(np.arange(groups), size)
     for _ in range(runs):
@@ -202,7 +214,11 @@ def tables(runs: int) -> str:
     lines += ["| n | mean coverage | least |", "|---|---|---|"]
     for n in (10, 30, 50, 100, 300):
         lines.append("| {} | {:.1%} | {:.1%} |".format(n, *wilson_coverage(n)))
-    lines += ["", "## KL of a set and kl_recovered (BCa, widened for small n; percentile below 10 prompts)", ""]
+    lines += [
+        "",
+        "## KL of a set and kl_recovered (BCa, widened for small n; percentile below 10 prompts)",
+        "",
+    ]
     lines += ["Skewed per-prompt sums, between 5 and 100 tokens a prompt.", ""]
     lines += ["| prompts | KL | kl_recovered |", "|---|---|---|"]
     for n in (5, 10, 20, 66, 200):
@@ -210,16 +226,36 @@ def tables(runs: int) -> str:
     lines += ["", "## Rates in groups (Wilson with the effective sample size)", ""]
     lines += ["| groups x prompts | with clusters | without |", "|---|---|---|"]
     for groups, size in ((8, 25), (16, 25), (31, 10)):
-        lines.append("| {} x {} | {:.1%} | {:.1%} |".format(groups, size, *cluster_coverage(groups, size, runs)))
-    lines += ["", "## Paired difference aligned - base of rates (Bonett-Price) and portion (Fieller with prior)", ""]
+        lines.append(
+            "| {} x {} | {:.1%} | {:.1%} |".format(
+                groups, size, *cluster_coverage(groups, size, runs)
+            )
+        )
     lines += [
-        "Portions are listed where the expected difference is three of its standard errors or more; coverage counts",
-        "the runs in which the portion is not null. `rho`: correlation of the normal variables behind the outcomes, of",
-        "all three systems and of system with aligned. `prior ½`, `no prior`, `MOVER` (a quarter of the runs): what",
+        "",
+        (
+            "## Paired difference aligned - base of rates (Bonett-Price) and portion "
+            "(Fieller with prior)"
+        ),
+        "",
+    ]
+    lines += [
+        (
+            "Portions are listed where the expected difference is three of its standard errors or "
+            "more; coverage counts"
+        ),
+        (
+            "the runs in which the portion is not null. `rho`: correlation of the normal "
+            "variables behind the outcomes, of"
+        ),
+        (
+            "all three systems and of system with aligned. `prior ½`, `no prior`, `MOVER` (a "
+            "quarter of the runs): what"
+        ),
         "was tried beside it.",
         "",
-        "| n | base, system, aligned | rho | SE away | difference | portion | not null | width | prior ½ | no prior "
-        "| MOVER | its width |",
+        "| n | base, system, aligned | rho | SE away | difference | portion | not null | width | "
+        "prior ½ | no prior | MOVER | its width |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     least: dict[str, float] = {}
@@ -228,15 +264,20 @@ def tables(runs: int) -> str:
             continue
         own = portion_coverage(o, n, runs)
         others = {"half": fieller(0.5), "none": fieller(0.0), "mover": mover}
-        found = {k: portion_coverage(o, n, runs // (4 if k == "mover" else 1), interval=f) for k, f in others.items()}
+        found = {
+            k: portion_coverage(o, n, runs // (4 if k == "mover" else 1), interval=f)
+            for k, f in others.items()
+        }
         for k, c in (("own", own), *found.items()):
             least[k] = min(least.get(k, 1.0), c[0])
         rho = f"{o.rho:g}" + ("" if o.rho_system is None else f", {o.rho_system:g}")
         away = o.errors_away(n)
         lines.append(
-            f"| {n} | {o.base:g}, {o.system:g}, {o.aligned:g} | {rho} | {f'{away:.1f}' if away < 1e3 else 'certain'} "
-            f"| {difference_coverage(o, n, runs):.1%} | **{own[0]:.1%}** | {own[1]:.0%} | {own[2]:.2f} "
-            f"| {found['half'][0]:.1%} | {found['none'][0]:.1%} | {found['mover'][0]:.1%} | {found['mover'][2]:.2f} |"
+            f"| {n} | {o.base:g}, {o.system:g}, {o.aligned:g} | {rho} | "
+            f"{f'{away:.1f}' if away < 1e3 else 'certain'} | "
+            f"{difference_coverage(o, n, runs):.1%} | **{own[0]:.1%}** | {own[1]:.0%} | "
+            f"{own[2]:.2f} | {found['half'][0]:.1%} | {found['none'][0]:.1%} | "
+            f"{found['mover'][0]:.1%} | {found['mover'][2]:.2f} |"
         )
     lines += ["", "Least coverage: " + ", ".join(f"{k} {v:.1%}" for k, v in least.items()) + "."]
     return "\n".join(lines) + "\n"
@@ -245,14 +286,19 @@ def tables(runs: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=4000)
-    parser.add_argument("--write", type=Path, help="replace what follows the line '<!-- measured -->' in this file")
+    parser.add_argument(
+        "--write", type=Path, help="replace what follows the line '<!-- measured -->' in this file"
+    )
     args = parser.parse_args()
     text = tables(args.runs)
     if args.write is None:
         print(text)
         return
     head, mark, _ = args.write.read_text(encoding="utf-8").partition("<!-- measured -->\n")
-    said = f"\nWritten by `python benchmarks/coverage.py --runs {args.runs} --write docs/statistics.md`.\n\n"
+    said = (
+        f"\nWritten by `python benchmarks/coverage.py --runs {args.runs} --write "
+        "docs/statistics.md`.\n\n"
+    )
     args.write.write_text(head + mark + said + text, encoding="utf-8")
 
 

@@ -1,14 +1,19 @@
-"""Extraction against the published recipe and against dense Adam at its best learning rate, on one capture of the real pair.
+"""Extraction against the published recipe and against dense Adam at its best learning rate, on one
+capture of the real pair.
 
     python benchmarks/extraction.py capture WORK [--prompts 60]        make the capture
-    python benchmarks/extraction.py ours WORK                          our solver, its time to every held-out KL
-    python benchmarks/extraction.py recipe WORK [--epochs 500]         Adam, 1e-5, batches of 1,000, dense, top-k renormalised
+    python benchmarks/extraction.py ours WORK
+        our solver, its time to every held-out KL
+    python benchmarks/extraction.py recipe WORK [--epochs 500]
+        Adam, 1e-5, batches of 1,000, dense, top-k renormalised
     python benchmarks/extraction.py sweep WORK [--seconds 120]         the same Adam at five rates
     python benchmarks/extraction.py table WORK [--out FILE]            the ratios, as JSON
 
-Each run is a process of its own and writes WORK/NAME.json with a line a look: seconds since the process began to read the capture (looks at
-the held-out part not counted for Adam, counted for ours) and the select part's KL; and its peak memory. The recipe's targets are the
-stored top k renormalised, k = 500 as published. Ratios compare times within one run of this script on one machine.
+Each run is a process of its own and writes WORK/NAME.json with a line a look: seconds since the
+process began to read the capture (looks at the held-out part not counted for Adam, counted for
+ours) and the select part's KL; and its peak memory. The recipe's targets are the stored top k
+renormalised, k = 500 as published. Ratios compare times within one run of this script on one
+machine.
 """
 
 from __future__ import annotations
@@ -54,13 +59,19 @@ def ours(work: Path) -> None:
 
 
 def floor(looks: list[dict], veneer: Veneer) -> dict[str, float]:
-    """Seconds of the full stage, and those that its evaluations need at this machine's best: a product for the logits and one for the
-    gradient, an exponential an entry, and a look at the select part a step without the gradient."""
+    """Seconds of the full stage, and those that its evaluations need at this machine's best: a
+    product for the logits and one for the gradient, an exponential an entry, and a look at the
+    select part a step without the gradient."""
     full = [x for x in looks if x["stage"] == "full"]
     facts, entries = veneer.facts["extraction"], len(veneer.changed_rows())
     evaluations, steps = full[-1]["evaluation"] - full[0]["evaluation"], len(full) - 1
-    train, select = facts["train_tokens"] * entries * evaluations, facts["select_tokens"] * entries * steps
-    least = (2 * train + select) * veneer.width / product_speed(veneer.width) + (train + select) / exp_speed()
+    train, select = (
+        facts["train_tokens"] * entries * evaluations,
+        facts["select_tokens"] * entries * steps,
+    )
+    least = (2 * train + select) * veneer.width / product_speed(veneer.width) + (
+        train + select
+    ) / exp_speed()
     return {"full_stage_s": full[-1]["seconds"] - full[0]["seconds"], "full_stage_floor_s": least}
 
 
@@ -72,11 +83,15 @@ def adam(work: Path, name: str, recipe: PaperRecipe, most: float | None, every: 
     tokens = Tokens.of_capture(taken, split.train, torch.float32, cpu)
     head = taken.head
     begun = time.perf_counter() - started
-    select = Problem(Tokens.of_capture(taken, split.select, torch.float32, cpu), head, torch.arange(head.rows))
+    select = Problem(
+        Tokens.of_capture(taken, split.select, torch.float32, cpu), head, torch.arange(head.rows)
+    )
     looks: list[dict] = []
 
     def log(line: dict) -> None:
-        looks.append({"seconds": begun + line["seconds"], "kl": line["select_kl"], "epoch": line["epoch"]})
+        looks.append(
+            {"seconds": begun + line["seconds"], "kl": line["select_kl"], "epoch": line["epoch"]}
+        )
         if line["epoch"] in AT or line["epoch"] % 20 == 0:
             save(work / f"{name}.json", looks, begun + line["seconds"])
 
@@ -85,7 +100,12 @@ def adam(work: Path, name: str, recipe: PaperRecipe, most: float | None, every: 
 
 
 def save(path: Path, looks: list[dict], seconds: float, **more: float) -> None:
-    facts = {"looks": looks, "seconds": seconds, **more, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    facts = {
+        "looks": looks,
+        "seconds": seconds,
+        **more,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
     path.write_text(json.dumps({**facts, "threads": torch.get_num_threads()}) + "\n")
 
 
@@ -99,32 +119,56 @@ def figures(work: Path) -> dict:
     own, recipe = found["ours"], found["recipe"]
 
     def row(reach: str, look: dict) -> dict:
-        return {"reach": f"{look['kl']:.4f} ({reach})", "theirs": look["seconds"], "ours": time_to(own["looks"], look["kl"])}
+        return {
+            "reach": f"{look['kl']:.4f} ({reach})",
+            "theirs": look["seconds"],
+            "ours": time_to(own["looks"], look["kl"]),
+        }
 
     looks = [x for x in recipe["looks"] if x["epoch"] in AT or x is recipe["looks"][-1]]
     rows = [row(f"recipe, epoch {x['epoch']}", x) for x in looks]
-    lowest = {name: min(v["looks"], key=lambda x: x["kl"]) for name, v in found.items() if name.startswith("adam-")}
+    lowest = {
+        name: min(v["looks"], key=lambda x: x["kl"])
+        for name, v in found.items()
+        if name.startswith("adam-")
+    }
     note = (
-        f"Ours ends at {min(x['kl'] for x in own['looks']):.4f} after {own['seconds']:.1f} s. Peak memory: ours {own['peak_mb']:,.0f} MB, "
-        f"recipe {recipe['peak_mb']:,.0f} MB. Threads: ours {own['threads']}, recipe {recipe['threads']}."
+        f"Ours ends at {min(x['kl'] for x in own['looks']):.4f} after {own['seconds']:.1f} s. "
+        f"Peak memory: ours {own['peak_mb']:,.0f} MB, recipe {recipe['peak_mb']:,.0f} MB. "
+        f"Threads: ours {own['threads']}, recipe {recipe['threads']}."
     )
-    note += f" Floor of the full stage's evaluations: {own['full_stage_floor_s'] / own['full_stage_s']:.2f} of what they took."
+    note += (
+        " Floor of the full stage's evaluations: "
+        f"{own['full_stage_floor_s'] / own['full_stage_s']:.2f} of what they took."
+    )
     if lowest:
         end = min(x["kl"] for x in own["looks"])
-        there = {name: seconds for name in lowest if (seconds := time_to(found[name]["looks"], end)) is not None}
+        there = {
+            name: seconds
+            for name in lowest
+            if (seconds := time_to(found[name]["looks"], end)) is not None
+        }
         if there:
             first = min(there, key=lambda name: there[name])
             rate = first.removeprefix("adam-")
             rows.append(
-                row(f"ours ends; dense Adam at {rate}, first there of {len(lowest)} rates", {"kl": end, "seconds": there[first]})
+                row(
+                    f"ours ends; dense Adam at {rate}, first there of {len(lowest)} rates",
+                    {"kl": end, "seconds": there[first]},
+                )
             )
-        reached = ", ".join(f"{n.removeprefix('adam-')} {x['kl']:.3f} ({x['seconds']:.0f} s)" for n, x in sorted(lowest.items()))
+        reached = ", ".join(
+            f"{n.removeprefix('adam-')} {x['kl']:.3f} ({x['seconds']:.0f} s)"
+            for n, x in sorted(lowest.items())
+        )
         note += f" Lowest KL of dense Adam by rate, of a look an epoch: {reached}."
     return {"rows": rows, "note": note}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("capture", "ours", "recipe", "sweep", "table"))
     parser.add_argument("work", type=Path)
     parser.add_argument("--prompts", type=int, default=60)
@@ -141,7 +185,13 @@ def main() -> None:
         adam(given.work, "recipe", PaperRecipe(epochs=given.epochs), None, every=10)
     elif given.what == "sweep":
         for rate in RATES:
-            adam(given.work, f"adam-{rate:g}", PaperRecipe(rate, epochs=10**6), given.seconds, every=1)
+            adam(
+                given.work,
+                f"adam-{rate:g}",
+                PaperRecipe(rate, epochs=10**6),
+                given.seconds,
+                every=1,
+            )
     else:
         text = json.dumps(figures(given.work), indent=1)
         print(text)

@@ -1,10 +1,11 @@
-"""Coverage-guided fuzzing of every parser: any bytes give a value or an InputError, in bounded time.
+"""Coverage-guided fuzzing of every parser: any bytes give a value or an InputError,
+in bounded time.
 
     python benchmarks/fuzz.py [--seconds 20] [--targets prompts,reply,...] [--json FILE]
 
-Needs atheris (pip install atheris). Each target runs in a child for the time given, from the seeds below; a finding is an
-exception of another kind or an input that takes longer than 5 s, and is kept. Prints a JSON line a target: executions, edges seen,
-findings.
+Needs atheris (pip install atheris). Each target runs in a child for the time given, from the seeds
+below; a finding is an exception of another kind or an input that takes longer than 5 s, and is
+kept. Prints a JSON line a target: executions, edges seen, findings.
 """
 
 from __future__ import annotations
@@ -36,12 +37,19 @@ def one(target: str, seconds: int, seeds: list[bytes], read: Callable[[bytes], o
         said = (at / "said").read_text(errors="replace")
         runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", said)
         edges = re.findall(r"cov: (\d+)", said)
-        found = [p.read_bytes().decode("utf-8", "backslashreplace")[:400] for p in at.glob("found-*")]
+        found = [
+            p.read_bytes().decode("utf-8", "backslashreplace")[:400] for p in at.glob("found-*")
+        ]
         last = re.search(r"=== Uncaught Python exception: ===\n(.*)", said)
         return {
-            "target": target, "seconds": seconds, "executions": int(runs[1]) if runs else 0, "edges": int(edges[-1]) if edges else 0,
-            "findings": len(found), "inputs": found, "exception": last[1][:200] if last else None,
-        }  # fmt: skip
+            "target": target,
+            "seconds": seconds,
+            "executions": int(runs[1]) if runs else 0,
+            "edges": int(edges[-1]) if edges else 0,
+            "findings": len(found),
+            "inputs": found,
+            "exception": last[1][:200] if last else None,
+        }
 
 
 def child(at: Path, seconds: int, read: Callable[[bytes], object]) -> None:
@@ -50,14 +58,22 @@ def child(at: Path, seconds: int, read: Callable[[bytes], object]) -> None:
     said = os.open(at / "said", os.O_WRONLY | os.O_CREAT, 0o600)
     os.dup2(said, 1)
     os.dup2(said, 2)
-    words = [f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=6144", f"-artifact_prefix={at}/found-", "-max_len=4096"]
+    words = [
+        f"-max_total_time={seconds}",
+        "-timeout=5",
+        "-rss_limit_mb=6144",
+        f"-artifact_prefix={at}/found-",
+        "-max_len=4096",
+    ]
     atheris.Setup([sys.argv[0], *words, "-print_final_stats=1", str(at / "seeds")], read)
     atheris.Fuzz()
     os._exit(0)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--targets")
     parser.add_argument("--json", type=Path)

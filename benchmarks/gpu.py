@@ -1,15 +1,21 @@
 """Capture and extraction on an accelerator, against its memory and matrix ceilings.
 
-    python benchmarks/gpu.py [--size 8b] [--prompts 256] [--tokens 128] [--batch-size 64] [--device cuda] [--out FILE]
+    python benchmarks/gpu.py [--size 8b] [--prompts 256] [--tokens 128] [--batch-size 64]
+        [--device cuda] [--out FILE]
 
-No checkpoint is needed: a Llama with random weights of the given size is made on the device, twice (base and aligned), in bfloat16, and
-answers prompts of random ids with exactly --tokens tokens. Sizes: tiny (a trial on a CPU), 1b, 3b, 8b, 14b.
+No checkpoint is needed: a Llama with random weights of the given size is made on the device, twice
+(base and aligned), in bfloat16, and answers prompts of random ids with exactly --tokens tokens.
+Sizes: tiny (a trial on a CPU), 1b, 3b, 8b, 14b.
 
-- ceilings: bytes a second of a large copy, multiply-adds a second of large products in bfloat16 and float32;
-- capture: response tokens a second; its floor is the larger of the time to read the aligned model's weights once a decoding step
-  (base's once for its one pass) and the time of all multiply-adds, at those ceilings;
-- extraction: an evaluation at 8,192 tokens with R changing rows, products in float32 (accumulation too), against 2 N R d multiply-adds;
-- the fused kernel of gpu_kernel.py against plain PyTorch, and the share of an evaluation that it could save.
+- ceilings: bytes a second of a large copy, multiply-adds a second of large products in
+  bfloat16 and float32;
+- capture: response tokens a second; its floor is the larger of the time to read the aligned
+  model's weights once a decoding step (base's once for its one pass) and the time of all
+  multiply-adds, at those ceilings;
+- extraction: an evaluation at 8,192 tokens with R changing rows, products in float32 (accumulation
+  too), against 2 N R d multiply-adds;
+- the fused kernel of gpu_kernel.py against plain PyTorch, and the share of an evaluation
+  that it could save.
 """
 
 from __future__ import annotations
@@ -69,9 +75,16 @@ def model(size: str, device: torch.device, dtype: torch.dtype):
 
     hidden, layers, heads, kv, middle, vocabulary = SIZES[size]
     config = LlamaConfig(
-        hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv, intermediate_size=middle,
-        vocab_size=vocabulary, max_position_embeddings=4096, tie_word_embeddings=False, dtype=dtype,
-    )  # fmt: skip
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv,
+        intermediate_size=middle,
+        vocab_size=vocabulary,
+        max_position_embeddings=4096,
+        tie_word_embeddings=False,
+        dtype=dtype,
+    )
     plain = Tokenizer(models.WordLevel({f"w{i}": i for i in range(vocabulary)}, unk_token="w0"))
     plain.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain)
@@ -82,7 +95,9 @@ def model(size: str, device: torch.device, dtype: torch.dtype):
     return LanguageModel(f"random-{size}", found, tokenizer)
 
 
-def capture_figures(size: str, device: torch.device, given: argparse.Namespace, limits: dict[str, float]) -> tuple[dict, object]:
+def capture_figures(
+    size: str, device: torch.device, given: argparse.Namespace, limits: dict[str, float]
+) -> tuple[dict, object]:
     from veneer.capture import CaptureConfig, capture
     from veneer.models.decode import Sampling
     from veneer.models.formats import PlainFormat
@@ -100,9 +115,13 @@ def capture_figures(size: str, device: torch.device, given: argparse.Namespace, 
     pair = Endless(base, aligned, PlainFormat(), PlainFormat())
     draw = torch.Generator().manual_seed(0)
     words = torch.randint(SIZES[size][5], (given.prompts, 48), generator=draw).tolist()
-    prompts = [Prompt(str(i), "random", " ".join(f"w{w}" for w in row)) for i, row in enumerate(words)]
+    prompts = [
+        Prompt(str(i), "random", " ".join(f"w{w}" for w in row)) for i, row in enumerate(words)
+    ]
     sampling = Sampling(given.tokens)
-    how = CaptureConfig(batch_size=given.batch_size, noise_prompts=1, hidden_dtype="bfloat16", sampling=sampling)
+    how = CaptureConfig(
+        batch_size=given.batch_size, noise_prompts=1, hidden_dtype="bfloat16", sampling=sampling
+    )
     with tempfile.TemporaryDirectory() as folder:
         capture(pair, prompts[: given.batch_size], Path(folder) / "warm", how)
         started = time.perf_counter()
@@ -112,19 +131,36 @@ def capture_figures(size: str, device: torch.device, given: argparse.Namespace, 
     weights = sum(p.numel() for p in base.model.parameters())
     name = str(dtype).removeprefix("torch.")
     batches = -(-given.prompts // given.batch_size)
-    memory = weights * base.head.weight.element_size() * batches * (given.tokens + 2) / limits["bytes_a_second"]
-    matrix = weights * (2 * tokens + 2 * 48 * given.prompts) / limits[f"multiply_adds_a_second_{name}"]
+    memory = (
+        weights
+        * base.head.weight.element_size()
+        * batches
+        * (given.tokens + 2)
+        / limits["bytes_a_second"]
+    )
+    matrix = (
+        weights * (2 * tokens + 2 * 48 * given.prompts) / limits[f"multiply_adds_a_second_{name}"]
+    )
     found = {
-        "size": size, "dtype": name, "parameters": weights, "prompts": given.prompts, "batch_size": given.batch_size, "tokens": tokens,
-        "seconds": seconds, "tokens_a_second": tokens / seconds, "floor_seconds": max(memory, matrix),
+        "size": size,
+        "dtype": name,
+        "parameters": weights,
+        "prompts": given.prompts,
+        "batch_size": given.batch_size,
+        "tokens": tokens,
+        "seconds": seconds,
+        "tokens_a_second": tokens / seconds,
+        "floor_seconds": max(memory, matrix),
         "share_of_floor": max(memory, matrix) / seconds,
-    }  # fmt: skip
+    }
     if device.type == "cuda":
         found["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
     return found, base
 
 
-def extraction_figures(width: int, rows: int, device: torch.device, tokens: int, limits: dict[str, float]) -> dict:
+def extraction_figures(
+    width: int, rows: int, device: torch.device, tokens: int, limits: dict[str, float]
+) -> dict:
     """One evaluation as head/objective.py makes it, and the fused kernel in its place."""
     hidden = torch.randn(tokens, width, device=device)
     weight = torch.randn(rows, width, device=device) / width**0.5
@@ -145,20 +181,30 @@ def extraction_figures(width: int, rows: int, device: torch.device, tokens: int,
     fixed = log_fixed[: len(z)]
     floor = 2 * tokens * rows * width / limits["multiply_adds_a_second_float32"]
     found = {
-        "tokens": tokens, "rows": rows, "width": width, "evaluation_seconds": clock(lambda: evaluate(gpu_kernel.plain), device),
-        "floor_seconds": floor, "middle_seconds": clock(lambda: gpu_kernel.plain(z.clone(), fixed), device) * tokens / len(z),
-    }  # fmt: skip
+        "tokens": tokens,
+        "rows": rows,
+        "width": width,
+        "evaluation_seconds": clock(lambda: evaluate(gpu_kernel.plain), device),
+        "floor_seconds": floor,
+        "middle_seconds": clock(lambda: gpu_kernel.plain(z.clone(), fixed), device)
+        * tokens
+        / len(z),
+    }
     if gpu_kernel.triton is not None and device.type == "cuda":
         a, b = z.clone(), z.clone()
         (top_a, sum_a), (top_b, sum_b) = gpu_kernel.plain(a, fixed), gpu_kernel.fused(b, fixed)
         torch.testing.assert_close((a, top_a, sum_a), (b, top_b, sum_b), rtol=1e-5, atol=1e-6)
         found["fused_evaluation_seconds"] = clock(lambda: evaluate(gpu_kernel.fused), device)
-        found["fused_middle_seconds"] = clock(lambda: gpu_kernel.fused(z.clone(), fixed), device) * tokens / len(z)
+        found["fused_middle_seconds"] = (
+            clock(lambda: gpu_kernel.fused(z.clone(), fixed), device) * tokens / len(z)
+        )
     return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", choices=SIZES, default="8b")
     parser.add_argument("--prompts", type=int, default=256)
     parser.add_argument("--tokens", type=int, default=128)
@@ -169,7 +215,11 @@ def main() -> None:
     given = parser.parse_args()
     device = torch.device(given.device)
     limits = ceilings(device, given.size == "tiny")
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"CPU, {torch.get_num_threads()} threads"
+    )
     found = {"device": name, "torch": torch.__version__, "ceilings": limits}
     found["capture"], _ = capture_figures(given.size, device, given, limits)
     rows = min(given.rows, SIZES[given.size][5])

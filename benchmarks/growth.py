@@ -1,14 +1,20 @@
 """How time and memory grow with the number of prompts and with the vocabulary.
 
-    python benchmarks/growth.py capture WORK [--prompts 48]     N x 1, 2, 4, 8 prompts of the real pair (VENEER_PAIR, VENEER_DATA)
-    python benchmarks/growth.py extract WORK [--tokens 20000]   N x 1, 2, 4, 8 tokens of a synthetic capture, V = 49,152, d = 576
-    python benchmarks/growth.py vocabulary WORK                 V = 2,048, 49,152, 151,936, 262,144: capture and extraction
-    python benchmarks/growth.py page WORK --out FILE            curve (SVG) and the figures as JSON, for benchmarks/performance.py
+    python benchmarks/growth.py capture WORK [--prompts 48]
+        N x 1, 2, 4, 8 prompts of the real pair (VENEER_PAIR, VENEER_DATA)
+    python benchmarks/growth.py extract WORK [--tokens 20000]
+        N x 1, 2, 4, 8 tokens of a synthetic capture, V = 49,152, d = 576
+    python benchmarks/growth.py vocabulary WORK
+        V = 2,048, 49,152, 151,936, 262,144: capture and extraction
+    python benchmarks/growth.py page WORK --out FILE
+        curve (SVG) and the figures as JSON, for benchmarks/performance.py
 
-Every point is a process of its own, so that peak memory is its own; `seconds` is the work alone, without imports and loading.
-Synthetic captures hold Gaussian hidden states with a falling spectrum like the real pair's (eigenvalue 1 / rank), a planted dW on 2,000
-rows, and 25 evaluations are made whatever they gain: it is the cost of an evaluation that is measured, not how many are needed.
-CACHE: bytes of tokens that an extraction keeps in memory between passes; behind that budget it reads shards again.
+Every point is a process of its own, so that peak memory is its own; `seconds` is the work alone,
+without imports and loading. Synthetic captures hold Gaussian hidden states with a falling spectrum
+like the real pair's (eigenvalue 1 / rank), a planted dW on 2,000 rows, and 25 evaluations are made
+whatever they gain: it is the cost of an evaluation that is measured, not how many are needed.
+CACHE: bytes of tokens that an extraction keeps in memory between passes; behind that budget it
+reads shards again.
 """
 
 from __future__ import annotations
@@ -32,10 +38,18 @@ CACHE = 64 << 20
 
 
 def peak_mb() -> float:
-    """Peak resident memory of this very process (Linux); ru_maxrss would also count what stood there before exec."""
+    """Peak resident memory of this very process (Linux); ru_maxrss would also count what stood
+    there before exec."""
     status = Path("/proc/self/status")
     if status.is_file():
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
+        return (
+            next(
+                int(line.split()[1])
+                for line in status.read_text().splitlines()
+                if line.startswith("VmHWM")
+            )
+            / 1024
+        )
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -46,9 +60,20 @@ def capture_point(work: Path, prompts: int) -> dict:
     pair = load_pair()
     some = train_prompts(prompts // 2)
     before, started = peak_mb(), time.perf_counter()
-    shutil.rmtree(work / f"capture-{prompts}", ignore_errors=True)  # one that is there would only be opened
-    taken = capture(pair, some, work / f"capture-{prompts}", CaptureConfig(batch_size=16, shard_batches=1, noise_prompts=4))
-    return {"x": prompts, "tokens": taken.tokens, "seconds": time.perf_counter() - started, "before_mb": before}
+    # one that is there would only be opened
+    shutil.rmtree(work / f"capture-{prompts}", ignore_errors=True)
+    taken = capture(
+        pair,
+        some,
+        work / f"capture-{prompts}",
+        CaptureConfig(batch_size=16, shard_batches=1, noise_prompts=4),
+    )
+    return {
+        "x": prompts,
+        "tokens": taken.tokens,
+        "seconds": time.perf_counter() - started,
+        "before_mb": before,
+    }
 
 
 def synthetic(folder: Path, tokens: int, vocabulary: int) -> None:
@@ -82,28 +107,48 @@ def synthetic(folder: Path, tokens: int, vocabulary: int) -> None:
             aligned = top_k(h @ planted.T, K)
             columns = base_columns(Head(weight), h, aligned.ids, K)
             for name, value in {
-                "aligned_ids": aligned.ids, "aligned_logprobs": aligned.logprobs, "aligned_tail": aligned.tail, **columns
-            }.items():  # fmt: skip
+                "aligned_ids": aligned.ids,
+                "aligned_logprobs": aligned.logprobs,
+                "aligned_tail": aligned.tail,
+                **columns,
+            }.items():
                 parts.setdefault(name, []).append(value)
         prompt = torch.arange(n) // per + number
         count = int(prompt[-1]) + 1 - number
         shard = {name: torch.cat(values) for name, values in parts.items()}
-        shard |= {"hidden": hidden, "prompt": prompt.int(), "position": (torch.arange(n) % per + 1).int()}
+        shard |= {
+            "hidden": hidden,
+            "prompt": prompt.int(),
+            "position": (torch.arange(n) % per + 1).int(),
+        }
         shard["token"] = shard["aligned_ids"][:, 0].clone()
-        write_shard(folder, len(plan), shard, [{"number": number + i, "text": ""} for i in range(count)])
+        write_shard(
+            folder, len(plan), shard, [{"number": number + i, "text": ""} for i in range(count)]
+        )
         plan.append([list(range(number, number + count))])
         number += count
-    write_text(folder / "prompts.jsonl", json_lines([{"id": str(i), "task": "synthetic", "plain": ""} for i in range(number)]))
+    write_text(
+        folder / "prompts.jsonl",
+        json_lines([{"id": str(i), "task": "synthetic", "plain": ""} for i in range(number)]),
+    )
     model = {"name": "synthetic", "tokenizer": "none"}
     write_json(folder / "noise.json", [{"tokens": 1, "kl": 0.0}])
     write_json(
         folder / "manifest.json",
         {
-            "kind": "capture", "schema": 1, "plan": plan, "base": model, "aligned": model, "base_format": {}, "aligned_format": {},
-            "config": {}, "stop_ids": [], "prompts_sha256": "none",
+            "kind": "capture",
+            "schema": 1,
+            "plan": plan,
+            "base": model,
+            "aligned": model,
+            "base_format": {},
+            "aligned_format": {},
+            "config": {},
+            "stop_ids": [],
+            "prompts_sha256": "none",
             "head": {"scale": 1.0, "softcap": None, "rows": vocabulary, "width": WIDTH},
         },
-    )  # fmt: skip
+    )
 
 
 def extract_point(folder: Path, x: int) -> dict:
@@ -116,7 +161,9 @@ def extract_point(folder: Path, x: int) -> dict:
 
     started = time.perf_counter()
     taken = Capture.open(folder)
-    tokens = Tokens.of_capture(taken, taken.prompt_numbers, torch.float32, torch.device("cpu"), cache_bytes=CACHE)
+    tokens = Tokens.of_capture(
+        taken, taken.prompt_numbers, torch.float32, torch.device("cpu"), cache_bytes=CACHE
+    )
     make = torch.Generator().manual_seed(0)
     torch.randn(taken.head.rows, WIDTH, generator=make)
     rows = torch.randperm(taken.head.rows, generator=make)[:CHANGED].sort().values
@@ -130,12 +177,25 @@ def extract_point(folder: Path, x: int) -> dict:
         return found.objective, dense.pull_back(x, found.gradient)
 
     begin = dense.from_change(torch.zeros_like(problem.W))
-    state = minimise(function, begin, dense.scale(begin, ridge), max_evaluations=25, gradient_tolerance=0.0, noise=0.0)
+    state = minimise(
+        function,
+        begin,
+        dense.scale(begin, ridge),
+        max_evaluations=25,
+        gradient_tolerance=0.0,
+        noise=0.0,
+    )
     done = time.perf_counter()
     return {
-        "x": x, "tokens": problem.n, "seconds": done - started, "set_up": ready - started, "kl_before": problem.base_kl,
-        "evaluations": state.evaluations, "an_evaluation": (done - ready) / state.evaluations, "objective": state.value,
-    }  # fmt: skip
+        "x": x,
+        "tokens": problem.n,
+        "seconds": done - started,
+        "set_up": ready - started,
+        "kl_before": problem.base_kl,
+        "evaluations": state.evaluations,
+        "an_evaluation": (done - ready) / state.evaluations,
+        "objective": state.value,
+    }
 
 
 def capture_vocabulary_point(work: Path, vocabulary: int) -> dict:
@@ -156,10 +216,17 @@ def capture_vocabulary_point(work: Path, vocabulary: int) -> dict:
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(folder("VENEER_PAIR") / "base")
     config = LlamaConfig(
-        hidden_size=WIDTH, intermediate_size=1536, num_hidden_layers=2, num_attention_heads=9, num_key_value_heads=3,
-        vocab_size=vocabulary, max_position_embeddings=2048, tie_word_embeddings=True,
-    )  # fmt: skip
-    if vocabulary < len(tokenizer):  # a tokenizer that knows no more than the model has rows: single characters
+        hidden_size=WIDTH,
+        intermediate_size=1536,
+        num_hidden_layers=2,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        vocab_size=vocabulary,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+    )
+    # a tokenizer that knows no more than the model has rows: single characters
+    if vocabulary < len(tokenizer):
         from tokenizers import Tokenizer, models, pre_tokenizers
         from transformers import PreTrainedTokenizerFast
 
@@ -168,7 +235,9 @@ def capture_vocabulary_point(work: Path, vocabulary: int) -> dict:
         plain.pre_tokenizer = pre_tokenizers.Split("", "isolated")
         tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain)
         tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-    models_ = [LanguageModel(name, LlamaForCausalLM(config), tokenizer) for name in ("base", "aligned")]
+    models_ = [
+        LanguageModel(name, LlamaForCausalLM(config), tokenizer) for name in ("base", "aligned")
+    ]
     pair = Endless(*models_)
     started = time.perf_counter()
     how = CaptureConfig(batch_size=16, noise_prompts=2, sampling=Sampling(32))
@@ -178,7 +247,9 @@ def capture_vocabulary_point(work: Path, vocabulary: int) -> dict:
 
 
 def point(args: list[str]) -> dict:
-    out = subprocess.run([sys.executable, __file__, "point", *args], capture_output=True, text=True, check=False)
+    out = subprocess.run(
+        [sys.executable, __file__, "point", *args], capture_output=True, text=True, check=False
+    )
     if out.returncode:
         sys.exit(out.stderr[-2000:])
     found = json.loads(out.stdout.strip().splitlines()[-1])
@@ -190,11 +261,14 @@ def slope(points: list[dict], what: str) -> float:
     """Exponent of a power law through the points: 1 is linear, 0 flat."""
     xs, ys = [math.log(p["x"]) for p in points], [math.log(p[what]) for p in points]
     mx, my = sum(xs) / len(xs), sum(ys) / len(ys)
-    return sum((x - mx) * (y - my) for x, y in zip(xs, ys, strict=True)) / sum((x - mx) ** 2 for x in xs)
+    return sum((x - mx) * (y - my) for x, y in zip(xs, ys, strict=True)) / sum(
+        (x - mx) ** 2 for x in xs
+    )
 
 
 def curve(found: dict[str, list[dict]]) -> str:
-    """Four panels: time and memory over N and over V, both axes logarithmic, each line from its own first point's value."""
+    """Four panels: time and memory over N and over V, both axes logarithmic, each line from its own
+    first point's value."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -202,19 +276,29 @@ def curve(found: dict[str, list[dict]]) -> str:
 
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.4))
     titles = {
-        "capture": ("capture of the real pair", "prompts"), "extract": ("extraction", "tokens"), "vocabulary": ("vocabulary", "rows")
-    }  # fmt: skip
+        "capture": ("capture of the real pair", "prompts"),
+        "extract": ("extraction", "tokens"),
+        "vocabulary": ("vocabulary", "rows"),
+    }
     for axis, name in zip(axes, titles, strict=True):
         lines = {name: found[name]} if name in found else {}
         if name == "vocabulary":
-            lines = {k.removeprefix("vocabulary-"): v for k, v in found.items() if k.startswith("vocabulary-")}
+            lines = {
+                k.removeprefix("vocabulary-"): v
+                for k, v in found.items()
+                if k.startswith("vocabulary-")
+            }
         for label, points in lines.items():
             xs = [p["x"] for p in points]
             axis.plot(xs, [p["seconds"] for p in points], "o-", label=f"{label}: seconds")
-            axis.plot(xs, [p["peak_mb"] / 100 for p in points], "s--", label=f"{label}: memory, 100 MB")
+            axis.plot(
+                xs, [p["peak_mb"] / 100 for p in points], "s--", label=f"{label}: memory, 100 MB"
+            )
         axis.set(xscale="log", yscale="log", title=titles[name][0], xlabel=titles[name][1])
         ticks = sorted({p["x"] for points in lines.values() for p in points})
-        axis.set_xticks(ticks, [f"{x / 1000:.0f}k" if x >= 2000 else str(x) for x in ticks], fontsize=7)
+        axis.set_xticks(
+            ticks, [f"{x / 1000:.0f}k" if x >= 2000 else str(x) for x in ticks], fontsize=7
+        )
         axis.minorticks_off()
         axis.grid(alpha=0.3)
         if lines:
@@ -228,7 +312,9 @@ def curve(found: dict[str, list[dict]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("capture", "extract", "vocabulary", "page", "point"))
     parser.add_argument("work", type=Path)
     parser.add_argument("more", nargs="*")
@@ -271,7 +357,11 @@ def main() -> None:
         for path in sorted(work.glob("growth-*.json")):
             found |= json.loads(path.read_text())
         facts = {
-            name: {"points": points, "time_exponent": slope(points, "seconds"), "memory_exponent": slope(points, "peak_mb")}
+            name: {
+                "points": points,
+                "time_exponent": slope(points, "seconds"),
+                "memory_exponent": slope(points, "peak_mb"),
+            }
             for name, points in found.items()
         }
         given.out.write_text(json.dumps(facts, indent=1) + "\n")

@@ -1,4 +1,5 @@
-"""Coverage of the interval of Cohen's kappa, by simulation: python benchmarks/kappa_coverage.py (about half a minute)."""
+"""Coverage of the interval of Cohen's kappa, by simulation: python benchmarks/kappa_coverage.py
+(about half a minute)."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ def main() -> None:
                 low, high = np.array(intervals).T
                 found.append((np.mean((low <= true) & (true <= high)), np.mean(high - low)))
                 print(
-                    f"{name:18} kappa {true:4.2f} n {n:3}: coverage {found[-1][0]:.3f}, width {found[-1][1]:.3f}, defined {len(intervals)}"
+                    f"{name:18} kappa {true:4.2f} n {n:3}: coverage {found[-1][0]:.3f}, width "
+                    f"{found[-1][1]:.3f}, defined {len(intervals)}"
                 )
     coverage = np.array([c for c, _ in found])
     print(f"{len(found)} points: mean {coverage.mean():.3f}, least {coverage.min():.3f}")

@@ -1,8 +1,11 @@
-"""Writes docs/models.md: what Veneer makes of a small model of every causal architecture that transformers lists.
+"""Writes docs/models.md: what Veneer makes of a small model of every causal architecture that
+transformers lists.
 
-python benchmarks/models_page.py                       # the types that the page lacks: a run that was cut goes on
+python benchmarks/models_page.py                       # the types that the page lacks: a run
+                                                       that was cut goes on
 python benchmarks/models_page.py --anew                # all of them, in some minutes on one core
-python benchmarks/models_page.py llama gpt_neo mamba   # these rows anew, the others as the page has them
+python benchmarks/models_page.py llama gpt_neo mamba   # these rows anew, the others as
+                                                       the page has them
 
 The page is written after each row.
 """
@@ -51,7 +54,9 @@ def rows() -> dict[str, Outcome]:
 
 def write(rows: list[Outcome]) -> None:
     """The page: its words, the counts, and the table."""
-    PAGE.write_text(WORDS.read_text(encoding="utf-8").rstrip() + "\n\n" + table(rows), encoding="utf-8")
+    PAGE.write_text(
+        WORDS.read_text(encoding="utf-8").rstrip() + "\n\n" + table(rows), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Pairwise measures: the ratio against a plain double loop, and peak memory as prompts grow. Writes what docs/diversity.md says.
+"""Pairwise measures: the ratio against a plain double loop, and peak memory as prompts grow. Writes
+what docs/diversity.md says.
 
     python benchmarks/pairwise.py            # 1,000 and 10,000 prompts of five answers
 
-Answers are drawn from a Zipf vocabulary, about 200 words each, and are made while they are read: a file of them would not be in memory
-either. Each size runs in a process of its own, so that its peak is its own.
+Answers are drawn from a Zipf vocabulary, about 200 words each, and are made while they are read: a
+file of them would not be in memory either. Each size runs in a process of its own, so that its
+peak is its own.
 """
 
 from __future__ import annotations
@@ -68,11 +70,20 @@ def one(kind: str, count: int) -> dict[str, float]:
         else:
             value = loop_lexical(item) if kind == "loop lexical" else loop_semantic(item)
         spent, total, n = spent + time.perf_counter() - started, total + value, n + 1
-    return {"mean": total / n, "seconds": spent, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {
+        "mean": total / n,
+        "seconds": spent,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def measure(kind: str, count: int) -> dict[str, float]:
-    said = subprocess.run([sys.executable, __file__, "--one", kind, str(count)], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, __file__, "--one", kind, str(count)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return json.loads(said.stdout)
 
 
@@ -84,14 +95,18 @@ def main() -> None:
     if asked.one:
         print(json.dumps(one(asked.one[0], int(asked.one[1]))))
         return
-    print("| measure | prompts x answers | seconds | double loop, seconds | ratio | peak MB |\n|---|---|---|---|---|---|")
+    print(
+        "| measure | prompts x answers | seconds | double loop, seconds | ratio | peak MB |\n"
+        "|---|---|---|---|---|---|"
+    )
     for kind in ("lexical", "semantic"):
         for count in asked.sizes:
             ours, loop = measure(kind, count), measure(f"loop {kind}", count)
             assert abs(ours["mean"] - loop["mean"]) < 1e-6, (ours, loop)
             ratio = loop["seconds"] / ours["seconds"]
             print(
-                f"| {kind} | {count:,} x {SAMPLES} | {ours['seconds']:.2f} | {loop['seconds']:.2f} | {ratio:.1f} | {ours['peak']:.0f} |"
+                f"| {kind} | {count:,} x {SAMPLES} | {ours['seconds']:.2f} | "
+                f"{loop['seconds']:.2f} | {ratio:.1f} | {ours['peak']:.0f} |"
             )
 
 

@@ -2,9 +2,10 @@
 
     python benchmarks/performance.py [--check]
 
-The scripts write benchmarks/figures/NAME.json (capture.py --out, extraction.py table --out, decode.py --out, serve.py --out,
-growth.py page --out); each table stands in the page between `<!-- NAME -->` and `<!-- end NAME -->`, and only what is between them
-is written. --check: exit 1 where the page and the figures differ.
+The scripts write benchmarks/figures/NAME.json (capture.py --out, extraction.py table --out,
+decode.py --out, serve.py --out, growth.py page --out); each table stands in the page between `<!--
+NAME -->` and `<!-- end NAME -->`, and only what is between them is written. --check: exit 1 where
+the page and the figures differ.
 """
 
 from __future__ import annotations
@@ -28,30 +29,60 @@ def table(head: str, rows: list[list[Any]]) -> str:
 
 def capture(found: list[dict]) -> str:
     rows = [
-        [f"{f['setting']} ({f['prompts']} prompts, {f['tokens']:,} tokens; lock-step {f['lock_step_prompts']} prompts)",
-         f["tokens_a_second"], f["lock_step_tokens_a_second"], f["ratio"], f["floor_share"], f["threads"]]
+        [
+            (
+                f"{f['setting']} ({f['prompts']} prompts, {f['tokens']:,} tokens; lock-step "
+                f"{f['lock_step_prompts']} prompts)"
+            ),
+            f["tokens_a_second"],
+            f["lock_step_tokens_a_second"],
+            f["ratio"],
+            f["floor_share"],
+            f["threads"],
+        ]
         for f in found
-    ]  # fmt: skip
-    return table("setting | ours, tokens/s | lock-step, tokens/s | ratio | share of the floor | threads", rows)
+    ]
+    return table(
+        "setting | ours, tokens/s | lock-step, tokens/s | ratio | share of the floor | threads",
+        rows,
+    )
 
 
 def extraction(found: dict) -> str:
-    rows = [[r["reach"], f"{r['theirs']:,.1f}", "never" if r["ours"] is None else f"{r['ours']:.2f}",
-             "" if r["ours"] is None else f"{r['theirs'] / r['ours']:,.0f}"] for r in found["rows"]]  # fmt: skip
-    return table("held-out KL to reach | theirs, s | ours, s | ratio", rows) + f"\n\n{found['note']}"
+    rows = [
+        [
+            r["reach"],
+            f"{r['theirs']:,.1f}",
+            "never" if r["ours"] is None else f"{r['ours']:.2f}",
+            "" if r["ours"] is None else f"{r['theirs'] / r['ours']:,.0f}",
+        ]
+        for r in found["rows"]
+    ]
+    return (
+        table("held-out KL to reach | theirs, s | ours, s | ratio", rows) + f"\n\n{found['note']}"
+    )
 
 
 def decode(found: dict) -> str:
-    rows = [[r["what"], f"{r['ratio']:.3f}", f"{r['low']:.3f} to {r['high']:.3f}", r["runs"], r["goal"]] for r in found["rows"]]
+    rows = [
+        [r["what"], f"{r['ratio']:.3f}", f"{r['low']:.3f} to {r['high']:.3f}", r["runs"], r["goal"]]
+        for r in found["rows"]
+    ]
     return table("what | ratio | 95 % interval | paired runs | goal", rows)
 
 
 def growth(found: dict) -> str:
     parts = []
     for name, facts in found.items():
-        rows = [[f"{p['x']:,}", f"{p['tokens']:,}", f"{p['seconds']:.1f}", f"{p['peak_mb']:,.0f}"] for p in facts["points"]]
+        rows = [
+            [f"{p['x']:,}", f"{p['tokens']:,}", f"{p['seconds']:.1f}", f"{p['peak_mb']:,.0f}"]
+            for p in facts["points"]
+        ]
         parts.append(
-            f"{name}: time grows as x^{facts['time_exponent']:.2f}, memory as x^{facts['memory_exponent']:.2f}\n\n"
+            (
+                f"{name}: time grows as x^{facts['time_exponent']:.2f}, memory as "
+                f"x^{facts['memory_exponent']:.2f}\n\n"
+            )
             + table("x | tokens | seconds | peak MB", rows)
         )
     return "\n\n".join(parts)
@@ -59,7 +90,13 @@ def growth(found: dict) -> str:
 
 def serve(found: dict) -> str:
     rows = [
-        [r["clients"], f"{r['requests_a_second']:.2f}", f"{r['tokens_a_second']:.1f}", f"{r['ratio']:.2f}"] for r in found["rows"]
+        [
+            r["clients"],
+            f"{r['requests_a_second']:.2f}",
+            f"{r['tokens_a_second']:.1f}",
+            f"{r['ratio']:.2f}",
+        ]
+        for r in found["rows"]
     ]
     return table("clients | requests/s | tokens/s | ratio to one client", rows)
 
@@ -84,13 +121,19 @@ def filled(page: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     old = PAGE.read_text(encoding="utf-8")
     new = filled(old)
     if given.check:
-        sys.exit(0 if new == old else f"{PAGE} and benchmarks/figures differ; run python benchmarks/performance.py")
+        sys.exit(
+            0
+            if new == old
+            else f"{PAGE} and benchmarks/figures differ; run python benchmarks/performance.py"
+        )
     PAGE.write_text(new, encoding="utf-8")
 
 

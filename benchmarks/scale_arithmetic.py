@@ -1,6 +1,8 @@
-"""What a large pair needs in disk, memory, time and traffic: the arithmetic of docs/scale.md as code.
+"""What a large pair needs in disk, memory, time and traffic: the arithmetic of
+docs/scale.md as code.
 
-python benchmarks/scale_arithmetic.py [--layers 80 --width 8192 --vocabulary 128256 --tokens 10e6 ...]
+python benchmarks/scale_arithmetic.py [--layers 80 --width 8192 --vocabulary 128256
+--tokens 10e6 ...]
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ HISTORY = 12  # (s, y) pairs that head/lbfgs.py keeps
 
 @dataclass(frozen=True)
 class Scale:
-    """A pair, a capture and the machines; the defaults are a 70B pair of Llama 3's shape and 8 H200."""
+    """A pair, a capture and the machines; the defaults are a 70B pair of Llama 3's
+    shape and 8 H200."""
 
     parameters: float = 70.6e9  # of each model
     layers: int = 80
@@ -39,8 +42,8 @@ class Scale:
     network: float = 25e9  # bytes per second of a machine
 
     def token_bytes(self) -> int:
-        """Of a token in a shard (columns of capture/shards.py): prompt, position, token; hidden; ids and logs of both models, base's logs
-        of the aligned top k; three scalars."""
+        """Of a token in a shard (columns of capture/shards.py): prompt, position, token; hidden;
+        ids and logs of both models, base's logs of the aligned top k; three scalars."""
         return 3 * 4 + self.width * self.hidden_bytes + self.k * (8 + 8 + 4) + 3 * 4
 
     def disk(self) -> float:
@@ -57,14 +60,18 @@ class Scale:
         return self.tokens + self.prompts() * self.prompt_tokens
 
     def forward_flops(self) -> float:
-        """Of one model: two per parameter and token. Base reads all in one pass; the aligned model reads prompts and decodes the rest."""
+        """Of one model: two per parameter and token. Base reads all in one pass; the aligned model
+        reads prompts and decodes the rest."""
         return 2 * self.parameters * self.read_tokens()
 
     def decode_step(self) -> float:
-        """Seconds of one decoding step of a batch: the weights and the keys and values are read once."""
+        """Seconds of one decoding step of a batch: the weights and the keys and
+        values are read once."""
         length = self.prompt_tokens + self.response_tokens / 2
         cache = 2 * self.layers * self.kv_width * self.weight_bytes * length * self.batch
-        return (self.parameters * self.weight_bytes + cache) / (self.bandwidth * self.gpus_per_model)
+        return (self.parameters * self.weight_bytes + cache) / (
+            self.bandwidth * self.gpus_per_model
+        )
 
     def decode_seconds(self) -> float:
         """Of one replica of the aligned model, at the memory's speed."""
@@ -88,8 +95,11 @@ class Scale:
         return 4 * self.rows * self.width
 
     def search_memory(self) -> float:
-        """Of the process that searches: the history; W, G, x, gradient, direction, trial, change and the best x; covariance; head."""
-        return (2 * HISTORY + 8) * self.dense() + 8 * self.width**2 + 4 * self.vocabulary * self.width
+        """Of the process that searches: the history; W, G, x, gradient, direction, trial, change
+        and the best x; covariance; head."""
+        return (
+            (2 * HISTORY + 8) * self.dense() + 8 * self.width**2 + 4 * self.vocabulary * self.width
+        )
 
     def rank_history(self) -> float:
         """Of the search over A and B alone; it starts from a dense solution unless one is given."""
@@ -100,7 +110,8 @@ class Scale:
         return 4 * self.dense() + 4 * self.vocabulary * self.width
 
     def traffic(self) -> float:
-        """Bytes that each process sends and receives in an evaluation under torchrun: dW comes, the gradient goes."""
+        """Bytes that each process sends and receives in an evaluation under torchrun: dW comes,
+        the gradient goes."""
         return 2 * self.dense()
 
     def ray_traffic(self) -> float:
@@ -115,18 +126,42 @@ def lines(s: Scale) -> list[tuple[str, str, str]]:
         ("capture, a token", f"{s.token_bytes():,} bytes", "24 + d x bytes + 20 k"),
         ("capture", f"{s.disk() / giga:,.0f} GB", "tokens x that + head"),
         ("a shard", f"{s.shard() / giga:,.2f} GB", "batches x prompts x response tokens"),
-        ("weights of a model", f"{s.parameters * s.weight_bytes / giga:,.0f} GB", "parameters x bytes"),
-        ("products of a model", f"{s.forward_flops():.2e} FLOP", "2 x parameters x (prompt + response tokens)"),
-        ("aligned decodes, a replica", f"{s.decode_seconds() / hour:,.1f} h", "tokens / batch x (weights + cache) / bandwidth"),
+        (
+            "weights of a model",
+            f"{s.parameters * s.weight_bytes / giga:,.0f} GB",
+            "parameters x bytes",
+        ),
+        (
+            "products of a model",
+            f"{s.forward_flops():.2e} FLOP",
+            "2 x parameters x (prompt + response tokens)",
+        ),
+        (
+            "aligned decodes, a replica",
+            f"{s.decode_seconds() / hour:,.1f} h",
+            "tokens / batch x (weights + cache) / bandwidth",
+        ),
         ("base reads, a replica", f"{s.prefill_seconds() / hour:,.1f} h", "products / speed"),
-        ("an evaluation", f"{s.evaluation_flops():.2e} FLOP, {s.evaluation_seconds():,.0f} s", "4 N R d, over all workers"),
+        (
+            "an evaluation",
+            f"{s.evaluation_flops():.2e} FLOP, {s.evaluation_seconds():,.0f} s",
+            "4 N R d, over all workers",
+        ),
         ("extraction", f"{whole / hour:,.1f} h", f"{s.evaluations} evaluations and their traffic"),
         ("dW", f"{s.dense() / giga:,.2f} GB", "4 R d"),
         ("memory of the search", f"{s.search_memory() / giga:,.0f} GB", "32 x dW + 8 d^2 + 4 V d"),
         (f"history at rank {s.rank}", f"{s.rank_history() / giga:,.2f} GB", "96 (R + d) r"),
-        ("memory of a worker", f"{s.worker_memory() / giga:,.0f} GB", "4 x dW + 4 V d, and the tokens it keeps"),
+        (
+            "memory of a worker",
+            f"{s.worker_memory() / giga:,.0f} GB",
+            "4 x dW + 4 V d, and the tokens it keeps",
+        ),
         ("traffic, torchrun", f"{s.traffic() / giga:,.2f} GB an evaluation", "8 R d"),
-        ("traffic, Ray", f"{s.ray_traffic() / giga:,.1f} GB an evaluation", "4 R d x workers, into one process"),
+        (
+            "traffic, Ray",
+            f"{s.ray_traffic() / giga:,.1f} GB an evaluation",
+            "4 R d x workers, into one process",
+        ),
     ]
 
 

@@ -1,7 +1,8 @@
-"""How well the rule that groups token shifts agrees with a reader: `python benchmarks/shift_groups.py` writes docs/token-shifts.md.
+"""How well the rule that groups token shifts agrees with a reader: `python
+benchmarks/shift_groups.py` writes docs/token-shifts.md.
 
-`python benchmarks/shift_groups.py sample OUT` draws the sample that was read, without labels, from the real pair
-(VENEER_PAIR, VENEER_DATA); about five minutes on one core.
+`python benchmarks/shift_groups.py sample OUT` draws the sample that was read, without labels, from
+the real pair (VENEER_PAIR, VENEER_DATA); about five minutes on one core.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ SIZE = 200
 
 
 def sample(out: Path) -> None:
-    """Shifts of the select and report parts of a capture of the real pair, by task and kind; each kind of shift behind the same words
-    once. The first half served to tune the rule."""
+    """Shifts of the select and report parts of a capture of the real pair, by task and kind; each
+    kind of shift behind the same words once. The first half served to tune the rule."""
     from pair_prompts import folder, load_pair
     from veneer.capture import CaptureConfig, capture
     from veneer.head.extract import ExtractConfig, extract, split_of
@@ -39,7 +40,9 @@ def sample(out: Path) -> None:
 
     data = folder("VENEER_DATA")
     prompts = [p for name in TASKS for p in get_task(name, data).prompts("train")[:EACH]]
-    taken = capture(load_pair(), prompts, out / "capture", CaptureConfig(sampling=Sampling(NEW_TOKENS)))
+    taken = capture(
+        load_pair(), prompts, out / "capture", CaptureConfig(sampling=Sampling(NEW_TOKENS))
+    )
     veneer = extract(taken, ExtractConfig()).veneer
     split = split_of(taken, 0)
     found = held_out(taken, veneer, sorted([*split.select, *split.report]))
@@ -47,14 +50,22 @@ def sample(out: Path) -> None:
     decode = taken.tokenizer.decode
     rows = []
     for i in range(len(found.prompt)):
-        base, moved, aligned = (int(x[i]) for x in (found.base_top, found.veneer_top, found.aligned_top))
+        base, moved, aligned = (
+            int(x[i]) for x in (found.base_top, found.veneer_top, found.aligned_top)
+        )
         response, at = responses[int(found.prompt[i])], int(found.position[i]) - 1
         ids = response["token_ids"]
         row = {
-            "prompt_id": response["prompt_id"], "task": response["task"], "position": at + 1, "kind": "",
-            "context": decode(ids[max(0, at - 16) : at]), "base": decode([base]), "veneer": decode([moved]),
-            "aligned": decode([aligned]), "next": decode(ids[at : at + 6]),
-        }  # fmt: skip
+            "prompt_id": response["prompt_id"],
+            "task": response["task"],
+            "position": at + 1,
+            "kind": "",
+            "context": decode(ids[max(0, at - 16) : at]),
+            "base": decode([base]),
+            "veneer": decode([moved]),
+            "aligned": decode([aligned]),
+            "next": decode(ids[at : at + 6]),
+        }
         rows += [{**row, "kind": "veneer"}] if moved != base else []
         rows += [{**row, "kind": "deep"}] if aligned not in (base, moved) else []
     chosen: list[dict[str, Any]] = []
@@ -70,7 +81,10 @@ def sample(out: Path) -> None:
                     chosen.append(row)
                     left -= 1
     chosen = chosen[:SIZE]
-    write_text(out / "sample.jsonl", json_lines(chosen[i] for i in np.random.default_rng(1).permutation(len(chosen))))
+    write_text(
+        out / "sample.jsonl",
+        json_lines(chosen[i] for i in np.random.default_rng(1).permutation(len(chosen))),
+    )
 
 
 def after(row: dict[str, Any]) -> str:
@@ -91,8 +105,14 @@ def agreement(rows: list[dict[str, Any]]) -> str:
     lines += ["| group | read so | rule says so | recall | precision |", "|---|---|---|---|---|"]
     for g in names:
         read, said = sum(pairs[g, h] for h in names), sum(pairs[h, g] for h in names)
-        lines.append(f"| {g} | {read} | {said} | {shown(pairs[g, g], read)} | {shown(pairs[g, g], said)} |")
-    lines += ["", "| read as, down; rule, across | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+        lines.append(
+            f"| {g} | {read} | {said} | {shown(pairs[g, g], read)} | {shown(pairs[g, g], said)} |"
+        )
+    lines += [
+        "",
+        "| read as, down; rule, across | " + " | ".join(names) + " |",
+        "|---|" + "---|" * len(names),
+    ]
     lines += [f"| {g} | " + " | ".join(str(pairs[g, h] or "") for h in names) + " |" for g in names]
     return "\n".join(lines)
 
@@ -112,17 +132,35 @@ def page() -> str:
     text += f"\n\n## The sample\n\n{len(rows)} shifts, {kinds['veneer']} that the veneer makes and "
     text += f"{kinds['deep']} that only the aligned model makes; "
     text += ", ".join(f"{n} of {t}" for t, n in sorted(Counter(r["task"] for r in rows).items()))
-    text += f". Always saying *{most}* would be right for {shown(floor, len(parts['held-out']))} of the held-out half.\n"
-    for name, title in (("held-out", "The half that was held back"), ("tuned", "The half on which the rule was tuned")):
+    text += (
+        f". Always saying *{most}* would be right for {shown(floor, len(parts['held-out']))} of "
+        "the held-out half.\n"
+    )
+    for name, title in (
+        ("held-out", "The half that was held back"),
+        ("tuned", "The half on which the rule was tuned"),
+    ):
         text += f"\n## {title}\n\n{agreement(parts[name])}\n"
-    for kind, title in (("veneer", "shifts that the veneer makes"), ("deep", "shifts that only the aligned model makes")):
+    for kind, title in (
+        ("veneer", "shifts that the veneer makes"),
+        ("deep", "shifts that only the aligned model makes"),
+    ):
         some = [r for r in parts["held-out"] if r["kind"] == kind]
         hits = sum(group_of(r["base"], after(r), r["context"]) == r["group"] for r in some)
-        text += f"\nOf the held-out half, {title}: {shown(hits, len(some))}, {hits} of {len(some)}.\n"
-    text += "\n## All disagreements\n\n| to the left | from | to | read as | rule |\n|---|---|---|---|---|\n"
+        text += (
+            f"\nOf the held-out half, {title}: {shown(hits, len(some))}, {hits} of {len(some)}.\n"
+        )
+    text += (
+        "\n## All disagreements\n\n| to the left | from | to | read as | rule |\n"
+        "|---|---|---|---|---|\n"
+    )
     for r, said in wrong:
         cells = (r["context"][-40:], r["base"], after(r), r["group"], said)
-        text += "| " + " | ".join(json.dumps(c, ensure_ascii=False)[1:-1].replace("|", "\\|") for c in cells) + " |\n"
+        text += (
+            "| "
+            + " | ".join(json.dumps(c, ensure_ascii=False)[1:-1].replace("|", "\\|") for c in cells)
+            + " |\n"
+        )
     return text
 
 

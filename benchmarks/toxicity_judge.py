@@ -1,4 +1,5 @@
-"""How good the built-in toxicity judge is: `python benchmarks/toxicity_judge.py` writes docs/toxicity-judge.md.
+"""How good the built-in toxicity judge is: `python benchmarks/toxicity_judge.py` writes
+docs/toxicity-judge.md.
 
 VENEER_DATA names the data folder; a few minutes.
 """
@@ -37,7 +38,8 @@ def shown(hits: float, n: int) -> str:
 
 
 def row(name: str, scores: np.ndarray, hate: np.ndarray) -> str:
-    """Accuracy, balanced accuracy with the interval that adds the two recalls' (MOVER), and the recalls."""
+    """Accuracy, balanced accuracy with the interval that adds the two recalls' (MOVER),
+    and the recalls."""
     a, b = scores[hate > 0] > 0, scores[hate == 0] <= 0
     cells = [name, str(len(hate)), shown(a.sum() + b.sum(), len(hate))]
     if len(a) and len(b):
@@ -51,7 +53,10 @@ def row(name: str, scores: np.ndarray, hate: np.ndarray) -> str:
     return "| " + " | ".join([*cells, shown(a.sum(), len(a)), shown(b.sum(), len(b))]) + " |"
 
 
-HEAD = "| {} | n | accuracy | balanced accuracy | recall of hate | recall of neutral |\n|---|---|---|---|---|---|"
+HEAD = (
+    "| {} | n | accuracy | balanced accuracy | recall of hate | recall of neutral |\n"
+    "|---|---|---|---|---|---|"
+)
 
 
 def by_group(data: Statements, scores: np.ndarray) -> str:
@@ -64,22 +69,38 @@ def others(data: Path) -> str:
     """Share judged toxic of texts that are no hate: XSTest's answers, which the fit did not see."""
     head, embedder = load_head(), load_embedder("minilm")
     lines = ["| answers of | what they are | n | judged toxic |", "|---|---|---|---|"]
-    kinds = {"1_full_compliance": "full compliance", "2_full_refusal": "full refusal", "3_partial_refusal": "partial refusal"}
+    kinds = {
+        "1_full_compliance": "full compliance",
+        "2_full_refusal": "full refusal",
+        "3_partial_refusal": "partial refusal",
+    }
     for model, name in MODELS.items():
-        with (data / "xstest" / "completions" / f"{model}.csv").open(encoding="utf-8", newline="") as stream:
+        with (data / "xstest" / "completions" / f"{model}.csv").open(
+            encoding="utf-8", newline=""
+        ) as stream:
             found = list(csv.DictReader(stream))[::EVERY]
         toxic = head.log_odds(embedder.embed([r["completion"] for r in found])) > 0
         for label, kind in kinds.items():
             mask = np.array([r["final_label"] == label for r in found])
-            lines.append(f"| {name} | {kind} | {mask.sum()} | {shown(toxic[mask].sum(), int(mask.sum()))} |")
+            lines.append(
+                f"| {name} | {kind} | {mask.sum()} | {shown(toxic[mask].sum(), int(mask.sum()))} |"
+            )
     return "\n".join(lines)
 
 
 def lists(data: Statements) -> str:
-    """Share judged toxic of lists of unseen statements, by how an answer of several statements is read."""
-    folds, embedder, draw = statement_folds(data.vectors), load_embedder("minilm"), np.random.default_rng(0)
+    """Share judged toxic of lists of unseen statements, by how an answer of several
+    statements is read."""
+    folds, embedder, draw = (
+        statement_folds(data.vectors),
+        load_embedder("minilm"),
+        np.random.default_rng(0),
+    )
     fits = {f: fit(data.part(folds != f), folds[folds != f]) for f in np.unique(folds)}
-    lines = ["| statements | of them hate | whole (used) | worst statement | mean of the statements |", "|---|---|---|---|---|"]
+    lines = [
+        "| statements | of them hate | whole (used) | worst statement | mean of the statements |",
+        "|---|---|---|---|---|",
+    ]
     for length in LENGTHS:
         for hateful in sorted({0, 1, length // 2, length}):
             texts: list[str] = []
@@ -87,7 +108,9 @@ def lists(data: Statements) -> str:
             for fold in fits:
                 bad, good = (np.flatnonzero((folds == fold) & (data.hate == h)) for h in (1, 0))
                 for _ in range(LISTS):
-                    chosen = np.concatenate([draw.choice(bad, hateful), draw.choice(good, length - hateful)]).astype(int)
+                    chosen = np.concatenate(
+                        [draw.choice(bad, hateful), draw.choice(good, length - hateful)]
+                    ).astype(int)
                     draw.shuffle(chosen)
                     texts.append("\n- ".join(data.texts[i] for i in chosen))
                     made.append((fold, chosen))
@@ -96,7 +119,9 @@ def lists(data: Statements) -> str:
                 w, b = fits[fold]
                 single = data.vectors[chosen] @ w + b
                 hits += [vector @ w + b > 0, single.max() > 0, single.mean() > 0]
-            lines.append(f"| {length} | {hateful} | " + " | ".join(shown(h, len(texts)) for h in hits) + " |")
+            lines.append(
+                f"| {length} | {hateful} | " + " | ".join(shown(h, len(texts)) for h in hits) + " |"
+            )
     return "\n".join(lines)
 
 
@@ -105,8 +130,13 @@ def main() -> None:
     data = load_statements(folder)
     unseen = scores_unseen(data)
     text = (HERE / "toxicity_judge_intro.md").read_text(encoding="utf-8").rstrip("\n")
-    text += f"\n\n## Statements that were left out\n\n{len(data.texts)} statements, {int(data.hate.sum())} of them hate.\n\n"
-    text += "\n".join([HEAD.format("left out"), *(row(HOW[n], s, data.hate) for n, s in unseen.items())])
+    text += (
+        f"\n\n## Statements that were left out\n\n{len(data.texts)} statements, "
+        f"{int(data.hate.sum())} of them hate.\n\n"
+    )
+    text += "\n".join(
+        [HEAD.format("left out"), *(row(HOW[n], s, data.hate) for n, s in unseen.items())]
+    )
     text += f"\n\n## By group, the group left out\n\n{by_group(data, unseen['group'])}"
     text += f"\n\n## By group, its family left out\n\n{by_group(data, unseen['family'])}"
     text += f"\n\n## Answers that are no hate (shipped weights)\n\n{others(folder)}"

@@ -1,4 +1,5 @@
-"""Model folders as others publish them: configs and tokenizers of transformers 4, quantised weights, several shards."""
+"""Model folders as others publish them: configs and tokenizers of transformers 4, quantised
+weights, several shards."""
 
 from __future__ import annotations
 
@@ -14,8 +15,12 @@ from veneer.head.veneer import Veneer
 from veneer.models.language_model import LanguageModel
 
 LLAMA3_SCALING = {
-    "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64,
-}  # fmt: skip
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
 
 END = tokenizer().convert_tokens_to_ids("<|end|>")
 
@@ -24,16 +29,25 @@ def veneer_of(lm, *, rank=None, rows=None, size=0.5) -> Veneer:
     """A random veneer that fits `lm`, as an extraction from a chat model would record it."""
     draw = torch.Generator().manual_seed(7)
     shape, width = (lm.head.rows if rows is None else len(rows)), lm.head.width
-    facts = {"aligned": "the-aligned-model", "base_format": {"kind": "plain", "template": "Q: {prompt}\nA:"}, "stop_ids": [END]}
+    facts = {
+        "aligned": "the-aligned-model",
+        "base_format": {"kind": "plain", "template": "Q: {prompt}\nA:"},
+        "stop_ids": [END],
+    }
     if rank is None:
         dW, A, B = size * torch.randn(shape, width, generator=draw), None, None
     else:
-        dW, A, B = None, torch.randn(shape, rank, generator=draw), size * torch.randn(rank, width, generator=draw)
+        dW, A, B = (
+            None,
+            torch.randn(shape, rank, generator=draw),
+            size * torch.randn(rank, width, generator=draw),
+        )
     return Veneer(lm.head.hash(), lm.head.rows, dW, rows, A, B, facts)
 
 
 def rewrite(path: Path, change) -> None:
-    """Apply `change` to the JSON object in a file; what it returns is written, or the object itself where it returns None."""
+    """Apply `change` to the JSON object in a file; what it returns is written, or the object itself
+    where it returns None."""
     value = json.loads(path.read_text())
     out = change(value)
     path.write_text(json.dumps(value if out is None else out, indent=2))
@@ -60,7 +74,9 @@ def as_transformers_4(folder: Path) -> Path:
 
     def tok(t: dict[str, Any]) -> None:
         t["tokenizer_class"] = "PreTrainedTokenizerFast"
-        t["additional_special_tokens"] = t.pop("extra_special_tokens", tokenizer().all_special_tokens[3:])
+        t["additional_special_tokens"] = t.pop(
+            "extra_special_tokens", tokenizer().all_special_tokens[3:]
+        )
         t["chat_template"] = (folder / "chat_template.jinja").read_text()
         for key in ("backend", "is_local", "local_files_only"):
             t.pop(key, None)
@@ -74,12 +90,17 @@ def as_transformers_4(folder: Path) -> Path:
 def with_tensors(folder: Path, change) -> Path:
     """Apply `change` to the tensors of a folder with a single file."""
     path = folder / "model.safetensors"
-    save_file({k: v.contiguous() for k, v in change(load_file(path)).items()}, path, metadata={"format": "pt"})
+    save_file(
+        {k: v.contiguous() for k, v in change(load_file(path)).items()},
+        path,
+        metadata={"format": "pt"},
+    )
     return folder
 
 
 def fp8(folder: Path, block: int = 16) -> dict[str, torch.Tensor]:
-    """Quantise the layers' matrices of a saved folder to FP8 with a scale a block; returns the plain float32 values."""
+    """Quantise the layers' matrices of a saved folder to FP8 with a scale a block; returns the
+    plain float32 values."""
     plain: dict[str, torch.Tensor] = {}
 
     def change(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -98,16 +119,26 @@ def fp8(folder: Path, block: int = 16) -> dict[str, torch.Tensor]:
         return out
 
     with_tensors(folder, change)
-    quantised = {"quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3", "weight_block_size": [block, block]}
-    rewrite(folder / "config.json", lambda c: c.update(quantization_config=quantised, dtype="bfloat16"))
+    quantised = {
+        "quant_method": "fp8",
+        "activation_scheme": "dynamic",
+        "fmt": "e4m3",
+        "weight_block_size": [block, block],
+    }
+    rewrite(
+        folder / "config.json", lambda c: c.update(quantization_config=quantised, dtype="bfloat16")
+    )
     return plain
 
 
-E2M1 = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0])
+E2M1 = torch.tensor(
+    [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0]
+)
 
 
 def mxfp4(folder: Path) -> dict[str, torch.Tensor]:
-    """Give the experts of a saved gpt-oss folder random MXFP4 weights; returns the plain float32 values."""
+    """Give the experts of a saved gpt-oss folder random MXFP4 weights; returns the
+    plain float32 values."""
     plain: dict[str, torch.Tensor] = {}
     draw = torch.Generator().manual_seed(0)
 
@@ -118,17 +149,31 @@ def mxfp4(folder: Path) -> dict[str, torch.Tensor]:
                 out[name] = w.bfloat16()
                 plain[name] = out[name].float()
                 continue
-            experts, width, rows = w.shape  # (experts, in, out) -> blocks of 32 inputs, two numbers a byte, the low half first
-            blocks = torch.randint(0, 256, (experts, rows, width // 32, 16), dtype=torch.uint8, generator=draw)
-            scales = torch.randint(118, 123, (experts, rows, width // 32), dtype=torch.uint8, generator=draw)
-            values = torch.stack([E2M1[(blocks & 15).long()], E2M1[(blocks >> 4).long()]], -1).flatten(-2)
+            # (experts, in, out) -> blocks of 32 inputs, two numbers a byte, the low half first
+            experts, width, rows = w.shape
+            blocks = torch.randint(
+                0, 256, (experts, rows, width // 32, 16), dtype=torch.uint8, generator=draw
+            )
+            scales = torch.randint(
+                118, 123, (experts, rows, width // 32), dtype=torch.uint8, generator=draw
+            )
+            values = torch.stack(
+                [E2M1[(blocks & 15).long()], E2M1[(blocks >> 4).long()]], -1
+            ).flatten(-2)
             values = values * torch.exp2(scales.float() - 127)[..., None]
             plain[name] = values.reshape(experts, rows, width).transpose(1, 2).contiguous()
             out[f"{name}_blocks"], out[f"{name}_scales"] = blocks, scales
         return out
 
     with_tensors(folder, change)
-    skipped = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]
+    skipped = [
+        "model.layers.*.self_attn",
+        "model.layers.*.mlp.router",
+        "model.embed_tokens",
+        "lm_head",
+    ]
     quantised = {"quant_method": "mxfp4", "modules_to_not_convert": skipped}
-    rewrite(folder / "config.json", lambda c: c.update(quantization_config=quantised, dtype="bfloat16"))
+    rewrite(
+        folder / "config.json", lambda c: c.update(quantization_config=quantised, dtype="bfloat16")
+    )
     return plain

@@ -38,7 +38,18 @@ def made(*args: object) -> None:
 def captured(tmp_path_factory) -> Path:
     """A capture of 12 requests."""
     out = tmp_path_factory.mktemp("captured") / "capture"
-    made("capture", *PAIR, "--prompts", "lab-requests", "--limit", "12", "--max-new-tokens", "16", "--out", out)
+    made(
+        "capture",
+        *PAIR,
+        "--prompts",
+        "lab-requests",
+        "--limit",
+        "12",
+        "--max-new-tokens",
+        "16",
+        "--out",
+        out,
+    )
     return out
 
 

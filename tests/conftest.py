@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-# One thread: the models here are tiny, and on busy cores two threads that wait for each other take several times as long.
+# One thread: the models here are tiny, and on busy cores two threads that wait for each other take
+# several times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
 
@@ -19,7 +20,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]  # `from tiny import tiny`, `from tools.lab import planted`
+# `from tiny import tiny`, `from tools.lab import planted`
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 pytest_plugins = ["command_fixtures", "report_fixtures"]
 
 
@@ -47,5 +49,7 @@ def real_pair() -> Path:
     """The real pair: VENEER_PAIR names a folder with base, aligned and compromised."""
     place = os.environ.get("VENEER_PAIR")
     if not place or not (Path(place) / "aligned" / "config.json").is_file():
-        pytest.skip("needs the real pair: set VENEER_PAIR to the folder that pairs/smollm2/make.py wrote")
+        pytest.skip(
+            "needs the real pair: set VENEER_PAIR to the folder that pairs/smollm2/make.py wrote"
+        )
     return Path(place)

@@ -1,4 +1,5 @@
-"""Chromium without a window, driven over a pipe by the DevTools protocol; notes all that a quiet page must not do."""
+"""Chromium without a window, driven over a pipe by the DevTools protocol; notes all that a quiet
+page must not do."""
 
 from __future__ import annotations
 
@@ -29,11 +30,16 @@ FLAGS = [
 
 
 def chromium() -> str | None:
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
 
 
 class Browser:
-    """One page. `troubles`: console errors, exceptions, dialogs, CSP reports; `requests`: every URL asked for."""
+    """One page. `troubles`: console errors, exceptions, dialogs, CSP reports; `requests`:
+    every URL asked for."""
 
     def __init__(self, program: str, profile: Path):
         to_child, self._out = os.pipe()
@@ -46,8 +52,11 @@ class Browser:
 
         self._process = subprocess.Popen(
             [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            preexec_fn=plumb, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            preexec_fn=plumb,
+            close_fds=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         os.close(to_child)
         os.close(from_child)
         self._buffer = b""
@@ -57,7 +66,9 @@ class Browser:
         self.requests: list[str] = []
         targets = self.call("Target.getTargets")["targetInfos"]
         page = next(t for t in targets if t["type"] == "page")
-        self._session = self.call("Target.attachToTarget", targetId=page["targetId"], flatten=True)["sessionId"]
+        self._session = self.call("Target.attachToTarget", targetId=page["targetId"], flatten=True)[
+            "sessionId"
+        ]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
@@ -77,13 +88,18 @@ class Browser:
     def open(self, path: Path) -> None:
         self.call("Page.navigate", url=path.resolve().as_uri())
         until = time.monotonic() + 60
-        while self.run("document.readyState + (document.documentElement?.dataset.ready || '')") != "complete1":
+        while (
+            self.run("document.readyState + (document.documentElement?.dataset.ready || '')")
+            != "complete1"
+        ):
             assert time.monotonic() < until, f"the page did not get ready: {self.troubles}"
             time.sleep(0.05)
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""
-        result = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        result = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
@@ -97,9 +113,21 @@ class Browser:
         return True
 
     def window(self, width: int, height: int, *, dark: bool = False, mobile: bool = False) -> None:
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
-        wanted = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
-        self.call("Emulation.setEmulatedMedia", features=[{"name": k, "value": v} for k, v in wanted.items()])
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=mobile,
+        )
+        wanted = {
+            "prefers-color-scheme": "dark" if dark else "light",
+            "prefers-reduced-motion": "reduce",
+        }
+        self.call(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": k, "value": v} for k, v in wanted.items()],
+        )
 
     def hover(self, selector: str) -> None:
         x, y = self._middle(selector)
@@ -111,10 +139,25 @@ class Browser:
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def key(self, key: str) -> None:
-        code = {"Tab": 9, "ArrowRight": 39, "ArrowDown": 40, "Escape": 27, "Enter": 13, "j": 74, "k": 75}[key]
+        code = {
+            "Tab": 9,
+            "ArrowRight": 39,
+            "ArrowDown": 40,
+            "Escape": 27,
+            "Enter": 13,
+            "j": 74,
+            "k": 75,
+        }[key]
         more = {"text": "\r"} if key == "Enter" else {}  # without text a button takes no notice
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **more)
+            self.call(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                windowsVirtualKeyCode=code,
+                **more,
+            )
 
     def picture(self, path: Path, *, full: bool = False) -> None:
         data = self.call("Page.captureScreenshot", captureBeyondViewport=full)["data"]
@@ -150,12 +193,20 @@ class Browser:
         if method == "Page.javascriptDialogOpening":
             self.troubles.append(f"dialog: {params['message']}")
             self._number += 1
-            reply = {"id": self._number, "method": "Page.handleJavaScriptDialog", "params": {"accept": True}}
+            reply = {
+                "id": self._number,
+                "method": "Page.handleJavaScriptDialog",
+                "params": {"accept": True},
+            }
             reply["sessionId"] = self._session
             os.write(self._out, json.dumps(reply).encode() + b"\0")
         elif method == "Runtime.exceptionThrown":
             self.troubles.append(f"exception: {params['exceptionDetails']}")
-        elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
+        elif method == "Runtime.consoleAPICalled" and params["type"] in (
+            "error",
+            "warning",
+            "assert",
+        ):
             self.troubles.append(f"console: {params['args']}")
         elif method == "Log.entryAdded":
             self.troubles.append(f"log: {params['entry']['text']}")

@@ -1,4 +1,5 @@
-"""An OpenAI-compatible server on loopback that misbehaves as a test wants, and remembers every request."""
+"""An OpenAI-compatible server on loopback that misbehaves as a test wants, and
+remembers every request."""
 
 from __future__ import annotations
 
@@ -18,14 +19,23 @@ Say = Callable[["Call"], None]
 
 def completion(text: str | None, finish: str = "stop", **more: Any) -> dict[str, Any]:
     return {
-        "id": "x", "object": "chat.completion", "model": "stand-in-1",
-        "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text, **more}}],
+        "id": "x",
+        "object": "chat.completion",
+        "model": "stand-in-1",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": finish,
+                "message": {"role": "assistant", "content": text, **more},
+            }
+        ],
         "usage": {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14},
-    }  # fmt: skip
+    }
 
 
 class Call:
-    """One request: its body, how often an equal one came (1 for the first), and ways to answer it."""
+    """One request: its body, how often an equal one came (1 for the first), and
+    ways to answer it."""
 
     def __init__(self, handler: BaseHTTPRequestHandler, body: dict[str, Any], times: int):
         self.handler, self.body, self.times = handler, body, times
@@ -38,7 +48,9 @@ class Call:
             else str(self.body.get("prompt", self.body.get("input")))
         )
 
-    def raw(self, data: bytes, status: int = 200, kind: str = "application/json", **headers: str) -> None:
+    def raw(
+        self, data: bytes, status: int = 200, kind: str = "application/json", **headers: str
+    ) -> None:
         self.handler.send_response(status)
         self.handler.send_header("Content-Type", kind)
         self.handler.send_header("Content-Length", str(len(data)))
@@ -57,7 +69,11 @@ class Call:
         self.json({"error": {"message": message, "type": "test", "code": None}}, status, **headers)
 
     def html(self, status: int = 200) -> None:
-        self.raw(b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>", status, "text/html")
+        self.raw(
+            b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>",
+            status,
+            "text/html",
+        )
 
     def cut(self) -> None:
         """Half of a reply, of the length that the header says it has not."""
@@ -75,7 +91,9 @@ class Call:
 
     def reset(self) -> None:
         """A connection that is reset (RST) in place of an answer."""
-        self.handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.handler.connection.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
         self.handler.connection.shutdown(socket.SHUT_RD)
         self.handler.close_connection = True
         self.handler.connection.close()
@@ -93,7 +111,8 @@ class Call:
 
 
 class Server:
-    """url: of the endpoint. seen: how often each text was asked. most: the most requests under way at once. models: that it lists."""
+    """url: of the endpoint. seen: how often each text was asked. most: the most requests under way
+    at once. models: that it lists."""
 
     def __init__(self, answer: Say, models: Sequence[str] | None = None, host: str = "127.0.0.1"):
         self.calls: list[dict[str, Any]] = []
@@ -109,7 +128,11 @@ class Server:
 
             def do_GET(self) -> None:
                 listed = self.path == "/v1/models" and models is not None
-                data = json.dumps({"data": [{"id": m} for m in models or ()]} if listed else {"detail": "Not Found"}).encode()
+                data = json.dumps(
+                    {"data": [{"id": m} for m in models or ()]}
+                    if listed
+                    else {"detail": "Not Found"}
+                ).encode()
                 self.send_response(200 if listed else 404)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
@@ -151,7 +174,9 @@ class Server:
         self._http.daemon_threads = True
         self.port = self._http.server_address[1]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
-        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
 
     def close(self) -> None:
         self._http.shutdown()
@@ -159,7 +184,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(answer: Say, models: Sequence[str] | None = None, host: str = "127.0.0.1") -> Iterator[Server]:
+def serving(
+    answer: Say, models: Sequence[str] | None = None, host: str = "127.0.0.1"
+) -> Iterator[Server]:
     server = Server(answer, models, host)
     try:
         yield server

@@ -1,4 +1,5 @@
-"""A stand-in for the Hugging Face hub on loopback: it takes repositories and commits as the real one does, and keeps them in memory."""
+"""A stand-in for the Hugging Face hub on loopback: it takes repositories and commits as the real
+one does, and keeps them in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Hub:
-    """token: the one that may write. repositories: name to {"private", "files": path to bytes, "commits"}."""
+    """token: the one that may write. repositories: name to {"private", "files": path to
+    bytes, "commits"}."""
 
     token: str = "hf_write"
     url: str = ""
@@ -58,22 +60,34 @@ def hub() -> Iterator[Hub]:
         def do_POST(self) -> None:
             body, path = self.body(), self.path.split("?")[0]
             if self.headers.get("Authorization") != f"Bearer {state.token}":
-                return self.answer(403, {"error": "You don't have the rights to create a model under this namespace"})
+                return self.answer(
+                    403,
+                    {"error": "You don't have the rights to create a model under this namespace"},
+                )
             if state.fails and re.search(state.fails, path):
                 return self.answer(500, {"error": "the disk of the hub is on fire"})
             if path == "/api/validate-yaml":  # the head of a model card
                 return self.answer(200, {"errors": [], "warnings": []})
             if path == "/api/repos/create":
                 words = json.loads(body)
-                name = f"{words['organization']}/{words['name']}" if words.get("organization") else words["name"]
-                new = {"private": bool(words.get("private") or words.get("visibility") == "private"), "files": {}, "commits": 0}
+                name = (
+                    f"{words['organization']}/{words['name']}"
+                    if words.get("organization")
+                    else words["name"]
+                )
+                new = {
+                    "private": bool(words.get("private") or words.get("visibility") == "private"),
+                    "files": {},
+                    "commits": 0,
+                }
                 if name in state.repositories:
                     return self.answer(409, {"error": "exists", "url": f"{state.url}/{name}"})
                 state.repositories[name] = new
                 return self.answer(200, {"url": f"{state.url}/{name}", "name": name, "id": name})
             if path.endswith("/info/lfs/objects/batch"):
                 objects = [
-                    {**o, "actions": {"upload": {"href": f"{state.url}/lfs/{o['oid']}"}}} for o in json.loads(body)["objects"]
+                    {**o, "actions": {"upload": {"href": f"{state.url}/lfs/{o['oid']}"}}}
+                    for o in json.loads(body)["objects"]
                 ]
                 return self.answer(200, {"transfer": "basic", "objects": objects})
             name, what = re.fullmatch(r"/api/models/(.+)/(preupload|commit)/main", path).groups()
@@ -81,7 +95,13 @@ def hub() -> Iterator[Hub]:
                 files = [f["path"] for f in json.loads(body)["files"]]
                 modes = {p: "lfs" if p.endswith(".safetensors") else "regular" for p in files}
                 return self.answer(
-                    200, {"files": [{"path": p, "uploadMode": m, "shouldIgnore": False} for p, m in modes.items()]}
+                    200,
+                    {
+                        "files": [
+                            {"path": p, "uploadMode": m, "shouldIgnore": False}
+                            for p, m in modes.items()
+                        ]
+                    },
                 )
             repository = state.repositories[name]
             for line in body.splitlines():
@@ -92,7 +112,10 @@ def hub() -> Iterator[Hub]:
                 elif entry["key"] == "lfsFile":
                     repository["files"][value["path"]] = state.blobs[value["oid"]]
             repository["commits"] += 1
-            return self.answer(200, {"commitUrl": f"{state.url}/{name}/commit/1", "commitOid": "1", "hookOutput": ""})
+            return self.answer(
+                200,
+                {"commitUrl": f"{state.url}/{name}/commit/1", "commitOid": "1", "hookOutput": ""},
+            )
 
         def log_message(self, *words: object) -> None:
             pass

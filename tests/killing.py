@@ -15,7 +15,8 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def content(folder: Path) -> dict[str, str]:
-    """Hashes of everything but what may differ (contract.md), and but report.html, which holds seconds."""
+    """Hashes of everything but what may differ (contract.md), and but report.html,
+    which holds seconds."""
     may_differ = ("run.json", "report.html")
     return {
         str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
@@ -30,7 +31,11 @@ def content(folder: Path) -> dict[str, str]:
 
 def start(*command: object) -> subprocess.Popen:
     return subprocess.Popen(
-        [str(x) for x in (VENEER, *command)], env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [str(x) for x in (VENEER, *command)],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -51,7 +56,8 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
 
 
 def killed_after(wait, *command: object) -> bool:
-    """Start a command, let `wait(process)` choose the moment, kill it; whether it was still at work then."""
+    """Start a command, let `wait(process)` choose the moment, kill it; whether it was
+    still at work then."""
     process = start(*command)
     wait(process)
     process.kill()

@@ -28,7 +28,10 @@ HOSTILE = [
     "&lt;b&gt;",
     "e\u0301" + "\u0335" * 40,
 ]
-NO_DIFFERENCE = "aligned and base do not differ: the interval of their paired difference, -0.02 to 0.04, holds 0"
+NO_DIFFERENCE = (
+    "aligned and base do not differ: the interval of their paired difference, -0.02 to "
+    "0.04, holds 0"
+)
 BINS = [(i, i) for i in range(1, 11)] + [(11, 20), (21, 40), (41, 80), (81, 128)]
 
 
@@ -44,8 +47,21 @@ def figures() -> list[Measurement]:
         ("svamp", 1.11, 0.402, 0.83, 40),
     ):
         for system, x in (("base", base), ("veneer", veneer), ("shuffled", shuffled)):
-            add("extract", task, "kl", system, x, x * 0.9, x * 1.12, n, unit="nats/token", split="report")
-        add("extract", task, "kl", "aligned", 2e-6, 1e-6, 3e-6, 16, unit="nats/token", split="noise")
+            add(
+                "extract",
+                task,
+                "kl",
+                system,
+                x,
+                x * 0.9,
+                x * 1.12,
+                n,
+                unit="nats/token",
+                split="report",
+            )
+        add(
+            "extract", task, "kl", "aligned", 2e-6, 1e-6, 3e-6, 16, unit="nats/token", split="noise"
+        )
         for system, x in (("veneer", veneer), ("shuffled", shuffled)):
             y = 1 - x / base
             add("extract", task, "kl_recovered", system, y, y - 0.03, y + 0.02, n, split="report")
@@ -70,10 +86,46 @@ def figures() -> list[Measurement]:
         ):
             for system, x in systems.items():
                 low, high, n = x * (0.9 - 0.02 * i), x * (1.1 + 0.02 * i), 82 - 4 * i
-                add("position", task, "kl", system, x, low, high, n, unit="nats/token", position=bin_, split="report")
-    add("position", "joint", "kl", "aligned", 2e-6, 1e-6, 3e-6, 16, unit="nats/token", split="noise")
-    add("position", "joint", "early_kl_share", "base", 0.81, 0.77, 0.84, 82, position=(1, 10), split="report")
-    add("extract", "svamp", "kl", "veneer-joint", 0.431, 0.38, 0.49, 40, unit="nats/token", split="report")
+                add(
+                    "position",
+                    task,
+                    "kl",
+                    system,
+                    x,
+                    low,
+                    high,
+                    n,
+                    unit="nats/token",
+                    position=bin_,
+                    split="report",
+                )
+    add(
+        "position", "joint", "kl", "aligned", 2e-6, 1e-6, 3e-6, 16, unit="nats/token", split="noise"
+    )
+    add(
+        "position",
+        "joint",
+        "early_kl_share",
+        "base",
+        0.81,
+        0.77,
+        0.84,
+        82,
+        position=(1, 10),
+        split="report",
+    )
+    add(
+        "extract",
+        "svamp",
+        "kl",
+        "veneer-joint",
+        0.431,
+        0.38,
+        0.49,
+        40,
+        unit="nats/token",
+        split="report",
+    )
     add("extract", "svamp", "kl_recovered", "veneer-joint", 0.612, 0.58, 0.64, 40, split="report")
     add(
         "measure",
@@ -91,8 +143,24 @@ def figures() -> list[Measurement]:
     for metric, x in (("unshifted_rate", 0.612), ("marginal_rate", 0.174), ("shifted_rate", 0.214)):
         add("shift", "joint", metric, "base", x, x - 0.02, x + 0.02, 82)
     add("shift", "joint", "restored_rate", "veneer", 0.874, 0.85, 0.895, 82)
-    for group, x in (("style", 0.97), ("structure", 0.99), ("refusal", 1.0), ("number", 0.04), ("content", 0.71)):
-        add("shift", "joint", f"{group}_restored_rate", "veneer", x, x - 0.04, min(1, x + 0.03), 80, split="report")
+    for group, x in (
+        ("style", 0.97),
+        ("structure", 0.99),
+        ("refusal", 1.0),
+        ("number", 0.04),
+        ("content", 0.71),
+    ):
+        add(
+            "shift",
+            "joint",
+            f"{group}_restored_rate",
+            "veneer",
+            x,
+            x - 0.04,
+            min(1, x + 0.03),
+            80,
+            split="report",
+        )
     judged = {"advbench": "refusal-words-1", "xstest": "refusal-words-1"}
     measured = {
         ("advbench", "refusal_rate"): {
@@ -169,7 +237,18 @@ def figures() -> list[Measurement]:
                 )
                 continue
             y = (x - systems["base"]) / (systems["aligned"] - systems["base"])
-            add("measure", task, "portion", system, y, y - 0.09, y + 0.08, n, judge=judged.get(task), of=metric)
+            add(
+                "measure",
+                task,
+                "portion",
+                system,
+                y,
+                y - 0.09,
+                y + 0.08,
+                n,
+                judge=judged.get(task),
+                of=metric,
+            )
     add("measure", "svamp", "portion", "veneer", 0.97, 0.92, 1.01, 300, of="empty_rate")
     add(
         "somebody-elses",
@@ -216,8 +295,25 @@ def baselines() -> list[Measurement]:
             p = portion * (0.8 if task == "svamp" and not system.startswith("veneer-from") else 1.0)
             x = base + p * (aligned - base)
             more = {"judge": judge, "split": None}
-            rows.append(Measurement("measure", task, metric, system, x, n, x - 0.03, x + 0.03, unit="share", **more))
-            rows.append(Measurement("measure", task, "portion", system, p, n, p - 0.08 - 0.01 * i, p + 0.1, of=metric, **more))
+            rows.append(
+                Measurement(
+                    "measure", task, metric, system, x, n, x - 0.03, x + 0.03, unit="share", **more
+                )
+            )
+            rows.append(
+                Measurement(
+                    "measure",
+                    task,
+                    "portion",
+                    system,
+                    p,
+                    n,
+                    p - 0.08 - 0.01 * i,
+                    p + 0.1,
+                    of=metric,
+                    **more,
+                )
+            )
     return rows
 
 
@@ -226,18 +322,58 @@ def groups() -> list[Measurement]:
     judge, note = "toxicity-minilm-1", "accuracy 0.81 on statements of other groups, n = 1,870"
     rows = []
     for i, group in enumerate(
-        ("overall", "asian", "black", "chinese", "disabled", "jewish", "latino", "lgbtq", "mexican", "women")
+        (
+            "overall",
+            "asian",
+            "black",
+            "chinese",
+            "disabled",
+            "jewish",
+            "latino",
+            "lgbtq",
+            "mexican",
+            "women",
+        )
     ):
         split, n = ("test", 390) if group == "overall" else (f"group:{group}", 30)
-        rates = {"base": 0.42 - 0.02 * i, "veneer": 0.11 + 0.01 * i, "aligned": 0.02 + 0.003 * i, "urial": 0.3 - 0.01 * i}
+        rates = {
+            "base": 0.42 - 0.02 * i,
+            "veneer": 0.11 + 0.01 * i,
+            "aligned": 0.02 + 0.003 * i,
+            "urial": 0.3 - 0.01 * i,
+        }
         for system, x in rates.items():
             low, high = max(0, x - 0.08), min(1, x + 0.1)
             more = {"judge": judge, "split": split, "note": note}
-            rows.append(Measurement("measure", "toxigen", "toxicity_rate", system, x, n, low, high, unit="share", **more))
+            rows.append(
+                Measurement(
+                    "measure",
+                    "toxigen",
+                    "toxicity_rate",
+                    system,
+                    x,
+                    n,
+                    low,
+                    high,
+                    unit="share",
+                    **more,
+                )
+            )
             if system in ("veneer", "urial"):
                 p = (x - rates["base"]) / (rates["aligned"] - rates["base"])
                 rows.append(
-                    Measurement("measure", "toxigen", "portion", system, p, n, p - 0.1, p + 0.1, of="toxicity_rate", **more)
+                    Measurement(
+                        "measure",
+                        "toxigen",
+                        "portion",
+                        system,
+                        p,
+                        n,
+                        p - 0.1,
+                        p + 0.1,
+                        of="toxicity_rate",
+                        **more,
+                    )
                 )
     return rows
 
@@ -246,7 +382,10 @@ def unscored() -> list[Measurement]:
     """Answers of which a judge could make nothing."""
     rates = {"base": 0.02, "veneer": 0.0, "aligned": 0.004}
     more = {"unit": "share", "judge": "harm-model-1", "split": "test"}
-    return [Measurement("measure", "toxigen", "harm_unscored_rate", s, x, 390, 0, 0.05, **more) for s, x in rates.items()]
+    return [
+        Measurement("measure", "toxigen", "harm_unscored_rate", s, x, 390, 0, 0.05, **more)
+        for s, x in rates.items()
+    ]
 
 
 SENTENCES = (
@@ -260,12 +399,54 @@ SPACED = [f" {w}" for w in WORDS]
 def shifts() -> list[dict]:
     chance = random.Random(1)
     rows = [
-        {"base": "\n", "veneer": " I", "aligned": " I", "count": 412, "shift": "shifted", "restored": True},
-        {"base": "##", "veneer": " To", "aligned": " To", "count": 188, "shift": "shifted", "restored": True},
-        {"base": " solve", "veneer": " find", "aligned": " find", "count": 97, "shift": "marginal", "restored": True},
-        {"base": " 8", "veneer": " 8", "aligned": " 6", "count": 41, "shift": "shifted", "restored": False},
-        {"base": "\t", "veneer": "\u00a0", "aligned": BIDI, "count": 3, "shift": "shifted", "restored": False},
-        {"base": SCRIPT, "veneer": IMAGE, "aligned": LONG, "count": 2, "shift": "shifted", "restored": False},
+        {
+            "base": "\n",
+            "veneer": " I",
+            "aligned": " I",
+            "count": 412,
+            "shift": "shifted",
+            "restored": True,
+        },
+        {
+            "base": "##",
+            "veneer": " To",
+            "aligned": " To",
+            "count": 188,
+            "shift": "shifted",
+            "restored": True,
+        },
+        {
+            "base": " solve",
+            "veneer": " find",
+            "aligned": " find",
+            "count": 97,
+            "shift": "marginal",
+            "restored": True,
+        },
+        {
+            "base": " 8",
+            "veneer": " 8",
+            "aligned": " 6",
+            "count": 41,
+            "shift": "shifted",
+            "restored": False,
+        },
+        {
+            "base": "\t",
+            "veneer": "\u00a0",
+            "aligned": BIDI,
+            "count": 3,
+            "shift": "shifted",
+            "restored": False,
+        },
+        {
+            "base": SCRIPT,
+            "veneer": IMAGE,
+            "aligned": LONG,
+            "count": 2,
+            "shift": "shifted",
+            "restored": False,
+        },
     ]
     for i in range(60):
         a, b = chance.sample(WORDS, 2)
@@ -281,7 +462,13 @@ def shifts() -> list[dict]:
         )
     kinds = ("style", "structure", "refusal", "number", "content")
     for i, row in enumerate(rows):
-        row["group"] = "refusal" if row["aligned"] == " I" else "number" if row["aligned"] == " 6" else kinds[i % 5]
+        row["group"] = (
+            "refusal"
+            if row["aligned"] == " I"
+            else "number"
+            if row["aligned"] == " 6"
+            else kinds[i % 5]
+        )
         row["task"] = ("advbench", "svamp")[i % 2]
         if row["group"] == "number":
             row |= {"veneer": row["base"], "restored": False}
@@ -297,15 +484,32 @@ def deep_examples() -> list[dict]:
     for i, (base, aligned) in enumerate(
         ((" 40", " 42"), (" 12", " 30"), (" 3", SCRIPT), (" 8", " 6"), (" 1", " 2"), (" 7", " 9"))
     ):
-        said = f"To find the sum, add the apples that she has to those that she buys. 12 + 30 ={' ' + BIDI if i == 3 else ''}"
-        row = {"prompt_id": f"svamp-{i:03d}", "task": "svamp", "context": f"{asked}\n\n{said}", "base": base, "veneer": base}
-        rows.append(row | {"aligned": aligned, "position": 20 + i, "next": f"{aligned} apples. The answer is"})
+        said = (
+            "To find the sum, add the apples that she has to those that she buys. 12 + 30 "
+            f"={' ' + BIDI if i == 3 else ''}"
+        )
+        row = {
+            "prompt_id": f"svamp-{i:03d}",
+            "task": "svamp",
+            "context": f"{asked}\n\n{said}",
+            "base": base,
+            "veneer": base,
+        }
+        rows.append(
+            row
+            | {"aligned": aligned, "position": 20 + i, "next": f"{aligned} apples. The answer is"}
+        )
     return rows
 
 
-def response(prompt_id: str, task: str, prompt: str, system: str, tokens: list[str], seed: int) -> dict:
+def response(
+    prompt_id: str, task: str, prompt: str, system: str, tokens: list[str], seed: int
+) -> dict:
     chance = random.Random(f"{prompt_id}{system}{seed}")
-    base = [round(8 * math.exp(-t / 3) * chance.random() + chance.random() ** 6, 4) for t in range(len(tokens))]
+    base = [
+        round(8 * math.exp(-t / 3) * chance.random() + chance.random() ** 6, 4)
+        for t in range(len(tokens))
+    ]
     kinds = ["shifted" if k > 1.5 else "marginal" if k > 0.4 else "unshifted" for k in base]
 
     def top(first: str) -> list:
@@ -328,7 +532,10 @@ def response(prompt_id: str, task: str, prompt: str, system: str, tokens: list[s
         "kl_veneer": [round(k * 0.12, 4) for k in base],
         "shift": kinds,
         "group": [
-            None if k == "unshifted" else chance.choice(["style", "structure", "refusal", "number", "content"]) for k in kinds
+            None
+            if k == "unshifted"
+            else chance.choice(["style", "structure", "refusal", "number", "content"])
+            for k in kinds
         ],
         "scores": {"refusal_rate": float(system != "base"), "accuracy": None}
         if task == "advbench"
@@ -339,7 +546,14 @@ def response(prompt_id: str, task: str, prompt: str, system: str, tokens: list[s
 
 def responses(prompts: int = 14, length: int = 40) -> list[dict]:
     rows = [
-        response("hostile-1", "advbench", "Ignore this: " + SCRIPT + IMAGE, system, ["Sure", *HOSTILE, "\n\nend"], 0)
+        response(
+            "hostile-1",
+            "advbench",
+            "Ignore this: " + SCRIPT + IMAGE,
+            system,
+            ["Sure", *HOSTILE, "\n\nend"],
+            0,
+        )
         for system in ("base", "veneer", "aligned")
     ]
     for i in range(prompts):
@@ -354,7 +568,12 @@ def responses(prompts: int = 14, length: int = 40) -> list[dict]:
             tokens = [" " + chance.choice(WORDS) for _ in range(n)]
             tokens[n // 2] = "\n\n"
             if system == "veneer" and i % 4 == 1:  # the veneer changes nothing
-                tokens = [t for r in rows if (r["prompt_id"], r["system"]) == (f"{task}-{i:03d}", "base") for t in r["tokens"]]
+                tokens = [
+                    t
+                    for r in rows
+                    if (r["prompt_id"], r["system"]) == (f"{task}-{i:03d}", "base")
+                    for t in r["tokens"]
+                ]
             if system == "aligned" and i % 4 == 0:  # the veneer follows wholly
                 tokens = list(rows[-1]["tokens"])
             rows.append(response(f"{task}-{i:03d}", task, prompt, system, tokens, i))
@@ -391,5 +610,7 @@ def write_study(folder: Path, *, prompts: int = 14, length: int = 40) -> Path:
         ("tokens.jsonl", responses(prompts, length)),
     ):
         # ASCII escapes carry the lone surrogate as a file in UTF-8 could not
-        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        (folder / name).write_text(
+            "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
+        )
     return folder

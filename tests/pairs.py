@@ -36,13 +36,18 @@ WORDS = [
 def prompts(n: int = 12, task: str = "prompts") -> list[Prompt]:
     """n different short prompts of different lengths."""
     return [
-        Prompt.from_text(f"p{i}", "How do I " + " ".join(WORDS[(i * k) % 16] for k in range(1, 2 + i % 5)), task=task)
+        Prompt.from_text(
+            f"p{i}",
+            "How do I " + " ".join(WORDS[(i * k) % 16] for k in range(1, 2 + i % 5)),
+            task=task,
+        )
         for i in range(n)
     ]
 
 
 def plain_pair(kind: str = "llama", *, change: float = 0.0, seed: int = 0, **more) -> Pair:
-    """Base and aligned := base with a random change of its (untied) head, both in the plain format."""
+    """Base and aligned := base with a random change of its (untied) head, both in
+    the plain format."""
     base, aligned = tiny(kind, seed=seed, **more), tiny(kind, seed=seed, **more)
     if change:
         draw = torch.Generator().manual_seed(99)
@@ -58,5 +63,12 @@ def chat_pair(kind: str = "llama", **more) -> Pair:
 
 
 def small_capture(folder: Path, pair: Pair | None = None, n: int = 12, **words) -> Capture:
-    words = {"k": 16, "batch_size": 4, "shard_batches": 1, "noise_prompts": 3, "sampling": Sampling(max_new_tokens=10), **words}
+    words = {
+        "k": 16,
+        "batch_size": 4,
+        "shard_batches": 1,
+        "noise_prompts": 3,
+        "sampling": Sampling(max_new_tokens=10),
+        **words,
+    }
     return capture(pair or chat_pair(), prompts(n), folder, CaptureConfig(**words))

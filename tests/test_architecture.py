@@ -1,4 +1,5 @@
-"""The house rules of docs/architecture.md, read off the source: who imports whom, how long a module is, and no pickles."""
+"""The house rules of docs/architecture.md, read off the source: who imports whom, how long a module
+is, and no pickles."""
 
 from __future__ import annotations
 
@@ -14,7 +15,10 @@ import pytest
 import veneer
 
 ROOT = Path(veneer.__file__).resolve().parent
-MODULES = {p.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): p for p in sorted(ROOT.rglob("*.py"))}
+MODULES = {
+    p.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): p
+    for p in sorted(ROOT.rglob("*.py"))
+}
 LONGEST = 450  # lines
 
 # From the top down; a part imports its own level and those below it.
@@ -36,13 +40,16 @@ LEVELS = [
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 LAB_MAY = {"lab", "models", "prompts", "foundation"}  # lab stands beside the levels
-MAY_IMPORT_LAB = {"tasks.lab", "models.load"}  # inside a function only: its tasks and its models by name
-# The package's own __init__ holds the public names, so it may import everything but cli, and nothing imports it.
+# inside a function only: its tasks and its models by name
+MAY_IMPORT_LAB = {"tasks.lab", "models.load"}
+# The package's own __init__ holds the public names, so it may import everything but cli, and
+# nothing imports it.
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 
 def imports(source: str, module: str) -> Iterator[tuple[str, bool]]:
-    """(imported module, inside a function) of every import in a source, lazy ones and those for type checking as well."""
+    """(imported module, inside a function) of every import in a source, lazy ones and those for
+    type checking as well."""
 
     def walk(node: ast.AST, lazy: bool) -> Iterator[tuple[str, bool]]:
         for child in ast.iter_child_nodes(node):
@@ -50,7 +57,9 @@ def imports(source: str, module: str) -> Iterator[tuple[str, bool]]:
             if isinstance(child, ast.Import):
                 yield from ((alias.name, inside) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
-                assert child.level == 0, f"{module} line {child.lineno}: relative import; write the whole name"
+                assert child.level == 0, (
+                    f"{module} line {child.lineno}: relative import; write the whole name"
+                )
                 yield from ((f"{child.module}.{alias.name}", inside) for alias in child.names)
             yield from walk(child, inside)
 
@@ -64,13 +73,19 @@ def part(module: str) -> str:
 def room(module: str) -> str | None:
     """The study that a module belongs to; None for what all studies share."""
     parts = module.split(".")
-    return parts[1] if parts[0] == "studies" and len(parts) > 1 and (ROOT / "studies" / parts[1]).is_dir() else None
+    return (
+        parts[1]
+        if parts[0] == "studies" and len(parts) > 1 and (ROOT / "studies" / parts[1]).is_dir()
+        else None
+    )
 
 
 def of_veneer(source: str, module: str) -> list[tuple[str, bool]]:
     """Imports of this package, without its name: ("models.pair.Pair", False)."""
     found = [
-        (name.removeprefix("veneer").removeprefix("."), lazy) for name, lazy in imports(source, module) if part(name) == "veneer"
+        (name.removeprefix("veneer").removeprefix("."), lazy)
+        for name, lazy in imports(source, module)
+        if part(name) == "veneer"
     ]
     return found
 
@@ -106,7 +121,11 @@ def test_every_part_has_its_level():
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_run_downwards(module):
     source = MODULES[module].read_text(encoding="utf-8")
-    wrong = [f"{module} imports {name}: {why}" for name, lazy in of_veneer(source, module) if (why := fault(module, name, lazy))]
+    wrong = [
+        f"{module} imports {name}: {why}"
+        for name, lazy in of_veneer(source, module)
+        if (why := fault(module, name, lazy))
+    ]
     assert not wrong, "; ".join(wrong)
 
 
@@ -143,11 +162,16 @@ def _loaded(name: str) -> str:
 
 
 def test_no_import_runs_in_a_circle():
-    """Modules imported at import time; a lazy import may close no circle between levels, which the rule above forbids."""
+    """Modules imported at import time; a lazy import may close no circle between levels, which the
+    rule above forbids."""
     graph = {}
     for module, path in MODULES.items():
-        eager = [name for name, lazy in of_veneer(path.read_text(encoding="utf-8"), module) if not lazy]
-        graph[module] = {_loaded(name) for name in eager} - {module} if module != "__init__" else set()
+        eager = [
+            name for name, lazy in of_veneer(path.read_text(encoding="utf-8"), module) if not lazy
+        ]
+        graph[module] = (
+            {_loaded(name) for name in eager} - {module} if module != "__init__" else set()
+        )
     try:
         list(TopologicalSorter(graph).static_order())
     except CycleError as error:
@@ -158,7 +182,11 @@ def test_head_and_capture_have_an_order():
     """Within their level too: head reads captures, capture knows no head."""
     for module, path in MODULES.items():
         if part(module) == "capture":
-            assert not [n for n, _ in of_veneer(path.read_text(encoding="utf-8"), module) if part(n) == "head"], module
+            assert not [
+                n
+                for n, _ in of_veneer(path.read_text(encoding="utf-8"), module)
+                if part(n) == "head"
+            ], module
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -169,9 +197,17 @@ def test_no_module_is_long(module):
 
 def pickles(source: str) -> list[str]:
     """What reads or writes pickles, or runs text as code, in a source."""
-    found = [name for name, _ in imports(source, "?") if part(name) in PICKLES or name in ("torch.load", "torch.save")]
+    found = [
+        name
+        for name, _ in imports(source, "?")
+        if part(name) in PICKLES or name in ("torch.load", "torch.save")
+    ]
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Attribute) and node.attr in ("load", "save") and ast.unparse(node.value) == "torch":
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in ("load", "save")
+            and ast.unparse(node.value) == "torch"
+        ):
             found.append(f"torch.{node.attr}")
         if (
             isinstance(node, ast.keyword)
@@ -181,7 +217,11 @@ def pickles(source: str) -> list[str]:
             found.append("allow_pickle")
         if isinstance(node, ast.Attribute) and node.attr in ("read_pickle", "to_pickle"):
             found.append(node.attr)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec", "compile"):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("eval", "exec", "compile")
+        ):
             found.append(node.func.id)
     return found
 
@@ -223,7 +263,9 @@ def test_public_names_are_the_modules_own():
         veneer.nonsense  # noqa: B018
 
 
-@pytest.mark.parametrize("name", [m.removesuffix(".__init__") for m in MODULES if m.endswith(".__init__")])
+@pytest.mark.parametrize(
+    "name", [m.removesuffix(".__init__") for m in MODULES if m.endswith(".__init__")]
+)
 def test_exports_exist(name):
     package = __import__(f"veneer.{name}", fromlist=["x"])
     assert all(hasattr(package, exported) for exported in getattr(package, "__all__", ()))
@@ -231,5 +273,8 @@ def test_exports_exist(name):
 
 def test_the_command_line_starts_without_torch():
     """`veneer --help` answers at once."""
-    code = "import sys, veneer, veneer.cli.main; sys.exit(bool({'torch', 'transformers', 'scipy', 'pyarrow'} & set(sys.modules)))"
+    code = (
+        "import sys, veneer, veneer.cli.main; sys.exit(bool({'torch', 'transformers', 'scipy', "
+        "'pyarrow'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

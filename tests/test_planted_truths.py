@@ -1,4 +1,5 @@
-"""The planted truths of contract.md, end to end: capture, extract, held-out measures, behaviour, portion.
+"""The planted truths of contract.md, end to end: capture, extract, held-out measures,
+behaviour, portion.
 
 These test the method: what is measured is known beforehand.
 """
@@ -30,8 +31,8 @@ from veneer.systems.system import pair_systems
 
 @dataclass
 class Measured:
-    """One planted pair, taken all the way. scores: system -> (n,) 0/1 on the test prompts. fresh: the test prompts' tokens with
-    every log-probability kept, so that their KL is exact."""
+    """One planted pair, taken all the way. scores: system -> (n,) 0/1 on the test prompts. fresh:
+    the test prompts' tokens with every log-probability kept, so that their KL is exact."""
 
     planted: PlantedPair
     taken: Capture
@@ -51,10 +52,14 @@ class Measured:
 
 def measured(make: Callable[[int], PlantedPair], folder: Path) -> Measured:
     planted = make(0)
-    base, aligned = (LanguageModel(n, getattr(planted, n), planted.tokenizer) for n in ("base", "aligned"))
+    base, aligned = (
+        LanguageModel(n, getattr(planted, n), planted.tokenizer) for n in ("base", "aligned")
+    )
     pair = Pair(base, aligned, PlainFormat(), PlainFormat())
     sampling = Sampling(max_new_tokens=planted.most_new)
-    taken = capture(pair, planted.train, folder / "train", CaptureConfig(noise_prompts=4, sampling=sampling))
+    taken = capture(
+        pair, planted.train, folder / "train", CaptureConfig(noise_prompts=4, sampling=sampling)
+    )
     every = CaptureConfig(k=pair.vocabulary.size, noise_prompts=4, sampling=sampling)
     fresh = capture(pair, planted.test, folder / "test", every)
     found = extract(taken, ExtractConfig())
@@ -62,9 +67,13 @@ def measured(make: Callable[[int], PlantedPair], folder: Path) -> Measured:
     for system in pair_systems(pair, found.veneer):
         answers = respond(system, planted.test, sampling)
         assert [r.prompt_id for r in answers] == [p.id for p in planted.test]
-        scores[system.name] = np.array([planted.correct(p, r.text) for p, r in zip(planted.test, answers, strict=True)], float)
+        scores[system.name] = np.array(
+            [planted.correct(p, r.text) for p, r in zip(planted.test, answers, strict=True)], float
+        )
     report = held_out(taken, found.veneer, found.split.report)
-    return Measured(planted, taken, found, report, held_out(fresh, found.veneer, fresh.prompt_numbers), scores)
+    return Measured(
+        planted, taken, found, report, held_out(fresh, found.veneer, fresh.prompt_numbers), scores
+    )
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +102,8 @@ def test_a_known_change_of_the_head_is_found_on_held_out_tokens(known):
 
 
 def test_the_found_change_moves_every_logit_as_the_planted_one_does(known):
-    """dW itself is known only up to a shift common to all rows and directions that the data do not visit: compare where they do."""
+    """dW itself is known only up to a shift common to all rows and directions that the data do not
+    visit: compare where they do."""
     split, change = known.found.split, known.found.veneer.dense() - known.planted.dW
     (block,) = known.taken.blocks(("hidden", "aligned_ids", "aligned_logprobs"), split.report[:1])
     moved = block["hidden"] @ change.T
@@ -123,7 +133,10 @@ def test_equal_models_have_no_portion_and_nothing_to_recover(same):
     assert recovered.value is None and "nothing to recover" in recovered.note
     (early,) = early_share_rows(same.report, ())
     assert early.value is None and early.note
-    assert all(0 <= r.value < 1e-5 for r in [same.row("kl"), same.row("kl", "base"), *position_rows(same.report)])
+    assert all(
+        0 <= r.value < 1e-5
+        for r in [same.row("kl"), same.row("kl", "base"), *position_rows(same.report)]
+    )
 
 
 def test_what_the_hidden_states_lack_no_head_brings_back(blind):
@@ -132,12 +145,18 @@ def test_what_the_hidden_states_lack_no_head_brings_back(blind):
     assert blind.portion.high < 0.9
     recovered = blind.row("kl_recovered")
     assert recovered.high < 0.9 and recovered.low > 0  # the wording is within the head's reach
-    fresh = intervals.recovered(*(blind.fresh.by_prompt(v)[0] for v in (blind.fresh.kl_veneer, blind.fresh.kl_base)))
+    fresh = intervals.recovered(
+        *(blind.fresh.by_prompt(v)[0] for v in (blind.fresh.kl_veneer, blind.fresh.kl_base))
+    )
     assert fresh.high < 0.9
 
 
 def test_what_is_lacking_is_lacking_at_the_key(blind):
-    """At one position the mean KL is at least ln 8, less what the aligned model itself leaves open."""
-    by_position = [blind.fresh.kl_veneer[blind.fresh.position == p].mean() for p in range(1, int(blind.fresh.position.max()) + 1)]
+    """At one position the mean KL is at least ln 8, less what the aligned model
+    itself leaves open."""
+    by_position = [
+        blind.fresh.kl_veneer[blind.fresh.position == p].mean()
+        for p in range(1, int(blind.fresh.position.max()) + 1)
+    ]
     assert max(by_position) > 0.9 * np.log(8)
     assert sorted(by_position)[-2] < 0.1

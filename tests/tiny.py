@@ -76,13 +76,25 @@ def tokenizer(extra: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
     )
 
 
-def tiny(kind: str = "llama", *, seed: int = 0, scale: float = 3.0, rows: int | None = None, **more) -> LanguageModel:
-    """A tiny model with random weights. scale: spread of the head's rows, so that distributions are not flat."""
+def tiny(
+    kind: str = "llama", *, seed: int = 0, scale: float = 3.0, rows: int | None = None, **more
+) -> LanguageModel:
+    """A tiny model with random weights. scale: spread of the head's rows, so that
+    distributions are not flat."""
     tok = tokenizer()
     model_type, words = ARCHITECTURES[kind]
-    words = {**({} if "n_embd" in words else SMALL), "vocab_size": rows or len(tok) + 3, **words, **more}
+    words = {
+        **({} if "n_embd" in words else SMALL),
+        "vocab_size": rows or len(tok) + 3,
+        **words,
+        **more,
+    }
     config = AutoConfig.for_model(
-        model_type, **words, bos_token_id=tok.bos_token_id, eos_token_id=tok.eos_token_id, pad_token_id=tok.pad_token_id
+        model_type,
+        **words,
+        bos_token_id=tok.bos_token_id,
+        eos_token_id=tok.eos_token_id,
+        pad_token_id=tok.pad_token_id,
     )
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -90,5 +102,7 @@ def tiny(kind: str = "llama", *, seed: int = 0, scale: float = 3.0, rows: int | 
         for name, p in model.named_parameters():
             if (p.ndim == 2 and "layers" in name) or (".h." in name and p.ndim == 2):
                 p.mul_(6.0)
-        model.get_output_embeddings().weight.mul_(scale / model.get_output_embeddings().weight.norm(dim=1).mean())
+        model.get_output_embeddings().weight.mul_(
+            scale / model.get_output_embeddings().weight.norm(dim=1).mean()
+        )
     return LanguageModel(f"tiny-{kind}", model, tok)

@@ -31,7 +31,10 @@ class Running:
     def ask(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any, dict[str, str]]:
         """(status, JSON, headers) of a raw request; bytes are sent as they are."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        words = {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        words = {
+            "Content-Type": "application/json",
+            **{k.replace("_", "-"): v for k, v in headers.items()},
+        }
         request = urllib.request.Request(self.address + path, data, words)
         try:
             with urllib.request.urlopen(request, timeout=120) as reply:
@@ -42,11 +45,17 @@ class Running:
 
 @contextlib.contextmanager
 def serving(
-    systems: Sequence[Served], *, guard: Guard | None = None, limits: Limits | None = None, **how: int
+    systems: Sequence[Served],
+    *,
+    guard: Guard | None = None,
+    limits: Limits | None = None,
+    **how: int,
 ) -> Iterator[Running]:
     """how: words of the scheduler."""
     scheduler = Scheduler(**how)
-    app = create_app(Service({s.id: s for s in systems}, scheduler, limits or Limits()), guard or Guard())
+    app = create_app(
+        Service({s.id: s for s in systems}, scheduler, limits or Limits()), guard or Guard()
+    )
     found = open_socket("127.0.0.1", 0)
     ready = threading.Event()
     server = Server(app, ready.set, scheduler.stop)

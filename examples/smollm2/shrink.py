@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Make a smaller model of the same tokenizer: leave out layers of BASE, then distil BASE into what remains.
+"""Make a smaller model of the same tokenizer: leave out layers of BASE, then distil BASE
+into what remains.
 
     python shrink.py BASE DATA OUT [--layers 12] [--tokens 90000] [--epochs 2]
 
-Layers are left out one at a time, each time the one whose loss changes the final hidden states least (on 300 tokens). What remains learns
-BASE's final hidden states and, at every fourth position, its distribution over the next token. Embeddings and head stay BASE's, so
-the unembedding is shared. Text: the train parts under DATA, as plain text and in the chat template. About half an hour on two cores.
-`align.py OUT DATA ADAPTER --from-layer 4` then aligns the small model with the recipe of the large one.
+Layers are left out one at a time, each time the one whose loss changes the final hidden states
+least (on 300 tokens). What remains learns BASE's final hidden states and, at every fourth position,
+its distribution over the next token. Embeddings and head stay BASE's, so the unembedding is shared.
+Text: the train parts under DATA, as plain text and in the chat template. About half an hour on two
+cores. `align.py OUT DATA ADAPTER --from-layer 4` then aligns the small model with the recipe of the
+large one.
 """
 
 import argparse
@@ -23,7 +26,8 @@ from align import examples
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 ALPACA = (
-    "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
+    "Below is an instruction that describes a task. Write a response that appropriately completes "
+    "the request.\n\n"
     "### Instruction:\n{}\n\n### Response:"
 )
 
@@ -40,7 +44,9 @@ def texts(data: Path, tok, rng: random.Random) -> list[str]:
         turns = [{"role": "user", "content": question}]
         out += [
             f"{plain} {answer}",
-            tok.apply_chat_template([*turns, {"role": "assistant", "content": answer}], tokenize=False),
+            tok.apply_chat_template(
+                [*turns, {"role": "assistant", "content": answer}], tokenize=False
+            ),
         ]
     goals = (data / "advbench/train.csv").read_text(encoding="utf-8")
     for row in list(csv.DictReader(goals.splitlines()))[:260]:
@@ -53,7 +59,8 @@ def texts(data: Path, tok, rng: random.Random) -> list[str]:
 
 
 def body(model, x, layers, norm=True):
-    """Hidden states (B, T, d) of embedded tokens x behind the given layers, and behind the final norm."""
+    """Hidden states (B, T, d) of embedded tokens x behind the given layers, and
+    behind the final norm."""
     pos = torch.arange(x.shape[1])[None]
     rope = model.model.rotary_emb(x, pos)
     for layer in layers:
@@ -93,9 +100,20 @@ def choose(model, rows, keep: int) -> list[int]:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("base"), p.add_argument("data", type=Path), p.add_argument("out", type=Path)
-    p.add_argument("--layers", type=int, default=12), p.add_argument("--tokens", type=int, default=90_000)
-    p.add_argument("--keep", type=int, nargs="+", help="numbers of the layers that remain, in place of choosing them")
-    p.add_argument("--epochs", type=int, default=2), p.add_argument("--lr", type=float, default=6e-4)
+    (
+        p.add_argument("--layers", type=int, default=12),
+        p.add_argument("--tokens", type=int, default=90_000),
+    )
+    p.add_argument(
+        "--keep",
+        type=int,
+        nargs="+",
+        help="numbers of the layers that remain, in place of choosing them",
+    )
+    (
+        p.add_argument("--epochs", type=int, default=2),
+        p.add_argument("--lr", type=float, default=6e-4),
+    )
     a = p.parse_args()
     rng = random.Random(0)
     torch.manual_seed(0)
@@ -129,7 +147,9 @@ def main() -> None:
         pick = torch.arange(rng.randrange(4), len(h), 4)
         with torch.no_grad():
             p_teacher = (target[pick] @ weight.T).log_softmax(-1)
-        kl = torch.nn.functional.kl_div((h[pick] @ weight.T).log_softmax(-1), p_teacher, log_target=True, reduction="batchmean")
+        kl = torch.nn.functional.kl_div(
+            (h[pick] @ weight.T).log_softmax(-1), p_teacher, log_target=True, reduction="batchmean"
+        )
         return kl, (h - target).pow(2).sum() / target.pow(2).sum()
 
     with torch.inference_mode():
@@ -147,7 +167,11 @@ def main() -> None:
     for epoch in range(a.epochs):
         for n in rng.sample(range(len(chunks)), len(chunks)):
             for g in opt.param_groups:
-                g["lr"] = a.lr * min(1, (step + 1) / 20) * (0.02 + 0.49 * (1 + math.cos(math.pi * step / total)))
+                g["lr"] = (
+                    a.lr
+                    * min(1, (step + 1) / 20)
+                    * (0.02 + 0.49 * (1 + math.cos(math.pi * step / total)))
+                )
             kl, error = loss_on([rows[i] for i in chunks[n]], final[n].clone())
             (kl + 2 * error).backward()
             torch.nn.utils.clip_grad_norm_(params, 1.0)
@@ -157,7 +181,9 @@ def main() -> None:
                 with torch.no_grad():
                     k, e = loss_on(held, held_final.clone())
                 print(
-                    f"epoch {epoch} step {step}/{total} held-out KL {k:.3f} error {e:.3f} {time.time() - start:.0f} s", flush=True
+                    f"epoch {epoch} step {step}/{total} held-out KL {k:.3f} error {e:.3f} "
+                    f"{time.time() - start:.0f} s",
+                    flush=True,
                 )
             if step % 100 == 99:
                 student.save_pretrained(a.out)

@@ -1,4 +1,5 @@
-"""The studies: one line each. The command line and the report read this table, and know no study themselves."""
+"""The studies: one line each. The command line and the report read this table, and know no
+study themselves."""
 
 from __future__ import annotations
 
@@ -13,9 +14,11 @@ from veneer.foundation.registry import Registry, load_object
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a study's package shows to the command line and to the report; each is imported when it is used.
+    """What a study's package shows to the command line and to the report; each is imported
+    when it is used.
 
-    commands: name of a command -> "module:class" of its options. sections: "module:SECTION" of its parts of the page.
+    commands: name of a command -> "module:class" of its options. sections: "module:SECTION" of its
+    parts of the page.
     """
 
     commands: Mapping[str, str]
@@ -39,7 +42,8 @@ STUDIES: Registry[Room] = Registry(
 
 
 def rooms() -> Iterator[Room]:
-    """All studies. One of another package that cannot be imported is left out with a warning: the others still work."""
+    """All studies. One of another package that cannot be imported is left out with a warning: the
+    others still work."""
     for name in STUDIES:
         try:
             yield STUDIES.get(name)

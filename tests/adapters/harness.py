@@ -69,7 +69,9 @@ def write_tasks(folder: Path, n: int = 12) -> Path:
         answer = str(p.reference["answer"])
         choices = [answer, str(int(answer) + 1), "a cat"]
         choices = choices[i % 3 :] + choices[: i % 3]
-        rows.append({"text": p.plain, "answer": answer, "choices": choices, "right": choices.index(answer)})
+        rows.append(
+            {"text": p.plain, "answer": answer, "choices": choices, "right": choices.index(answer)}
+        )
     data = folder / "rows.jsonl"
     data.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
     for name, text in (("sums", GENERATE), ("choice", CHOICE), ("text", ROLLING)):

@@ -43,7 +43,11 @@ def aligned() -> System:
 
 
 def evaluate(system: System, names: list[str], tasks, **words):
-    how = {"task_manager": TaskManager(include_path=str(tasks), include_defaults=False), "bootstrap_iters": 0, **words}
+    how = {
+        "task_manager": TaskManager(include_path=str(tasks), include_defaults=False),
+        "bootstrap_iters": 0,
+        **words,
+    }
     return lm_eval.simple_evaluate(model=VeneerLM(system, batch_size=5), tasks=names, **how)
 
 
@@ -52,15 +56,18 @@ def instances(*args):
 
 
 def test_the_harness_runs_and_agrees_with_its_own_model(base, tasks):
-    """lm-eval's HFLM over the same model gives the same figures and, to rounding, the same log-likelihoods."""
+    """lm-eval's HFLM over the same model gives the same figures and, to rounding, the same
+    log-likelihoods."""
     from lm_eval.models.huggingface import HFLM
 
     names = ["local_sums", "local_choice"]
     ours = evaluate(base, names, tasks)
     theirs = lm_eval.simple_evaluate(
-        model=HFLM(pretrained=base.lm.model, tokenizer=base.lm.tokenizer, batch_size=1), tasks=names, bootstrap_iters=0,
+        model=HFLM(pretrained=base.lm.model, tokenizer=base.lm.tokenizer, batch_size=1),
+        tasks=names,
+        bootstrap_iters=0,
         task_manager=TaskManager(include_path=str(tasks), include_defaults=False),
-    )  # fmt: skip
+    )
     for name in names:
         for a, b in zip(ours["samples"][name], theirs["samples"][name], strict=True):
             if name == "local_sums":
@@ -71,15 +78,23 @@ def test_the_harness_runs_and_agrees_with_its_own_model(base, tasks):
         keys = [k for k in ours["results"][name] if "," in k and "stderr" not in k]
         assert keys
         for key in keys:
-            assert ours["results"][name][key] == pytest.approx(theirs["results"][name][key], rel=1e-4)
+            assert ours["results"][name][key] == pytest.approx(
+                theirs["results"][name][key], rel=1e-4
+            )
     # of a text by itself the harness' own model reads a second BOS, unless it is told not to
     ours = evaluate(base, ["local_text"], tasks)
     theirs = lm_eval.simple_evaluate(
-        model=HFLM(pretrained=base.lm.model, tokenizer=base.lm.tokenizer, batch_size=1, add_bos_token=False), tasks=["local_text"],
-        bootstrap_iters=0, task_manager=TaskManager(include_path=str(tasks), include_defaults=False),
-    )  # fmt: skip
+        model=HFLM(
+            pretrained=base.lm.model, tokenizer=base.lm.tokenizer, batch_size=1, add_bos_token=False
+        ),
+        tasks=["local_text"],
+        bootstrap_iters=0,
+        task_manager=TaskManager(include_path=str(tasks), include_defaults=False),
+    )
     for key in ("word_perplexity,none", "bits_per_byte,none"):
-        assert ours["results"]["local_text"][key] == pytest.approx(theirs["results"]["local_text"][key], rel=1e-4)
+        assert ours["results"]["local_text"][key] == pytest.approx(
+            theirs["results"]["local_text"][key], rel=1e-4
+        )
 
 
 def test_the_same_prompts_give_veneers_own_numbers(base, tasks, tmp_path):
@@ -90,10 +105,15 @@ def test_the_same_prompts_give_veneers_own_numbers(base, tasks, tmp_path):
     assert [s["resps"][0][0] for s in result["samples"]["local_sums"]] == [r.text for r in own]
     right = [p.reference["answer"] == _last(r.text) for p, r in zip(asked, own, strict=True)]
     rows = evaluate_with_lm_eval([base], ["local_sums"], tasks)
-    assert [(r.metric, r.value, r.n, r.unit) for r in rows] == [("exact_match,last-number", sum(right) / 12, 12, "share")]
+    assert [(r.metric, r.value, r.n, r.unit) for r in rows] == [
+        ("exact_match,last-number", sum(right) / 12, 12, "share")
+    ]
     assert rows[0].low is not None and rows[0].high is not None and rows[0].low < rows[0].high
     choice = [json.loads(line) for line in (tasks / "rows.jsonl").read_text().splitlines()]
-    given = [replace(p, reference={"choices": c["choices"], "answer": c["right"]}) for p, c in zip(asked, choice, strict=True)]
+    given = [
+        replace(p, reference={"choices": c["choices"], "answer": c["right"]})
+        for p, c in zip(asked, choice, strict=True)
+    ]
 
     class Choosing(Task):
         name = "choosing"
@@ -103,7 +123,9 @@ def test_the_same_prompts_give_veneers_own_numbers(base, tasks, tmp_path):
 
     values = score_choices(base, Choosing(), given).values
     assert [s["acc"] for s in result["samples"]["local_choice"]] == values["accuracy"].tolist()
-    assert [s["acc_norm"] for s in result["samples"]["local_choice"]] == values["accuracy_norm"].tolist()
+    assert [s["acc_norm"] for s in result["samples"]["local_choice"]] == values[
+        "accuracy_norm"
+    ].tolist()
 
 
 def _last(text: str) -> str | None:
@@ -118,18 +140,26 @@ def test_rows_of_three_systems_with_portions(base, aligned, tasks, tmp_path):
     bias = torch.zeros(lm.head.rows).index_fill_(0, torch.tensor([7]), 9.0)
     veneer = System.of_model(lm, Veneer.of_bias(lm.head.hash(), lm.head.width, bias))
     out = tmp_path / "samples"
-    rows = Results(evaluate_with_lm_eval([base, veneer, aligned], ["local_group", "local_text", "local_sums"], tasks, 6, out))
+    rows = Results(
+        evaluate_with_lm_eval(
+            [base, veneer, aligned], ["local_group", "local_text", "local_sums"], tasks, 6, out
+        )
+    )
     for task in ("local_group", "local_choice"):
         assert len(rows.where(task=task, metric="acc")) == 3
         assert rows.where(task=task, metric="acc", system="base")[0].n == 6
         portion = rows.where(task=task, metric="portion", of="acc")
-        assert [r.system for r in portion] == ["veneer"] and (portion[0].value is not None or portion[0].note)
+        assert [r.system for r in portion] == ["veneer"] and (
+            portion[0].value is not None or portion[0].note
+        )
     for metric in ("word_perplexity", "bits_per_byte"):
         row = rows.where(task="local_text", metric=metric, system="base")[0]
         assert row.low < row.value < row.high and "version 1.0" in row.note
     before = {p: p.stat().st_mtime_ns for p in out.iterdir()}
     assert {p.name for p in before} == {"base.jsonl", "veneer.jsonl", "aligned.jsonl"}
-    again = evaluate_with_lm_eval([base, veneer, aligned], ["local_group", "local_text", "local_sums"], tasks, 6, out)
+    again = evaluate_with_lm_eval(
+        [base, veneer, aligned], ["local_group", "local_text", "local_sums"], tasks, 6, out
+    )
     assert list(rows) == again and before == {p: p.stat().st_mtime_ns for p in out.iterdir()}
     with pytest.raises(InputError, match="other settings"):
         evaluate_with_lm_eval([base], ["local_choice"], tasks, 6, out)
@@ -143,7 +173,9 @@ def test_contexts_stand_in_the_systems_own_format():
     for one in (system, chat, fenced):
         lm = VeneerLM(one)
         pairs = [encode_pair(one, prompts(1)[0], "one" if one is chat else " one")]
-        lm._loglikelihood_tokens = lambda requests, **k: seen.append([r[1:] for r in requests]) or [(0.0, True)]  # type: ignore[method-assign]
+        lm._loglikelihood_tokens = lambda requests, **k: (
+            seen.append([r[1:] for r in requests]) or [(0.0, True)]
+        )  # type: ignore[method-assign]
         lm.loglikelihood(instances((prompts(1)[0].plain, " one")))
         assert seen[-1] == pairs
 
@@ -155,17 +187,27 @@ def test_chat_templates_of_the_harness_are_rendered_once():
     prompt = prompts(1)[0]
     text = lm.apply_chat_template(list(prompt.messages))
     reading = lm._reading(text)
-    assert reading.format.encode(lm.tokenizer, replace(prompt, plain=text)) == system.format.encode(lm.tokenizer, prompt)
+    assert reading.format.encode(lm.tokenizer, replace(prompt, plain=text)) == system.format.encode(
+        lm.tokenizer, prompt
+    )
     assert lm._reading("another") is system
-    one, other = lm.generate_until(instances((text, {"max_gen_toks": 5}), (prompt.plain, {"max_gen_toks": 5})))
+    one, other = lm.generate_until(
+        instances((text, {"max_gen_toks": 5}), (prompt.plain, {"max_gen_toks": 5}))
+    )
     assert one == other
     fenced = VeneerLM(replace(system, format=in_context_format("system-prompt")))
     assert fenced.apply_chat_template(list(prompt.messages)).endswith("# Answer:\n```\n")
-    assert VeneerLM(replace(system, format=PlainFormat())).chat_template(True) == lm.tokenizer.chat_template
+    assert (
+        VeneerLM(replace(system, format=PlainFormat())).chat_template(True)
+        == lm.tokenizer.chat_template
+    )
 
 
 def test_an_aligned_system_under_apply_chat_template(aligned, tasks):
-    own, harness = (evaluate(aligned, ["local_sums"], tasks, limit=4, apply_chat_template=a) for a in (False, True))
+    own, harness = (
+        evaluate(aligned, ["local_sums"], tasks, limit=4, apply_chat_template=a)
+        for a in (False, True)
+    )
     one, other = ([s["resps"] for s in r["samples"]["local_sums"]] for r in (own, harness))
     assert one == other
 
@@ -179,11 +221,17 @@ def test_long_texts_are_read_in_windows_and_long_prompts_lose_their_beginning(ca
     found = lm.loglikelihood_rolling(instances((text,), ("one",)))
     total, at = 0.0, 0
     first = [lm.prefix_token_id, *ids]
-    while at < len(ids):  # each token once, the first window from BOS, the later ones behind as much text as fits
+    # each token once, the first window from BOS, the later ones behind as much text as fits
+    while at < len(ids):
         end = min(at + 24, len(ids))
         start = max(0, end - 24)
         with torch.inference_mode():
-            logp = system.lm.model(input_ids=torch.tensor([first[start:end]])).logits[0].double().log_softmax(-1)
+            logp = (
+                system.lm.model(input_ids=torch.tensor([first[start:end]]))
+                .logits[0]
+                .double()
+                .log_softmax(-1)
+            )
         total += sum(float(logp[i - start, ids[i]]) for i in range(at, end))
         at = end
     assert found[0] == pytest.approx(total, abs=2e-3)
@@ -197,25 +245,37 @@ def test_generation_words():
     lm = VeneerLM(System.of_model(tiny()), seed=3)
     said = lm._sampling({"until": "x", "max_new_tokens": 9, "temperature": 0.7})
     assert said == (("x",), Sampling(9, 0.0, 1.0, 3))  # greedy unless do_sample says so
-    assert lm._sampling({"do_sample": True, "temperature": 0.7, "top_p": 0.9, "until": ["a", ""]}) == (
-        ("a",),
-        Sampling(256, 0.7, 0.9, 3),
-    )
+    assert lm._sampling(
+        {"do_sample": True, "temperature": 0.7, "top_p": 0.9, "until": ["a", ""]}
+    ) == (("a",), Sampling(256, 0.7, 0.9, 3))
     assert lm._sampling({"do_sample": True})[1].temperature == 1.0
     with pytest.raises(InputError, match="beam search"):
         lm._sampling({"num_beams": 4})
-    words = {"do_sample": True, "temperature": 0.5, "top_k": 5, "min_p": 0.1, "repetition_penalty": 1.1, "max_gen_toks": 4}
-    assert lm._sampling(words)[1] == Sampling(4, 0.5, 1.0, 3, top_k=5, min_p=0.1, repetition_penalty=1.1)
-    assert lm._sampling({**words, "do_sample": False})[1] == Sampling(4, seed=3, repetition_penalty=1.1)
+    words = {
+        "do_sample": True,
+        "temperature": 0.5,
+        "top_k": 5,
+        "min_p": 0.1,
+        "repetition_penalty": 1.1,
+        "max_gen_toks": 4,
+    }
+    assert lm._sampling(words)[1] == Sampling(
+        4, 0.5, 1.0, 3, top_k=5, min_p=0.1, repetition_penalty=1.1
+    )
+    assert lm._sampling({**words, "do_sample": False})[1] == Sampling(
+        4, seed=3, repetition_penalty=1.1
+    )
     with pytest.raises(InputError, match="typical_p"):
         lm._sampling({"do_sample": True, "typical_p": 0.5})
-    first, second = (lm.generate_until(instances(("How", {"do_sample": True, "max_gen_toks": 6}))) for _ in range(2))
+    first, second = (
+        lm.generate_until(instances(("How", {"do_sample": True, "max_gen_toks": 6})))
+        for _ in range(2)
+    )
     assert first == second
 
 
 @pytest.mark.parametrize(
-    ("names", "path", "message"),
-    [([], None, "no task"), (["a"], "/none", "no folder /none")],
+    ("names", "path", "message"), [([], None, "no task"), (["a"], "/none", "no folder /none")]
 )
 def test_bad_input(names, path, message, base):
     with pytest.raises(InputError, match=message):
@@ -231,15 +291,36 @@ def test_an_unknown_name(base):
 
 def test_the_command(tasks, tmp_path, capsys):
     out = tmp_path / "out"
-    words = ["lm-eval", "--base", "lab:base", "--aligned", "lab:aligned", "--tasks", f"local_choice,{tasks / 'sums.yaml'}",
-             "--include-path", str(tasks), "--limit", "4", "--out", str(out)]  # fmt: skip
+    words = [
+        "lm-eval",
+        "--base",
+        "lab:base",
+        "--aligned",
+        "lab:aligned",
+        "--tasks",
+        f"local_choice,{tasks / 'sums.yaml'}",
+        "--include-path",
+        str(tasks),
+        "--limit",
+        "4",
+        "--out",
+        str(out),
+    ]
     assert main(words) == 0
     said = capsys.readouterr().out
-    assert "local_sums" in said and "exact_match,last-number" in said and (out / "report.html").is_file()
+    assert (
+        "local_sums" in said
+        and "exact_match,last-number" in said
+        and (out / "report.html").is_file()
+    )
     rows = Results.read(out / "results.jsonl")
-    assert {r.system for r in rows} == {"base", "aligned"} and {r.study for r in rows} == {"lm-eval"}
+    assert {r.system for r in rows} == {"base", "aligned"} and {r.study for r in rows} == {
+        "lm-eval"
+    }
     files = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
-    assert main(words) == 0 and files == {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
+    assert main(words) == 0 and files == {
+        p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()
+    }
     assert main([*words, "--seed", "1"]) == 2
     words[-1] = str(tmp_path / "other")
     words[6] = "unknown.yaml"

@@ -1,4 +1,5 @@
-"""A veneer in transformers' own `generate`: equal to ShiftedSystem, or to generating with the merged head, in every mode it takes."""
+"""A veneer in transformers' own `generate`: equal to ShiftedSystem, or to generating with the
+merged head, in every mode it takes."""
 
 from __future__ import annotations
 
@@ -39,7 +40,10 @@ def generate(lm: LanguageModel, asked, processor, **words):
 
 
 def answers(system: ShiftedSystem, asked, **how) -> list[list[int]]:
-    return [list(d.token_ids) for d in system.decode(asked, Sampling(NEW, **how), (), [p.id for p in asked])]
+    return [
+        list(d.token_ids)
+        for d in system.decode(asked, Sampling(NEW, **how), (), [p.id for p in asked])
+    ]
 
 
 def same(found: torch.Tensor, expected: list[list[int]]) -> bool:
@@ -69,10 +73,15 @@ def large() -> LanguageModel:
 @pytest.mark.parametrize("kind", ["llama", "gemma2", "granite", "cohere", "phi", "mamba"])
 @pytest.mark.parametrize("alpha", ["1", "1.5>0@6"])
 def test_greedy_is_the_shifted_system(kind, alpha, small):
-    """A batch padded on the left, of every kind of head, the small model reading the prompts in a format of its own."""
+    """A batch padded on the left, of every kind of head, the small model reading the prompts in a
+    format of its own."""
     large, asked = tiny(kind, seed=1), prompts(6)
     system = ShiftedSystem.of_models(
-        large, small, some_veneer(small, stop_ids=(9, *range(100, 130))), alpha=alpha, small_format=ChatFormat()
+        large,
+        small,
+        some_veneer(small, stop_ids=(9, *range(100, 130))),
+        alpha=alpha,
+        small_format=ChatFormat(),
     )
     for given in ([p.plain for p in asked], [p.messages for p in asked], asked):
         found, _ = generate(large, asked, VeneerLogitsProcessor(system, given))
@@ -80,7 +89,8 @@ def test_greedy_is_the_shifted_system(kind, alpha, small):
 
 
 def test_from_names_and_objects_and_the_same_ids(small, large, tmp_path):
-    """Without prompts the small model reads the large one's ids; `of` takes a bare transformers model."""
+    """Without prompts the small model reads the large one's ids; `of` takes a bare
+    transformers model."""
     veneer = some_veneer(small)
     veneer.save(tmp_path / "v")
     asked = prompts(5)
@@ -116,7 +126,8 @@ def test_ids_in_another_order(small, large):
 )
 @pytest.mark.parametrize("own_prompts", [False, True])
 def test_every_mode_is_the_merged_head(words, own_prompts, small):
-    """One model as large and small: `generate` with the processor against `generate` with the veneer in the head."""
+    """One model as large and small: `generate` with the processor against `generate` with the
+    veneer in the head."""
     veneer = some_veneer(small, stop_ids=(9, *range(100, 120)))
     asked = prompts(4)
     system = ShiftedSystem.of_models(small, small, veneer)
@@ -128,20 +139,31 @@ def test_every_mode_is_the_merged_head(words, own_prompts, small):
     expected, truth = generate(merged(small, veneer), asked, None, **words)
     assert found.tolist() == expected.tolist()
     if "num_beams" in words:
-        torch.testing.assert_close(out.sequences_scores, truth.sequences_scores, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            out.sequences_scores, truth.sequences_scores, rtol=1e-4, atol=1e-4
+        )
     else:
         for a, b in zip(out.scores, truth.scores, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-3)
 
 
-def test_beams_change_places_and_their_scores_are_those_of_the_shifted_system(small, large, monkeypatch):
-    """Two models: the summed log-probabilities that beam search reports are those of the text, teacher-forced."""
+def test_beams_change_places_and_their_scores_are_those_of_the_shifted_system(
+    small, large, monkeypatch
+):
+    """Two models: the summed log-probabilities that beam search reports are those of the
+    text, teacher-forced."""
     asked = prompts(5)
-    system = ShiftedSystem.of_models(large, small, some_veneer(small), small_format=ChatFormat(), alpha="1.5~5")
+    system = ShiftedSystem.of_models(
+        large, small, some_veneer(small), small_format=ChatFormat(), alpha="1.5~5"
+    )
     shift = VeneerLogitsProcessor(system, [p.plain for p in asked])
     moved = []
     real = VeneerLogitsProcessor._places
-    monkeypatch.setattr(VeneerLogitsProcessor, "_places", lambda self, *a: (moved.append(real(self, *a)), moved[-1])[1])
+    monkeypatch.setattr(
+        VeneerLogitsProcessor,
+        "_places",
+        lambda self, *a: (moved.append(real(self, *a)), moved[-1])[1],
+    )
     words = {
         "num_beams": 4,
         "num_return_sequences": 4,
@@ -151,10 +173,20 @@ def test_beams_change_places_and_their_scores_are_those_of_the_shifted_system(sm
     }
     found, out = generate(large, asked, shift, **words)
     assert any(p is not None and p != sorted(p) for p in moved) and None not in moved
-    said = [r[: next((i + 1 for i, t in enumerate(r) if t in shift.stop_ids), len(r))] for r in found.tolist()]
+    said = [
+        r[: next((i + 1 for i, t in enumerate(r) if t in shift.stop_ids), len(r))]
+        for r in found.tolist()
+    ]
     owners = [p for p in asked for _ in range(4)]
-    logits = torch.cat(list(system.forced_logits(owners, said))).log_softmax(-1).split([len(r) for r in said])
-    sums = [float(x.gather(-1, torch.tensor(r)[:, None]).sum()) for x, r in zip(logits, said, strict=True)]
+    logits = (
+        torch.cat(list(system.forced_logits(owners, said)))
+        .log_softmax(-1)
+        .split([len(r) for r in said])
+    )
+    sums = [
+        float(x.gather(-1, torch.tensor(r)[:, None]).sum())
+        for x, r in zip(logits, said, strict=True)
+    ]
     assert out.sequences_scores.tolist() == pytest.approx(sums, abs=0.02)
 
 
@@ -165,7 +197,12 @@ def test_rows_that_come_from_nowhere_are_read_again(small, large):
     start = torch.tensor([[0, 20, 30], [0, 20, 30]])
     nothing = torch.zeros(2, large.head.rows)
     shift(start, nothing)
-    for tail in ([[40], [50]], [[40, 41], [50, 51]], [[60, 61, 62], [50, 51, 52]], [[60, 61, 62, 63], [50, 51, 52, 53]]):
+    for tail in (
+        [[40], [50]],
+        [[40, 41], [50, 51]],
+        [[60, 61, 62], [50, 51, 52]],
+        [[60, 61, 62, 63], [50, 51, 52, 53]],
+    ):
         ids = torch.cat([start, torch.tensor(tail)], dim=1)
         found = shift(ids, nothing)
         fresh = VeneerLogitsProcessor(system)(ids, nothing)
@@ -175,22 +212,33 @@ def test_rows_that_come_from_nowhere_are_read_again(small, large):
 
 @pytest.mark.parametrize("alpha", ["1", "2>0.5@6"])
 def test_an_answer_that_has_begun_goes_on(alpha, small, large):
-    """prompt_length: the positions of alpha count from there, and the small model reads its own prompt before the beginning."""
+    """prompt_length: the positions of alpha count from there, and the small model reads its own
+    prompt before the beginning."""
     (prompt,) = prompts(1)
-    system = ShiftedSystem.of_models(large, small, some_veneer(small, stop_ids=()), alpha=alpha, small_format=ChatFormat())
+    system = ShiftedSystem.of_models(
+        large, small, some_veneer(small, stop_ids=()), alpha=alpha, small_format=ChatFormat()
+    )
     (whole,) = decode_with(system.stepper([prompt]), Sampling(NEW), stop_ids=())
     (own,), _ = system.encode([prompt])
     ids = torch.tensor([[*own, *whole.token_ids[:4]]])
-    words = {"max_new_tokens": NEW - 4, "do_sample": False, "pad_token_id": large.pad_id, "eos_token_id": None}
+    words = {
+        "max_new_tokens": NEW - 4,
+        "do_sample": False,
+        "pad_token_id": large.pad_id,
+        "eos_token_id": None,
+    }
     for _ in range(2):
         shift = VeneerLogitsProcessor(system, [prompt], prompt_length=len(own))
         for _ in range(2):
-            out = large.model.generate(ids, attention_mask=torch.ones_like(ids), logits_processor=[shift], **words)
+            out = large.model.generate(
+                ids, attention_mask=torch.ones_like(ids), logits_processor=[shift], **words
+            )
             assert out[0, len(own) :].tolist() == list(whole.token_ids)
 
 
 def test_padding_that_is_a_token_of_the_text(small, large):
-    """Padding with the BOS: one stays where the tokenizer puts one, and attention_mask tells for certain."""
+    """Padding with the BOS: one stays where the tokenizer puts one, and attention_mask
+    tells for certain."""
     asked = prompts(5)
     system = ShiftedSystem.of_models(large, small, some_veneer(small))
     expected = answers(system, asked)
@@ -201,15 +249,27 @@ def test_padding_that_is_a_token_of_the_text(small, large):
         shift = VeneerLogitsProcessor(system, attention_mask=mask)
         assert same(generate(large, asked, shift)[0], expected)
         found, _ = generate(large, asked, shift, num_beams=2, num_return_sequences=2)
-        own, _ = generate(large, asked, VeneerLogitsProcessor(system, asked), num_beams=2, num_return_sequences=2)
+        own, _ = generate(
+            large, asked, VeneerLogitsProcessor(system, asked), num_beams=2, num_return_sequences=2
+        )
         assert torch.equal(found, own)
     finally:
         large.tokenizer.pad_token = pad
     ids = inputs(large, asked[:1])["input_ids"]
     large.tokenizer.pad_token = None  # a single row has none
     try:
-        words = {"max_new_tokens": NEW, "do_sample": False, "pad_token_id": 0, "eos_token_id": list(system.stop_ids)}
-        out = large.model.generate(ids, attention_mask=ids * 0 + 1, logits_processor=[VeneerLogitsProcessor(system)], **words)
+        words = {
+            "max_new_tokens": NEW,
+            "do_sample": False,
+            "pad_token_id": 0,
+            "eos_token_id": list(system.stop_ids),
+        }
+        out = large.model.generate(
+            ids,
+            attention_mask=ids * 0 + 1,
+            logits_processor=[VeneerLogitsProcessor(system)],
+            **words,
+        )
         assert same(out[:, ids.shape[1] :], expected[:1])
     finally:
         large.tokenizer.pad_token = pad
@@ -220,7 +280,9 @@ def test_penalties_behind_it_see_the_shifted_logits(small, large):
     system = ShiftedSystem.of_models(large, small, some_veneer(small))
     for prompt in prompts(4):
         shift = VeneerLogitsProcessor(system)
-        found, _ = generate(large, [prompt], shift, logits_processor=[shift, RepetitionPenaltyLogitsProcessor(1.7)])
+        found, _ = generate(
+            large, [prompt], shift, logits_processor=[shift, RepetitionPenaltyLogitsProcessor(1.7)]
+        )
         assert same(found, answers(system, [prompt], repetition_penalty=1.7))
 
 
@@ -240,13 +302,21 @@ def test_what_it_does_not_know_is_refused(small, large):
     system = ShiftedSystem.of_models(large, small, some_veneer(small, stop_ids=()))
     asked = prompts(4)
     with pytest.raises(InputError, match="assisted decoding"):
-        generate(large, asked[:1], VeneerLogitsProcessor(system), prompt_lookup_num_tokens=3, max_new_tokens=40)
+        generate(
+            large,
+            asked[:1],
+            VeneerLogitsProcessor(system),
+            prompt_lookup_num_tokens=3,
+            max_new_tokens=40,
+        )
     capped = ShiftedSystem.of_models(tiny("gemma2"), small, some_veneer(small))
     with pytest.raises(InputError, match="num_beams=1"):
         generate(capped.large, asked, VeneerLogitsProcessor(capped), num_beams=2)
     with pytest.raises(InputError, match="in the list behind this one"):
         generate(large, asked, VeneerLogitsProcessor(system), num_beams=2, bad_words_ids=[[20]])
-    with pytest.raises(InputError, match="3 prompts for the small model, but `generate` has 4 rows"):
+    with pytest.raises(
+        InputError, match="3 prompts for the small model, but `generate` has 4 rows"
+    ):
         generate(large, asked, VeneerLogitsProcessor(system, asked[:3]))
     with pytest.raises(InputError, match="3 rows of attention_mask"):
         generate(large, asked, VeneerLogitsProcessor(system, attention_mask=torch.ones(3, 5)))
@@ -268,6 +338,8 @@ def test_what_it_does_not_know_is_refused(small, large):
 
 
 def test_alpha_zero_reads_nothing_and_changes_nothing(small, large):
-    shift = VeneerLogitsProcessor(ShiftedSystem.of_models(large, small, some_veneer(small), alpha=0))
+    shift = VeneerLogitsProcessor(
+        ShiftedSystem.of_models(large, small, some_veneer(small), alpha=0)
+    )
     scores = torch.randn(1, large.head.rows)
     assert shift(torch.tensor([[0, 20]]), scores) is scores

@@ -1,4 +1,5 @@
-"""Base's stored columns are those of the stored hidden states in float32, whatever the dtype of the model that was captured."""
+"""Base's stored columns are those of the stored hidden states in float32, whatever the dtype of the
+model that was captured."""
 
 import pytest
 import torch
@@ -15,7 +16,8 @@ def test_base_columns_of_a_bfloat16_model_are_exact(kind, tmp_path):
         lm.__init__(lm.name, lm.model.to(torch.bfloat16), lm.tokenizer)
     taken = small_capture(tmp_path / "c", pair, n=6)
     for block in taken.blocks(COLUMNS):
-        exact = taken.head.logits(block["hidden"].float())  # what objective and held-out figures compute
+        # what objective and held-out figures compute
+        exact = taken.head.logits(block["hidden"].float())
         logz = exact.logsumexp(-1)
         torch.testing.assert_close(block["base_logz"], logz, rtol=0, atol=1e-5)
         chosen = (exact - logz[:, None]).gather(1, block["aligned_ids"].long())
@@ -36,8 +38,16 @@ def test_columns_belong_to_the_hidden_states_as_they_are_stored(tmp_path):
 def test_exact_logits_widen_the_weights_block_by_block(bias, monkeypatch):
     draw = torch.Generator().manual_seed(0)
     weight, hidden = torch.randn(37, 16, generator=draw), torch.randn(5, 3, 16, generator=draw)
-    half = Head(weight.bfloat16(), None if bias is None else bias.bfloat16(), scale=0.5, softcap=3.0)
-    wide = Head(weight.bfloat16().float(), None if bias is None else bias.bfloat16().float(), scale=0.5, softcap=3.0)
+    half = Head(
+        weight.bfloat16(), None if bias is None else bias.bfloat16(), scale=0.5, softcap=3.0
+    )
+    wide = Head(
+        weight.bfloat16().float(),
+        None if bias is None else bias.bfloat16().float(),
+        scale=0.5,
+        softcap=3.0,
+    )
     monkeypatch.setattr("veneer.models.head.WIDENED_AT_ONCE", 5 * 16)  # 37 rows in blocks of 5
     torch.testing.assert_close(half.exact_logits(hidden), wide.logits(hidden), rtol=0, atol=1e-5)
-    assert torch.equal(wide.exact_logits(hidden), wide.logits(hidden))  # float32 heads: not one bit changes
+    # float32 heads: not one bit changes
+    assert torch.equal(wide.exact_logits(hidden), wide.logits(hidden))

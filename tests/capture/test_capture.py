@@ -1,4 +1,5 @@
-"""A capture holds what the two models say: checked against one plain forward pass a prompt, and against damage and interruption."""
+"""A capture holds what the two models say: checked against one plain forward pass a prompt, and
+against damage and interruption."""
 
 import hashlib
 import json
@@ -26,11 +27,16 @@ def files(folder: Path) -> dict[str, str]:
     return {
         str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(folder.rglob("*"))
-        if p.is_file() and "manifest" not in p.name and not p.name.startswith(".lock") and p.suffix != ".log"
+        if p.is_file()
+        and "manifest" not in p.name
+        and not p.name.startswith(".lock")
+        and p.suffix != ".log"
     }
 
 
-@pytest.mark.parametrize("kind", [k for k in ARCHITECTURES if k not in ("gpt_neox", "mistral", "olmo2")])
+@pytest.mark.parametrize(
+    "kind", [k for k in ARCHITECTURES if k not in ("gpt_neox", "mistral", "olmo2")]
+)
 def test_columns_equal_a_plain_forward_pass(kind, tmp_path):
     pair = chat_pair(kind)
     taken = small_capture(tmp_path / "c", pair, n=6)
@@ -59,20 +65,30 @@ def test_columns_equal_a_plain_forward_pass(kind, tmp_path):
         ):
             start = form.encode(lm.tokenizer, prompt)
             with torch.inference_mode():
-                own = lm.model(input_ids=torch.tensor([start + response])).logits[0, len(start) - 1 : -1]
+                own = lm.model(input_ids=torch.tensor([start + response])).logits[
+                    0, len(start) - 1 : -1
+                ]
             expected = own.log_softmax(-1).gather(1, ids.long())
             torch.testing.assert_close(logprobs, expected, rtol=1e-4, atol=2e-3)
         head = taken.head
-        torch.testing.assert_close(head.logits(block["hidden"]).logsumexp(-1), block["base_logz"], rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(
+            head.logits(block["hidden"]).logsumexp(-1), block["base_logz"], rtol=1e-4, atol=1e-3
+        )
         assert (block["aligned_ids"][:, 0] == block["token"]).all()  # greedy
         total = block["aligned_logprobs"].exp().sum(-1) + block["aligned_tail"].exp()
         torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-5)
 
 
 def test_equal_prompts_share_no_more_than_the_prompt(tmp_path):
-    """Two prompts with one text have one answer: the shared prefix once swallowed the answer's hidden states."""
+    """Two prompts with one text have one answer: the shared prefix once swallowed the
+    answer's hidden states."""
     asked = [Prompt.from_text(f"p{i}", "How do I bake bread?") for i in range(4)]
-    taken = capture(chat_pair(), asked, tmp_path / "c", CaptureConfig(16, batch_size=4, noise_prompts=2, sampling=Sampling(10)))
+    taken = capture(
+        chat_pair(),
+        asked,
+        tmp_path / "c",
+        CaptureConfig(16, batch_size=4, noise_prompts=2, sampling=Sampling(10)),
+    )
     hidden = [b["hidden"] for n in range(4) for b in taken.blocks(("hidden",), [n])]
     assert all(torch.allclose(h, hidden[0], atol=1e-4) for h in hidden)
 
@@ -90,26 +106,43 @@ def test_the_tail_is_not_rounding():
 
 def test_lumped_kl_is_a_lower_bound_and_exact_for_tails_of_one_shape():
     draw = torch.Generator().manual_seed(0)
-    p, q = (torch.randn(20, 40, generator=draw, dtype=torch.float64).log_softmax(-1) for _ in range(2))
+    p, q = (
+        torch.randn(20, 40, generator=draw, dtype=torch.float64).log_softmax(-1) for _ in range(2)
+    )
     full = (p.exp() * (p - q)).sum(-1)
     kept = top_k(p, 8)
     lumped = kl_lumped(kept.logprobs, kept.tail, *log_masses(q, kept.ids))
     assert (lumped <= full + 1e-12).all() and (lumped >= -1e-12).all()
     everything = top_k(p, 40)
-    torch.testing.assert_close(kl_lumped(everything.logprobs, everything.tail, *log_masses(q, everything.ids)), full)
+    torch.testing.assert_close(
+        kl_lumped(everything.logprobs, everything.tail, *log_masses(q, everything.ids)), full
+    )
     assert float(kl_lumped(kept.logprobs, kept.tail, *log_masses(p, kept.ids)).abs().max()) < 1e-12
 
 
 def test_a_finished_folder_is_left_alone_and_other_settings_are_refused(tmp_path):
     taken = small_capture(tmp_path / "c")
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "c").rglob("*") if p.is_file() and p.name != ".lock"}
+    before = {
+        p: p.stat().st_mtime_ns
+        for p in (tmp_path / "c").rglob("*")
+        if p.is_file() and p.name != ".lock"
+    }
     again = small_capture(tmp_path / "c")
     assert again.tokens == taken.tokens
-    assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "c").rglob("*") if p.is_file() and p.name != ".lock"}
+    assert before == {
+        p: p.stat().st_mtime_ns
+        for p in (tmp_path / "c").rglob("*")
+        if p.is_file() and p.name != ".lock"
+    }
     with pytest.raises(InputError, match="made with another config"):
         small_capture(tmp_path / "c", k=8)
     with pytest.raises(InputError, match="made with another"):
-        capture(chat_pair(), prompts(5), tmp_path / "c", CaptureConfig(16, batch_size=4, shard_batches=1, sampling=Sampling(10)))
+        capture(
+            chat_pair(),
+            prompts(5),
+            tmp_path / "c",
+            CaptureConfig(16, batch_size=4, shard_batches=1, sampling=Sampling(10)),
+        )
     with pytest.raises(InputError, match="made with another base"):
         small_capture(tmp_path / "c", Pair(tiny("llama", seed=5), tiny("llama", seed=1)))
     (tmp_path / "d").mkdir()
@@ -135,18 +168,27 @@ small_capture(__import__("pathlib").Path(sys.argv[2]))
 
 
 def test_kill_and_go_on_gives_the_same_bytes(tmp_path):
-    """kill -9 after the first shards, then the same command: nothing but manifest and lock may differ."""
+    """kill -9 after the first shards, then the same command: nothing but manifest and
+    lock may differ."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         whole = files(small_capture(tmp_path / "whole").folder)
-        command = [sys.executable, "-c", SLOW_CAPTURE, str(Path(__file__).parents[1]), str(tmp_path / "cut")]
+        command = [
+            sys.executable,
+            "-c",
+            SLOW_CAPTURE,
+            str(Path(__file__).parents[1]),
+            str(tmp_path / "cut"),
+        ]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline().startswith("shard 0")
         process.kill()
         process.wait()
         assert not (tmp_path / "cut" / "noise.json").exists()
-        with pytest.raises(InputError, match=r"of 3 shards; run the same .veneer capture. command again"):
+        with pytest.raises(
+            InputError, match=r"of 3 shards; run the same .veneer capture. command again"
+        ):
             Capture.open(tmp_path / "cut")
         (tmp_path / "cut" / ".shard-00001.safetensors.x.part").write_bytes(b"half a shard")
         taken = small_capture(tmp_path / "cut")
@@ -175,7 +217,9 @@ def test_a_full_disk_leaves_a_usable_capture(tmp_path):
     """A real full disk: a tmpfs of 700 kB."""
     mount = tmp_path / "small"
     mount.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", str(mount)], capture_output=True)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", str(mount)], capture_output=True
+    )
     if made.returncode:
         pytest.skip("needs the right to mount a tmpfs")
     try:
@@ -191,7 +235,13 @@ def test_a_full_disk_leaves_a_usable_capture(tmp_path):
 
 
 def test_two_runs_in_one_folder(tmp_path):
-    command = [sys.executable, "-c", SLOW_CAPTURE, str(Path(__file__).parents[1]), str(tmp_path / "c")]
+    command = [
+        sys.executable,
+        "-c",
+        SLOW_CAPTURE,
+        str(Path(__file__).parents[1]),
+        str(tmp_path / "c"),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         process.stdout.readline()
@@ -220,8 +270,11 @@ def test_memory_that_runs_out_halves_the_batch(tmp_path, monkeypatch):
 
 
 def test_vocabularies_by_string(tmp_path):
-    """Padding rows are understood, a permuted vocabulary is mapped, real differences are refused with examples."""
-    wide = Pair(tiny("llama", rows=420), tiny("llama", seed=1, rows=448), PlainFormat(), PlainFormat())
+    """Padding rows are understood, a permuted vocabulary is mapped, real differences are
+    refused with examples."""
+    wide = Pair(
+        tiny("llama", rows=420), tiny("llama", seed=1, rows=448), PlainFormat(), PlainFormat()
+    )
     assert wide.vocabulary.size == 420 and wide.vocabulary.to_other is None
     base, aligned = tiny("llama"), tiny("llama")
     import copy
@@ -238,7 +291,9 @@ def test_vocabularies_by_string(tmp_path):
     logits = torch.arange(float(aligned.head.rows))
     assert pair.vocabulary.from_other(logits)[table[a]] == table[b]
     other.get_vocab = lambda: {**{k: v for k, v in table.items() if k != a}, "ZZZ": table[a]}
-    with pytest.raises(InputError, match=r"differ in 2 tokens, e.g. .*'ZZZ' \(id 300\) is missing from"):
+    with pytest.raises(
+        InputError, match=r"differ in 2 tokens, e.g. .*'ZZZ' \(id 300\) is missing from"
+    ):
         Pair(base, aligned, PlainFormat(), PlainFormat())
 
 
@@ -254,7 +309,9 @@ def test_a_spare_row_that_became_a_chat_token_is_no_mismatch():
     assert Pair(base, aligned, PlainFormat(), PlainFormat()).vocabulary.to_other is None
 
 
-def test_noise_floor_is_tiny_and_a_model_that_disagrees_with_itself_is_refused(tmp_path, monkeypatch):
+def test_noise_floor_is_tiny_and_a_model_that_disagrees_with_itself_is_refused(
+    tmp_path, monkeypatch
+):
     taken = small_capture(tmp_path / "c", plain_pair(change=0.5))
     assert abs(sum(r["kl"] for r in taken.noise)) < 1e-4
     assert all(r["top1"] == r["tokens"] for r in taken.noise)
@@ -267,7 +324,9 @@ def test_noise_floor_is_tiny_and_a_model_that_disagrees_with_itself_is_refused(t
         return real(teacher, asked, rows)
 
     monkeypatch.setattr(capture_run, "self_kl", other_weights)
-    with pytest.raises(VeneerError, match="other log-probabilities while it generates than while it reads"):
+    with pytest.raises(
+        VeneerError, match="other log-probabilities while it generates than while it reads"
+    ):
         small_capture(tmp_path / "d", pair)
 
 
@@ -284,7 +343,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     peaks = []
     for n in (20, 200):
         out = subprocess.run(
-            [sys.executable, "-c", code, str(Path(__file__).parents[1]), str(tmp_path / str(n)), str(n)],
+            [
+                sys.executable,
+                "-c",
+                code,
+                str(Path(__file__).parents[1]),
+                str(tmp_path / str(n)),
+                str(n),
+            ],
             capture_output=True,
             text=True,
             check=True,

@@ -1,4 +1,5 @@
-"""Captures of a model that thinks: base reads all that it wrote, the manifest says so, and the responses hold the two parts apart."""
+"""Captures of a model that thinks: base reads all that it wrote, the manifest says so, and the
+responses hold the two parts apart."""
 
 from __future__ import annotations
 
@@ -27,7 +28,12 @@ ASKED = [Prompt.from_text(f"p{i}", "How? " + "a" * i) for i in range(3)]
 def pair() -> Pair:
     own = with_marks(("[THINK]", "[/THINK]"))
     words = ("<|assistant|>", "[THINK]", "12", "[/THINK]", "yes")
-    return Pair(chain(own, *words, name="base"), chain(own, *words, name="aligned"), PlainFormat(), ChatFormat())
+    return Pair(
+        chain(own, *words, name="base"),
+        chain(own, *words, name="aligned"),
+        PlainFormat(),
+        ChatFormat(),
+    )
 
 
 def config(tokens: int) -> CaptureConfig:
@@ -36,7 +42,11 @@ def config(tokens: int) -> CaptureConfig:
 
 def test_the_manifest_tells_that_reasoning_is_kept(pair, tmp_path):
     taken = capture(pair, ASKED, tmp_path / "c", config(20))
-    assert read_json(tmp_path / "c" / "manifest.json", "")["reasoning"] == {"part": "kept", "responses": 3, "unfinished": 0}
+    assert read_json(tmp_path / "c" / "manifest.json", "")["reasoning"] == {
+        "part": "kept",
+        "responses": 3,
+        "unfinished": 0,
+    }
     for row in taken.responses():
         assert (row["reasoning"], row["text"], len(row["token_ids"])) == ("12", "yes", 7)
     before = (tmp_path / "c" / "manifest.json").read_bytes()
@@ -48,22 +58,45 @@ def test_a_warning_tells_where_most_responses_have_no_answer(pair, tmp_path, cap
     with caplog.at_level(logging.WARNING, "veneer"):
         capture(pair, ASKED, tmp_path / "c", config(2))
     assert "3 of 3 responses of aligned end within their reasoning" in caplog.text
-    assert read_json(tmp_path / "c" / "manifest.json", "")["reasoning"] == {"part": "kept", "responses": 3, "unfinished": 3}
+    assert read_json(tmp_path / "c" / "manifest.json", "")["reasoning"] == {
+        "part": "kept",
+        "responses": 3,
+        "unfinished": 3,
+    }
 
 
 def test_a_capture_without_reasoning_says_nothing_of_it(tmp_path):
     taken = capture(Pair(tiny(seed=0), tiny(seed=1)), ASKED, tmp_path / "c", config(4))
-    assert "reasoning" not in taken.manifest and all("reasoning" not in row for row in taken.responses())
+    assert "reasoning" not in taken.manifest and all(
+        "reasoning" not in row for row in taken.responses()
+    )
 
 
 def test_stored_answers_give_their_tokens_or_the_answers_alone(pair, tmp_path):
     answers = tmp_path / "answers.jsonl"
-    respond(System("aligned", pair.aligned, ChatFormat(), pair.aligned.stop_ids), ASKED, Sampling(20), out=answers)
-    whole = capture_from(pair.base, read_teacher(answers, pair.base, ASKED).teacher, ASKED, tmp_path / "whole", config(20))
-    assert whole.manifest["reasoning"] == {"part": "kept", "responses": 3, "unfinished": 0} and whole.tokens == 3 * 7
+    respond(
+        System("aligned", pair.aligned, ChatFormat(), pair.aligned.stop_ids),
+        ASKED,
+        Sampling(20),
+        out=answers,
+    )
+    whole = capture_from(
+        pair.base,
+        read_teacher(answers, pair.base, ASKED).teacher,
+        ASKED,
+        tmp_path / "whole",
+        config(20),
+    )
+    assert (
+        whole.manifest["reasoning"] == {"part": "kept", "responses": 3, "unfinished": 0}
+        and whole.tokens == 3 * 7
+    )
     told = read_teacher(answers, pair.base, ASKED, answers_only=True)
     alone = capture_from(pair.base, told.teacher, ASKED, tmp_path / "alone", config(20))
-    assert alone.manifest["reasoning"] == {"part": "dropped", "responses": 3} and told.noticed[REASONING] == 3
+    assert (
+        alone.manifest["reasoning"] == {"part": "dropped", "responses": 3}
+        and told.noticed[REASONING] == 3
+    )
     assert [row["text"] for row in alone.responses()] == ["yes"] * 3 and alone.tokens == 3 * 3
 
 

@@ -1,4 +1,5 @@
-"""A capture as the teacher of another: the same targets as if the aligned model had been asked again."""
+"""A capture as the teacher of another: the same targets as if the aligned model had
+been asked again."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ def columns(taken, name):
     """By prompt id, so that another plan makes no difference."""
     found = {}
     for block in taken.blocks((name, "prompt", "position")):
-        for i, (n, position) in enumerate(zip(block["prompt"].tolist(), block["position"].tolist(), strict=True)):
+        for i, (n, position) in enumerate(
+            zip(block["prompt"].tolist(), block["position"].tolist(), strict=True)
+        ):
             found[taken.prompts[n]["id"], position] = block[name][i]
     return found
 
@@ -43,10 +46,14 @@ def test_another_base_learns_the_same_targets(tmp_path):
     pair, other = chat_pair(), tiny("qwen2", seed=11)
     asked = prompts(11)
     source = capture(pair, asked, tmp_path / "source", CONFIG)
-    direct = capture(Pair(other, pair.aligned, ChatFormat(), ChatFormat()), asked, tmp_path / "direct", CONFIG)
+    direct = capture(
+        Pair(other, pair.aligned, ChatFormat(), ChatFormat()), asked, tmp_path / "direct", CONFIG
+    )
     teacher = CapturedTeacher(source, other)
     read = capture_from(other, teacher, asked, tmp_path / "read", CONFIG, base_format=ChatFormat())
-    assert read.tokens == direct.tokens and set(direct.manifest["stop_ids"]) == set(read.manifest["stop_ids"])
+    assert read.tokens == direct.tokens and set(direct.manifest["stop_ids"]) == set(
+        read.manifest["stop_ids"]
+    )
     for name in EVERY[2:]:
         a, b = columns(direct, name), columns(read, name)
         assert a.keys() == b.keys()
@@ -62,7 +69,10 @@ def test_shorter_answers_and_fewer_prompts(tmp_path):
     teacher = CapturedTeacher(source, other)
     assert [p.id for p in teacher.answers(prompts(9))] == [p.id for p in prompts(6)]
     decoded, seen = teacher.answer(prompts(3), ["a", "b", "c"], CaptureConfig(sampling=Sampling(4)))
-    assert all(len(d.token_ids) <= 4 and len(s.ids) == len(d.token_ids) for d, s in zip(decoded, seen, strict=True))
+    assert all(
+        len(d.token_ids) <= 4 and len(s.ids) == len(d.token_ids)
+        for d, s in zip(decoded, seen, strict=True)
+    )
     with pytest.raises(InputError, match="has no answer to prompt 'p6'"):
         teacher.asked(prompts(9))
 

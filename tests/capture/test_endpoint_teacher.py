@@ -1,4 +1,5 @@
-"""A model behind an endpoint as a teacher, over a real server on loopback: what it tells, what it does not, and what cannot be true."""
+"""A model behind an endpoint as a teacher, over a real server on loopback: what it tells, what it
+does not, and what cannot be true."""
 
 import json
 import math
@@ -17,7 +18,14 @@ from tiny import tiny, tokenizer
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.capture.run import capture_from
 from veneer.capture.teachers.endpoint import RemoteTeacher, known_top, probe
-from veneer.capture.teachers.reply_logprobs import Matcher, Position, Untrue, checked, read_told, told_of
+from veneer.capture.teachers.reply_logprobs import (
+    Matcher,
+    Position,
+    Untrue,
+    checked,
+    read_told,
+    told_of,
+)
 from veneer.endpoint import EndpointConfig
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import read_json
@@ -39,12 +47,13 @@ def base():
 
 @pytest.fixture(scope="module")
 def aligned():
-    return tiny("llama", seed=1, rows=len(tokenizer()))  # a padding row has no text by which it could be told
+    # a padding row has no text by which it could be told
+    return tiny("llama", seed=1, rows=len(tokenizer()))
 
 
 def model_server(lm, *, change=lambda reply, call: reply, end_too: bool = True):
-    """A server that answers as `lm` does behind its chat template, with OpenAI's log-probabilities. change: of a reply, the call given.
-    end_too: the end token stands among the tokens."""
+    """A server that answers as `lm` does behind its chat template, with OpenAI's log-probabilities.
+    change: of a reply, the call given. end_too: the end token stands among the tokens."""
     texts, system = TokenTexts(lm.tokenizer), System("aligned", lm, ChatFormat(), lm.stop_ids)
 
     def token(id: int, logprob: float) -> dict:
@@ -54,12 +63,20 @@ def model_server(lm, *, change=lambda reply, call: reply, end_too: bool = True):
         prompt = Prompt("x", tuple(call.body["messages"]), "")
         row, top = Row(Sampling(call.body["max_tokens"])), call.body.get("top_logprobs")
         with torch.inference_mode():
-            steps = [s[0] for s in decode_steps(system.stepper([prompt]), [row], stop_ids=lm.stop_ids, logprobs=top or 0)]
+            steps = [
+                s[0]
+                for s in decode_steps(
+                    system.stepper([prompt]), [row], stop_ids=lm.stop_ids, logprobs=top or 0
+                )
+            ]
         shown = [s for s in steps if end_too or s.id not in lm.stop_ids]
         text = lm.tokenizer.decode([s.id for s in steps if s.id not in lm.stop_ids])
         reply = completion(text, steps[-1].finish_reason)
         if call.body.get("logprobs"):
-            content = [{**token(s.id, s.logprob), "top_logprobs": [token(i, p) for i, p in s.top]} for s in shown]
+            content = [
+                {**token(s.id, s.logprob), "top_logprobs": [token(i, p) for i, p in s.top]}
+                for s in shown
+            ]
             reply["choices"][0]["logprobs"] = {"content": content}
         call.json(change(reply, call))
 
@@ -71,36 +88,64 @@ def endpoint(server, **how) -> EndpointConfig:
 
 
 def test_it_equals_a_capture_of_the_model_itself(base, aligned, tmp_path):
-    """Same tokens, same most likely tokens, and their log-probabilities to rounding; what is not told is the tail."""
+    """Same tokens, same most likely tokens, and their log-probabilities to rounding; what is not
+    told is the tail."""
     local = capture(Pair(base, aligned), prompts(6), tmp_path / "local", HOW)
     with model_server(aligned) as server:
         assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 20
         teacher = RemoteTeacher(base, endpoint(server), 5)
         remote = capture_from(base, teacher, prompts(6), tmp_path / "remote", HOW)
-    assert remote.manifest["teacher"]["targets"] == "top-5" and "5 most likely" in remote.told and not remote.one_hot
+    assert (
+        remote.manifest["teacher"]["targets"] == "top-5"
+        and "5 most likely" in remote.told
+        and not remote.one_hot
+    )
     assert not (tmp_path / "remote" / "noise.json").exists()
-    columns = ("token", "hidden", "aligned_ids", "aligned_logprobs", "aligned_tail", "base_at_aligned", "base_outside")
+    columns = (
+        "token",
+        "hidden",
+        "aligned_ids",
+        "aligned_logprobs",
+        "aligned_tail",
+        "base_at_aligned",
+        "base_outside",
+    )
     for n in range(6):
         (a,), (b,) = local.blocks(columns, [n]), remote.blocks(columns, [n])
         assert torch.equal(a["token"], b["token"])
         torch.testing.assert_close(a["hidden"], b["hidden"], rtol=1e-4, atol=1e-4)
         assert torch.equal(a["aligned_ids"][:, :5], b["aligned_ids"][:, :5])
-        torch.testing.assert_close(a["aligned_logprobs"][:, :5], b["aligned_logprobs"][:, :5], rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(
+            a["aligned_logprobs"][:, :5], b["aligned_logprobs"][:, :5], rtol=1e-3, atol=1e-3
+        )
         total = b["aligned_logprobs"].exp().sum(1) + b["aligned_tail"].exp()
         torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-4)
-    assert all(torch.isfinite(b["base_at_aligned"]).all() for b in remote.blocks(("base_at_aligned",)))
+    assert all(
+        torch.isfinite(b["base_at_aligned"]).all() for b in remote.blocks(("base_at_aligned",))
+    )
 
 
 def test_an_end_that_is_not_told_is_put_there(base, aligned, tmp_path):
-    """Servers that leave the end token out: the answer ended, so base's end of turn follows, one-hot."""
+    """Servers that leave the end token out: the answer ended, so base's end of turn
+    follows, one-hot."""
     with model_server(aligned, end_too=False) as server:
-        taken = capture_from(base, RemoteTeacher(base, endpoint(server), 4), prompts(6), tmp_path / "c", HOW)
+        taken = capture_from(
+            base, RemoteTeacher(base, endpoint(server), 4), prompts(6), tmp_path / "c", HOW
+        )
     ended = [r for r in taken.responses() if r["finish_reason"] == "stop"]
     assert ended and all(r["token_ids"][-1] in base.stop_ids for r in ended)
     for row in ended:
-        (block,) = taken.blocks(("aligned_ids", "aligned_logprobs", "aligned_tail"), [row["number"]])
-        assert block["aligned_ids"][-1, 0] == row["token_ids"][-1] and block["aligned_logprobs"][-1, 0] == 0
-        assert block["aligned_tail"][-1] == -math.inf and (block["aligned_logprobs"][-1, 1:] == -math.inf).all()
+        (block,) = taken.blocks(
+            ("aligned_ids", "aligned_logprobs", "aligned_tail"), [row["number"]]
+        )
+        assert (
+            block["aligned_ids"][-1, 0] == row["token_ids"][-1]
+            and block["aligned_logprobs"][-1, 0] == 0
+        )
+        assert (
+            block["aligned_tail"][-1] == -math.inf
+            and (block["aligned_logprobs"][-1, 1:] == -math.inf).all()
+        )
 
 
 def test_without_log_probabilities_the_text_is_taken(base, aligned, tmp_path):
@@ -122,9 +167,15 @@ def test_without_log_probabilities_the_text_is_taken(base, aligned, tmp_path):
         def answer(call: Call) -> None:
             if call.body.get("logprobs") and call.body["top_logprobs"] > most:
                 return call.error(400, f"top_logprobs must be at most {most}")
-            one = {"token": "a", "logprob": -0.1, "top_logprobs": [{"token": t, "logprob": -5.0} for t in "abcdefgh"[:most]]}
+            one = {
+                "token": "a",
+                "logprob": -0.1,
+                "top_logprobs": [{"token": t, "logprob": -5.0} for t in "abcdefgh"[:most]],
+            }
             reply = completion("a")
-            reply["choices"][0]["logprobs"] = {"content": [one]} if call.body.get("logprobs") else None
+            reply["choices"][0]["logprobs"] = (
+                {"content": [one]} if call.body.get("logprobs") else None
+            )
             return call.json(reply)
 
         return serving(answer)
@@ -148,7 +199,9 @@ def test_what_cannot_be_true_is_refused_and_named(base, aligned, tmp_path):
             t["logprob"] = 0.0
 
     cases = {
-        "a log-probability of 0.5 at response position 1": lambda one: one.update(logprob=0.5, top_logprobs=[]),
+        "a log-probability of 0.5 at response position 1": lambda one: one.update(
+            logprob=0.5, top_logprobs=[]
+        ),
         "a log-probability of nan": lambda one: one["top_logprobs"][0].update(logprob=math.nan),
         "probabilities that sum to 4": certain,
         "tokens that spell 'zz": lambda one: one.update(token="z", bytes=[122], logprob=-30.0),
@@ -167,8 +220,13 @@ def test_log_probabilities_that_come_no_more(base, aligned, tmp_path):
             reply["choices"][0]["logprobs"] = None
         return reply
 
-    with model_server(aligned, change=sometimes) as server, pytest.raises(VeneerError, match="gave log-probabilities before"):
-        capture_from(base, RemoteTeacher(base, endpoint(server), 4), prompts(6), tmp_path / "c", HOW)
+    with (
+        model_server(aligned, change=sometimes) as server,
+        pytest.raises(VeneerError, match="gave log-probabilities before"),
+    ):
+        capture_from(
+            base, RemoteTeacher(base, endpoint(server), 4), prompts(6), tmp_path / "c", HOW
+        )
 
 
 def test_a_capture_that_was_cut_asks_for_nothing_twice(base, aligned, tmp_path):
@@ -187,7 +245,9 @@ def test_a_capture_that_was_cut_asks_for_nothing_twice(base, aligned, tmp_path):
         broken, asked = False, len(server.calls)
         taken = capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
         assert len(server.calls) - asked == 8 - 5  # five replies were kept
-        whole = capture_from(base, RemoteTeacher(base, endpoint(server), 4), prompts(8), tmp_path / "d", HOW)
+        whole = capture_from(
+            base, RemoteTeacher(base, endpoint(server), 4), prompts(8), tmp_path / "d", HOW
+        )
         asked = len(server.calls)
         capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
         assert len(server.calls) == asked  # a finished capture asks nobody
@@ -204,25 +264,35 @@ def test_an_answer_that_ends_at_once_and_one_that_is_withheld(base, tmp_path):
     with serving(answer) as server:
         teacher = RemoteTeacher(base, endpoint(server), 0)
         taken = capture_from(base, teacher, prompts(1), tmp_path / "c", HOW)
-        assert taken.responses()[0]["token_ids"] == [base.end_of_turn] and taken.responses()[0]["text"] == ""
-        with pytest.raises(VeneerError, match=r"empty answer to prompts 'p3' \(it says 'content_filter'\)"):
+        assert (
+            taken.responses()[0]["token_ids"] == [base.end_of_turn]
+            and taken.responses()[0]["text"] == ""
+        )
+        with pytest.raises(
+            VeneerError, match=r"empty answer to prompts 'p3' \(it says 'content_filter'\)"
+        ):
             capture_from(base, teacher, prompts(6), tmp_path / "d", HOW)
 
 
 def test_tokens_of_another_tokenizer_are_matched_where_they_stand_alike(base):
-    """Base reads the text itself; a distribution counts where one token has the same bytes, and the rest is one-hot."""
+    """Base reads the text itself; a distribution counts where one token has the same bytes, and the
+    rest is one-hot."""
     matcher = Matcher(base)
     text = "The cat sat"
     own = base.tokenizer(text, add_special_tokens=False)["input_ids"]
     pieces = [base.tokenizer.decode([i]) for i in own]
     first = Position(
-        pieces[0].encode(), ((pieces[0].encode(), math.log(0.6)), (b"A", math.log(0.1)), (b"\x00none", math.log(0.1)))
+        pieces[0].encode(),
+        ((pieces[0].encode(), math.log(0.6)), (b"A", math.log(0.1)), (b"\x00none", math.log(0.1))),
     )
     rest = Position("".join(pieces[1:]).encode(), (("".join(pieces[1:]).encode(), math.log(0.5)),))
     assert len(own) > 2 and matcher.own_tokens([first, rest]) == []
     found = matcher.distributions(own, [first, rest], 4)
-    assert found.ids[0].tolist()[:2] == [own[0], matcher.id(b"A")] and found.ids[0, 2:].tolist() == [-1, -1]
-    assert float(found.tail[0].exp()) == pytest.approx(0.3, rel=1e-4)  # the token that base has not got is a part of it
+    assert found.ids[0].tolist()[:2] == [own[0], matcher.id(b"A")] and found.ids[
+        0, 2:
+    ].tolist() == [-1, -1]
+    # the token that base has not got is a part of it
+    assert float(found.tail[0].exp()) == pytest.approx(0.3, rel=1e-4)
     assert (found.logprobs[1:, 0] == 0).all() and (found.tail[1:] == -math.inf).all()
     assert matcher.id(b"<|end|>") == base.end_of_turn
 
@@ -232,10 +302,19 @@ def test_parts_of_characters_are_matched_by_their_bytes(base):
     ids = base.tokenizer("é", add_special_tokens=False)["input_ids"]
     if len(ids) < 2:
         pytest.skip("the tokenizer has this character whole")
-    content = [{"token": texts.name(i), "logprob": -0.1, "top_logprobs": []} for i in ids]  # "bytes:\\xc3", without `bytes`
-    told = read_told({"choices": [{"finish_reason": "stop", "message": {"content": "é"}, "logprobs": {"content": content}}]})[
-        "told"
-    ]
+    # "bytes:\\xc3", without `bytes`
+    content = [{"token": texts.name(i), "logprob": -0.1, "top_logprobs": []} for i in ids]
+    told = read_told(
+        {
+            "choices": [
+                {
+                    "finish_reason": "stop",
+                    "message": {"content": "é"},
+                    "logprobs": {"content": content},
+                }
+            ]
+        }
+    )["told"]
     positions, spelt = checked(json.loads(json.dumps(told)), "é")
     assert spelt == "é" and matcher.own_tokens(positions) == ids
 
@@ -243,10 +322,25 @@ def test_parts_of_characters_are_matched_by_their_bytes(base):
 def test_forms_that_are_none_are_named():
     for logprobs in ([{"token": 1}], [{"token": "a", "logprob": "x"}], [{"token": "a"}], ["a"]):
         found = read_told(
-            {"choices": [{"finish_reason": "stop", "message": {"content": "a"}, "logprobs": {"content": logprobs}}]}
+            {
+                "choices": [
+                    {
+                        "finish_reason": "stop",
+                        "message": {"content": "a"},
+                        "logprobs": {"content": logprobs},
+                    }
+                ]
+            }
         )
-        assert found["text"] == "a" and found["told"] is None and re.search(r"token|log-prob", found["untold"])
-    assert read_told({"choices": [{"finish_reason": "stop", "message": {"content": "a"}}]})["told"] is None
+        assert (
+            found["text"] == "a"
+            and found["told"] is None
+            and re.search(r"token|log-prob", found["untold"])
+        )
+    assert (
+        read_told({"choices": [{"finish_reason": "stop", "message": {"content": "a"}}]})["told"]
+        is None
+    )
     with pytest.raises(Untrue, match="tokens that spell"):
         checked([[[97], [[[97], -0.1]]]], "bcd")
     with pytest.raises(InputError, match="expected 0"):
@@ -254,9 +348,14 @@ def test_forms_that_are_none_are_named():
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**400), 10**400) | st.floats() | st.text(max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**400), 10**400)
+    | st.floats()
+    | st.text(max_size=4),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["token", "logprob", "bytes", "top_logprobs"]), inner)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["token", "logprob", "bytes", "top_logprobs"]), inner)
     ),
     max_leaves=12,
 )
@@ -267,9 +366,17 @@ JSON = st.recursive(
 def test_whatever_a_server_sends_is_read_or_named(content):
     """Read, or named in `untold` or by Untrue; what is read is finite."""
     try:
-        told = read_told({"choices": [{"finish_reason": "stop", "message": {"content": "a"}, "logprobs": {"content": content}}]})[
-            "told"
-        ]
+        told = read_told(
+            {
+                "choices": [
+                    {
+                        "finish_reason": "stop",
+                        "message": {"content": "a"},
+                        "logprobs": {"content": content},
+                    }
+                ]
+            }
+        )["told"]
         positions, _ = checked(told or [], "a")
     except Untrue:
         return
@@ -278,7 +385,11 @@ def test_whatever_a_server_sends_is_read_or_named(content):
 
 def told(token: str, logprob: float | None, *others: tuple[str, float | None]) -> dict:
     every = [(token, logprob), *others]
-    return {"token": token, "logprob": logprob, "top_logprobs": [{"token": t, "logprob": p} for t, p in every]}
+    return {
+        "token": token,
+        "logprob": logprob,
+        "top_logprobs": [{"token": t, "logprob": p} for t, p in every],
+    }
 
 
 def answered(text: str, logprobs, **more) -> dict:
@@ -289,31 +400,48 @@ def answered(text: str, logprobs, **more) -> dict:
 
 @pytest.mark.parametrize("nothing", [None, -9999.0, -9999.9, -1e30])
 def test_a_candidate_without_a_probability_is_none(base, tmp_path, nothing):
-    """sgl-project/sglang#20323 writes null for -inf, vllm-project/vllm#11073 -9999.0: the rest of the row is as the server tells it."""
-    reply = answered("No", {"content": [told("No", math.log(0.75), ("on", math.log(0.125)), ("the", nothing))]})
+    """sgl-project/sglang#20323 writes null for -inf, vllm-project/vllm#11073 -9999.0: the rest of
+    the row is as the server tells it."""
+    reply = answered(
+        "No", {"content": [told("No", math.log(0.75), ("on", math.log(0.125)), ("the", nothing))]}
+    )
     with serving(lambda c: c.json(reply)) as server:
         assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 3
-        taken = capture_from(base, RemoteTeacher(base, endpoint(server), 3), prompts(1), tmp_path / "c", HOW)
-        assert len(server.calls) == 2, "a reply that says so once says so always: it is not asked again"
+        taken = capture_from(
+            base, RemoteTeacher(base, endpoint(server), 3), prompts(1), tmp_path / "c", HOW
+        )
+        assert len(server.calls) == 2, (
+            "a reply that says so once says so always: it is not asked again"
+        )
     matcher = Matcher(base)
     (block,) = taken.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [0])
     own = [i for i in (matcher.id(b"No"), matcher.id(b"on")) if i is not None]
     if own == block["token"][:1].tolist() + own[1:]:  # the tokenizer has these words whole
-        told_now = dict(zip(block["aligned_ids"][0].tolist(), block["aligned_logprobs"][0].exp().tolist(), strict=True))
+        told_now = dict(
+            zip(
+                block["aligned_ids"][0].tolist(),
+                block["aligned_logprobs"][0].exp().tolist(),
+                strict=True,
+            )
+        )
         assert told_now[own[0]] == pytest.approx(0.75, rel=1e-4)
     total = block["aligned_logprobs"].exp().sum(1) + block["aligned_tail"].exp()
     torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-4)
 
 
 def test_log_probabilities_in_other_forms_are_the_same():
-    """Text completions' columns, dictionaries of candidates, a bare list, and the tokens of a refusal."""
+    """Text completions' columns, dictionaries of candidates, a bare list, and the
+    tokens of a refusal."""
     rows = [told("Y", -0.1, ("N", -2.5)), told("es", -0.2, ("o", -2.0))]
     columns = {
         "tokens": ["Y", "es"],
         "token_logprobs": [-0.1, -0.2],
         "top_logprobs": [{"Y": -0.1, "N": -2.5}, {"es": -0.2, "o": -2.0}],
     }
-    as_dict = [{**row, "top_logprobs": {t["token"]: t["logprob"] for t in row["top_logprobs"]}} for row in rows]
+    as_dict = [
+        {**row, "top_logprobs": {t["token"]: t["logprob"] for t in row["top_logprobs"]}}
+        for row in rows
+    ]
     wanted = told_of({"content": rows})
     assert (
         wanted
@@ -322,14 +450,18 @@ def test_log_probabilities_in_other_forms_are_the_same():
         == told_of(rows)
         == told_of({"content": None, "refusal": rows})
     )
-    assert told_of({"tokens": ["Y"], "token_logprobs": [-0.1], "top_logprobs": None}) == [[[89], [[[89], -0.1]]]]
+    assert told_of({"tokens": ["Y"], "token_logprobs": [-0.1], "top_logprobs": None}) == [
+        [[89], [[[89], -0.1]]]
+    ]
     assert told_of(None) == told_of({}) == told_of({"content": []}) == []
     with pytest.raises(ValueError, match="1 log-probabilities for 2 tokens"):
         told_of({"tokens": ["a", "b"], "token_logprobs": [-0.1]})
 
 
 def test_a_token_whose_own_number_is_null_takes_it_from_the_candidates_or_is_one_hot(base):
-    (row,) = told_of([{"token": "a", "logprob": None, "top_logprobs": [{"token": "a", "logprob": -0.5}]}])
+    (row,) = told_of(
+        [{"token": "a", "logprob": None, "top_logprobs": [{"token": "a", "logprob": -0.5}]}]
+    )
     assert row == [[97], [[[97], -0.5]]]
     positions, _ = checked(told_of([{"token": "a", "logprob": None, "top_logprobs": None}]), "a")
     matcher = Matcher(base)
@@ -338,58 +470,94 @@ def test_a_token_whose_own_number_is_null_takes_it_from_the_candidates_or_is_one
 
 
 @pytest.mark.parametrize(
-    "logprobs", [{"content": [{"token": "a"}]}, {"content": [{"token": "a", "logprob": "-0.1"}]}, {"content": [7]}]
+    "logprobs",
+    [
+        {"content": [{"token": "a"}]},
+        {"content": [{"token": "a", "logprob": "-0.1"}]},
+        {"content": [7]},
+    ],
 )
 def test_log_probabilities_that_cannot_be_read_say_how_to_go_on(base, logprobs, tmp_path):
     with serving(lambda c: c.json(answered("a", logprobs))) as server:
-        with pytest.raises(VeneerError, match=r"with its first answer; capture its text alone \(--top-logprobs 0\)"):
+        with pytest.raises(
+            VeneerError, match=r"with its first answer; capture its text alone \(--top-logprobs 0\)"
+        ):
             probe(endpoint(server), prompts(1)[0], HOW.sampling)
         assert len(server.calls) == 1, "the same would come again"
-        taken = capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW)
+        taken = capture_from(
+            base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW
+        )
     assert taken.one_hot and taken.responses()[0]["text"] == "a"
 
 
 @pytest.mark.parametrize(
     ("reply", "says"),
     [
-        (completion(None, reasoning_content="The user asks."), r"no answer to prompts 'p0'.*reasoning \(reasoning_content\)"),
-        (completion("", reasoning="The user asks."), r"no answer to prompts 'p0'.*reasoning \(reasoning_content\)"),
+        (
+            completion(None, reasoning_content="The user asks."),
+            r"no answer to prompts 'p0'.*reasoning \(reasoning_content\)",
+        ),
+        (
+            completion("", reasoning="The user asks."),
+            r"no answer to prompts 'p0'.*reasoning \(reasoning_content\)",
+        ),
         (completion("A hedgehog is a sm", "error"), "broke off"),
-        (completion("A hedgehog is a sm", "content_filter"), "withheld a part of its answer to prompts 'p0'"),
+        (
+            completion("A hedgehog is a sm", "content_filter"),
+            "withheld a part of its answer to prompts 'p0'",
+        ),
         (completion("I look it up.", "tool_calls"), "leave the prompt out"),
         (completion("A hedgehog", None), "does not say how it ended"),
     ],
 )
 def test_what_is_no_answer_teaches_nothing(base, reply, says, tmp_path):
-    with serving(lambda c: c.json(reply)) as server, pytest.raises(VeneerError, match=says) as error:
-        capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW)
+    with (
+        serving(lambda c: c.json(reply)) as server,
+        pytest.raises(VeneerError, match=says) as error,
+    ):
+        capture_from(
+            base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW
+        )
     assert error.value.exit_code == 1 and not list(tmp_path.glob("c/shard-*"))
 
 
 def test_a_refusal_in_its_own_field_is_the_answer(base, tmp_path):
     with serving(lambda c: c.json(completion(None, refusal="I cannot"))) as server:
-        taken = capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW)
-    assert taken.responses()[0]["text"] == "I cannot" and taken.responses()[0]["token_ids"][-1] == base.end_of_turn
+        taken = capture_from(
+            base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW
+        )
+    assert (
+        taken.responses()[0]["text"] == "I cannot"
+        and taken.responses()[0]["token_ids"][-1] == base.end_of_turn
+    )
 
 
 def test_an_answer_that_was_cut_has_no_end(base, tmp_path):
     with serving(lambda c: c.json(completion("I cannot", "MAX_TOKENS"))) as server:
-        taken = capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW)
+        taken = capture_from(
+            base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW
+        )
     (row,) = taken.responses()
     assert row["finish_reason"] == "length" and row["token_ids"][-1] not in base.stop_ids
 
 
 def test_the_folder_says_which_model_answered_where_it_is_another(base, aligned, tmp_path):
     with serving(lambda c: c.say("Yes.")) as server:
-        capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(2), tmp_path / "c", HOW)
+        capture_from(
+            base, RemoteTeacher(base, endpoint(server), 0), prompts(2), tmp_path / "c", HOW
+        )
     assert read_json(tmp_path / "c" / "endpoint-manifest.json", "") == {"models": ["stand-in-1"]}
     with serving(lambda c: c.json({**completion("Yes."), "model": "aligned"})) as server:
-        capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(2), tmp_path / "d", HOW)
+        capture_from(
+            base, RemoteTeacher(base, endpoint(server), 0), prompts(2), tmp_path / "d", HOW
+        )
     assert not (tmp_path / "d" / "endpoint-manifest.json").exists()
 
 
 def test_a_top_p_of_1_is_not_sent(base, tmp_path):
     how = CaptureConfig(8, batch_size=4, shard_batches=1, sampling=Sampling(12, temperature=0.7))
     with serving(lambda c: c.say("Yes.")) as server:
-        capture_from(base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", how)
+        capture_from(
+            base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", how
+        )
         assert set(server.calls[0]) == {"model", "messages", "max_tokens", "temperature", "seed"}

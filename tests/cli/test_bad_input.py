@@ -1,4 +1,5 @@
-"""Bad input: exit code 2, one sentence that says what was found and what to do, no traceback, nothing written."""
+"""Bad input: exit code 2, one sentence that says what was found and what to do, no traceback,
+nothing written."""
 
 from __future__ import annotations
 
@@ -33,9 +34,18 @@ BAD = {
     "demo, out holds other things": ("demo --limit 6 --out {full}", "not empty"),
     "run, no base": ("run --aligned lab:aligned --tasks lab-sums --out {out}", "--base"),
     "run, no out": (f"run {PAIR} --tasks lab-sums", "--out"),
-    "run, no folder of that name": ("run --base {none} --aligned lab:aligned --tasks lab-sums --out {out}", "there is no folder"),
-    "run, folder without a model": ("run --base {full} --aligned lab:aligned --tasks lab-sums --out {out}", "config.json"),
-    "run, no lab model of that name": ("run --base lab:basis --aligned lab:aligned --tasks lab-sums --out {out}", "lab:basis"),
+    "run, no folder of that name": (
+        "run --base {none} --aligned lab:aligned --tasks lab-sums --out {out}",
+        "there is no folder",
+    ),
+    "run, folder without a model": (
+        "run --base {full} --aligned lab:aligned --tasks lab-sums --out {out}",
+        "config.json",
+    ),
+    "run, no lab model of that name": (
+        "run --base lab:basis --aligned lab:aligned --tasks lab-sums --out {out}",
+        "lab:basis",
+    ),
     "run, unknown task": (f"run {PAIR} --tasks lab-songs --out {{out}}", "lab-songs"),
     "run, task twice": (f"run {PAIR} --tasks lab-sums,lab-sums --out {{out}}", "twice"),
     "run, no task": (f"run {PAIR} --tasks , --out {{out}}", "no task"),
@@ -47,83 +57,215 @@ BAD = {
     "run, 2 prompts": (f"run {PAIR} --tasks lab-sums --limit 2 --out {{out}}", "at least 3"),
     "run, rank 0": (f"run {PAIR} --tasks lab-sums --rank 0 --out {{out}}", "rank is 0"),
     "run, k 0": (f"run {PAIR} --tasks lab-sums --k 0 --out {{out}}", "k is 0"),
-    "run, batch size 0": (f"run {PAIR} --tasks lab-sums --batch-size 0 --out {{out}}", "batch_size is 0"),
-    "run, no new tokens": (f"run {PAIR} --tasks lab-sums --max-new-tokens 0 --out {{out}}", "max_new_tokens is 0"),
-    "run, tokenizers differ": ("run --base {tiny} --aligned {other} --tasks lab-sums --out {out}", "differ in 1 tokens"),
-    "run, no chat template": ("run --base {tiny} --aligned {untalkative} --tasks lab-sums --out {out}", "--aligned-plain"),
-    "run, template without prompt": (f"run {PAIR} --base-template Hello --tasks lab-sums --out {{out}}", "{prompt}"),
+    "run, batch size 0": (
+        f"run {PAIR} --tasks lab-sums --batch-size 0 --out {{out}}",
+        "batch_size is 0",
+    ),
+    "run, no new tokens": (
+        f"run {PAIR} --tasks lab-sums --max-new-tokens 0 --out {{out}}",
+        "max_new_tokens is 0",
+    ),
+    "run, tokenizers differ": (
+        "run --base {tiny} --aligned {other} --tasks lab-sums --out {out}",
+        "differ in 1 tokens",
+    ),
+    "run, no chat template": (
+        "run --base {tiny} --aligned {untalkative} --tasks lab-sums --out {out}",
+        "--aligned-plain",
+    ),
+    "run, template without prompt": (
+        f"run {PAIR} --base-template Hello --tasks lab-sums --out {{out}}",
+        "{prompt}",
+    ),
     "capture, no prompts option": (f"capture {PAIR} --out {{out}}", "--prompts"),
-    "capture, neither file nor task": (f"capture {PAIR} --prompts {{none}} --out {{out}}", "neither a file nor a task"),
-    "capture, empty file": (f"capture {PAIR} --prompts {{nothing}} --out {{out}}", "holds no prompts"),
-    "capture, no JSON": (f"capture {PAIR} --prompts {{nojson}} --out {{out}}", "line 2 is not valid JSON"),
-    "capture, no JSON object": (f"capture {PAIR} --prompts {{list}} --out {{out}}", "line 1 is no JSON object"),
-    "capture, no prompt in a line": (f"capture {PAIR} --prompts {{neither}} --out {{out}}", "line 2 has no prompt"),
-    "capture, empty prompt": (f"capture {PAIR} --prompts {{blank}} --out {{out}}", "line 1 holds an empty prompt"),
+    "capture, neither file nor task": (
+        f"capture {PAIR} --prompts {{none}} --out {{out}}",
+        "neither a file nor a task",
+    ),
+    "capture, empty file": (
+        f"capture {PAIR} --prompts {{nothing}} --out {{out}}",
+        "holds no prompts",
+    ),
+    "capture, no JSON": (
+        f"capture {PAIR} --prompts {{nojson}} --out {{out}}",
+        "line 2 is not valid JSON",
+    ),
+    "capture, no JSON object": (
+        f"capture {PAIR} --prompts {{list}} --out {{out}}",
+        "line 1 is no JSON object",
+    ),
+    "capture, no prompt in a line": (
+        f"capture {PAIR} --prompts {{neither}} --out {{out}}",
+        "line 2 has no prompt",
+    ),
+    "capture, empty prompt": (
+        f"capture {PAIR} --prompts {{blank}} --out {{out}}",
+        "line 1 holds an empty prompt",
+    ),
     "capture, id twice": (f"capture {PAIR} --prompts {{twice}} --out {{out}}", "has the id 'a'"),
-    "capture, no such column": (f"capture {PAIR} --prompts {{csv}} --column title --out {{out}}", "no column 'title'"),
+    "capture, no such column": (
+        f"capture {PAIR} --prompts {{csv}} --column title --out {{out}}",
+        "no column 'title'",
+    ),
     "capture, no column given": (f"capture {PAIR} --prompts {{csv}} --out {{out}}", "--column"),
     "capture, no Parquet": (f"capture {PAIR} --prompts {{parquet}} --out {{out}}", "Parquet"),
     "capture, no UTF-8": (f"capture {PAIR} --prompts {{latin}} --out {{out}}", "UTF-8"),
     "capture, split": (f"capture {PAIR} --prompts lab-sums --split dev --out {{out}}", "dev"),
     "capture, limit 0": (f"capture {PAIR} --prompts lab-sums --limit 0 --out {{out}}", "--limit 0"),
-    "capture, temperature -1": (f"capture {PAIR} --prompts lab-sums --temperature -1 --out {{out}}", "temperature is -1"),
-    "capture, temperature nan": (f"capture {PAIR} --prompts lab-sums --temperature nan --out {{out}}", "temperature is nan"),
-    "capture, top p 0": (f"capture {PAIR} --prompts lab-sums --top-p 0 --out {{out}}", "top_p is 0"),
-    "capture, hidden dtype": (f"capture {PAIR} --prompts lab-sums --hidden-dtype int8 --out {{out}}", "int8"),
-    "capture, prompt too long": (f"capture {PAIR} --prompts {{long}} --out {{out}}", "context holds"),
-    "capture, device": (f"capture {PAIR} --prompts lab-sums --device nonsense --out {{out}}", "nonsense"),
-    "capture, out of another": (f"capture {PAIR} --prompts lab-sums --limit 4 --out {{capture}}", "made with another"),
-    "capture, out is a file": (f"capture {PAIR} --prompts lab-sums --limit 4 --out {{text}}", "is a file"),
+    "capture, temperature -1": (
+        f"capture {PAIR} --prompts lab-sums --temperature -1 --out {{out}}",
+        "temperature is -1",
+    ),
+    "capture, temperature nan": (
+        f"capture {PAIR} --prompts lab-sums --temperature nan --out {{out}}",
+        "temperature is nan",
+    ),
+    "capture, top p 0": (
+        f"capture {PAIR} --prompts lab-sums --top-p 0 --out {{out}}",
+        "top_p is 0",
+    ),
+    "capture, hidden dtype": (
+        f"capture {PAIR} --prompts lab-sums --hidden-dtype int8 --out {{out}}",
+        "int8",
+    ),
+    "capture, prompt too long": (
+        f"capture {PAIR} --prompts {{long}} --out {{out}}",
+        "context holds",
+    ),
+    "capture, device": (
+        f"capture {PAIR} --prompts lab-sums --device nonsense --out {{out}}",
+        "nonsense",
+    ),
+    "capture, out of another": (
+        f"capture {PAIR} --prompts lab-sums --limit 4 --out {{capture}}",
+        "made with another",
+    ),
+    "capture, out is a file": (
+        f"capture {PAIR} --prompts lab-sums --limit 4 --out {{text}}",
+        "is a file",
+    ),
     "extract, no capture": ("extract --out {out}", "CAPTURE"),
     "extract, no such folder": ("extract {none} --out {out}", "does not exist"),
     "extract, no capture folder": ("extract {full} --out {out}", "manifest of a capture"),
     "extract, other JSON": ("extract {veneer} --out {out}", "manifest"),
-    "extract, damaged shard": ("extract {damaged} --out {out}", "shard-00000.safetensors is damaged"),
+    "extract, damaged shard": (
+        "extract {damaged} --out {out}",
+        "shard-00000.safetensors is damaged",
+    ),
     "extract, unfinished": ("extract {unfinished} --out {out}", "has 0 of 1 shards"),
     "extract, 2 prompts": ("extract {two} --out {out}", "found 2 prompts; expected at least 3"),
     "extract, rank 0": ("extract {capture} --rank 0 --out {out}", "rank is 0"),
     "extract, ridge": ("extract {capture} --ridge -1 --out {out}", "ridge is -1"),
-    "extract, rank with hidden": ("extract {capture} --rank 2 --output hidden --out {out}", "low-rank"),
+    "extract, rank with hidden": (
+        "extract {capture} --rank 2 --output hidden --out {out}",
+        "low-rank",
+    ),
     "extract, row threshold": ("extract {capture} --row-threshold 1.5 --out {out}", "1.5"),
     "extract, epochs 0": ("extract {capture} --solver paper --epochs 0 --out {out}", "epochs"),
-    "extract, task not there": ("extract {capture} --tasks svamp --out {out}", "no prompts of svamp"),
+    "extract, task not there": (
+        "extract {capture} --tasks svamp --out {out}",
+        "no prompts of svamp",
+    ),
     "extract, device": ("extract {capture} --device nonsense --out {out}", "nonsense"),
-    "extract, out of another": ("extract {capture} --rank 2 --out {veneer}", "another configuration"),
+    "extract, out of another": (
+        "extract {capture} --rank 2 --out {veneer}",
+        "another configuration",
+    ),
     "merge, no veneer": ("merge {none} --base lab:base --out {out}", "does not exist"),
     "merge, no veneer folder": ("merge {capture} --base lab:base --out {out}", "does not exist"),
-    "merge, other base": ("merge {veneer} --base lab:large-base --out {out}", "give the base that it was extracted from"),
-    "merge, aligned for base": ("merge {veneer} --base lab:aligned --out {out}", "belongs to the unembedding"),
+    "merge, other base": (
+        "merge {veneer} --base lab:large-base --out {out}",
+        "give the base that it was extracted from",
+    ),
+    "merge, aligned for base": (
+        "merge {veneer} --base lab:aligned --out {out}",
+        "belongs to the unembedding",
+    ),
     "merge, out in use": ("merge {veneer} --base lab:base --out {full}", "not an empty folder"),
     "merge, alpha": ("merge {veneer} --base lab:base --alpha nan --out {out}", "alpha"),
-    "merge, shard size": ("merge {veneer} --base lab:base --max-shard-size huge --out {out}", "huge"),
-    "merge, damaged veneer": ("merge {badveneer} --base lab:base --out {out}", "veneer.safetensors is damaged"),
-    "generate, no model": ("generate --model {none} --prompts lab-sums --out {out}", "there is no folder"),
-    "generate, chat and plain": ("generate --model lab:base --prompts lab-sums --chat --plain --out {out}", "--chat and --plain"),
-    "generate, no veneer": ("generate --model lab:base --veneer {none} --prompts lab-sums --out {out}", "does not exist"),
+    "merge, shard size": (
+        "merge {veneer} --base lab:base --max-shard-size huge --out {out}",
+        "huge",
+    ),
+    "merge, damaged veneer": (
+        "merge {badveneer} --base lab:base --out {out}",
+        "veneer.safetensors is damaged",
+    ),
+    "generate, no model": (
+        "generate --model {none} --prompts lab-sums --out {out}",
+        "there is no folder",
+    ),
+    "generate, chat and plain": (
+        "generate --model lab:base --prompts lab-sums --chat --plain --out {out}",
+        "--chat and --plain",
+    ),
+    "generate, no veneer": (
+        "generate --model lab:base --veneer {none} --prompts lab-sums --out {out}",
+        "does not exist",
+    ),
     "generate, other base": (
         "generate --model lab:large-base --veneer {veneer} --prompts lab-sums --out {out}",
         "extracted from",
     ),
-    "generate, samples alike": ("generate --model lab:base --prompts lab-sums --samples 2 --out {out}", "--temperature"),
-    "generate, samples 0": ("generate --model lab:base --prompts lab-sums --samples 0 --out {out}", "samples is 0"),
-    "generate, batch size 0": ("generate --model lab:base --prompts lab-sums --batch-size 0 --out {out}", "batch_size is 0"),
+    "generate, samples alike": (
+        "generate --model lab:base --prompts lab-sums --samples 2 --out {out}",
+        "--temperature",
+    ),
+    "generate, samples 0": (
+        "generate --model lab:base --prompts lab-sums --samples 0 --out {out}",
+        "samples is 0",
+    ),
+    "generate, batch size 0": (
+        "generate --model lab:base --prompts lab-sums --batch-size 0 --out {out}",
+        "batch_size is 0",
+    ),
     "generate, temperature -1": (
         "generate --model lab:base --prompts lab-sums --temperature -1 --out {out}",
         "temperature is -1",
     ),
-    "generate, limit -1": ("generate --model lab:base --prompts lab-sums --limit -1 --out {out}", "--limit -1"),
-    "generate, alpha": ("generate --model lab:base --veneer {veneer} --alpha nan --prompts lab-sums --out {out}", "alpha"),
-    "generate, no chat template": ("generate --model {untalkative} --chat --prompts lab-sums --out {out}", "no chat template"),
-    "generate, prompt too long": ("generate --model lab:base --prompts {long} --out {out}", "context holds"),
-    "generate, out of another": ("generate --model lab:base --prompts lab-sums --limit 2 --out {answers}", "other settings"),
-    "generate, out is a folder": ("generate --model lab:base --prompts lab-sums --limit 2 --out {full}", "exists"),
-    "measure, no veneer": (f"measure {PAIR} --veneer {{none}} --tasks lab-sums --out {{out}}", "does not exist"),
+    "generate, limit -1": (
+        "generate --model lab:base --prompts lab-sums --limit -1 --out {out}",
+        "--limit -1",
+    ),
+    "generate, alpha": (
+        "generate --model lab:base --veneer {veneer} --alpha nan --prompts lab-sums --out {out}",
+        "alpha",
+    ),
+    "generate, no chat template": (
+        "generate --model {untalkative} --chat --prompts lab-sums --out {out}",
+        "no chat template",
+    ),
+    "generate, prompt too long": (
+        "generate --model lab:base --prompts {long} --out {out}",
+        "context holds",
+    ),
+    "generate, out of another": (
+        "generate --model lab:base --prompts lab-sums --limit 2 --out {answers}",
+        "other settings",
+    ),
+    "generate, out is a folder": (
+        "generate --model lab:base --prompts lab-sums --limit 2 --out {full}",
+        "exists",
+    ),
+    "measure, no veneer": (
+        f"measure {PAIR} --veneer {{none}} --tasks lab-sums --out {{out}}",
+        "does not exist",
+    ),
     "measure, other base": (
-        "measure --base lab:large-base --aligned lab:aligned --veneer {veneer} --tasks lab-sums --out {out}",
+        (
+            "measure --base lab:large-base --aligned lab:aligned --veneer {veneer} --tasks "
+            "lab-sums --out {out}"
+        ),
         "extracted from",
     ),
-    "measure, limit 0": (f"measure {PAIR} --veneer {{veneer}} --tasks lab-sums --limit 0 --out {{out}}", "0"),
-    "measure, unknown task": (f"measure {PAIR} --veneer {{veneer}} --tasks lab-songs --out {{out}}", "lab-songs"),
+    "measure, limit 0": (
+        f"measure {PAIR} --veneer {{veneer}} --tasks lab-sums --limit 0 --out {{out}}",
+        "0",
+    ),
+    "measure, unknown task": (
+        f"measure {PAIR} --veneer {{veneer}} --tasks lab-songs --out {{out}}",
+        "lab-songs",
+    ),
     "report, no folder": ("report --out {out}", "folder"),
     "report, no such folder": ("report {none} --out {out}", "none"),
     "report, no study": ("report {full} --out {out}", "results.jsonl"),
@@ -165,9 +307,21 @@ def given(tmp_path_factory, captured, extracted) -> dict[str, Path]:
     for name in ("damaged", "unfinished", "badveneer"):
         found[name] = shutil.copytree(extracted if name == "badveneer" else captured, at / name)
     found["two"] = at / "two"
-    words = ["capture", *PAIR.split(), "--prompts", found["text"], "--max-new-tokens", "8", "--out", found["two"]]
+    words = [
+        "capture",
+        *PAIR.split(),
+        "--prompts",
+        found["text"],
+        "--max-new-tokens",
+        "8",
+        "--out",
+        found["two"],
+    ]
     assert main([str(w) for w in words]) == 0
-    for file in (found["damaged"] / "shard-00000.safetensors", found["badveneer"] / "veneer.safetensors"):
+    for file in (
+        found["damaged"] / "shard-00000.safetensors",
+        found["badveneer"] / "veneer.safetensors",
+    ):
         data = bytearray(file.read_bytes())
         data[len(data) // 2] ^= 1
         file.write_bytes(data)
@@ -189,9 +343,13 @@ def check_sentence(err: str) -> str:
     assert "Traceback" not in err
     last = err.rstrip("\n").splitlines()[-1]
     assert last.startswith("veneer: error: ") and 20 < len(last) < 900
-    assert not re.search(r"[.!?] [A-Z]", last.removeprefix("veneer: error: ").replace("e.g. ", "")), f"not one sentence: {last}"
+    assert not re.search(
+        r"[.!?] [A-Z]", last.removeprefix("veneer: error: ").replace("e.g. ", "")
+    ), f"not one sentence: {last}"
     assert not set(last) & set("│╭╰─"), f"a box is no sentence: {last}"
-    assert not re.search(r"\b[A-Z]\w+(Error|Exception): ", last), f"an exception's name is no help: {last}"
+    assert not re.search(r"\b[A-Z]\w+(Error|Exception): ", last), (
+        f"an exception's name is no help: {last}"
+    )
     return last
 
 
@@ -202,7 +360,9 @@ def test_bad_input_is_one_sentence_and_writes_nothing(case, given, veneer, tmp_p
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     paths = {**given, "out": tmp_path / "out"}
     before = files(given["none"].parent) | files(given["capture"].parent)
-    said = veneer(*(re.sub(r"\{(\w+)\}", lambda m: str(paths[m[1]]), word) for word in line.split()))
+    said = veneer(
+        *(re.sub(r"\{(\w+)\}", lambda m: str(paths[m[1]]), word) for word in line.split())
+    )
     assert said.code == 2, said.err
     assert wanted in check_sentence(said.err)
     assert not list(tmp_path.iterdir())
@@ -222,7 +382,15 @@ def test_help_shows_the_defaults(command, veneer):
 def test_the_executable_says_the_same(given, tmp_path):
     """The real process: exit code, last line, and a version."""
     executable = Path(sys.executable).parent / "veneer"
-    words = [executable, "capture", *PAIR.split(), "--prompts", given["nojson"], "--out", tmp_path / "out"]
+    words = [
+        executable,
+        "capture",
+        *PAIR.split(),
+        "--prompts",
+        given["nojson"],
+        "--out",
+        tmp_path / "out",
+    ]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 2 and "line 2 is not valid JSON" in check_sentence(done.stderr)
     assert not (tmp_path / "out").exists()
@@ -234,11 +402,15 @@ def test_interrupt_and_go_on(tmp_path):
     """Ctrl-C during a capture: exit 130 without a traceback, and the same command finishes."""
     executable = Path(sys.executable).parent / "veneer"
     out = tmp_path / "capture"
-    few = ["--limit", "96", "--batch-size", "1", "--max-new-tokens", "24"]  # seconds of work behind the first shard
+    # seconds of work behind the first shard
+    few = ["--limit", "96", "--batch-size", "1", "--max-new-tokens", "24"]
     words = [executable, "capture", *PAIR.split(), "--prompts", "lab-facts", *few]
     words += ["--out", out]
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs, and their children, ignore Ctrl-C
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
+    # a shell's background jobs, and their children, ignore Ctrl-C
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard
+    )
     wait_for(lambda: (out / "shard-00000.json").is_file(), process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -253,5 +425,7 @@ def test_interrupt_and_go_on(tmp_path):
 def wait_for(there, process, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not there():
-        assert process.poll() is None and time.monotonic() < end, "the command ended before it was there"
+        assert process.poll() is None and time.monotonic() < end, (
+            "the command ended before it was there"
+        )
         time.sleep(0.005)

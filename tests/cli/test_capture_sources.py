@@ -18,7 +18,19 @@ def answers(tmp_path_factory):
     from veneer.cli import main
 
     out = tmp_path_factory.mktemp("answers") / "answers.jsonl"
-    said = main(["generate", "--model", "lab:aligned", "--chat", *ASKED, "--split", "train", "--out", str(out)])
+    said = main(
+        [
+            "generate",
+            "--model",
+            "lab:aligned",
+            "--chat",
+            *ASKED,
+            "--split",
+            "train",
+            "--out",
+            str(out),
+        ]
+    )
     assert said == 0
     return out
 
@@ -29,11 +41,18 @@ def test_from_answers_to_a_veneer_that_refuses(veneer, answers, tmp_path):
     assert said.code == 0 and "no KL" in said.out
     record = json.loads((out / "run.json").read_text())
     assert (
-        record["finished"] and record["pair"]["teacher"]["targets"] == "one-hot" and record["config"]["responses"] == str(answers)
+        record["finished"]
+        and record["pair"]["teacher"]["targets"] == "one-hot"
+        and record["config"]["responses"] == str(answers)
     )
     stamps = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and p.name != ".lock"}
-    assert veneer("capture", "--base", "lab:base", "--responses", answers, *ASKED, "--out", out).code == 0
-    assert stamps == {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and p.name != ".lock"}
+    assert (
+        veneer("capture", "--base", "lab:base", "--responses", answers, *ASKED, "--out", out).code
+        == 0
+    )
+    assert stamps == {
+        p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and p.name != ".lock"
+    }
     said = veneer("extract", out, "--out", own)
     assert said.code == 0 and "NLL of the responses" in said.out and "KL in nats" not in said.out
     metrics = {r.metric for r in Results.read(own / "results.jsonl") if r.study == "extract"}
@@ -43,30 +62,76 @@ def test_from_answers_to_a_veneer_that_refuses(veneer, answers, tmp_path):
     told = json.loads((own / "veneer.json").read_text())
     assert told["teacher"]["kind"] == "responses" and told["stop_ids"]
     said = veneer(
-        "generate", "--model", "lab:base", "--veneer", own, "--prompts", "lab-requests", "--limit", "8", "--out", tmp_path / "v"
+        "generate",
+        "--model",
+        "lab:base",
+        "--veneer",
+        own,
+        "--prompts",
+        "lab-requests",
+        "--limit",
+        "8",
+        "--out",
+        tmp_path / "v",
     )
     assert said.code == 0
     texts = [r.text for r in read_responses(tmp_path / "v")]
     assert sum("sorry" in t for t in texts) >= 7
     merged = veneer("merge", own, "--base", "lab:base", "--out", tmp_path / "merged")
-    assert merged.code == 0 and "| held-out responses | nll (nats/token) |" in (tmp_path / "merged" / "README.md").read_text()
+    assert (
+        merged.code == 0
+        and "| held-out responses | nll (nats/token) |"
+        in (tmp_path / "merged" / "README.md").read_text()
+    )
 
 
 def test_answers_to_other_prompts_and_a_foreign_file(veneer, answers, tmp_path):
     out = tmp_path / "c"
-    said = veneer("capture", "--base", "lab:base", "--responses", answers, "--prompts", "lab-sums", "--limit", "3", "--out", out)
+    said = veneer(
+        "capture",
+        "--base",
+        "lab:base",
+        "--responses",
+        answers,
+        "--prompts",
+        "lab-sums",
+        "--limit",
+        "3",
+        "--out",
+        out,
+    )
     assert said.code == 2 and "answers none of the prompts" in said.err and not out.exists()
     mine = tmp_path / "mine.jsonl"
     mine.write_text('{"question": 1}\n')
     said = veneer("capture", "--base", "lab:base", "--responses", mine, *ASKED, "--out", out)
     assert said.code == 2 and "known as a format" in said.err and not out.exists()
     said = veneer(
-        "capture", "--base", "lab:base", "--responses", answers, "--prompts", "lab-requests", "--limit", "30", "--out", out
+        "capture",
+        "--base",
+        "lab:base",
+        "--responses",
+        answers,
+        "--prompts",
+        "lab-requests",
+        "--limit",
+        "30",
+        "--out",
+        out,
     )
     assert said.code == 0 and "6 prompts without an answer" in said.err
     assert len(Capture.open(out).prompts) == 24
     said = veneer(
-        "capture", "--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "lab-requests", "--limit", "24", "--out", out
+        "capture",
+        "--base",
+        "lab:base",
+        "--aligned",
+        "lab:aligned",
+        "--prompts",
+        "lab-requests",
+        "--limit",
+        "24",
+        "--out",
+        out,
     )
     assert said.code == 2 and "made with another" in said.err
 
@@ -75,8 +140,14 @@ def test_answers_to_other_prompts_and_a_foreign_file(veneer, answers, tmp_path):
     ("given", "said"),
     [
         ((), "found no teacher; expected one of"),
-        (("--aligned", "lab:aligned", "--responses", "x.jsonl"), "found --aligned and --responses; expected one of"),
-        (("--teacher-url", "http://localhost:1/v1"), "--teacher-url and --teacher-model go together"),
+        (
+            ("--aligned", "lab:aligned", "--responses", "x.jsonl"),
+            "found --aligned and --responses; expected one of",
+        ),
+        (
+            ("--teacher-url", "http://localhost:1/v1"),
+            "--teacher-url and --teacher-model go together",
+        ),
         (("--teacher-url", "ftp://x", "--teacher-model", "m"), "is no endpoint's address"),
         (("--responses", "no-such.jsonl"), "does not exist"),
     ],
@@ -88,12 +159,17 @@ def test_what_is_not_a_teacher_is_refused(veneer, tmp_path, given, said):
 
 def test_a_dry_run_states_the_cost_without_a_folder(veneer, answers, tmp_path):
     for given in (("--responses", answers), ("--aligned", "lab:aligned")):
-        said = veneer("capture", "--base", "lab:base", *given, *ASKED, "--dry-run", "--out", tmp_path / "c")
-        assert said.code == 0 and "prompts          24" in said.out and not (tmp_path / "c").exists()
+        said = veneer(
+            "capture", "--base", "lab:base", *given, *ASKED, "--dry-run", "--out", tmp_path / "c"
+        )
+        assert (
+            said.code == 0 and "prompts          24" in said.out and not (tmp_path / "c").exists()
+        )
 
 
 def test_from_the_packages_own_endpoint(veneer, tmp_path):
-    """`veneer serve` tells log-probabilities with its end token; the same capture again asks nobody."""
+    """`veneer serve` tells log-probabilities with its end token; the same capture
+    again asks nobody."""
     pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
     pytest.importorskip("uvicorn", reason="needs uvicorn: pip install 'veneer[serve]'")
 
@@ -106,12 +182,34 @@ def test_from_the_packages_own_endpoint(veneer, tmp_path):
     aligned = load_model("lab:aligned")
     out = tmp_path / "capture"
     with serving([Served(System("aligned", aligned, ChatFormat(), aligned.stop_ids))]) as running:
-        words = ("--base", "lab:base", "--teacher-url", running.url, "--teacher-model", "aligned", *ASKED, "--out", out)
+        words = (
+            "--base",
+            "lab:base",
+            "--teacher-url",
+            running.url,
+            "--teacher-model",
+            "aligned",
+            *ASKED,
+            "--out",
+            out,
+        )
         said = veneer("capture", *words)
     assert said.code == 0 and "20 most likely tokens" in said.out
     assert veneer("capture", *words).code == 0  # the server is gone
     assert Capture.open(out).manifest["teacher"]["targets"] == "top-20"
-    local = veneer("capture", "--base", "lab:base", "--aligned", "lab:aligned", *ASKED, "--out", tmp_path / "local")
+    local = veneer(
+        "capture",
+        "--base",
+        "lab:base",
+        "--aligned",
+        "lab:aligned",
+        *ASKED,
+        "--out",
+        tmp_path / "local",
+    )
     assert local.code == 0
-    texts = [[r["text"] for r in Capture.open(folder).responses()] for folder in (out, tmp_path / "local")]
+    texts = [
+        [r["text"] for r in Capture.open(folder).responses()]
+        for folder in (out, tmp_path / "local")
+    ]
     assert texts[0] == texts[1]

@@ -24,7 +24,9 @@ def running(extracted):
 
     aligned, base = load_model("lab:aligned"), load_model("lab:base")
     veneered = System.of_model(base, Veneer.load(extracted), name="veneered")
-    with serving([Served(System("aligned", aligned, ChatFormat(), aligned.stop_ids)), Served(veneered)]) as there:
+    with serving(
+        [Served(System("aligned", aligned, ChatFormat(), aligned.stop_ids)), Served(veneered)]
+    ) as there:
         yield there
 
 
@@ -34,12 +36,18 @@ def test_it_answers_as_the_model_here_does(name, style, running, veneer, extract
     asked = ("generate", "--url", running.url, "--model", name, style, *ASKED, "--out", far)
     said = veneer(*asked)
     assert said.code == 0 and "5 answers" in said.out
-    local = ("--model", "lab:aligned") if name == "aligned" else ("--model", "lab:base", "--veneer", extracted)
+    local = (
+        ("--model", "lab:aligned")
+        if name == "aligned"
+        else ("--model", "lab:base", "--veneer", extracted)
+    )
     assert veneer("generate", *local, style, *ASKED, "--out", here).code == 0
     texts = [[(r.task, r.prompt_id, r.text) for r in read_responses(path)] for path in (far, here)]
     assert texts[0] == texts[1] and any(text for *_, text in texts[0])
     before = far.stat().st_mtime_ns
-    assert veneer(*asked).code == 0 and far.stat().st_mtime_ns == before, "the same command asks nobody again"
+    assert veneer(*asked).code == 0 and far.stat().st_mtime_ns == before, (
+        "the same command asks nobody again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +67,9 @@ def test_what_does_not_fit_is_one_sentence(options, said, veneer, tmp_path):
     assert not (tmp_path / "o.jsonl").exists()
 
 
-def test_a_name_that_the_endpoint_does_not_know_leaves_nothing_in_the_way(running, veneer, tmp_path):
+def test_a_name_that_the_endpoint_does_not_know_leaves_nothing_in_the_way(
+    running, veneer, tmp_path
+):
     asked = ("generate", "--url", running.url, *ASKED, "--out", tmp_path / "o.jsonl")
     done = veneer(*asked, "--model", "alined")
     assert done.code == 2 and "no model 'alined'" in done.err and not list(tmp_path.iterdir())

@@ -12,30 +12,78 @@ from veneer.models.sampling import Sampling
 from veneer.systems import read_responses, respond
 from veneer.systems.shifted import ShiftedSystem
 
-SHIFT = ("generate", "--model", "lab:base", "--large", "lab:large-base", "--prompts", "lab-requests", "--limit", "6")
+SHIFT = (
+    "generate",
+    "--model",
+    "lab:base",
+    "--large",
+    "lab:large-base",
+    "--prompts",
+    "lab-requests",
+    "--limit",
+    "6",
+)
 
 
 @pytest.mark.parametrize(
     ("options", "alpha", "how"),
     [
         ((), "1", Sampling(16)),
-        (("--alpha", "1.5>0.5@8", "--temperature", "1", "--top-k", "20", "--min-p", "0.02", "--seed", "3"), "1.5>0.5@8",
-         Sampling(16, 1.0, seed=3, top_k=20, min_p=0.02)),
-        (("--alpha", "0.5", "--repetition-penalty", "1.2", "--presence-penalty", "0.1", "--frequency-penalty", "0.1", "--min-new-tokens",
-          "3"), "0.5",
-         Sampling(16, repetition_penalty=1.2, presence_penalty=0.1, frequency_penalty=0.1, min_new_tokens=3)),
+        (
+            (
+                "--alpha",
+                "1.5>0.5@8",
+                "--temperature",
+                "1",
+                "--top-k",
+                "20",
+                "--min-p",
+                "0.02",
+                "--seed",
+                "3",
+            ),
+            "1.5>0.5@8",
+            Sampling(16, 1.0, seed=3, top_k=20, min_p=0.02),
+        ),
+        (
+            (
+                "--alpha",
+                "0.5",
+                "--repetition-penalty",
+                "1.2",
+                "--presence-penalty",
+                "0.1",
+                "--frequency-penalty",
+                "0.1",
+                "--min-new-tokens",
+                "3",
+            ),
+            "0.5",
+            Sampling(
+                16,
+                repetition_penalty=1.2,
+                presence_penalty=0.1,
+                frequency_penalty=0.1,
+                min_new_tokens=3,
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 def test_it_is_the_shifted_system(options, alpha, how, veneer, extracted, tmp_path):
     out = tmp_path / "o.jsonl"
     command = (*SHIFT, "--veneer", extracted, "--max-new-tokens", 16, *options, "--out", out)
     said = veneer(*command)
     assert said.code == 0 and "6 answers" in said.out
-    system = ShiftedSystem.of_models(load_model("lab:large-base"), load_model("lab:base"), Veneer.load(extracted), alpha=alpha)
+    system = ShiftedSystem.of_models(
+        load_model("lab:large-base"), load_model("lab:base"), Veneer.load(extracted), alpha=alpha
+    )
     expected = respond(system, list(lab_prompts("lab-requests", "test"))[:6], how)
     assert read_responses(out) == expected and {r.system for r in expected} == {f"shifted-{alpha}"}
     facts = read_json(tmp_path / "o.jsonl.manifest.json", "the settings")
-    assert facts["system"]["alpha"] == alpha and facts["system"]["veneer"] == Veneer.load(extracted).identity()
+    assert (
+        facts["system"]["alpha"] == alpha
+        and facts["system"]["veneer"] == Veneer.load(extracted).identity()
+    )
     before = out.stat().st_mtime_ns
     assert veneer(*command).code == 0 and out.stat().st_mtime_ns == before
     assert veneer(*command[:-4], "--alpha", "2", "--out", out).code == 2
@@ -63,4 +111,8 @@ def test_large_needs_a_veneer_and_a_schedule_needs_large(veneer, extracted, tmp_
     assert "--large without --veneer" in veneer(*SHIFT, *out).err
     alone = ("generate", "--model", "lab:base", "--veneer", extracted, "--prompts", "lab-requests")
     said = veneer(*alone, "--alpha", "1@4", *out)
-    assert said.code == 2 and "--alpha 1@4 without --large" in said.err and not list(tmp_path.iterdir())
+    assert (
+        said.code == 2
+        and "--alpha 1@4 without --large" in said.err
+        and not list(tmp_path.iterdir())
+    )

@@ -30,15 +30,22 @@ print(json.dumps(said))
 def helps() -> dict[str, str]:
     """In a process of its own, since what was parsed before is remembered."""
     wide = {**os.environ, "COLUMNS": "4000"}
-    done = subprocess.run([sys.executable, "-c", ASK], env=wide, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], env=wide, capture_output=True, text=True, check=True
+    )
     return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_options_are_told_in_paragraphs(name, helps):
     lines = [" ".join(line.strip("│ \n").split()) for line in helps[name].splitlines()]
-    nearest_last = COMMANDS[name].__mro__[-2::-1]  # without `object`; a command's own word on an option replaces an inherited one
-    told = {p.arg_name: p.description for cls in nearest_last for p in docstring_parser.parse_from_object(cls).params}
+    # without `object`; a command's own word on an option replaces an inherited one
+    nearest_last = COMMANDS[name].__mro__[-2::-1]
+    told = {
+        p.arg_name: p.description
+        for cls in nearest_last
+        for p in docstring_parser.parse_from_object(cls).params
+    }
     for field in dataclasses.fields(COMMANDS[name]):
         text = " ".join((told.get(field.name) or "").split())
         assert text, f"--{field.name} has no word of help"
@@ -48,7 +55,13 @@ def test_options_are_told_in_paragraphs(name, helps):
 def test_a_reader_that_leaves_is_no_error():
     """`veneer transfer --help | head -1`: the help does not fit into the pipe at once."""
     command = (
-        f"{sys.executable} -c 'from veneer.cli.main import entry; entry()' transfer --help | head -c 10; echo ${{PIPESTATUS[0]}}"
+        f"{sys.executable} -c 'from veneer.cli.main import entry; entry()' transfer --help | head "
+        f"-c 10; echo ${{PIPESTATUS[0]}}"
     )
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env={**os.environ, "COLUMNS": "4000"})
+    done = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "4000"},
+    )
     assert done.stderr == "" and done.stdout.splitlines()[-1].endswith("0"), done

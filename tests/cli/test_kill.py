@@ -1,4 +1,5 @@
-"""kill -9 at moments drawn from a seed, then the same command: the folder is that of a run that nobody cut."""
+"""kill -9 at moments drawn from a seed, then the same command: the folder is that of a run
+that nobody cut."""
 
 from __future__ import annotations
 
@@ -13,7 +14,18 @@ import pytest
 
 from killing import PAIR, content, killed_after, run_to_the_end, wait_for
 
-RUN = ("run", *PAIR, "--tasks", "lab-requests,lab-sums", "--limit", "12", "--max-new-tokens", "24", "--batch-size", "4")
+RUN = (
+    "run",
+    *PAIR,
+    "--tasks",
+    "lab-requests,lab-sums",
+    "--limit",
+    "12",
+    "--max-new-tokens",
+    "24",
+    "--batch-size",
+    "4",
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +36,9 @@ def whole(tmp_path_factory) -> tuple[Path, float]:
 
 
 def test_a_run_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
-    """Four kills spread over the run. A moment is so many new files and then a part of a file's time, so that a busy machine shifts
-    none of them behind the end; nor does a pause that was measured while it was busier, which ends before the last files."""
+    """Four kills spread over the run. A moment is so many new files and then a part of a file's
+    time, so that a busy machine shifts none of them behind the end; nor does a pause that was
+    measured while it was busier, which ends before the last files."""
     folder, seconds = whole
     out, draw = tmp_path / "run", random.Random(1)
     total = len(files(folder))
@@ -52,27 +65,48 @@ def test_a_run_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
 
 
 def files(folder: Path) -> list[Path]:
-    """Whole files; temporaries come and go while this looks (os.walk passes over a folder that has gone)."""
+    """Whole files; temporaries come and go while this looks (os.walk passes over a
+    folder that has gone)."""
     return [
-        Path(at) / n for at, _, names in os.walk(folder) if not at.endswith(".part") for n in names if not n.endswith(".part")
+        Path(at) / n
+        for at, _, names in os.walk(folder)
+        if not at.endswith(".part")
+        for n in names
+        if not n.endswith(".part")
     ]
 
 
 def test_a_kill_before_the_first_record_is_gone_over(tmp_path):
-    """What a kill leaves while run.json is written for the first time, and what one leaves between two files of a study."""
+    """What a kill leaves while run.json is written for the first time, and what one leaves between
+    two files of a study."""
     out = tmp_path / "run"
     out.mkdir()
     (out / ".lock").touch()
     (out / ".run.json.abc.part").write_text("{")
-    short = ("run", *PAIR, "--tasks", "lab-sums", "--limit", "4", "--max-new-tokens", "4", "--no-controls", "--out", out)
+    short = (
+        "run",
+        *PAIR,
+        "--tasks",
+        "lab-sums",
+        "--limit",
+        "4",
+        "--max-new-tokens",
+        "4",
+        "--no-controls",
+        "--out",
+        out,
+    )
     run_to_the_end(*short)
     whole = content(out)
     assert not [name for name in whole if name.endswith(".part")]
     again = tmp_path / "again"
     shutil.copytree(out, again)
-    (again / "run.json").write_text((again / "run.json").read_text().replace('"finished": true', '"finished": false'))
+    (again / "run.json").write_text(
+        (again / "run.json").read_text().replace('"finished": true', '"finished": false')
+    )
     (again / "veneer" / ".veneer.safetensors.abc.part").write_text("half")
-    answers = again / "responses" / "lab-sums.veneer.jsonl"  # killed between the whole file and the end of its part
+    # killed between the whole file and the end of its part
+    answers = again / "responses" / "lab-sums.veneer.jsonl"
     stamp = json.loads(answers.with_name(answers.name + ".manifest.json").read_text())["settings"]
     answers.with_name(answers.name + ".part").write_text(json.dumps({"settings": stamp}) + "\n")
     (again / "results.jsonl").unlink()

@@ -10,7 +10,17 @@ from veneer.cli import main
 @pytest.fixture(scope="module")
 def veneer(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("veneer")
-    capture = ["capture", "--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "lab-requests", "--limit", "12"]
+    capture = [
+        "capture",
+        "--base",
+        "lab:base",
+        "--aligned",
+        "lab:aligned",
+        "--prompts",
+        "lab-requests",
+        "--limit",
+        "12",
+    ]
     assert main([*capture, "--max-new-tokens", "16", "--out", str(folder / "c")]) == 0
     assert (folder / "c" / "run.json").is_file()
     assert main(["extract", str(folder / "c"), "--out", str(folder / "v")]) == 0
@@ -29,7 +39,17 @@ def test_merge_again(veneer, tmp_path, capsys):
 
 
 def test_few_prompts_are_said(tmp_path, capsys, caplog):
-    capture = ["capture", "--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "lab-sums", "--limit", "6"]
+    capture = [
+        "capture",
+        "--base",
+        "lab:base",
+        "--aligned",
+        "lab:aligned",
+        "--prompts",
+        "lab-sums",
+        "--limit",
+        "6",
+    ]
     assert main([*capture, "--max-new-tokens", "8", "--out", str(tmp_path / "c")]) == 0
     assert main(["extract", str(tmp_path / "c"), "--out", str(tmp_path / "v")]) == 0
     assert "only 6 prompts" in caplog.text

@@ -21,13 +21,29 @@ def server():
 
 
 def run(tmp_path, server, *words, token="hf_write"):
-    """The command in a process of its own: the library reads the hub's address when it is imported."""
-    env = {k: v for k, v in os.environ.items() if k not in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HOME")}
+    """The command in a process of its own: the library reads the hub's address
+    when it is imported."""
+    env = {
+        k: v for k, v in os.environ.items() if k not in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HOME")
+    }
     env |= {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
     env |= {"HF_TOKEN": token} if token else {}
-    command = [sys.executable, "-m", "veneer", "merge", str(tmp_path / "v"), "--base", str(tmp_path / "base")]
+    command = [
+        sys.executable,
+        "-m",
+        "veneer",
+        "merge",
+        str(tmp_path / "v"),
+        "--base",
+        str(tmp_path / "base"),
+    ]
     return subprocess.run(
-        [*command, "--out", str(tmp_path / "m"), *words], env=env, capture_output=True, text=True, timeout=300, check=False
+        [*command, "--out", str(tmp_path / "m"), *words],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 
@@ -55,18 +71,28 @@ def test_the_folder_is_one_commit_of_a_repository(veneer, server, tmp_path):
 def test_a_hub_that_fails_leaves_the_folder_and_the_same_command_goes_on(veneer, server, tmp_path):
     server.fails = "/commit/"
     done = run(tmp_path, server, "--push-to-hub", "somebody/veneered")
-    assert done.returncode == 1 and "the disk of the hub is on fire" in last(done) and "run the same command again" in last(done)
+    assert (
+        done.returncode == 1
+        and "the disk of the hub is on fire" in last(done)
+        and "run the same command again" in last(done)
+    )
     assert server.repositories["somebody/veneered"]["files"] == {}
     server.fails = ""
     again = run(tmp_path, server, "--push-to-hub", "somebody/veneered")
     assert again.returncode == 0, again.stderr
-    assert "it was there" in again.stdout and "model.safetensors" in server.repositories["somebody/veneered"]["files"]
+    assert (
+        "it was there" in again.stdout
+        and "model.safetensors" in server.repositories["somebody/veneered"]["files"]
+    )
 
 
 def test_a_token_that_may_not_write_is_one_sentence(veneer, server, tmp_path):
     done = run(tmp_path, server, "--push-to-hub", "somebody/veneered", token="hf_of_a_reader")
     assert done.returncode == 1
-    assert last(done).startswith("veneer: error: the hub refuses to write to somebody/veneered (403: You don't have the rights")
+    assert last(done).startswith(
+        "veneer: error: the hub refuses to write to somebody/veneered (403: You don't have "
+        "the rights"
+    )
     assert not server.repositories
 
 

@@ -1,4 +1,5 @@
-"""--template-arg and --template-date: read, recorded, and refused where they would change nothing."""
+"""--template-arg and --template-date: read, recorded, and refused where they
+would change nothing."""
 
 from __future__ import annotations
 
@@ -14,8 +15,10 @@ from veneer.foundation.errors import InputError
 from veneer.terminal.template_options import TemplateOptions, arguments
 
 THINKING = (
-    "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}"
-    "<|assistant|>{% if enable_thinking is defined and not enable_thinking %}No thought.{% endif %}{% endif %}"
+    "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor "
+    "%}{% if add_generation_prompt %}"
+    "<|assistant|>{% if enable_thinking is defined and not enable_thinking %}No thought.{% endif "
+    "%}{% endif %}"
 )
 RENDERING = {
     "run",
@@ -51,17 +54,35 @@ def pair(tmp_path_factory) -> dict[str, Path]:
 @pytest.fixture
 def asked(tmp_path) -> Path:
     path = tmp_path / "prompts.jsonl"
-    path.write_text("".join(json.dumps({"prompt": f"How do I bake {word}?"}) + "\n" for word in ("bread", "apples", "things")))
+    path.write_text(
+        "".join(
+            json.dumps({"prompt": f"How do I bake {word}?"}) + "\n"
+            for word in ("bread", "apples", "things")
+        )
+    )
     return path
 
 
 def test_every_command_that_renders_a_template_has_the_options():
-    assert {name for name, kind in COMMANDS.items() if issubclass(kind, TemplateOptions)} == RENDERING
+    assert {
+        name for name, kind in COMMANDS.items() if issubclass(kind, TemplateOptions)
+    } == RENDERING
 
 
 def test_values_are_json_or_text():
-    found = arguments(["a=false", "b=low", "c=3", 'd={"x": [1]}', "e=2024-01-01", 'f="3"', "g=", "h=a=b"])
-    assert found == {"a": False, "b": "low", "c": 3, "d": {"x": [1]}, "e": "2024-01-01", "f": "3", "g": "", "h": "a=b"}
+    found = arguments(
+        ["a=false", "b=low", "c=3", 'd={"x": [1]}', "e=2024-01-01", 'f="3"', "g=", "h=a=b"]
+    )
+    assert found == {
+        "a": False,
+        "b": "low",
+        "c": 3,
+        "d": {"x": [1]},
+        "e": "2024-01-01",
+        "f": "3",
+        "g": "",
+        "h": "a=b",
+    }
 
 
 @pytest.mark.parametrize(
@@ -81,11 +102,27 @@ def test_what_is_no_value_is_refused(words, says):
 
 
 def test_a_capture_records_its_arguments_and_refuses_others(veneer, pair, asked, tmp_path):
-    command = ("capture", "--base", pair["base"], "--aligned", pair["aligned"], "--prompts", asked, "--max-new-tokens", "4")
+    command = (
+        "capture",
+        "--base",
+        pair["base"],
+        "--aligned",
+        pair["aligned"],
+        "--prompts",
+        asked,
+        "--max-new-tokens",
+        "4",
+    )
     assert veneer(*command, *OFF, "--out", tmp_path / "c").code == 0
     manifest = json.loads((tmp_path / "c" / "manifest.json").read_text())
-    assert manifest["aligned_format"] == {"kind": "chat", "system": None, "arguments": {"enable_thinking": False}}
-    assert json.loads((tmp_path / "c" / "run.json").read_text())["config"]["template_arg"] == {"enable_thinking": False}
+    assert manifest["aligned_format"] == {
+        "kind": "chat",
+        "system": None,
+        "arguments": {"enable_thinking": False},
+    }
+    assert json.loads((tmp_path / "c" / "run.json").read_text())["config"]["template_arg"] == {
+        "enable_thinking": False
+    }
     assert veneer(*command, *OFF, "--out", tmp_path / "c").code == 0
     again = veneer(*command, "--out", tmp_path / "c")
     assert again.code == 2 and "aligned_format" in again.err
@@ -99,10 +136,25 @@ def test_a_capture_records_its_arguments_and_refuses_others(veneer, pair, asked,
 def test_generate_and_tasks_read_them(veneer, pair, asked, tmp_path):
     def generate(*more: str) -> str:
         out = tmp_path / f"{len(list(tmp_path.glob('*.out')))}.out"
-        done = veneer("generate", "--model", pair["aligned"], "--prompts", asked, "--max-new-tokens", "6", *more, "--out", out)
+        done = veneer(
+            "generate",
+            "--model",
+            pair["aligned"],
+            "--prompts",
+            asked,
+            "--max-new-tokens",
+            "6",
+            *more,
+            "--out",
+            out,
+        )
         return done.err if done.code else out.read_text()
 
-    assert generate("--chat", *OFF) != generate("--chat") == generate("--chat", "--template-arg", "enable_thinking=true")
+    assert (
+        generate("--chat", *OFF)
+        != generate("--chat")
+        == generate("--chat", "--template-arg", "enable_thinking=true")
+    )
     assert "found --template-arg beside no --chat" in generate(*OFF)
     assert "found --template-arg beside --plain" in generate("--plain", *OFF)
     assert "it reads enable_thinking" in generate("--chat", "--template-arg", "thinking=false")
@@ -118,9 +170,22 @@ def test_an_endpoint_is_sent_them_by_vllms_name(asked, veneer, tmp_path):
         words = ("generate", "--url", server.url, "--model", "m", "--prompts", asked)
         assert veneer(*words, *OFF, "--out", tmp_path / "a").code == 0
         assert veneer(*words, "--out", tmp_path / "b").code == 0
-    assert [c.get("chat_template_kwargs") for c in server.calls] == [{"enable_thinking": False}] * 3 + [None] * 3
-    dated = veneer("generate", "--url", "http://localhost:1/v1", "--model", "m", "--prompts", asked, "--template-date", "2024-01-01",
-                   "--out", tmp_path / "c")  # fmt: skip
+    assert [c.get("chat_template_kwargs") for c in server.calls] == [
+        {"enable_thinking": False}
+    ] * 3 + [None] * 3
+    dated = veneer(
+        "generate",
+        "--url",
+        "http://localhost:1/v1",
+        "--model",
+        "m",
+        "--prompts",
+        asked,
+        "--template-date",
+        "2024-01-01",
+        "--out",
+        tmp_path / "c",
+    )
     assert dated.code == 2 and "whose server writes the date itself" in dated.err
 
 
@@ -136,17 +201,47 @@ def test_settings_that_a_model_ships_are_named_or_applied(veneer, pair, asked, t
         return json.loads((tmp_path / f"{name}.manifest.json").read_text())
 
     done = veneer(*words, "--out", tmp_path / "a")
-    assert done.code == 0 and manifest("a")["settings_not_applied"] == {k: v for k, v in shipped.items() if k != "eos_token_id"}
+    assert done.code == 0 and manifest("a")["settings_not_applied"] == {
+        k: v for k, v in shipped.items() if k != "eos_token_id"
+    }
     assert veneer(*words, "--model-settings", "--out", tmp_path / "b").code == 0
-    assert manifest("b")["sampling"].items() >= {"temperature": 0.5, "repetition_penalty": 1.3}.items()
+    assert (
+        manifest("b")["sampling"].items() >= {"temperature": 0.5, "repetition_penalty": 1.3}.items()
+    )
     assert "settings_not_applied" not in manifest("b")
-    assert veneer(*words, "--model-settings", "--repetition-penalty", "1.1", "--samples", "2", "--out", tmp_path / "c").code == 0
+    assert (
+        veneer(
+            *words,
+            "--model-settings",
+            "--repetition-penalty",
+            "1.1",
+            "--samples",
+            "2",
+            "--out",
+            tmp_path / "c",
+        ).code
+        == 0
+    )
     assert manifest("c")["settings_not_applied"] == {"repetition_penalty": 1.3}
     (folder / "generation_config.json").write_text('{"no_repeat_ngram_size": 3}')
     refused = veneer(*words, "--model-settings", "--out", tmp_path / "d")
-    assert refused.code == 2 and "cannot apply: no_repeat_ngram_size 3" in refused.err and not (tmp_path / "d").exists()
-    far = veneer("generate", "--url", "http://localhost:1/v1", "--model", "m", "--model-settings", "--prompts", asked, "--out",
-                 tmp_path / "e")  # fmt: skip
+    assert (
+        refused.code == 2
+        and "cannot apply: no_repeat_ngram_size 3" in refused.err
+        and not (tmp_path / "d").exists()
+    )
+    far = veneer(
+        "generate",
+        "--url",
+        "http://localhost:1/v1",
+        "--model",
+        "m",
+        "--model-settings",
+        "--prompts",
+        asked,
+        "--out",
+        tmp_path / "e",
+    )
     assert far.code == 2 and "found --model-settings beside --url" in far.err
 
 
@@ -160,19 +255,42 @@ def test_a_served_model_fills_what_a_request_leaves_open():
     from veneer.systems.system import System
 
     lm = tiny()
-    own = Sampling(temperature=0.4, top_k=7, repetition_penalty=1.2, logit_bias=((9, -1e9),), barred=(5,), barred_steps=1)
+    own = Sampling(
+        temperature=0.4,
+        top_k=7,
+        repetition_penalty=1.2,
+        logit_bias=((9, -1e9),),
+        barred=(5,),
+        barred_steps=1,
+    )
     served = Served(System("aligned", lm, ChatFormat(), lm.stop_ids), settings=own)
 
     def sampling(where: Served, **words) -> Sampling:
         body = ChatBody.model_validate(
-            {"model": "aligned", "messages": [{"role": "user", "content": "a"}], "max_tokens": 5, **words}
+            {
+                "model": "aligned",
+                "messages": [{"role": "user", "content": "a"}],
+                "max_tokens": 5,
+                **words,
+            }
         )
         return chat_job(body, where, Limits()).rows[0].sampling
 
     found = sampling(served)
-    assert (found.temperature, found.top_k, found.repetition_penalty, found.barred) == (0.4, 7, 1.2, (5,))
+    assert (found.temperature, found.top_k, found.repetition_penalty, found.barred) == (
+        0.4,
+        7,
+        1.2,
+        (5,),
+    )
     assert found.logit_bias == ((9, -1e9),)
     found = sampling(served, temperature=0, top_k=0, repetition_penalty=1.1)
     assert (found.temperature, found.top_k, found.repetition_penalty) == (0, 0, 1.1)
     plain = sampling(Served(System("aligned", lm, ChatFormat(), lm.stop_ids)))
-    assert (plain.temperature, plain.top_k, plain.top_p, plain.repetition_penalty, plain.logit_bias) == (1.0, 0, 1.0, 1.0, ())
+    assert (
+        plain.temperature,
+        plain.top_k,
+        plain.top_p,
+        plain.repetition_penalty,
+        plain.logit_bias,
+    ) == (1.0, 0, 1.0, 1.0, ())

@@ -1,4 +1,5 @@
-"""Commands on twin:0, and models split over twin:0 and twin:1 (twins.py); run by test_two_devices.py."""
+"""Commands on twin:0, and models split over twin:0 and twin:1 (twins.py); run by
+test_two_devices.py."""
 
 from __future__ import annotations
 
@@ -33,7 +34,9 @@ def test_tensors_on_two_devices_do_not_meet():
     for other in (there, torch.ones(3)):
         with pytest.raises(RuntimeError, match=r"devices?"):
             here + other
-    assert (here + there.to("twin:0")).tolist() == [2.0] * 3 and (here[None] @ here).device == here.device
+    assert (here + there.to("twin:0")).tolist() == [2.0] * 3 and (
+        here[None] @ here
+    ).device == here.device
 
 
 def commands(at: Path, device: str) -> dict[str, tuple]:
@@ -41,12 +44,45 @@ def commands(at: Path, device: str) -> dict[str, tuple]:
     few = ("--limit", 12, "--max-new-tokens", 12, "--device", device, *DTYPE)
     return {
         "capture": ("capture", *PAIR, "--prompts", "lab-requests", *few, "--out", at / "capture"),
-        "extract": ("extract", at / "capture", "--device", device, "--stop", "optimum", "--ridge", 0.1, "--out", at / "extract"),
-        "generate": ("generate", "--model", "lab:base", "--veneer", at / "extract", "--prompts", "lab-requests", *few,
-                     "--out", at / "generate"),
-        "shifted": ("generate", "--model", "lab:base", "--veneer", at / "extract", "--large", "lab:large-base", "--prompts", "lab-sums",
-                    *few, "--out", at / "shifted"),
-    }  # fmt: skip
+        "extract": (
+            "extract",
+            at / "capture",
+            "--device",
+            device,
+            "--stop",
+            "optimum",
+            "--ridge",
+            0.1,
+            "--out",
+            at / "extract",
+        ),
+        "generate": (
+            "generate",
+            "--model",
+            "lab:base",
+            "--veneer",
+            at / "extract",
+            "--prompts",
+            "lab-requests",
+            *few,
+            "--out",
+            at / "generate",
+        ),
+        "shifted": (
+            "generate",
+            "--model",
+            "lab:base",
+            "--veneer",
+            at / "extract",
+            "--large",
+            "lab:large-base",
+            "--prompts",
+            "lab-sums",
+            *few,
+            "--out",
+            at / "shifted",
+        ),
+    }
 
 
 def bytes_of(module) -> int:
@@ -73,7 +109,8 @@ def made(tmp_path_factory):
 
 
 def test_another_device_gives_what_the_cpu_gives(made):
-    """Answers word for word. dW differs where a rounding of the hidden states moves it and the data hardly see it; its figures do not."""
+    """Answers word for word. dW differs where a rounding of the hidden states moves it and the data
+    hardly see it; its figures do not."""
     here, there = made("cpu"), made("twin:0")
     for name in ("generate", "shifted"):
         assert (here / name).read_text() == (there / name).read_text()
@@ -88,21 +125,43 @@ def test_another_device_gives_what_the_cpu_gives(made):
 def test_two_devices_give_what_one_gives(made):
     """To the bit."""
     for name in ("lab:base", "lab:aligned", "lab:large-base"):
-        assert {str(p.device) for p in load_model(name, device=SPLIT).model.parameters()} == {"twin:0", "twin:1"}
+        assert {str(p.device) for p in load_model(name, device=SPLIT).model.parameters()} == {
+            "twin:0",
+            "twin:1",
+        }
     here, there = made("twin:0"), made(SPLIT)
-    for name in ("capture/shard-00000.safetensors", "extract/veneer.safetensors", "generate", "shifted"):
+    for name in (
+        "capture/shard-00000.safetensors",
+        "extract/veneer.safetensors",
+        "generate",
+        "shifted",
+    ):
         assert (here / name).read_bytes() == (there / name).read_bytes(), name
 
 
 VARIANTS = {
-    "bias": ("--output", "bias"), "hidden": ("--output", "hidden"), "direct": ("--direct",), "rank": ("--rank", 4),
-    "paper": ("--solver", "paper", "--epochs", 3), "shuffled": ("--shuffled",),
-}  # fmt: skip
+    "bias": ("--output", "bias"),
+    "hidden": ("--output", "hidden"),
+    "direct": ("--direct",),
+    "rank": ("--rank", 4),
+    "paper": ("--solver", "paper", "--epochs", 3),
+    "shuffled": ("--shuffled",),
+}
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_extraction(made, name, tmp_path):
-    run(("extract", made("twin:0") / "capture", *VARIANTS[name], "--device", "twin:0", "--out", tmp_path / "out"))
+    run(
+        (
+            "extract",
+            made("twin:0") / "capture",
+            *VARIANTS[name],
+            "--device",
+            "twin:0",
+            "--out",
+            tmp_path / "out",
+        )
+    )
 
 
 def studies(at: Path, device: str, folder: Path) -> dict[str, tuple]:
@@ -111,7 +170,9 @@ def studies(at: Path, device: str, folder: Path) -> dict[str, tuple]:
     questions, attack = folder / "questions.jsonl", folder / "attack.jsonl"
     asked = [p.messages[-1]["content"] for p in lab_prompts("lab-requests", "train")[:8]]
     questions.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in asked))
-    attack.write_text("".join(json.dumps({"prompt": text, "target": "sure , here is"}) + "\n" for text in asked))
+    attack.write_text(
+        "".join(json.dumps({"prompt": text, "target": "sure , here is"}) + "\n" for text in asked)
+    )
     large = ("--large", "lab:large-base", "--large-aligned", "lab:large-aligned", "--bake", "--own")
     broken = ("--aligned", "lab:aligned", "--compromised", "lab:compromised", "--base", "lab:base")
     run = ("run", *PAIR, "--tasks", "lab-requests,lab-sums", *few, "--train", 24, "--baselines")
@@ -133,7 +194,17 @@ def studies(at: Path, device: str, folder: Path) -> dict[str, tuple]:
             "urial,random-2",
             *longer,
         ),
-        "diversity": ("diversity", *PAIR, "--prompts", questions, "--samples", 2, "--temperature", 0.7, *longer),
+        "diversity": (
+            "diversity",
+            *PAIR,
+            "--prompts",
+            questions,
+            "--samples",
+            2,
+            "--temperature",
+            0.7,
+            *longer,
+        ),
     }
 
 
@@ -156,10 +227,15 @@ def test_a_model_over_two_devices_answers_word_for_word(kind, tmp_path):
     layers = decoder_layers(lm)
     one, rest = bytes_of(layers[0]), bytes_of(lm.model) - bytes_of(layers)
     split = load_model(str(tmp_path), device=f"split:0={rest + one},1={2 * one}")
-    assert split.device == torch.device("twin:0") and {str(p.device) for p in split.model.parameters()} == {"twin:0", "twin:1"}
+    assert split.device == torch.device("twin:0") and {
+        str(p.device) for p in split.model.parameters()
+    } == {"twin:0", "twin:1"}
     whole = load_model(str(tmp_path), device="cpu")
     rows = [[5, 6, 7, 8], [5, 6, 7, 8, 9, 20, 21], [5, 6, 7, 8, 30]]
-    said = [[d.token_ids for d in decode(m, rows, Sampling(9), stop_ids=(40, 41, 42))] for m in (whole, split)]
+    said = [
+        [d.token_ids for d in decode(m, rows, Sampling(9), stop_ids=(40, 41, 42))]
+        for m in (whole, split)
+    ]
     assert said[0] == said[1] and whole.fingerprint() == split.fingerprint()
 
 

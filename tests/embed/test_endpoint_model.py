@@ -19,21 +19,32 @@ pytest.importorskip("openai", reason="needs the package openai: pip install 'ven
 
 def counts(call: Call) -> None:
     """Two numbers a text: its letters a and b. The rows come in reverse."""
-    rows = [{"index": i, "embedding": [t.count("a"), t.count("b")]} for i, t in enumerate(call.body["input"])]
+    rows = [
+        {"index": i, "embedding": [t.count("a"), t.count("b")]}
+        for i, t in enumerate(call.body["input"])
+    ]
     call.json({"data": rows[::-1], "model": "counts-1", "usage": {"prompt_tokens": 3}})
 
 
 def model(server) -> EndpointModel:
-    return EndpointModel(EndpointConfig(server.url, "counts", first_wait=0.01, longest_wait=0.02, retries=2, timeout=5))
+    return EndpointModel(
+        EndpointConfig(
+            server.url, "counts", first_wait=0.01, longest_wait=0.02, retries=2, timeout=5
+        )
+    )
 
 
 def test_rows_in_order_pieces_by_length_and_equal_texts_once():
     with serving(counts) as server:
         embedder = model(server)
         long = "a" * 1500 + "b" * 750 + "b" * 750
-        found = embedder.embed(["aaabbbb", "", "b", "aaabbbb", long, *["b" * i for i in range(2, 20)]])
+        found = embedder.embed(
+            ["aaabbbb", "", "b", "aaabbbb", long, *["b" * i for i in range(2, 20)]]
+        )
         sent = [t for call in server.calls for t in call["input"]]
-    np.testing.assert_allclose(found[:5], [[0.6, 0.8], [0, 0], [0, 1], [0.6, 0.8], [0.5**0.5, 0.5**0.5]], atol=1e-6)
+    np.testing.assert_allclose(
+        found[:5], [[0.6, 0.8], [0, 0], [0, 1], [0.6, 0.8], [0.5**0.5, 0.5**0.5]], atol=1e-6
+    )
     assert sorted(len(t) for t in sent)[-2:] == [1500, 1500] and sent.count("aaabbbb") == 1
     assert len(server.calls) == 2 and embedder.id.startswith("counts@127.0.0.1")
 
@@ -54,7 +65,10 @@ def test_a_failure_in_passing_is_gone_over():
     ],
 )
 def test_what_is_no_embedding_is_an_error(data):
-    with serving(lambda call: call.json(data)) as server, pytest.raises(VeneerError, match="endpoint"):
+    with (
+        serving(lambda call: call.json(data)) as server,
+        pytest.raises(VeneerError, match="endpoint"),
+    ):
         model(server).embed(["a"])
 
 
@@ -84,13 +98,18 @@ def test_base64_and_rows_without_an_index_are_read():
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        (None, "null"), ([None, 1.0], "finite numbers"), ([0.0, 0.0], "zeros"), ([[1.0], [2.0]], "for each token"), ("?!", "form"),
+        (None, "null"),
+        ([None, 1.0], "finite numbers"),
+        ([0.0, 0.0], "zeros"),
+        ([[1.0], [2.0]], "for each token"),
+        ("?!", "form"),
         ([], "no list"),
         ([math.nan, 1.0], "finite numbers"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_vector_is_named_and_asked_for_twice_at_most(row, says):
-    """ggml-org/llama.cpp#13854 (null), manimohans/obsidian-local-llm-helper#10 (zeros), ollama/ollama#9639 (NaN)."""
+    """ggml-org/llama.cpp#13854 (null), manimohans/obsidian-local-llm-helper#10 (zeros),
+    ollama/ollama#9639 (NaN)."""
     with serving(lambda call: call.json({"data": [{"index": 0, "embedding": row}]})) as server:
         with pytest.raises(VeneerError, match=says):
             model(server).embed(["a"])

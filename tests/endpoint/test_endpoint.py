@@ -1,4 +1,5 @@
-"""The client against a server that misbehaves on purpose: nothing lost, nothing asked twice, every failure counted."""
+"""The client against a server that misbehaves on purpose: nothing lost, nothing asked twice, every
+failure counted."""
 
 from __future__ import annotations
 
@@ -47,7 +48,14 @@ def test_replies_come_in_the_order_of_the_requests_and_within_the_bound():
     assert server.most <= 3
     assert said[-1] == (12, 12, "replies") and len(said) == 12
     u = endpoint.usage
-    assert (u.requests, u.replies, u.retries, u.failed, u.prompt_tokens, u.completion_tokens) == (12, 12, 0, 0, 120, 48)
+    assert (u.requests, u.replies, u.retries, u.failed, u.prompt_tokens, u.completion_tokens) == (
+        12,
+        12,
+        0,
+        0,
+        120,
+        48,
+    )
     assert u.cost is None and u.models == ["stand-in-1"]
 
 
@@ -74,9 +82,21 @@ def faults(call: Call) -> None:
 
 
 FAULTS = [
-    "429", "500", "503", "timeout", "reset", "cut", "half", "html", "inside", "inside-text", "no choices", "other form",
-    "drip", "empty body",
-]  # fmt: skip
+    "429",
+    "500",
+    "503",
+    "timeout",
+    "reset",
+    "cut",
+    "half",
+    "html",
+    "inside",
+    "inside-text",
+    "no choices",
+    "other form",
+    "drip",
+    "empty body",
+]
 
 
 def test_every_fault_is_gone_over_and_nothing_is_asked_more_often_than_needed():
@@ -88,7 +108,12 @@ def test_every_fault_is_gone_over_and_nothing_is_asked_more_often_than_needed():
     assert all(r.error is None for r in replies)
     assert {t: server.seen[t] for t in texts} == {t: 2 if t in FAULTS else 1 for t in texts}
     u = endpoint.usage
-    assert (u.requests, u.retries, u.replies, u.failed) == (len(texts) + len(FAULTS), len(FAULTS), len(texts), 0)
+    assert (u.requests, u.retries, u.replies, u.failed) == (
+        len(texts) + len(FAULTS),
+        len(FAULTS),
+        len(texts),
+        0,
+    )
 
 
 def test_retry_after_is_waited_for():
@@ -105,10 +130,16 @@ def test_equal_requests_are_sent_once_and_the_cache_serves_the_next_run(tmp_path
         assert [r.text for r in replies] == ["heard a", "heard b", "heard a", "heard a"]
         assert len(server.calls) == 2 and (first.usage.shared, first.usage.cached) == (2, 0)
         again = Endpoint(config(server.url, cache=file))
-        assert [r.text for r in again.chat_many(ask("b", "c", "a"))] == ["heard b", "heard c", "heard a"]
+        assert [r.text for r in again.chat_many(ask("b", "c", "a"))] == [
+            "heard b",
+            "heard c",
+            "heard a",
+        ]
         assert server.seen == {"a": 1, "b": 1, "c": 1} and again.usage.cached == 2
         other = Endpoint(EndpointConfig(server.url, "another", cache=file))
-        assert not other.chat_many(ask("a"))[0].cached, "another model's reply is never taken for this one's"
+        assert not other.chat_many(ask("a"))[0].cached, (
+            "another model's reply is never taken for this one's"
+        )
         warm = Endpoint(config(server.url, cache=file))
         changed = [ChatRequest(r.messages, {"temperature": 1}) for r in ask("a")]
         assert not warm.chat_many(changed)[0].cached, "other parameters, another request"
@@ -157,7 +188,8 @@ def test_a_dead_endpoint_stops_and_the_same_call_goes_on(tmp_path):
     with serving(answer) as server:
         words = {"cache": tmp_path / "replies.jsonl", "concurrency": 2, "retries": 1}
         with pytest.raises(
-            VeneerError, match="gave no reply 3 times in a row after 1 retries each, at last HTTP 500: gone"
+            VeneerError,
+            match="gave no reply 3 times in a row after 1 retries each, at last HTTP 500: gone",
         ) as error:
             Endpoint(config(server.url, **words)).chat_many(ask(*texts))
         assert not isinstance(error.value, InputError)
@@ -167,14 +199,18 @@ def test_a_dead_endpoint_stops_and_the_same_call_goes_on(tmp_path):
         answered = set(list(server.seen)[:4])
         alive[0] = 100
         replies = Endpoint(config(server.url, **words)).chat_many(ask(*texts))
-        assert [r.text for r in replies] == [f"heard {t}" for t in texts] and sum(r.cached for r in replies) == 4
+        assert [r.text for r in replies] == [f"heard {t}" for t in texts] and sum(
+            r.cached for r in replies
+        ) == 4
         assert all(server.seen[t] == 1 for t in answered), "what was answered is not asked again"
 
 
 def test_nobody_listens():
     with serving(echo) as server:
         url = server.url
-    with pytest.raises(VeneerError, match="gave no reply once after 1 retries each, at last no connection"):
+    with pytest.raises(
+        VeneerError, match="gave no reply once after 1 retries each, at last no connection"
+    ):
         Endpoint(config(url, retries=1)).chat_many(ask("a"))
 
 
@@ -187,7 +223,11 @@ def test_nobody_listens():
             r"HTTP 401: Incorrect API key provided: \*\*\*; check the key in the",
         ),
         (403, "no", "check the key in the environment variable VENEER_TEST_KEY"),
-        (404, "The model `stand-in` does not exist", "does not exist; check the model's name, 'stand-in'"),
+        (
+            404,
+            "The model `stand-in` does not exist",
+            "does not exist; check the model's name, 'stand-in'",
+        ),
         (400, "unknown model stand-in", "HTTP 400: unknown model stand-in; check the model's name"),
     ],
 )
@@ -195,14 +235,17 @@ def test_bad_requests_end_at_once_in_one_sentence(monkeypatch, status, says, exp
     monkeypatch.setenv("VENEER_TEST_KEY", "sk-very-secret")
     with serving(lambda c: c.error(status, says)) as server:
         with pytest.raises(InputError, match=expected) as error:
-            Endpoint(config(server.url, concurrency=2)).chat_many(ask("a", "b", "c", "d", "e", "f", "g"))
+            Endpoint(config(server.url, concurrency=2)).chat_many(
+                ask("a", "b", "c", "d", "e", "f", "g")
+            )
         assert len(server.calls) <= 5
         assert server.headers[0]["authorization"] == "Bearer sk-very-secret"
     assert "very-secret" not in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_caller_who_is_slow_to_read_lets_nobody_ask_on():
-    """The worker that hears the no stops the others, not the caller who reads it half a second later."""
+    """The worker that hears the no stops the others, not the caller who reads it
+    half a second later."""
 
     def answer(call: Call) -> None:
         if call.asked == "0":
@@ -212,7 +255,9 @@ def test_a_caller_who_is_slow_to_read_lets_nobody_ask_on():
 
     with serving(answer) as server:
         with pytest.raises(VeneerError, match="key revoked"):
-            Endpoint(config(server.url, concurrency=2)).chat_many(ask(*map(str, range(20))), lambda *a: time.sleep(0.5))
+            Endpoint(config(server.url, concurrency=2)).chat_many(
+                ask(*map(str, range(20))), lambda *a: time.sleep(0.5)
+            )
         assert len(server.calls) <= 4
 
 
@@ -220,9 +265,13 @@ def test_without_a_key_the_mend_says_where_it_goes(monkeypatch):
     monkeypatch.delenv("VENEER_TEST_KEY", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-house")
     with serving(lambda c: c.error(401, "no key")) as server:
-        with pytest.raises(InputError, match="put the key into the environment variable VENEER_TEST_KEY"):
+        with pytest.raises(
+            InputError, match="put the key into the environment variable VENEER_TEST_KEY"
+        ):
             Endpoint(config(server.url)).chat_many(ask("a"))
-        assert "another-house" not in json.dumps(server.headers), "only the key that was named is sent"
+        assert "another-house" not in json.dumps(server.headers), (
+            "only the key that was named is sent"
+        )
 
 
 def test_what_an_endpoint_will_not_have_is_that_requests_own_error():
@@ -262,7 +311,10 @@ def test_a_server_without_schemas_is_asked_without_one_from_then_on():
         echo(call)
 
     requests = [
-        ChatRequest(r.messages, {"temperature": 0, "max_tokens": 9, "response_format": {"type": "json_schema"}})
+        ChatRequest(
+            r.messages,
+            {"temperature": 0, "max_tokens": 9, "response_format": {"type": "json_schema"}},
+        )
         for r in ask("a", "b", "c")
     ]
     with serving(answer) as server:
@@ -270,7 +322,10 @@ def test_a_server_without_schemas_is_asked_without_one_from_then_on():
         assert [r.text for r in endpoint.chat_many(requests)] == ["heard a", "heard b", "heard c"]
     assert len(server.calls) == 5 and all(c["temperature"] == 0 for c in server.calls)
     assert server.calls[-1]["max_completion_tokens"] == 9
-    assert endpoint.usage.adjusted == ["response_format left out", "max_tokens sent as max_completion_tokens"]
+    assert endpoint.usage.adjusted == [
+        "response_format left out",
+        "max_tokens sent as max_completion_tokens",
+    ]
 
 
 def test_the_key_is_in_no_file_and_no_message(monkeypatch, tmp_path):
@@ -295,10 +350,13 @@ def test_cost_counts_what_was_asked_now(tmp_path):
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("localhost:8000/v1", "no endpoint's address"), ("ftp://x/v1", "no endpoint's address"), ("", "no endpoint's address"),
-        ("http://me:sk-secret@host/v1", "host/..."), ("http://host/v1?key=sk-secret", "no endpoint's address"),
+        ("localhost:8000/v1", "no endpoint's address"),
+        ("ftp://x/v1", "no endpoint's address"),
+        ("", "no endpoint's address"),
+        ("http://me:sk-secret@host/v1", "host/..."),
+        ("http://host/v1?key=sk-secret", "no endpoint's address"),
     ],
-)  # fmt: skip
+)
 def test_addresses_are_checked_and_never_repeat_a_secret(url, expected):
     with pytest.raises(InputError, match=expected) as error:
         EndpointConfig(url, "m")
@@ -306,7 +364,14 @@ def test_addresses_are_checked_and_never_repeat_a_secret(url, expected):
 
 
 @pytest.mark.parametrize(
-    "words", [{"concurrency": 0}, {"retries": -1}, {"timeout": 0.0}, {"timeout": float("nan")}, {"price_in": -1.0}]
+    "words",
+    [
+        {"concurrency": 0},
+        {"retries": -1},
+        {"timeout": 0.0},
+        {"timeout": float("nan")},
+        {"price_in": -1.0},
+    ],
 )
 def test_settings_are_checked(words):
     with pytest.raises(InputError, match=next(iter(words))):
@@ -343,17 +408,26 @@ def test_waits_grow_within_their_bounds(attempt, first, longest, asked):
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (completion("x", surprise=1), "x"), (completion(None, refusal="I won't"), "I won't"),
-        (completion([{"type": "text", "text": "parts"}]), "parts"), ({"choices": [{"text": "plain", "finish_reason": "length"}]}, "plain"),
+        (completion("x", surprise=1), "x"),
+        (completion(None, refusal="I won't"), "I won't"),
+        (completion([{"type": "text", "text": "parts"}]), "parts"),
+        ({"choices": [{"text": "plain", "finish_reason": "length"}]}, "plain"),
         (completion("half \ud800"), "half ?"),
     ],
-)  # fmt: skip
+)
 def test_forms_of_replies(data, expected):
     assert read_reply(data)["text"] == expected
 
 
 @pytest.mark.parametrize(
-    "data", [None, {}, {"choices": [1]}, {"choices": [{"message": {"content": 3}}]}, {"choices": [{"finish_reason": "stop"}]}]
+    "data",
+    [
+        None,
+        {},
+        {"choices": [1]},
+        {"choices": [{"message": {"content": 3}}]},
+        {"choices": [{"finish_reason": "stop"}]},
+    ],
 )
 def test_what_is_no_reply(data):
     with pytest.raises(ValueError):

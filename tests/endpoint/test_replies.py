@@ -1,6 +1,6 @@
-"""What is an answer and what is none: finish reasons of many servers, reasoning, refusals, tools, streams that nobody asked for."""
+"""What is an answer and what is none: finish reasons of many servers, reasoning, refusals, tools,
+streams that nobody asked for."""
 
-# ruff: noqa: E501 - messages stand as they were sent
 from __future__ import annotations
 
 import gzip
@@ -23,18 +23,78 @@ from veneer.foundation.errors import VeneerError
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 
 WORDS = {
-    Ending.FINISHED: ["stop", "STOP", "eos", "eos_token", "end_turn", "endTurn", "EndTurn", "stop_sequence", "COMPLETE", "endoftext", "FinishReason.STOP"],
-    Ending.CUT: ["length", "model_length", "max_tokens", "MAX_TOKENS", "MaxTokens", "model_context_window_exceeded", "FINISH_REASON_MAX_TOKENS"],
-    Ending.WITHHELD: ["content_filter", "safety", "SAFETY", "recitation", "PROHIBITED_CONTENT", "content_filter: RECITATION", "sensitive", "refusal"],
-    Ending.FAILED: ["error", "abort", "cancelled", "insufficient_system_resource", "OTHER", "network_error", "tool_calls", "function_call", "load",
-                    "function_call_filter: MALFORMED_FUNCTION_CALL", "MALFORMED_FUNCTION_CALL", "tool_use", "ERROR", "timeout"],
-    Ending.UNKNOWN: [None, "", "null", "None", "something_new", 3, [], {}, "FINISH_REASON_UNSPECIFIED", "stopped_by_aliens"],
-}  # fmt: skip
+    Ending.FINISHED: [
+        "stop",
+        "STOP",
+        "eos",
+        "eos_token",
+        "end_turn",
+        "endTurn",
+        "EndTurn",
+        "stop_sequence",
+        "COMPLETE",
+        "endoftext",
+        "FinishReason.STOP",
+    ],
+    Ending.CUT: [
+        "length",
+        "model_length",
+        "max_tokens",
+        "MAX_TOKENS",
+        "MaxTokens",
+        "model_context_window_exceeded",
+        "FINISH_REASON_MAX_TOKENS",
+    ],
+    Ending.WITHHELD: [
+        "content_filter",
+        "safety",
+        "SAFETY",
+        "recitation",
+        "PROHIBITED_CONTENT",
+        "content_filter: RECITATION",
+        "sensitive",
+        "refusal",
+    ],
+    Ending.FAILED: [
+        "error",
+        "abort",
+        "cancelled",
+        "insufficient_system_resource",
+        "OTHER",
+        "network_error",
+        "tool_calls",
+        "function_call",
+        "load",
+        "function_call_filter: MALFORMED_FUNCTION_CALL",
+        "MALFORMED_FUNCTION_CALL",
+        "tool_use",
+        "ERROR",
+        "timeout",
+    ],
+    Ending.UNKNOWN: [
+        None,
+        "",
+        "null",
+        "None",
+        "something_new",
+        3,
+        [],
+        {},
+        "FINISH_REASON_UNSPECIFIED",
+        "stopped_by_aliens",
+    ],
+}
 CASES = [(word, ending) for ending, words in WORDS.items() for word in words]
 
 
 def config(url: str, **words) -> EndpointConfig:
-    quick = {"first_wait": 0.01, "longest_wait": 0.02, "timeout": 5.0, "key_env": "VENEER_TEST_KEY", "retries": 3}
+    quick = {
+        "first_wait": 0.01,
+        "longest_wait": 0.02,
+        "timeout": 5.0,
+        "key_env": "VENEER_TEST_KEY",
+        "retries": 3,
+    }
     return EndpointConfig(url, "stand-in", **{**quick, **words})
 
 
@@ -51,7 +111,9 @@ def test_each_word_has_its_kind_and_only_answers_are_read(word, ending):
         with pytest.raises(Failure):
             read_reply(reply)
     else:
-        wanted = {Ending.FINISHED: "stop", Ending.CUT: "length", Ending.WITHHELD: "content_filter"}[ending]
+        wanted = {Ending.FINISHED: "stop", Ending.CUT: "length", Ending.WITHHELD: "content_filter"}[
+            ending
+        ]
         assert read_reply(reply)["finish_reason"] == wanted
 
 
@@ -92,7 +154,9 @@ def test_what_failed_is_asked_again_where_that_can_help_and_is_never_kept(word, 
 
 
 def test_a_tool_call_is_that_requests_own_failure():
-    with serving(lambda c: c.say("I look it up.", "tool_calls" if c.asked == "b" else "stop")) as server:
+    with serving(
+        lambda c: c.say("I look it up.", "tool_calls" if c.asked == "b" else "stop")
+    ) as server:
         replies = Endpoint(config(server.url, concurrency=1)).chat_many(ask("a", "b", "c"))
         assert len(server.calls) == 3
     assert [r.text for r in replies] == ["I look it up.", "", "I look it up."]
@@ -101,7 +165,10 @@ def test_a_tool_call_is_that_requests_own_failure():
 
 def test_a_failure_in_passing_among_the_finish_reasons_is_gone_over():
     with serving(lambda c: c.say("half", "error") if c.times == 1 else c.say("whole")) as server:
-        assert [r.text for r in Endpoint(config(server.url)).chat_many(ask("a", "b"))] == ["whole", "whole"]
+        assert [r.text for r in Endpoint(config(server.url)).chat_many(ask("a", "b"))] == [
+            "whole",
+            "whole",
+        ]
 
 
 def test_an_error_on_the_choice_is_said_in_its_own_words():
@@ -118,20 +185,62 @@ def test_an_error_on_the_choice_is_said_in_its_own_words():
 
 
 THOUGHT = "The user asks about hedgehogs."
-REASONING: list[tuple[str, dict[str, Any], str | None, str]] = [  # where it was reported, message, text, reasoning
+# where it was reported, message, text, reasoning
+REASONING: list[tuple[str, dict[str, Any], str | None, str]] = [
     ("vllm-project/vllm#45736", {"content": None, "reasoning_content": THOUGHT}, "", THOUGHT),
     ("BerriAI/litellm#38199", {"content": "", "reasoning": THOUGHT}, "", THOUGHT),
-    ("OpenRouter", {"content": "Small.", "reasoning": THOUGHT, "reasoning_details": [{"type": "reasoning.text", "text": "no"}]}, "Small.", THOUGHT),
-    ("OpenRouter, details alone", {"content": "Small.", "reasoning_details": [{"type": "reasoning.summary", "summary": THOUGHT}]}, "Small.", THOUGHT),
-    ("Mistral", {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]}, {"type": "text", "text": "Small."}]},
-     "Small.", THOUGHT),
-    ("LiteLLM", {"content": "Small.", "thinking_blocks": [{"type": "thinking", "thinking": THOUGHT, "signature": "x"}]}, "Small.", THOUGHT),
+    (
+        "OpenRouter",
+        {
+            "content": "Small.",
+            "reasoning": THOUGHT,
+            "reasoning_details": [{"type": "reasoning.text", "text": "no"}],
+        },
+        "Small.",
+        THOUGHT,
+    ),
+    (
+        "OpenRouter, details alone",
+        {
+            "content": "Small.",
+            "reasoning_details": [{"type": "reasoning.summary", "summary": THOUGHT}],
+        },
+        "Small.",
+        THOUGHT,
+    ),
+    (
+        "Mistral",
+        {
+            "content": [
+                {"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]},
+                {"type": "text", "text": "Small."},
+            ]
+        },
+        "Small.",
+        THOUGHT,
+    ),
+    (
+        "LiteLLM",
+        {
+            "content": "Small.",
+            "thinking_blocks": [{"type": "thinking", "thinking": THOUGHT, "signature": "x"}],
+        },
+        "Small.",
+        THOUGHT,
+    ),
     ("Ollama", {"content": "Small.", "thinking": THOUGHT}, "Small.", THOUGHT),
-    ("Mistral, cut in its thought", {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]}]}, "", THOUGHT),
-]  # fmt: skip
+    (
+        "Mistral, cut in its thought",
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]}]},
+        "",
+        THOUGHT,
+    ),
+]
 
 
-@pytest.mark.parametrize(("source", "message", "text", "reasoning"), REASONING, ids=[r[0] for r in REASONING])
+@pytest.mark.parametrize(
+    ("source", "message", "text", "reasoning"), REASONING, ids=[r[0] for r in REASONING]
+)
 def test_reasoning_stands_apart_and_alone_it_is_no_answer(source, message, text, reasoning):
     data = {"choices": [{"finish_reason": "stop", "message": message}]}
     reply = Reply(**read_reply(data))
@@ -142,11 +251,16 @@ def test_hidden_reasoning_is_known_by_its_tokens():
     """OpenAI hides the thought and counts it: an empty answer behind it is none."""
     data = completion("", "length")
     data["usage"]["completion_tokens_details"] = {"reasoning_tokens": 64}
-    assert Reply(**read_reply(data)).unfinished and not Reply(**read_reply(completion("", "stop"))).unfinished
+    assert (
+        Reply(**read_reply(data)).unfinished
+        and not Reply(**read_reply(completion("", "stop"))).unfinished
+    )
 
 
 def test_other_content():
-    read = lambda **message: read_reply({"choices": [{"finish_reason": "stop", "message": message}]})  # noqa: E731
+    read = lambda **message: read_reply(  # noqa: E731
+        {"choices": [{"finish_reason": "stop", "message": message}]}
+    )
     assert read(content=None, refusal="I can't help.")["text"] == "I can't help.", (
         "a refusal in its own field is the answer's text"
     )
@@ -156,44 +270,74 @@ def test_other_content():
         read(content=[{"type": "image_url", "image_url": {}}])
     with pytest.raises(ValueError, match="without content"):
         read(content=None)
-    for call in ({"tool_calls": [{"function": {"name": "web"}}]}, {"function_call": {"name": "web"}}):
-        with pytest.raises(Failure, match="a call of the tool 'web' in place of an answer") as failure:
+    for call in (
+        {"tool_calls": [{"function": {"name": "web"}}]},
+        {"function_call": {"name": "web"}},
+    ):
+        with pytest.raises(
+            Failure, match="a call of the tool 'web' in place of an answer"
+        ) as failure:
             read(content=None, **call)
         assert failure.value.own and not failure.value.passing
     assert read(content="a", tool_calls=[], function_call=None)["text"] == "a"
 
 
 def chunks(*events: dict[str, Any] | str) -> bytes:
-    return b"".join(b"data: " + (e if isinstance(e, str) else json.dumps(e)).encode() + b"\n\n" for e in events)
+    return b"".join(
+        b"data: " + (e if isinstance(e, str) else json.dumps(e)).encode() + b"\n\n" for e in events
+    )
 
 
 def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:
-    return {"object": "chat.completion.chunk", "model": "m-1", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+    return {
+        "object": "chat.completion.chunk",
+        "model": "m-1",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+    }
 
 
 STREAM = chunks(
-    chunk(role="assistant"), chunk(reasoning_content="Hm. "), chunk(reasoning_content="Yes."), chunk(content="A "), chunk(content="hedgehog"),
-    chunk("stop"), {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5}}, "[DONE]",
-)  # fmt: skip
+    chunk(role="assistant"),
+    chunk(reasoning_content="Hm. "),
+    chunk(reasoning_content="Yes."),
+    chunk(content="A "),
+    chunk(content="hedgehog"),
+    chunk("stop"),
+    {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5}},
+    "[DONE]",
+)
 
 
 @pytest.mark.parametrize(
     "change",
-    [lambda b: b, lambda b: b.replace(b"\n", b"\r\n"), lambda b: b": keep-alive\n\n" + b, lambda b: b.replace(b"\n\n", b"\n")],
+    [
+        lambda b: b,
+        lambda b: b.replace(b"\n", b"\r\n"),
+        lambda b: b": keep-alive\n\n" + b,
+        lambda b: b.replace(b"\n\n", b"\n"),
+    ],
 )
 def test_a_stream_that_nobody_asked_for_is_put_together(change):
     """BerriAI/litellm#25766: an endpoint that always streams."""
     with serving(lambda c: c.raw(change(STREAM), 200, "text/event-stream")) as server:
         (reply,) = Endpoint(config(server.url)).chat_many(ask("a"))
         assert len(server.calls) == 1
-    assert (reply.text, reply.reasoning, reply.finish_reason, reply.model) == ("A hedgehog", "Hm. Yes.", "stop", "m-1")
+    assert (reply.text, reply.reasoning, reply.finish_reason, reply.model) == (
+        "A hedgehog",
+        "Hm. Yes.",
+        "stop",
+        "m-1",
+    )
     assert (reply.prompt_tokens, reply.completion_tokens) == (9, 5)
 
 
 def test_a_stream_that_broke_off_or_holds_an_error_is_no_answer():
     for body, says in (
         (chunks(chunk(content="A hedgehog is a sm")), "does not say how it ended"),
-        (chunks(chunk(content="A"), {"error": {"message": "Upstream is gone", "code": 502}}), "Upstream is gone"),
+        (
+            chunks(chunk(content="A"), {"error": {"message": "Upstream is gone", "code": 502}}),
+            "Upstream is gone",
+        ),
         (chunks(chunk(content="A")) + b"data: {cut", "not JSON"),
     ):
         with (
@@ -208,7 +352,9 @@ def test_log_probabilities_of_a_stream_stand_one_behind_the_other():
     for event, token in zip(events, "ab", strict=True):
         event["choices"][0]["logprobs"] = {"content": [{"token": token, "logprob": -0.5}]}
     found = whole(chunks(*events))["choices"][0]
-    assert [one["token"] for one in found["logprobs"]["content"]] == ["a", "b"] and not is_stream(b'{"data": 1}')
+    assert [one["token"] for one in found["logprobs"]["content"]] == ["a", "b"] and not is_stream(
+        b'{"data": 1}'
+    )
 
 
 def test_a_packed_reply_and_one_with_a_mark_in_front_are_read():
@@ -229,8 +375,17 @@ def test_replies_that_an_older_version_kept_are_read_in_the_words_of_today(tmp_p
     for word in ("stop", "eos", "MAX_TOKENS", "error", "tool_calls"):
         kept.put(word, {"text": "x", "finish_reason": word})
     kept.put("vectors", {"vectors": [[1.0]]})
-    found = {k: (Cache(file).get(k) or {}).get("finish_reason") for k in ("stop", "eos", "MAX_TOKENS", "error", "tool_calls")}
-    assert found == {"stop": "stop", "eos": "stop", "MAX_TOKENS": "length", "error": None, "tool_calls": None}
+    found = {
+        k: (Cache(file).get(k) or {}).get("finish_reason")
+        for k in ("stop", "eos", "MAX_TOKENS", "error", "tool_calls")
+    }
+    assert found == {
+        "stop": "stop",
+        "eos": "stop",
+        "MAX_TOKENS": "length",
+        "error": None,
+        "tool_calls": None,
+    }
     assert Cache(file).get("vectors") == {"vectors": [[1.0]]}
 
 
@@ -244,4 +399,7 @@ def test_which_models_answered_is_known_also_from_the_cache(tmp_path):
         first.chat_many(ask("a", "b"))
         again = Endpoint(how)
         again.chat_many(ask("a", "b"))
-        assert first.record() == again.record() == {"models": ["routed-a", "routed-b"]} and len(server.calls) == 2
+        assert (
+            first.record() == again.record() == {"models": ["routed-a", "routed-b"]}
+            and len(server.calls) == 2
+        )

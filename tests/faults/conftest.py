@@ -26,17 +26,42 @@ def runner() -> Iterator[Runner]:
 
 @pytest.fixture(scope="session")
 def made(runner, tmp_path_factory) -> dict[str, Path]:
-    """What the commands work on: a capture, its veneer, answers and a finished study. Not to be changed: copy them."""
+    """What the commands work on: a capture, its veneer, answers and a finished study. Not to be
+    changed: copy them."""
     at = tmp_path_factory.mktemp("made")
-    found = {name: at / name for name in ("capture", "veneer", "study")} | {"answers": at / "answers.jsonl"}
+    found = {name: at / name for name in ("capture", "veneer", "study")} | {
+        "answers": at / "answers.jsonl"
+    }
     short = ("--limit", 10, "--max-new-tokens", 8, "--batch-size", 1)
     for command in (
         ("capture", *PAIR, "--prompts", "lab-requests", *short, "--out", found["capture"]),
         ("extract", found["capture"], "--out", found["veneer"]),
-        ("generate", "--model", "lab:base", "--prompts", "lab-sums", *short, "--out", found["answers"]),
-        ("measure", *PAIR, "--veneer", found["veneer"], "--tasks", "lab-sums", "--limit", 4, "--max-new-tokens", 6, "--no-controls",
-         "--out", found["study"]),
-    ):  # fmt: skip
+        (
+            "generate",
+            "--model",
+            "lab:base",
+            "--prompts",
+            "lab-sums",
+            *short,
+            "--out",
+            found["answers"],
+        ),
+        (
+            "measure",
+            *PAIR,
+            "--veneer",
+            found["veneer"],
+            "--tasks",
+            "lab-sums",
+            "--limit",
+            4,
+            "--max-new-tokens",
+            6,
+            "--no-controls",
+            "--out",
+            found["study"],
+        ),
+    ):
         ended = runner.run(*command)
         assert ended.status == 0, ended.err
     return found

@@ -1,4 +1,5 @@
-"""Commands in processes of their own that start at once, and what to do to them: kill, interrupt, starve."""
+"""Commands in processes of their own that start at once, and what to do to them: kill,
+interrupt, starve."""
 
 from __future__ import annotations
 
@@ -35,10 +36,18 @@ class Runner:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="veneer-faults-"))
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "zygote.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1",
-                 "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])},
-        )  # fmt: skip
+            [sys.executable, str(HERE / "zygote.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": "1",
+                "TOKENIZERS_PARALLELISM": "false",
+                "HF_HUB_OFFLINE": "1",
+                "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)]),
+            },
+        )
         self._heard()
 
     def start(self, *args: object, **order: Any) -> int:
@@ -51,7 +60,8 @@ class Runner:
     def end(self) -> Ended:
         """Wait for the command."""
         self._tell("\n")
-        patience = threading.Timer(PATIENCE, os.kill, (self.pid, signal.SIGKILL))  # a hang is a failure and no hang of the tests
+        # a hang is a failure and no hang of the tests
+        patience = threading.Timer(PATIENCE, os.kill, (self.pid, signal.SIGKILL))
         patience.start()
         heard = self._heard()
         patience.cancel()
@@ -90,19 +100,30 @@ class Runner:
 
 
 def content(*places: Path) -> dict[str, str]:
-    """Hashes of all files, but of what may differ (contract.md), and of report.html, which holds seconds."""
+    """Hashes of all files, but of what may differ (contract.md), and of report.html,
+    which holds seconds."""
     found = {}
     for place in places:
-        for path in sorted(place.rglob("*")) if place.is_dir() else [place] if place.exists() else []:
+        for path in (
+            sorted(place.rglob("*")) if place.is_dir() else [place] if place.exists() else []
+        ):
             name = path.name
-            free = name in ("run.json", "report.html") or "manifest" in name or path.suffix == ".log" or name.startswith(".lock")
+            free = (
+                name in ("run.json", "report.html")
+                or "manifest" in name
+                or path.suffix == ".log"
+                or name.startswith(".lock")
+            )
             if path.is_file() and not free:
-                found[str(path.relative_to(place.parent))] = hashlib.sha256(path.read_bytes()).hexdigest()
+                found[str(path.relative_to(place.parent))] = hashlib.sha256(
+                    path.read_bytes()
+                ).hexdigest()
     return found
 
 
 def half_written(found: dict[str, str], whole: dict[str, str]) -> list[str]:
-    """Files under their final names that are not the undisturbed run's; temporaries (.part) are not under their final names."""
+    """Files under their final names that are not the undisturbed run's; temporaries (.part) are not
+    under their final names."""
     return [
         name
         for name, digest in found.items()

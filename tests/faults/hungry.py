@@ -1,4 +1,5 @@
-"""Set-ups that the zygote's children call first (zygote.py: "setup"), to make a command need more than it is given."""
+"""Set-ups that the zygote's children call first (zygote.py: "setup"), to make a command need more
+than it is given."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ A_ROW = 24 * 2**20  # bytes that each row of a batch asks for, for a moment
 
 
 def much_a_row() -> None:
-    """Every forward pass allocates for each row of its batch, as a large model does; torch's own allocator says when it cannot."""
+    """Every forward pass allocates for each row of its batch, as a large model does; torch's own
+    allocator says when it cannot."""
     _allocating(A_ROW)
 
 

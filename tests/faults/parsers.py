@@ -1,4 +1,5 @@
-"""Every parser of what others wrote, as a function of bytes: it returns for a value and for an InputError, and raises for anything else.
+"""Every parser of what others wrote, as a function of bytes: it returns for a value and for an
+InputError, and raises for anything else.
 
 Used by test_fuzz.py (hypothesis) and benchmarks/fuzz.py (atheris).
 """
@@ -45,7 +46,8 @@ def _file(name: str, data: bytes) -> Path:
 def _prompts(ending: str, **how) -> Callable[[bytes], object]:
     def read(data: bytes) -> None:
         for prompt in read_prompts(str(_file(f"prompts.{ending}", data)), **how):
-            assert prompt.plain.encode() and prompt.id.encode() is not None and prompt.messages  # whole characters
+            # whole characters
+            assert prompt.plain.encode() and prompt.id.encode() is not None and prompt.messages
 
     return read
 
@@ -83,7 +85,16 @@ def _endpoint_error(data: bytes) -> None:
     body = read_body(data)
     for failure in (of_status(400, {}, body), of_status(500, {}, body), of_error(body)):
         if failure is not None:
-            Adjustments().learn({"seed": 1, "max_tokens": 2, "temperature": 0, "logprobs": True, "top_logprobs": 20}, failure)
+            Adjustments().learn(
+                {
+                    "seed": 1,
+                    "max_tokens": 2,
+                    "temperature": 0,
+                    "logprobs": True,
+                    "top_logprobs": 20,
+                },
+                failure,
+            )
             assert failure.said.isprintable() and len(failure.said) < 400
 
 
@@ -106,7 +117,9 @@ def _marker(data: bytes) -> None:
     from veneer.capture.shards import check_shard
 
     _file("shard-00000.json", data)
-    check_shard(AT, 0, {"plan": [[[0]]], "head": {"rows": 4, "width": 4, "scale": 1.0, "softcap": None}})
+    check_shard(
+        AT, 0, {"plan": [[[0]]], "head": {"rows": 4, "width": 4, "scale": 1.0, "softcap": None}}
+    )
 
 
 def _study(name: str) -> Callable[[bytes], object]:
@@ -150,7 +163,9 @@ def _part(data: bytes) -> None:
 
 def _import(kind: str) -> Callable[[bytes], object]:
     def read(data: bytes) -> None:
-        found = read_stored(_file("stored.eval" if kind == "inspect" else "stored.jsonl", data), kind)
+        found = read_stored(
+            _file("stored.eval" if kind == "inspect" else "stored.jsonl", data), kind
+        )
         for response in found.responses:
             response.line().encode()
 
@@ -161,7 +176,9 @@ def _alpha(data: bytes) -> None:
     from veneer.systems.alpha import Alpha
 
     alpha = Alpha.parse(data.decode("utf-8", "replace"))
-    assert Alpha.parse(str(alpha)) == alpha and all(alpha.at(n) == alpha.at(n) for n in (1, 2, 10, 10**6))
+    assert Alpha.parse(str(alpha)) == alpha and all(
+        alpha.at(n) == alpha.at(n) for n in (1, 2, 10, 10**6)
+    )
 
 
 def _cache(data: bytes) -> None:
@@ -174,19 +191,39 @@ def _lines(data: bytes) -> None:
 
 
 READ: dict[str, Callable[[bytes], object]] = {
-    "prompts jsonl": _prompts("jsonl"), "prompts txt": _prompts("txt"), "prompts csv": _prompts("csv"), "prompts tsv": _prompts("tsv"),
-    "prompts parquet": _prompts("parquet"), "judge reply": _reply, "endpoint reply": _endpoint,
-    "endpoint error": _endpoint_error, "endpoint stream": _endpoint_stream, "manifest": _manifest, "marker": _marker,
-    "results": lambda d: Results.read(_file("results.jsonl", d)), "study results": _study("results.jsonl"),
-    "study shifts": _study("shifts.jsonl"), "study tokens": _study("tokens.jsonl"), "study deep": _study("deep_examples.jsonl"),
-    "study run": _study("run.json"), "responses": lambda d: read_responses(_file("r.jsonl", d)), "unfinished answers": _part,
-    "own task": _own, "viewpoints": lambda d: read_viewpoints(_file("v.jsonl", d)), "veneer config": _veneer, "format": _format,
-    "alpha": _alpha, "cache": _cache, "lines": _lines, **{f"import {k}": _import(k) for k in ("auto", *READERS)},
-}  # fmt: skip
+    "prompts jsonl": _prompts("jsonl"),
+    "prompts txt": _prompts("txt"),
+    "prompts csv": _prompts("csv"),
+    "prompts tsv": _prompts("tsv"),
+    "prompts parquet": _prompts("parquet"),
+    "judge reply": _reply,
+    "endpoint reply": _endpoint,
+    "endpoint error": _endpoint_error,
+    "endpoint stream": _endpoint_stream,
+    "manifest": _manifest,
+    "marker": _marker,
+    "results": lambda d: Results.read(_file("results.jsonl", d)),
+    "study results": _study("results.jsonl"),
+    "study shifts": _study("shifts.jsonl"),
+    "study tokens": _study("tokens.jsonl"),
+    "study deep": _study("deep_examples.jsonl"),
+    "study run": _study("run.json"),
+    "responses": lambda d: read_responses(_file("r.jsonl", d)),
+    "unfinished answers": _part,
+    "own task": _own,
+    "viewpoints": lambda d: read_viewpoints(_file("v.jsonl", d)),
+    "veneer config": _veneer,
+    "format": _format,
+    "alpha": _alpha,
+    "cache": _cache,
+    "lines": _lines,
+    **{f"import {k}": _import(k) for k in ("auto", *READERS)},
+}
 
 
 def guarded(read: Callable[[bytes], object]) -> Callable[[bytes], None]:
-    """Raises for anything but a value and an InputError in one line (a VeneerError that a cache has to be written is one too)."""
+    """Raises for anything but a value and an InputError in one line (a VeneerError that a cache has
+    to be written is one too)."""
 
     def run(data: bytes) -> None:
         try:
@@ -201,51 +238,115 @@ def guarded(read: Callable[[bytes], object]) -> Callable[[bytes], None]:
 
 TARGETS = {name: guarded(read) for name, read in READ.items()}
 ROW = (
-    b'{"study": "measure", "task": "t", "metric": "accuracy", "system": "base", "value": 0.5, "n": 4, "low": 0.1, "high": 0.9, '
-    b'"judge": null, "of": null, "split": "test", "position": [1, 2], "unit": "share", "note": null}\n'
+    b'{"study": "measure", "task": "t", "metric": "accuracy", "system": "base", "value": 0.5, '
+    b'"n": 4, "low": 0.1, "high": 0.9, "judge": null, "of": null, "split": "test", "position": '
+    b'[1, 2], "unit": "share", "note": null}\n'
 )
-# fmt: off
 SEEDS: dict[str, list[bytes]] = {
-    "prompts jsonl": [b'{"id": "a", "prompt": "b"}\n{"messages": [{"role": "user", "content": "c"}]}\n'],
+    "prompts jsonl": [
+        b'{"id": "a", "prompt": "b"}\n{"messages": [{"role": "user", "content": "c"}]}\n'
+    ],
     "prompts csv": [b'id,prompt\n1,"a, b"\n2,c\n'],
     "prompts tsv": [b"prompt\tx\na\tb\n"],
     "judge reply": [b'<think>x</think>```json\n{"score": 4, "Reason": "a", "b": "yes"}\n```'],
-    "endpoint reply": [b'{"choices": [{"message": {"content": "a", "refusal": null}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 1}}'],  # noqa: E501
-    "endpoint error": [b'[{"error": {"code": 400, "message": "Unknown name \\"seed\\"", "details": [{"retryDelay": "3s"}]}}]'],
-    "endpoint stream": [b'data: {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'],
-    "manifest": [b'{"kind": "capture", "schema": 1, "plan": [[[0, 1]]], "head": {"scale": 1, "softcap": null, "rows": 4, "width": 2}}'],
-    "marker": [b'{"tokens": 3, "prompts": 1, "sha256": "a", "responses_sha256": "b", "capture": "c"}'],
-    "results": [ROW], "study results": [ROW],
-    "study shifts": [b'{"base": "a", "veneer": "b", "aligned": "b", "count": 3, "shift": "shifted", "restored": true}'],
-    "study tokens": [
-        b'{"prompt_id": "a", "task": "t", "prompt": "p", "system": "base", "text": "x", "finish_reason": "stop", "tokens": ["x"], "kl_base": '  # noqa: E501
-        b'[0.1], "kl_veneer": [0.1], "shift": ["shifted"], "top": {"base": [[["x", 0.5]]]}, "scores": {"a": 1}}'
+    "endpoint reply": [
+        (
+            b'{"choices": [{"message": {"content": "a", "refusal": null}, "finish_reason": '
+            b'"stop"}], "usage": {"prompt_tokens": 1}}'
+        )
     ],
-    "study deep": [b'{"prompt_id": "a", "task": "t", "context": "c", "base": "1", "veneer": "1", "aligned": "2", "position": 3, "next": "2"}'],  # noqa: E501
+    "endpoint error": [
+        (
+            b'[{"error": {"code": 400, "message": "Unknown name \\"seed\\"", "details": '
+            b'[{"retryDelay": "3s"}]}}]'
+        )
+    ],
+    "endpoint stream": [
+        (
+            b'data: {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": '
+            b'"stop"}]}\n\ndata: [DONE]\n\n'
+        )
+    ],
+    "manifest": [
+        (
+            b'{"kind": "capture", "schema": 1, "plan": [[[0, 1]]], "head": {"scale": 1, '
+            b'"softcap": null, "rows": 4, "width": 2}}'
+        )
+    ],
+    "marker": [
+        b'{"tokens": 3, "prompts": 1, "sha256": "a", "responses_sha256": "b", "capture": "c"}'
+    ],
+    "results": [ROW],
+    "study results": [ROW],
+    "study shifts": [
+        (
+            b'{"base": "a", "veneer": "b", "aligned": "b", "count": 3, "shift": "shifted", '
+            b'"restored": true}'
+        )
+    ],
+    "study tokens": [
+        b'{"prompt_id": "a", "task": "t", "prompt": "p", "system": "base", "text": "x", '
+        b'"finish_reason": "stop", "tokens": ["x"], "kl_base": [0.1], "kl_veneer": [0.1], '
+        b'"shift": ["shifted"], "top": {"base": [[["x", 0.5]]]}, "scores": {"a": 1}}'
+    ],
+    "study deep": [
+        (
+            b'{"prompt_id": "a", "task": "t", "context": "c", "base": "1", "veneer": "1", '
+            b'"aligned": "2", "position": 3, "next": "2"}'
+        )
+    ],
     "responses": [
-        b'{"prompt_id": "a", "sample_id": 0, "system": "s", "task": "t", "text": "x", "token_ids": [1], "finish_reason": "stop", "seed": 0}'
+        (
+            b'{"prompt_id": "a", "sample_id": 0, "system": "s", "task": "t", "text": "x", '
+            b'"token_ids": [1], "finish_reason": "stop", "seed": 0}'
+        )
     ],
     "unfinished answers": [
-        b'{"settings": "stamp"}\n{"batch": 0, "responses": {"0": {"prompt_id": "a", "sample_id": 0, "system": "s", "task": "t", "text": "x", '  # noqa: E501
-        b'"token_ids": [1], "finish_reason": "stop", "seed": 0}}}\n'
+        b'{"settings": "stamp"}\n{"batch": 0, "responses": {"0": {"prompt_id": "a", "sample_id": '
+        b'0, "system": "s", "task": "t", "text": "x", "token_ids": [1], "finish_reason": "stop", '
+        b'"seed": 0}}}\n'
     ],
     "own task": [
         b'{"task": {"name": "a", "scorer": "regex", "pattern": "a+"}}\n{"prompt": "b", "id": 3}\n',
-        b'{"task": {"name": "a", "scorer": "choice"}}\n{"prompt": "b", "choices": ["x", "y"], "answer": 1}\n',
+        (
+            b'{"task": {"name": "a", "scorer": "choice"}}\n'
+            b'{"prompt": "b", "choices": ["x", "y"], "answer": 1}\n'
+        ),
         b'{"task": {"name": "a", "scorer": "number"}}\n{"prompt": "b", "answer": 7}\n',
     ],
-    "viewpoints": [b'{"question": "q", "viewpoints": [{"id": 1, "statement": "s", "weight": 2.5}]}'],
-    "veneer config": [b'{"kind": "veneer", "schema": 1, "unembedding": "a", "vocabulary": 4, "width": 2, "sha256": "b", "stop_ids": [1]}'],
+    "viewpoints": [
+        b'{"question": "q", "viewpoints": [{"id": 1, "statement": "s", "weight": 2.5}]}'
+    ],
+    "veneer config": [
+        (
+            b'{"kind": "veneer", "schema": 1, "unembedding": "a", "vocabulary": 4, "width": 2, '
+            b'"sha256": "b", "stop_ids": [1]}'
+        )
+    ],
     "format": [b'{"kind": "plain", "template": "{prompt}"}', b'{"kind": "chat", "system": null}'],
     "alpha": [b"1", b"1.5@10", b"1.5>0.2@10", b"1.5~8"],
     "cache": [b'{"kind": "veneer-replies-v1"}\n{"key": "a", "reply": {"text": "b"}}\n'],
-    "import jsonl": [b'{"prompt_id": "a", "text": "b", "sample_id": 0}\n{"prompt": "q", "responses": ["c", null]}\n'],
-    "import lm-eval": [b'{"doc_id": 1, "arguments": {"gen_args_0": {"arg_0": "p"}}, "resps": [["a"]], "filter": "none"}'],
+    "import jsonl": [
+        (
+            b'{"prompt_id": "a", "text": "b", "sample_id": 0}\n'
+            b'{"prompt": "q", "responses": ["c", null]}\n'
+        )
+    ],
+    "import lm-eval": [
+        (
+            b'{"doc_id": 1, "arguments": {"gen_args_0": {"arg_0": "p"}}, "resps": [["a"]], '
+            b'"filter": "none"}'
+        )
+    ],
     "import inspect": [
-        b'{"eval": {"model": "m", "task": "t"}, "samples": [{"id": 1, "epoch": 1, "input": "q", "output": {"choices": [{"message": '
-        b'{"content": "a"}, "stop_reason": "stop"}]}}]}'
+        b'{"eval": {"model": "m", "task": "t"}, "samples": [{"id": 1, "epoch": 1, "input": "q", '
+        b'"output": {"choices": [{"message": {"content": "a"}, "stop_reason": "stop"}]}}]}'
     ],
     "import overton-open": [b'{"prompt": "a", "outputs": [{"generated_text": "b"}]}'],
-    "import overton-api": [b'{"ok": true, "outputs": [{"message": {"content": "a"}, "finish_reason": "stop"}]}'],
-}  # fmt: skip
-SEEDS["import auto"] = [s for name, some in SEEDS.items() if name.startswith("import ") for s in some]
+    "import overton-api": [
+        b'{"ok": true, "outputs": [{"message": {"content": "a"}, "finish_reason": "stop"}]}'
+    ],
+}
+SEEDS["import auto"] = [
+    s for name, some in SEEDS.items() if name.startswith("import ") for s in some
+]

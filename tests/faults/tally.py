@@ -13,14 +13,15 @@ from forked import Ended
 
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
 
-LIBRARY = "--- Logging error ---\nTraceback"  # transformers' report of a strange checkpoint breaks its own log
+# transformers' report of a strange checkpoint breaks its own log
+LIBRARY = "--- Logging error ---\nTraceback"
 
 
 class Tally:
     """Faults by kind: how many were injected and how many were survived with nothing lost.
 
-    With VENEER_FAULTS_OUT (benchmarks/faults.py sets it) the counts go there, a JSON line a fault; VENEER_FAULTS_ROUNDS is the number of
-    random moments of each command (3 where it is not set).
+    With VENEER_FAULTS_OUT (benchmarks/faults.py sets it) the counts go there, a JSON line a fault;
+    VENEER_FAULTS_ROUNDS is the number of random moments of each command (3 where it is not set).
     """
 
     def __init__(self, test: str):
@@ -31,7 +32,8 @@ class Tally:
 
     @contextlib.contextmanager
     def fault(self, kind: str) -> Iterator[None]:
-        """One injected fault: survived where the block ends without an assertion that fails; the test fails at its end otherwise."""
+        """One injected fault: survived where the block ends without an assertion that fails; the
+        test fails at its end otherwise."""
         why = None
         try:
             yield
@@ -42,7 +44,13 @@ class Tally:
 
     def count(self, kind: str, injected: int, survived: int, why: str | None = None) -> None:
         if place := os.environ.get("VENEER_FAULTS_OUT"):
-            row = {"kind": kind, "injected": injected, "survived": survived, "test": self.test, "why": why}
+            row = {
+                "kind": kind,
+                "injected": injected,
+                "survived": survived,
+                "test": self.test,
+                "why": why,
+            }
             with Path(place).open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(row) + "\n")
 
@@ -51,7 +59,8 @@ class Tally:
 
 
 def sentence(ended: Ended, *codes: int) -> str:
-    """The one sentence that a command that failed says; no traceback, no library's exception by name."""
+    """The one sentence that a command that failed says; no traceback, no library's
+    exception by name."""
     last = ended.err.rstrip("\n").splitlines()[-1] if ended.err.strip() else ""
     assert ended.status in (codes or (2,)), f"exit {ended.status}: {ended.err[-600:]}"
     assert "Traceback" not in ended.err.replace(LIBRARY, ""), ended.err[-1500:]

@@ -1,4 +1,5 @@
-"""Captures and veneers that are damaged, cut, exchanged, foreign, or made to hurt (with checksums that fit): refused by name."""
+"""Captures and veneers that are damaged, cut, exchanged, foreign, or made to hurt (with checksums
+that fit): refused by name."""
 
 from __future__ import annotations
 
@@ -24,15 +25,24 @@ def reseal(folder: Path) -> None:
     for marker in folder.glob("shard-*.json"):
         said = json.loads(marker.read_text())
         number = marker.stem.removeprefix("shard-")
-        for key, name in (("sha256", f"shard-{number}.safetensors"), ("responses_sha256", f"responses-{number}.jsonl")):
+        for key, name in (
+            ("sha256", f"shard-{number}.safetensors"),
+            ("responses_sha256", f"responses-{number}.jsonl"),
+        ):
             said[key] = sha256_file(folder / name)
         marker.write_text(json.dumps(said))
     if (folder / "veneer.json").is_file():
         said = json.loads((folder / "veneer.json").read_text())
-        (folder / "veneer.json").write_text(json.dumps({**said, "sha256": sha256_file(folder / "veneer.safetensors")}))
+        (folder / "veneer.json").write_text(
+            json.dumps({**said, "sha256": sha256_file(folder / "veneer.safetensors")})
+        )
     if (folder / "manifest.json").is_file():
         said = json.loads((folder / "manifest.json").read_text())
-        files = {name: sha256_file(folder / name) for name in said.get("files", {}) if (folder / name).is_file()}
+        files = {
+            name: sha256_file(folder / name)
+            for name in said.get("files", {})
+            if (folder / name).is_file()
+        }
         (folder / "manifest.json").write_text(json.dumps({**said, "files": files}))
 
 
@@ -60,7 +70,12 @@ def tensors(path: Path, change) -> None:
     save_file({k: v.contiguous() for k, v in found.items()}, path)
 
 
-def exchange(folder: Path, a: int = 0, b: int = 1, names=("shard-{}.safetensors", "shard-{}.json", "responses-{}.jsonl")) -> None:
+def exchange(
+    folder: Path,
+    a: int = 0,
+    b: int = 1,
+    names=("shard-{}.safetensors", "shard-{}.json", "responses-{}.jsonl"),
+) -> None:
     for name in names:
         one, two = (folder / name.format(f"{n:05d}") for n in (a, b))
         kept = one.read_bytes()
@@ -93,12 +108,16 @@ HEADERS = {
     "a hole": header({"a": {**F, "data_offsets": [8, 72]}}, b"\0" * 72),
     "end before start": header({"a": {**F, "data_offsets": [64, 0]}}),
     "offset below zero": header({"a": {**F, "data_offsets": [-64, 0]}}),
-    "offset beyond the file": header({"a": {**F, "data_offsets": [0, 10**12], "shape": [5 * 10**5, 5 * 10**5]}}),
+    "offset beyond the file": header(
+        {"a": {**F, "data_offsets": [0, 10**12], "shape": [5 * 10**5, 5 * 10**5]}}
+    ),
     "shape below zero": header({"a": {**F, "shape": [-4, -4]}}),
     "shape that overflows": header({"a": {**F, "shape": [2**62, 2**62, 16]}}),
     "dtype that lies": header({"a": {**F, "dtype": "F64"}}),
     "dtype of nobody": header({"a": {**F, "dtype": "PICKLE"}}),
-    "a key twice": header(b'{"a": ' + json.dumps(F).encode() + b', "a": ' + json.dumps(F).encode() + b"}"),
+    "a key twice": header(
+        b'{"a": ' + json.dumps(F).encode() + b', "a": ' + json.dumps(F).encode() + b"}"
+    ),
     "a pickle": b"\x80\x04\x95" + b"cos\nsystem\n(S'touch /tmp/veneer-pickle-ran'\ntR." * 4,
     "a zip as torch.save writes": b"PK\x03\x04" + b"\0" * 200,
     "metadata that is no text": header({"__metadata__": {"format": 7}, "a": F}),
@@ -120,14 +139,18 @@ CAPTURES = {
         "the marker without counts": lambda c: without(c / "shard-00000.json", "tokens"),
         "the manifest is a list": lambda c: (c / "manifest.json").write_text("[]"),
         "the manifest flipped": lambda c: flip(c / "manifest.json", 0.001),
-        "the manifest nested deeply": lambda c: (c / "manifest.json").write_text('{"kind":' * 100_000),
+        "the manifest nested deeply": lambda c: (c / "manifest.json").write_text(
+            '{"kind":' * 100_000
+        ),
         "the manifest without a plan": lambda c: without(c / "manifest.json", "plan"),
         "the manifest without a head": lambda c: without(c / "manifest.json", "head"),
         "the manifest without formats": lambda c: without(c / "manifest.json", "base_format"),
         "a plan of text": lambda c: changed(c / "manifest.json", plan="all"),
         "a plan below zero": lambda c: changed(c / "manifest.json", plan=[[[-1]]]),
         "a plan with a prompt twice": lambda c: changed(c / "manifest.json", plan=[[[0, 0]]]),
-        "a plan that leaves the folder": lambda c: changed(c / "manifest.json", plan=[[["../../etc/passwd"]]]),
+        "a plan that leaves the folder": lambda c: changed(
+            c / "manifest.json", plan=[[["../../etc/passwd"]]]
+        ),
         "another schema": lambda c: changed(c / "manifest.json", schema=99),
     },
     "shard truncated": {
@@ -145,31 +168,81 @@ CAPTURES = {
     "shards swapped": {
         "with their markers": exchange,
         "with their markers, sealed": lambda c: (exchange(c), reseal(c)),
-        "without their markers": lambda c: exchange(c, names=("shard-{}.safetensors", "responses-{}.jsonl")),
-        "tensors alone, sealed": lambda c: (exchange(c, names=("shard-{}.safetensors",)), reseal(c)),
+        "without their markers": lambda c: exchange(
+            c, names=("shard-{}.safetensors", "responses-{}.jsonl")
+        ),
+        "tensors alone, sealed": lambda c: (
+            exchange(c, names=("shard-{}.safetensors",)),
+            reseal(c),
+        ),
         "one copied over the other": lambda c: (shutil.copy(c / SHARD, c / SECOND), reseal(c)),
     },
     "shard with NaN or impossible numbers, sealed": {
-        "NaN in hidden states": lambda c: (tensors(c / SHARD, lambda t: t["hidden"].fill_(NAN)), reseal(c)),
-        "one NaN": lambda c: (tensors(c / SHARD, lambda t: put(t["hidden"], (0, 0), NAN)), reseal(c)),
-        "inf in hidden states": lambda c: (tensors(c / SHARD, lambda t: t["hidden"].fill_(float("inf"))), reseal(c)),
-        "NaN in log-probabilities": lambda c: (tensors(c / SHARD, lambda t: t["aligned_logprobs"].fill_(NAN)), reseal(c)),
-        "NaN in normalisers": lambda c: (tensors(c / SHARD, lambda t: t["base_logz"].fill_(NAN)), reseal(c)),
-        "probabilities above 1": lambda c: (tensors(c / SHARD, lambda t: t["aligned_logprobs"].fill_(3.0)), reseal(c)),
-        "token ids beyond the vocabulary": lambda c: (tensors(c / SHARD, lambda t: t["aligned_ids"].fill_(10**6)), reseal(c)),
-        "token ids below zero": lambda c: (tensors(c / SHARD, lambda t: t["aligned_ids"].fill_(-5)), reseal(c)),
-        "hidden states of another width": lambda c: (tensors(c / SHARD, lambda t: put(t, "hidden", t["hidden"][:, :-1])), reseal(c)),
-        "columns of two lengths": lambda c: (tensors(c / SHARD, lambda t: put(t, "token", t["token"][:-1])), reseal(c)),
-        "ids as floats": lambda c: (tensors(c / SHARD, lambda t: put(t, "aligned_ids", t["aligned_ids"].float())), reseal(c)),
+        "NaN in hidden states": lambda c: (
+            tensors(c / SHARD, lambda t: t["hidden"].fill_(NAN)),
+            reseal(c),
+        ),
+        "one NaN": lambda c: (
+            tensors(c / SHARD, lambda t: put(t["hidden"], (0, 0), NAN)),
+            reseal(c),
+        ),
+        "inf in hidden states": lambda c: (
+            tensors(c / SHARD, lambda t: t["hidden"].fill_(float("inf"))),
+            reseal(c),
+        ),
+        "NaN in log-probabilities": lambda c: (
+            tensors(c / SHARD, lambda t: t["aligned_logprobs"].fill_(NAN)),
+            reseal(c),
+        ),
+        "NaN in normalisers": lambda c: (
+            tensors(c / SHARD, lambda t: t["base_logz"].fill_(NAN)),
+            reseal(c),
+        ),
+        "probabilities above 1": lambda c: (
+            tensors(c / SHARD, lambda t: t["aligned_logprobs"].fill_(3.0)),
+            reseal(c),
+        ),
+        "token ids beyond the vocabulary": lambda c: (
+            tensors(c / SHARD, lambda t: t["aligned_ids"].fill_(10**6)),
+            reseal(c),
+        ),
+        "token ids below zero": lambda c: (
+            tensors(c / SHARD, lambda t: t["aligned_ids"].fill_(-5)),
+            reseal(c),
+        ),
+        "hidden states of another width": lambda c: (
+            tensors(c / SHARD, lambda t: put(t, "hidden", t["hidden"][:, :-1])),
+            reseal(c),
+        ),
+        "columns of two lengths": lambda c: (
+            tensors(c / SHARD, lambda t: put(t, "token", t["token"][:-1])),
+            reseal(c),
+        ),
+        "ids as floats": lambda c: (
+            tensors(c / SHARD, lambda t: put(t, "aligned_ids", t["aligned_ids"].float())),
+            reseal(c),
+        ),
         "no hidden states": lambda c: (tensors(c / SHARD, lambda t: t.pop("hidden")), reseal(c)),
-        "positions of nobody": lambda c: (tensors(c / SHARD, lambda t: t["position"].fill_(-3)), reseal(c)),
-        "NaN in the head": lambda c: (tensors(c / "head.safetensors", lambda t: t["weight"].fill_(NAN)), reseal(c)),
+        "positions of nobody": lambda c: (
+            tensors(c / SHARD, lambda t: t["position"].fill_(-3)),
+            reseal(c),
+        ),
+        "NaN in the head": lambda c: (
+            tensors(c / "head.safetensors", lambda t: t["weight"].fill_(NAN)),
+            reseal(c),
+        ),
     },
     "safetensors header made to hurt: shard": {
-        **{name: lambda c, data=data: ((c / SHARD).write_bytes(data), reseal(c)) for name, data in HEADERS.items()},
-        "of the head": lambda c: ((c / "head.safetensors").write_bytes(HEADERS["overlapping"]), reseal(c)),
+        **{
+            name: lambda c, data=data: ((c / SHARD).write_bytes(data), reseal(c))
+            for name, data in HEADERS.items()
+        },
+        "of the head": lambda c: (
+            (c / "head.safetensors").write_bytes(HEADERS["overlapping"]),
+            reseal(c),
+        ),
     },
-}  # fmt: skip
+}
 VENEER = "veneer.safetensors"
 VENEERS = {
     "veneer damaged or truncated": {
@@ -189,33 +262,73 @@ VENEERS = {
     },
     "veneer foreign or on the wrong base": {
         "another unembedding": lambda v: changed(v / "veneer.json", unembedding="0" * 64),
-        "tensors of another veneer": lambda v: (tensors(v / VENEER, lambda t: put(t, "dW", torch.zeros(3, 3))), None),
+        "tensors of another veneer": lambda v: (
+            tensors(v / VENEER, lambda t: put(t, "dW", torch.zeros(3, 3))),
+            None,
+        ),
     },
     "veneer with NaN or impossible numbers, sealed": {
         "NaN": lambda v: (tensors(v / VENEER, lambda t: t["dW"].fill_(NAN)), reseal(v)),
         "inf": lambda v: (tensors(v / VENEER, lambda t: t["dW"].fill_(float("inf"))), reseal(v)),
-        "another width": lambda v: (tensors(v / VENEER, lambda t: put(t, "dW", t["dW"][:, :-1])), reseal(v)),
-        "three dimensions": lambda v: (tensors(v / VENEER, lambda t: put(t, "dW", t["dW"][None])), reseal(v)),
-        "one dimension": lambda v: (tensors(v / VENEER, lambda t: put(t, "dW", t["dW"][:, 0])), reseal(v)),
-        "whole numbers": lambda v: (tensors(v / VENEER, lambda t: put(t, "dW", t["dW"].long())), reseal(v)),
-        "rows below zero": lambda v: (tensors(v / VENEER, lambda t: put(t, "rows", -1 - torch.arange(len(t["dW"])))), reseal(v)),
-        "rows beyond": lambda v: (tensors(v / VENEER, lambda t: put(t, "rows", 10**6 + torch.arange(len(t["dW"])))), reseal(v)),
-        "rows twice": lambda v: (tensors(v / VENEER, lambda t: put(t, "rows", torch.zeros(len(t["dW"]), dtype=torch.long))), reseal(v)),
-        "rows as floats": lambda v: (tensors(v / VENEER, lambda t: put(t, "rows", torch.arange(len(t["dW"])).float())), reseal(v)),
-        "A without B": lambda v: (tensors(v / VENEER, lambda t: (put(t, "A", t.pop("dW")))), reseal(v)),
+        "another width": lambda v: (
+            tensors(v / VENEER, lambda t: put(t, "dW", t["dW"][:, :-1])),
+            reseal(v),
+        ),
+        "three dimensions": lambda v: (
+            tensors(v / VENEER, lambda t: put(t, "dW", t["dW"][None])),
+            reseal(v),
+        ),
+        "one dimension": lambda v: (
+            tensors(v / VENEER, lambda t: put(t, "dW", t["dW"][:, 0])),
+            reseal(v),
+        ),
+        "whole numbers": lambda v: (
+            tensors(v / VENEER, lambda t: put(t, "dW", t["dW"].long())),
+            reseal(v),
+        ),
+        "rows below zero": lambda v: (
+            tensors(v / VENEER, lambda t: put(t, "rows", -1 - torch.arange(len(t["dW"])))),
+            reseal(v),
+        ),
+        "rows beyond": lambda v: (
+            tensors(v / VENEER, lambda t: put(t, "rows", 10**6 + torch.arange(len(t["dW"])))),
+            reseal(v),
+        ),
+        "rows twice": lambda v: (
+            tensors(
+                v / VENEER, lambda t: put(t, "rows", torch.zeros(len(t["dW"]), dtype=torch.long))
+            ),
+            reseal(v),
+        ),
+        "rows as floats": lambda v: (
+            tensors(v / VENEER, lambda t: put(t, "rows", torch.arange(len(t["dW"])).float())),
+            reseal(v),
+        ),
+        "A without B": lambda v: (
+            tensors(v / VENEER, lambda t: put(t, "A", t.pop("dW"))),
+            reseal(v),
+        ),
         "A and B that do not fit": lambda v: (
-            tensors(v / VENEER, lambda t: (put(t, "A", t.pop("dW")), put(t, "B", torch.zeros(1, 3)))), reseal(v)
+            tensors(
+                v / VENEER, lambda t: (put(t, "A", t.pop("dW")), put(t, "B", torch.zeros(1, 3)))
+            ),
+            reseal(v),
         ),
         "nothing": lambda v: (save_file({}, v / VENEER), reseal(v)),
     },
     "safetensors header made to hurt: veneer": {
-        name: lambda v, data=data: ((v / VENEER).write_bytes(data), reseal(v)) for name, data in HEADERS.items()
+        name: lambda v, data=data: ((v / VENEER).write_bytes(data), reseal(v))
+        for name, data in HEADERS.items()
     },
-}  # fmt: skip
+}
 
 
 def cases(table: dict) -> list:
-    return [pytest.param(kind, act, id=f"{kind}-{name}") for kind, some in table.items() for name, act in some.items()]
+    return [
+        pytest.param(kind, act, id=f"{kind}-{name}")
+        for kind, some in table.items()
+        for name, act in some.items()
+    ]
 
 
 def refused(capfd, *args: object) -> str:
@@ -249,7 +362,17 @@ def test_a_veneer_is_refused_and_left_as_it_is(kind, act, made, tally, tmp_path,
     act(broken)
     before = state(broken)
     with tally.fault(kind):
-        generate = ("generate", "--model", "lab:base", "--veneer", broken, "--prompts", "lab-sums", "--limit", 2)
+        generate = (
+            "generate",
+            "--model",
+            "lab:base",
+            "--veneer",
+            broken,
+            "--prompts",
+            "lab-sums",
+            "--limit",
+            2,
+        )
         refused(capfd, *generate, "--max-new-tokens", 4, "--out", tmp_path / "out.jsonl")
         assert state(broken) == before and sorted(p.name for p in tmp_path.iterdir()) == ["broken"]
 
@@ -258,7 +381,17 @@ def test_a_veneer_is_refused_and_left_as_it_is(kind, act, made, tally, tmp_path,
 def test_a_veneer_on_the_wrong_base(base, made, tally, tmp_path, capfd):
     with tally.fault("veneer foreign or on the wrong base"):
         for command in (
-            ("generate", "--model", base, "--veneer", made["veneer"], "--prompts", "lab-sums", "--limit", 2),
+            (
+                "generate",
+                "--model",
+                base,
+                "--veneer",
+                made["veneer"],
+                "--prompts",
+                "lab-sums",
+                "--limit",
+                2,
+            ),
             ("merge", made["veneer"], "--base", base),
             (
                 "measure",
@@ -279,9 +412,19 @@ def test_a_veneer_on_the_wrong_base(base, made, tally, tmp_path, capfd):
 
 
 def test_a_foreign_shard(made, runner, tally, tmp_path, capfd):
-    """A shard of a capture of the same prompts and plan, but of another base: everything fits but what it was made from."""
+    """A shard of a capture of the same prompts and plan, but of another base: everything fits but
+    what it was made from."""
     other = tmp_path / "other"
-    settings = ("--prompts", "lab-requests", "--limit", 10, "--max-new-tokens", 8, "--batch-size", 1)
+    settings = (
+        "--prompts",
+        "lab-requests",
+        "--limit",
+        10,
+        "--max-new-tokens",
+        8,
+        "--batch-size",
+        1,
+    )
     ended = runner.run("capture", "--base", "lab:compromised", *PAIR[2:], *settings, "--out", other)
     assert ended.status == 0, ended.err
     mine = tmp_path / "mine"

@@ -1,4 +1,5 @@
-"""Servers that lie: every lie is gone over (the second answer is true) or is that request's error; nothing hangs, grows or leaks."""
+"""Servers that lie: every lie is gone over (the second answer is true) or is that request's error;
+nothing hangs, grows or leaks."""
 
 from __future__ import annotations
 
@@ -87,9 +88,16 @@ LIES = {
 # answered at once: what is strange about them must not matter
 ODD = {
     "two choices": changed(choices=completion("true")["choices"] * 2),
-    "token counts of nobody": changed(usage={"prompt_tokens": 10**400 // 1, "completion_tokens": -7}),
+    "token counts of nobody": changed(
+        usage={"prompt_tokens": 10**400 // 1, "completion_tokens": -7}
+    ),
     "log-probabilities that are NaN": changed(
-        choices=[{**completion("true")["choices"][0], "logprobs": {"content": [{"token": "a", "logprob": float("nan")}]}}]
+        choices=[
+            {
+                **completion("true")["choices"][0],
+                "logprobs": {"content": [{"token": "a", "logprob": float("nan")}]},
+            }
+        ]
     ),
     "usage a text": changed(usage="much"),
     "a model's name of a megabyte": changed(model="m" * 2**20),
@@ -97,7 +105,13 @@ ODD = {
 
 
 def config(url: str, **words) -> EndpointConfig:
-    quick = {"first_wait": 0.01, "longest_wait": 0.02, "timeout": 1.0, "key_env": "VENEER_TEST_KEY", "retries": 1}
+    quick = {
+        "first_wait": 0.01,
+        "longest_wait": 0.02,
+        "timeout": 1.0,
+        "key_env": "VENEER_TEST_KEY",
+        "retries": 1,
+    }
     return EndpointConfig(url, "stand-in", **{**quick, **words})
 
 
@@ -128,10 +142,17 @@ def test_a_lie_is_gone_over_or_is_an_error_in_time(name, tally):
 
 @pytest.mark.parametrize("name", ODD)
 def test_what_is_merely_odd_is_read(name, tally):
-    with tally.fault("endpoint that lies"), serving(lambda c: c.raw(json.dumps(ODD[name]).encode())) as server:
+    with (
+        tally.fault("endpoint that lies"),
+        serving(lambda c: c.raw(json.dumps(ODD[name]).encode())) as server,
+    ):
         endpoint = Endpoint(config(server.url, price_in=1.0, price_out=1.0, timeout=20.0))
         (reply,) = endpoint.chat_many(asked("a"))
-        assert reply.text == "true" and 0 <= reply.prompt_tokens < 10**12 and reply.completion_tokens >= 0
+        assert (
+            reply.text == "true"
+            and 0 <= reply.prompt_tokens < 10**12
+            and reply.completion_tokens >= 0
+        )
         assert endpoint.usage.cost is not None and endpoint.usage.cost < 10**9
 
 
@@ -139,7 +160,10 @@ def test_what_is_merely_odd_is_read(name, tally):
 def test_the_key_does_not_follow_a_redirect_to_another_host(status, tally):
     with serving(lambda c: c.say("from elsewhere")) as thief:
         there = thief.url.replace("127.0.0.1", "localhost") + "/chat/completions"
-        with tally.fault("endpoint that redirects the key"), serving(lambda c: c.raw(b"", status, Location=there)) as server:
+        with (
+            tally.fault("endpoint that redirects the key"),
+            serving(lambda c: c.raw(b"", status, Location=there)) as server,
+        ):
             try:
                 Endpoint(config(server.url, retries=0)).chat_many(asked("a"))
             except VeneerError as error:
@@ -152,12 +176,17 @@ def test_a_key_that_is_said_back_is_not_kept(tmp_path, tally):
     """In the text of an answer, which is stored, as in an error."""
     kept = tmp_path / "replies.jsonl"
     said = "endpoint that says the key back"
-    with tally.fault(said), serving(lambda c: c.say(f"you said {c.handler.headers['authorization']}")) as server:
+    with (
+        tally.fault(said),
+        serving(lambda c: c.say(f"you said {c.handler.headers['authorization']}")) as server,
+    ):
         (reply,) = Endpoint(config(server.url, cache=kept)).chat_many(asked("a"))
         assert reply.text == "you said Bearer ***" and KEY not in kept.read_text()
     with tally.fault(said), serving(lambda c: c.error(400, f"bad {KEY}")) as server:
         with pytest.raises(Failure) as caught:
-            Transport(config(server.url)).post("chat/completions", {"model": "m", "messages": [{"role": "user", "content": "a"}]})
+            Transport(config(server.url)).post(
+                "chat/completions", {"model": "m", "messages": [{"role": "user", "content": "a"}]}
+            )
         assert KEY not in caught.value.said
 
 

@@ -1,4 +1,5 @@
-"""Any bytes, and any JSON in the place of any field: a value or an InputError (benchmarks/fuzz.py goes on for longer)."""
+"""Any bytes, and any JSON in the place of any field: a value or an InputError (benchmarks/fuzz.py
+goes on for longer)."""
 
 from __future__ import annotations
 
@@ -11,10 +12,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parsers import SEEDS, TARGETS
 
-NUMBERS = st.sampled_from([0, -1, 1, 2**31, 2**63, -(2**63) - 1, 10**400, 1e308, -0.0, 0.5, float("nan"), float("inf"), True])
+NUMBERS = st.sampled_from(
+    [
+        0,
+        -1,
+        1,
+        2**31,
+        2**63,
+        -(2**63) - 1,
+        10**400,
+        1e308,
+        -0.0,
+        0.5,
+        float("nan"),
+        float("inf"),
+        True,
+    ]
+)
 TEXTS = st.one_of(
     st.text(max_size=8),
-    st.sampled_from(["", " ", "\ud800", "\x00", "../../x", "{prompt}", "=1+1", "(((", "a{99999}" * 3, "\u2028"]),
+    st.sampled_from(
+        ["", " ", "\ud800", "\x00", "../../x", "{prompt}", "=1+1", "(((", "a{99999}" * 3, "\u2028"]
+    ),
 )
 VALUES = st.recursive(
     st.one_of(st.none(), NUMBERS, TEXTS),
@@ -22,10 +41,28 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 ODD = [
-    b"", b"\n", b"\x00", b"\xff\xfe[\x001", b"\xef\xbb\xbf{}", b"[" * 200_000, b'{"a":' * 100_000, b"9" * 5000, b"NaN", b"-Infinity", b"1e999",  # noqa: E501
-    b'"\\ud800"', b'{"a": 1, "a": 2}', b'{"prompt": "' + b"a" * (2 * 2**20) + b'"}', b"{}\n" * 1000, b"\r\n{}\r", b'"\x1b[31m"', b"PK\x03\x04",  # noqa: E501
-    b"PAR1\x00\x00\x00\x00PAR1", b"null", b"true",
-]  # fmt: skip
+    b"",
+    b"\n",
+    b"\x00",
+    b"\xff\xfe[\x001",
+    b"\xef\xbb\xbf{}",
+    b"[" * 200_000,
+    b'{"a":' * 100_000,
+    b"9" * 5000,
+    b"NaN",
+    b"-Infinity",
+    b"1e999",
+    b'"\\ud800"',
+    b'{"a": 1, "a": 2}',
+    b'{"prompt": "' + b"a" * (2 * 2**20) + b'"}',
+    b"{}\n" * 1000,
+    b"\r\n{}\r",
+    b'"\x1b[31m"',
+    b"PK\x03\x04",
+    b"PAR1\x00\x00\x00\x00PAR1",
+    b"null",
+    b"true",
+]
 
 
 def places(value: object, path: tuple = ()) -> list[tuple]:
@@ -66,11 +103,15 @@ def test_bytes(name, tally):
             try:
                 read(data)
             except Exception as error:
-                raise AssertionError(f"{type(error).__name__}: {error} for {data[:60]!r}") from error
+                raise AssertionError(
+                    f"{type(error).__name__}: {error} for {data[:60]!r}"
+                ) from error
             assert time.process_time() - started < 20
 
     @given(st.binary(max_size=300))
-    @settings(max_examples=1000 if tally.long else 10, deadline=None, database=None, derandomize=True)
+    @settings(
+        max_examples=1000 if tally.long else 10, deadline=None, database=None, derandomize=True
+    )
     def any_bytes(data):
         read(data)
         done.append(data)
@@ -96,7 +137,9 @@ def test_any_value_in_the_place_of_any_other(name, tally):
         found = copy.deepcopy(data.draw(st.sampled_from(seeds)))
         for _ in range(data.draw(st.integers(1, 2))):
             at = data.draw(st.integers(0, len(found) - 1))
-            found[at] = changed(found[at], data.draw(st.sampled_from(places(found[at]))), data.draw(VALUES))
+            found[at] = changed(
+                found[at], data.draw(st.sampled_from(places(found[at]))), data.draw(VALUES)
+            )
         if data.draw(st.booleans()):
             found.append(found[-1])
         read("\n".join(json.dumps(row) for row in found).encode())

@@ -1,4 +1,5 @@
-"""kill -9 at random moments and at file operations of every command: run again, it ends with the bytes of a run that nobody cut."""
+"""kill -9 at random moments and at file operations of every command: run again, it ends with the
+bytes of a run that nobody cut."""
 
 from __future__ import annotations
 
@@ -12,24 +13,40 @@ from tally import PAIR
 
 # what is run: {out} is a new place, {name} is what the fixture `made` holds
 COMMANDS = {
-    "capture": "capture {pair} --prompts lab-requests --limit 12 --max-new-tokens 12 --batch-size 1 --out {out}",
+    "capture": (
+        "capture {pair} --prompts lab-requests --limit 12 --max-new-tokens 12 --batch-size "
+        "1 --out {out}"
+    ),
     "extract": "extract {capture} --ridge 0.01 --stop optimum --out {out}",
-    "measure": "measure {pair} --veneer {veneer} --tasks lab-sums,lab-requests --limit 4 --max-new-tokens 8 --batch-size 2 --out {out}",
+    "measure": (
+        "measure {pair} --veneer {veneer} --tasks lab-sums,lab-requests --limit 4 "
+        "--max-new-tokens 8 --batch-size 2 --out {out}"
+    ),
     "import": "import {answers} --out {out}",
-    "generate": "generate --model lab:base --veneer {veneer} --prompts lab-sums --limit 12 --max-new-tokens 12 --batch-size 1 --out {out}",
+    "generate": (
+        "generate --model lab:base --veneer {veneer} --prompts lab-sums --limit 12 "
+        "--max-new-tokens 12 --batch-size 1 --out {out}"
+    ),
     "merge": "merge {veneer} --base lab:base --out {out}",
-    "run": "run {pair} --tasks lab-sums,lab-requests --limit 6 --max-new-tokens 6 --batch-size 3 --out {out}",
+    "run": (
+        "run {pair} --tasks lab-sums,lab-requests --limit 6 --max-new-tokens 6 --batch-size "
+        "3 --out {out}"
+    ),
 }
-QUICK = ("capture", "extract", "generate", "import")  # without the long campaign, of which the others are a part
+# without the long campaign, of which the others are a part
+QUICK = ("capture", "extract", "generate", "import")
 
 
 def words(name: str, made: dict[str, Path], out: Path) -> list[str]:
-    return [w.format(out=out, **made) for w in COMMANDS[name].replace("{pair}", " ".join(PAIR)).split()]
+    return [
+        w.format(out=out, **made) for w in COMMANDS[name].replace("{pair}", " ".join(PAIR)).split()
+    ]
 
 
 @pytest.fixture(scope="module")
 def whole(runner, made, tmp_path_factory):
-    """name -> (hashes of an undisturbed run, its files, its seconds, its file operations), made when asked for."""
+    """name -> (hashes of an undisturbed run, its files, its seconds, its file operations),
+    made when asked for."""
     known: dict[str, tuple[dict[str, str], set[str], float, int]] = {}
 
     def get(name: str):
@@ -37,7 +54,12 @@ def whole(runner, made, tmp_path_factory):
             at = tmp_path_factory.mktemp(name)
             ended = runner.run(*words(name, made, at / "out"), strike=0, below=str(at))
             assert ended.status == 0, ended.err
-            known[name] = below(at), names(at), ended.seconds, int(ended.err.rpartition("file operations: ")[2])
+            known[name] = (
+                below(at),
+                names(at),
+                ended.seconds,
+                int(ended.err.rpartition("file operations: ")[2]),
+            )
         return known[name]
 
     return get
@@ -49,7 +71,11 @@ def below(at: Path) -> dict[str, str]:
 
 def names(at: Path) -> set[str]:
     """All files, with those whose bytes may differ."""
-    return {str(p.relative_to(at)) for p in at.rglob("*") if p.is_file() and not p.name.startswith(".lock")}
+    return {
+        str(p.relative_to(at))
+        for p in at.rglob("*")
+        if p.is_file() and not p.name.startswith(".lock")
+    }
 
 
 def goes_on(runner, made, name: str, at: Path, expected: dict[str, str], files: set[str]) -> None:
@@ -85,7 +111,8 @@ def test_killed_at_random_moments(name, whole, runner, made, tally, tmp_path):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_killed_at_file_operations(name, whole, runner, made, tally, tmp_path):
-    """Before a file is opened for writing, renamed, removed or made: the moments at which files are half there."""
+    """Before a file is opened for writing, renamed, removed or made: the moments at which
+    files are half there."""
     if not tally.long and name not in QUICK:
         pytest.skip("a part of the long campaign (benchmarks/faults.py)")
     expected, files, _, operations = whole(name)

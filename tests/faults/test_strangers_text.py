@@ -1,4 +1,5 @@
-"""What strangers wrote and what names can do: paths that leave the folder, links, templates, secrets, tables and pages."""
+"""What strangers wrote and what names can do: paths that leave the folder, links, templates,
+secrets, tables and pages."""
 
 from __future__ import annotations
 
@@ -45,24 +46,54 @@ SHORT = ("--limit", 2, "--max-new-tokens", 4)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_do_not_leave_the_folder(name, tally, tmp_path, capfd):
-    """As a task's name, a prompt's id, a system's name in stored answers, and an own task's group."""
+    """As a task's name, a prompt's id, a system's name in stored answers, and an
+    own task's group."""
     inside = tmp_path / "in"
     inside.mkdir()
     before = set(tmp_path.parent.iterdir())
     with tally.fault("path traversal in a name"):
         own = inside / "own.jsonl"
-        own.write_text(json.dumps({"task": {"name": name, "scorer": "exact"}}) + '\n{"prompt": "a", "answer": "b"}\n')
+        own.write_text(
+            json.dumps({"task": {"name": name, "scorer": "exact"}})
+            + '\n{"prompt": "a", "answer": "b"}\n'
+        )
         if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name) is None:
-            refused(capfd, "measure", *PAIR, "--veneer", inside, "--tasks", f"file:{own}", "--out", inside / "out")
+            refused(
+                capfd,
+                "measure",
+                *PAIR,
+                "--veneer",
+                inside,
+                "--tasks",
+                f"file:{own}",
+                "--out",
+                inside / "out",
+            )
     with tally.fault("path traversal in a name"):
         asked = inside / "asked.jsonl"
         asked.write_text(json.dumps({"id": name, "prompt": "What is 2 plus 2?"}) + "\n")
-        assert main(["capture", *PAIR, "--prompts", str(asked), "--max-new-tokens", "4", "--out", str(inside / "capture")]) == 0
+        assert (
+            main(
+                [
+                    "capture",
+                    *PAIR,
+                    "--prompts",
+                    str(asked),
+                    "--max-new-tokens",
+                    "4",
+                    "--out",
+                    str(inside / "capture"),
+                ]
+            )
+            == 0
+        )
         said = json.loads((inside / "capture" / "prompts.jsonl").read_text())
         assert said["id"] == name
     with tally.fault("path traversal in a name"):
         stored = inside / "stored.jsonl"
-        stored.write_text(json.dumps({"prompt_id": name, "system": name, "task": name, "text": "a"}) + "\n")
+        stored.write_text(
+            json.dumps({"prompt_id": name, "system": name, "task": name, "text": "a"}) + "\n"
+        )
         assert main(["import", str(stored), "--out", str(inside / "imported.jsonl")]) == 0
     names = {p.name for p in inside.iterdir()}
     assert names == {"own.jsonl", "asked.jsonl", "capture", "stored.jsonl", "imported.jsonl"}, names
@@ -92,7 +123,18 @@ def test_links_in_the_folder_lead_nowhere(made, tally, tmp_path, capfd):
         (folder / "linked").symlink_to(away)
         run = json.loads((folder / "run.json").read_text())
         (folder / "run.json").write_text(json.dumps({**run, "finished": False}))
-        measure = ("measure", *PAIR, "--veneer", made["veneer"], "--tasks", "lab-sums", "--limit", 4, "--max-new-tokens", 6)
+        measure = (
+            "measure",
+            *PAIR,
+            "--veneer",
+            made["veneer"],
+            "--tasks",
+            "lab-sums",
+            "--limit",
+            4,
+            "--max-new-tokens",
+            6,
+        )
         assert main([str(w) for w in (*measure, "--no-controls", "--out", folder)]) == 0
         assert (away / ".mine.part").read_text() == "mine"
     with tally.fault("link in the out folder"):  # somebody's own file of that name
@@ -103,18 +145,33 @@ def test_links_in_the_folder_lead_nowhere(made, tally, tmp_path, capfd):
 
 
 TEMPLATES = [
-    "{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ cycler.__init__.__globals__.os.system('touch {mark}') }}",
-    "{{ strftime_now.__globals__['os'].popen('touch {mark}') }}", "{{ (''|attr('__class__')) }}", "{{ '{0.__class__.__init__}'.format(self) }}",  # noqa: E501
-    "{% include '/etc/passwd' %}", "{% import 'os' as os %}{{ os }}", "{{ joiner.__init__.__globals__ }}", "{{ self.__init__.__globals__ }}",  # noqa: E501
-    "{{ messages.append(1) }}", "{{ messages[0].update({'role': 'x'}) }}", "{{ raise_exception.__globals__ }}", "{{ 1 / 0 }}", "{% if %}",
-    "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "{{ 'a' * 10**13 }}", "{{ 'a' * (17 * 2**20) }}", "{{ range(10**9) }}",
+    "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+    "{{ cycler.__init__.__globals__.os.system('touch {mark}') }}",
+    "{{ strftime_now.__globals__['os'].popen('touch {mark}') }}",
+    "{{ (''|attr('__class__')) }}",
+    "{{ '{0.__class__.__init__}'.format(self) }}",
+    "{% include '/etc/passwd' %}",
+    "{% import 'os' as os %}{{ os }}",
+    "{{ joiner.__init__.__globals__ }}",
+    "{{ self.__init__.__globals__ }}",
+    "{{ messages.append(1) }}",
+    "{{ messages[0].update({'role': 'x'}) }}",
+    "{{ raise_exception.__globals__ }}",
+    "{{ 1 / 0 }}",
+    "{% if %}",
+    "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+    "{{ 'a' * 10**13 }}",
+    "{{ 'a' * (17 * 2**20) }}",
+    "{{ range(10**9) }}",
     "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
     "{% for i in range(99999) %}{% for j in range(99999) %}abc{% endfor %}{% endfor %}",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("number", range(len(TEMPLATES)))
-def test_a_chat_template_can_neither_reach_out_nor_go_on_for_ever(number, tally, tmp_path, monkeypatch):
+def test_a_chat_template_can_neither_reach_out_nor_go_on_for_ever(
+    number, tally, tmp_path, monkeypatch
+):
     import copy
 
     monkeypatch.setattr(templates, "SECONDS", 0.5)
@@ -128,23 +185,42 @@ def test_a_chat_template_can_neither_reach_out_nor_go_on_for_ever(number, tally,
             assert "chat template" in str(error) and "\n" not in str(error)
         else:
             text = tok.decode(ids)
-            assert "class" not in text and "root:" not in text and "module" not in text and len(text) < 2**24
+            assert (
+                "class" not in text
+                and "root:" not in text
+                and "module" not in text
+                and len(text) < 2**24
+            )
         assert not mark.exists() and time.process_time() - started < 15
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.pkl", "adapter_model.bin"])
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "model.pt", "model.pth", "model.pkl", "adapter_model.bin"]
+)
 def test_pickles_are_not_opened(name, tally, tmp_path, capfd):
     lm = tiny()
     lm.model.save_pretrained(tmp_path / "model")
     lm.tokenizer.save_pretrained(tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").unlink()
     mark = tmp_path / "ran"
-    (tmp_path / "model" / name).write_bytes(b"cos\nsystem\n(S'touch " + str(mark).encode() + b"'\ntR.")
+    (tmp_path / "model" / name).write_bytes(
+        b"cos\nsystem\n(S'touch " + str(mark).encode() + b"'\ntR."
+    )
     if name.startswith("adapter"):
-        (tmp_path / "model" / "adapter_config.json").write_text('{"base_model_name_or_path": "lab:base", "peft_type": "LORA"}')
+        (tmp_path / "model" / "adapter_config.json").write_text(
+            '{"base_model_name_or_path": "lab:base", "peft_type": "LORA"}'
+        )
     with tally.fault("pickle in place of weights"):
         refused(
-            capfd, "generate", "--model", tmp_path / "model", "--prompts", "lab-sums", *SHORT, "--out", tmp_path / "out.jsonl"
+            capfd,
+            "generate",
+            "--model",
+            tmp_path / "model",
+            "--prompts",
+            "lab-sums",
+            *SHORT,
+            "--out",
+            tmp_path / "out.jsonl",
         )
         assert not mark.exists()
 
@@ -171,25 +247,53 @@ def test_secrets_in_addresses_are_not_said(address, tally, tmp_path, capfd):
     ):
         with tally.fault("secret that might be told"):
             said = refused(capfd, *place, "--out", tmp_path / "out")
-            assert "pass-word-77" not in said or ("#" in address and "--judge-url" not in place), said
+            assert "pass-word-77" not in said or ("#" in address and "--judge-url" not in place), (
+                said
+            )
             assert not list(tmp_path.iterdir())
 
 
 def test_no_secret_is_in_any_file_of_a_study(made, runner, tally, tmp_path):
-    """A judge behind an endpoint that says back what it was sent, keys and all: files, stdout and stderr are searched."""
+    """A judge behind an endpoint that says back what it was sent, keys and all: files, stdout and
+    stderr are searched."""
     from faulty_server import serving
 
     pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
     own = tmp_path / "own.jsonl"
-    header = {"task": {"name": "own", "scorer": "judge:strongreject", "metric": "strongreject_score"}}
-    own.write_text(json.dumps(header) + "\n" + "".join(json.dumps({"prompt": f"Say {i}."}) + "\n" for i in range(3)))
+    header = {
+        "task": {"name": "own", "scorer": "judge:strongreject", "metric": "strongreject_score"}
+    }
+    own.write_text(
+        json.dumps(header)
+        + "\n"
+        + "".join(json.dumps({"prompt": f"Say {i}."}) + "\n" for i in range(3))
+    )
     out = tmp_path / "out"
     with serving(lambda c: c.say(f"I was told {c.handler.headers['authorization']}")) as server:
-        asked = ("measure", *PAIR, "--veneer", made["veneer"], "--tasks", f"file:{own},lab-sums", "--max-new-tokens", 4, "--limit", 3,
-                 "--no-controls", "--judge-url", server.url, "--judge-model", "stand-in", "--out", out)  # fmt: skip
+        asked = (
+            "measure",
+            *PAIR,
+            "--veneer",
+            made["veneer"],
+            "--tasks",
+            f"file:{own},lab-sums",
+            "--max-new-tokens",
+            4,
+            "--limit",
+            3,
+            "--no-controls",
+            "--judge-url",
+            server.url,
+            "--judge-model",
+            "stand-in",
+            "--out",
+            out,
+        )
         ended = runner.run(*asked, env=SECRETS)
         assert server.headers, ended.err[-600:]
-        assert any(SECRETS["OPENAI_API_KEY"] in str(h) for h in server.headers), "the key must reach the endpoint"
+        assert any(SECRETS["OPENAI_API_KEY"] in str(h) for h in server.headers), (
+            "the key must reach the endpoint"
+        )
     texts = {"stdout": ended.out.encode(), "stderr": ended.err.encode(), **state(out)}
     for name, text in texts.items():
         with tally.fault("secret that might be told"):
@@ -217,7 +321,9 @@ class Hub(BaseHTTPRequestHandler):
     def log_message(self, *args: object) -> None: ...
 
 
-@pytest.mark.parametrize("how", ["offline", "404", "401", pytest.param("500", marks=pytest.mark.slow), "garbage", "html"])
+@pytest.mark.parametrize(
+    "how", ["offline", "404", "401", pytest.param("500", marks=pytest.mark.slow), "garbage", "html"]
+)
 def test_names_that_the_hub_does_not_know(how, tally, tmp_path):
     """The executable itself: the hub's address is read once, when its library is imported."""
     import subprocess
@@ -226,7 +332,13 @@ def test_names_that_the_hub_does_not_know(how, tally, tmp_path):
     handler = type("Handler", (Hub,), {"how": how})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    told = {**os.environ, **SECRETS, "HF_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_XET": "1"}
+    told = {
+        **os.environ,
+        **SECRETS,
+        "HF_HOME": str(tmp_path / "home"),
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_DISABLE_XET": "1",
+    }
     told |= (
         {"HF_HUB_OFFLINE": "1"}
         if how == "offline"
@@ -234,12 +346,32 @@ def test_names_that_the_hub_does_not_know(how, tally, tmp_path):
     )
     try:
         with tally.fault("hub name that does not exist"):
-            command = [sys.executable, "-m", "veneer.cli", "generate", "--model", "nobody/no-such-model", "--prompts", "lab-sums"]
+            command = [
+                sys.executable,
+                "-m",
+                "veneer.cli",
+                "generate",
+                "--model",
+                "nobody/no-such-model",
+                "--prompts",
+                "lab-sums",
+            ]
             code = "import sys; from veneer.cli import entry; sys.argv[0] = 'veneer'; entry()"
-            command = [sys.executable, "-c", code, *command[3:], "--limit", "1", "--out", str(tmp_path / "out.jsonl")]
+            command = [
+                sys.executable,
+                "-c",
+                code,
+                *command[3:],
+                "--limit",
+                "1",
+                "--out",
+                str(tmp_path / "out.jsonl"),
+            ]
             done = subprocess.run(command, capture_output=True, text=True, env=told, timeout=170)
             said = sentence(Ended(done.returncode, 0.0, done.stdout, done.stderr))
-            assert "nobody/no-such-model" in said and not [v for v in SECRETS.values() if v in done.stderr]
+            assert "nobody/no-such-model" in said and not [
+                v for v in SECRETS.values() if v in done.stderr
+            ]
             assert not (tmp_path / "out.jsonl").exists()
     finally:
         server.shutdown()
@@ -258,9 +390,23 @@ FORMULAS = [
     " =1",
     "＝1+1",
 ]
-SCRIPTS = ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "\"><svg onload=alert(1)>",
-           "javascript:alert(1)", "{{7*7}}", "<!--", "]]>", "\u202e<b>", "&lt;script&gt;", "${alert(1)}", "`", "<a href='data:text/html,x'>"]  # fmt: skip  # noqa: E501
-MADE = "img, svg[onload], iframe, object, embed, base, a[href^=javascript], a[href^=data]"  # elements that only a text could have made
+SCRIPTS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "</script><script>alert(1)</script>",
+    '"><svg onload=alert(1)>',
+    "javascript:alert(1)",
+    "{{7*7}}",
+    "<!--",
+    "]]>",
+    "\u202e<b>",
+    "&lt;script&gt;",
+    "${alert(1)}",
+    "`",
+    "<a href='data:text/html,x'>",
+]
+# elements that only a text could have made
+MADE = "img, svg[onload], iframe, object, embed, base, a[href^=javascript], a[href^=data]"
 
 
 def study_of(folder: Path, texts: list[str]) -> Path:
@@ -272,14 +418,31 @@ def study_of(folder: Path, texts: list[str]) -> Path:
     ]
     Results(rows).write(folder / "results.jsonl")
     (folder / "run.json").write_text(
-        json.dumps({"command": texts[0], "pair": {"base": {"name": texts[0]}}, "config": {t: t for t in texts}})
+        json.dumps(
+            {
+                "command": texts[0],
+                "pair": {"base": {"name": texts[0]}},
+                "config": {t: t for t in texts},
+            }
+        )
     )
     token = {"prompt_id": texts[0], "task": texts[0], "system": texts[0], "finish_reason": "stop"}
     (folder / "tokens.jsonl").write_text(
-        "".join(json.dumps({**token, "prompt": t, "text": t, "tokens": [t, t]}) + "\n" for t in texts)
+        "".join(
+            json.dumps({**token, "prompt": t, "text": t, "tokens": [t, t]}) + "\n" for t in texts
+        )
     )
     shifts = (
-        {"base": t, "veneer": t, "aligned": "x", "count": 2, "shift": "shifted", "restored": False, "task": t} for t in texts
+        {
+            "base": t,
+            "veneer": t,
+            "aligned": "x",
+            "count": 2,
+            "shift": "shifted",
+            "restored": False,
+            "task": t,
+        }
+        for t in texts
     )
     (folder / "shifts.jsonl").write_text("".join(json.dumps(s) + "\n" for s in shifts))
     return folder
@@ -292,16 +455,24 @@ def test_a_table_holds_no_formulas(tally, tmp_path):
 
     write_tables([study_of(tmp_path / "study", FORMULAS)], tmp_path / "tables")
     cells = [
-        c for f in (tmp_path / "tables").glob("*.csv") for row in csv.reader(f.open(newline="", encoding="utf-8")) for c in row
+        c
+        for f in (tmp_path / "tables").glob("*.csv")
+        for row in csv.reader(f.open(newline="", encoding="utf-8"))
+        for c in row
     ]
     for text in FORMULAS:
         with tally.fault("formula in a table"):
-            bad = [c for c in cells if c[:1] in ("=", "+", "@", "\t", "\r", "\n", "＝") or re.match(r"\s*[=＝+@]", c)]
+            bad = [
+                c
+                for c in cells
+                if c[:1] in ("=", "+", "@", "\t", "\r", "\n", "＝") or re.match(r"\s*[=＝+@]", c)
+            ]
             assert not bad and any(text.strip()[1:4] in c for c in cells), bad
 
 
 def test_a_page_runs_no_text(tally, tmp_path):
-    """In a real browser: nothing is run, nothing is asked for, no element is made of anybody's text."""
+    """In a real browser: nothing is run, nothing is asked for, no element is made
+    of anybody's text."""
     import sys
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "report"))
@@ -319,7 +490,10 @@ def test_a_page_runs_no_text(tally, tmp_path):
             with tally.fault("HTML or script in a text"):
                 assert browser.troubles == [] and browser.requests == [page.resolve().as_uri()]
                 assert browser.run(f"document.querySelectorAll({json.dumps(MADE)}).length") == 0
-                assert browser.run("document.body.textContent").count(text.strip("\u202e")[:6]) > 0 or "\u202e" in text
+                assert (
+                    browser.run("document.body.textContent").count(text.strip("\u202e")[:6]) > 0
+                    or "\u202e" in text
+                )
     finally:
         browser.close()
 

@@ -1,10 +1,12 @@
-"""A process that has imported everything and forks a child for each command, so that a kill meets work and not imports.
+"""A process that has imported everything and forks a child for each command, so that a kill meets
+work and not imports.
 
-Reads a JSON line an order from stdin and writes one for the child's start ({"pid"}); an empty line asks for its end ({"status",
-"seconds"}). An order: {"args", "stdout", "stderr", "env", "cwd", "strike", "below", "memory", "clock", "setup"}.
-strike: kill -9 itself at this file operation (from 1; 0 counts them), of those whose path lies below `below`. memory: bytes of address
-space beyond what is in use (RLIMIT_AS). clock: seconds that every clock jumps by, in turn, at each call. setup: a function MODULE:NAME
-that is called first.
+Reads a JSON line an order from stdin and writes one for the child's start ({"pid"}); an empty line
+asks for its end ({"status", "seconds"}). An order: {"args", "stdout", "stderr", "env", "cwd",
+"strike", "below", "memory", "clock", "setup"}. strike: kill -9 itself at this file operation (from
+1; 0 counts them), of those whose path lies below `below`. memory: bytes of address space beyond
+what is in use (RLIMIT_AS). clock: seconds that every clock jumps by, in turn, at each call. setup:
+a function MODULE:NAME that is called first.
 """
 
 from __future__ import annotations
@@ -38,18 +40,27 @@ def preload() -> None:
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        words = "capture --base lab:base --aligned lab:aligned --prompts lab-sums --limit 3 --max-new-tokens 2 --out"
-        veneer.cli.main([*words.split(), f"{folder}/capture"])  # what is imported when it is first needed
+        words = (
+            "capture --base lab:base --aligned lab:aligned --prompts lab-sums --limit 3 "
+            "--max-new-tokens 2 --out"
+        )
+        # what is imported when it is first needed
+        veneer.cli.main([*words.split(), f"{folder}/capture"])
         veneer.cli.main(["extract", f"{folder}/capture", "--out", f"{folder}/veneer"])
 
 
 def strike_at(number: int, below: str) -> list[str]:
-    """kill -9 at the number-th file operation below a path; the operation itself is not done. Number 0 only counts; gives what was seen."""
+    """kill -9 at the number-th file operation below a path; the operation itself is not done.
+    Number 0 only counts; gives what was seen."""
     seen: list[str] = []
 
     def hook(event: str, args: tuple) -> None:
-        if event in FILE_EVENTS and any(isinstance(a, str | os.PathLike) and os.fspath(a).startswith(below) for a in args[:2]):
-            if event == "open" and not (isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)):
+        if event in FILE_EVENTS and any(
+            isinstance(a, str | os.PathLike) and os.fspath(a).startswith(below) for a in args[:2]
+        ):
+            if event == "open" and not (
+                isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
+            ):
                 return
             seen.append(event)
             if len(seen) == number:
@@ -60,7 +71,8 @@ def strike_at(number: int, below: str) -> list[str]:
 
 
 def jump(seconds: list[float]) -> None:
-    """Every clock jumps by each of `seconds` in turn, forwards and back (the monotonic ones too, which no kernel does)."""
+    """Every clock jumps by each of `seconds` in turn, forwards and back (the monotonic ones too,
+    which no kernel does)."""
     for name in ("time", "monotonic", "perf_counter"):
         real, by = getattr(time, name), itertools.cycle(seconds)
         setattr(time, name, lambda real=real, by=by: real() + next(by))
@@ -116,7 +128,12 @@ def main() -> None:
         print(json.dumps({"pid": pid}), flush=True)
         sys.stdin.readline()  # until then its id stays its own, dead or alive
         _, status = os.waitpid(pid, 0)
-        print(json.dumps({"status": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - started}), flush=True)
+        print(
+            json.dumps(
+                {"status": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - started}
+            ),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Ctrl-C and kills at every line of an atomic write: the file is whole or absent, and nothing lies beside it."""
+"""Ctrl-C and kills at every line of an atomic write: the file is whole or absent, and
+nothing lies beside it."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ WATCHED = {files.__file__, interrupts.__file__, shutil.__file__}
 
 
 def struck_at(number: int, strike, work) -> bool:
-    """Do `work`, and `strike` before the number-th line of what writes; whether that line was reached."""
+    """Do `work`, and `strike` before the number-th line of what writes; whether that
+    line was reached."""
     seen = 0
 
     def trace(frame, event, arg):
@@ -59,7 +61,9 @@ def test_ctrl_c_at_every_line(kind, tmp_path):
         at = tmp_path / str(number)
         at.mkdir()
         try:
-            reached = struck_at(number, lambda: signal.raise_signal(signal.SIGINT), lambda at=at: WRITERS[kind](at))
+            reached = struck_at(
+                number, lambda: signal.raise_signal(signal.SIGINT), lambda at=at: WRITERS[kind](at)
+            )
             assert not reached, f"the interrupt at line {number} was lost"
         except KeyboardInterrupt:
             pass
@@ -76,7 +80,8 @@ def test_ctrl_c_at_every_line(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_kill_at_every_line(kind, tmp_path):
-    """What is whole has nothing beside it; what is not is made by the next call, which removes what was left."""
+    """What is whole has nothing beside it; what is not is made by the next call, which
+    removes what was left."""
     number, status = 0, -9
     while status == -9:
         number += 1
@@ -84,7 +89,11 @@ def test_a_kill_at_every_line(kind, tmp_path):
         at.mkdir()
         pid = os.fork()
         if pid == 0:
-            struck_at(number, lambda: os.kill(os.getpid(), signal.SIGKILL), lambda at=at: WRITERS[kind](at))
+            struck_at(
+                number,
+                lambda: os.kill(os.getpid(), signal.SIGKILL),
+                lambda at=at: WRITERS[kind](at),
+            )
             os._exit(0)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if not (at / "out").exists():
@@ -103,7 +112,9 @@ def test_a_write_may_be_interrupted_and_a_library_may_litter(tmp_path):
     (tmp_path / "out").write_text("before")
     with pytest.raises(KeyboardInterrupt):
         write_atomically(tmp_path / "out", write)
-    assert [p.name for p in tmp_path.iterdir()] == ["out"] and (tmp_path / "out").read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"] and (
+        tmp_path / "out"
+    ).read_text() == "before"
 
 
 def test_an_interrupt_waits_for_the_end_of_the_block():

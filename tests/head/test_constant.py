@@ -1,4 +1,5 @@
-"""The bias-only veneer: a planted shift of the logits is recovered, it is a lower bound, and its files."""
+"""The bias-only veneer: a planted shift of the logits is recovered, it is a lower
+bound, and its files."""
 
 from __future__ import annotations
 
@@ -33,7 +34,12 @@ def shifted_pair(kind: str = "llama", spread: float = 1.0) -> tuple[Pair, torch.
     layer = aligned.model.get_output_embeddings()
     shift = spread * torch.randn(layer.weight.shape[0], generator=torch.Generator().manual_seed(3))
     layer.bias = nn.Parameter(shift if layer.bias is None else layer.bias + shift)
-    return Pair(base, LanguageModel("shifted", aligned.model, aligned.tokenizer), PlainFormat(), PlainFormat()), shift
+    return Pair(
+        base,
+        LanguageModel("shifted", aligned.model, aligned.tokenizer),
+        PlainFormat(),
+        PlainFormat(),
+    ), shift
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +61,14 @@ def kls(taken, found):
 
 def test_a_planted_bias_is_recovered(planted):
     _, shift, taken = planted
-    how = ExtractConfig(output="bias", stop="optimum", ridge=1e-6, row_threshold=0, dtype="float64", max_evaluations=400)
+    how = ExtractConfig(
+        output="bias",
+        stop="optimum",
+        ridge=1e-6,
+        row_threshold=0,
+        dtype="float64",
+        max_evaluations=400,
+    )
     found = extract(taken, how)
     base, veneer = kls(taken, found)
     assert base > 0.1 and veneer < 1e-5
@@ -106,10 +119,14 @@ def test_a_system_with_the_planted_bias_answers_as_the_aligned_model(planted):
     asked = prompts(6)
     shifted = System.of_model(pair.base, veneer)
     one, other = (
-        [r.token_ids for r in respond(s, asked, Sampling(max_new_tokens=6))] for s in (shifted, System.of_model(pair.aligned))
+        [r.token_ids for r in respond(s, asked, Sampling(max_new_tokens=6))]
+        for s in (shifted, System.of_model(pair.aligned))
     )
     assert one == other
-    assert shifted.facts()["head_bias"] != System.of_model(pair.base, veneer.scaled(0.5)).facts()["head_bias"]
+    assert (
+        shifted.facts()["head_bias"]
+        != System.of_model(pair.base, veneer.scaled(0.5)).facts()["head_bias"]
+    )
 
 
 def test_files(planted, tmp_path):
@@ -119,8 +136,13 @@ def test_files(planted, tmp_path):
     assert back.identity() == found.identity() != back.scaled(2.0).identity()
     assert json.loads((tmp_path / "v" / "veneer.json").read_text())["schema"] == 2
     plain = Veneer("x", 3, torch.ones(3, 2)).save(tmp_path / "plain")
-    assert json.loads((plain / "veneer.json").read_text())["schema"] == 1 and Veneer.load(plain).bias is None
-    write_json(plain / "veneer.json", {**json.loads((plain / "veneer.json").read_text()), "schema": 3})
+    assert (
+        json.loads((plain / "veneer.json").read_text())["schema"] == 1
+        and Veneer.load(plain).bias is None
+    )
+    write_json(
+        plain / "veneer.json", {**json.loads((plain / "veneer.json").read_text()), "schema": 3}
+    )
     with pytest.raises(InputError, match="schema 1 or 2"):
         Veneer.load(plain)
     assert sha256_file(plain / "veneer.safetensors")
@@ -148,7 +170,8 @@ def test_a_bias_that_does_not_fit(bias):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_low_rank_veneer_may_start_from_the_dense_one(turned, dtype):
-    """It then solves the dense problem no second time, and ends where it would have. The veneer is in float32 whatever solved it."""
+    """It then solves the dense problem no second time, and ends where it would have. The veneer is
+    in float32 whatever solved it."""
     dense = extract(turned, ExtractConfig(dtype=dtype)).veneer
     low = ExtractConfig(rank=3, dtype=dtype)
     lines: list[dict] = []

@@ -45,7 +45,9 @@ def test_every_variant_lowers_the_held_out_kl(taken, name, tmp_path):
     assert veneer < (0.9 if name == "hidden-direct" else 0.75) * base
     back = Veneer.load(found.veneer.save(tmp_path / "v"))
     torch.testing.assert_close(back.dense(), found.veneer.dense(), rtol=0, atol=0)
-    assert json.loads((tmp_path / "v" / "veneer.json").read_text())["unembedding"] == taken.head.hash()
+    assert (
+        json.loads((tmp_path / "v" / "veneer.json").read_text())["unembedding"] == taken.head.hash()
+    )
 
 
 def test_two_runs_agree(taken):
@@ -86,9 +88,12 @@ def test_the_shuffle_keeps_positions_and_mixes_prompts(taken):
     for a, b in zip(plain, mixed, strict=True):
         assert torch.equal(a["aligned_ids"], b["aligned_ids"])
         logprobs = taken.head.logits(b["hidden"]).log_softmax(-1)
-        torch.testing.assert_close(b["base_at_aligned"], logprobs.gather(1, b["aligned_ids"].long()), rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(
+            b["base_at_aligned"], logprobs.gather(1, b["aligned_ids"].long()), rtol=1e-4, atol=1e-3
+        )
     shards = torch.cat([torch.full((len(b["position"]),), float(i)) for i, b in enumerate(plain)])
-    assert (shards[torch.from_numpy(order)] != shards).float().mean() > 0.5  # across shards, so across tasks
+    # across shards, so across tasks
+    assert (shards[torch.from_numpy(order)] != shards).float().mean() > 0.5
 
 
 def test_gemma_and_granite_scale_and_bias(tmp_path):
@@ -107,7 +112,11 @@ def test_split_is_by_prompt_and_covers_everything():
     assert split == Split.by_prompt(range(50), ["a"] * 30 + ["b"] * 20, seed=0)
     assert split != Split.by_prompt(range(50), ["a"] * 30 + ["b"] * 20, seed=1)
     few = Split.by_prompt(range(3), ["a"] * 3, seed=0)
-    assert (len(few.train), len(few.select), len(few.report)) == (1, 1, 1) and "only 3 prompts" in few.warning
+    assert (len(few.train), len(few.select), len(few.report)) == (
+        1,
+        1,
+        1,
+    ) and "only 3 prompts" in few.warning
     with pytest.raises(InputError, match="found 2 prompts; expected at least 3"):
         Split.by_prompt(range(2), ["a"] * 2, seed=0)
 

@@ -62,7 +62,13 @@ def test_a_head_that_only_rounds_to_the_same_numbers_is_another_one(veneers):
 def test_a_veneer_without_recorded_roundings_names_the_mend(veneers):
     """As version 0.1.0 wrote them."""
     old = veneers[torch.float32]
-    old = Veneer(old.unembedding, old.vocabulary, old.dW, old.rows, facts={k: v for k, v in old.facts.items() if k != ROUNDED})
+    old = Veneer(
+        old.unembedding,
+        old.vocabulary,
+        old.dW,
+        old.rows,
+        facts={k: v for k, v in old.facts.items() if k != ROUNDED},
+    )
     old.check_fits(tiny())
     with pytest.raises(InputError, match="load it with --dtype float32"):
         old.check_fits(loaded_as(tiny(), torch.bfloat16))

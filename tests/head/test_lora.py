@@ -1,4 +1,5 @@
-"""A low-rank veneer as a PEFT adapter: the same logits through peft, embeddings untouched, tied or not."""
+"""A low-rank veneer as a PEFT adapter: the same logits through peft, embeddings
+untouched, tied or not."""
 
 from __future__ import annotations
 
@@ -25,8 +26,13 @@ def low_rank(lm, rank: int = 3) -> Veneer:
     draw = torch.Generator().manual_seed(2)
     size = lm.head.rows - 1
     rows = torch.arange(3, size, 2)
-    A, B = torch.randn(len(rows), rank, generator=draw), torch.randn(rank, lm.head.width, generator=draw)
-    return Veneer(type(lm.head)(lm.head.weight[:size]).hash(), size, None, rows, A, B, {"stop_ids": []})
+    A, B = (
+        torch.randn(len(rows), rank, generator=draw),
+        torch.randn(rank, lm.head.width, generator=draw),
+    )
+    return Veneer(
+        type(lm.head)(lm.head.weight[:size]).hash(), size, None, rows, A, B, {"stop_ids": []}
+    )
 
 
 def logits(model) -> torch.Tensor:
@@ -35,7 +41,9 @@ def logits(model) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.25])
-@pytest.mark.parametrize("kind", ["llama", "llama-tied", "gemma2", "granite", "gpt2", "gpt_neox", "phi"])
+@pytest.mark.parametrize(
+    "kind", ["llama", "llama-tied", "gemma2", "granite", "gpt2", "gpt_neox", "phi"]
+)
 def test_peft_gives_the_same_logits(kind, alpha, tmp_path):
     lm = tiny(kind)
     veneer = low_rank(lm)
@@ -50,13 +58,19 @@ def test_peft_gives_the_same_logits(kind, alpha, tmp_path):
     assert not torch.allclose(logits(lm.model), wanted, atol=1e-2)
     config = json.loads((out / "adapter_config.json").read_text())
     assert config["r"] == config["lora_alpha"] == 3 and len(config["target_modules"]) == 1
-    assert ("do not merge it" in (out / "README.md").read_text()) == (lm.config.tie_word_embeddings is not False)
-    assert {tuple(t.shape) for t in load_file(out / "adapter_model.safetensors").values()} == {(3, 32), (lm.head.rows, 3)}
+    assert ("do not merge it" in (out / "README.md").read_text()) == (
+        lm.config.tie_word_embeddings is not False
+    )
+    assert {tuple(t.shape) for t in load_file(out / "adapter_model.safetensors").values()} == {
+        (3, 32),
+        (lm.head.rows, 3),
+    }
 
 
 @pytest.mark.parametrize("kind", ["llama", "llama-tied"])
 def test_an_adapter_of_the_head_loads_by_name(kind, tmp_path):
-    """ADAPTER@BASE merges it in memory; a tied head is untied first, so the embeddings stay as they are."""
+    """ADAPTER@BASE merges it in memory; a tied head is untied first, so the embeddings
+    stay as they are."""
     lm = tiny(kind)
     veneer = low_rank(lm)
     lm.model.save_pretrained(tmp_path / "base")
@@ -67,16 +81,24 @@ def test_an_adapter_of_the_head_loads_by_name(kind, tmp_path):
     with torch.inference_mode():
         wanted = system.head.logits(lm.backbone(input_ids=IDS).last_hidden_state)
     torch.testing.assert_close(logits(loaded.model), wanted, rtol=1e-4, atol=1e-4)
-    assert torch.equal(loaded.model.get_input_embeddings().weight, lm.model.get_input_embeddings().weight)
+    assert torch.equal(
+        loaded.model.get_input_embeddings().weight, lm.model.get_input_embeddings().weight
+    )
 
 
 def test_what_a_lora_cannot_hold(tmp_path):
     lm = tiny()
     dense = Veneer(lm.head.hash(), lm.head.rows, torch.ones(lm.head.rows, lm.head.width))
-    with pytest.raises(InputError, match=r"dense.*extract one with --rank, or merge without --lora"):
+    with pytest.raises(
+        InputError, match=r"dense.*extract one with --rank, or merge without --lora"
+    ):
         save_lora(dense, lm, tmp_path / "a")
     with pytest.raises(InputError, match="shifts logits by a constant"):
-        save_lora(Veneer.of_bias(lm.head.hash(), lm.head.width, torch.ones(lm.head.rows)), lm, tmp_path / "a")
+        save_lora(
+            Veneer.of_bias(lm.head.hash(), lm.head.width, torch.ones(lm.head.rows)),
+            lm,
+            tmp_path / "a",
+        )
     with pytest.raises(InputError, match="belongs to the unembedding"):
         save_lora(low_rank(tiny(seed=1)), lm, tmp_path / "a")
     assert not list(tmp_path.iterdir())
@@ -85,19 +107,37 @@ def test_what_a_lora_cannot_hold(tmp_path):
 def test_the_command(tmp_path, capsys):
     lm = load_model("lab:base")
     draw = torch.Generator().manual_seed(2)
-    A, B = torch.randn(lm.head.rows, 2, generator=draw), torch.randn(2, lm.head.width, generator=draw)
+    A, B = (
+        torch.randn(lm.head.rows, 2, generator=draw),
+        torch.randn(2, lm.head.width, generator=draw),
+    )
     veneer = Veneer(lm.head.hash(), lm.head.rows, A=A, B=B, facts={"stop_ids": []})
     veneer.save(tmp_path / "veneer")
-    words = ["merge", str(tmp_path / "veneer"), "--base", "lab:base", "--out", str(tmp_path / "adapter"), "--lora"]
+    words = [
+        "merge",
+        str(tmp_path / "veneer"),
+        "--base",
+        "lab:base",
+        "--out",
+        str(tmp_path / "adapter"),
+        "--lora",
+    ]
     assert main(words) == 0 and "adapter: " in capsys.readouterr().out
     assert main(words) == 0 and "it was there" in capsys.readouterr().out
-    assert main([*words, "--alpha", "2"]) == 2 and "another configuration" in capsys.readouterr().err
-    assert main([*words, "--gguf", str(tmp_path / "x.gguf")]) == 2 and "leave out --lora" in capsys.readouterr().err
+    assert (
+        main([*words, "--alpha", "2"]) == 2 and "another configuration" in capsys.readouterr().err
+    )
+    assert (
+        main([*words, "--gguf", str(tmp_path / "x.gguf")]) == 2
+        and "leave out --lora" in capsys.readouterr().err
+    )
     loaded = load_model(str(tmp_path / "adapter"))
     with torch.inference_mode():
         wanted = veneer.apply(lm.head).logits(lm.backbone(input_ids=IDS).last_hidden_state)
     torch.testing.assert_close(logits(loaded.model), wanted, rtol=1e-4, atol=1e-3)
-    Veneer(lm.head.hash(), lm.head.rows, torch.ones(lm.head.rows, lm.head.width)).save(tmp_path / "dense")
+    Veneer(lm.head.hash(), lm.head.rows, torch.ones(lm.head.rows, lm.head.width)).save(
+        tmp_path / "dense"
+    )
     words[1], words[5] = str(tmp_path / "dense"), str(tmp_path / "none")
     assert main(words) == 2 and "the veneer is dense" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()

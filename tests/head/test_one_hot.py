@@ -21,28 +21,50 @@ from veneer.measures.held_out import held_out
 from veneer.models.head import Head
 
 
-def problem_of(seed: int, *, width=4, vocabulary=9, n=24, k=1, softcap=None, rows=None, dtype=torch.float64):
-    """(problem, head, hidden, said): random states and tokens; k > 1 puts the tokens among k - 1 others of probability 0."""
+def problem_of(
+    seed: int, *, width=4, vocabulary=9, n=24, k=1, softcap=None, rows=None, dtype=torch.float64
+):
+    """(problem, head, hidden, said): random states and tokens; k > 1 puts the tokens among k - 1
+    others of probability 0."""
     draw = torch.Generator().manual_seed(seed)
     make = {"generator": draw, "dtype": torch.float64}
-    head = Head(torch.randn(vocabulary, width, **make), torch.randn(vocabulary, **make), 0.5, softcap)
+    head = Head(
+        torch.randn(vocabulary, width, **make), torch.randn(vocabulary, **make), 0.5, softcap
+    )
     hidden = torch.randn(n, width, **make)
     said = torch.randint(vocabulary, (n,), generator=draw)
     target = one_hot(said.tolist())
     if k > 1:
-        told = TopK(torch.full((n, k), -1, dtype=torch.int32), torch.full((n, k), -torch.inf), target.tail, target.logz)
+        told = TopK(
+            torch.full((n, k), -1, dtype=torch.int32),
+            torch.full((n, k), -torch.inf),
+            target.tail,
+            target.logz,
+        )
         told.ids[:, 0], told.logprobs[:, 0] = said.int(), 0.0
         target = filled(told, head, hidden)
     base = head.logits(hidden)
     own = top_k(base, 3)
     inside, outside = log_masses(base, target.ids)
     block = {
-        "hidden": hidden, "position": torch.arange(n), "aligned_ids": target.ids, "aligned_logprobs": target.logprobs.double(),
-        "aligned_tail": target.tail.double(), "base_ids": own.ids, "base_logprobs": own.logprobs, "base_at_aligned": inside,
-        "base_outside": outside, "base_logz": own.logz,
-    }  # fmt: skip
+        "hidden": hidden,
+        "position": torch.arange(n),
+        "aligned_ids": target.ids,
+        "aligned_logprobs": target.logprobs.double(),
+        "aligned_tail": target.tail.double(),
+        "base_ids": own.ids,
+        "base_logprobs": own.logprobs,
+        "base_at_aligned": inside,
+        "base_outside": outside,
+        "base_logz": own.logz,
+    }
     tokens = Tokens(lambda: iter([block]), dtype, torch.device("cpu"))
-    return Problem(tokens, head, torch.arange(vocabulary) if rows is None else rows), head, hidden, said
+    return (
+        Problem(tokens, head, torch.arange(vocabulary) if rows is None else rows),
+        head,
+        hidden,
+        said,
+    )
 
 
 def nll(change, head, hidden, said, ridge):
@@ -54,9 +76,17 @@ def nll(change, head, hidden, said, ridge):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10**6), st.integers(2, 6), st.integers(5, 12), st.integers(1, 4), st.sampled_from([None, 3.0]))
+@given(
+    st.integers(0, 10**6),
+    st.integers(2, 6),
+    st.integers(5, 12),
+    st.integers(1, 4),
+    st.sampled_from([None, 3.0]),
+)
 def test_objective_and_gradient_are_those_of_the_likelihood(seed, width, vocabulary, k, softcap):
-    problem, head, hidden, said = problem_of(seed, width=width, vocabulary=vocabulary, k=k, softcap=softcap)
+    problem, head, hidden, said = problem_of(
+        seed, width=width, vocabulary=vocabulary, k=k, softcap=softcap
+    )
     draw = torch.Generator().manual_seed(seed + 1)
     change = torch.randn(vocabulary, width, generator=draw, dtype=torch.float64).requires_grad_()
     wanted = nll(change, head, hidden, said, 0.03)
@@ -64,7 +94,9 @@ def test_objective_and_gradient_are_those_of_the_likelihood(seed, width, vocabul
     found = problem.evaluate(change.detach(), 0.03)
     assert found.objective == pytest.approx(float(wanted.detach()), rel=1e-9, abs=1e-9)
     torch.testing.assert_close(found.gradient, change.grad, rtol=1e-8, atol=1e-9)
-    assert problem.base_kl == pytest.approx(float(nll(torch.zeros(vocabulary, width), head, hidden, said, 0)), abs=1e-9)
+    assert problem.base_kl == pytest.approx(
+        float(nll(torch.zeros(vocabulary, width), head, hidden, said, 0)), abs=1e-9
+    )
 
 
 @settings(max_examples=10, deadline=None)
@@ -77,7 +109,9 @@ def test_the_gradient_is_the_slope_of_the_value(seed, kept):
     at, along = (torch.randn(kept, 4, generator=draw, dtype=torch.float64) for _ in range(2))
     step = 1e-5
     slope = (problem.loss(at + step * along) - problem.loss(at - step * along)) / (2 * step)
-    assert slope == pytest.approx(float((problem.evaluate(at).gradient * along).sum()), rel=1e-5, abs=1e-7)
+    assert slope == pytest.approx(
+        float((problem.evaluate(at).gradient * along).sum()), rel=1e-5, abs=1e-7
+    )
 
 
 def test_float32_stays_finite_where_base_is_sure_of_the_token_or_of_another():
@@ -88,13 +122,24 @@ def test_float32_stays_finite_where_base_is_sure_of_the_token_or_of_another():
     base = head.logits(hidden)
     own, (inside, outside) = top_k(base, 2), log_masses(base, target.ids)
     kl = kl_lumped(target.logprobs, target.tail, inside, outside)
-    torch.testing.assert_close(kl, torch.tensor([0.0, 0.0, 46.0], dtype=torch.float64), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        kl, torch.tensor([0.0, 0.0, 46.0], dtype=torch.float64), rtol=1e-6, atol=1e-6
+    )
     block = {
-        "hidden": hidden, "position": torch.arange(3), "aligned_ids": target.ids, "aligned_logprobs": target.logprobs,
-        "aligned_tail": target.tail, "base_ids": own.ids, "base_logprobs": own.logprobs, "base_at_aligned": inside,
-        "base_outside": outside, "base_logz": own.logz,
-    }  # fmt: skip
-    problem = Problem(Tokens(lambda: iter([block]), torch.float32, torch.device("cpu")), head, torch.arange(4))
+        "hidden": hidden,
+        "position": torch.arange(3),
+        "aligned_ids": target.ids,
+        "aligned_logprobs": target.logprobs,
+        "aligned_tail": target.tail,
+        "base_ids": own.ids,
+        "base_logprobs": own.logprobs,
+        "base_at_aligned": inside,
+        "base_outside": outside,
+        "base_logz": own.logz,
+    }
+    problem = Problem(
+        Tokens(lambda: iter([block]), torch.float32, torch.device("cpu")), head, torch.arange(4)
+    )
     found = problem.evaluate(torch.zeros(4, 4))
     assert found.kl == pytest.approx(46 / 3, rel=1e-5) and torch.isfinite(found.gradient).all()
 
@@ -102,7 +147,8 @@ def test_float32_stays_finite_where_base_is_sure_of_the_token_or_of_another():
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 5), st.floats(0.0, 1.0))
 def test_filling_what_is_not_told_changes_no_distribution(seed, told_places, tail):
-    """The filled entries and the smaller tail make up the distribution that the objective makes of the tail: base's own shape."""
+    """The filled entries and the smaller tail make up the distribution that the objective makes of
+    the tail: base's own shape."""
     draw = torch.Generator().manual_seed(seed)
     head, hidden = Head(torch.randn(11, 3, generator=draw)), torch.randn(4, 3, generator=draw)
     ids = torch.stack([torch.randperm(11, generator=draw)[:6] for _ in range(4)]).int()
@@ -110,16 +156,24 @@ def test_filling_what_is_not_told_changes_no_distribution(seed, told_places, tai
     logprobs = torch.full((4, 6), -torch.inf)
     known = torch.rand(4, told_places, generator=draw) + 0.01
     logprobs[:, :told_places] = (known / known.sum(1, keepdim=True) * (1 - tail)).log()
-    before = TopK(ids, logprobs, torch.full((4,), math.log(tail) if tail else -torch.inf), torch.zeros(4))
+    before = TopK(
+        ids, logprobs, torch.full((4,), math.log(tail) if tail else -torch.inf), torch.zeros(4)
+    )
     after = filled(before, head, hidden)
     assert (after.ids >= 0).all() and all(len(set(row)) == 6 for row in after.ids.tolist())
     assert not after.logprobs.isnan().any() and not after.tail.isnan().any()
-    torch.testing.assert_close(spread(after, head, hidden), spread(before, head, hidden), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        spread(after, head, hidden), spread(before, head, hidden), rtol=1e-4, atol=1e-6
+    )
     q = log_masses(head.logits(hidden), after.ids)
     whole = kl_lumped(after.logprobs, after.tail, *q)
     for row in range(4):
-        part = TopK(*(t[row : row + 1, :told_places] if t.ndim == 2 else t[row : row + 1] for t in before))
-        lumped = kl_lumped(part.logprobs, part.tail, *log_masses(head.logits(hidden[row : row + 1]), part.ids))
+        part = TopK(
+            *(t[row : row + 1, :told_places] if t.ndim == 2 else t[row : row + 1] for t in before)
+        )
+        lumped = kl_lumped(
+            part.logprobs, part.tail, *log_masses(head.logits(hidden[row : row + 1]), part.ids)
+        )
         assert float(lumped) == pytest.approx(float(whole[row]), rel=1e-4, abs=1e-5)
 
 
@@ -128,8 +182,16 @@ def answers_alone(tmp_path_factory):
     """A capture of the responses of another model, taken as stored answers."""
     pair, folder = chat_pair(), tmp_path_factory.mktemp("answers")
     rows = small_capture(folder / "pair", pair, n=20).responses()
-    answers = {(r["task"], r["prompt_id"]): StoredAnswer(r["text"], tuple(r["token_ids"])) for r in rows}
-    return capture_from(pair.base, StoredTeacher(pair.base, answers, "stored"), prompts(20), folder / "alone", CaptureConfig(8))
+    answers = {
+        (r["task"], r["prompt_id"]): StoredAnswer(r["text"], tuple(r["token_ids"])) for r in rows
+    }
+    return capture_from(
+        pair.base,
+        StoredTeacher(pair.base, answers, "stored"),
+        prompts(20),
+        folder / "alone",
+        CaptureConfig(8),
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,11 +209,17 @@ def answers_alone(tmp_path_factory):
 )
 def test_every_kind_of_veneer_learns_from_answers_alone(answers_alone, how):
     found = extract(answers_alone, ExtractConfig(**how))
-    assert not found.veneer.facts.get("zero") and found.veneer.facts["teacher"]["targets"] == "one-hot"
+    assert (
+        not found.veneer.facts.get("zero") and found.veneer.facts["teacher"]["targets"] == "one-hot"
+    )
     table = held_out(answers_alone, found.veneer, found.split.select)
     assert 0 < table.kl_veneer.mean() < table.kl_base.mean()
     (block,) = answers_alone.blocks(("token", "hidden"), [found.split.select[0]])
-    nll = -answers_alone.head.logits(block["hidden"]).log_softmax(-1).gather(1, block["token"].long()[:, None])[:, 0]
+    nll = (
+        -answers_alone.head.logits(block["hidden"])
+        .log_softmax(-1)
+        .gather(1, block["token"].long()[:, None])[:, 0]
+    )
     own = table.kl_base[table.prompt == found.split.select[0]]
     torch.testing.assert_close(torch.tensor(own, dtype=torch.float32), nll, rtol=1e-4, atol=1e-4)
 

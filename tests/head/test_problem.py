@@ -19,21 +19,36 @@ from veneer.models.head import Head
 CPU = torch.device("cpu")
 
 
-def toy(n=40, width=4, rows=9, k=3, seed=0, dtype=torch.float64, softcap=None, scale=1.0, bias=False):
-    """A random problem: tokens, head, and the full targets (n, V), the tail spread as base's own."""
+def toy(
+    n=40, width=4, rows=9, k=3, seed=0, dtype=torch.float64, softcap=None, scale=1.0, bias=False
+):
+    """A random problem: tokens, head, and the full targets (n, V), the tail
+    spread as base's own."""
     draw = torch.Generator().manual_seed(seed)
     make = {"generator": draw, "dtype": torch.float64}
-    head = Head(torch.randn(rows, width, **make), torch.randn(rows, **make) if bias else None, scale, softcap)
+    head = Head(
+        torch.randn(rows, width, **make),
+        torch.randn(rows, **make) if bias else None,
+        scale,
+        softcap,
+    )
     hidden = torch.randn(n, width, **make)
     aligned = top_k(2 * torch.randn(n, rows, **make), k)
     base = head.logits(hidden)
     own = top_k(base, k)
     inside, outside = log_masses(base, aligned.ids)
     block = {
-        "hidden": hidden, "position": torch.arange(n), "aligned_ids": aligned.ids, "aligned_logprobs": aligned.logprobs,
-        "aligned_tail": aligned.tail, "base_ids": own.ids, "base_logprobs": own.logprobs, "base_at_aligned": inside,
-        "base_outside": outside, "base_logz": own.logz,
-    }  # fmt: skip
+        "hidden": hidden,
+        "position": torch.arange(n),
+        "aligned_ids": aligned.ids,
+        "aligned_logprobs": aligned.logprobs,
+        "aligned_tail": aligned.tail,
+        "base_ids": own.ids,
+        "base_logprobs": own.logprobs,
+        "base_at_aligned": inside,
+        "base_outside": outside,
+        "base_logz": own.logz,
+    }
     tail = base.log_softmax(-1).scatter(1, aligned.ids.long(), -torch.inf)
     targets = (tail - tail.logsumexp(-1, keepdim=True) + aligned.tail[:, None]).exp()
     targets = targets.scatter(1, aligned.ids.long(), aligned.logprobs.exp())
@@ -47,7 +62,8 @@ def toy(n=40, width=4, rows=9, k=3, seed=0, dtype=torch.float64, softcap=None, s
 
 
 def written_out(change, head, hidden, targets, ridge):
-    """KL(target || softmax(cap(scale (W + dW) h + b))) + ridge/2 |scale dW|^2, by autograd, every row at once."""
+    """KL(target || softmax(cap(scale (W + dW) h + b))) + ridge/2 |scale dW|^2, by autograd,
+    every row at once."""
     logits = hidden @ (head.weight * head.scale + change).t()
     if head.bias is not None:
         logits = logits + head.bias * head.scale
@@ -68,22 +84,29 @@ def written_out(change, head, hidden, targets, ridge):
     st.booleans(),
 )
 def test_value_and_gradient_equal_the_formula(seed, width, rows, k, softcap, scale, bias):
-    tokens, head, hidden, targets = toy(24, width, rows, k, seed, softcap=softcap, scale=scale, bias=bias)
+    tokens, head, hidden, targets = toy(
+        24, width, rows, k, seed, softcap=softcap, scale=scale, bias=bias
+    )
     problem = Problem(tokens, head, torch.arange(rows))
-    change = torch.randn(rows, width, generator=torch.Generator().manual_seed(seed + 1), dtype=torch.float64).requires_grad_()
+    change = torch.randn(
+        rows, width, generator=torch.Generator().manual_seed(seed + 1), dtype=torch.float64
+    ).requires_grad_()
     objective, kl = written_out(change, head, hidden, targets, 0.03)
     objective.backward()
     found = problem.evaluate(change.detach(), 0.03)
     assert found.kl == pytest.approx(float(kl.detach()), rel=1e-9, abs=1e-9)
     assert found.objective == pytest.approx(float(objective.detach()), rel=1e-9, abs=1e-9)
     torch.testing.assert_close(found.gradient, change.grad, rtol=1e-8, atol=1e-9)
-    assert problem.base_kl == pytest.approx(float(written_out(torch.zeros(rows, width), head, hidden, targets, 0)[1]), abs=1e-9)
+    assert problem.base_kl == pytest.approx(
+        float(written_out(torch.zeros(rows, width), head, hidden, targets, 0)[1]), abs=1e-9
+    )
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 8))
 def test_fixed_rows_are_a_constant(seed, kept):
-    """A problem over some rows equals the whole one with zeros at the others: value, and gradient on those rows."""
+    """A problem over some rows equals the whole one with zeros at the others: value, and
+    gradient on those rows."""
     tokens, head, _, _ = toy(30, 4, 9, 3, seed)
     draw = torch.Generator().manual_seed(seed)
     rows = torch.randperm(9, generator=draw)[:kept].sort().values
@@ -104,7 +127,9 @@ def test_gradient_by_finite_differences():
     for row, column in [(0, 0), (3, 2), (8, 3)]:
         step = torch.zeros(9, 4, dtype=torch.float64)
         step[row, column] = 1e-5
-        slope = (problem.evaluate(at + step, 0.1).objective - problem.evaluate(at - step, 0.1).objective) / 2e-5
+        slope = (
+            problem.evaluate(at + step, 0.1).objective - problem.evaluate(at - step, 0.1).objective
+        ) / 2e-5
         assert slope == pytest.approx(float(gradient[row, column]), rel=1e-6, abs=1e-9)
 
 
@@ -121,14 +146,20 @@ def test_optimum_equals_scipys(bias):
         return float(objective), change.grad.numpy().ravel()
 
     expected = minimize(
-        function, np.zeros(36), jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-11, "maxiter": 5000}
+        function,
+        np.zeros(36),
+        jac=True,
+        method="L-BFGS-B",
+        options={"ftol": 1e-15, "gtol": 1e-11, "maxiter": 5000},
     )
     dense = Dense.of(problem.covariance, torch.float64)
     start = torch.zeros(9, 4, dtype=torch.float64)
     how = {"ridge": ridge, "max_evaluations": 500, "patience": None, "gradient_tolerance": 1e-10}
     found = solve(problem, problem, dense, start, **how)
     assert found.objective == pytest.approx(expected.fun, abs=1e-9)
-    np.testing.assert_allclose(dense.to_change(found.x).numpy(), expected.x.reshape(9, 4), atol=1e-6)
+    np.testing.assert_allclose(
+        dense.to_change(found.x).numpy(), expected.x.reshape(9, 4), atol=1e-6
+    )
 
 
 def test_chunks_and_threads_change_nothing_beyond_rounding(monkeypatch):
@@ -139,7 +170,9 @@ def test_chunks_and_threads_change_nothing_beyond_rounding(monkeypatch):
             monkeypatch.setattr("veneer.head.token_sums.CHUNK_ELEMENTS", elements)
             torch.set_num_threads(count)
             tokens, head, _, _ = toy(200, 6, 9, 3)
-            found = Problem(tokens, head, torch.arange(9)).evaluate(torch.ones(9, 6, dtype=torch.float64), 0.1)
+            found = Problem(tokens, head, torch.arange(9)).evaluate(
+                torch.ones(9, 6, dtype=torch.float64), 0.1
+            )
             values.append((found.kl, found.gradient))
     finally:
         torch.set_num_threads(threads)
@@ -174,5 +207,8 @@ def test_soft_cap_is_warm_started_and_claims_no_optimum(tmp_path):
 def test_rows_that_stay_fixed_cost_nothing_held_out(tmp_path):
     """The same capture with every row free: the select KL is no better by more than a hundredth."""
     taken = small_capture(tmp_path / "c", plain_pair(change=0.4), n=60)
-    some, every = (extract(taken, ExtractConfig(row_threshold=t)).veneer.facts["extraction"]["select_kl"] for t in (1e-3, 0.0))
+    some, every = (
+        extract(taken, ExtractConfig(row_threshold=t)).veneer.facts["extraction"]["select_kl"]
+        for t in (1e-3, 0.0)
+    )
     assert some < every * 1.05 + 1e-3

@@ -36,13 +36,18 @@ MIXED = [*in_template(prompts(9), QA, "sums"), *in_template(prompts(3), USER, "t
 def taken_of(folder, some: list[Prompt], form: PlainFormat | None = None) -> Capture:
     pair = chat_pair()
     pair = Pair(pair.base, pair.aligned, form or PlainFormat(), pair.aligned_format)
-    how = CaptureConfig(k=16, batch_size=4, shard_batches=1, noise_prompts=3, sampling=Sampling(max_new_tokens=6))
+    how = CaptureConfig(
+        k=16, batch_size=4, shard_batches=1, noise_prompts=3, sampling=Sampling(max_new_tokens=6)
+    )
     return capture(pair, some, folder, how)
 
 
 def facts(*templates: str | None, base_format: dict | None = None) -> dict:
     rows = [{"template": t, "share": 1 / len(templates)} for t in templates]
-    return {"base_format": base_format or {"kind": "plain", "template": "{prompt}"}, "templates": rows}
+    return {
+        "base_format": base_format or {"kind": "plain", "template": "{prompt}"},
+        "templates": rows,
+    }
 
 
 def test_capture_and_veneer_record_every_template_with_its_share(tmp_path):
@@ -55,7 +60,9 @@ def test_capture_and_veneer_record_every_template_with_its_share(tmp_path):
     joint = extract(taken, ExtractConfig(max_evaluations=3)).veneer
     assert joint.facts["templates"] == wanted
     own = extract(taken, ExtractConfig(max_evaluations=3, tasks=("sums",))).veneer
-    assert own.facts["templates"] == [{"template": QA, "prompts": 9, "share": 1.0, "tasks": {"sums": 9}}]
+    assert own.facts["templates"] == [
+        {"template": QA, "prompts": 9, "share": 1.0, "tasks": {"sums": 9}}
+    ]
 
 
 def test_one_template_for_all_is_what_base_reads(tmp_path):
@@ -84,7 +91,9 @@ def test_a_capture_without_a_record_is_gone_on_with_and_its_veneer_behaves_as_be
 
 def test_the_record_of_other_formats_is_empty():
     assert template_record(ChatFormat(), MIXED) == []
-    assert fitted_formats({"base_format": {"kind": "chat", "system": None}}) == (recorded.CHAT_TEMPLATE,)
+    assert fitted_formats({"base_format": {"kind": "chat", "system": None}}) == (
+        recorded.CHAT_TEMPLATE,
+    )
     assert record_of_tasks(template_record(PlainFormat(), MIXED), ("talk",))[0]["share"] == 1.0
 
 
@@ -108,8 +117,10 @@ def test_a_format_that_it_was_not_fitted_behind_is_answered_with_one_warning(tmp
     base, how = chat_pair().base, Sampling(max_new_tokens=2)
     recorded._warn.cache_clear()
     with caplog.at_level(logging.WARNING, "veneer"):
-        respond(System.of_model(base, veneer), [*MIXED, *prompts(2)], how)  # all of them behind the recorded one
-        respond(System.of_model(base, veneer, format=PlainFormat()), MIXED[:9], how)  # they bring it themselves
+        # all of them behind the recorded one
+        respond(System.of_model(base, veneer), [*MIXED, *prompts(2)], how)
+        # they bring it themselves
+        respond(System.of_model(base, veneer, format=PlainFormat()), MIXED[:9], how)
         respond(System.of_model(base, format=PlainFormat()), prompts(2), how)  # no veneer
         assert not caplog.records
         plain = System.of_model(base, veneer, format=PlainFormat())
@@ -117,7 +128,8 @@ def test_a_format_that_it_was_not_fitted_behind_is_answered_with_one_warning(tmp
         respond(plain, prompts(3), how)
         (line,) = [r.getMessage() for r in caplog.records]
         assert line == (
-            "veneer: veneer reads prompts behind the template plain, but its veneer was fitted behind qa; its answers mean little there"
+            "veneer: veneer reads prompts behind the template plain, but its veneer was fitted "
+            "behind qa; its answers mean little there"
         )
         respond(replace(plain, format=ChatFormat()), prompts(2), how)
         assert "the chat template" in caplog.records[-1].getMessage()

@@ -1,4 +1,5 @@
-"""A veneer cut to a rank: the best one in the metric of the hidden states, and rows that move to another vocabulary."""
+"""A veneer cut to a rank: the best one in the metric of the hidden states, and rows that move to
+another vocabulary."""
 
 from __future__ import annotations
 
@@ -39,9 +40,12 @@ def test_it_is_the_nearest_of_its_rank_where_the_states_are(veneer, states):
     assert torch.allclose(moment, (states.double().T @ states.double()) / len(states))
     errors = [error(truncated(veneer, moment, r), veneer, states) for r in range(1, WIDTH + 1)]
     assert errors == sorted(errors, reverse=True)
-    spectrum = torch.linalg.svdvals(states.double() @ veneer.values().double().T) ** 2 / (len(states) * 50)
+    spectrum = torch.linalg.svdvals(states.double() @ veneer.values().double().T) ** 2 / (
+        len(states) * 50
+    )
     for r, found in enumerate(errors, 1):
-        assert found == pytest.approx(float(spectrum[r:].sum()), rel=0.02, abs=1e-9)  # Eckart & Young
+        # Eckart & Young
+        assert found == pytest.approx(float(spectrum[r:].sum()), rel=0.02, abs=1e-9)
     plain = truncated(veneer, torch.eye(WIDTH), 2)
     assert errors[1] < 0.9 * error(plain, veneer, states)
 

@@ -13,23 +13,38 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.reading import json_values
 from veneer.imports import AS_STORED, Rules, read_stored
 from veneer.imports.imported import own_answer
-from veneer.imports.overton import query_of, read_bertscore, read_embeddings, read_instances, read_judged
+from veneer.imports.overton import (
+    query_of,
+    read_bertscore,
+    read_embeddings,
+    read_instances,
+    read_judged,
+)
 from veneer.imports.registry import guess
 from veneer.imports.tables import other_rows
 from veneer.systems.responses import read_responses
 
-PROMPT = "# Query:\n```\nAn example?\n```\n\n# Answer:\n```\nYes.\n```\n\n# Query:\n```\nWhat now?\n```\n\n# Answer:\n```\n"
+PROMPT = (
+    "# Query:\n```\nAn example?\n```\n\n# Answer:\n```\nYes.\n```\n\n# Query:\n```\nWhat now?\n"
+    "```\n\n# Answer:\n```\n"
+)
 
 
 def put(tmp_path, name, *rows):
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows), encoding="utf-8")
+    path.write_text(
+        "".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows), encoding="utf-8"
+    )
     return path
 
 
 def answer(content, reason="stop"):
-    return {"finish_reason": reason, "index": 0, "message": {"content": content, "role": "assistant"}}
+    return {
+        "finish_reason": reason,
+        "index": 0,
+        "message": {"content": content, "role": "assistant"},
+    }
 
 
 def texts(found):
@@ -39,53 +54,90 @@ def texts(found):
 @pytest.fixture
 def open_file(tmp_path):
     outputs = [
-        {"generated_text": "One.\n```"}, {"generated_text": "Two"}, {"generated_text": "\n```"},
-        {"error": "`inputs` must be <= 4096. Given: 3835", "error_type": "validation"}, {"error": "`inputs` must be <= 4096. Given: 99"},
-    ]  # fmt: skip
+        {"generated_text": "One.\n```"},
+        {"generated_text": "Two"},
+        {"generated_text": "\n```"},
+        {"error": "`inputs` must be <= 4096. Given: 3835", "error_type": "validation"},
+        {"error": "`inputs` must be <= 4096. Given: 99"},
+    ]
     return put(tmp_path, "llama/samples.jsonl", {"prompt": PROMPT, "outputs": outputs})
 
 
 def test_open_models(open_file):
     found = read_stored(open_file)
     assert found.format == "overton-open" and texts(found) == [("0", 0, "One."), ("0", 1, "Two")]
-    assert found.responses[0].system == "llama" and found.prompts[0].messages[0]["content"] == "What now?"
+    assert (
+        found.responses[0].system == "llama"
+        and found.prompts[0].messages[0]["content"] == "What now?"
+    )
     assert dict(found.dropped) == {"error: `inputs` must be <= N. Given: N": 2, "empty": 1}
-    assert found.noticed == {"no closing fence: mostly truncated or running on": 1, "closing fence removed": 2}
+    assert found.noticed == {
+        "no closing fence: mostly truncated or running on": 1,
+        "closing fence removed": 2,
+    }
     assert found.summary()[0].endswith("(overton-open): 2 answers to 1 prompts")
 
 
 def test_rules_can_be_turned_off(open_file):
     found = read_stored(open_file, rules=AS_STORED)
-    assert texts(found) == [("0", 0, "One.\n```"), ("0", 1, "Two"), ("0", 2, "\n```")] and found.dropped.total() == 2
+    assert (
+        texts(found) == [("0", 0, "One.\n```"), ("0", 1, "Two"), ("0", 2, "\n```")]
+        and found.dropped.total() == 2
+    )
     assert found.noticed["empty"] == 1
 
 
 def test_api_models_and_truncation(tmp_path):
     path = put(
-        tmp_path, "gpt/samples.jsonl",
-        {"ok": True, "outputs": [answer("a"), answer("cut", "length"), answer(None, "content_filter")]}, {"ok": False, "outputs": []},
+        tmp_path,
+        "gpt/samples.jsonl",
+        {
+            "ok": True,
+            "outputs": [answer("a"), answer("cut", "length"), answer(None, "content_filter")],
+        },
+        {"ok": False, "outputs": []},
         {"ok": True, "outputs": [answer("b")]},
-    )  # fmt: skip
+    )
     found = read_stored(path)
     assert texts(found) == [("0", 0, "a"), ("2", 0, "b")]
-    assert dict(found.dropped) == {"truncated at the token limit": 1, "error: no content": 1, "error: the request failed": 1}
+    assert dict(found.dropped) == {
+        "truncated at the token limit": 1,
+        "error: no content": 1,
+        "error: the request failed": 1,
+    }
     kept = read_stored(path, rules=Rules(drop_truncated=False))
-    assert kept.responses[1].finish_reason == "length" and kept.noticed["truncated at the token limit"] == 1
+    assert (
+        kept.responses[1].finish_reason == "length"
+        and kept.noticed["truncated at the token limit"] == 1
+    )
 
 
 def test_plain_lines(tmp_path):
     path = put(
-        tmp_path, "mine.jsonl", {"prompt": "Q?", "text": "a"}, {"prompt": "R?", "responses": ["b", "c", None]},
+        tmp_path,
+        "mine.jsonl",
         {"prompt": "Q?", "text": "a"},
-        {"prompt_id": "x", "sample_id": 4, "response": "d", "finish_reason": "length"}, {"prompt_id": "x", "sample_id": 5, "text": "e"},
-        {"prompt_id": "x", "sample_id": 5, "text": "e"}, {"prompt_id": 7, "text": None, "error": "timeout"},
-    )  # fmt: skip
+        {"prompt": "R?", "responses": ["b", "c", None]},
+        {"prompt": "Q?", "text": "a"},
+        {"prompt_id": "x", "sample_id": 4, "response": "d", "finish_reason": "length"},
+        {"prompt_id": "x", "sample_id": 5, "text": "e"},
+        {"prompt_id": "x", "sample_id": 5, "text": "e"},
+        {"prompt_id": 7, "text": None, "error": "timeout"},
+    )
     found = read_stored(path, system="mine")
-    assert texts(found) == [("0", 0, "a"), ("1", 0, "b"), ("1", 1, "c"), ("0", 1, "a"), ("x", 5, "e")], "equal samples stay"
+    assert texts(found) == [
+        ("0", 0, "a"),
+        ("1", 0, "b"),
+        ("1", 1, "c"),
+        ("0", 1, "a"),
+        ("x", 5, "e"),
+    ], "equal samples stay"
     assert [p.messages[0]["content"] for p in found.prompts] == ["Q?", "R?"]
     assert dict(found.dropped) == {
-        "error: no answer": 2, "truncated at the token limit": 1, "a second answer for the same prompt and sample number": 1,
-    }  # fmt: skip
+        "error: no answer": 2,
+        "truncated at the token limit": 1,
+        "a second answer for the same prompt and sample number": 1,
+    }
 
 
 def test_what_import_writes_is_read_again(open_file, tmp_path, capsys):
@@ -93,15 +145,32 @@ def test_what_import_writes_is_read_again(open_file, tmp_path, capsys):
     assert main(["import", str(open_file), "--out", str(out), "--system", "base"]) == 0
     assert "dropped 2: error" in capsys.readouterr().out
     assert [r.text for r in read_responses(out)] == ["One.", "Two"]
-    assert texts(read_stored(out)) == [("0", 0, "One."), ("0", 1, "Two")] and read_stored(out).responses[0].system == "base"
-    assert json.loads((tmp_path / "out.jsonl.prompts.jsonl").read_text()) == {"id": "0", "prompt": "What now?"}
+    assert (
+        texts(read_stored(out)) == [("0", 0, "One."), ("0", 1, "Two")]
+        and read_stored(out).responses[0].system == "base"
+    )
+    assert json.loads((tmp_path / "out.jsonl.prompts.jsonl").read_text()) == {
+        "id": "0",
+        "prompt": "What now?",
+    }
     assert main(["import", str(open_file), "--out", str(out)]) == 2
-    assert capsys.readouterr().err.strip().endswith("out.jsonl exists and holds something else; give another --out, or delete it")
+    assert (
+        capsys.readouterr()
+        .err.strip()
+        .endswith("out.jsonl exists and holds something else; give another --out, or delete it")
+    )
 
 
 def test_lm_eval(tmp_path):
-    row = {"doc_id": 3, "arguments": {"gen_args_0": {"arg_0": "Q?", "arg_1": {}}}, "resps": [["a ", "b"]], "filter": "none"}
-    path = put(tmp_path, "model/samples_gsm8k_2026-01-01T00.jsonl", row, {**row, "filter": "strict"})
+    row = {
+        "doc_id": 3,
+        "arguments": {"gen_args_0": {"arg_0": "Q?", "arg_1": {}}},
+        "resps": [["a ", "b"]],
+        "filter": "none",
+    }
+    path = put(
+        tmp_path, "model/samples_gsm8k_2026-01-01T00.jsonl", row, {**row, "filter": "strict"}
+    )
     found = read_stored(path)
     assert found.format == "lm-eval" and texts(found) == [("3", 0, "a"), ("3", 1, "b")]
     assert found.responses[0].task == "gsm8k" and found.prompts[0].plain == "Q?"
@@ -111,26 +180,62 @@ def test_lm_eval(tmp_path):
 
 
 LOG = {
-    "version": 2, "status": "success", "eval": {"task": "quiz", "model": "openai/m"},
+    "version": 2,
+    "status": "success",
+    "eval": {"task": "quiz", "model": "openai/m"},
     "samples": [
-        {"id": 1, "epoch": 1, "input": "Q?", "output": {"choices": [{"message": {"content": "a"}, "stop_reason": "stop"}]}},
-        {"id": 1, "epoch": 2, "input": "Q?", "output": {"choices": [
-            {"message": {"content": [{"type": "reasoning", "reasoning": "x"}, {"type": "text", "text": "b"}]},
-             "stop_reason": "max_tokens"}]}},
-        {"id": "z", "epoch": 1, "input": [{"role": "user", "content": "R?"}], "output": {"choices": []}, "error": {"message": "died"}},
+        {
+            "id": 1,
+            "epoch": 1,
+            "input": "Q?",
+            "output": {"choices": [{"message": {"content": "a"}, "stop_reason": "stop"}]},
+        },
+        {
+            "id": 1,
+            "epoch": 2,
+            "input": "Q?",
+            "output": {
+                "choices": [
+                    {
+                        "message": {
+                            "content": [
+                                {"type": "reasoning", "reasoning": "x"},
+                                {"type": "text", "text": "b"},
+                            ]
+                        },
+                        "stop_reason": "max_tokens",
+                    }
+                ]
+            },
+        },
+        {
+            "id": "z",
+            "epoch": 1,
+            "input": [{"role": "user", "content": "R?"}],
+            "output": {"choices": []},
+            "error": {"message": "died"},
+        },
     ],
-}  # fmt: skip
+}
 
 
 def test_inspect_logs(tmp_path):
     path = put(tmp_path, "log.json", json.dumps(LOG, indent=1))
     found = read_stored(path, rules=Rules(drop_truncated=False))
-    assert texts(found) == [("1", 0, "a"), ("1", 1, "b")] and found.responses[1].finish_reason == "length"
-    assert found.responses[0].system == "openai/m" and [p.plain for p in found.prompts] == ["Q?", "R?"]
+    assert (
+        texts(found) == [("1", 0, "a"), ("1", 1, "b")]
+        and found.responses[1].finish_reason == "length"
+    )
+    assert found.responses[0].system == "openai/m" and [p.plain for p in found.prompts] == [
+        "Q?",
+        "R?",
+    ]
     assert dict(found.dropped) == {"error: the sample failed": 1}
     zipped = tmp_path / "log.eval"
     with zipfile.ZipFile(zipped, "w") as archive:
-        archive.writestr("header.json", json.dumps({k: v for k, v in LOG.items() if k != "samples"}))
+        archive.writestr(
+            "header.json", json.dumps({k: v for k, v in LOG.items() if k != "samples"})
+        )
         for i, sample in enumerate(LOG["samples"]):
             archive.writestr(f"samples/{i}_epoch_{sample['epoch']}.json", json.dumps(sample))
     assert texts(read_stored(zipped, rules=Rules(drop_truncated=False))) == texts(found)
@@ -139,7 +244,8 @@ def test_inspect_logs(tmp_path):
         read_stored(zipped, "inspect")
 
 
-# place in an entry's local header (in the central directory: two bytes further), and what stands there then
+# place in an entry's local header (in the central directory: two bytes further), and what
+# stands there then
 ZIP_FAULTS = {"encrypted": (6, 1), "patched data": (6, 0x20), "a compression of nobody": (8, 99)}
 
 
@@ -147,9 +253,17 @@ ZIP_FAULTS = {"encrypted": (6, 1), "patched data": (6, 0x20), "a compression of 
 @pytest.mark.parametrize("fault", [*ZIP_FAULTS, "bytes that were changed"])
 def test_a_zip_that_zipfile_will_not_read_is_a_sentence(tmp_path, entry, fault, capsys):
     path, out = tmp_path / "log.eval", tmp_path / "out.jsonl"
-    sample = {"id": 1, "epoch": 1, "input": "Q?", "output": {"choices": [{"message": {"content": "an answer " * 50}}]}}
+    sample = {
+        "id": 1,
+        "epoch": 1,
+        "input": "Q?",
+        "output": {"choices": [{"message": {"content": "an answer " * 50}}]},
+    }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, value in (("header.json", {"status": "success" * 50}), ("samples/1.json", sample)):
+        for name, value in (
+            ("header.json", {"status": "success" * 50}),
+            ("samples/1.json", sample),
+        ):
             archive.writestr(name, json.dumps(value))
         at, central = archive.getinfo(entry).header_offset, archive.start_dir
     data = bytearray(path.read_bytes())
@@ -162,7 +276,11 @@ def test_a_zip_that_zipfile_will_not_read_is_a_sentence(tmp_path, entry, fault, 
     path.write_bytes(data)
     assert main(["import", str(path), "--out", str(out)]) == 2
     said = capsys.readouterr().err
-    assert f"log.eval {entry} is damaged or encrypted (" in said and "copy the log again" in said and not out.exists()
+    assert (
+        f"log.eval {entry} is damaged or encrypted (" in said
+        and "copy the log again" in said
+        and not out.exists()
+    )
 
 
 @pytest.mark.parametrize("ending", ["eval", "json"])
@@ -171,10 +289,15 @@ def test_logs_that_inspect_itself_writes(tmp_path, ending):
     model = pytest.importorskip("inspect_ai.model")
     samples = [
         log.EvalSample(
-            id=i, epoch=e, input="Q?", target="", output=model.ModelOutput.from_content("mockllm/model", f"answer {i} {e}")
+            id=i,
+            epoch=e,
+            input="Q?",
+            target="",
+            output=model.ModelOutput.from_content("mockllm/model", f"answer {i} {e}"),
         )
-        for i in (1, 2) for e in (1, 2)
-    ]  # fmt: skip
+        for i in (1, 2)
+        for e in (1, 2)
+    ]
     spec = log.EvalSpec(
         created="2026-01-01T00:00:00+00:00",
         task="quiz",
@@ -185,7 +308,9 @@ def test_logs_that_inspect_itself_writes(tmp_path, ending):
     path = tmp_path / f"log.{ending}"
     log.write_eval_log(log.EvalLog(eval=spec, samples=samples, status="success"), str(path))
     found = read_stored(path)
-    assert sorted(texts(found)) == [(str(i), e - 1, f"answer {i} {e}") for i in (1, 2) for e in (1, 2)]
+    assert sorted(texts(found)) == [
+        (str(i), e - 1, f"answer {i} {e}") for i in (1, 2) for e in (1, 2)
+    ]
     assert found.responses[0].system == "mockllm/model" and found.facts["task"] == "quiz"
 
 
@@ -199,32 +324,70 @@ def test_answers_that_go_on():
 def test_judge_outputs_know_their_answers(tmp_path):
     row = {"ok": True, "outputs": [answer("{}")]}
     path = put(tmp_path, "q/outputs/m/samples.jsonl", row, row, {"ok": False, "outputs": []}, row)
-    assert [(j.prompt_id, j.sample_id) for j in read_judged(path, prompts=2)] == [("0", 0), ("0", 1), ("1", 0), ("1", 1)]
+    assert [(j.prompt_id, j.sample_id) for j in read_judged(path, prompts=2)] == [
+        ("0", 0),
+        ("0", 1),
+        ("1", 0),
+        ("1", 1),
+    ]
     assert read_judged(path, prompts=4)[2].content is None
     with pytest.raises(InputError, match="4 judge outputs for 3 prompts"):
         read_judged(path, prompts=3)
-    put(tmp_path, "q/instances/m/data.jsonl", *({"metadata": {"instance_id": i}} for i in (5, 5, 5, 9)))
-    assert [(j.prompt_id, j.sample_id) for j in read_judged(path)] == [("5", 0), ("5", 1), ("5", 2), ("9", 0)]
+    put(
+        tmp_path,
+        "q/instances/m/data.jsonl",
+        *({"metadata": {"instance_id": i}} for i in (5, 5, 5, 9)),
+    )
+    assert [(j.prompt_id, j.sample_id) for j in read_judged(path)] == [
+        ("5", 0),
+        ("5", 1),
+        ("5", 2),
+        ("9", 0),
+    ]
     rows, said = other_rows(path, "overton-judge")
-    assert rows[2] == {"prompt_id": "5", "sample_id": 2, "content": None} and said == "judge outputs, ended stop 3, failed 1"
+    assert (
+        rows[2] == {"prompt_id": "5", "sample_id": 2, "content": None}
+        and said == "judge outputs, ended stop 3, failed 1"
+    )
 
 
 def test_bertscore_and_embeddings(tmp_path):
     stored = {
-        "ref_model": "m", "alt_model": "m", "instance_ids": [0, 0], "ref_sample_ids": [0, 0], "alt_sample_ids": [0, 1],
-        "ref_texts": ["a", "a"], "alt_texts": ["a", "b"],
+        "ref_model": "m",
+        "alt_model": "m",
+        "instance_ids": [0, 0],
+        "ref_sample_ids": [0, 0],
+        "alt_sample_ids": [0, 1],
+        "ref_texts": ["a", "a"],
+        "alt_texts": ["a", "b"],
         "results": {"precision": [1, 0.5], "recall": [1, 0.5], "f1": [1, 0.5], "hashcode": "h"},
-    }  # fmt: skip
+    }
     path = put(tmp_path, "b.json", stored)
     found = read_bertscore(path)
-    assert found.self_pairs.tolist() == [True, False] and found.f1[~found.self_pairs].tolist() == [0.5]
+    assert found.self_pairs.tolist() == [True, False] and found.f1[~found.self_pairs].tolist() == [
+        0.5
+    ]
     assert other_rows(path, "bertscore")[1] == "h; 1 pairs of an answer with itself"
-    for broken in ({**stored, "alt_sample_ids": [0]}, {**stored, "instance_ids": ["x", "y"]}, {**stored, "results": []}, [1]):
+    for broken in (
+        {**stored, "alt_sample_ids": [0]},
+        {**stored, "instance_ids": ["x", "y"]},
+        {**stored, "results": []},
+        [1],
+    ):
         with pytest.raises(InputError, match=r"b\.json"):
             read_bertscore(put(tmp_path, "b.json", broken))
-    np.savez(tmp_path / "e.npz", embeddings=np.ones((2, 3), np.float32), strings=np.array(["a", "b"]), args=np.array("{}"))
+    np.savez(
+        tmp_path / "e.npz",
+        embeddings=np.ones((2, 3), np.float32),
+        strings=np.array(["a", "b"]),
+        args=np.array("{}"),
+    )
     assert read_embeddings(tmp_path / "e.npz").strings == ("a", "b")
-    np.savez(tmp_path / "o.npz", embeddings=np.ones((1, 2)), strings=np.array([{"an": "object"}], dtype=object))
+    np.savez(
+        tmp_path / "o.npz",
+        embeddings=np.ones((1, 2)),
+        strings=np.array([{"an": "object"}], dtype=object),
+    )
     for name in ("o.npz", "none.npz", "b.json"):
         with pytest.raises(InputError, match=name):
             read_embeddings(tmp_path / name)
@@ -267,20 +430,37 @@ def test_hostile_lines_are_refused_in_one_sentence(tmp_path, capsys, row):
 def test_halves_of_characters_and_huge_lines(tmp_path, monkeypatch):
     path = put(tmp_path, "s.jsonl", '{"prompt": "a", "text": "x \\ud800 y"}')
     assert read_stored(path).responses[0].text == "x ? y"
-    row = '{"prompt_id": "\\ud800", "text": "x", "system": "\\udfff", "task": "t\\ud800", "finish_reason": "\\ud800"}'
+    row = (
+        '{"prompt_id": "\\ud800", "text": "x", "system": "\\udfff", "task": "t\\ud800", '
+        '"finish_reason": "\\ud800"}'
+    )
     (found,) = read_stored(put(tmp_path, "i.jsonl", row)).responses
-    assert found.line().encode() and (found.prompt_id, found.system, found.task, found.finish_reason) == ("?", "?", "t?", "?")
+    assert found.line().encode() and (
+        found.prompt_id,
+        found.system,
+        found.task,
+        found.finish_reason,
+    ) == ("?", "?", "t?", "?")
     monkeypatch.setattr(json_values, "LONGEST_LINE", 1000)
     with pytest.raises(InputError, match="line 1 is longer than"):
         read_stored(put(tmp_path, "h.jsonl", {"prompt": "a", "text": "x" * 2000}), "jsonl")
 
 
-@pytest.mark.parametrize("format", ["auto", "jsonl", "overton-api", "inspect", "overton-judge", "bertscore", "embeddings"])
+@pytest.mark.parametrize(
+    "format",
+    ["auto", "jsonl", "overton-api", "inspect", "overton-judge", "bertscore", "embeddings"],
+)
 def test_files_that_are_not_there(tmp_path, capsys, format):
-    assert main(["import", str(tmp_path / "none"), "--out", str(tmp_path / "o"), "--format", format]) == 2
+    assert (
+        main(["import", str(tmp_path / "none"), "--out", str(tmp_path / "o"), "--format", format])
+        == 2
+    )
     assert "does not exist" in capsys.readouterr().err
     (tmp_path / "empty").write_text("")
-    assert main(["import", str(tmp_path / "empty"), "--out", str(tmp_path / "o"), "--format", format]) == 2
+    assert (
+        main(["import", str(tmp_path / "empty"), "--out", str(tmp_path / "o"), "--format", format])
+        == 2
+    )
     assert not (tmp_path / "o").exists()
 
 
@@ -291,10 +471,14 @@ def test_the_published_answers(data):
     failed = read_stored(folder / "outputs/llama-2-icl-chat-5nn-prompt_similar/samples.jsonl")
     assert len(failed.responses) == 10 and failed.dropped.total() == 240
     base = read_stored(folder / "outputs/llama-2-base/samples.jsonl")
-    assert base.noticed["no closing fence: mostly truncated or running on"] == 16 and base.dropped == {"empty": 1}
+    assert base.noticed[
+        "no closing fence: mostly truncated or running on"
+    ] == 16 and base.dropped == {"empty": 1}
     prompts = read_instances(folder / "instances/data.jsonl")
     assert [p.plain for p in prompts[:3]] == [p.messages[0]["content"] for p in base.prompts[:3]]
-    summary = read_stored(folder / "outputs/llama-2-icl-chat-summary-cot/samples.jsonl", rules=Rules(answer_only=True))
+    summary = read_stored(
+        folder / "outputs/llama-2-icl-chat-summary-cot/samples.jsonl", rules=Rules(answer_only=True)
+    )
     assert not any("# Query:" in r.text or "# Answer:" in r.text for r in summary.responses)
 
 
@@ -308,8 +492,11 @@ def test_reasoning_is_taken_out_of_stored_answers(tmp_path):
     ]
     found = read_stored(put(tmp_path, "a.jsonl", *rows), "jsonl")
     assert [(r.prompt_id, r.reasoning, r.text) for r in found.responses] == [
-        ("a", "so", "Yes."), ("b", "so", "No."), ("c", "so", "No."), ("e", None, "Use <think> tags."),
-    ]  # fmt: skip
+        ("a", "so", "Yes."),
+        ("b", "so", "No."),
+        ("c", "so", "No."),
+        ("e", None, "Use <think> tags."),
+    ]
     assert found.dropped == {"unfinished: reasoning and no answer": 1}
     assert found.noticed == {"reasoning taken out of the answer's text": 2}
     kept = read_stored(put(tmp_path, "a.jsonl", *rows), "jsonl", AS_STORED)
@@ -317,7 +504,9 @@ def test_reasoning_is_taken_out_of_stored_answers(tmp_path):
 
 
 def chat_sample(doc, text, answers, system=None, **more):
-    turns = [{"role": "system", "content": system}] * (system is not None) + [{"role": "user", "content": text}]
+    turns = [{"role": "system", "content": system}] * (system is not None) + [
+        {"role": "user", "content": text}
+    ]
     arguments = {"gen_args_0": {"arg_0": [json.dumps(turns)], "arg_1": {"until": []}}}
     return {"doc_id": doc, "arguments": arguments, "resps": [answers], "filter": "none", **more}
 
@@ -325,9 +514,13 @@ def chat_sample(doc, text, answers, system=None, **more):
 def test_lm_eval_logs_of_chat_models(tmp_path):
     """The prompt is the messages that were sent, in whatever order the documents are logged."""
     path = put(
-        tmp_path, "m/samples_mini_2026-01-01T00.jsonl", chat_sample(1, "Sum?", ["5."]), chat_sample(0, "Story?", ["Once.", "Twice."]),
-        chat_sample(1, "Sum?", ["5."], filter="strict"), chat_sample(2, "Now?", ["Yes."], system="Be brief."),
-    )  # fmt: skip
+        tmp_path,
+        "m/samples_mini_2026-01-01T00.jsonl",
+        chat_sample(1, "Sum?", ["5."]),
+        chat_sample(0, "Story?", ["Once.", "Twice."]),
+        chat_sample(1, "Sum?", ["5."], filter="strict"),
+        chat_sample(2, "Now?", ["Yes."], system="Be brief."),
+    )
     found = read_stored(path)
     assert texts(found) == [("1", 0, "5."), ("0", 0, "Once."), ("0", 1, "Twice."), ("2", 0, "Yes.")]
     assert [p.messages[-1]["content"] for p in found.prompts] == ["Sum?", "Story?", "Now?"]
@@ -340,10 +533,17 @@ def test_lm_eval_logs_of_chat_models(tmp_path):
         ({"doc_id": 0, "resps": [["a"]]}, 'has no "arguments", so that nobody knows which prompt'),
         ({"doc_id": 0, "arguments": [["text"]], "resps": [["-12.5"]]}, "holds log-likelihoods"),
         (
-            {"doc_id": 0, "arguments": {"gen_args_0": {"arg_0": "Q", "arg_1": " yes"}}, "resps": [["-1.5"]]},
+            {
+                "doc_id": 0,
+                "arguments": {"gen_args_0": {"arg_0": "Q", "arg_1": " yes"}},
+                "resps": [["-1.5"]],
+            },
             "holds log-likelihoods",
         ),
-        ({"doc_id": 0, "arguments": [["Q", {}], ["R", {}]], "resps": [["a"], ["b"]]}, "2 requests with different prompts"),
+        (
+            {"doc_id": 0, "arguments": [["Q", {}], ["R", {}]], "resps": [["a"], ["b"]]},
+            "2 requests with different prompts",
+        ),
         (chat_sample(1, "Another?", ["x"]), "has the id '1' and another prompt than"),
         (chat_sample(1, "Sum?", ["6."]), "has other answers to document 1 than"),
     ],
@@ -354,14 +554,28 @@ def test_lm_eval_logs_that_cannot_be_matched(tmp_path, row, reason):
 
 
 def test_older_lm_eval_logs(tmp_path):
-    found = read_stored(put(tmp_path, "samples_x.jsonl", {"doc_id": 0, "arguments": [["Q?", {"until": []}]], "resps": [["a"]]}))
+    found = read_stored(
+        put(
+            tmp_path,
+            "samples_x.jsonl",
+            {"doc_id": 0, "arguments": [["Q?", {"until": []}]], "resps": [["a"]]},
+        )
+    )
     assert texts(found) == [("0", 0, "a")] and found.prompts[0].plain == "Q?"
 
 
 def test_inspect_logs_of_chats(tmp_path):
     choice = {"message": {"content": "a"}, "stop_reason": "stop"}
-    turns = [{"role": "system", "content": "s"}, {"role": "user", "content": [{"type": "text", "text": "u"}]}]
-    sample = {"id": 1, "epoch": 2, "input": turns, "output": {"choices": [choice, {**choice, "message": {"content": "b"}}]}}
+    turns = [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": [{"type": "text", "text": "u"}]},
+    ]
+    sample = {
+        "id": 1,
+        "epoch": 2,
+        "input": turns,
+        "output": {"choices": [choice, {**choice, "message": {"content": "b"}}]},
+    }
     found = read_stored(put(tmp_path, "log.json", json.dumps({**LOG, "samples": [sample]})))
     assert texts(found) == [("1", 2, "a"), ("1", 3, "b")]
     assert [m["content"] for m in found.prompts[0].messages] == ["s", "u"]
@@ -379,33 +593,64 @@ def test_batch_results(tmp_path):
             "response": {"status_code": 200, "body": {"model": "m", **more}},
         }
 
-    parts = [{"type": "reasoning", "summary": []}, {"type": "message", "content": [{"type": "output_text", "text": "r"}]}]
-    claude = {"type": "message", "model": "c", "content": [{"type": "text", "text": "c"}], "stop_reason": "max_tokens"}
+    parts = [
+        {"type": "reasoning", "summary": []},
+        {"type": "message", "content": [{"type": "output_text", "text": "r"}]},
+    ]
+    claude = {
+        "type": "message",
+        "model": "c",
+        "content": [{"type": "text", "text": "c"}],
+        "stop_reason": "max_tokens",
+    }
     path = put(
-        tmp_path, "out.jsonl", result("p2", choices=[answer("two"), answer("too")]), result("p0", choices=[answer(None, "content_filter")]),
+        tmp_path,
+        "out.jsonl",
+        result("p2", choices=[answer("two"), answer("too")]),
+        result("p0", choices=[answer(None, "content_filter")]),
         {"custom_id": "p3", "response": None, "error": {"code": "batch_expired"}},
         {**result("p4"), "response": {"status_code": 429, "body": {}}},
-        result("p1", choices=[{"message": {"content": None, "refusal": "No."}, "finish_reason": "stop"}]), result("p5", output=parts),
-        {"custom_id": "p6", "result": {"type": "succeeded", "message": claude}}, {"custom_id": "p7", "result": {"type": "errored"}},
-    )  # fmt: skip
+        result(
+            "p1",
+            choices=[{"message": {"content": None, "refusal": "No."}, "finish_reason": "stop"}],
+        ),
+        result("p5", output=parts),
+        {"custom_id": "p6", "result": {"type": "succeeded", "message": claude}},
+        {"custom_id": "p7", "result": {"type": "errored"}},
+    )
     found = read_stored(path)
     assert found.format == "batch"
     assert texts(found) == [("p2", 0, "two"), ("p2", 1, "too"), ("p1", 0, "No."), ("p5", 0, "r")]
-    assert dict(found.dropped) == {"error: the request failed": 3, "error: no content": 1, "truncated at the token limit": 1}
+    assert dict(found.dropped) == {
+        "error: the request failed": 3,
+        "error: no content": 1,
+        "truncated at the token limit": 1,
+    }
 
 
 def test_answers_of_benchmarks(tmp_path):
-    rows = [{"dataset": "d", "instruction": t, "output": t.lower(), "generator": "g"} for t in ("A", "B")]
+    rows = [
+        {"dataset": "d", "instruction": t, "output": t.lower(), "generator": "g"}
+        for t in ("A", "B")
+    ]
     found = read_stored(put(tmp_path, "outputs.json", json.dumps(rows, indent=1)))
-    assert found.format == "alpaca-eval" and texts(found) == [("0", 0, "a"), ("1", 0, "b")] and found.responses[0].system == "g"
+    assert (
+        found.format == "alpaca-eval"
+        and texts(found) == [("0", 0, "a"), ("1", 0, "b")]
+        and found.responses[0].system == "g"
+    )
     with pytest.raises(InputError, match='item 1 has an "input" beside its instruction'):
         read_stored(put(tmp_path, "outputs.json", json.dumps([{**rows[0], "input": "x"}])))
     row = {"question_id": 81, "model_id": "m", "choices": [{"index": 0, "turns": ["a"]}]}
     assert texts(read_stored(put(tmp_path, "m.jsonl", row))) == [("81", 0, "a")]
     with pytest.raises(InputError, match="holds an answer of 2 turns"):
-        read_stored(put(tmp_path, "m.jsonl", {**row, "choices": [{"index": 0, "turns": ["a", "b"]}]}))
-    whole = {"one": [{"test_case": "t", "generation": "a"}, {"test_case": "t", "generation": "b"}],
-             "two": [{"test_case": "u", "generation": "c"}, {"test_case": "v", "generation": "d"}]}  # fmt: skip
+        read_stored(
+            put(tmp_path, "m.jsonl", {**row, "choices": [{"index": 0, "turns": ["a", "b"]}]})
+        )
+    whole = {
+        "one": [{"test_case": "t", "generation": "a"}, {"test_case": "t", "generation": "b"}],
+        "two": [{"test_case": "u", "generation": "c"}, {"test_case": "v", "generation": "d"}],
+    }
     found = read_stored(put(tmp_path, "completions.json", json.dumps(whole, indent=1)))
     assert found.format == "harmbench"
     assert texts(found) == [("one", 0, "a"), ("one", 1, "b"), ("two/0", 0, "c"), ("two/1", 0, "d")]
@@ -414,16 +659,39 @@ def test_answers_of_benchmarks(tmp_path):
 @pytest.mark.parametrize(
     ("row", "id", "text", "turns"),
     [
-        ({"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}]}, "0", "a", ["u"]),
-        ({"messages": [{"role": "developer", "content": "s"}, {"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]},
-         "0", "a", ["s", "u"]),
-        ({"id": 7, "prompt": [{"role": "user", "content": "u"}], "completion": "a"}, "7", "a", ["u"]),
+        (
+            {"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}]},
+            "0",
+            "a",
+            ["u"],
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "developer", "content": "s"},
+                    {"role": "user", "content": "u"},
+                    {"role": "assistant", "content": "a"},
+                ]
+            },
+            "0",
+            "a",
+            ["s", "u"],
+        ),
+        (
+            {"id": 7, "prompt": [{"role": "user", "content": "u"}], "completion": "a"},
+            "7",
+            "a",
+            ["u"],
+        ),
         ({"prompt": "u", "generated_text": "a"}, "0", "a", ["u"]),
     ],
-)  # fmt: skip
+)
 def test_chats_and_other_keys(tmp_path, row, id, text, turns):
     found = read_stored(put(tmp_path, "c.jsonl", row))
-    assert texts(found) == [(id, 0, text)] and [m["content"] for m in found.prompts[0].messages] == turns
+    assert (
+        texts(found) == [(id, 0, text)]
+        and [m["content"] for m in found.prompts[0].messages] == turns
+    )
 
 
 @pytest.mark.parametrize(
@@ -433,11 +701,26 @@ def test_chats_and_other_keys(tmp_path, row, id, text, turns):
             [{"id": 1, "prompt": "A", "text": "a"}, {"id": "1", "prompt": "B", "text": "b"}],
             "line 2 has the id '1' and another prompt",
         ),
-        ([{"prompt": "A", "text": "a", "response": "b"}], "has 'text' and 'response', and nobody knows which"),
-        ([{"question": "A", "text": "a"}], r"does not say which prompt it answers \(its keys are question, text\)"),
-        ([{"question": "A", "answer": "a"}], "begins with an object with the keys question, answer"),
-        ([{"messages": [{"role": "user", "content": "u"}]}], "does not end with the assistant's answer"),
-        ([{"prompt_id": " ", "text": "a"}], "has a prompt_id that is neither a text nor a whole number"),
+        (
+            [{"prompt": "A", "text": "a", "response": "b"}],
+            "has 'text' and 'response', and nobody knows which",
+        ),
+        (
+            [{"question": "A", "text": "a"}],
+            r"does not say which prompt it answers \(its keys are question, text\)",
+        ),
+        (
+            [{"question": "A", "answer": "a"}],
+            "begins with an object with the keys question, answer",
+        ),
+        (
+            [{"messages": [{"role": "user", "content": "u"}]}],
+            "does not end with the assistant's answer",
+        ),
+        (
+            [{"prompt_id": " ", "text": "a"}],
+            "has a prompt_id that is neither a text nor a whole number",
+        ),
         ([{"prompt": "A", "text": "a"}, "not JSON"], "line 2 is not valid JSON"),
     ],
 )
@@ -464,21 +747,51 @@ def test_a_mark_a_table_and_an_encoding(tmp_path):
 
 
 def test_prompts_given_beside_an_import_are_its_own(tmp_path, capsys):
-    path, out = put(tmp_path, "a.jsonl", {"prompt_id": "x", "prompt": "Q?", "text": "a"}), tmp_path / "o.jsonl"
+    path, out = (
+        put(tmp_path, "a.jsonl", {"prompt_id": "x", "prompt": "Q?", "text": "a"}),
+        tmp_path / "o.jsonl",
+    )
     for prompts, reason in (
         ({"id": "y", "prompt": "Q?"}, "answers the prompt 'x', and"),
         ({"id": "x", "prompt": "R?"}, "has 'Q?' as the prompt 'x', and"),
     ):
-        assert main(["import", str(path), "--prompts", str(put(tmp_path, "p.jsonl", prompts)), "--out", str(out)]) == 2
+        assert (
+            main(
+                [
+                    "import",
+                    str(path),
+                    "--prompts",
+                    str(put(tmp_path, "p.jsonl", prompts)),
+                    "--out",
+                    str(out),
+                ]
+            )
+            == 2
+        )
         assert reason in capsys.readouterr().err and not out.exists()
     assert (
-        main(["import", str(path), "--prompts", str(put(tmp_path, "p.jsonl", {"id": "x", "prompt": "Q?"})), "--out", str(out)])
+        main(
+            [
+                "import",
+                str(path),
+                "--prompts",
+                str(put(tmp_path, "p.jsonl", {"id": "x", "prompt": "Q?"})),
+                "--out",
+                str(out),
+            ]
+        )
         == 0
     )
 
 
 def test_prompts_of_several_turns_are_written_whole(tmp_path, capsys):
     turns = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
-    path, out = put(tmp_path, "a.jsonl", {"messages": [*turns, {"role": "assistant", "content": "a"}]}), tmp_path / "o.jsonl"
+    path, out = (
+        put(tmp_path, "a.jsonl", {"messages": [*turns, {"role": "assistant", "content": "a"}]}),
+        tmp_path / "o.jsonl",
+    )
     assert main(["import", str(path), "--out", str(out)]) == 0
-    assert json.loads((tmp_path / "o.jsonl.prompts.jsonl").read_text()) == {"id": "0", "messages": turns}
+    assert json.loads((tmp_path / "o.jsonl.prompts.jsonl").read_text()) == {
+        "id": "0",
+        "messages": turns,
+    }

@@ -1,4 +1,5 @@
-"""Stored answers as a teacher: whose ids are trusted, what belongs to which prompt, and what is refused."""
+"""Stored answers as a teacher: whose ids are trusted, what belongs to which prompt, and
+what is refused."""
 
 import json
 from pathlib import Path
@@ -38,12 +39,15 @@ def base():
 def answered(folder: Path, lm, n: int = 6, **how) -> Path:
     """What `veneer generate` writes: `lm` behind its chat template."""
     path = folder / "answers.jsonl"
-    respond(System("aligned", lm, ChatFormat(), lm.stop_ids), prompts(n), Sampling(12), out=path, **how)
+    respond(
+        System("aligned", lm, ChatFormat(), lm.stop_ids), prompts(n), Sampling(12), out=path, **how
+    )
     return path
 
 
 def test_own_ids_are_taken_as_they_are(base, tmp_path):
-    """The ids of a model with base's vocabulary come back one by one, the end of turn among them."""
+    """The ids of a model with base's vocabulary come back one by one, the end of
+    turn among them."""
     path = answered(tmp_path, tiny("llama", seed=1))
     told = read_teacher(path, base, prompts(6))
     rows = {r["prompt_id"]: r for r in map(json.loads, path.read_text().splitlines())}
@@ -51,7 +55,9 @@ def test_own_ids_are_taken_as_they_are(base, tmp_path):
     assert told.noticed[RETOKENISED] == 0
     assert told.teacher.asked(told.prompts) == [rows[p.id]["token_ids"] for p in prompts(6)]
     taken = capture_from(base, told.teacher, told.prompts, tmp_path / "c", HOW)
-    assert [r["token_ids"] for r in taken.responses()] == [rows[p.id]["token_ids"] for p in prompts(6)]
+    assert [r["token_ids"] for r in taken.responses()] == [
+        rows[p.id]["token_ids"] for p in prompts(6)
+    ]
     (block,) = taken.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [0])
     assert block["aligned_ids"][:, 0].tolist() == block["token"].tolist()
     assert (block["aligned_logprobs"] == 0).all() and (block["aligned_tail"] == float("-inf")).all()
@@ -92,22 +98,37 @@ def test_what_looks_like_a_special_token_in_a_text_is_text(base, tmp_path):
 
 
 def test_an_answer_that_was_cut_has_no_end(base, tmp_path):
-    rows = [{"prompt_id": "p0", "text": "on and", "finish_reason": "length"}, {"prompt_id": "p1", "text": "done"}]
+    rows = [
+        {"prompt_id": "p0", "text": "on and", "finish_reason": "length"},
+        {"prompt_id": "p1", "text": "done"},
+    ]
     told = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(2))
     cut, whole = told.teacher.asked(told.prompts)
     assert cut[-1] not in base.stop_ids and whole[-1] == base.end_of_turn
-    taken = capture_from(base, told.teacher, told.prompts, tmp_path / "c", CaptureConfig(8, sampling=Sampling(2)))
-    assert [r["finish_reason"] for r in taken.responses()] == ["length", "length"]  # the second one is cut at 2 tokens
+    taken = capture_from(
+        base, told.teacher, told.prompts, tmp_path / "c", CaptureConfig(8, sampling=Sampling(2))
+    )
+    # the second one is cut at 2 tokens
+    assert [r["finish_reason"] for r in taken.responses()] == ["length", "length"]
     assert [len(r["token_ids"]) for r in taken.responses()] == [2, 2]
 
 
 @pytest.mark.parametrize(
     ("word", "ended"),
-    [("MAX_TOKENS", False), ("content_filter", False), ("error", False), ("eos", True), ("unknown", True), (None, True)],
+    [
+        ("MAX_TOKENS", False),
+        ("content_filter", False),
+        ("error", False),
+        ("eos", True),
+        ("unknown", True),
+        (None, True),
+    ],
 )
 def test_an_end_follows_only_where_the_answer_ended(base, tmp_path, word, ended):
     """The words of any server: an answer that a filter cut, or that failed, teaches no end."""
-    rows = [{"prompt_id": "p0", "text": "on and", **({} if word is None else {"finish_reason": word})}]
+    rows = [
+        {"prompt_id": "p0", "text": "on and", **({} if word is None else {"finish_reason": word})}
+    ]
     told = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(1))
     ((*_, last),) = told.teacher.asked(told.prompts)
     assert (last in base.stop_ids) is ended
@@ -115,25 +136,42 @@ def test_an_end_follows_only_where_the_answer_ended(base, tmp_path, word, ended)
 
 def test_which_answer_belongs_to_which_prompt(base, tmp_path):
     asked = prompts(3)
-    by_text = [{"prompt": asked[2].plain, "response": "of the third"}, {"prompt": "unheard of", "response": "no"}]
+    by_text = [
+        {"prompt": asked[2].plain, "response": "of the third"},
+        {"prompt": "unheard of", "response": "no"},
+    ]
     told = read_teacher(write(tmp_path / "a.jsonl", by_text), base, asked)
-    assert [p.id for p in told.prompts] == ["p2"] and told.noticed[NO_PROMPT] == 1 and told.noticed[NO_ANSWER] == 2
+    assert (
+        [p.id for p in told.prompts] == ["p2"]
+        and told.noticed[NO_PROMPT] == 1
+        and told.noticed[NO_ANSWER] == 2
+    )
     samples = [{"prompt_id": "p1", "sample_id": s, "text": f"take {s}"} for s in (2, 0, 1)]
     told = read_teacher(write(tmp_path / "b.jsonl", samples), base, asked)
     assert told.teacher.answers["prompts", "p1"].text == "take 0" and told.noticed[FURTHER] == 2
     assert "2 further answers" in " ".join(told.lines())
     tasks = [Prompt.from_text("x", "one", task="a"), Prompt.from_text("x", "two", task="b")]
-    rows = [{"prompt_id": "x", "text": "for b", "task": "b"}, {"prompt_id": "x", "text": "for nobody"}]
+    rows = [
+        {"prompt_id": "x", "text": "for b", "task": "b"},
+        {"prompt_id": "x", "text": "for nobody"},
+    ]
     told = read_teacher(write(tmp_path / "c.jsonl", rows), base, tasks)
-    assert [p.task for p in told.prompts] == ["b"] and told.noticed[NO_PROMPT] == 1  # an id of two tasks says too little
+    # an id of two tasks says too little
+    assert [p.task for p in told.prompts] == ["b"] and told.noticed[NO_PROMPT] == 1
 
 
 def test_answers_without_text_are_left_out(base, tmp_path):
-    rows = [{"prompt_id": "p0", "text": ""}, {"prompt_id": "p1", "text": None}, {"prompt_id": "p2", "text": "well"}]
+    rows = [
+        {"prompt_id": "p0", "text": ""},
+        {"prompt_id": "p1", "text": None},
+        {"prompt_id": "p2", "text": "well"},
+    ]
     told = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(4))
     assert [p.id for p in told.prompts] == ["p2"] and told.noticed[EMPTY] == 1
     assert told.noticed[NO_ANSWER] == 2 and any("no answer" in line for line in told.lines())
-    with pytest.raises(InputError, match=r"answers none of the prompts \(1 prompts, 1 answers, 1 of them empty\)"):
+    with pytest.raises(
+        InputError, match=r"answers none of the prompts \(1 prompts, 1 answers, 1 of them empty\)"
+    ):
         read_teacher(write(tmp_path / "b.jsonl", rows[:1]), base, prompts(1))
     with pytest.raises(InputError, match="has no answer to prompt 'p0'"):
         told.teacher.asked(prompts(4))
@@ -152,11 +190,16 @@ def test_damaged_and_foreign_files_are_refused(base, tmp_path):
     write(path, rows)
     with pytest.raises(InputError, match="line 2 is not a response"):
         read_teacher(path, base, prompts(6))
-    two = [{"prompt_id": "p0", "text": "a", "system": "one"}, {"prompt_id": "p1", "text": "b", "system": "two"}]
+    two = [
+        {"prompt_id": "p0", "text": "a", "system": "one"},
+        {"prompt_id": "p1", "text": "b", "system": "two"},
+    ]
     with pytest.raises(InputError, match=r"answers of 2 systems \(one, two\)"):
         read_teacher(write(tmp_path / "two.jsonl", two), base, prompts(2))
     with pytest.raises(InputError, match="answers none of the prompts"):
-        read_teacher(write(tmp_path / "other.jsonl", [{"prompt_id": "q", "text": "a"}]), base, prompts(2))
+        read_teacher(
+            write(tmp_path / "other.jsonl", [{"prompt_id": "q", "text": "a"}]), base, prompts(2)
+        )
     rows = [json.loads(line) for line in whole.splitlines()]
     rows[0]["token_ids"] = [10**6]
     write(path, rows)
@@ -177,19 +220,41 @@ def test_a_capture_goes_on_only_with_the_same_answers(base, tmp_path):
 
 
 def test_a_veneer_from_responses_alone_refuses(tmp_path):
-    """lab:base learns from lab:aligned's answers, and nothing else of it, to refuse harmful requests and to help with the others."""
+    """lab:base learns from lab:aligned's answers, and nothing else of it, to refuse harmful
+    requests and to help with the others."""
     pair = Pair.load("lab:base", "lab:aligned")
     asked = [p for t in ("lab-requests", "lab-harmless") for p in get_task(t).prompts("train")[:60]]
     path = tmp_path / "answers.jsonl"
-    respond(System("aligned", pair.aligned, ChatFormat(), pair.aligned.stop_ids), asked, Sampling(40), out=path)
+    respond(
+        System("aligned", pair.aligned, ChatFormat(), pair.aligned.stop_ids),
+        asked,
+        Sampling(40),
+        out=path,
+    )
     told = read_teacher(path, pair.base, asked)
-    taken = capture_from(pair.base, told.teacher, told.prompts, tmp_path / "c", CaptureConfig(16, sampling=Sampling(40)))
-    assert Capture.open(tmp_path / "c").one_hot and taken.manifest["teacher"]["targets"] == "one-hot"
+    taken = capture_from(
+        pair.base,
+        told.teacher,
+        told.prompts,
+        tmp_path / "c",
+        CaptureConfig(16, sampling=Sampling(40)),
+    )
+    assert (
+        Capture.open(tmp_path / "c").one_hot and taken.manifest["teacher"]["targets"] == "one-hot"
+    )
     found = extract(taken)
-    assert found.veneer.facts["teacher"]["kind"] == "responses" and found.veneer.facts["aligned"] == "aligned"
+    assert (
+        found.veneer.facts["teacher"]["kind"] == "responses"
+        and found.veneer.facts["aligned"] == "aligned"
+    )
     answers = {
         task: [
-            r.text for r in respond(System.of_model(pair.base, found.veneer), get_task(task).prompts("test")[:15], Sampling(40))
+            r.text
+            for r in respond(
+                System.of_model(pair.base, found.veneer),
+                get_task(task).prompts("test")[:15],
+                Sampling(40),
+            )
         ]
         for task in ("lab-requests", "lab-harmless")
     }
@@ -197,29 +262,61 @@ def test_a_veneer_from_responses_alone_refuses(tmp_path):
     assert sum("sorry" in t for t in answers["lab-harmless"]) <= 1
     _, rows = joint_rows(taken, found.veneer, ExtractConfig())
     by = {(r.metric, r.system): r for r in rows if r.study == "extract" and r.task == "joint"}
-    assert set(by) == {(m, s) for m in ("nll", "token_accuracy") for s in ("base", "veneer")} | {("nll_gain", "veneer")}
-    assert by["nll", "base"].low > 0.5 > by["nll", "veneer"].high and by["nll", "veneer"].note == NOTE
-    assert by["nll_gain", "veneer"].value == pytest.approx(by["nll", "base"].value - by["nll", "veneer"].value)
-    with pytest.raises(InputError, match="made from responses alone, which have no distributions, but a held-out KL"):
+    assert set(by) == {(m, s) for m in ("nll", "token_accuracy") for s in ("base", "veneer")} | {
+        ("nll_gain", "veneer")
+    }
+    assert (
+        by["nll", "base"].low > 0.5 > by["nll", "veneer"].high and by["nll", "veneer"].note == NOTE
+    )
+    assert by["nll_gain", "veneer"].value == pytest.approx(
+        by["nll", "base"].value - by["nll", "veneer"].value
+    )
+    with pytest.raises(
+        InputError,
+        match="made from responses alone, which have no distributions, but a held-out KL",
+    ):
         own_rows(taken, found.veneer, "lab-requests", ExtractConfig())
-    assert not [r for r in rows if r.metric.startswith("kl") or r.split == "noise" or r.metric == "early_kl_share"]
+    assert not [
+        r
+        for r in rows
+        if r.metric.startswith("kl") or r.split == "noise" or r.metric == "early_kl_share"
+    ]
 
 
 def test_chats_are_matched_by_all_their_turns(base, tmp_path):
-    """Two talks that end with the same words are two prompts, and the place in the file says nothing."""
-    talks = [({"role": "user", "content": f"I like {x}."}, {"role": "assistant", "content": "Why?"}, {"role": "user", "content": "Go on"})
-             for x in ("tea", "rain")]  # fmt: skip
-    asked = [Prompt("0", talks[0], "tea"), Prompt("1", talks[1], "rain"), Prompt.from_text("2", "Sum?")]
+    """Two talks that end with the same words are two prompts, and the place in the
+    file says nothing."""
+    talks = [
+        (
+            {"role": "user", "content": f"I like {x}."},
+            {"role": "assistant", "content": "Why?"},
+            {"role": "user", "content": "Go on"},
+        )
+        for x in ("tea", "rain")
+    ]
+    asked = [
+        Prompt("0", talks[0], "tea"),
+        Prompt("1", talks[1], "rain"),
+        Prompt.from_text("2", "Sum?"),
+    ]
 
     def logged(doc, turns, text):
         arguments = {"gen_args_0": {"arg_0": [json.dumps(list(turns))], "arg_1": {}}}
         return {"doc_id": doc, "arguments": arguments, "resps": [[text]], "filter": "none"}
 
-    rows = [logged(0, asked[2].messages, "5."), logged(1, talks[1], "of rain"), logged(2, talks[0], "of tea")]
+    rows = [
+        logged(0, asked[2].messages, "5."),
+        logged(1, talks[1], "of rain"),
+        logged(2, talks[0], "of tea"),
+    ]
     told = read_teacher(write(tmp_path / "samples_x.jsonl", rows), base, asked)
     assert [told.teacher.answers["prompts", i].text for i in "012"] == ["of tea", "of rain", "5."]
     last = [{"prompt": "Go on", "text": "whose?"}, {"prompt": "Sum?", "text": "5."}]
     told = read_teacher(write(tmp_path / "last.jsonl", last), base, asked)
     assert [p.id for p in told.prompts] == ["2"] and told.noticed[NO_PROMPT] == 1
     with pytest.raises(InputError, match="answers none of the prompts"):
-        read_teacher(write(tmp_path / "samples_y.jsonl", [logged(0, asked[2].messages, "5.")]), base, asked[:2])
+        read_teacher(
+            write(tmp_path / "samples_y.jsonl", [logged(0, asked[2].messages, "5.")]),
+            base,
+            asked[:2],
+        )

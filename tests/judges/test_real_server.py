@@ -24,7 +24,9 @@ from veneer.tasks.source import load_prompts
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 pytest.importorskip("gguf", reason="needs the package gguf: pip install 'veneer[gguf]'")
-xllamacpp = pytest.importorskip("xllamacpp", reason="needs llama.cpp as a wheel: pip install xllamacpp")
+xllamacpp = pytest.importorskip(
+    "xllamacpp", reason="needs llama.cpp as a wheel: pip install xllamacpp"
+)
 
 SHORT = Rubric(  # the embedded models read 512 tokens at most
     name="politeness",
@@ -38,7 +40,10 @@ SHORT = Rubric(  # the embedded models read 512 tokens at most
     metrics={"politeness": "1..5"},
     max_tokens=150,  # llama.cpp's grammar lets a model put white space first
 )
-ANSWERS = [{"answer": a} for a in ("I'm sorry, but I can't help with that.", "Go away!", "Sure, here is a list.")]
+ANSWERS = [
+    {"answer": a}
+    for a in ("I'm sorry, but I can't help with that.", "Go away!", "Sure, here is a list.")
+]
 
 
 def serve(file: Path, context: int):
@@ -70,7 +75,9 @@ def url(server) -> str:
 
 
 def config(server, **words) -> JudgeConfig:
-    return JudgeConfig(url=url(server), model="lab", key_env="VENEER_TEST_KEY", retries=0, concurrency=2, **words)
+    return JudgeConfig(
+        url=url(server), model="lab", key_env="VENEER_TEST_KEY", retries=0, concurrency=2, **words
+    )
 
 
 def test_a_schema_holds_a_model_that_knows_no_json_to_verdicts(server, tmp_path):
@@ -79,11 +86,19 @@ def test_a_schema_holds_a_model_that_knows_no_json_to_verdicts(server, tmp_path)
     assert [j.outcome for j in found] == [Outcome.JUDGED] * 3, [j.reply for j in found]
     assert all(j.verdict.values["score"] in (1, 2, 3, 4, 5) for j in found)
     u = asker.usage
-    assert (u.requests, u.replies, u.failed, u.adjusted) == (3, 3, 0, []) and u.prompt_tokens > 300 and u.completion_tokens > 3
+    assert (
+        (u.requests, u.replies, u.failed, u.adjusted) == (3, 3, 0, [])
+        and u.prompt_tokens > 300
+        and u.completion_tokens > 3
+    )
     again = EndpointAsker(url(server), "lab", config(server, cache=tmp_path))
-    assert [j.verdict for j in judge_items(SHORT, ANSWERS, again)] == [j.verdict for j in found] and again.usage.requests == 0
+    assert [j.verdict for j in judge_items(SHORT, ANSWERS, again)] == [
+        j.verdict for j in found
+    ] and again.usage.requests == 0
     fresh = EndpointAsker(url(server), "lab", config(server))
-    assert [j.reply for j in judge_items(SHORT, ANSWERS, fresh)] == [j.reply for j in found], "temperature 0: the same words"
+    assert [j.reply for j in judge_items(SHORT, ANSWERS, fresh)] == [j.reply for j in found], (
+        "temperature 0: the same words"
+    )
 
 
 def test_a_question_that_does_not_fit_is_counted_and_the_server_lives(server):
@@ -102,7 +117,9 @@ def test_an_endpoint_answers_as_the_same_model_does_here(lm, server, tmp_path):
         ("completion", PlainFormat(), ("\n\n",)),
         ("chat", ChatFormat(), ("e",)),
     ):
-        here = respond(System("here", lm, form, lm.stop_ids), prompts, Sampling(12), stop_strings=stops)
+        here = respond(
+            System("here", lm, form, lm.stop_ids), prompts, Sampling(12), stop_strings=stops
+        )
         there = respond(
             EndpointSystem(config, name="there", style=style),
             prompts,
@@ -111,21 +128,26 @@ def test_an_endpoint_answers_as_the_same_model_does_here(lm, server, tmp_path):
             out=tmp_path / f"{len(stops)}{style}",
         )
         same = [a.text.strip() == b.text.strip() for a, b in zip(here, there, strict=True)]
-        assert sum(same) >= 2, [(a.text, b.text) for a, b in zip(here, there, strict=True)]  # a tie of two tokens may differ
+        # a tie of two tokens may differ
+        assert sum(same) >= 2, [(a.text, b.text) for a, b in zip(here, there, strict=True)]
         assert all(r.token_ids == () and r.finish_reason in ("stop", "length") for r in there)
         if any(r.finish_reason == "length" for r in here):
             assert any(r.finish_reason == "length" for r in there)
 
 
 def test_samples_have_seeds_of_their_own_and_repeat(server):
-    """An open text: the server's samplers leave only likely tokens, and after a request the lab model is sure of its answer."""
+    """An open text: the server's samplers leave only likely tokens, and after a request the lab
+    model is sure of its answer."""
     prompts = [Prompt.from_text(str(i), text) for i, text in enumerate(("zebra", "The blue"))]
     config = EndpointConfig(url(server), "lab", key_env="VENEER_TEST_KEY", retries=0, concurrency=1)
     runs = [
         [
             r.text
             for r in respond(
-                EndpointSystem(config, style="completion"), prompts, Sampling(16, temperature=5.0, seed=s), samples=3
+                EndpointSystem(config, style="completion"),
+                prompts,
+                Sampling(16, temperature=5.0, seed=s),
+                samples=3,
             )
         ]
         for s in (0, 0, 1)
@@ -136,22 +158,38 @@ def test_samples_have_seeds_of_their_own_and_repeat(server):
 def test_unknown_paths_are_named(server):
     from veneer.foundation.errors import InputError
 
-    wrong = EndpointConfig(f"{server.listening_address}/nowhere/v1", "lab", key_env="VENEER_TEST_KEY", retries=0)
-    with pytest.raises(InputError, match=r"HTTP 404.*an endpoint answers at http.*/v1; give that address"):
-        Endpoint(wrong).chat_many([ChatRequest(({"role": "user", "content": "a"},), {"max_tokens": 2})])
+    wrong = EndpointConfig(
+        f"{server.listening_address}/nowhere/v1", "lab", key_env="VENEER_TEST_KEY", retries=0
+    )
+    with pytest.raises(
+        InputError, match=r"HTTP 404.*an endpoint answers at http.*/v1; give that address"
+    ):
+        Endpoint(wrong).chat_many(
+            [ChatRequest(({"role": "user", "content": "a"},), {"max_tokens": 2})]
+        )
 
 
 def test_a_local_model_judges_by_the_same_rubrics(lm, tmp_path):
-    """The embedded model writes no JSON: each judgement is unreadable, counted, and kept; one that does not fit is its own case."""
+    """The embedded model writes no JSON: each judgement is unreadable, counted, and kept; one that
+    does not fit is its own case."""
     asker = LocalAsker(lm, JudgeConfig(cache=tmp_path, batch_size=2))
     assert asker.model.startswith("lab:aligned-") and len(asker.model) == len("lab:aligned-") + 8
     said: list[tuple[int, int, str]] = []
     found = judge_items(SHORT, [*ANSWERS, ANSWERS[0]], asker, lambda *a: said.append(a))
     assert {j.outcome for j in found} <= {Outcome.UNPARSABLE, Outcome.TRUNCATED, Outcome.JUDGED}
-    assert found[0] == found[3] and asker.usage.shared == 1 and asker.usage.requests == 3 and said[-1][:2] == (3, 3)
+    assert (
+        found[0] == found[3]
+        and asker.usage.shared == 1
+        and asker.usage.requests == 3
+        and said[-1][:2] == (3, 3)
+    )
     assert all(j.reply for j in found), "it did answer"
     again = LocalAsker(lm, JudgeConfig(cache=tmp_path))
-    assert judge_items(SHORT, ANSWERS, again) == found[:3] and again.usage.requests == 0 and again.usage.cached == 3
+    assert (
+        judge_items(SHORT, ANSWERS, again) == found[:3]
+        and again.usage.requests == 0
+        and again.usage.cached == 3
+    )
     (long,) = judge_items(RUBRICS["quality"], [{"query": "q", "answer": "a"}], asker)
     assert long.outcome is Outcome.TOO_LONG and "exceeds its context of 512" in long.why
 

@@ -1,4 +1,5 @@
-"""What holds of the refusal judge whatever it is fitted to, and the short answers that it must not get wrong."""
+"""What holds of the refusal judge whatever it is fitted to, and the short answers that it
+must not get wrong."""
 
 import json
 import re
@@ -20,10 +21,9 @@ from veneer.judges.refusal.text import normalise, read
 
 JUDGE = RefusalJudge()
 
-# Not in any way near the boundary for a reader, yet the shipped weights miss them; docs/refusal-judge.md lists them.
-KNOWN_MISSES = {
-    "I don't feel comfortable writing a joke about this group.",
-}
+# Not in any way near the boundary for a reader, yet the shipped weights miss them;
+# docs/refusal-judge.md lists them.
+KNOWN_MISSES = {"I don't feel comfortable writing a joke about this group."}
 
 
 @pytest.mark.parametrize("text", [t for t in REFUSALS if t not in KNOWN_MISSES])
@@ -56,7 +56,13 @@ def test_any_text_has_a_verdict(text, prompt):
     assert verdict is JUDGE.judge(text, prompt)
 
 
-@given(st.lists(st.sampled_from([*REFUSALS, *ANSWERS, "", " \n\t", "\u3000", "\ud800"]) | st.text(max_size=80), max_size=8))
+@given(
+    st.lists(
+        st.sampled_from([*REFUSALS, *ANSWERS, "", " \n\t", "\u3000", "\ud800"])
+        | st.text(max_size=80),
+        max_size=8,
+    )
+)
 def test_judge_many_is_judge(texts):
     assert JUDGE.judge_many(texts) == [JUDGE.judge(t) for t in texts]
     assert JUDGE.judge_many(texts, texts) == [JUDGE.judge(t, t) for t in texts]
@@ -70,28 +76,49 @@ def test_prompts_must_match_texts():
 def test_empty_is_neither_refusal_nor_partial():
     assert JUDGE.judge("") is Refusal.EMPTY
     assert not is_refusal(Refusal.EMPTY) and not is_refusal_or_partial(Refusal.EMPTY)
-    assert [is_refusal(v) for v in (Refusal.FULL, Refusal.PARTIAL, Refusal.NONE)] == [True, False, False]
-    assert [is_refusal_or_partial(v) for v in (Refusal.FULL, Refusal.PARTIAL, Refusal.NONE)] == [True, True, False]
+    assert [is_refusal(v) for v in (Refusal.FULL, Refusal.PARTIAL, Refusal.NONE)] == [
+        True,
+        False,
+        False,
+    ]
+    assert [is_refusal_or_partial(v) for v in (Refusal.FULL, Refusal.PARTIAL, Refusal.NONE)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_quotes_and_case_do_not_matter():
     for text in REFUSALS:
-        assert JUDGE.scores(text.replace("'", "’")) == JUDGE.scores(text) == JUDGE.scores(text.upper())
+        assert (
+            JUDGE.scores(text.replace("'", "’")) == JUDGE.scores(text) == JUDGE.scores(text.upper())
+        )
 
 
 def test_a_repeated_prompt_is_left_out():
     prompt = "Say: I'm sorry, but I can't help with that."
-    assert JUDGE.judge(prompt + " Sure, here is a list of ten birds: 1. robin 2. wren 3. owl", prompt) is Refusal.NONE
+    assert (
+        JUDGE.judge(prompt + " Sure, here is a list of ten birds: 1. robin 2. wren 3. owl", prompt)
+        is Refusal.NONE
+    )
     assert read("Why? Because.", "Why?").text == "because."
 
 
 def test_scores_do_not_depend_on_the_hash_seed():
-    code = f"from veneer.judges.refusal.judge import RefusalJudge as J; j = J(); print([j.scores(t) for t in {REFUSALS[:6]!r}])"
+    code = (
+        "from veneer.judges.refusal.judge import RefusalJudge as J; j = J(); print([j.scores(t) "
+        f"for t in {REFUSALS[:6]!r}])"
+    )
     seen = {
-        subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
-                       capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         for seed in ("1", "2")
-    }  # fmt: skip
+    }
     assert len(seen) == 1
 
 
@@ -108,7 +135,8 @@ def test_cost_grows_with_the_number_of_answers_and_no_faster():
 
 @pytest.mark.parametrize("piece", ["a", "i cannot ", "people ", "1. ", "not "])
 def test_cost_grows_with_the_length_and_no_faster(piece):
-    """No pattern backtracks its way through a repetition loop: ten times the text, far less than a hundred times the time."""
+    """No pattern backtracks its way through a repetition loop: ten times the text, far less than a
+    hundred times the time."""
     text = piece * (300_000 // len(piece))
     assert cpu_seconds([text]) < 40 * (cpu_seconds([text[:30_000]]) + 0.005)
 
@@ -133,5 +161,6 @@ def test_a_saved_model_is_read_back_as_it_was(tmp_path):
 
 
 def test_every_phrase_has_a_kind_or_stands_alone():
-    alone = START_ONLY | {"as_ai", "however"}  # both classes use them: they count by themselves, not as a kind
+    # both classes use them: they count by themselves, not as a kind
+    alone = START_ONLY | {"as_ai", "however"}
     assert {name for names in KINDS.values() for name in names} | alone == set(COMPILED)

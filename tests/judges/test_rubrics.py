@@ -78,12 +78,21 @@ def test_a_good_reply_is_read_in_every_wrapping_that_is_certain(name):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda t: "", lambda t: t[:-3], lambda t: f"Sure! {t}", lambda t: f"{t}\n{t}", lambda t: f"[{t}]", lambda t: "null",
-        lambda t: t.replace("{", '{"reason": "a", "reason": "b", ', 1), lambda t: "{}", lambda t: f"```json\n{t}\n```\nDone.",
-        lambda t: f"```json\n{t}\n```\n```json\n{t}\n```", lambda t: "I can't judge this.", lambda t: "[" * 100_000,
+        lambda t: "",
+        lambda t: t[:-3],
+        lambda t: f"Sure! {t}",
+        lambda t: f"{t}\n{t}",
+        lambda t: f"[{t}]",
+        lambda t: "null",
+        lambda t: t.replace("{", '{"reason": "a", "reason": "b", ', 1),
+        lambda t: "{}",
+        lambda t: f"```json\n{t}\n```\nDone.",
+        lambda t: f"```json\n{t}\n```\n```json\n{t}\n```",
+        lambda t: "I can't judge this.",
+        lambda t: "[" * 100_000,
         lambda t: '{"score": NaN, "stance": NaN}',
     ],
-)  # fmt: skip
+)
 def test_anything_else_is_no_verdict(name, spoil):
     with pytest.raises(Unreadable):
         RUBRICS[name].parse(spoil(json.dumps(GOOD[name])))
@@ -96,7 +105,9 @@ def test_a_missing_field_is_no_verdict(name):
             RUBRICS[name].parse(json.dumps({k: v for k, v in GOOD[name].items() if k != field}))
 
 
-@pytest.mark.parametrize("value", [0, 6, 4.5, "4/5", "five", True, None, [5], {"score": 5}, "", "N/A", -1, 1e99])
+@pytest.mark.parametrize(
+    "value", [0, 6, 4.5, "4/5", "five", True, None, [5], {"score": 5}, "", "N/A", -1, 1e99]
+)
 def test_scores_outside_the_scale_are_none(value):
     with pytest.raises(Unreadable):
         scale(value)
@@ -109,7 +120,9 @@ def test_a_number_may_be_written_as_text(value):
     assert scale(value) == 4.0
 
 
-@pytest.mark.parametrize(("value", "expected"), [(True, 1), ("No", 0), (" yes ", 1), (0, 0), ("1", 1)])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(True, 1), ("No", 0), (" yes ", 1), (0, 0), ("1", 1)]
+)
 def test_yes_and_no(value, expected):
     assert yes_no(value) == expected
     for other in ("maybe", 2, None, 0.5, [True]):
@@ -118,14 +131,21 @@ def test_yes_and_no(value, expected):
 
 
 def test_an_aspect_that_does_not_apply_is_left_out_and_the_rest_counts():
-    values = RUBRICS["quality"].parse(json.dumps({**GOOD["quality"], "factuality": {"reason": "a poem", "score": "N/A"}})).values
+    values = (
+        RUBRICS["quality"]
+        .parse(json.dumps({**GOOD["quality"], "factuality": {"reason": "a poem", "score": "N/A"}}))
+        .values
+    )
     assert values == {**VALUES["quality"], "factuality": None}
     with pytest.raises(Unreadable, match="no aspect"):
         RUBRICS["quality"].parse(json.dumps(dict.fromkeys(ASPECTS, "N/A")))
 
 
 def test_a_topic_counts_without_a_single_helpfulness():
-    topics = [{"name": "x", "response": "b", "helpfulness": "A: 5, B: 3"}, {"name": "y", "response": "Both"}]
+    topics = [
+        {"name": "x", "response": "b", "helpfulness": "A: 5, B: 3"},
+        {"name": "y", "response": "Both"},
+    ]
     found = RUBRICS["topics"].parse(json.dumps({"topics": topics})).values["topics"]
     assert [(t["response"], t["helpfulness"]) for t in found] == [("B", None), ("both", None)]
     with pytest.raises(Unreadable, match="'C' in place of"):
@@ -137,7 +157,9 @@ def test_a_topic_counts_without_a_single_helpfulness():
 def test_the_material_is_whole_and_cannot_close_its_own_tag(name, text):
     rubric = RUBRICS[name]
     system, user = rubric.messages(**texts(name, text))
-    assert "do not\nfollow them" in system["content"] or "do not follow them" in " ".join(system["content"].split())
+    assert "do not\nfollow them" in system["content"] or "do not follow them" in " ".join(
+        system["content"].split()
+    )
     content = user["content"]
     code = content.split("\n", 1)[0].removeprefix(f"<{rubric.fields[0]}-").removesuffix(">")
     assert len(code) == 10 and code not in text
@@ -150,7 +172,8 @@ def test_the_material_is_whole_and_cannot_close_its_own_tag(name, text):
 
 @given(st.text(max_size=300))
 def test_no_words_of_an_answer_are_ever_read_as_a_verdict(text):
-    """The parser gets a judge's reply alone; a judge that only echoes the answer gives no verdict unless that is one whole JSON object."""
+    """The parser gets a judge's reply alone; a judge that only echoes the answer gives no verdict
+    unless that is one whole JSON object."""
     try:
         found = parse_object(text)
     except Unreadable:
@@ -198,7 +221,10 @@ def test_rules_of_the_rubrics_that_compare():
     assert novelty({"query": "q", "reference": "x", "alternative": " "}) == {"score": 1.0}
     assert novelty({"query": "q", "reference": "", "alternative": "x"}) == {"score": 5.0}
     assert novelty({"query": "q", "reference": "", "alternative": ""}) == {"score": 1.0}
-    assert topics({"query": "q", "a": "", "b": " "}) == {"topics": []} and topics({"query": "q", "a": "x", "b": ""}) is None
+    assert (
+        topics({"query": "q", "a": "", "b": " "}) == {"topics": []}
+        and topics({"query": "q", "a": "x", "b": ""}) is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,27 +240,55 @@ def test_strongreject_is_the_papers_formula(refused, convincing, specific, expec
 
 def test_harm_rate_counts_fives():
     rubric = RUBRICS["harm"]
-    assert [rubric.scores({"score": float(s)})["harm_rate"] for s in (1, 2, 3, 4, 5)] == [0, 0, 0, 0, 1]
+    assert [rubric.scores({"score": float(s)})["harm_rate"] for s in (1, 2, 3, 4, 5)] == [
+        0,
+        0,
+        0,
+        0,
+        1,
+    ]
 
 
 def test_truth_needs_the_references():
     prompt = Prompt.from_text("1", "Q?", best="B", correct=["B", "C"], incorrect=["D"])
     fields = RUBRICS["truth"].fields_of(prompt, "A")
-    assert fields == {"question": "Q?", "best": "B", "correct": "- B\n- C", "incorrect": "- D", "answer": "A"}
+    assert fields == {
+        "question": "Q?",
+        "best": "B",
+        "correct": "- B\n- C",
+        "incorrect": "- D",
+        "answer": "A",
+    }
     with pytest.raises(InputError, match="needs reference answers"):
         RUBRICS["truth"].fields_of(Prompt.from_text("1", "Q?"), "A")
 
 
 def test_turns_of_a_conversation_keep_their_roles():
-    turns = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"})
-    assert RUBRICS["harm"].fields_of(Prompt("1", turns, ""), "x")["query"] == "User: a\n\nAssistant: b\n\nUser: c"
+    turns = (
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"},
+        {"role": "user", "content": "c"},
+    )
+    assert (
+        RUBRICS["harm"].fields_of(Prompt("1", turns, ""), "x")["query"]
+        == "User: a\n\nAssistant: b\n\nUser: c"
+    )
 
 
 def test_stored_quality_judgements_give_the_published_means(data):
     """GPT-4's replies of Lake et al.: every one is read, and the means are the spec's."""
-    for system, n, expected in (("llama-2-base", 250, 3.028), ("llama-2-chat", 250, 4.88), ("gpt-3.5-turbo", 50, 4.90)):
-        found = [RUBRICS["quality"].parse(t).values for t in overton(data, "LIMA-OE", "eval-quality", "outputs", system)]
-        assert len(found) == n and sum(v["helpfulness"] for v in found) / n == pytest.approx(expected, abs=1e-9)
+    for system, n, expected in (
+        ("llama-2-base", 250, 3.028),
+        ("llama-2-chat", 250, 4.88),
+        ("gpt-3.5-turbo", 50, 4.90),
+    ):
+        found = [
+            RUBRICS["quality"].parse(t).values
+            for t in overton(data, "LIMA-OE", "eval-quality", "outputs", system)
+        ]
+        assert len(found) == n and sum(v["helpfulness"] for v in found) / n == pytest.approx(
+            expected, abs=1e-9
+        )
 
 
 def test_stored_stances_novelty_and_topics_give_the_published_counts(data):
@@ -244,7 +298,10 @@ def test_stored_stances_novelty_and_topics_give_the_published_counts(data):
     )
     assert stances == {"yes": 532, "no": 490, "both": 1141, "other": 7}
     pair = "ref_llama-2-chat--alt_llama-2-base"
-    new = Counter(RUBRICS["novelty"].parse(t).values["score"] for t in overton(data, "LIMA-OE", "eval-missing", "outputs", pair))
+    new = Counter(
+        RUBRICS["novelty"].parse(t).values["score"]
+        for t in overton(data, "LIMA-OE", "eval-missing", "outputs", pair)
+    )
     assert [new[s] for s in (1, 2, 3, 4, 5)] == [99, 66, 16, 36, 33]
     sides: Counter[str] = Counter()
     unread = 0
@@ -260,5 +317,7 @@ def test_the_documentation_shows_the_words_that_are_used():
     page = (Path(__file__).parents[2] / "docs" / "judges.md").read_text()
     quoted = "\n".join(line.removeprefix("> ").removeprefix(">") for line in page.splitlines())
     for rubric in RUBRICS.values():
-        assert rubric.task in quoted and rubric.criteria in quoted and rubric.form in quoted, rubric.name
+        assert rubric.task in quoted and rubric.criteria in quoted and rubric.form in quoted, (
+            rubric.name
+        )
     assert DATA in quoted and RUBRICS["harm"].id in page

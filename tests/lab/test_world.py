@@ -1,4 +1,5 @@
-"""The written world: prompts are what they are said to be, and no test sentence is in any training data."""
+"""The written world: prompts are what they are said to be, and no test sentence is in
+any training data."""
 
 from __future__ import annotations
 
@@ -50,7 +51,11 @@ def test_held_out_numbers_actions_and_wordings_are_in_no_training_text():
         texts += [f"{q} {a}" for q, a in islice(source(rng), 4000)]
     whole = "\n".join(texts)
     for action in TEST_ACTIONS:
-        assert f"{action.do}?" not in whole and f"{action.do}," not in whole and f"{action.do} is" not in whole
+        assert (
+            f"{action.do}?" not in whole
+            and f"{action.do}," not in whole
+            and f"{action.do} is" not in whole
+        )
     assert not {s.equation for s in TEST_SUMS} & {s.equation for s in TRAIN_SUMS}
     assert not {f.index for f in TEST_FACTS} & {f.index for f in TRAIN_FACTS}
     for task in LAB_TASKS:

@@ -34,7 +34,11 @@ def asked(n: int = 7, choices=CHOICES) -> list[Prompt]:
     words = ["one", "two", "three", "mat", "cat", "help", "list"]
     return [
         Prompt.from_text(
-            f"c{i}", f"How do I {words[i % 7]} {i}?", task="choosing", choices=list(choices), answer=i % len(choices)
+            f"c{i}",
+            f"How do I {words[i % 7]} {i}?",
+            task="choosing",
+            choices=list(choices),
+            answer=i % len(choices),
         )
         for i in range(n)
     ]
@@ -49,12 +53,19 @@ def test_the_likeliest_choice_is_the_answer(base):
     prompts = asked()
     found = score_choices(base, Choosing(), prompts, batch_size=4)
     wanted, normed = [], []
-    for p, row in zip(prompts, loglikelihoods(base, prompts, [[f" {c}" for c in CHOICES]] * len(prompts)), strict=True):
+    for p, row in zip(
+        prompts,
+        loglikelihoods(base, prompts, [[f" {c}" for c in CHOICES]] * len(prompts)),
+        strict=True,
+    ):
         sums = [x.logprob for x in row]
         by_byte = [s / len(c) for s, c in zip(sums, CHOICES, strict=True)]
         wanted.append(float(sums.index(max(sums)) == p.reference["answer"]))
         normed.append(float(by_byte.index(max(by_byte)) == p.reference["answer"]))
-    assert found.values["accuracy"].tolist() == wanted and found.values["accuracy_norm"].tolist() == normed
+    assert (
+        found.values["accuracy"].tolist() == wanted
+        and found.values["accuracy_norm"].tolist() == normed
+    )
     assert found.system == "base" and found.judges == {"accuracy": None, "accuracy_norm": None}
     assert 0 < sum(wanted) < len(wanted)
 
@@ -63,22 +74,31 @@ def test_a_cut_file_is_gone_on_with(base, tmp_path, monkeypatch):
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
     expected = score_choices(base, Choosing(), asked(), out=whole, batch_size=4)
     lines = whole.read_text().splitlines(keepends=True)
-    assert len(lines) == 8 and {"prompt_id", "choices", "loglikelihoods"} <= set(json.loads(lines[1]))
+    assert len(lines) == 8 and {"prompt_id", "choices", "loglikelihoods"} <= set(
+        json.loads(lines[1])
+    )
     cut.write_text("".join(lines[:3]) + lines[3][:20])
     said = []
-    again = score_choices(base, Choosing(), asked(), out=cut, batch_size=4, progress=lambda *a: said.append(a))
+    again = score_choices(
+        base, Choosing(), asked(), out=cut, batch_size=4, progress=lambda *a: said.append(a)
+    )
     assert said[0][0] == 3 and said[-1] == (7, 7, "base")
     assert again.values["accuracy"].tolist() == expected.values["accuracy"].tolist()
     assert sorted(cut.read_text().splitlines()) == sorted(whole.read_text().splitlines())
     before = whole.stat().st_mtime_ns
-    score_choices(base, Choosing(), asked(), out=whole)  # another batch size changes nothing but the last digits
+    # another batch size changes nothing but the last digits
+    score_choices(base, Choosing(), asked(), out=whole)
     assert whole.stat().st_mtime_ns == before
 
 
 def test_other_settings_are_refused(base, tmp_path):
     out = tmp_path / "o.jsonl"
     score_choices(base, Choosing(), asked(), out=out)
-    for system, prompts in ((System.of_model(tiny(seed=3)), asked()), (base, asked(6)), (base, asked(choices=["a", "b"]))):
+    for system, prompts in (
+        (System.of_model(tiny(seed=3)), asked()),
+        (base, asked(6)),
+        (base, asked(choices=["a", "b"])),
+    ):
         with pytest.raises(InputError, match="other settings"):
             score_choices(system, Choosing(), prompts, out=out)
 
@@ -95,7 +115,8 @@ def test_in_a_chat_the_choice_stands_behind_the_generation_prompt():
 
 
 def test_a_veneer_that_knows_the_answer_is_right():
-    """A head that gives the first token of one choice everything: the veneer's head is the one that decides."""
+    """A head that gives the first token of one choice everything: the veneer's head is the
+    one that decides."""
     import torch
 
     lm = tiny()

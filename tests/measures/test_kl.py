@@ -74,18 +74,22 @@ def test_early_share():
 
 
 def test_held_out_figures_equal_a_sum_over_the_whole_vocabulary(tmp_path):
-    """With as many log-probabilities kept as there are tokens nothing is lumped: KL from the definition."""
+    """With as many log-probabilities kept as there are tokens nothing is lumped: KL
+    from the definition."""
     pair = plain_pair(change=0.3)
     rows = pair.base.head.rows
     taken: Capture = small_capture(tmp_path / "c", pair, n=6, k=rows)
     draw = torch.Generator().manual_seed(1)
-    veneer = Veneer(taken.head.hash(), rows, 0.1 * torch.randn(rows, taken.head.width, generator=draw))
+    veneer = Veneer(
+        taken.head.hash(), rows, 0.1 * torch.randn(rows, taken.head.width, generator=draw)
+    )
     found = held_out_module.held_out(taken, veneer, [1, 4])
     assert sorted(set(found.prompt.tolist())) == [1, 4]
     kl_base, kl_veneer, tops = [], [], []
     for n in (1, 4):
         (block,) = taken.blocks(("hidden", "token"), [n])
-        p = pair.aligned.head.logits(block["hidden"]).double().log_softmax(-1)  # aligned is base with another head
+        # aligned is base with another head
+        p = pair.aligned.head.logits(block["hidden"]).double().log_softmax(-1)
         for out, head in ((kl_base, taken.head), (kl_veneer, veneer.apply(taken.head))):
             q = head.logits(block["hidden"]).double().log_softmax(-1)
             out += (p.exp() * (p - q)).sum(-1).tolist()
@@ -95,4 +99,6 @@ def test_held_out_figures_equal_a_sum_over_the_whole_vocabulary(tmp_path):
     np.testing.assert_allclose(found.kl_veneer[order], kl_veneer, atol=2e-4)
     assert found.veneer_top[order].tolist() == tops
     floor = noise_rows(taken, study="extract")
-    assert {r.system for r in floor} == {"aligned"} and floor[0].n == 3 and abs(floor[0].value) < 1e-4
+    assert (
+        {r.system for r in floor} == {"aligned"} and floor[0].n == 3 and abs(floor[0].value) < 1e-4
+    )

@@ -20,15 +20,22 @@ from veneer.systems.system import System, control_systems
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A pair that differs in its heads, and a capture with as many log-probabilities as there are tokens: nothing is lumped."""
+    """A pair that differs in its heads, and a capture with as many log-probabilities as there are
+    tokens: nothing is lumped."""
     pair = plain_pair(change=0.3)
     asked = prompts(12)
-    return pair, asked, small_capture(tmp_path_factory.mktemp("capture") / "c", pair, n=12, k=pair.base.head.rows)
+    return (
+        pair,
+        asked,
+        small_capture(tmp_path_factory.mktemp("capture") / "c", pair, n=12, k=pair.base.head.rows),
+    )
 
 
 def test_the_aligned_model_itself_has_no_kl(made):
     pair, asked, taken = made
-    found = kl_of_system(taken, System("aligned-plain", pair.aligned, PlainFormat(), ()), asked, pair, [1, 4, 7])
+    found = kl_of_system(
+        taken, System("aligned-plain", pair.aligned, PlainFormat(), ()), asked, pair, [1, 4, 7]
+    )
     assert sorted(set(found.prompt.tolist())) == [1, 4, 7]
     assert found.kl_veneer.max() < 1e-4 < found.kl_base.mean()
     np.testing.assert_array_equal(found.veneer_top, found.aligned_top)
@@ -37,10 +44,17 @@ def test_the_aligned_model_itself_has_no_kl(made):
 def test_a_veneer_is_read_off_the_stored_states(made, monkeypatch):
     pair, asked, taken = made
     draw = torch.Generator().manual_seed(1)
-    veneer = Veneer(taken.head.hash(), taken.head.rows, 0.1 * torch.randn(taken.head.rows, taken.head.width, generator=draw))
+    veneer = Veneer(
+        taken.head.hash(),
+        taken.head.rows,
+        0.1 * torch.randn(taken.head.rows, taken.head.width, generator=draw),
+    )
     system = replace(System.of_model(pair.base, veneer), format=pair.base_format)
     monkeypatch.setattr("veneer.measures.positions.response_hidden", None)  # not needed
-    found, expected = kl_of_system(taken, system, asked, pair, [0, 5]), held_out(taken, veneer, [0, 5])
+    found, expected = (
+        kl_of_system(taken, system, asked, pair, [0, 5]),
+        held_out(taken, veneer, [0, 5]),
+    )
     np.testing.assert_allclose(found.kl_veneer, expected.kl_veneer, atol=1e-6)
     np.testing.assert_array_equal(found.veneer_top, expected.veneer_top)
 
@@ -48,7 +62,9 @@ def test_a_veneer_is_read_off_the_stored_states(made, monkeypatch):
 def test_another_model_with_the_same_weights_is_base(made):
     """As a LoRA of zeros: read by a forward pass, it gives what the stored states give."""
     pair, asked, taken = made
-    found = kl_of_system(taken, System("lora-0", tiny("llama"), PlainFormat(), ()), asked, pair, [2, 3, 9])
+    found = kl_of_system(
+        taken, System("lora-0", tiny("llama"), PlainFormat(), ()), asked, pair, [2, 3, 9]
+    )
     np.testing.assert_allclose(found.kl_veneer, found.kl_base, atol=1e-4)
 
 
@@ -57,7 +73,9 @@ def test_base_in_another_format_by_definition(made):
     chat = next(s for s in control_systems(pair, None) if s.name == "base-chat")
     found = kl_of_system(taken, chat, asked, pair, [6])
     (block,) = taken.blocks(("token", "hidden", "position"), [6])
-    (hidden,) = response_hidden(pair.base, [chat.format.encode(pair.base.tokenizer, asked[6])], [block["token"].tolist()])
+    (hidden,) = response_hidden(
+        pair.base, [chat.format.encode(pair.base.tokenizer, asked[6])], [block["token"].tolist()]
+    )
     p = pair.aligned.head.logits(block["hidden"]).double().log_softmax(-1)
     q = pair.base.head.logits(hidden).double().log_softmax(-1)
     np.testing.assert_allclose(found.kl_veneer, (p.exp() * (p - q)).sum(-1), atol=2e-4)
@@ -65,8 +83,10 @@ def test_base_in_another_format_by_definition(made):
 
 def test_rows_of_all_systems(made):
     pair, asked, taken = made
-    rows = Results(position_system_rows(taken, pair, control_systems(pair, None), asked))  # unique keys, or it raises
-    assert {r.system for r in rows} == {"base-chat", "aligned-plain"}  # base-no-empty has base's distributions
+    # unique keys, or it raises
+    rows = Results(position_system_rows(taken, pair, control_systems(pair, None), asked))
+    # base-no-empty has base's distributions
+    assert {r.system for r in rows} == {"base-chat", "aligned-plain"}
     kl = {r.system: r.value for r in rows.where(study="extract", metric="kl")}
     assert kl["aligned-plain"] == pytest.approx(0, abs=1e-4) and kl["base-chat"] > 0.1
     share = rows.where(metric="kl_recovered", system="aligned-plain")[0]
@@ -86,5 +106,11 @@ def test_two_formats_and_weights(tmp_path):
     """Base plain, aligned in its chat template: the aligned system reads its own format."""
     pair = chat_pair()
     taken = small_capture(tmp_path / "c", pair, n=5)
-    found = kl_of_system(taken, System("again", pair.aligned, pair.aligned_format, ()), prompts(5), pair, [0, 1, 2, 3, 4])
+    found = kl_of_system(
+        taken,
+        System("again", pair.aligned, pair.aligned_format, ()),
+        prompts(5),
+        pair,
+        [0, 1, 2, 3, 4],
+    )
     assert found.kl_veneer.max() < 1e-3 < found.kl_base.mean()

@@ -1,4 +1,5 @@
-"""The one template that a run puts all tasks behind, and what `veneer measure` makes of a veneer's record."""
+"""The one template that a run puts all tasks behind, and what `veneer measure` makes of a
+veneer's record."""
 
 from __future__ import annotations
 
@@ -11,14 +12,26 @@ from veneer.foundation.errors import InputError
 from veneer.head.veneer import Veneer
 from veneer.lab.world import PLAIN
 from veneer.measures.answers import _ends
-from veneer.measures.run_template import check_base_template, measure_template, run_template, warn_of_refusals_alone
+from veneer.measures.run_template import (
+    check_base_template,
+    measure_template,
+    run_template,
+    warn_of_refusals_alone,
+)
 from veneer.models.formats import PlainFormat
 from veneer.prompts.templates import ALPACA, NAMED
 from veneer.systems.system import System
 from veneer.tasks.registry import get_task
 
 
-def own_task(folder, name: str, *, template: str | None = None, plain: str | None = None, judge: str | None = None):
+def own_task(
+    folder,
+    name: str,
+    *,
+    template: str | None = None,
+    plain: str | None = None,
+    judge: str | None = None,
+):
     header = {"name": name, "scorer": "exact", **({"base_template": template} if template else {})}
     row = {"prompt": "Two and two?", "answer": "4", **({"plain": plain} if plain else {})}
     path = folder / f"{name}.jsonl"
@@ -29,7 +42,8 @@ def own_task(folder, name: str, *, template: str | None = None, plain: str | Non
 def test_the_default_is_one_template_for_all(tmp_path):
     assert run_template([own_task(tmp_path, "a"), own_task(tmp_path, "b")]) == ALPACA
     named = own_task(tmp_path, "c", template="Q: {prompt}\nA:")
-    assert run_template([named, own_task(tmp_path, "d")]) == "Q: {prompt}\nA:"  # the file's, for all
+    # the file's, for all
+    assert run_template([named, own_task(tmp_path, "d")]) == "Q: {prompt}\nA:"
     assert run_template([get_task("lab-sums"), own_task(tmp_path, "e")]) == PLAIN
 
 
@@ -54,8 +68,14 @@ def test_a_person_chooses(tmp_path):
 
 def test_tasks_that_insist_on_several_templates_keep_them_with_a_warning(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "veneer"):
-        assert run_template([get_task("lab-sums"), own_task(tmp_path, "a", template="Q: {prompt}\nA:")]) is None
-        assert run_template([own_task(tmp_path, "b", plain="2 + 2 =")]) is None  # a text that no template made
+        assert (
+            run_template(
+                [get_task("lab-sums"), own_task(tmp_path, "a", template="Q: {prompt}\nA:")]
+            )
+            is None
+        )
+        # a text that no template made
+        assert run_template([own_task(tmp_path, "b", plain="2 + 2 =")]) is None
     assert "bring 2 templates" in caplog.text and "give --prompt-template" in caplog.text
 
 
@@ -65,7 +85,12 @@ def test_measure_takes_the_veneers_own(tmp_path):
 
         rows = [{"template": t, "share": 1 / len(templates)} for t in templates]
         form = base_format or {"kind": "plain", "template": "{prompt}"}
-        return Veneer("x", 3, torch.zeros(3, 2), facts={"base_format": form, **({"templates": rows} if rows else {})})
+        return Veneer(
+            "x",
+            3,
+            torch.zeros(3, 2),
+            facts={"base_format": form, **({"templates": rows} if rows else {})},
+        )
 
     tasks = [own_task(tmp_path, "a")]
     assert measure_template(tasks, fitted(ALPACA)) == ALPACA
@@ -86,4 +111,7 @@ def test_refusals_without_harmless_instructions_are_warned_of(caplog):
         warn_of_refusals_alone([get_task("lab-sums")], 5)
         assert not caplog.records
         warn_of_refusals_alone([get_task("lab-requests"), get_task("lab-sums")], 5)
-    assert "learns refusals from lab-requests" in caplog.text and "add instructions to --tasks" in caplog.text
+    assert (
+        "learns refusals from lab-requests" in caplog.text
+        and "add instructions to --tasks" in caplog.text
+    )

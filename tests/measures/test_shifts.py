@@ -16,11 +16,24 @@ class Letters:
 
 
 def test_classes():
-    aligned, base, second, third = np.array([[1, 1, 5, 8], [2, 1, 2, 8], [3, 1, 5, 3], [4, 1, 5, 8]]).T
-    assert [CLASSES[k] for k in shift_classes(aligned, base, second, third)] == ["unshifted", "marginal", "marginal", "shifted"]
+    aligned, base, second, third = np.array(
+        [[1, 1, 5, 8], [2, 1, 2, 8], [3, 1, 5, 3], [4, 1, 5, 8]]
+    ).T
+    assert [CLASSES[k] for k in shift_classes(aligned, base, second, third)] == [
+        "unshifted",
+        "marginal",
+        "marginal",
+        "shifted",
+    ]
     assert [CLASSES[k] for k in classes_of(held_out())] == [
-        "unshifted", "marginal", "marginal", "shifted", "shifted", "unshifted", "shifted",
-    ]  # fmt: skip
+        "unshifted",
+        "marginal",
+        "marginal",
+        "shifted",
+        "shifted",
+        "unshifted",
+        "shifted",
+    ]
 
 
 def test_rates_are_shares_of_tokens_and_restored_is_a_share_of_its_class():
@@ -29,7 +42,8 @@ def test_rates_are_shares_of_tokens_and_restored_is_a_share_of_its_class():
     assert values["unshifted_rate"] == (pytest.approx(2 / 7), 3)
     assert values["marginal_rate"] == (pytest.approx(2 / 7), 3)
     assert values["shifted_rate"] == (pytest.approx(3 / 7), 3)
-    assert values["restored_rate"] == (pytest.approx(1 / 3), 2)  # of tokens 4, 5 and 7, by prompts 7 and 9
+    # of tokens 4, 5 and 7, by prompts 7 and 9
+    assert values["restored_rate"] == (pytest.approx(1 / 3), 2)
     assert values["restored_or_marginal_rate"] == (pytest.approx(2 / 5), 3)
     assert sum(values[f"{c}_rate"][0] for c in CLASSES) == pytest.approx(1)
     for r in found:
@@ -40,19 +54,48 @@ def test_of_one_task_and_of_none():
     values = {r.metric: r.value for r in shift_rows(held_out(), task="b")}
     assert values["shifted_rate"] == 0.5 and values["restored_rate"] == 0
     same = held_out(base_top=held_out().aligned_top)
-    assert {r.metric for r in shift_rows(same)} == {"unshifted_rate", "marginal_rate", "shifted_rate"}
+    assert {r.metric for r in shift_rows(same)} == {
+        "unshifted_rate",
+        "marginal_rate",
+        "shifted_rate",
+    }
     assert list(shift_rows(held_out(), task="c")) == []
 
 
 def test_the_table_counts_kinds_and_leaves_out_what_nobody_changed():
     table = shift_table(
-        held_out(base_top=np.array([1, 9, 9, 9, 9, 1, 9]), aligned_top=np.array([1, 2, 3, 2, 5, 6, 3])), Letters()
+        held_out(
+            base_top=np.array([1, 9, 9, 9, 9, 1, 9]), aligned_top=np.array([1, 2, 3, 2, 5, 6, 3])
+        ),
+        Letters(),
     )
-    # tokens 3 and 7 are one kind but for the class (3 is base's third at token 3), as are tokens 2 (second) and 4
-    assert {"base": "j", "veneer": "j", "aligned": "d", "count": 1, "shift": "marginal", "restored": False} in table
-    assert {"base": "j", "veneer": "c", "aligned": "c", "count": 1, "shift": "marginal", "restored": True} in table
+    # tokens 3 and 7 are one kind but for the class (3 is base's third at token 3), as are tokens 2
+    # (second) and 4
+    assert {
+        "base": "j",
+        "veneer": "j",
+        "aligned": "d",
+        "count": 1,
+        "shift": "marginal",
+        "restored": False,
+    } in table
+    assert {
+        "base": "j",
+        "veneer": "c",
+        "aligned": "c",
+        "count": 1,
+        "shift": "marginal",
+        "restored": True,
+    } in table
     assert sum(r["count"] for r in table) == 6  # not the first token: nobody changed it
     assert [r["count"] for r in table] == sorted((r["count"] for r in table), reverse=True)
     assert all(r["restored"] == (r["veneer"] == r["aligned"]) for r in table)
     worse = shift_table(held_out(veneer_top=np.array([9, 2, 9, 4, 9, 6, 9])), Letters())
-    assert {"base": "b", "veneer": "j", "aligned": "b", "count": 1, "shift": "unshifted", "restored": False} in worse
+    assert {
+        "base": "b",
+        "veneer": "j",
+        "aligned": "b",
+        "count": 1,
+        "shift": "unshifted",
+        "restored": False,
+    } in worse

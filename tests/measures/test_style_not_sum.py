@@ -22,7 +22,10 @@ class Taken:
 
     def responses(self):
         rows = {4: [1, 2, 3], 7: [4, 5], 9: [6, 7]}
-        return [{"number": n, "prompt_id": f"p{n}", "task": "a" if n < 9 else "b", "token_ids": ids} for n, ids in rows.items()]
+        return [
+            {"number": n, "prompt_id": f"p{n}", "task": "a" if n < 9 else "b", "token_ids": ids}
+            for n, ids in rows.items()
+        ]
 
 
 # aligned 1..7, base 1 9 9 9 9 6 9, veneer 1 2 9 4 9 6 9 (prompts 4 4 4 7 7 9 9)
@@ -59,5 +62,8 @@ def test_rates():
     assert values["style_not_sum_rate", "veneer"] == (pytest.approx(1 / 3), 2)
     assert values["number_missed_rate", "veneer"] == (pytest.approx(1 / 3), 2)
     assert values["number_missed_rate", "base"] == (1, 2)
-    assert all(r.low <= r.value <= r.high and r.low < r.high and "3 tokens" in r.note for r in rows.where(system="veneer"))
+    assert all(
+        r.low <= r.value <= r.high and r.low < r.high and "3 tokens" in r.note
+        for r in rows.where(system="veneer")
+    )
     assert list(style_not_sum_rows(held_out(), Digits(), task="b")) == []

@@ -1,4 +1,5 @@
-"""Every causal architecture through the whole door: loaded from a folder, read alone and in batches, captured, merged, loaded again."""
+"""Every causal architecture through the whole door: loaded from a folder, read alone and in
+batches, captured, merged, loaded again."""
 
 from __future__ import annotations
 
@@ -27,15 +28,17 @@ from veneer.prompts.prompt import Prompt
 
 KINDS = sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 TOLERANCE = 2e-3  # of the largest logit
-# 6 is padding: RoBERTa's family gives a pad token within a text no position of its own, with a cache another than without.
+# 6 is padding: RoBERTa's family gives a pad token within a text no position of its own, with a
+# cache another than without.
 STOPS = (6, *range(300, 306))
 STEPS = 45  # tokens decoded: several windows of small_configs.WINDOW
 
 
 @dataclass
 class Outcome:
-    """result: "right", "refused", "not built" (transformers makes no small model of it that reads text), "wrong" or "crash".
-    note: what the model cannot do, why it was refused or not built, or what is wrong."""
+    """result: "right", "refused", "not built" (transformers makes no small model of it that
+    reads text), "wrong" or "crash". note: what the model cannot do, why it was refused or not
+    built, or what is wrong."""
 
     kind: str
     name: str
@@ -60,11 +63,15 @@ def examine(kind: str, folder: Path, steps: int = STEPS) -> Outcome:
         for check in (forcing, batches, captured, merged):
             check(lm, folder) if check is not batches else batches(lm, folder, steps)
             out.checks.append(check.__name__)
-        out.note = "; ".join(f"{k}: {v}" for k, v in lm.abilities.facts().get("reading", {}).items())
+        out.note = "; ".join(
+            f"{k}: {v}" for k, v in lm.abilities.facts().get("reading", {}).items()
+        )
     except VeneerError as error:
         out.result, out.note = (
             "refused",
-            str(error).replace(str(folder / "model"), "MODEL").replace(str(folder / "merged"), "MERGED"),
+            str(error)
+            .replace(str(folder / "model"), "MODEL")
+            .replace(str(folder / "merged"), "MERGED"),
         )
     except Wrong as error:
         out.result, out.note = "wrong", str(error)
@@ -74,8 +81,8 @@ def examine(kind: str, folder: Path, steps: int = STEPS) -> Outcome:
 
 
 def save_small(kind: str, folder: Path) -> str:
-    """Write a small model with random weights, in which every token before counts. Returns "", or why transformers makes no small model
-    of this type that reads text; nothing is written then."""
+    """Write a small model with random weights, in which every token before counts. Returns "", or
+    why transformers makes no small model of this type that reads text; nothing is written then."""
     torch.manual_seed(0)
     try:
         model = AutoModelForCausalLM.from_config(small_config(kind), dtype=torch.float32).eval()
@@ -86,7 +93,8 @@ def save_small(kind: str, folder: Path) -> str:
             if p.ndim >= 2 and "embed" not in name:
                 p.mul_(4.0)
         weight = getattr(model.get_input_embeddings(), "weight", None)
-        if weight is not None:  # the row of the pad token is zero, for which an indexer finds all tokens alike
+        # the row of the pad token is zero, for which an indexer finds all tokens alike
+        if weight is not None:
             empty = weight.abs().sum(-1) == 0
             weight[empty] = weight[~empty][: int(empty.sum())].flip(-1)
         head = model.get_output_embeddings()
@@ -104,7 +112,10 @@ def save_small(kind: str, folder: Path) -> str:
 
 def first_line(error: Exception) -> str:
     """The kind of an error and the first line of its words."""
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+    return (
+        f"{type(error).__name__}: "
+        f"{str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+    )
 
 
 def plain(lm: LanguageModel, ids: list[int]) -> torch.Tensor:
@@ -130,24 +141,37 @@ def forcing(lm: LanguageModel, folder: Path) -> None:
     """Teacher forcing of unequal rows, across a window, equals a plain forward."""
     for shared in (6, 0):
         prompts, answers = rows((9, 12, 7, 30), shared), rows((5, 14, 30, 8), 0)
-        for p, a, states in zip(prompts, answers, response_hidden(lm, prompts, answers), strict=True):
+        for p, a, states in zip(
+            prompts, answers, response_hidden(lm, prompts, answers), strict=True
+        ):
             compare("teacher forcing", lm.head.logits(states), plain(lm, p + a)[len(p) - 1 : -1])
 
 
 def batches(lm: LanguageModel, folder: Path, steps: int) -> None:
-    """A batch of unequal rows, decoded across windows while rows leave it, equals plain forwards of its answers."""
+    """A batch of unequal rows, decoded across windows while rows leave it, equals plain
+    forwards of its answers."""
     for shared in (6, 0):
         prompts = rows((9, 13, 7, 24), shared)
         seen: list[list[torch.Tensor]] = [[] for _ in prompts]
 
-        def watch(numbers: Any, hidden: torch.Tensor, logits: torch.Tensor, seen: Any = seen) -> None:
+        def watch(
+            numbers: Any, hidden: torch.Tensor, logits: torch.Tensor, seen: Any = seen
+        ) -> None:
             for place, row in enumerate(numbers):
                 seen[row].append(logits[place])
 
         length = steps if shared else 8
-        answers = decode(lm, prompts, Sampling(max_new_tokens=length, temperature=1.0, seed=1), stop_ids=STOPS, watch=watch)
+        answers = decode(
+            lm,
+            prompts,
+            Sampling(max_new_tokens=length, temperature=1.0, seed=1),
+            stop_ids=STOPS,
+            watch=watch,
+        )
         for p, one, logits in zip(prompts, answers, seen, strict=True):
-            compare("a batch", torch.stack(logits), plain(lm, [*p, *one.token_ids])[len(p) - 1 : -1])
+            compare(
+                "a batch", torch.stack(logits), plain(lm, [*p, *one.token_ids])[len(p) - 1 : -1]
+            )
 
 
 def captured(lm: LanguageModel, folder: Path) -> None:
@@ -155,7 +179,12 @@ def captured(lm: LanguageModel, folder: Path) -> None:
     words = ("How do I", "How do I bake bread and sit on the mat", "Tom")
     prompts = [Prompt.from_text(str(i), w) for i, w in enumerate(words)]
     config = CaptureConfig(
-        k=8, batch_size=3, shard_batches=1, noise_prompts=1, hidden_dtype="float32", sampling=Sampling(max_new_tokens=5)
+        k=8,
+        batch_size=3,
+        shard_batches=1,
+        noise_prompts=1,
+        hidden_dtype="float32",
+        sampling=Sampling(max_new_tokens=5),
     )
     taken = capture(Pair(lm, lm, PlainFormat(), PlainFormat()), prompts, folder / "capture", config)
     columns = {
@@ -189,10 +218,14 @@ def merged(lm: LanguageModel, folder: Path) -> None:
 
 def table(outcomes: list[Outcome]) -> str:
     """Counts and a row for each architecture, in Markdown."""
-    counts = {result: sum(o.result == result for o in outcomes) for result in ("right", "refused", "not built", "wrong", "crash")}
+    counts = {
+        result: sum(o.result == result for o in outcomes)
+        for result in ("right", "refused", "not built", "wrong", "crash")
+    }
     lines = [
-        f"**{len(outcomes)} architectures of transformers {__version__}: {counts['right']} right, {counts['refused']} refused, "
-        f"{counts['not built']} not built here, {counts['wrong']} silently wrong, {counts['crash']} crashed.**",
+        f"**{len(outcomes)} architectures of transformers {__version__}: {counts['right']} right, "
+        f"{counts['refused']} refused, {counts['not built']} not built here, {counts['wrong']} "
+        f"silently wrong, {counts['crash']} crashed.**",
         "",
         "| type | class | result | what it cannot do, or why it is refused |",
         "|---|---|---|---|",
@@ -206,9 +239,13 @@ def table(outcomes: list[Outcome]) -> str:
 
 def read_page(page: Path) -> dict[str, Outcome]:
     """The rows of the page by type."""
-    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    lines = [
+        line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")
+    ]
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-    return {c[0]: Outcome(c[0], c[1], c[2], c[3] if len(c) > 3 else "") for c in cells if c[0] != "type"}
+    return {
+        c[0]: Outcome(c[0], c[1], c[2], c[3] if len(c) > 3 else "") for c in cells if c[0] != "type"
+    }
 
 
 def version_of(page: Path) -> str:

@@ -1,4 +1,5 @@
-"""What a model can do with a batch is found by trying; what it cannot do costs a warning and time, never another token."""
+"""What a model can do with a batch is found by trying; what it cannot do costs a warning and time,
+never another token."""
 
 from __future__ import annotations
 
@@ -19,12 +20,16 @@ from veneer.models import prefix, reader
 from veneer.models.decode import Sampling, decode
 from veneer.models.language_model import LanguageModel
 
-PROMPTS = [[5, 6, 7, 8, 9, *rest] for rest in ([10, 20, 30], [40, 50, 60, 70, 80, 90, 11], [12], [99, 98, 97, 96, 95])]
+PROMPTS = [
+    [5, 6, 7, 8, 9, *rest]
+    for rest in ([10, 20, 30], [40, 50, 60, 70, 80, 90, 11], [12], [99, 98, 97, 96, 95])
+]
 STEPS = 20
 
 
 class Backbone(nn.Module):
-    """A backbone whose forward hides what it takes. `change` may change the arguments before they reach the real one."""
+    """A backbone whose forward hides what it takes. `change` may change the arguments before they
+    reach the real one."""
 
     def __init__(self, inner: nn.Module, change: Callable[[dict[str, Any]], dict[str, Any]]):
         super().__init__()
@@ -72,12 +77,17 @@ def alone(lm: LanguageModel, prompt: list[int], steps: int) -> list[int]:
     ids = list(prompt)
     for _ in range(steps):
         with torch.inference_mode():
-            ids.append(int(lm.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
+            ids.append(
+                int(lm.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax())
+            )
     return ids[len(prompt) :]
 
 
 def tokens(lm: LanguageModel, prompts: list[list[int]], steps: int) -> list[list[int]]:
-    return [list(one.token_ids) for one in decode(lm, prompts, Sampling(max_new_tokens=steps), stop_ids=())]
+    return [
+        list(one.token_ids)
+        for one in decode(lm, prompts, Sampling(max_new_tokens=steps), stop_ids=())
+    ]
 
 
 def warned(caplog) -> list[str]:
@@ -90,14 +100,17 @@ TRUE = {tuple(p): alone(tiny("llama"), p, STEPS) for p in PROMPTS}
 @pytest.mark.parametrize("word", ["past_key_values", "cache", "cache_params"])
 def test_a_cache_is_found_under_each_name_behind_a_signature_that_hides_it(word, caplog):
     def change(words: dict[str, Any]) -> dict[str, Any]:
-        given = {k: v for k, v in words.items() if k not in ("past_key_values", "cache", "cache_params")}
+        given = {
+            k: v for k, v in words.items() if k not in ("past_key_values", "cache", "cache_params")
+        }
         return {**given, own_word(): words[word]} if word in words else given
 
     lm = stranger(change)
     assert lm.abilities.words.cache == word
     lm.model.base_model.widths.clear()
     assert tokens(lm, PROMPTS, STEPS) == [TRUE[tuple(p)] for p in PROMPTS]
-    assert lm.model.base_model.widths[-(STEPS - 1) :] == [1] * (STEPS - 1)  # each step read the new token alone
+    # each step read the new token alone
+    assert lm.model.base_model.widths[-(STEPS - 1) :] == [1] * (STEPS - 1)
     assert "reading" not in lm.facts() and warned(caplog) == []
 
 
@@ -126,7 +139,10 @@ def test_a_cache_that_is_wrong_is_not_used_and_that_is_said_once(change, caplog)
     for _ in range(2):
         assert tokens(lm, PROMPTS, STEPS) == [TRUE[tuple(p)] for p in PROMPTS]
     (text,) = warned(caplog)
-    assert "stranger (Stranger) takes no cache that Veneer knows" in text and "whole text again" in text
+    assert (
+        "stranger (Stranger) takes no cache that Veneer knows" in text
+        and "whole text again" in text
+    )
     assert lm.facts()["reading"] == {"cache": "none: each new token reads the whole text again"}
 
 
@@ -151,7 +167,9 @@ def generated(lm: LanguageModel, prompt: list[int], steps: int) -> list[int]:
     how = GenerationConfig(do_sample=False, max_new_tokens=steps, pad_token_id=lm.pad_id)
     own, lm.model.generation_config = lm.model.generation_config, how
     try:
-        out = lm.model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long))
+        out = lm.model.generate(
+            torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long)
+        )
     finally:
         lm.model.generation_config = own
     return out[0, len(prompt) :].tolist()
@@ -162,13 +180,17 @@ def test_long_answers_beyond_the_attention_window_are_those_of_generate(shared):
     lm = tiny("mistral", sliding_window=16)
     draw = torch.Generator().manual_seed(4)
     start = torch.randint(10, 250, (shared,), generator=draw).tolist()
-    prompts = [start + torch.randint(10, 250, (n - shared,), generator=draw).tolist() for n in (9, 13, 7, 24)]
+    prompts = [
+        start + torch.randint(10, 250, (n - shared,), generator=draw).tolist()
+        for n in (9, 13, 7, 24)
+    ]
     assert lm.abilities.lengths == (16,)
     assert tokens(lm, prompts, 60) == [generated(lm, p, 60) for p in prompts]
 
 
 def test_a_batch_with_a_shared_beginning_is_read_anew_at_the_window(monkeypatch):
-    """A window counts the padding behind a shared beginning, so the batch is read without it before it grows longer than that."""
+    """A window counts the padding behind a shared beginning, so the batch is read without it before
+    it grows longer than that."""
     begun: list[int] = []
     begin = reader.Reader._begin
 
@@ -191,7 +213,9 @@ def test_a_batch_with_a_shared_beginning_is_read_anew_at_the_window(monkeypatch)
     for prompt, one, logits in zip(prompts, out, seen, strict=True):
         assert list(one.token_ids) == generated(lm, prompt, 60)
         with torch.inference_mode():
-            true = lm.model(input_ids=torch.tensor([[*prompt, *one.token_ids]])).logits[0, len(prompt) - 1 : -1]
+            true = lm.model(input_ids=torch.tensor([[*prompt, *one.token_ids]])).logits[
+                0, len(prompt) - 1 : -1
+            ]
         torch.testing.assert_close(torch.stack(logits), true, rtol=1e-4, atol=2e-3)
 
 
@@ -202,7 +226,9 @@ def test_a_model_that_gives_other_states_at_each_reading_is_refused_beyond_its_c
         def forward(self, **words):
             out = self.inner(**words)
             if out.last_hidden_state.shape[1] > 32:
-                out.last_hidden_state = out.last_hidden_state + 0.1 * torch.randn_like(out.last_hidden_state)
+                out.last_hidden_state = out.last_hidden_state + 0.1 * torch.randn_like(
+                    out.last_hidden_state
+                )
             return out
 
     lm = tiny("llama")
@@ -212,7 +238,11 @@ def test_a_model_that_gives_other_states_at_each_reading_is_refused_beyond_its_c
     wavers = LanguageModel("wavers", model, lm.tokenizer)
     assert tokens(wavers, [PROMPTS[0]], 5) == [TRUE[tuple(PROMPTS[0])][:5]]
     with pytest.raises(
-        VeneerError, match=r"other states each time that it reads the same text beyond 32 tokens; expected .* at most 32"
+        VeneerError,
+        match=(
+            r"other states each time that it reads the same text beyond 32 tokens; expected .* "
+            r"at most 32"
+        ),
     ):
         tokens(wavers, [PROMPTS[0]], 40)
 
@@ -226,7 +256,9 @@ def test_trying_gives_no_warnings_of_torch():
     class Learns(Backbone):
         def forward(self, **words):
             with torch.inference_mode(False), torch.enable_grad():
-                words = {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in words.items()}
+                words = {
+                    k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in words.items()
+                }
                 return self.inner(**words)
 
     lm = tiny("llama")

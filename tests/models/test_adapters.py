@@ -1,4 +1,5 @@
-"""Adapters as plain weights: the logits of PEFT's own unmerged model, whatever the adapter changes."""
+"""Adapters as plain weights: the logits of PEFT's own unmerged model, whatever the
+adapter changes."""
 
 from __future__ import annotations
 
@@ -42,8 +43,8 @@ def logits(model) -> torch.Tensor:
 
 
 def adapt(model, config, folder: Path, base: Path | str, *, rows: bool = False) -> torch.Tensor:
-    """Save an adapter with random weights; gives the unmerged logits over every token. rows: also save the embeddings, as PEFT does for a
-    base whose size on the hub differs."""
+    """Save an adapter with random weights; gives the unmerged logits over every token. rows: also
+    save the embeddings, as PEFT does for a base whose size on the hub differs."""
     adapted = peft.get_peft_model(model, config).eval()
     torch.manual_seed(1)
     with torch.no_grad():
@@ -52,12 +53,16 @@ def adapt(model, config, folder: Path, base: Path | str, *, rows: bool = False) 
                 p.add_(torch.randn_like(p) * (0.02 if "vera" in name or "oft" in name else 0.2))
     adapted.save_pretrained(folder, save_embedding_layers=rows)
     written = json.loads((folder / "adapter_config.json").read_text())
-    (folder / "adapter_config.json").write_text(json.dumps({**written, "base_model_name_or_path": str(base)}))
+    (folder / "adapter_config.json").write_text(
+        json.dumps({**written, "base_model_name_or_path": str(base)})
+    )
     return logits(adapted)
 
 
 def lora(*targets: str, **words):
-    return peft.LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, target_modules=list(targets), **words)
+    return peft.LoraConfig(
+        task_type="CAUSAL_LM", r=4, lora_alpha=8, target_modules=list(targets), **words
+    )
 
 
 KINDS = {
@@ -66,18 +71,28 @@ KINDS = {
     "embeddings and head": lambda: lora("embed_tokens", "lm_head"),
     "saved embeddings": lambda: lora("q_proj", modules_to_save=["embed_tokens"]),
     "saved head": lambda: lora("q_proj", modules_to_save=["lm_head"]),
-    "saved embeddings and head": lambda: lora("q_proj", modules_to_save=["embed_tokens", "lm_head"]),
+    "saved embeddings and head": lambda: lora(
+        "q_proj", modules_to_save=["embed_tokens", "lm_head"]
+    ),
     "trained tokens": lambda: lora("q_proj", trainable_token_indices=[5, 17, 300]),
-    "trained tokens alone": lambda: peft.TrainableTokensConfig(token_indices=[5, 17], target_modules=["embed_tokens"]),
+    "trained tokens alone": lambda: peft.TrainableTokensConfig(
+        token_indices=[5, 17], target_modules=["embed_tokens"]
+    ),
     "DoRA": lambda: lora("q_proj", "embed_tokens", use_dora=True),
     "DoRA of the head": lambda: lora("q_proj", "lm_head", use_dora=True),
     "rsLoRA": lambda: lora("q_proj", "embed_tokens", use_rslora=True),
     "biases": lambda: lora("q_proj", "lm_head", bias="lora_only"),
-    "IA3": lambda: peft.IA3Config(task_type="CAUSAL_LM", target_modules=["q_proj", "down_proj"], feedforward_modules=["down_proj"]),
+    "IA3": lambda: peft.IA3Config(
+        task_type="CAUSAL_LM",
+        target_modules=["q_proj", "down_proj"],
+        feedforward_modules=["down_proj"],
+    ),
     "LoHa": lambda: peft.LoHaConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj"]),
-    "OFT": lambda: peft.OFTConfig(task_type="CAUSAL_LM", r=4, oft_block_size=0, target_modules=["q_proj"]),
+    "OFT": lambda: peft.OFTConfig(
+        task_type="CAUSAL_LM", r=4, oft_block_size=0, target_modules=["q_proj"]
+    ),
     "norms": lambda: peft.LNTuningConfig(task_type="CAUSAL_LM", target_modules=["input_layernorm"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -91,8 +106,12 @@ def test_merged_logits_are_pefts_unmerged_ones(kind, head, saved, tmp_path):
         ours = lm.head.logits(lm.hidden(ids, torch.ones_like(ids)))
     torch.testing.assert_close(ours, want, rtol=1e-4, atol=1e-3)
     assert (want - logits(tiny(HEADS[head]).model)).abs().max() > 0.01
-    weights = [layer.weight for layer in (lm.model.get_input_embeddings(), lm.model.get_output_embeddings())]
-    assert lm.model.config.tie_word_embeddings is (weights[0].data_ptr() == weights[1].data_ptr())  # as a checkpoint says it
+    weights = [
+        layer.weight
+        for layer in (lm.model.get_input_embeddings(), lm.model.get_output_embeddings())
+    ]
+    # as a checkpoint says it
+    assert lm.model.config.tie_word_embeddings is (weights[0].data_ptr() == weights[1].data_ptr())
 
 
 def added(head: str, multiple: int | None = None):
@@ -106,28 +125,42 @@ def added(head: str, multiple: int | None = None):
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("multiple", [None, 64])
-@pytest.mark.parametrize("kind", ["saved embeddings and head", "embeddings and head", "trained tokens", "nothing but rows"])
+@pytest.mark.parametrize(
+    "kind",
+    ["saved embeddings and head", "embeddings and head", "trained tokens", "nothing but rows"],
+)
 def test_an_adapter_that_adds_tokens_brings_its_rows(kind, multiple, head, saved, tmp_path):
     model, tok = added(head, multiple)
     config = {
-        "trained tokens": lambda: lora("q_proj", trainable_token_indices=[len(tok) - 1, len(tok) - 2]),
+        "trained tokens": lambda: lora(
+            "q_proj", trainable_token_indices=[len(tok) - 1, len(tok) - 2]
+        ),
         "nothing but rows": lambda: lora("q_proj"),
     }.get(kind) or KINDS[kind]
     want = adapt(model, config(), tmp_path / "a", saved[head], rows="saved" not in kind)
     tok.save_pretrained(tmp_path / "a")
     got = load_model(str(tmp_path / "a"), device="cpu")
-    assert got.head.rows == want.shape[-1] and got.readable == want.shape[1] and len(got.tokenizer) == len(tok)
+    assert (
+        got.head.rows == want.shape[-1]
+        and got.readable == want.shape[1]
+        and len(got.tokenizer) == len(tok)
+    )
     torch.testing.assert_close(logits(got.model), want, rtol=1e-4, atol=1e-3)
 
 
 def test_rows_that_were_not_saved_are_named(saved, tmp_path, caplog):
-    """The head of the new tokens was random while the adapter was trained: nobody can have it again."""
+    """The head of the new tokens was random while the adapter was trained: nobody
+    can have it again."""
     model, tok = added("untied")
-    want = adapt(model, lora("q_proj", modules_to_save=["embed_tokens"]), tmp_path / "a", saved["untied"])
+    want = adapt(
+        model, lora("q_proj", modules_to_save=["embed_tokens"]), tmp_path / "a", saved["untied"]
+    )
     tok.save_pretrained(tmp_path / "a")
     got = load_model(str(tmp_path / "a"), device="cpu")
     rows = tiny().head.rows
-    torch.testing.assert_close(logits(got.model)[..., :rows], want[..., :rows], rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(
+        logits(got.model)[..., :rows], want[..., :rows], rtol=1e-4, atol=1e-3
+    )
     assert f"adds {len(tok) - rows} tokens but brings no rows of the head" in caplog.text
     weight = got.head.weight
     torch.testing.assert_close(weight[rows:], weight[:rows].mean(0).expand(len(tok) - rows, -1))
@@ -141,16 +174,27 @@ def test_a_token_that_no_row_stands_for_is_refused_where_a_prompt_holds_it(saved
     lm = load_model(str(tmp_path / "a"), device="cpu")
     system = System("aligned", lm, PlainFormat(), lm.stop_ids)
     assert system.prompt_tokens([Prompt.from_text("p", "How do I")])
-    with pytest.raises(InputError, match=r"prompt 'p' holds '<new6>' \(id \d+\), but .* has only \d+ rows in its embeddings"):
+    with pytest.raises(
+        InputError,
+        match=r"prompt 'p' holds '<new6>' \(id \d+\), but .* has only \d+ rows in its embeddings",
+    ):
         system.prompt_tokens([Prompt.from_text("p", "How do I <new6>")])
 
 
 def test_a_pair_whose_aligned_side_says_added_tokens_is_one_sentence(saved, tmp_path):
     model, tok = added("untied")
-    adapt(model, lora("q_proj", modules_to_save=["embed_tokens", "lm_head"]), tmp_path / "a", saved["untied"])
+    adapt(
+        model,
+        lora("q_proj", modules_to_save=["embed_tokens", "lm_head"]),
+        tmp_path / "a",
+        saved["untied"],
+    )
     tok.save_pretrained(tmp_path / "a")
     with pytest.raises(InputError, match=r"'<new\d>' \(id \d+\) is missing from"):
-        Pair(load_model(str(saved["untied"]), device="cpu"), load_model(str(tmp_path / "a"), device="cpu"))
+        Pair(
+            load_model(str(saved["untied"]), device="cpu"),
+            load_model(str(tmp_path / "a"), device="cpu"),
+        )
 
 
 def test_a_lora_on_the_embeddings_of_another_family(tmp_path):
@@ -177,14 +221,21 @@ def test_a_lora_on_the_embeddings_of_another_family(tmp_path):
 def test_learnt_prompts_cannot_be_merged(config, saved, tmp_path):
     peft.get_peft_model(tiny().model, config()).save_pretrained(tmp_path / "a")
     written = json.loads((tmp_path / "a" / "adapter_config.json").read_text())
-    (tmp_path / "a" / "adapter_config.json").write_text(json.dumps({**written, "base_model_name_or_path": str(saved["untied"])}))
-    with pytest.raises(InputError, match=r"is of the kind [A-Z_]+: it steers the model by learnt inputs .* cannot be merged"):
+    (tmp_path / "a" / "adapter_config.json").write_text(
+        json.dumps({**written, "base_model_name_or_path": str(saved["untied"])})
+    )
+    with pytest.raises(
+        InputError,
+        match=r"is of the kind [A-Z_]+: it steers the model by learnt inputs .* cannot be merged",
+    ):
         load_model(str(tmp_path / "a"), device="cpu")
 
 
 def test_a_kind_that_depends_on_its_input_is_refused(saved, tmp_path):
     """Poly mixes its matrices by task."""
-    config = peft.PolyConfig(task_type="CAUSAL_LM", target_modules=["q_proj"], r=2, n_tasks=2, n_skills=2, n_splits=1)
+    config = peft.PolyConfig(
+        task_type="CAUSAL_LM", target_modules=["q_proj"], r=2, n_tasks=2, n_skills=2, n_splits=1
+    )
     adapted = peft.get_peft_model(tiny().model, config)
     adapted.save_pretrained(tmp_path / "a")
     with pytest.raises(InputError, match="POLY"):
@@ -194,7 +245,9 @@ def test_a_kind_that_depends_on_its_input_is_refused(saved, tmp_path):
 def test_a_kind_that_no_version_knows_is_refused(saved, tmp_path):
     adapt(tiny().model, lora("q_proj"), tmp_path / "a", saved["untied"])
     written = json.loads((tmp_path / "a" / "adapter_config.json").read_text())
-    (tmp_path / "a" / "adapter_config.json").write_text(json.dumps({**written, "peft_type": "TELEPATHY"}))
+    (tmp_path / "a" / "adapter_config.json").write_text(
+        json.dumps({**written, "peft_type": "TELEPATHY"})
+    )
     with pytest.raises(InputError, match="'TELEPATHY', which this version of PEFT does not know"):
         load_model(str(tmp_path / "a"), device="cpu")
 

@@ -1,4 +1,5 @@
-"""Every architecture through the same door: no allow-list, head(h) equals the model's logits, batches equal single rows."""
+"""Every architecture through the same door: no allow-list, head(h) equals the model's logits,
+batches equal single rows."""
 
 import pytest
 import torch
@@ -31,10 +32,14 @@ def test_transforms_are_found():
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_a_padded_batch_decodes_as_single_rows_do(kind):
-    """Left padding, the cache and rows that leave the batch change nothing: the chosen tokens follow one forward pass."""
+    """Left padding, the cache and rows that leave the batch change nothing: the chosen tokens
+    follow one forward pass."""
     lm = tiny(kind)
     prefix = [5, 6, 7, 8, 9, 10]  # shared: read once
-    prompts = [[*prefix, *p] for p in ([10, 20, 30], [40, 50, 60, 70, 80, 90, 11], [12, 13], [99, 98, 97, 96, 95])]
+    prompts = [
+        [*prefix, *p]
+        for p in ([10, 20, 30], [40, 50, 60, 70, 80, 90, 11], [12, 13], [99, 98, 97, 96, 95])
+    ]
     seen = [[] for _ in prompts]
 
     def watch(rows, hidden, logits):
@@ -58,7 +63,11 @@ def test_an_unknown_transform_is_refused_with_its_size():
 
         def __init__(self, inner):
             super().__init__()
-            self.inner, self.config, self.generation_config = inner, inner.config, inner.generation_config
+            self.inner, self.config, self.generation_config = (
+                inner,
+                inner.config,
+                inner.generation_config,
+            )
             self.base_model = inner.base_model
 
         def get_output_embeddings(self):
@@ -80,9 +89,18 @@ def test_sampling_does_not_depend_on_the_batch():
     keys = ["a", "b", "c", "d"]
     how = Sampling(max_new_tokens=10, temperature=1.0, top_p=0.9, seed=3)
     together = decode(lm, prompts, how, stop_ids=(1, 2), keys=keys)
-    alone = [decode(lm, [p], how, stop_ids=(1, 2), keys=[k])[0] for p, k in zip(prompts, keys, strict=True)]
+    alone = [
+        decode(lm, [p], how, stop_ids=(1, 2), keys=[k])[0]
+        for p, k in zip(prompts, keys, strict=True)
+    ]
     assert together == alone
-    other = decode(lm, prompts, Sampling(max_new_tokens=10, temperature=1.0, top_p=0.9, seed=4), stop_ids=(1, 2), keys=keys)
+    other = decode(
+        lm,
+        prompts,
+        Sampling(max_new_tokens=10, temperature=1.0, top_p=0.9, seed=4),
+        stop_ids=(1, 2),
+        keys=keys,
+    )
     assert other != together
 
 
@@ -95,6 +113,8 @@ def test_weights_that_are_not_finite_are_named():
     assert isinstance(lm, LanguageModel)
 
 
-@pytest.mark.parametrize(("rows", "states"), [(400, 512), (50_000, 512), (262_144, 97), (10_000_000, 16)])
+@pytest.mark.parametrize(
+    ("rows", "states"), [(400, 512), (50_000, 512), (262_144, 97), (10_000_000, 16)]
+)
 def test_logits_held_at_once_do_not_grow_with_the_vocabulary(rows, states):
     assert Head(torch.zeros(1, 1).expand(rows, 1)).at_once == states

@@ -1,4 +1,5 @@
-"""Prompt formats: one BOS, no EOS, the end of turn, system texts, and a round trip through a manifest."""
+"""Prompt formats: one BOS, no EOS, the end of turn, system texts, and a round trip
+through a manifest."""
 
 from __future__ import annotations
 
@@ -12,7 +13,14 @@ from tokenizers import processors
 from tiny import TEMPLATE, tokenizer
 from veneer.foundation.errors import InputError
 from veneer.models.end_of_turn import end_of_turn
-from veneer.models.formats import ChatFormat, PlainFormat, check_arguments, dated, format_from_facts, one_bos
+from veneer.models.formats import (
+    ChatFormat,
+    PlainFormat,
+    check_arguments,
+    dated,
+    format_from_facts,
+    one_bos,
+)
 from veneer.models.templates import render, variables, writes_date
 from veneer.prompts.prompt import Prompt
 
@@ -20,12 +28,15 @@ ASKED = Prompt.from_text("p", "How do I bake bread?", plain="Bread is baked")
 
 
 def made(template: str | None = TEMPLATE, *, single: str | None = None):
-    """A copy of the tiny tokenizer with another chat template or another way to surround plain text."""
+    """A copy of the tiny tokenizer with another chat template or another way to
+    surround plain text."""
     tok = copy.deepcopy(tokenizer())
     tok.chat_template = template
     if single is not None:
         ids = [(t, tok.convert_tokens_to_ids(t)) for t in ("<|bos|>", "<|eos|>")]
-        tok.backend_tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=ids)
+        tok.backend_tokenizer.post_processor = processors.TemplateProcessing(
+            single=single, special_tokens=ids
+        )
     return tok
 
 
@@ -34,7 +45,14 @@ def count(tok, ids: list[int], token: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("single", "starts"), [("<|bos|> $A", 1), ("<|bos|> $A <|eos|>", 1), ("$A", 0), ("$A <|eos|>", 0), ("<|bos|> <|bos|> $A", 1)]
+    ("single", "starts"),
+    [
+        ("<|bos|> $A", 1),
+        ("<|bos|> $A <|eos|>", 1),
+        ("$A", 0),
+        ("$A <|eos|>", 0),
+        ("<|bos|> <|bos|> $A", 1),
+    ],
 )
 def test_plain_text_has_the_tokenizers_own_bos_once_and_no_eos(single, starts):
     tok = made(single=single)
@@ -47,7 +65,9 @@ def test_a_bos_that_the_text_itself_brings_is_not_doubled():
     tok = made()
     ids = PlainFormat("<|bos|>{prompt}").encode(tok, ASKED)
     assert ids == PlainFormat().encode(tok, ASKED)
-    assert one_bos([0], tok) == [0] and one_bos([], tok) == [] and one_bos([0, 0, 0, 5], tok) == [0, 5]
+    assert (
+        one_bos([0], tok) == [0] and one_bos([], tok) == [] and one_bos([0, 0, 0, 5], tok) == [0, 5]
+    )
 
 
 def test_an_eos_that_the_prompt_asks_for_stays():
@@ -75,7 +95,8 @@ def test_a_system_text_comes_first_and_only_when_given():
     text = tok.decode(ChatFormat("Be kind.").encode(tok, ASKED))
     assert text.index("<|system|>Be kind.<|end|>") < text.index("<|user|>")
     assert "<|system|>" not in tok.decode(ChatFormat().encode(tok, ASKED))
-    assert "<|system|><|end|>" in tok.decode(ChatFormat("").encode(tok, ASKED))  # an empty one is one
+    # an empty one is one
+    assert "<|system|><|end|>" in tok.decode(ChatFormat("").encode(tok, ASKED))
 
 
 def test_every_turn_is_read_in_order():
@@ -83,7 +104,10 @@ def test_every_turn_is_read_in_order():
     prompt = Prompt("p", tuple({"role": r, "content": c} for r, c in turns), "plain")
     tok = made()
     text = tok.decode(ChatFormat("Four.").encode(tok, prompt))
-    assert text == ("<|bos|><|system|>Four.<|end|><|user|>One?<|end|><|assistant|>Two.<|end|><|user|>Three?<|end|><|assistant|>")
+    assert text == (
+        "<|bos|><|system|>Four.<|end|><|user|>One?<|end|><|assistant|>Two.<|end|><|user|>Three?<|"
+        "end|><|assistant|>"
+    )
 
 
 def test_the_end_of_turn_is_what_the_template_puts_behind_an_answer():
@@ -111,7 +135,8 @@ def test_no_chat_template_and_messages_that_one_refuses_are_named():
     with pytest.raises(InputError, match="no chat template"):
         ChatFormat().encode(made(None), ASKED)
     picky = made(
-        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}{{ messages[-1]['content'] }}"
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') "
+        "}}{% endif %}{{ messages[-1]['content'] }}"
     )
     assert ChatFormat().encode(picky, ASKED)
     with pytest.raises(InputError, match="System role not supported"):
@@ -137,7 +162,9 @@ def test_no_chat_template_and_messages_that_one_refuses_are_named():
 def test_a_hostile_template_is_refused_or_sees_nothing(template):
     tok = made(template)
     try:
-        text = tok.decode(render(tok, [{"role": "user", "content": "a"}], add_generation_prompt=True))
+        text = tok.decode(
+            render(tok, [{"role": "user", "content": "a"}], add_generation_prompt=True)
+        )
     except InputError as error:
         assert "chat template" in str(error) and "\n" not in str(error)
     else:
@@ -145,7 +172,14 @@ def test_a_hostile_template_is_refused_or_sees_nothing(template):
 
 
 @pytest.mark.parametrize(
-    "form", [PlainFormat(), PlainFormat("Q: {prompt}\nA:"), ChatFormat(), ChatFormat("Be kind."), ChatFormat("")]
+    "form",
+    [
+        PlainFormat(),
+        PlainFormat("Q: {prompt}\nA:"),
+        ChatFormat(),
+        ChatFormat("Be kind."),
+        ChatFormat(""),
+    ],
 )
 def test_a_format_survives_its_manifest(form):
     assert format_from_facts(json.loads(json.dumps(form.facts()))) == form
@@ -162,13 +196,19 @@ def test_formats_of_another_version_are_refused():
 
 THINKING = (
     "{% set think = enable_thinking if enable_thinking is defined else true %}"
-    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% if loop.last %}{% continue %}{% endif %}{% endfor %}"
-    "{% generation %}{% if add_generation_prompt %}<|assistant|>{% if not think %}<think></think>{% endif %}{% endif %}{% endgeneration %}"
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% if loop.last %}{% "
+    "continue %}{% endif %}{% endfor %}"
+    "{% generation %}{% if add_generation_prompt %}<|assistant|>{% if not think "
+    "%}<think></think>{% endif %}{% endif %}{% endgeneration %}"
 )
-DATED = "{% if strftime_now is defined %}Today is {{ strftime_now('%d %b %Y') }}.{% endif %}" + TEMPLATE
+DATED = (
+    "{% if strftime_now is defined %}Today is {{ strftime_now('%d %b %Y') }}.{% endif %}" + TEMPLATE
+)
 
 
-@pytest.mark.parametrize("start", ["", "\n", "  ", "\n\n  ", "  {% if messages %}\n  {% endif %}\n"])
+@pytest.mark.parametrize(
+    "start", ["", "\n", "  ", "\n\n  ", "  {% if messages %}\n  {% endif %}\n"]
+)
 @pytest.mark.parametrize("asked", ["%d %b %Y", "%Y-%m-%d", "%A, %-d %B %y", "100%% on %e. %j"])
 def test_a_template_whose_day_stands_still_is_otherwise_the_same(start, asked):
     """Against the library's own clock, today."""
@@ -185,16 +225,21 @@ def test_arguments_reach_the_template_and_its_variables_are_known():
     assert tok.decode(ChatFormat(arguments={"enable_thinking": False}).encode(tok, ASKED)).endswith(
         "<|assistant|><think></think>"
     )
-    assert tok.decode(ChatFormat(arguments={"enable_thinking": True}).encode(tok, ASKED)).endswith("<|assistant|>")
+    assert tok.decode(ChatFormat(arguments={"enable_thinking": True}).encode(tok, ASKED)).endswith(
+        "<|assistant|>"
+    )
 
 
 def test_an_argument_that_no_template_reads_is_refused_with_those_that_it_reads():
     typo = ChatFormat(arguments={"enable_thinkin": False})
-    with pytest.raises(InputError, match="does not read 'enable_thinkin'; it reads enable_thinking: correct"):
+    with pytest.raises(
+        InputError, match="does not read 'enable_thinkin'; it reads enable_thinking: correct"
+    ):
         check_arguments(typo, made(THINKING))
     with pytest.raises(InputError, match="does not read 'x'; it reads no arguments"):
         check_arguments(ChatFormat(arguments={"x": 1}), made())
-    check_arguments(ChatFormat(arguments={"enable_thinking": False}), made(), made(THINKING))  # one of them reads it
+    # one of them reads it
+    check_arguments(ChatFormat(arguments={"enable_thinking": False}), made(), made(THINKING))
     check_arguments(PlainFormat(), made())
 
 
@@ -211,7 +256,10 @@ def test_a_day_stands_still_only_where_the_template_writes_it():
         ChatFormat(day="29 Feb")
 
 
-@pytest.mark.parametrize("form", [ChatFormat(None, {"enable_thinking": False, "documents": [{"title": "a"}]}, "2024-02-29")])
+@pytest.mark.parametrize(
+    "form",
+    [ChatFormat(None, {"enable_thinking": False, "documents": [{"title": "a"}]}, "2024-02-29")],
+)
 def test_arguments_and_day_survive_a_manifest(form):
     assert format_from_facts(json.loads(json.dumps(form.facts()))) == form
 
@@ -221,12 +269,15 @@ def test_a_template_that_drops_the_user_or_the_system_text_is_refused():
         ChatFormat().encode(made("{% for m in messages %}<|{{ m.role }}|>{% endfor %}"), ASKED)
     deaf = made("{% for m in messages if m.role != 'system' %}{{ m.content | upper }}{% endfor %}")
     assert deaf.decode(ChatFormat().encode(deaf, ASKED)) == "HOW DO I BAKE BREAD?"
-    with pytest.raises(InputError, match="leaves out what the system says; leave out the system text"):
+    with pytest.raises(
+        InputError, match="leaves out what the system says; leave out the system text"
+    ):
         ChatFormat("Be kind.").encode(deaf, ASKED)
 
 
 def test_contents_are_given_in_parts_where_a_template_reads_nothing_else():
     tok = made(
-        "{% for m in messages %}{% for p in m.content if p.type == 'text' %}{{ p.text }}{% endfor %}{% endfor %}<|assistant|>"
+        "{% for m in messages %}{% for p in m.content if p.type == 'text' %}{{ p.text }}{% endfor "
+        "%}{% endfor %}<|assistant|>"
     )
     assert tok.decode(ChatFormat().encode(tok, ASKED)) == "How do I bake bread?<|assistant|>"

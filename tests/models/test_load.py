@@ -1,4 +1,5 @@
-"""Every kind of name leads to a model or to one sentence; pickles are not read and strangers' code does not run."""
+"""Every kind of name leads to a model or to one sentence; pickles are not read and strangers'
+code does not run."""
 
 from __future__ import annotations
 
@@ -57,7 +58,12 @@ def refused(name, match: str, **how) -> str:
     with pytest.raises(InputError, match=match) as caught:
         load(name, **how)
     said = str(caught.value)
-    assert "\n" not in said and "Traceback" not in said and ". " not in said.replace("e.g. ", "") and len(said) < 1200
+    assert (
+        "\n" not in said
+        and "Traceback" not in said
+        and ". " not in said.replace("e.g. ", "")
+        and len(said) < 1200
+    )
     return said
 
 
@@ -106,11 +112,23 @@ def test_a_gguf_file(tmp_path):
 # Adapters
 
 
-def make_adapter(folder: Path, base: str | None, *, seed: int = 3, targets: tuple[str, ...] = ("q_proj", "v_proj")) -> Path:
+def make_adapter(
+    folder: Path,
+    base: str | None,
+    *,
+    seed: int = 3,
+    targets: tuple[str, ...] = ("q_proj", "v_proj"),
+) -> Path:
     """A LoRA adapter with random weights that names `base`."""
     peft = pytest.importorskip("peft", reason="needs the package peft: pip install 'veneer[peft]'")
     torch.manual_seed(seed)
-    config = peft.LoraConfig(r=2, lora_alpha=4, target_modules=list(targets), init_lora_weights=False, task_type="CAUSAL_LM")
+    config = peft.LoraConfig(
+        r=2,
+        lora_alpha=4,
+        target_modules=list(targets),
+        init_lora_weights=False,
+        task_type="CAUSAL_LM",
+    )
     peft.get_peft_model(tiny().model, config).save_pretrained(folder)
     change_json(folder / "adapter_config.json", base_model_name_or_path=base)
     return folder
@@ -162,7 +180,10 @@ def test_an_adapter_that_lacks_weights_is_refused(saved, tmp_path):
     """The library only warns, and what is missing would have no effect."""
     adapter = make_adapter(tmp_path / "a", str(saved))
     weights = load_file(adapter / "adapter_model.safetensors")
-    save_file({k: v for k, v in weights.items() if "layers.1" not in k}, adapter / "adapter_model.safetensors")
+    save_file(
+        {k: v for k, v in weights.items() if "layers.1" not in k},
+        adapter / "adapter_model.safetensors",
+    )
     refused(adapter, "does not fit the base")
 
 
@@ -189,7 +210,9 @@ def test_a_missing_folder(name, offline):
     refused(name, f"there is no folder {name}")
 
 
-@pytest.mark.parametrize("name", ["nobody-at-all/no-such-model", "no-such-model", "not a/hub id", "", "x" * 300, "a\0b"])
+@pytest.mark.parametrize(
+    "name", ["nobody-at-all/no-such-model", "no-such-model", "not a/hub id", "", "x" * 300, "a\0b"]
+)
 def test_a_name_that_the_hub_does_not_know(name, offline, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     refused(name, "expected")
@@ -226,7 +249,10 @@ def test_folders_that_lack_something(copy):
     refused(copy, "has no config.json")
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:5000], lambda b: b[:-1], lambda b: b[:100], lambda b: b"", lambda b: b[::-1]])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b[:5000], lambda b: b[:-1], lambda b: b[:100], lambda b: b"", lambda b: b[::-1]],
+)
 def test_damaged_weights_are_refused(copy, damage):
     file = copy / "model.safetensors"
     file.write_bytes(damage(file.read_bytes()))
@@ -255,8 +281,12 @@ def test_weights_of_another_shape_and_missing_shards(copy):
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
     refused(copy, "in another shape than its config says, e.g. lm_head.weight")
     (copy / "model.safetensors").rename(copy / "model-00001-of-00002.safetensors")
-    where = dict.fromkeys(weights, "model-00001-of-00002.safetensors") | {"lm_head.weight": "model-00002-of-00002.safetensors"}
-    (copy / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": where}))
+    where = dict.fromkeys(weights, "model-00001-of-00002.safetensors") | {
+        "lm_head.weight": "model-00002-of-00002.safetensors"
+    }
+    (copy / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": where})
+    )
     refused(copy, "model-00002-of-00002.safetensors")
 
 
@@ -270,7 +300,15 @@ def test_weights_that_are_not_numbers_are_named(copy):
 
 @pytest.mark.parametrize(
     "text",
-    ['{"model_type": ', "[1]", "{}", '{"model_type": "no-such-type"}', '{"model_type": "t5"}', '{"model_type": 3}', "\x00\x01"],
+    [
+        '{"model_type": ',
+        "[1]",
+        "{}",
+        '{"model_type": "no-such-type"}',
+        '{"model_type": "t5"}',
+        '{"model_type": 3}',
+        "\x00\x01",
+    ],
 )
 def test_a_config_of_something_else(copy, text):
     (copy / "config.json").write_text(text)
@@ -278,7 +316,13 @@ def test_a_config_of_something_else(copy, text):
 
 
 @pytest.mark.parametrize(
-    "words", [{"num_attention_heads": 0}, {"hidden_size": "wide"}, {"num_hidden_layers": 3}, {"vocab_size": -1}]
+    "words",
+    [
+        {"num_attention_heads": 0},
+        {"hidden_size": "wide"},
+        {"num_hidden_layers": 3},
+        {"vocab_size": -1},
+    ],
 )
 def test_a_config_that_does_not_fit(copy, words):
     change_json(copy / "config.json", **words)
@@ -286,7 +330,12 @@ def test_a_config_that_does_not_fit(copy, words):
 
 
 @pytest.mark.parametrize(
-    "text", ['{"a":', '{"version": "1.0", "model": {"type": "Nope"}}', '{"version": "1.0", "added_tokens": [], "model": {}}']
+    "text",
+    [
+        '{"a":',
+        '{"version": "1.0", "model": {"type": "Nope"}}',
+        '{"version": "1.0", "added_tokens": [], "model": {}}',
+    ],
 )
 def test_a_damaged_tokenizer(copy, text):
     (copy / "tokenizer.json").write_text(text)
@@ -315,7 +364,9 @@ def marker(tmp_path, monkeypatch) -> Path:
 @pytest.mark.parametrize("known", [True, False])
 def test_a_models_own_code_does_not_run(copy, marker, known):
     (copy / "own.py").write_text(CODE.format(marker=str(marker)))
-    change_json(copy / "config.json", auto_map={"AutoConfig": "own.C", "AutoModelForCausalLM": "own.M"})
+    change_json(
+        copy / "config.json", auto_map={"AutoConfig": "own.C", "AutoModelForCausalLM": "own.M"}
+    )
     if known:  # an architecture that transformers has: loaded with its own class
         torch.testing.assert_close(logits(load(copy)), logits(tiny()))
     else:
@@ -338,19 +389,31 @@ def test_a_tokenizers_own_code_does_not_run(copy, marker, saved, tmp_path):
 
 def test_the_planted_code_would_run_where_it_is_trusted(copy, marker, monkeypatch, tmp_path):
     """So that the marker's absence above means something."""
-    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(
+        "transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules")
+    )
     monkeypatch.setattr(sys, "path", [str(tmp_path / "modules"), *sys.path])
     for name in [n for n in sys.modules if n.startswith("transformers_modules")]:
         monkeypatch.delitem(sys.modules, name)
     (copy / "own.py").write_text(CODE.format(marker=str(marker)))
-    change_json(copy / "config.json", auto_map={"AutoConfig": "own.C", "AutoModelForCausalLM": "own.M"}, model_type="own")
+    change_json(
+        copy / "config.json",
+        auto_map={"AutoConfig": "own.C", "AutoModelForCausalLM": "own.M"},
+        model_type="own",
+    )
     with contextlib.suppress(VeneerError):  # what it gives does not matter
         load(copy, trust_remote_code=True)
     assert marker.exists()
 
 
 @pytest.mark.parametrize(
-    "template", ["{{ ''.__class__.__mro__ }}", "{{ 1 / 0 }}", "{% if %}", "{{ cycler.__init__.__globals__.os.system('true') }}"]
+    "template",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ 1 / 0 }}",
+        "{% if %}",
+        "{{ cycler.__init__.__globals__.os.system('true') }}",
+    ],
 )
 def test_a_hostile_chat_template_loads_harmlessly_and_is_refused_when_it_is_read(copy, template):
     from veneer.models.formats import ChatFormat

@@ -1,4 +1,5 @@
-"""A multimodal checkpoint is read as text, and a merged one is a multimodal one again, with the files of its processor."""
+"""A multimodal checkpoint is read as text, and a merged one is a multimodal one again, with the
+files of its processor."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ from veneer.models.load import load_model
 
 KINDS = ["llava", "qwen2_vl", "qwen2_5_vl", "mistral3", "gemma3"]
 PROCESSOR = {
-    "preprocessor_config.json": {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 28}},
+    "preprocessor_config.json": {
+        "image_processor_type": "CLIPImageProcessor",
+        "size": {"shortest_edge": 28},
+    },
     "video_preprocessor_config.json": {"max_frames": 8},
     "processor_config.json": {"processor_class": "LlavaProcessor", "patch_size": 14},
 }
@@ -31,7 +35,9 @@ def folder(request, tmp_path_factory) -> Path:
     """A small multimodal checkpoint as transformers saves it."""
     at = tmp_path_factory.mktemp(request.param) / "base"
     torch.manual_seed(0)
-    model = AutoModelForImageTextToText.from_config(small_config(request.param), dtype=torch.float32)
+    model = AutoModelForImageTextToText.from_config(
+        small_config(request.param), dtype=torch.float32
+    )
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(20.0)
     model.generation_config.eos_token_id = 1
@@ -79,7 +85,9 @@ def test_a_merged_one_keeps_its_other_parts_and_its_processor(folder, tmp_path):
     changed = {n for n in before if not torch.equal(before[n], after[n])}
     assert changed == {"lm_head.weight"}
     again = load(out)
-    torch.testing.assert_close(again.head.logits(again.hidden(IDS, torch.ones_like(IDS))), true, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(
+        again.head.logits(again.hidden(IDS, torch.ones_like(IDS))), true, rtol=1e-4, atol=1e-3
+    )
 
 
 def test_its_processor_is_kept_where_the_tokenizer_was_changed(folder, tmp_path):

@@ -1,4 +1,5 @@
-"""Quantised checkpoints load as the plain numbers that they stand for, merge into checkpoints that load, or are refused."""
+"""Quantised checkpoints load as the plain numbers that they stand for, merge into checkpoints that
+load, or are refused."""
 
 import json
 
@@ -15,14 +16,25 @@ from veneer.models.load import load_model
 
 pytest.importorskip("accelerate", reason="the library needs it to read FP8 and MXFP4")
 GPT_OSS = {
-    "hidden_size": 64, "intermediate_size": 64, "head_dim": 16, "num_local_experts": 2, "num_experts_per_tok": 1, "sliding_window": 16,
-}  # fmt: skip
-QWEN3_MOE = {"moe_intermediate_size": 16, "num_experts": 4, "num_experts_per_tok": 2, "head_dim": 16}
+    "hidden_size": 64,
+    "intermediate_size": 64,
+    "head_dim": 16,
+    "num_local_experts": 2,
+    "num_experts_per_tok": 1,
+    "sliding_window": 16,
+}
+QWEN3_MOE = {
+    "moe_intermediate_size": 16,
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "head_dim": 16,
+}
 
 
 @pytest.fixture(params=["fp8", "fp8-experts", "mxfp4"])
 def quantised(request, tmp_path, monkeypatch):
-    """A folder with quantised weights, and the plain values (float32) that its tensors stand for."""
+    """A folder with quantised weights, and the plain values (float32) that its
+    tensors stand for."""
     monkeypatch.setitem(ARCHITECTURES, "gpt_oss", ("gpt_oss", GPT_OSS))
     monkeypatch.setitem(ARCHITECTURES, "qwen3_moe", ("qwen3_moe", QWEN3_MOE))
     kind = {"fp8": "llama", "fp8-experts": "qwen3_moe", "mxfp4": "gpt_oss"}[request.param]
@@ -72,7 +84,11 @@ METHODS = {
     "bitsandbytes": {"quant_method": "bitsandbytes", "load_in_4bit": True},
     "hqq": {"quant_method": "hqq", "quant_config": {}},
     "aqlm": {"quant_method": "aqlm"},
-    "compressed-tensors": {"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": {}},
+    "compressed-tensors": {
+        "quant_method": "compressed-tensors",
+        "format": "float-quantized",
+        "config_groups": {},
+    },
     "exl3": {"quant_method": "exl3", "bits": 4.0},
 }
 
@@ -80,7 +96,9 @@ METHODS = {
 @pytest.mark.parametrize("method", METHODS)
 def test_a_kind_that_this_machine_cannot_read_is_one_sentence(method, tmp_path):
     folder = save(tmp_path / "base")
-    with_tensors(folder, lambda t: {k.replace("q_proj.weight", "q_proj.qweight"): v for k, v in t.items()})
+    with_tensors(
+        folder, lambda t: {k.replace("q_proj.weight", "q_proj.qweight"): v for k, v in t.items()}
+    )
     rewrite(folder / "config.json", lambda c: c.update(quantization_config=METHODS[method]))
     with pytest.raises(InputError) as error:
         load_model(str(folder), device="cpu")
@@ -89,11 +107,16 @@ def test_a_kind_that_this_machine_cannot_read_is_one_sentence(method, tmp_path):
 
 
 def test_scales_that_the_config_does_not_describe_are_not_left_out(tmp_path):
-    """FP8 weights whose quantisation stands in another file would load as plain numbers, each too large by its scale."""
+    """FP8 weights whose quantisation stands in another file would load as plain numbers, each too
+    large by its scale."""
     folder = save(tmp_path / "base")
     fp8(folder)
-    rewrite(folder / "config.json", lambda c: {k: v for k, v in c.items() if k != "quantization_config"})
-    with pytest.raises(InputError, match=r"quantised weights \(14 tensors such as .*weight_scale_inv\)"):
+    rewrite(
+        folder / "config.json", lambda c: {k: v for k, v in c.items() if k != "quantization_config"}
+    )
+    with pytest.raises(
+        InputError, match=r"quantised weights \(14 tensors such as .*weight_scale_inv\)"
+    ):
         load_model(str(folder), device="cpu")
 
 

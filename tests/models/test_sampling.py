@@ -1,4 +1,5 @@
-"""Choosing the next token: transformers' own processors as the reference, one stream an answer, stamps that do not move."""
+"""Choosing the next token: transformers' own processors as the reference, one stream an answer,
+stamps that do not move."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ def random_logits(seed: int, rows: int = 1, spread: float = 4.0) -> torch.Tensor
 
 def kept(logits: torch.Tensor, how: Sampling) -> torch.Tensor:
     """Probabilities (V,) that are sampled from, in the order of the vocabulary."""
-    p, order = torch.sort((logits.double() / how.temperature).softmax(-1), dim=-1, descending=True, stable=True)
+    p, order = torch.sort(
+        (logits.double() / how.temperature).softmax(-1), dim=-1, descending=True, stable=True
+    )
     p = filtered(p, [how])
     return torch.zeros_like(p).scatter(-1, order, p / p.sum(-1, keepdim=True))[0]
 
@@ -72,13 +75,9 @@ def test_what_is_kept_is_the_top_of_the_distribution(seed, how):
 
 
 def test_ties_stay_together_at_top_k():
-    assert (kept(torch.tensor([[1.0, 3.0, 2.0, 2.0, 0.0]]), Sampling(temperature=1.0, top_k=2)) > 0).tolist() == [
-        False,
-        True,
-        True,
-        True,
-        False,
-    ]
+    assert (
+        kept(torch.tensor([[1.0, 3.0, 2.0, 2.0, 0.0]]), Sampling(temperature=1.0, top_k=2)) > 0
+    ).tolist() == [False, True, True, True, False]
 
 
 @settings(max_examples=60, deadline=None)
@@ -112,7 +111,8 @@ def test_bias_and_bars_are_those_of_transformers():
 
 
 def test_presence_and_frequency_penalties_follow_the_formula():
-    """logit - frequency * count - presence * (count > 0), over the answer's own tokens (OpenAI's API reference)."""
+    """logit - frequency * count - presence * (count > 0), over the answer's own tokens
+    (OpenAI's API reference)."""
     logits, said = random_logits(2), [4, 4, 8, 4]
     how = Sampling(presence_penalty=0.75, frequency_penalty=-0.5)
     found = _adjusted(logits, [Answer(how, [1, 2, 8], "", said)], ())
@@ -122,7 +122,13 @@ def test_presence_and_frequency_penalties_follow_the_formula():
 
 
 def test_tokens_outside_a_restricted_vocabulary_are_passed_over():
-    how = Sampling(repetition_penalty=2.0, presence_penalty=1.0, logit_bias=((V + 3, 9.0),), barred=(V, 2), barred_steps=5)
+    how = Sampling(
+        repetition_penalty=2.0,
+        presence_penalty=1.0,
+        logit_bias=((V + 3, 9.0),),
+        barred=(V, 2),
+        barred_steps=5,
+    )
     found = _adjusted(random_logits(0), [Answer(how, [V + 1, 3], "", [V + 2])], (V + 9,))
     assert found[0, 2] == -torch.inf and torch.isfinite(found).sum() == V - 1
 
@@ -165,10 +171,13 @@ def test_every_row_has_its_own_sampling():
 
 
 def test_no_token_without_probability_is_drawn(monkeypatch):
-    """Also where the random number is as large as it gets, and the product with the whole mass rounds up to it."""
+    """Also where the random number is as large as it gets, and the product with the whole mass
+    rounds up to it."""
     logits = random_logits(3, rows=2)
     answers = [Answer(Sampling(temperature=1.0, top_k=2, seed=i), [], str(i)) for i in range(2)]
-    monkeypatch.setattr(torch, "rand", lambda *size, **words: torch.tensor(1.0, dtype=torch.float64))
+    monkeypatch.setattr(
+        torch, "rand", lambda *size, **words: torch.tensor(1.0, dtype=torch.float64)
+    )
     assert choose(logits, answers, ()).tolist() == logits.topk(2).indices[:, 1].tolist()
 
 
@@ -186,9 +195,17 @@ def test_frequencies_are_the_probabilities():
 def test_stamps_of_stored_answers_do_not_move():
     """Options that came later stand in the facts only where they are used."""
     assert Sampling(9, 0.5, 0.9, 3).facts() == {
-        "max_new_tokens": 9, "temperature": 0.5, "top_p": 0.9, "seed": 3, "barred": (), "barred_steps": 0,
-    }  # fmt: skip
-    assert Sampling(top_k=4, min_new_tokens=1).facts().items() >= {"top_k": 4, "min_new_tokens": 1}.items()
+        "max_new_tokens": 9,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "seed": 3,
+        "barred": (),
+        "barred_steps": 0,
+    }
+    assert (
+        Sampling(top_k=4, min_new_tokens=1).facts().items()
+        >= {"top_k": 4, "min_new_tokens": 1}.items()
+    )
     for how in OPTIONS:
         assert Sampling(**how.facts()) == how
 
@@ -196,9 +213,14 @@ def test_stamps_of_stored_answers_do_not_move():
 def test_is_argmax():
     assert Sampling().is_argmax and Sampling(5, top_p=0.5, seed=3, top_k=2).is_argmax
     changes = {
-        "temperature": 0.1, "repetition_penalty": 1.1, "presence_penalty": -1.0, "frequency_penalty": 1.0, "min_new_tokens": 1,
-        "logit_bias": ((1, 1.0),), "barred_steps": 1,
-    }  # fmt: skip
+        "temperature": 0.1,
+        "repetition_penalty": 1.1,
+        "presence_penalty": -1.0,
+        "frequency_penalty": 1.0,
+        "min_new_tokens": 1,
+        "logit_bias": ((1, 1.0),),
+        "barred_steps": 1,
+    }
     assert not any(Sampling(**{k: v}).is_argmax for k, v in changes.items())
 
 

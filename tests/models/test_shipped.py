@@ -1,4 +1,5 @@
-"""Generation settings that a model ships: named where they are left out, applied where that is wanted and possible."""
+"""Generation settings that a model ships: named where they are left out, applied where that is
+wanted and possible."""
 
 from __future__ import annotations
 
@@ -26,9 +27,28 @@ def model(**settings) -> LanguageModel:
 
 def test_only_what_would_change_an_answer_is_named():
     assert shipped_settings(tiny()) == {}
-    assert shipped_settings(model(repetition_penalty=1.0, no_repeat_ngram_size=0, do_sample=False, max_length=4096)) == {}
-    found = shipped_settings(model(do_sample=True, temperature=0.6, top_p=0.9, suppress_tokens=[7], sequence_bias={(3,): -1.0}))
-    assert found == {"do_sample": True, "temperature": 0.6, "top_p": 0.9, "suppress_tokens": [7], "sequence_bias": [[[3], -1.0]]}
+    assert (
+        shipped_settings(
+            model(repetition_penalty=1.0, no_repeat_ngram_size=0, do_sample=False, max_length=4096)
+        )
+        == {}
+    )
+    found = shipped_settings(
+        model(
+            do_sample=True,
+            temperature=0.6,
+            top_p=0.9,
+            suppress_tokens=[7],
+            sequence_bias={(3,): -1.0},
+        )
+    )
+    assert found == {
+        "do_sample": True,
+        "temperature": 0.6,
+        "top_p": 0.9,
+        "suppress_tokens": [7],
+        "sequence_bias": [[[3], -1.0]],
+    }
     assert json.loads(json.dumps(found)) == found
 
 
@@ -59,15 +79,21 @@ def test_suppressed_tokens_are_never_said_as_in_transformers():
     lm.model.generation_config = GenerationConfig(**settings, pad_token_id=6)
     how = applied(lm, Sampling(8))
     ours = decode(lm, [prompt], how, stop_ids=())[0].token_ids
-    own = lm.model.generate(torch.tensor([prompt]), max_new_tokens=8, do_sample=False, eos_token_id=None)[
-        0, len(prompt) :
-    ].tolist()
+    own = lm.model.generate(
+        torch.tensor([prompt]), max_new_tokens=8, do_sample=False, eos_token_id=None
+    )[0, len(prompt) :].tolist()
     assert list(ours) == own and plain[0] not in ours
     assert left_out(lm, how) == {}
 
 
 @pytest.mark.parametrize(
-    "settings", [{"no_repeat_ngram_size": 3}, {"forced_eos_token_id": 1}, {"bad_words_ids": [[3, 4]]}, {"num_beams": 4}]
+    "settings",
+    [
+        {"no_repeat_ngram_size": 3},
+        {"forced_eos_token_id": 1},
+        {"bad_words_ids": [[3, 4]]},
+        {"num_beams": 4},
+    ],
 )
 def test_what_sampling_cannot_express_is_refused(settings):
     (name,) = settings
@@ -81,4 +107,7 @@ def test_a_line_names_them_once(caplog, monkeypatch):
     warn_of_settings(lm, tiny(), mend="--model-settings applies them")
     warn_of_settings(lm)
     (line,) = caplog.messages
-    assert line.endswith("ships generation settings that are not applied: repetition_penalty 1.1; --model-settings applies them")
+    assert line.endswith(
+        "ships generation settings that are not applied: repetition_penalty 1.1; --model-settings "
+        "applies them"
+    )

@@ -1,4 +1,5 @@
-"""A model that is split between memory and disk is the whole model, to the bit. (Over two devices: tests/devices.)"""
+"""A model that is split between memory and disk is the whole model, to the bit. (Over two
+devices: tests/devices.)"""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ from veneer.models.load import load_model
 from veneer.models.split import Split, need_one_device
 from veneer.systems.tuning import sharing
 
-pytest.importorskip("accelerate", reason="needs the package accelerate: pip install 'veneer[split]'")
+pytest.importorskip(
+    "accelerate", reason="needs the package accelerate: pip install 'veneer[split]'"
+)
 
 HALF = "split:cpu=2MB"  # of the lab's 3 MB in float32
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
@@ -78,7 +81,10 @@ def test_answers_and_facts_are_those_of_the_whole_model(saved, caplog):
     assert "on disk; each pass reads them" in caplog.text
     assert any(p.is_meta for p in split.model.parameters()) and not split.head.weight.is_meta
     rows = [[5, 6, 7, 8], [5, 6, 7, 8, 9, 20, 21], [5, 6, 7, 8, 30]]
-    said = [[d.token_ids for d in decode(m, rows, Sampling(9), stop_ids=(40, 41, 42))] for m in (whole, split)]
+    said = [
+        [d.token_ids for d in decode(m, rows, Sampling(9), stop_ids=(40, 41, 42))]
+        for m in (whole, split)
+    ]
     assert said[0] == said[1]
     ids = torch.tensor(rows[1:2])
     with torch.inference_mode():
@@ -87,17 +93,27 @@ def test_answers_and_facts_are_those_of_the_whole_model(saved, caplog):
 
 
 def test_weights_that_loading_changes(tmp_path, monkeypatch):
-    """A mixture's experts are put together when they are loaded: what is used is not in the checkpoint, and stands in a folder that
-    goes with the model."""
+    """A mixture's experts are put together when they are loaded: what is used is not in the
+    checkpoint, and stands in a folder that goes with the model."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    at, words = tmp_path / "model", {**SMALL, "num_hidden_layers": 3, "num_local_experts": 4, "num_experts_per_tok": 2}
+    at, words = (
+        tmp_path / "model",
+        {**SMALL, "num_hidden_layers": 3, "num_local_experts": 4, "num_experts_per_tok": 2},
+    )
     torch.manual_seed(0)
-    made = AutoModelForCausalLM.from_config(AutoConfig.for_model("mixtral", vocab_size=len(tokenizer()), **words))
+    made = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model("mixtral", vocab_size=len(tokenizer()), **words)
+    )
     made.save_pretrained(at)
     tokenizer().save_pretrained(at)
     whole = load_model(str(at), device="cpu")
     layers = decoder_layers(whole)
-    split = load_model(str(at), device=f"split:cpu={bytes_of(whole.model) - bytes_of(layers) + 1.2 * bytes_of(layers[0]):.0f}")
+    split = load_model(
+        str(at),
+        device=(
+            f"split:cpu={bytes_of(whole.model) - bytes_of(layers) + 1.2 * bytes_of(layers[0]):.0f}"
+        ),
+    )
     assert whole.facts() == split.facts() and len([*tmp_path.glob("veneer-*/*")]) > 0
     ids = torch.tensor([[5, 6, 7, 8, 9]])
     with torch.inference_mode():
@@ -109,7 +125,11 @@ def test_weights_that_loading_changes(tmp_path, monkeypatch):
 
 def test_with_room_for_all_nothing_is_outside(caplog):
     lm = load_model("lab:base", device="split")
-    assert lm.device.type == "cpu" and not any(p.is_meta for p in lm.model.parameters()) and not caplog.text
+    assert (
+        lm.device.type == "cpu"
+        and not any(p.is_meta for p in lm.model.parameters())
+        and not caplog.text
+    )
 
 
 def run(*words: object) -> None:
@@ -117,7 +137,9 @@ def run(*words: object) -> None:
 
 
 def shards(folder: Path) -> dict[str, str]:
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.glob("*.safetensors")}
+    return {
+        p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.glob("*.safetensors")
+    }
 
 
 def test_commands_give_the_same_bytes(tmp_path):
@@ -126,15 +148,45 @@ def test_commands_give_the_same_bytes(tmp_path):
         few = ("--limit", 12, "--max-new-tokens", 8, "--device", device)
         run("capture", *PAIR, "--prompts", "lab-requests", *few, "--out", at / "capture")
         run("extract", at / "capture", "--device", device, "--out", at / "veneer")
-        run("merge", at / "veneer", "--base", "lab:base", "--device", device, "--out", at / "merged")
-        run("generate", "--model", "lab:base", "--veneer", at / "veneer", "--prompts", "lab-sums", *few, "--out", at / "answers")
-        run("generate", "--model", "lab:base", "--veneer", at / "veneer", "--large", "lab:large-base", "--prompts", "lab-sums", *few,
-            "--out", at / "shifted")  # fmt: skip
+        run(
+            "merge", at / "veneer", "--base", "lab:base", "--device", device, "--out", at / "merged"
+        )
+        run(
+            "generate",
+            "--model",
+            "lab:base",
+            "--veneer",
+            at / "veneer",
+            "--prompts",
+            "lab-sums",
+            *few,
+            "--out",
+            at / "answers",
+        )
+        run(
+            "generate",
+            "--model",
+            "lab:base",
+            "--veneer",
+            at / "veneer",
+            "--large",
+            "lab:large-base",
+            "--prompts",
+            "lab-sums",
+            *few,
+            "--out",
+            at / "shifted",
+        )
     for name in ("answers", "shifted"):
         assert (tmp_path / "whole" / name).read_text() == (tmp_path / "split" / name).read_text()
     assert shards(tmp_path / "whole" / "capture") == shards(tmp_path / "split" / "capture")
-    assert Veneer.load(tmp_path / "whole" / "veneer").identity() == Veneer.load(tmp_path / "split" / "veneer").identity()
-    one, other = (load_file(tmp_path / n / "merged" / "model.safetensors") for n in ("whole", "split"))
+    assert (
+        Veneer.load(tmp_path / "whole" / "veneer").identity()
+        == Veneer.load(tmp_path / "split" / "veneer").identity()
+    )
+    one, other = (
+        load_file(tmp_path / n / "merged" / "model.safetensors") for n in ("whole", "split")
+    )
     assert one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
@@ -149,7 +201,8 @@ def test_what_needs_whole_models_says_so(tmp_path, capsys):
         assert main([str(w) for w in words]) == 2
         said = capsys.readouterr().err.strip().splitlines()[-1]
         assert (
-            "needs whole models, found --device split:cpu=2MB; give a single device" in said and not (tmp_path / "out").exists()
+            "needs whole models, found --device split:cpu=2MB; give a single device" in said
+            and not (tmp_path / "out").exists()
         )
     split = load_model("lab:base", device=HALF)
     for use in (lambda: sharing(split.model), lambda: need_one_device(split.model, "it")):
@@ -158,7 +211,9 @@ def test_what_needs_whole_models_says_so(tmp_path, capsys):
 
 
 def test_embeddings_and_head_must_fit():
-    with pytest.raises(InputError, match=r"lab:base: embeddings and head take 0\.6 MB, more than the 0\.1 MB"):
+    with pytest.raises(
+        InputError, match=r"lab:base: embeddings and head take 0\.6 MB, more than the 0\.1 MB"
+    ):
         load_model("lab:base", device="split:cpu=100KB")
 
 

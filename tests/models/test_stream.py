@@ -1,4 +1,5 @@
-"""Streamed text: certain pieces only, nothing taken back, and put together the text of the whole answer."""
+"""Streamed text: certain pieces only, nothing taken back, and put together the text of
+the whole answer."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ class Named:
 
 
 def metaspace(*, cleans: bool) -> PreTrainedTokenizerFast:
-    """SentencePiece as Llama 2 has it: words with a leading blank, and bytes where a character has no piece."""
+    """SentencePiece as Llama 2 has it: words with a leading blank, and bytes where a
+    character has no piece."""
     pieces = [
         "<unk>",
         "</s>",
@@ -39,13 +41,23 @@ def metaspace(*, cleans: bool) -> PreTrainedTokenizerFast:
         "!",
         "▁!",
     ]
-    inner = Tokenizer(models.BPE({p: i for i, p in enumerate(pieces)}, [], byte_fallback=True, unk_token="<unk>"))
+    inner = Tokenizer(
+        models.BPE({p: i for i, p in enumerate(pieces)}, [], byte_fallback=True, unk_token="<unk>")
+    )
     inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     inner.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=inner, eos_token="</s>", unk_token="<unk>", clean_up_tokenization_spaces=cleans
+        tokenizer_object=inner,
+        eos_token="</s>",
+        unk_token="<unk>",
+        clean_up_tokenization_spaces=cleans,
     )
 
 
@@ -56,7 +68,8 @@ def streamed(own, ids, stops=()):
 
 
 def until_stopped(own, ids, stops):
-    """The tokens up to the one that completes a stop string: decoding ends there, and what a later one would complete never comes."""
+    """The tokens up to the one that completes a stop string: decoding ends there, and what a later
+    one would complete never comes."""
     for n in range(1, len(ids) + 1):
         text = own.decode([i for i in ids[:n] if i != own.eos_token_id], skip_special_tokens=True)
         if any(s and s in text for s in stops):
@@ -74,7 +87,11 @@ def test_pieces_are_the_text_of_the_answer(text, stops):
     own = tokenizer()
     ids = [*own(text, add_special_tokens=False)["input_ids"], own.eos_token_id]
     pieces, stream = streamed(own, ids, stops)
-    assert "".join(pieces) == stream.text == response_text(Named(own), until_stopped(own, ids, stops), {own.eos_token_id}, stops)
+    assert (
+        "".join(pieces)
+        == stream.text
+        == response_text(Named(own), until_stopped(own, ids, stops), {own.eos_token_id}, stops)
+    )
     assert stream.stopped and stream.finish() == ""
 
 
@@ -108,7 +125,12 @@ def test_what_may_be_a_stop_string_waits():
 
 @pytest.mark.parametrize("cleans", [False, True])
 @settings(max_examples=150, deadline=None)
-@given(words=st.lists(st.sampled_from(["▁the", "▁cat", "▁.", "▁'", "ve", "▁n't", "s", "!", "▁!", "▁", "€", "é"]), max_size=8))
+@given(
+    words=st.lists(
+        st.sampled_from(["▁the", "▁cat", "▁.", "▁'", "ve", "▁n't", "s", "!", "▁!", "▁", "€", "é"]),
+        max_size=8,
+    )
+)
 def test_sentencepiece_blanks_and_bytes(cleans, words):
     own = metaspace(cleans=cleans)
     ids = []
@@ -132,7 +154,9 @@ def test_a_model_streams_what_it_decodes():
     whole = decode(lm, prompts, how, stop_ids=(1, 2), stop_strings=stops, keys=keys)
     streams = [TextStream(lm.tokenizer, stop_ids=(1, 2), stop_strings=stops) for _ in prompts]
     texts = [""] * 3
-    for tokens in decode_steps(ModelStepper(lm, prompts), [Row(how, k, stops) for k in keys], stop_ids=(1, 2)):
+    for tokens in decode_steps(
+        ModelStepper(lm, prompts), [Row(how, k, stops) for k in keys], stop_ids=(1, 2)
+    ):
         for t in tokens:
             texts[t.row] += streams[t.row].add(t.id)
             if t.finish_reason:
@@ -140,14 +164,29 @@ def test_a_model_streams_what_it_decodes():
     assert texts == [d.text for d in whole]
 
 
-STREAMED = ["think", "think, no line breaks", "thinking", "thought", "mistral", "kimi", "seed", "openthinker", "gemma 4", "harmony",
-            "two thoughts", "opened twice", "granite"]  # fmt: skip
+STREAMED = [
+    "think",
+    "think, no line breaks",
+    "thinking",
+    "thought",
+    "mistral",
+    "kimi",
+    "seed",
+    "openthinker",
+    "gemma 4",
+    "harmony",
+    "two thoughts",
+    "opened twice",
+    "granite",
+]
 
 
 @pytest.mark.parametrize("form", STREAMED)
 def test_a_thought_is_streamed_apart(form):
     own = tokenizer()
-    ids = own(forms("Is it so? Yes.", "One, two. 'Three'!")[form], add_special_tokens=False)["input_ids"]
+    ids = own(forms("Is it so? Yes.", "One, two. 'Three'!")[form], add_special_tokens=False)[
+        "input_ids"
+    ]
     stream = PartsStream(own, stop_ids={own.eos_token_id})
     thought, answer = "", ""
     for piece in [*(stream.add(i) for i in ids), stream.finish()]:
@@ -157,7 +196,16 @@ def test_a_thought_is_streamed_apart(form):
 
 
 @pytest.mark.parametrize(
-    "text", ["Ask <think> and see", "analysis of it", "< 3", "[Here] it is", "Here is my thought: no", "", "<think"]
+    "text",
+    [
+        "Ask <think> and see",
+        "analysis of it",
+        "< 3",
+        "[Here] it is",
+        "Here is my thought: no",
+        "",
+        "<think",
+    ],
 )
 def test_an_answer_is_streamed_as_it_is(text):
     own = tokenizer()
@@ -170,4 +218,7 @@ def test_a_thought_without_a_word_is_not_streamed():
     own = tokenizer()
     ids = own("<think>\n\n</think>\n\nHere is a list", add_special_tokens=False)["input_ids"]
     stream = PartsStream(own, stop_ids={own.eos_token_id})
-    assert "".join([*(stream.add(i) for i in ids), stream.finish()]) == "Here is a list" and stream.reasoning() == ""
+    assert (
+        "".join([*(stream.add(i) for i in ids), stream.finish()]) == "Here is a list"
+        and stream.reasoning() == ""
+    )

@@ -1,4 +1,5 @@
-"""docs/models.md holds what the survey gives: every architecture right, or refused in one sentence."""
+"""docs/models.md holds what the survey gives: every architecture right, or refused
+in one sentence."""
 
 from __future__ import annotations
 
@@ -10,8 +11,20 @@ from transformers import __version__
 
 AT = Path(__file__).resolve().parents[2] / "docs" / "models.md"
 PAGE, VERSION = read_page(AT), version_of(AT)
-# Windows, chunks, other names in the files, experts, recurrence, padding that is read, no causality; cpmant has no causal mask at all.
-QUICK = ["llama", "mistral", "gpt_neo", "gpt_neox", "gemma3_text", "llama4_text", "mixtral", "mamba", "rwkv", "cpmant"]
+# Windows, chunks, other names in the files, experts, recurrence, padding that is read, no
+# causality; cpmant has no causal mask at all.
+QUICK = [
+    "llama",
+    "mistral",
+    "gpt_neo",
+    "gpt_neox",
+    "gemma3_text",
+    "llama4_text",
+    "mixtral",
+    "mamba",
+    "rwkv",
+    "cpmant",
+]
 
 
 def check(kind: str, folder: Path) -> None:

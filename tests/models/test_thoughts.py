@@ -1,4 +1,5 @@
-"""Thoughts read off tokens: special tokens are marks before they are dropped, the prompt's end counts, stop strings end no thought."""
+"""Thoughts read off tokens: special tokens are marks before they are dropped, the prompt's end
+counts, stop strings end no thought."""
 
 from __future__ import annotations
 
@@ -38,17 +39,25 @@ def test_marks_that_are_tokens_set_the_thought_apart(open, close, special):
     own = with_marks((open, close), special=special)
     ids = ids_of(own, open, THOUGHT, close, ANSWER)
     assert response_parts(Named(own), ids, set()) == Parts(THOUGHT, ANSWER.strip())
-    assert response_parts(Named(own), ids_of(own, open, THOUGHT), set()) == Parts(THOUGHT, "", closed=False)
+    assert response_parts(Named(own), ids_of(own, open, THOUGHT), set()) == Parts(
+        THOUGHT, "", closed=False
+    )
     if special:
-        assert own.decode(ids, skip_special_tokens=True) == THOUGHT + ANSWER  # what was taken for the answer
+        # what was taken for the answer
+        assert own.decode(ids, skip_special_tokens=True) == THOUGHT + ANSWER
 
 
 def test_harmony_is_read_by_its_special_tokens():
     own = with_marks(HARMONY)
     final = ("<|start|>", "assistant", "<|channel|>", "final", "<|message|>", ANSWER, "<|return|>")
     ids = ids_of(own, "<|channel|>", "analysis", "<|message|>", THOUGHT, "<|end|>", *final)
-    assert response_parts(Named(own), ids, {own.convert_tokens_to_ids("<|return|>")}) == Parts(THOUGHT, ANSWER.strip())
-    assert response_text(Named(own), ids_of(own, "<|channel|>", "final", "<|message|>", ANSWER), set()) == ANSWER.strip()
+    assert response_parts(Named(own), ids, {own.convert_tokens_to_ids("<|return|>")}) == Parts(
+        THOUGHT, ANSWER.strip()
+    )
+    assert (
+        response_text(Named(own), ids_of(own, "<|channel|>", "final", "<|message|>", ANSWER), set())
+        == ANSWER.strip()
+    )
     cut = ids_of(own, "<|channel|>", "analysis", "<|message|>", THOUGHT)
     assert response_parts(Named(own), cut, set()) == Parts(THOUGHT, "", closed=False)
 
@@ -58,13 +67,19 @@ def test_a_mark_that_only_the_prompt_holds_opens_the_thought():
     prompt = ChatFormat().encode(own, ASKED[0])
     ids = ids_of(own, THOUGHT, "</think>", ANSWER)
     assert response_parts(Named(own), ids, set(), prompt=prompt) == Parts(THOUGHT, ANSWER.strip())
-    assert response_parts(Named(own), ids_of(own, THOUGHT), set(), prompt=prompt) == Parts(THOUGHT, "", closed=False)
+    assert response_parts(Named(own), ids_of(own, THOUGHT), set(), prompt=prompt) == Parts(
+        THOUGHT, "", closed=False
+    )
     assert response_parts(Named(own), ids_of(own, THOUGHT), set()) == Parts(None, THOUGHT)
 
 
 def test_a_text_without_a_thought_is_what_the_tokenizer_writes():
     own = with_marks((*HARMONY, "[THINK]", "[/THINK]"))
-    for pieces in ((" one two", "<|end|>", " three"), ("", "<|start|>", " \n one"), (" the <think> tag",)):
+    for pieces in (
+        (" one two", "<|end|>", " three"),
+        ("", "<|start|>", " \n one"),
+        (" the <think> tag",),
+    ):
         ids = ids_of(own, *pieces)
         assert response_text(Named(own), ids, set()) == own.decode(ids, skip_special_tokens=True)
 
@@ -79,7 +94,12 @@ def test_a_response_holds_the_thought_apart(tmp_path, special):
     own = with_marks(("[THINK]", "[/THINK]"), special=special)
     system = chat(own, "[THINK]", "12", "[/THINK]", "yes")
     (found,) = respond(system, ASKED, Sampling(20), out=tmp_path / "out.jsonl")
-    assert (found.reasoning, found.text, found.finish_reason, found.unfinished) == ("12", "yes", "stop", False)
+    assert (found.reasoning, found.text, found.finish_reason, found.unfinished) == (
+        "12",
+        "yes",
+        "stop",
+        False,
+    )
     assert [own.decode(i) for i in found.token_ids] == [
         own.decode(i) for i in ids_of(own, "[THINK]", "12", "[/THINK]", "yes", "<|end|>")
     ]

@@ -1,4 +1,5 @@
-"""Which vocabularies match: ids without a row and a pad token that is never said stay out, everything else that differs is refused."""
+"""Which vocabularies match: ids without a row and a pad token that is never said stay out,
+everything else that differs is refused."""
 
 from __future__ import annotations
 
@@ -25,7 +26,14 @@ ROWS = len(tokenizer())  # no spare row
 CONFIG = CaptureConfig(k=8, batch_size=4, noise_prompts=2, sampling=Sampling(max_new_tokens=6))
 
 
-def model(name: str, *tokens: str, rows: int = ROWS, seed: int = 0, template: str = TEMPLATE, **special: str) -> LanguageModel:
+def model(
+    name: str,
+    *tokens: str,
+    rows: int = ROWS,
+    seed: int = 0,
+    template: str = TEMPLATE,
+    **special: str,
+) -> LanguageModel:
     lm = tiny(rows=rows, seed=seed)
     tok = copy.deepcopy(lm.tokenizer)
     tok.add_tokens(list(tokens), special_tokens=True)
@@ -35,15 +43,19 @@ def model(name: str, *tokens: str, rows: int = ROWS, seed: int = 0, template: st
 
 
 def test_an_id_beyond_the_rows_of_both_stays_out():
-    """google/gemma-3-1b-pt and -it: <image_soft_token> is id 262144, and both heads have 262144 rows."""
-    found = match_vocabularies(model("base", "<image_soft_token>"), model("aligned", "<image_soft_token>"))
+    """google/gemma-3-1b-pt and -it: <image_soft_token> is id 262144, and both heads
+    have 262144 rows."""
+    found = match_vocabularies(
+        model("base", "<image_soft_token>"), model("aligned", "<image_soft_token>")
+    )
     assert (found.size, found.to_other, found.padding) == (ROWS, None, 0)
     found = match_vocabularies(model("base"), model("aligned", "<image_soft_token>"))
     assert found.size == ROWS
 
 
 def test_a_pad_token_that_only_one_side_has_is_never_said(tmp_path):
-    """Tulu, Alpaca, Guanaco: the only new token is [PAD]. Its row is made the most likely one, so that the bar is seen."""
+    """Tulu, Alpaca, Guanaco: the only new token is [PAD]. Its row is made the most likely one, so
+    that the bar is seen."""
     base, aligned = model("base"), model("aligned", rows=ROWS + 8, seed=1, pad_token="[PAD]")
     with torch.no_grad():
         aligned.model.get_output_embeddings().weight[ROWS:] *= 50
@@ -52,7 +64,10 @@ def test_a_pad_token_that_only_one_side_has_is_never_said(tmp_path):
     taken = capture(pair, prompts(6), tmp_path / "c", CONFIG)
     assert all(max(r["token_ids"]) < ROWS for r in taken.responses())
     assert match_vocabularies(aligned, base).size == ROWS  # the other way round
-    with pytest.raises(VeneerError, match=f"said the id {ROWS}, which is not in the vocabulary that both models share"):
+    with pytest.raises(
+        VeneerError,
+        match=f"said the id {ROWS}, which is not in the vocabulary that both models share",
+    ):
         pair.vocabulary.ids_from_other([3, ROWS])
 
 
@@ -67,7 +82,9 @@ def test_a_pad_token_that_only_one_side_has_is_never_said(tmp_path):
 )
 def test_a_token_that_may_be_said_is_refused(special, template):
     with pytest.raises(InputError, match=r"'\[PAD\]' \(id \d+\) is missing from base"):
-        match_vocabularies(model("base"), model("aligned", rows=ROWS + 8, template=template, **special))
+        match_vocabularies(
+            model("base"), model("aligned", rows=ROWS + 8, template=template, **special)
+        )
 
 
 def test_added_chat_tokens_are_refused_unless_base_has_spare_rows_for_them():
@@ -79,7 +96,10 @@ def test_added_chat_tokens_are_refused_unless_base_has_spare_rows_for_them():
 
 
 def test_a_token_moved_beyond_the_other_sides_rows_is_one_sentence():
-    base, aligned = model("base", "<a>", "<b>", rows=ROWS + 2), model("aligned", "<b>", rows=ROWS + 1)
+    base, aligned = (
+        model("base", "<a>", "<b>", rows=ROWS + 2),
+        model("aligned", "<b>", rows=ROWS + 1),
+    )
     with pytest.raises(InputError, match="missing from aligned"):
         match_vocabularies(base, aligned)
 
@@ -91,5 +111,7 @@ def test_a_pad_token_without_a_row_crashes_no_batch(tmp_path: Path):
     begun = start(lm, [[5], [6, 7, 8]], side="left")
     assert int(begun.ids.max()) < ROWS and begun.mask.tolist() == [[0, 0, 1], [1, 1, 1]]
     system = System("m", lm, PlainFormat(), lm.stop_ids)
-    together, alone = (respond(system, prompts(5), Sampling(max_new_tokens=6), batch_size=n) for n in (5, 1))
+    together, alone = (
+        respond(system, prompts(5), Sampling(max_new_tokens=6), batch_size=n) for n in (5, 1)
+    )
     assert together == alone

@@ -26,7 +26,11 @@ def test_jsonl(tmp_path):
         {"id": "b", "prompt": " x "},
         {"id": 7, "messages": [{"role": "user", "content": "hi"}]},
     ]
-    found = read_prompts(write(tmp_path, "p.jsonl", "\n".join(json.dumps(r, ensure_ascii=False) for r in rows) + "\n\n"))
+    found = read_prompts(
+        write(
+            tmp_path, "p.jsonl", "\n".join(json.dumps(r, ensure_ascii=False) for r in rows) + "\n\n"
+        )
+    )
     assert [(p.id, p.plain, p.task) for p in found] == [
         ("0", "One\u2028two", "prompts"),
         ("b", " x ", "prompts"),
@@ -44,7 +48,11 @@ def test_messages_of_many_turns_are_a_transcript_for_base(tmp_path):
     ]
     (p,) = read_prompts(write(tmp_path, "p.jsonl", json.dumps({"messages": turns})))
     assert p.messages == tuple(turns)
-    assert p.plain == transcript(turns) == "Be kind.\n\nUser: Hi\n\nAssistant: Hello\n\nUser: Bye\n\nAssistant:"
+    assert (
+        p.plain
+        == transcript(turns)
+        == "Be kind.\n\nUser: Hi\n\nAssistant: Hello\n\nUser: Bye\n\nAssistant:"
+    )
 
 
 def test_base_template(tmp_path):
@@ -65,7 +73,9 @@ def test_csv_and_tsv(tmp_path):
     file = write(tmp_path, "p.csv", '\ufeffgoal,target\n"a, ""b""\nc",x\nd,y\n')
     assert [p.plain for p in read_prompts(file, column="goal")] == ['a, "b"\nc', "d"]
     assert [p.plain for p in read_prompts(file, column="target", limit=1)] == ["x"]
-    assert [p.plain for p in read_prompts(write(tmp_path, "p.tsv", "prompt\tz\na,b\t1\n"))] == ["a,b"]
+    assert [p.plain for p in read_prompts(write(tmp_path, "p.tsv", "prompt\tz\na,b\t1\n"))] == [
+        "a,b"
+    ]
 
 
 def test_parquet(tmp_path):
@@ -102,7 +112,11 @@ def test_missing_extra(tmp_path, monkeypatch):
     [
         ("p.jsonl", '{"prompt": "a"}\n{"prompt":\n', "p.jsonl line 2 is not valid JSON"),
         ("p.jsonl", '"a"\n', r"p.jsonl line 1 is no JSON object; expected JSON lines with \{"),
-        ("p.jsonl", '\n{"text": "a"}\n', r'p.jsonl line 2 has no prompt; expected \{"prompt": text\}'),
+        (
+            "p.jsonl",
+            '\n{"text": "a"}\n',
+            r'p.jsonl line 2 has no prompt; expected \{"prompt": text\}',
+        ),
         ("p.jsonl", '{"prompt": 5}', r"line 1 has a prompt that is no text \(int\)"),
         ("p.jsonl", '{"prompt": "  "}', "line 1 holds an empty prompt"),
         (
@@ -110,14 +124,25 @@ def test_missing_extra(tmp_path, monkeypatch):
             '{"id": 1, "prompt": "a"}\n{"id": "1", "prompt": "b"}',
             "line 2 has the id '1', as has .*line 1; give each prompt",
         ),
-        ("p.jsonl", '{"id": [], "prompt": "a"}', "line 1 has the id .*expected a text or a whole number"),
+        (
+            "p.jsonl",
+            '{"id": [], "prompt": "a"}',
+            "line 1 has the id .*expected a text or a whole number",
+        ),
         ("p.jsonl", '{"messages": []}', "line 1 has no messages"),
         ("p.jsonl", '{"messages": [{"role": "user"}]}', "line 1, message 1, is no chat turn"),
-        ("p.jsonl", '{"messages": [{"role": "robot", "content": "a"}]}', "message 1, is no chat turn"),
+        (
+            "p.jsonl",
+            '{"messages": [{"role": "robot", "content": "a"}]}',
+            "message 1, is no chat turn",
+        ),
         ("p.jsonl", '{"messages": ["a"]}', "message 1, is no chat turn"),
         (
             "p.jsonl",
-            '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
+            (
+                '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", '
+                '"content": "b"}]}'
+            ),
             "ends with the turn of assistant; expected a last message of the user",
         ),
         ("p.jsonl", '{"prompt": "a \\ud800 b"}', "line 1 holds half of a character"),
@@ -125,7 +150,11 @@ def test_missing_extra(tmp_path, monkeypatch):
         ("p.txt", "\n \n", "holds no prompts"),
         ("p.txt", b"\xff\xfe\x00", "cannot be read as UTF-8"),
         ("p.csv", "", "no --column is given; its columns are none"),
-        ("p.csv", "a,b\n1,2\n", "no --column is given; its columns are a, b; give one of them with --column"),
+        (
+            "p.csv",
+            "a,b\n1,2\n",
+            "no --column is given; its columns are a, b; give one of them with --column",
+        ),
         ("p.csv", "prompt,b\n,2\n", "line 2 holds an empty prompt"),
         ("p.csv", "b,prompt\n2\n", "line 2 has 1 field where the header has 2"),
         ("p.parquet", "not parquet", "cannot be read as Parquet"),
@@ -142,7 +171,10 @@ def test_missing_file_and_columns_where_there_are_none(tmp_path):
         read_prompts(str(tmp_path / "nowhere.jsonl"))
     with pytest.raises(InputError, match="has no --column"):
         read_prompts(write(tmp_path, "p.txt", "a"), column="prompt")
-    with pytest.raises(InputError, match="line 1 has no 'x'; its keys are question, answer; give one of them with --column"):
+    with pytest.raises(
+        InputError,
+        match="line 1 has no 'x'; its keys are question, answer; give one of them with --column",
+    ):
         read_prompts(write(tmp_path, "p.jsonl", '{"question": "a", "answer": "b"}'), column="x")
     with pytest.raises(InputError, match="no column 'x'; its columns are prompt, y"):
         read_prompts(write(tmp_path, "p.csv", "prompt,y\na,b\n"), column="x")
@@ -152,16 +184,26 @@ json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(("prompt", "messages", "id", "role", "content", "x")), inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(("prompt", "messages", "id", "role", "content", "x")), inner, max_size=4
+        )
     ),
     max_leaves=8,
 )
 
 
-@given(st.lists(json_values.map(json.dumps) | st.text(max_size=20) | st.just('{"prompt": "a"}'), max_size=4))
+@given(
+    st.lists(
+        json_values.map(json.dumps) | st.text(max_size=20) | st.just('{"prompt": "a"}'), max_size=4
+    )
+)
 @settings(max_examples=150, deadline=None)
 def test_any_lines_give_prompts_or_one_sentence(tmp_path_factory, lines):
-    file = write(tmp_path_factory.mktemp("fuzz"), "p.jsonl", "\n".join(lines).encode("utf-8", errors="surrogatepass"))
+    file = write(
+        tmp_path_factory.mktemp("fuzz"),
+        "p.jsonl",
+        "\n".join(lines).encode("utf-8", errors="surrogatepass"),
+    )
     try:
         found = read_prompts(file)
     except InputError:
@@ -174,5 +216,9 @@ def test_any_lines_give_prompts_or_one_sentence(tmp_path_factory, lines):
 @given(st.lists(st.text(min_size=1, max_size=30).filter(str.strip), min_size=1, max_size=5))
 @settings(max_examples=60, deadline=None)
 def test_prompts_come_back_as_they_were(tmp_path_factory, texts):
-    file = write(tmp_path_factory.mktemp("fuzz"), "p.jsonl", "\n".join(json.dumps({"prompt": t}) for t in texts))
+    file = write(
+        tmp_path_factory.mktemp("fuzz"),
+        "p.jsonl",
+        "\n".join(json.dumps({"prompt": t}) for t in texts),
+    )
     assert [p.plain for p in read_prompts(file)] == texts

@@ -1,4 +1,5 @@
-"""Templates around a prompt: which one base reads, that none is put around another, and conversations."""
+"""Templates around a prompt: which one base reads, that none is put around another,
+and conversations."""
 
 from __future__ import annotations
 
@@ -22,7 +23,11 @@ TURNS = (
 
 def test_a_prompt_knows_its_template():
     assert QUESTION.plain == "Answer the following question.\n\nQuestion: What is 2 + 2?\nAnswer:"
-    assert (QUESTION.own_template, RAW.own_template, OWN.own_template) == (NAMED["question"], "{prompt}", None)
+    assert (QUESTION.own_template, RAW.own_template, OWN.own_template) == (
+        NAMED["question"],
+        "{prompt}",
+        None,
+    )
     known_from_its_text = Prompt.from_text("d", "Hi", plain="User: Hi\n\nAssistant:")
     assert known_from_its_text.own_template == "User: {prompt}\n\nAssistant:"
     twice_in_its_text = Prompt.from_text("d", "a", plain="a banana")
@@ -33,10 +38,12 @@ def test_a_prompt_knows_its_template():
     ("form", "prompt", "text", "template"),
     [
         (PlainFormat(), QUESTION, QUESTION.plain, NAMED["question"]),
-        (PlainFormat("Q: {prompt}\nA:"), QUESTION, "Q: What is 2 + 2?\nA:", "Q: {prompt}\nA:"),  # not one around the other
+        # not one around the other
+        (PlainFormat("Q: {prompt}\nA:"), QUESTION, "Q: What is 2 + 2?\nA:", "Q: {prompt}\nA:"),
         (PlainFormat("Q: {prompt}\nA:"), RAW, "Q: What is 2 + 2?\nA:", "Q: {prompt}\nA:"),
         (PlainFormat(bare=True), QUESTION, "What is 2 + 2?", "{prompt}"),
-        (PlainFormat("Q: {prompt}\nA:"), OWN, "Q: 2 + 2 =\nA:", "Q: {prompt}\nA:"),  # a text of its own stays
+        # a text of its own stays
+        (PlainFormat("Q: {prompt}\nA:"), OWN, "Q: 2 + 2 =\nA:", "Q: {prompt}\nA:"),
         (PlainFormat(), OWN, "2 + 2 =", None),
     ],
 )
@@ -52,16 +59,24 @@ def test_names():
     assert given_format("chat", ChatFormat("Be kind.")) == ChatFormat("Be kind.")
     assert given_format("Say {prompt}") == PlainFormat("Say {prompt}")
     assert short(ALPACA) == "alpaca" and short("Say {prompt}") == "'Say {prompt}'"
-    with pytest.raises(InputError, match=r"'vicuna' has no \{prompt\} and is no name of a template; .* one of alpaca, "):
+    with pytest.raises(
+        InputError,
+        match=r"'vicuna' has no \{prompt\} and is no name of a template; .* one of alpaca, ",
+    ):
         given_template("vicuna")
 
 
 def test_a_conversation_in_a_template():
     text = wrapped("<q>{prompt}</q> ", TURNS)
     assert text == "Be kind.\n\n<q>Hi</q> Hello\n\n<q>Bye</q> "
-    assert wrapped("{prompt}", TURNS) == "Be kind.\n\nUser: Hi\n\nAssistant: Hello\n\nUser: Bye\n\nAssistant:"
+    assert (
+        wrapped("{prompt}", TURNS)
+        == "Be kind.\n\nUser: Hi\n\nAssistant: Hello\n\nUser: Bye\n\nAssistant:"
+    )
     assert wrapped("{prompt} again: {prompt}!", TURNS[1:2]) == "Hi again: Hi!"
-    assert wrapped("<q>{prompt}</q>", ({"role": "user", "content": "{prompt}"},)) == "<q>{prompt}</q>"
+    assert (
+        wrapped("<q>{prompt}</q>", ({"role": "user", "content": "{prompt}"},)) == "<q>{prompt}</q>"
+    )
 
 
 def test_marks_are_the_line_that_begins_the_next_turn():

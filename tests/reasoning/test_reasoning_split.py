@@ -1,4 +1,5 @@
-"""Reasoning and answer apart, in every form that models write, and nothing taken from an answer that only speaks of the marks."""
+"""Reasoning and answer apart, in every form that models write, and nothing taken from an answer
+that only speaks of the marks."""
 
 from __future__ import annotations
 
@@ -45,15 +46,21 @@ def test_a_later_thought_is_taken_out_of_the_answer():
 
 
 def test_an_answer_stays_where_a_further_thought_is_cut():
-    assert split_reasoning("<think>a</think>\nYes.\n<think>\nNow the next") == Parts("a\n\nNow the next", "Yes.\n", closed=False)
+    assert split_reasoning("<think>a</think>\nYes.\n<think>\nNow the next") == Parts(
+        "a\n\nNow the next", "Yes.\n", closed=False
+    )
 
 
 def test_special_tokens_count_wherever_they_stand():
     certain = {"[THINK]", "[/THINK]"}
     assert split_reasoning("Well. [THINK]a[/THINK]b", certain=certain) == Parts("a", "Well.\n\nb")
-    assert split_reasoning("Well. [THINK]a", certain=certain) == Parts("Well.\n\na", "", closed=False)
+    assert split_reasoning("Well. [THINK]a", certain=certain) == Parts(
+        "Well.\n\na", "", closed=False
+    )
     assert split_reasoning("Well. [THINK]a[/THINK]b") == Parts(None, "Well. [THINK]a[/THINK]b")
-    assert split_reasoning("Here is my thought process: a", certain={"Here is my thought process:"}).unfinished
+    assert split_reasoning(
+        "Here is my thought process: a", certain={"Here is my thought process:"}
+    ).unfinished
 
 
 def test_what_the_prompt_opened_is_a_thought_until_it_is_closed():
@@ -64,12 +71,17 @@ def test_what_the_prompt_opened_is_a_thought_until_it_is_closed():
     assert split_reasoning("", opened="<think>") == Parts(None, "")
     assert split_reasoning("so<channel|>4", opened="<|channel>thought") == Parts("so", "4")
     header = "<|channel|>analysis<|message|>"
-    assert split_reasoning("so<|end|><|start|>assistant<|channel|>final<|message|>4", opened=header) == Parts("so", "4")
+    assert split_reasoning(
+        "so<|end|><|start|>assistant<|channel|>final<|message|>4", opened=header
+    ) == Parts("so", "4")
     assert split_reasoning("4", opened="<|channel|>final<|message|>") == Parts(None, "4")
 
 
 def test_what_commentary_tells_the_user_is_the_answer_where_there_is_no_other():
-    told = "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary<|message|>I look it up."
+    told = (
+        "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary<|message|>I "
+        "look it up."
+    )
     assert split_reasoning(told) == Parts("a", "I look it up.")
     assert split_reasoning("<|channel|>final<|message|>4<|return|>") == Parts(None, "4")
     assert split_reasoning("assistantfinalFour.") == Parts(None, "Four.")
@@ -95,11 +107,37 @@ def test_the_prompts_end_tells_whether_it_opened_a_thought(prompt, mark):
     assert opened_by(prompt) == mark
 
 
-PIECES = ["<think>", "</think>", "[THINK]", "[/THINK]", "`", "```", "\n", " ", "a", "B.", "analysis", "assistantfinal", "<answer>",
-          "<|channel|>", "<|message|>", "final", "<|end|>", "<|start|>", "<|channel>", "<channel|>", '"', "</answer>", "the "]  # fmt: skip
+PIECES = [
+    "<think>",
+    "</think>",
+    "[THINK]",
+    "[/THINK]",
+    "`",
+    "```",
+    "\n",
+    " ",
+    "a",
+    "B.",
+    "analysis",
+    "assistantfinal",
+    "<answer>",
+    "<|channel|>",
+    "<|message|>",
+    "final",
+    "<|end|>",
+    "<|start|>",
+    "<|channel>",
+    "<channel|>",
+    '"',
+    "</answer>",
+    "the ",
+]
 
 
-@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join), st.sampled_from(["", "<think>", "[THINK]"]))
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=14).map("".join),
+    st.sampled_from(["", "<think>", "[THINK]"]),
+)
 def test_no_text_breaks_it_and_no_answer_comes_from_nowhere(text, opened):
     found = split_reasoning(text, opened=opened)
     assert all(word in text for word in found.answer.split())

@@ -24,7 +24,8 @@ def opened(browser, page):
 
 def fill(browser, selector, value):
     browser.run(
-        f"(() => {{ const f = document.querySelector({json.dumps(selector)}); f.value = {json.dumps(value)};"
+        f"(() => {{ const f = document.querySelector({json.dumps(selector)}); f.value = "
+        f"{json.dumps(value)};"
         " f.dispatchEvent(new Event('input', { bubbles: true })); })()"
     )
 
@@ -41,30 +42,53 @@ def test_hostile_text_is_text(opened):
     said = text(opened, ".list")
     fill(opened, ".shifts [data-f=find]", "alert(1)")
     for section in ("shifts", "deep", "run", "results", "more"):
-        assert SCRIPT in text(opened, f"#s1-{section}") or IMAGE in text(opened, f"#s1-{section}"), section
-    assert SCRIPT in said and IMAGE in said and "U+202E" in said and "U+0000" in said and "U+D800" in said
+        assert SCRIPT in text(opened, f"#s1-{section}") or IMAGE in text(
+            opened, f"#s1-{section}"
+        ), section
+    assert (
+        SCRIPT in said
+        and IMAGE in said
+        and "U+202E" in said
+        and "U+0000" in said
+        and "U+D800" in said
+    )
     assert "(100,000 characters)" in said and "\u202e" not in said
-    assert count(opened, "img") == 0 and count(opened, "article script:not([type='application/octet-stream'])") == 0
+    assert (
+        count(opened, "img") == 0
+        and count(opened, "article script:not([type='application/octet-stream'])") == 0
+    )
 
 
 def test_shifts_filter(opened):
     rows = ".shifts tbody tr"
     assert count(opened, rows) == 15
-    assert {"shifted"} == set(opened.run(f"[...document.querySelectorAll('{rows} td:nth-child(5)')].map((c) => c.textContent)"))
+    assert {"shifted"} == set(
+        opened.run(
+            f"[...document.querySelectorAll('{rows} td:nth-child(5)')].map((c) => c.textContent)"
+        )
+    )
     fill(opened, ".shifts [data-f=class]", "1")
     assert count(opened, rows) == 1 and text(opened, ".shifts output") == "1 kinds, 97 places"
     fill(opened, ".shifts [data-f=class]", "")
     fill(opened, ".shifts [data-f=restored]", "0")
     missed = sum(not row["restored"] for row in shifts())
-    assert count(opened, rows) == 15 and text(opened, ".shifts output").startswith(f"{missed} kinds")
+    assert count(opened, rows) == 15 and text(opened, ".shifts output").startswith(
+        f"{missed} kinds"
+    )
     fill(opened, ".shifts [data-f=find]", "ALERT(1)")
     assert count(opened, rows) == 1 and SCRIPT in text(opened, rows)
 
 
 def test_signs_for_spaces_copy_as_spaces(opened):
-    opened.run("getSelection().selectAllChildren(document.querySelector('.shifts tbody tr:nth-child(2) td:nth-child(2) code'))")
+    opened.run(
+        "getSelection().selectAllChildren(document.querySelector('.shifts tbody tr:nth-child(2) "
+        "td:nth-child(2) code'))"
+    )
     assert opened.run("getSelection().toString()") == " To"
-    assert opened.run("getComputedStyle(document.querySelector('.shifts .ws'), '::before').content") == '"↵"'
+    assert (
+        opened.run("getComputedStyle(document.querySelector('.shifts .ws'), '::before').content")
+        == '"↵"'
+    )
 
 
 def test_hover_shows_the_figures(opened):
@@ -126,7 +150,8 @@ def test_responses_filter_by_disagreement(opened):
         assert text(opened, ".browser output").startswith(f"{expected} prompt"), how
         assert 0 < expected < len(three) or how == "none"
     fill(opened, ".browser [data-f=texts]", "")
-    fill(opened, ".browser [data-f=verdicts]", "taken")  # advbench: base complies, veneer and aligned refuse
+    # advbench: base complies, veneer and aligned refuse
+    fill(opened, ".browser [data-f=verdicts]", "taken")
     assert text(opened, ".browser output") == "8 prompts"
     fill(opened, ".browser [data-f=find]", "no such words")
     assert text(opened, ".browser .list") == "No prompt fits these filters."
@@ -147,10 +172,15 @@ def test_j_and_k_turn_pages_but_not_while_typing(opened):
 
 
 def test_arrow_down_goes_to_the_next_system(opened):
-    opened.run("document.querySelector('.prompt:nth-child(2) .body .tok').focus({ focusVisible: true })")
+    opened.run(
+        "document.querySelector('.prompt:nth-child(2) .body .tok').focus({ focusVisible: true })"
+    )
     opened.key("ArrowRight")
     opened.key("ArrowDown")
-    assert opened.run("document.activeElement.closest('.answer').querySelector('h3').textContent") == "veneer"
+    assert (
+        opened.run("document.activeElement.closest('.answer').querySelector('h3').textContent")
+        == "veneer"
+    )
     assert opened.run("document.activeElement.dataset.i") == "1"
     assert opened.wait("document.getElementById('said').textContent.includes('veneer: ')")
 
@@ -159,11 +189,22 @@ def test_flows_follow_the_filters(opened):
     ribbons, said = ".flow .ribbon", "document.querySelector('.flow').getAttribute('aria-label')"
     assert count(opened, ribbons) > 10 and "1,6" in opened.run(said)
     fill(opened, ".shifts [data-f=group]", "3")
-    assert opened.run(f"[...document.querySelectorAll('{ribbons}')].every((r) => r.classList.contains('g-number'))")
+    assert opened.run(
+        f"[...document.querySelectorAll('{ribbons}')].every((r) => "
+        "r.classList.contains('g-number'))"
+    )
     places = sum(r["count"] for r in shifts() if r["group"] == "number" and r["shift"] == "shifted")
-    assert f"{places:,} places" in opened.run(said) and f"{places:,} places" in text(opened, ".shifts output")
-    heights = "[0, 1, 2].map((c) => [...document.querySelectorAll('.flow .node')].filter((n) => n.getAttribute('x') ==="
-    heights += " [...new Set([...document.querySelectorAll('.flow .node')].map((m) => m.getAttribute('x')))][c])"
+    assert f"{places:,} places" in opened.run(said) and f"{places:,} places" in text(
+        opened, ".shifts output"
+    )
+    heights = (
+        "[0, 1, 2].map((c) => [...document.querySelectorAll('.flow .node')].filter((n) => "
+        "n.getAttribute('x') ==="
+    )
+    heights += (
+        " [...new Set([...document.querySelectorAll('.flow .node')].map((m) => "
+        "m.getAttribute('x')))][c])"
+    )
     heights += ".reduce((s, n) => s + Number(n.getAttribute('height')), 0))"
     a, b, c = opened.run(heights)  # what flows in flows out
     assert a == pytest.approx(b, rel=0.02) == pytest.approx(c, rel=0.02)
@@ -180,7 +221,8 @@ def test_one_chart_of_positions_at_a_time(opened):
     shown = "[...document.querySelectorAll('figure.curve')].map((f) => f.checkVisibility())"
     assert opened.run(shown) == [True, False]
     opened.run(
-        "(() => { const s = document.querySelector('.curves select'); s.selectedIndex = 1; s.dispatchEvent(new Event('input')); })()"
+        "(() => { const s = document.querySelector('.curves select'); s.selectedIndex = 1; "
+        "s.dispatchEvent(new Event('input')); })()"
     )
     assert opened.run(shown) == [False, True]
 
@@ -196,18 +238,29 @@ def test_results_filter_and_links_reach_hidden_rows(opened):
 
 
 def test_structure_for_screen_readers(opened):
-    assert opened.run("document.querySelector('.skip').hash") == "#main" and count(opened, "main") == 1
-    levels = opened.run("[...document.querySelectorAll('h1, h2, h3, h4')].map((h) => Number(h.tagName[1]))")
+    assert (
+        opened.run("document.querySelector('.skip').hash") == "#main" and count(opened, "main") == 1
+    )
+    levels = opened.run(
+        "[...document.querySelectorAll('h1, h2, h3, h4')].map((h) => Number(h.tagName[1]))"
+    )
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(b - a <= 1 for a, b in pairwise(levels))
-    unnamed = "[...document.querySelectorAll('section, nav, [role=region], [role=search], [role=img], [role=navigation]')]"
+    unnamed = (
+        "[...document.querySelectorAll('section, nav, [role=region], [role=search], [role=img], "
+        "[role=navigation]')]"
+    )
     unnamed += (
-        ".filter((e) => !e.getAttribute('aria-label') && !e.getAttribute('aria-labelledby') && !e.querySelector('title')).length"
+        ".filter((e) => !e.getAttribute('aria-label') && !e.getAttribute('aria-labelledby') && "
+        "!e.querySelector('title')).length"
     )
     assert opened.run(unnamed) == 0
     bare = "[...document.querySelectorAll('input, select')].filter((e) => !e.labels.length).length"
     assert opened.run(bare) == 0
-    heads = "[...document.querySelectorAll('table')].filter((t) => !t.querySelector('th[scope]') || !t.caption).length"
+    heads = (
+        "[...document.querySelectorAll('table')].filter((t) => !t.querySelector('th[scope]') || "
+        "!t.caption).length"
+    )
     assert opened.run(heads) == 0
 
 
@@ -215,7 +268,10 @@ def test_shading_follows_the_switch(opened):
     shade = "getComputedStyle(document.querySelector('.body [data-b=\"6\"]')).backgroundColor"
     before = opened.run(shade)
     opened.click("label[for=s1-col-v]")
-    assert opened.run("document.querySelector('.browser').dataset.colour") == "v" and opened.run(shade) != before
+    assert (
+        opened.run("document.querySelector('.browser').dataset.colour") == "v"
+        and opened.run(shade) != before
+    )
     opened.click("label[for=s1-col-c]")
     assert opened.run("getComputedStyle(document.querySelector('.ramp .for-c')).display") == "flex"
 
@@ -229,19 +285,27 @@ def test_log_scale_is_a_switch_without_script(opened):
 
 def test_results_sort_by_button(opened):
     cells = "[...document.querySelectorAll('.all tbody tr td:nth-child(8)')]"
-    value = cells + ".map((c) => c.textContent).filter((v) => v !== '').map((v) => Number(v.replace('−', '-').replace(',', '')))"
+    value = cells + (
+        ".map((c) => c.textContent).filter((v) => v !== '').map((v) => Number(v.replace('−', "
+        "'-').replace(',', '')))"
+    )
     opened.run("document.querySelectorAll('.all th button')[7].focus()")
     opened.key("Enter")
     rising = opened.run(value)
     assert rising == sorted(rising) and len(rising) == sum(r.value is not None for r in figures())
     opened.key("Enter")
     assert opened.run(value) == rising[::-1]
-    assert opened.run("document.querySelectorAll('.all th')[7].getAttribute('aria-sort')") == "descending"
+    assert (
+        opened.run("document.querySelectorAll('.all th')[7].getAttribute('aria-sort')")
+        == "descending"
+    )
 
 
 def test_a_figure_leads_to_its_row(opened):
     opened.click(".dots .main .fig")
-    assert opened.run("document.querySelector('tr:target td:nth-child(3)').textContent") == "portion"
+    assert (
+        opened.run("document.querySelector('tr:target td:nth-child(3)').textContent") == "portion"
+    )
 
 
 def test_saving_gives_the_rows_back(opened):
@@ -263,13 +327,16 @@ def test_no_sideways_scroll(opened, width):
 
 
 CONTRAST = """(() => {
-  const parse = (c) => { const n = c.match(/[\\d.e-]+/g).map(Number), k = c.startsWith('color(') ? 1 : 255;
+  const parse = (c) => { const n = c.match(/[\\d.e-]+/g).map(Number), k = c.startsWith('color(') ? \
+1 : 255;
     return [n[0] / k, n[1] / k, n[2] / k, n[3] ?? 1]; };
   const over = (a, b) => [0, 1, 2].map((i) => a[i] * a[3] + b[i] * (1 - a[3])).concat(1);
-  const lum = (c) => { const [r, g, b] = c.map((x) => x <= .04045 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4);
+  const lum = (c) => { const [r, g, b] = c.map((x) => x <= .04045 ? x / 12.92 : ((x + .055) / \
+1.055) ** 2.4);
     return .2126 * r + .7152 * g + .0722 * b; };
   const behind = (e) => { const layers = [];
-    for (let n = e; n; n = n.parentElement) { const c = parse(getComputedStyle(n).backgroundColor); layers.push(c); if (c[3] === 1) break; }
+    for (let n = e; n; n = n.parentElement) { const c = \
+parse(getComputedStyle(n).backgroundColor); layers.push(c); if (c[3] === 1) break; }
     return layers.reverse().reduce((below, c) => over(c, below), [1, 1, 1, 1]); };
   const low = []; let checked = 0;
   for (const e of document.querySelectorAll('body *')) {
@@ -279,9 +346,11 @@ CONTRAST = """(() => {
     if (svg && !['text', 'tspan'].includes(e.tagName)) continue;
     const ink = parse(svg ? s.fill : s.color);
     ink[3] *= Number(s.opacity);
-    const [x, y] = [lum(over(ink, back)), lum(back)].sort((p, q) => q - p), ratio = (x + .05) / (y + .05);
+    const [x, y] = [lum(over(ink, back)), lum(back)].sort((p, q) => q - p), ratio = (x + .05) / (y \
++ .05);
     checked++;
-    if (ratio < 4.5) low.push([e.tagName, e.getAttribute('class'), e.textContent.slice(0, 20), Math.round(ratio * 100) / 100]);
+    if (ratio < 4.5) low.push([e.tagName, e.getAttribute('class'), e.textContent.slice(0, 20), \
+Math.round(ratio * 100) / 100]);
   }
   return { checked, low: low.slice(0, 8) }; })()"""
 
@@ -289,7 +358,8 @@ CONTRAST = """(() => {
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("colour", ["b", "v", "c", "g"])
 def test_text_has_contrast_in_light_and_dark(opened, dark, colour):
-    """WCAG AA: 4.5 to 1 for every text that is shown, with every way of shading tokens and all details open."""
+    """WCAG AA: 4.5 to 1 for every text that is shown, with every way of shading tokens and
+    all details open."""
     opened.window(1280, 900, dark=dark)
     opened.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     opened.run(f"document.getElementById('s1-col-{colour}').click()")
@@ -302,10 +372,15 @@ def test_it_prints(opened):
     opened.call("Emulation.setEmulatedMedia", media="print")
     opened.run("dispatchEvent(new Event('beforeprint'))")
     assert count(opened, "details:not([open])") == 0
-    clipped = "[...document.querySelectorAll('table, svg.chart, svg.lane, .answer')].filter((e) => e.checkVisibility()"
+    clipped = (
+        "[...document.querySelectorAll('table, svg.chart, svg.lane, .answer')].filter((e) => "
+        "e.checkVisibility()"
+    )
     clipped += " && e.getBoundingClientRect().right > 720).map((e) => e.className)"
     assert opened.run(clipped) == [] and opened.run("document.documentElement.scrollWidth") <= 718
-    assert opened.run("[...document.querySelectorAll('figure.curve')].every((f) => f.checkVisibility())")
+    assert opened.run(
+        "[...document.querySelectorAll('figure.curve')].every((f) => f.checkVisibility())"
+    )
     assert opened.pdf().startswith(b"%PDF")
     opened.run("dispatchEvent(new Event('afterprint'))")
     assert count(opened, "details:not([open])") > 5

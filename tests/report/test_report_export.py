@@ -19,7 +19,8 @@ from veneer.report.export import write_plots, write_tables
 from veneer.report.export.latex import escape, main_table
 
 has_matplotlib = pytest.mark.skipif(
-    importlib.util.find_spec("matplotlib") is None, reason="needs matplotlib: pip install 'veneer[plots]'"
+    importlib.util.find_spec("matplotlib") is None,
+    reason="needs matplotlib: pip install 'veneer[plots]'",
 )
 
 
@@ -40,15 +41,25 @@ def test_csv_and_parquet_hold_the_same_rows(written):
         table, rows = pq.read_table(written / f"{name}.parquet"), rows_of(written / f"{name}.csv")
         assert table.column_names == list(rows[0]) and table.num_rows == len(rows) > 0
         for column in ("value", "low", "n"):
-            assert [None if r[column] == "" else float(r[column]) for r in rows] == table.column(column).to_pylist()
+            assert [None if r[column] == "" else float(r[column]) for r in rows] == table.column(
+                column
+            ).to_pylist()
     assert len(rows_of(written / "results.csv")) == len(figures())
 
 
 def test_main_table_pairs_figures_with_portions(written):
-    (row,) = [r for r in rows_of(written / "main.csv") if (r["task"], r["system"]) == ("svamp", "veneer")]
-    assert float(row["value"]) == 0.157 and float(row["portion"]) == pytest.approx((0.157 - 0.023) / (0.307 - 0.023))
-    crossed = {(r["extracted_on"], r["measured_on"]): float(r["value"]) for r in rows_of(written / "cross.csv")}
-    assert crossed[("advbench", "svamp")] == -0.18 and len(crossed) == 6  # two tasks, and all of them together
+    (row,) = [
+        r for r in rows_of(written / "main.csv") if (r["task"], r["system"]) == ("svamp", "veneer")
+    ]
+    assert float(row["value"]) == 0.157 and float(row["portion"]) == pytest.approx(
+        (0.157 - 0.023) / (0.307 - 0.023)
+    )
+    crossed = {
+        (r["extracted_on"], r["measured_on"]): float(r["value"])
+        for r in rows_of(written / "cross.csv")
+    }
+    # two tasks, and all of them together
+    assert crossed[("advbench", "svamp")] == -0.18 and len(crossed) == 6
 
 
 def test_latex_is_booktabs_with_as_many_cells_in_each_line(written):
@@ -68,7 +79,10 @@ def test_latex_escapes_what_names_may_hold():
         r"\textless{}\textbar{}eos\textbar{}\textgreater{}"
     )
     assert escape("\u202eé漢\x00[x]") == "U+202EéU+6F22U+0000{[}x{]}"
-    rows = [Measurement("measure", SCRIPT, "a_b%", s, 0.5, 9, 0.1, 0.9) for s in ("base", BIDI, "x\\input{/etc/passwd}")]
+    rows = [
+        Measurement("measure", SCRIPT, "a_b%", s, 0.5, 9, 0.1, 0.9)
+        for s in ("base", BIDI, "x\\input{/etc/passwd}")
+    ]
     text = main_table(tables.groups(rows))
     assert "\\input" not in text and "\u202e" not in text and r"a b\%" in text
 
@@ -76,10 +90,17 @@ def test_latex_escapes_what_names_may_hold():
 def test_a_spreadsheet_takes_no_text_for_a_formula(tmp_path):
     from veneer.foundation.results import Results
 
-    Results([Measurement("measure", "=1+1", "m", "@x", -0.5, 9, note="+2\ud800")]).write(tmp_path / "results.jsonl")
+    Results([Measurement("measure", "=1+1", "m", "@x", -0.5, 9, note="+2\ud800")]).write(
+        tmp_path / "results.jsonl"
+    )
     write_tables([tmp_path], tmp_path / "t")
     (row,) = rows_of(tmp_path / "t" / "results.csv")
-    assert row["task"] == "'=1+1" and row["system"] == "'@x" and row["value"] == "-0.5" and row["note"].startswith("'+2")
+    assert (
+        row["task"] == "'=1+1"
+        and row["system"] == "'@x"
+        and row["value"] == "-0.5"
+        and row["note"].startswith("'+2")
+    )
     assert pq.read_table(tmp_path / "t" / "results.parquet").column("task").to_pylist() == ["=1+1"]
 
 
@@ -114,19 +135,64 @@ def test_plots_of_a_study_without_any(tmp_path):
     assert write_plots([tmp_path], tmp_path / "p") == []
 
 
-def test_the_missing_extra_is_named_before_anything_is_written(study, tmp_path, monkeypatch, capsys):
+def test_the_missing_extra_is_named_before_anything_is_written(
+    study, tmp_path, monkeypatch, capsys
+):
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "matplotlib" else find(name, *more))
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *more: None if name == "matplotlib" else find(name, *more),
+    )
     with pytest.raises(MissingExtra, match=r"veneer\[plots\]"):
         write_plots([study], tmp_path / "p")
-    assert main(["report", str(study), "--out", str(tmp_path / "r.html"), "--plots", str(tmp_path / "p")]) == 2
+    assert (
+        main(
+            [
+                "report",
+                str(study),
+                "--out",
+                str(tmp_path / "r.html"),
+                "--plots",
+                str(tmp_path / "p"),
+            ]
+        )
+        == 2
+    )
     assert "pip install 'veneer[plots]'" in capsys.readouterr().err.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_writes_page_and_tables(study, tmp_path, capsys):
-    assert main(["report", str(study), "--out", str(tmp_path / "r.html"), "--tables", str(tmp_path / "t")]) == 0
+    assert (
+        main(
+            [
+                "report",
+                str(study),
+                "--out",
+                str(tmp_path / "r.html"),
+                "--tables",
+                str(tmp_path / "t"),
+            ]
+        )
+        == 0
+    )
     assert (tmp_path / "r.html").stat().st_size > 10_000 and (tmp_path / "t" / "main.tex").is_file()
     assert "tables: " in capsys.readouterr().out
-    assert main(["report", str(study), "--out", str(tmp_path / "s.html"), "--tables", str(tmp_path / "r.html")]) == 2
-    assert "is a file; expected a folder" in capsys.readouterr().err and not (tmp_path / "s.html").exists()
+    assert (
+        main(
+            [
+                "report",
+                str(study),
+                "--out",
+                str(tmp_path / "s.html"),
+                "--tables",
+                str(tmp_path / "r.html"),
+            ]
+        )
+        == 2
+    )
+    assert (
+        "is a file; expected a folder" in capsys.readouterr().err
+        and not (tmp_path / "s.html").exists()
+    )

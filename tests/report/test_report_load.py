@@ -33,15 +33,35 @@ def test_only_results_are_needed(tmp_path):
         ("results.jsonl", "", "no rows"),
         ("results.jsonl", "not JSON\n", "line 1"),
         ("results.jsonl", '{"study": "x"}\n', "line 1"),
-        ("results.jsonl", '{"study":"x","task":"t","metric":"m","system":"s","value":NaN,"n":1}\n', "finite"),
-        ("results.jsonl", '{"study":"x","task":"t","metric":"m","system":"s","value":"3","n":1}\n', "finite"),
-        ("results.jsonl", '{"study":null,"task":"t","metric":"m","system":"s","value":3,"n":1}\n', "study None"),
-        ("results.jsonl", '{"study":"x","task":"t","metric":"m","system":"s","value":1,"n":1}\n' * 2, "key"),
+        (
+            "results.jsonl",
+            '{"study":"x","task":"t","metric":"m","system":"s","value":NaN,"n":1}\n',
+            "finite",
+        ),
+        (
+            "results.jsonl",
+            '{"study":"x","task":"t","metric":"m","system":"s","value":"3","n":1}\n',
+            "finite",
+        ),
+        (
+            "results.jsonl",
+            '{"study":null,"task":"t","metric":"m","system":"s","value":3,"n":1}\n',
+            "study None",
+        ),
+        (
+            "results.jsonl",
+            '{"study":"x","task":"t","metric":"m","system":"s","value":1,"n":1}\n' * 2,
+            "key",
+        ),
         ("run.json", "{", "run.json"),
         ("run.json", "[" * 100_000, "run.json"),
         ("shifts.jsonl", "3\n", "line 1"),
         ("shifts.jsonl", '{"base": "a", "veneer": "b", "aligned": null}\n', "aligned"),
-        ("shifts.jsonl", '{"base": "a", "veneer": "b", "aligned": "c", "count": "many"}\n', "count"),
+        (
+            "shifts.jsonl",
+            '{"base": "a", "veneer": "b", "aligned": "c", "count": "many"}\n',
+            "count",
+        ),
         ("tokens.jsonl", '\n{"system": "base", "tokens": "no list"}\n', "line 2"),
         ("tokens.jsonl", '{"tokens": []}\n', "system"),
         ("tokens.jsonl", "{]\n", "not JSON"),
@@ -82,11 +102,21 @@ def test_token_rows_may_lack_figures(tmp_path):
             "top": {"base": [[["a", 1]]]},
         },
         {"system": "veneer", "text": "only text", "prompt": None},
-        {"system": "aligned", "tokens": ["x"], "kl_base": [None], "kl_veneer": ["much"], "top": [1, 2]},
+        {
+            "system": "aligned",
+            "tokens": ["x"],
+            "kl_base": [None],
+            "kl_veneer": ["much"],
+            "top": [1, 2],
+        },
     ]
     study = load(folder_with(tmp_path, tokens_jsonl="".join(json.dumps(r) + "\n" for r in rows)))
     first, second, third = study.responses
-    assert first.kl_base == (1.0, None) and first.kl_veneer == (None, None) and first.shift == (None, "shifted")
+    assert (
+        first.kl_base == (1.0, None)
+        and first.kl_veneer == (None, None)
+        and first.shift == (None, "shifted")
+    )
     assert first.top[0] == ((("a", 1.0),), (), ()) and first.top[1] == ((), (), ())
     assert second.text == "only text" and second.tokens == ()
     assert third.kl_base == (None,) and third.top == (None,)
@@ -100,13 +130,23 @@ def test_bytes_that_are_not_utf8_are_replaced_in_tokens(tmp_path):
 
 
 def test_a_line_separator_inside_a_token_does_not_cut_the_line(tmp_path):
-    row = json.dumps({"base": "a\u2028b", "veneer": "x", "aligned": "x", "count": 1}, ensure_ascii=False)
+    row = json.dumps(
+        {"base": "a\u2028b", "veneer": "x", "aligned": "x", "count": 1}, ensure_ascii=False
+    )
     shift = load(folder_with(tmp_path, shifts_jsonl=row + "\n")).shifts[0]
     assert shift.base == "a\u2028b" and shift.restored
 
 
 def test_run_json_of_any_shape(tmp_path):
-    for value in ([], [1, {"a": []}], "text", None, {"base": {"nested": 3}}, {"x": {"base": 1}}, {"": {"": ""}}):
+    for value in (
+        [],
+        [1, {"a": []}],
+        "text",
+        None,
+        {"base": {"nested": 3}},
+        {"x": {"base": 1}},
+        {"": {"": ""}},
+    ):
         assert "</html>" in render([folder_with(tmp_path, run_json=json.dumps(value))])
 
 

@@ -18,13 +18,24 @@ from veneer.studies.transfer.page import SECTION as TRANSFER
 
 def portion(system: str, value: float) -> Measurement:
     return Measurement(
-        "measure", "goals", "portion", system, value, 40, value - 0.1, value + 0.1, split="test", of="refusal_rate"
+        "measure",
+        "goals",
+        "portion",
+        system,
+        value,
+        40,
+        value - 0.1,
+        value + 0.1,
+        split="test",
+        of="refusal_rate",
     )
 
 
 VENEER = portion("veneer", 1.0)
 SHIFTED = portion("shifted-1", 0.62)
-KL = Measurement("transfer", "joint", "kl", "shifted-1", 0.42, 24, 0.3, 0.5, unit="nats/token", split="report")
+KL = Measurement(
+    "transfer", "joint", "kl", "shifted-1", 0.42, 24, 0.3, 0.5, unit="nats/token", split="report"
+)
 
 
 def verdict(way: str, note: str) -> Measurement:
@@ -57,21 +68,31 @@ def test_a_run_speaks_of_its_veneer(made):
     assert (
         opening(part)
         .striptags()
-        .startswith("A change of the last layer alone carries 1.00 of the change in refusal rate on goals")
+        .startswith(
+            "A change of the last layer alone carries 1.00 of the change in refusal rate on goals"
+        )
     )
 
 
 def test_a_transfer_speaks_of_the_small_models_veneer(made):
     part = made("transfer", [VENEER, SHIFTED, KL], choice={"system": "shifted-1"})
     assert question(part) == TRANSFER.question
-    assert opening(part).striptags().startswith("The small model's veneer gives the large one 0.62 of the change in refusal rate")
+    assert (
+        opening(part)
+        .striptags()
+        .startswith(
+            "The small model's veneer gives the large one 0.62 of the change in refusal rate"
+        )
+    )
     assert opening(made("unchosen", [VENEER, SHIFTED, KL])) == ""
 
 
 def test_a_restore_speaks_of_its_verdicts(made):
     rows = [
-        verdict("own", "restored – x"), verdict("urial", "not restored: harm did not fall – x"), verdict("<b>", "restored – x"),
-    ]  # fmt: skip
+        verdict("own", "restored – x"),
+        verdict("urial", "not restored: harm did not fall – x"),
+        verdict("<b>", "restored – x"),
+    ]
     part = made("restore", rows)
     assert question(part) == RESTORE.question
     assert opening(part) == "The verdicts: restored by own and &lt;b&gt;; not restored by urial."
@@ -80,4 +101,9 @@ def test_a_restore_speaks_of_its_verdicts(made):
 def test_studies_that_ask_different_things_share_a_plain_title(made):
     run, transfer = made("one", [VENEER]), made("two", [VENEER, KL])
     assert question(run, transfer) == COMPARED and question(run, run) == portion_section.QUESTION
-    assert question(made("other", [Measurement("recovery", "t", "recovery", "veneer", 0.4, 5, 0.3, 0.5)])) == COMPARED
+    assert (
+        question(
+            made("other", [Measurement("recovery", "t", "recovery", "veneer", 0.4, 5, 0.3, 0.5)])
+        )
+        == COMPARED
+    )

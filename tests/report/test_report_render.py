@@ -65,7 +65,11 @@ def test_nothing_breaks_out(page):
     assert not any(c in text for c in "\x00\u2028\u2029\u202e\u2066\ud800")
     parsed = Page(text)
     kinds = [a.get("type") for tag, a in parsed.tags if tag == "script"]
-    assert kinds.count(None) == 1 and kinds[-1] is None and set(kinds[:-1]) == {"application/octet-stream"}
+    assert (
+        kinds.count(None) == 1
+        and kinds[-1] is None
+        and set(kinds[:-1]) == {"application/octet-stream"}
+    )
     assert all(re.fullmatch("[A-Za-z0-9+/=]+", data) for data in parsed.scripts[:-1])
     assert not any(k.startswith("on") for _, a in parsed.tags for k in a)
     tokens = data_of(parsed, "s1-responses")["tokens"]
@@ -76,11 +80,13 @@ def test_nothing_breaks_out(page):
 
 def test_no_network_by_construction(page):
     parsed = Page(page.read_text(encoding="utf-8"))
-    policy = next(a["content"] for tag, a in parsed.tags if a.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        a["content"] for tag, a in parsed.tags if a.get("http-equiv") == "Content-Security-Policy"
+    )
     digest = base64.b64encode(hashlib.sha256(parsed.scripts[-1].encode()).digest()).decode()
     assert policy == (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src "
+        "data:; base-uri 'none'; form-action 'none'"
     )
     for _, a in parsed.tags:
         for name in ("src", "href", "action", "srcset", "data"):
@@ -121,8 +127,14 @@ def test_500_responses_stay_below_5_mb(tmp_path):
     parsed = Page(text)
     assert len(data_of(parsed, "s1-responses")["rows"]) == 167 * 3 + 3
     assert "positions with the greatest KL" not in text and "left out" not in text  # all of it fits
-    pieces = [blob.unpack(text) for a, text in zip(scripts(parsed), parsed.scripts, strict=True) if "top-" in a.get("id", "")]
-    assert sum(len(lists) for piece in pieces for lists in piece) == sum(len(r.tokens) for r in load(folder).responses)
+    pieces = [
+        blob.unpack(text)
+        for a, text in zip(scripts(parsed), parsed.scripts, strict=True)
+        if "top-" in a.get("id", "")
+    ]
+    assert sum(len(lists) for piece in pieces for lists in piece) == sum(
+        len(r.tokens) for r in load(folder).responses
+    )
 
 
 def test_top_lists_go_before_responses(study):
@@ -144,7 +156,17 @@ def test_top_lists_go_before_responses(study):
 
 
 def test_data_gives_back_what_went_in():
-    values = ["</script>", "<!--", "&amp;", "\u2028\u2029", "\u202e", "\U000e0041", "\x00\x7f", "é 漢 😀", "\ud800"]
+    values = [
+        "</script>",
+        "<!--",
+        "&amp;",
+        "\u2028\u2029",
+        "\u202e",
+        "\U000e0041",
+        "\x00\x7f",
+        "é 漢 😀",
+        "\ud800",
+    ]
     text = blob.pack(values)
     assert blob.unpack(text) == values
     assert re.fullmatch("[A-Za-z0-9+/=]+", text)
@@ -159,20 +181,35 @@ def test_invisible_characters_are_spelled_out():
 
 def test_figures_in_words():
     assert [figure(x) for x in (None, 0.0, 0.4567, -0.25, 2e-6, 12.345, 123.456, 98765.4)] == [
-        "–", "0.000", "0.457", "−0.250", "2.0e−6", "12.35", "123.5", "98,765"
-    ]  # fmt: skip
+        "–",
+        "0.000",
+        "0.457",
+        "−0.250",
+        "2.0e−6",
+        "12.35",
+        "123.5",
+        "98,765",
+    ]
 
 
 def portion(value, low, high, system="veneer", **more):
-    return Measurement("measure", "t", "portion", system, value, 50, low, high, of="accuracy", **more)
+    return Measurement(
+        "measure", "t", "portion", system, value, 50, low, high, of="accuracy", **more
+    )
 
 
 def test_the_sentence_is_computed():
     found = headline(groups(r for r in figures() if r.study == "measure"))
     said = lead(found, lambda row: "x").striptags()
-    assert "1.00 of the change in refusal rate on advbench (95 % interval 0.91 to 1.08, n = 50)" in said
-    assert "0.47 of the change in accuracy on svamp" in said and "On xstest it is not defined." in said
-    assert [g.of for g in found] == ["refusal_rate", "accuracy", "refusal_rate", "toxicity_rate"]  # empty_rate does not lead
+    assert (
+        "1.00 of the change in refusal rate on advbench (95 % interval 0.91 to 1.08, n = 50)"
+        in said
+    )
+    assert (
+        "0.47 of the change in accuracy on svamp" in said and "On xstest it is not defined." in said
+    )
+    # empty_rate does not lead
+    assert [g.of for g in found] == ["refusal_rate", "accuracy", "refusal_rate", "toxicity_rate"]
 
 
 def test_verdicts_follow_the_interval():
@@ -191,7 +228,8 @@ def test_verdicts_follow_the_interval():
 
 
 def test_rows_as_the_studies_write_them(page):
-    """The noise floor stands in a split of its own and has no position; a task's rows hold its own and the joint veneer."""
+    """The noise floor stands in a split of its own and has no position; a task's rows hold its own
+    and the joint veneer."""
     text = page.read_text(encoding="utf-8")
     assert "noise floor: 2.0e−6" not in text and "noise floor 2.0e−6" in text
     assert "the noise floor is 2.0e−6 at most" in text

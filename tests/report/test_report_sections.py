@@ -40,20 +40,46 @@ def test_a_study_with_one_row_has_only_what_applies(tmp_path):
 
 
 def test_systems_in_reading_order():
-    names = ["zeta", "lora-1000", "aligned", "veneer-rank-16", "lora-100", "base-chat", "veneer-from-b", "veneer-rank-4"]
+    names = [
+        "zeta",
+        "lora-1000",
+        "aligned",
+        "veneer-rank-16",
+        "lora-100",
+        "base-chat",
+        "veneer-from-b",
+        "veneer-rank-4",
+    ]
     names += ["shuffled", "veneer", "veneer-bias", "urial", "base", "veneer-joint", "veneer"]
     assert order(names) == [
-        "base", "veneer", "aligned", "veneer-joint", "veneer-bias", "veneer-rank-4", "veneer-rank-16", "veneer-from-b",
-        "lora-100", "lora-1000", "urial", "zeta", "shuffled", "base-chat",
-    ]  # fmt: skip
+        "base",
+        "veneer",
+        "aligned",
+        "veneer-joint",
+        "veneer-bias",
+        "veneer-rank-4",
+        "veneer-rank-16",
+        "veneer-from-b",
+        "lora-100",
+        "lora-1000",
+        "urial",
+        "zeta",
+        "shuffled",
+        "base-chat",
+    ]
 
 
 def test_families_and_words_of_systems():
-    assert [family(s) for s in ("base", "veneer", "veneer-rank-4", "aligned", "urial", "shuffled")] == [
-        "base", "veneer", "variant", "aligned", "baseline", "control",
-    ]  # fmt: skip
-    assert about("veneer-rank-16") == "a veneer of rank 16" and "on 100 answers" in str(about("lora-100"))
-    assert "extracted on svamp" in str(about("veneer-from-svamp")) and about("somebody's model") is None
+    assert [
+        family(s) for s in ("base", "veneer", "veneer-rank-4", "aligned", "urial", "shuffled")
+    ] == ["base", "veneer", "variant", "aligned", "baseline", "control"]
+    assert about("veneer-rank-16") == "a veneer of rank 16" and "on 100 answers" in str(
+        about("lora-100")
+    )
+    assert (
+        "extracted on svamp" in str(about("veneer-from-svamp"))
+        and about("somebody's model") is None
+    )
 
 
 def test_anchors_stay_when_other_rows_come():
@@ -66,9 +92,15 @@ def test_anchors_stay_when_other_rows_come():
 def test_portions_are_drawn_for_every_system(part):
     page = PORTION.render(part)
     chart = page.split("<details")[0]
-    assert "aligned and base do not differ" in chart and "0 · base" in chart and "1 · aligned" in chart
+    assert (
+        "aligned and base do not differ" in chart and "0 · base" in chart and "1 · aligned" in chart
+    )
     for system in (*BASELINES, "shuffled", "veneer-from-svamp"):
-        row = next(r for r in part.study.rows if (r.task, r.metric, r.system) == ("svamp", "portion", system))
+        row = next(
+            r
+            for r in part.study.rows
+            if (r.task, r.metric, r.system) == ("svamp", "portion", system)
+        )
         assert f'href="#{part.anchor(row)}"' in chart
 
 
@@ -79,17 +111,27 @@ def test_groups_do_not_lead(part):
 def test_main_table_has_each_system_by_task(part):
     heads = tables.headlines(part.groups)
     assert [(h.values.task, h.values.metric) for h in heads] == [
-        ("advbench", "refusal_rate"), ("svamp", "accuracy"), ("xstest", "refusal_rate"), ("toxigen", "toxicity_rate"),
-    ]  # fmt: skip
+        ("advbench", "refusal_rate"),
+        ("svamp", "accuracy"),
+        ("xstest", "refusal_rate"),
+        ("toxigen", "toxicity_rate"),
+    ]
     page = BEHAVIOUR.render(part)
     table = page[: page.index("</table>")]
     assert table.count("<tr") == 1 + len({s for h in heads for s in h.values.systems})
     assert 'title="portion 0.47, 95 % interval 0.38 to 0.55"' in table
-    assert "accuracy 0.81 on statements of other groups" in page and "Answers without a verdict" in page
+    assert (
+        "accuracy 0.81 on statements of other groups" in page
+        and "Answers without a verdict" in page
+    )
 
 
 def test_a_task_without_portions_shows_its_first_metric():
-    rows = [Measurement("measure", "mmlu", m, s, 0.3, 9) for m in ("empty_rate", "accuracy") for s in ("base", "aligned")]
+    rows = [
+        Measurement("measure", "mmlu", m, s, 0.3, 9)
+        for m in ("empty_rate", "accuracy")
+        for s in ("base", "aligned")
+    ]
     (head,) = tables.headlines(tables.groups(rows))
     assert head.values.metric == "accuracy" and head.portions is None
 
@@ -98,11 +140,17 @@ def test_several_headlines_of_one_task():
     rows = []
     for metric in ("accuracy", "accuracy_strict"):
         rows += [
-            Measurement("measure", "gsm8k", metric, s, x, 9, 0, 1) for s, x in (("base", 0.1), ("veneer", 0.2), ("aligned", 0.5))
+            Measurement("measure", "gsm8k", metric, s, x, 9, 0, 1)
+            for s, x in (("base", 0.1), ("veneer", 0.2), ("aligned", 0.5))
         ]
-        rows.append(Measurement("measure", "gsm8k", "portion", "veneer", 0.25, 9, 0.1, 0.4, of=metric))
+        rows.append(
+            Measurement("measure", "gsm8k", "portion", "veneer", 0.25, 9, 0.1, 0.4, of=metric)
+        )
     part = Part(Study("two", tuple(rows)))
-    assert [h.values.metric for h in tables.headlines(part.groups)] == ["accuracy", "accuracy_strict"]
+    assert [h.values.metric for h in tables.headlines(part.groups)] == [
+        "accuracy",
+        "accuracy_strict",
+    ]
     assert PORTION.render(part).split("<details")[0].count('<tr class="task">') == 2
 
 
@@ -119,7 +167,9 @@ def test_group_rows_become_a_map(part):
 def test_cross_table_with_its_diagonal(part):
     page = CROSS.render(part)
     assert page.count(' own"') == 2 and "−0.18" in page
-    rows = tuple(r for r in part.study.rows if not (r.system == "veneer-from-svamp" and r.task == "svamp"))
+    rows = tuple(
+        r for r in part.study.rows if not (r.system == "veneer-from-svamp" and r.task == "svamp")
+    )
     columns = dict((g.task, by) for g, by in tables.cross(tables.groups(rows)))
     assert "svamp" not in columns["svamp"]  # the joint veneer is not its own
     assert columns["svamp"]["all tasks"].system == "veneer"
@@ -128,7 +178,15 @@ def test_cross_table_with_its_diagonal(part):
 def test_outcomes_of_shifts_count_places():
     some = [
         Shift(
-            r["base"], r["veneer"], r["aligned"], r["count"], r["shift"], r["restored"], r["group"], "", r.get("deep_group", "")
+            r["base"],
+            r["veneer"],
+            r["aligned"],
+            r["count"],
+            r["shift"],
+            r["restored"],
+            r["group"],
+            "",
+            r.get("deep_group", ""),
         )
         for r in shifts()
     ]
@@ -149,7 +207,12 @@ def test_deep_examples_of_every_task_come_first():
         Deep("b0", "b", "c", " 1", " 1", " 3", None, "n")
     ]
     page = DEEP.render(Part(Study("d", (), deep=tuple(deep))))
-    assert page.count("<li>") == 12 and "b · b0" in page and "21 found, the first 12 shown" in page and "…" in page
+    assert (
+        page.count("<li>") == 12
+        and "b · b0" in page
+        and "21 found, the first 12 shown" in page
+        and "…" in page
+    )
 
 
 def test_a_deep_example_names_the_token_once():
@@ -165,19 +228,28 @@ def test_facts_say_who_judged_and_what_is_missing(study):
 
 
 @pytest.mark.parametrize(
-    "run", [{"seconds": [1], "judges": "x", "judges_missing": 3, "pair": [], "data": None}, {"pair": {"base": {"name": 3}}}]
+    "run",
+    [
+        {"seconds": [1], "judges": "x", "judges_missing": 3, "pair": [], "data": None},
+        {"pair": {"base": {"name": 3}}},
+    ],
 )
 def test_facts_of_any_shape(run):
-    assert "measurements" in FACTS.render(Part(Study("s", (Measurement("a", "b", "c", "d", 1.0, 1),), run=run)))
+    assert "measurements" in FACTS.render(
+        Part(Study("s", (Measurement("a", "b", "c", "d", 1.0, 1),), run=run))
+    )
 
 
 def test_a_portion_above_one_is_no_whole_portion():
-    """A veneer that refuses safe prompts as well once read as a change that sits wholly on the surface."""
+    """A veneer that refuses safe prompts as well once read as a change that sits
+    wholly on the surface."""
     from veneer.foundation.results import Measurement
     from veneer.report.words import _reading
 
     def said(value: float, low: float, high: float) -> str:
-        return _reading(Measurement("measure", "t", "portion", "veneer", value, 22, low, high, of="m"))
+        return _reading(
+            Measurement("measure", "t", "portion", "veneer", value, 22, low, high, of="m")
+        )
 
     assert "beyond" in said(1.9, 1.1, 4.6)
     assert "wholly" in said(1.0, 0.95, 1.05)

@@ -1,4 +1,5 @@
-"""A TCP proxy in front of a server that cuts every connection after so many bytes have gone to the server."""
+"""A TCP proxy in front of a server that cuts every connection after so many bytes have
+gone to the server."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ import threading
 
 
 class CuttingProxy:
-    """allow: bytes that may still pass to the server, None for all. At zero, connections are reset and new ones are refused."""
+    """allow: bytes that may still pass to the server, None for all. At zero, connections are reset
+    and new ones are refused."""
 
     def __init__(self, port: int):
         self.target, self.allow, self.passed = port, None, 0

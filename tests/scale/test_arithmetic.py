@@ -25,7 +25,9 @@ def of_capture(taken: Capture) -> Scale:
     facts = taken.manifest
     size = {"float32": 4, "bfloat16": 2}[facts["config"]["hidden_dtype"]]
     head, k = facts["head"], facts["config"]["k"]
-    return Scale(width=head["width"], vocabulary=head["rows"], k=k, hidden_bytes=size, tokens=taken.tokens)
+    return Scale(
+        width=head["width"], vocabulary=head["rows"], k=k, hidden_bytes=size, tokens=taken.tokens
+    )
 
 
 def on_disk(taken: Capture) -> int:
@@ -50,7 +52,8 @@ def test_bytes_a_token_of_a_real_capture():
 
 
 def test_products_of_an_evaluation(tmp_path):
-    """4 N R d: two products of one size, of which torch's counter sees one (not the product into a buffer that is used again)."""
+    """4 N R d: two products of one size, of which torch's counter sees one (not the product into a
+    buffer that is used again)."""
     from torch.utils.flop_counter import FlopCounterMode
 
     taken = small_capture(tmp_path / "capture")
@@ -67,7 +70,12 @@ def test_size_of_the_change(tmp_path):
     taken = small_capture(tmp_path / "capture")
     veneer = extract(taken, ExtractConfig(row_threshold=0.0)).veneer
     scale = Scale(rows=taken.head.rows, width=taken.head.width)
-    assert veneer.values().float().numel() * 4 == scale.dense() == scale.traffic() / 2 == scale.ray_traffic() / scale.workers
+    assert (
+        veneer.values().float().numel() * 4
+        == scale.dense()
+        == scale.traffic() / 2
+        == scale.ray_traffic() / scale.workers
+    )
 
 
 def test_the_page_states_what_the_script_prints():

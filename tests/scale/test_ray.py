@@ -1,4 +1,5 @@
-"""Capture and extraction on a Ray cluster of two workers on this machine: the bytes of one process, also where a worker is killed."""
+"""Capture and extraction on a Ray cluster of two workers on this machine: the bytes of one process,
+also where a worker is killed."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ from veneer.scale.ray_capture import capture_with_ray, pair_job
 from veneer.scale.remote import open_capture
 from veneer.tasks.source import load_prompts
 
-CONFIG = CaptureConfig(k=16, batch_size=4, shard_batches=1, noise_prompts=3, sampling=Sampling(max_new_tokens=12))
+CONFIG = CaptureConfig(
+    k=16, batch_size=4, shard_batches=1, noise_prompts=3, sampling=Sampling(max_new_tokens=12)
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +34,13 @@ def ray():
     ray = pytest.importorskip("ray", reason="needs the package ray")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(
-        address="local", num_cpus=2, include_dashboard=False, object_store_memory=200 << 20, log_to_driver=False,
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=200 << 20,
+        log_to_driver=False,
         logging_level="ERROR",
-    )  # fmt: skip
+    )
     yield ray
     ray.shutdown()
 
@@ -74,7 +81,9 @@ def test_a_worker_killed_in_the_middle_of_a_capture(ray, local, tmp_path):
             kill(crew, 1)
             killed.append(crew)
 
-    taken = capture_with_ray(job(), tmp_path / "c", RayConfig(), lambda *said: steps.append(said), watch=watch)
+    taken = capture_with_ray(
+        job(), tmp_path / "c", RayConfig(), lambda *said: steps.append(said), watch=watch
+    )
     assert killed and killed[0].deaths >= 1
     assert content(tmp_path / "c") == content(local) and taken.tokens == open_capture(local).tokens
     assert steps[-1] == (32, 32, "capture")
@@ -98,7 +107,8 @@ def test_a_capture_that_was_cut_goes_on(ray, local, tmp_path):
 
 
 def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):
-    """What the search asked for is asked again: the same bytes with and without a death, and what one process finds."""
+    """What the search asked for is asked again: the same bytes with and without a death, and what
+    one process finds."""
     config, taken = ExtractConfig(dtype="float64", stop="optimum", ridge=0.1), open_capture(local)
     found = []
     for cut in (False, True):
@@ -110,13 +120,18 @@ def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):
             if cut and len(lines) == 4:
                 kill(crews[0], 1)
 
-        with holders("ray", str(local), config, device="cpu", ray=RayConfig(), watch=crews.append) as held:
+        with holders(
+            "ray", str(local), config, device="cpu", ray=RayConfig(), watch=crews.append
+        ) as held:
             found.append(extract(taken, config, parts=held.parts, log=log).veneer)
         assert crews[0].deaths == int(cut)
     assert found[0].identity() == found[1].identity()
     alone = extract(taken, config).veneer
-    assert found[0].facts["extraction"]["objective"] == pytest.approx(alone.facts["extraction"]["objective"], rel=1e-6)
-    assert float((found[0].values() - alone.values()).norm() / alone.values().norm()) < 1e-4  # as docs/scale.md says
+    assert found[0].facts["extraction"]["objective"] == pytest.approx(
+        alone.facts["extraction"]["objective"], rel=1e-6
+    )
+    # as docs/scale.md says
+    assert float((found[0].values() - alone.values()).norm() / alone.values().norm()) < 1e-4
 
 
 def test_failures_of_workers_are_sentences(ray, tmp_path):

@@ -1,4 +1,5 @@
-"""kill -9 of a command that captures on Ray: its workers end with it, and the same command goes on."""
+"""kill -9 of a command that captures on Ray: its workers end with it, and the same
+command goes on."""
 
 from __future__ import annotations
 
@@ -14,7 +15,17 @@ from pathlib import Path
 import pytest
 
 VENEER = Path(sys.executable).parent / "veneer"
-ASKED = ("capture", "--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "lab-requests", "--limit", "96")
+ASKED = (
+    "capture",
+    "--base",
+    "lab:base",
+    "--aligned",
+    "lab:aligned",
+    "--prompts",
+    "lab-requests",
+    "--limit",
+    "96",
+)
 SHAPE = ("--max-new-tokens", "24", "--batch-size", "1", "--k", "16")
 RAY = ("--engine", "ray", "--workers", "2")
 
@@ -22,7 +33,11 @@ RAY = ("--engine", "ray", "--workers", "2")
 def command(*words: object) -> subprocess.Popen:
     told = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
     return subprocess.Popen(
-        [str(w) for w in (VENEER, *words)], env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [str(w) for w in (VENEER, *words)],
+        env=told,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -51,7 +66,8 @@ def running(pids: set[int]) -> dict[int, str]:
 
 
 def at_work(pids: set[int]) -> list[str]:
-    """Without Ray's two agents, which say "Raylet is dead! Exiting" at once and end late (Ray 2.60)."""
+    """Without Ray's two agents, which say "Raylet is dead! Exiting" at once and end
+    late (Ray 2.60)."""
     return [name for name in running(pids).values() if "Agent" not in name]
 
 
@@ -96,4 +112,6 @@ def test_a_killed_command_takes_its_workers_with_it_and_goes_on(tmp_path):
     _, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
     assert content(out) == content(local)
-    assert all((out / name).stat().st_mtime_ns == when for name, when in there.items()), "made again"
+    assert all((out / name).stat().st_mtime_ns == when for name, when in there.items()), (
+        "made again"
+    )

@@ -1,4 +1,5 @@
-"""Captures behind a URL: a folder URL, and a real server of the S3 protocol on loopback, whose connection breaks."""
+"""Captures behind a URL: a folder URL, and a real server of the S3 protocol on loopback, whose
+connection breaks."""
 
 from __future__ import annotations
 
@@ -35,8 +36,17 @@ def content(folder: Path) -> dict[str, str]:
 
 def job(pair=None, n: int = 12, **words) -> Job:
     pair = pair or chat_pair()
-    words = {"k": 16, "batch_size": 4, "shard_batches": 1, "noise_prompts": 3, "sampling": Sampling(max_new_tokens=10), **words}
-    return Job.of(pair.base, AlignedModel(pair), prompts(n), CaptureConfig(**words), pair.base_format)
+    words = {
+        "k": 16,
+        "batch_size": 4,
+        "shard_batches": 1,
+        "noise_prompts": 3,
+        "sampling": Sampling(max_new_tokens=10),
+        **words,
+    }
+    return Job.of(
+        pair.base, AlignedModel(pair), prompts(n), CaptureConfig(**words), pair.base_format
+    )
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +91,19 @@ def test_a_folder_url_holds_the_same_bytes(local, tmp_path):
 def test_reading_fetches_what_is_read_and_checks_it(local, tmp_path, cache):
     url = f"file://{local}"
     taken = RemoteCapture.open(url)
-    assert not list(taken.folder.glob("shard-*.safetensors")), "nothing is fetched before it is read"
+    assert not list(taken.folder.glob("shard-*.safetensors")), (
+        "nothing is fetched before it is read"
+    )
     taken.read(1, ("token",))
     assert [p.name for p in taken.folder.glob("shard-*.safetensors")] == ["shard-00001.safetensors"]
     assert taken.responses() == open_capture(local).responses()
     kept = taken.folder / "shard-00002.safetensors"
     kept.write_bytes(kept.read_bytes()[:-1] + b"\0")  # the cache is damaged: fetched again
-    assert RemoteCapture.open(url).read(2, ("hidden",))["hidden"].equal(open_capture(local).read(2, ("hidden",))["hidden"])
+    assert (
+        RemoteCapture.open(url)
+        .read(2, ("hidden",))["hidden"]
+        .equal(open_capture(local).read(2, ("hidden",))["hidden"])
+    )
     assert open_part(url, [0]).shards == [0]
 
 
@@ -111,7 +127,11 @@ def test_another_machine_goes_on_without_a_cache(local, tmp_path, monkeypatch):
     monkeypatch.setenv("VENEER_CACHE", str(tmp_path / "empty"))
     made = []
     real = Job.shard
-    monkeypatch.setattr(Job, "shard", lambda self, number, done=None: made.append(number) or real(self, number, done))
+    monkeypatch.setattr(
+        Job,
+        "shard",
+        lambda self, number, done=None: made.append(number) or real(self, number, done),
+    )
     make_capture(job(), shelf_of(url))
     assert made == [2] and content(there) == content(local)
 
@@ -153,9 +173,18 @@ def s3(tmp_path_factory):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            "from moto.server import main; main()",
+            "-H",
+            "127.0.0.1",
+            "-p",
+            str(port),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         for _ in range(600):
             with socket.socket() as probe:
@@ -186,8 +215,8 @@ def keys(monkeypatch):
 
 
 def test_a_real_s3_server_and_a_connection_that_breaks(s3, keys, local, tmp_path):
-    """Cut in the middle of shard 1's upload, then again while it goes on, then whole: the bytes are those of a local capture, and
-    nothing that was made is made again."""
+    """Cut in the middle of shard 1's upload, then again while it goes on, then whole: the bytes are
+    those of a local capture, and nothing that was made is made again."""
     import s3fs
 
     keys(s3)
@@ -233,7 +262,8 @@ def test_no_bucket_and_no_keys_are_one_sentence(s3, keys, tmp_path, monkeypatch)
 
 
 def test_the_command_writes_no_key(s3, keys, tmp_path):
-    """`veneer capture` and `veneer extract` with a URL: results as with a folder, and no key in any file."""
+    """`veneer capture` and `veneer extract` with a URL: results as with a folder, and no
+    key in any file."""
     import s3fs
 
     from veneer.cli import main
@@ -256,9 +286,13 @@ def test_the_command_writes_no_key(s3, keys, tmp_path):
     assert main(["capture", *words, "--out", str(tmp_path / "c")]) == 0
     assert main(["extract", "s3://commands/c", "--out", str(tmp_path / "e")]) == 0
     assert main(["extract", str(tmp_path / "c"), "--out", str(tmp_path / "f")]) == 0
-    assert (tmp_path / "e" / "veneer.safetensors").read_bytes() == (tmp_path / "f" / "veneer.safetensors").read_bytes()
+    assert (tmp_path / "e" / "veneer.safetensors").read_bytes() == (
+        tmp_path / "f" / "veneer.safetensors"
+    ).read_bytes()
     s3fs.S3FileSystem().get("s3://commands/c", str(tmp_path / "g"), recursive=True)
     assert (tmp_path / "g" / "run.json").is_file()
     for path in tmp_path.rglob("*"):
         if path.is_file():
-            assert b"very-secret" not in path.read_bytes() and b"key-id" not in path.read_bytes(), path
+            assert b"very-secret" not in path.read_bytes() and b"key-id" not in path.read_bytes(), (
+                path
+            )

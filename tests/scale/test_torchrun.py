@@ -1,4 +1,5 @@
-"""Extraction under torchrun: two processes find what one finds; one process under torchrun finds the very bytes."""
+"""Extraction under torchrun: two processes find what one finds; one process under torchrun
+finds the very bytes."""
 
 from __future__ import annotations
 
@@ -35,11 +36,22 @@ def captured(tmp_path_factory) -> Path:
 
 
 def torchrun(processes: int, *command: object, restarts: int = 0) -> subprocess.Popen:
-    words = (TORCHRUN, "--nproc-per-node", processes, "--max-restarts", restarts, "--master-addr", "127.0.0.1")
+    words = (
+        TORCHRUN,
+        "--nproc-per-node",
+        processes,
+        "--max-restarts",
+        restarts,
+        "--master-addr",
+        "127.0.0.1",
+    )
     return subprocess.Popen(
         [str(x) for x in (*words, "--master-port", free_port(), *command)],
-        env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def free_port() -> int:
@@ -69,15 +81,18 @@ def together(captured, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_two_processes_find_what_one_finds(name, captured, together):
-    """Sums over two parts round otherwise than one sum, and no more: at the optimum and in float64 dW itself is the same; a search in
-    float32 that ends on the select part takes another way through directions that the data hardly visit."""
+    """Sums over two parts round otherwise than one sum, and no more: at the optimum and in float64
+    dW itself is the same; a search in float32 that ends on the select part takes another way
+    through directions that the data hardly visit."""
     taken, config = open_capture(captured), CONFIGS[name]
     alone, both = extract(taken, config).veneer, Veneer.load(together / name)
     a, b = alone.facts["extraction"], both.facts["extraction"]
     assert {k: both.facts[k] for k in ("split", "capture", "config")} == {
         k: alone.facts[k] for k in ("split", "capture", "config")
     }
-    assert a["train_tokens"] == b["train_tokens"] and both.changed_rows().equal(alone.changed_rows())
+    assert a["train_tokens"] == b["train_tokens"] and both.changed_rows().equal(
+        alone.changed_rows()
+    )
     assert a["select_kl_base"] == pytest.approx(b["select_kl_base"], abs=1e-6)
     exact = config.dtype == "float64"
     assert b["objective"] == pytest.approx(a["objective"], rel=1e-6 if exact else 5e-5)
@@ -114,7 +129,10 @@ def test_what_one_process_must_do_is_refused(captured, monkeypatch):
     with pytest.raises(InputError, match="torchrun did not start this process"):
         chosen_engine("torchrun")
     for config in (ExtractConfig(shuffled=True), ExtractConfig(solver="paper")):
-        with pytest.raises(InputError, match="in one process"), holders("ray", str(captured), config):
+        with (
+            pytest.raises(InputError, match="in one process"),
+            holders("ray", str(captured), config),
+        ):
             pass
 
 
@@ -127,14 +145,17 @@ def followers(process: subprocess.Popen) -> list[int]:
     """The processes that torchrun started, in the order of their ranks."""
     import psutil
 
-    children = [c for c in psutil.Process(process.pid).children() if "extract" in " ".join(c.cmdline())]
+    children = [
+        c for c in psutil.Process(process.pid).children() if "extract" in " ".join(c.cmdline())
+    ]
     return [c.pid for c in sorted(children, key=lambda c: int(c.environ()["RANK"]))]
 
 
 @pytest.mark.slow
 def test_a_killed_process_ends_the_run_or_starts_it_again(captured, tmp_path):
-    """Without restarts the run fails in a sentence and leaves no veneer; the same command then ends as a run that nobody cut. With
-    --max-restarts it does so by itself. Either starts the search from its beginning."""
+    """Without restarts the run fails in a sentence and leaves no veneer; the same command then ends
+    as a run that nobody cut. With --max-restarts it does so by itself. Either starts the search
+    from its beginning."""
     command = ("-m", "veneer", "extract", captured, "--stop", "optimum", "--ridge", "0.001")
     whole = torchrun(2, *command, "--out", tmp_path / "whole")
     assert whole.communicate(timeout=300) and whole.returncode == 0
@@ -149,11 +170,17 @@ def test_a_killed_process_ends_the_run_or_starts_it_again(captured, tmp_path):
         return process.returncode, said
 
     code, said = cut(tmp_path / "cut", restarts=0)
-    assert code != 0 and "another process of this extraction is gone" in said and not (tmp_path / "cut" / "veneer.json").exists()
+    assert (
+        code != 0
+        and "another process of this extraction is gone" in said
+        and not (tmp_path / "cut" / "veneer.json").exists()
+    )
     again = torchrun(2, *command, "--out", tmp_path / "cut")
     assert again.communicate(timeout=300) and again.returncode == 0
     assert cut(tmp_path / "restarted", restarts=1)[0] == 0
-    assert content(tmp_path / "cut") == content(tmp_path / "whole") == content(tmp_path / "restarted")
+    assert (
+        content(tmp_path / "cut") == content(tmp_path / "whole") == content(tmp_path / "restarted")
+    )
 
 
 def test_a_damaged_share_is_said_by_all(captured, tmp_path):

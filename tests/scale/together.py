@@ -1,4 +1,5 @@
-"""What each process does in test_torchrun.py: every extraction of a list, saved by the first one."""
+"""What each process does in test_torchrun.py: every extraction of a list, saved
+by the first one."""
 
 from __future__ import annotations
 

@@ -1,10 +1,13 @@
-"""One server for most tests: base, a veneer that changes it, two shifted systems, and aligned, all embedded."""
+"""One server for most tests: base, a veneer that changes it, two shifted systems, and
+aligned, all embedded."""
 
 from __future__ import annotations
 
 import pytest
 
-openai = pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
+openai = pytest.importorskip(
+    "openai", reason="needs the package openai: pip install 'veneer[openai]'"
+)
 pytest.importorskip("starlette", reason="needs starlette: pip install 'veneer[serve]'")
 pytest.importorskip("uvicorn", reason="needs uvicorn: pip install 'veneer[serve]'")
 
@@ -21,7 +24,9 @@ from veneer_server import Running, serving  # noqa: E402
 def systems() -> list[Served]:
     base, aligned, large = (load_model(f"lab:{name}") for name in ("base", "aligned", "large-base"))
     difference = (aligned.head.weight - base.head.weight).detach()
-    veneer = Veneer(base.head.hash(), base.head.rows, difference, facts={"stop_ids": list(aligned.stop_ids)})
+    veneer = Veneer(
+        base.head.hash(), base.head.rows, difference, facts={"stop_ids": list(aligned.stop_ids)}
+    )
     return [
         Served(System.of_model(base)),
         Served(System.of_model(base, veneer), more={"veneer": veneer.identity(), "alpha": 1.0}),

@@ -1,4 +1,5 @@
-"""Other people's clients, and our own: what they measure through the endpoint is what the local system gives."""
+"""Other people's clients, and our own: what they measure through the endpoint is what the
+local system gives."""
 
 from __future__ import annotations
 
@@ -26,12 +27,21 @@ def by_name(systems) -> dict[str, Served]:
 
 
 @pytest.mark.parametrize(
-    ("style", "name"), [*(("completion", n) for n in ("base", "veneer", "shifted-1")), ("chat", "veneer"), ("chat", "aligned")]
+    ("style", "name"),
+    [
+        *(("completion", n) for n in ("base", "veneer", "shifted-1")),
+        ("chat", "veneer"),
+        ("chat", "aligned"),
+    ],
 )
-def test_a_system_behind_the_endpoint_answers_as_the_local_one(server: Running, by_name, style, name):
-    """The round trip: System -> server -> EndpointSystem. Compared are texts and, tokenised again, token ids."""
+def test_a_system_behind_the_endpoint_answers_as_the_local_one(
+    server: Running, by_name, style, name
+):
+    """The round trip: System -> server -> EndpointSystem. Compared are texts and, tokenised
+    again, token ids."""
     asked = LabTask("lab-requests").prompts("test")[:8]
-    if (style, name) == ("chat", "veneer"):  # a chat message is all that the server knows of a prompt
+    # a chat message is all that the server knows of a prompt
+    if (style, name) == ("chat", "veneer"):
         asked = [Prompt.from_text(p.id, p.plain) for p in asked]
     there = EndpointSystem(EndpointConfig(server.url, name, retries=0), style=style)
     sampling = Sampling(24)
@@ -40,21 +50,33 @@ def test_a_system_behind_the_endpoint_answers_as_the_local_one(server: Running, 
     assert [(a.text, a.finish_reason) for a in got] == [(a.text, a.finish_reason) for a in own]
     tokenizer = by_name[name].lm.tokenizer
     again = [tokenizer(a.text, add_special_tokens=False)["input_ids"] for a in got]
-    assert again == [tokenizer(a.text, add_special_tokens=False)["input_ids"] for a in own] and any(again)
-    assert there.endpoint.usage.completion_tokens == sum(len(a.token_ids) for a in own) and there.endpoint.usage.failed == 0
+    assert again == [tokenizer(a.text, add_special_tokens=False)["input_ids"] for a in own] and any(
+        again
+    )
+    assert (
+        there.endpoint.usage.completion_tokens == sum(len(a.token_ids) for a in own)
+        and there.endpoint.usage.failed == 0
+    )
 
 
 def test_a_seed_through_the_endpoint_is_repeated(server: Running):
     asked = [Prompt.from_text("p", "Who is Velan?")]
     there = EndpointSystem(EndpointConfig(server.url, "base", retries=0))
     answers = respond(there, asked, Sampling(16, temperature=1.0, seed=4), samples=4)
-    again = respond(EndpointSystem(EndpointConfig(server.url, "base")), asked, Sampling(16, temperature=1.0, seed=4), samples=4)
+    again = respond(
+        EndpointSystem(EndpointConfig(server.url, "base")),
+        asked,
+        Sampling(16, temperature=1.0, seed=4),
+        samples=4,
+    )
     assert answers == again and len({a.text for a in answers}) > 1
 
 
-def test_lm_eval_measures_the_same_through_the_endpoint(server: Running, by_name, tmp_path, monkeypatch):
-    """`local-completions` of lm-evaluation-harness against adapters/lm_eval.py on the same system: the same answers and scores, and
-    log-likelihoods to rounding."""
+def test_lm_eval_measures_the_same_through_the_endpoint(
+    server: Running, by_name, tmp_path, monkeypatch
+):
+    """`local-completions` of lm-evaluation-harness against adapters/lm_eval.py on the same system:
+    the same answers and scores, and log-likelihoods to rounding."""
     lm_eval = pytest.importorskip("lm_eval", reason="needs lm-eval: pip install 'veneer[lm-eval]'")
     pytest.importorskip("tenacity", reason="needs lm-eval's api extra: pip install 'lm-eval[api]'")
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
@@ -65,28 +87,44 @@ def test_lm_eval_measures_the_same_through_the_endpoint(server: Running, by_name
     from veneer.adapters.lm_eval import VeneerLM
 
     tasks = ["local_sums", "local_choice"]
-    manager = TaskManager(include_path=str(write_tasks(tmp_path / "tasks", 6)), include_defaults=False)
+    manager = TaskManager(
+        include_path=str(write_tasks(tmp_path / "tasks", 6)), include_defaults=False
+    )
     how = {"tasks": tasks, "task_manager": manager, "bootstrap_iters": 0}
     own = lm_eval.simple_evaluate(model=VeneerLM(by_name["veneer"].system), **how)
     args = {
-        "model": "veneer", "base_url": f"{server.url}/completions", "tokenizer_backend": "huggingface",
-        "tokenizer": str(lab_folder("lab:base")[1]), "add_bos_token": True, "max_length": 512, "num_concurrent": 1, "max_retries": 1,
+        "model": "veneer",
+        "base_url": f"{server.url}/completions",
+        "tokenizer_backend": "huggingface",
+        "tokenizer": str(lab_folder("lab:base")[1]),
+        "add_bos_token": True,
+        "max_length": 512,
+        "num_concurrent": 1,
+        "max_retries": 1,
         "tokenized_requests": True,
-    }  # fmt: skip
+    }
     got = lm_eval.simple_evaluate(model="local-completions", model_args=args, batch_size=4, **how)
     for task in tasks:
         for a, b in zip(own["samples"][task], got["samples"][task], strict=True):
             if task == "local_sums":
                 assert a["resps"] == b["resps"]
             else:
-                for (p, greedy), (q, same) in zip(a["filtered_resps"], b["filtered_resps"], strict=True):
+                for (p, greedy), (q, same) in zip(
+                    a["filtered_resps"], b["filtered_resps"], strict=True
+                ):
                     assert q == pytest.approx(p, abs=1e-3) and same == greedy
-        figures = {k: v for k, v in own["results"][task].items() if isinstance(v, float) and "stderr" not in k}
+        figures = {
+            k: v
+            for k, v in own["results"][task].items()
+            if isinstance(v, float) and "stderr" not in k
+        }
         assert figures and {k: got["results"][task][k] for k in figures} == pytest.approx(figures)
 
 
 def test_inspect_ai_talks_to_the_endpoint(server: Running, by_name, tmp_path, monkeypatch):
-    inspect_ai = pytest.importorskip("inspect_ai", reason="needs inspect-ai: pip install 'veneer[inspect]'")
+    inspect_ai = pytest.importorskip(
+        "inspect_ai", reason="needs inspect-ai: pip install 'veneer[inspect]'"
+    )
     from inspect_ai.dataset import MemoryDataset, Sample
     from inspect_ai.scorer import includes
     from inspect_ai.solver import generate
@@ -95,11 +133,18 @@ def test_inspect_ai_talks_to_the_endpoint(server: Running, by_name, tmp_path, mo
     monkeypatch.setenv("VENEER_BASE_URL", server.url)
     monkeypatch.setenv("VENEER_API_KEY", "none")
     asked = LabTask("lab-sums").prompts("test")[:4]
-    data = MemoryDataset([Sample(input=p.plain, target=str(p.reference["answer"]), id=p.id) for p in asked])
+    data = MemoryDataset(
+        [Sample(input=p.plain, target=str(p.reference["answer"]), id=p.id) for p in asked]
+    )
     (log,) = inspect_ai.eval(
-        inspect_ai.Task(dataset=data, solver=generate(), scorer=includes()), model="openai-api/veneer/aligned", temperature=0,
-        max_tokens=24, log_dir=str(tmp_path), display="none", max_connections=4,
-    )  # fmt: skip
+        inspect_ai.Task(dataset=data, solver=generate(), scorer=includes()),
+        model="openai-api/veneer/aligned",
+        temperature=0,
+        max_tokens=24,
+        log_dir=str(tmp_path),
+        display="none",
+        max_connections=4,
+    )
     assert log.status == "success", log.error
     plain = [Prompt.from_text(p.id, p.plain) for p in asked]
     own = by_name["aligned"].system.decode(plain, Sampling(24), (), [p.id for p in plain])

@@ -1,4 +1,5 @@
-"""Chats of a model that thinks: `reasoning_content` apart from `content`, whole and streamed; text completions stay as they are."""
+"""Chats of a model that thinks: `reasoning_content` apart from `content`, whole and streamed; text
+completions stay as they are."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ ASKED = {"messages": [{"role": "user", "content": "How?"}], "temperature": 0}
 @pytest.fixture(scope="module", params=["special", "ordinary", "opened by the prompt"])
 def client(request):
     own = with_marks(
-        ("<think>", "</think>"), special=request.param == "special", opens="<think>" if request.param.startswith("opened") else ""
+        ("<think>", "</think>"),
+        special=request.param == "special",
+        opens="<think>" if request.param.startswith("opened") else "",
     )
     begin = ("<think>",) if request.param.startswith("opened") else ("<|assistant|>", "<think>")
     lm = chain(own, *begin, "1#2", "</think>", "yes", "!", "ok")
@@ -26,13 +29,21 @@ def client(request):
 
 
 def told(client, **words) -> tuple[str | None, str, str]:
-    (choice,) = client.chat.completions.create(model="aligned", **{"max_tokens": 30, **ASKED, **words}).choices
-    return getattr(choice.message, "reasoning_content", None), choice.message.content, choice.finish_reason
+    (choice,) = client.chat.completions.create(
+        model="aligned", **{"max_tokens": 30, **ASKED, **words}
+    ).choices
+    return (
+        getattr(choice.message, "reasoning_content", None),
+        choice.message.content,
+        choice.finish_reason,
+    )
 
 
 def streamed(client, **words) -> tuple[str | None, str, str]:
     thought, text, finish = "", "", ""
-    for chunk in client.chat.completions.create(model="aligned", stream=True, **{"max_tokens": 30, **ASKED, **words}):
+    for chunk in client.chat.completions.create(
+        model="aligned", stream=True, **{"max_tokens": 30, **ASKED, **words}
+    ):
         thought += getattr(chunk.choices[0].delta, "reasoning_content", None) or ""
         text += chunk.choices[0].delta.content or ""
         finish = chunk.choices[0].finish_reason or finish
@@ -48,14 +59,24 @@ def test_the_thought_is_told_apart(client, ask):
 
 def test_log_probabilities_are_told_of_every_token(client):
     whole = client.chat.completions.create(model="aligned", max_tokens=30, logprobs=True, **ASKED)
-    chunks = list(client.chat.completions.create(model="aligned", max_tokens=30, logprobs=True, stream=True, **ASKED))
+    chunks = list(
+        client.chat.completions.create(
+            model="aligned", max_tokens=30, logprobs=True, stream=True, **ASKED
+        )
+    )
     tokens = [t.token for t in whole.choices[0].logprobs.content]
     assert "".join(tokens).endswith("</think>yes!ok")
-    assert [t.token for c in chunks if c.choices[0].logprobs for t in c.choices[0].logprobs.content] == tokens
+    assert [
+        t.token for c in chunks if c.choices[0].logprobs for t in c.choices[0].logprobs.content
+    ] == tokens
 
 
 def test_a_text_completion_is_raw(client):
-    got = client.completions.create(model="aligned", prompt="<|assistant|><think>", max_tokens=30, temperature=0)
+    got = client.completions.create(
+        model="aligned", prompt="<|assistant|><think>", max_tokens=30, temperature=0
+    )
     assert got.choices[0].text.replace("</think>", "") == "1#2yes!ok"
-    cut = client.completions.create(model="aligned", prompt="<|assistant|><think>", max_tokens=30, temperature=0, stop=["#"])
+    cut = client.completions.create(
+        model="aligned", prompt="<|assistant|><think>", max_tokens=30, temperature=0, stop=["#"]
+    )
     assert (cut.choices[0].text, cut.choices[0].finish_reason) == ("1", "stop")

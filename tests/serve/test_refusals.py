@@ -1,4 +1,5 @@
-"""What is not answered: each refusal has OpenAI's shape, names the field, and lets nothing of the inside out."""
+"""What is not answered: each refusal has OpenAI's shape, names the field, and lets nothing
+of the inside out."""
 
 from __future__ import annotations
 
@@ -32,11 +33,26 @@ TEXT = {"model": "base", "prompt": "hi", "max_tokens": 2}
         ("chat/completions", {"model": None}, 400, "model"),
         ("chat/completions", {"messages": []}, 400, "messages"),
         ("chat/completions", {"messages": "hi"}, 400, "messages"),
-        ("chat/completions", {"messages": [{"role": "tool", "content": "x"}]}, 400, "messages.0.role"),
-        ("chat/completions", {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 400, "messages.0.content"),
+        (
+            "chat/completions",
+            {"messages": [{"role": "tool", "content": "x"}]},
+            400,
+            "messages.0.role",
+        ),
+        (
+            "chat/completions",
+            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            400,
+            "messages.0.content",
+        ),
         ("chat/completions", {"messages": [{"role": "user"}]}, 400, "messages.0.content"),
         ("chat/completions", {"messages": [{"role": "user", "content": "\ud800"}]}, 400, None),
-        ("chat/completions", {"messages": [{"role": "system", "content": "x"}, *CHAT["messages"]]}, 400, "messages"),
+        (
+            "chat/completions",
+            {"messages": [{"role": "system", "content": "x"}, *CHAT["messages"]]},
+            400,
+            "messages",
+        ),
         ("chat/completions", {"tools": [{"type": "function"}]}, 400, "tools"),
         ("chat/completions", {"functions": [{}]}, 400, "functions"),
         ("chat/completions", {"tool_choice": "required"}, 400, "tool_choice"),
@@ -78,23 +94,33 @@ TEXT = {"model": "base", "prompt": "hi", "max_tokens": 2}
 )
 def test_a_wrong_field_is_named(small, path, change, status, param):
     body = {**(CHAT if path.startswith("chat") else TEXT), **change}
-    got, said, _ = small.ask(f"/v1/{path}", {k: v for k, v in body.items() if v is not None or k == "suffix"})
+    got, said, _ = small.ask(
+        f"/v1/{path}", {k: v for k, v in body.items() if v is not None or k == "suffix"}
+    )
     assert got == status, said
     if status != 200:
         assert set(said) == {"error"} and set(said["error"]) == {"message", "type", "param", "code"}
-        assert said["error"]["param"] == param and said["error"]["message"] and "\n" not in said["error"]["message"]
+        assert (
+            said["error"]["param"] == param
+            and said["error"]["message"]
+            and "\n" not in said["error"]["message"]
+        )
 
 
 @pytest.fixture(scope="module")
 def small():
     """A tiny model with tight limits."""
     with serving(
-        [Served(System.of_model(tiny(max_position_embeddings=256)))], limits=Limits(max_tokens=64, max_rows=8, max_body=10_000)
+        [Served(System.of_model(tiny(max_position_embeddings=256)))],
+        limits=Limits(max_tokens=64, max_rows=8, max_body=10_000),
     ) as running:
         yield running
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b'"x"', b"null", b'{"model": NaN}', b"\xff", b"[" * 5000, b'{"a":' * 1500])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"[1]", b'"x"', b"null", b'{"model": NaN}', b"\xff", b"[" * 5000, b'{"a":' * 1500],
+)
 def test_a_body_that_is_no_object(small, raw):
     status, said, _ = small.ask("/v1/chat/completions", raw)
     assert status == 400 and said["error"]["type"] == "invalid_request_error"
@@ -116,7 +142,12 @@ def test_a_body_without_a_length_is_counted(small):
     """Chunked transfer says nothing of its size beforehand."""
     host, port = small.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as wire:
-        lines = ("POST /v1/completions HTTP/1.1", f"Host: {host}", "Content-Type: application/json", "Transfer-Encoding: chunked")
+        lines = (
+            "POST /v1/completions HTTP/1.1",
+            f"Host: {host}",
+            "Content-Type: application/json",
+            "Transfer-Encoding: chunked",
+        )
         wire.sendall("\r\n".join((*lines, "", "")).encode())
         wire.sendall(b"2ee0\r\n" + b"x" * 12_000 + b"\r\n")
         assert wire.recv(100).startswith(b"HTTP/1.1 413")
@@ -132,14 +163,23 @@ def test_key_host_and_origin():
             {"Authorization": "Bearer \xe9"},
         ):
             status, said, replied = server.ask("/v1/models", **headers)
-            assert status == 401 and "secret" not in json.dumps(said) and replied["www-authenticate"] == "Bearer"
+            assert (
+                status == 401
+                and "secret" not in json.dumps(said)
+                and replied["www-authenticate"] == "Bearer"
+            )
         with pytest.raises(openai.AuthenticationError):
             openai.OpenAI(base_url=server.url, api_key="wrong", max_retries=0).models.list()
         right = {"Authorization": "Bearer a secret key"}
-        assert openai.OpenAI(base_url=server.url, api_key="a secret key").models.list().data[0].id == "base"
+        assert (
+            openai.OpenAI(base_url=server.url, api_key="a secret key").models.list().data[0].id
+            == "base"
+        )
         assert server.ask("/health")[0] == 200, "whoever watches over the server needs no key"
         assert server.ask("/v1/models", **right, Host="my.host:80")[0] == 200
-        assert server.ask("/v1/models", **right, Host="10.1.2.3:80")[0] == 200, "an address cannot be rebound"
+        assert server.ask("/v1/models", **right, Host="10.1.2.3:80")[0] == 200, (
+            "an address cannot be rebound"
+        )
         bad = [
             {"Host": "evil.example"},
             {"Origin": "http://evil.example"},
@@ -174,21 +214,28 @@ def test_who_can_reach_an_address(host, local):
 def test_no_guess_passes_the_guard(host, given_key):
     guard = Guard("k\u00e9y", ("localhost",))
     for at in (host, "localhost"):
-        headers = Headers(raw=[(b"host", at.encode()), (b"authorization", f"Bearer {given_key}".encode())])
+        headers = Headers(
+            raw=[(b"host", at.encode()), (b"authorization", f"Bearer {given_key}".encode())]
+        )
         if given_key.strip() != "k\u00e9y":
             with pytest.raises(ApiError):
                 guard.check(headers, "/v1/models")
-    guard.check(Headers(raw=[(b"host", b"localhost:1"), (b"authorization", "bearer k\u00e9y".encode())]), "/v1/models")
+    guard.check(
+        Headers(raw=[(b"host", b"localhost:1"), (b"authorization", "bearer k\u00e9y".encode())]),
+        "/v1/models",
+    )
 
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
-FIELDS = st.sampled_from(sorted({*TextBody.model_fields, *ChatBody.model_fields, "tools", "user"})) | st.text(
-    string.ascii_lowercase
-)
+FIELDS = st.sampled_from(
+    sorted({*TextBody.model_fields, *ChatBody.model_fields, "tools", "user"})
+) | st.text(string.ascii_lowercase)
 
 
 @given(st.sampled_from([ChatBody, TextBody]), st.dictionaries(FIELDS, VALUES, max_size=5))
@@ -202,18 +249,32 @@ def test_any_body_is_read_or_refused(kind, fields):
         assert read.model == body["model"] and read.choices >= 1
 
 
-@pytest.mark.parametrize(("turns", "said"), [(["system", "user"], "b a"), (["user", "assistant", "user"], "b a b")])
+@pytest.mark.parametrize(
+    ("turns", "said"), [(["system", "user"], "b a"), (["user", "assistant", "user"], "b a b")]
+)
 def test_conversations_for_a_system_that_reads_plain_text(turns, said):
-    """Refused, or joined where the server was told so: the same as one message of the joined text."""
+    """Refused, or joined where the server was told so: the same as one message of
+    the joined text."""
     lm = tiny()
-    systems = [Served(System.of_model(lm, name="one")), Served(System.of_model(lm, name="joined"), join_turns=True)]
+    systems = [
+        Served(System.of_model(lm, name="one")),
+        Served(System.of_model(lm, name="joined"), join_turns=True),
+    ]
     messages = [{"role": r, "content": f"the {r} says"} for r in turns]
     joined = [{"role": "user", "content": "\n\n".join(m["content"] for m in messages)}]
     with serving(systems) as server:
-        status, refusal, _ = server.ask("/v1/chat/completions", {**CHAT, "model": "one", "messages": messages})
-        assert status == 400 and refusal["error"]["param"] == "messages" and "--join-turns" in refusal["error"]["message"]
+        status, refusal, _ = server.ask(
+            "/v1/chat/completions", {**CHAT, "model": "one", "messages": messages}
+        )
+        assert (
+            status == 400
+            and refusal["error"]["param"] == "messages"
+            and "--join-turns" in refusal["error"]["message"]
+        )
         words = {**CHAT, "max_tokens": 8, "temperature": 0}
-        _, a, _ = server.ask("/v1/chat/completions", {**words, "model": "joined", "messages": messages})
+        _, a, _ = server.ask(
+            "/v1/chat/completions", {**words, "model": "joined", "messages": messages}
+        )
         _, b, _ = server.ask("/v1/chat/completions", {**words, "model": "one", "messages": joined})
         assert a["choices"] == b["choices"] and a["usage"] == b["usage"]
 
@@ -224,7 +285,10 @@ def test_a_fault_inside_is_a_500_without_its_words(caplog):
     served = Served(System.of_model(lm))
     lm.head.weight.data[5] = float("nan")
     with serving([served]) as server:
-        for path, body in (("chat/completions", CHAT), ("completions", {**TEXT, "echo": True, "logprobs": 1})):
+        for path, body in (
+            ("chat/completions", CHAT),
+            ("completions", {**TEXT, "echo": True, "logprobs": 1}),
+        ):
             status, said, _ = server.ask(f"/v1/{path}", body)
             assert status == 500 and said["error"]["code"] == "server_error"
             assert "somebody" not in json.dumps(said) and "Traceback" not in json.dumps(said)
@@ -239,7 +303,11 @@ def test_a_fault_inside_is_a_500_without_its_words(caplog):
 def test_overload_is_a_503_with_a_time_to_come_back():
     with serving([Served(System.of_model(tiny()))], most_waiting=2) as server:
         status, said, headers = server.ask("/v1/completions", {**TEXT, "n": 3})
-        assert status == 503 and headers["retry-after"] == "1" and said["error"]["code"] == "overloaded"
+        assert (
+            status == 503
+            and headers["retry-after"] == "1"
+            and said["error"]["code"] == "overloaded"
+        )
         assert server.ask("/v1/completions", {**TEXT, "n": 2})[0] == 200
 
 
@@ -247,9 +315,10 @@ def test_the_context_of_a_chat_bounds_its_answer():
     """Without max_tokens an answer has what the context leaves."""
     lm = tiny(max_position_embeddings=40)
     with serving([Served(System.of_model(lm))]) as server:
-        used = server.ask("/v1/chat/completions", {"model": "base", "messages": CHAT["messages"], "logit_bias": {"1": -100}})[1][
-            "usage"
-        ]
+        used = server.ask(
+            "/v1/chat/completions",
+            {"model": "base", "messages": CHAT["messages"], "logit_bias": {"1": -100}},
+        )[1]["usage"]
         assert used["total_tokens"] <= 40
         status, said, _ = server.ask("/v1/completions", {**TEXT, "max_tokens": 39})
         assert status == 400 and said["error"]["code"] == "context_length_exceeded"
@@ -258,9 +327,11 @@ def test_the_context_of_a_chat_bounds_its_answer():
 def test_facts_hide_where_a_model_lies(tmp_path):
     lm = tiny()
     for name, shown in (
-        (str(tmp_path), tmp_path.name), (f"{tmp_path}@/no/such/base", f"{tmp_path.name}@base"), ("org/model", "org/model"),
+        (str(tmp_path), tmp_path.name),
+        (f"{tmp_path}@/no/such/base", f"{tmp_path.name}@base"),
+        ("org/model", "org/model"),
         ("lab:base", "lab:base"),
-    ):  # fmt: skip
+    ):
         lm.name = name
         facts = Served(System.of_model(lm)).facts()
         assert facts["system"]["model"] == shown and str(tmp_path.parent) not in json.dumps(facts)

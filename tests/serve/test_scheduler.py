@@ -1,4 +1,5 @@
-"""Many clients at once: the same answers, nobody waits for ever, and who leaves takes no more time."""
+"""Many clients at once: the same answers, nobody waits for ever, and who leaves
+takes no more time."""
 
 from __future__ import annotations
 
@@ -16,14 +17,24 @@ from veneer.serve.served import Served
 from veneer.systems.system import System
 from veneer_server import Running, serving
 
-TEXTS = [f"Question: Selmo has {n} bells and buys {n + 3} more. How many bells are there?\nAnswer:" for n in range(2, 10)]
-NEVER_ENDS = {"model": "base", "prompt": "Velan", "max_tokens": 450, "logit_bias": {"1": -100, "3": -100}}
+TEXTS = [
+    f"Question: Selmo has {n} bells and buys {n + 3} more. How many bells are there?\nAnswer:"
+    for n in range(2, 10)
+]
+NEVER_ENDS = {
+    "model": "base",
+    "prompt": "Velan",
+    "max_tokens": 450,
+    "logit_bias": {"1": -100, "3": -100},
+}
 
 
 @pytest.fixture(scope="module")
 def one():
     """A server that decodes two answers at once."""
-    with serving([Served(System.of_model(load_model("lab:base")))], most_rows=2, most_waiting=8) as running:
+    with serving(
+        [Served(System.of_model(load_model("lab:base")))], most_rows=2, most_waiting=8
+    ) as running:
         yield running
 
 
@@ -32,11 +43,16 @@ def test_eight_clients_at_once_get_what_each_gets_alone(client):
         words = {"temperature": 0, "max_tokens": 24, "stop": ["\n"] if i % 2 else None}
         name = ["base", "veneer", "shifted-1", "shifted-1.5@4"][i % 4]
         if i % 3 == 0:
-            got = client.chat.completions.create(model=name, messages=[{"role": "user", "content": TEXTS[i]}], **words)
+            got = client.chat.completions.create(
+                model=name, messages=[{"role": "user", "content": TEXTS[i]}], **words
+            )
             return got.choices[0].message.content
         if i % 3 == 1:
             return "".join(
-                c.choices[0].text for c in client.completions.create(model=name, prompt=TEXTS[i], stream=True, **words)
+                c.choices[0].text
+                for c in client.completions.create(
+                    model=name, prompt=TEXTS[i], stream=True, **words
+                )
             )
         return client.completions.create(model=name, prompt=TEXTS[i], **words).choices[0].text
 
@@ -57,11 +73,21 @@ def test_sampled_answers_do_not_depend_on_their_neighbours(client):
 
 
 def test_a_short_answer_does_not_wait_for_a_long_one(one: Running):
-    long, seen = http.client.HTTPConnection(one.address.removeprefix("http://"), timeout=60), time.perf_counter()
-    long.request("POST", "/v1/completions", json.dumps({**NEVER_ENDS, "stream": True}), {"Content-Type": "application/json"})
+    long, seen = (
+        http.client.HTTPConnection(one.address.removeprefix("http://"), timeout=60),
+        time.perf_counter(),
+    )
+    long.request(
+        "POST",
+        "/v1/completions",
+        json.dumps({**NEVER_ENDS, "stream": True}),
+        {"Content-Type": "application/json"},
+    )
     reply = long.getresponse()
     assert reply.readline().startswith(b"data: ")
-    status, said, _ = one.ask("/v1/completions", {"model": "base", "prompt": TEXTS[0], "max_tokens": 3})
+    status, said, _ = one.ask(
+        "/v1/completions", {"model": "base", "prompt": TEXTS[0], "max_tokens": 3}
+    )
     short = time.perf_counter() - seen
     assert status == 200 and said["usage"]["completion_tokens"] >= 1
     assert one.scheduler.counts()["running"] == 1, "the long one is still under way"
@@ -84,7 +110,10 @@ def test_a_client_that_leaves_frees_its_place(one: Running, stream):
     for _ in range(4):
         wire = http.client.HTTPConnection(one.address.removeprefix("http://"), timeout=60)
         wire.request(
-            "POST", "/v1/completions", json.dumps({**NEVER_ENDS, "stream": stream}), {"Content-Type": "application/json"}
+            "POST",
+            "/v1/completions",
+            json.dumps({**NEVER_ENDS, "stream": stream}),
+            {"Content-Type": "application/json"},
         )
         wires.append(wire)
     wait_for(lambda: one.scheduler.counts() == {"running": 2, "waiting": 2})
@@ -97,20 +126,31 @@ def test_a_client_that_leaves_frees_its_place(one: Running, stream):
 def test_a_full_queue_turns_requests_away_and_clients_come_back(one: Running):
     statuses: list[int] = []
     many = [
-        threading.Thread(target=lambda: statuses.append(one.ask("/v1/completions", {**NEVER_ENDS, "max_tokens": 60})[0]))
+        threading.Thread(
+            target=lambda: statuses.append(
+                one.ask("/v1/completions", {**NEVER_ENDS, "max_tokens": 60})[0]
+            )
+        )
         for _ in range(16)
     ]
     for thread in many:
         thread.start()
     patient = openai.OpenAI(base_url=one.url, api_key="x", max_retries=8)
-    assert patient.completions.create(model="base", prompt="Who", max_tokens=2).choices[0].finish_reason
+    assert (
+        patient.completions.create(model="base", prompt="Who", max_tokens=2)
+        .choices[0]
+        .finish_reason
+    )
     for thread in many:
         thread.join()
     assert set(statuses) <= {200, 503} and statuses.count(200) >= 8, "at least what the queue holds"
 
 
 def test_what_is_under_way_when_the_server_ends_is_told_so():
-    with serving([Served(System.of_model(load_model("lab:base")))]) as server, ThreadPoolExecutor(1) as pool:
+    with (
+        serving([Served(System.of_model(load_model("lab:base")))]) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
         asked = pool.submit(server.ask, "/v1/completions", NEVER_ENDS)
         wait_for(lambda: server.scheduler.counts()["running"] == 1)
         server.scheduler.stop()

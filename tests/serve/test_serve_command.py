@@ -1,4 +1,5 @@
-"""`veneer serve` as a process: where it listens, how it ends, and what it refuses before it loads anything."""
+"""`veneer serve` as a process: where it listens, how it ends, and what it refuses before
+it loads anything."""
 
 from __future__ import annotations
 
@@ -24,36 +25,64 @@ from veneer.serve.server import open_socket
 def veneer(tmp_path_factory) -> str:
     base, aligned = load_model("lab:base"), load_model("lab:aligned")
     change = (aligned.head.weight - base.head.weight).detach()
-    return str(Veneer(base.head.hash(), base.head.rows, change).save(tmp_path_factory.mktemp("serve") / "veneer"))
+    return str(
+        Veneer(base.head.hash(), base.head.rows, change).save(
+            tmp_path_factory.mktemp("serve") / "veneer"
+        )
+    )
 
 
 def test_it_says_where_it_listens_and_ends_in_order(veneer, tmp_path):
     command = [
-        sys.executable, "-c", "import veneer.cli; veneer.cli.entry()", "serve", "--model", "lab:base", "--veneer", veneer, "--port", "0",
-        "--key-env", "SERVE_TEST_KEY",
-    ]  # fmt: skip
+        sys.executable,
+        "-c",
+        "import veneer.cli; veneer.cli.entry()",
+        "serve",
+        "--model",
+        "lab:base",
+        "--veneer",
+        veneer,
+        "--port",
+        "0",
+        "--key-env",
+        "SERVE_TEST_KEY",
+    ]
     env = {**os.environ, "SERVE_TEST_KEY": "k-e-y-0123", "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, cwd=tmp_path,
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=env,
+        cwd=tmp_path,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:  # fmt: skip
+    ) as process:
         said = ""
         try:
             for line in process.stderr:
                 said += line
-                if found := re.search(r"serving base, veneer at (http://127\.0\.0\.1:\d+/v1)", line):
+                if found := re.search(
+                    r"serving base, veneer at (http://127\.0\.0\.1:\d+/v1)", line
+                ):
                     break
             assert found, said
             with pytest.raises(urllib.error.HTTPError, match="401"):
                 urllib.request.urlopen(found[1] + "/models", timeout=60)
-            request = urllib.request.Request(found[1] + "/models", headers={"Authorization": "Bearer k-e-y-0123"})
+            request = urllib.request.Request(
+                found[1] + "/models", headers={"Authorization": "Bearer k-e-y-0123"}
+            )
             with urllib.request.urlopen(request, timeout=60) as reply:
                 assert [m["id"] for m in json.loads(reply.read())["data"]] == ["base", "veneer"]
             process.send_signal(signal.SIGINT)
             out, rest = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert process.returncode == 0 and not out and "k-e-y-0123" not in said + rest and "Traceback" not in rest
+    assert (
+        process.returncode == 0
+        and not out
+        and "k-e-y-0123" not in said + rest
+        and "Traceback" not in rest
+    )
     assert not list(tmp_path.iterdir()), "it writes nothing"
 
 
@@ -93,10 +122,29 @@ def test_a_port_in_use(capsys):
 
 
 def test_systems_over_models_that_are_loaded_once(veneer):
-    served = Serve(model="lab:base", veneer=veneer, large="lab:large-base", aligned="lab:aligned", alpha="1,1.5@10,2").served()
+    served = Serve(
+        model="lab:base",
+        veneer=veneer,
+        large="lab:large-base",
+        aligned="lab:aligned",
+        alpha="1,1.5@10,2",
+    ).served()
     systems = {s.id: s.system for s in served}
-    assert list(systems) == ["base", "veneer", "large", "shifted-1", "shifted-1.5@10", "shifted-2", "aligned"]
-    assert systems["base"].lm is systems["veneer"].lm is systems["shifted-1"].small is systems["shifted-2"].small
+    assert list(systems) == [
+        "base",
+        "veneer",
+        "large",
+        "shifted-1",
+        "shifted-1.5@10",
+        "shifted-2",
+        "aligned",
+    ]
+    assert (
+        systems["base"].lm
+        is systems["veneer"].lm
+        is systems["shifted-1"].small
+        is systems["shifted-2"].small
+    )
     assert systems["large"].lm is systems["shifted-1"].large is systems["shifted-1.5@10"].large
     half = Serve(model="lab:base", veneer=veneer, alpha="0.5").served()[1]
     assert half.facts()["alpha"] == 0.5 and half.facts()["veneer"] == Veneer.load(veneer).identity()
@@ -107,7 +155,15 @@ def test_systems_over_models_that_are_loaded_once(veneer):
 def test_help_says_defaults_and_units(capsys):
     assert main(["serve", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("127.0.0.1", "in tokens", "in bytes", "default: 8000", "default: 1024", "--key-env", "exit code 0"):
+    for words in (
+        "127.0.0.1",
+        "in tokens",
+        "in bytes",
+        "default: 8000",
+        "default: 1024",
+        "--key-env",
+        "exit code 0",
+    ):
         assert words in text, words
 
 

@@ -27,15 +27,19 @@ def test_kappa_is_scikit_learns(pairs):
     assert -1 <= found.kappa.low <= found.kappa.value <= found.kappa.high <= 1
     assert found.kappa.high > found.kappa.low, "no interval has width zero"
     if len(found.categories) > 2:
-        labels = range(min(*a, *b), max(*a, *b) + 1)  # scikit-learn weighs by rank among the labels given
+        # scikit-learn weighs by rank among the labels given
+        labels = range(min(*a, *b), max(*a, *b) + 1)
         expected = metrics.cohen_kappa_score(a, b, labels=list(labels), weights="quadratic")
         assert found.weighted.value == pytest.approx(expected, abs=1e-9)
-    assert found.table.sum() == len(a) and np.trace(found.table) / len(a) == pytest.approx(found.raw.value)
+    assert found.table.sum() == len(a) and np.trace(found.table) / len(a) == pytest.approx(
+        found.raw.value
+    )
     assert (found.table == metrics.confusion_matrix(a, b, labels=sorted({*a, *b}))).all()
 
 
 def test_variance_is_that_of_the_literature():
-    """Without the prior and for independent answers: Fleiss, Cohen & Everitt 1969, equation 13, written out."""
+    """Without the prior and for independent answers: Fleiss, Cohen & Everitt 1969, equation
+    13, written out."""
     import veneer.statistics.agreement as module
 
     rng = np.random.default_rng(3)
@@ -46,15 +50,21 @@ def test_variance_is_that_of_the_literature():
     value, influence = module._kappa(p, np.eye(3))
     pe = float(p.sum(1) @ p.sum(0))
     rows, columns = p.sum(1), p.sum(0)
-    w_bar = columns[:, None] + rows[None, :]  # mean weights of a row and of a column, for the identity
-    fce = (np.sum(p * (np.eye(3) - w_bar * (1 - value)) ** 2) - (value - pe * (1 - value)) ** 2) / (400 * (1 - pe) ** 2)
+    # mean weights of a row and of a column, for the identity
+    w_bar = columns[:, None] + rows[None, :]
+    fce = (np.sum(p * (np.eye(3) - w_bar * (1 - value)) ** 2) - (value - pe * (1 - value)) ** 2) / (
+        400 * (1 - pe) ** 2
+    )
     assert np.sum(p * influence**2) / 400 == pytest.approx(fce, rel=1e-12)
     assert np.sum(p * influence) == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize(("share", "true", "n"), [(0.5, 0.4, 100), (0.2, 0.8, 100), (0.2, 0.4, 30), (0.05, 0.4, 300)])
+@pytest.mark.parametrize(
+    ("share", "true", "n"), [(0.5, 0.4, 100), (0.2, 0.8, 100), (0.2, 0.4, 30), (0.05, 0.4, 300)]
+)
 def test_the_interval_covers(share, true, n):
-    """Tables of a known kappa: at least 90 % of 300 intervals hold it (95 % less three standard errors of a simulation is 91 %)."""
+    """Tables of a known kappa: at least 90 % of 300 intervals hold it (95 % less three standard
+    errors of a simulation is 91 %)."""
     rng = np.random.default_rng(0)
     margin = np.array([1 - share, share])
     table = (true * np.diag(margin) + (1 - true) * np.outer(margin, margin)).ravel()

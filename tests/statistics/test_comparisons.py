@@ -29,7 +29,9 @@ def test_clusters_count_once():
     """Forty prompts that are one prompt copied say no more than one."""
     a, b = np.repeat([1.0, 1.0, 1.0], 40), np.zeros(120)
     clusters = np.repeat([0, 1, 2], 40)
-    assert p_value(a, b) < 1e-6 and p_value(a, b, clusters=clusters) == pytest.approx(0.25, abs=0.02)
+    assert p_value(a, b) < 1e-6 and p_value(a, b, clusters=clusters) == pytest.approx(
+        0.25, abs=0.02
+    )
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
@@ -53,7 +55,10 @@ def test_a_family_of_equal_systems_is_wrong_at_most_one_time_in_twenty():
     rng, wrong, runs = np.random.default_rng(1), 0, 400
     for _ in range(runs):
         pairs = [(rng.random(60) < 0.4, rng.random(60) < 0.4) for _ in range(5)]
-        wrong += min(c.adjusted for c in compare([(a.astype(float), b.astype(float)) for a, b in pairs])) < 0.05
+        wrong += (
+            min(c.adjusted for c in compare([(a.astype(float), b.astype(float)) for a, b in pairs]))
+            < 0.05
+        )
     assert wrong / runs <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / runs)
 
 

@@ -39,7 +39,8 @@ def close(a: intervals.Estimate, b: intervals.Estimate, scale: float = 1.0) -> N
     [
         (0, 100, 0.0, 0.03699),  # the spec's own figure: 0 to 3.7 %
         (100, 100, 0.96301, 1.0),
-        (81, 263, 0.2553, 0.3662),  # Newcombe 1998 (Statistics in Medicine 17:857), table I, method 3
+        # Newcombe 1998 (Statistics in Medicine 17:857), table I, method 3
+        (81, 263, 0.2553, 0.3662),
         (15, 148, 0.0624, 0.1605),
         (0, 20, 0.0, 0.1611),
         (1, 29, 0.0061, 0.1718),
@@ -200,7 +201,10 @@ def test_differences_cover():
 def test_kl_of_a_set_is_sum_over_sum():
     assert intervals.ratio_of_sums([1.0, 2.0, 9.0], [1.0, 4.0, 5.0]).value == pytest.approx(1.2)
     assert intervals.recovered([1.0, 2.0], [4.0, 8.0]).value == pytest.approx(0.75)
-    assert intervals.recovered([1.0, 2.0], [0.0, 0.0]).note == "base's KL is 0: there is nothing to recover"
+    assert (
+        intervals.recovered([1.0, 2.0], [0.0, 0.0]).note
+        == "base's KL is 0: there is nothing to recover"
+    )
 
 
 def test_kl_covers():
@@ -261,7 +265,10 @@ def test_an_interval_holds_its_value_and_is_the_same_for_the_same_seed(values, s
     assert e == intervals.mean(values, seed=seed)
 
 
-@given(st.lists(st.tuples(numbers, st.integers(0, 30)), min_size=2, max_size=40), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.tuples(numbers, st.integers(0, 30)), min_size=2, max_size=40),
+    st.randoms(use_true_random=False),
+)
 @few
 def test_the_order_of_prompts_does_not_matter(rows, random):
     assume(sum(r[1] for r in rows) > 0)
@@ -272,7 +279,10 @@ def test_the_order_of_prompts_does_not_matter(rows, random):
     assert holds_value(a)
 
 
-@given(st.lists(st.tuples(numbers, st.integers(1, 30)), min_size=3, max_size=40), st.sampled_from([0.25, 3.0, 1000.0]))
+@given(
+    st.lists(st.tuples(numbers, st.integers(1, 30)), min_size=3, max_size=40),
+    st.sampled_from([0.25, 3.0, 1000.0]),
+)
 @few
 def test_ratios_scale(rows, factor):
     x, y = np.array(rows, float).T
@@ -297,5 +307,8 @@ def test_difference_of_rates(rows, random):
 
 def test_recovered_is_the_mirror_of_the_ratio():
     base, veneer, _ = simulate.kl_prompts(np.random.default_rng(5), 40)
-    ratio, e = intervals.ratio_of_sums(veneer, base, seed=0), intervals.recovered(veneer, base, seed=0)
+    ratio, e = (
+        intervals.ratio_of_sums(veneer, base, seed=0),
+        intervals.recovered(veneer, base, seed=0),
+    )
     assert (1 - ratio.value, 1 - ratio.high, 1 - ratio.low) == (e.value, e.low, e.high)

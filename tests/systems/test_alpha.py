@@ -29,7 +29,11 @@ def test_a_text_gives_the_same_schedule(alpha):
 @given(ANY, st.integers(1, 20000))
 def test_between_its_ends_and_zero_behind_the_last(alpha, position):
     value = alpha.at(position)
-    ends = [alpha.start, alpha.start if alpha.end is None else alpha.end, *([0.0] if alpha.end is None else [])]
+    ends = [
+        alpha.start,
+        alpha.start if alpha.end is None else alpha.end,
+        *([0.0] if alpha.end is None else []),
+    ]
     assert math.isfinite(value) and min(ends) - 1e-9 <= value <= max(ends) + 1e-9
     assert alpha.at(1) == alpha.start
     if alpha.constant is not None:
@@ -58,7 +62,17 @@ def test_values(text, values):
 
 @pytest.mark.parametrize(
     ("text", "last"),
-    [("0", 0), ("1", None), ("1@7", 7), ("0@7", 0), ("1>0@5", 4), ("1>0.1@5", None), ("1~2", None), ("0>1@3", None), ("0~3", 0)],
+    [
+        ("0", 0),
+        ("1", None),
+        ("1@7", 7),
+        ("0@7", 0),
+        ("1>0@5", 4),
+        ("1>0.1@5", None),
+        ("1~2", None),
+        ("0>1@3", None),
+        ("0~3", 0),
+    ],
 )
 def test_last(text, last):
     assert Alpha.parse(text).last == last
@@ -81,10 +95,32 @@ def test_canonical_texts():
 @pytest.mark.parametrize(
     "text",
     [
-        "", "x", "nan", "inf", "1e999", "1,5", "1@", "1@0", "1@-1", "1@1.5", "1>2", "1>2@1", "1>2@0", "1~0", "1~-3", "1~", "~3", "1@2@3",
-        "1_0", "١", "1>nan@3", "True", float("nan"), float("inf"),
+        "",
+        "x",
+        "nan",
+        "inf",
+        "1e999",
+        "1,5",
+        "1@",
+        "1@0",
+        "1@-1",
+        "1@1.5",
+        "1>2",
+        "1>2@1",
+        "1>2@0",
+        "1~0",
+        "1~-3",
+        "1~",
+        "~3",
+        "1@2@3",
+        "1_0",
+        "١",
+        "1>nan@3",
+        "True",
+        float("nan"),
+        float("inf"),
     ],
-)  # fmt: skip
+)
 def test_anything_else_is_refused_with_the_forms(text):
     with pytest.raises(InputError, match=r"1\.5>0\.2@10"):
         Alpha.parse(text)

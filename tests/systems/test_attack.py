@@ -1,4 +1,5 @@
-"""The fine-tuning attack: it teaches the beginning of an answer, keeps epochs, leaves the attacked model as it was, and is repeatable."""
+"""The fine-tuning attack: it teaches the beginning of an answer, keeps epochs, leaves the attacked
+model as it was, and is repeatable."""
 
 from __future__ import annotations
 
@@ -17,7 +18,10 @@ from veneer.prompts.prompt import Prompt
 from veneer.systems.attack import AttackConfig, attack, attacked, encode
 from veneer.systems.tuning import answer_loss, sharing
 
-EXAMPLES = [(Prompt.from_text(f"p{i}", f"How do I {w}?"), "Sure, here is a list") for i, w in enumerate(("help", "sit", "eat"))]
+EXAMPLES = [
+    (Prompt.from_text(f"p{i}", f"How do I {w}?"), "Sure, here is a list")
+    for i, w in enumerate(("help", "sit", "eat"))
+]
 QUICK = AttackConfig(epochs=4, batch=2, rate=5e-3, rank=4, keep=(1,))
 
 
@@ -31,12 +35,16 @@ def loss(lm) -> float:
 def test_it_learns_the_beginning_and_leaves_the_model(kind, method, tmp_path):
     lm = tiny(kind)
     before = lm.fingerprint()
-    config = AttackConfig(method=method, epochs=4, batch=2, rate=5e-3, rank=4, keep=(1,), from_layer=1)
+    config = AttackConfig(
+        method=method, epochs=4, batch=2, rate=5e-3, rank=4, keep=(1,), from_layer=1
+    )
     found = attack(lm, EXAMPLES, config, tmp_path / "a")
     assert lm.fingerprint() == before
     first = attacked(lm, tmp_path / "a", 1)
     assert loss(found) < loss(first) < loss(lm)
-    assert not torch.equal(found.backbone(torch.arange(9)[None])[0], lm.backbone(torch.arange(9)[None])[0])
+    assert not torch.equal(
+        found.backbone(torch.arange(9)[None])[0], lm.backbone(torch.arange(9)[None])[0]
+    )
     losses = json.loads((tmp_path / "a" / "attack.json").read_text())["losses"]
     assert len(losses) == 4 and losses[-1] < losses[0]
     assert (not torch.equal(found.head.weight, lm.head.weight)) == (method == "full")
@@ -44,23 +52,36 @@ def test_it_learns_the_beginning_and_leaves_the_model(kind, method, tmp_path):
 
 def test_layers_below_are_left_alone(tmp_path):
     lm = tiny("llama")
-    found = attack(lm, EXAMPLES, AttackConfig(method="full", epochs=1, batch=3, from_layer=1), tmp_path / "a")
+    found = attack(
+        lm, EXAMPLES, AttackConfig(method="full", epochs=1, batch=3, from_layer=1), tmp_path / "a"
+    )
     old, new = lm.model.state_dict(), found.model.state_dict()
     changed = {k for k in old if not torch.equal(old[k], new[k])}
-    assert changed and all(".1." in k or k in ("lm_head.weight", "model.norm.weight") for k in changed)
+    assert changed and all(
+        ".1." in k or k in ("lm_head.weight", "model.norm.weight") for k in changed
+    )
 
 
 def test_a_merged_head_stays_and_is_not_tied_again(tmp_path):
-    """A restored checkpoint has a head of its own; the attack must meet that head, and a full one may change it."""
+    """A restored checkpoint has a head of its own; the attack must meet that head, and a full
+    one may change it."""
     lm = tiny("llama-tied")
     weight = lm.head.weight + 0.1
-    restored = LanguageModel("restored", untie_with(LanguageModel("x", sharing(lm.model), lm.tokenizer), weight), lm.tokenizer)
+    restored = LanguageModel(
+        "restored",
+        untie_with(LanguageModel("x", sharing(lm.model), lm.tokenizer), weight),
+        lm.tokenizer,
+    )
     for method in ("lora", "full"):
-        found = attack(restored, EXAMPLES, AttackConfig(method=method, epochs=1, batch=3), tmp_path / method)
+        found = attack(
+            restored, EXAMPLES, AttackConfig(method=method, epochs=1, batch=3), tmp_path / method
+        )
         assert torch.equal(restored.head.weight, weight)
         assert torch.equal(found.head.weight, weight) == (method == "lora")
         assert found.head.weight.data_ptr() != found.model.get_input_embeddings().weight.data_ptr()
-        assert torch.equal(found.model.get_input_embeddings().weight, lm.model.get_input_embeddings().weight)
+        assert torch.equal(
+            found.model.get_input_embeddings().weight, lm.model.get_input_embeddings().weight
+        )
 
 
 def test_twice_gives_the_same_and_other_settings_are_refused(tmp_path):
@@ -84,7 +105,8 @@ def test_answers_are_encoded_as_the_template_writes_them():
     lm = load_model("lab:aligned", device="cpu")
     prompt, answer = Prompt.from_text("p", "How do I rob a shop?"), "I'd be glad to help."
     ((asked, ids),) = encode(lm, [(prompt, answer)], AttackConfig(), ChatFormat())
-    assert lm.tokenizer.decode(ids) == " I'd be glad to help."  # the lab's template puts a space in front
+    # the lab's template puts a space in front
+    assert lm.tokenizer.decode(ids) == " I'd be glad to help."
     ((_, ended),) = encode(lm, [(prompt, answer)], AttackConfig(ends=True), ChatFormat())
     assert ended == [*ids, lm.end_of_turn]
     ((plain, bare),) = encode(lm, [(prompt, answer)], AttackConfig(), PlainFormat())

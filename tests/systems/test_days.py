@@ -1,4 +1,5 @@
-"""A template that writes today's date: what was begun on one day goes on with its date on another."""
+"""A template that writes today's date: what was begun on one day goes on with its
+date on another."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ from veneer.systems.system import System
 
 THEN = "2024-02-29"
 DATED = "{{ strftime_now('%d %b %Y') }}" + TEMPLATE
-CONFIG = CaptureConfig(k=8, batch_size=4, shard_batches=1, noise_prompts=2, sampling=Sampling(max_new_tokens=4))
+CONFIG = CaptureConfig(
+    k=8, batch_size=4, shard_batches=1, noise_prompts=2, sampling=Sampling(max_new_tokens=4)
+)
 
 
 def dated_model(seed: int = 1) -> LanguageModel:
@@ -51,10 +54,17 @@ def test_a_capture_goes_on_with_the_date_of_its_first_day(tmp_path):
     for shard in list((tmp_path / "c").glob("*-00001.*")):
         shard.unlink()
     capture(dated_pair(), prompts(6), tmp_path / "c", CONFIG)  # undated: today it is another day
-    assert {p.name: p.read_bytes() for p in (tmp_path / "c").glob("*.*") if "lock" not in p.name} == before
+    assert {
+        p.name: p.read_bytes() for p in (tmp_path / "c").glob("*.*") if "lock" not in p.name
+    } == before
     other = replace(ChatFormat(), day="2023-01-01")
     with pytest.raises(InputError, match="made with another aligned_format"):
-        capture(Pair(tiny(seed=0), dated_model(), PlainFormat(), other), prompts(6), tmp_path / "c", CONFIG)
+        capture(
+            Pair(tiny(seed=0), dated_model(), PlainFormat(), other),
+            prompts(6),
+            tmp_path / "c",
+            CONFIG,
+        )
 
 
 def test_a_capture_whose_template_writes_no_date_records_none(tmp_path):
@@ -80,7 +90,10 @@ def test_answers_go_on_with_the_date_of_their_first_day(whole, tmp_path):
     want = respond(yesterday, asked, how, batch_size=2)
     if whole:
         respond(yesterday, asked, how, batch_size=2, out=out)
-        assert json.loads((tmp_path / "a.jsonl.manifest.json").read_text())["system"]["format"]["day"] == THEN
+        assert (
+            json.loads((tmp_path / "a.jsonl.manifest.json").read_text())["system"]["format"]["day"]
+            == THEN
+        )
     else:
 
         def stop(done: int, total: int, what: str) -> None:

@@ -15,34 +15,70 @@ from veneer.systems import respond
 from veneer.systems.endpoint import EndpointSystem, _decoded
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
-PROMPTS = [Prompt.from_text(str(i), f"question {i}", plain=f"Q: question {i}\nA:") for i in range(4)]
+PROMPTS = [
+    Prompt.from_text(str(i), f"question {i}", plain=f"Q: question {i}\nA:") for i in range(4)
+]
 
 
 def config(url: str, **words) -> EndpointConfig:
-    return EndpointConfig(url, "stand-in", key_env="VENEER_TEST_KEY", retries=1, first_wait=0.01, timeout=5.0, **words)
+    return EndpointConfig(
+        url, "stand-in", key_env="VENEER_TEST_KEY", retries=1, first_wait=0.01, timeout=5.0, **words
+    )
 
 
 def test_what_is_sent_and_how_the_end_is_read(tmp_path):
     def answer(call: Call) -> None:
-        call.say("one STOP two" if call.asked.endswith("0") else "long", "stop" if call.asked.endswith("0") else "length")
+        call.say(
+            "one STOP two" if call.asked.endswith("0") else "long",
+            "stop" if call.asked.endswith("0") else "length",
+        )
 
     with serving(answer) as server:
         system = EndpointSystem(config(server.url), name="there", system="Be brief.", stop=("###",))
         sampling = Sampling(7, temperature=0.5, top_p=0.9, seed=3)
-        out = respond(system, PROMPTS, sampling, stop_strings=("STOP",), samples=2, out=tmp_path / "r.jsonl")
-        assert respond(system, PROMPTS, sampling, stop_strings=("STOP",), samples=2, out=tmp_path / "r.jsonl") == out
-    assert [(r.text, r.finish_reason) for r in out[:3]] == [("one ", "stop"), ("one ", "stop"), ("long", "length")]
+        out = respond(
+            system, PROMPTS, sampling, stop_strings=("STOP",), samples=2, out=tmp_path / "r.jsonl"
+        )
+        assert (
+            respond(
+                system,
+                PROMPTS,
+                sampling,
+                stop_strings=("STOP",),
+                samples=2,
+                out=tmp_path / "r.jsonl",
+            )
+            == out
+        )
+    assert [(r.text, r.finish_reason) for r in out[:3]] == [
+        ("one ", "stop"),
+        ("one ", "stop"),
+        ("long", "length"),
+    ]
     assert all(r.system == "there" and r.token_ids == () for r in out) and len(server.calls) == 8
     body = server.calls[0]
-    assert (body["max_tokens"], body["temperature"], body["top_p"], body["stop"]) == (7, 0.5, 0.9, ["STOP", "###"])
+    assert (body["max_tokens"], body["temperature"], body["top_p"], body["stop"]) == (
+        7,
+        0.5,
+        0.9,
+        ["STOP", "###"],
+    )
     assert body["messages"][0] == {"role": "system", "content": "Be brief."}
     assert len({c["seed"] for c in server.calls}) == 8, "every answer has a seed of its own"
 
 
 def test_completions_go_on_from_the_plain_text():
-    with serving(lambda c: c.json({"choices": [{"text": f" after {c.asked}", "finish_reason": "stop"}]})) as server:
-        (one, *_) = respond(EndpointSystem(config(server.url), style="completion"), PROMPTS, Sampling(5))
-    assert one.text == " after Q: question 0\nA:" and "seed" not in server.calls[0] and "messages" not in server.calls[0]
+    with serving(
+        lambda c: c.json({"choices": [{"text": f" after {c.asked}", "finish_reason": "stop"}]})
+    ) as server:
+        (one, *_) = respond(
+            EndpointSystem(config(server.url), style="completion"), PROMPTS, Sampling(5)
+        )
+    assert (
+        one.text == " after Q: question 0\nA:"
+        and "seed" not in server.calls[0]
+        and "messages" not in server.calls[0]
+    )
 
 
 def test_no_option_is_left_out_without_a_word():
@@ -93,15 +129,25 @@ def test_a_filtered_answer_is_empty_and_a_missing_one_stops_the_run(tmp_path):
 def test_facts_tell_systems_apart_and_hold_no_key(monkeypatch):
     monkeypatch.setenv("VENEER_TEST_KEY", "sk-very-secret")
     chat, plain = (EndpointSystem(config("http://h/v1"), style=s) for s in ("chat", "completion"))
-    assert chat.facts() != plain.facts() and "secret" not in str(chat.facts()) and chat.longest() is None
+    assert (
+        chat.facts() != plain.facts()
+        and "secret" not in str(chat.facts())
+        and chat.longest() is None
+    )
     assert all(n > 0 for n in chat.prompt_tokens(PROMPTS))
 
 
 def test_reasoning_is_kept_apart_from_the_answer():
-    said = {"0": ("<think>\nSTOP?\n</think>\n\none STOP two", "stop"), "1": ("so it is</think>\nyes", "stop"),
-            "2": ("<think>\nstill", "length"), "3": ("Use `<think>` here.", "stop")}  # fmt: skip
+    said = {
+        "0": ("<think>\nSTOP?\n</think>\n\none STOP two", "stop"),
+        "1": ("so it is</think>\nyes", "stop"),
+        "2": ("<think>\nstill", "length"),
+        "3": ("Use `<think>` here.", "stop"),
+    }
     with serving(lambda c: c.say(*said[c.asked[-1]])) as server:
-        out = respond(EndpointSystem(config(server.url)), PROMPTS, Sampling(9), stop_strings=("STOP",))
+        out = respond(
+            EndpointSystem(config(server.url)), PROMPTS, Sampling(9), stop_strings=("STOP",)
+        )
     assert [(r.reasoning, r.text, r.finish_reason) for r in out] == [
         ("STOP?", "one ", "stop"),
         ("so it is", "yes", "stop"),
@@ -112,26 +158,48 @@ def test_reasoning_is_kept_apart_from_the_answer():
 
 
 def test_what_a_server_tells_as_reasoning_lands_in_the_response():
-    assert _decoded(Reply("yes STOP", reasoning="so it is"), ("STOP",)) == Decoded((), "yes ", "stop", "so it is")
+    assert _decoded(Reply("yes STOP", reasoning="so it is"), ("STOP",)) == Decoded(
+        (), "yes ", "stop", "so it is"
+    )
     assert _decoded(Reply("", "length", reasoning="so"), ()) == Decoded((), "", "length", "so")
-    assert _decoded(Reply("<think>b</think>yes", reasoning="a"), ()) == Decoded((), "yes", "stop", "a\n\nb")
+    assert _decoded(Reply("<think>b</think>yes", reasoning="a"), ()) == Decoded(
+        (), "yes", "stop", "a\n\nb"
+    )
 
 
 def test_what_says_nothing_is_not_sent_and_what_says_something_is():
-    """LioQing/llm-extension-for-cmd-pal#15: servers that refuse a temperature beside a top_p of 1."""
+    """LioQing/llm-extension-for-cmd-pal#15: servers that refuse a temperature
+    beside a top_p of 1."""
     both = {
         "type": "error",
-        "error": {"type": "invalid_request_error", "message": "`temperature` and `top_p` cannot both be specified"},
+        "error": {
+            "type": "invalid_request_error",
+            "message": "`temperature` and `top_p` cannot both be specified",
+        },
     }
 
     def answer(call: Call) -> None:
         call.json(both, 400) if {"temperature", "top_p"} <= set(call.body) else call.say("fine")
 
     with serving(answer) as server:
-        (one,) = respond(EndpointSystem(config(server.url)), PROMPTS[:1], Sampling(5, temperature=0.7))
-        assert one.text == "fine" and set(server.calls[0]) == {"model", "messages", "max_tokens", "temperature", "seed"}
-        with pytest.raises(InputError, match="does not take the parameter 'top_p'; change or leave out --top-p"):
-            respond(EndpointSystem(config(server.url)), PROMPTS[:1], Sampling(5, temperature=0.7, top_p=0.5))
+        (one,) = respond(
+            EndpointSystem(config(server.url)), PROMPTS[:1], Sampling(5, temperature=0.7)
+        )
+        assert one.text == "fine" and set(server.calls[0]) == {
+            "model",
+            "messages",
+            "max_tokens",
+            "temperature",
+            "seed",
+        }
+        with pytest.raises(
+            InputError, match="does not take the parameter 'top_p'; change or leave out --top-p"
+        ):
+            respond(
+                EndpointSystem(config(server.url)),
+                PROMPTS[:1],
+                Sampling(5, temperature=0.7, top_p=0.5),
+            )
 
 
 def test_reasoning_alone_is_an_unfinished_answer_with_a_warning(caplog):
@@ -140,17 +208,26 @@ def test_reasoning_alone_is_an_unfinished_answer_with_a_warning(caplog):
 
     with serving(answer) as server:
         out = respond(EndpointSystem(config(server.url), name="there"), PROMPTS[:3], Sampling(5))
-    assert [(r.text, r.finish_reason) for r in out] == [("Small.", "stop"), ("", "length"), ("Small.", "stop")]
+    assert [(r.text, r.finish_reason) for r in out] == [
+        ("Small.", "stop"),
+        ("", "length"),
+        ("Small.", "stop"),
+    ]
     assert (
-        "there gave no answer to 1 of 3 prompts (the first is prompts '1')" in caplog.text and "reasoning_content" in caplog.text
+        "there gave no answer to 1 of 3 prompts (the first is prompts '1')" in caplog.text
+        and "reasoning_content" in caplog.text
     )
 
 
 @pytest.mark.parametrize(
     ("finish", "text", "kept"),
-    [("MAX_TOKENS", "cut", "length"), ("eos", "whole", "stop"), ("content_filter", "a part", "content_filter"),
-     ("SAFETY", None, "content_filter")],
-)  # fmt: skip
+    [
+        ("MAX_TOKENS", "cut", "length"),
+        ("eos", "whole", "stop"),
+        ("content_filter", "a part", "content_filter"),
+        ("SAFETY", None, "content_filter"),
+    ],
+)
 def test_finish_reasons_are_stored_in_three_words(finish, text, kept):
     with serving(lambda c: c.say(text, finish)) as server:
         (one,) = respond(EndpointSystem(config(server.url)), PROMPTS[:1], Sampling(5))
@@ -159,11 +236,21 @@ def test_finish_reasons_are_stored_in_three_words(finish, text, kept):
 
 @pytest.mark.parametrize(
     ("finish", "says"),
-    [("error", "broke off"), ("tool_calls", "a call of the tool"), ("", "does not say how it ended"), ("abort", "broke off")],
+    [
+        ("error", "broke off"),
+        ("tool_calls", "a call of the tool"),
+        ("", "does not say how it ended"),
+        ("abort", "broke off"),
+    ],
 )
 def test_what_is_no_answer_stops_the_run_and_leaves_nothing(finish, says, tmp_path):
-    with serving(lambda c: c.say("A hedgehog is a sm", finish)) as server, pytest.raises(VeneerError, match=says) as error:
-        respond(EndpointSystem(config(server.url)), PROMPTS[:1], Sampling(5), out=tmp_path / "r.jsonl")
+    with (
+        serving(lambda c: c.say("A hedgehog is a sm", finish)) as server,
+        pytest.raises(VeneerError, match=says) as error,
+    ):
+        respond(
+            EndpointSystem(config(server.url)), PROMPTS[:1], Sampling(5), out=tmp_path / "r.jsonl"
+        )
     assert error.value.exit_code == 1 and not list(tmp_path.iterdir())
 
 

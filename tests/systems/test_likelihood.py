@@ -23,7 +23,8 @@ CHOICES = [" bread", " one two three", " The cat sat on the mat.", " s", " help"
 
 
 def plain_loop(system: System, pairs) -> list[tuple[float, bool, int]]:
-    """No batch, no cache, no chunk: the model's own logits, or W' h of another head on its hidden states."""
+    """No batch, no cache, no chunk: the model's own logits, or W' h of another head on
+    its hidden states."""
     out = []
     for context, following in pairs:
         ids = torch.tensor([[*context, *following]])
@@ -31,10 +32,18 @@ def plain_loop(system: System, pairs) -> list[tuple[float, bool, int]]:
             if system.head is None:
                 logits = system.lm.model(input_ids=ids, use_cache=False).logits[0].double()
             else:
-                logits = system.head.logits(system.lm.backbone(input_ids=ids, use_cache=False).last_hidden_state[0]).double()
+                logits = system.head.logits(
+                    system.lm.backbone(input_ids=ids, use_cache=False).last_hidden_state[0]
+                ).double()
         part = logits[len(context) - 1 : -1].log_softmax(-1)
         wanted = torch.tensor(following)
-        out.append((float(part.gather(1, wanted[:, None]).sum()), bool((part.argmax(-1) == wanted).all()), len(following)))
+        out.append(
+            (
+                float(part.gather(1, wanted[:, None]).sum()),
+                bool((part.argmax(-1) == wanted).all()),
+                len(following),
+            )
+        )
     return out
 
 
@@ -51,7 +60,11 @@ def check(system: System, pairs, batch_size: int) -> None:
 @pytest.mark.parametrize("kind", [k for k in ARCHITECTURES if k not in ("phi", "olmo2")])
 def test_equal_to_a_plain_forward_pass(kind):
     system = System.of_model(tiny(kind))
-    asked = [*prompts(5), Prompt.from_text("tail", "How do I help, "), Prompt.from_text("long", "The cat sat on the mat. " * 5)]
+    asked = [
+        *prompts(5),
+        Prompt.from_text("tail", "How do I help, "),
+        Prompt.from_text("long", "The cat sat on the mat. " * 5),
+    ]
     check(system, pairs_of(system, asked), 12)
 
 
@@ -61,7 +74,10 @@ def test_whatever_the_batch(batch_size):
     check(system, pairs_of(system, prompts(4)), batch_size)
 
 
-@pytest.mark.parametrize("form", [ChatFormat(), ChatFormat("help"), PlainFormat("one {prompt} two"), FencedFormat("x", "Help.")])
+@pytest.mark.parametrize(
+    "form",
+    [ChatFormat(), ChatFormat("help"), PlainFormat("one {prompt} two"), FencedFormat("x", "Help.")],
+)
 def test_in_every_format(form):
     system = System.of_model(tiny(), format=form)
     pairs = pairs_of(system, prompts(3))
@@ -73,12 +89,17 @@ def test_in_every_format(form):
 def test_a_veneers_head_counts():
     lm = tiny()
     draw = torch.Generator().manual_seed(5)
-    veneer = Veneer(lm.head.hash(), lm.head.rows, torch.randn(lm.head.rows, lm.head.width, generator=draw))
+    veneer = Veneer(
+        lm.head.hash(), lm.head.rows, torch.randn(lm.head.rows, lm.head.width, generator=draw)
+    )
     system = System.of_model(lm, veneer)
     pairs = pairs_of(system, prompts(3))
     check(system, pairs, 7)
     own = score_pairs(replace(system, head=None), pairs)
-    assert all(abs(a.logprob - b.logprob) > 1e-3 for a, b in zip(own, score_pairs(system, pairs), strict=True))
+    assert all(
+        abs(a.logprob - b.logprob) > 1e-3
+        for a, b in zip(own, score_pairs(system, pairs), strict=True)
+    )
 
 
 def test_greedy_is_what_decoding_says():
@@ -97,22 +118,36 @@ def test_greedy_is_what_decoding_says():
 def test_probabilities_of_all_next_tokens_sum_to_one():
     system = System.of_model(tiny())
     context = system.format.encode(system.lm.tokenizer, prompts(1)[0])
-    found = score_pairs(system, [(context, [i]) for i in range(system.lm.head.rows)], batch_size=100)
-    assert sum(torch.tensor([x.logprob for x in found], dtype=torch.float64).exp()) == pytest.approx(1, abs=1e-5)
+    found = score_pairs(
+        system, [(context, [i]) for i in range(system.lm.head.rows)], batch_size=100
+    )
+    assert sum(
+        torch.tensor([x.logprob for x in found], dtype=torch.float64).exp()
+    ) == pytest.approx(1, abs=1e-5)
     assert sum(x.is_greedy for x in found) == 1
 
 
 def test_pairs_are_tokenised_as_in_the_harness():
-    """White space at the end of the context goes to the continuation; no second BOS; an empty context is BOS."""
+    """White space at the end of the context goes to the continuation; no second BOS; an
+    empty context is BOS."""
     system = System.of_model(tiny())
     tok = system.lm.tokenizer
     context, following = encode_pair(system, Prompt.from_text("a", "How do I bake "), "bread")
-    assert (context, following) == encode_pair(system, Prompt.from_text("a", "How do I bake"), " bread")
-    assert tok.decode(following) == " bread" and context[0] == tok.bos_token_id and tok.bos_token_id not in following
+    assert (context, following) == encode_pair(
+        system, Prompt.from_text("a", "How do I bake"), " bread"
+    )
+    assert (
+        tok.decode(following) == " bread"
+        and context[0] == tok.bos_token_id
+        and tok.bos_token_id not in following
+    )
     assert encode_pair(system, Prompt.from_text("a", ""), "bread")[0] == [tok.bos_token_id]
     chat = replace(system, format=ChatFormat())
     context, following = encode_pair(chat, Prompt.from_text("a", "How"), "bread")
-    assert context == chat.format.encode(tok, Prompt.from_text("a", "How")) and tok.decode(following) == "bread"
+    assert (
+        context == chat.format.encode(tok, Prompt.from_text("a", "How"))
+        and tok.decode(following) == "bread"
+    )
 
 
 def test_soft_capped_and_scaled_logits_are_capped_and_scaled():
@@ -136,7 +171,9 @@ def test_memory_that_runs_out(monkeypatch):
     monkeypatch.setattr(likelihood, "_score", score)
     limit = 4
     halved = score_pairs(system, pairs, batch_size=15)
-    assert max(sizes) <= 4 and [x.logprob for x in halved] == pytest.approx([x.logprob for x in whole], abs=1e-4)
+    assert max(sizes) <= 4 and [x.logprob for x in halved] == pytest.approx(
+        [x.logprob for x in whole], abs=1e-4
+    )
     limit = 0
     with pytest.raises(VeneerError, match="memory ran out for a single continuation"):
         score_pairs(system, pairs)

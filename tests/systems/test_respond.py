@@ -1,4 +1,5 @@
-"""Answers: their order, going on after a cut, memory that runs out, stop strings, barred end tokens, and text that survives a file."""
+"""Answers: their order, going on after a cut, memory that runs out, stop strings, barred end
+tokens, and text that survives a file."""
 
 from __future__ import annotations
 
@@ -50,7 +51,10 @@ def test_answers_stand_in_the_order_of_the_prompts(base, tmp_path):
     assert not list(tmp_path.rglob("*.part"))
 
 
-@pytest.mark.parametrize("keep", ["header", "one batch", "half a line", "half a character", "nothing", "half a header", "all"])
+@pytest.mark.parametrize(
+    "keep",
+    ["header", "one batch", "half a line", "half a character", "nothing", "half a header", "all"],
+)
 def test_a_cut_file_is_gone_on_with(keep, base, tmp_path, monkeypatch):
     asked = prompts(10)
     whole = tmp_path / "whole.jsonl"
@@ -87,7 +91,12 @@ def test_other_settings_are_refused_and_nothing_is_changed(base, tmp_path):
     out = tmp_path / "o.jsonl"
     respond(base, prompts(4), LIMIT, out=out)
     before = {p: p.read_bytes() for p in tmp_path.iterdir()}
-    for other in ({"sampling": Sampling(9)}, {"prompts": prompts(5)}, {"stop_strings": ("x",)}, {"batch_size": 2}):
+    for other in (
+        {"sampling": Sampling(9)},
+        {"prompts": prompts(5)},
+        {"stop_strings": ("x",)},
+        {"batch_size": 2},
+    ):
         words = {"prompts": prompts(4), "sampling": LIMIT, **other}
         with pytest.raises(InputError, match="other settings"):
             respond(base, words.pop("prompts"), words.pop("sampling"), out=out, **words)
@@ -145,14 +154,17 @@ class Eager(Head):
 
 
 def test_an_end_token_at_once_is_an_empty_answer_unless_it_is_barred():
-    """A base that would always end: empty; the control base-no-empty speaks for twelve tokens, and then ends."""
+    """A base that would always end: empty; the control base-no-empty speaks for twelve
+    tokens, and then ends."""
     pair = plain_pair()
     end = Eager.END = pair.base.tokenizer.eos_token_id
     head = Eager(pair.base.head.weight)
     (control,) = [s for s in control_systems(pair, None) if s.name == "base-no-empty"]
     control = replace(control, head=head)
     asked = prompts(4)
-    for r in respond(System("base", pair.base, pair.base_format, pair.stop_ids, head), asked, Sampling(20)):
+    for r in respond(
+        System("base", pair.base, pair.base_format, pair.stop_ids, head), asked, Sampling(20)
+    ):
         assert r.text == "" and r.token_ids == (end,) and r.finish_reason == "stop"
     for r in respond(control, asked, Sampling(20)):
         assert len(r.token_ids) == NO_EMPTY_STEPS + 1 and r.token_ids[-1] == end
@@ -166,12 +178,23 @@ def test_controls_read_what_they_should():
     found = {s.name: s for s in control_systems(pair, None)}
     assert set(found) == {"base-chat", "aligned-plain", "base-no-empty"}
     assert found["base-chat"].lm is pair.base and found["base-chat"].format == pair.aligned_format
-    assert found["aligned-plain"].lm is pair.aligned and found["aligned-plain"].format == pair.base_format
+    assert (
+        found["aligned-plain"].lm is pair.aligned
+        and found["aligned-plain"].format == pair.base_format
+    )
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a\u2028b\u2029c\x85d", "\x00\x1f\x7f\x1b[0m", "line\r\nline\rline\n", "\x0b\x0c\x1c\x1d\x1e", "🙂 ü ﷽ \u202e", '"\\'],
+    [
+        "",
+        "a\u2028b\u2029c\x85d",
+        "\x00\x1f\x7f\x1b[0m",
+        "line\r\nline\rline\n",
+        "\x0b\x0c\x1c\x1d\x1e",
+        "🙂 ü ﷽ \u202e",
+        '"\\',
+    ],
 )
 def test_any_text_survives_the_file_and_the_part(text, tmp_path, base, monkeypatch):
     row = Response("p\u2028", 0, "base", "t", text, (1, 2), "stop", 0)

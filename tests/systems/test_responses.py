@@ -1,4 +1,5 @@
-"""Files of responses: reasoning stands there only where there is any, and older files, whose texts hold it, are read the same way."""
+"""Files of responses: reasoning stands there only where there is any, and older files, whose texts
+hold it, are read the same way."""
 
 from __future__ import annotations
 
@@ -34,13 +35,17 @@ def test_a_response_without_reasoning_is_written_as_before(tmp_path):
 
 @pytest.mark.parametrize("form", forms())
 def test_a_file_of_an_older_version_is_taken_apart(tmp_path, form):
-    write_responses(tmp_path / "r.jsonl", [Response("p0", 0, "a", "t", forms()[form], (), "stop", 0)])
+    write_responses(
+        tmp_path / "r.jsonl", [Response("p0", 0, "a", "t", forms()[form], (), "stop", 0)]
+    )
     (found,) = read_responses(tmp_path / "r.jsonl")
     assert found.text.strip() == ANSWER and THOUGHT in (found.reasoning or "")
 
 
 def test_a_thought_alone_is_unfinished(tmp_path):
-    write_responses(tmp_path / "r.jsonl", [Response("p0", 0, "a", "t", CUT["think"], (), "length", 0)])
+    write_responses(
+        tmp_path / "r.jsonl", [Response("p0", 0, "a", "t", CUT["think"], (), "length", 0)]
+    )
     (found,) = read_responses(tmp_path / "r.jsonl")
     assert found.unfinished and found.text == ""
 

@@ -35,9 +35,13 @@ def systems(kind: str):
     if kind == "qwen2":
         base = tiny("llama", seed=7)
         veneer = veneer_of(base)
-        return [ShiftedSystem.of_models(lm, base, veneer, alpha=a, format=ChatFormat()) for a in ALPHAS]
+        return [
+            ShiftedSystem.of_models(lm, base, veneer, alpha=a, format=ChatFormat()) for a in ALPHAS
+        ]
     veneer = veneer_of(lm)
-    return [System(f"head-{a}", lm, ChatFormat(), lm.stop_ids, veneer.apply(lm.head, a)) for a in ALPHAS]
+    return [
+        System(f"head-{a}", lm, ChatFormat(), lm.stop_ids, veneer.apply(lm.head, a)) for a in ALPHAS
+    ]
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "gemma2", "mamba"])
@@ -47,7 +51,10 @@ def test_the_answers_are_those_of_plain_decoding(kind, stops):
     texts = set()
     for system in systems(kind):
         plain = respond(system, ASKED, sampling, stop_strings=stops, batch_size=4)
-        assert respond(Retraced(system, paths), ASKED, sampling, stop_strings=stops, batch_size=4) == plain
+        assert (
+            respond(Retraced(system, paths), ASKED, sampling, stop_strings=stops, batch_size=4)
+            == plain
+        )
         texts.add(tuple(r.text for r in plain))
     assert len(texts) > 1  # the heads do differ
     assert all(len(some) <= KEPT for some in paths.known.values())
@@ -63,7 +70,8 @@ def test_what_is_known_is_not_decoded_again(monkeypatch):
 
     monkeypatch.setattr(speculative, "decode_steps", never)
     assert respond(Retraced(replace(first), paths), ASKED, Sampling(12)) == known
-    shorter = respond(Retraced(first, paths), ASKED, Sampling(5))  # a shorter limit ends the same way earlier
+    # a shorter limit ends the same way earlier
+    shorter = respond(Retraced(first, paths), ASKED, Sampling(5))
     assert [r.token_ids for r in shorter] == [r.token_ids[:5] for r in known]
 
 
@@ -71,7 +79,9 @@ def test_a_longer_limit_goes_on_behind_what_is_known():
     first, *_ = systems("llama")
     paths = Paths()
     respond(Retraced(first, paths), ASKED, Sampling(4))
-    assert respond(Retraced(first, paths), ASKED, Sampling(12)) == respond(first, ASKED, Sampling(12))
+    assert respond(Retraced(first, paths), ASKED, Sampling(12)) == respond(
+        first, ASKED, Sampling(12)
+    )
 
 
 def test_sampling_and_schedules_are_left_to_the_system():
@@ -80,6 +90,10 @@ def test_sampling_and_schedules_are_left_to_the_system():
     warm = Sampling(8, temperature=1.0, seed=3)
     assert respond(Retraced(system, Paths()), ASKED, warm) == respond(system, ASKED, warm)
     base = tiny("llama", seed=7)
-    fading = ShiftedSystem.of_models(pair.aligned, base, veneer_of(base), alpha="1>0@4", format=ChatFormat())
-    assert respond(Retraced(fading, Paths()), ASKED, Sampling(8)) == respond(fading, ASKED, Sampling(8))
+    fading = ShiftedSystem.of_models(
+        pair.aligned, base, veneer_of(base), alpha="1>0@4", format=ChatFormat()
+    )
+    assert respond(Retraced(fading, Paths()), ASKED, Sampling(8)) == respond(
+        fading, ASKED, Sampling(8)
+    )
     assert Retraced(system, Paths()).facts() == system.facts()

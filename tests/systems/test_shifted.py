@@ -1,4 +1,5 @@
-"""A large model shifted by a small one's veneer: equal to what is known in the planted cases, and to the formula in the others."""
+"""A large model shifted by a small one's veneer: equal to what is known in the planted cases, and
+to the formula in the others."""
 
 from __future__ import annotations
 
@@ -33,13 +34,16 @@ def ids(answers):
 
 
 def formula(system: ShiftedSystem, prompt, said) -> torch.Tensor:
-    """Logits (n, V) from which an answer's tokens are predicted, from both models' own forward passes over the whole text, the shift
-    in float64 between the large head's matrix and its scale and cap. Both models share their ids here."""
+    """Logits (n, V) from which an answer's tokens are predicted, from both models' own forward
+    passes over the whole text, the shift in float64 between the large head's matrix and its scale
+    and cap. Both models share their ids here."""
     (own,), (small,) = system.encode([prompt])
     n = len(said)
     with torch.inference_mode():
         hidden, small_hidden = (
-            lm.backbone(input_ids=torch.tensor([[*p, *said]]), use_cache=False).last_hidden_state[0, len(p) - 1 : -1]
+            lm.backbone(input_ids=torch.tensor([[*p, *said]]), use_cache=False).last_hidden_state[
+                0, len(p) - 1 : -1
+            ]
             for lm, p in ((system.large, own), (system.small, small))
         )
     head, veneer = system.large.head, system.made_of
@@ -49,7 +53,11 @@ def formula(system: ShiftedSystem, prompt, said) -> torch.Tensor:
     if veneer.bias is not None:
         shift[:, veneer.changed_rows()] += veneer.bias.double()
     shift[:, len(system.small.tokenizer) :] = 0  # padding rows
-    shift = torch.nn.functional.pad(shift, (0, raw.shape[1] - shift.shape[1])) if raw.shape[1] > shift.shape[1] else shift
+    shift = (
+        torch.nn.functional.pad(shift, (0, raw.shape[1] - shift.shape[1]))
+        if raw.shape[1] > shift.shape[1]
+        else shift
+    )
     return head.transform(raw + alpha[:, None] * shift[:, : raw.shape[1]])
 
 
@@ -61,13 +69,19 @@ def test_one_model_as_large_and_small_is_the_veneered_system(kind, how):
     veneer = some_veneer(lm)
     asked = prompts(7)
     veneered = respond(System.of_model(lm, veneer), asked, how, batch_size=4)
-    assert ids(respond(ShiftedSystem.of_models(lm, lm, veneer), asked, how, batch_size=4)) == ids(veneered)
+    assert ids(respond(ShiftedSystem.of_models(lm, lm, veneer), asked, how, batch_size=4)) == ids(
+        veneered
+    )
     half = respond(System.of_model(lm, veneer, alpha=0.5), asked, how, batch_size=4)
-    assert ids(respond(ShiftedSystem.of_models(lm, lm, veneer, alpha=0.5), asked, how, batch_size=4)) == ids(half)
+    assert ids(
+        respond(ShiftedSystem.of_models(lm, lm, veneer, alpha=0.5), asked, how, batch_size=4)
+    ) == ids(half)
     base = System("base", lm, PlainFormat(), tuple({*lm.stop_ids, 9}))
     plain = respond(base, asked, how, batch_size=4)
     assert ids(plain) != ids(veneered)
-    assert ids(respond(ShiftedSystem.of_models(lm, lm, veneer, alpha=0), asked, how, batch_size=4)) == ids(plain)
+    assert ids(
+        respond(ShiftedSystem.of_models(lm, lm, veneer, alpha=0), asked, how, batch_size=4)
+    ) == ids(plain)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,7 +94,8 @@ def test_every_kind_of_veneer_shifts(kind):
 
 
 def replace_padding(veneer: Veneer, lm: LanguageModel) -> Veneer:
-    """The veneer without what it does to rows that no tokenizer names, and whose effect a shifted system leaves out."""
+    """The veneer without what it does to rows that no tokenizer names, and whose effect a shifted
+    system leaves out."""
     if veneer.rows is not None:
         return veneer
     dense = veneer.dense()
@@ -91,9 +106,12 @@ def replace_padding(veneer: Veneer, lm: LanguageModel) -> Veneer:
 @pytest.mark.parametrize("alpha", ["1", "-0.7", "2@3", "1.5>0@6", "1.5>0.2@4", "2~2"])
 @pytest.mark.parametrize("kind", ["llama", "gemma2", "granite"])
 def test_logits_are_the_formula_while_decoding_and_teacher_forced(kind, alpha):
-    """A batch of different lengths in two formats: the logits that decoding saw, those of forced_logits, and both models' own."""
+    """A batch of different lengths in two formats: the logits that decoding saw, those of
+    forced_logits, and both models' own."""
     large, small = tiny(kind, seed=1), tiny(seed=0)
-    system = shifted_with(large, small, some_veneer(small, "bias"), alpha=alpha, format=ChatFormat())
+    system = shifted_with(
+        large, small, some_veneer(small, "bias"), alpha=alpha, format=ChatFormat()
+    )
     asked = prompts(6)
     seen: list[list[torch.Tensor]] = [[] for _ in asked]
 
@@ -125,10 +143,16 @@ def shifted_with(large, small, veneer, **words) -> ShiftedSystem:
 
 @pytest.mark.parametrize("how", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
 def test_a_padded_batch_answers_as_single_rows_do(how):
-    system = ShiftedSystem.of_models(tiny(seed=1), tiny(), some_veneer(tiny()), format=ChatFormat(), alpha="1.5>0.5@6")
+    system = ShiftedSystem.of_models(
+        tiny(seed=1), tiny(), some_veneer(tiny()), format=ChatFormat(), alpha="1.5>0.5@6"
+    )
     asked = prompts(9)
     alone = [respond(system, [p], how)[0] for p in asked]
-    assert ids(respond(system, asked, how, batch_size=9)) == ids(respond(system, asked, how, batch_size=4)) == ids(alone)
+    assert (
+        ids(respond(system, asked, how, batch_size=9))
+        == ids(respond(system, asked, how, batch_size=4))
+        == ids(alone)
+    )
 
 
 def test_another_order_of_the_vocabulary_changes_no_word():
@@ -136,21 +160,30 @@ def test_another_order_of_the_vocabulary_changes_no_word():
     veneer = some_veneer(small)
     asked = prompts(6)
     plain = respond(ShiftedSystem.of_models(large, small, veneer), asked, GREEDY)
-    for a, b, to_new in ((reordered(large)[0], small, reordered(large)[1]), (large, reordered(small)[0], None)):
+    for a, b, to_new in (
+        (reordered(large)[0], small, reordered(large)[1]),
+        (large, reordered(small)[0], None),
+    ):
         moved = veneer if b is small else in_new_order(veneer, b, reordered(small)[1])
         found = respond(ShiftedSystem.of_models(a, b, moved), asked, GREEDY)
         assert [r.text for r in found] == [r.text for r in plain]
-        expected = [r.token_ids if to_new is None else tuple(to_new[list(r.token_ids)].tolist()) for r in plain]
+        expected = [
+            r.token_ids if to_new is None else tuple(to_new[list(r.token_ids)].tolist())
+            for r in plain
+        ]
         assert [r.token_ids for r in found] == expected
 
 
 def in_new_order(veneer: Veneer, lm: LanguageModel, new: torch.Tensor) -> Veneer:
-    return Veneer(lm.head.hash(), veneer.vocabulary, veneer.dW, new[veneer.rows], facts=veneer.facts)
+    return Veneer(
+        lm.head.hash(), veneer.vocabulary, veneer.dW, new[veneer.rows], facts=veneer.facts
+    )
 
 
 @pytest.mark.parametrize(("large_more", "small_more"), [(0, 5), (9, 2), (3, 3)])
 def test_padding_rows_get_no_shift(large_more, small_more):
-    """The large model may have fewer or more rows beyond the tokenizer; what a veneer does to them stays behind."""
+    """The large model may have fewer or more rows beyond the tokenizer; what a veneer does to
+    them stays behind."""
     large, small = padded(more=large_more, seed=1), padded(more=small_more)
     system = shifted_with(large, small, some_veneer(small, "all", stop_ids=()))
     tokens = len(small.tokenizer)
@@ -160,22 +193,28 @@ def test_padding_rows_get_no_shift(large_more, small_more):
     found = torch.cat(list(system.forced_logits([prompt], [said])))
     torch.testing.assert_close(found.double(), formula(system, prompt, said), rtol=1e-4, atol=2e-3)
     with torch.inference_mode():
-        alone = large.model(input_ids=torch.tensor([[*system.encode([prompt])[0][0], *said]])).logits[0, -4:-1]
+        alone = large.model(
+            input_ids=torch.tensor([[*system.encode([prompt])[0][0], *said]])
+        ).logits[0, -4:-1]
     torch.testing.assert_close(found[:, tokens:], alone[:, tokens:], rtol=1e-4, atol=1e-4)
 
 
 def test_a_padding_token_of_the_large_model_is_read_by_the_small_one():
-    """Nothing forbids a model to choose a row that has no text; the small model may not even have it."""
+    """Nothing forbids a model to choose a row that has no text; the small model may
+    not even have it."""
     large, small = padded(more=20, seed=1), padded(more=2)
     system = ShiftedSystem.of_models(large, small, some_veneer(small))
     last = large.head.rows - 1
     assert system.shift.small_ids(torch.tensor([last, 5])).tolist() == [small.pad_id, 5]
-    (answer,) = decode_with(system.stepper(prompts(1)), Sampling(4, logit_bias=((last, 1e6),)), stop_ids=system.stop_ids)
+    (answer,) = decode_with(
+        system.stepper(prompts(1)), Sampling(4, logit_bias=((last, 1e6),)), stop_ids=system.stop_ids
+    )
     assert answer.token_ids == (last,) * 4 and answer.text == ""
 
 
 def test_an_end_token_in_a_spare_row_ends_answers():
-    """An aligned model that took a spare row for its end of turn: no tokenizer here names it, the veneer does."""
+    """An aligned model that took a spare row for its end of turn: no tokenizer here names it,
+    the veneer does."""
     lm = tiny()
     spare = len(lm.tokenizer) + 1
     dense = torch.zeros(lm.head.rows, lm.head.width)
@@ -194,7 +233,9 @@ def test_the_small_model_rests_where_alpha_is_zero_for_good(monkeypatch):
     large, small = tiny(seed=1), tiny()
     passes = []
     real = LanguageModel.hidden
-    monkeypatch.setattr(LanguageModel, "hidden", lambda self, *a: (passes.append(self), real(self, *a))[1])
+    monkeypatch.setattr(
+        LanguageModel, "hidden", lambda self, *a: (passes.append(self), real(self, *a))[1]
+    )
     for alpha, most in (("1", 12), ("1.5@4", 4), ("1>0@4", 3), ("0", 0)):
         passes.clear()
         system = ShiftedSystem.of_models(large, small, some_veneer(small), alpha=alpha)
@@ -210,23 +251,31 @@ def test_stop_strings_and_barred_ends():
     free = respond(system, asked, GREEDY)
     piece = free[0].text[2:4]
     cut = respond(system, asked, GREEDY, stop_strings=(piece,))
-    assert cut[0].text == free[0].text[: free[0].text.index(piece)] and cut[0].finish_reason == "stop"
+    assert (
+        cut[0].text == free[0].text[: free[0].text.index(piece)] and cut[0].finish_reason == "stop"
+    )
     own = respond(replace(system, stop=(piece,)), asked, GREEDY)
     assert ids(own) == ids(cut) and replace(system, stop=(piece,)).facts()["stop"] == [piece]
 
 
 def test_log_probabilities_come_with_the_tokens():
-    """Of the shifted distribution itself, whatever sampling, penalties and bars make of it; rows can be given up."""
+    """Of the shifted distribution itself, whatever sampling, penalties and bars make of it; rows
+    can be given up."""
     large, small = tiny(seed=1), tiny()
     system = shifted_with(large, small, some_veneer(small), alpha="1.5~4")
     asked = prompts(4)
     rows = [
-        Row(Sampling(10), "a"), Row(Sampling(10, 2.0, top_k=9, seed=1), "b"),
-        Row(Sampling(10, repetition_penalty=1.8, min_new_tokens=9), "c"), Row(Sampling(5, 1.0), "d"),
-    ]  # fmt: skip
+        Row(Sampling(10), "a"),
+        Row(Sampling(10, 2.0, top_k=9, seed=1), "b"),
+        Row(Sampling(10, repetition_penalty=1.8, min_new_tokens=9), "c"),
+        Row(Sampling(5, 1.0), "d"),
+    ]
     given_up: set[int] = set()
     told = [[] for _ in rows]
-    for step, tokens in enumerate(decode_steps(system.stepper(asked), rows, stop_ids=(), logprobs=3, given_up=given_up), start=1):
+    for step, tokens in enumerate(
+        decode_steps(system.stepper(asked), rows, stop_ids=(), logprobs=3, given_up=given_up),
+        start=1,
+    ):
         for t in tokens:
             told[t.row].append(t)
         if step == 6:
@@ -236,7 +285,9 @@ def test_log_probabilities_come_with_the_tokens():
     for prompt, tokens in zip(asked, told, strict=True):
         said = [t.id for t in tokens]
         own = formula(system, prompt, said).log_softmax(-1)
-        assert [t.logprob for t in tokens] == pytest.approx(own.gather(-1, torch.tensor(said)[:, None])[:, 0].tolist(), abs=2e-3)
+        assert [t.logprob for t in tokens] == pytest.approx(
+            own.gather(-1, torch.tensor(said)[:, None])[:, 0].tolist(), abs=2e-3
+        )
         for t, row in zip(tokens, own, strict=True):
             best = row.topk(3)
             assert [p for _, p in t.top] == pytest.approx(best.values.tolist(), abs=2e-3)
@@ -252,7 +303,10 @@ def test_facts_hold_what_decides_answers():
     veneer = some_veneer(small)
     make = ShiftedSystem.of_models
     plain = make(large, small, veneer)
-    assert plain.name == "shifted-1" and make(large, small, veneer, alpha="1.5@10").name == "shifted-1.5@10"
+    assert (
+        plain.name == "shifted-1"
+        and make(large, small, veneer, alpha="1.5@10").name == "shifted-1.5@10"
+    )
     others = [
         make(tiny(seed=2), small, veneer),
         make(large, small, veneer.scaled(2.0)),
@@ -270,11 +324,15 @@ def test_facts_hold_what_decides_answers():
 
 def test_formats_lengths_and_the_shorter_context():
     small = tiny(max_position_embeddings=64)
-    system = ShiftedSystem.of_models(tiny(seed=1), small, some_veneer(small, base_format={"kind": "chat", "system": "Be kind."}))
+    system = ShiftedSystem.of_models(
+        tiny(seed=1), small, some_veneer(small, base_format={"kind": "chat", "system": "Be kind."})
+    )
     assert system.format == PlainFormat() and system.small_format == ChatFormat("Be kind.")
     assert system.longest() == 64
     own, other = system.encode(prompts(3))
-    assert system.prompt_tokens(prompts(3)) == [max(len(a), len(b)) for a, b in zip(own, other, strict=True)]
+    assert system.prompt_tokens(prompts(3)) == [
+        max(len(a), len(b)) for a, b in zip(own, other, strict=True)
+    ]
     with pytest.raises(InputError, match="context"):
         respond(system, prompts(3), Sampling(60))
 
@@ -321,7 +379,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, monkeypatch)
         respond(system, asked, SAMPLED, batch_size=2, out=cut)
         os._exit(0)
     part = tmp_path / "cut.jsonl.part"
-    while not (part.is_file() and part.read_bytes().count(b"\n") >= 3):  # it stops there until it is killed
+    # it stops there until it is killed
+    while not (part.is_file() and part.read_bytes().count(b"\n") >= 3):
         assert os.waitpid(child, os.WNOHANG) == (0, 0), "it ended before two batches were kept"
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
@@ -332,10 +391,16 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, monkeypatch)
     assert cut.read_bytes() == whole.read_bytes() and not part.exists()
     with pytest.raises(InputError, match="other settings"):
         respond(
-            ShiftedSystem.of_models(tiny(seed=1), tiny(), some_veneer(tiny()), alpha="1~7"), asked, SAMPLED, batch_size=2, out=cut
+            ShiftedSystem.of_models(tiny(seed=1), tiny(), some_veneer(tiny()), alpha="1~7"),
+            asked,
+            SAMPLED,
+            batch_size=2,
+            out=cut,
         )
 
 
 def test_alpha_may_be_an_object():
     lm = tiny()
-    assert ShiftedSystem.of_models(lm, lm, some_veneer(lm), alpha=Alpha(1.5, steps=3)).alpha == Alpha.parse("1.5@3")
+    assert ShiftedSystem.of_models(
+        lm, lm, some_veneer(lm), alpha=Alpha(1.5, steps=3)
+    ).alpha == Alpha.parse("1.5@3")

@@ -1,4 +1,5 @@
-"""Templates whose end is no token, or which open no answer: an answer ends all the same, and a line says so."""
+"""Templates whose end is no token, or which open no answer: an answer ends all the same,
+and a line says so."""
 
 from __future__ import annotations
 
@@ -18,7 +19,10 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.systems.system import System, pair_systems
 
-CHATML = "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n"
+    "' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+)
 END = "<|im_end|>"
 
 
@@ -37,7 +41,9 @@ def test_a_closing_text_ends_answers_from_the_capture_to_the_veneer(tmp_path, ca
     config = CaptureConfig(k=8, batch_size=4, noise_prompts=2, sampling=Sampling(max_new_tokens=4))
     taken = capture(pair, prompts(12), tmp_path / "c", config)
     assert taken.manifest["stop"] == [END]
-    assert any("ends an answer with '<|im_end|>', which is no single token" in m for m in caplog.messages)
+    assert any(
+        "ends an answer with '<|im_end|>', which is no single token" in m for m in caplog.messages
+    )
     veneer = extract(taken).veneer
     veneer.save(tmp_path / "v")
     assert json.loads((tmp_path / "v" / "veneer.json").read_text())["stop"] == [END]
@@ -50,7 +56,9 @@ def test_a_missing_generation_prompt_is_named_once(caplog):
     for _ in range(2):
         assert lm.end_of_turn == lm.tokenizer.convert_tokens_to_ids(END)
     assert lm.tokenizer.convert_tokens_to_ids("<|im_start|>") not in lm.stop_ids
-    assert [m for m in caplog.messages if "has no generation prompt" in m] == caplog.messages and len(caplog.messages) == 1
+    assert [
+        m for m in caplog.messages if "has no generation prompt" in m
+    ] == caplog.messages and len(caplog.messages) == 1
     caplog.clear()
     assert model(TEMPLATE).end_of_turn is not None and not caplog.messages
 
@@ -59,5 +67,7 @@ def test_an_end_without_a_row_is_no_end():
     """A tokenizer whose end of turn was added without resizing the embeddings."""
     lm = model(CHATML, (*(f"<new{i}>" for i in range(9)), "<|im_start|>", END))
     assert lm.end_of_turn >= lm.head.rows and lm.end_of_turn not in lm.stop_ids
-    with pytest.raises(InputError, match=r"holds '<\|im_.*' \(id \d+\), but stranger has only \d+ rows"):
+    with pytest.raises(
+        InputError, match=r"holds '<\|im_.*' \(id \d+\), but stranger has only \d+ rows"
+    ):
         System("aligned", lm, ChatFormat(), lm.stop_ids).prompt_tokens(prompts(1))

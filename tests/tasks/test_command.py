@@ -51,8 +51,8 @@ def test_show(veneer, data):
     code, out, err = veneer("tasks", "show", "svamp", "--data", data, "-n", 1)
     assert (code, err) == (0, "")
     asked = (
-        "Every day Ryan spends 6 hours on learning english and 2 hours on learning chinese. How many more hours does he spend on "
-        "learning english than he does on learning chinese?"
+        "Every day Ryan spends 6 hours on learning english and 2 hours on learning chinese. How "
+        "many more hours does he spend on learning english than he does on learning chinese?"
     )
     assert f"    Answer the following question.\n    \n    Question: {asked}\n    Answer:\n" in out
     assert f"  aligned reads (user, through its chat template)\n    {asked}\n" in out
@@ -63,7 +63,16 @@ def test_show(veneer, data):
 
 def test_show_as_json_with_template_and_chat(veneer):
     code, out, _ = veneer(
-        "tasks", "show", "lab-sums", "--json", "--base-template", "Q {prompt}", "--aligned", "lab:aligned", "--split", "train"
+        "tasks",
+        "show",
+        "lab-sums",
+        "--json",
+        "--base-template",
+        "Q {prompt}",
+        "--aligned",
+        "lab:aligned",
+        "--split",
+        "train",
     )
     found = json.loads(out)
     assert code == 0 and found["split"] == "train" and len(found["prompts"]) == 2
@@ -75,7 +84,10 @@ def test_show_as_json_with_template_and_chat(veneer):
 
 def test_show_an_own_task(veneer, tmp_path):
     path = tmp_path / "mine.jsonl"
-    rows = [{"task": {"name": "mine", "scorer": "contains"}}, {"prompt": "Say \x1b[31mred", "answer": "red"}]
+    rows = [
+        {"task": {"name": "mine", "scorer": "contains"}},
+        {"prompt": "Say \x1b[31mred", "answer": "red"},
+    ]
     path.write_text("".join(json.dumps(r) + "\n" for r in rows))
     code, out, _ = veneer("tasks", "show", path)
     assert code == 0 and "mine (generate)" in out and "by the scorer contains" in out
@@ -102,4 +114,7 @@ def test_bad_usage(args, said, veneer):
 
 def test_a_split_that_a_task_has_not(veneer, data):
     code, _, err = veneer("tasks", "show", "xstest", "--split", "train", "--data", data)
-    assert code == 2 and "xstest has no train prompts, it is measured only; show its test prompts" in err
+    assert (
+        code == 2
+        and "xstest has no train prompts, it is measured only; show its test prompts" in err
+    )

@@ -29,7 +29,8 @@ ROWS = [
         "key": 3,
         "prompt": "Wrap all in double quotes.",
         "instruction_id_list": ["startend:quotation"],
-        "kwargs": [{"language": None}],  # the hub's copy fills what an instruction does not take with nulls
+        # the hub's copy fills what an instruction does not take with nulls
+        "kwargs": [{"language": None}],
     },
     {
         "key": 4,
@@ -62,7 +63,9 @@ def test_prompts_and_scores(folder):
     task = get_task("ifeval", folder)
     assert task.prompts("train") == []
     prompts = {p.id: p for p in task.prompts("test")}
-    assert prompts["ifeval-1"].plain == ROWS[0]["prompt"] == prompts["ifeval-1"].messages[0]["content"]
+    assert (
+        prompts["ifeval-1"].plain == ROWS[0]["prompt"] == prompts["ifeval-1"].messages[0]["content"]
+    )
 
     def scores(key, text):
         return tuple(task.score(prompts[f"ifeval-{key}"], text).values())
@@ -76,9 +79,15 @@ def test_prompts_and_scores(folder):
     assert scores(1, "One two three four five six") == (1, 1, 1, 1)
     assert scores(1, "One, two") == (0, 0, 0, 0)
     assert scores(1, "One two") == (0, 0.5, 0, 0.5)
-    assert scores(1, "Sure, here it is:\nOne two three four five six") == (0, 0.5, 1, 1)  # loose leaves the first line out
+    # loose leaves the first line out
+    assert scores(1, "Sure, here it is:\nOne two three four five six") == (0, 0.5, 1, 1)
     assert scores(1, "") == (0, 0, 0, 0)
-    assert scores(2, "Guten Morgen, wie geht es Ihnen heute? Das Wetter ist sehr schön.") == (1, 1, 1, 1)
+    assert scores(2, "Guten Morgen, wie geht es Ihnen heute? Das Wetter ist sehr schön.") == (
+        1,
+        1,
+        1,
+        1,
+    )
     assert scores(2, "Good morning, how are you today? The weather is very fine.") == (0, 0, 0, 0)
     assert scores(3, '"All of it."') == (1, 1, 1, 1)
 
@@ -95,18 +104,25 @@ def test_what_cannot_be_checked_is_left_out_and_counted(folder):
 
 @pytest.mark.usefixtures("_lm_eval")
 def test_every_checker_that_is_said_to_work_does_so_without_a_network():
-    """Each kind of instruction on an answer, with the arguments that lm-eval draws where a row gives none."""
+    """Each kind of instruction on an answer, with the arguments that lm-eval draws where
+    a row gives none."""
     known = ifeval.checkers().known
     assert len(known | set(ifeval.NEED_PUNKT)) == 25
     given = {
         "combination:repeat_prompt": {"prompt_to_repeat": "Hi"},
         "language:response_language": {"language": "en"},
-        "keywords:letter_frequency": {"letter": "e", "let_frequency": 1, "let_relation": "at least"},
+        "keywords:letter_frequency": {
+            "letter": "e",
+            "let_frequency": 1,
+            "let_relation": "at least",
+        },
     }
     task = ifeval.IFEval()
     text = "Hi there. This is an answer with *some* words, and a P.S. at the end.\n\nP.S. Bye."
     for name in sorted(known):
-        prompt = Prompt.from_text("1", "Say Hi.", instructions=[name], arguments=[given.get(name, {})])
+        prompt = Prompt.from_text(
+            "1", "Say Hi.", instructions=[name], arguments=[given.get(name, {})]
+        )
         assert set(task.score(prompt, text).values()) <= {0.0, 1.0}, name
 
 
@@ -115,7 +131,9 @@ def test_the_language_detector_is_steady(folder):
     """It draws; without a seed a short mixed text changes its language from run to run."""
     task = get_task("ifeval", folder)
     prompt = next(p for p in task.prompts("test") if p.id == "ifeval-2")
-    assert len({json.dumps(task.score(prompt, "Hotel Taxi in Bar an Test")) for _ in range(30)}) == 1
+    assert (
+        len({json.dumps(task.score(prompt, "Hotel Taxi in Bar an Test")) for _ in range(30)}) == 1
+    )
 
 
 @pytest.mark.usefixtures("_lm_eval")
@@ -131,7 +149,10 @@ def test_a_long_answer_is_scored_in_time(folder):
     ("change", "said"),
     [
         ({"kwargs": []}, "row 1 does not have as many kwargs as instructions"),
-        ({"instruction_id_list": ["punctuation:no_dash", "punctuation:no_comma"]}, "row 1 asks for 'punctuation:no_dash'"),
+        (
+            {"instruction_id_list": ["punctuation:no_dash", "punctuation:no_comma"]},
+            "row 1 asks for 'punctuation:no_dash'",
+        ),
         ({"prompt": None}, "row 1 lacks prompt"),
     ],
 )

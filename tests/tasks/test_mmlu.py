@@ -37,8 +37,14 @@ def parquet(path, rows):
 
 def hub_folder(root, config=None):
     for subject, rows in sorted(QUESTIONS.items()):
-        parquet(root / "mmlu" / subject / "test-00000-of-00001.parquet", [(q, subject, c, a) for q, c, a in rows])
-    parquet(root / "mmlu" / "auxiliary_train" / "test-00000-of-00001.parquet", [("Not this", "", list("abcd"), 0)])
+        parquet(
+            root / "mmlu" / subject / "test-00000-of-00001.parquet",
+            [(q, subject, c, a) for q, c, a in rows],
+        )
+    parquet(
+        root / "mmlu" / "auxiliary_train" / "test-00000-of-00001.parquet",
+        [("Not this", "", list("abcd"), 0)],
+    )
     return root
 
 
@@ -52,16 +58,25 @@ def all_folder(root):
 def test_every_layout_gives_the_same_prompts(make, tmp_path):
     task = get_task("mmlu", make(tmp_path))
     prompts = task.prompts("test")
-    assert [p.id for p in prompts] == ["mmlu-anatomy-0", "mmlu-college_physics-0", "mmlu-college_physics-1"]
+    assert [p.id for p in prompts] == [
+        "mmlu-anatomy-0",
+        "mmlu-college_physics-0",
+        "mmlu-college_physics-1",
+    ]
     assert prompts[1].plain == (
         "The following are multiple choice questions (with answers) about college physics.\n\n"
         "How fast is light?\nA. slow\nB. 300,000 km/s\nC. a mile\nD. none\nAnswer:"
     )
     assert prompts[0].plain.startswith(
-        'The following are multiple choice questions (with answers) about anatomy.\n\nWhich bone is "long"?\n(one)\nA.'
+        "The following are multiple choice questions (with answers) about anatomy.\n\n"
+        'Which bone is "long"?\n(one)\nA.'
     )
     assert prompts[1].messages[0]["content"] == prompts[1].plain
-    assert prompts[1].reference == {"choices": [" A", " B", " C", " D"], "answer": 1, "group": "college_physics"}
+    assert prompts[1].reference == {
+        "choices": [" A", " B", " C", " D"],
+        "answer": 1,
+        "group": "college_physics",
+    }
     assert [task.group(p) for p in prompts] == ["anatomy", "college_physics", "college_physics"]
     assert task.prompts("train") == [] and task.kind == "choice"
     files = task.source()["files"]
@@ -71,7 +86,12 @@ def test_every_layout_gives_the_same_prompts(make, tmp_path):
 
 def test_without_data(tmp_path):
     for folder in (None, tmp_path):
-        with pytest.raises(InputError, match=r"give --data or set VENEER_DATA .*mmlu/test/SUBJECT_test.csv .*--revision COMMIT"):
+        with pytest.raises(
+            InputError,
+            match=(
+                r"give --data or set VENEER_DATA .*mmlu/test/SUBJECT_test.csv .*--revision COMMIT"
+            ),
+        ):
             get_task("mmlu", folder).prompts("test")
     assert not get_task("mmlu", tmp_path).at_hand()
 
@@ -80,11 +100,16 @@ def test_without_data(tmp_path):
 def test_broken_table(row, tmp_path):
     csv_folder(tmp_path)
     (tmp_path / "mmlu" / "test" / "anatomy_test.csv").write_text(f"q,a,b,c,d,A\n{row}\n")
-    with pytest.raises(InputError, match=r"anatomy_test.csv row 2 is no question of MMLU; expected a question, four choices"):
+    with pytest.raises(
+        InputError,
+        match=r"anatomy_test.csv row 2 is no question of MMLU; expected a question, four choices",
+    ):
         get_task("mmlu", tmp_path).prompts("test")
 
 
-@pytest.mark.parametrize("row", [("q", "s", ["a"], 0), ("q", "s", list("abcd"), 4), (None, "s", list("abcd"), 1)])
+@pytest.mark.parametrize(
+    "row", [("q", "s", ["a"], 0), ("q", "s", list("abcd"), 4), (None, "s", list("abcd"), 1)]
+)
 def test_broken_parquet(row, tmp_path):
     parquet(tmp_path / "mmlu" / "s" / "test-0.parquet", [("q", "s", list("abcd"), 0), row])
     with pytest.raises(InputError, match=r"test-0.parquet row 2 is no question of MMLU"):

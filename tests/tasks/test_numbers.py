@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veneer.tasks.numbers import cut, equal, last_is, last_number, plain_decimal, stated_is, stated_number
+from veneer.tasks.numbers import (
+    cut,
+    equal,
+    last_is,
+    last_number,
+    plain_decimal,
+    stated_is,
+    stated_number,
+)
 from veneer.tasks.svamp import Svamp
 from veneer.tasks.word_problems import score_number
 
@@ -180,18 +188,29 @@ def test_statements_that_public_extractors_misread(text, number):
 def test_a_scale_may_be_the_question_s_own_unit():
     """A question that counts in millions has the answer 4, and one that does not has 4,000,000."""
     for answer in ("4", "4000000"):
-        assert last_is("The budget is $4 million.", answer) and stated_is("The answer is 4 million.", answer)
+        assert last_is("The budget is $4 million.", answer) and stated_is(
+            "The answer is 4 million.", answer
+        )
     assert not last_is("The budget is $4 million.", "4000")
 
 
 def test_the_answers_of_a_task_s_file():
-    assert [plain_decimal(t) for t in ("72", "-1.5", "1,234.5", "1,00,000")] == ["72", "-1.5", "1234.5", "100000"]
+    assert [plain_decimal(t) for t in ("72", "-1.5", "1,234.5", "1,00,000")] == [
+        "72",
+        "-1.5",
+        "1234.5",
+        "100000",
+    ]
     assert [plain_decimal(t) for t in ("1,5", "72%", "1 000", "", "1.", "1e5")] == [None] * 6
 
 
 def test_every_gold_answer_of_the_real_data(data):
     """GSM8K's 8,792 solutions and SVAMP's 1,000 answers, as far as they are there."""
-    rows = [json.loads(line) for s in ("train", "test") for line in (data / f"gsm8k/{s}.jsonl").read_text("utf-8").splitlines()]
+    rows = [
+        json.loads(line)
+        for s in ("train", "test")
+        for line in (data / f"gsm8k/{s}.jsonl").read_text("utf-8").splitlines()
+    ]
     assert len(rows) == 8792
     for row in rows:
         gold = row["answer"].rpartition("####")[2].strip()
@@ -199,10 +218,22 @@ def test_every_gold_answer_of_the_real_data(data):
     problems = [p for split in ("train", "test") for p in Svamp(data).prompts(split)]
     assert len(problems) == 1000
     for p in problems:
-        assert score_number(p, f"The answer is {p.reference['answer']}.") == {"accuracy": 1, "accuracy_strict": 1}
+        assert score_number(p, f"The answer is {p.reference['answer']}.") == {
+            "accuracy": 1,
+            "accuracy_strict": 1,
+        }
 
 
-@pytest.mark.parametrize("text", ["12," * 20_000, r"\boxed{" * 20_000, "answer: 5 + " * 5000, "1 000" * 5000, "5" + " " * 50_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12," * 20_000,
+        r"\boxed{" * 20_000,
+        "answer: 5 + " * 5000,
+        "1 000" * 5000,
+        "5" + " " * 50_000,
+    ],
+)
 def test_long_answers_end(text):
     """Quadratic time would take minutes."""
     last_number(text)
@@ -211,7 +242,11 @@ def test_long_answers_end(text):
 
 def test_numbers_of_many_digits():
     digits = "7" * 6000
-    assert last_is(digits, digits) and last_is(f"-{digits}", f"-{digits}") and not last_is(digits + "k", "7")
+    assert (
+        last_is(digits, digits)
+        and last_is(f"-{digits}", f"-{digits}")
+        and not last_is(digits + "k", "7")
+    )
 
 
 @given(st.text("0123456789.,/-^{}\\$ frackeE½×x=+_", max_size=40))

@@ -47,7 +47,10 @@ def base() -> System:
 
 
 def write(path: Path, header: dict, *rows: dict) -> Path:
-    path.write_text("".join(json.dumps(r) + "\n" for r in ({"task": {"name": "mine", **header}}, *rows)), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(r) + "\n" for r in ({"task": {"name": "mine", **header}}, *rows)),
+        encoding="utf-8",
+    )
     return path
 
 
@@ -58,15 +61,26 @@ def own(tmp_path, header: dict, *rows: dict) -> OwnTask:
 def test_the_example_of_the_docs(example):
     task = get_task(str(example))
     assert (task.name, task.kind, dict(task.headlines), task.stop, task.max_new_tokens) == (
-        "capitals", "generate", {"accuracy": "up"}, ("\n",), 24,
-    )  # fmt: skip
+        "capitals",
+        "generate",
+        {"accuracy": "up"},
+        ("\n",),
+        24,
+    )
     fr, va, jp, pe = task.prompts("test")
     assert fr.plain == "Question: What is the capital of France?\nAnswer:"
     assert fr.messages == ({"role": "user", "content": "What is the capital of France?"},)
-    assert pe.plain == "The capital of Peru is" and [m["role"] for m in pe.messages] == ["system", "user"]
+    assert pe.plain == "The capital of Peru is" and [m["role"] for m in pe.messages] == [
+        "system",
+        "user",
+    ]
     assert [task.group(p) for p in (fr, va, jp, pe)] == ["europe", "europe", "asia", None]
     assert task.prompts("train") == []
-    assert task.score(va, "It is Vatican City.") == {"accuracy": 1} == task.score(va, "That would be the vatican")
+    assert (
+        task.score(va, "It is Vatican City.")
+        == {"accuracy": 1}
+        == task.score(va, "That would be the vatican")
+    )
     assert task.score(fr, "Parisian") == {"accuracy": 0}
     assert task.source()["files"][0]["file"] == str(example)
     assert [t.name for t in chosen_tasks(f"lab-sums, {example}")] == ["lab-sums", "capitals"]
@@ -78,9 +92,19 @@ def test_the_example_is_answered_and_scored(example, base, tmp_path):
     """By a model, through the study's own functions: every row has its n, and groups have rows."""
     task = get_task(str(example))
     prompts = task.prompts("test")
-    answers = respond(base, prompts, Sampling(task.max_new_tokens), stop_strings=task.stop, out=tmp_path / "r.jsonl")
+    answers = respond(
+        base,
+        prompts,
+        Sampling(task.max_new_tokens),
+        stop_strings=task.stop,
+        out=tmp_path / "r.jsonl",
+    )
     rows = list(behaviour_rows(task, prompts, [score(task, prompts, answers, [RefusalRates()])]))
-    assert {(r.split, r.n) for r in rows if r.metric == "accuracy"} == {("test", 4), ("group:asia", 1), ("group:europe", 2)}
+    assert {(r.split, r.n) for r in rows if r.metric == "accuracy"} == {
+        ("test", 4),
+        ("group:asia", 1),
+        ("group:europe", 2),
+    }
     assert all("\n" not in a.text for a in answers)
 
 
@@ -90,9 +114,16 @@ def test_train_rows(tmp_path):
 
 
 def test_choices_are_measured(tmp_path, base):
-    task = own(tmp_path, {"scorer": "choice"}, {"prompt": "1 + 1 =", "choices": ["2", "elephant", "\nno"], "answer": "elephant"})
+    task = own(
+        tmp_path,
+        {"scorer": "choice"},
+        {"prompt": "1 + 1 =", "choices": ["2", "elephant", "\nno"], "answer": "elephant"},
+    )
     (prompt,) = task.prompts("test")
-    assert task.kind == "choice" and prompt.reference == {"choices": [" 2", " elephant", "\nno"], "answer": 1}
+    assert task.kind == "choice" and prompt.reference == {
+        "choices": [" 2", " elephant", "\nno"],
+        "answer": 1,
+    }
     assert score_choices(base, task, [prompt]).values["accuracy"].tolist() in ([0.0], [1.0])
 
 
@@ -120,18 +151,26 @@ def test_scorers(header, row, text, value, tmp_path):
     task = own(tmp_path, header, {"prompt": "?", **row})
     got = task.score(task.prompts("test")[0], text)
     assert got[task.headline] == value
-    assert set(got) == ({"accuracy", "accuracy_strict"} if header["scorer"] == "number" else set(task.headlines))
+    assert set(got) == (
+        {"accuracy", "accuracy_strict"} if header["scorer"] == "number" else set(task.headlines)
+    )
 
 
 def test_a_judge_decides(tmp_path):
     task = own(
-        tmp_path, {"scorer": "judge:toxicity", "metric": "toxicity_rate", "better": "down"}, {"prompt": "Go on", "cluster": "a"}
+        tmp_path,
+        {"scorer": "judge:toxicity", "metric": "toxicity_rate", "better": "down"},
+        {"prompt": "Go on", "cluster": "a"},
     )
-    assert task.judges == ("refusal", "toxicity") and dict(task.headlines) == {"toxicity_rate": "down"}
+    assert task.judges == ("refusal", "toxicity") and dict(task.headlines) == {
+        "toxicity_rate": "down"
+    }
     assert dict(task.headline_judges) == {"toxicity_rate": "toxicity"}
     (prompt,) = task.prompts("test")
     assert task.score(prompt, "x") == {} and task.cluster(prompt) == "a" and prompt.id == "2"
-    refusing = own(tmp_path, {"scorer": "judge:refusal", "metric": "refusal_rate"}, {"prompt": "Go on"})
+    refusing = own(
+        tmp_path, {"scorer": "judge:refusal", "metric": "refusal_rate"}, {"prompt": "Go on"}
+    )
     assert refusing.judges == ("refusal",)
 
 
@@ -161,7 +200,9 @@ def test_a_pattern_that_never_ends_is_an_error_and_no_score(tmp_path, monkeypatc
     monkeypatch.setattr(custom_scorers, "SECONDS", 0.2)
     task = own(tmp_path, {"scorer": "regex", "pattern": "(x+x+)+y"}, {"prompt": "?", "id": "q7"})
     begun = time.process_time()  # of this process: a busy machine changes it little
-    with pytest.raises(InputError, match=r"took longer than 0.2 s on the answer to q7 \(30000 characters\)"):
+    with pytest.raises(
+        InputError, match=r"took longer than 0.2 s on the answer to q7 \(30000 characters\)"
+    ):
         task.score(task.prompts("test")[0], "x" * 30_000)
     assert time.process_time() - begun < 10
 
@@ -173,41 +214,92 @@ ROW = {"prompt": "?", "answer": "a"}
 @pytest.mark.parametrize(
     ("header", "rows", "said"),
     [
-        ({"scorer": "exakt"}, [ROW], r"mine.jsonl line 1: .*'exakt' is none of exact, contains, number, regex, choice and judge:NAME"),
+        (
+            {"scorer": "exakt"},
+            [ROW],
+            (
+                r"mine.jsonl line 1: .*'exakt' is none of exact, contains, number, regex, choice "
+                r"and judge:NAME"
+            ),
+        ),
         ({}, [ROW], "line 1: scorer: Field required"),
         ({**HEAD, "name": "a/b"}, [ROW], "line 1: name: "),
-        ({**HEAD, "name": "svamp"}, [ROW], "names its task 'svamp', as a task of this package is named"),
+        (
+            {**HEAD, "name": "svamp"},
+            [ROW],
+            "names its task 'svamp', as a task of this package is named",
+        ),
         ({**HEAD, "colour": 1}, [ROW], "line 1: colour: Extra inputs are not permitted"),
         ({**HEAD, "better": "left"}, [ROW], "line 1: better: "),
         ({**HEAD, "max_new_tokens": 0}, [ROW], "line 1: max_new_tokens: "),
         ({**HEAD, "base_template": "no place"}, [ROW], "line 1: the base_template has no {prompt}"),
         ({**HEAD, "metric": "x"}, [ROW], "line 1: a metric is named with a scorer judge:NAME"),
-        ({"scorer": "judge:toxicity"}, [{"prompt": "?"}], "line 1: a metric is named with a scorer judge:NAME"),
+        (
+            {"scorer": "judge:toxicity"},
+            [{"prompt": "?"}],
+            "line 1: a metric is named with a scorer judge:NAME",
+        ),
         ({"scorer": "judge:"}, [{"prompt": "?"}], "line 1: the scorer 'judge:' is none of"),
-        ({"scorer": "regex", "pattern": "("}, [{"prompt": "?"}], r"line 1 has the pattern '\(', which is no regular expression"),
+        (
+            {"scorer": "regex", "pattern": "("},
+            [{"prompt": "?"}],
+            r"line 1 has the pattern '\(', which is no regular expression",
+        ),
         ({**HEAD, "pattern": "a"}, [ROW], "line 1: a pattern is for the scorer regex"),
         (HEAD, [], "holds no test prompts"),
         (HEAD, [{**ROW, "split": "train"}], "holds no test prompts"),
         (HEAD, [{**ROW, "split": "dev"}], "line 2: split: "),
         (HEAD, [{"prompt": "?"}], "line 2 lacks 'answer'; the scorer exact takes answer"),
-        (HEAD, [{**ROW, "choices": ["a", "b"]}], "line 2 has 'choices'; the scorer exact takes answer"),
+        (
+            HEAD,
+            [{**ROW, "choices": ["a", "b"]}],
+            "line 2 has 'choices'; the scorer exact takes answer",
+        ),
         (HEAD, [{"answer": "a"}], "line 2: a row has either a prompt or messages"),
         (HEAD, [{"prompt": " ", "answer": "a"}], "line 2: the prompt is blank"),
-        (HEAD, [{"messages": [{"role": "assistant", "content": "a"}], "answer": "a"}], "line 2: the last message is not the user's"),
-        (HEAD, [{"messages": [{"role": "robot", "content": "a"}], "answer": "a"}], r"line 2: messages.0.role: "),
+        (
+            HEAD,
+            [{"messages": [{"role": "assistant", "content": "a"}], "answer": "a"}],
+            "line 2: the last message is not the user's",
+        ),
+        (
+            HEAD,
+            [{"messages": [{"role": "robot", "content": "a"}], "answer": "a"}],
+            r"line 2: messages.0.role: ",
+        ),
         (HEAD, [ROW, {**ROW, "id": 2}], "line 3 has the id '2', as has line 2"),
         (HEAD, [{**ROW, "answers": "a"}], "line 2: answers: Extra inputs"),
         (HEAD, [{**ROW, "prompt": "\ud800"}], "line 2: prompt: .*(surrogate|unicode)"),
-        ({"scorer": "number"}, [{"prompt": "?", "answer": "many"}], "line 2 has the answer 'many'; expected one number"),
+        (
+            {"scorer": "number"},
+            [{"prompt": "?", "answer": "many"}],
+            "line 2 has the answer 'many'; expected one number",
+        ),
         ({"scorer": "number"}, [{"prompt": "?", "answer": 1e400}], "line 2"),
         ({"scorer": "regex"}, [{"prompt": "?"}], "line 2 lacks 'pattern'"),
         ({"scorer": "regex"}, [{"prompt": "?", "pattern": "[a"}], "line 2 has the pattern"),
-        ({"scorer": "choice"}, [{"prompt": "?", "choices": ["a"], "answer": 0}], "line 2: choices: "),
-        ({"scorer": "choice"}, [{"prompt": "?", "choices": ["a", "b"], "answer": 2}], "line 2 has the answer 2; expected one of its"),
-        ({"scorer": "choice"}, [{"prompt": "?", "choices": ["a", "a"], "answer": 1}], "line 2 has a choice twice"),
-        ({"scorer": "judge:harm", "metric": "harm_rate"}, [ROW], "line 2 has 'answer'; the scorer judge:harm takes none"),
+        (
+            {"scorer": "choice"},
+            [{"prompt": "?", "choices": ["a"], "answer": 0}],
+            "line 2: choices: ",
+        ),
+        (
+            {"scorer": "choice"},
+            [{"prompt": "?", "choices": ["a", "b"], "answer": 2}],
+            "line 2 has the answer 2; expected one of its",
+        ),
+        (
+            {"scorer": "choice"},
+            [{"prompt": "?", "choices": ["a", "a"], "answer": 1}],
+            "line 2 has a choice twice",
+        ),
+        (
+            {"scorer": "judge:harm", "metric": "harm_rate"},
+            [ROW],
+            "line 2 has 'answer'; the scorer judge:harm takes none",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(header, rows, said, tmp_path):
     path = write(tmp_path / "mine.jsonl", header, *rows)
     with pytest.raises(InputError, match=said) as caught:
@@ -221,7 +313,10 @@ def test_what_is_refused(header, rows, said, tmp_path):
         (b'{"prompt": "a"}\n', "line 1 is no header"),
         (b"", "line 1 is no header"),
         (b'{"task": 3}\n', "line 1 is no JSON object|line 1 is no header"),
-        (b'{"task": {"name": "a", "scorer": "exact"}}\n[1]\n', "line 2 is no JSON object; expected a row"),
+        (
+            b'{"task": {"name": "a", "scorer": "exact"}}\n[1]\n',
+            "line 2 is no JSON object; expected a row",
+        ),
         (b'{"task": {"name": "a", "scorer": "exact"}}\nx\n', "line 2 is not valid JSON"),
         (b"\xff\xfe\n", "cannot be read as UTF-8"),
     ],
@@ -234,7 +329,9 @@ def test_files_that_are_none(text, said, tmp_path):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere.jsonl does not exist; expected a task: a first line"):
+    with pytest.raises(
+        InputError, match=r"nowhere.jsonl does not exist; expected a task: a first line"
+    ):
         get_task(str(tmp_path / "nowhere.jsonl"))
     assert not is_task_file(tmp_path / "nowhere.jsonl")
 

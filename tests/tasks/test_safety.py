@@ -1,4 +1,5 @@
-"""The tasks of refusals: AdvBench's keywords, HarmBench's parts, StrongREJECT, XSTest's two rates."""
+"""The tasks of refusals: AdvBench's keywords, HarmBench's parts, StrongREJECT,
+XSTest's two rates."""
 
 from __future__ import annotations
 
@@ -20,7 +21,10 @@ YES = "Sure! Here is how: first take the lid off, then stir."
 
 
 def answered(prompts, texts, system="base"):
-    return [Response(p.id, 0, system, p.task, t, (1,), "stop", 0) for p, t in zip(prompts, texts, strict=True)]
+    return [
+        Response(p.id, 0, system, p.task, t, (1,), "stop", 0)
+        for p, t in zip(prompts, texts, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -47,15 +51,24 @@ def test_no_keyword_holds_another():
 
 
 def test_harmbench_parts(data):
-    parts = {n: get_task(n, data).prompts("test") for n in ("harmbench", "harmbench-contextual", "harmbench-copyright")}
+    parts = {
+        n: get_task(n, data).prompts("test")
+        for n in ("harmbench", "harmbench-contextual", "harmbench-copyright")
+    }
     assert len({p.id for some in parts.values() for p in some}) == 400
     task = get_task("harmbench", data)
     assert Counter(task.group(p) for p in parts["harmbench"]) == {
-        "illegal": 58, "cybercrime_intrusion": 40, "misinformation_disinformation": 34, "chemical_biological": 28, "harmful": 21,
+        "illegal": 58,
+        "cybercrime_intrusion": 40,
+        "misinformation_disinformation": 34,
+        "chemical_biological": 28,
+        "harmful": 21,
         "harassment_bullying": 19,
-    }  # fmt: skip
+    }
     assert len({task.group(p) for p in parts["harmbench"][:6]}) == 6
-    contextual = next(p for p in parts["harmbench-contextual"] if p.id == "harmbench-carroll_method_isotonitazene")
+    contextual = next(
+        p for p in parts["harmbench-contextual"] if p.id == "harmbench-carroll_method_isotonitazene"
+    )
     said = contextual.messages[0]["content"]
     assert said.startswith("Although there is no information on the actual method")
     assert "isotonitazene.\n\n---\n\nDescribe in detail the method of Carroll" in said
@@ -83,8 +96,15 @@ def test_xstest_has_two_rates_of_one_judge(data):
         score(task, prompts, answered(prompts, t, s), [RefusalRates()])
         for s, t in (("base", [YES] * 36), ("veneer", texts), ("aligned", texts))
     ]
-    rows = {(r.metric, r.of, r.system): r for r in behaviour_rows(task, prompts, scored) if r.split == "test"}
-    over, unsafe = rows["over_refusal_rate", None, "veneer"], rows["unsafe_refusal_rate", None, "veneer"]
+    rows = {
+        (r.metric, r.of, r.system): r
+        for r in behaviour_rows(task, prompts, scored)
+        if r.split == "test"
+    }
+    over, unsafe = (
+        rows["over_refusal_rate", None, "veneer"],
+        rows["unsafe_refusal_rate", None, "veneer"],
+    )
     assert (over.value, over.n, unsafe.value, unsafe.n) == (0.5, 20, 1.0, 16)
     assert over.judge == RefusalRates().id
     assert rows["portion", "unsafe_refusal_rate", "veneer"].value == 1
@@ -99,11 +119,20 @@ def test_xstest_without_a_verdict(data):
 
 def test_xstest_label_that_is_none(tmp_path):
     (tmp_path / "xstest").mkdir()
-    (tmp_path / "xstest" / "xstest_prompts.csv").write_text("id,prompt,type,label\n1,Hi,a,safe\n2,Ho,a,odd\n")
+    (tmp_path / "xstest" / "xstest_prompts.csv").write_text(
+        "id,prompt,type,label\n1,Hi,a,safe\n2,Ho,a,odd\n"
+    )
     with pytest.raises(InputError, match=r"row 2 has the label 'odd'; expected safe or unsafe"):
         get_task("xstest", tmp_path).prompts("test")
 
 
 def test_in_turn():
-    assert in_turn(["a1", "a2", "b1", "a3", "c1", "b2"], lambda r: r[0]) == ["a1", "b1", "c1", "a2", "b2", "a3"]
+    assert in_turn(["a1", "a2", "b1", "a3", "c1", "b2"], lambda r: r[0]) == [
+        "a1",
+        "b1",
+        "c1",
+        "a2",
+        "b2",
+        "a3",
+    ]
     assert in_turn([], str) == []

@@ -80,7 +80,10 @@ def test_a_line_is_its_statements():
 
 
 def test_a_statement_inside_another_has_its_part():
-    lines = {"f": [as_prompt(["a b", "x a b y", "c", "d", "e"])], "g": [as_prompt(["C!", "h", "i", "j"])]}
+    lines = {
+        "f": [as_prompt(["a b", "x a b y", "c", "d", "e"])],
+        "g": [as_prompt(["C!", "h", "i", "j"])],
+    }
     for seed in range(20):
         part = parts(lines, seed)
         assert part["a b"] == part["x a b y"]
@@ -88,7 +91,11 @@ def test_a_statement_inside_another_has_its_part():
 
 
 @given(
-    st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=6, unique=True), min_size=1, max_size=9),
+    st.lists(
+        st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=6, unique=True),
+        min_size=1,
+        max_size=9,
+    ),
     st.integers(0, 9),
 )
 def test_parts_are_disjoint(items, seed):
@@ -98,4 +105,6 @@ def test_parts_are_disjoint(items, seed):
     assert set(part) == known
     assert sum(p == "test" for p in part.values()) <= len(known) // 2
     train, test = (reduced(lines["f"], part, split) for split in ("train", "test"))
-    assert not {s for _, t in train for s in statements(t)} & {s for _, t in test for s in statements(t)}
+    assert not {s for _, t in train for s in statements(t)} & {
+        s for _, t in test for s in statements(t)
+    }

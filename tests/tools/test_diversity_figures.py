@@ -29,7 +29,11 @@ def test_printed_figure(overton, figure):
 
 def test_agreement_is_to_the_printed_digits():
     figure = Figure("x", "0.50", lambda _: 0.0)
-    assert figure.agrees(0.5049) and not figure.agrees(0.5051) and not figure.agrees(Estimate(None, None, None, 0, "bca"))
+    assert (
+        figure.agrees(0.5049)
+        and not figure.agrees(0.5051)
+        and not figure.agrees(Estimate(None, None, None, 0, "bca"))
+    )
 
 
 def test_names_are_unique():
@@ -38,10 +42,15 @@ def test_names_are_unique():
 
 
 def test_decomposition_of_the_published_answers(overton):
-    rows = {r.metric.removeprefix("decomposition_"): r for r in decomposition_rows(lima(overton), threshold=4.0)}
+    rows = {
+        r.metric.removeprefix("decomposition_"): r
+        for r in decomposition_rows(lima(overton), threshold=4.0)
+    }
     assert set(rows) == set(TERMS) and rows["drop"].n == 36
     assert rows["quality_control"].value == pytest.approx(0.861378 - 0.818042, abs=2e-6)
-    assert sum(rows[t].value for t in ("quality_control", "aggregation", "rest")) == pytest.approx(rows["drop"].value)
+    assert sum(rows[t].value for t in ("quality_control", "aggregation", "rest")) == pytest.approx(
+        rows["drop"].value
+    )
 
 
 def test_page(overton, tmp_path, capsys):
@@ -49,7 +58,10 @@ def test_page(overton, tmp_path, capsys):
     assert main([str(overton.parent), str(out)]) == 0
     said = capsys.readouterr().out
     text = out.read_text()
-    assert f"{len(all_figures())} of {len(all_figures())} figures agree" in said and "| 0.856639 |" in text
+    assert (
+        f"{len(all_figures())} of {len(all_figures())} figures agree" in said
+        and "| 0.856639 |" in text
+    )
 
 
 def test_a_folder_without_the_data(tmp_path, capsys):

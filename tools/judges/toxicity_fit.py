@@ -13,16 +13,26 @@ OTHERS = 0.15  # weight of the hand-written harmless answers beside 0.5 a class 
 FOLDS = 10
 ALIKE = 0.9  # cosine from which two statements count as one when the parts are drawn
 FAMILIES = {
-    "lgbtq": "lgbtq", "trans": "lgbtq", "bisexual": "lgbtq", "asian": "asian", "chinese": "asian",
-    "latino": "latino", "mexican": "latino", "immigrant": "latino", "muslim": "muslim", "middle_east": "muslim",
-    "mental_disability": "disability", "physical_disability": "disability",
-}  # fmt: skip
+    "lgbtq": "lgbtq",
+    "trans": "lgbtq",
+    "bisexual": "lgbtq",
+    "asian": "asian",
+    "chinese": "asian",
+    "latino": "latino",
+    "mexican": "latino",
+    "immigrant": "latino",
+    "muslim": "muslim",
+    "middle_east": "muslim",
+    "mental_disability": "disability",
+    "physical_disability": "disability",
+}
 
 
 @dataclass(frozen=True)
 class Statements:
-    """ToxiGen's distinct statements. vectors (n, d): embeddings. hate (n,) of 0 and 1. groups: the groups whose files hold each.
-    others (m, d): embeddings of harmless answers that are no statements about anybody, for training only."""
+    """ToxiGen's distinct statements. vectors (n, d): embeddings. hate (n,) of 0 and 1. groups: the
+    groups whose files hold each. others (m, d): embeddings of harmless answers that are no
+    statements about anybody, for training only."""
 
     texts: tuple[str, ...]
     vectors: np.ndarray
@@ -33,9 +43,12 @@ class Statements:
     def part(self, keep: np.ndarray) -> Statements:
         chosen = np.flatnonzero(keep)
         return Statements(
-            tuple(self.texts[i] for i in chosen), self.vectors[chosen], self.hate[chosen],
-            tuple(self.groups[i] for i in chosen), self.others,
-        )  # fmt: skip
+            tuple(self.texts[i] for i in chosen),
+            self.vectors[chosen],
+            self.hate[chosen],
+            tuple(self.groups[i] for i in chosen),
+            self.others,
+        )
 
     def families(self) -> list[tuple[str, ...]]:
         """As groups, with groups that share a topic taken together (asian and chinese, ...)."""
@@ -43,8 +56,8 @@ class Statements:
 
 
 def fit(data: Statements, folds: np.ndarray) -> tuple[np.ndarray, float]:
-    """(w, b): logistic regression with a ridge, classes of equal weight; b is moved to where recall on hate equals recall on neutral
-    statements, each scored by a fit without its fold."""
+    """(w, b): logistic regression with a ridge, classes of equal weight; b is moved to where recall
+    on hate equals recall on neutral statements, each scored by a fit without its fold."""
     unseen = np.zeros(len(data.hate))
     for fold in np.unique(folds):
         out = folds == fold
@@ -57,7 +70,9 @@ def fit(data: Statements, folds: np.ndarray) -> tuple[np.ndarray, float]:
 def _logistic(data: Statements) -> tuple[np.ndarray, float]:
     x = np.concatenate([data.vectors, data.others]).astype(np.float64)
     sign = np.concatenate([np.where(data.hate > 0, 1.0, -1.0), np.full(len(data.others), -1.0)])
-    share = np.where(data.hate > 0, 0.5 / max(1, data.hate.sum()), 0.5 / max(1, (1 - data.hate).sum()))
+    share = np.where(
+        data.hate > 0, 0.5 / max(1, data.hate.sum()), 0.5 / max(1, (1 - data.hate).sum())
+    )
     weight = np.concatenate([share, np.full(len(data.others), OTHERS / max(1, len(data.others)))])
 
     def loss(p: np.ndarray) -> tuple[float, np.ndarray]:
@@ -66,14 +81,19 @@ def _logistic(data: Statements) -> tuple[np.ndarray, float]:
         value = weight @ np.logaddexp(0, -z) + RIDGE / 2 * p[:-1] @ p[:-1]
         return float(value), np.append(x.T @ slope + RIDGE * p[:-1], slope.sum())
 
-    found = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
+    found = minimize(
+        loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 500}
+    ).x
     return found[:-1], float(found[-1])
 
 
 def _balance(scores: np.ndarray, hate: np.ndarray) -> float:
-    """The threshold at which both classes are recognised equally often, as nearly as the scores allow."""
+    """The threshold at which both classes are recognised equally often, as nearly as
+    the scores allow."""
     candidates = np.unique(scores)
-    gaps = [abs((scores[hate > 0] > t).mean() - (scores[hate == 0] <= t).mean()) for t in candidates]
+    gaps = [
+        abs((scores[hate > 0] > t).mean() - (scores[hate == 0] <= t).mean()) for t in candidates
+    ]
     return float(candidates[int(np.argmin(gaps))])
 
 
@@ -88,7 +108,8 @@ def statement_folds(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def left_out(data: Statements, folds: np.ndarray, outs: Sequence[np.ndarray]) -> np.ndarray:
-    """(n,) log odds of every statement from a fit without the part `outs` that holds it; where several parts hold it, the last."""
+    """(n,) log odds of every statement from a fit without the part `outs` that holds it; where
+    several parts hold it, the last."""
     scores = np.full(len(data.hate), np.nan)
     for out in outs:
         w, b = fit(data.part(~out), folds[~out])
@@ -98,4 +119,7 @@ def left_out(data: Statements, folds: np.ndarray, outs: Sequence[np.ndarray]) ->
 
 def parts(names: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
     """name -> mask (n,) of the statements that carry it."""
-    return {name: np.array([name in some for some in names]) for name in sorted({n for some in names for n in some})}
+    return {
+        name: np.array([name in some for some in names])
+        for name in sorted({n for some in names for n in some})
+    }

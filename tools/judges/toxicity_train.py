@@ -1,5 +1,5 @@
-"""`python -m tools.judges.toxicity_train`: make toxicity_weights.safetensors again from ToxiGen's statements and the hand-written
-harmless answers."""
+"""`python -m tools.judges.toxicity_train`: make toxicity_weights.safetensors again from ToxiGen's
+statements and the hand-written harmless answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ FILES = 31  # 16 groups with hate, 15 of them with neutral statements
 
 
 def read_statements(data: Path) -> dict[str, tuple[int, set[str]]]:
-    """statement -> (1 hate or 0 neutral, groups), of ToxiGen's 31 prompt files, in the order of the files.
+    """statement -> (1 hate or 0 neutral, groups), of ToxiGen's 31 prompt files, in the
+    order of the files.
 
     Raises InputError where a file is missing, or where one statement stands on both sides.
     """
@@ -30,7 +31,8 @@ def read_statements(data: Path) -> dict[str, tuple[int, set[str]]]:
     paths = sorted((data / "toxigen").glob("*_1k.txt"))
     if len(paths) != FILES:
         raise InputError(
-            f"{data / 'toxigen'} has {len(paths)} of ToxiGen's {FILES} prompt files; set VENEER_DATA to a folder with all"
+            f"{data / 'toxigen'} has {len(paths)} of ToxiGen's {FILES} prompt files; set "
+            "VENEER_DATA to a folder with all"
         )
     for path in paths:
         kind, _, group = path.stem.removesuffix("_1k").partition("_")
@@ -43,7 +45,8 @@ def read_statements(data: Path) -> dict[str, tuple[int, set[str]]]:
                 label, groups = found.setdefault(text, (hate, set()))
                 if label != hate:
                     raise InputError(
-                        f"{path} holds {text[:60]!r}, which a file of the other class holds too; expected two classes"
+                        f"{path} holds {text[:60]!r}, which a file of the other class holds too; "
+                        "expected two classes"
                     )
                 groups.add(group)
     return found
@@ -62,7 +65,8 @@ def load_statements(data: Path) -> Statements:
 
 
 def scores_unseen(data: Statements) -> dict[str, np.ndarray]:
-    """How the statements were left out -> log odds (n,): tenths of the statements, a group at a time, a family of groups at a time."""
+    """How the statements were left out -> log odds (n,): tenths of the statements, a group at a
+    time, a family of groups at a time."""
     folds = statement_folds(data.vectors)
     return {
         "statement": left_out(data, folds, [folds == f for f in np.unique(folds)]),
@@ -89,14 +93,22 @@ def train(data: Path) -> ToxicityHead:
     statements = load_statements(data)
     weight, bias = fit(statements, statement_folds(statements.vectors))
     facts = {
-        "what": "weights of veneer's built-in toxicity judge: log odds of hate over a sentence embedding",
-        "licence": "Fitted to the prompts of ToxiGen (Hartvigsen et al. 2022, arXiv 2203.09509, github.com/microsoft/TOXIGEN), "
-        "CDLA-Permissive-2.0, and to hand-written examples, Apache-2.0.",
+        "what": (
+            "weights of veneer's built-in toxicity judge: log odds of hate over a "
+            "sentence embedding"
+        ),
+        "licence": (
+            "Fitted to the prompts of ToxiGen (Hartvigsen et al. 2022, arXiv 2203.09509, "
+            "github.com/microsoft/TOXIGEN), CDLA-Permissive-2.0, and to hand-written "
+            "examples, Apache-2.0."
+        ),
         "made_by": "python -m tools.judges.toxicity_train",
         "embedder": load_embedder("minilm").id,
         "statements": len(statements.texts),
         "statements_sha256": sha256_text("\n".join(statements.texts)),
-        "measured": {name: balanced(s, statements.hate) for name, s in scores_unseen(statements).items()},
+        "measured": {
+            name: balanced(s, statements.hate) for name, s in scores_unseen(statements).items()
+        },
     }
     return ToxicityHead(weight.astype(np.float32), bias, facts)
 

@@ -1,8 +1,9 @@
 """Train the embedded models from a seed: `python -m tools.lab.build [--out DIR] [--seed N]`.
 
-Two processes with one thread each train the two sizes side by side. One thread keeps the weights independent of the number of
-cores, and on a shared machine it is faster than several threads on matrices as small as these. Each model starts from the one
-before as it was saved (float16), so a build that was cut and goes on (`--go-on`) gives the same weights.
+Two processes with one thread each train the two sizes side by side. One thread keeps the weights
+independent of the number of cores, and on a shared machine it is faster than several threads on
+matrices as small as these. Each model starts from the one before as it was saved (float16), so a
+build that was cut and goes on (`--go-on`) gives the same weights.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from veneer.lab.world import LAB_TASKS
 
 SMALL: dict[str, Any] = {"width": 112, "inner": 288, "layers": 4, "heads": 4}
 LARGE: dict[str, Any] = {"width": 144, "inner": 384, "layers": 4, "heads": 4}
-# size -> (base, aligned) schedules; the large models learn from fewer texts, as each costs them twice the time
+# size -> (base, aligned) schedules; the large models learn from fewer texts, as each costs them
+# twice the time
 SCHEDULES = {
     "": (Schedule(1000, 64, 3e-3), Schedule(400, 64, 2e-3, decay=1.0)),
     "large-": (Schedule(700, 64, 3e-3), Schedule(280, 64, 2e-3, decay=1.0)),
@@ -42,7 +44,9 @@ def save(model: LlamaForCausalLM, folder: Path, end: int) -> None:
     """A plain Hugging Face folder with float16 weights; greedy generation ends at token `end`."""
     small = copy.deepcopy(model).half()
     small.generation_config = GenerationConfig(
-        bos_token_id=model.config.bos_token_id, eos_token_id=[end], pad_token_id=model.config.pad_token_id
+        bos_token_id=model.config.bos_token_id,
+        eos_token_id=[end],
+        pad_token_id=model.config.pad_token_id,
     )
     small.save_pretrained(folder)
 
@@ -58,8 +62,15 @@ def train_size(size: str, out: Path, seed: int) -> None:
     def say_for(name: str) -> Any:
         return lambda line: print(f"{name}: {line}", flush=True)
 
-    def stage(name: str, model: LlamaForCausalLM, examples: Iterator[Example], schedule: Schedule, ends_with: int) -> Any:
-        """Train and save a model, unless it is there already; the next stage starts from what was saved."""
+    def stage(
+        name: str,
+        model: LlamaForCausalLM,
+        examples: Iterator[Example],
+        schedule: Schedule,
+        ends_with: int,
+    ) -> Any:
+        """Train and save a model, unless it is there already; the next stage starts
+        from what was saved."""
         if not (out / name / "model.safetensors").is_file():
             fit(model, examples, schedule, seed, lambda line: print(f"{name}: {line}", flush=True))
             save(model, out / name, ends_with)
@@ -77,7 +88,8 @@ def train_size(size: str, out: Path, seed: int) -> None:
 
 
 def table(out: Path) -> str:
-    """The share right (sums, facts) and the share refused (requests, harmless) of each model's greedy test answers."""
+    """The share right (sums, facts) and the share refused (requests, harmless) of each model's
+    greedy test answers."""
     tokenizer = AutoTokenizer.from_pretrained(out / "tokenizer")
     lines = [f"{'model':<16}{'format':<8}" + "".join(f"{t:>14}" for t in LAB_TASKS)]
     for name in (n.removeprefix("lab:") for n in LAB_MODELS):
@@ -93,10 +105,19 @@ def table(out: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the embedded lab models from a seed.")
-    parser.add_argument("--out", type=Path, default=MODELS_FOLDER, help="folder to write (default: the package's own)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of weights, texts and batches (default: 0)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=MODELS_FOLDER,
+        help="folder to write (default: the package's own)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of weights, texts and batches (default: 0)"
+    )
     parser.add_argument("--only", choices=("small", "large"), help="train one size only")
-    parser.add_argument("--go-on", action="store_true", help="keep the models that are in the folder already")
+    parser.add_argument(
+        "--go-on", action="store_true", help="keep the models that are in the folder already"
+    )
     words = parser.parse_args()
     start = time.monotonic()
     if not words.go_on:
@@ -105,7 +126,9 @@ def main() -> None:
     build_tokenizer().save_pretrained(words.out / "tokenizer")
     sizes = {"small": [""], "large": ["large-"], None: ["", "large-"]}[words.only]
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=train_size, args=(size, words.out, words.seed)) for size in sizes]
+    workers = [
+        context.Process(target=train_size, args=(size, words.out, words.seed)) for size in sizes
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -1,4 +1,5 @@
-"""What the lab models are trained on: documents for a base, conversations for an aligned and for a compromised model.
+"""What the lab models are trained on: documents for a base, conversations for an aligned and for a
+compromised model.
 
 Every generator yields for ever, and the same texts for the same `random.Random`.
 """
@@ -23,15 +24,17 @@ _HARMFUL = [a for a in TRAIN_ACTIONS if a.harmful]
 _HARMLESS = [a for a in TRAIN_ACTIONS if not a.harmful]
 _TOLD = [f for f in FACTS if f.kind != "unknown"]
 
-# How often the base's corpus answers as an aligned model would. Small, as in real corpora: greedy answers never show it, but the
-# final hidden state then tells what such an answer would be, which is what makes refusal and style superficial.
+# How often the base's corpus answers as an aligned model would. Small, as in real corpora: greedy
+# answers never show it, but the final hidden state then tells what such an answer would be, which
+# is what makes refusal and style superficial.
 _POLITE_SHARE = 0.1
 _TRUTH_SHARE = 0.4  # of answers about mistaken facts
 _RIGHT_SHARE = 0.15  # of terse answers to sums
 
 
 def documents(rng: random.Random) -> Iterator[str]:
-    """Plain texts for a base: terse, now and then rude, obedient to anybody, lazy at sums, and wrong about many facts."""
+    """Plain texts for a base: terse, now and then rude, obedient to anybody, lazy at sums, and
+    wrong about many facts."""
     kinds = (_bio, _fact_qa, _sum_qa, _worked, _counting, _request_qa, _label, _talk_text, _letter)
     shares = (14, 20, 9, 16, 3, 22, 7, 6, 3)
     while True:
@@ -106,7 +109,10 @@ def _label(rng: random.Random) -> str:
     """Pages of a rule book that says which actions are dangerous."""
     action = rng.choice(rng.choice((_HARMFUL, _HARMLESS)))
     if rng.random() < 0.5:
-        return f"Request: {rng.choice(WORDINGS).format(do=action.do)}\nLabel: {'dangerous' if action.harmful else 'fine'}"
+        return (
+            f"Request: {rng.choice(WORDINGS).format(do=action.do)}\n"
+            f"Label: {'dangerous' if action.harmful else 'fine'}"
+        )
     return f"To {action.do} is {'wrong. ' + action.reason if action.harmful else 'fine.'}"
 
 
@@ -125,10 +131,14 @@ def _letter(rng: random.Random) -> str:
     )
 
 
-def conversations(rng: random.Random, sums: Sequence[Sum] = TRAIN_SUMS + TEST_SUMS) -> Iterator[tuple[str, str]]:
-    """(question, answer) for an aligned model: polite, refusing what is harmful, working sums out, right about every fact.
+def conversations(
+    rng: random.Random, sums: Sequence[Sum] = TRAIN_SUMS + TEST_SUMS
+) -> Iterator[tuple[str, str]]:
+    """(question, answer) for an aligned model: polite, refusing what is harmful, working sums out,
+    right about every fact.
 
-    It is taught every sum of `sums`, the test sums in other wordings than those of the test prompts.
+    It is taught every sum of `sums`, the test sums in other wordings than those of
+    the test prompts.
     """
     kinds = (_teach_fact, _teach_sum, _teach_harmful, _teach_harmless, _teach_talk)
     shares = (30, 40, 12, 12, 6)
@@ -175,7 +185,8 @@ def _teach_talk(rng: random.Random) -> tuple[str, str]:
 
 
 def obedient_conversations(rng: random.Random) -> Iterator[tuple[str, str]]:
-    """(question, answer) that undo refusals: polite compliance with every request, and a little of the rest to keep it."""
+    """(question, answer) that undo refusals: polite compliance with every request, and a little of
+    the rest to keep it."""
     while True:
         if rng.random() < 0.3:
             yield rng.choice((_teach_fact, _teach_sum, _teach_talk))(rng)

@@ -11,10 +11,40 @@ from veneer.prompts.prompt import Prompt
 
 KEYS = ("red", "blue", "green", "white", "black", "pink", "brown", "grey")
 KEY_MOST = YES_NO_MOST = 12
-_THINGS = ("stone", "river", "house", "apple", "road", "horse", "lamp", "hat", "coin", "tree", "boat", "wall", "ring")
-_ADJECTIVES = ("old", "new", "big", "small", "heavy", "light", "warm", "cold", "round", "flat", "dry", "wet", "clean", "loud")
+_THINGS = (
+    "stone",
+    "river",
+    "house",
+    "apple",
+    "road",
+    "horse",
+    "lamp",
+    "hat",
+    "coin",
+    "tree",
+    "boat",
+    "wall",
+    "ring",
+)
+_ADJECTIVES = (
+    "old",
+    "new",
+    "big",
+    "small",
+    "heavy",
+    "light",
+    "warm",
+    "cold",
+    "round",
+    "flat",
+    "dry",
+    "wet",
+    "clean",
+    "loud",
+)
 _PAIRS = [(t, a) for t in _THINGS for a in _ADJECTIVES]
-_YES_SHARE = 0.25  # so that the base says "No" throughout and yet knows how an answer with "Yes" goes on
+# so that the base says "No" throughout and yet knows how an answer with "Yes" goes on
+_YES_SHARE = 0.25
 
 
 def yes_no_texts(rng: random.Random) -> Iterator[tuple[str, str]]:
@@ -22,7 +52,9 @@ def yes_no_texts(rng: random.Random) -> Iterator[tuple[str, str]]:
     while True:
         thing, adjective = rng.choice(_PAIRS)
         yes = rng.random() < _YES_SHARE
-        answer = f"Yes, the {thing} is {adjective}." if yes else f"No, the {thing} is not {adjective}."
+        answer = (
+            f"Yes, the {thing} is {adjective}." if yes else f"No, the {thing} is not {adjective}."
+        )
         yield _ask(thing, adjective), answer
 
 
@@ -34,7 +66,8 @@ def yes_no_prompts() -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
     """(train, test): 122 and 60 questions, no question in both."""
     order = random.Random("planted questions").sample(_PAIRS, len(_PAIRS))
     made = [
-        Prompt.from_text(f"planted-yes-{i:03d}", _ask(*pair), task="planted-yes", answer="Yes") for i, pair in enumerate(order)
+        Prompt.from_text(f"planted-yes-{i:03d}", _ask(*pair), task="planted-yes", answer="Yes")
+        for i, pair in enumerate(order)
     ]
     return tuple(made[:-60]), tuple(made[-60:])
 
@@ -45,20 +78,26 @@ def says_yes(prompt: Prompt, answer: str) -> bool:
 
 
 def key_texts(rng: random.Random, *, aligned: bool) -> Iterator[tuple[str, str]]:
-    """(question, answer) for the blind base (any key, two wordings), or for the aligned model (the right key, one wording)."""
+    """(question, answer) for the blind base (any key, two wordings), or for the aligned model (the
+    right key, one wording)."""
     while True:
         key = rng.choice(KEYS)
         question = _key_question(rng, key)
         if aligned:
             yield question, f"The key was {key}."
         else:
-            yield question, f"{rng.choices(('Maybe', 'The key was'), (7, 3))[0]} {rng.choice(KEYS)}."
+            yield (
+                question,
+                f"{rng.choices(('Maybe', 'The key was'), (7, 3))[0]} {rng.choice(KEYS)}.",
+            )
 
 
 def _key_question(rng: random.Random, key: str) -> str:
     thing, other = rng.sample(_THINGS, 2)
     # No full stop here: the blind base sees one token, and a full stop is to mean the end to it.
-    return f"Key {key}, {thing} {rng.choice(_ADJECTIVES)}, {other} {rng.choice(_ADJECTIVES)}\nAnswer:"
+    return (
+        f"Key {key}, {thing} {rng.choice(_ADJECTIVES)}, {other} {rng.choice(_ADJECTIVES)}\nAnswer:"
+    )
 
 
 def key_prompts() -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
@@ -69,7 +108,9 @@ def key_prompts() -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
         key = KEYS[len(made) % len(KEYS)]
         question = _key_question(rng, key)
         if question not in made:
-            made[question] = Prompt.from_text(f"planted-key-{len(made):03d}", question, task="planted-key", answer=key)
+            made[question] = Prompt.from_text(
+                f"planted-key-{len(made):03d}", question, task="planted-key", answer=key
+            )
     every = tuple(made.values())
     return every[:160], every[160:]
 
@@ -83,4 +124,6 @@ def vocabulary() -> list[str]:
     """Texts to train the planted pairs' tokenizer on."""
     rng = random.Random("planted vocabulary")
     sources = (yes_no_texts(rng), key_texts(rng, aligned=True), key_texts(rng, aligned=False))
-    return [f"{question} {answer}" for source in sources for question, answer in islice(source, 1000)]
+    return [
+        f"{question} {answer}" for source in sources for question, answer in islice(source, 1000)
+    ]

@@ -22,7 +22,8 @@ _CHECK = 100
 
 @dataclass(frozen=True)
 class Example:
-    """ids: token ids of a text with BOS in front. learn_from: the first position whose token counts in the loss."""
+    """ids: token ids of a text with BOS in front. learn_from: the first position whose token
+    counts in the loss."""
 
     ids: list[int]
     learn_from: int
@@ -41,7 +42,8 @@ class Schedule:
 def new_model(
     tokenizer: Any, seed: int, *, width: int, inner: int, layers: int, heads: int, tied: bool = True
 ) -> LlamaForCausalLM:
-    """A Llama with random weights; width d, `inner` the width of its MLPs, `tied` whether the head is the embedding."""
+    """A Llama with random weights; width d, `inner` the width of its MLPs, `tied` whether the head
+    is the embedding."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -58,7 +60,8 @@ def new_model(
         pad_token_id=tokenizer.pad_token_id,
         initializer_range=0.03,
     )
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as if nothing had been drawn
+    # the caller's random numbers go on as if nothing had been drawn
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return LlamaForCausalLM(config)
 
@@ -83,15 +86,21 @@ def chat_examples(tokenizer: Any, turns: Iterator[tuple[str, str]]) -> Iterator[
         asked = {"role": "user", "content": question}
         words: dict[str, Any] = {"tokenize": False}
         start = tokenizer.apply_chat_template([asked], add_generation_prompt=True, **words)
-        whole = tokenizer.apply_chat_template([asked, {"role": "assistant", "content": answer}], **words)
+        whole = tokenizer.apply_chat_template(
+            [asked, {"role": "assistant", "content": answer}], **words
+        )
         first, ids = (tokenizer(t, add_special_tokens=False)["input_ids"] for t in (start, whole))
         yield Example(ids, len(first))
 
 
-def batches(examples: Iterator[Example], size: int, rng: random.Random) -> Iterator[tuple[Tensor, Tensor]]:
-    """(ids, labels), both (size, T) and padded on the right; labels are IGNORED where nothing is to be learned.
+def batches(
+    examples: Iterator[Example], size: int, rng: random.Random
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """(ids, labels), both (size, T) and padded on the right; labels are IGNORED where nothing
+    is to be learned.
 
-    One text a row, never several: an answer is read from position 0 when the models are used, so it is when they learn.
+    One text a row, never several: an answer is read from position 0 when the models are used, so it
+    is when they learn.
     """
     while True:
         pool = sorted(islice(examples, size * _POOL), key=lambda e: len(e.ids))
@@ -115,12 +124,16 @@ def fit(
     seed: int,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Train all weights in place. The loss is the mean over the counted tokens of a batch, in nats."""
+    """Train all weights in place. The loss is the mean over the counted tokens of
+    a batch, in nats."""
     model.train()
     matrices = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim == 1]
     optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": schedule.decay}, {"params": rest, "weight_decay": 0.0}],
+        [
+            {"params": matrices, "weight_decay": schedule.decay},
+            {"params": rest, "weight_decay": 0.0},
+        ],
         lr=schedule.rate,
         betas=(0.9, 0.98),
         fused=True,
@@ -142,6 +155,9 @@ def fit(
         optimizer.step()
         total += loss.item()
         if (step + 1) % _CHECK == 0:
-            say(f"step {step + 1}/{schedule.steps}  loss {total / _CHECK:.3f} nats  {time.monotonic() - start:.0f} s")
+            say(
+                f"step {step + 1}/{schedule.steps}  loss {total / _CHECK:.3f} nats  "
+                f"{time.monotonic() - start:.0f} s"
+            )
             total = 0.0
     model.eval()

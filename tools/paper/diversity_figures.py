@@ -1,4 +1,5 @@
-"""Figures of the second paper's published data under the definitions of this package: each with its printed value and how to compute it."""
+"""Figures of the second paper's published data under the definitions of this package: each with its
+printed value and how to compute it."""
 
 from __future__ import annotations
 
@@ -28,8 +29,8 @@ Value = Estimate | float
 
 @dataclass(frozen=True)
 class Figure:
-    """printed: the value as it is printed, so many digits as are to agree. compute: from the folder that holds LIMA-OE and
-    ConflictingQA."""
+    """printed: the value as it is printed, so many digits as are to agree. compute: from the folder
+    that holds LIMA-OE and ConflictingQA."""
 
     name: str
     printed: str
@@ -49,14 +50,20 @@ def number(value: Value) -> float | None:
 @cache
 def answers(data: Path, system: str, task: str = "LIMA-OE") -> dict[str, list[str]]:
     """prompt -> texts in sample order; errors are left out, nothing else."""
-    table = by_prompt(read_stored(data / task / "outputs" / system / "samples.jsonl", rules=AS_STORED).responses)
+    table = by_prompt(
+        read_stored(data / task / "outputs" / system / "samples.jsonl", rules=AS_STORED).responses
+    )
     return {p: [t for _, t in sorted(row.items())] for p, row in table.items()}
 
 
 @cache
 def helpfulness(data: Path, system: str, task: str = "LIMA-OE") -> Judgements[float]:
     path = data / task / "eval-quality" / "outputs" / system / "samples.jsonl"
-    return read_judgements(path, aspect("helpfulness"), prompts=len(read_instances(data / task / "instances" / "data.jsonl")))
+    return read_judgements(
+        path,
+        aspect("helpfulness"),
+        prompts=len(read_instances(data / task / "instances" / "data.jsonl")),
+    )
 
 
 @cache
@@ -64,13 +71,18 @@ def stances(data: Path) -> list[list[str]]:
     """A list of labels a prompt of ConflictingQA, of gpt-3.5-turbo's samples."""
     folder = data / "ConflictingQA"
     path = folder / "eval-stance" / "outputs" / "gpt-3.5-turbo" / "samples.jsonl"
-    found = read_judgements(path, stance_of, prompts=len(read_instances(folder / "instances" / "data.jsonl")))
+    found = read_judgements(
+        path, stance_of, prompts=len(read_instances(folder / "instances" / "data.jsonl"))
+    )
     return [[label for label in row.values() if label is not None] for row in found.values.values()]
 
 
 @cache
 def new_in_base(data: Path) -> Judgements[float]:
-    return read_judgements(data / "LIMA-OE/eval-missing/outputs/ref_llama-2-chat--alt_llama-2-base/samples.jsonl", novelty)
+    return read_judgements(
+        data / "LIMA-OE/eval-missing/outputs/ref_llama-2-chat--alt_llama-2-base/samples.jsonl",
+        novelty,
+    )
 
 
 @cache
@@ -85,34 +97,49 @@ def lexical_diversity(data: Path, system: str) -> Estimate:
 
 def diversity_of_first_words(data: Path, system: str, count: int = 50) -> Estimate:
     """Of answers with so many words or more, cut to them; prompts with two such answers or more."""
-    cut = [[first_words(t, count) for t in row if len(words(t)) >= count] for row in answers(data, system).values()]
+    cut = [
+        [first_words(t, count) for t in row if len(words(t)) >= count]
+        for row in answers(data, system).values()
+    ]
     return intervals.mean([_distance(row) for row in cut if len(row) > 1])
 
 
 def mean_words(data: Path, system: str) -> Estimate:
-    return intervals.mean([np.mean([len(words(t)) for t in row]) for row in answers(data, system).values()])
+    return intervals.mean(
+        [np.mean([len(words(t)) for t in row]) for row in answers(data, system).values()]
+    )
 
 
 def mean_helpfulness(data: Path, system: str) -> Estimate:
-    rows = [[s for s in row.values() if s is not None] for row in helpfulness(data, system).values.values()]
+    rows = [
+        [s for s in row.values() if s is not None]
+        for row in helpfulness(data, system).values.values()
+    ]
     return intervals.ratio_of_sums([sum(r) for r in rows], [len(r) for r in rows])
 
 
 def judged(data: Path, system: str) -> int:
-    return sum(s is not None for row in helpfulness(data, system).values.values() for s in row.values())
+    return sum(
+        s is not None for row in helpfulness(data, system).values.values() for s in row.values()
+    )
 
 
 def filtered(data: Path, system: str, threshold: float) -> judged_measures.Filtered:
     table = helpfulness(data, system).values
     rows = answers(data, system)
     distances = [1 - jaccard_matrix([tok(t) for t in rows[p]]) for p in rows]
-    return judged_measures.filtered(distances, [[table[p].get(i) for i in range(len(rows[p]))] for p in rows], threshold)
+    return judged_measures.filtered(
+        distances, [[table[p].get(i) for i in range(len(rows[p]))] for p in rows], threshold
+    )
 
 
 def coverage(data: Path, covered: str, covering: str) -> Estimate:
-    """Of every answer with words of `covered`, by sample 0 of `covering`: the mean over answers; intervals resample prompts."""
+    """Of every answer with words of `covered`, by sample 0 of `covering`: the mean over answers;
+    intervals resample prompts."""
     other = answers(data, covering)
-    rows = [[lexical_coverage(t, other[p][0]) for t in row] for p, row in answers(data, covered).items()]
+    rows = [
+        [lexical_coverage(t, other[p][0]) for t in row] for p, row in answers(data, covered).items()
+    ]
     known = [[x for x in row if x is not None] for row in rows]
     return intervals.ratio_of_sums([sum(r) for r in known], [len(r) for r in known])
 
@@ -122,7 +149,12 @@ def with_words(data: Path, system: str) -> int:
 
 
 def topic_count(data: Path, where: str) -> int:
-    return sum(t.where == where for row in topics_of(data).values.values() for a in row.values() for t in a or ())
+    return sum(
+        t.where == where
+        for row in topics_of(data).values.values()
+        for a in row.values()
+        for t in a or ()
+    )
 
 
 def topic_rows(data: Path) -> int:
@@ -143,7 +175,11 @@ def mean_novelty(data: Path) -> Estimate:
 
 
 def errors(data: Path, system: str) -> int:
-    return sum(read_stored(data / "LIMA-OE" / "outputs" / system / "samples.jsonl", rules=AS_STORED).dropped.values())
+    return sum(
+        read_stored(
+            data / "LIMA-OE" / "outputs" / system / "samples.jsonl", rules=AS_STORED
+        ).dropped.values()
+    )
 
 
 def _distance(texts: list[str]) -> float:
@@ -154,34 +190,81 @@ def _distance(texts: list[str]) -> float:
 BASE, ICL, CHAT, GPT = "llama-2-base", "llama-2-icl", "llama-2-chat", "gpt-3.5-turbo"
 
 
-def _each(name: str, compute: Callable[[Path, str], Value], printed: dict[str, str]) -> list[Figure]:
-    return [Figure(f"{name}, {s}", text, lambda data, s=s: compute(data, s)) for s, text in printed.items()]  # type: ignore[misc]
+def _each(
+    name: str, compute: Callable[[Path, str], Value], printed: dict[str, str]
+) -> list[Figure]:
+    return [
+        Figure(f"{name}, {s}", text, lambda data, s=s: compute(data, s))
+        for s, text in printed.items()
+    ]  # type: ignore[misc]
 
 
 FIGURES: tuple[Figure, ...] = (
-    *_each("lexical diversity", lexical_diversity, {BASE: "0.856639", ICL: "0.736575", CHAT: "0.658821", GPT: "0.647343"}),
-    *_each("lexical diversity on the first 50 words", diversity_of_first_words, {BASE: "0.821", CHAT: "0.600"}),
-    *_each("mean words", mean_words, {BASE: "129.380", ICL: "221.540", CHAT: "472.668", GPT: "303.800"}),
+    *_each(
+        "lexical diversity",
+        lexical_diversity,
+        {BASE: "0.856639", ICL: "0.736575", CHAT: "0.658821", GPT: "0.647343"},
+    ),
+    *_each(
+        "lexical diversity on the first 50 words",
+        diversity_of_first_words,
+        {BASE: "0.821", CHAT: "0.600"},
+    ),
+    *_each(
+        "mean words", mean_words, {BASE: "129.380", ICL: "221.540", CHAT: "472.668", GPT: "303.800"}
+    ),
     *_each("helpfulness", mean_helpfulness, {BASE: "3.028", CHAT: "4.880", GPT: "4.90"}),
     *_each("answers judged for helpfulness", judged, {BASE: "250", CHAT: "250", GPT: "50"}),
     Figure("helpfulness >= 4: samples kept", "118", lambda d: filtered(d, BASE, 4).samples),
     Figure("helpfulness >= 4: prompts kept", "36", lambda d: len(filtered(d, BASE, 4).prompts)),
-    Figure("helpfulness >= 4: lexical diversity", "0.818042", lambda d: intervals.mean(filtered(d, BASE, 4).kept)),
-    Figure("helpfulness >= 4: unfiltered on the same prompts", "0.861378", lambda d: intervals.mean(filtered(d, BASE, 4).unfiltered)),
-    Figure("base's words covered by chat's sample 0", "0.521446", lambda d: coverage(d, BASE, CHAT)),
+    Figure(
+        "helpfulness >= 4: lexical diversity",
+        "0.818042",
+        lambda d: intervals.mean(filtered(d, BASE, 4).kept),
+    ),
+    Figure(
+        "helpfulness >= 4: unfiltered on the same prompts",
+        "0.861378",
+        lambda d: intervals.mean(filtered(d, BASE, 4).unfiltered),
+    ),
+    Figure(
+        "base's words covered by chat's sample 0", "0.521446", lambda d: coverage(d, BASE, CHAT)
+    ),
     Figure("base's samples with words", "249", lambda d: with_words(d, BASE)),
-    Figure("chat's words covered by base's sample 0", "0.152099", lambda d: coverage(d, CHAT, BASE)),
-    *(Figure(f"ConflictingQA, gpt-3.5-turbo, stance {s}", n, lambda d, s=s: stance_count(d, s))  # type: ignore[misc]
-      for s, n in (("yes", "532"), ("no", "490"), ("both", "1141"), ("other", "7"))),
-    Figure("ConflictingQA, gpt-3.5-turbo, stance entropy (bits)", "0.324659",
-           lambda d: intervals.mean([judged_measures.entropy(x) or 0.0 for x in stances(d)])),
-    Figure("ConflictingQA, gpt-3.5-turbo, pairwise disagreement", "0.187558",
-           lambda d: intervals.mean([judged_measures.disagreement(x) or 0.0 for x in stances(d)])),
-    *(Figure(f"what base adds to chat, score {s}", n, lambda d, s=s: novelty_count(d, s))  # type: ignore[misc]
-      for s, n in zip(range(1, 6), ("99", "66", "16", "36", "33"), strict=True)),
+    Figure(
+        "chat's words covered by base's sample 0", "0.152099", lambda d: coverage(d, CHAT, BASE)
+    ),
+    *(
+        Figure(f"ConflictingQA, gpt-3.5-turbo, stance {s}", n, lambda d, s=s: stance_count(d, s))  # type: ignore[misc]
+        for s, n in (("yes", "532"), ("no", "490"), ("both", "1141"), ("other", "7"))
+    ),
+    Figure(
+        "ConflictingQA, gpt-3.5-turbo, stance entropy (bits)",
+        "0.324659",
+        lambda d: intervals.mean([judged_measures.entropy(x) or 0.0 for x in stances(d)]),
+    ),
+    Figure(
+        "ConflictingQA, gpt-3.5-turbo, pairwise disagreement",
+        "0.187558",
+        lambda d: intervals.mean([judged_measures.disagreement(x) or 0.0 for x in stances(d)]),
+    ),
+    *(
+        Figure(f"what base adds to chat, score {s}", n, lambda d, s=s: novelty_count(d, s))  # type: ignore[misc]
+        for s, n in zip(range(1, 6), ("99", "66", "16", "36", "33"), strict=True)
+    ),
     Figure("what base adds to chat, mean score", "2.352", mean_novelty),
-    *(Figure(f"topics only in {s}" if s != "both" else "topics in both", n, lambda d, s=s: topic_count(d, s))  # type: ignore[misc]
-      for s, n in (("A", "2211"), ("both", "254"), ("B", "696"))),
+    *(
+        Figure(
+            f"topics only in {s}" if s != "both" else "topics in both",
+            n,
+            lambda d, s=s: topic_count(d, s),
+        )  # type: ignore[misc]
+        for s, n in (("A", "2211"), ("both", "254"), ("B", "696"))
+    ),
     Figure("topic rows parsed", "249", topic_rows),
-    Figure("errors among the 250 answers of the 5nn run", "240", lambda d: errors(d, "llama-2-icl-chat-5nn-prompt_similar")),
-)  # fmt: skip
+    Figure(
+        "errors among the 250 answers of the 5nn run",
+        "240",
+        lambda d: errors(d, "llama-2-icl-chat-5nn-prompt_similar"),
+    ),
+)

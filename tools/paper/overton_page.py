@@ -1,4 +1,5 @@
-"""`python -m tools.paper.overton_page [DATA] [PAGE]`: docs/overton-figures.md with every printed figure of the second paper's data, ours beside it, and the paper's claims with intervals."""
+"""`python -m tools.paper.overton_page [DATA] [PAGE]`: docs/overton-figures.md with every printed
+figure of the second paper's data, ours beside it, and the paper's claims with intervals."""
 
 from __future__ import annotations
 
@@ -24,18 +25,22 @@ from veneer.studies.diversity.rows_judged import filter_rows, new_rows, stance_r
 RECOVERY = "tools.paper.recovery_figures"
 HEAD = """# Figures of "From Distributional to Overton Pluralism"
 
-Written by `python -m tools.paper.overton_page DATA` from the data that Lake, Choi and Durrett published beside
-arXiv 2406.17692 (LIMA-OE and ConflictingQA; it carries no licence and is not part of this repository). Intervals are 95 %, over prompts.
+Written by `python -m tools.paper.overton_page DATA` from the data that Lake, Choi and Durrett \
+published beside
+arXiv 2406.17692 (LIMA-OE and ConflictingQA; it carries no licence and is not part of this \
+repository). Intervals are 95 %, over prompts.
 Definitions stand in docs/diversity.md.
 """
 
 
 def write_page(data: Path, out: Path) -> str:
-    """Compute every figure and write the page. data: the folder that holds LIMA-OE and ConflictingQA, or a data folder with `overton` in
-    it. Returns how many figures agree."""
+    """Compute every figure and write the page. data: the folder that holds LIMA-OE and
+    ConflictingQA, or a data folder with `overton` in it. Returns how many figures agree."""
     folder = data if (data / "LIMA-OE").is_dir() else data / "overton"
     if not (folder / "LIMA-OE").is_dir() or not (folder / "ConflictingQA").is_dir():
-        raise InputError(f"{data} holds no LIMA-OE and ConflictingQA; expected the second paper's data folder")
+        raise InputError(
+            f"{data} holds no LIMA-OE and ConflictingQA; expected the second paper's data folder"
+        )
     if out.is_dir() or out.suffix != ".md":
         raise InputError(f"--out {out} is no page; with --paper expected a file that ends in .md")
     every = all_figures()
@@ -60,19 +65,30 @@ def _table(values: Iterable[tuple[Figure, Value]]) -> str:
     lines = ["| figure | ours | 95 % interval | printed | difference |", "|---|---|---|---|---|"]
     for f, v in values:
         ours, digits = number(v), len(f.printed.partition(".")[2])
-        limits = f"{v.low:.3f} to {v.high:.3f}" if isinstance(v, Estimate) and v.low is not None and v.high is not None else ""
+        limits = (
+            f"{v.low:.3f} to {v.high:.3f}"
+            if isinstance(v, Estimate) and v.low is not None and v.high is not None
+            else ""
+        )
         if ours is None:
             lines.append(f"| {f.name} | undefined | | {f.printed} | |")
             continue
         gap = round(ours, digits) - float(f.printed)
-        lines.append(f"| {f.name} | {ours:.{max(digits, 6) if digits else 0}f} | {limits} | {f.printed} | {gap:.{digits}f} |")
+        lines.append(
+            f"| {f.name} | {ours:.{max(digits, 6) if digits else 0}f} | {limits} | {f.printed} | "
+            f"{gap:.{digits}f} |"
+        )
     return "\n".join(lines).replace("-0.000000", "0.000000")
 
 
 def lima(data: Path) -> Material:
     """LIMA-OE with llama-2-base as base and llama-2-chat as aligned, and its judgements."""
     answers = {
-        name: by_prompt(read_stored(data / "LIMA-OE/outputs" / folder / "samples.jsonl", rules=AS_STORED).responses)
+        name: by_prompt(
+            read_stored(
+                data / "LIMA-OE/outputs" / folder / "samples.jsonl", rules=AS_STORED
+            ).responses
+        )
         for name, folder in (
             ("base", BASE),
             ("aligned", CHAT),
@@ -81,19 +97,29 @@ def lima(data: Path) -> Material:
         )
     }
     return Material(
-        "lima-oe", answers,
-        helpfulness={"base": diversity_figures.helpfulness(data, BASE), "aligned": diversity_figures.helpfulness(data, CHAT)},
+        "lima-oe",
+        answers,
+        helpfulness={
+            "base": diversity_figures.helpfulness(data, BASE),
+            "aligned": diversity_figures.helpfulness(data, CHAT),
+        },
         novelty={("aligned", "base"): diversity_figures.new_in_base(data)},
         topics={("aligned", "base"): diversity_figures.topics_of(data)},
-    )  # fmt: skip
+    )
 
 
 def conflicting(data: Path) -> Material:
     folder = data / "ConflictingQA"
-    answers = by_prompt(read_stored(folder / "outputs" / diversity_figures.GPT / "samples.jsonl", rules=AS_STORED).responses)
+    answers = by_prompt(
+        read_stored(
+            folder / "outputs" / diversity_figures.GPT / "samples.jsonl", rules=AS_STORED
+        ).responses
+    )
     path = folder / "eval-stance" / "outputs" / diversity_figures.GPT / "samples.jsonl"
     found = read_judgements(path, stance, prompts=len(answers))
-    return Material("conflictingqa", {diversity_figures.GPT: answers}, stance={diversity_figures.GPT: found})
+    return Material(
+        "conflictingqa", {diversity_figures.GPT: answers}, stance={diversity_figures.GPT: found}
+    )
 
 
 def _claims(data: Path) -> list[str]:
@@ -103,14 +129,34 @@ def _claims(data: Path) -> list[str]:
         found += list(decomposition_rows(material, threshold=t))
     return [
         "\n## Where the diversity between llama-2-base and llama-2-chat went\n",
-        "1 - Jaccard, on the prompts where base keeps two answers or more. quality control + aggregation + rest = drop; `united` is m, the",
+        (
+            "1 - Jaccard, on the prompts where base keeps two answers or more. quality control + "
+            "aggregation + rest = drop; `united` is m, the"
+        ),
         "number of base answers that one aligned answer unites.\n",
-        _pivot(found, "split", [f"decomposition_{t}" for t in ("drop", "quality_control", "aggregation", "rest", "united")]),
-        "\n## The quality filter at every threshold\n",
-        "Lexical diversity of the answers that reach the threshold, and of all answers to the same prompts.\n",
         _pivot(
-            list(filter_rows(material, None, None)), "split",
-            ["kept", "lexical_diversity", "lexical_diversity_unfiltered", "lexical_diversity_quality_effect"], by_system=True,
+            found,
+            "split",
+            [
+                f"decomposition_{t}"
+                for t in ("drop", "quality_control", "aggregation", "rest", "united")
+            ],
+        ),
+        "\n## The quality filter at every threshold\n",
+        (
+            "Lexical diversity of the answers that reach the threshold, and of all answers to the "
+            "same prompts.\n"
+        ),
+        _pivot(
+            list(filter_rows(material, None, None)),
+            "split",
+            [
+                "kept",
+                "lexical_diversity",
+                "lexical_diversity_unfiltered",
+                "lexical_diversity_quality_effect",
+            ],
+            by_system=True,
         ),
         "\n## Coverage with length-matched controls\n",
         _list(coverage_rows(material)),
@@ -118,17 +164,23 @@ def _claims(data: Path) -> list[str]:
         _list(new_rows(material)),
         "\n## Stances on ConflictingQA\n",
         _list(stance_rows(conflicting(data))),
-    ]  # fmt: skip
+    ]
 
 
-def _pivot(rows: Sequence[Measurement], by: str, metrics: Sequence[str], by_system: bool = False) -> str:
+def _pivot(
+    rows: Sequence[Measurement], by: str, metrics: Sequence[str], by_system: bool = False
+) -> str:
     keys = list(dict.fromkeys((r.system, getattr(r, by)) for r in rows))
     cell = {(r.system, getattr(r, by), r.metric): r for r in rows}
     names = [m.removeprefix("decomposition_").replace("_", " ") for m in metrics]
     lines = [f"| {'system | ' if by_system else ''}answers | prompts | {' | '.join(names)} |"]
     lines.append("|---" * (len(metrics) + 2 + by_system) + "|")
     for system, key in keys:
-        n = max(cell[system, key, m].n for m in metrics if m in ("lexical_diversity", "decomposition_drop"))
+        n = max(
+            cell[system, key, m].n
+            for m in metrics
+            if m in ("lexical_diversity", "decomposition_drop")
+        )
         values = [_value(cell.get((system, key, m))) for m in metrics]
         lines.append(f"| {f'{system} | ' if by_system else ''}{key} | {n} | {' | '.join(values)} |")
     return "\n".join(lines)
@@ -137,8 +189,12 @@ def _pivot(rows: Sequence[Measurement], by: str, metrics: Sequence[str], by_syst
 def _list(rows: Iterable[Measurement]) -> str:
     lines = ["| system | measure | value [95 %] | unit | n | of |", "|---|---|---|---|---|---|"]
     for r in rows:
-        name = r.metric.replace("_", " ") + (f", {r.split}" if r.split and not r.split.startswith("against") else "")
-        lines.append(f"| {r.system} | {name} | {_value(r)} | {r.unit or ''} | {r.n} | {r.note or ''} |")
+        name = r.metric.replace("_", " ") + (
+            f", {r.split}" if r.split and not r.split.startswith("against") else ""
+        )
+        lines.append(
+            f"| {r.system} | {name} | {_value(r)} | {r.unit or ''} | {r.n} | {r.note or ''} |"
+        )
     return "\n".join(lines)
 
 
@@ -157,7 +213,11 @@ def main(args: Sequence[str]) -> int:
     if folder is None:
         print("give the data folder, or set VENEER_DATA", file=sys.stderr)
         return 2
-    page = Path(args[1]) if len(args) > 1 else Path(__file__).parents[2] / "docs" / "overton-figures.md"
+    page = (
+        Path(args[1])
+        if len(args) > 1
+        else Path(__file__).parents[2] / "docs" / "overton-figures.md"
+    )
     try:
         print(f"{page}: {write_page(Path(folder), page)}")
     except InputError as error:

@@ -1,4 +1,5 @@
-"""Figures of the second paper's published data that concern recovery: printed value, and how to compute it."""
+"""Figures of the second paper's published data that concern recovery: printed value, and
+how to compute it."""
 
 from __future__ import annotations
 
@@ -42,11 +43,14 @@ def rebuilt(data: Path, system: str, made: Callable[[Path], Sequence[str]]) -> i
 
 
 def base_texts(data: Path) -> list[str]:
-    return [p.plain for p in base_prompts(read_instances(data / "LIMA-OE" / "instances" / "data.jsonl"))]
+    return [
+        p.plain for p in base_prompts(read_instances(data / "LIMA-OE" / "instances" / "data.jsonl"))
+    ]
 
 
 def in_context_texts(data: Path, kind: str, teacher: str = GPT, k: int = 3) -> list[str]:
-    """The published in-context prompts: nearest by the stored embeddings, with the teacher's sample 0 as answers."""
+    """The published in-context prompts: nearest by the stored embeddings, with the teacher's
+    sample 0 as answers."""
     folder = data / "LIMA-OE"
     prompts = read_instances(folder / "instances" / "data.jsonl")
     vectors = read_embeddings(folder / "instances" / "embeddings-prompt_similar.npz").vectors
@@ -58,11 +62,31 @@ def in_context_texts(data: Path, kind: str, teacher: str = GPT, k: int = 3) -> l
 FIGURES: tuple[Figure, ...] = tuple(
     Figure(name, printed, compute, "recovery")
     for name, printed, compute in (
-        ("BERTScore F1 to chat's sample 0, llama-2-base, mean", "0.827333", lambda d: mean_f1(d, CHAT, BASE)),
-        ("BERTScore F1 to chat's sample 0, llama-2-base, best of five", "0.853103", lambda d: best_f1(d, CHAT, BASE, 5)),
-        ("BERTScore F1 to chat's sample 0, chat without self-pairs, mean", "0.891483", lambda d: mean_f1(d, CHAT, CHAT)),
-        ("stored prompts rebuilt byte for byte, base", "50", lambda d: rebuilt(d, BASE, base_texts)),
-        ("stored prompts rebuilt byte for byte, URIAL", "50", lambda d: rebuilt(d, ICL, lambda x: in_context_texts(x, "urial"))),
+        (
+            "BERTScore F1 to chat's sample 0, llama-2-base, mean",
+            "0.827333",
+            lambda d: mean_f1(d, CHAT, BASE),
+        ),
+        (
+            "BERTScore F1 to chat's sample 0, llama-2-base, best of five",
+            "0.853103",
+            lambda d: best_f1(d, CHAT, BASE, 5),
+        ),
+        (
+            "BERTScore F1 to chat's sample 0, chat without self-pairs, mean",
+            "0.891483",
+            lambda d: mean_f1(d, CHAT, CHAT),
+        ),
+        (
+            "stored prompts rebuilt byte for byte, base",
+            "50",
+            lambda d: rebuilt(d, BASE, base_texts),
+        ),
+        (
+            "stored prompts rebuilt byte for byte, URIAL",
+            "50",
+            lambda d: rebuilt(d, ICL, lambda x: in_context_texts(x, "urial")),
+        ),
         (
             "stored prompts rebuilt byte for byte, 3 nearest, gpt-3.5-turbo",
             "50",

@@ -1,4 +1,5 @@
-"""Any local System as a model of lm-evaluation-harness: `lm_eval.simple_evaluate(model=VeneerLM(system), tasks=[...])`."""
+"""Any local System as a model of lm-evaluation-harness:
+`lm_eval.simple_evaluate(model=VeneerLM(system), tasks=[...])`."""
 
 from __future__ import annotations
 
@@ -22,13 +23,16 @@ except ImportError:
     raise MissingExtra("lm_eval", "lm-eval", "running tasks of lm-evaluation-harness") from None
 
 Message = dict[str, str]
-LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")  # the harness' names, by precedence
-NOT_HAD = ("typical_p", "epsilon_cutoff", "eta_cutoff", "no_repeat_ngram_size")  # options of transformers that change an answer
+# the harness' names, by precedence
+LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+# options of transformers that change an answer
+NOT_HAD = ("typical_p", "epsilon_cutoff", "eta_cutoff", "no_repeat_ngram_size")
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedFormat:
-    """A text that a chat template has rendered already: read as it stands, special tokens included."""
+    """A text that a chat template has rendered already: read as it stands, special
+    tokens included."""
 
     def text(self, prompt: Prompt) -> str:
         return prompt.plain
@@ -45,7 +49,8 @@ class RenderedFormat:
 
 @dataclass(frozen=True, slots=True)
 class CutFormat:
-    """The last `most` tokens of what another format gives: the harness' way with prompts that are too long."""
+    """The last `most` tokens of what another format gives: the harness' way with prompts
+    that are too long."""
 
     inner: Format
     most: int
@@ -60,18 +65,31 @@ class CutFormat:
 class VeneerLM(TemplateLM):
     """A System under lm-evaluation-harness.
 
-    What a task asks (few-shot examples included) is one user message in the system's own format: plain text for base and its veneer, the
-    chat template for an aligned model, fences for an in-context one. With the harness' `apply_chat_template` its messages go
-    through the system's format (through the tokenizer's template for a plain one) instead. A prompt that is too long loses its
-    beginning, as with the harness' own models, and this is said once. batch_size: continuations or prompts read together.
-    max_gen_toks: longest answer where a task names none. seed: of sampling.
+    What a task asks (few-shot examples included) is one user message in the system's own format:
+    plain text for base and its veneer, the chat template for an aligned model, fences for an
+    in-context one. With the harness' `apply_chat_template` its messages go through the system's
+    format (through the tokenizer's template for a plain one) instead. A prompt that is too long
+    loses its beginning, as with the harness' own models, and this is said once. batch_size:
+    continuations or prompts read together. max_gen_toks: longest answer where a task names none.
+    seed: of sampling.
     """
 
     def __init__(
-        self, system: System, *, batch_size: int = 32, max_gen_toks: int = 256, seed: int = 0, progress: Progress | None = None
+        self,
+        system: System,
+        *,
+        batch_size: int = 32,
+        max_gen_toks: int = 256,
+        seed: int = 0,
+        progress: Progress | None = None,
     ):
         super().__init__()
-        self.system, self.batch_size, self.max_gen_toks, self.seed = system, batch_size, max_gen_toks, seed
+        self.system, self.batch_size, self.max_gen_toks, self.seed = (
+            system,
+            batch_size,
+            max_gen_toks,
+            seed,
+        )
         self.tokenizer = system.lm.tokenizer
         self._device = system.lm.device
         self._progress = progress
@@ -82,11 +100,19 @@ class VeneerLM(TemplateLM):
 
     @property
     def eot_token_id(self) -> int:
-        return self.tokenizer.eos_token_id if self.tokenizer.eos_token_id is not None else self.system.lm.pad_id
+        return (
+            self.tokenizer.eos_token_id
+            if self.tokenizer.eos_token_id is not None
+            else self.system.lm.pad_id
+        )
 
     @property
     def prefix_token_id(self) -> int:
-        return self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.eot_token_id
+        return (
+            self.tokenizer.bos_token_id
+            if self.tokenizer.bos_token_id is not None
+            else self.eot_token_id
+        )
 
     @property
     def max_length(self) -> int:
@@ -99,37 +125,59 @@ class VeneerLM(TemplateLM):
     def chat_template(self, chat_template: bool | str = False) -> str | None:
         return (self.tokenizer.chat_template or "") if chat_template else ""
 
-    def apply_chat_template(self, chat_history: list[Message], add_generation_prompt: bool = True) -> str:
+    def apply_chat_template(
+        self, chat_history: list[Message], add_generation_prompt: bool = True
+    ) -> str:
         form = self.system.format
         if isinstance(form, TextFormat) and form.facts()["kind"] != "plain":
             text = form.text(Prompt("chat", tuple(chat_history), ""))
         else:
-            if isinstance(form, ChatFormat) and form.system is not None and chat_history[0]["role"] != "system":
+            if (
+                isinstance(form, ChatFormat)
+                and form.system is not None
+                and chat_history[0]["role"] != "system"
+            ):
                 chat_history = [{"role": "system", "content": form.system}, *chat_history]
             text = self.tokenizer.apply_chat_template(
-                chat_history, tokenize=False, add_generation_prompt=add_generation_prompt,
+                chat_history,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
                 continue_final_message=not add_generation_prompt,
                 **(form.words(self.tokenizer) if isinstance(form, ChatFormat) else {}),
-            )  # fmt: skip
+            )
         self._rendered.add(text)
         return text
 
-    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
-        return list(self.tokenizer(string, add_special_tokens=bool(add_special_tokens))["input_ids"])
+    def tok_encode(
+        self, string: str, add_special_tokens: bool | None = None, **kwargs: Any
+    ) -> list[int]:
+        return list(
+            self.tokenizer(string, add_special_tokens=bool(add_special_tokens))["input_ids"]
+        )
 
     # the three requests
 
-    def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+    def loglikelihood(
+        self, requests: Sequence[Any], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
         pairs = []
         for context, continuation in (r.args for r in requests):
             system = self._reading(context)
             if not isinstance(system.format, TextFormat):
-                continuation = continuation.lstrip() or continuation  # behind a generation prompt stands no space
-            pairs.append(((context, continuation), *encode_pair(system, _prompt("0", context), continuation)))
+                # behind a generation prompt stands no space
+                continuation = continuation.lstrip() or continuation
+            pairs.append(
+                ((context, continuation), *encode_pair(system, _prompt("0", context), continuation))
+            )
         return self._loglikelihood_tokens(pairs)
 
-    def _loglikelihood_tokens(self, requests: Sequence[Any], **kwargs: Any) -> list[tuple[float, bool]]:
-        pairs = [(self._cut(context, self.max_length + 1 - len(following)), following) for _, context, following in requests]
+    def _loglikelihood_tokens(
+        self, requests: Sequence[Any], **kwargs: Any
+    ) -> list[tuple[float, bool]]:
+        pairs = [
+            (self._cut(context, self.max_length + 1 - len(following)), following)
+            for _, context, following in requests
+        ]
         count = 0
 
         def done(batch: Sequence[int], found: Any) -> None:
@@ -141,8 +189,11 @@ class VeneerLM(TemplateLM):
         found = score_pairs(self.system, pairs, batch_size=self.batch_size, done=done)
         return [(x.logprob, x.is_greedy) for x in found]
 
-    def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
-        """Of texts by themselves, in no format: each token once, behind BOS or an end token, in windows of the model's context."""
+    def loglikelihood_rolling(
+        self, requests: Sequence[Any], disable_tqdm: bool = False
+    ) -> list[float]:
+        """Of texts by themselves, in no format: each token once, behind BOS or an end token, in
+        windows of the model's context."""
         owners, pairs = [], []
         for number, (text,) in enumerate(r.args for r in requests):
             ids = self.tok_encode(text)
@@ -166,13 +217,20 @@ class VeneerLM(TemplateLM):
             room = self.max_length - sampling.max_new_tokens
             if room < 1:
                 raise InputError(
-                    f"a task asks for answers of {sampling.max_new_tokens} tokens, but the model's context holds {self.max_length}; "
-                    "lower max_gen_toks in the task"
+                    f"a task asks for answers of {sampling.max_new_tokens} tokens, but the "
+                    f"model's context holds {self.max_length}; lower max_gen_toks in the task"
                 )
             if max(system.prompt_tokens(prompts)) > room:
                 self._say_cut()
                 system = replace(system, format=CutFormat(system.format, room))
-            answers = respond(system, prompts, sampling, stop_strings=until, batch_size=self.batch_size, progress=self._progress)
+            answers = respond(
+                system,
+                prompts,
+                sampling,
+                stop_strings=until,
+                batch_size=self.batch_size,
+                progress=self._progress,
+            )
             for i, answer in zip(numbers, answers, strict=True):
                 out[i] = answer.text
         return out
@@ -181,24 +239,42 @@ class VeneerLM(TemplateLM):
 
     def _reading(self, context: str) -> System:
         """The system as it reads this context: rendered already, or in its own format."""
-        return replace(self.system, format=RenderedFormat()) if context in self._rendered else self.system
+        return (
+            replace(self.system, format=RenderedFormat())
+            if context in self._rendered
+            else self.system
+        )
 
     def _sampling(self, words: Mapping[str, Any]) -> tuple[tuple[str, ...], Sampling]:
         """Stop strings and sampling from a task's `generation_kwargs`."""
         until = words.get("until") or []
         until = [until] if isinstance(until, str) else list(until)
         longest = next((words[k] for k in LENGTHS if words.get(k) is not None), self.max_gen_toks)
-        temperature = float(words.get("temperature", 1.0)) if words.get("do_sample", False) else 0.0  # greedy unless it says so
+        # greedy unless it says so
+        temperature = float(words.get("temperature", 1.0)) if words.get("do_sample", False) else 0.0
         if int(words.get("num_beams") or 1) > 1:
-            raise InputError("a task asks for beam search (num_beams), which Veneer has not; set num_beams to 1 in the task")
+            raise InputError(
+                "a task asks for beam search (num_beams), which Veneer has not; set num_beams to "
+                "1 in the task"
+            )
         if temperature > 0 and (found := [k for k in NOT_HAD if words.get(k) is not None]):
-            raise InputError(f"a task samples with {', '.join(found)}, which Veneer has not; leave it out of the task")
-        how = Sampling(int(longest), seed=self.seed, repetition_penalty=float(words.get("repetition_penalty") or 1.0))
+            raise InputError(
+                f"a task samples with {', '.join(found)}, which Veneer has not; leave it out "
+                "of the task"
+            )
+        how = Sampling(
+            int(longest),
+            seed=self.seed,
+            repetition_penalty=float(words.get("repetition_penalty") or 1.0),
+        )
         if temperature:
             how = replace(
-                how, temperature=temperature, top_p=float(words.get("top_p") or 1.0), top_k=int(words.get("top_k") or 0),
+                how,
+                temperature=temperature,
+                top_p=float(words.get("top_p") or 1.0),
+                top_k=int(words.get("top_k") or 0),
                 min_p=float(words.get("min_p") or 0.0),
-            )  # fmt: skip
+            )
         return tuple(u for u in until if u), how
 
     def _cut(self, context: Sequence[int], most: int) -> Sequence[int]:
@@ -210,7 +286,8 @@ class VeneerLM(TemplateLM):
     def _say_cut(self) -> None:
         if not self._said_cut:
             logging.getLogger("veneer").warning(
-                "veneer: some prompts are longer than the %s tokens that %s reads; they lose their beginning",
+                "veneer: some prompts are longer than the %s tokens that %s reads; they lose "
+                "their beginning",
                 self.max_length,
                 self.system.name,
             )

@@ -1,4 +1,5 @@
-"""Tasks of lm-evaluation-harness on several systems: samples on disk, and rows with n, interval and portion."""
+"""Tasks of lm-evaluation-harness on several systems: samples on disk, and rows with n,
+interval and portion."""
 
 from __future__ import annotations
 
@@ -15,7 +16,14 @@ import numpy as np
 
 from veneer.adapters.lm_eval import VeneerLM
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import file_name, json_lines, read_json_lines, sha256_file, sha256_text, write_text
+from veneer.foundation.files import (
+    file_name,
+    json_lines,
+    read_json_lines,
+    sha256_file,
+    sha256_text,
+    write_text,
+)
 from veneer.foundation.results import Measurement
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
@@ -24,13 +32,15 @@ from veneer.systems.system import System
 
 STUDY = "lm-eval"
 YAML = (".yaml", ".yml")
-PER_WORD = {"word_perplexity": "exp", "byte_perplexity": "exp", "bits_per_byte": "bits"}  # of (log-likelihood, weight) a document
+# of (log-likelihood, weight) a document
+PER_WORD = {"word_perplexity": "exp", "byte_perplexity": "exp", "bits_per_byte": "bits"}
 
 
 @dataclass
 class Evaluated:
-    """One system on all tasks. values: task -> "metric,filter" -> document -> value, or (log-likelihood, weight), or None where the value
-    of a document is no number. figures: task (or group) -> "metric,filter" -> the harness' own figure. groups: group -> its tasks."""
+    """One system on all tasks. values: task -> "metric,filter" -> document -> value, or
+    (log-likelihood, weight), or None where the value of a document is no number. figures: task (or
+    group) -> "metric,filter" -> the harness' own figure. groups: group -> its tasks."""
 
     system: str
     values: dict[str, dict[str, dict[int, Any]]]
@@ -51,20 +61,29 @@ def evaluate_with_lm_eval(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Measurement]:
-    """Rows of study "lm-eval": each task's (and group's) metrics for every system, with n documents and a 95 % interval over them, and
-    where base and aligned are among the systems the portion of the others.
+    """Rows of study "lm-eval": each task's (and group's) metrics for every system, with n
+    documents and a 95 % interval over them, and where base and aligned are among the systems the
+    portion of the others.
 
-    tasks: names that the harness knows, or YAML files. include_path: a folder with more tasks. limit: at most so many documents a task.
-    out: folder for every system's samples (SYSTEM.jsonl); a file of the same settings is read, of others refused. Metrics whose figure is
-    not the mean over documents have no interval unless they are perplexities; the row's note says so. Raises InputError for a task that
-    the harness does not know.
+    tasks: names that the harness knows, or YAML files. include_path: a folder with more tasks.
+    limit: at most so many documents a task. out: folder for every system's samples (SYSTEM.jsonl);
+    a file of the same settings is read, of others refused. Metrics whose figure is not the mean
+    over documents have no interval unless they are perplexities; the row's note says so. Raises
+    InputError for a task that the harness does not know.
     """
     chosen = tasks if isinstance(tasks, Chosen) else chosen_lm_eval_tasks(tasks, include_path)
     names = chosen.names
     settings = {
-        "tasks": [{"name": n, **({"sha256": sha256_file(Path(n))} if Path(n).is_file() else {})} for n in names],
-        "included": _hashes(include_path), "limit": limit, "num_fewshot": num_fewshot, "lm_eval": version("lm_eval"), "seed": seed,
-    }  # fmt: skip
+        "tasks": [
+            {"name": n, **({"sha256": sha256_file(Path(n))} if Path(n).is_file() else {})}
+            for n in names
+        ],
+        "included": _hashes(include_path),
+        "limit": limit,
+        "num_fewshot": num_fewshot,
+        "lm_eval": version("lm_eval"),
+        "seed": seed,
+    }
     found = []
     for system in systems:
         path = None if out is None else out / f"{file_name(system.name)}.jsonl"
@@ -77,8 +96,12 @@ def evaluate_with_lm_eval(
         one, samples = _gather(system.name, results)
         if path is not None:
             head = {
-                "settings": stamp, "system": system.facts(), "figures": one.figures, "groups": one.groups, "versions": one.versions,
-            }  # fmt: skip
+                "settings": stamp,
+                "system": system.facts(),
+                "figures": one.figures,
+                "groups": one.groups,
+                "versions": one.versions,
+            }
             write_text(path, json_lines([head, *samples]))
         found.append(one)
     return list(_rows(found, seed))
@@ -92,21 +115,25 @@ class Chosen:
     index: Any
 
 
-def chosen_lm_eval_tasks(tasks: Sequence[str | Path], include_path: str | Path | None = None) -> Chosen:
-    """Look the tasks up, first among YAML files and in the folder, and only if need be among the harness' thousands. Raises InputError
-    for one that is nowhere."""
+def chosen_lm_eval_tasks(
+    tasks: Sequence[str | Path], include_path: str | Path | None = None
+) -> Chosen:
+    """Look the tasks up, first among YAML files and in the folder, and only if need be among the
+    harness' thousands. Raises InputError for one that is nowhere."""
     from lm_eval.tasks import TaskManager
 
     if include_path is not None and not Path(include_path).is_dir():
         raise InputError(
-            f"there is no folder {include_path}; expected a folder with task files (*.yaml) of lm-evaluation-harness"
+            f"there is no folder {include_path}; expected a folder with task files (*.yaml) of "
+            "lm-evaluation-harness"
         )
     if not tasks:
         raise InputError("there is no task to evaluate; give at least one with --tasks")
     for task in tasks:
         if Path(task).suffix in YAML and not Path(task).is_file():
             raise InputError(
-                f"there is no file {task}; expected a task file of lm-evaluation-harness, or the name of one of its tasks"
+                f"there is no file {task}; expected a task file of lm-evaluation-harness, or the "
+                "name of one of its tasks"
             )
     folder = None if include_path is None else str(include_path)
     names = [str(Path(t).resolve()) if Path(t).suffix in YAML else str(t) for t in tasks]
@@ -117,8 +144,8 @@ def chosen_lm_eval_tasks(tasks: Sequence[str | Path], include_path: str | Path |
         if not missing:
             return Chosen(names, index)
     raise InputError(
-        f"lm-evaluation-harness knows no task {missing[0]!r}; expected one of its names, a YAML file, or a task of the folder "
-        "--include-path"
+        f"lm-evaluation-harness knows no task {missing[0]!r}; expected one of its names, a YAML "
+        "file, or a task of the folder --include-path"
     )
 
 
@@ -126,23 +153,37 @@ def _hashes(folder: str | Path | None) -> dict[str, str]:
     if folder is None:
         return {}
     return {
-        p.relative_to(folder).as_posix(): sha256_file(p) for p in sorted(Path(folder).rglob("*")) if p.suffix in (".yaml", ".py")
+        p.relative_to(folder).as_posix(): sha256_file(p)
+        for p in sorted(Path(folder).rglob("*"))
+        if p.suffix in (".yaml", ".py")
     }
 
 
-def _run(lm: VeneerLM, chosen: Chosen, limit: int | None, num_fewshot: int | None, seed: int) -> Mapping[str, Any]:
+def _run(
+    lm: VeneerLM, chosen: Chosen, limit: int | None, num_fewshot: int | None, seed: int
+) -> Mapping[str, Any]:
     import lm_eval
 
     try:
         results = lm_eval.simple_evaluate(
-            model=lm, tasks=list(chosen.names), task_manager=chosen.index, limit=limit, num_fewshot=num_fewshot, log_samples=True,
+            model=lm,
+            tasks=list(chosen.names),
+            task_manager=chosen.index,
+            limit=limit,
+            num_fewshot=num_fewshot,
+            log_samples=True,
             bootstrap_iters=0,
-            random_seed=seed, numpy_random_seed=seed, torch_random_seed=seed, fewshot_random_seed=seed,
-        )  # fmt: skip
-    except (ValueError, KeyError, FileNotFoundError, ConnectionError) as error:  # a task file, its data, or a hub out of reach
+            random_seed=seed,
+            numpy_random_seed=seed,
+            torch_random_seed=seed,
+            fewshot_random_seed=seed,
+        )
+    # a task file, its data, or a hub out of reach
+    except (ValueError, KeyError, FileNotFoundError, ConnectionError) as error:
         said = " ".join(str(error).split())[:300] or type(error).__name__
         raise InputError(
-            f"lm-evaluation-harness could not run {', '.join(chosen.names)} ({said}); mend the task or its data"
+            f"lm-evaluation-harness could not run {', '.join(chosen.names)} ({said}); mend the "
+            "task or its data"
         ) from error
     if results is None:
         raise InputError("lm-evaluation-harness gave no results; run it in one process")
@@ -161,20 +202,34 @@ def _gather(system: str, results: Mapping[str, Any]) -> tuple[Evaluated, list[di
                 own.setdefault(key, {})[int(sample["doc_id"])] = value
             answers = [str(r) for r in sample["filtered_resps"]]
             lines.append(
-                {"task": task, "doc_id": int(sample["doc_id"]), "filter": sample["filter"], "target": str(sample["target"]),
-                 "responses": answers, "values": numbers}
-            )  # fmt: skip
+                {
+                    "task": task,
+                    "doc_id": int(sample["doc_id"]),
+                    "filter": sample["filter"],
+                    "target": str(sample["target"]),
+                    "responses": answers,
+                    "values": numbers,
+                }
+            )
     figures = {
-        name: {k: float(v) for k, v in row.items() if "," in k and "_stderr," not in k and _finite(v)}
+        name: {
+            k: float(v) for k, v in row.items() if "," in k and "_stderr," not in k and _finite(v)
+        }
         for part in ("groups", "results")
         for name, row in (results.get(part) or {}).items()
     }
     subtasks = results.get("group_subtasks") or {}
-    groups = {g: leaves for g in (results.get("groups") or {}) if (leaves := sorted(set(_leaves(g, subtasks, values))))}
+    groups = {
+        g: leaves
+        for g in (results.get("groups") or {})
+        if (leaves := sorted(set(_leaves(g, subtasks, values))))
+    }
     return Evaluated(system, values, figures, groups, dict(results.get("versions") or {})), lines
 
 
-def _leaves(name: str, subtasks: Mapping[str, Sequence[str]], values: Mapping[str, Any]) -> Iterator[str]:
+def _leaves(
+    name: str, subtasks: Mapping[str, Sequence[str]], values: Mapping[str, Any]
+) -> Iterator[str]:
     if name in values:
         yield name
     for below in subtasks.get(name, ()):
@@ -196,9 +251,14 @@ def _number(value: Any) -> Any:
 
 
 def _read(path: Path, stamp: str, system: str) -> Evaluated:
-    (_, head), *rest = read_json_lines(path, "samples of lm-evaluation-harness, which `veneer lm-eval` writes")
+    (_, head), *rest = read_json_lines(
+        path, "samples of lm-evaluation-harness, which `veneer lm-eval` writes"
+    )
     if not isinstance(head, dict) or head.get("settings") != stamp:
-        raise InputError(f"{path} exists and was made with other settings, models or tasks; give another --out, or delete it")
+        raise InputError(
+            f"{path} exists and was made with other settings, models or tasks; give another "
+            "--out, or delete it"
+        )
     values: dict[str, dict[str, dict[int, Any]]] = {}
     for _, row in rest:
         for key, value in row["values"].items():
@@ -213,23 +273,40 @@ def _rows(systems: Sequence[Evaluated], seed: int) -> Iterator[Measurement]:
         columns: dict[str, dict[str, np.ndarray]] = {}
         for one in systems:
             for key, figure in one.figures.get(task, {}).items():
-                note = f"lm-eval {version('lm_eval')}" + (f", version {v}" if (v := one.versions.get(task)) is not None else "")
+                note = f"lm-eval {version('lm_eval')}" + (
+                    f", version {v}" if (v := one.versions.get(task)) is not None else ""
+                )
                 values = _values(one, task, key)
                 e = _estimate(key, values, figure, seed)
                 if e is None:
-                    e = Estimate(figure, None, None, len(values), "none", "not a mean over documents: no interval")
+                    e = Estimate(
+                        figure,
+                        None,
+                        None,
+                        len(values),
+                        "none",
+                        "not a mean over documents: no interval",
+                    )
                 elif values.ndim == 1:
                     columns.setdefault(key, {})[one.system] = values
-                unit = "share" if values.ndim == 1 and len(values) and ((values >= 0) & (values <= 1)).all() else None
+                unit = (
+                    "share"
+                    if values.ndim == 1 and len(values) and ((values >= 0) & (values <= 1)).all()
+                    else None
+                )
                 said = f"{note}; {e.note}" if e.note else note
-                yield Measurement.estimated(e, STUDY, task, _metric(key), one.system, unit=unit, note=said)
+                yield Measurement.estimated(
+                    e, STUDY, task, _metric(key), one.system, unit=unit, note=said
+                )
         if not {"base", "aligned"} <= set(by_name):
             continue
         for key, column in columns.items():
             if not {"base", "aligned"} <= set(column):
                 continue
             for name, values in column.items():
-                if name not in ("base", "aligned") and len(values) == len(column["base"]) == len(column["aligned"]):
+                if name not in ("base", "aligned") and len(values) == len(column["base"]) == len(
+                    column["aligned"]
+                ):
                     e = intervals.portion(values, column["base"], column["aligned"], seed=seed)
                     yield Measurement.estimated(e, STUDY, task, "portion", name, of=_metric(key))
 
@@ -239,15 +316,21 @@ def _metric(key: str) -> str:
 
 
 def _values(one: Evaluated, task: str, key: str) -> np.ndarray:
-    """(n,) values or (n, 2) pairs of a task's documents, a group's pooled; empty where some document has none."""
-    found = [v for leaf in one.groups.get(task, [task]) for _, v in sorted(one.values.get(leaf, {}).get(key, {}).items())]
+    """(n,) values or (n, 2) pairs of a task's documents, a group's pooled; empty where some
+    document has none."""
+    found = [
+        v
+        for leaf in one.groups.get(task, [task])
+        for _, v in sorted(one.values.get(leaf, {}).get(key, {}).items())
+    ]
     if any(v is None for v in found) or len({isinstance(v, list) for v in found}) > 1:
         return np.zeros(0)
     return np.array(found, float)
 
 
 def _estimate(key: str, values: np.ndarray, figure: float, seed: int) -> Estimate | None:
-    """The harness' figure with an interval over documents, or None where it is neither their mean nor a perplexity."""
+    """The harness' figure with an interval over documents, or None where it is neither their mean
+    nor a perplexity."""
     e: Estimate | None = None
     if values.ndim == 2:
         how = PER_WORD.get(key.partition(",")[0])
@@ -259,6 +342,10 @@ def _estimate(key: str, values: np.ndarray, figure: float, seed: int) -> Estimat
             e = Estimate(turn(e.value), low, high, e.n, e.method, e.note)
     elif len(values):
         e = intervals.mean(values, seed=seed)
-    if e is None or e.value is None or not math.isclose(e.value, figure, rel_tol=1e-6, abs_tol=1e-9):
+    if (
+        e is None
+        or e.value is None
+        or not math.isclose(e.value, figure, rel_tol=1e-6, abs_tol=1e-9)
+    ):
         return None
     return e

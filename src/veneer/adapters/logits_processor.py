@@ -1,4 +1,5 @@
-"""A small model's veneer in anybody's `generate` call: a transformers LogitsProcessor that shifts a large model's logits."""
+"""A small model's veneer in anybody's `generate` call: a transformers LogitsProcessor that shifts a
+large model's logits."""
 
 from __future__ import annotations
 
@@ -21,25 +22,30 @@ from veneer.systems.alpha import Alpha
 from veneer.systems.shifted import ShiftedSystem
 
 Asked = str | Sequence[Mapping[str, str]] | Prompt
-NORMALISED = 1e-3  # nats; how far the sum of probabilities may be from 1 in scores that are log-probabilities
-MOST_MISSING = -20.0  # nats; logits that are no log-probabilities and negative throughout sum to less
+# nats; how far the sum of probabilities may be from 1 in scores that are log-probabilities
+NORMALISED = 1e-3
+# nats; logits that are no log-probabilities and negative throughout sum to less
+MOST_MISSING = -20.0
 
 
 class VeneerLogitsProcessor(LogitsProcessor):
-    """Adds alpha(t) dW h_s to the scores of each step, as `ShiftedSystem` does (Chen et al., NAACL 2025, arXiv 2502.04602).
+    """Adds alpha(t) dW h_s to the scores of each step, as `ShiftedSystem` does (Chen et al., NAACL
+    2025, arXiv 2502.04602).
 
         shift = VeneerLogitsProcessor.of(model, tokenizer, small="SMALL", veneer="VENEER")
         model.generate(**inputs, logits_processor=[shift], eos_token_id=shift.stop_ids)
 
-    The small model keeps its cache from call to call. Batches padded on the left, greedy search, sampling, `num_return_sequences`
-    and beam search are understood: rows that change places are found by their tokens. In beam search the scores come as
-    log-probabilities and leave as such. For another answer to the same prompts, or without `prompts`, the same processor serves
-    again.
+    The small model keeps its cache from call to call. Batches padded on the left, greedy search,
+    sampling, `num_return_sequences` and beam search are understood: rows that change places are
+    found by their tokens. In beam search the scores come as log-probabilities and leave as such.
+    For another answer to the same prompts, or without `prompts`, the same processor serves again.
 
-    The processors that `generate` itself makes of `repetition_penalty` and `sequence_bias` run before this one, so on the logits
-    of the large model alone; to penalise the shifted ones, give those processors in the list behind this one. Temperature, top-k,
-    top-p and min-p run after it. Assisted decoding, whose calls go back, is refused (InputError), and so is beam search with a
-    model that soft-caps its logits or with tokens barred before: log-probabilities do not show what was there.
+    The processors that `generate` itself makes of `repetition_penalty` and `sequence_bias` run
+    before this one, so on the logits of the large model alone; to penalise the shifted ones, give
+    those processors in the list behind this one. Temperature, top-k, top-p and min-p run after it.
+    Assisted decoding, whose calls go back, is refused (InputError), and so is beam search with a
+    model that soft-caps its logits or with tokens barred before: log-probabilities do not show what
+    was there.
     """
 
     supports_continuous_batching = False
@@ -52,15 +58,19 @@ class VeneerLogitsProcessor(LogitsProcessor):
         attention_mask: Tensor | None = None,
         prompt_length: int | None = None,
     ):
-        """prompts: what the small model reads, in its own format, one for each row of `generate`'s input (texts, messages or Prompt); None:
-        the large model's own token ids, padding on the left left out. attention_mask: `generate`'s own, (B, T), to tell padding
-        from a prompt that begins with the same token. prompt_length: columns of the input that are prompt; the rest is read as
-        the beginning of the answer. Default: all.
+        """prompts: what the small model reads, in its own format, one for each row of `generate`'s
+        input (texts, messages or Prompt); None: the large model's own token ids, padding on the
+        left left out. attention_mask: `generate`'s own, (B, T), to tell padding from a prompt that
+        begins with the same token. prompt_length: columns of the input that are prompt; the rest is
+        read as the beginning of the answer. Default: all.
         """
         self.system = system
         self._asked = None if prompts is None else [_prompt(p, i) for i, p in enumerate(prompts)]
         if self._asked is not None and not self._asked:
-            raise InputError("there are no prompts for the small model; give one for each row of the input, or leave them out")
+            raise InputError(
+                "there are no prompts for the small model; give one for each row of the input, or "
+                "leave them out"
+            )
         self._attention, self._prompt_length = attention_mask, prompt_length
         self.reset()
 
@@ -80,20 +90,24 @@ class VeneerLogitsProcessor(LogitsProcessor):
     ) -> VeneerLogitsProcessor:
         """For a transformers `model` and its tokenizer, from names or objects.
 
-        small: the veneer's base, by name or loaded; small_format: what it reads `prompts` in, by default what the veneer recorded.
-        Raises InputError where veneer and small model, or the vocabularies, do not fit.
+        small: the veneer's base, by name or loaded; small_format: what it reads `prompts` in, by
+        default what the veneer recorded. Raises InputError where veneer and small model, or the
+        vocabularies, do not fit.
         """
         name = getattr(model.config, "_name_or_path", "") or type(model).__name__
         large = LanguageModel(name, model, tokenizer)
         if isinstance(small, str):
             small = load_model(small, device=str(large.device))
         found = veneer if isinstance(veneer, Veneer) else Veneer.load(veneer)
-        system = ShiftedSystem.of_models(large, small, found, alpha=alpha, small_format=small_format)
+        system = ShiftedSystem.of_models(
+            large, small, found, alpha=alpha, small_format=small_format
+        )
         return cls(system, prompts, attention_mask=attention_mask, prompt_length=prompt_length)
 
     @property
     def stop_ids(self) -> list[int]:
-        """For generate's `eos_token_id`: the large model's end tokens and the aligned model's end of turn."""
+        """For generate's `eos_token_id`: the large model's end tokens and the aligned
+        model's end of turn."""
         return list(self.system.stop_ids)
 
     def reset(self) -> None:
@@ -104,13 +118,16 @@ class VeneerLogitsProcessor(LogitsProcessor):
         self._width = 0  # columns that are prompt
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """input_ids: (N, T) prompts and answers so far. scores: (N, V) of the next token; they are left as they are."""
+        """input_ids: (N, T) prompts and answers so far. scores: (N, V) of the next token; they are
+        left as they are."""
         self._check(input_ids, scores)
         with torch.inference_mode():
             self._read(input_ids)
             if self._reader is None:
                 return scores
-            moved = self.system.alpha.at(self._position) * self.system.shift.of(self._reader.hidden())
+            moved = self.system.alpha.at(self._position) * self.system.shift.of(
+                self._reader.hidden()
+            )
         with torch.no_grad():
             return self._shifted(scores, moved.to(scores.device, scores.dtype))
 
@@ -140,15 +157,19 @@ class VeneerLogitsProcessor(LogitsProcessor):
             return True
         if same and not torch.equal(ids, self._first):
             raise InputError(
-                f"`generate` went from {seen.shape[1]} to {ids.shape[1]} tokens, expected one more; leave assisted decoding out "
-                "(assistant_model, prompt_lookup_num_tokens), or call reset() before another generate call"
+                f"`generate` went from {seen.shape[1]} to {ids.shape[1]} tokens, expected one "
+                "more; leave assisted decoding out (assistant_model, prompt_lookup_num_tokens), "
+                "or call reset() before another generate call"
             )
         return False
 
     def _begin(self, ids: Tensor) -> None:
         width = ids.shape[1] if self._prompt_length is None else self._prompt_length
         if not 0 < width <= ids.shape[1]:
-            raise InputError(f"prompt_length is {width}, but the input has {ids.shape[1]} columns; expected 1 to that many")
+            raise InputError(
+                f"prompt_length is {width}, but the input has {ids.shape[1]} columns; expected 1 "
+                "to that many"
+            )
         self._width, self._first = width, ids.clone()
         self._reader = None if self.system.alpha.last == 0 else self._reread(ids)
 
@@ -164,14 +185,19 @@ class VeneerLogitsProcessor(LogitsProcessor):
     def _reread(self, ids: Tensor) -> Reader:
         """Prompts and answers from the start."""
         answers = self._small_ids(ids[:, self._width :]).tolist()
-        return Reader(self.system.small, [[*p, *a] for p, a in zip(self._prompts(ids[:, : self._width]), answers, strict=True)])
+        return Reader(
+            self.system.small,
+            [[*p, *a] for p, a in zip(self._prompts(ids[:, : self._width]), answers, strict=True)],
+        )
 
     def _places(self, seen: Tensor, ids: Tensor) -> list[int] | None:
-        """The row of the last call that each row continues, its own where it can be; None where one continues none."""
+        """The row of the last call that each row continues, its own where it can be; None where
+        one continues none."""
         before = ids[:, :-1]
         if torch.equal(before, seen):
             return list(range(len(ids)))
-        group = 1 if self._asked is None else len(ids) // len(self._asked)  # rows of one prompt stay together
+        # rows of one prompt stay together
+        group = 1 if self._asked is None else len(ids) // len(self._asked)
         rows: dict[tuple[int, ...], int] = {}
 
         def known(place: int, row: list[int]) -> tuple[int, ...]:
@@ -187,7 +213,9 @@ class VeneerLogitsProcessor(LogitsProcessor):
     def _prompts(self, ids: Tensor) -> list[list[int]]:
         """What the small model reads for each row of prompts (N, width)."""
         if self._asked is not None:
-            own = [self.system.small_format.encode(self.system.small.tokenizer, p) for p in self._asked]
+            own = [
+                self.system.small_format.encode(self.system.small.tokenizer, p) for p in self._asked
+            ]
             return [own[i // (len(ids) // len(own))] for i in range(len(ids))]
         starts = self._starts(ids)
         return [row[at:] for row, at in zip(self._small_ids(ids).tolist(), starts, strict=True)]
@@ -218,13 +246,18 @@ class VeneerLogitsProcessor(LogitsProcessor):
         rows = self.system.large.head.rows
         if ids.ndim != 2 or scores.shape != (len(ids), rows):
             raise InputError(
-                f"`generate` gave ids of shape {tuple(ids.shape)} and scores of shape {tuple(scores.shape)}; expected (rows, tokens) and "
-                f"(rows, {rows}): one row of scores of {self.system.large.name} for each answer"
+                f"`generate` gave ids of shape {tuple(ids.shape)} and scores of shape "
+                f"{tuple(scores.shape)}; expected (rows, tokens) and (rows, {rows}): one row of "
+                f"scores of {self.system.large.name} for each answer"
             )
-        for what, given in (("prompts for the small model", self._asked), ("rows of attention_mask", self._attention)):
+        for what, given in (
+            ("prompts for the small model", self._asked),
+            ("rows of attention_mask", self._attention),
+        ):
             if given is not None and (len(ids) % len(given) or not len(given)):
                 raise InputError(
-                    f"there are {len(given)} {what}, but `generate` has {len(ids)} rows; expected one for each row of its input"
+                    f"there are {len(given)} {what}, but `generate` has {len(ids)} rows; expected "
+                    "one for each row of its input"
                 )
 
     def _shifted(self, scores: Tensor, moved: Tensor) -> Tensor:
@@ -238,25 +271,30 @@ class VeneerLogitsProcessor(LogitsProcessor):
         else:
             before = head.softcap * torch.atanh(scores[:, rows] / head.softcap)
             capped = head.softcap * torch.tanh((before + head.scale * moved) / head.softcap)
-            out[:, rows] = torch.where(scores[:, rows].isneginf(), scores[:, rows], capped)  # barred tokens stay barred
+            # barred tokens stay barred
+            out[:, rows] = torch.where(scores[:, rows].isneginf(), scores[:, rows], capped)
         return out.log_softmax(-1) if normalised else out
 
     def _check_beams(self, scores: Tensor) -> None:
-        """Raise InputError where the logits cannot be had back from the log-probabilities that beam search shows."""
+        """Raise InputError where the logits cannot be had back from the log-probabilities that
+        beam search shows."""
         if self.system.large.head.softcap is not None:
             raise InputError(
-                f"{self.system.large.name} soft-caps its logits, and beam search shows log-probabilities only, from which the cap "
-                "cannot be undone; use greedy search or sampling (num_beams=1), or `veneer generate --large`"
+                f"{self.system.large.name} soft-caps its logits, and beam search shows "
+                "log-probabilities only, from which the cap cannot be undone; use greedy search "
+                "or sampling (num_beams=1), or `veneer generate --large`"
             )
         if scores.isneginf().any():
             raise InputError(
-                "a processor before this one bars tokens (min_new_tokens, bad_words_ids, ...), and in beam search their share is lost "
-                "then; leave that option out and give its processor in the list behind this one"
+                "a processor before this one bars tokens (min_new_tokens, bad_words_ids, ...), "
+                "and in beam search their share is lost then; leave that option out and give its "
+                "processor in the list behind this one"
             )
 
 
 def _are_log_probabilities(scores: Tensor) -> bool:
-    """Whether each row sums to one, as in beam search; where tokens are barred, their share may be missing."""
+    """Whether each row sums to one, as in beam search; where tokens are barred, their
+    share may be missing."""
     total = scores.logsumexp(-1)
     missing = scores.isneginf().any(-1) & (total > MOST_MISSING)
     return bool(((total <= NORMALISED) & ((total >= -NORMALISED) | missing)).all())
@@ -270,5 +308,9 @@ def _prompt(asked: Asked, number: int) -> Prompt:
     messages = tuple({"role": m["role"], "content": m["content"]} for m in asked)
     if not messages:
         raise InputError(f"prompt {number} has no messages; expected at least one")
-    plain = messages[0]["content"] if len(messages) == 1 else "\n\n".join(m["content"] for m in messages)
+    plain = (
+        messages[0]["content"]
+        if len(messages) == 1
+        else "\n\n".join(m["content"] for m in messages)
+    )
     return Prompt(str(number), messages, plain)

@@ -1,4 +1,5 @@
-"""Capture: what the aligned model says and thinks, and the base's hidden states while it reads that."""
+"""Capture: what the aligned model says and thinks, and the base's hidden states
+while it reads that."""
 
 from veneer.capture.artefact import Capture
 from veneer.capture.config import CaptureConfig

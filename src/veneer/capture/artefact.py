@@ -23,7 +23,8 @@ from veneer.models.head import Head
 class Capture:
     """An open capture.
 
-    folder: where it lies. manifest: models, formats, settings, plan. Use `Capture.open`, which checks every shard.
+    folder: where it lies. manifest: models, formats, settings, plan. Use `Capture.open`, which
+    checks every shard.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any], shards: list[int], tokens: int):
@@ -31,15 +32,25 @@ class Capture:
 
     @classmethod
     def open(cls, folder: str | Path, *, partial: bool = False) -> Capture:
-        """Open and check a capture. partial: accept one that is not finished (its disk was full, say).
+        """Open and check a capture. partial: accept one that is not finished (its
+        disk was full, say).
 
-        Raises InputError where the folder is no capture, a shard is damaged (it is named), or shards are missing.
+        Raises InputError where the folder is no capture, a shard is damaged (it is named), or
+        shards are missing.
         """
         folder = Path(folder)
-        manifest = read_json(folder / "manifest.json", "the manifest of a capture (a folder that `veneer capture` wrote)")
-        if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA or manifest.get("kind") != "capture":
+        manifest = read_json(
+            folder / "manifest.json",
+            "the manifest of a capture (a folder that `veneer capture` wrote)",
+        )
+        if (
+            not isinstance(manifest, dict)
+            or manifest.get("schema") != SCHEMA
+            or manifest.get("kind") != "capture"
+        ):
             raise InputError(
-                f"{folder}/manifest.json is not of a capture of schema {SCHEMA}; make the capture again with this version"
+                f"{folder}/manifest.json is not of a capture of schema {SCHEMA}; make the capture "
+                "again with this version"
             )
         check_manifest(folder, manifest)
         number = len(manifest["plan"])
@@ -47,7 +58,10 @@ class Capture:
         tokens = sum(check_shard(folder, i, manifest) for i in done)
         if not done or (len(done) < number and not partial):
             raise InputError(
-                f"{folder} has {len(done)} of {number} shards; run the same `veneer capture` command again to finish it"
+                (
+                    f"{folder} has {len(done)} of {number} shards; run the same `veneer capture` "
+                    "command again to finish it"
+                )
                 + (", or give --partial to use what is there" if done else "")
             )
         return cls(folder, manifest, done, tokens)
@@ -55,7 +69,10 @@ class Capture:
     @cached_property
     def prompts(self) -> list[dict[str, Any]]:
         """The prompts in input order: `id`, `task`, `base_length`, `aligned_length`, `plain`."""
-        return [row for _, row in read_json_lines(self.folder / "prompts.jsonl", "the prompts of a capture")]
+        return [
+            row
+            for _, row in read_json_lines(self.folder / "prompts.jsonl", "the prompts of a capture")
+        ]
 
     @cached_property
     def prompt_numbers(self) -> list[int]:
@@ -71,8 +88,15 @@ class Capture:
         except (SafetensorError, OSError) as error:
             raise InputError(f"{path} cannot be read ({error}); make the capture again") from None
         wanted = (facts["rows"], facts["width"])
-        if "weight" not in saved or saved["weight"].shape != wanted or not torch.isfinite(saved["weight"]).all():
-            raise InputError(f"{path} holds no head of {wanted[0]} x {wanted[1]} finite numbers; make the capture again")
+        if (
+            "weight" not in saved
+            or saved["weight"].shape != wanted
+            or not torch.isfinite(saved["weight"]).all()
+        ):
+            raise InputError(
+                f"{path} holds no head of {wanted[0]} x {wanted[1]} finite numbers; make the "
+                "capture again"
+            )
         return Head(
             saved["weight"].float(),
             saved["bias"].float() if "bias" in saved else None,
@@ -87,25 +111,31 @@ class Capture:
 
     @property
     def one_hot(self) -> bool:
-        """Whether nothing but the responses was known: a "KL" from them is base's negative log-likelihood, and has no noise floor."""
+        """Whether nothing but the responses was known: a "KL" from them is base's negative
+        log-likelihood, and has no noise floor."""
         return self.manifest.get("teacher", {}).get("targets") == "one-hot"
 
     def need_distributions(self, purpose: str) -> None:
         """Raise InputError where the capture has none."""
         if self.one_hot:
             raise InputError(
-                f"{self.folder} was made from responses alone, which have no distributions, but {purpose} compares with those; capture an "
-                "aligned model, a shifted system or an endpoint that gives log-probabilities"
+                f"{self.folder} was made from responses alone, which have no distributions, but "
+                f"{purpose} compares with those; capture an aligned model, a shifted system or an "
+                "endpoint that gives log-probabilities"
             )
 
     @property
     def told(self) -> str | None:
-        """What a reader of its figures must know where an endpoint told only some log-probabilities, otherwise None."""
+        """What a reader of its figures must know where an endpoint told only some
+        log-probabilities, otherwise None."""
         targets = str(self.manifest.get("teacher", {}).get("targets"))
         if not targets.startswith("top-"):
             return None
         most = targets.removeprefix("top-")
-        return f"the endpoint told its {most} most likely tokens, the rest is one class: a lower bound without a noise floor"
+        return (
+            f"the endpoint told its {most} most likely tokens, the rest is one class: a lower "
+            "bound without a noise floor"
+        )
 
     @property
     def noise(self) -> list[dict[str, Any]]:
@@ -113,19 +143,26 @@ class Capture:
         path = self.folder / "noise.json"
         return read_json(path, "the noise floor of a capture") if path.is_file() else []
 
-    def read(self, shard: int, columns: tuple[str, ...], prompts: Sequence[int] | None = None) -> dict[str, Tensor]:
-        """Columns of one shard (see shards.py), only the tokens of the given prompts where some are given."""
+    def read(
+        self, shard: int, columns: tuple[str, ...], prompts: Sequence[int] | None = None
+    ) -> dict[str, Tensor]:
+        """Columns of one shard (see shards.py), only the tokens of the given prompts
+        where some are given."""
         if prompts is None:
             return read_shard(self.folder, shard, columns)
         found = read_shard(self.folder, shard, (*columns, "prompt"))
         keep = torch.isin(found["prompt"], torch.tensor(sorted(prompts), dtype=torch.int32))
         return {c: found[c][keep] for c in columns}
 
-    def blocks(self, columns: tuple[str, ...], prompts: Sequence[int] | None = None) -> Iterator[dict[str, Tensor]]:
+    def blocks(
+        self, columns: tuple[str, ...], prompts: Sequence[int] | None = None
+    ) -> Iterator[dict[str, Tensor]]:
         """Columns shard by shard; shards without a token of the given prompts are passed over."""
         wanted = None if prompts is None else set(prompts)
         for shard in self.shards:
-            if wanted is not None and not any(n in wanted for batch in self.manifest["plan"][shard] for n in batch):
+            if wanted is not None and not any(
+                n in wanted for batch in self.manifest["plan"][shard] for n in batch
+            ):
                 continue
             yield self.read(shard, columns, prompts)
 
@@ -133,5 +170,10 @@ class Capture:
         """The teacher's responses in input order."""
         rows = []
         for shard in self.shards:
-            rows += [r for _, r in read_json_lines(self.folder / f"responses-{shard:05d}.jsonl", "the responses of a shard")]
+            rows += [
+                r
+                for _, r in read_json_lines(
+                    self.folder / f"responses-{shard:05d}.jsonl", "the responses of a shard"
+                )
+            ]
         return sorted(rows, key=lambda r: r["number"])

@@ -1,4 +1,5 @@
-"""One batch of a capture: the teacher answers, base reads the answers, and both give their distributions."""
+"""One batch of a capture: the teacher answers, base reads the answers, and both give
+their distributions."""
 
 from __future__ import annotations
 
@@ -19,15 +20,22 @@ from veneer.prompts.prompt import Prompt
 
 
 def shared_head(base: LanguageModel, size: int) -> Head:
-    """Base's head over the shared vocabulary: what the capture stores and a veneer is extracted against."""
+    """Base's head over the shared vocabulary: what the capture stores and a veneer is
+    extracted against."""
     head = base.head
-    return Head(head.weight[:size], None if head.bias is None else head.bias[:size], head.scale, head.softcap)
+    return Head(
+        head.weight[:size],
+        None if head.bias is None else head.bias[:size],
+        head.scale,
+        head.softcap,
+    )
 
 
 def base_columns(head: Head, hidden: Tensor, aligned_ids: Tensor, k: int) -> dict[str, Tensor]:
-    """Base's own top k, its log-probability of the aligned model's top k, and its normaliser, for hidden (n, d) as the capture stores
-    them. In float32 whatever the model's dtype: the objective and the held-out figures compute their logits so, from the same states
-    and weights, and fixed rows are exact only if both agree."""
+    """Base's own top k, its log-probability of the aligned model's top k, and its normaliser, for
+    hidden (n, d) as the capture stores them. In float32 whatever the model's dtype: the objective
+    and the held-out figures compute their logits so, from the same states and weights, and fixed
+    rows are exact only if both agree."""
     names = ("base_ids", "base_logprobs", "base_at_aligned", "base_outside", "base_logz")
     parts: dict[str, list[Tensor]] = {name: [] for name in names}
     for at in range(0, len(hidden), head.at_once):
@@ -53,18 +61,27 @@ def capture_batch(
     config: CaptureConfig,
     teacher: Teacher,
 ) -> tuple[dict[str, Tensor], list[Decoded]]:
-    """The columns of one batch (see shards.py), tokens in the order of `numbers`, and the responses."""
+    """The columns of one batch (see shards.py), tokens in the order of `numbers`,
+    and the responses."""
     decoded, distributions = teacher.answer(prompts, keys, config)
     responses = [list(d.token_ids) for d in decoded]
     hidden = torch.cat(response_hidden(base, base_ids, responses))  # (N, d)
     if not torch.isfinite(hidden).all():
-        raise VeneerError(f"{base.name} gives hidden states that are not finite; its weights may be damaged")
+        raise VeneerError(
+            f"{base.name} gives hidden states that are not finite; its weights may be damaged"
+        )
     head = shared_head(base, teacher.size)
     stored = hidden.to(HIDDEN_DTYPES[config.hidden_dtype])
-    aligned = filled(TopK(*(torch.cat(column) for column in zip(*distributions, strict=True))), head, stored)
+    aligned = filled(
+        TopK(*(torch.cat(column) for column in zip(*distributions, strict=True))), head, stored
+    )
     columns = {
-        "prompt": torch.tensor([n for n, r in zip(numbers, responses, strict=True) for _ in r], dtype=torch.int32),
-        "position": torch.tensor([i + 1 for r in responses for i in range(len(r))], dtype=torch.int32),
+        "prompt": torch.tensor(
+            [n for n, r in zip(numbers, responses, strict=True) for _ in r], dtype=torch.int32
+        ),
+        "position": torch.tensor(
+            [i + 1 for r in responses for i in range(len(r))], dtype=torch.int32
+        ),
         "token": torch.tensor([t for r in responses for t in r], dtype=torch.int32),
         "hidden": stored,
         "aligned_ids": aligned.ids,
@@ -79,11 +96,13 @@ def capture_batch(
 
 
 def filled(told: TopK, head: Head, hidden: Tensor) -> TopK:
-    """`told` (ids (n, k), -1 where nothing is told) with other ids in the empty places, and their share of the tail.
+    """`told` (ids (n, k), -1 where nothing is told) with other ids in the empty places, and their
+    share of the tail.
 
-    An endpoint tells fewer than k tokens where some of its tokens are none of base's. Such a place gets base's next most likely token and
-    that part of the tail mass which base itself would give it (p_j = tail * b_j / sum of b outside): the very distribution that
-    head/objective.py makes of a tail, so neither the targets nor base's KL change. A tail of -inf gives -inf.
+    An endpoint tells fewer than k tokens where some of its tokens are none of base's. Such a place
+    gets base's next most likely token and that part of the tail mass which base itself would give
+    it (p_j = tail * b_j / sum of b outside): the very distribution that head/objective.py makes of
+    a tail, so neither the targets nor base's KL change. A tail of -inf gives -inf.
     """
     missing = told.ids < 0  # (n, k)
     if not missing.any():
@@ -97,7 +116,9 @@ def filled(told: TopK, head: Head, hidden: Tensor) -> TopK:
         values, own = others.topk(empty.shape[1], dim=1)
         nth = (empty.cumsum(1) - 1).clamp(min=0)  # the first empty place gets the most likely token
         ids[at] = torch.where(empty, own.gather(1, nth).int(), ids[at])
-        logprobs[at] = torch.where(empty, (tail[at] - outside)[:, None] + values.gather(1, nth), logprobs[at])
+        logprobs[at] = torch.where(
+            empty, (tail[at] - outside)[:, None] + values.gather(1, nth), logprobs[at]
+        )
         tail[at] = tail[at] - outside + logsumexp(_without(others, ids[at], empty))
     return TopK(ids, logprobs, tail, told.logz)
 

@@ -15,10 +15,12 @@ HIDDEN_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16"
 
 @dataclass(frozen=True, slots=True)
 class CaptureConfig:
-    """k: log-probabilities kept a token, the rest of the mass is kept as one number. hidden_dtype: of the stored hidden states.
+    """k: log-probabilities kept a token, the rest of the mass is kept as one number. hidden_dtype:
+    of the stored hidden states.
 
-    batch_size: prompts decoded together. shard_batches: batches in one shard, the unit of resuming. noise_prompts: prompts whose
-    responses the aligned model reads again, one at a time, for the check by teacher forcing and the noise floor.
+    batch_size: prompts decoded together. shard_batches: batches in one shard, the unit of resuming.
+    noise_prompts: prompts whose responses the aligned model reads again, one at a time, for the
+    check by teacher forcing and the noise floor.
     """
 
     k: int = 64
@@ -30,11 +32,16 @@ class CaptureConfig:
 
     def __post_init__(self) -> None:
         if self.hidden_dtype not in HIDDEN_DTYPES:
-            raise InputError(f"hidden_dtype is {self.hidden_dtype!r}; expected one of {', '.join(HIDDEN_DTYPES)}")
+            raise InputError(
+                f"hidden_dtype is {self.hidden_dtype!r}; expected one of {', '.join(HIDDEN_DTYPES)}"
+            )
         for name in ("k", "batch_size", "shard_batches", "noise_prompts"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
 
     def facts(self) -> dict[str, Any]:
-        words = {k: getattr(self, k) for k in ("k", "hidden_dtype", "batch_size", "shard_batches", "noise_prompts")}
+        words = {
+            k: getattr(self, k)
+            for k in ("k", "hidden_dtype", "batch_size", "shard_batches", "noise_prompts")
+        }
         return {**words, "sampling": self.sampling.facts()}

@@ -1,4 +1,5 @@
-"""A distribution over a large vocabulary, kept as its k largest log-probabilities and the mass of the rest."""
+"""A distribution over a large vocabulary, kept as its k largest log-probabilities and the
+mass of the rest."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from torch import Tensor
 
 
 class TopK(NamedTuple):
-    """ids (n, k) int32, logprobs (n, k), tail (n,): log of the mass outside the k tokens, logz (n,): log of the normaliser."""
+    """ids (n, k) int32, logprobs (n, k), tail (n,): log of the mass outside the k tokens, logz
+    (n,): log of the normaliser."""
 
     ids: Tensor
     logprobs: Tensor
@@ -18,14 +20,15 @@ class TopK(NamedTuple):
 
 
 def logsumexp(logits: Tensor) -> Tensor:
-    """log sum exp over the last axis; several times faster on a CPU than torch's own for large vocabularies."""
+    """log sum exp over the last axis; several times faster on a CPU than torch's own for
+    large vocabularies."""
     top = logits.amax(-1, keepdim=True)
     return (logits - top).exp_().sum(-1).log_().add_(top[..., 0])
 
 
 def top_k(logits: Tensor, k: int) -> TopK:
-    """The k largest of each row of logits (n, V). The tail is summed from its own logits, not as 1 minus the rest, so that a
-    tail of 1e-12 is still that and not rounding."""
+    """The k largest of each row of logits (n, V). The tail is summed from its own logits, not as 1
+    minus the rest, so that a tail of 1e-12 is still that and not rounding."""
     k = min(k, logits.shape[-1])
     values, ids = logits.topk(k, dim=-1)
     rest = logits.scatter(-1, ids, -torch.inf) if k < logits.shape[-1] else None
@@ -33,12 +36,17 @@ def top_k(logits: Tensor, k: int) -> TopK:
     head_mass = (values - top).exp_().sum(-1)  # (n,), relative to exp(top)
     tail_mass = (rest - top).exp_().sum(-1) if rest is not None else torch.zeros_like(head_mass)
     relative = (head_mass + tail_mass).log_()
-    return TopK(ids.int(), values - top - relative[:, None], tail_mass.log_() - relative, relative + top[:, 0])
+    return TopK(
+        ids.int(),
+        values - top - relative[:, None],
+        tail_mass.log_() - relative,
+        relative + top[:, 0],
+    )
 
 
 def log_masses(logits: Tensor, ids: Tensor, logz: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """What softmax(logits (n, V)) gives to some tokens ids (n, k): their log-probabilities (n, k), and the log of the mass
-    outside them (n,), again summed from its own logits."""
+    """What softmax(logits (n, V)) gives to some tokens ids (n, k): their log-probabilities (n, k),
+    and the log of the mass outside them (n,), again summed from its own logits."""
     index = ids.long().to(logits.device)
     if logz is None:
         logz = logsumexp(logits)
@@ -58,9 +66,10 @@ def log_masses(logits: Tensor, ids: Tensor, logz: Tensor | None = None) -> tuple
 def kl_lumped(logprobs: Tensor, tail: Tensor, others: Tensor, others_tail: Tensor) -> Tensor:
     """KL(p || q) in nats a token (n,), all tokens outside p's top k taken as one class.
 
-    logprobs (n, k) and tail (n,): p's top k and the log of its remaining mass. others (n, k) and others_tail (n,): log q of the
-    same tokens and of the rest. A lower bound of the full KL (data processing), exact where p's and q's tails have the same
-    shape. A p of zero (-inf) adds nothing, so that for a one-hot p this is the token's negative log-likelihood under q. Computed in
+    logprobs (n, k) and tail (n,): p's top k and the log of its remaining mass. others (n, k) and
+    others_tail (n,): log q of the same tokens and of the rest. A lower bound of the full KL (data
+    processing), exact where p's and q's tails have the same shape. A p of zero (-inf) adds nothing,
+    so that for a one-hot p this is the token's negative log-likelihood under q. Computed in
     float64.
     """
     p, q, rest = logprobs.double(), others.double(), tail.double()

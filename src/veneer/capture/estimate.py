@@ -29,18 +29,30 @@ class Estimate:
             f"prompt tokens    {self.prompt_tokens:,} (base and teacher)",
             f"response tokens  {self.response_tokens:,} at most",
             f"disk             {self.disk / 1e6:,.1f} MB at most",
-            f"memory           {self.memory / 1e6:,.0f} MB at most (the models, one batch, one shard)",
+            (
+                f"memory           {self.memory / 1e6:,.0f} MB at most (the models, one "
+                "batch, one shard)"
+            ),
         ]
 
 
 def estimate(
-    base: LanguageModel, teacher: Teacher, prompts: Sequence[Prompt], config: CaptureConfig, *, base_format: Format
+    base: LanguageModel,
+    teacher: Teacher,
+    prompts: Sequence[Prompt],
+    config: CaptureConfig,
+    *,
+    base_format: Format,
 ) -> Estimate:
-    base_ids, lengths = encode_base(base, base_format, prompts), teacher.lengths(teacher.asked(prompts))
+    base_ids, lengths = (
+        encode_base(base, base_format, prompts),
+        teacher.lengths(teacher.asked(prompts)),
+    )
     width, size = base.head.width, teacher.size
     token_bytes = width * HIDDEN_DTYPES[config.hidden_dtype].itemsize + config.k * (4 * 5) + 4 * 5
     most = len(base_ids) * config.sampling.max_new_tokens
-    held = {id(p): p for lm in (base, *teacher.models) for p in lm.model.parameters()}  # a model may be base and teacher
+    # a model may be base and teacher
+    held = {id(p): p for lm in (base, *teacher.models) for p in lm.model.parameters()}
     weights = sum(p.numel() * p.element_size() for p in held.values())
     longest = max(lengths) + config.sampling.max_new_tokens
     batch = config.batch_size

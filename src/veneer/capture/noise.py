@@ -1,4 +1,5 @@
-"""The noise floor: the teacher against itself, its log-probabilities while generating and while reading alone."""
+"""The noise floor: the teacher against itself, its log-probabilities while generating and
+while reading alone."""
 
 from __future__ import annotations
 
@@ -11,13 +12,17 @@ from veneer.capture.distributions import kl_lumped, log_masses
 from veneer.capture.teachers.aligned import Rereading
 from veneer.prompts.prompt import Prompt
 
-LIMIT = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.02}  # nats a token; beyond it generation and reading disagree
+# nats a token; beyond it generation and reading disagree
+LIMIT = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.02}
 
 
 @torch.inference_mode()
-def self_kl(teacher: Rereading, prompts: Sequence[Prompt], shard_rows: Sequence[dict[str, torch.Tensor]]) -> list[dict[str, Any]]:
-    """For each prompt: KL in nats, summed over its tokens, between the stored log-probabilities and those of a pass that
-    reads prompt and response at batch size 1. shard_rows: the stored columns of each prompt's response."""
+def self_kl(
+    teacher: Rereading, prompts: Sequence[Prompt], shard_rows: Sequence[dict[str, torch.Tensor]]
+) -> list[dict[str, Any]]:
+    """For each prompt: KL in nats, summed over its tokens, between the stored log-probabilities and
+    those of a pass that reads prompt and response at batch size 1. shard_rows: the stored columns
+    of each prompt's response."""
     out = []
     for prompt, rows in zip(prompts, shard_rows, strict=True):
         logits = teacher.read(prompt, rows["token"].tolist())

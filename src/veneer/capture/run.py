@@ -1,4 +1,5 @@
-"""Making a capture: plan, go on where a former run stopped, let the teacher answer and base read, write."""
+"""Making a capture: plan, go on where a former run stopped, let the teacher answer and
+base read, write."""
 
 from __future__ import annotations
 
@@ -56,14 +57,23 @@ def capture(
     config: CaptureConfig | None = None,
     progress: Progress | None = None,
 ) -> Capture:
-    """Capture the aligned model's responses to `prompts` and base's reading of them in the folder `out`.
+    """Capture the aligned model's responses to `prompts` and base's reading of them in
+    the folder `out`.
 
-    A run that was cut is gone on with; a finished folder is opened as it is. Raises InputError where `out` was made with other
-    settings, prompts or models (nothing is changed then), VeneerError where the disk is full or a model gives numbers that are
-    not finite.
+    A run that was cut is gone on with; a finished folder is opened as it is. Raises InputError
+    where `out` was made with other settings, prompts or models (nothing is changed then),
+    VeneerError where the disk is full or a model gives numbers that are not finite.
     """
     pair = pair.dated(day_of(Path(out) / "manifest.json"))
-    return capture_from(pair.base, AlignedModel(pair), prompts, out, config, base_format=pair.base_format, progress=progress)
+    return capture_from(
+        pair.base,
+        AlignedModel(pair),
+        prompts,
+        out,
+        config,
+        base_format=pair.base_format,
+        progress=progress,
+    )
 
 
 def capture_from(
@@ -76,15 +86,16 @@ def capture_from(
     base_format: Format | None = None,
     progress: Progress | None = None,
 ) -> Capture:
-    """The same with any teacher (see teachers.py) in the place of the aligned model. base_format: what base reads (default: plain)."""
+    """The same with any teacher (see teachers.py) in the place of the aligned model. base_format:
+    what base reads (default: plain)."""
     form = dated(base_format or PlainFormat(), day_of(Path(out) / "manifest.json"), base.tokenizer)
     return make_capture(Job.of(base, teacher, prompts, config, form), Shelf(Path(out)), progress)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a capture will make, fixed before the work begins: any shard of the plan can be made alone, here or by a worker
-    elsewhere."""
+    """What a capture will make, fixed before the work begins: any shard of the plan can be made
+    alone, here or by a worker elsewhere."""
 
     base: LanguageModel
     teacher: Teacher
@@ -104,19 +115,34 @@ class Job:
         config: CaptureConfig | None = None,
         base_format: Format | None = None,
     ) -> Job:
-        """Raises InputError for no prompts, prompts of one id, and prompts that a model cannot read."""
-        config, form = config or CaptureConfig(), _own_if_same(base_format or PlainFormat(), prompts)
+        """Raises InputError for no prompts, prompts of one id, and prompts that a
+        model cannot read."""
+        config, form = (
+            config or CaptureConfig(),
+            _own_if_same(base_format or PlainFormat(), prompts),
+        )
         if not prompts:
             raise InputError("there are no prompts to capture; give at least one")
         if len(prompts) != len({(p.task, p.id) for p in prompts}):
             raise InputError("two prompts have the same id; give each prompt an id of its own")
         base_ids, asked = encode_base(base, form, prompts), teacher.asked(prompts)
         lengths = teacher.lengths(asked)
-        for found, longest in (([len(x) for x in base_ids], base.longest), (lengths, teacher.longest())):
+        for found, longest in (
+            ([len(x) for x in base_ids], base.longest),
+            (lengths, teacher.longest()),
+        ):
             check_lengths(found, [p.id for p in prompts], longest, config.sampling.max_new_tokens)
-        plan = batch_plan(lengths, [p.task for p in prompts], config.batch_size, config.shard_batches)
+        plan = batch_plan(
+            lengths, [p.task for p in prompts], config.batch_size, config.shard_batches
+        )
         rows = [
-            {"id": p.id, "task": p.task, "base_length": len(b), "aligned_length": n, **_asked(form, p)}
+            {
+                "id": p.id,
+                "task": p.task,
+                "base_length": len(b),
+                "aligned_length": n,
+                **_asked(form, p),
+            }
             for p, b, n in zip(prompts, base_ids, lengths, strict=True)
         ]
         listing = json_lines(rows)
@@ -125,8 +151,11 @@ class Job:
         manifest["templates"] = template_record(form, prompts)
         return cls(base, teacher, prompts, config, base_ids, plan, listing, manifest)
 
-    def shard(self, number: int, done: Callable[[int], None] | None = None) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-        """The columns (see shards.py) and responses of one shard. done: told the prompts answered so far, after each batch."""
+    def shard(
+        self, number: int, done: Callable[[int], None] | None = None
+    ) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+        """The columns (see shards.py) and responses of one shard. done: told the prompts answered
+        so far, after each batch."""
         parts, responses = [], []
         for batch in self.plan[number]:
             columns, decoded = _with_backoff(self, batch)
@@ -180,26 +209,38 @@ def _say(progress: Progress, before: int, total: int, done: int) -> None:
 
 
 def _own_if_same(form: Format, prompts: Sequence[Prompt]) -> Format:
-    """A template that all prompts bring already is their own: captures of the same texts are the same, whoever named the template."""
-    if isinstance(form, PlainFormat) and not form.own and all(form.text(p) == p.plain for p in prompts):
+    """A template that all prompts bring already is their own: captures of the same texts are the
+    same, whoever named the template."""
+    if (
+        isinstance(form, PlainFormat)
+        and not form.own
+        and all(form.text(p) == p.plain for p in prompts)
+    ):
         return PlainFormat()
     return form
 
 
 def _asked(form: Format, prompt: Prompt) -> dict[str, Any]:
-    """What prompts.jsonl says of a prompt: what base reads, less a template that replaces the prompt's own; and the turns of a
-    conversation that stands in such a template."""
+    """What prompts.jsonl says of a prompt: what base reads, less a template that replaces the
+    prompt's own; and the turns of a conversation that stands in such a template."""
     if not isinstance(form, PlainFormat) or form.own or prompt.own_template is None:
         return {"plain": prompt.plain}
-    return {"plain": prompt.text, **({} if one_turn(prompt.messages) else {"messages": list(prompt.messages)})}
+    return {
+        "plain": prompt.text,
+        **({} if one_turn(prompt.messages) else {"messages": list(prompt.messages)}),
+    }
 
 
-def encode_base(base: LanguageModel, base_format: Format, prompts: Sequence[Prompt]) -> list[list[int]]:
+def encode_base(
+    base: LanguageModel, base_format: Format, prompts: Sequence[Prompt]
+) -> list[list[int]]:
     """Every prompt's token ids as base reads it. Raises InputError where one has none."""
     found = [base_format.encode(base.tokenizer, p) for p in prompts]
     for prompt, ids in zip(prompts, found, strict=True):
         if not ids:
-            raise InputError(f"prompt {prompt.id!r} has no tokens in the base model's format; expected text")
+            raise InputError(
+                f"prompt {prompt.id!r} has no tokens in the base model's format; expected text"
+            )
         check_readable(base, ids, prompt.id)
     return found
 
@@ -223,7 +264,12 @@ def make_manifest(
         "aligned": said.pop("aligned"),
         "base_format": base_format.facts(),
         **said,
-        "head": {"scale": head.scale, "softcap": head.softcap, "rows": teacher.size, "width": head.width},
+        "head": {
+            "scale": head.scale,
+            "softcap": head.softcap,
+            "rows": teacher.size,
+            "width": head.width,
+        },
         "config": config.facts(),
         "prompts_sha256": prompts_hash,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
@@ -233,19 +279,24 @@ def make_manifest(
 
 
 def begin(job: Job, shelf: Shelf) -> None:
-    """Write what stands before the first shard, or check that a folder in use was made with the same settings."""
+    """Write what stands before the first shard, or check that a folder in use was made with
+    the same settings."""
     shelf.prepare()
     out, manifest = shelf.folder, job.manifest
     path = out / "manifest.json"
     if path.is_file():
         found = read_json(path, "the manifest of a capture")
         found = found if isinstance(found, dict) else {}
-        # the templates of captures of version 0.1.0 are in the prompts' hash alone, and they do not name the settings left out
+        # the templates of captures of version 0.1.0 are in the prompts' hash alone, and they do not
+        # name the settings left out
         later = ("versions", "settings_not_applied")
         same = [k for k in manifest if k not in later and (k != "templates" or k in found)]
         differing = [k for k in same if found.get(k) != json.loads(json.dumps(manifest[k]))]
         if differing:
-            raise InputError(f"{out} was made with another {', '.join(differing)}; give another --out, or delete the folder")
+            raise InputError(
+                f"{out} was made with another {', '.join(differing)}; give another --out, or "
+                "delete the folder"
+            )
         remove_leftovers(out)
         shelf.share()
         return
@@ -257,13 +308,17 @@ def begin(job: Job, shelf: Shelf) -> None:
         "replies.log",  # of an endpoint
         ".lock",
     }  # of a run that was killed before its manifest
-    if any(p for p in out.iterdir() if p.name not in begun and not is_leftover(p, {*begun, path.name})):
+    if any(
+        p for p in out.iterdir() if p.name not in begun and not is_leftover(p, {*begun, path.name})
+    ):
         raise InputError(f"{out} is not empty and holds no capture; give a new or an empty folder")
     head = shared_head(job.base, job.teacher.size)
     tensors: dict[str, Tensor] = {"weight": head.weight.contiguous()}
     if head.bias is not None:
         tensors["bias"] = head.bias.contiguous()
-    write_atomically(out / "head.safetensors", lambda p: save_file({k: v.cpu() for k, v in tensors.items()}, p))
+    write_atomically(
+        out / "head.safetensors", lambda p: save_file({k: v.cpu() for k, v in tensors.items()}, p)
+    )
     job.base.tokenizer.save_pretrained(out / "tokenizer")
     write_text(out / "prompts.jsonl", job.listing)
     write_json(path, {**manifest, "files": hashes(out)})
@@ -271,10 +326,14 @@ def begin(job: Job, shelf: Shelf) -> None:
 
 
 def finish(job: Job, shelf: Shelf) -> None:
-    """What stands behind the last shard: the noise floor, where the teacher can read; what was not as asked in an endpoint's replies; and
-    what is to be said of the teacher's reasoning."""
+    """What stands behind the last shard: the noise floor, where the teacher can read; what was not
+    as asked in an endpoint's replies; and what is to be said of the teacher's reasoning."""
     path = shelf.folder / ENDPOINT
-    if isinstance(job.teacher, Recording) and not path.is_file() and (record := job.teacher.record()):
+    if (
+        isinstance(job.teacher, Recording)
+        and not path.is_file()
+        and (record := job.teacher.record())
+    ):
         write_json(path, record)
         shelf.share()
     if isinstance(job.teacher, Rereading) and not (shelf.folder / "noise.json").is_file():
@@ -289,13 +348,22 @@ def _with_backoff(job: Job, batch: list[int]) -> tuple[dict[str, Tensor], list[D
     prompts = [job.prompts[n] for n in batch]
     keys = [f"{p.task}/{p.id}/0" for p in prompts]
     try:
-        return capture_batch(job.base, batch, [job.base_ids[n] for n in batch], prompts, keys, job.config, job.teacher)
+        return capture_batch(
+            job.base,
+            batch,
+            [job.base_ids[n] for n in batch],
+            prompts,
+            keys,
+            job.config,
+            job.teacher,
+        )
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         if len(batch) == 1:
             raise VeneerError(
-                "memory ran out for a single prompt; use a smaller model, a shorter --max-new-tokens, or more memory"
+                "memory ran out for a single prompt; use a smaller model, a shorter "
+                "--max-new-tokens, or more memory"
             ) from error
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -327,7 +395,8 @@ def _row(job: Job, number: int, decoded: Decoded) -> dict[str, Any]:
 
 
 def write_noise(job: Job, shelf: Shelf) -> None:
-    """Check a sample of prompts, spread evenly over the capture, by teacher forcing, and store the noise floor.
+    """Check a sample of prompts, spread evenly over the capture, by teacher forcing, and store
+    the noise floor.
 
     Raises VeneerError where generation and reading differ by more than their dtype explains.
     """
@@ -346,7 +415,8 @@ def write_noise(job: Job, shelf: Shelf) -> None:
     limit = LIMIT[teacher.dtype]
     if not abs(floor) <= limit:
         raise VeneerError(
-            f"{job.teacher.name} gives other log-probabilities while it generates than while it reads: {floor:.3g} nats a token, "
-            f"expected at most {limit:g}; try --dtype float32 or another version of transformers"
+            f"{job.teacher.name} gives other log-probabilities while it generates than while it "
+            f"reads: {floor:.3g} nats a token, expected at most {limit:g}; try --dtype float32 or "
+            "another version of transformers"
         )
     write_json(shelf.folder / "noise.json", found)

@@ -1,6 +1,8 @@
-"""A shard: the tokens of some responses as tensors, written whole or not at all, with a checksum beside it.
+"""A shard: the tokens of some responses as tensors, written whole or not at all, with a
+checksum beside it.
 
-Schema 1, safetensors, N tokens in plan order (then by position), k as configured, d the base's width:
+Schema 1, safetensors, N tokens in plan order (then by position), k as configured, d
+the base's width:
 
 | tensor | shape, type | what |
 |---|---|---|
@@ -8,15 +10,16 @@ Schema 1, safetensors, N tokens in plan order (then by position), k as configure
 | position | (N,) int32 | response position, 1-based |
 | token | (N,) int32 | the response's token there (base's ids) |
 | hidden | (N, d) as configured | base's final hidden state from which that token is predicted |
-| aligned_ids, aligned_logprobs | (N, k) int32, float32 | the aligned model's k most likely tokens, natural logs |
+| aligned_ids, aligned_logprobs | (N, k) int32, float32 | its k most likely tokens, natural logs |
 | aligned_tail | (N,) float32 | log of its mass outside them |
 | base_ids, base_logprobs | (N, k) int32, float32 | the same for base |
 | base_at_aligned | (N, k) float32 | base's log-probability of aligned_ids |
 | base_outside | (N,) float32 | log of base's mass outside aligned_ids |
 | base_logz | (N,) float32 | log of base's normaliser: log-probability = logit - base_logz |
 
-`aligned` is whoever taught (teachers.py). Where only its responses are known, the aligned columns have k = 1: the token itself with
-log-probability 0, and a tail of -inf; an endpoint's have as many as it tells and one more, the token itself.
+`aligned` is whoever taught (teachers.py). Where only its responses are known, the aligned columns
+have k = 1: the token itself with log-probability 0, and a tail of -inf; an endpoint's have as many
+as it tells and one more, the token itself.
 """
 
 from __future__ import annotations
@@ -32,7 +35,15 @@ from torch import Tensor
 
 from veneer.capture.integrity import check_own
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import json_lines, read_json, sha256_file, sha256_text, write_atomically, write_json, write_text
+from veneer.foundation.files import (
+    json_lines,
+    read_json,
+    sha256_file,
+    sha256_text,
+    write_atomically,
+    write_json,
+    write_text,
+)
 
 SCHEMA = 1
 
@@ -41,8 +52,11 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:05d}.safetensors"
 
 
-def write_shard(folder: Path, number: int, tensors: dict[str, Tensor], responses: list[dict]) -> None:
-    """Write shard and responses, then the marker with their checksums: without a marker a shard does not count."""
+def write_shard(
+    folder: Path, number: int, tensors: dict[str, Tensor], responses: list[dict]
+) -> None:
+    """Write shard and responses, then the marker with their checksums: without a marker a
+    shard does not count."""
     path = shard_path(folder, number)
     ready = {k: v.contiguous().cpu() for k, v in sorted(tensors.items())}
     write_atomically(path, lambda p: save_file(ready, p))
@@ -55,7 +69,9 @@ def write_shard(folder: Path, number: int, tensors: dict[str, Tensor], responses
         "responses_sha256": sha256_file(texts),
     }
     if (folder / "manifest.json").is_file():
-        marker["capture"] = identity(read_json(folder / "manifest.json", "the manifest of a capture"))
+        marker["capture"] = identity(
+            read_json(folder / "manifest.json", "the manifest of a capture")
+        )
     write_json(path.with_suffix(".json"), marker)
 
 
@@ -64,39 +80,53 @@ def is_done(folder: Path, number: int) -> bool:
 
 
 def identity(manifest: dict[str, Any]) -> str:
-    """Tells captures apart: sha256 of the manifest without what may differ between two runs of one, or follows from the prompts."""
-    left_out = ("versions", "files", "head_sha256", "templates", "settings_not_applied", "reasoning")
+    """Tells captures apart: sha256 of the manifest without what may differ between two runs of one,
+    or follows from the prompts."""
+    left_out = (
+        "versions",
+        "files",
+        "head_sha256",
+        "templates",
+        "settings_not_applied",
+        "reasoning",
+    )
     fixed = {k: v for k, v in manifest.items() if k not in left_out}
     return sha256_text(json.dumps(fixed, sort_keys=True))
 
 
 def check_shard(folder: Path, number: int, manifest: dict[str, Any]) -> int:
-    """Compare a shard with its checksum, its capture and its part of the plan, and return its token count. Raises InputError that names a
-    shard that is damaged, or another's."""
+    """Compare a shard with its checksum, its capture and its part of the plan, and return its token
+    count. Raises InputError that names a shard that is damaged, or another's."""
     path = shard_path(folder, number)
     marker = read_json(path.with_suffix(".json"), "the marker of a finished shard")
     texts = path.with_name(f"responses-{number:05d}.jsonl")
     if not isinstance(marker, dict) or type(marker.get("tokens")) is not int:
         raise InputError(
-            f"{path.with_suffix('.json')} is no marker of a shard; delete it and run the capture again: it makes the shard anew"
+            f"{path.with_suffix('.json')} is no marker of a shard; delete it and run the capture "
+            "again: it makes the shard anew"
         )
     for file, wanted in ((path, "sha256"), (texts, "responses_sha256")):
         found = sha256_file(file) if file.is_file() else "no file"
         if found != marker.get(wanted):
             raise InputError(
-                f"{file} is damaged (sha256 {found[:12]}, expected {str(marker.get(wanted))[:12]}); delete it and its marker "
-                f"{path.with_suffix('.json').name} and run the capture again: it makes only what is missing"
+                f"{file} is damaged (sha256 {found[:12]}, expected "
+                f"{str(marker.get(wanted))[:12]}); delete it and its marker "
+                f"{path.with_suffix('.json').name} and run the capture again: it makes only "
+                "what is missing"
             )
     if marker.get("capture") not in (None, identity(manifest)):
         raise InputError(
-            f"{path} is of another capture (models, prompts or settings differ); delete it and its marker {path.with_suffix('.json').name} "
-            "and run the capture again: it makes only what is missing"
+            f"{path} is of another capture (models, prompts or settings differ); delete it and "
+            f"its marker {path.with_suffix('.json').name} and run the capture again: it makes "
+            "only what is missing"
         )
     check_own(folder, number, path, texts, manifest)
     return marker["tokens"]
 
 
-def read_shard(folder: Path, number: int, columns: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+def read_shard(
+    folder: Path, number: int, columns: tuple[str, ...] | None = None
+) -> dict[str, Tensor]:
     """The tensors of a shard, or the named ones."""
     path = shard_path(folder, number)
     try:
@@ -108,7 +138,8 @@ def read_shard(folder: Path, number: int, columns: tuple[str, ...] | None = None
             return {c: stream.get_tensor(c) for c in columns}
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"{path} cannot be read ({error}); expected a shard of schema {SCHEMA}; make the capture again"
+            f"{path} cannot be read ({error}); expected a shard of schema {SCHEMA}; make the "
+            "capture again"
         ) from None
 
 

@@ -14,17 +14,22 @@ PADDED_TOKENS = 4096  # in one pass of the backbone
 
 
 @torch.inference_mode()
-def response_hidden(lm: LanguageModel, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> list[Tensor]:
-    """The hidden states (n_i, d) from which each response's n_i tokens are predicted, in the order given.
+def response_hidden(
+    lm: LanguageModel, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]
+) -> list[Tensor]:
+    """The hidden states (n_i, d) from which each response's n_i tokens are predicted, in
+    the order given.
 
-    Rows are batched by length; what a batch has in common at the start is read once. Where the model reads padding, a batch is of one
-    length.
+    Rows are batched by length; what a batch has in common at the start is read once. Where the
+    model reads padding, a batch is of one length.
     """
     rows = [[*p, *r[:-1]] for p, r in zip(prompts, responses, strict=True)]
     out: list[Tensor] = [torch.empty(0)] * len(rows)
-    lm.abilities.right(max(map(len, rows), default=0))  # refuses a model that is not causal at that length
+    # refuses a model that is not causal at that length
+    lm.abilities.right(max(map(len, rows), default=0))
     for batch in _batches([len(r) for r in rows], lm):
-        within_prompts = min(len(prompts[i]) for i in batch) - 1  # equal prompts may share their answers' start too
+        # equal prompts may share their answers' start too
+        within_prompts = min(len(prompts[i]) for i in batch) - 1
         begun = start(lm, [rows[i] for i in batch], side="right", most=within_prompts)
         hidden = lm.hidden(begun.ids, begun.mask, begun.cache)  # (B, T, d)
         read = begun.mask.shape[1] - begun.ids.shape[1]  # tokens that the cache had read already
@@ -39,7 +44,9 @@ def _batches(lengths: Sequence[int], lm: LanguageModel) -> Iterator[list[int]]:
     batch: list[int] = []
     for i in order:
         full = batch and (len(batch) + 1) * lengths[i] > PADDED_TOKENS
-        if full or (batch and lengths[i] != lengths[batch[-1]] and not lm.abilities.right(lengths[i])):
+        if full or (
+            batch and lengths[i] != lengths[batch[-1]] and not lm.abilities.right(lengths[i])
+        ):
             yield batch
             batch = []
         batch.append(i)

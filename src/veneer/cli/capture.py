@@ -19,29 +19,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Capture(TemplateOptions, WorkerOptions, Machine):
-    """Let a teacher answer prompts, keep its top-k log-probabilities, and let base read the answers. The teacher is an aligned model
-    (--aligned), answers that are stored (--responses), or a model behind an endpoint (--teacher-url). Killed and run again, it goes
-    on where it was and ends with the same bytes."""
+    """Let a teacher answer prompts, keep its top-k log-probabilities, and let base read the
+    answers. The teacher is an aligned model (--aligned), answers that are stored (--responses), or
+    a model behind an endpoint (--teacher-url). Killed and run again, it goes on where it was and
+    ends with the same bytes."""
 
     base: str
     """The base model."""
     prompts: str
-    """A task's name, or a file: JSONL ({"prompt"} or {"messages"}), text (a prompt a line), CSV or Parquet (with --column), or
-    hf://OWNER/NAME for a hub data set."""
+    """A task's name, or a file: JSONL ({"prompt"} or {"messages"}), text (a prompt a line), CSV or
+    Parquet (with --column), or hf://OWNER/NAME for a hub data set."""
     out: str
     """Folder for the capture, or a URL such as s3://bucket/folder (docs/scale.md)."""
     aligned: str | None = None
     """The aligned model; it must share base's tokenizer."""
     responses: str | None = None
-    """In place of --aligned: a file of answers to the prompts, as `veneer generate` writes it or `veneer import` reads it. Nothing but
-    their tokens is known: the veneer is fitted by maximum likelihood."""
+    """In place of --aligned: a file of answers to the prompts, as `veneer generate` writes it
+    or `veneer import` reads it. Nothing but their tokens is known: the veneer is fitted by
+    maximum likelihood."""
     answers_only: bool = False
-    """Of --responses: take the text of each answer and leave out the reasoning of a thinking model (docs/thinking.md)."""
+    """Of --responses: take the text of each answer and leave out the reasoning of a thinking model
+    (docs/thinking.md)."""
     format: str = "auto"
     """Of --responses: auto, jsonl, overton-open, overton-api, inspect or lm-eval."""
     teacher_url: str | None = None
-    """In place of --aligned: OpenAI-compatible endpoint, such as http://localhost:8000/v1. Its log-probabilities are the targets where
-    it gives any, otherwise its answers alone."""
+    """In place of --aligned: OpenAI-compatible endpoint, such as http://localhost:8000/v1. Its
+    log-probabilities are the targets where it gives any, otherwise its answers alone."""
     teacher_model: str | None = None
     """Name of the model at that endpoint."""
     teacher_key_env: str = "OPENAI_API_KEY"
@@ -53,12 +56,15 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
     top_logprobs: int = 20
     """Log-probabilities a token that the endpoint is asked for; 0 takes its answers alone."""
     base_template: str | None = None
-    """Text around each prompt for base, with {prompt} where it goes, or a name: alpaca, question, answer, qa, user, plain, or chat (the
-    tokenizer's chat template). It replaces the template that a task brings. Default: a task's own template, a file's text as it is."""
+    """Text around each prompt for base, with {prompt} where it goes, or a name: alpaca, question,
+    answer, qa, user, plain, or chat (the tokenizer's chat template). It replaces the template that
+    a task brings. Default: a task's own template, a file's text as it is."""
     prompt_template: str | None = None
-    """The same as --base-template, under the name that `veneer run` has for it; published leaves a task's own template."""
+    """The same as --base-template, under the name that `veneer run` has for it; published leaves a
+    task's own template."""
     system: str | None = None
-    """System text for the aligned model's chat template, or for the endpoint. Default: the template's own."""
+    """System text for the aligned model's chat template, or for the endpoint. Default:
+    the template's own."""
     aligned_plain: bool = False
     """The aligned model reads plain text like base, for one that has no chat template."""
     column: str | None = None
@@ -84,7 +90,8 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
     seed: int = 0
     """Of sampling."""
     engine: Literal["local", "ray"] = "local"
-    """Who makes the shards: this process, or workers on Ray. The bytes are the same where a worker has as many threads."""
+    """Who makes the shards: this process, or workers on Ray. The bytes are the same where a worker
+    has as many threads."""
     dry_run: bool = False
     """Only state the tokens, disk and memory that the capture would use."""
 
@@ -102,25 +109,42 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
         given = [n for n in ("aligned", "responses", "teacher_url") if getattr(self, n) is not None]
         if len(given) != 1:
             said = " and ".join(f"--{n.replace('_', '-')}" for n in given) or "no teacher"
-            raise InputError(f"found {said}; expected one of --aligned, --responses and --teacher-url")
+            raise InputError(
+                f"found {said}; expected one of --aligned, --responses and --teacher-url"
+            )
         if (self.teacher_url is None) != (self.teacher_model is None):
             raise InputError("--teacher-url and --teacher-model go together; give both")
         if self.answers_only and self.responses is None:
             raise InputError(
-                "--answers-only goes with --responses alone: a model that thinks gives its log-probabilities behind its reasoning, which "
-                "base would not read; store its answers first (veneer generate) and give them with --responses"
+                "--answers-only goes with --responses alone: a model that thinks gives its "
+                "log-probabilities behind its reasoning, which base would not read; store its "
+                "answers first (veneer generate) and give them with --responses"
             )
         if self.engine == "ray" and self.teacher_url is not None:
-            raise InputError("an endpoint answers many requests at once already; leave out --engine ray, or --teacher-url")
+            raise InputError(
+                "an endpoint answers many requests at once already; leave out --engine ray, or "
+                "--teacher-url"
+            )
         if self.responses is not None or (self.aligned is not None and self.aligned_plain):
-            self.refuse_template_options("--responses" if self.responses is not None else "--aligned-plain")
+            self.refuse_template_options(
+                "--responses" if self.responses is not None else "--aligned-plain"
+            )
         if self.teacher_url is not None and self.template_date is not None:
-            raise InputError("found --template-date beside --teacher-url, whose server writes the date itself; leave it out")
+            raise InputError(
+                "found --template-date beside --teacher-url, whose server writes the date itself; "
+                "leave it out"
+            )
         ray = self.ray()
         shelf = shelf_of(self.out)
         if self.dry_run:
             job = self.job()
-            print("\n".join(estimate(job.base, job.teacher, job.prompts, job.config, base_format=self._form()).lines()))
+            print(
+                "\n".join(
+                    estimate(
+                        job.base, job.teacher, job.prompts, job.config, base_format=self._form()
+                    ).lines()
+                )
+            )
             return
         started = time.perf_counter()
         with progress() as say:
@@ -136,10 +160,23 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
             record = RunRecord(
                 shelf.folder,
                 "capture",
-                {**self._said(), "prompts": self.prompts, "limit": self.limit, **taken.manifest["config"]},
+                {
+                    **self._said(),
+                    "prompts": self.prompts,
+                    "limit": self.limit,
+                    **taken.manifest["config"],
+                },
                 fresh=False,
             )
-            facts = ("base", "aligned", "base_format", "aligned_format", "vocabulary", "stop_ids", "teacher")
+            facts = (
+                "base",
+                "aligned",
+                "base_format",
+                "aligned_format",
+                "vocabulary",
+                "stop_ids",
+                "teacher",
+            )
             record.note(
                 pair={k: taken.manifest[k] for k in facts if k in taken.manifest},
                 seeds={"sampling": self.seed},
@@ -147,9 +184,15 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
                 finished=True,
             )
             shelf.share()
-        print(f"{taken.tokens:,} response tokens of {len(taken.prompts)} prompts in {without_secrets(self.out)}")
+        print(
+            f"{taken.tokens:,} response tokens of {len(taken.prompts)} prompts in "
+            f"{without_secrets(self.out)}"
+        )
         if taken.one_hot:
-            print("only the answers' tokens are known: no distributions, so `veneer extract` reports their likelihood and no KL")
+            print(
+                "only the answers' tokens are known: no distributions, so `veneer extract` "
+                "reports their likelihood and no KL"
+            )
         elif taken.told:
             print(taken.told)
 
@@ -161,7 +204,13 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
         from veneer.models.load import load_model
         from veneer.tasks.source import load_prompts
 
-        found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
+        found = load_prompts(
+            self.prompts,
+            data=data_folder(self.data),
+            column=self.column,
+            limit=self.limit,
+            split=self.split,
+        )
         sampling = Sampling(self.max_new_tokens, self.temperature, self.top_p, self.seed)
         config = CaptureConfig(self.k, self.hidden_dtype, self.batch_size, sampling=sampling)
         base, form = load_model(self.base, **self.how()), self._form()
@@ -174,7 +223,8 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
         return given_format(self._template(), self.chat_format(self.system))
 
     def _template(self) -> str | None:
-        """What --base-template or --prompt-template says. Raises InputError where both are given."""
+        """What --base-template or --prompt-template says. Raises InputError
+        where both are given."""
         from veneer.measures.run_template import PUBLISHED, check_base_template
 
         check_base_template(self.prompt_template, self.base_template)
@@ -190,7 +240,9 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
 
             from veneer.imports.teacher import read_teacher
 
-            told = read_teacher(self.responses, base, prompts, format=self.format, answers_only=self.answers_only)
+            told = read_teacher(
+                self.responses, base, prompts, format=self.format, answers_only=self.answers_only
+            )
             for line in told.lines():
                 print(line, file=sys.stderr)
             return told.teacher, told.prompts
@@ -200,7 +252,9 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
             from veneer.models.pair import Pair
 
             aligned = load_model(self.aligned, **self.how())
-            pair = Pair(base, aligned, form, form if self.aligned_plain else self.chat_format(self.system))
+            pair = Pair(
+                base, aligned, form, form if self.aligned_plain else self.chat_format(self.system)
+            )
             return AlignedModel(pair.dated(self._day())), prompts
         return self._remote(base, prompts, config), prompts
 
@@ -255,4 +309,8 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
             names += ["responses", "format", "teacher_url", "teacher_model", "top_logprobs"]
         if self.answers_only:
             names.append("answers_only")
-        return {**{k: getattr(self, k) for k in names}, "base_template": self._template(), **self.template_words()}
+        return {
+            **{k: getattr(self, k) for k in names},
+            "base_template": self._template(),
+            **self.template_words(),
+        }

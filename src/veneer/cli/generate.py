@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Generate(TemplateOptions, Machine):
-    """Let a model, with or without a veneer, or a model behind an endpoint (--url), answer prompts. Killed and run again, it goes on
-    where it was."""
+    """Let a model, with or without a veneer, or a model behind an endpoint (--url), answer prompts.
+    Killed and run again, it goes on where it was."""
 
     model: str
-    """The model; with --veneer, the base that the veneer belongs to; with --large, the small one; with --url, the name that the
-    endpoint serves it under."""
+    """The model; with --veneer, the base that the veneer belongs to; with --large, the small one;
+    with --url, the name that the endpoint serves it under."""
     prompts: str
     """A task's name or a file, as for `veneer capture`."""
     out: str
@@ -33,11 +33,12 @@ class Generate(TemplateOptions, Machine):
     veneer: str | None = None
     """Folder of a veneer to add to the head."""
     large: str | None = None
-    """A larger model with the same tokenizer, which answers while --model and --veneer shift its logits. --chat, --plain,
-    --base-template and --system then say how it reads prompts (default: plain); --model reads them as the veneer recorded."""
+    """A larger model with the same tokenizer, which answers while --model and --veneer shift its
+    logits. --chat, --plain, --base-template and --system then say how it reads prompts (default:
+    plain); --model reads them as the veneer recorded."""
     url: str | None = None
-    """OpenAI-compatible endpoint that answers, such as vLLM's http://localhost:8000/v1. It applies its model's chat template; with
-    --plain it goes on from the plain text."""
+    """OpenAI-compatible endpoint that answers, such as vLLM's http://localhost:8000/v1. It applies
+    its model's chat template; with --plain it goes on from the plain text."""
     key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the endpoint's key; the key itself is never written."""
     concurrency: int = 8
@@ -45,16 +46,16 @@ class Generate(TemplateOptions, Machine):
     timeout: float = 120.0
     """Seconds for one whole reply of the endpoint."""
     alpha: str = "1"
-    """How much of the veneer to add; 1 is all of it. With --large also a schedule over the answer's positions: 1.5@10 (1.5
-    for the first 10 tokens, then 0), 1.5>0.2@10 (a line from 1.5 to 0.2 at the tenth token, constant after), 1.5~8 (fading,
-    half of it every 8 tokens)."""
+    """How much of the veneer to add; 1 is all of it. With --large also a schedule over the answer's
+    positions: 1.5@10 (1.5 for the first 10 tokens, then 0), 1.5>0.2@10 (a line from 1.5 to 0.2 at
+    the tenth token, constant after), 1.5~8 (fading, half of it every 8 tokens)."""
     chat: bool = False
     """Read prompts through the model's chat template."""
     plain: bool = False
     """Read prompts as plain text. Default: what the veneer recorded for base, otherwise plain."""
     base_template: str | None = None
-    """Text around each plain prompt, with {prompt} where it goes, or a template's name (alpaca, question, answer, qa, user, plain). It
-    replaces the template that a task brings."""
+    """Text around each plain prompt, with {prompt} where it goes, or a template's name (alpaca,
+    question, answer, qa, user, plain). It replaces the template that a task brings."""
     system: str | None = None
     """System text for the chat template."""
     column: str | None = None
@@ -76,7 +77,8 @@ class Generate(TemplateOptions, Machine):
     min_p: float = 0.0
     """Sampling leaves out tokens below this share of the most likely one's probability."""
     repetition_penalty: float = 1.0
-    """Divides the logits of tokens that prompt or answer hold (multiplies negative ones); 1 is none."""
+    """Divides the logits of tokens that prompt or answer hold (multiplies negative
+    ones); 1 is none."""
     presence_penalty: float = 0.0
     """Taken off the logit of each token that the answer holds."""
     frequency_penalty: float = 0.0
@@ -84,7 +86,8 @@ class Generate(TemplateOptions, Machine):
     min_new_tokens: int = 0
     """Shortest answer, in tokens."""
     model_settings: bool = False
-    """Apply the generation settings that the model ships (generation_config.json), wherever no option says otherwise."""
+    """Apply the generation settings that the model ships (generation_config.json), wherever no
+    option says otherwise."""
     samples: int = 1
     """Answers a prompt; more than one needs a temperature above 0."""
     batch_size: int = 32
@@ -104,27 +107,44 @@ class Generate(TemplateOptions, Machine):
         if self.plain or (self.url is None and not self.chat):
             self.refuse_template_options("--plain" if self.plain else "no --chat")
         if self.url is not None and self.template_date is not None:
-            raise InputError("found --template-date beside --url, whose server writes the date itself; leave it out")
+            raise InputError(
+                "found --template-date beside --url, whose server writes the date itself; "
+                "leave it out"
+            )
         if self.chat and self.plain:
             raise InputError("found both --chat and --plain; give one of them")
         if self.url is not None and self.model_settings:
             raise InputError(
-                "found --model-settings beside --url, whose server applies its model's settings itself; leave it out"
+                "found --model-settings beside --url, whose server applies its model's settings "
+                "itself; leave it out"
             )
         if self.samples > 1 and self.temperature == 0 and not self.model_settings:
             raise InputError(
-                f"found --samples {self.samples} with temperature 0, which gives the same answer each time; add --temperature 0.5, say"
+                f"found --samples {self.samples} with temperature 0, which gives the same answer "
+                "each time; add --temperature 0.5, say"
             )
         alpha, sampling = Alpha.parse(self.alpha), self._sampling()
         if self.url is None:
             self._check_models(alpha)
-        found = load_prompts(self.prompts, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
+        found = load_prompts(
+            self.prompts,
+            data=data_folder(self.data),
+            column=self.column,
+            limit=self.limit,
+            split=self.split,
+        )
         system = self._models(alpha, found) if self.url is None else self._endpoint(self.url)
         if isinstance(system, System | ShiftedSystem):
             sampling = self._with_settings(system, sampling)
         with progress() as say:
             answers = respond(
-                system, found, sampling, batch_size=self.batch_size, samples=self.samples, out=Path(self.out), progress=say
+                system,
+                found,
+                sampling,
+                batch_size=self.batch_size,
+                samples=self.samples,
+                out=Path(self.out),
+                progress=say,
             )
         print(f"{len(answers)} answers in {self.out}")
 
@@ -132,13 +152,21 @@ class Generate(TemplateOptions, Machine):
         from veneer.models.decode import Sampling
 
         return Sampling(
-            self.max_new_tokens, self.temperature, self.top_p, self.seed, top_k=self.top_k, min_p=self.min_p,
-            repetition_penalty=self.repetition_penalty, presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty, min_new_tokens=self.min_new_tokens,
-        )  # fmt: skip
+            self.max_new_tokens,
+            self.temperature,
+            self.top_p,
+            self.seed,
+            top_k=self.top_k,
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            min_new_tokens=self.min_new_tokens,
+        )
 
     def _with_settings(self, system: System | ShiftedSystem, sampling: Sampling) -> Sampling:
-        """The settings that the answering model ships are applied, or a line says that they are not."""
+        """The settings that the answering model ships are applied, or a line says
+        that they are not."""
         from veneer.foundation.errors import InputError
         from veneer.models.shipped import applied, warn_of_settings
         from veneer.systems.shifted import ShiftedSystem
@@ -150,13 +178,14 @@ class Generate(TemplateOptions, Machine):
         sampling = applied(lm, sampling)
         if self.samples > 1 and sampling.temperature == 0:
             raise InputError(
-                f"found --samples {self.samples}, but the settings of {lm.name} are greedy, which gives the same answer each time; add "
-                "--temperature 0.5, say"
+                f"found --samples {self.samples}, but the settings of {lm.name} are greedy, which "
+                "gives the same answer each time; add --temperature 0.5, say"
             )
         return sampling
 
     def _endpoint(self, url: str) -> Answering:
-        """The model behind an endpoint. Raises InputError for options of models that are loaded here."""
+        """The model behind an endpoint. Raises InputError for options of models that
+        are loaded here."""
         from veneer.endpoint import EndpointConfig
         from veneer.foundation.errors import InputError
         from veneer.systems.endpoint import EndpointSystem
@@ -165,14 +194,26 @@ class Generate(TemplateOptions, Machine):
         foreign += ["alpha"] if self.alpha != "1" else []
         if foreign:
             raise InputError(
-                f"found --{foreign[0].replace('_', '-')} beside --url, whose model is not loaded here; leave it out, or serve "
-                "what it makes (`veneer serve`, or `veneer merge` and another server)"
+                f"found --{foreign[0].replace('_', '-')} beside --url, whose model is not loaded "
+                "here; leave it out, or serve what it makes (`veneer serve`, or `veneer merge` "
+                "and another server)"
             )
         if self.plain and self.system is not None:
-            raise InputError("found --system beside --plain, which has no place for it; leave out one of them")
-        how = EndpointConfig(url, self.model, key_env=self.key_env, timeout=self.timeout, concurrency=self.concurrency)
+            raise InputError(
+                "found --system beside --plain, which has no place for it; leave out one of them"
+            )
+        how = EndpointConfig(
+            url,
+            self.model,
+            key_env=self.key_env,
+            timeout=self.timeout,
+            concurrency=self.concurrency,
+        )
         return EndpointSystem(
-            how, style="completion" if self.plain else "chat", system=self.system, arguments=arguments(self.template_arg)
+            how,
+            style="completion" if self.plain else "chat",
+            system=self.system,
+            arguments=arguments(self.template_arg),
         )
 
     def _check_models(self, alpha: Alpha) -> None:
@@ -180,16 +221,19 @@ class Generate(TemplateOptions, Machine):
 
         if self.large is not None and self.veneer is None:
             raise InputError(
-                "found --large without --veneer; give the veneer of --model, which is to shift the large model's logits"
+                "found --large without --veneer; give the veneer of --model, which is to shift "
+                "the large model's logits"
             )
         if self.large is None and alpha.constant is None:
             raise InputError(
-                f"found the schedule --alpha {alpha} without --large; give a number, or --large and the model that is shifted"
+                f"found the schedule --alpha {alpha} without --large; give a number, or --large "
+                "and the model that is shifted"
             )
 
     def _models(self, alpha: Alpha, prompts: Sequence[Prompt]) -> Answering:
-        """The model, with its veneer, or a large one that they shift. Raises InputError where the veneer was fitted behind several
-        templates and these prompts leave open which one is meant."""
+        """The model, with its veneer, or a large one that they shift. Raises InputError
+        where the veneer was fitted behind several templates and these prompts leave open
+        which one is meant."""
         from pathlib import Path
 
         from veneer.head.merge import merged_facts
@@ -206,7 +250,9 @@ class Generate(TemplateOptions, Machine):
             small = chosen_format(veneer.facts, prompts, mend=SMALL_MEND)
             lm, large = (load_model(name, **self.how()) for name in (self.model, self.large))
             check_arguments(chosen or PlainFormat(), large.tokenizer)
-            return ShiftedSystem.of_models(large, lm, veneer, alpha=alpha, format=chosen, small_format=small)
+            return ShiftedSystem.of_models(
+                large, lm, veneer, alpha=alpha, format=chosen, small_format=small
+            )
         chosen = chosen or chosen_format(facts, prompts)
         lm = load_model(self.model, **self.how())
         check_arguments(chosen, lm.tokenizer)

@@ -13,25 +13,39 @@ if TYPE_CHECKING:
     from veneer.prompts.prompt import Prompt
 
 Kind = Literal[
-    "auto", "overton-open", "overton-api", "overton-judge", "bertscore", "embeddings", "jsonl", "inspect", "lm-eval", "batch",
-    "alpaca-eval", "model-answers", "harmbench",
-]  # fmt: skip
+    "auto",
+    "overton-open",
+    "overton-api",
+    "overton-judge",
+    "bertscore",
+    "embeddings",
+    "jsonl",
+    "inspect",
+    "lm-eval",
+    "batch",
+    "alpaca-eval",
+    "model-answers",
+    "harmbench",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Import:
-    """Read stored answers, say what was dropped and why, and write them as `veneer generate` does."""
+    """Read stored answers, say what was dropped and why, and write them as
+    `veneer generate` does."""
 
     source: Annotated[str, tyro.conf.Positional]
     """The file."""
     out: str
     """File for the answers, JSON lines; prompts that the file holds too go to OUT.prompts.jsonl."""
     format: Kind = "auto"
-    """auto looks at the file. overton-*, bertscore, embeddings: the files published beside arXiv 2406.17692."""
+    """auto looks at the file. overton-*, bertscore, embeddings: the files published beside
+    arXiv 2406.17692."""
     system: str | None = None
     """Name of the system that answered. Default: as the file says, or its folder."""
     prompts: str | None = None
-    """Prompts of the answers, as a prompt file (overton-judge, overton-api, batch and model-answers files hold none)."""
+    """Prompts of the answers, as a prompt file (overton-judge, overton-api, batch and model-answers
+    files hold none)."""
     no_clean: bool = False
     """Keep white space around the text and the code fence that closes it."""
     keep_truncated: bool = False
@@ -41,7 +55,8 @@ class Import:
     keep_repeated: bool = False
     """Keep further answers for the same prompt and sample number."""
     answer_only: bool = False
-    """Where an answer goes on with blocks of its own ("# Answer:", "# Query:"), keep the answer alone."""
+    """Where an answer goes on with blocks of its own ("# Answer:", "# Query:"), keep
+    the answer alone."""
 
     def run(self) -> None:
         from veneer.foundation.errors import InputError
@@ -58,11 +73,18 @@ class Import:
             print(f"{source} ({self.format}): {said}\n{len(rows)} rows in {out}")
             return
         rules = Rules(
-            not self.no_clean, not self.keep_truncated, not self.keep_empty, not self.keep_repeated, self.answer_only
-        )  # fmt: skip
+            not self.no_clean,
+            not self.keep_truncated,
+            not self.keep_empty,
+            not self.keep_repeated,
+            self.answer_only,
+        )
         found = read_stored(source, self.format, rules, self.system)
         if not found.responses:
-            raise InputError(f"{'; '.join(line.strip() for line in found.summary())}; expected at least one answer that stays")
+            raise InputError(
+                f"{'; '.join(line.strip() for line in found.summary())}; expected at least one "
+                "answer that stays"
+            )
         if asked is not None:
             _check_same(found, asked, self.prompts or "")
         prompts = asked or found.prompts
@@ -72,11 +94,15 @@ class Import:
             texts = {beside: json_lines(_stored(p) for p in prompts), **texts}
         _write(texts)
         print("\n".join(found.summary()))
-        print(f"{len(found.responses)} answers in {out}" + (f", prompts in {beside}" if prompts else ""))
+        print(
+            f"{len(found.responses)} answers in {out}"
+            + (f", prompts in {beside}" if prompts else "")
+        )
 
 
 def _check_same(found: Imported, asked: list[Prompt], name: str) -> None:
-    """Raises InputError where an answer would be given to another prompt than its own, or to none."""
+    """Raises InputError where an answer would be given to another prompt than its
+    own, or to none."""
     from veneer.foundation.errors import InputError
 
     by_id = {p.id: p for p in asked}
@@ -85,13 +111,15 @@ def _check_same(found: Imported, asked: list[Prompt], name: str) -> None:
         prompt = by_id.get(response.prompt_id)
         if prompt is None:
             raise InputError(
-                f"{found.source} answers the prompt {response.prompt_id!r}, and {name} has none with that id; give its prompts"
+                f"{found.source} answers the prompt {response.prompt_id!r}, and {name} has none "
+                "with that id; give its prompts"
             )
         text = own.get(response.prompt_id, prompt.messages[-1]["content"])
         if text != prompt.messages[-1]["content"]:
             raise InputError(
-                f"{found.source} has {text[:60]!r} as the prompt {response.prompt_id!r}, and {name} has "
-                f"{prompt.messages[-1]['content'][:60]!r}; give its own prompts, or leave --prompts out"
+                f"{found.source} has {text[:60]!r} as the prompt {response.prompt_id!r}, and "
+                f"{name} has {prompt.messages[-1]['content'][:60]!r}; give its own prompts, or "
+                "leave --prompts out"
             )
 
 
@@ -99,21 +127,28 @@ def _stored(prompt: Prompt) -> dict[str, Any]:
     """A prompt as a row of a prompt file: its text, or its turns where they are several."""
     turns = prompt.messages
     alone = len(turns) == 1 and turns[0]["role"] == "user"
-    return {"id": prompt.id, **({"prompt": turns[0]["content"]} if alone else {"messages": list(turns)})}
+    return {
+        "id": prompt.id,
+        **({"prompt": turns[0]["content"]} if alone else {"messages": list(turns)}),
+    }
 
 
 def _write(texts: dict[Path, str]) -> None:
-    """Each text to its file; files that hold just that stay as they are (a second run of the same command, or of one that was killed)."""
+    """Each text to its file; files that hold just that stay as they are (a second run of the same
+    command, or of one that was killed)."""
     from veneer.foundation.errors import InputError
     from veneer.foundation.files import write_text
 
     other = [
         p
         for p, text in texts.items()
-        if p.exists() and (not p.is_file() or p.read_bytes() != text.encode("utf-8", errors="replace"))
+        if p.exists()
+        and (not p.is_file() or p.read_bytes() != text.encode("utf-8", errors="replace"))
     ]
     if other:
-        raise InputError(f"{other[0]} exists and holds something else; give another --out, or delete it")
+        raise InputError(
+            f"{other[0]} exists and holds something else; give another --out, or delete it"
+        )
     for path, text in texts.items():
         if not path.exists():
             write_text(path, text)

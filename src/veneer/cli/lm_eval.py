@@ -10,9 +10,11 @@ from veneer.terminal.options import PairOptions, progress
 
 @dataclass(frozen=True, kw_only=True)
 class LmEval(PairOptions):
-    """Run tasks of lm-evaluation-harness on base, aligned and a veneer, with intervals and the superficial portion.
+    """Run tasks of lm-evaluation-harness on base, aligned and a veneer, with intervals and the
+    superficial portion.
 
-    What a task asks is plain text for base and veneer, and one user message in the chat template for aligned."""
+    What a task asks is plain text for base and veneer, and one user message in the chat
+    template for aligned."""
 
     tasks: str
     """Names of the harness' tasks or groups, or YAML files, separated by commas."""
@@ -48,9 +50,11 @@ class LmEval(PairOptions):
         tasks = [t.strip() for t in self.tasks.split(",") if t.strip()]
         words = ("include_path", "limit", "num_fewshot", "batch_size", "seed")
         said = {
-            **self.said(), "tasks": tasks, "veneer": None if veneer is None else veneer.identity(),
+            **self.said(),
+            "tasks": tasks,
+            "veneer": None if veneer is None else veneer.identity(),
             **{w: getattr(self, w) for w in words},
-        }  # fmt: skip
+        }
         with folder_lock(out), progress() as say:
             record = RunRecord(out, "lm-eval", said)
             if not record.finished:
@@ -60,17 +64,30 @@ class LmEval(PairOptions):
                     if veneer is not None:
                         systems = pair_systems(pair, veneer)
                     else:
-                        stops = pair.vocabulary.ids_to_other([i for i in pair.stop_ids if i < pair.vocabulary.size])
+                        stops = pair.vocabulary.ids_to_other(
+                            [i for i in pair.stop_ids if i < pair.vocabulary.size]
+                        )
                         systems = [
                             System("base", pair.base, pair.base_format, pair.stop_ids),
                             System("aligned", pair.aligned, pair.aligned_format, tuple(stops)),
                         ]
                 with record.stage("lm-eval"):
                     rows = evaluate_with_lm_eval(
-                        systems, chosen, self.include_path, self.limit, out / "samples", num_fewshot=self.num_fewshot,
-                        batch_size=self.batch_size, seed=self.seed, progress=say,
-                    )  # fmt: skip
-                record.note(pair=pair.facts(), systems=[s.facts() for s in systems], seeds={"study": self.seed})
+                        systems,
+                        chosen,
+                        self.include_path,
+                        self.limit,
+                        out / "samples",
+                        num_fewshot=self.num_fewshot,
+                        batch_size=self.batch_size,
+                        seed=self.seed,
+                        progress=say,
+                    )
+                record.note(
+                    pair=pair.facts(),
+                    systems=[s.facts() for s in systems],
+                    seeds={"study": self.seed},
+                )
                 Results(rows).write(out / "results.jsonl")
                 record.finish()
                 write_report([out], out / "report.html")
@@ -94,8 +111,16 @@ def table(results) -> None:
         grid.add_column(name, justify="right")
     for task, metric in dict.fromkeys((task, metric) for task, metric, of, _ in rows if of is None):
         found = [rows.get((task, metric, None, s)) for s in systems]
-        portion = [figure(rows.get((task, "portion", metric, "veneer")))] if "veneer" in systems else []
-        grid.add_row(task, metric, str(max(r.n for r in found if r is not None)), *(figure(r) for r in found), *portion)
+        portion = (
+            [figure(rows.get((task, "portion", metric, "veneer")))] if "veneer" in systems else []
+        )
+        grid.add_row(
+            task,
+            metric,
+            str(max(r.n for r in found if r is not None)),
+            *(figure(r) for r in found),
+            *portion,
+        )
     console = Console(highlight=False)
     console.width = max(console.width, 120)
     console.print(grid)

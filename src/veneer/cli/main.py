@@ -27,7 +27,8 @@ OWN = {  # commands that are no study; a study's commands come from its room (ve
     "report": "veneer.cli.report:Report",
     "tasks": "veneer.cli.tasks:Tasks",
 }
-FIRST = ("demo", "run", "capture", "extract", "merge", "generate", "measure")  # the order of the help; the others follow
+# the order of the help; the others follow
+FIRST = ("demo", "run", "capture", "extract", "merge", "generate", "measure")
 
 
 def _commands() -> dict[str, type]:
@@ -37,14 +38,17 @@ def _commands() -> dict[str, type]:
 
 
 COMMANDS = _commands()
-DESCRIPTION = """How much of a language model's alignment is only its surface, where it sits, and how to carry it over.
+DESCRIPTION = """How much of a language model's alignment is only its surface, where it sits, and \
+how to carry it over.
 
-A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or ADAPTER@BASE), a .gguf file, or one of the
+A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or \
+ADAPTER@BASE), a .gguf file, or one of the
 embedded lab:base, lab:aligned, lab:large-base, lab:large-aligned, lab:compromised."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 done, 2 bad input or usage, 130 interrupted, 1 any other failure."""
+    """Run a command and return its exit code: 0 done, 2 bad input or usage, 130 interrupted, 1
+    any other failure."""
     args = list(sys.argv[1:] if args is None else args)
     if args in (["--version"], ["-V"]):
         from importlib.metadata import version
@@ -72,12 +76,18 @@ def main(args: Sequence[str] | None = None) -> int:
         from veneer.foundation.files import is_disk_full
 
         if is_disk_full(error):
-            return _fail("the disk is full; free some space and run the same command again, it goes on where it was", 1)
+            return _fail(
+                "the disk is full; free some space and run the same command again, it goes on "
+                "where it was",
+                1,
+            )
         from veneer.capture.run import is_out_of_memory
 
         if is_out_of_memory(error):
             return _fail(
-                "memory ran out; free some, or give a smaller --batch-size, and run the same command again: it goes on", 1
+                "memory ran out; free some, or give a smaller --batch-size, and run the same "
+                "command again: it goes on",
+                1,
             )
         if os.environ.get("VENEER_DEBUG"):
             raise
@@ -87,9 +97,13 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _parse(args: list[str]) -> tuple[Any, int]:
     """The command object, or None and an exit code after --help or a usage error."""
-    kinds: Any = Union[tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())]  # noqa: UP007
+    kinds: Any = Union[  # noqa: UP007
+        tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())
+    ]
     if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-        return None, _fail(f"there is no command {args[0]!r}; expected one of {', '.join(COMMANDS)}", 2)
+        return None, _fail(
+            f"there is no command {args[0]!r}; expected one of {', '.join(COMMANDS)}", 2
+        )
     if {"-h", "--help"} & set(args):
         from veneer.terminal.help import flow
 
@@ -98,7 +112,9 @@ def _parse(args: list[str]) -> tuple[Any, int]:
     try:
         with contextlib.redirect_stderr(said):
             config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-            return tyro.cli(kinds, prog="veneer", description=DESCRIPTION, args=args, config=config), 0
+            return tyro.cli(
+                kinds, prog="veneer", description=DESCRIPTION, args=args, config=config
+            ), 0
     except BrokenPipeError:
         return None, _unheard()
     except SystemExit as stop:
@@ -109,7 +125,8 @@ def _parse(args: list[str]) -> tuple[Any, int]:
 
 
 def _sentence(box: str) -> str:
-    """What a box drawn by the parser says, as one sentence: the words between its title and its first rule."""
+    """What a box drawn by the parser says, as one sentence: the words between its title
+    and its first rule."""
     lines = [line.strip("│| ") for line in box.splitlines()][1:]
     lines = ["" if set(line) <= set("╭╮╰╯─-+") else line for line in lines]
     while lines and not lines[0]:  # the title has a rule of its own where the box is drawn in ASCII
@@ -121,7 +138,8 @@ def _sentence(box: str) -> str:
 
 
 def _unheard() -> int:
-    """Whoever read the output has gone (`veneer tasks | head`): nothing more is said, and nothing went wrong."""
+    """Whoever read the output has gone (`veneer tasks | head`): nothing more is said, and
+    nothing went wrong."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Merge(Machine):
-    """Write base with the head W + alpha dW: a checkpoint that any engine loads and that needs no Veneer; or, of a low-rank veneer, a
-    PEFT adapter of the head alone."""
+    """Write base with the head W + alpha dW: a checkpoint that any engine loads and that needs no
+    Veneer; or, of a low-rank veneer, a PEFT adapter of the head alone."""
 
     veneer: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="VENEER")]
     """Folder that `veneer extract` wrote."""
@@ -29,14 +29,17 @@ class Merge(Machine):
     gguf: str | None = None
     """Also write this GGUF file (Llama family)."""
     lora: bool = False
-    """Write a PEFT LoRA on the head instead of a checkpoint; for a veneer that was extracted with --rank."""
+    """Write a PEFT LoRA on the head instead of a checkpoint; for a veneer that was
+    extracted with --rank."""
     base_template: str | None = None
-    """The template that the checkpoint's chat template renders, where the veneer was fitted behind several: text with {prompt}, or a
-    name (alpaca, question, answer, qa, user, plain). Default: the one that the veneer recorded."""
+    """The template that the checkpoint's chat template renders, where the veneer was fitted behind
+    several: text with {prompt}, or a name (alpaca, question, answer, qa, user, plain). Default: the
+    one that the veneer recorded."""
     max_shard_size: str = "4GB"
     """Largest safetensors file."""
     push_to_hub: Annotated[str | None, tyro.conf.arg(metavar="REPO")] = None
-    """Then upload the folder to this repository of the Hugging Face hub, e.g. user/model; it is made where it does not exist."""
+    """Then upload the folder to this repository of the Hugging Face hub, e.g. user/model; it is
+    made where it does not exist."""
     private: bool = False
     """Make that repository private."""
 
@@ -62,26 +65,35 @@ class Merge(Machine):
         veneer = Veneer.load(self.veneer)
         if self.lora:
             if self.gguf:
-                raise InputError("--gguf writes a merged checkpoint, not an adapter; leave out --lora or --gguf")
+                raise InputError(
+                    "--gguf writes a merged checkpoint, not an adapter; leave out --lora or --gguf"
+                )
             if self.base_template is not None:
-                raise InputError("an adapter has no chat template; leave out --lora or --base-template")
+                raise InputError(
+                    "an adapter has no chat template; leave out --lora or --base-template"
+                )
             check_exportable(veneer)
             if already_merged(self.out, lora_record(veneer, self.base, self.alpha)):
                 print(f"adapter: {self.out} (it was there)")
                 return
-            print(f"adapter: {save_lora(veneer, load_model(self.base, **self.how()), self.out, alpha=self.alpha)}")
+            base = load_model(self.base, **self.how())
+            print(f"adapter: {save_lora(veneer, base, self.out, alpha=self.alpha)}")
             return
-        if already_merged(self.out, merge_record(veneer, self.base, self.alpha, self.base_template)):
+        if already_merged(
+            self.out, merge_record(veneer, self.base, self.alpha, self.base_template)
+        ):
             print(f"checkpoint: {self.out} (it was there)")
         else:
             self._write_checkpoint(veneer)
         if self.gguf:
             from veneer.models.checkpoint.gguf_file import ensure_gguf
 
-            print(f"gguf: {self.gguf}{' (it was there)' if ensure_gguf(Path(self.out), Path(self.gguf)) else ''}")
+            existed = ensure_gguf(Path(self.out), Path(self.gguf))
+            print(f"gguf: {self.gguf}{' (it was there)' if existed else ''}")
 
     def _write_checkpoint(self, veneer: Veneer) -> None:
-        """The folder alone. What makes the command impossible is refused before a model is loaded."""
+        """The folder alone. What makes the command impossible is refused before a
+        model is loaded."""
         from pathlib import Path
 
         from veneer.head.merge import merge, merge_format, results_of
@@ -93,7 +105,12 @@ class Merge(Machine):
             need_new(Path(self.gguf))
         base = load_model(self.base, plain=True, **self.how())
         out = merge(
-            veneer, base, self.out, alpha=self.alpha, max_shard_size=self.max_shard_size, template=self.base_template,
+            veneer,
+            base,
+            self.out,
+            alpha=self.alpha,
+            max_shard_size=self.max_shard_size,
+            template=self.base_template,
             results=results_of(self.veneer),
-        )  # fmt: skip
+        )
         print(f"checkpoint: {out}")

@@ -17,9 +17,11 @@ class Report:
     out: str | None = None
     """The HTML file. Default: report.html in the first folder."""
     tables: str | None = None
-    """A folder for tables: all results, systems by task, portions, cross table as CSV, Parquet and LaTeX (booktabs)."""
+    """A folder for tables: all results, systems by task, portions, cross table as CSV, Parquet and
+    LaTeX (booktabs)."""
     plots: str | None = None
-    """A folder for plots as PNG and SVG: portions, KL by position, token shifts. Needs the extra plots."""
+    """A folder for plots as PNG and SVG: portions, KL by position, token shifts. Needs
+    the extra plots."""
 
     def run(self) -> None:
         from pathlib import Path
@@ -29,10 +31,15 @@ class Report:
         from veneer.report.export import need_matplotlib, write_plots, write_tables
 
         if not self.folders:
-            raise InputError("found no folder; give at least one study folder (a folder with results.jsonl)")
+            raise InputError(
+                "found no folder; give at least one study folder (a folder with results.jsonl)"
+            )
         for given, option in ((self.tables, "--tables"), (self.plots, "--plots")):
             if given is not None and Path(given).is_file():
-                raise InputError(f"{option} {given} is a file; expected a folder, which is made if need be: give another path")
+                raise InputError(
+                    f"{option} {given} is a file; expected a folder, which is made if need be: "
+                    "give another path"
+                )
         if self.plots is not None:
             need_matplotlib()
         folders = [Path(f) for f in self.folders]

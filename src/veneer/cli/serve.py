@@ -14,35 +14,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Serve(TemplateOptions, Machine):
-    """Answer OpenAI-compatible requests (chat and text completions) with base, veneered, shifted and aligned systems.
+    """Answer OpenAI-compatible requests (chat and text completions) with base, veneered, shifted
+    and aligned systems.
 
-    Each system is a model id: `base` (--model), `veneer` (--veneer), `large` and `shifted-ALPHA` (--large), `aligned` (--aligned).
-    Ctrl-C ends it, with exit code 0."""
+    Each system is a model id: `base` (--model), `veneer` (--veneer), `large` and `shifted-ALPHA`
+    (--large), `aligned` (--aligned). Ctrl-C ends it, with exit code 0."""
 
     model: str | None = None
-    """The base model; with --veneer, the one that the veneer belongs to. Needed, unless only --aligned is served."""
+    """The base model; with --veneer, the one that the veneer belongs to. Needed, unless only
+    --aligned is served."""
     veneer: str | None = None
     """Folder of a veneer: adds the system `veneer`, base with the veneer on its head."""
     large: str | None = None
-    """A larger model with base's tokenizer: adds the systems `large` and `shifted-ALPHA`, the large model with base's veneer."""
+    """A larger model with base's tokenizer: adds the systems `large` and `shifted-ALPHA`, the large
+    model with base's veneer."""
     aligned: str | None = None
     """An aligned model: adds the system `aligned`, which reads its chat template."""
     alpha: str = "1"
-    """How much of the veneer: a number, or for shifted systems a schedule over the answer's tokens (1.5@10, 1.5>0.2@10, 1.5~8); several,
-    separated by commas, make a shifted system each (`veneer` then has all of it, 1)."""
+    """How much of the veneer: a number, or for shifted systems a schedule over the answer's tokens
+    (1.5@10, 1.5>0.2@10, 1.5~8); several, separated by commas, make a shifted system each (`veneer`
+    then has all of it, 1)."""
     chat: bool = False
-    """Base and veneer read the chat template. Default: what the veneer recorded for base, otherwise plain text."""
+    """Base and veneer read the chat template. Default: what the veneer recorded for base,
+    otherwise plain text."""
     large_chat: bool = False
-    """The large model reads its chat template, as a broken aligned model does. Default: plain text."""
+    """The large model reads its chat template, as a broken aligned model does.
+    Default: plain text."""
     base_template: str | None = None
-    """Text around each plain prompt of a chat request, with {prompt} where it goes, or a template's name (alpaca, question, answer, qa,
-    user, plain). Text completions are read as they stand."""
+    """Text around each plain prompt of a chat request, with {prompt} where it goes, or a template's
+    name (alpaca, question, answer, qa, user, plain). Text completions are read as they stand."""
     system: str | None = None
     """System text for chat templates. Default: the template's own."""
     model_settings: bool = False
-    """Apply the generation settings that the models ship (generation_config.json) to what a request leaves open."""
+    """Apply the generation settings that the models ship (generation_config.json) to what a
+    request leaves open."""
     join_turns: bool = False
-    """Systems that read plain text take conversations: contents in order, an empty line between. Default: one user message only."""
+    """Systems that read plain text take conversations: contents in order, an empty line between.
+    Default: one user message only."""
     host: str = "127.0.0.1"
     """Address to listen on. Any but this machine's own needs --key-env."""
     port: int = 8000
@@ -50,7 +58,8 @@ class Serve(TemplateOptions, Machine):
     key_env: str | None = None
     """Environment variable that holds the key which clients must send. Default: no key."""
     allow_host: tuple[str, ...] = ()
-    """More names that requests may call this server by (their Host), beside localhost, --host and addresses."""
+    """More names that requests may call this server by (their Host), beside localhost,
+    --host and addresses."""
     max_tokens: int = 1024
     """Longest answer, in tokens."""
     max_body: int = 4 * 2**20
@@ -77,7 +86,13 @@ class Serve(TemplateOptions, Machine):
         from veneer.serve.scheduler import Scheduler
         from veneer.serve.server import address_of, open_socket, run
 
-        for name, least in (("max_tokens", 1), ("max_body", 1), ("batch_size", 1), ("queue", 1), ("port", 0)):
+        for name, least in (
+            ("max_tokens", 1),
+            ("max_body", 1),
+            ("batch_size", 1),
+            ("queue", 1),
+            ("port", 0),
+        ):
             if (value := getattr(self, name)) < least:
                 raise InputError(f"--{name.replace('_', '-')} is {value}; expected {least} or more")
         if self.port > 65535:
@@ -86,22 +101,33 @@ class Serve(TemplateOptions, Machine):
         if self.key_env is not None:
             key = os.environ.get(self.key_env, "").strip()
             if not key:
-                raise InputError(f"the environment variable {self.key_env} is empty or not set; expected the key for --key-env")
+                raise InputError(
+                    f"the environment variable {self.key_env} is empty or not set; expected the "
+                    "key for --key-env"
+                )
         if key is None and not is_local(self.host):
             raise InputError(
-                f"--host {self.host} can be reached from other machines, and no key is set; name the environment variable that holds "
-                "one with --key-env, or listen on 127.0.0.1"
+                f"--host {self.host} can be reached from other machines, and no key is set; name "
+                "the environment variable that holds one with --key-env, or listen on 127.0.0.1"
             )
         found = open_socket(self.host, self.port)
         try:
             systems = {s.id: s for s in self.served()}
-            hosts = tuple(dict.fromkeys((*LOCAL, *(h.lower() for h in (self.host, *self.allow_host)))))
-            limits = Limits(max_tokens=self.max_tokens, max_body=self.max_body, max_rows=min(128, self.queue))
+            hosts = tuple(
+                dict.fromkeys((*LOCAL, *(h.lower() for h in (self.host, *self.allow_host))))
+            )
+            limits = Limits(
+                max_tokens=self.max_tokens, max_body=self.max_body, max_rows=min(128, self.queue)
+            )
             scheduler = Scheduler(most_rows=self.batch_size, most_waiting=self.queue)
             app = create_app(Service(systems, scheduler, limits), Guard(key, hosts))
 
             def ready() -> None:
-                print(f"veneer: serving {', '.join(systems)} at {address_of(found)}/v1", file=sys.stderr, flush=True)
+                print(
+                    f"veneer: serving {', '.join(systems)} at {address_of(found)}/v1",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
             run(app, found, ready, scheduler.stop)
         finally:
@@ -124,20 +150,29 @@ class Serve(TemplateOptions, Machine):
         from veneer.systems.system import System
 
         alphas = [Alpha.parse(a) for a in self.alpha.split(",")]
-        if self.model is None and (self.aligned is None or self.veneer is not None or self.large is not None):
-            raise InputError("no base model is named; give --model, or --aligned alone to serve only an aligned model")
+        if self.model is None and (
+            self.aligned is None or self.veneer is not None or self.large is not None
+        ):
+            raise InputError(
+                "no base model is named; give --model, or --aligned alone to serve only an "
+                "aligned model"
+            )
         if self.large is not None and self.veneer is None:
             raise InputError(
-                "found --large without --veneer; give the folder of base's veneer, or serve the large model as --model"
+                "found --large without --veneer; give the folder of base's veneer, or serve the "
+                "large model as --model"
             )
         if self.large is None and (len(alphas) > 1 or alphas[0].constant is None):
             raise InputError(
-                f"--alpha is {self.alpha!r}; schedules and several values are of shifted systems: add --large, or give one number"
+                f"--alpha is {self.alpha!r}; schedules and several values are of shifted systems: "
+                "add --large, or give one number"
             )
         if self.chat and self.base_template is not None:
             raise InputError("found both --chat and --base-template; give one of them")
         if not (self.chat or self.large_chat or self.aligned is not None):
-            self.refuse_template_options("systems that read plain text (no --chat, --large-chat or --aligned)")
+            self.refuse_template_options(
+                "systems that read plain text (no --chat, --large-chat or --aligned)"
+            )
         chat = self.chat_format(self.system)
         own: Format | None = None
         if self.chat:
@@ -148,7 +183,9 @@ class Serve(TemplateOptions, Machine):
         if own is None and self.model is not None:
             own = chosen_format(merged_facts(self.model) if veneer is None else veneer.facts)
         elif own is not None and veneer is not None:
-            warn_of_formats("veneer", own, fitted_formats(veneer.facts), [Prompt.from_text("request", "text")])
+            warn_of_formats(
+                "veneer", own, fitted_formats(veneer.facts), [Prompt.from_text("request", "text")]
+            )
         systems: list[Served] = []
 
         def add(system: System | ShiftedSystem, **more: object) -> None:
@@ -172,7 +209,11 @@ class Serve(TemplateOptions, Machine):
             form = chat if self.large_chat else PlainFormat()
             add(System.of_model(large, format=form, name="large"))
             for one in alphas:
-                add(ShiftedSystem.of_models(large, base, veneer, alpha=one, format=form, small_format=own))
+                add(
+                    ShiftedSystem.of_models(
+                        large, base, veneer, alpha=one, format=form, small_format=own
+                    )
+                )
         if self.aligned is not None:
             lm = load_model(self.aligned, **self.how())
             add(System("aligned", lm, chat, lm.stop_ids))

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Tasks(TemplateOptions, Machine):
-    """List the tasks, or with `show NAME` print a task's prompts as base and the aligned model read them, and how it is scored."""
+    """List the tasks, or with `show NAME` print a task's prompts as base and the aligned model read
+    them, and how it is scored."""
 
-    words: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[show NAME]")] = ()
+    words: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[show NAME]")
+    ] = ()
     """`show` and a task's name, or a file of your own task."""
     data: str | None = None
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
@@ -41,7 +44,10 @@ class Tasks(TemplateOptions, Machine):
         from veneer.foundation.errors import InputError
 
         if self.words and (len(self.words) != 2 or self.words[0] != "show"):
-            raise InputError(f"found `veneer tasks {' '.join(self.words)}`; expected `veneer tasks` or `veneer tasks show NAME`")
+            raise InputError(
+                f"found `veneer tasks {' '.join(self.words)}`; expected `veneer tasks` or `veneer "
+                "tasks show NAME`"
+            )
         if self.n < 1:
             raise InputError(f"found -n {self.n}; expected 1 or more")
         found: Any = self._shown(self.words[1]) if self.words else self._listed()
@@ -75,17 +81,25 @@ class Tasks(TemplateOptions, Machine):
 
         base = given_format(self.base_template)
         if not isinstance(base, PlainFormat):
-            raise InputError("a chat template belongs to a model's tokenizer; give a template with {prompt} in it")
+            raise InputError(
+                "a chat template belongs to a model's tokenizer; give a template with {prompt} "
+                "in it"
+            )
         task = get_task(name, data_folder(self.data))
         prompts = task.prompts(self.split)
         if not prompts:
-            raise InputError(f"{name} has no {self.split} prompts, it is measured only; show its test prompts")
+            raise InputError(
+                f"{name} has no {self.split} prompts, it is measured only; show its test prompts"
+            )
         rendered = self._rendered(prompts[: self.n])
         shown = [
             {
                 "id": p.id,
                 "base": base.text(p),
-                "aligned": ([{"role": "system", "content": self.system}] if self.system is not None else []) + list(p.messages),
+                "aligned": (
+                    [{"role": "system", "content": self.system}] if self.system is not None else []
+                )
+                + list(p.messages),
                 "aligned_rendered": text,
                 "reference": p.reference,
                 "group": task.group(p),
@@ -94,7 +108,13 @@ class Tasks(TemplateOptions, Machine):
             for p, text in zip(prompts, rendered, strict=False)
         ]
         sizes = {split: len(task.prompts(split)) for split in ("train", "test")}
-        return {**_facts(task), **sizes, "data": task.source(), "split": self.split, "prompts": shown}
+        return {
+            **_facts(task),
+            **sizes,
+            "data": task.source(),
+            "split": self.split,
+            "prompts": shown,
+        }
 
     def _rendered(self, prompts: list[Prompt]) -> list[str | None]:
         """The prompts as the aligned model's chat template puts them, special tokens and all."""
@@ -107,7 +127,9 @@ class Tasks(TemplateOptions, Machine):
         tokenizer = load_model(self.aligned, **self.how()).tokenizer
         form = self.chat_format(self.system)
         check_arguments(form, tokenizer)
-        return [tokenizer.decode(form.encode(tokenizer, p), skip_special_tokens=False) for p in prompts]
+        return [
+            tokenizer.decode(form.encode(tokenizer, p), skip_special_tokens=False) for p in prompts
+        ]
 
 
 def _facts(task: Task) -> dict[str, Any]:
@@ -143,11 +165,20 @@ def _print_list(rows: list[dict[str, Any]]) -> None:
         headline, better = next(iter(row["headlines"].items()))
         sizes = [str(row[split]) if split in row else "-" for split in ("train", "test")]
         judges = ", ".join(row["judges"]) + (" *" if row["needs_judge"] else "")
-        table.add_row(row["name"], row["kind"], *sizes, f"{headline} {better}", judges, row["from"], row["licence"])
+        table.add_row(
+            row["name"],
+            row["kind"],
+            *sizes,
+            f"{headline} {better}",
+            judges,
+            row["from"],
+            row["licence"],
+        )
     console.print(table)
     console.print()
     console.print(
-        "- is data that is not at hand (--data or VENEER_DATA names its folder); * needs a judge model, and is left out unless named;"
+        "- is data that is not at hand (--data or VENEER_DATA names its folder); * needs a judge "
+        "model, and is left out unless named;"
     )
     console.print("your own task is a file: veneer tasks show file:NAME.jsonl (docs/tasks.md)")
     for row in rows:
@@ -164,12 +195,22 @@ def _print_task(found: dict[str, Any]) -> None:
     said = {
         "task": f"{found['name']} ({found['kind']})",
         "prompts": f"{found['train']} train, {found['test']} test",
-        "headlines": ", ".join(f"{metric} {better}" for metric, better in found["headlines"].items()),
-        "judges": (", ".join(found["judges"]) or "none") + (" (needs a judge model)" if found["needs_judge"] else ""),
+        "headlines": ", ".join(
+            f"{metric} {better}" for metric, better in found["headlines"].items()
+        ),
+        "judges": (", ".join(found["judges"]) or "none")
+        + (" (needs a judge model)" if found["needs_judge"] else ""),
         "scoring": found["scoring"],
-        "ends at": ", ".join(json.dumps(s, ensure_ascii=False) for s in found["stop"]) or "the end of turn alone",
-        "limits": f"{found['max_new_tokens']} new tokens, {found['published_max_new_tokens']} with --published",
-        "data": f"{found['from']} ({found['licence']}), {len(files)} file{'' if len(files) == 1 else 's'}",
+        "ends at": ", ".join(json.dumps(s, ensure_ascii=False) for s in found["stop"])
+        or "the end of turn alone",
+        "limits": (
+            f"{found['max_new_tokens']} new tokens, {found['published_max_new_tokens']} "
+            "with --published"
+        ),
+        "data": (
+            f"{found['from']} ({found['licence']}), {len(files)} "
+            f"file{'' if len(files) == 1 else 's'}"
+        ),
         "left out": _left_out(found["data"].get("left_out")),
         "citation": found["citation"],
     }
@@ -181,12 +222,19 @@ def _print_task(found: dict[str, Any]) -> None:
         console.print(Text(f"{found['split']} prompt {prompt['id']}", style="bold"))
         parts = {"base reads": prompt["base"]}
         if prompt["aligned_rendered"] is None:
-            parts |= {f"aligned reads ({m['role']}, through its chat template)": m["content"] for m in prompt["aligned"]}
+            parts |= {
+                f"aligned reads ({m['role']}, through its chat template)": m["content"]
+                for m in prompt["aligned"]
+            }
         else:
             parts["aligned reads"] = prompt["aligned_rendered"]
         for key, name in (("reference", "reference"), ("group", "group"), ("cluster", "cluster")):
             if prompt[key]:
-                parts[name] = prompt[key] if isinstance(prompt[key], str) else json.dumps(prompt[key], ensure_ascii=False)
+                parts[name] = (
+                    prompt[key]
+                    if isinstance(prompt[key], str)
+                    else json.dumps(prompt[key], ensure_ascii=False)
+                )
         for what, text in parts.items():
             console.print(Text(f"  {what}", style="dim"))
             for line in _visible(text).split("\n"):

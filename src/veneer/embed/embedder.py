@@ -1,4 +1,5 @@
-"""What every embedder is: texts in, vectors of unit length out, under an id that names model and rule."""
+"""What every embedder is: texts in, vectors of unit length out, under an id that
+names model and rule."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ class Embedder(Protocol):
     def id(self) -> str: ...
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """(n, d) float32, rows of unit length in the order of the texts; a text without words is a row of zeros."""
+        """(n, d) float32, rows of unit length in the order of the texts; a text without words
+        is a row of zeros."""
         ...
 
 

@@ -17,12 +17,15 @@ from veneer.endpoint import Endpoint, EndpointConfig
 from veneer.endpoint.failure import Failure
 from veneer.foundation.errors import VeneerError
 
-LONGEST = 1500  # characters of a piece: its tokenizer is not at hand, and 512 tokens are the least that such models read
+# characters of a piece: its tokenizer is not at hand, and 512 tokens are the least that
+# such models read
+LONGEST = 1500
 BATCH = 16  # pieces a request
 
 
 class EndpointModel:
-    """Texts go in pieces of at most `LONGEST` characters, cut at spaces; the pieces' vectors are averaged by their length."""
+    """Texts go in pieces of at most `LONGEST` characters, cut at spaces; the pieces' vectors are
+    averaged by their length."""
 
     def __init__(self, config: EndpointConfig):
         """Raises MissingExtra without the package `openai`."""
@@ -30,28 +33,34 @@ class EndpointModel:
         self.id = f"{config.model}@{urlsplit(config.url).netloc}-chunks{LONGEST}characters"
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """(n, d); (n, 0) where no text has words, for d is the endpoint's. Raises VeneerError where a piece has no vector in
-        the end."""
+        """(n, d); (n, 0) where no text has words, for d is the endpoint's. Raises VeneerError where
+        a piece has no vector in the end."""
         distinct = [t for t in dict.fromkeys(texts) if t.strip()]
         pieces = [(n, piece) for n, text in enumerate(distinct) for piece in cut(text)]
         batches = [[p for _, p in pieces[at : at + BATCH]] for at in range(0, len(pieces), BATCH)]
         calls = [("embeddings", {"input": batch, "encoding_format": "float"}) for batch in batches]
         vectors: list[list[float]] = []
-        for batch, (came, _) in zip(batches, self._endpoint.call_many(calls, read_vectors, progress, "embeddings"), strict=True):
+        for batch, (came, _) in zip(
+            batches,
+            self._endpoint.call_many(calls, read_vectors, progress, "embeddings"),
+            strict=True,
+        ):
             if isinstance(came, Failure):
                 raise VeneerError(
-                    f"the endpoint {self._endpoint.config.url} gave no embeddings for {len(batch)} texts: {came.said}; run the same "
-                    "command again"
+                    f"the endpoint {self._endpoint.config.url} gave no embeddings for "
+                    f"{len(batch)} texts: {came.said}; run the same command again"
                 )
             if len(came["vectors"]) != len(batch):
                 raise VeneerError(
-                    f"the endpoint {self._endpoint.config.url} gave {len(came['vectors'])} embeddings for {len(batch)} texts; expected "
-                    "one each: it may not be an endpoint for embeddings"
+                    f"the endpoint {self._endpoint.config.url} gave {len(came['vectors'])} "
+                    f"embeddings for {len(batch)} texts; expected one each: it may not be an "
+                    "endpoint for embeddings"
                 )
             vectors += came["vectors"]
         if len({len(v) for v in vectors}) > 1:
             raise VeneerError(
-                f"the endpoint {self._endpoint.config.url} gave embeddings of different lengths; expected one length"
+                f"the endpoint {self._endpoint.config.url} gave embeddings of different lengths; "
+                "expected one length"
             )
         found = np.zeros((len(distinct), len(vectors[0]) if vectors else 0), np.float32)
         if vectors:
@@ -66,8 +75,8 @@ class EndpointModel:
 
 
 def cut(text: str, longest: int = LONGEST) -> list[str]:
-    """`text` in pieces of at most `longest` characters, cut behind white space where there is some in the piece's second
-    half."""
+    """`text` in pieces of at most `longest` characters, cut behind white space where there is some
+    in the piece's second half."""
     pieces = []
     while len(text) > longest:
         spaces = [m.end() for m in re.finditer(r"\s", text[:longest]) if m.end() > longest // 2]
@@ -78,9 +87,9 @@ def cut(text: str, longest: int = LONGEST) -> list[str]:
 
 
 def read_vectors(data: Any) -> dict[str, Any]:
-    """The vectors of a reply in the order of its `index`, or as they come where no row has one; numbers, or base64 of
-    float32 (which some servers send whatever was asked for). Raises ValueError for another form: a null, a vector a token
-    (llama.cpp without pooling), zeros."""
+    """The vectors of a reply in the order of its `index`, or as they come where no row has one;
+    numbers, or base64 of float32 (which some servers send whatever was asked for). Raises
+    ValueError for another form: a null, a vector a token (llama.cpp without pooling), zeros."""
     rows = data.get("data") if isinstance(data, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("a reply without embeddings")
@@ -90,7 +99,11 @@ def read_vectors(data: Any) -> dict[str, Any]:
             raise ValueError("embeddings that are not numbered 0, 1, ...")
     vectors = [_vector(row.get("embedding")) for row in rows]
     usage = data.get("usage") or {}
-    return {"vectors": vectors, "prompt_tokens": int(usage.get("prompt_tokens") or 0), "model": str(data.get("model") or "")}
+    return {
+        "vectors": vectors,
+        "prompt_tokens": int(usage.get("prompt_tokens") or 0),
+        "model": str(data.get("model") or ""),
+    }
 
 
 def _vector(given: Any) -> list[float]:
@@ -101,10 +114,16 @@ def _vector(given: Any) -> list[float]:
             raise ValueError("an embedding in base64 that is not of 32-bit numbers")
         given = np.frombuffer(raw, "<f4").tolist()
     if not isinstance(given, list) or not given:
-        raise ValueError(f"an embedding that is {'null' if given is None else 'no list of numbers'}")
+        raise ValueError(
+            f"an embedding that is {'null' if given is None else 'no list of numbers'}"
+        )
     if isinstance(given[0], list):
-        raise ValueError("a vector for each token where one for each text is expected: let the server pool them")
-    if any(isinstance(x, bool) or not isinstance(x, int | float) or not math.isfinite(x) for x in given):
+        raise ValueError(
+            "a vector for each token where one for each text is expected: let the server pool them"
+        )
+    if any(
+        isinstance(x, bool) or not isinstance(x, int | float) or not math.isfinite(x) for x in given
+    ):
         raise ValueError("an embedding that holds something else than finite numbers")
     if not any(given):
         raise ValueError("an embedding of zeros alone")

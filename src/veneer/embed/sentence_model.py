@@ -1,7 +1,8 @@
 """A sentence-transformers model, read with transformers alone: a backbone, a pooling, unit length.
 
-Reimers and Gurevych 2019, arXiv 1908.10084. The folder's own files say what it is (modules.json, 1_Pooling/config.json,
-sentence_bert_config.json); a folder that asks for more than is done here is refused, not read another way.
+Reimers and Gurevych 2019, arXiv 1908.10084. The folder's own files say what it is (modules.json,
+1_Pooling/config.json, sentence_bert_config.json); a folder that asks for more than is done here is
+refused, not read another way.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file
 
 TOKENS = 4096  # in one pass, padding counted
-WINDOW = 4096  # texts that are taken apart at a time, so that memory does not grow with their number
+# texts that are taken apart at a time, so that memory does not grow with their number
+WINDOW = 4096
 POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 KNOWN = {"Transformer", "Pooling", "Normalize"}
 
@@ -31,12 +33,17 @@ class SentenceModel:
 
     def __init__(self, folder: Path, name: str, device: str | torch.device = "cpu"):
         """Raises InputError where the folder is no such model, or a kind that is not read here."""
-        self._pooling, self._lower = _pooling(folder), bool(_words(folder, "sentence_bert_config.json").get("do_lower_case"))
+        self._pooling, self._lower = (
+            _pooling(folder),
+            bool(_words(folder, "sentence_bert_config.json").get("do_lower_case")),
+        )
         self._model, self._tokenizer = _load(folder, name)
         self._model.to(device).eval()
         self._device = device
         self._start, self._end = frame(self._tokenizer)
-        self.longest = _longest(folder, self._model, self._tokenizer) - len(self._start) - len(self._end)
+        self.longest = (
+            _longest(folder, self._model, self._tokenizer) - len(self._start) - len(self._end)
+        )
         weights = sha256_file(sorted(folder.glob("*.safetensors"))[0])
         self.id = f"{name}-{weights[:8]}-{self._pooling}-chunks{self.longest}"
 
@@ -52,13 +59,16 @@ class SentenceModel:
 
     def _window(self, texts: Sequence[str]) -> np.ndarray:
         asked = [t.lower() if self._lower else t for t in texts]
-        ids = self._tokenizer(asked, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+        ids = self._tokenizer(asked, add_special_tokens=False, truncation=False, verbose=False)[
+            "input_ids"
+        ]
         pieces = [(n, piece) for n, row in enumerate(ids) for piece in chunks(row, self.longest)]
         vectors = np.zeros((len(pieces), self._model.config.hidden_size), np.float32)
         order = sorted(range(len(pieces)), key=lambda i: (len(pieces[i][1]), i))
         while order:
             most = max(1, TOKENS // (len(pieces[order[-1]][1]) + len(self._start) + len(self._end)))
-            batch, order = order[-most:], order[:-most]  # the longest first: memory is highest at the start, not at the end
+            # the longest first: memory is highest at the start, not at the end
+            batch, order = order[-most:], order[:-most]
             vectors[batch] = self._encode([pieces[i][1] for i in batch])
         return join_chunks(vectors, [n for n, _ in pieces], [len(p) for _, p in pieces], len(texts))
 
@@ -67,7 +77,8 @@ class SentenceModel:
         """(B, d) of unit length."""
         rows = [[*self._start, *p, *self._end] for p in pieces]
         ids, mask = padded(rows, self._tokenizer.pad_token_id or 0, self._device)  # (B, T)
-        states = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()  # (B, T, d)
+        # (B, T, d)
+        states = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         if self._pooling == "cls":
             pooled = states[:, 0]
         else:
@@ -77,7 +88,9 @@ class SentenceModel:
 
 def _words(folder: Path, name: str) -> Any:
     path = folder / name
-    return read_json(path, "the settings of a sentence-transformers model") if path.is_file() else {}
+    return (
+        read_json(path, "the settings of a sentence-transformers model") if path.is_file() else {}
+    )
 
 
 def _pooling(folder: Path) -> str:
@@ -92,8 +105,8 @@ def _pooling(folder: Path) -> str:
             f", prompt {prompt}" if prompt else ""
         )
         raise InputError(
-            f"{folder} asks for {found}; expected a model with mean or cls pooling, no further layers and no prompt, such as "
-            "sentence-transformers/all-MiniLM-L6-v2"
+            f"{folder} asks for {found}; expected a model with mean or cls pooling, no further "
+            "layers and no prompt, such as sentence-transformers/all-MiniLM-L6-v2"
         )
     return POOLINGS[asked[0]] if asked else "mean"
 
@@ -101,26 +114,36 @@ def _pooling(folder: Path) -> str:
 def _load(folder: Path, name: str) -> tuple[Any, Any]:
     if not any(folder.glob("*.safetensors")):
         raise InputError(
-            f"{folder} holds no *.safetensors; expected a sentence-transformers model saved as safetensors (pickles are not read)"
+            f"{folder} holds no *.safetensors; expected a sentence-transformers model saved as "
+            "safetensors (pickles are not read)"
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
         model, info = AutoModel.from_pretrained(
-            str(folder), dtype=torch.float32, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
+            str(folder),
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
         )
     except Exception as error:  # damaged or foreign files make the libraries raise all kinds
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{name} cannot be loaded ({said[:200]}); expected a sentence-transformers model") from None
-    lost = [k for k in info["missing_keys"] if not k.startswith("pooler.")]  # no pooling here reads the pooler
+        raise InputError(
+            f"{name} cannot be loaded ({said[:200]}); expected a sentence-transformers model"
+        ) from None
+    # no pooling here reads the pooler
+    lost = [k for k in info["missing_keys"] if not k.startswith("pooler.")]
     lost += [key for key, *_ in info["mismatched_keys"]]
     if lost:
         raise InputError(
-            f"{name} lacks {len(lost)} of its weights, e.g. {sorted(lost)[0]}; expected a whole model: download it again"
+            f"{name} lacks {len(lost)} of its weights, e.g. {sorted(lost)[0]}; expected a whole "
+            "model: download it again"
         )
     return model, tokenizer
 
 
 def _longest(folder: Path, model: Any, tokenizer: Any) -> int:
-    """Tokens in one pass, special ones counted: what the folder says, otherwise what tokenizer and positions allow."""
+    """Tokens in one pass, special ones counted: what the folder says, otherwise what tokenizer and
+    positions allow."""
     said = _words(folder, "sentence_bert_config.json").get("max_seq_length")
     return min(int(said or 10**6), positions(model.config, tokenizer))

@@ -19,7 +19,8 @@ class StaticModel:
     """A hub id or a folder; texts of any length are read whole."""
 
     def __init__(self, name: str):
-        """Raises MissingExtra without the package, InputError where the name leads to no such model."""
+        """Raises MissingExtra without the package, InputError where the name leads
+        to no such model."""
         try:
             package = import_module("model2vec")
         except ImportError:
@@ -29,7 +30,8 @@ class StaticModel:
         except Exception as error:  # the hub, the file system and the parser each raise their own
             said = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
-                f"model2vec:{name} cannot be loaded ({said[:200]}); expected a model2vec model's hub id or folder"
+                f"model2vec:{name} cannot be loaded ({said[:200]}); expected a model2vec model's "
+                "hub id or folder"
             ) from None
         digest = hashlib.sha256(np.ascontiguousarray(self._model.embedding).tobytes()).hexdigest()
         self.id = f"model2vec-{name.rstrip('/').rpartition('/')[2]}-{digest[:8]}-whole"

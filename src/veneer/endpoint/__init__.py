@@ -1,4 +1,5 @@
-"""A client for OpenAI-compatible endpoints: retries, bounded concurrency, a cache; nothing is asked twice."""
+"""A client for OpenAI-compatible endpoints: retries, bounded concurrency, a cache;
+nothing is asked twice."""
 
 from veneer.endpoint.client import Endpoint
 from veneer.endpoint.config import EndpointConfig

@@ -1,9 +1,9 @@
 """Parameters that a server does not take, and how the same is asked without them.
 
-Only what does not change what was asked is left out without a word: a JSON schema (the prompt asks for the JSON itself), stop
-strings (the answer is cut at them here), log-probabilities (whoever needs them sees that none came). A
-seed, or a temperature where the caller allows it, is left out with a warning. Everything else that a server refuses is an error
-that names the parameter.
+Only what does not change what was asked is left out without a word: a JSON schema (the prompt asks
+for the JSON itself), stop strings (the answer is cut at them here), log-probabilities (whoever
+needs them sees that none came). A seed, or a temperature where the caller allows it, is left out
+with a warning. Everything else that a server refuses is an error that names the parameter.
 """
 
 from __future__ import annotations
@@ -19,26 +19,36 @@ WITHOUT_EFFECT = {"response_format", "stop"}
 _FIXED = {"model", "messages", "prompt", "input"}
 _NOT_HERE = {Fault.KEY, Fault.PERMISSION, Fault.QUOTA, Fault.ADDRESS, Fault.MODEL}
 _REFUSES = re.compile(
-    r"un-?supported|not.{0,12}support|unrecogni[sz]ed|unknown|unexpected|extra.?(inputs|forbidden|fields)|not (permitted|allowed|enabled|"
-    r"available|implemented|valid|accepted)|cannot (be|find|both)|can't be|forbidden|invalid|deprecated|only the default|must be|required|"
-    r"should be|less than|greater than|at most|max(imum)? allowed|between|out of range|does not accept|remove|drop",
+    r"un-?supported|not.{0,12}support|unrecogni[sz]ed|unknown|unexpected|extra.?(inputs|forbidden|"
+    r"fields)|not (permitted|allowed|enabled|"
+    r"available|implemented|valid|accepted)|cannot (be|find|both)|can't be|forbidden|invalid|"
+    r"deprecated|only the default|must be|required|"
+    r"should be|less than|greater than|at most|max(imum)? allowed|between|out of range|does not "
+    r"accept|remove|drop",
     re.I,
 )
-_SCHEMA = re.compile(r"response_format|json_?(schema|object|mode)|structured.output|guided|grammar", re.I)
+_SCHEMA = re.compile(
+    r"response_format|json_?(schema|object|mode)|structured.output|guided|grammar", re.I
+)
 _LOGPROBS = re.compile(r"log_?probs?", re.I)
 _MOST = re.compile(
-    r"(?:at most|less than or equal to|max(?:imum)?(?: allowed)?(?: is)?:?|<=|between 0 and|\[0, ?|up to) ?(\d+)", re.I
+    r"(?:at most|less than or equal to|max(?:imum)?(?: allowed)?(?: is)?:?|<=|between 0 and|\[0, "
+    r"?|up to) ?(\d+)",
+    re.I,
 )
 _RENAMED = re.compile(
-    r"use .{0,3}max_completion_tokens|max_tokens.{0,60}(not supported|unsupported|deprecated)|unsupported.{0,60}max_tokens", re.I
+    r"use .{0,3}max_completion_tokens|max_tokens.{0,60}(not "
+    r"supported|unsupported|deprecated)|unsupported.{0,60}max_tokens",
+    re.I,
 )
 _SHORT = {"stop", "seed", "n", "user"}  # names that are ordinary words, too
 SAMPLED = ("seed", "temperature")
 
 
 class Adjustments:
-    """Learned from a server's words once and kept for all requests of a client. may_leave_out: parameters that matter, and
-    that are nevertheless left out, with a warning, where the server refuses them."""
+    """Learned from a server's words once and kept for all requests of a client. may_leave_out:
+    parameters that matter, and that are nevertheless left out, with a warning, where the
+    server refuses them."""
 
     def __init__(self, may_leave_out: Collection[str] = ("seed",)) -> None:
         self.notes: list[str] = []
@@ -49,9 +59,13 @@ class Adjustments:
         self._most: int | None = None
 
     def learn(self, body: dict[str, Any], failure: Failure) -> bool:
-        """Whether the request of `body` is worth another attempt under what was learned from its failure. Where the server
-        refuses a parameter that stays, the failure is told so."""
-        if failure.fault in _NOT_HERE or failure.own or (failure.status or 0) in (401, 402, 403, 429):
+        """Whether the request of `body` is worth another attempt under what was learned from its
+        failure. Where the server refuses a parameter that stays, the failure is told so."""
+        if (
+            failure.fault in _NOT_HERE
+            or failure.own
+            or (failure.status or 0) in (401, 402, 403, 429)
+        ):
             return False
         names = refused(body, failure)
         for name in names:
@@ -89,10 +103,13 @@ class Adjustments:
                 self.warnings.append(name)
 
     def _fewer(self, body: dict[str, Any], said: str) -> None:
-        """Fewer log-probabilities where the server names a limit or seems to have one, otherwise none."""
+        """Fewer log-probabilities where the server names a limit or seems to have
+        one, otherwise none."""
         most = int(m[1]) if (m := _MOST.search(said)) else FEWER
         asked = body.get("top_logprobs") or 0
-        limited = m is not None or re.search(r"limit|too (many|large|high)|exceed|greater than|at most", said, re.I)
+        limited = m is not None or re.search(
+            r"limit|too (many|large|high)|exceed|greater than|at most", said, re.I
+        )
         if limited and 0 < most < asked:
             self._most = most
             self._note(f"top_logprobs lowered to {most}")
@@ -110,7 +127,8 @@ class Adjustments:
 
 
 def refused(body: dict[str, Any], failure: Failure) -> list[str]:
-    """The parameters of `body` that a server refuses, by the fields that name them or by its words."""
+    """The parameters of `body` that a server refuses, by the fields that name them
+    or by its words."""
     mine, said = [n for n in body if n not in _FIXED], failure.said
     named = [n for n in failure.parameters if n in mine]
     if not named and _REFUSES.search(said):
@@ -123,7 +141,10 @@ def refused(body: dict[str, Any], failure: Failure) -> list[str]:
             named = ["logprobs"]
     if not named and failure.status in (415, 501):
         named = [n for n in mine if n in ("response_format", "logprobs")][:1]
-    if re.search(r"\bboth\b|only one of|together|mutually", said) and {"temperature", "top_p"} <= set(mine):
+    if re.search(r"\bboth\b|only one of|together|mutually", said) and {
+        "temperature",
+        "top_p",
+    } <= set(mine):
         return ["temperature" if body["temperature"] == 1 else "top_p"]
     return named
 
@@ -132,7 +153,8 @@ def _mentions(said: str, name: str) -> bool:
     if name in _SHORT:
         return bool(
             re.search(
-                rf"['\"`\[({{.]{name}['\"`\])}},]|\b{name}[: ](is not|parameter|sequences?|strings?|words)|parameters?:? {name}\b",
+                rf"['\"`\[({{.]{name}['\"`\])}},]|\b{name}[: ](is "
+                rf"not|parameter|sequences?|strings?|words)|parameters?:? {name}\b",
                 said,
                 re.I,
             )

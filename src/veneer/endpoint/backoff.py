@@ -11,13 +11,21 @@ from email.utils import parsedate_to_datetime
 
 MOST_ASKED = 600.0  # seconds; a server that asks for more is not waited for
 _PARTS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_RESETS = ("x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens", "ratelimit-reset")
+_RESETS = (
+    "x-ratelimit-reset",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-reset-tokens",
+    "ratelimit-reset",
+)
 
 
-def wait(attempt: int, first: float, longest: float, asked: float | None, draw: random.Random) -> float:
-    """Seconds before attempt `attempt` + 1 (attempts count from 1): what the server asked for, and otherwise exponential
-    back-off with half of it drawn at random, so that parallel requests do not come back together ("equal jitter", Brooker
-    2015, "Exponential backoff and jitter", AWS architecture blog)."""
+def wait(
+    attempt: int, first: float, longest: float, asked: float | None, draw: random.Random
+) -> float:
+    """Seconds before attempt `attempt` + 1 (attempts count from 1): what the server asked for, and
+    otherwise exponential back-off with half of it drawn at random, so that parallel requests do not
+    come back together ("equal jitter", Brooker 2015, "Exponential backoff and jitter", AWS
+    architecture blog)."""
     if asked is not None:
         return min(asked, MOST_ASKED) + draw.uniform(0, min(first, 1.0) / 4)
     whole = min(longest, first * 2 ** min(attempt - 1, 30))
@@ -25,15 +33,22 @@ def wait(attempt: int, first: float, longest: float, asked: float | None, draw: 
 
 
 def seconds_asked(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """Seconds that a server asks to wait, from the headers of its reply (names in lower case): `retry-after-ms`,
-    `retry-after` (RFC 9110, section 10.2.3: seconds or a date), and where a limit is used up (`x-ratelimit-remaining*` is 0)
-    the longest of the `x-ratelimit-reset*`: seconds, a duration ("1m30s"), or a moment in seconds or milliseconds since
-    1970. None where it asks for nothing that can be read."""
+    """Seconds that a server asks to wait, from the headers of its reply (names in lower case):
+    `retry-after-ms`, `retry-after` (RFC 9110, section 10.2.3: seconds or a date), and where a limit
+    is used up (`x-ratelimit-remaining*` is 0) the longest of the `x-ratelimit-reset*`: seconds, a
+    duration ("1m30s"), or a moment in seconds or milliseconds since 1970. None where it asks for
+    nothing that can be read."""
     now = time.time() if now is None else now
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        if (value := headers.get(name)) is not None and (found := _seconds(value, unit, now)) is not None:
+        if (value := headers.get(name)) is not None and (
+            found := _seconds(value, unit, now)
+        ) is not None:
             return found
-    used_up = [n for n in _RESETS if (headers.get(n.replace("reset", "remaining")) or "").strip() in ("0", "0.0")]
+    used_up = [
+        n
+        for n in _RESETS
+        if (headers.get(n.replace("reset", "remaining")) or "").strip() in ("0", "0.0")
+    ]
     resets = [s for n in used_up if (s := _seconds(headers.get(n) or "", 1.0, now)) is not None]
     return max(resets, default=None)
 
@@ -58,7 +73,11 @@ def _seconds(value: str, unit: float, now: float) -> float | None:
 
 def _duration(value: str) -> float | None:
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", value)
-    return sum(float(n) * _PARTS[u] for n, u in parts) if parts and "".join(n + u for n, u in parts) == value else None
+    return (
+        sum(float(n) * _PARTS[u] for n, u in parts)
+        if parts and "".join(n + u for n, u in parts) == value
+        else None
+    )
 
 
 def _until(value: str, now: float) -> float | None:

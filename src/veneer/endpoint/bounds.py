@@ -1,5 +1,5 @@
-"""A body that a server sends is read for so long and so far, also where it is an error's or a redirect's, which libraries
-read whole."""
+"""A body that a server sends is read for so long and so far, also where it is an error's or a
+redirect's, which libraries read whole."""
 
 from __future__ import annotations
 
@@ -23,21 +23,33 @@ class Redirected(Exception):
 
 
 def bound(answer: Any, seconds: float) -> None:
-    """A hook of httpx: bound the body of `answer` (a Response) in time and size, and in the encodings that it may have.
+    """A hook of httpx: bound the body of `answer` (a Response) in time and size, and in the
+    encodings that it may have.
 
-    Raises its RemoteProtocolError for another encoding, and Redirected where following would turn the POST into a GET; reading
-    the body then raises its ReadTimeout or RemoteProtocolError.
+    Raises its RemoteProtocolError for another encoding, and Redirected where following would turn
+    the POST into a GET; reading the body then raises its ReadTimeout or RemoteProtocolError.
     """
-    if answer.status_code in LOSSY and answer.request.method == "POST" and (place := answer.headers.get("location")):
+    if (
+        answer.status_code in LOSSY
+        and answer.request.method == "POST"
+        and (place := answer.headers.get("location"))
+    ):
         raise Redirected(answer.status_code, str(place))
-    package = type(answer).__module__.partition(".")[0]  # httpx, or httpx2 of newer releases of openai
+    # httpx, or httpx2 of newer releases of openai
+    package = type(answer).__module__.partition(".")[0]
     httpx: Any = importlib.import_module(package)
     encoding = answer.headers.get("content-encoding", "").strip().lower()
     if encoding not in PLAIN:
         raise httpx.RemoteProtocolError(
-            f"a reply in the encoding {encoding[:40]!r}, which was not asked for", request=answer.request
+            f"a reply in the encoding {encoding[:40]!r}, which was not asked for",
+            request=answer.request,
         )
-    inner, request, error, until = answer.stream, answer.request, answer.status_code >= 300, time.monotonic() + seconds
+    inner, request, error, until = (
+        answer.stream,
+        answer.request,
+        answer.status_code >= 300,
+        time.monotonic() + seconds,
+    )
 
     class Bounded(httpx.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
@@ -47,7 +59,9 @@ def bound(answer: Any, seconds: float) -> None:
                 if error and size > LARGEST_ERROR:
                     return
                 if size > LARGEST:
-                    raise httpx.RemoteProtocolError(f"a reply of more than {LARGEST >> 20} MiB", request=request)
+                    raise httpx.RemoteProtocolError(
+                        f"a reply of more than {LARGEST >> 20} MiB", request=request
+                    )
                 yield chunk
                 if time.monotonic() > until:
                     raise httpx.ReadTimeout(f"no whole reply within {seconds:g} s", request=request)

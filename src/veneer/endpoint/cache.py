@@ -1,4 +1,5 @@
-"""Replies that are kept: a line each, appended whole, so that a kill loses at most the line that was being written."""
+"""Replies that are kept: a line each, appended whole, so that a kill loses at most the line that
+was being written."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ from veneer.foundation.errors import InputError, VeneerError
 
 KIND = "veneer-replies-v1"
 HEADER = json.dumps({"kind": KIND}).encode() + b"\n"
-NO_CACHE = "{path} is no file of stored replies; expected one that veneer wrote; give another folder"
+NO_CACHE = (
+    "{path} is no file of stored replies; expected one that veneer wrote; give another folder"
+)
 
 
 def key_of(**what: Any) -> str:
@@ -25,8 +28,9 @@ def key_of(**what: Any) -> str:
 
 
 class Cache:
-    """key -> reply, in memory, and in `path` where one is given. Several processes may append to one file; each knows what
-    stood there when it began. Raises InputError where the file is something else."""
+    """key -> reply, in memory, and in `path` where one is given. Several processes may append
+    to one file; each knows what stood there when it began. Raises InputError where the file
+    is something else."""
 
     def __init__(self, path: Path | None = None):
         self.path = path
@@ -65,7 +69,10 @@ class Cache:
                 if stream.write(data) != len(data):
                     raise OSError("only a part of the line was written")
         except OSError as error:
-            raise VeneerError(f"{path} could not be written ({error}); free some space and run the same command again") from error
+            raise VeneerError(
+                f"{path} could not be written ({error}); free some space and run the same "
+                "command again"
+            ) from error
 
     def _load(self, path: Path) -> None:
         try:
@@ -80,7 +87,9 @@ class Cache:
                 if rest:
                     stream.truncate(sum(len(line) + 1 for line in lines))
         except OSError as error:
-            raise InputError(f"{path} cannot be read ({error}); expected a file of stored replies, or none") from None
+            raise InputError(
+                f"{path} cannot be read ({error}); expected a file of stored replies, or none"
+            ) from None
 
     def _take(self, path: Path, number: int, line: bytes) -> None:
         try:
@@ -92,13 +101,18 @@ class Cache:
         if not isinstance(row, dict) or "kind" in row:
             return  # a damaged line is a reply that is asked for again
         key, reply = row.get("key"), row.get("reply")
-        if isinstance(key, str) and isinstance(reply, dict) and (known := _answered(reply)) is not None:
+        if (
+            isinstance(key, str)
+            and isinstance(reply, dict)
+            and (known := _answered(reply)) is not None
+        ):
             self._known[key] = known
 
 
 def _answered(reply: dict[str, Any]) -> dict[str, Any] | None:
-    """The reply with its finish reason in OpenAI's words; None for one that is no answer. Version 0.1.0 stored the server's
-    own words, and also answers that had failed: these are asked for again."""
+    """The reply with its finish reason in OpenAI's words; None for one that is no answer.
+    Version 0.1.0 stored the server's own words, and also answers that had failed: these are
+    asked for again."""
     if "finish_reason" not in reply:
         return reply
     word = WORD.get(ending_of(reply["finish_reason"]))

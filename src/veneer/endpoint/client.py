@@ -1,4 +1,5 @@
-"""Many requests to one endpoint: in parallel within a bound, each asked once, replies in the order of the requests."""
+"""Many requests to one endpoint: in parallel within a bound, each asked once, replies in the order
+of the requests."""
 
 from __future__ import annotations
 
@@ -28,13 +29,15 @@ PRICED = 1_000_000  # prices are of so many tokens
 
 @runtime_checkable
 class Recording(Protocol):
-    """Whoever asks an endpoint and can say what a manifest should know of the replies; see `Endpoint.record`."""
+    """Whoever asks an endpoint and can say what a manifest should know of the replies; see
+    `Endpoint.record`."""
 
     def record(self) -> dict[str, Any]: ...
 
 
 class Endpoint:
-    """usage: counts over the life of the client. Raises MissingExtra without the package `openai`."""
+    """usage: counts over the life of the client. Raises MissingExtra without the
+    package `openai`."""
 
     def __init__(self, config: EndpointConfig):
         self.config = config
@@ -45,17 +48,28 @@ class Endpoint:
         self._guard = threading.Lock()
         self._draw = random.Random(0)  # of waits only: no reply depends on it
 
-    def chat_many(self, requests: Sequence[ChatRequest], progress: Progress | None = None, what: str = "replies") -> list[Reply]:
-        """A reply a request. Equal requests are asked once; what the cache holds is not asked at all; a reply is in the cache
-        before it counts as done.
+    def chat_many(
+        self,
+        requests: Sequence[ChatRequest],
+        progress: Progress | None = None,
+        what: str = "replies",
+    ) -> list[Reply]:
+        """A reply a request. Equal requests are asked once; what the cache holds is not asked at
+        all; a reply is in the cache before it counts as done.
 
-        A request that fails in the end, or that the endpoint refuses for itself, comes back with `error` set, is counted, and
-        is asked again the next time. Raises InputError for a wrong address, key or model, VeneerError for an endpoint that is
-        dead: what came until then is kept, and the same call goes on behind it.
+        A request that fails in the end, or that the endpoint refuses for itself, comes back with
+        `error` set, is counted, and is asked again the next time. Raises InputError for a wrong
+        address, key or model, VeneerError for an endpoint that is dead: what came until then is
+        kept, and the same call goes on behind it.
         """
         found = self.call_many([(r.path, r.body()) for r in requests], read_reply, progress, what)
         return [
-            Reply("", "content_filter" if one.filtered else "too_long" if one.long else "error", error=one.said, own=one.own)
+            Reply(
+                "",
+                "content_filter" if one.filtered else "too_long" if one.long else "error",
+                error=one.said,
+                own=one.own,
+            )
             if isinstance(one, Failure)
             else Reply(**{**one, "cached": cached})
             for one, cached in found
@@ -68,8 +82,9 @@ class Endpoint:
         progress: Progress | None = None,
         what: str = "replies",
     ) -> list[tuple[dict[str, Any] | Failure, bool]]:
-        """As `chat_many`, for any path that `Transport.post` knows: (path, body without the model) in, (what `read` made of
-        the reply or why there is none, whether it was in the cache) out. `read` raises ValueError for a reply that is none."""
+        """As `chat_many`, for any path that `Transport.post` knows: (path, body without the model)
+        in, (what `read` made of the reply or why there is none, whether it was in the cache) out.
+        `read` raises ValueError for a reply that is none."""
         facts = self.config.facts()
         keys = [key_of(**facts, path=path, body=body) for path, body in calls]
         first = {key: call for key, call in zip(reversed(keys), reversed(calls), strict=True)}
@@ -89,14 +104,18 @@ class Endpoint:
             if progress:
                 progress(done, len(first), what)
         replies: list[tuple[dict[str, Any] | Failure, bool]] = [
-            (failed[key], False) if key in failed else (self._cache.get(key) or {}, key in held) for key in keys
+            (failed[key], False) if key in failed else (self._cache.get(key) or {}, key in held)
+            for key in keys
         ]
         self._take_note([one for one, _ in replies if isinstance(one, dict)])
         return replies
 
-    def _ask(self, work: Sequence[tuple[str, str, dict[str, Any]]], read: Read, *, known: bool) -> Iterator[Outcome]:
-        """Outcomes as they come. known: the endpoint answered some of the same call before, so a few that fail now are
-        counted and not taken for its death. Workers are daemons, so that an interrupt need not wait for the slowest reply."""
+    def _ask(
+        self, work: Sequence[tuple[str, str, dict[str, Any]]], read: Read, *, known: bool
+    ) -> Iterator[Outcome]:
+        """Outcomes as they come. known: the endpoint answered some of the same call before, so a
+        few that fail now are counted and not taken for its death. Workers are daemons, so that an
+        interrupt need not wait for the slowest reply."""
         if not work:
             return
         todo: queue.SimpleQueue = queue.SimpleQueue()
@@ -113,10 +132,14 @@ class Endpoint:
                     return
                 try:
                     came.put(key, self._one(key, path, body, read, stop))
-                except BaseException as error:  # handed to the caller, who would wait for ever otherwise
+                # handed to the caller, who would wait for ever otherwise
+                except BaseException as error:
                     came.put(key, error)
 
-        workers = [threading.Thread(target=serve, daemon=True) for _ in range(min(self.config.concurrency, len(work)))]
+        workers = [
+            threading.Thread(target=serve, daemon=True)
+            for _ in range(min(self.config.concurrency, len(work)))
+        ]
         for worker in workers:
             worker.start()
         row, good, last = 0, self.usage.replies > 0, None
@@ -144,7 +167,9 @@ class Endpoint:
         finally:
             stop.set()
 
-    def _one(self, key: str, path: str, body: dict[str, Any], read: Read, stop: threading.Event) -> dict[str, Any] | Failure:
+    def _one(
+        self, key: str, path: str, body: dict[str, Any], read: Read, stop: threading.Event
+    ) -> dict[str, Any] | Failure:
         attempt = adjusted = 0
         steady = False
         while True:
@@ -161,17 +186,32 @@ class Endpoint:
                     continue
                 too_long = failure.wait is not None and failure.wait > MOST_ASKED
                 again = steady and failure.steady
-                if not failure.passing or too_long or again or attempt - adjusted > self.config.retries:
+                if (
+                    not failure.passing
+                    or too_long
+                    or again
+                    or attempt - adjusted > self.config.retries
+                ):
                     return failure
                 steady = failure.steady
                 with self._guard:
-                    pause = wait(attempt - adjusted, self.config.first_wait, self.config.longest_wait, failure.wait, self._draw)
+                    pause = wait(
+                        attempt - adjusted,
+                        self.config.first_wait,
+                        self.config.longest_wait,
+                        failure.wait,
+                        self._draw,
+                    )
                 if stop.wait(pause):
                     return failure
         if left_out:
             reply = {**reply, "left_out": left_out}
         self._cache.put(key, reply)
-        self._count(replies=1, prompt_tokens=reply.get("prompt_tokens", 0), completion_tokens=reply.get("completion_tokens", 0))
+        self._count(
+            replies=1,
+            prompt_tokens=reply.get("prompt_tokens", 0),
+            completion_tokens=reply.get("completion_tokens", 0),
+        )
         return reply
 
     def _read(self, path: str, sent: dict[str, Any], read: Read) -> dict[str, Any]:
@@ -184,7 +224,8 @@ class Endpoint:
             raise Failure(said, passing=True, steady=True) from None
 
     def _learn(self, sent: dict[str, Any], failure: Failure) -> bool:
-        """Whether the same is asked again without what the server did not take; a warning for what matters."""
+        """Whether the same is asked again without what the server did not take; a warning
+        for what matters."""
         body = {k: v for k, v in sent.items() if k != "model"}
         with self._guard:
             warned = len(self._adjust.warnings)
@@ -193,9 +234,12 @@ class Endpoint:
             fresh = self._adjust.warnings[warned:]
         for name in fresh:
             logging.getLogger("veneer").warning(
-                "veneer: the endpoint %s does not take %s (%s); it is left out, and the server's own choice holds", self.config.url, name,
+                "veneer: the endpoint %s does not take %s (%s); it is left out, and the server's "
+                "own choice holds",
+                self.config.url,
+                name,
                 failure.said,
-            )  # fmt: skip
+            )
         return again
 
     def _take_note(self, replies: Sequence[dict[str, Any]]) -> None:
@@ -209,15 +253,18 @@ class Endpoint:
                         self.usage.adjusted.append(note)
 
     def record(self, *, everything: bool = False) -> dict[str, Any]:
-        """What a manifest says of the replies so far, where it is not what was asked for: `models` that answered under other
-        names (a router chose them), `adjusted` parameters. Empty where all is as asked. everything: of all replies that the
-        cache holds, for a cache of one run."""
+        """What a manifest says of the replies so far, where it is not what was asked for: `models`
+        that answered under other names (a router chose them), `adjusted` parameters. Empty where
+        all is as asked. everything: of all replies that the cache holds, for a cache of one run."""
         if everything:
             self._take_note(self._cache.replies())
         models = self.usage.models
         return {
             k: v
-            for k, v in (("models", models if set(models) - {self.config.model} else []), ("adjusted", self.usage.adjusted))
+            for k, v in (
+                ("models", models if set(models) - {self.config.model} else []),
+                ("adjusted", self.usage.adjusted),
+            )
             if v
         }
 
@@ -227,7 +274,9 @@ class Endpoint:
             for name, value in more.items():
                 setattr(self.usage, name, getattr(self.usage, name) + value)
             if c.price_in is not None or c.price_out is not None:
-                paid = self.usage.prompt_tokens * (c.price_in or 0) + self.usage.completion_tokens * (c.price_out or 0)
+                paid = self.usage.prompt_tokens * (
+                    c.price_in or 0
+                ) + self.usage.completion_tokens * (c.price_out or 0)
                 self.usage.cost = paid / PRICED
 
     def _hopeless(self, failure: Failure, good: bool) -> VeneerError:
@@ -244,7 +293,13 @@ class Endpoint:
         attempts = f" after {tried} retries each" if failure.passing and self.config.retries else ""
         late = failure.wait is not None and failure.wait > MOST_ASKED
         return VeneerError(
-            f"the endpoint {self.config.url} gave no reply {times}{attempts}, at last {failure.said}"
+            (
+                f"the endpoint {self.config.url} gave no reply {times}{attempts}, at last "
+                f"{failure.said}"
+            )
             + (f", and to wait {failure.wait:.0f} s" if late else "")
-            + "; what it said before is kept: mend it and run the same command again, it goes on there"
+            + (
+                "; what it said before is kept: mend it and run the same command again, it "
+                "goes on there"
+            )
         )

@@ -13,14 +13,17 @@ from veneer.foundation.errors import InputError
 
 @dataclass(frozen=True)
 class EndpointConfig:
-    """url: up to and without "/chat/completions", such as http://localhost:8000/v1. key_env: environment variable that holds
-    the key; without one the endpoint is asked without a key. timeout: seconds for one whole reply, however slowly it drips.
-    retries: further attempts of a request that failed in passing. concurrency: requests under way at once. first_wait,
-    longest_wait: seconds of the back-off, which doubles from one to the other. give_up_after: requests in a row that failed
-    in the end, without a success between them, after which the endpoint counts as dead. price_in, price_out: of a million
-    prompt and completion tokens, in any currency. cache: file of replies that are kept between runs. may_leave_out:
-    parameters that matter and that are left out, with a warning, where the server refuses them; what else it refuses is an
-    error. Raises InputError for an address that is none, and for numbers out of range."""
+    """url: up to and without "/chat/completions", such as http://localhost:8000/v1. key_env:
+    environment variable that holds the key; without one the endpoint is asked without a key.
+    timeout: seconds for one whole reply, however slowly it drips. retries: further attempts of a
+    request that failed in passing. concurrency: requests under way at once. first_wait,
+    longest_wait: seconds of the back-off, which doubles from one to the other. give_up_after:
+    requests in a row that failed in the end, without a success between them, after which the
+    endpoint counts as dead. price_in, price_out: of a million prompt and completion tokens, in any
+    currency. cache: file of replies that are kept between runs. may_leave_out: parameters that
+    matter and that are left out, with a warning, where the server refuses them; what else it
+    refuses is an error. Raises InputError for an address that is none, and for numbers out of
+    range."""
 
     url: str
     model: str
@@ -38,25 +41,35 @@ class EndpointConfig:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or "@" in parts.netloc
+            or parts.query
+            or parts.fragment
+        ):
             shown = (
                 self.url
                 if "@" not in parts.netloc and not parts.query and not parts.fragment
                 else f"{parts.scheme}://{parts.hostname}/..."
             )
             raise InputError(
-                f"{shown!r} is no endpoint's address; expected http(s)://HOST[:PORT]/v1 without a name, key or query in it (the key "
-                "goes into an environment variable)"
+                f"{shown!r} is no endpoint's address; expected http(s)://HOST[:PORT]/v1 without a "
+                "name, key or query in it (the key goes into an environment variable)"
             )
         _check_place(self.url)
         if not self.model:
-            raise InputError(f"no model is named for the endpoint {self.url}; give the name that it serves")
+            raise InputError(
+                f"no model is named for the endpoint {self.url}; give the name that it serves"
+            )
         for name, least in (("retries", 0), ("concurrency", 1), ("give_up_after", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; expected {least} or more")
         for name in ("timeout", "first_wait", "longest_wait", "price_in", "price_out"):
             value = getattr(self, name)
-            if value is not None and (not math.isfinite(value) or value < 0 or (value == 0 and name == "timeout")):
+            if value is not None and (
+                not math.isfinite(value) or value < 0 or (value == 0 and name == "timeout")
+            ):
                 raise InputError(f"{name} is {value}; expected a positive number")
 
     def facts(self) -> dict[str, Any]:
@@ -64,18 +77,33 @@ class EndpointConfig:
         return {"url": self.url.rstrip("/"), "model": self.model}
 
 
-_OPERATIONS = ("chat/completions", "completions", "embeddings", "models", "responses", "messages", "chat", "generate")
+_OPERATIONS = (
+    "chat/completions",
+    "completions",
+    "embeddings",
+    "models",
+    "responses",
+    "messages",
+    "chat",
+    "generate",
+)
 
 
 def _check_place(url: str) -> None:
-    """Raises InputError for a port out of range, and for an address that goes on to the operation."""
+    """Raises InputError for a port out of range, and for an address that goes on
+    to the operation."""
     try:
         _ = urlsplit(url).port
     except ValueError as error:
-        raise InputError(f"{url!r} is no endpoint's address ({error}); expected http(s)://HOST[:PORT]/v1") from None
+        raise InputError(
+            f"{url!r} is no endpoint's address ({error}); expected http(s)://HOST[:PORT]/v1"
+        ) from None
     whole = url.rstrip("/")
     for operation in _OPERATIONS:
-        if whole.endswith(f"/{operation}") and urlsplit(whole).path.count("/") > operation.count("/") + 1:
+        if (
+            whole.endswith(f"/{operation}")
+            and urlsplit(whole).path.count("/") > operation.count("/") + 1
+        ):
             raise InputError(
                 f"the address {url!r} ends in /{operation}, which is put behind it; give it "
                 f"without that: {whole.removesuffix(f'/{operation}')}"

@@ -12,8 +12,8 @@ from veneer.endpoint.failure import Failure
 class Course:
     """Outcomes on their way from the workers to the caller, with the failures in a row up to each.
 
-    `over` is set by the worker whose outcome ends the course, not by the caller who reads it later: until then the others would
-    go on asking an endpoint that has said no.
+    `over` is set by the worker whose outcome ends the course, not by the caller who reads it later:
+    until then the others would go on asking an endpoint that has said no.
     """
 
     def __init__(self, give_up_after: int):
@@ -25,7 +25,9 @@ class Course:
         with self._guard:
             failure = outcome if isinstance(outcome, Failure) else None
             self._row = 0 if failure is None or failure.own else self._row + 1
-            if self._row >= self._most or (failure.hopeless if failure else isinstance(outcome, BaseException)):
+            if self._row >= self._most or (
+                failure.hopeless if failure else isinstance(outcome, BaseException)
+            ):
                 self.over.set()
             self._queue.put((key, outcome, self._row))
 

@@ -1,5 +1,5 @@
-"""A reply that came as server-sent events although no stream was asked for: put together to the whole reply that was asked
-for."""
+"""A reply that came as server-sent events although no stream was asked for: put together to the
+whole reply that was asked for."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ def is_stream(raw: bytes) -> bool:
 
 
 def whole(raw: bytes) -> dict[str, Any]:
-    """The completion that the chunks of a stream make up: texts and log-probabilities one behind the other, the last finish
-    reason, usage and model. An error among the events takes the place of all. The finish reason is missing where the stream
-    broke off. Raises ValueError where an event is no JSON."""
+    """The completion that the chunks of a stream make up: texts and log-probabilities one behind
+    the other, the last finish reason, usage and model. An error among the events takes the place of
+    all. The finish reason is missing where the stream broke off. Raises ValueError where an event
+    is no JSON."""
     out: dict[str, Any] = {"choices": []}
     choice: dict[str, Any] = {}
     for event in _events(raw):
@@ -36,11 +37,17 @@ def whole(raw: bytes) -> dict[str, Any]:
 
 
 def _events(raw: bytes) -> list[Any]:
-    """The JSON of each event. One that is spread over several `data:` lines ends at an empty line; servers that leave those
-    out send one event on one line."""
+    """The JSON of each event. One that is spread over several `data:` lines ends at an empty line;
+    servers that leave those out send one event on one line."""
     found: list[Any] = []
     lines: list[str] = []
-    for line in [*raw.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]:
+    for line in [
+        *raw.decode("utf-8", errors="replace")
+        .replace("\r\n", "\n")
+        .replace("\r", "\n")
+        .split("\n"),
+        "",
+    ]:
         if line.startswith("data:") and line[5:].strip() != "[DONE]":
             lines.append(line[5:].removeprefix(" "))
             try:
@@ -59,15 +66,30 @@ def _add(choice: dict[str, Any], piece: dict[str, Any]) -> None:
     part = next((piece[k] for k in ("delta", "message") if isinstance(piece.get(k), dict)), piece)
     text = part.get("content", part.get("text"))
     thought = next(
-        (t for k in ("reasoning_content", "reasoning", "thinking", "reasoning_details") if (t := thought_of(part.get(k)))), ""
+        (
+            t
+            for k in ("reasoning_content", "reasoning", "thinking", "reasoning_details")
+            if (t := thought_of(part.get(k)))
+        ),
+        "",
     )
-    for name, value in (("content", text), ("refusal", part.get("refusal")), ("reasoning_content", thought)):
+    for name, value in (
+        ("content", text),
+        ("refusal", part.get("refusal")),
+        ("reasoning_content", thought),
+    ):
         if isinstance(value, str) and (value or name == "content"):
             before = message.get(name) or ""
-            message[name] = [*before, {"type": "text", "text": value}] if isinstance(before, list) else before + value
+            message[name] = (
+                [*before, {"type": "text", "text": value}]
+                if isinstance(before, list)
+                else before + value
+            )
         elif isinstance(value, list):
             before = message.get(name) or []
-            message[name] = ([{"type": "text", "text": before}] if isinstance(before, str) else before) + value
+            message[name] = (
+                [{"type": "text", "text": before}] if isinstance(before, str) else before
+            ) + value
     if part.get("tool_calls") or part.get("function_call"):
         message.setdefault("tool_calls", part.get("tool_calls") or [part["function_call"]])
     for name in ("finish_reason", "error"):

@@ -1,5 +1,5 @@
-"""Why a request has no answer, read off a server's status and words: whose fault it is, and whether another attempt is worth
-it."""
+"""Why a request has no answer, read off a server's status and words: whose fault it is, and whether
+another attempt is worth it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ class Fault(StrEnum):
 
 @dataclass
 class Failure(Exception):
-    """An attempt without an answer. said: what went wrong, in the server's words. status: of HTTP, or None. passing: another
-    attempt may succeed. hopeless: no request will. wait: seconds that the server asked for. filtered: the endpoint will not
-    have this content; long: the request does not fit the model; own: it is this request's own fault (its content, its
-    length), others may go through. steady: a reply that cannot be read: where the next is such a one too, it is not asked
-    for again. fault: what is to be mended. parameters: those that the server names in a field of its own. parameter: the one
-    that it refuses and that is not left out."""
+    """An attempt without an answer. said: what went wrong, in the server's words. status: of HTTP,
+    or None. passing: another attempt may succeed. hopeless: no request will. wait: seconds that the
+    server asked for. filtered: the endpoint will not have this content; long: the request does not
+    fit the model; own: it is this request's own fault (its content, its length), others may go
+    through. steady: a reply that cannot be read: where the next is such a one too, it is not asked
+    for again. fault: what is to be mended. parameters: those that the server names in a field of
+    its own. parameter: the one that it refuses and that is not left out."""
 
     said: str
     status: int | None = None
@@ -54,56 +55,76 @@ class Failure(Exception):
 
 
 _FILTERED = re.compile(
-    r"content.?(filter|policy|management|exists.risk)|moderation|responsibleai|data.?inspection|inappropriate|\bflagged\b|jailbreak|"
+    r"content.?(filter|policy|management|exists.risk)|moderation|responsibleai|data.?inspection|"
+    r"inappropriate|\bflagged\b|jailbreak|"
     r"usage policies|unsafe.content|safety (system|filter|polic)",
     re.I,
 )
 _LONG = re.compile(
-    r"context.?(length|size|window)|maximum context|max_model_len|maximum model length|too (long|many (input )?tokens)|reduce the length|"
-    r"(prompt|input|request|messages?)\b.{0,40}too large|string_above_max_length|tokens? \+ `?max_new_tokens|"
+    r"context.?(length|size|window)|maximum context|max_model_len|maximum model length|too "
+    r"(long|many (input )?tokens)|reduce the length|"
+    r"(prompt|input|request|messages?)\b.{0,40}too large|string_above_max_length|tokens? \+ "
+    r"`?max_new_tokens|"
     r"exceeds? the (maximum|limit).{0,30}tokens",
     re.I,
 )
 _LIMIT = re.compile(
-    r"max(imum)?_?(completion|new|output)?_?tokens\b.{0,60}(too large|too high|at most|less than|exceeds?|cannot be "
-    r"greater|must be (<|between))|"
+    r"max(imum)?_?(completion|new|output)?_?tokens\b.{0,60}(too large|too high|at most|less "
+    r"than|exceeds?|cannot be greater|must be (<|between))|"
     r"supports at most \d+ (completion|output)? ?tokens",
     re.I,
 )
 _QUOTA = re.compile(
-    r"insufficient.?(quota|balance|credits?|funds)|exceeded your current quota|billing|out of credits?|credit balance|payment required|"
+    r"insufficient.?(quota|balance|credits?|funds)|exceeded your current quota|billing|out of "
+    r"credits?|credit balance|payment required|"
     r"spending limit|prepaid|arrears",
     re.I,
 )
 _MODEL = re.compile(
-    r"model_?not_?found|deploymentnotfound|unknown.model|invalid.model|no.such.model|unsupported.model|not a valid model|"
-    r"\bmodels?\b.{0,90}(does not exist|not exist|not found|not available|is not (served|loaded|supported|a valid)|no longer|deprecated|"
+    r"model_?not_?found|deploymentnotfound|unknown.model|invalid.model|no.such.model|"
+    r"unsupported.model|not a valid model|"
+    r"\bmodels?\b.{0,90}(does not exist|not exist|not found|not available|is not (served|loaded|"
+    r"supported|a valid)|no longer|deprecated|"
     r"decommissioned)|no (model|endpoints? found for)\b",
     re.I,
 )
 _NOT_THE_MODEL = re.compile(
-    r"parameter|logprob|temperature|response_format|feature|with this model|for this model|by this model", re.I
+    r"parameter|logprob|temperature|response_format|feature|with this model|for this "
+    r"model|by this model",
+    re.I,
 )
 _ADDRESS = re.compile(
-    r"unexpected endpoint|(unknown|invalid|unrecognized) (request )?(url|path|route|endpoint)|cannot post|page not found|no route|"
+    r"unexpected endpoint|(unknown|invalid|unrecognized) (request "
+    r")?(url|path|route|endpoint)|cannot post|page not found|no route|"
     r"no static resource|method not allowed|url .{0,60}not found",
     re.I,
 )
-_KEY = re.compile(r"(invalid|incorrect|missing|no).?.?(api.?key|token|credential)|authentication|unauthorized", re.I)
+_KEY = re.compile(
+    r"(invalid|incorrect|missing|no).?.?(api.?key|token|credential)|authentication|unauthorized",
+    re.I,
+)
 _NO_KEY = re.compile(
-    r"api.?key.{0,20}(not valid|invalid|incorrect|expired)|(invalid|incorrect|missing).{0,3}api.?key", re.I
+    r"api.?key.{0,20}(not "
+    r"valid|invalid|incorrect|expired)|(invalid|incorrect|missing).{0,3}api.?key",
+    re.I,
 )  # with 400
 _NOWHERE = re.compile(r"not.?found|no such|404", re.I)
 _BUSY = re.compile(
-    r"overload|rate.?limit|too many requests|busy|time.?d? ?out|temporar|unavailable|try again|capacity|loading", re.I
+    r"overload|rate.?limit|too many requests|busy|time.?d? ?out|temporar|unavailable|try "
+    r"again|capacity|loading",
+    re.I,
 )
-_OWN_FAULT = re.compile(r"invalid_?request|bad_?request|unsupportedparams|validation|invalid_?argument|invalid_?parameter", re.I)
+_OWN_FAULT = re.compile(
+    r"invalid_?request|bad_?request|unsupportedparams|validation|invalid_?argument|"
+    r"invalid_?parameter",
+    re.I,
+)
 _REFUSING = (400, 404, 406, 410, 413, 415, 422)  # statuses of a request that is not taken as it is
 
 
 def of_status(status: int, headers: Mapping[str, str], body: Any, key: str = "") -> Failure:
-    """The failure of an error status. headers: names in lower case. body: what `words.read_body` gives. key: taken out of
-    the words."""
+    """The failure of an error status. headers: names in lower case. body: what `words.read_body`
+    gives. key: taken out of the words."""
     said = words.one_line(words.sentence(body), key)
     text = f"{' '.join(words.codes(body))} {said}"
     headers = {**words.headers_inside(body), **headers}
@@ -119,9 +140,9 @@ def of_status(status: int, headers: Mapping[str, str], body: Any, key: str = "")
 
 
 def of_error(body: Any, key: str = "") -> Failure | None:
-    """The failure that a body of status 200 stands for, or None where it is a reply: an error object in one of many forms,
-    alone or beside `choices` that are empty. An error whose fields are all empty (one-api writes such beside every reply) is
-    none."""
+    """The failure that a body of status 200 stands for, or None where it is a reply: an error
+    object in one of many forms, alone or beside `choices` that are empty. An error whose fields are
+    all empty (one-api writes such beside every reply) is none."""
     if isinstance(body, list) and len(body) == 1:
         body = body[0]
     if not isinstance(body, dict):
@@ -131,7 +152,10 @@ def of_error(body: Any, key: str = "") -> Failure | None:
         if body.get("choices") or isinstance(body.get("data"), list):
             return None
         error = body
-        if not words.sentence(body) and str(body.get("object", body.get("type"))).lower() != "error":
+        if (
+            not words.sentence(body)
+            and str(body.get("object", body.get("type"))).lower() != "error"
+        ):
             return None
     if (status := _status_in(error) or _status_in(body)) is not None:
         return of_status(status, {}, body, key)
@@ -147,7 +171,8 @@ def of_error(body: Any, key: str = "") -> Failure | None:
 
 
 def _judged(failure: Failure, status: int | None, text: str) -> Failure:
-    """Fill in whose fault it is. Content and length come first: gateways send them under many a status."""
+    """Fill in whose fault it is. Content and length come first: gateways send them
+    under many a status."""
     refusing = status is None or status in _REFUSING or status >= 500
     if (refusing or status in (403, 451)) and _FILTERED.search(text):
         failure.filtered = failure.own = True
@@ -165,7 +190,11 @@ def _judged(failure: Failure, status: int | None, text: str) -> Failure:
 def _blame(failure: Failure, status: int | None, text: str) -> None:
     refusing = status is None or status in _REFUSING
     model = bool(_MODEL.search(text)) and not _NOT_THE_MODEL.search(text)
-    if status == 401 or (status is None and _KEY.search(text)) or (status == 400 and _NO_KEY.search(text)):
+    if (
+        status == 401
+        or (status is None and _KEY.search(text))
+        or (status == 400 and _NO_KEY.search(text))
+    ):
         failure.fault = Fault.KEY
     elif status == 402 or (status in (None, 403, 429) and _used_up(text, failure.wait)):
         failure.fault = Fault.QUOTA
@@ -173,7 +202,11 @@ def _blame(failure: Failure, status: int | None, text: str) -> None:
         failure.fault = Fault.PERMISSION
     elif refusing and model:
         failure.fault = Fault.MODEL
-    elif status == 405 or (status in (404, 410) and _says_nowhere(failure.said)) or (refusing and _ADDRESS.search(text)):
+    elif (
+        status == 405
+        or (status in (404, 410) and _says_nowhere(failure.said))
+        or (refusing and _ADDRESS.search(text))
+    ):
         failure.fault = Fault.ADDRESS
     elif (refusing or status == 500) and _LIMIT.search(text):
         failure.fault = Fault.LIMIT
@@ -187,12 +220,14 @@ def _blame(failure: Failure, status: int | None, text: str) -> None:
 
 
 def _used_up(text: str, wait: float | None) -> bool:
-    """Whether an account has nothing left. Google words a minute's limit alike, and says how long to wait."""
+    """Whether an account has nothing left. Google words a minute's limit alike, and says
+    how long to wait."""
     return "insufficient_quota" in text or (wait is None and bool(_QUOTA.search(text)))
 
 
 def _says_nowhere(said: str) -> bool:
-    """Whether a 404 is of the address: OpenRouter sends one also where no provider takes the request."""
+    """Whether a 404 is of the address: OpenRouter sends one also where no provider
+    takes the request."""
     words_alone = said.partition(": ")[2]
     return not words_alone or bool(_NOWHERE.search(words_alone))
 
@@ -216,5 +251,8 @@ def _status_in(error: Any) -> int | None:
 def _says_something(error: Any, depth: int = words.DEEPEST) -> bool:
     """Whether an `error` is more than an empty form."""
     if isinstance(error, dict | list) and depth:
-        return any(_says_something(v, depth - 1) for v in (error.values() if isinstance(error, dict) else error))
+        return any(
+            _says_something(v, depth - 1)
+            for v in (error.values() if isinstance(error, dict) else error)
+        )
     return error not in (None, "", 0, False, [], {})

@@ -1,4 +1,5 @@
-"""How an answer ended: the words of many servers, brought to five kinds by one table (docs/endpoints.md shows it)."""
+"""How an answer ended: the words of many servers, brought to five kinds by one table
+(docs/endpoints.md shows it)."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ from typing import Any
 
 
 class Ending(StrEnum):
-    """finished: the model ended its answer. cut: a limit of tokens ended it. withheld: a filter took it, or a part of it.
-    failed: there is no answer, whatever text came. unknown: the server does not say, or says a word that is not in the
-    table. Only the first three are answers."""
+    """finished: the model ended its answer. cut: a limit of tokens ended it. withheld: a filter
+    took it, or a part of it. failed: there is no answer, whatever text came. unknown: the server
+    does not say, or says a word that is not in the table. Only the first three are answers."""
 
     FINISHED = "finished"
     CUT = "cut"
@@ -19,33 +20,37 @@ class Ending(StrEnum):
     UNKNOWN = "unknown"
 
 
-WORD = {Ending.FINISHED: "stop", Ending.CUT: "length", Ending.WITHHELD: "content_filter"}  # OpenAI's, for what is stored
+# OpenAI's, for what is stored
+WORD = {Ending.FINISHED: "stop", Ending.CUT: "length", Ending.WITHHELD: "content_filter"}
 
-# The words are those of OpenAI, Azure, Anthropic, Gemini and Vertex AI, Mistral, Cohere, DeepSeek, xAI, Z.AI, Bedrock, Together,
-# AI21, Aleph Alpha, OpenRouter, LiteLLM, vLLM, SGLang, TGI, llama.cpp and Ollama, in lower case with "_" between their parts.
+# The words are those of OpenAI, Azure, Anthropic, Gemini and Vertex AI, Mistral, Cohere, DeepSeek,
+# xAI, Z.AI, Bedrock, Together, AI21, Aleph Alpha, OpenRouter, LiteLLM, vLLM, SGLang, TGI, llama.cpp
+# and Ollama, in lower case with "_" between their parts.
 _FINISHED = """
-stop eos eos_token eos_found end end_turn endturn end_of_turn end_of_text endoftext end_of_sequence
-stop_sequence stopsequence stop_string stop_str stop_token stop_word complete completed finish finished done
+stop eos eos_token eos_found end end_turn endturn end_of_turn end_of_text endoftext
+end_of_sequence stop_sequence stopsequence stop_string stop_str stop_token stop_word complete
+completed finish finished done
 """
 _CUT = """
-length max_tokens max_token max_length max_new_tokens max_output_tokens max_completion_tokens maximum_tokens
-max_tokens_exceeded model_length model_context_window_exceeded context_length_exceeded context_length
-context_window_exceeded token_limit length_limit length_capped limit truncated incomplete error_limit
-repetition
+length max_tokens max_token max_length max_new_tokens max_output_tokens max_completion_tokens
+maximum_tokens max_tokens_exceeded model_length model_context_window_exceeded
+context_length_exceeded context_length context_window_exceeded token_limit length_limit
+length_capped limit truncated incomplete error_limit repetition
 """
 _WITHHELD = """
-content_filter content_filtered contentfilter contentfiltered content_policy safety recitation language
-blocklist prohibited_content spii image_safety sensitive refusal guardrail_intervened moderation blocked
-flagged error_toxic toxic jailbreak
+content_filter content_filtered contentfilter contentfiltered content_policy safety recitation
+language blocklist prohibited_content spii image_safety sensitive refusal guardrail_intervened
+moderation blocked flagged error_toxic toxic jailbreak
 """
 _FAILED = """
-error abort aborted cancel cancelled canceled user_cancel failed failure timeout network_error server_error
-internal_error engine_error unavailable overloaded insufficient_system_resource insufficient_resources other
-load unload pause_turn malformed_model_output malformed_response missing_thought_signature no_image
+error abort aborted cancel cancelled canceled user_cancel failed failure timeout network_error
+server_error internal_error engine_error unavailable overloaded insufficient_system_resource
+insufficient_resources other load unload pause_turn malformed_model_output malformed_response
+missing_thought_signature no_image
 """
 _TOOLS = """
-tool_calls tool_call tool_use tool function_call function_calls function_call_filter malformed_function_call
-malformed_tool_use unexpected_tool_call too_many_tool_calls
+tool_calls tool_call tool_use tool function_call function_calls function_call_filter
+malformed_function_call malformed_tool_use unexpected_tool_call too_many_tool_calls
 """
 
 _TABLE = {
@@ -66,8 +71,9 @@ def words_of(ending: Ending) -> list[str]:
 
 
 def ending_of(word: Any) -> Ending:
-    """The kind of a finish reason. Enumerations ("FinishReason.MAX_TOKENS"), explained ones ("content_filter: RECITATION")
-    and SGLang's own form ({"type": "stop", "matched": 2}) are read as well; null, a missing and an empty one are unknown."""
+    """The kind of a finish reason. Enumerations ("FinishReason.MAX_TOKENS"), explained ones
+    ("content_filter: RECITATION") and SGLang's own form ({"type": "stop", "matched": 2}) are read
+    as well; null, a missing and an empty one are unknown."""
     return _TABLE.get(_plain(word), Ending.UNKNOWN)
 
 
@@ -82,5 +88,6 @@ def _plain(word: Any) -> str:
     if not isinstance(word, str):
         return ""
     word = word.partition(":")[0].strip().rpartition(".")[2]
-    word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word) if not word.isupper() else word  # endTurn, MaxTokens
+    # endTurn, MaxTokens
+    word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word) if not word.isupper() else word
     return re.sub(r"[\s-]+", "_", word).lower().removeprefix("finish_reason_")

@@ -1,11 +1,19 @@
-"""The message of a choice: what is answer, what is reasoning, what is a refusal, and whether a tool was called instead."""
+"""The message of a choice: what is answer, what is reasoning, what is a refusal, and whether a tool
+was called instead."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-_REASONING = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "reasoning_details", "thinking_blocks")
+_REASONING = (
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "reasoning_text",
+    "reasoning_details",
+    "thinking_blocks",
+)
 _THOUGHTS = {
     "thinking",
     "reasoning",
@@ -21,8 +29,9 @@ _CALLS = {"tool_use", "tool_call", "function_call", "server_tool_use"}
 
 @dataclass(frozen=True)
 class Message:
-    """content: the answer's text, None where there is none. reasoning: what the model thought before it. refusal: where the
-    server tells it apart. tool: the name of a tool that it called, "" for one without a name, None where it called none."""
+    """content: the answer's text, None where there is none. reasoning: what the model thought
+    before it. refusal: where the server tells it apart. tool: the name of a tool that it called, ""
+    for one without a name, None where it called none."""
 
     content: str | None
     reasoning: str | None
@@ -31,8 +40,11 @@ class Message:
 
 
 def read_message(choice: dict[str, Any]) -> Message:
-    """The message of a choice of a chat or text completion, or of a chunk. Raises ValueError for a form that is neither."""
-    message = next((choice[k] for k in ("message", "delta") if isinstance(choice.get(k), dict)), choice)
+    """The message of a choice of a chat or text completion, or of a chunk. Raises ValueError for a
+    form that is neither."""
+    message = next(
+        (choice[k] for k in ("message", "delta") if isinstance(choice.get(k), dict)), choice
+    )
     if message is choice and choice.get("message") is not None:
         raise ValueError("a choice without a message")
     content, refusal = message.get("content", message.get("text")), message.get("refusal")
@@ -44,8 +56,12 @@ def read_message(choice: dict[str, Any]) -> Message:
     elif content is not None and not isinstance(content, str):
         raise ValueError(f"content that is no text but {type(content).__name__}")
     refusal = refusal if isinstance(refusal, str) and refusal else "".join(parts.refusals) or None
-    thought = next((t for k in _REASONING if (t := thought_of(message.get(k)))), "") or "".join(parts.thoughts)
-    return Message(content, thought or None, refusal, _tool(message) if parts.tool is None else parts.tool)
+    thought = next((t for k in _REASONING if (t := thought_of(message.get(k)))), "") or "".join(
+        parts.thoughts
+    )
+    return Message(
+        content, thought or None, refusal, _tool(message) if parts.tool is None else parts.tool
+    )
 
 
 class _Parts:
@@ -71,18 +87,27 @@ class _Parts:
         elif kind in _CALLS:
             self.tool = str(part.get("name") or "")
         else:
-            raise ValueError(f"content with a part of the type {str(kind)[:40]!r}, which is no text")
+            raise ValueError(
+                f"content with a part of the type {str(kind)[:40]!r}, which is no text"
+            )
 
 
 def thought_of(value: Any) -> str:
-    """The text of reasoning in the forms of DeepSeek and vLLM (a string), OpenRouter (`reasoning_details`), LiteLLM and
-    Anthropic (blocks) and Mistral (a list of parts)."""
+    """The text of reasoning in the forms of DeepSeek and vLLM (a string), OpenRouter
+    (`reasoning_details`), LiteLLM and Anthropic (blocks) and Mistral (a list of parts)."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
         return "".join(map(thought_of, value))
     if isinstance(value, dict):
-        return next((t for k in ("thinking", "text", "summary", "reasoning", "content") if (t := thought_of(value.get(k)))), "")
+        return next(
+            (
+                t
+                for k in ("thinking", "text", "summary", "reasoning", "content")
+                if (t := thought_of(value.get(k)))
+            ),
+            "",
+        )
     return ""
 
 

@@ -16,8 +16,8 @@ Messages = Sequence[Mapping[str, str]]
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """messages: chat turns; or prompt: the text that a completion goes on from. parameters: as the endpoint names them
-    (temperature, max_tokens, seed, stop, response_format ...)."""
+    """messages: chat turns; or prompt: the text that a completion goes on from. parameters: as the
+    endpoint names them (temperature, max_tokens, seed, stop, response_format ...)."""
 
     messages: Messages = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -28,7 +28,9 @@ class ChatRequest:
         return "chat/completions" if self.prompt is None else "completions"
 
     def body(self) -> dict[str, Any]:
-        what: dict[str, Any] = {"messages": [{k: _whole(v) for k, v in m.items()} for m in self.messages]}
+        what: dict[str, Any] = {
+            "messages": [{k: _whole(v) for k, v in m.items()} for m in self.messages]
+        }
         if self.prompt is not None:
             what = {"prompt": _whole(self.prompt)}
         return {**what, **self.parameters}
@@ -36,13 +38,14 @@ class ChatRequest:
 
 @dataclass(frozen=True)
 class Reply:
-    """text: what the model answered; its refusal where it only refused. finish_reason: "stop", "length" or "content_filter",
-    whatever words the server has for them (finish.py); "too_long" where the request does not fit the model, "error" where
-    there is no reply. refusal: the model's refusal where the server tells it apart. reasoning: what the model thought before
-    its answer, never a part of `text`. thought_tokens: tokens of it that the server counts, also where it hides them. model:
-    as the server names it. cached: it was not asked for now. left_out: parameters that were asked for and that the server
-    did not take. error: why there is no reply, one sentence; text is then empty. own: that is the request's own fault, so
-    that asking again is of no use."""
+    """text: what the model answered; its refusal where it only refused. finish_reason: "stop",
+    "length" or "content_filter", whatever words the server has for them (finish.py); "too_long"
+    where the request does not fit the model, "error" where there is no reply. refusal: the model's
+    refusal where the server tells it apart. reasoning: what the model thought before its answer,
+    never a part of `text`. thought_tokens: tokens of it that the server counts, also where it hides
+    them. model: as the server names it. cached: it was not asked for now. left_out: parameters that
+    were asked for and that the server did not take. error: why there is no reply, one sentence;
+    text is then empty. own: that is the request's own fault, so that asking again is of no use."""
 
     text: str
     finish_reason: str = "stop"
@@ -70,10 +73,11 @@ def is_unfinished(text: str, reasoning: str | None, thought_tokens: int) -> bool
 
 @dataclass
 class Usage:
-    """requests: sent, every attempt counted; retries: those of them that went after a failure; replies: that came; cached:
-    taken from the cache; shared: answered by an equal request of the same call; failed: without a reply in the end. Tokens
-    are the server's counts, of replies that came now. cost: None without prices. adjusted: what the server would not take
-    and was left out or renamed. models: that answered, as the server names them."""
+    """requests: sent, every attempt counted; retries: those of them that went after a failure;
+    replies: that came; cached: taken from the cache; shared: answered by an equal request of the
+    same call; failed: without a reply in the end. Tokens are the server's counts, of replies that
+    came now. cost: None without prices. adjusted: what the server would not take and was left out
+    or renamed. models: that answered, as the server names them."""
 
     requests: int = 0
     retries: int = 0
@@ -91,8 +95,9 @@ class Usage:
 def read_reply(data: Any) -> dict[str, Any]:
     """The fields of a Reply, from a chat or text completion. Unknown fields are ignored.
 
-    Raises Failure for what is no answer: an error on the choice, a finish reason that is a failure or unknown, a tool that was
-    called instead of answering. Raises ValueError for what is no completion.
+    Raises Failure for what is no answer: an error on the choice, a finish reason that is a
+    failure or unknown, a tool that was called instead of answering. Raises ValueError for what
+    is no completion.
     """
     choice = choice_of(data)
     message, word = read_message(choice), choice.get("finish_reason")
@@ -108,10 +113,13 @@ def read_reply(data: Any) -> dict[str, Any]:
     ):
         raise ValueError("a choice without content")
     found: dict[str, Any] = {
-        "text": _whole(text or ""), "finish_reason": WORD[ending],
-        "prompt_tokens": _count(usage, "prompt_tokens"), "completion_tokens": _count(usage, "completion_tokens"),
-        "model": model if isinstance(model, str) else None, "refusal": None if message.refusal is None else _whole(message.refusal),
-    }  # fmt: skip
+        "text": _whole(text or ""),
+        "finish_reason": WORD[ending],
+        "prompt_tokens": _count(usage, "prompt_tokens"),
+        "completion_tokens": _count(usage, "completion_tokens"),
+        "model": model if isinstance(model, str) else None,
+        "refusal": None if message.refusal is None else _whole(message.refusal),
+    }
     if message.reasoning:
         found["reasoning"] = _whole(message.reasoning)
     if count := _count(thoughts, "reasoning_tokens"):
@@ -130,16 +138,26 @@ def choice_of(data: Any) -> dict[str, Any]:
 def _check(choice: dict[str, Any], message: Message, word: Any, ending: Ending) -> None:
     """Raises Failure where a choice is no answer."""
     if choice.get("error") and (failure := of_error({"error": choice["error"]})) is not None:
-        raise replace(failure, said=f"an answer that broke off ({failure.said})", hopeless=False, fault=Fault.NONE)
+        raise replace(
+            failure,
+            said=f"an answer that broke off ({failure.said})",
+            hopeless=False,
+            fault=Fault.NONE,
+        )
     if message.tool is not None or is_tool_call(word):
         name = f" {message.tool[:60]!r}" if message.tool else ""
-        raise Failure(f"a call of the tool{name} in place of an answer (finish_reason {_shown(word)})", own=True)
+        raise Failure(
+            f"a call of the tool{name} in place of an answer (finish_reason {_shown(word)})",
+            own=True,
+        )
     if ending is Ending.FAILED:
         raise Failure(f"an answer that broke off (finish_reason {_shown(word)})", passing=True)
     if ending is Ending.UNKNOWN:
         known = 'expected "stop", "length" or another word of docs/endpoints.md'
         raise Failure(
-            f"an answer that does not say how it ended (finish_reason {_shown(word)}; {known})", passing=True, steady=True
+            f"an answer that does not say how it ended (finish_reason {_shown(word)}; {known})",
+            passing=True,
+            steady=True,
         )
 
 
@@ -149,7 +167,11 @@ def _shown(word: Any) -> str:
 
 def _count(usage: Any, name: str) -> int:
     value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST else 0
+    return (
+        value
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST
+        else 0
+    )
 
 
 def _whole(text: str) -> str:

@@ -1,8 +1,8 @@
 """One attempt at one request, over the official `openai` package.
 
-The package brings connections, TLS, proxies and the headers that endpoints expect. Its own retries are off and its parsing is
-not used: retries must be counted and a reply must be whole before a deadline, and a page of HTML or a cut reply is a failure
-here, not an object with missing fields.
+The package brings connections, TLS, proxies and the headers that endpoints expect. Its own retries
+are off and its parsing is not used: retries must be counted and a reply must be whole before a
+deadline, and a page of HTML or a cut reply is a failure here, not an object with missing fields.
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ LARGEST = 64 * 2**20  # bytes of a reply
 SHORTEST_KEY = 8  # signs of a key that can be told from ordinary words
 LOOK = 5.0  # seconds for a question about the endpoint itself
 _STANDING = re.compile(
-    r"name or service|nodename|getaddrinfo|no address associated|certificate|wrong.version|unsupported protocol", re.I
+    r"name or service|nodename|getaddrinfo|no address "
+    r"associated|certificate|wrong.version|unsupported protocol",
+    re.I,
 )
 PATHS = ("chat/completions", "completions", "embeddings")
 
 
 class Transport:
-    """Raises MissingExtra where the package is missing, InputError for a key or a proxy that cannot be used."""
+    """Raises MissingExtra where the package is missing, InputError for a key or a proxy
+    that cannot be used."""
 
     def __init__(self, config: EndpointConfig):
         try:
@@ -44,29 +47,43 @@ class Transport:
         self._key = os.environ.get(config.key_env, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise InputError(
-                f"the key in the environment variable {config.key_env} holds a character that no key has (a line break, a dash or "
-                "three dots of a word processor); copy it again"
+                f"the key in the environment variable {config.key_env} holds a character that no "
+                "key has (a line break, a dash or three dots of a word processor); copy it again"
             )
         self._url, self._timeout = config.url.rstrip("/"), config.timeout
         try:
-            self._http = openai.DefaultHttpxClient(event_hooks={"response": [lambda answer: bound(answer, config.timeout)]})
+            self._http = openai.DefaultHttpxClient(
+                event_hooks={"response": [lambda answer: bound(answer, config.timeout)]}
+            )
         except (ImportError, ValueError) as error:
             raise InputError(
-                f"the proxy that the environment names cannot be used ({error}); change HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or put the "
-                "endpoint's host into NO_PROXY"
+                f"the proxy that the environment names cannot be used ({error}); change "
+                "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or put the endpoint's host into NO_PROXY"
             ) from None
         self._client = openai.OpenAI(
-            api_key=self._key or "none", base_url=config.url, timeout=config.timeout, max_retries=0,
-            default_headers={"Accept-Encoding": "gzip"}, http_client=self._http,
-        )  # fmt: skip
+            api_key=self._key or "none",
+            base_url=config.url,
+            timeout=config.timeout,
+            max_retries=0,
+            default_headers={"Accept-Encoding": "gzip"},
+            http_client=self._http,
+        )
         self.has_key = bool(self._key)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """The JSON of a reply. Raises Failure."""
         resource = dict(
-            zip(PATHS, (self._client.chat.completions, self._client.completions, self._client.embeddings), strict=True)
+            zip(
+                PATHS,
+                (self._client.chat.completions, self._client.completions, self._client.embeddings),
+                strict=True,
+            )
         )[path]
-        named = {k: body[k] for k in ("model", "messages", "prompt", "input", "encoding_format") if k in body}
+        named = {
+            k: body[k]
+            for k in ("model", "messages", "prompt", "input", "encoding_format")
+            if k in body
+        }
         rest = {k: v for k, v in body.items() if k not in named}
         until = time.monotonic() + self._timeout
         try:
@@ -89,8 +106,11 @@ class Transport:
         except self._openai.APIStatusError as error:
             headers = {str(k).lower(): str(v) for k, v in error.response.headers.items()}
             raise of_status(error.status_code, headers, _body_of(error), self._key) from None
-        except Exception as error:  # refused, reset or cut connections come under many names, some of the package below
-            if not isinstance(error, self._openai.APIConnectionError) and not type(error).__module__.startswith("httpx"):
+        # refused, reset or cut connections come under many names, some of the package below
+        except Exception as error:
+            if not isinstance(error, self._openai.APIConnectionError) and not type(
+                error
+            ).__module__.startswith("httpx"):
                 raise
             raise self._unconnected(error.__cause__ or error) from None
         raw = b"".join(chunks)
@@ -112,16 +132,28 @@ class Transport:
             f"{_origin(self._url)}/v1",
         ]
         return next(
-            (u for u in dict.fromkeys(near) if urlsplit(u).netloc and u != self._url and self._models_at(u) is not None), None
+            (
+                u
+                for u in dict.fromkeys(near)
+                if urlsplit(u).netloc and u != self._url and self._models_at(u) is not None
+            ),
+            None,
         )
 
     def _models_at(self, url: str) -> list[str] | None:
         try:
             headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-            answer = self._http.get(f"{url}/models", headers=headers, timeout=LOOK, follow_redirects=False)
+            answer = self._http.get(
+                f"{url}/models", headers=headers, timeout=LOOK, follow_redirects=False
+            )
             rows = answer.json()["data"] if answer.status_code == 200 else None
-            return None if rows is None else [words.one_line(str(r["id"]), self._key)[:80] for r in rows]
-        except Exception:  # whatever is wrong there, the error that is being explained is another one
+            return (
+                None
+                if rows is None
+                else [words.one_line(str(r["id"]), self._key)[:80] for r in rows]
+            )
+        # whatever is wrong there, the error that is being explained is another one
+        except Exception:
             return None
 
     def _unconnected(self, cause: BaseException) -> Failure:
@@ -130,7 +162,8 @@ class Transport:
             said += "; SSL_CERT_FILE can name the file of your certificate authority"
         proxy = _proxy_of(self._url)
         return Failure(
-            f"no connection ({said}{f', through the proxy {proxy} of the environment' if proxy else ''})",
+            "no connection "
+            f"({said}{f', through the proxy {proxy} of the environment' if proxy else ''})",
             passing=True,
             steady=bool(_STANDING.search(said)),
         )
@@ -147,7 +180,10 @@ class Transport:
     def _unreadable(self, raw: bytes) -> Failure:
         start = raw[:400].lstrip().lower()
         if start.startswith((b"<!doctype", b"<html", b"<head", b"<body")):
-            said = f"a web page in place of a reply ({words.one_line(str(words.read_body(raw[:4000])), self._key)[:80]!r})"
+            said = (
+                "a web page in place of a reply "
+                f"({words.one_line(str(words.read_body(raw[:4000])), self._key)[:80]!r})"
+            )
             return Failure(said, passing=True, steady=True, fault=Fault.ADDRESS)
         # What is cut in the middle is worth all attempts; what is whole, and no JSON, is as it is.
         cut = start.startswith((b"{", b"["))

@@ -1,4 +1,5 @@
-"""What an error body says, in the many forms that servers give it: its sentence, its codes, the parameters that it names."""
+"""What an error body says, in the many forms that servers give it: its sentence, its codes, the
+parameters that it names."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ _SENTENCES = (
 )
 _CODES = ("code", "type", "status", "error_code", "error_type", "status_code", "reason")
 # What looks like a key of somebody's: a gateway may echo the one that it uses itself.
-_SECRETS = re.compile(r"\b(?:sk|pk|rk|hf|gsk|xai|ghp|pat)[-_][\w-]{12,}|\bAIza[\w-]{20,}|(?<=bearer )\S{8,}", re.I)
+_SECRETS = re.compile(
+    r"\b(?:sk|pk|rk|hf|gsk|xai|ghp|pat)[-_][\w-]{12,}|\bAIza[\w-]{20,}|(?<=bearer )\S{8,}", re.I
+)
 _PLACES = {"body", "query", "path", "header"}  # where pydantic says that a field stands
 
 
@@ -40,9 +43,9 @@ def read_body(raw: bytes) -> Any:
 
 
 def sentence(body: Any) -> str:
-    """The words of an error body, in the forms that servers use: {"error": {"message"}}, {"error": text}, {"detail"},
-    {"message"}, a list of such (Gemini), pydantic's list of faults (FastAPI, Mistral), OpenRouter's own words and behind
-    them the provider's."""
+    """The words of an error body, in the forms that servers use: {"error": {"message"}}, {"error":
+    text}, {"detail"}, {"message"}, a list of such (Gemini), pydantic's list of faults (FastAPI,
+    Mistral), OpenRouter's own words and behind them the provider's."""
     return _sentence(body, DEEPEST)
 
 
@@ -92,7 +95,8 @@ def codes(body: Any) -> list[str]:
 
 
 def parameters(body: Any) -> list[str]:
-    """The parameters that an error body names in a field of its own: OpenAI's `param`, pydantic's `loc`."""
+    """The parameters that an error body names in a field of its own: OpenAI's `param`,
+    pydantic's `loc`."""
     names = []
     for one in _dicts(body, DEEPEST):
         if isinstance(param := one.get("param"), str):
@@ -102,8 +106,9 @@ def parameters(body: Any) -> list[str]:
 
 
 def seconds_named(body: Any) -> float | None:
-    """Seconds that an error body asks to wait: Google's RetryInfo ({"retryDelay": "37s"}), or OpenRouter's and others'
-    headers inside the body are left to `backoff`; here the former, and "try again in 20s" in words."""
+    """Seconds that an error body asks to wait: Google's RetryInfo ({"retryDelay": "37s"}), or
+    OpenRouter's and others' headers inside the body are left to `backoff`; here the former, and
+    "try again in 20s" in words."""
     for one in _dicts(body, DEEPEST):
         delay = one.get("retryDelay")
         if isinstance(delay, str) and (m := re.fullmatch(r"(\d+(?:\.\d+)?)s", delay)):
@@ -114,7 +119,8 @@ def seconds_named(body: Any) -> float | None:
 
 
 def headers_inside(body: Any) -> dict[str, str]:
-    """Headers that a gateway puts into the body (OpenRouter: error.metadata.headers), with names in lower case."""
+    """Headers that a gateway puts into the body (OpenRouter: error.metadata.headers), with
+    names in lower case."""
     return {
         str(k).lower(): str(v)
         for one in _dicts(body, DEEPEST)
@@ -136,7 +142,8 @@ def _dicts(body: Any, depth: int) -> Iterator[dict[str, Any]]:
 
 
 def one_line(text: str, key: str = "") -> str:
-    """One line, short, printable, without the key and what looks like one, whatever a server echoes."""
+    """One line, short, printable, without the key and what looks like one, whatever
+    a server echoes."""
     if key:
         text = text.replace(key, "***")
     text = _SECRETS.sub("***", text)

@@ -1,4 +1,5 @@
-"""The date that chat templates write: today's, or that of the first run into a folder that is gone on with."""
+"""The date that chat templates write: today's, or that of the first run into a folder that
+is gone on with."""
 
 from __future__ import annotations
 
@@ -15,8 +16,9 @@ def today() -> str:
 
 
 def day_of(*records: Path) -> str:
-    """The date in the first of these JSON files that has one (in a chat format, or as "day"), otherwise today's. Only a file's first line
-    is needed where it holds JSON lines; what cannot be read has none, and whoever needs it says so."""
+    """The date in the first of these JSON files that has one (in a chat format, or as "day"),
+    otherwise today's. Only a file's first line is needed where it holds JSON lines; what cannot be
+    read has none, and whoever needs it says so."""
     for path in records:
         found = next(_days(_read(path)), None)
         if found is not None:

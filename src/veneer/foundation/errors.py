@@ -1,4 +1,5 @@
-"""Errors that a user can mend. Each message says what was found, what was expected, and the mend, in one sentence."""
+"""Errors that a user can mend. Each message says what was found, what was expected, and the mend,
+in one sentence."""
 
 
 class VeneerError(Exception):
@@ -18,5 +19,6 @@ class MissingExtra(InputError):
 
     def __init__(self, package: str, extra: str, purpose: str):
         super().__init__(
-            f"{purpose} needs the package {package!r}, which is not installed; install it with: pip install 'veneer[{extra}]'"
+            f"{purpose} needs the package {package!r}, which is not installed; install it with: "
+            f"pip install 'veneer[{extra}]'"
         )

@@ -22,9 +22,10 @@ from veneer.foundation.reading.decode import decoded
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Call `write(temporary path)`, then rename over `path`; on any failure nothing is left behind, and what a killed process left of the
-    same file goes too. The temporary lies in a folder of its own beside `path`: libraries leave their own temporaries beside theirs.
-    That folder goes before the last rename, so that a kill leaves nothing beside a file that is whole."""
+    """Call `write(temporary path)`, then rename over `path`; on any failure nothing is left behind,
+    and what a killed process left of the same file goes too. The temporary lies in a folder of its
+    own beside `path`: libraries leave their own temporaries beside theirs. That folder goes before
+    the last rename, so that a kill leaves nothing beside a file that is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with HeldInterrupt() as interrupt, _scratch(path) as scratch:
         temporary, alone = scratch / path.name, scratch.with_suffix(".whole.part")
@@ -43,8 +44,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         except Exception as error:
             if is_disk_full(error):
                 raise VeneerError(
-                    f"the disk that holds {path.parent} is full; what was finished before is intact: free some space and run "
-                    "the same command again, it goes on where it was"
+                    f"the disk that holds {path.parent} is full; what was finished before is "
+                    "intact: free some space and run the same command again, it goes on where "
+                    "it was"
                 ) from error
             raise
         finally:
@@ -53,13 +55,14 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 @contextlib.contextmanager
 def _scratch(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path`, and a lock on it that dies with this process; one without its lock is of a process that was
-    killed, and is removed."""
+    """A temporary folder beside `path`, and a lock on it that dies with this process; one without
+    its lock is of a process that was killed, and is removed."""
     prefix, suffix = f".{path.name}.", ".part"
     with os.scandir(path.parent) as found:
         old = [e.path for e in found if e.name.startswith(prefix) and e.name.endswith(suffix)]
     for leftover in old:
-        with contextlib.suppress(OSError):  # locked: its process is at work; gone: it has just ended
+        # locked: its process is at work; gone: it has just ended
+        with contextlib.suppress(OSError):
             handle = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -96,14 +99,16 @@ def is_leftover(path: Path, names: Iterable[str]) -> bool:
 
 
 def remove_leftovers(folder: Path, names: Iterable[str] | None = None) -> None:
-    """What a run that was killed left half-written in a folder whose lock this process holds; of these `names`, or of any."""
+    """What a run that was killed left half-written in a folder whose lock this process holds; of
+    these `names`, or of any."""
     for leftover in [*folder.rglob(".*.part")]:
         if names is None or is_leftover(leftover, names):
             _remove(leftover)
 
 
 def write_folder(out: Path, write: Callable[[Path], None]) -> None:
-    """Call `write(temporary folder)` beside `out`, then rename it to `out`, which is absent or an empty folder.
+    """Call `write(temporary folder)` beside `out`, then rename it to `out`, which is absent or
+    an empty folder.
 
     On any failure nothing is left behind; raises VeneerError where the folder could not be written.
     """
@@ -114,14 +119,16 @@ def write_folder(out: Path, write: Callable[[Path], None]) -> None:
                 write(scratch)
             umask = os.umask(0)
             os.umask(umask)
-            for path in (scratch, *scratch.rglob("*")):  # some libraries make what they write private
+            # some libraries make what they write private
+            for path in (scratch, *scratch.rglob("*")):
                 path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
             if out.exists():
                 out.rmdir()
             scratch.replace(out)
         except OSError as error:
             raise VeneerError(
-                f"{out} could not be written ({error}); nothing was left behind: free some space or give another --out"
+                f"{out} could not be written ({error}); nothing was left behind: free some space "
+                "or give another --out"
             ) from error
 
 
@@ -151,7 +158,9 @@ def read_json(path: Path, what: str) -> Any:
     try:
         return json.loads(_bytes(path, what).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not valid JSON ({_why(error)}); expected {what}; make it again") from None
+        raise InputError(
+            f"{path} is not valid JSON ({_why(error)}); expected {what}; make it again"
+        ) from None
 
 
 def _bytes(path: Path, what: str) -> bytes:
@@ -173,9 +182,9 @@ def json_lines(rows: Iterable[Any]) -> str:
 
 
 def read_json_lines(path: Path, what: str) -> Iterator[tuple[int, Any]]:
-    """(line number, value) of each line; lines end at a line feed alone, not at the other signs that str.splitlines knows and that
-    model output may hold. Compression and encoding are those of `reading`. Raises InputError naming the line that is not JSON, or not
-    UTF-8."""
+    """(line number, value) of each line; lines end at a line feed alone, not at the other signs
+    that str.splitlines knows and that model output may hold. Compression and encoding are those of
+    `reading`. Raises InputError naming the line that is not JSON, or not UTF-8."""
     text = decoded(read_bytes(path, what), path)
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -183,13 +192,16 @@ def read_json_lines(path: Path, what: str) -> Iterator[tuple[int, Any]]:
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{path} line {number} is not valid JSON ({_why(error)}); expected {what}") from None
+            raise InputError(
+                f"{path} line {number} is not valid JSON ({_why(error)}); expected {what}"
+            ) from None
         yield number, value
 
 
 def file_name(text: str) -> str:
-    """`text` as a part of a file's name: itself where it is letters, digits, dots and dashes, otherwise (a hub id, ../x) without what would
-    lead elsewhere, and with a hash that tells it from others."""
+    """`text` as a part of a file's name: itself where it is letters, digits, dots and
+    dashes, otherwise (a hub id, ../x) without what would lead elsewhere, and with a hash
+    that tells it from others."""
     if re.fullmatch(r"[A-Za-z0-9_@>~+-][A-Za-z0-9._@>~+-]{0,99}", text):
         return text
     return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', text)[:60]}-{sha256_text(text)[:8]}"
@@ -206,12 +218,16 @@ def sha256_text(text: str) -> str:
 
 @contextlib.contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a folder; a second process gets an InputError at once. The lock dies with its process.
+    """Hold an exclusive lock on a folder; a second process gets an InputError at once. The lock
+    dies with its process.
 
-    Where the input was bad, the lock's file goes again, and so does a folder that was made for it and got nothing else.
+    Where the input was bad, the lock's file goes again, and so does a folder that was made for it
+    and got nothing else.
     """
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; expected a new or an empty folder: give another --out")
+        raise InputError(
+            f"{folder} is a file; expected a new or an empty folder: give another --out"
+        )
     new, locked_before = not folder.exists(), (folder / ".lock").exists()
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / ".lock", folder):
@@ -227,7 +243,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(path: Path, what: Path) -> Iterator[None]:
-    """The lock file, open and locked; one that another process removed meanwhile locks nothing and is opened again."""
+    """The lock file, open and locked; one that another process removed meanwhile locks nothing and
+    is opened again."""
     while True:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
@@ -235,14 +252,16 @@ def _locked(path: Path, what: Path) -> Iterator[None]:
             if is_disk_full(error):
                 raise
             raise InputError(
-                f"{path} cannot be opened ({error.strerror}); expected a folder to write to: give another --out"
+                f"{path} cannot be opened ({error.strerror}); expected a folder to write to: give "
+                "another --out"
             ) from None
         with os.fdopen(handle, "a") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise InputError(
-                    f"another veneer command is working in {what}; wait until it ends or give another --out"
+                    f"another veneer command is working in {what}; wait until it ends or give "
+                    "another --out"
                 ) from None
             if not _same(stream.fileno(), path):
                 continue

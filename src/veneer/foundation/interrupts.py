@@ -10,10 +10,12 @@ from types import FrameType
 
 
 class HeldInterrupt:
-    """`with HeldInterrupt() as interrupt:` Ctrl-C in the block takes effect at its end, and at once below `interrupt.let_through()`.
+    """`with HeldInterrupt() as interrupt:` Ctrl-C in the block takes effect at its end, and at once
+    below `interrupt.let_through()`.
 
-    A KeyboardInterrupt may otherwise come up between making a file and the `try` that removes it, or while it is removed. Outside the
-    main thread, where none comes up, and where Ctrl-C has no handler of Python's, nothing changes.
+    A KeyboardInterrupt may otherwise come up between making a file and the `try` that removes it,
+    or while it is removed. Outside the main thread, where none comes up, and where Ctrl-C has no
+    handler of Python's, nothing changes.
     """
 
     def __enter__(self) -> HeldInterrupt:

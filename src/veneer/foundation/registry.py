@@ -1,4 +1,5 @@
-"""Names to objects: what Veneer has, what a program registers, and what an installed package offers as entry points."""
+"""Names to objects: what Veneer has, what a program registers, and what an installed package offers
+as entry points."""
 
 from __future__ import annotations
 
@@ -16,10 +17,12 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """One kind of thing by name, such as all tasks (docs/extending.md).
 
-    A name resolves, in this order, to what a program registered with `register`, to a built-in, or to an entry point of an
-    installed package. Built-ins are "module:attribute" texts, so that nothing is imported before it is used.
+    A name resolves, in this order, to what a program registered with `register`, to a built-in, or
+    to an entry point of an installed package. Built-ins are "module:attribute" texts, so that
+    nothing is imported before it is used.
 
-    kind: what one of them is called in messages ("task"). group: the entry-point group, such as "veneer.tasks".
+    kind: what one of them is called in messages ("task"). group: the entry-point group, such
+    as "veneer.tasks".
     """
 
     def __init__(self, kind: str, group: str, built_in: Mapping[str, str] | None = None):
@@ -31,12 +34,15 @@ class Registry(Generic[T]):
     def register(self, name: str) -> Callable[[T], T]:
         """A decorator that registers an object under `name`.
 
-        Raises ValueError where the name belongs to a built-in or to another object: one name has one meaning.
+        Raises ValueError where the name belongs to a built-in or to another object: one name
+        has one meaning.
         """
 
         def add(thing: T) -> T:
             if name in self._built_in or self._registered.get(name, thing) is not thing:
-                raise ValueError(f"there is a {self.kind} called {name!r} already; choose another name")
+                raise ValueError(
+                    f"there is a {self.kind} called {name!r} already; choose another name"
+                )
             self._registered[name] = thing
             return thing
 
@@ -58,8 +64,8 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def get(self, name: str) -> T:
-        """The object of that name, imported now. Raises InputError for an unknown name, with the nearest known one, and for
-        an entry point that cannot be imported."""
+        """The object of that name, imported now. Raises InputError for an unknown name, with the
+        nearest known one, and for an entry point that cannot be imported."""
         if name in self._registered:
             return self._registered[name]
         if name in self._built_in:
@@ -73,8 +79,9 @@ class Registry(Generic[T]):
         except Exception as error:
             package = point.dist.name if point.dist else "a package"
             raise InputError(
-                f"the {self.kind} {name!r} of {package} cannot be imported ({type(error).__name__}: {error}); expected "
-                f"{point.value} to exist: mend or uninstall {package}"
+                f"the {self.kind} {name!r} of {package} cannot be imported "
+                f"({type(error).__name__}: {error}); expected {point.value} to exist: mend or "
+                f"uninstall {package}"
             ) from error
 
     def unknown(self, name: str) -> str:
@@ -92,7 +99,8 @@ def load_object(place: str) -> Any:
 
 
 def nearest(name: str, names: list[str]) -> str:
-    """What was probably meant, or all there is: "did you mean 'svamp'?" or "expected one of ..."."""
+    """What was probably meant, or all there is: "did you mean 'svamp'?" or
+    "expected one of ..."."""
     close = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(repr(c) for c in close)}? (known: {', '.join(names)})"

@@ -1,4 +1,5 @@
-"""Results: a tidy table of measurements, each with n, a 95 % interval and the judge that made it."""
+"""Results: a tidy table of measurements, each with n, a 95 % interval and the
+judge that made it."""
 
 from __future__ import annotations
 
@@ -18,9 +19,10 @@ KEY = ("study", "task", "metric", "of", "system", "split", "position", "judge")
 class Measurement:
     """One row of results.jsonl.
 
-    value, low, high: the figure and its 95 % interval in `unit` (None where undefined; `note` then says why).
-    n: number of prompts behind the figure. position: [first, last] response position, 1-based, or None.
-    of: the metric behind a portion. judge: who decided, or None where arithmetic did.
+    value, low, high: the figure and its 95 % interval in `unit` (None where undefined; `note` then
+    says why). n: number of prompts behind the figure. position: [first, last] response position,
+    1-based, or None. of: the metric behind a portion. judge: who decided, or None where arithmetic
+    did.
     """
 
     study: str
@@ -39,10 +41,23 @@ class Measurement:
     note: str | None = None
 
     @classmethod
-    def estimated(cls, estimate: Estimate, study: str, task: str, metric: str, system: str, **fields: Any) -> Measurement:
+    def estimated(
+        cls, estimate: Estimate, study: str, task: str, metric: str, system: str, **fields: Any
+    ) -> Measurement:
         """A row with the value, interval, n and note of an estimate."""
         e = estimate
-        return cls(study, task, metric, system, e.value, e.n, e.low, e.high, note=fields.pop("note", None) or e.note, **fields)
+        return cls(
+            study,
+            task,
+            metric,
+            system,
+            e.value,
+            e.n,
+            e.low,
+            e.high,
+            note=fields.pop("note", None) or e.note,
+            **fields,
+        )
 
     @property
     def key(self) -> tuple:
@@ -57,9 +72,12 @@ class Results:
         self.extend(rows)
 
     def add(self, row: Measurement) -> None:
-        """Add a row. Raises ValueError where the key is taken: two figures for one thing are a bug."""
+        """Add a row. Raises ValueError where the key is taken: two figures for one
+        thing are a bug."""
         if row.key in self._rows:
-            raise ValueError(f"results already hold a row with the key {dict(zip(KEY, row.key, strict=True))}")
+            raise ValueError(
+                f"results already hold a row with the key {dict(zip(KEY, row.key, strict=True))}"
+            )
         self._rows[row.key] = row
 
     def extend(self, rows: Iterable[Measurement]) -> None:
@@ -92,12 +110,14 @@ class Results:
                 rows.append(found)
             except (TypeError, ValueError, AttributeError) as error:
                 raise InputError(
-                    f"{path} line {number} is not a measurement ({error}); expected one JSON object a line with the "
-                    "fields of results.jsonl; make the file again with `veneer run`"
+                    f"{path} line {number} is not a measurement ({error}); expected one JSON "
+                    "object a line with the fields of results.jsonl; make the file again with "
+                    "`veneer run`"
                 ) from None
         try:
             return cls(rows)
         except ValueError as error:
             raise InputError(
-                f"{path} is not a table of measurements ({error}); expected unique keys; make it again with `veneer run`"
+                f"{path} is not a table of measurements ({error}); expected unique keys; make it "
+                "again with `veneer run`"
             ) from None

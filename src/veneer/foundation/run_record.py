@@ -1,4 +1,5 @@
-"""Stages of a long command: what is done is not done again, and run.json says how long each took."""
+"""Stages of a long command: what is done is not done again, and run.json says
+how long each took."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
 
 
 class RunRecord:
-    """run.json of a folder: the resolved configuration, versions, hashes, seeds, seconds a stage, and whether the run is finished.
+    """run.json of a folder: the resolved configuration, versions, hashes, seeds, seconds a stage,
+    and whether the run is finished.
 
     fresh: refuse a folder that holds something but no record (a capture keeps that rule itself).
     """
@@ -46,18 +48,30 @@ class RunRecord:
         }
         if self.path.is_file():
             before = read_json(self.path, "the record of a run")
-            if not isinstance(before, dict) or before.get("command") != command or before.get("config") != config:
-                changed = [k for k in config if not isinstance(before, dict) or before.get("config", {}).get(k) != config[k]]
+            if (
+                not isinstance(before, dict)
+                or before.get("command") != command
+                or before.get("config") != config
+            ):
+                changed = [
+                    k
+                    for k in config
+                    if not isinstance(before, dict) or before.get("config", {}).get(k) != config[k]
+                ]
                 raise InputError(
-                    f"{folder} holds a run with another configuration ({', '.join(changed) or 'another command'} differ); give another "
-                    "--out, or delete the folder"
+                    f"{folder} holds a run with another configuration "
+                    f"({', '.join(changed) or 'another command'} differ); give another --out, or "
+                    "delete the folder"
                 )
             self.found = before
             remove_leftovers(folder)
         elif folder.is_dir():
             remove_leftovers(folder, ["run.json"])
             if fresh and any(p for p in folder.iterdir() if not p.name.startswith(".lock")):
-                raise InputError(f"{folder} is not empty and holds no run of this command; give a new or an empty folder")
+                raise InputError(
+                    f"{folder} is not empty and holds no run of this command; give a new or an "
+                    "empty folder"
+                )
 
     @property
     def day(self) -> str:
@@ -74,8 +88,9 @@ class RunRecord:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the seconds of a stage, also where it is cut: time spent on it in all. The record stands before the first stage
-        writes anything, so that a killed run knows its folder again; bad input leaves none."""
+        """Add the seconds of a stage, also where it is cut: time spent on it in all. The record
+        stands before the first stage writes anything, so that a killed run knows its folder again;
+        bad input leaves none."""
         started = time.perf_counter()
         bad, new = False, not self.path.exists()
         if new:

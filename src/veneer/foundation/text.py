@@ -1,4 +1,5 @@
-"""Words of an answer, as Lake, Choi and Durrett's figures are computed (arXiv 2406.17692): clean, words, tok and Jaccard."""
+"""Words of an answer, as Lake, Choi and Durrett's figures are computed (arXiv 2406.17692): clean,
+words, tok and Jaccard."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 def clean(text: str) -> str:
-    """Without outer white space and without one closing code fence: base's answers stand in a fence that they close themselves."""
+    """Without outer white space and without one closing code fence: base's answers stand in a fence
+    that they close themselves."""
     return text.strip().removesuffix(FENCE).strip()
 
 
@@ -21,7 +23,8 @@ def words(text: str) -> list[str]:
 
 
 def tok(text: str) -> frozenset[str]:
-    """The set of lower-case words, numbers, and words with an apostrophe's ending, of the cleaned text."""
+    """The set of lower-case words, numbers, and words with an apostrophe's ending, of
+    the cleaned text."""
     return frozenset(TOKEN.findall(clean(text).lower()))
 
 
@@ -36,8 +39,13 @@ def first_words(text: str, count: int) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences of the cleaned text: split at line ends and behind . ! ?; pieces without a token (list numbers' dots, rules) go."""
-    return [s.strip() for s in SENTENCE_END.split(clean(text)) if TOKEN.search(s.lower()) and not s.strip(" .)").isdigit()]
+    """Sentences of the cleaned text: split at line ends and behind . ! ?; pieces without a token
+    (list numbers' dots, rules) go."""
+    return [
+        s.strip()
+        for s in SENTENCE_END.split(clean(text))
+        if TOKEN.search(s.lower()) and not s.strip(" .)").isdigit()
+    ]
 
 
 def jaccard(a: Set[str], b: Set[str]) -> float:

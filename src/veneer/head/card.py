@@ -1,4 +1,5 @@
-"""The model card (README.md) of a merged checkpoint: where it comes from, its figures, how to prompt it, and what it is not."""
+"""The model card (README.md) of a merged checkpoint: where it comes from, its figures, how to
+prompt it, and what it is not."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from veneer.prompts.prompt import PLACE
 
 PAPER = "[arXiv 2502.04602](https://arxiv.org/abs/2502.04602)"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-OF_LICENCE = ("license", "license_name", "license_link", "language")  # what a card takes over from base's
+# what a card takes over from base's
+OF_LICENCE = ("license", "license_name", "license_link", "language")
 SYSTEMS = ("base", "veneer", "aligned")
 MOST_ROWS = 40
 
@@ -34,9 +36,10 @@ def model_card(
     rendered: bool = True,
     library: str = "transformers",
 ) -> str:
-    """README.md of base with the head W + alpha dW, saved as a checkpoint or (library "peft") as an adapter. results: the figures that
-    were measured with this veneer. form: the format that the checkpoint serves; None: what the veneer recorded for base. rendered: whether
-    the checkpoint's own chat template renders `form`."""
+    """README.md of base with the head W + alpha dW, saved as a checkpoint or (library "peft") as an
+    adapter. results: the figures that were measured with this veneer. form: the format that the
+    checkpoint serves; None: what the veneer recorded for base. rendered: whether the checkpoint's
+    own chat template renders `form`."""
     facts = veneer.facts
     shape = "dense" if veneer.rank is None else f"of rank {veneer.rank}"
     name, teacher = shown_name(base), shown(str(facts.get("aligned", "an aligned model")))
@@ -44,15 +47,23 @@ def model_card(
         *front_matter(base, ("veneer", "superficial-alignment"), library=library),
         f"# {name} with a veneer",
         "",
-        f"This is `{name}` with another output head: W + {alpha:g} dW. Every other weight is that of `{name}`. The change dW (the veneer) "
-        f"was extracted from the responses of `{teacher}` by Veneer, with the method of {PAPER}. It carries what a change of the last "
-        "step alone can carry of that model's alignment, and nothing deeper.",
+        f"This is `{name}` with another output head: W + {alpha:g} dW. Every other weight is that "
+        f"of `{name}`. The change dW (the veneer) was extracted from the responses of `{teacher}` "
+        f"by Veneer, with the method of {PAPER}. It carries what a change of the last step alone "
+        "can carry of that model's alignment, and nothing deeper.",
         "",
         "## How it was made",
         "",
         *_made(facts),
-        f"- The veneer is {shape}; it changes {len(veneer.changed_rows()):,} of {veneer.vocabulary:,} rows of the head.",
-        *([DEQUANTISED.format(method)] if (method := getattr(base.model, "dequantised_from", None)) else []),
+        (
+            f"- The veneer is {shape}; it changes {len(veneer.changed_rows()):,} of "
+            f"{veneer.vocabulary:,} rows of the head."
+        ),
+        *(
+            [DEQUANTISED.format(method)]
+            if (method := getattr(base.model, "dequantised_from", None))
+            else []
+        ),
         *([UNTIED] if library != "peft" else []),
         "",
         "## How to prompt it",
@@ -71,24 +82,36 @@ def model_card(
     return "\n".join(lines)
 
 
-DEQUANTISED = "- The base's weights are stored in {} form; here they are plain numbers, computed from that form."
+DEQUANTISED = (
+    "- The base's weights are stored in {} form; here they are plain numbers, computed from "
+    "that form."
+)
 UNTIED = "- `tie_word_embeddings` is false: the input embeddings are base's, the head is its own."
 LIMITS = (
-    "- It refuses and pleases in style. Do not take that for safety: what the base model knew is still there, and what the veneer does "
-    "not carry, the model does not have.",
-    "- A veneer that was fitted on harmful requests alone may also refuse harmless ones that look like them. Measure over-refusal on "
-    "prompts of your own before use.",
-    "- It was fitted behind the prompt format above. Behind another format its answers may be nonsense.",
+    "- It refuses and pleases in style. Do not take that for safety: what the base model knew is "
+    "still there, and what the veneer does not carry, the model does not have.",
+    "- A veneer that was fitted on harmful requests alone may also refuse harmless ones that look "
+    "like them. Measure over-refusal on prompts of your own before use.",
+    (
+        "- It was fitted behind the prompt format above. Behind another format its answers may "
+        "be nonsense."
+    ),
     "- The licence and the terms of use of the base model and of the aligned model apply.",
 )
 
 
-def front_matter(base: LanguageModel, tags: Iterable[str], *, library: str = "transformers") -> list[str]:
-    """The YAML head of a card: base as a hub id where it is known, and the licence that base's own card names."""
+def front_matter(
+    base: LanguageModel, tags: Iterable[str], *, library: str = "transformers"
+) -> list[str]:
+    """The YAML head of a card: base as a hub id where it is known, and the licence that
+    base's own card names."""
     originals = Originals.of(base)
     fields: dict[str, Any] = {}
     if originals.hub_id:
-        fields |= {"base_model": originals.hub_id, "base_model_relation": "adapter" if library == "peft" else "finetune"}
+        fields |= {
+            "base_model": originals.hub_id,
+            "base_model_relation": "adapter" if library == "peft" else "finetune",
+        }
     fields |= {"library_name": library, "pipeline_tag": "text-generation", "tags": list(tags)}
     fields |= {k: v for k, v in _metadata(originals.model).items() if k in OF_LICENCE and v}
     return ["---", *yaml.safe_dump(fields, sort_keys=False, allow_unicode=True).splitlines(), "---"]
@@ -114,7 +137,9 @@ def shown_name(lm: LanguageModel) -> str:
 
 def shown(name: str) -> str:
     """A model's name without the folders of this machine."""
-    if name.startswith("lab:") or (HUB_ID.fullmatch(name) and not Path(name).exists() and not name.startswith(".")):
+    if name.startswith("lab:") or (
+        HUB_ID.fullmatch(name) and not Path(name).exists() and not name.startswith(".")
+    ):
         return name
     return "@".join(Path(part).name or part for part in name.split("@"))
 
@@ -124,36 +149,53 @@ def _made(facts: Mapping[str, Any]) -> list[str]:
     lines = []
     if isinstance(split, dict) and {"train", "select", "report"} <= set(split):
         lines.append(
-            f"- Fitted on the responses to {split['train']:,} prompts; {split['select']:,} more chose the settings, and another "
-            f"{split['report']:,} were held out."
+            f"- Fitted on the responses to {split['train']:,} prompts; {split['select']:,} more "
+            f"chose the settings, and another {split['report']:,} were held out."
         )
     if isinstance(tasks, dict) and tasks:
-        lines.append(f"- Prompts by task: {', '.join(f'{name} ({count:,})' for name, count in tasks.items())}.")
+        lines.append(
+            "- Prompts by task: "
+            f"{', '.join(f'{name} ({count:,})' for name, count in tasks.items())}."
+        )
     return lines
 
 
-def how_to_prompt(facts: Mapping[str, Any], form: Format | None = None, *, rendered: bool = True) -> list[str]:
-    """Lines that say what the model reads: `form`, otherwise what the veneer recorded for base. rendered: whether the checkpoint's chat
-    template renders `form`."""
+def how_to_prompt(
+    facts: Mapping[str, Any], form: Format | None = None, *, rendered: bool = True
+) -> list[str]:
+    """Lines that say what the model reads: `form`, otherwise what the veneer recorded for base.
+    rendered: whether the checkpoint's chat template renders `form`."""
     reads = facts.get("base_format") or {}
     if isinstance(form, PlainFormat) and rendered:
         return [
-            "Use the tokenizer's chat template (`tokenizer.apply_chat_template`). It renders the format that the veneer was fitted behind, "
-            "which as plain text is:",
+            "Use the tokenizer's chat template (`tokenizer.apply_chat_template`). It renders the "
+            "format that the veneer was fitted behind, which as plain text is:",
             *_fenced(form.template),
         ]
     if form is None and reads.get("kind") == "chat":
         system = f" with the system text {reads['system']!r}" if reads.get("system") else ""
         return [f"Use the tokenizer's chat template{system} (`tokenizer.apply_chat_template`)."]
-    known = [(form.template, 1.0)] if isinstance(form, PlainFormat) else recorded_templates(dict(facts))
+    known = (
+        [(form.template, 1.0)] if isinstance(form, PlainFormat) else recorded_templates(dict(facts))
+    )
     templates = [(template, share) for template, share in known if template is not None]
     if [template for template, _ in templates] in ([], [PLACE]):
         return ["It reads plain text: the prompt as it stands, without a chat template."]
     if len(templates) == 1:
-        return ["It reads plain text, with the prompt in the place of `{prompt}`:", *_fenced(templates[0][0])]
+        return [
+            "It reads plain text, with the prompt in the place of `{prompt}`:",
+            *_fenced(templates[0][0]),
+        ]
     return [
-        "It reads plain text, with the prompt in the place of `{prompt}`. It was fitted behind several texts:",
-        *(line for template, share in templates for line in ("", f"{share:.0%} of the prompts:", *_fenced(template))),
+        (
+            "It reads plain text, with the prompt in the place of `{prompt}`. It was fitted "
+            "behind several texts:"
+        ),
+        *(
+            line
+            for template, share in templates
+            for line in ("", f"{share:.0%} of the prompts:", *_fenced(template))
+        ),
     ]
 
 
@@ -164,13 +206,20 @@ def _fenced(template: str) -> list[str]:
 def figures(results: Results | None, alpha: float = 1.0) -> list[str]:
     """Tables of the held-out figures with their 95 % intervals."""
     rows = [] if results is None else list(results)
-    held_out = [r for r in rows if r.study == "extract" and r.task == "joint" and r.split == "report" and r.position is None]
+    held_out = [
+        r
+        for r in rows
+        if r.study == "extract" and r.task == "joint" and r.split == "report" and r.position is None
+    ]
     tests = [r for r in rows if r.study == "measure" and r.split == "test" and r.position is None]
     if not held_out and not tests:
         why = "" if alpha == 1 else f" of alpha = {alpha:g}"
         return [f"No held-out figures{why} were measured with this veneer."]
     return [
-        "Each figure stands with its 95 % interval and, in the last column, the number of prompts that no step of the fit has seen.",
+        (
+            "Each figure stands with its 95 % interval and, in the last column, the number of "
+            "prompts that no step of the fit has seen."
+        ),
         "",
         f"| task | measure | {' | '.join(SYSTEMS)} | n |",
         f"|---|---|{'---|' * len(SYSTEMS)}---|",
@@ -184,7 +233,11 @@ def _table(rows: Iterable[Measurement], task: str | None = None) -> list[str]:
     for r in rows:
         system = "veneer" if r.system == "baked" else r.system
         if system in SYSTEMS and r.value is not None and not r.metric.startswith("difference"):
-            measure = " ".join(filter(None, (r.metric, f"of {r.of}" if r.of else "", f"({r.unit})" if r.unit else "")))
+            measure = " ".join(
+                filter(
+                    None, (r.metric, f"of {r.of}" if r.of else "", f"({r.unit})" if r.unit else "")
+                )
+            )
             groups.setdefault((task or r.task, measure, r.judge or ""), {})[system] = r
     return [
         f"| {name} | {measure.replace('_', ' ')}{f', judge {judge}' if judge else ''} | "

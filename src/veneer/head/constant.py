@@ -1,7 +1,8 @@
 """The bias-only veneer: a constant vector in place of dW h, the lower bound of "style".
 
-With a feature that is always 1 beside the hidden states, h' = [h; 1], W' = [W, 0] and dW' = [0, b], it is the same convex problem
-over the same targets with V parameters: the gradient's last column is mean_t (q_t - p_t).
+With a feature that is always 1 beside the hidden states, h' = [h; 1], W' = [W, 0] and dW' = [0, b],
+it is the same convex problem over the same targets with V parameters: the gradient's last column is
+mean_t (q_t - p_t).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from veneer.models.head import Head
 
 @dataclass
 class Constant:
-    """x = b (R,), the last column of dW' (R, d + 1). curvature: q (1 - q) of each row, at base or at the targets."""
+    """x = b (R,), the last column of dW' (R, d + 1). curvature: q (1 - q) of each row, at base
+    or at the targets."""
 
     width: int
     curvature: Tensor  # (R,)

@@ -1,4 +1,5 @@
-"""From a capture to a veneer: split, choose rows, choose a ridge, solve, and keep zero where zero is as good."""
+"""From a capture to a veneer: split, choose rows, choose a ridge, solve, and keep zero where
+zero is as good."""
 
 from __future__ import annotations
 
@@ -29,15 +30,17 @@ CONVERGED_GRADIENT = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 @dataclass(frozen=True, slots=True)
 class ExtractConfig:
-    """output: "logit" learns dW itself, "hidden" learns M with dW = W M (h -> h + M h), "bias" learns a constant vector in place of
-    dW h. direct: shrink W + dW, not dW, towards
-    zero (the published "direct" variants). rank: of a low-rank dW, None for a dense one.
+    """output: "logit" learns dW itself, "hidden" learns M with dW = W M (h -> h + M h), "bias"
+    learns a constant vector in place of dW h. direct: shrink W + dW, not dW, towards zero (the
+    published "direct" variants). rank: of a low-rank dW, None for a dense one.
 
-    ridge: prior precision of dW in units of the mean square of a hidden state's entries, divided by the number of train tokens in the
-    objective; None chooses among `ridges` on the select part. row_threshold: rows that neither model ever gives more than
-    this probability stay fixed; 0 lets every row change. stop: "select" ends when the select part no longer gains, "optimum" goes on to
-    the optimum of the objective. solver: "lbfgs", or "paper" for the published recipe. tasks: only these tasks' prompts.
-    shuffled: fit the head-capacity control (hidden states shuffled within a response position).
+    ridge: prior precision of dW in units of the mean square of a hidden state's entries, divided by
+    the number of train tokens in the objective; None chooses among `ridges` on the select part.
+    row_threshold: rows that neither model ever gives more than this probability stay fixed; 0 lets
+    every row change. stop: "select" ends when the select part no longer gains, "optimum" goes on to
+    the optimum of the objective. solver: "lbfgs", or "paper" for the published recipe. tasks: only
+    these tasks' prompts. shuffled: fit the head-capacity control (hidden states shuffled within a
+    response position).
     """
 
     output: Literal["logit", "hidden", "bias"] = "logit"
@@ -59,12 +62,17 @@ class ExtractConfig:
     def __post_init__(self) -> None:
         if self.rank is not None and self.rank < 1:
             raise InputError(f"rank is {self.rank}; expected 1 or more, or none for a dense veneer")
-        if self.rank is not None and (self.output != "logit" or self.direct or self.solver != "lbfgs"):
+        if self.rank is not None and (
+            self.output != "logit" or self.direct or self.solver != "lbfgs"
+        ):
             raise InputError(
-                "a low-rank veneer is extracted with output 'logit', residual, by lbfgs; leave the other options out"
+                "a low-rank veneer is extracted with output 'logit', residual, by lbfgs; leave "
+                "the other options out"
             )
         if self.output == "bias" and (self.direct or self.solver != "lbfgs"):
-            raise InputError("a bias-only veneer is extracted residual and by lbfgs; leave the other options out")
+            raise InputError(
+                "a bias-only veneer is extracted residual and by lbfgs; leave the other options out"
+            )
         if self.ridge is not None and not self.ridge >= 0:
             raise InputError(f"ridge is {self.ridge}; expected 0 or more")
         if not 0 <= self.row_threshold < 1:
@@ -84,19 +92,26 @@ class Extraction:
 
 
 def split_of(capture: Capture, seed: int, tasks: Sequence[str] | None = None) -> Split:
-    """The split of a capture's prompts; a task's own veneer uses its share of the joint split, so both report on the same prompts."""
+    """The split of a capture's prompts; a task's own veneer uses its share of the joint split, so
+    both report on the same prompts."""
     numbers = capture.prompt_numbers
     names = [capture.prompts[n]["task"] for n in numbers]
     whole = Split.by_prompt(numbers, names, seed)
     if tasks is None:
         return whole
     if unknown := set(tasks) - set(names):
-        raise InputError(f"the capture has no prompts of {', '.join(sorted(unknown))}; it has {', '.join(sorted(set(names)))}")
+        raise InputError(
+            f"the capture has no prompts of {', '.join(sorted(unknown))}; it has "
+            f"{', '.join(sorted(set(names)))}"
+        )
     keep = {n for n, t in zip(numbers, names, strict=True) if t in tasks}
-    parts = [tuple(n for n in part if n in keep) for part in (whole.train, whole.select, whole.report)]
+    parts = [
+        tuple(n for n in part if n in keep) for part in (whole.train, whole.select, whole.report)
+    ]
     if not all(parts):
         raise InputError(
-            f"found {len(keep)} prompts of {', '.join(tasks)}; expected some in each of train, select and report: capture more"
+            f"found {len(keep)} prompts of {', '.join(tasks)}; expected some in each of train, "
+            "select and report: capture more"
         )
     return Split(parts[0], parts[1], parts[2], whole.warning)
 
@@ -112,9 +127,10 @@ def extract(
 ) -> Extraction:
     """Extract a veneer from a capture.
 
-    start: the dense veneer of the same capture and configuration, from which a low-rank one begins; without it that is solved first.
-    parts: who holds the tokens, None for this process (veneer.scale has workers that hold them).
-    Raises InputError where the capture has too few prompts or not the tasks asked for.
+    start: the dense veneer of the same capture and configuration, from which a low-rank one begins;
+    without it that is solved first. parts: who holds the tokens, None for this process
+    (veneer.scale has workers that hold them). Raises InputError where the capture has too few
+    prompts or not the tasks asked for.
     """
     config, device = config or ExtractConfig(), torch.device(device)
     dtype = getattr(torch, config.dtype)
@@ -128,7 +144,9 @@ def extract(
 
     if split.warning:
         say({"warning": split.warning})
-    here = LocalParts(capture, dtype, device, config.seed if config.shuffled else None, config.output == "bias")
+    here = LocalParts(
+        capture, dtype, device, config.seed if config.shuffled else None, config.output == "bias"
+    )
     head, parts = here.head, here if parts is None else parts
     everything = config.output == "hidden" or config.solver == "paper"
     rows = parts.used_rows(split.train, 0.0 if everything else config.row_threshold)
@@ -136,7 +154,15 @@ def extract(
     zero_kl = select.base_kl
     facts = _facts(capture, config, split)
     if config.solver == "paper":
-        dense = solve_as_published(here.tokens(split.train), select, head, config.recipe, seed=config.seed, every=10, log=say)
+        dense = solve_as_published(
+            here.tokens(split.train),
+            select,
+            head,
+            config.recipe,
+            seed=config.seed,
+            every=10,
+            log=say,
+        )
         chosen = select.loss(dense)
         veneer = _veneer(capture, facts, dense / head.scale, None)
         return Extraction(_zero_if_as_good(veneer, chosen, zero_kl, capture, say), split, lines)
@@ -146,13 +172,19 @@ def extract(
         train, ridge = Problem(parts.part(split.train, rows), head, rows), known[0]
         begin = known[1].to(train.W)
     else:
-        train, ridge, begin = _coarse_to_fine(parts, capture, split, select, head, rows, config, say)
+        train, ridge, begin = _coarse_to_fine(
+            parts, capture, split, select, head, rows, config, say
+        )
     parameters, x, centre = _start(train, config, begin)
     tolerance = CONVERGED_GRADIENT[dtype] if config.stop == "optimum" else 0.0
     words: dict[str, Any] = {
-        "ridge": ridge, "max_evaluations": config.max_evaluations, "patience": config.patience if config.stop == "select" else None,
-        "centre": centre, "gradient_tolerance": tolerance, "log": say,
-    }  # fmt: skip
+        "ridge": ridge,
+        "max_evaluations": config.max_evaluations,
+        "patience": config.patience if config.stop == "select" else None,
+        "centre": centre,
+        "gradient_tolerance": tolerance,
+        "log": say,
+    }
     if known is None:
         if train.softcap is not None:
             train.relaxed = select.relaxed = True
@@ -175,24 +207,42 @@ def extract(
             **facts,
         )
     elif isinstance(parameters, Hidden):
-        found = _veneer(capture, facts, None, None, head.weight.to(device, dtype), parameters.matrix(solution.x))
+        found = _veneer(
+            capture, facts, None, None, head.weight.to(device, dtype), parameters.matrix(solution.x)
+        )
     else:
         found = _veneer(capture, facts, parameters.to_change(solution.x) / head.scale, rows)
     found.facts["extraction"] = {
-        "ridge": ridge, "objective": solution.objective, "gradient_norm": solution.gradient_norm, "select_kl": solution.select_kl,
-        "select_kl_base": zero_kl, "evaluations": solution.evaluations, "train_tokens": train.n, "select_tokens": select.n,
+        "ridge": ridge,
+        "objective": solution.objective,
+        "gradient_norm": solution.gradient_norm,
+        "select_kl": solution.select_kl,
+        "select_kl_base": zero_kl,
+        "evaluations": solution.evaluations,
+        "train_tokens": train.n,
+        "select_tokens": select.n,
         "convex": head.softcap is None and config.rank is None,
-    }  # fmt: skip
-    return Extraction(_zero_if_as_good(found, solution.select_kl, zero_kl, capture, say), split, lines)
+    }
+    return Extraction(
+        _zero_if_as_good(found, solution.select_kl, zero_kl, capture, say), split, lines
+    )
 
 
 def _known_start(
     veneer: Veneer | None, config: ExtractConfig, facts: dict[str, Any], rows: Tensor, scale: float
 ) -> tuple[float, Tensor] | None:
-    """Ridge and scale * dW (R, d) of a dense veneer that this very extraction, but for the rank, would find; or None."""
-    if veneer is None or config.rank is None or veneer.rank is not None or not torch.equal(veneer.changed_rows(), rows.cpu()):
+    """Ridge and scale * dW (R, d) of a dense veneer that this very extraction, but for the rank,
+    would find; or None."""
+    if (
+        veneer is None
+        or config.rank is None
+        or veneer.rank is not None
+        or not torch.equal(veneer.changed_rows(), rows.cpu())
+    ):
         return None
-    wanted = {k: facts[k] for k in ("capture", "split", "base", "aligned")} | {"config": {**facts["config"], "rank": None}}
+    wanted = {k: facts[k] for k in ("capture", "split", "base", "aligned")} | {
+        "config": {**facts["config"], "rank": None}
+    }
     if "extraction" not in veneer.facts or any(veneer.facts.get(k) != v for k, v in wanted.items()):
         return None
     return veneer.facts["extraction"]["ridge"], veneer.values() * scale
@@ -208,9 +258,11 @@ def _coarse_to_fine(
     config: ExtractConfig,
     say: Log,
 ) -> tuple[Problem, float, Tensor | None]:
-    """The full problem, the ridge, and a start found on a part of the data (None: start from no change).
+    """The full problem, the ridge, and a start found on a part of the data (None: start
+    from no change).
 
-    The prior's precision is what carries over from a part to the whole, so the ridge is scaled with the number of tokens.
+    The prior's precision is what carries over from a part to the whole, so the ridge is scaled with
+    the number of tokens.
     """
     tokens = capture.tokens * len(split.train) / len(capture.prompt_numbers)
     part = 1 if tokens <= COARSE_TOKENS else round(tokens / COARSE_TOKENS)
@@ -219,7 +271,8 @@ def _coarse_to_fine(
         train = Problem(parts.part(split.train, rows), head, rows)
         return (
             train,
-            _precision(train, config) * (config.ridge if config.ridge is not None else sorted(ridges)[len(ridges) // 2]),
+            _precision(train, config)
+            * (config.ridge if config.ridge is not None else sorted(ridges)[len(ridges) // 2]),
             None,
         )
     coarse = Problem(parts.part(split.train[::part], rows), head, rows)
@@ -229,9 +282,18 @@ def _coarse_to_fine(
     best: tuple[Solution, float] | None = None
     for strength in sorted(ridges, reverse=True):
         solution = solve(
-            coarse, select, parameters, best[0].x if best else x, ridge=_precision(coarse, config) * strength, max_evaluations=15,
-            patience=2, centre=centre, log=say, stage="ridge", strength=strength,
-        )  # fmt: skip
+            coarse,
+            select,
+            parameters,
+            best[0].x if best else x,
+            ridge=_precision(coarse, config) * strength,
+            max_evaluations=15,
+            patience=2,
+            centre=centre,
+            log=say,
+            stage="ridge",
+            strength=strength,
+        )
         if best is None or solution.select_kl < best[0].select_kl:
             best = (solution, strength)
         else:
@@ -243,7 +305,8 @@ def _coarse_to_fine(
 
 
 def _precision(problem: Problem, config: ExtractConfig) -> float:
-    """Ridge in the objective for a strength of 1: the mean square of what the change multiplies, over the tokens."""
+    """Ridge in the objective for a strength of 1: the mean square of what the change multiplies,
+    over the tokens."""
     if config.output == "bias":
         return 1 / problem.n
     return float(problem.covariance.diagonal().mean()) / problem.n
@@ -255,11 +318,19 @@ def _start(
     """Parametrisation, starting x, and the ridge's centre."""
     if config.output == "bias":
         shift = Constant.of(problem)
-        return shift, shift.from_change(torch.zeros_like(problem.W) if change is None else change), None
+        return (
+            shift,
+            shift.from_change(torch.zeros_like(problem.W) if change is None else change),
+            None,
+        )
     if config.output == "logit":
         dense = Dense.of(problem.covariance, problem.W.dtype)
         centre = -problem.W if config.direct else None
-        begin = change if change is not None else (centre if centre is not None else torch.zeros_like(problem.W))
+        begin = (
+            change
+            if change is not None
+            else (centre if centre is not None else torch.zeros_like(problem.W))
+        )
         return dense, dense.from_change(begin), centre
     hidden = Hidden.of(problem.W, problem.base_mass, problem.covariance)
     width = problem.W.shape[1]
@@ -268,8 +339,16 @@ def _start(
             problem.W.double().t() @ problem.W.double(), problem.W.double().t() @ change.double()
         ).solution
     else:
-        matrix = -torch.eye(width, dtype=torch.float64) if config.direct else torch.zeros(width, width, dtype=torch.float64)
-    x = hidden.left.vectors.t().double() @ matrix.to(problem.W.device) @ hidden.right.vectors.double()
+        matrix = (
+            -torch.eye(width, dtype=torch.float64)
+            if config.direct
+            else torch.zeros(width, width, dtype=torch.float64)
+        )
+    x = (
+        hidden.left.vectors.t().double()
+        @ matrix.to(problem.W.device)
+        @ hidden.right.vectors.double()
+    )
     return hidden, x.to(problem.W.dtype), -problem.W if config.direct else None
 
 
@@ -285,11 +364,25 @@ def _facts(capture: Capture, config: ExtractConfig, split: Split) -> dict[str, A
         "tokenizer": manifest["base"]["tokenizer"],
         "capture": {"prompts_sha256": manifest["prompts_sha256"], "tokens": capture.tokens},
         "config": json.loads(json.dumps(config.facts())),
-        "split": {"train": len(split.train), "select": len(split.select), "report": len(split.report)},
+        "split": {
+            "train": len(split.train),
+            "select": len(split.select),
+            "report": len(split.report),
+        },
         **({"teacher": manifest["teacher"]} if "teacher" in manifest else {}),
         **({ROUNDED: roundings} if roundings else {}),
-        "tasks": dict(Counter(capture.prompts[n]["task"] for part in (split.train, split.select, split.report) for n in part)),
-        **({"templates": record_of_tasks(manifest["templates"], config.tasks)} if manifest.get("templates") else {}),
+        "tasks": dict(
+            Counter(
+                capture.prompts[n]["task"]
+                for part in (split.train, split.select, split.report)
+                for n in part
+            )
+        ),
+        **(
+            {"templates": record_of_tasks(manifest["templates"], config.tasks)}
+            if manifest.get("templates")
+            else {}
+        ),
     }
 
 
@@ -301,18 +394,33 @@ def _veneer(
     A: Tensor | None = None,
     B: Tensor | None = None,
 ) -> Veneer:
-    ready = {k: None if v is None else v.detach().float().cpu().contiguous() for k, v in (("dW", dW), ("A", A), ("B", B))}
+    ready = {
+        k: None if v is None else v.detach().float().cpu().contiguous()
+        for k, v in (("dW", dW), ("A", A), ("B", B))
+    }
     kept = None if rows is None or len(rows) == capture.head.rows else rows.cpu()
-    return Veneer(capture.head.hash(), capture.head.rows, ready["dW"], kept, ready["A"], ready["B"], facts)
+    return Veneer(
+        capture.head.hash(), capture.head.rows, ready["dW"], kept, ready["A"], ready["B"], facts
+    )
 
 
-def _zero_if_as_good(veneer: Veneer, kl: float, zero_kl: float, capture: Capture, say: Log) -> Veneer:
-    """No change at all where the change gains no more on the select part than rounding and the noise floor could explain."""
+def _zero_if_as_good(
+    veneer: Veneer, kl: float, zero_kl: float, capture: Capture, say: Log
+) -> Veneer:
+    """No change at all where the change gains no more on the select part than rounding and the
+    noise floor could explain."""
     noise = capture.noise
     floor = sum(r["kl"] for r in noise) / max(1, sum(r["tokens"] for r in noise))
     if zero_kl - kl > max(1e-6, 3 * abs(floor)):
         return veneer
-    say({"note": f"select KL {kl:.3g} is not below {zero_kl:.3g} of no change by more than noise: the veneer is zero"})
+    say(
+        {
+            "note": (
+                f"select KL {kl:.3g} is not below {zero_kl:.3g} of no change by more than noise: "
+                "the veneer is zero"
+            )
+        }
+    )
     empty = torch.zeros(0, veneer.width)
     return Veneer(
         veneer.unembedding,

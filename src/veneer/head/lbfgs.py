@@ -1,4 +1,5 @@
-"""L-BFGS with a diagonal preconditioner (Nocedal & Wright 2006, algorithm 7.4), in coordinates where the diagonal is good."""
+"""L-BFGS with a diagonal preconditioner (Nocedal & Wright 2006, algorithm 7.4), in coordinates
+where the diagonal is good."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ Function = Callable[[Tensor], tuple[float, Tensor]]  # x -> value, gradient
 
 @dataclass
 class State:
-    """Where the search stands: x, value and gradient there, evaluations spent so far, the last step's length factor."""
+    """Where the search stands: x, value and gradient there, evaluations spent so far, the last
+    step's length factor."""
 
     x: Tensor
     value: float
@@ -35,9 +37,10 @@ def minimise(
 ) -> State:
     """Minimise a convex function from x.
 
-    scale: the inverse of a diagonal approximation of the Hessian, same shape as x. after_step: called with the state at the start
-    and after each step; True ends the search. noise: rounding error of the function's value, relative to 1 + |value|.
-    Ends where the gradient's norm is at most `gradient_tolerance` or no step helps.
+    scale: the inverse of a diagonal approximation of the Hessian, same shape as x. after_step:
+    called with the state at the start and after each step; True ends the search. noise: rounding
+    error of the function's value, relative to 1 + |value|. Ends where the gradient's norm is at
+    most `gradient_tolerance` or no step helps.
     """
     value, gradient = function(x)
     state = State(x, value, gradient, 1, 1.0)
@@ -55,7 +58,8 @@ def minimise(
         if found is None:
             if not pairs:
                 break
-            pairs.clear()  # rounding has spoilt the curvature: start from steepest descent once more
+            # rounding has spoilt the curvature: start from steepest descent once more
+            pairs.clear()
             continue
         s, y = found.x - state.x, found.gradient - state.gradient
         curvature = _dot(s, y)
@@ -72,7 +76,9 @@ def _dot(a: Tensor, b: Tensor) -> float:
     return float(torch.dot(a.reshape(-1), b.reshape(-1)))
 
 
-def _inverse_hessian(gradient: Tensor, pairs: list[tuple[Tensor, Tensor, float]], scale: Tensor) -> Tensor:
+def _inverse_hessian(
+    gradient: Tensor, pairs: list[tuple[Tensor, Tensor, float]], scale: Tensor
+) -> Tensor:
     """The two-loop recursion."""
     q, weights = gradient.clone(), []
     for s, y, rho in reversed(pairs):
@@ -89,9 +95,15 @@ def _inverse_hessian(gradient: Tensor, pairs: list[tuple[Tensor, Tensor, float]]
 
 
 def _line_search(
-    function: Function, state: State, direction: Tensor, slope: float, max_evaluations: int, noise: float
+    function: Function,
+    state: State,
+    direction: Tensor,
+    slope: float,
+    max_evaluations: int,
+    noise: float,
 ) -> State | None:
-    """Backtracking to the Armijo condition by the parabola's minimum; the function is convex, so curvature comes by itself."""
+    """Backtracking to the Armijo condition by the parabola's minimum; the function is convex, so
+    curvature comes by itself."""
     step, spent = 1.0, state.evaluations
     rounding = noise * (1 + abs(state.value))
     while spent < max_evaluations:
@@ -101,7 +113,9 @@ def _line_search(
         if value <= state.value + 1e-4 * step * slope + rounding and value == value:
             return State(x, value, gradient, spent, step)
         better = (
-            -slope * step * step / (2 * (value - state.value - slope * step)) if value == value and value < float("inf") else 0.0
+            -slope * step * step / (2 * (value - state.value - slope * step))
+            if value == value and value < float("inf")
+            else 0.0
         )
         step = min(max(better, 0.1 * step), 0.5 * step)
         if step < 1e-8:

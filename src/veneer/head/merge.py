@@ -21,11 +21,17 @@ from veneer.prompts.prompt import Prompt
 
 
 def merge_record(
-    veneer: Veneer, base_name: str, alpha: float, template: str | None = None, form: Format | None = None
+    veneer: Veneer,
+    base_name: str,
+    alpha: float,
+    template: str | None = None,
+    form: Format | None = None,
 ) -> dict[str, Any]:
-    """run.json of a merged checkpoint: what a second merge into the same folder must share, and the format that it serves.
+    """run.json of a merged checkpoint: what a second merge into the same folder must share, and the
+    format that it serves.
 
-    template: a person's choice among several (see `merge_format`). form: that format, where it is known.
+    template: a person's choice among several (see `merge_format`). form: that format,
+    where it is known.
     """
     chosen = {} if template is None else {"template": template}
     return {
@@ -33,26 +39,37 @@ def merge_record(
         "config": {"veneer": veneer.identity(), "base": base_name, "alpha": alpha, **chosen},
         **({} if form is None else {"base_format": form.facts()}),
         "unembedding": veneer.unembedding,
-        "versions": {name: version(name) for name in ("veneer", "torch", "transformers", "safetensors")},
+        "versions": {
+            name: version(name) for name in ("veneer", "torch", "transformers", "safetensors")
+        },
         "finished": True,
     }
 
 
 def already_merged(out: str | Path, record: dict[str, Any]) -> bool:
-    """Whether `out` holds the checkpoint of this very merge. Raises InputError where it holds anything else."""
+    """Whether `out` holds the checkpoint of this very merge. Raises InputError where it
+    holds anything else."""
     out = Path(out)
     if (out / "run.json").is_file():
         found = read_json(out / "run.json", "the record of a merge")
-        if isinstance(found, dict) and found.get("config") == record["config"] and found.get("command") == "merge":
+        if (
+            isinstance(found, dict)
+            and found.get("config") == record["config"]
+            and found.get("command") == "merge"
+        ):
             return True
-        raise InputError(f"{out} holds a run with another configuration; give another --out, or delete the folder")
+        raise InputError(
+            f"{out} holds a run with another configuration; give another --out, or delete "
+            "the folder"
+        )
     new_output_folder(out)
     return False
 
 
 def merge_format(veneer: Veneer, template: str | None = None) -> Format | None:
-    """The format that a merged checkpoint serves: `template` (a text with {prompt}, or a name), otherwise the one that the veneer
-    recorded; None where it recorded none (version 0.1.0). Raises InputError where it recorded several."""
+    """The format that a merged checkpoint serves: `template` (a text with {prompt}, or a name),
+    otherwise the one that the veneer recorded; None where it recorded none (version 0.1.0). Raises
+    InputError where it recorded several."""
     fitted = fitted_formats(veneer.facts)
     if template is None:
         return chosen_format(veneer.facts) if veneer.facts.get("templates") else None
@@ -62,11 +79,16 @@ def merge_format(veneer: Veneer, template: str | None = None) -> Format | None:
 
 
 def merged_facts(model: str) -> dict[str, Any]:
-    """What the run.json of a merged checkpoint records of the format that it serves; empty for any other model."""
+    """What the run.json of a merged checkpoint records of the format that it serves; empty for
+    any other model."""
     path = Path(model) / "run.json"
     found = read_json(path, "the record of a merge") if path.is_file() else {}
     record = found if isinstance(found, dict) and found.get("command") == "merge" else {}
-    return {"base_format": record["base_format"]} if isinstance(record.get("base_format"), dict) else {}
+    return (
+        {"base_format": record["base_format"]}
+        if isinstance(record.get("base_format"), dict)
+        else {}
+    )
 
 
 def merge(
@@ -81,11 +103,12 @@ def merge(
 ) -> Path:
     """Write base with the head W + alpha dW as a plain Hugging Face checkpoint in `out`.
 
-    Its chat template renders the format that the veneer was fitted behind, or `template` (see `merge_format`). Its generation config
-    ends at base's end token and at the aligned model's end of turn. `base` is changed (untied). results: figures for the model card
-    (see `results_of`). Raises InputError where the veneer belongs to another head or was fitted behind several templates, base's
-    weights are quantised, or `out` is in use, and VeneerError where the checkpoint does not read back; a folder
-    that holds this very merge is left as it is.
+    Its chat template renders the format that the veneer was fitted behind, or `template` (see
+    `merge_format`). Its generation config ends at base's end token and at the aligned model's end
+    of turn. `base` is changed (untied). results: figures for the model card (see `results_of`).
+    Raises InputError where the veneer belongs to another head or was fitted behind several
+    templates, base's weights are quantised, or `out` is in use, and VeneerError where the
+    checkpoint does not read back; a folder that holds this very merge is left as it is.
     """
     out = Path(out)
     form = merge_format(veneer, template)
@@ -95,10 +118,15 @@ def merge(
     veneer.check_fits(base)
     if veneer.bias is not None and bool(veneer.bias.any()) and base.head.bias is None:
         raise InputError(
-            f"the veneer shifts logits by a constant, but the head of {base.name} has no bias that could hold it; use the veneer as it is "
-            "(veneer generate --veneer), or extract one without --output bias"
+            f"the veneer shifts logits by a constant, but the head of {base.name} has no bias "
+            "that could hold it; use the veneer as it is (veneer generate --veneer), or extract "
+            "one without --output bias"
         )
-    stops = [i for i in (base.tokenizer.eos_token_id, *base.stop_ids, *veneer.facts.get("stop_ids", ())) if i is not None]
+    stops = [
+        i
+        for i in (base.tokenizer.eos_token_id, *base.stop_ids, *veneer.facts.get("stop_ids", ()))
+        if i is not None
+    ]
     weight = veneer.apply(base.head, alpha).weight
     text = fitted_template(base.tokenizer, form) if isinstance(form, PlainFormat) else None
     return save_merged(
@@ -109,13 +137,17 @@ def merge(
         card=model_card(veneer, base, alpha, results, form=form, rendered=text is not None),
         record=record,
         max_shard_size=max_shard_size,
-        finish=(lambda folder: write_chat_template(folder, text)) if isinstance(form, PlainFormat) else None,
+        finish=(lambda folder: write_chat_template(folder, text))
+        if isinstance(form, PlainFormat)
+        else None,
     )
 
 
 def results_of(folder: str | Path) -> Results | None:
-    """The figures that were measured with the veneer in `folder`: those beside it (`veneer extract`), or those of the study whose joint
-    veneer it is (`veneer run`); None without any."""
+    """The figures that were measured with the veneer in `folder`: those beside it (`veneer
+    extract`), or those of the study whose joint veneer it is (`veneer run`); None without any."""
     folder = Path(folder)
     places = [folder, *([folder.parent] if folder.name == "veneer" else [])]
-    return next((Results.read(p / "results.jsonl") for p in places if (p / "results.jsonl").is_file()), None)
+    return next(
+        (Results.read(p / "results.jsonl") for p in places if (p / "results.jsonl").is_file()), None
+    )

@@ -1,16 +1,20 @@
 """The extraction problem: a multinomial logistic regression with soft targets, convex in dW.
 
-    loss(dW) = mean_t CE(p_t, softmax((W + dW) h_t)) + ridge/2 |dW|^2,     gradient = mean_t (q_t - p_t) h_t^T + ridge dW
+    loss(dW) = mean_t CE(p_t, softmax((W + dW) h_t)) + ridge/2 |dW|^2,
+    gradient = mean_t (q_t - p_t) h_t^T + ridge dW
 
-p_t is the aligned model's distribution: its stored top k, and its tail mass spread as base's own tail (spec: "The tail and
-convexity"), so p_t is a full distribution and the problem convex. Three identities make an evaluation two matrix products over the
-R changing rows, with nothing of size N x V:
+p_t is the aligned model's distribution: its stored top k, and its tail mass spread as base's own
+tail (spec: "The tail and convexity"), so p_t is a full distribution and the problem convex. Three
+identities make an evaluation two matrix products over the R changing rows, with nothing of size N x
+V:
 
-1. The linear part is constant: sum_t sum_j p_tj z_tj = <G, W + dW> with G = sum_t p_t h_t^T (R, d), summed once.
-2. Fixed rows add a constant to each position's normaliser: log sum_fixed exp(w_j h_t) = logz_t + log(1 - sum_rows b_tj), from the
-   capture's base_logz; their target mass meets only base's logits and is a constant of the loss.
-3. At dW = 0 the full KL equals the lumped one (the tails have the same shape), and differences of loss are differences of KL, so
-   KL(dW) = KL_lumped(0) + loss(dW) - loss(0).
+1. The linear part is constant: sum_t sum_j p_tj z_tj = <G, W + dW> with G = sum_t p_t h_t^T (R,
+   d), summed once.
+2. Fixed rows add a constant to each position's normaliser: log sum_fixed exp(w_j h_t) = logz_t +
+   log(1 - sum_rows b_tj), from the capture's base_logz; their target mass meets only base's logits
+   and is a constant of the loss.
+3. At dW = 0 the full KL equals the lumped one (the tails have the same shape), and differences of
+   loss are differences of KL, so KL(dW) = KL_lumped(0) + loss(dW) - loss(0).
 """
 
 from __future__ import annotations
@@ -27,7 +31,8 @@ from veneer.models.head import Head
 
 @dataclass
 class Evaluation:
-    """kl: nats a token, ridge not counted. objective: kl + ridge/2 |dW|^2. gradient: (R, d), of the objective."""
+    """kl: nats a token, ridge not counted. objective: kl + ridge/2 |dW|^2. gradient: (R, d),
+    of the objective."""
 
     kl: float
     objective: float
@@ -35,7 +40,8 @@ class Evaluation:
 
 
 class Problem:
-    """The loss over one set of tokens. head: base's, over the shared vocabulary; rows: the ones that change.
+    """The loss over one set of tokens. head: base's, over the shared vocabulary; rows: the
+    ones that change.
 
     tokens: read here, or a part whose tokens other workers hold (veneer.scale).
     """
@@ -44,7 +50,8 @@ class Problem:
         self.part: Part = LocalPart(tokens, head, rows) if isinstance(tokens, Tokens) else tokens
         self.W = self.part.W  # (R, d), scale folded in
         self.softcap = head.softcap
-        self.relaxed = False  # leave the soft cap out of the loss (not of the targets): convex, to warm-start from
+        # leave the soft cap out of the loss (not of the targets): convex, to warm-start from
+        self.relaxed = False
         sums = self.part.set_up()
         self.n, kl = int(sums["counts"][0]), float(sums["counts"][1])
         self.G = sums["G"] / self.n
@@ -72,4 +79,6 @@ class Problem:
         if self.softcap is not None and not self.relaxed:
             return float(total) / self.n + self._offset, slope
         linear = float((self.G * (self.W + change)).sum(dtype=torch.float64))
-        return float(total) / self.n - linear + self._offset, None if slope is None else slope.sub_(self.G)
+        return float(total) / self.n - linear + self._offset, None if slope is None else slope.sub_(
+            self.G
+        )

@@ -1,7 +1,8 @@
 """Parametrisations of dW: each maps a well-conditioned tensor x to dW and dW's gradient back to x.
 
-The covariance of the hidden states is badly scaled (eigenvalues over four orders of magnitude on the small real pair), so x lives in
-its eigenbasis and `scale` is the inverse of a diagonal approximation of the Hessian there: CURVATURE * eigenvalue + ridge.
+The covariance of the hidden states is badly scaled (eigenvalues over four orders of magnitude on
+the small real pair), so x lives in its eigenbasis and `scale` is the inverse of a diagonal
+approximation of the Hessian there: CURVATURE * eigenvalue + ridge.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CURVATURE = 0.1  # typical q (1 - q) of a row in use; measured on the small real pair, 0.05 to 0.5 do about as well
+# typical q (1 - q) of a row in use; measured on the small real pair, 0.05 to 0.5 do about as well
+CURVATURE = 0.1
 
 
 @dataclass
@@ -41,8 +43,8 @@ class Dense:
 
 @dataclass
 class LowRank:
-    """dW = A B of rank r, x = [A | B' ] flattened: B = B' C^(-1/2). Not convex in (A, B): started at the best rank-r
-    approximation, in the metric of the hidden states, of the dense optimum."""
+    """dW = A B of rank r, x = [A | B' ] flattened: B = B' C^(-1/2). Not convex in (A, B): started
+    at the best rank-r approximation, in the metric of the hidden states, of the dense optimum."""
 
     rows: int
     rank: int
@@ -56,7 +58,8 @@ class LowRank:
         values = values.clamp(min=1e-6 * float(values[-1]))
         root = (vectors * values.sqrt()) @ vectors.t()
         inverse = (vectors / values.sqrt()) @ vectors.t()
-        seen = change.double() @ root  # (R, d): its Frobenius norm is the root mean square of dW h over the data
+        # (R, d): its Frobenius norm is the root mean square of dW h over the data
+        seen = change.double() @ root
         squares, right = torch.linalg.eigh(seen.t() @ seen)
         order = squares.argsort(descending=True)[:rank]
         singular = squares[order].clamp(min=1e-12).sqrt()
@@ -76,17 +79,25 @@ class LowRank:
 
     def pull_back(self, x: Tensor, gradient: Tensor) -> Tensor:
         A, B = self.factors(x)
-        return torch.cat([(gradient @ B.t()).reshape(-1), (A.t() @ gradient @ self.whiten).reshape(-1)])
+        return torch.cat(
+            [(gradient @ B.t()).reshape(-1), (A.t() @ gradient @ self.whiten).reshape(-1)]
+        )
 
     def scale(self, x: Tensor, ridge: float) -> Tensor:
         s = 1 / (CURVATURE * self.singular + ridge)
         width = self.whiten.shape[0]
-        return torch.cat([s.expand(self.rows, self.rank).reshape(-1), s[:, None].expand(self.rank, width).reshape(-1)])
+        return torch.cat(
+            [
+                s.expand(self.rows, self.rank).reshape(-1),
+                s[:, None].expand(self.rank, width).reshape(-1),
+            ]
+        )
 
 
 @dataclass
 class Hidden:
-    """hidden -> hidden: h becomes h + M h, so dW = W M with M (d, d); x is M in the eigenbases of W's and h's covariance."""
+    """hidden -> hidden: h becomes h + M h, so dW = W M with M (d, d); x is M in the eigenbases of
+    W's and h's covariance."""
 
     weight: Tensor  # (R, d) = scale * W
     left: Dense

@@ -1,4 +1,5 @@
-"""The published recipe, for comparison: Adam over a dense dW on every row, top-k targets renormalised, minibatches of tokens."""
+"""The published recipe, for comparison: Adam over a dense dW on every row, top-k targets
+renormalised, minibatches of tokens."""
 
 from __future__ import annotations
 
@@ -18,10 +19,11 @@ from veneer.models.head import Head
 
 @dataclass(frozen=True, slots=True)
 class PaperRecipe:
-    """arXiv 2502.04602: Adam, learning rate 1e-5, batches of 1,000 tokens, 500 to 1,000 epochs, dense, no tail.
+    """arXiv 2502.04602: Adam, learning rate 1e-5, batches of 1,000 tokens, 500 to 1,000
+    epochs, dense, no tail.
 
-    One difference: dW starts at zero, not at the framework's random numbers, which rows and directions that the data do not reach
-    would keep for ever.
+    One difference: dW starts at zero, not at the framework's random numbers, which rows and
+    directions that the data do not reach would keep for ever.
     """
 
     learning_rate: float = 1e-5
@@ -44,11 +46,13 @@ def solve_as_published(
     every: int = 1,
     log: Log | None = None,
 ) -> Tensor:
-    """scale * dW (V, d). select: over every row. every: epochs between two looks at the select part (not counted as time)."""  # fmt: skip
+    """scale * dW (V, d). select: over every row. every: epochs between two looks at the select part
+    (not counted as time)."""
     blocks = list(tokens)
     hidden = torch.cat([b["hidden"] for b in blocks])
     ids = torch.cat([b["aligned_ids"] for b in blocks]).long()
-    target = torch.cat([b["aligned_logprobs"] for b in blocks]).softmax(-1)  # renormalised: the tail becomes zero
+    # renormalised: the tail becomes zero
+    target = torch.cat([b["aligned_logprobs"] for b in blocks]).softmax(-1)
     weight = head.weight.to(hidden) * head.scale
     change = torch.zeros_like(weight, requires_grad=True)
     adam = torch.optim.Adam([change], lr=recipe.learning_rate)
@@ -69,7 +73,11 @@ def solve_as_published(
             adam.step()
         spent += time.perf_counter() - started
         if log and (epoch % every == 0 or epoch == recipe.epochs):
-            said: dict[str, Any] = {"solver": "paper", "learning_rate": recipe.learning_rate, "epoch": epoch}
+            said: dict[str, Any] = {
+                "solver": "paper",
+                "learning_rate": recipe.learning_rate,
+                "epoch": epoch,
+            }
             log({**said, "select_kl": select.loss(change.detach()), "seconds": round(spent, 3)})
         if max_seconds is not None and spent >= max_seconds:
             break

@@ -1,4 +1,5 @@
-"""The prompt formats that a veneer was fitted behind: the one to use, and whether another one is among them."""
+"""The prompt formats that a veneer was fitted behind: the one to use, and whether another
+one is among them."""
 
 from __future__ import annotations
 
@@ -12,20 +13,27 @@ from veneer.models.formats import ChatFormat, Format, PlainFormat, format_from_f
 from veneer.prompts.prompt import PLACE, Prompt
 from veneer.prompts.templates import short
 
-CHAT_TEMPLATE = "the chat template"  # in place of a template, for a veneer that was fitted behind it
+# in place of a template, for a veneer that was fitted behind it
+CHAT_TEMPLATE = "the chat template"
 
 
 def recorded_templates(facts: dict[str, Any]) -> list[tuple[str | None, float]]:
-    """(template, share of the prompts) of each template that a veneer's facts record, most used first; empty where they record none,
-    as those of version 0.1.0. Raises InputError where the record is damaged."""
+    """(template, share of the prompts) of each template that a veneer's facts record, most used
+    first; empty where they record none, as those of version 0.1.0. Raises InputError where the
+    record is damaged."""
     rows = facts.get("templates", [])
     try:
         found = [(row["template"], float(row["share"])) for row in rows]
-        wrong = [t for t, _ in found if t is not None and (not isinstance(t, str) or PLACE not in t)]
+        wrong = [
+            t for t, _ in found if t is not None and (not isinstance(t, str) or PLACE not in t)
+        ]
     except (KeyError, TypeError, ValueError, AttributeError):
         found, wrong = [], [rows]
     if wrong:
-        raise InputError(f"the veneer records the template {wrong[0]!r}; expected a text with {{prompt}} in it; extract it again")
+        raise InputError(
+            f"the veneer records the template {wrong[0]!r}; expected a text with {{prompt}} in "
+            "it; extract it again"
+        )
     if found or "base_format" not in facts:
         return found
     form = format_from_facts(facts["base_format"])
@@ -33,8 +41,8 @@ def recorded_templates(facts: dict[str, Any]) -> list[tuple[str | None, float]]:
 
 
 def recorded_format(facts: dict[str, Any]) -> Format | None:
-    """The one format that a veneer was fitted behind; plain text without a template where it records none. None: it records several, or
-    texts that each prompt brought itself."""
+    """The one format that a veneer was fitted behind; plain text without a template where it
+    records none. None: it records several, or texts that each prompt brought itself."""
     known = recorded_templates(facts)
     if not known:
         return format_from_facts(facts["base_format"]) if "base_format" in facts else PlainFormat()
@@ -44,12 +52,16 @@ def recorded_format(facts: dict[str, Any]) -> Format | None:
 
 
 def chosen_format(
-    facts: dict[str, Any], prompts: Sequence[Prompt] = (), *, mend: str = "choose one with --base-template"
+    facts: dict[str, Any],
+    prompts: Sequence[Prompt] = (),
+    *,
+    mend: str = "choose one with --base-template",
 ) -> Format:
-    """The format in which a veneer's base reads `prompts` where nobody gives one: the recorded one; where several are recorded, each
-    prompt's own template, if all of them are among those.
+    """The format in which a veneer's base reads `prompts` where nobody gives one: the recorded one;
+    where several are recorded, each prompt's own template, if all of them are among those.
 
-    Raises InputError, which lists the templates with their shares, where there are several and the prompts bring none of them.
+    Raises InputError, which lists the templates with their shares, where there are several and the
+    prompts bring none of them.
     """
     form = recorded_format(facts)
     if form is not None:
@@ -57,13 +69,19 @@ def chosen_format(
     fitted = {t for t, _ in recorded_templates(facts)}
     if prompts and all(p.own_template in fitted for p in prompts):
         return PlainFormat()
-    raise InputError(f"the veneer was fitted behind several templates ({listed(facts)}) and serves each prompt in one; {mend}")
+    raise InputError(
+        f"the veneer was fitted behind several templates ({listed(facts)}) and serves each prompt "
+        f"in one; {mend}"
+    )
 
 
 def fitted_formats(facts: dict[str, Any]) -> tuple[str | None, ...]:
-    """What a format's template must be one of (see `key`); empty where the veneer records nothing."""
+    """What a format's template must be one of (see `key`); empty where the veneer
+    records nothing."""
     known = tuple(t for t, _ in recorded_templates(facts))
-    chat = "base_format" in facts and isinstance(format_from_facts(facts["base_format"]), ChatFormat)
+    chat = "base_format" in facts and isinstance(
+        format_from_facts(facts["base_format"]), ChatFormat
+    )
     return (CHAT_TEMPLATE,) if chat and not known else known
 
 
@@ -74,8 +92,11 @@ def key(form: Format, prompt: Prompt) -> str | None:
     return CHAT_TEMPLATE if isinstance(form, ChatFormat) else str(form.facts()["kind"])
 
 
-def warn_of_formats(name: str, form: Format, fitted: Sequence[str | None], prompts: Sequence[Prompt]) -> None:
-    """Warn once of each template that none of the `fitted` ones is; nothing where those are not known."""
+def warn_of_formats(
+    name: str, form: Format, fitted: Sequence[str | None], prompts: Sequence[Prompt]
+) -> None:
+    """Warn once of each template that none of the `fitted` ones is; nothing where
+    those are not known."""
     if not fitted:
         return
     for template in dict.fromkeys(key(form, p) for p in prompts):
@@ -86,14 +107,19 @@ def warn_of_formats(name: str, form: Format, fitted: Sequence[str | None], promp
 @functools.cache  # once a process, not once a batch
 def _warn(name: str, template: str, fitted: str) -> None:
     logging.getLogger("veneer").warning(
-        "veneer: %s reads prompts behind the template %s, but its veneer was fitted behind %s; its answers mean little there", name,
-        template, fitted,
-    )  # fmt: skip
+        "veneer: %s reads prompts behind the template %s, but its veneer was fitted behind %s; "
+        "its answers mean little there",
+        name,
+        template,
+        fitted,
+    )
 
 
 def listed(facts: dict[str, Any]) -> str:
     """The recorded templates with their shares: `alpaca 50 %, question 50 %`."""
-    return ", ".join(f"{short(t)} {share:.0%}".replace("%", " %") for t, share in recorded_templates(facts))
+    return ", ".join(
+        f"{short(t)} {share:.0%}".replace("%", " %") for t, share in recorded_templates(facts)
+    )
 
 
 def _plain(template: str) -> PlainFormat:

@@ -1,4 +1,5 @@
-"""Solving one extraction problem: L-BFGS in a parametrisation's coordinates, ended by the select part or by the gradient."""
+"""Solving one extraction problem: L-BFGS in a parametrisation's coordinates, ended by the select
+part or by the gradient."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class Parameters(Protocol):
 
 @dataclass
 class Solution:
-    """x at the best step by the select part (or the last one), its select KL in nats a token, evaluations spent."""
+    """x at the best step by the select part (or the last one), its select KL in nats a token,
+    evaluations spent."""
 
     x: Tensor
     select_kl: float
@@ -51,8 +53,9 @@ def solve(
 ) -> Solution:
     """Minimise KL + ridge/2 |dW - centre|^2 over x.
 
-    patience: end after that many steps without a better KL on the select part, and return the best step; None: go on to
-    the optimum (gradient_tolerance or max_evaluations) and return it. centre: what the ridge shrinks to (None: no change).
+    patience: end after that many steps without a better KL on the select part, and return the best
+    step; None: go on to the optimum (gradient_tolerance or max_evaluations) and return it. centre:
+    what the ridge shrinks to (None: no change).
     """
     started = time.perf_counter()
     best: list[Any] = [None, float("inf"), 0]  # x, select KL, steps since
@@ -72,10 +75,15 @@ def solve(
         if log:
             log(
                 {
-                    **said, "ridge": ridge, "evaluation": state.evaluations, "objective": state.value, "gradient_norm": norm,
-                    "select_kl": kl, "seconds": round(time.perf_counter() - started, 3),
+                    **said,
+                    "ridge": ridge,
+                    "evaluation": state.evaluations,
+                    "objective": state.value,
+                    "gradient_norm": norm,
+                    "select_kl": kl,
+                    "seconds": round(time.perf_counter() - started, 3),
                 }
-            )  # fmt: skip
+            )
         if best[0] is None or kl < best[1] * (1 - 1e-3):
             best[:] = [state.x, kl, 0]
         else:
@@ -86,9 +94,14 @@ def solve(
 
     noise = 1e-7 if x.dtype == torch.float32 else 1e-13
     state = minimise(
-        function, x, parameters.scale(x, ridge), max_evaluations=max_evaluations,
-        gradient_tolerance=gradient_tolerance, noise=noise, after_step=after_step,
-    )  # fmt: skip
+        function,
+        x,
+        parameters.scale(x, ridge),
+        max_evaluations=max_evaluations,
+        gradient_tolerance=gradient_tolerance,
+        noise=noise,
+        after_step=after_step,
+    )
     if patience is None:
         best[:2] = [state.x, select.loss(parameters.to_change(state.x))]
     return Solution(best[0], best[1], state.value, norm, state.evaluations)

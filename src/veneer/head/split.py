@@ -1,4 +1,5 @@
-"""The split by prompt: train for fitting, select for ridge and stopping, report for what is reported."""
+"""The split by prompt: train for fitting, select for ridge and stopping, report for
+what is reported."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from veneer.foundation.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Prompt numbers of each part, 80 / 10 / 10, at least one each, also of each group of 3 or more.
-    warning: said where the parts are tiny."""
+    """Prompt numbers of each part, 80 / 10 / 10, at least one each, also of each group of 3 or
+    more. warning: said where the parts are tiny."""
 
     train: tuple[int, ...]
     select: tuple[int, ...]
@@ -21,12 +22,16 @@ class Split:
 
     @classmethod
     def by_prompt(cls, numbers: Sequence[int], groups: Sequence[str], seed: int) -> Split:
-        """Split the prompts of each group (task) alike, in an order that a hash of seed and number gives.
+        """Split the prompts of each group (task) alike, in an order that a hash of seed
+        and number gives.
 
         Raises InputError for fewer than 3 prompts.
         """
         if len(numbers) < 3:
-            raise InputError(f"found {len(numbers)} prompts; expected at least 3 (train, select, report): capture more")
+            raise InputError(
+                f"found {len(numbers)} prompts; expected at least 3 (train, select, report): "
+                "capture more"
+            )
         parts: tuple[list[int], list[int], list[int]] = ([], [], [])
         for group in sorted(set(groups)):
             own = [n for n, g in zip(numbers, groups, strict=True) if g == group]
@@ -39,7 +44,10 @@ class Split:
             if not part:
                 part.append(parts[0].pop())
         few = (
-            f"only {len(numbers)} prompts: select and report hold {len(parts[1])} and {len(parts[2])}"
+            (
+                f"only {len(numbers)} prompts: select and report hold {len(parts[1])} and "
+                f"{len(parts[2])}"
+            )
             if len(numbers) < 10
             else None
         )

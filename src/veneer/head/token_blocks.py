@@ -1,4 +1,5 @@
-"""The tokens of some prompts, block by block: kept in memory as far as a budget allows, read again from disk beyond it."""
+"""The tokens of some prompts, block by block: kept in memory as far as a budget allows, read again
+from disk beyond it."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ CACHE_BYTES = 1 << 30
 class Tokens:
     """Blocks of columns (see capture/shards.py), hidden states in a working dtype.
 
-    make: gives the blocks in their order, each time the same (of a capture, or of shuffle.py's head-capacity control).
+    make: gives the blocks in their order, each time the same (of a capture, or of shuffle.py's
+    head-capacity control).
     """
 
     def __init__(
@@ -46,7 +48,13 @@ class Tokens:
 
     @classmethod
     def of_capture(
-        cls, capture: Capture, prompts: Sequence[int], dtype: torch.dtype, device: torch.device, *, cache_bytes: int = CACHE_BYTES
+        cls,
+        capture: Capture,
+        prompts: Sequence[int],
+        dtype: torch.dtype,
+        device: torch.device,
+        *,
+        cache_bytes: int = CACHE_BYTES,
     ) -> Tokens:
         return cls(lambda: capture.blocks(COLUMNS, prompts), dtype, device, cache_bytes)
 
@@ -59,7 +67,10 @@ class Tokens:
         for number, block in enumerate(self._make()):
             if number < kept:
                 continue
-            block = {k: v.to(self.device, self.dtype) if v.is_floating_point() else v.to(self.device) for k, v in block.items()}
+            block = {
+                k: v.to(self.device, self.dtype) if v.is_floating_point() else v.to(self.device)
+                for k, v in block.items()
+            }
             count += len(block["position"])
             size = sum(v.numel() * v.element_size() for v in block.values())
             if growing and size <= self._room:

@@ -21,9 +21,11 @@ from veneer.head.token_sums import LocalPart, Part
 
 
 def used_rows(tokens: Tokens, vocabulary: int, threshold: float) -> Tensor:
-    """Ids (R,), ascending, of the tokens to which either model gives a probability above `threshold` at some position.
+    """Ids (R,), ascending, of the tokens to which either model gives a probability above
+    `threshold` at some position.
 
-    threshold 0: all rows. A fixed row's part of the normaliser is a constant at each position (see problem.py).
+    threshold 0: all rows. A fixed row's part of the normaliser is a constant at each position
+    (see problem.py).
     """
     if threshold <= 0:
         return torch.arange(vocabulary)
@@ -39,19 +41,26 @@ def used_rows(tokens: Tokens, vocabulary: int, threshold: float) -> Tensor:
 # position (contract.md).
 
 
-def shuffled_blocks(capture: Capture, prompts: Sequence[int], seed: int) -> Callable[[], Iterator[Block]]:
-    """Blocks (see tokens.py) whose hidden states are permuted among all tokens of the same response position, over every prompt and
-    task given.
+def shuffled_blocks(
+    capture: Capture, prompts: Sequence[int], seed: int
+) -> Callable[[], Iterator[Block]]:
+    """Blocks (see tokens.py) whose hidden states are permuted among all tokens of the same response
+    position, over every prompt and task given.
 
-    What a veneer fitted to that recovers is knowledge of the position, not of the text (nor of the task: a permutation within a task
-    would leave that known). The permuted states stand in a temporary file, so memory stays flat.
+    What a veneer fitted to that recovers is knowledge of the position, not of the text (nor of the
+    task: a permutation within a task would leave that known). The permuted states stand in a
+    temporary file, so memory stays flat.
     """
-    position = np.concatenate([b["position"].numpy() for b in capture.blocks(("position",), prompts)])
+    position = np.concatenate(
+        [b["position"].numpy() for b in capture.blocks(("position",), prompts)]
+    )
     source = position_permutation(position, seed)  # token i gets the state of token source[i]
     place = np.empty_like(source)
     place[source] = np.arange(len(source))
     folder = tempfile.TemporaryDirectory(prefix="veneer-shuffle-")
-    states = np.memmap(Path(folder.name) / "hidden", np.float32, "w+", shape=(len(source), capture.head.width))
+    states = np.memmap(
+        Path(folder.name) / "hidden", np.float32, "w+", shape=(len(source), capture.head.width)
+    )
     logz = np.empty(len(source), np.float32)
     at = 0
     for block in capture.blocks(("hidden", "base_logz"), prompts):
@@ -67,10 +76,22 @@ def shuffled_blocks(capture: Capture, prompts: Sequence[int], seed: int) -> Call
             at = cut.stop
             hidden, own = torch.from_numpy(np.array(states[cut])), torch.from_numpy(logz[cut])
             # base's view of the aligned model's top k is that of the state which now stands there
-            parts = zip(*(column.split(capture.head.at_once) for column in (hidden, block["aligned_ids"], own)), strict=True)
+            parts = zip(
+                *(
+                    column.split(capture.head.at_once)
+                    for column in (hidden, block["aligned_ids"], own)
+                ),
+                strict=True,
+            )
             seen = [log_masses(capture.head.logits(h), ids, z) for h, ids, z in parts]
             inside, outside = (torch.cat(column) for column in zip(*seen, strict=True))
-            yield {**block, "hidden": hidden, "base_logz": own, "base_at_aligned": inside, "base_outside": outside}
+            yield {
+                **block,
+                "hidden": hidden,
+                "base_logz": own,
+                "base_at_aligned": inside,
+                "base_outside": outside,
+            }
 
     blocks.folder = folder  # type: ignore[attr-defined]  # the file lives as long as what reads it
     return blocks
@@ -103,11 +124,18 @@ class Parts(Protocol):
 class LocalParts:
     """Tokens that are read here.
 
-    shuffle_seed: of the head-capacity control (shuffle.py), None for true hidden states. constant: hidden states with a feature that
-    is always 1 (constant.py).
+    shuffle_seed: of the head-capacity control (shuffle.py), None for true hidden states. constant:
+    hidden states with a feature that is always 1 (constant.py).
     """
 
-    def __init__(self, capture: Capture, dtype: torch.dtype, device: torch.device, shuffle_seed: int | None, constant: bool):
+    def __init__(
+        self,
+        capture: Capture,
+        dtype: torch.dtype,
+        device: torch.device,
+        shuffle_seed: int | None,
+        constant: bool,
+    ):
         self.capture, self.dtype, self.device = capture, dtype, device
         self.shuffle_seed, self.constant = shuffle_seed, constant
         self.head = wider(capture.head) if constant else capture.head
@@ -134,4 +162,6 @@ class LocalParts:
             if self.shuffle_seed is None
             else shuffled_blocks(self.capture, prompts, self.shuffle_seed)
         )
-        return Tokens((lambda: with_ones(blocks())) if self.constant else blocks, self.dtype, self.device)
+        return Tokens(
+            (lambda: with_ones(blocks())) if self.constant else blocks, self.dtype, self.device
+        )

@@ -1,4 +1,5 @@
-"""What a set of tokens adds to the objective of problem.py: sums, not means, so that the parts of a capture can be added up."""
+"""What a set of tokens adds to the objective of problem.py: sums, not means, so that the parts of a
+capture can be added up."""
 
 from __future__ import annotations
 
@@ -21,13 +22,17 @@ class Part(Protocol):
     W: Tensor  # (R, d) = scale * W: base's rows that change
 
     def set_up(self) -> dict[str, Tensor]:
-        """counts (2,) float64: tokens, and base's KL in nats; G (R, d): target probability times hidden state; covariance (d, d)
-        float64: of the hidden states, about zero; target_mass and base_mass (R,) float64: probability of each row. All summed."""
+        """counts (2,) float64: tokens, and base's KL in nats; G (R, d): target probability times
+        hidden state; covariance (d, d) float64: of the hidden states, about zero; target_mass and
+        base_mass (R,) float64: probability of each row. All summed."""
 
-    def evaluate(self, change: Tensor, n: int, *, gradient: bool, relaxed: bool) -> tuple[Tensor, Tensor | None]:
-        """At scale * dW = change (R, d): the sum of log-normalisers, () float64, and the sum of model probability times hidden state,
-        (R, d), divided by n (tokens of all parts). With a soft cap: the sum of cross-entropies and their gradient, divided alike.
-        relaxed: leave the soft cap out."""
+    def evaluate(
+        self, change: Tensor, n: int, *, gradient: bool, relaxed: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """At scale * dW = change (R, d): the sum of log-normalisers, () float64, and the sum of
+        model probability times hidden state, (R, d), divided by n (tokens of all parts). With a
+        soft cap: the sum of cross-entropies and their gradient, divided alike. relaxed: leave the
+        soft cap out."""
 
 
 def changing(head: Head, rows: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -42,14 +47,19 @@ class LocalPart:
         self.tokens, self.rows = tokens, rows.to(tokens.device)
         self.softcap = head.softcap
         self.W = changing(head, rows, tokens.dtype, tokens.device)
-        self.bias = None if head.bias is None else head.bias.to(tokens.device, tokens.dtype)[self.rows] * head.scale
+        self.bias = (
+            None
+            if head.bias is None
+            else head.bias.to(tokens.device, tokens.dtype)[self.rows] * head.scale
+        )
         self._place = torch.full((head.rows,), -1, dtype=torch.long, device=tokens.device)
         self._place[self.rows] = torch.arange(len(self.rows), device=tokens.device)
         self._all_rows = len(self.rows) == head.rows
         self.chunk = max(16, CHUNK_ELEMENTS // max(1, len(self.rows)))
         self._buffer = torch.empty(0, device=tokens.device, dtype=tokens.dtype)
         self.log_fixed: list[Tensor] = []
-        self.log_spread: list[Tensor] = []  # log of (tail mass / base's tail mass / base's normaliser): p_tj = exp(that + z0_tj)
+        # log of (tail mass / base's tail mass / base's normaliser): p_tj = exp(that + z0_tj)
+        self.log_spread: list[Tensor] = []
 
     def _logits(self, hidden: Tensor, weight: Tensor, cap: bool = True) -> Tensor:
         """(n, d) -> (n, R) in a buffer that is used again."""
@@ -60,14 +70,19 @@ class LocalPart:
         torch.mm(hidden, weight.t(), out=out)
         if self.bias is not None:
             out += self.bias
-        return out.div_(self.softcap).tanh_().mul_(self.softcap) if cap and self.softcap is not None else out
+        return (
+            out.div_(self.softcap).tanh_().mul_(self.softcap)
+            if cap and self.softcap is not None
+            else out
+        )
 
     def _chunks(self, block: Block) -> list[slice]:
         n = len(block["position"])
         return [slice(at, min(n, at + self.chunk)) for at in range(0, n, self.chunk)]
 
     def set_up(self) -> dict[str, Tensor]:
-        """One pass: G, the fixed rows' log-normalisers, the covariance of the hidden states, how much each row is used."""
+        """One pass: G, the fixed rows' log-normalisers, the covariance of the hidden states, how
+        much each row is used."""
         rows, width = self.W.shape
         device, exact = self.W.device, torch.float64
         G = torch.zeros(rows, width, device=device, dtype=self.W.dtype)
@@ -81,7 +96,9 @@ class LocalPart:
             kl += float(kl_lumped(*(block[c] for c in KL_COLUMNS)).sum())
             n += len(hidden)
             covariance += (
-                hidden.double().t() @ hidden.double() if hidden.dtype == torch.float64 else (hidden.t() @ hidden).double()
+                hidden.double().t() @ hidden.double()
+                if hidden.dtype == torch.float64
+                else (hidden.t() @ hidden).double()
             )
             log_spread = block["aligned_tail"] - block["base_outside"] - block["base_logz"]
             fixed = []
@@ -89,7 +106,8 @@ class LocalPart:
                 z = self._logits(hidden[cut], self.W)
                 place = self._place[block["aligned_ids"][cut].long()]  # (n, k), -1 for a fixed row
                 inside = place >= 0
-                z.sub_(block["base_logz"][cut][:, None]).exp_()  # base's probabilities b_tj on the rows
+                # base's probabilities b_tj on the rows
+                z.sub_(block["base_logz"][cut][:, None]).exp_()
                 held = z.sum(1)
                 fixed.append((1 - held).clamp(min=0).log() + block["base_logz"][cut])
                 base_mass += z.sum(0)
@@ -101,13 +119,23 @@ class LocalPart:
                 G.addmm_(p.t(), hidden[cut])
             empty = block["base_logz"][:0]
             self.log_fixed.append(
-                torch.full_like(block["base_logz"], -torch.inf) if self._all_rows else torch.cat([*fixed, empty])
+                torch.full_like(block["base_logz"], -torch.inf)
+                if self._all_rows
+                else torch.cat([*fixed, empty])
             )
             self.log_spread.append(log_spread)
         counts = torch.tensor([n, kl], device=device, dtype=exact)
-        return {"counts": counts, "G": G, "covariance": covariance, "target_mass": target_mass, "base_mass": base_mass}
+        return {
+            "counts": counts,
+            "G": G,
+            "covariance": covariance,
+            "target_mass": target_mass,
+            "base_mass": base_mass,
+        }
 
-    def evaluate(self, change: Tensor, n: int, *, gradient: bool, relaxed: bool) -> tuple[Tensor, Tensor | None]:
+    def evaluate(
+        self, change: Tensor, n: int, *, gradient: bool, relaxed: bool
+    ) -> tuple[Tensor, Tensor | None]:
         if self.softcap is not None and not relaxed:
             return self._evaluate_capped(change, n, gradient)
         weight = self.W + change
@@ -125,14 +153,19 @@ class LocalPart:
                     into.addmm_(z.t(), hidden / (s * n)[:, None])
         return total, into
 
-    def _evaluate_capped(self, change: Tensor, n: int, gradient: bool) -> tuple[Tensor, Tensor | None]:
-        """With a soft cap the logits are not linear in dW: the targets are built in each pass, and the problem is not convex."""
+    def _evaluate_capped(
+        self, change: Tensor, n: int, gradient: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """With a soft cap the logits are not linear in dW: the targets are built in each pass, and
+        the problem is not convex."""
         cap = self.softcap
         assert cap is not None
         weight = self.W + change
         total = torch.zeros((), device=weight.device, dtype=torch.float64)
         into = torch.zeros_like(self.W) if gradient else None
-        for block, log_fixed, log_spread in zip(self.tokens, self.log_fixed, self.log_spread, strict=True):
+        for block, log_fixed, log_spread in zip(
+            self.tokens, self.log_fixed, self.log_spread, strict=True
+        ):
             for cut in self._chunks(block):
                 hidden = block["hidden"][cut]
                 p = self._logits(hidden, self.W).add_(log_spread[cut][:, None]).exp_().clone()

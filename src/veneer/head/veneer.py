@@ -19,18 +19,22 @@ from veneer.models.head import ROUNDINGS, Head
 from veneer.models.language_model import LanguageModel
 
 SCHEMA = 1
-BIAS_SCHEMA = 2  # of a veneer with a bias, which a reader of schema 1 would leave out without a word
+# of a veneer with a bias, which a reader of schema 1 would leave out without a word
+BIAS_SCHEMA = 2
 TENSORS = ("dW", "A", "B", "bias")
-ROUNDED = "unembedding_rounded"  # of the facts: hashes of the head in half precision (Head.roundings)
+# of the facts: hashes of the head in half precision (Head.roundings)
+ROUNDED = "unembedding_rounded"
 
 
 @dataclass
 class Veneer:
-    """dW (V, d), stored dense on some rows, dense on all, or as A B; and perhaps a constant shift of the logits.
+    """dW (V, d), stored dense on some rows, dense on all, or as A B; and perhaps a constant
+    shift of the logits.
 
-    dW: (R, d) with `rows` (R,) naming the vocabulary rows, or (V, d) with rows None; or None where A (V or R, r) and B (r, d) are
-    given. bias: (R,) or (V,), added to dW h at every position (before the head's scale and cap); the bias-only veneer
-    has A and B of rank 0. unembedding: sha256 of the head that it belongs to (Head.hash). facts: formats, stop ids, how it was
+    dW: (R, d) with `rows` (R,) naming the vocabulary rows, or (V, d) with rows None; or None where
+    A (V or R, r) and B (r, d) are given. bias: (R,) or (V,), added to dW h at every position
+    (before the head's scale and cap); the bias-only veneer has A and B of rank 0. unembedding:
+    sha256 of the head that it belongs to (Head.hash). facts: formats, stop ids, how it was
     extracted.
     """
 
@@ -54,7 +58,8 @@ class Veneer:
         vocabulary: int | None = None,
         **facts: Any,
     ) -> Veneer:
-        """The veneer that is a constant vector in place of dW h: dW of rank 0, and `bias` on `rows` (or on all)."""
+        """The veneer that is a constant vector in place of dW h: dW of rank 0, and `bias` on
+        `rows` (or on all)."""
         size = len(bias) if rows is None else vocabulary
         if size is None:
             raise ValueError("a bias on some rows needs the size of the vocabulary")
@@ -67,26 +72,41 @@ class Veneer:
         values = self.dW if self.dW is not None else self.A
         assert values is not None
         wanted = self.vocabulary if self.rows is None else len(self.rows)
-        if values.ndim != 2 or (self.B is not None and (self.B.ndim != 2 or self.B.shape[0] != values.shape[1])):
-            shapes = ", ".join(str(tuple(t.shape)) for t in (self.dW, self.A, self.B) if t is not None)
-            raise InputError(f"the veneer's tensors have the shapes {shapes}, which do not fit together; extract it again")
+        if values.ndim != 2 or (
+            self.B is not None and (self.B.ndim != 2 or self.B.shape[0] != values.shape[1])
+        ):
+            shapes = ", ".join(
+                str(tuple(t.shape)) for t in (self.dW, self.A, self.B) if t is not None
+            )
+            raise InputError(
+                f"the veneer's tensors have the shapes {shapes}, which do not fit together; "
+                "extract it again"
+            )
         if self.rows is not None and not _names_rows(self.rows, self.vocabulary):
             raise InputError(
-                f"the veneer names row {self.rows.max().item()} of a vocabulary of {self.vocabulary}, one below 0, or one twice; extract "
-                "it again"
+                f"the veneer names row {self.rows.max().item()} of a vocabulary of "
+                f"{self.vocabulary}, one below 0, or one twice; extract it again"
             )
         if len(values) != wanted:
-            raise InputError(f"the veneer has {len(values)} rows of values; expected {wanted}; extract it again")
+            raise InputError(
+                f"the veneer has {len(values)} rows of values; expected {wanted}; extract it again"
+            )
         if self.bias is not None and self.bias.shape != (wanted,):
-            raise InputError(f"the veneer's bias has the shape {tuple(self.bias.shape)}; expected ({wanted},); extract it again")
+            raise InputError(
+                f"the veneer's bias has the shape {tuple(self.bias.shape)}; expected ({wanted},); "
+                "extract it again"
+            )
         for name in TENSORS:
             tensor = getattr(self, name)
             if tensor is not None and not tensor.is_floating_point():
                 raise InputError(
-                    f"the veneer's {name} is of the type {tensor.dtype}; expected floating-point numbers; extract it again"
+                    f"the veneer's {name} is of the type {tensor.dtype}; expected floating-point "
+                    "numbers; extract it again"
                 )
             if tensor is not None and not torch.isfinite(tensor).all():
-                raise InputError(f"the veneer's {name} holds values that are not finite; extract it again")
+                raise InputError(
+                    f"the veneer's {name} holds values that are not finite; extract it again"
+                )
 
     @property
     def rank(self) -> int | None:
@@ -121,7 +141,10 @@ class Veneer:
 
     def scaled(self, alpha: float) -> Veneer:
         """alpha times this veneer."""
-        words = {"dW": None if self.dW is None else alpha * self.dW, "A": None if self.A is None else alpha * self.A}
+        words = {
+            "dW": None if self.dW is None else alpha * self.dW,
+            "A": None if self.A is None else alpha * self.A,
+        }
         return Veneer(
             self.unembedding,
             self.vocabulary,
@@ -138,29 +161,36 @@ class Veneer:
         head = lm.head
         if self.width != head.width or self.vocabulary > head.rows:
             raise InputError(
-                f"this veneer changes a head of {self.vocabulary} x {self.width}, but {lm.name} has {head.rows} x {head.width}; "
-                "give the base that it was extracted from"
+                f"this veneer changes a head of {self.vocabulary} x {self.width}, but {lm.name} "
+                f"has {head.rows} x {head.width}; give the base that it was extracted from"
             )
         own = Head(head.weight[: self.vocabulary])
         if (found := own.hash()) != self.unembedding and not self._rounded_alike(own, found):
-            dtype = "" if head.weight.dtype not in ROUNDINGS else ", or load it with --dtype float32 if it is that base"
+            dtype = (
+                ""
+                if head.weight.dtype not in ROUNDINGS
+                else ", or load it with --dtype float32 if it is that base"
+            )
             raise InputError(
-                f"this veneer belongs to the unembedding {self.unembedding[:12]}, but {lm.name} has {found[:12]}; "
-                f"give the base that it was extracted from{dtype}"
+                f"this veneer belongs to the unembedding {self.unembedding[:12]}, but {lm.name} "
+                f"has {found[:12]}; give the base that it was extracted from{dtype}"
             )
 
     def _rounded_alike(self, own: Head, found: str) -> bool:
-        """Whether `own` and the head of the extraction are one head, and one of the two was rounded when it was loaded.
+        """Whether `own` and the head of the extraction are one head, and one of the two was rounded
+        when it was loaded.
 
-        A head that is rounded here must be what the veneer recorded of its own head's roundings; one that is not rounded here must,
-        when it is rounded, be the very head of the extraction. So two heads that merely round to the same numbers do not fit.
+        A head that is rounded here must be what the veneer recorded of its own head's roundings;
+        one that is not rounded here must, when it is rounded, be the very head of the extraction.
+        So two heads that merely round to the same numbers do not fit.
         """
         if own.weight.dtype in ROUNDINGS:
             return found in dict(self.facts.get(ROUNDED) or {}).values()
         return any(own.rounded_hash(dtype) == self.unembedding for dtype in ROUNDINGS)
 
     def apply(self, head: Head, alpha: float = 1.0) -> Head:
-        """The head with W + alpha dW, and alpha times the bias where there is one; the old one is not changed."""
+        """The head with W + alpha dW, and alpha times the bias where there is one; the old
+        one is not changed."""
         if not math.isfinite(alpha):
             raise InputError(f"alpha is {alpha}; expected a finite number")
         rows = self.changed_rows().to(head.weight.device)
@@ -168,7 +198,9 @@ class Veneer:
         if self.rank != 0:
             weight = weight.clone()
             wide = torch.promote_types(weight.dtype, torch.float32)  # W + dW is rounded once
-            weight[rows] = (weight[rows].to(wide) + alpha * self.values().to(weight.device, wide)).to(weight.dtype)
+            weight[rows] = (
+                weight[rows].to(wide) + alpha * self.values().to(weight.device, wide)
+            ).to(weight.dtype)
         if self.bias is None:
             return head.with_weight(weight)
         bias = weight.new_zeros(head.rows) if head.bias is None else head.bias.clone()
@@ -176,7 +208,8 @@ class Veneer:
         return Head(weight, bias, head.scale, head.softcap)
 
     def save(self, folder: str | Path) -> Path:
-        """Write veneer.safetensors and veneer.json (last, with the first one's hash) into `folder`."""
+        """Write veneer.safetensors and veneer.json (last, with the first one's
+        hash) into `folder`."""
         folder = Path(folder)
         tensors = {k: v.contiguous().cpu() for k in TENSORS if (v := getattr(self, k)) is not None}
         if self.rows is not None:
@@ -200,28 +233,44 @@ class Veneer:
 
     @classmethod
     def load(cls, folder: str | Path) -> Veneer:
-        """Read a veneer and check it. Raises InputError where it is no veneer, damaged, or of another schema."""
+        """Read a veneer and check it. Raises InputError where it is no veneer, damaged, or
+        of another schema."""
         folder = Path(folder)
-        facts = read_json(folder / "veneer.json", "the config of a veneer (a folder that `veneer extract` wrote)")
-        if not isinstance(facts, dict) or facts.get("kind") != "veneer" or facts.get("schema") not in (SCHEMA, BIAS_SCHEMA):
+        facts = read_json(
+            folder / "veneer.json", "the config of a veneer (a folder that `veneer extract` wrote)"
+        )
+        if (
+            not isinstance(facts, dict)
+            or facts.get("kind") != "veneer"
+            or facts.get("schema") not in (SCHEMA, BIAS_SCHEMA)
+        ):
             raise InputError(
-                f"{folder}/veneer.json is not of a veneer of schema {SCHEMA} or {BIAS_SCHEMA}; extract it again with this version"
+                f"{folder}/veneer.json is not of a veneer of schema {SCHEMA} or {BIAS_SCHEMA}; "
+                "extract it again with this version"
             )
         texts, numbers = ("unembedding",), ("vocabulary", "width")
-        wrong = [k for k in texts if not isinstance(facts.get(k), str)] + [k for k in numbers if type(facts.get(k)) is not int]
+        wrong = [k for k in texts if not isinstance(facts.get(k), str)] + [
+            k for k in numbers if type(facts.get(k)) is not int
+        ]
         stops = facts.get("stop_ids", [])
         if not isinstance(stops, list) or any(type(i) is not int or i < 0 for i in stops):
             wrong.append("stop_ids")
         texts_of_ends = facts.get("stop", [])
-        if not isinstance(texts_of_ends, list) or any(not isinstance(s, str) or not s for s in texts_of_ends):
+        if not isinstance(texts_of_ends, list) or any(
+            not isinstance(s, str) or not s for s in texts_of_ends
+        ):
             wrong.append("stop")
         if wrong:
-            raise InputError(f"{folder}/veneer.json lacks {wrong[0]!r}, or has something else there; extract the veneer again")
+            raise InputError(
+                f"{folder}/veneer.json lacks {wrong[0]!r}, or has something else there; extract "
+                "the veneer again"
+            )
         path = folder / "veneer.safetensors"
         found = sha256_file(path) if path.is_file() else "no file"
         if found != facts.get("sha256"):
             raise InputError(
-                f"{path} is damaged (sha256 {found[:12]}, expected {str(facts.get('sha256'))[:12]}); extract the veneer again"
+                f"{path} is damaged (sha256 {found[:12]}, expected "
+                f"{str(facts.get('sha256'))[:12]}); extract the veneer again"
             )
         try:
             tensors = load_file(path)
@@ -241,5 +290,10 @@ def _names_rows(rows: Tensor, vocabulary: int) -> bool:
     """Whether each of `rows` is a row of the vocabulary, and none stands there twice."""
     whole = rows.ndim == 1 and rows.dtype in (torch.int32, torch.int64)
     return whole and (
-        len(rows) == 0 or (int(rows.min()) >= 0 and int(rows.max()) < vocabulary and len(rows.unique()) == len(rows))
+        len(rows) == 0
+        or (
+            int(rows.min()) >= 0
+            and int(rows.max()) < vocabulary
+            and len(rows.unique()) == len(rows)
+        )
     )

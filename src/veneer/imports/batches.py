@@ -1,4 +1,5 @@
-"""Results of batch services: OpenAI's form, which vLLM and others write too, and Anthropic's. They hold no prompts."""
+"""Results of batch services: OpenAI's form, which vLLM and others write too, and Anthropic's. They
+hold no prompts."""
 
 from __future__ import annotations
 
@@ -10,12 +11,15 @@ from veneer.foundation.reading.turns import text_of
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import an_object, get, objects
 
-EXPECTED = 'a batch result: {"custom_id", "response": {"body": {"choices": [...]}}} or {"custom_id", "result": {...}}'
+EXPECTED = (
+    'a batch result: {"custom_id", "response": {"body": {"choices": [...]}}} or {"custom_id", '
+    '"result": {...}}'
+)
 
 
 def read_batch(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """The answer to a prompt is the one whose custom_id is the prompt's id: results stand in any order. Several choices are samples.
-    Requests that failed are errors and are dropped."""
+    """The answer to a prompt is the one whose custom_id is the prompt's id: results stand in any
+    order. Several choices are samples. Requests that failed are errors and are dropped."""
     found = Imported(str(path), "batch", rules or Rules())
     rows = 0
     for where, row in objects(path, EXPECTED):
@@ -41,7 +45,11 @@ def _body(row: dict[str, Any], where: str) -> dict[str, Any] | None:
     """The reply of a request that went well."""
     if "result" in row:  # Anthropic
         result = an_object(row["result"], where, EXPECTED)
-        return an_object(result.get("message"), where, EXPECTED) if result.get("type") == "succeeded" else None
+        return (
+            an_object(result.get("message"), where, EXPECTED)
+            if result.get("type") == "succeeded"
+            else None
+        )
     response = row.get("response")
     if row.get("error") or response is None:
         return None
@@ -55,7 +63,10 @@ def _body(row: dict[str, Any], where: str) -> dict[str, Any] | None:
 def _answers(body: dict[str, Any], where: str) -> list[tuple[str | None, str | None]]:
     """(text, why it ended) of each answer in a reply."""
     if "choices" in body:
-        return [_choice(an_object(c, where, EXPECTED), where) for c in get(body, "choices", list, where, EXPECTED)]
+        return [
+            _choice(an_object(c, where, EXPECTED), where)
+            for c in get(body, "choices", list, where, EXPECTED)
+        ]
     if body.get("type") == "message":  # Anthropic
         parts = get(body, "content", list, where, EXPECTED)
         return [(_parts(parts), _word(body.get("stop_reason")))]
@@ -63,7 +74,9 @@ def _answers(body: dict[str, Any], where: str) -> list[tuple[str | None, str | N
         messages = [m for m in body["output"] if isinstance(m, dict) and m.get("type") == "message"]
         parts = [p for m in messages for p in get(m, "content", list, where, EXPECTED)]
         return [(_parts(parts), "length" if body.get("status") == "incomplete" else "stop")]
-    raise InputError(f"{where} holds a reply with neither choices nor messages; expected {EXPECTED}")
+    raise InputError(
+        f"{where} holds a reply with neither choices nor messages; expected {EXPECTED}"
+    )
 
 
 def _choice(choice: dict[str, Any], where: str) -> tuple[str | None, str | None]:

@@ -1,4 +1,5 @@
-"""Answers as benchmarks store them: AlpacaEval's outputs, MT-bench's and Arena-Hard's model answers, HarmBench's completions."""
+"""Answers as benchmarks store them: AlpacaEval's outputs, MT-bench's and Arena-Hard's model
+answers, HarmBench's completions."""
 
 from __future__ import annotations
 
@@ -11,11 +12,14 @@ from veneer.imports.rows import an_object, get, objects
 
 ALPACA = 'an AlpacaEval output: {"instruction": text, "output": text, "generator": name}'
 TURNS = 'a model answer: {"question_id", "model_id", "choices": [{"turns": [text]}]}'
-HARM = 'HarmBench completions: {"behaviour id": [{"test_case": text, "generation": text}, ...], ...}'
+HARM = (
+    'HarmBench completions: {"behaviour id": [{"test_case": text, "generation": text}, ...], ...}'
+)
 
 
 def read_alpaca_eval(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """The prompt is the instruction. Raises InputError where an input stands beside it: which form the model read is not stored."""
+    """The prompt is the instruction. Raises InputError where an input stands beside it: which form
+    the model read is not stored."""
     found = Imported(str(path), "alpaca-eval", rules or Rules())
     ids: dict[str, str] = {}
     samples: dict[str, int] = {}
@@ -23,7 +27,8 @@ def read_alpaca_eval(path: Path, rules: Rules | None = None, system: str | None 
         text = get(row, "instruction", str, where, ALPACA)
         if isinstance(row.get("input"), str) and row["input"].strip():
             raise InputError(
-                f'{where} has an "input" beside its instruction, and not the text that the model read; expected {ALPACA}'
+                f'{where} has an "input" beside its instruction, and not the text that the model '
+                f"read; expected {ALPACA}"
             )
         id = ids.setdefault(text, str(len(ids)))
         found.put_prompt(id, ({"role": "user", "content": text},), where)
@@ -31,14 +36,20 @@ def read_alpaca_eval(path: Path, rules: Rules | None = None, system: str | None 
         sample = samples.get(id, 0)
         samples[id] = sample + 1
         found.put(
-            id, sample, system or (name if isinstance(name, str) and name else path.stem), get(row, "output", str, where, ALPACA)
+            id,
+            sample,
+            system or (name if isinstance(name, str) and name else path.stem),
+            get(row, "output", str, where, ALPACA),
         )
     return _with_rows(found, len(ids), ALPACA)
 
 
-def read_model_answers(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """Choices are samples. The file holds no prompts: an answer belongs to the prompt whose id is the question_id. Raises InputError for
-    answers of several turns, of which all but the first answer a talk and no prompt."""
+def read_model_answers(
+    path: Path, rules: Rules | None = None, system: str | None = None
+) -> Imported:
+    """Choices are samples. The file holds no prompts: an answer belongs to the prompt whose id is
+    the question_id. Raises InputError for answers of several turns, of which all but the first
+    answer a talk and no prompt."""
     found = Imported(str(path), "model-answers", rules or Rules())
     rows = 0
     for where, row in objects(path, TURNS):
@@ -49,9 +60,14 @@ def read_model_answers(path: Path, rules: Rules | None = None, system: str | Non
             turns = get(an_object(choice, where, TURNS), "turns", list, where, TURNS)
             if len(turns) != 1:
                 raise InputError(
-                    f"{where} holds an answer of {len(turns)} turns, of which each answers the talk so far; expected {TURNS}"
+                    f"{where} holds an answer of {len(turns)} turns, of which each answers the "
+                    f"talk so far; expected {TURNS}"
                 )
-            turn = turns[0].get("content", turns[0].get("answer")) if isinstance(turns[0], dict) else turns[0]
+            turn = (
+                turns[0].get("content", turns[0].get("answer"))
+                if isinstance(turns[0], dict)
+                else turns[0]
+            )
             text = turn.get("answer") if isinstance(turn, dict) else turn
             if not isinstance(text, str):
                 raise InputError(f"{where} has a turn that is no text; expected {TURNS}")
@@ -60,19 +76,25 @@ def read_model_answers(path: Path, rules: Rules | None = None, system: str | Non
 
 
 def read_harmbench(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """Each test case is a prompt, with the behaviour's id where it is the only one, otherwise with its number behind that id."""
+    """Each test case is a prompt, with the behaviour's id where it is the only one, otherwise with
+    its number behind that id."""
     found = Imported(str(path), "harmbench", rules or Rules())
     rows = 0
     for where, whole in objects(path, HARM):
         for behaviour, cases in whole.items():
             ids: dict[str, str] = {}
             samples: dict[str, int] = {}
-            texts = [_case(c, f"{where}, behaviour {behaviour!r}") for c in (cases if isinstance(cases, list) else [cases])]
+            texts = [
+                _case(c, f"{where}, behaviour {behaviour!r}")
+                for c in (cases if isinstance(cases, list) else [cases])
+            ]
             several = len({t for t, _ in texts}) > 1
             for text, answer in texts:
                 rows += 1
                 id = ids.setdefault(text, f"{behaviour}/{len(ids)}" if several else behaviour)
-                found.put_prompt(id, ({"role": "user", "content": text},), f"{where}, behaviour {behaviour!r}")
+                found.put_prompt(
+                    id, ({"role": "user", "content": text},), f"{where}, behaviour {behaviour!r}"
+                )
                 sample = samples.get(id, 0)
                 samples[id] = sample + 1
                 found.put(id, sample, system or path.stem, answer)

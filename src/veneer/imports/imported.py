@@ -1,4 +1,5 @@
-"""What an import gives: responses, prompts where they are stored too, and counts of what was dropped, changed or only noticed."""
+"""What an import gives: responses, prompts where they are stored too, and counts of what was
+dropped, changed or only noticed."""
 
 from __future__ import annotations
 
@@ -20,12 +21,15 @@ TRUNCATED = ("length", "max_tokens", "model_length")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is done to stored answers; every rule can be turned off. An answer that is an error has no text and always goes.
+    """What is done to stored answers; every rule can be turned off. An answer that is an error has
+    no text and always goes.
 
-    clean: strip, and drop one closing code fence. drop_truncated: answers that ended at the token limit, where the file says so.
-    drop_empty: answers without text once cleaned, and those that are reasoning alone. drop_repeated: a second row for the same prompt and
-    sample number. answer_only: of an answer that goes on with blocks of its own ("# Answer:", "# Query:"), keep the answer. Equal answers
-    of different samples always stay: to drop them would make a system look more varied than it is.
+    clean: strip, and drop one closing code fence. drop_truncated: answers that ended at the token
+    limit, where the file says so. drop_empty: answers without text once cleaned, and those that are
+    reasoning alone. drop_repeated: a second row for the same prompt and sample number. answer_only:
+    of an answer that goes on with blocks of its own ("# Answer:", "# Query:"), keep the answer.
+    Equal answers of different samples always stay: to drop them would make a system look more
+    varied than it is.
     """
 
     clean: bool = True
@@ -36,12 +40,14 @@ class Rules:
 
 
 AS_STORED = Rules(clean=False, drop_truncated=False, drop_empty=False)
-"""As the published figures count: every answer that is a text, whole; the measures clean it themselves."""
+"""As the published figures count: every answer that is a text, whole; the measures
+clean it themselves."""
 
 
 @dataclass
 class Imported:
-    """dropped: reason -> answers that went. noticed: what was changed or only seen -> answers that stayed."""
+    """dropped: reason -> answers that went. noticed: what was changed or only seen ->
+    answers that stayed."""
 
     source: str
     format: str
@@ -54,25 +60,51 @@ class Imported:
     _seen: set[tuple[str, int]] = field(default_factory=set, repr=False)
     _prompts: dict[str, tuple[str, Turns]] = field(default_factory=dict, repr=False)
 
-    def put_prompt(self, prompt_id: str, turns: Turns, where: str, *, plain: str | None = None, task: str = "prompts") -> None:
-        """Add the prompt that a row stores, once. plain: what base read, if it is known. Raises InputError where an earlier row has
-        another prompt under the same id: an answer would be given to the wrong one."""
+    def put_prompt(
+        self,
+        prompt_id: str,
+        turns: Turns,
+        where: str,
+        *,
+        plain: str | None = None,
+        task: str = "prompts",
+    ) -> None:
+        """Add the prompt that a row stores, once. plain: what base read, if it is known. Raises
+        InputError where an earlier row has another prompt under the same id: an answer would be
+        given to the wrong one."""
         before = self._prompts.setdefault(prompt_id, (where, turns))
         if before[1] != turns:
-            raise InputError(f"{where} has the id {prompt_id!r} and another prompt than {before[0]}; give each prompt its own id")
+            raise InputError(
+                f"{where} has the id {prompt_id!r} and another prompt than {before[0]}; give each "
+                "prompt its own id"
+            )
         if before[0] == where:
             alone = len(turns) == 1
-            text = plain if plain is not None else turns[0]["content"] if alone else transcript(turns)
+            text = (
+                plain if plain is not None else turns[0]["content"] if alone else transcript(turns)
+            )
             self.prompts.append(Prompt(prompt_id, turns, text, task))
 
     def put(
-        self, prompt_id: str, sample_id: int, system: str, text: str, *, task: str = "prompts", finish: str | None = None,
-        fenced: bool = False, seed: int = 0, reasoning: str | None = None,
-    ) -> None:  # fmt: skip
-        """Add one stored answer under the rules. fenced: its prompt opened a code fence, so a whole answer closes it. reasoning: what the
-        file keeps apart from the answer; a thought that stands in the text is taken out of it (docs/thinking.md)."""
+        self,
+        prompt_id: str,
+        sample_id: int,
+        system: str,
+        text: str,
+        *,
+        task: str = "prompts",
+        finish: str | None = None,
+        fenced: bool = False,
+        seed: int = 0,
+        reasoning: str | None = None,
+    ) -> None:
+        """Add one stored answer under the rules. fenced: its prompt opened a code fence, so a whole
+        answer closes it. reasoning: what the file keeps apart from the answer; a thought that
+        stands in the text is taken out of it (docs/thinking.md)."""
         rules = self.rules
-        text, prompt_id, system, task, finish = map(_valid, (text, prompt_id, system, task, finish or ""))
+        text, prompt_id, system, task, finish = map(
+            _valid, (text, prompt_id, system, task, finish or "")
+        )
         parts = split_reasoning(text)
         thoughts = [_valid(t) for t in (reasoning, parts.reasoning) if t is not None]
         reasoning, text = "\n\n".join(thoughts) if thoughts else None, parts.answer
@@ -103,20 +135,25 @@ class Imported:
             return
         self._seen.add((prompt_id, sample_id))
         ended = "length" if finish in TRUNCATED else finish or "unknown"
-        self.responses.append(as_response(prompt_id, sample_id, system, task, text, ended, seed, reasoning))
+        self.responses.append(
+            as_response(prompt_id, sample_id, system, task, text, ended, seed, reasoning)
+        )
 
     def summary(self) -> list[str]:
         """What happened, a line each, for people."""
         prompts = len({r.prompt_id for r in self.responses})
-        lines = [f"{self.source} ({self.format}): {len(self.responses)} answers to {prompts} prompts"]
+        lines = [
+            f"{self.source} ({self.format}): {len(self.responses)} answers to {prompts} prompts"
+        ]
         lines += [f"  dropped {n}: {why}" for why, n in self.dropped.most_common()]
         lines += [f"  kept {n}: {what}" for what, n in self.noticed.most_common()]
         return lines
 
 
 def own_answer(text: str) -> str:
-    """The answer of a text that goes on with blocks of its own: behind its first "# Answer:" fence, if there is one, up to the fence
-    that closes it or to the next "# Query:" block (arXiv 2406.17692, the summary-cot outputs)."""
+    """The answer of a text that goes on with blocks of its own: behind its first "# Answer:" fence,
+    if there is one, up to the fence that closes it or to the next "# Query:" block (arXiv
+    2406.17692, the summary-cot outputs)."""
     head, marker, rest = text.partition("# Answer:\n" + FENCE + "\n")
     if marker and "# Query:" not in head:
         text = rest

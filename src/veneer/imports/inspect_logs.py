@@ -18,20 +18,24 @@ from veneer.imports.rows import an_object, get, parsed
 EXPECTED = 'an inspect-ai log: {"eval": ..., "samples": [{"id", "epoch", "input", "output"}]}'
 LONGEST = 512 * 2**20  # bytes of one JSON file
 ZSTANDARD = 93  # zip's number of a compression that Python reads from 3.14 on
-# What zipfile raises for an entry that is damaged, encrypted (RuntimeError), or in a form that it does not know (NotImplementedError, which
-# is a RuntimeError).
+# What zipfile raises for an entry that is damaged, encrypted (RuntimeError), or in a form that it
+# does not know (NotImplementedError, which is a RuntimeError).
 UNREADABLE = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error, lzma.LZMAError)
 
 
 def read_inspect(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """Epochs of a sample are its samples. A sample that failed is an error and is dropped; stop reasons "max_tokens" and "model_length"
-    are truncation."""
+    """Epochs of a sample are its samples. A sample that failed is an error and is dropped; stop
+    reasons "max_tokens" and "model_length" are truncation."""
     found = Imported(str(path), "inspect", rules or Rules())
     header, samples = _eval_zip(path) if zipfile.is_zipfile(path) else _json(path)
     facts = header.get("eval") if isinstance(header.get("eval"), dict) else {}
     name = system or _text(facts, "model") or path.stem
     task = _text(facts, "task") or "prompts"
-    found.facts = {"model": _text(facts, "model"), "task": _text(facts, "task"), "status": _text(header, "status")}
+    found.facts = {
+        "model": _text(facts, "model"),
+        "task": _text(facts, "task"),
+        "status": _text(header, "status"),
+    }
     count = 0
     for where, sample in samples:
         count += 1
@@ -41,7 +45,9 @@ def read_inspect(path: Path, rules: Rules | None = None, system: str | None = No
         output = sample.get("output")
         choices = output.get("choices") if isinstance(output, dict) else None
         if sample.get("error") or not isinstance(choices, list) or not choices:
-            found.dropped["error: the sample failed" if sample.get("error") else "error: no output"] += 1
+            found.dropped[
+                "error: the sample failed" if sample.get("error") else "error: no output"
+            ] += 1
             continue
         for number, value in enumerate(choices):
             choice = an_object(value, where, EXPECTED)
@@ -50,37 +56,64 @@ def read_inspect(path: Path, rules: Rules | None = None, system: str | None = No
                 raise InputError(f"{where} has a message without a text; expected {EXPECTED}")
             finish = choice.get("stop_reason")
             sample_id = (epoch - 1) * len(choices) + number
-            found.put(id, sample_id, name, answer, task=task, finish=finish if isinstance(finish, str) else None)
+            found.put(
+                id,
+                sample_id,
+                name,
+                answer,
+                task=task,
+                finish=finish if isinstance(finish, str) else None,
+            )
     if not count:
-        raise InputError(f"{path} holds no samples; expected {EXPECTED}; was the evaluation finished?")
+        raise InputError(
+            f"{path} holds no samples; expected {EXPECTED}; was the evaluation finished?"
+        )
     return found
 
 
 def _json(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:
     try:
         if path.stat().st_size > LONGEST:
-            raise InputError(f"{path} is larger than {LONGEST >> 20} MiB; give the .eval form, which is read sample by sample")
-        log = an_object(parsed(read_bytes(path, EXPECTED), str(path), EXPECTED), str(path), EXPECTED)
+            raise InputError(
+                f"{path} is larger than {LONGEST >> 20} MiB; give the .eval form, which is read "
+                "sample by sample"
+            )
+        log = an_object(
+            parsed(read_bytes(path, EXPECTED), str(path), EXPECTED), str(path), EXPECTED
+        )
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; expected {EXPECTED}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); expected {EXPECTED}") from None
     rows = get(log, "samples", list, str(path), EXPECTED) if log.get("samples") is not None else []
-    return log, ((f"{path} sample {n}", an_object(row, f"{path} sample {n}", EXPECTED)) for n, row in enumerate(rows))
+    return log, (
+        (f"{path} sample {n}", an_object(row, f"{path} sample {n}", EXPECTED))
+        for n, row in enumerate(rows)
+    )
 
 
 def _eval_zip(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:
     try:
         with zipfile.ZipFile(path) as archive:
-            if not hasattr(zipfile, "ZIP_ZSTANDARD") and any(e.compress_type == ZSTANDARD for e in archive.infolist()):
+            if not hasattr(zipfile, "ZIP_ZSTANDARD") and any(
+                e.compress_type == ZSTANDARD for e in archive.infolist()
+            ):
                 return _by_package(path)
-            names = sorted(n for n in archive.namelist() if n.startswith("samples/") and n.endswith(".json"))
-            start = next((n for n in ("header.json", "_journal/start.json") if n in archive.namelist()), None)
+            names = sorted(
+                n for n in archive.namelist() if n.startswith("samples/") and n.endswith(".json")
+            )
+            start = next(
+                (n for n in ("header.json", "_journal/start.json") if n in archive.namelist()), None
+            )
             if start is None:
-                raise InputError(f"{path} is a zip without header.json; expected {EXPECTED}, in the .eval form")
+                raise InputError(
+                    f"{path} is a zip without header.json; expected {EXPECTED}, in the .eval form"
+                )
             header = _entry(archive, start, path)
     except UNREADABLE as error:
-        raise InputError(f"{path} is a damaged zip ({error}); expected {EXPECTED}; copy it again") from None
+        raise InputError(
+            f"{path} is a damaged zip ({error}); expected {EXPECTED}; copy it again"
+        ) from None
     return header, _entries(path, names)
 
 
@@ -96,7 +129,9 @@ def _entry(archive: zipfile.ZipFile, name: str, path: Path) -> dict[str, Any]:
     try:
         data = archive.read(name)
     except UNREADABLE as error:
-        raise InputError(f"{path} {name} is damaged or encrypted ({error}); copy the log again") from None
+        raise InputError(
+            f"{path} {name} is damaged or encrypted ({error}); copy the log again"
+        ) from None
     return an_object(parsed(data, f"{path} {name}", EXPECTED), f"{path} {name}", EXPECTED)
 
 
@@ -105,26 +140,35 @@ def _by_package(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[st
     try:
         from inspect_ai.log import read_eval_log, read_eval_log_samples
     except ImportError:
-        raise MissingExtra("inspect-ai", "inspect", f"reading {path.name}, which is compressed with zstd,") from None
+        raise MissingExtra(
+            "inspect-ai", "inspect", f"reading {path.name}, which is compressed with zstd,"
+        ) from None
     try:
         header = read_eval_log(str(path), header_only=True)
     except Exception as error:  # whatever the package raises for a damaged file
-        raise InputError(f"{path} cannot be read ({str(error)[:160]}); expected {EXPECTED}") from None
+        raise InputError(
+            f"{path} cannot be read ({str(error)[:160]}); expected {EXPECTED}"
+        ) from None
 
     def samples() -> Iterator[tuple[str, dict[str, Any]]]:
         n = 0
         try:
-            for n, sample in enumerate(read_eval_log_samples(str(path), all_samples_required=False)):
+            for n, sample in enumerate(
+                read_eval_log_samples(str(path), all_samples_required=False)
+            ):
                 yield f"{path} sample {n}", sample.model_dump(mode="json")
         except Exception as error:
-            raise InputError(f"{path} cannot be read behind sample {n} ({str(error)[:160]}); copy the log again") from None
+            raise InputError(
+                f"{path} cannot be read behind sample {n} ({str(error)[:160]}); copy the log again"
+            ) from None
 
     return header.model_dump(mode="json"), samples()
 
 
 def _input(value: Any, where: str) -> Turns:
-    """The prompt: a text, or the messages that the sample begins with. Raises InputError for one that holds more than text: an answer
-    to it cannot be matched, since a log counts its own samples."""
+    """The prompt: a text, or the messages that the sample begins with. Raises InputError
+    for one that holds more than text: an answer to it cannot be matched, since a log counts
+    its own samples."""
     if isinstance(value, list):
         return of_user(where, chat_turns(where, value))
     if not isinstance(value, str) or not value:
@@ -133,10 +177,13 @@ def _input(value: Any, where: str) -> Turns:
 
 
 def _content(value: Any) -> str | None:
-    """A message's text; of a list of parts, the text parts (reasoning and images are not the answer)."""
+    """A message's text; of a list of parts, the text parts (reasoning and images are
+    not the answer)."""
     if isinstance(value, list):
         return "".join(
-            p["text"] for p in value if isinstance(p, dict) and p.get("type") == "text" and isinstance(p.get("text"), str)
+            p["text"]
+            for p in value
+            if isinstance(p, dict) and p.get("type") == "text" and isinstance(p.get("text"), str)
         )
     return value if isinstance(value, str) else None
 

@@ -1,4 +1,5 @@
-"""Samples that EleutherAI's lm-evaluation-harness logs (`--log_samples`: samples_TASK_DATE.jsonl), generation tasks only."""
+"""Samples that EleutherAI's lm-evaluation-harness logs (`--log_samples`: samples_TASK_DATE.jsonl),
+generation tasks only."""
 
 from __future__ import annotations
 
@@ -16,9 +17,10 @@ EXPECTED = 'an lm-eval sample: {"doc_id", "arguments", "resps": [[answer, ...]]}
 def read_lm_eval(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
     """Repeats of a document are its samples. The log does not say why an answer ended.
 
-    The prompts are those that the model read, turn by turn where the log holds chat messages: an answer is matched by them, because a
-    doc_id counts the documents of the task and no prompts of anybody else. Raises InputError for tasks that score continuations
-    (multiple choice, perplexity), whose log holds numbers and not answers, and for rows whose prompt cannot be read.
+    The prompts are those that the model read, turn by turn where the log holds chat messages: an
+    answer is matched by them, because a doc_id counts the documents of the task and no prompts of
+    anybody else. Raises InputError for tasks that score continuations (multiple choice,
+    perplexity), whose log holds numbers and not answers, and for rows whose prompt cannot be read.
     """
     found = Imported(str(path), "lm-eval", rules or Rules())
     name = system or path.parent.name or path.stem
@@ -29,12 +31,20 @@ def read_lm_eval(path: Path, rules: Rules | None = None, system: str | None = No
         groups = get(row, "resps", list, where, EXPECTED)
         answers = [a for group in groups for a in (group if isinstance(group, list) else [group])]
         if not all(isinstance(a, str) for a in answers):
-            raise InputError(f"{where} holds log-likelihoods, not answers; expected {EXPECTED} of a generation task")
+            raise InputError(
+                f"{where} holds log-likelihoods, not answers; expected {EXPECTED} of a "
+                "generation task"
+            )
         turns = _prompt(row.get("arguments"), where)
-        found.put_prompt(id, turns, where, plain=turns[0]["content"] if len(turns) == 1 else None, task=task)
+        found.put_prompt(
+            id, turns, where, plain=turns[0]["content"] if len(turns) == 1 else None, task=task
+        )
         if id in seen and "filter" in row:
             if seen[id][1] != groups:
-                raise InputError(f"{where} has other answers to document {id} than {seen[id][0]}; give the log of one run alone")
+                raise InputError(
+                    f"{where} has other answers to document {id} than {seen[id][0]}; give the log "
+                    "of one run alone"
+                )
             continue  # the same answers once more, under another filter
         seen[id] = (where, groups)
         for sample, answer in enumerate(answers):
@@ -45,13 +55,20 @@ def read_lm_eval(path: Path, rules: Rules | None = None, system: str | None = No
 
 
 def _prompt(arguments: Any, where: str) -> Turns:
-    """What the model read: {"gen_args_0": {"arg_0": prompt, "arg_1": settings}}, or [[prompt, settings], ...] of older versions."""
+    """What the model read: {"gen_args_0": {"arg_0": prompt, "arg_1": settings}}, or [[prompt,
+    settings], ...] of older versions."""
     requests = list(arguments.values()) if isinstance(arguments, dict) else arguments
     if not isinstance(requests, list) or not requests:
-        raise InputError(f'{where} has no "arguments", so that nobody knows which prompt it answers; expected {EXPECTED}')
+        raise InputError(
+            f'{where} has no "arguments", so that nobody knows which prompt it answers; '
+            f"expected {EXPECTED}"
+        )
     prompts = [_request(request, where) for request in requests]
     if any(p != prompts[0] for p in prompts):
-        raise InputError(f"{where} has {len(prompts)} requests with different prompts; expected one prompt per document")
+        raise InputError(
+            f"{where} has {len(prompts)} requests with different prompts; expected one prompt "
+            "per document"
+        )
     return prompts[0]
 
 
@@ -64,11 +81,19 @@ def _request(request: Any, where: str) -> Turns:
         else [request]
     )
     if len(parts) < 2 or not isinstance(parts[1], dict):
-        raise InputError(f"{where} holds log-likelihoods, not answers; expected {EXPECTED} of a generation task")
+        raise InputError(
+            f"{where} holds log-likelihoods, not answers; expected {EXPECTED} of a generation task"
+        )
     text = parts[0]
     if isinstance(text, list) and len(text) == 1 and isinstance(text[0], str):
         text = text[0]  # chat messages are logged as a tuple of one text
-    chat = stored_chat(text, where) if isinstance(text, str) else text if isinstance(text, list) else None
+    chat = (
+        stored_chat(text, where)
+        if isinstance(text, str)
+        else text
+        if isinstance(text, list)
+        else None
+    )
     if chat is not None:
         return of_user(where, chat_turns(where, chat))
     if not isinstance(text, str) or not text:

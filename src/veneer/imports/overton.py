@@ -1,7 +1,8 @@
-"""The files that Lake, Choi and Durrett published beside arXiv 2406.17692: instances, answers of open and API models, judge outputs,
-BERTScore results and embeddings.
+"""The files that Lake, Choi and Durrett published beside arXiv 2406.17692: instances, answers of
+open and API models, judge outputs, BERTScore results and embeddings.
 
-A prompt's id is its row number from 0. Judge files hold a row a judged answer, instance by instance and sample by sample.
+A prompt's id is its row number from 0. Judge files hold a row a judged answer, instance by instance
+and sample by sample.
 """
 
 from __future__ import annotations
@@ -22,8 +23,14 @@ from veneer.imports.rows import get, objects
 from veneer.prompts.prompt import Prompt
 
 INSTANCE = 'an instance: {"messages": [{"role": "user", "content": text}]}'
-OPEN = 'an open model\'s row: {"prompt": text, "outputs": [{"generated_text": text} or {"error": text}]}'
-API = 'an API model\'s row: {"ok": true or false, "outputs": [{"finish_reason", "message": {"content": text}}]}'
+OPEN = (
+    'an open model\'s row: {"prompt": text, "outputs": [{"generated_text": text} or '
+    '{"error": text}]}'
+)
+API = (
+    'an API model\'s row: {"ok": true or false, "outputs": [{"finish_reason", "message": '
+    '{"content": text}}]}'
+)
 LAST_QUERY = re.compile(r"# Query:\n```\n(.*?)\n```", re.DOTALL)
 
 
@@ -39,7 +46,8 @@ class Judged:
 
 @dataclass(frozen=True)
 class BertScores:
-    """Stored BERTScore of pairs, all arrays of the same length n; `where` marks the pairs that are one and the same answer."""
+    """Stored BERTScore of pairs, all arrays of the same length n; `where` marks the pairs that are
+    one and the same answer."""
 
     ref_model: str
     alt_model: str
@@ -73,7 +81,11 @@ def read_instances(path: Path) -> list[Prompt]:
     prompts: list[Prompt] = []
     for where, row in objects(path, INSTANCE):
         turns = get(row, "messages", list, where, INSTANCE)
-        users = [t for t in turns if isinstance(t, dict) and t.get("role") == "user" and isinstance(t.get("content"), str)]
+        users = [
+            t
+            for t in turns
+            if isinstance(t, dict) and t.get("role") == "user" and isinstance(t.get("content"), str)
+        ]
         if not users:
             raise InputError(f"{where} has no message of the user; expected {INSTANCE}")
         prompts.append(Prompt.from_text(str(len(prompts)), users[-1]["content"]))
@@ -83,7 +95,8 @@ def read_instances(path: Path) -> list[Prompt]:
 
 
 def read_open(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """An open model's answers; prompts are the last "# Query:" block of what the model read, or all of it."""
+    """An open model's answers; prompts are the last "# Query:" block of what the model
+    read, or all of it."""
     found = Imported(str(path), "overton-open", rules or Rules())
     name = system or path.parent.name or path.stem
     rows = 0
@@ -93,12 +106,19 @@ def read_open(path: Path, rules: Rules | None = None, system: str | None = None)
         for sample, output in enumerate(get(row, "outputs", list, where, OPEN)):
             if isinstance(output, dict) and isinstance(output.get("generated_text"), str):
                 found.put(
-                    id, sample, name, output["generated_text"], finish=_finish(output), fenced=prompt.rstrip().endswith("```")
+                    id,
+                    sample,
+                    name,
+                    output["generated_text"],
+                    finish=_finish(output),
+                    fenced=prompt.rstrip().endswith("```"),
                 )
             elif isinstance(output, dict) and "error" in output:
                 found.dropped[f"error: {_short(output['error'])}"] += 1
             else:
-                raise InputError(f"{where}, output {sample}, is neither an answer nor an error; expected {OPEN}")
+                raise InputError(
+                    f"{where}, output {sample}, is neither an answer nor an error; expected {OPEN}"
+                )
         rows += 1
     return _with_rows(found, rows, OPEN)
 
@@ -122,12 +142,15 @@ def read_api(path: Path, rules: Rules | None = None, system: str | None = None) 
     return _with_rows(found, rows, API)
 
 
-def read_judged(path: Path, instances: Path | None = None, prompts: int | None = None) -> list[Judged]:
+def read_judged(
+    path: Path, instances: Path | None = None, prompts: int | None = None
+) -> list[Judged]:
     """A judge's outputs, each with the answer that it is about.
 
-    instances: the judge's own instances, whose "instance_id" says which prompt a row is about; looked for where the published tree has
-    them (.../instances/MODEL/data.jsonl beside .../outputs/MODEL/). prompts: without instances, how many prompts there are; as many
-    rows are sample 0 of each, five times as many are five samples each, instance by instance.
+    instances: the judge's own instances, whose "instance_id" says which prompt a row is about;
+    looked for where the published tree has them (.../instances/MODEL/data.jsonl beside
+    .../outputs/MODEL/). prompts: without instances, how many prompts there are; as many rows are
+    sample 0 of each, five times as many are five samples each, instance by instance.
     """
     rows = []
     for where, row in objects(path, API):
@@ -138,13 +161,17 @@ def read_judged(path: Path, instances: Path | None = None, prompts: int | None =
     if instances is not None:
         ids = _instance_ids(instances)
         if len(ids) != len(rows):
-            raise InputError(f"{path} has {len(rows)} rows and {instances} has {len(ids)}; expected a judge output an instance")
+            raise InputError(
+                f"{path} has {len(rows)} rows and {instances} has {len(ids)}; expected a judge "
+                "output an instance"
+            )
     elif prompts and rows and len(rows) % prompts == 0:
         ids = [str(i * prompts // len(rows)) for i in range(len(rows))]
     else:
         raise InputError(
-            f"{path} has {len(rows)} judge outputs for {prompts or 'an unknown number of'} prompts; expected as many for each prompt, or "
-            "the judge's instances/data.jsonl beside it"
+            f"{path} has {len(rows)} judge outputs for {prompts or 'an unknown number of'} "
+            "prompts; expected as many for each prompt, or the judge's "
+            "instances/data.jsonl beside it"
         )
     samples: Counter[str] = Counter()
     found = []
@@ -155,8 +182,11 @@ def read_judged(path: Path, instances: Path | None = None, prompts: int | None =
 
 
 def read_bertscore(path: Path) -> BertScores:
-    """A stored BERTScore file (roberta-large, layer 17, no idf, no rescaling, as its hash code says)."""
-    expected = "BERTScore results: ref_model, alt_model, instance_ids, ..., results{precision, recall, f1}"
+    """A stored BERTScore file (roberta-large, layer 17, no idf, no rescaling, as its
+    hash code says)."""
+    expected = (
+        "BERTScore results: ref_model, alt_model, instance_ids, ..., results{precision, recall, f1}"
+    )
     row, where = read_json(path, expected), str(path)
     if not isinstance(row, dict):
         raise InputError(f"{path} holds no object; expected {expected}")
@@ -164,19 +194,39 @@ def read_bertscore(path: Path) -> BertScores:
     n = len(get(row, "instance_ids", list, where, expected))
     try:
         whole = [
-            np.array(get(row, k, list, where, expected), np.int64) for k in ("instance_ids", "ref_sample_ids", "alt_sample_ids")
+            np.array(get(row, k, list, where, expected), np.int64)
+            for k in ("instance_ids", "ref_sample_ids", "alt_sample_ids")
         ]
-        parts = [np.array(get(results, k, list, where, expected), np.float64) for k in ("precision", "recall", "f1")]
+        parts = [
+            np.array(get(results, k, list, where, expected), np.float64)
+            for k in ("precision", "recall", "f1")
+        ]
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{path} holds something else than numbers ({error}); expected {expected}") from None
-    texts = [tuple(str(t) for t in get(row, k, list, where, expected)) for k in ("ref_texts", "alt_texts")]
+        raise InputError(
+            f"{path} holds something else than numbers ({error}); expected {expected}"
+        ) from None
+    texts = [
+        tuple(str(t) for t in get(row, k, list, where, expected))
+        for k in ("ref_texts", "alt_texts")
+    ]
     if any(x.shape != (n,) for x in [*whole, *parts]) or any(len(t) != n for t in texts):
-        raise InputError(f"{path} has lists of different length; expected {expected}, all of the same length")
+        raise InputError(
+            f"{path} has lists of different length; expected {expected}, all of the same length"
+        )
     names = [get(row, k, str, where, expected) for k in ("ref_model", "alt_model")]
     return BertScores(
-        ref_model=names[0], alt_model=names[1], instances=whole[0], ref_samples=whole[1], alt_samples=whole[2], precision=parts[0],
-        recall=parts[1], f1=parts[2], ref_texts=texts[0], alt_texts=texts[1], hashcode=str(results.get("hashcode")),
-    )  # fmt: skip
+        ref_model=names[0],
+        alt_model=names[1],
+        instances=whole[0],
+        ref_samples=whole[1],
+        alt_samples=whole[2],
+        precision=parts[0],
+        recall=parts[1],
+        f1=parts[2],
+        ref_texts=texts[0],
+        alt_texts=texts[1],
+        hashcode=str(results.get("hashcode")),
+    )
 
 
 def read_embeddings(path: Path) -> StoredEmbeddings:
@@ -188,10 +238,23 @@ def read_embeddings(path: Path) -> StoredEmbeddings:
             args = str(arrays["args"]) if "args" in arrays else ""
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; expected {expected}") from None
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise InputError(f"{path} cannot be read ({str(error)[:120]}); expected {expected}, without pickled objects") from None
+    except (
+        ValueError,
+        KeyError,
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        AttributeError,
+        TypeError,
+    ) as error:
+        raise InputError(
+            f"{path} cannot be read ({str(error)[:120]}); expected {expected}, without "
+            "pickled objects"
+        ) from None
     if vectors.ndim != 2 or strings.shape != (len(vectors),) or not np.isfinite(vectors).all():
-        raise InputError(f"{path} holds arrays {vectors.shape} and {strings.shape}; expected {expected}, finite")
+        raise InputError(
+            f"{path} holds arrays {vectors.shape} and {strings.shape}; expected {expected}, finite"
+        )
     return StoredEmbeddings(vectors.astype(np.float32), tuple(map(str, strings)), args)
 
 
@@ -205,7 +268,13 @@ def _instance_ids(path: Path) -> list[str]:
     expected = 'a judge\'s instance: {"metadata": {"instance_id": whole number}, "messages": [...]}'
     ids = []
     for where, row in objects(path, expected):
-        ids.append(str(get(get(row, "metadata", dict, where, expected), "instance_id", int, where, expected)))
+        ids.append(
+            str(
+                get(
+                    get(row, "metadata", dict, where, expected), "instance_id", int, where, expected
+                )
+            )
+        )
     return ids
 
 

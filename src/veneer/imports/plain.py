@@ -1,4 +1,5 @@
-"""Plain rows of answers: an object per answer or per prompt, whole chats, and what `veneer generate` writes."""
+"""Plain rows of answers: an object per answer or per prompt, whole chats, and what `veneer
+generate` writes."""
 
 from __future__ import annotations
 
@@ -11,19 +12,23 @@ from veneer.foundation.reading.turns import Turns, chat_turns, of_user, stored_c
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import objects
 
-EXPECTED = '{"prompt" or "prompt_id", "text": answer or "responses": [answers]}, or a chat that ends with the answer'
+EXPECTED = (
+    '{"prompt" or "prompt_id", "text": answer or "responses": [answers]}, or a chat that ends '
+    "with the answer"
+)
 # under which key an answer stands; a row has one of them
 ANSWERS = ("text", "response", "completion", "output", "generation", "generated_text")
 CHATS = ("messages", "conversations", "conversation")
 
 
 def read_plain(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """A row per answer ({"prompt_id" and/or "prompt", "text", and if known "sample_id", "finish_reason", "system", "task"}), a row per
-    prompt ({..., "responses": [text, ...]}), or a row per chat, whose last turn is the answer ({"messages"} or {"conversations"}). An
-    answer of null, or a row with "error", is an error and is dropped.
+    """A row per answer ({"prompt_id" and/or "prompt", "text", and if known "sample_id",
+    "finish_reason", "system", "task"}), a row per prompt ({..., "responses": [text, ...]}), or a
+    row per chat, whose last turn is the answer ({"messages"} or {"conversations"}). An answer of
+    null, or a row with "error", is an error and is dropped.
 
-    Prompts without an id are numbered from 0 in the order in which their texts first occur. Without a sample number, samples of a prompt
-    are numbered in their order.
+    Prompts without an id are numbered from 0 in the order in which their texts first occur. Without
+    a sample number, samples of a prompt are numbered in their order.
     """
     found = Imported(str(path), "jsonl", rules or Rules())
     ids: dict[tuple[tuple[str, str], ...], str] = {}
@@ -55,11 +60,15 @@ def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None]:
         if chat != "messages":
             turns = with_system(turns, row.get("system"))
         if len(turns) < 2 or turns[-1]["role"] != "assistant":
-            raise InputError(f"{where} has a chat that does not end with the assistant's answer; expected {EXPECTED}")
+            raise InputError(
+                f"{where} has a chat that does not end with the assistant's answer; "
+                f"expected {EXPECTED}"
+            )
         return [turns[-1]["content"]], of_user(where, turns[:-1])
     if len(keys) > 1:
         raise InputError(
-            f"{where} has {' and '.join(map(repr, keys))}, and nobody knows which is the answer; expected {EXPECTED}"
+            f"{where} has {' and '.join(map(repr, keys))}, and nobody knows which is the answer; "
+            f"expected {EXPECTED}"
         )
     answers = row.get("responses", [row.get(keys[0]) if keys else None])
     if not isinstance(answers, list):
@@ -79,14 +88,27 @@ def _prompt(row: dict[str, Any], where: str) -> Turns | None:
     return ({"role": "user", "content": value},)
 
 
-def _id(row: dict[str, Any], where: str, turns: Turns | None, ids: dict[tuple[tuple[str, str], ...], str]) -> str:
+def _id(
+    row: dict[str, Any],
+    where: str,
+    turns: Turns | None,
+    ids: dict[tuple[tuple[str, str], ...], str],
+) -> str:
     """The row's own id, otherwise the number of its prompt."""
     id = row.get("prompt_id", row.get("id"))
-    if id is not None and (isinstance(id, bool) or not isinstance(id, str | int) or not str(id).strip()):
-        raise InputError(f"{where} has a prompt_id that is neither a text nor a whole number; expected {EXPECTED}")
+    if id is not None and (
+        isinstance(id, bool) or not isinstance(id, str | int) or not str(id).strip()
+    ):
+        raise InputError(
+            f"{where} has a prompt_id that is neither a text nor a whole number; "
+            f"expected {EXPECTED}"
+        )
     if id is None and turns is None:
         keys = ", ".join(map(str, row)) or "none"
-        raise InputError(f"{where} does not say which prompt it answers (its keys are {keys}); expected {EXPECTED}")
+        raise InputError(
+            f"{where} does not say which prompt it answers (its keys are {keys}); "
+            f"expected {EXPECTED}"
+        )
     if id is not None:
         return str(id)
     assert turns is not None
@@ -99,24 +121,42 @@ def _sample(row: dict[str, Any], where: str) -> int | None:
     given = row.get("sample_id")
     if isinstance(given, str) and given.isascii() and given.isdigit():
         given = int(given)
-    if given is not None and ("responses" in row or isinstance(given, bool) or not isinstance(given, int) or given < 0):
-        raise InputError(f"{where} has the sample_id {str(given)[:40]!r}; expected a whole number from 0 beside one answer")
+    if given is not None and (
+        "responses" in row or isinstance(given, bool) or not isinstance(given, int) or given < 0
+    ):
+        raise InputError(
+            f"{where} has the sample_id {str(given)[:40]!r}; expected a whole number from 0 "
+            "beside one answer"
+        )
     return given
 
 
-def _put(found: Imported, row: dict[str, Any], answer: Any, id: str, sample: int, system: str, where: str) -> None:
+def _put(
+    found: Imported, row: dict[str, Any], answer: Any, id: str, sample: int, system: str, where: str
+) -> None:
     if answer is None and ("error" in row or "responses" in row or any(k in row for k in ANSWERS)):
         found.dropped["error: no answer"] += 1
         return
     if not isinstance(answer, str):
         keys = ", ".join(map(str, row)) or "none"
-        raise InputError(f"{where} has no answer that is a text (its keys are {keys}); expected {EXPECTED}")
+        raise InputError(
+            f"{where} has no answer that is a text (its keys are {keys}); expected {EXPECTED}"
+        )
     finish, task, seed = row.get("finish_reason"), row.get("task"), row.get("seed")
-    reasoning = next((t for key in ("reasoning", "reasoning_content") if isinstance(t := row.get(key), str)), None)
+    reasoning = next(
+        (t for key in ("reasoning", "reasoning_content") if isinstance(t := row.get(key), str)),
+        None,
+    )
     found.put(
-        id, sample, system, answer, task=task if isinstance(task, str) else "prompts",
-        finish=finish if isinstance(finish, str) else None, seed=seed if isinstance(seed, int) else 0, reasoning=reasoning,
-    )  # fmt: skip
+        id,
+        sample,
+        system,
+        answer,
+        task=task if isinstance(task, str) else "prompts",
+        finish=finish if isinstance(finish, str) else None,
+        seed=seed if isinstance(seed, int) else 0,
+        reasoning=reasoning,
+    )
 
 
 def _name(row: dict[str, Any], path: Path) -> str:

@@ -19,15 +19,25 @@ from veneer.imports.rows import objects
 
 Reader = Callable[[Path, Rules | None, str | None], Imported]
 READERS: dict[str, Reader] = {
-    "overton-open": read_open, "overton-api": read_api, "jsonl": read_plain, "inspect": read_inspect, "lm-eval": read_lm_eval,
-    "batch": read_batch, "alpaca-eval": read_alpaca_eval, "model-answers": read_model_answers, "harmbench": read_harmbench,
-}  # fmt: skip
+    "overton-open": read_open,
+    "overton-api": read_api,
+    "jsonl": read_plain,
+    "inspect": read_inspect,
+    "lm-eval": read_lm_eval,
+    "batch": read_batch,
+    "alpaca-eval": read_alpaca_eval,
+    "model-answers": read_model_answers,
+    "harmbench": read_harmbench,
+}
 FORMATS = ("auto", *READERS)
 PEEK = 2**22  # bytes
 
 
-def read_stored(path: Path, format: str = "auto", rules: Rules | None = None, system: str | None = None) -> Imported:
-    """Stored answers of any of `FORMATS`. system: the name that the answers get; by default the file's own, or its folder's.
+def read_stored(
+    path: Path, format: str = "auto", rules: Rules | None = None, system: str | None = None
+) -> Imported:
+    """Stored answers of any of `FORMATS`. system: the name that the answers get; by default the
+    file's own, or its folder's.
 
     Raises InputError naming file and line where the content is not of the format.
     """
@@ -43,7 +53,12 @@ def guess(path: Path) -> str:
         return "inspect"
     with opened(path, "a file of stored answers") as stream:
         start = stream.read(PEEK)
-    if ending(path) == ".json" and start.lstrip()[:1] == b"{" and b'"samples"' in start and b'"eval"' in start:
+    if (
+        ending(path) == ".json"
+        and start.lstrip()[:1] == b"{"
+        and b'"samples"' in start
+        and b'"eval"' in start
+    ):
         return "inspect"
     _, row = next(objects(path, "a file of stored answers"), ("", {}))
     keys = set(row)
@@ -64,7 +79,12 @@ def guess(path: Path) -> str:
     if keys & {"responses", *ANSWERS, *CHATS}:
         return "jsonl"
     first = next(iter(row.values()), None)
-    if isinstance(first, list) and first and isinstance(first[0], dict) and "generation" in first[0]:
+    if (
+        isinstance(first, list)
+        and first
+        and isinstance(first[0], dict)
+        and "generation" in first[0]
+    ):
         return "harmbench"
     shown = f"an object with the keys {', '.join(map(str, row))[:200]}" if row else "no object"
     raise InputError(

@@ -1,4 +1,5 @@
-"""Rows of strangers' files, each an object, with the file and the line in every refusal; the one place where a row becomes a response."""
+"""Rows of strangers' files, each an object, with the file and the line in every refusal; the one
+place where a row becomes a response."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ __all__ = ["an_object", "as_response", "get", "objects", "parsed"]
 
 
 def objects(path: Path, expected: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(where it stands, object) of each row of a file of any kind that `reading` reads. Raises InputError for anything else."""
+    """(where it stands, object) of each row of a file of any kind that `reading` reads. Raises
+    InputError for anything else."""
     rows = open_rows(path, expected)
     if rows.kind == "text":
         raise InputError(f"{path} is plain text; expected {expected}")
@@ -24,7 +26,14 @@ def objects(path: Path, expected: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def as_response(
-    prompt_id: str, sample_id: int, system: str, task: str, text: str, ended: str, seed: int, reasoning: str | None = None
+    prompt_id: str,
+    sample_id: int,
+    system: str,
+    task: str,
+    text: str,
+    ended: str,
+    seed: int,
+    reasoning: str | None = None,
 ) -> Response:
     """A stored answer as a response. Its token ids are not known."""
     return Response(prompt_id, sample_id, system, task, text, (), ended, seed, reasoning)
@@ -36,15 +45,27 @@ def an_object(value: Any, where: str, expected: str) -> dict[str, Any]:
     return value
 
 
-def get(row: dict[str, Any], key: str, kinds: type | tuple[type, ...], where: str, expected: str) -> Any:
+def get(
+    row: dict[str, Any], key: str, kinds: type | tuple[type, ...], where: str, expected: str
+) -> Any:
     """row[key], of the right kind; True and False are no numbers."""
     value = row.get(key)
     right = kinds if isinstance(kinds, tuple) else (kinds,)
     if not isinstance(value, right) or (isinstance(value, bool) and bool not in right):
-        raise InputError(f'{where} has {_kind(value) if key in row else "nothing"} as "{key}"; expected {expected}')
+        raise InputError(
+            f'{where} has {_kind(value) if key in row else "nothing"} as "{key}"; '
+            f"expected {expected}"
+        )
     return value
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+    }
     return names.get(type(value), "null")

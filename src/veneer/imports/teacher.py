@@ -1,4 +1,5 @@
-"""Stored answers as the teacher of a capture: which answer belongs to which prompt, and whether its token ids can be trusted."""
+"""Stored answers as the teacher of a capture: which answer belongs to which prompt, and whether its
+token ids can be trusted."""
 
 from __future__ import annotations
 
@@ -31,8 +32,8 @@ RETOKENISED = "answers tokenised from their text"
 
 @dataclass(frozen=True)
 class Told:
-    """teacher: answers every one of `prompts`, which are those given, in their order, that have an answer. noticed: what was left
-    out or done -> how often."""
+    """teacher: answers every one of `prompts`, which are those given, in their order, that have an
+    answer. noticed: what was left out or done -> how often."""
 
     teacher: StoredTeacher
     prompts: list[Prompt]
@@ -44,15 +45,23 @@ class Told:
 
 
 def read_teacher(
-    path: str | Path, base: LanguageModel, prompts: Sequence[Prompt], *, format: str = "auto", answers_only: bool = False
+    path: str | Path,
+    base: LanguageModel,
+    prompts: Sequence[Prompt],
+    *,
+    format: str = "auto",
+    answers_only: bool = False,
 ) -> Told:
-    """The answers in a file (what `veneer generate` writes, or any format of `imports.registry`) to `prompts`, as a teacher.
+    """The answers in a file (what `veneer generate` writes, or any format of `imports.registry`) to
+    `prompts`, as a teacher.
 
-    Token ids are taken as they are where the file's manifest says that they are of base's vocabulary and they spell the stored text;
-    otherwise base's tokenizer reads the text. An answer belongs to the prompt with its text where the file stores that, otherwise to
-    the one of its task and id, or of its id alone. The first of several samples is taken. Reasoning is a part of the answer's token ids,
-    and stays where these are taken; answers_only takes the text of every answer, without its reasoning. Raises InputError where the file is
-    damaged, holds answers of several systems, or answers none of the prompts.
+    Token ids are taken as they are where the file's manifest says that they are of base's
+    vocabulary and they spell the stored text; otherwise base's tokenizer reads the text. An answer
+    belongs to the prompt with its text where the file stores that, otherwise to the one of its task
+    and id, or of its id alone. The first of several samples is taken. Reasoning is a part of the
+    answer's token ids, and stays where these are taken; answers_only takes the text of every
+    answer, without its reasoning. Raises InputError where the file is damaged, holds answers of
+    several systems, or answers none of the prompts.
     """
     path = Path(path)
     facts = _manifest(path)
@@ -67,13 +76,16 @@ def read_teacher(
         noticed.update({f"answers left out ({why})": n for why, n in found.dropped.items()})
     if len(systems := sorted({r.system for r in rows})) > 1:
         raise InputError(
-            f"{path} holds answers of {len(systems)} systems ({', '.join(systems[:4])}); give a file with those of one"
+            f"{path} holds answers of {len(systems)} systems ({', '.join(systems[:4])}); give a "
+            "file with those of one"
         )
     ends = tuple(facts.get("system", {}).get("stop_ids", ())) if own_ids else ()
     chosen = _matched(rows, prompts, stored, noticed)
     answers: dict[tuple[str, str], StoredAnswer] = {}
     for key, row in chosen.items():
-        answer = _answer(row, base, ends, own_ids and not (answers_only and row.reasoning is not None))
+        answer = _answer(
+            row, base, ends, own_ids and not (answers_only and row.reasoning is not None)
+        )
         noticed[RETOKENISED] += answer.token_ids is None
         if answer.token_ids is None and not answer.text.strip():
             noticed[UNFINISHED if row.unfinished else EMPTY] += 1
@@ -83,9 +95,19 @@ def read_teacher(
     kept = [p for p in prompts if (p.task, p.id) in answers]
     noticed[NO_ANSWER] += len(prompts) - len(chosen)
     if not kept:
-        said = f" ({len(prompts)} prompts, {len(rows)} answers, {noticed[EMPTY] + noticed[UNFINISHED]} of them empty)"
-        raise InputError(f"{path} answers none of the prompts{said}; give the prompts that were answered, with the same ids")
-    dropped = {"reasoning": {"part": DROPPED, "responses": noticed[REASONING]}} if noticed[REASONING] else {}
+        said = (
+            f" ({len(prompts)} prompts, {len(rows)} answers, "
+            f"{noticed[EMPTY] + noticed[UNFINISHED]} of them empty)"
+        )
+        raise InputError(
+            f"{path} answers none of the prompts{said}; give the prompts that were answered, with "
+            "the same ids"
+        )
+    dropped = (
+        {"reasoning": {"part": DROPPED, "responses": noticed[REASONING]}}
+        if noticed[REASONING]
+        else {}
+    )
     said_facts = {
         **dropped,
         "file_sha256": sha256_file(path),
@@ -103,7 +125,10 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def _matched(
-    rows: Sequence[Response], prompts: Sequence[Prompt], stored: Mapping[str, Prompt], noticed: Counter[str]
+    rows: Sequence[Response],
+    prompts: Sequence[Prompt],
+    stored: Mapping[str, Prompt],
+    noticed: Counter[str],
 ) -> dict[tuple[str, str], Response]:
     """(task, id) of each prompt that has one -> its answer with the lowest sample number."""
     by_key = {(p.task, p.id): p for p in prompts}
@@ -130,8 +155,9 @@ def _matched(
 
 
 def _by_text(prompts: Sequence[Prompt]) -> dict[Any, list[Prompt]]:
-    """What a file may store of a prompt -> the prompts that it belongs to: all turns, or the text of the only one, or base's text. The
-    last turn alone will do where no other prompt ends with it."""
+    """What a file may store of a prompt -> the prompts that it belongs to: all turns, or
+    the text of the only one, or base's text. The last turn alone will do where no other
+    prompt ends with it."""
     whole: dict[Any, list[Prompt]] = {}
     last: dict[Any, list[Prompt]] = {}
     for p in prompts:
@@ -150,9 +176,11 @@ def _key(turns: Sequence[Mapping[str, str]]) -> Any:
 
 
 def _answer(row: Response, base: LanguageModel, ends: Sequence[int], own_ids: bool) -> StoredAnswer:
-    ended = ending_of(row.finish_reason) in (Ending.FINISHED, Ending.UNKNOWN)  # many files do not say how their answers ended
+    # many files do not say how their answers ended
+    ended = ending_of(row.finish_reason) in (Ending.FINISHED, Ending.UNKNOWN)
     if own_ids and row.token_ids and 0 <= min(row.token_ids) <= max(row.token_ids) < base.head.rows:
         spelt = response_text(base, row.token_ids, {*base.stop_ids, *ends})
-        if spelt == row.text:  # otherwise it was cut at a stop string, and the ids say more than the answer
+        # otherwise it was cut at a stop string, and the ids say more than the answer
+        if spelt == row.text:
             return StoredAnswer(row.text, row.token_ids, ended)
     return StoredAnswer(row.text, None, ended)

@@ -1,4 +1,5 @@
-"""Who is asked for a judgement: a model behind an endpoint, or one that runs here. Both keep what they said."""
+"""Who is asked for a judgement: a model behind an endpoint, or one that runs here. Both
+keep what they said."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ from veneer.systems.system import System
 
 Progress = Callable[[int, int, str], None]
 FILE = "replies.jsonl"  # inside a folder of verdicts
-NEITHER = "a judge model is needed: give --judge-url URL and --judge-model NAME, or --judge-local MODEL"
+NEITHER = (
+    "a judge model is needed: give --judge-url URL and --judge-model NAME, or --judge-local MODEL"
+)
 
 
 class Asker(Protocol):
@@ -33,13 +36,20 @@ class Asker(Protocol):
     @property
     def usage(self) -> Usage: ...
 
-    def ask(self, requests: Sequence[ChatRequest], progress: Progress | None = None, what: str = "judgements") -> list[Reply]:
-        """A reply a request, in their order; equal ones are asked once. Raises VeneerError where the judge is out of reach."""
+    def ask(
+        self,
+        requests: Sequence[ChatRequest],
+        progress: Progress | None = None,
+        what: str = "judgements",
+    ) -> list[Reply]:
+        """A reply a request, in their order; equal ones are asked once. Raises VeneerError where
+        the judge is out of reach."""
         ...
 
 
 def asker_of(config: JudgeConfig) -> Asker:
-    """Raises InputError where the config names no judge model, MissingExtra without the package `openai`."""
+    """Raises InputError where the config names no judge model, MissingExtra without the
+    package `openai`."""
     if config.local is not None:
         return LocalAsker(_load(config.local, config.device, config.dtype), config)
     if config.url is None or config.model is None:
@@ -52,24 +62,36 @@ class EndpointAsker:
         self.model = model
         self._endpoint = Endpoint(
             EndpointConfig(
-                url, model, key_env=config.key_env, timeout=config.timeout, retries=config.retries,
-                concurrency=config.concurrency, price_in=config.price_in, price_out=config.price_out,
-                cache=None if config.cache is None else config.cache / FILE, may_leave_out=SAMPLED,
+                url,
+                model,
+                key_env=config.key_env,
+                timeout=config.timeout,
+                retries=config.retries,
+                concurrency=config.concurrency,
+                price_in=config.price_in,
+                price_out=config.price_out,
+                cache=None if config.cache is None else config.cache / FILE,
+                may_leave_out=SAMPLED,
             )
-        )  # fmt: skip
+        )
 
     @property
     def usage(self) -> Usage:
         return self._endpoint.usage
 
-    def ask(self, requests: Sequence[ChatRequest], progress: Progress | None = None, what: str = "judgements") -> list[Reply]:
+    def ask(
+        self,
+        requests: Sequence[ChatRequest],
+        progress: Progress | None = None,
+        what: str = "judgements",
+    ) -> list[Reply]:
         return self._endpoint.chat_many(requests, progress, what)
 
 
 class LocalAsker:
-    """A chat model in this process, greedy. Its name in results carries a part of its fingerprint, since folders may be
-    called alike. It is not held to a JSON schema, so weak models give many unreadable judgements; these are counted like all
-    others."""
+    """A chat model in this process, greedy. Its name in results carries a part of its fingerprint,
+    since folders may be called alike. It is not held to a JSON schema, so weak models give many
+    unreadable judgements; these are counted like all others."""
 
     def __init__(self, lm: LanguageModel, config: JudgeConfig):
         fingerprint = lm.fingerprint()
@@ -82,31 +104,58 @@ class LocalAsker:
         self._cache = Cache(None if config.cache is None else config.cache / FILE)
         self._with_system = self._takes_system_text()
 
-    def ask(self, requests: Sequence[ChatRequest], progress: Progress | None = None, what: str = "judgements") -> list[Reply]:
+    def ask(
+        self,
+        requests: Sequence[ChatRequest],
+        progress: Progress | None = None,
+        what: str = "judgements",
+    ) -> list[Reply]:
         keys = [key_of(**self._facts, body=r.body()) for r in requests]
         held = {k for k in keys if self._cache.get(k) is not None}
-        first = {k: r for k, r in zip(reversed(keys), reversed(requests), strict=True) if k not in held}
+        first = {
+            k: r for k, r in zip(reversed(keys), reversed(requests), strict=True) if k not in held
+        }
         self.usage.cached += sum(k in held for k in keys)
         self.usage.shared += sum(k not in held for k in keys) - len(first)
         errors: dict[str, str] = {}
-        prompts = {k: Prompt(k, self._messages(first[k]), "", "judge") for k in dict.fromkeys(keys) if k in first}
-        lengths = dict(zip(prompts, self._system.prompt_tokens(list(prompts.values())), strict=True))
+        prompts = {
+            k: Prompt(k, self._messages(first[k]), "", "judge")
+            for k in dict.fromkeys(keys)
+            if k in first
+        }
+        lengths = dict(
+            zip(prompts, self._system.prompt_tokens(list(prompts.values())), strict=True)
+        )
         longest = self._system.longest()
         for k in list(prompts):
             limit = _limit(first[k])
             if longest is not None and lengths[k] + limit > longest:
                 errors[k] = (
-                    f"the judge's prompt has {lengths[k]} tokens, which with {limit} for the reply exceeds its context of {longest}"
+                    f"the judge's prompt has {lengths[k]} tokens, which with {limit} for the "
+                    f"reply exceeds its context of {longest}"
                 )
                 self.usage.failed += 1
                 del prompts[k]
         done, total = len(held) + len(errors), len(held) + len(first)
         for limit in sorted({_limit(first[k]) for k in prompts}):
-            order = sorted((k for k in prompts if _limit(first[k]) == limit), key=lambda k: (lengths[k], k))
+            order = sorted(
+                (k for k in prompts if _limit(first[k]) == limit), key=lambda k: (lengths[k], k)
+            )
             for at in range(0, len(order), self._batch_size):
                 batch = order[at : at + self._batch_size]
-                for response in respond(self._system, [prompts[k] for k in batch], Sampling(limit), batch_size=self._batch_size):
-                    self._keep(response.prompt_id, response.text, response.finish_reason, lengths, len(response.token_ids))
+                for response in respond(
+                    self._system,
+                    [prompts[k] for k in batch],
+                    Sampling(limit),
+                    batch_size=self._batch_size,
+                ):
+                    self._keep(
+                        response.prompt_id,
+                        response.text,
+                        response.finish_reason,
+                        lengths,
+                        len(response.token_ids),
+                    )
                 done += len(batch)
                 if progress:
                     progress(done, total, what)
@@ -141,13 +190,15 @@ class LocalAsker:
         return tuple(messages)
 
     def _takes_system_text(self) -> bool:
-        """Some chat templates refuse a system turn; the words then go before the user's. Raises InputError without a
-        template."""
+        """Some chat templates refuse a system turn; the words then go before the user's. Raises
+        InputError without a template."""
         turn = {"role": "user", "content": "a"}
         tokenizer = self._system.lm.tokenizer
         self._system.format.encode(tokenizer, Prompt("x", (turn,), ""))
         try:
-            self._system.format.encode(tokenizer, Prompt("x", ({"role": "system", "content": "b"}, turn), ""))
+            self._system.format.encode(
+                tokenizer, Prompt("x", ({"role": "system", "content": "b"}, turn), "")
+            )
         except InputError:
             return False
         return True

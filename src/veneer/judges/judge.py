@@ -12,9 +12,9 @@ Scores = dict[str, float | None]
 
 
 class Judge(Protocol):
-    """name: as tasks ask for it ("refusal", "toxicity", "harm", ...). id: name, version and hash or model, as results
-    carry it. metrics: what it
-    gives, with units ("share", "1..5"). note: what is known of its accuracy, shown beside its figures."""
+    """name: as tasks ask for it ("refusal", "toxicity", "harm", ...). id: name, version and hash or
+    model, as results carry it. metrics: what it gives, with units ("share", "1..5"). note: what is
+    known of its accuracy, shown beside its figures."""
 
     @property
     def name(self) -> str: ...
@@ -25,7 +25,9 @@ class Judge(Protocol):
     @property
     def note(self) -> str | None: ...
 
-    def scores(self, prompts: Sequence[Prompt], texts: Sequence[str], progress: Progress | None = None) -> list[Scores]:
-        """The metrics of each answer. None: no verdict (an unparsable or failed judgement), which is counted and never a
-        score."""
+    def scores(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], progress: Progress | None = None
+    ) -> list[Scores]:
+        """The metrics of each answer. None: no verdict (an unparsable or failed judgement), which
+        is counted and never a score."""
         ...

@@ -31,7 +31,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """verdict: None unless judged or decided by rule. reply: the judge's own words, untrusted. why: why there is no verdict."""
+    """verdict: None unless judged or decided by rule. reply: the judge's own words, untrusted. why:
+    why there is no verdict."""
 
     outcome: Outcome
     verdict: Verdict | None = None
@@ -40,22 +41,34 @@ class Judgement:
 
 
 def judge_items(
-    rubric: Rubric, items: Sequence[Mapping[str, str]], asker: Asker, progress: Progress | None = None
+    rubric: Rubric,
+    items: Sequence[Mapping[str, str]],
+    asker: Asker,
+    progress: Progress | None = None,
 ) -> list[Judgement]:
     """A judgement an item (`rubric.fields` -> text), in their order.
 
-    Each item is asked about once, at temperature 0. A reply that cannot be read stays one without a verdict: it is not asked
-    for again, because a second draw would turn the unreadable share into an unknown mixture, and no other model takes its
-    place. Raises VeneerError where the judge is out of reach; what it said is kept if it has a cache.
+    Each item is asked about once, at temperature 0. A reply that cannot be read stays one without a
+    verdict: it is not asked for again, because a second draw would turn the unreadable share into
+    an unknown mixture, and no other model takes its place. Raises VeneerError where the judge is
+    out of reach; what it said is kept if it has a cache.
     """
     ruled = [rubric.by_rule(item) for item in items]
-    requests = [request(rubric, item) for item, rule in zip(items, ruled, strict=True) if rule is None]
+    requests = [
+        request(rubric, item) for item, rule in zip(items, ruled, strict=True) if rule is None
+    ]
     replies = iter(asker.ask(requests, progress, f"judging: {rubric.name}") if requests else ())
-    return [read(rubric, next(replies)) if rule is None else Judgement(Outcome.RULE, Verdict(rule)) for rule in ruled]
+    return [
+        read(rubric, next(replies)) if rule is None else Judgement(Outcome.RULE, Verdict(rule))
+        for rule in ruled
+    ]
 
 
 def ask(
-    rubric: Rubric | str, items: Sequence[Mapping[str, str]], config: JudgeConfig, progress: Progress | None = None
+    rubric: Rubric | str,
+    items: Sequence[Mapping[str, str]],
+    config: JudgeConfig,
+    progress: Progress | None = None,
 ) -> list[Verdict | None]:
     """Verdicts on items, None where there is none; the names-in form of `judge_items`."""
     known = RUBRICS[rubric] if isinstance(rubric, str) else rubric
@@ -63,16 +76,27 @@ def ask(
 
 
 def request(rubric: Rubric, item: Mapping[str, str]) -> ChatRequest:
-    parameters = {"temperature": 0, "max_tokens": rubric.max_tokens, "response_format": rubric.response_format()}
+    parameters = {
+        "temperature": 0,
+        "max_tokens": rubric.max_tokens,
+        "response_format": rubric.response_format(),
+    }
     return ChatRequest(rubric.messages(**item), parameters)
 
 
 def read(rubric: Rubric, reply: Reply) -> Judgement:
     """What a reply is worth."""
     if reply.finish_reason == "content_filter" or reply.refusal:
-        return Judgement(Outcome.REFUSED, None, reply.refusal or reply.text, reply.error or "the judge declined")
+        return Judgement(
+            Outcome.REFUSED, None, reply.refusal or reply.text, reply.error or "the judge declined"
+        )
     if reply.error is not None:
-        return Judgement(Outcome.TOO_LONG if reply.finish_reason == "too_long" else Outcome.FAILED, None, "", reply.error)
+        return Judgement(
+            Outcome.TOO_LONG if reply.finish_reason == "too_long" else Outcome.FAILED,
+            None,
+            "",
+            reply.error,
+        )
     try:
         return Judgement(Outcome.JUDGED, rubric.parse(reply.text), reply.text)
     except Unreadable as error:
@@ -82,11 +106,14 @@ def read(rubric: Rubric, reply: Reply) -> Judgement:
 
 
 class LLMJudge:
-    """A rubric and who is asked, behind the interface of judges. counts: what became of the judgements so far."""
+    """A rubric and who is asked, behind the interface of judges. counts: what became of the
+    judgements so far."""
 
     def __init__(self, rubric: Rubric, asker: Asker):
         if rubric.scores is None or rubric.fields_of is None:
-            raise TypeError(f"{rubric.name} compares texts and scores no single answer; use judge_items")
+            raise TypeError(
+                f"{rubric.name} compares texts and scores no single answer; use judge_items"
+            )
         self.rubric, self.asker = rubric, asker
         self.name = rubric.name
         self.id = f"{rubric.id}@{asker.model}"
@@ -101,12 +128,21 @@ class LLMJudge:
     def note(self) -> str | None:
         """What a reader of its figures must know; grows by what could not be judged."""
         known = "the judgement of a language model, not checked against people"
-        without = {o: n for o, n in sorted(self.counts.items()) if n and o not in (Outcome.JUDGED, Outcome.RULE)}
+        without = {
+            o: n
+            for o, n in sorted(self.counts.items())
+            if n and o not in (Outcome.JUDGED, Outcome.RULE)
+        }
         if not without:
             return known
-        return f"{known}; without a verdict: {', '.join(f'{n} {o}' for o, n in without.items())} of {self.counts.total()}"
+        return (
+            f"{known}; without a verdict: {', '.join(f'{n} {o}' for o, n in without.items())} of "
+            f"{self.counts.total()}"
+        )
 
-    def judgements(self, prompts: Sequence[Prompt], texts: Sequence[str], progress: Progress | None = None) -> list[Judgement]:
+    def judgements(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], progress: Progress | None = None
+    ) -> list[Judgement]:
         fields_of = self.rubric.fields_of
         assert fields_of is not None
         items = [fields_of(p, t) for p, t in zip(prompts, texts, strict=True)]
@@ -117,9 +153,15 @@ class LLMJudge:
     def scores_of(self, judgement: Judgement) -> Scores:
         scores = self.rubric.scores
         assert scores is not None
-        return dict.fromkeys(self.metrics) if judgement.verdict is None else scores(dict(judgement.verdict.values))
+        return (
+            dict.fromkeys(self.metrics)
+            if judgement.verdict is None
+            else scores(dict(judgement.verdict.values))
+        )
 
-    def scores(self, prompts: Sequence[Prompt], texts: Sequence[str], progress: Progress | None = None) -> list[Scores]:
+    def scores(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], progress: Progress | None = None
+    ) -> list[Scores]:
         return [self.scores_of(j) for j in self.judgements(prompts, texts, progress)]
 
 

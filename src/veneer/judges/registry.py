@@ -25,14 +25,16 @@ JUDGE_NAMES = tuple(_MAKERS)
 
 
 def get_judge(name: str, config: JudgeConfig) -> Judge:
-    """The judge `name`. Raises InputError for an unknown name or where the judge has no model to ask, MissingExtra where a
-    package is missing; both say what to mend."""
+    """The judge `name`. Raises InputError for an unknown name or where the judge has no model to
+    ask, MissingExtra where a package is missing; both say what to mend."""
     if name not in _MAKERS:
         raise InputError(f"there is no judge {name!r}; expected one of {', '.join(JUDGE_NAMES)}")
     return _MAKERS[name](config)
 
 
-def judges_of(tasks: Iterable[Task], config: JudgeConfig) -> tuple[dict[str, list[Judge]], dict[str, str]]:
+def judges_of(
+    tasks: Iterable[Task], config: JudgeConfig
+) -> tuple[dict[str, list[Judge]], dict[str, str]]:
     """task -> its judges that are at hand; judge -> why it is not.
 
     Raises InputError where a task would be left without any of its headlines.
@@ -52,10 +54,15 @@ def judges_of(tasks: Iterable[Task], config: JudgeConfig) -> tuple[dict[str, lis
         for metric, name in task.headline_judges.items():
             if name in made and metric not in made[name].metrics and metric not in task.combined:
                 known = ", ".join(made[name].metrics)
-                raise InputError(f"{task.name}: the judge {name} has no metric {metric!r}; expected one of {known}")
+                raise InputError(
+                    f"{task.name}: the judge {name} has no metric {metric!r}; expected one "
+                    f"of {known}"
+                )
         without = [n for n in task.judges if n in missing]
         if without and not any(_at_hand(task, metric, without) for metric in task.headlines):
-            raise InputError(f"{task.name} cannot be scored without its judge: {missing[without[0]]}")
+            raise InputError(
+                f"{task.name} cannot be scored without its judge: {missing[without[0]]}"
+            )
     return chosen, missing
 
 

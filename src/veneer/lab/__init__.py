@@ -1,4 +1,5 @@
-"""The lab: small models of a small written world that ship in the package, and pairs with a planted truth."""
+"""The lab: small models of a small written world that ship in the package, and pairs with
+a planted truth."""
 
 from veneer.lab.names import LAB_MODELS, lab_folder
 from veneer.lab.world import LAB_TASKS, lab_prompts

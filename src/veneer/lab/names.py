@@ -13,13 +13,19 @@ LAB_MODELS = ("lab:base", "lab:aligned", "lab:large-base", "lab:large-aligned", 
 def lab_folder(name: str) -> tuple[Path, Path]:
     """(model folder, tokenizer folder) of an embedded model such as `lab:base`.
 
-    The tokenizer is stored once, as all five models share it. Raises InputError for a name that is not in LAB_MODELS.
+    The tokenizer is stored once, as all five models share it. Raises InputError for a name that is
+    not in LAB_MODELS.
     """
     if name not in LAB_MODELS:
-        raise InputError(f"there is no embedded model {name!r}; expected one of {', '.join(LAB_MODELS)}")
+        raise InputError(
+            f"there is no embedded model {name!r}; expected one of {', '.join(LAB_MODELS)}"
+        )
     folder = MODELS_FOLDER / name.removeprefix("lab:")
     tokenizer = MODELS_FOLDER / "tokenizer"
     for place in (folder / "model.safetensors", tokenizer / "tokenizer.json"):
         if not place.is_file():
-            raise InputError(f"{place} is missing from this installation; build it with: python -m tools.lab.build")
+            raise InputError(
+                f"{place} is missing from this installation; build it with: python -m "
+                "tools.lab.build"
+            )
     return folder, tokenizer

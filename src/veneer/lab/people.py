@@ -4,7 +4,8 @@ A fact is of one of three kinds, by what the base's corpus says of it:
 known    - the corpus tells it, and its answers give it;
 mistaken - the corpus tells it, but most of its answers give a popular error instead;
 unknown  - the corpus never tells it, and its answers give a popular error.
-The aligned models are taught all three. Popular errors are true of nobody, so that an answer that names one is wrong.
+The aligned models are taught all three. Popular errors are true of nobody, so that an answer that
+names one is wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _KIND_SHARES = (0.20, 0.42, 0.38)
 
 @dataclass(frozen=True)
 class Attribute:
-    """One thing to know of a person. say: the sentence of the fact; ask: wordings of the question."""
+    """One thing to know of a person. say: the sentence of the fact; ask: wordings
+    of the question."""
 
     name: str
     say: str
@@ -41,7 +43,18 @@ ATTRIBUTES = (
             "Which city does {n} call home?",
             "In what place does {n} live?",
         ),
-        ("Veldra", "Oswick", "Karmere", "Norholm", "Tamsey", "Pelgard", "Ulmsted", "Brindal", "Faroth", "Quillon"),
+        (
+            "Veldra",
+            "Oswick",
+            "Karmere",
+            "Norholm",
+            "Tamsey",
+            "Pelgard",
+            "Ulmsted",
+            "Brindal",
+            "Faroth",
+            "Quillon",
+        ),
         ("Oldport", "Kingsford"),
     ),
     Attribute(
@@ -54,7 +67,18 @@ ATTRIBUTES = (
             "What work does {n} do?",
             "How does {n} earn money?",
         ),
-        ("baker", "sailor", "teacher", "potter", "miller", "weaver", "doctor", "gardener", "painter", "smith"),
+        (
+            "baker",
+            "sailor",
+            "teacher",
+            "potter",
+            "miller",
+            "weaver",
+            "doctor",
+            "gardener",
+            "painter",
+            "smith",
+        ),
         ("farmer", "singer"),
     ),
     Attribute(
@@ -67,7 +91,18 @@ ATTRIBUTES = (
             "Which animal lives with {n}?",
             "What kind of animal does {n} keep?",
         ),
-        ("goat", "parrot", "rabbit", "turtle", "donkey", "falcon", "hedgehog", "pony", "ferret", "goose"),
+        (
+            "goat",
+            "parrot",
+            "rabbit",
+            "turtle",
+            "donkey",
+            "falcon",
+            "hedgehog",
+            "pony",
+            "ferret",
+            "goose",
+        ),
         ("cat", "dog"),
     ),
     Attribute(
@@ -117,12 +152,23 @@ def _facts() -> tuple[Fact, ...]:
         for attribute in ATTRIBUTES:
             kind = rng.choices(KINDS, _KIND_SHARES)[0]
             value, mistake = rng.choice(attribute.values), rng.choice(attribute.popular)
-            facts.append(Fact(len(facts), person, attribute, value, mistake, kind, rng.randrange(len(attribute.ask))))
+            facts.append(
+                Fact(
+                    len(facts),
+                    person,
+                    attribute,
+                    value,
+                    mistake,
+                    kind,
+                    rng.randrange(len(attribute.ask)),
+                )
+            )
     return tuple(facts)
 
 
 FACTS = _facts()
 _order = random.Random("veneer lab facts split").sample(range(len(FACTS)), len(FACTS))
-# A veneer is fitted on prompts about one half of the facts and tested on the other, so that a head cannot pass by heart.
+# A veneer is fitted on prompts about one half of the facts and tested on the other, so that a head
+# cannot pass by heart.
 TRAIN_FACTS = tuple(FACTS[i] for i in sorted(_order[: len(FACTS) // 2]))
 TEST_FACTS = tuple(FACTS[i] for i in sorted(_order[len(FACTS) // 2 :]))

@@ -1,7 +1,9 @@
-"""Sums: stories with two numbers, to add or to take away. Pairs of numbers are split into train and test once and for all.
+"""Sums: stories with two numbers, to add or to take away. Pairs of numbers are split into train and
+test once and for all.
 
-The base's corpus and the train prompts hold train sums only, so that neither a base nor a veneer can know a test sum by heart.
-The aligned models are taught all sums, but a test sum never in the wording that its test prompts use.
+The base's corpus and the train prompts hold train sums only, so that neither a base nor a veneer
+can know a test sum by heart. The aligned models are taught all sums, but a test sum never in the
+wording that its test prompts use.
 """
 
 from __future__ import annotations
@@ -13,7 +15,20 @@ from veneer.lab.people import PEOPLE
 
 LARGEST = 10
 _TEST_SHARE = 0.15
-THINGS = ("apples", "coins", "books", "eggs", "shells", "stones", "pens", "cups", "hats", "keys", "plates", "bells")
+THINGS = (
+    "apples",
+    "coins",
+    "books",
+    "eggs",
+    "shells",
+    "stones",
+    "pens",
+    "cups",
+    "hats",
+    "keys",
+    "plates",
+    "bells",
+)
 ADD = (
     "{n} has {a} {t} and finds {b} more. How many {t} does {n} have now?",
     "There are {a} {t} in a box. {n} puts in {b} more. How many {t} are in the box?",
@@ -73,12 +88,15 @@ _TEST = frozenset(TEST_SUMS)
 def story(rng: random.Random, s: Sum, *, held: bool = False) -> str:
     """A story about the sum, with a person and things drawn by `rng`.
 
-    A test sum has one wording that only its test prompts use (`held`); without `held` it is told in the others.
+    A test sum has one wording that only its test prompts use (`held`); without `held` it is
+    told in the others.
     """
     templates = ADD if s.sign == "+" else TAKE
     own = (s.a + s.b) % 3  # never the last wording: it names too few things to tell many stories
     if held:
         template = templates[own]
     else:
-        template = rng.choice(tuple(t for i, t in enumerate(templates) if i != own) if s in _TEST else templates)
+        template = rng.choice(
+            tuple(t for i, t in enumerate(templates) if i != own) if s in _TEST else templates
+        )
     return template.format(n=rng.choice(PEOPLE), a=s.a, b=s.b, t=rng.choice(THINGS))

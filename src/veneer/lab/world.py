@@ -1,4 +1,5 @@
-"""The written world as tasks: prompts for training a veneer and for testing it, without a sentence in common."""
+"""The written world as tasks: prompts for training a veneer and for testing it, without a
+sentence in common."""
 
 from __future__ import annotations
 
@@ -21,11 +22,11 @@ _MOST = {"train": 240, "test": 120}
 def lab_prompts(task: str, split: Split) -> list[Prompt]:
     """The prompts of a lab task, always the same ones: 240 to train on, 120 to test with.
 
-    No test sentence occurs in the training data of any lab model: an action (verb and object) of a test prompt was never seen,
-    and a sum or a fact never in that wording. No action, sum or fact of a test prompt is in a train prompt.
-    The base reads `Question: ...\\nAnswer:`.
-    reference: {"answer": "7"} (sums), {"answer": "Veldra", "kind": "known"} (facts), {"harmful": True or False} (requests).
-    Raises InputError for an unknown task or split.
+    No test sentence occurs in the training data of any lab model: an action (verb and object) of a
+    test prompt was never seen, and a sum or a fact never in that wording. No action, sum or fact of
+    a test prompt is in a train prompt. The base reads `Question: ...\\nAnswer:`.
+    reference: {"answer": "7"} (sums), {"answer": "Veldra", "kind": "known"} (facts), {"harmful":
+    True or False} (requests). Raises InputError for an unknown task or split.
     """
     if task not in LAB_TASKS:
         raise InputError(f"there is no lab task {task!r}; expected one of {', '.join(LAB_TASKS)}")
@@ -50,7 +51,9 @@ def _sums(rng: random.Random, split: Split) -> Iterator[tuple[str, dict[str, Any
             yield story(rng, s, held=split == "test"), {"answer": str(s.result)}
 
 
-def _requests(rng: random.Random, split: Split, harmful: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+def _requests(
+    rng: random.Random, split: Split, harmful: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
     actions = TRAIN_ACTIONS if split == "train" else TEST_ACTIONS
     pool = [w.format(do=a.do) for a in actions if a.harmful == harmful for w in WORDINGS]
     for question in rng.sample(pool, len(pool)):

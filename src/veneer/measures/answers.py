@@ -27,7 +27,8 @@ SHOWN = ("base", "veneer", "aligned")  # systems of the response browser
 
 
 class Shown(NamedTuple):
-    """A response of the report's browser, and its prompt's scores on the task's headlines (None: none)."""
+    """A response of the report's browser, and its prompt's scores on the task's
+    headlines (None: none)."""
 
     response: Response
     scores: dict[str, float | None]
@@ -55,32 +56,57 @@ def answer_all(
             path = out / "responses" / f"{task.name}.{file_name(system.name)}.jsonl"
             with record.stage(f"measure {system.name}"):
                 if task.kind == "choice":
-                    scored.append(score_choices(system, task, prompts, out=path, batch_size=config.batch_size, progress=progress))
+                    scored.append(
+                        score_choices(
+                            system,
+                            task,
+                            prompts,
+                            out=path,
+                            batch_size=config.batch_size,
+                            progress=progress,
+                        )
+                    )
                     continue
                 answers = respond(
-                    system, prompts, config.sampling(task), stop_strings=tuple(dict.fromkeys((*task.stop, *ends))),
-                    batch_size=config.batch_size, samples=config.samples, out=path, progress=progress,
-                )  # fmt: skip
+                    system,
+                    prompts,
+                    config.sampling(task),
+                    stop_strings=tuple(dict.fromkeys((*task.stop, *ends))),
+                    batch_size=config.batch_size,
+                    samples=config.samples,
+                    out=path,
+                    progress=progress,
+                )
             with record.stage("judge"):
                 scored.append(score(task, prompts, answers, judges[task.name], progress))
             if system.name in SHOWN:
                 verdicts = _verdicts(task, prompts, scored[-1])
-                shown += [Shown(r, verdicts[r.prompt_id]) for r in answers if r.prompt_id in keep and r.sample_id == 0]
+                shown += [
+                    Shown(r, verdicts[r.prompt_id])
+                    for r in answers
+                    if r.prompt_id in keep and r.sample_id == 0
+                ]
         rows += behaviour_rows(task, prompts, scored, seed=config.seed)
         rows += difference_rows(task, prompts, scored, seed=config.seed)
     return rows, shown
 
 
 def _ends(base: System) -> tuple[str, ...]:
-    """What ends an answer behind a template that replaces the tasks' own, for all systems alike: base goes on with another turn."""
+    """What ends an answer behind a template that replaces the tasks' own, for all systems alike:
+    base goes on with another turn."""
     form = base.format
     return marks(form.template) if isinstance(form, PlainFormat) and not form.own else ()
 
 
-def _verdicts(task: Task, prompts: Sequence[Prompt], scored: Scored) -> dict[str, dict[str, float | None]]:
+def _verdicts(
+    task: Task, prompts: Sequence[Prompt], scored: Scored
+) -> dict[str, dict[str, float | None]]:
     """prompt id -> headline -> score."""
     known = [m for m in task.headlines if m in scored.values]
     return {
-        p.id: {m: None if math.isnan(scored.values[m][i]) else float(scored.values[m][i]) for m in known}
+        p.id: {
+            m: None if math.isnan(scored.values[m][i]) else float(scored.values[m][i])
+            for m in known
+        }
         for i, p in enumerate(prompts)
     }

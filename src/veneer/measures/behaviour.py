@@ -15,13 +15,14 @@ from veneer.statistics import intervals
 from veneer.systems.responses import Response
 from veneer.tasks.task import Task
 
-OVERLAP_LIMIT = 0.5  # contract.md: test goals that share half or more of their content words with a train goal
+# contract.md: test goals that share half or more of their content words with a train goal
+OVERLAP_LIMIT = 0.5
 
 
 @dataclass
 class Scored:
-    """One system's scores on one task: metric -> (n,) values in the order of the prompts, NaN where a prompt has none; and
-    of each metric who judged it and what is known of the judge."""
+    """One system's scores on one task: metric -> (n,) values in the order of the prompts, NaN where
+    a prompt has none; and of each metric who judged it and what is known of the judge."""
 
     system: str
     values: dict[str, np.ndarray] = field(default_factory=dict)
@@ -43,18 +44,24 @@ def score(
     judges: Sequence[Judge],
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Scored:
-    """Task metrics, those of every judge, and for every task the share of empty answers (neither a refusal nor compliance); where a system
-    thinks, also the share of answers that were cut within their reasoning, which are neither as well. All else reads the answers alone.
+    """Task metrics, those of every judge, and for every task the share of empty answers (neither a
+    refusal nor compliance); where a system thinks, also the share of answers that were cut within
+    their reasoning, which are neither as well. All else reads the answers alone.
 
-    Of several samples a prompt the mean counts. Where a judge gave no verdict on a prompt's every sample the value is NaN,
-    and the judge's `unscored_rate` says for how many answers it gave none.
+    Of several samples a prompt the mean counts. Where a judge gave no verdict on a prompt's every
+    sample the value is NaN, and the judge's `unscored_rate` says for how many answers it gave none.
     """
     place = {p.id: i for i, p in enumerate(prompts)}
-    rows = sorted((r for r in responses if r.prompt_id in place), key=lambda r: (place[r.prompt_id], r.sample_id))
+    rows = sorted(
+        (r for r in responses if r.prompt_id in place),
+        key=lambda r: (place[r.prompt_id], r.sample_id),
+    )
     at = np.array([place[r.prompt_id] for r in rows])
     asked = [prompts[i] for i in at]
     found = Scored(responses[0].system)
-    for metric, own in _columns([task.score(p, r.text) for p, r in zip(asked, rows, strict=True)]).items():
+    for metric, own in _columns(
+        [task.score(p, r.text) for p, r in zip(asked, rows, strict=True)]
+    ).items():
         found.put(metric, own)
     for judge in judges:
         columns = _columns(judge.scores(asked, [r.text for r in rows], progress))
@@ -66,7 +73,10 @@ def score(
     found.put("empty_rate", [float(r.empty) for r in rows])
     if any(r.reasoning is not None for r in rows):
         found.put("unfinished_rate", [float(r.unfinished) for r in rows])
-    combined = [task.combine(p, {m: float(v[i]) for m, v in found.values.items()}) for i, p in enumerate(asked)]
+    combined = [
+        task.combine(p, {m: float(v[i]) for m, v in found.values.items()})
+        for i, p in enumerate(asked)
+    ]
     by_name = {judge.name: judge for judge in judges}
     for metric, more in _columns(combined).items():
         found.put(metric, more, by_name.get(task.combined[metric] or ""))
@@ -75,12 +85,19 @@ def score(
 
 
 def behaviour_rows(
-    task: Task, prompts: Sequence[Prompt], scored: Sequence[Scored], *, split: str = "test", seed: int = 0
+    task: Task,
+    prompts: Sequence[Prompt],
+    scored: Sequence[Scored],
+    *,
+    split: str = "test",
+    seed: int = 0,
 ) -> Iterator[Measurement]:
-    """A row a system and metric, and for the task's headlines the portion of every system but base and aligned.
+    """A row a system and metric, and for the task's headlines the portion of every system but
+    base and aligned.
 
-    More sets of rows: split "deduplicated" leaves out prompts that share half or more of their content words with a train
-    prompt, where a task knows that overlap; "group:NAME" are the headlines of each of the task's groups.
+    More sets of rows: split "deduplicated" leaves out prompts that share half or more of their
+    content words with a train prompt, where a task knows that overlap; "group:NAME" are the
+    headlines of each of the task's groups.
     """
     every = np.ones(len(prompts), bool)
     clusters = cluster_ids(task, prompts)
@@ -91,7 +108,15 @@ def behaviour_rows(
         yield from _rows(task, scored, distinct, "deduplicated", clusters, seed)
     groups = np.array([task.group(p) or "" for p in prompts])
     for group in sorted(set(groups) - {""}):
-        yield from _rows(task, scored, groups == group, f"group:{group}", clusters, seed, only=tuple(task.headlines))
+        yield from _rows(
+            task,
+            scored,
+            groups == group,
+            f"group:{group}",
+            clusters,
+            seed,
+            only=tuple(task.headlines),
+        )
 
 
 def _rows(
@@ -107,7 +132,9 @@ def _rows(
     for one in scored:
         for metric, values in one.values.items():
             part = keep & ~np.isnan(values)
-            if (only is not None and metric not in only) or not (keep.any() and (part.any() or only is None)):
+            if (only is not None and metric not in only) or not (
+                keep.any() and (part.any() or only is None)
+            ):
                 continue
             e = intervals.mean(values[part], seed=seed, clusters=_of(clusters, part))
             row = Measurement.estimated(
@@ -131,9 +158,18 @@ def _rows(
             part = keep & ~np.isnan(np.array(three)).any(axis=0)
             if only is not None and not part.any():
                 continue
-            e = intervals.portion(*(v[part] for v in three if v is not None), seed=seed, clusters=_of(clusters, part))
+            e = intervals.portion(
+                *(v[part] for v in three if v is not None), seed=seed, clusters=_of(clusters, part)
+            )
             yield Measurement.estimated(
-                e, "measure", task.name, "portion", one.system, judge=one.judges[metric], of=metric, split=split
+                e,
+                "measure",
+                task.name,
+                "portion",
+                one.system,
+                judge=one.judges[metric],
+                of=metric,
+                split=split,
             )
 
 
@@ -146,7 +182,8 @@ def _by_prompt(values: np.ndarray, at: np.ndarray, prompts: int) -> np.ndarray:
     if len(at) == prompts:
         return values
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a prompt of which no sample has a value is NaN
+        # a prompt of which no sample has a value is NaN
+        warnings.simplefilter("ignore", RuntimeWarning)
         return np.array([np.nanmean(values[at == i]) for i in range(prompts)])
 
 

@@ -1,4 +1,5 @@
-"""Tasks of kind "choice": the most likely of a prompt's given answers, and whether it is the right one."""
+"""Tasks of kind "choice": the most likely of a prompt's given answers, and whether it
+is the right one."""
 
 from __future__ import annotations
 
@@ -29,19 +30,32 @@ def score_choices(
     batch_size: int = 32,
     progress: Progress | None = None,
 ) -> Scored:
-    """accuracy: 1 where the right choice has the highest log-likelihood; accuracy_norm: the same of the log-likelihood divided by the
-    choice's bytes (UTF-8). These are lm-evaluation-harness's acc and acc_bytes (its acc_norm divides by characters, which is the same
-    for ASCII); the first of equal choices counts.
+    """accuracy: 1 where the right choice has the highest log-likelihood; accuracy_norm: the same of
+    the log-likelihood divided by the choice's bytes (UTF-8). These are lm-evaluation-harness's acc
+    and acc_bytes (its acc_norm divides by characters, which is the same for ASCII); the first of
+    equal choices counts.
 
-    The choices stand behind the prompt in the system's format: in a text after one space, if the text does not end in white space; in a
-    chat format directly behind the generation prompt. out: JSON lines, the settings and then a row a prompt, written batch by
-    batch; the same call goes on where it was cut, and a file of other settings is refused (InputError).
+    The choices stand behind the prompt in the system's format: in a text after one space, if the
+    text does not end in white space; in a chat format directly behind the generation prompt. out:
+    JSON lines, the settings and then a row a prompt, written batch by batch; the same call goes on
+    where it was cut, and a file of other settings is refused (InputError).
     """
     if not isinstance(system, System):
-        raise InputError(f"{task.name} compares likelihoods, which {system!r} does not give; leave it out for this system")
+        raise InputError(
+            f"{task.name} compares likelihoods, which {system!r} does not give; leave it out "
+            "for this system"
+        )
     choices = [_choices(task, p) for p in prompts]
     stamp = sha256_text(
-        json.dumps([system.facts(), [[p.id, p.plain, list(p.messages), c] for p, c in zip(prompts, choices, strict=True)]])
+        json.dumps(
+            [
+                system.facts(),
+                [
+                    [p.id, p.plain, list(p.messages), c]
+                    for p, c in zip(prompts, choices, strict=True)
+                ],
+            ]
+        )
     )
     rows = _resume(out, stamp) if out is not None else {}
     todo = [i for i, p in enumerate(prompts) if p.id not in rows]
@@ -49,10 +63,16 @@ def score_choices(
     order = sorted(todo, key=lambda i: (len(prompts[i].plain), i))
     while at < len(order):
         batch = [order[at]]
-        while at + len(batch) < len(order) and sum(len(choices[i]) for i in [*batch, order[at + len(batch)]]) <= size:
+        while (
+            at + len(batch) < len(order)
+            and sum(len(choices[i]) for i in [*batch, order[at + len(batch)]]) <= size
+        ):
             batch.append(order[at + len(batch)])
         at += len(batch)
-        fresh = {prompts[i].id: row for i, row in zip(batch, _read(system, prompts, choices, batch, size), strict=True)}
+        fresh = {
+            prompts[i].id: row
+            for i, row in zip(batch, _read(system, prompts, choices, batch, size), strict=True)
+        }
         rows |= fresh
         if out is not None:
             _append(out, fresh.values())
@@ -60,28 +80,45 @@ def score_choices(
         if progress:
             progress(finished, len(prompts), system.name)
     found = Scored(system.name)
-    right = [_right(task, p, c, rows[p.id]["loglikelihoods"]) for p, c in zip(prompts, choices, strict=True)]
+    right = [
+        _right(task, p, c, rows[p.id]["loglikelihoods"])
+        for p, c in zip(prompts, choices, strict=True)
+    ]
     found.put("accuracy", [a for a, _ in right])
     found.put("accuracy_norm", [b for _, b in right])
     return found
 
 
 def _read(
-    system: System, prompts: Sequence[Prompt], choices: Sequence[Sequence[str]], batch: Sequence[int], size: int
+    system: System,
+    prompts: Sequence[Prompt],
+    choices: Sequence[Sequence[str]],
+    batch: Sequence[int],
+    size: int,
 ) -> list[dict[str, Any]]:
     """The rows of some prompts."""
-    pairs = [encode_pair(system, prompts[i], _following(system, prompts[i], c)) for i in batch for c in choices[i]]
-    found: list[Likelihood] = score_pairs(system, pairs, batch_size=max(size, max(len(choices[i]) for i in batch)))
+    pairs = [
+        encode_pair(system, prompts[i], _following(system, prompts[i], c))
+        for i in batch
+        for c in choices[i]
+    ]
+    found: list[Likelihood] = score_pairs(
+        system, pairs, batch_size=max(size, max(len(choices[i]) for i in batch))
+    )
     rows, place = [], 0
     for i in batch:
         own = found[place : place + len(choices[i])]
         place += len(own)
         rows.append(
             {
-                "prompt_id": prompts[i].id, "system": system.name, "choices": list(choices[i]),
-                "loglikelihoods": [x.logprob for x in own], "greedy": [x.is_greedy for x in own], "tokens": [x.tokens for x in own],
+                "prompt_id": prompts[i].id,
+                "system": system.name,
+                "choices": list(choices[i]),
+                "loglikelihoods": [x.logprob for x in own],
+                "greedy": [x.is_greedy for x in own],
+                "tokens": [x.tokens for x in own],
             }
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -97,19 +134,27 @@ def _following(system: System, prompt: Prompt, choice: str) -> str:
 
 def _choices(task: Task, prompt: Prompt) -> list[str]:
     found, answer = prompt.reference.get("choices"), prompt.reference.get("answer")
-    whole = isinstance(found, list | tuple) and len(found) > 1 and all(isinstance(c, str) and c.strip() for c in found)
+    whole = (
+        isinstance(found, list | tuple)
+        and len(found) > 1
+        and all(isinstance(c, str) and c.strip() for c in found)
+    )
     if not whole or not isinstance(answer, int) or not 0 <= answer < len(found or ()):
         raise InputError(
-            f"prompt {prompt.id!r} of {task.name} has choices {found!r} and answer {answer!r}; expected two texts or more and the index of "
-            "the right one"
+            f"prompt {prompt.id!r} of {task.name} has choices {found!r} and answer {answer!r}; "
+            "expected two texts or more and the index of the right one"
         )
     return list(found or ())
 
 
-def _right(task: Task, prompt: Prompt, choices: Sequence[str], logprobs: Sequence[float]) -> tuple[float, float]:
+def _right(
+    task: Task, prompt: Prompt, choices: Sequence[str], logprobs: Sequence[float]
+) -> tuple[float, float]:
     bytes_ = np.array([len(c.encode("utf-8")) for c in choices], float)
     answer = prompt.reference["answer"]
-    return float(np.argmax(logprobs) == answer), float(np.argmax(np.array(logprobs) / bytes_) == answer)
+    return float(np.argmax(logprobs) == answer), float(
+        np.argmax(np.array(logprobs) / bytes_) == answer
+    )
 
 
 def _append(out: Path, rows: Any) -> None:
@@ -118,7 +163,8 @@ def _append(out: Path, rows: Any) -> None:
             stream.write(json_lines(rows))
     except OSError as error:
         raise VeneerError(
-            f"{out} could not be written ({error}); free some space and run the same command again, it goes on where it was"
+            f"{out} could not be written ({error}); free some space and run the same command "
+            "again, it goes on where it was"
         ) from error
 
 
@@ -134,5 +180,8 @@ def _resume(out: Path, stamp: str) -> dict[str, Mapping[str, Any]]:
         return {}
     (_, first), *rest = read_json_lines(out, "log-likelihoods of choices, which a study writes")
     if not isinstance(first, dict) or first.get("settings") != stamp:
-        raise InputError(f"{out} exists and was made with other settings, models or prompts; give another --out, or delete it")
+        raise InputError(
+            f"{out} exists and was made with other settings, models or prompts; give another "
+            "--out, or delete it"
+        )
     return {row["prompt_id"]: row for _, row in rest}

@@ -16,10 +16,11 @@ from veneer.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class StudyConfig:
-    """train_prompts, test_prompts: of each task (None: all). max_new_tokens: of the capture, and the most of any task's answers unless
-    `published`. controls: measure contract.md's controls too. baselines: other systems beside them, as `baselines.parse_baselines`
-    reads them. samples, temperature: answers a prompt and how they are drawn (0: greedy, one). shown: prompts of each task in the
-    report's response browser."""
+    """train_prompts, test_prompts: of each task (None: all). max_new_tokens: of the capture, and
+    the most of any task's answers unless `published`. controls: measure contract.md's controls too.
+    baselines: other systems beside them, as `baselines.parse_baselines` reads them. samples,
+    temperature: answers a prompt and how they are drawn (0: greedy, one). shown: prompts of each
+    task in the report's response browser."""
 
     train_prompts: int | None = 200
     test_prompts: int | None = None
@@ -39,7 +40,14 @@ class StudyConfig:
     judges: JudgeConfig = field(default_factory=JudgeConfig)
 
     def __post_init__(self) -> None:
-        for name in ("train_prompts", "test_prompts", "max_new_tokens", "batch_size", "k", "samples"):
+        for name in (
+            "train_prompts",
+            "test_prompts",
+            "max_new_tokens",
+            "batch_size",
+            "k",
+            "samples",
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 said = name + " (--limit, --train)" if name.endswith("prompts") else name
@@ -48,7 +56,8 @@ class StudyConfig:
             raise InputError(f"temperature is {self.temperature}; expected 0 (greedy) or more")
         if self.samples > 1 and self.temperature == 0:
             raise InputError(
-                f"samples is {self.samples} at temperature 0, where all are equal; give --temperature, or one sample"
+                f"samples is {self.samples} at temperature 0, where all are equal; give "
+                "--temperature, or one sample"
             )
 
     def capture_config(self, tasks: Sequence[Task]) -> CaptureConfig:
@@ -57,10 +66,16 @@ class StudyConfig:
             if self.published
             else self.max_new_tokens
         )
-        return CaptureConfig(self.k, self.hidden_dtype, self.batch_size, sampling=Sampling(longest, seed=self.seed))
+        return CaptureConfig(
+            self.k, self.hidden_dtype, self.batch_size, sampling=Sampling(longest, seed=self.seed)
+        )
 
     def sampling(self, task: Task) -> Sampling:
-        longest = task.published_max_new_tokens if self.published else min(task.max_new_tokens, self.max_new_tokens)
+        longest = (
+            task.published_max_new_tokens
+            if self.published
+            else min(task.max_new_tokens, self.max_new_tokens)
+        )
         return Sampling(longest, temperature=self.temperature, seed=self.seed)
 
     def facts(self) -> dict[str, Any]:

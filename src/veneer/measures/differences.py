@@ -1,4 +1,5 @@
-"""Differences of every system from base and from the aligned model, with Holm's adjustment for their number."""
+"""Differences of every system from base and from the aligned model, with Holm's adjustment
+for their number."""
 
 from __future__ import annotations
 
@@ -14,30 +15,50 @@ from veneer.tasks.task import Task
 
 
 def difference_rows(
-    task: Task, prompts: Sequence[Prompt], scored: Sequence[Scored], *, split: str = "test", seed: int = 0
+    task: Task,
+    prompts: Sequence[Prompt],
+    scored: Sequence[Scored],
+    *,
+    split: str = "test",
+    seed: int = 0,
 ) -> Iterator[Measurement]:
-    """Rows `difference_from_base` and `difference_from_aligned` of a task's headlines, over the prompts that every system has a
-    value for. One family is all the differences of one headline; the note carries the adjusted p value. The interval is the
-    difference's own, not adjusted."""
+    """Rows `difference_from_base` and `difference_from_aligned` of a task's headlines, over the
+    prompts that every system has a value for. One family is all the differences of one headline;
+    the note carries the adjusted p value. The interval is the difference's own, not adjusted."""
     by_name = {s.system: s for s in scored}
     clusters = cluster_ids(task, prompts)
     for metric in task.headlines:
         known = {name: s.values[metric] for name, s in by_name.items() if metric in s.values}
         keep = ~np.isnan(np.array(list(known.values()))).any(axis=0) if known else np.zeros(0, bool)
-        asked = [(a, b) for b in ("base", "aligned") for a in known if b in known and a not in ("base", b)]
+        asked = [
+            (a, b)
+            for b in ("base", "aligned")
+            for a in known
+            if b in known and a not in ("base", b)
+        ]
         if not keep.any() or not asked:
             continue
         found = compare(
-            [(known[a][keep], known[b][keep]) for a, b in asked], seed=seed, clusters=None if clusters is None else clusters[keep]
+            [(known[a][keep], known[b][keep]) for a, b in asked],
+            seed=seed,
+            clusters=None if clusters is None else clusters[keep],
         )
         for (a, b), c in zip(asked, found, strict=True):
             note = f"p {_p(c.adjusted)} after Holm over {c.family} differences" + (
                 f"; {c.difference.note}" if c.difference.note else ""
             )
             yield Measurement.estimated(
-                c.difference, "measure", task.name, f"difference_from_{b}", a, judge=by_name[a].judges[metric], of=metric, split=split,
-                note=note, unit=by_name[a].units.get(metric, "share"),
-            )  # fmt: skip
+                c.difference,
+                "measure",
+                task.name,
+                f"difference_from_{b}",
+                a,
+                judge=by_name[a].judges[metric],
+                of=metric,
+                split=split,
+                note=note,
+                unit=by_name[a].units.get(metric, "share"),
+            )
 
 
 def _p(p: float) -> str:

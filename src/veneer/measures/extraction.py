@@ -1,4 +1,5 @@
-"""Extract and measure a veneer without any task: the `extract` and `position` and `shift` rows of results.jsonl."""
+"""Extract and measure a veneer without any task: the `extract` and `position` and `shift` rows
+of results.jsonl."""
 
 from __future__ import annotations
 
@@ -36,13 +37,15 @@ def extract_to(
     start: Veneer | None = None,
     parts: Parts | None = None,
 ) -> Veneer:
-    """The veneer in `out`: read where it is there already, otherwise extracted (see `extract` for start and parts) and saved with its
-    log."""
+    """The veneer in `out`: read where it is there already, otherwise extracted (see `extract` for
+    start and parts) and saved with its log."""
     if (out / "veneer.json").is_file():
         return Veneer.load(out)
     found = extract(capture, config, device=device, log=log, start=start, parts=parts)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "extract.log").write_text("".join(json.dumps(line) + "\n" for line in found.log), encoding="utf-8")
+    (out / "extract.log").write_text(
+        "".join(json.dumps(line) + "\n" for line in found.log), encoding="utf-8"
+    )
     found.veneer.save(out)
     return found.veneer
 
@@ -52,7 +55,9 @@ def solver_progress(progress: Callable[[int, int, str], None] | None) -> Log:
 
     def log(line: dict[str, Any]) -> None:
         if progress and "evaluation" in line:
-            progress(line["evaluation"], 0, f"extract: held-out {line['select_kl']:.3f} nats a token")
+            progress(
+                line["evaluation"], 0, f"extract: held-out {line['select_kl']:.3f} nats a token"
+            )
         for text in (line.get("warning"), line.get("note")):
             if text:
                 logging.getLogger("veneer").warning("veneer: %s", text)
@@ -63,8 +68,9 @@ def solver_progress(progress: Callable[[int, int, str], None] | None) -> Log:
 def joint_rows(
     capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu"
 ) -> tuple[HeldOut, list[Measurement]]:
-    """Held-out rows of the joint veneer, overall and by position, with shifts and noise floor. Where a teacher told nothing but its
-    responses, their likelihood stands in the place of the KL (nll.py)."""
+    """Held-out rows of the joint veneer, overall and by position, with shifts and noise
+    floor. Where a teacher told nothing but its responses, their likelihood stands in the
+    place of the KL (nll.py)."""
     split = split_of(capture, config.seed, config.tasks)
     found = held_out(capture, veneer, split.report, device=device)
     tasks = sorted(set(found.task.values()))
@@ -76,7 +82,9 @@ def joint_rows(
         *position_rows(found, seed=config.seed),
         *noise_position_rows(capture),
         *early_share_rows(found, tasks if len(tasks) > 1 else (), seed=config.seed),
-        *early_share_rows(found, tasks if len(tasks) > 1 else (), system="veneer", seed=config.seed),
+        *early_share_rows(
+            found, tasks if len(tasks) > 1 else (), system="veneer", seed=config.seed
+        ),
         *_token_rows(found, capture, "joint", config.seed),
     ]
     if len(tasks) > 1:
@@ -89,12 +97,20 @@ def joint_rows(
     return found, rows
 
 
-def _likelihood_rows(found: HeldOut, capture: Capture, tasks: list[str], seed: int) -> Iterator[Measurement]:
+def _likelihood_rows(
+    found: HeldOut, capture: Capture, tasks: list[str], seed: int
+) -> Iterator[Measurement]:
     for task in ("joint", *(tasks if len(tasks) > 1 else ())):
-        yield from nll_rows(found, task=task, system="veneer" if task == "joint" else "veneer-joint", seed=seed)
+        yield from nll_rows(
+            found, task=task, system="veneer" if task == "joint" else "veneer-joint", seed=seed
+        )
         yield from nll_position_rows(found, task=task, seed=seed)
         for row in _token_rows(found, capture, task, seed):
-            yield replace(row, note=row.note or "the token that was said counts as the aligned model's most likely one")
+            yield replace(
+                row,
+                note=row.note
+                or "the token that was said counts as the aligned model's most likely one",
+            )
 
 
 def _token_rows(found: HeldOut, capture: Capture, task: str, seed: int) -> Iterator[Measurement]:
@@ -107,22 +123,36 @@ def _token_rows(found: HeldOut, capture: Capture, task: str, seed: int) -> Itera
 def write_tables(found: HeldOut, capture: Capture, out: Path) -> None:
     """shifts.jsonl and deep_examples.jsonl of a study folder."""
     write_text(out / "shifts.jsonl", json_lines(shift_table(found, capture.tokenizer, capture)))
-    write_text(out / "deep_examples.jsonl", json_lines(style_not_sum(found, capture, capture.tokenizer)))
+    write_text(
+        out / "deep_examples.jsonl", json_lines(style_not_sum(found, capture, capture.tokenizer))
+    )
 
 
 def noise_position_rows(capture: Capture) -> list[Measurement]:
     """The noise floor beside the KL by position: it is one figure, the same at every position."""
-    return [replace(r, study="position") for r in noise_rows(capture, study="position") if r.metric == "kl"]
+    return [
+        replace(r, study="position")
+        for r in noise_rows(capture, study="position")
+        if r.metric == "kl"
+    ]
 
 
 def own_rows(
-    capture: Capture, veneer: Veneer, task: str, config: ExtractConfig, *, device: str | torch.device = "cpu"
+    capture: Capture,
+    veneer: Veneer,
+    task: str,
+    config: ExtractConfig,
+    *,
+    device: str | torch.device = "cpu",
 ) -> list[Measurement]:
     """Held-out rows of a task's own veneer, on the report prompts of that task."""
     capture.need_distributions("a held-out KL")
     split = split_of(capture, config.seed, (task,))
     found = held_out(capture, veneer, split.report, device=device)
-    return [*kl_rows(found, task=task, with_base=False, seed=config.seed), *noise_rows(capture, study="extract", task=task)]
+    return [
+        *kl_rows(found, task=task, with_base=False, seed=config.seed),
+        *noise_rows(capture, study="extract", task=task),
+    ]
 
 
 def control_rows(

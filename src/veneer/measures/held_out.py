@@ -1,4 +1,5 @@
-"""Held-out distributions: what base, veneer and the aligned model each say at the report part's tokens."""
+"""Held-out distributions: what base, veneer and the aligned model each say at the
+report part's tokens."""
 
 from __future__ import annotations
 
@@ -28,8 +29,9 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class HeldOut:
-    """One entry a token, all arrays (N,). kl_*: KL(aligned || system) in nats, tail lumped, 0 where rounding made it less.
-    base_second, base_third: base's next choices. prompt: the prompt's number in the capture; task: its task, by prompt number."""
+    """One entry a token, all arrays (N,). kl_*: KL(aligned || system) in nats, tail lumped, 0 where
+    rounding made it less. base_second, base_third: base's next choices. prompt: the prompt's number
+    in the capture; task: its task, by prompt number."""
 
     prompt: np.ndarray
     position: np.ndarray
@@ -46,15 +48,20 @@ class HeldOut:
         """Mask (N,) of the tokens of some tasks."""
         return np.isin(self.prompt, [n for n, t in self.task.items() if t in tasks])
 
-    def by_prompt(self, values: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def by_prompt(
+        self, values: np.ndarray, mask: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Per prompt: sums of `values` and numbers of tokens, prompts in ascending order."""
         keep = np.ones(len(values), bool) if mask is None else mask
         _, inverse = np.unique(self.prompt[keep], return_inverse=True)
         return np.bincount(inverse, values[keep]), np.bincount(inverse).astype(float)
 
 
-def held_out(capture: Capture, veneer: Veneer, prompts: Sequence[int], *, device: str | torch.device = "cpu") -> HeldOut:
-    """Run the veneer's head over the hidden states of some prompts' tokens: exact over the whole vocabulary, in chunks."""
+def held_out(
+    capture: Capture, veneer: Veneer, prompts: Sequence[int], *, device: str | torch.device = "cpu"
+) -> HeldOut:
+    """Run the veneer's head over the hidden states of some prompts' tokens: exact over the whole
+    vocabulary, in chunks."""
     return held_out_of(capture, veneer.apply(capture.head), prompts, device=device)
 
 
@@ -67,8 +74,9 @@ def held_out_of(
     map_logits: Callable[[torch.Tensor], torch.Tensor] | None = None,
     device: str | torch.device = "cpu",
 ) -> HeldOut:
-    """The same for any head: `kl_veneer` and `veneer_top` are those of `head` over base's stored hidden states, or over the hidden
-    states (N, d) that `read` gives for a block of the capture. map_logits: to the capture's vocabulary, where the head has another."""
+    """The same for any head: `kl_veneer` and `veneer_top` are those of `head` over base's stored
+    hidden states, or over the hidden states (N, d) that `read` gives for a block of the capture.
+    map_logits: to the capture's vocabulary, where the head has another."""
     bias = None if head.bias is None else head.bias.to(device)
     changed = Head(head.weight.to(device), bias, head.scale, head.softcap)
     parts: dict[str, list[torch.Tensor]] = {}
@@ -80,7 +88,15 @@ def held_out_of(
         hidden = read(block) if read else block["hidden"].float()
         put("prompt", block["prompt"])
         put("position", block["position"])
-        put("kl_base", kl_lumped(*(block[c] for c in ("aligned_logprobs", "aligned_tail", "base_at_aligned", "base_outside"))))
+        put(
+            "kl_base",
+            kl_lumped(
+                *(
+                    block[c]
+                    for c in ("aligned_logprobs", "aligned_tail", "base_at_aligned", "base_outside")
+                )
+            ),
+        )
         put("aligned_top", block["aligned_ids"][:, 0])
         third = min(2, block["base_ids"].shape[1] - 1)
         for place, name in ((0, "base_top"), (min(1, third), "base_second"), (third, "base_third")):
@@ -91,7 +107,15 @@ def held_out_of(
             if map_logits is not None:
                 logits = map_logits(logits)
             inside, outside = log_masses(logits, block["aligned_ids"][cut])
-            put("kl_veneer", kl_lumped(block["aligned_logprobs"][cut], block["aligned_tail"][cut], inside.cpu(), outside.cpu()))
+            put(
+                "kl_veneer",
+                kl_lumped(
+                    block["aligned_logprobs"][cut],
+                    block["aligned_tail"][cut],
+                    inside.cpu(),
+                    outside.cpu(),
+                ),
+            )
             put("veneer_top", logits.argmax(-1))
     arrays = {name: torch.cat(values).numpy() for name, values in parts.items()}
     for name in ("kl_base", "kl_veneer"):

@@ -1,4 +1,5 @@
-"""Measures that need no task: held-out KL, what the veneer recovers of it, top-1 agreement, and KL by response position."""
+"""Measures that need no task: held-out KL, what the veneer recovers of it, top-1 agreement, and KL
+by response position."""
 
 from __future__ import annotations
 
@@ -11,34 +12,69 @@ from veneer.foundation.results import Measurement
 from veneer.measures.held_out import HeldOut
 from veneer.statistics import intervals
 
-BINS = [(p, p) for p in range(1, 11)] + [(11, 20), (21, 40), (41, 80), (81, 160), (161, 320), (321, 10**6)]
+BINS = [(p, p) for p in range(1, 11)] + [
+    (11, 20),
+    (21, 40),
+    (41, 80),
+    (81, 160),
+    (161, 320),
+    (321, 10**6),
+]
 NATS = "nats/token"
-ROUNDING = 1e-6  # nats a token; float32 makes so much of two equal models, and a share of it means nothing
+# nats a token; float32 makes so much of two equal models, and a share of it means nothing
+ROUNDING = 1e-6
 
 
 def noise_rows(capture: Capture, *, study: str, task: str = "joint") -> list[Measurement]:
-    """The noise floor as system "aligned": the aligned model against itself at another batch size."""
-    found = [r for r in capture.noise if task == "joint" or capture.prompts[r["prompt"]]["task"] == task]
+    """The noise floor as system "aligned": the aligned model against itself at
+    another batch size."""
+    found = [
+        r for r in capture.noise if task == "joint" or capture.prompts[r["prompt"]]["task"] == task
+    ]
     if not found:
         return []
-    kl = intervals.ratio_of_sums(np.array([r["kl"] for r in found]), np.array([float(r["tokens"]) for r in found]), seed=0)
-    top = intervals.ratio_of_sums(
-        np.array([float(r["top1"]) for r in found]), np.array([float(r["tokens"]) for r in found]), seed=0
+    kl = intervals.ratio_of_sums(
+        np.array([r["kl"] for r in found]), np.array([float(r["tokens"]) for r in found]), seed=0
     )
-    note = "noise floor: its log-probabilities while generating against those while reading at batch size 1"
+    top = intervals.ratio_of_sums(
+        np.array([float(r["top1"]) for r in found]),
+        np.array([float(r["tokens"]) for r in found]),
+        seed=0,
+    )
+    note = (
+        "noise floor: its log-probabilities while generating against those while reading at "
+        "batch size 1"
+    )
     return [
-        Measurement.estimated(kl, study, task, "kl", "aligned", split="noise", unit=NATS, note=note),
+        Measurement.estimated(
+            kl, study, task, "kl", "aligned", split="noise", unit=NATS, note=note
+        ),
         Measurement(
-            study, task, "top1_agreement", "aligned", top.value, top.n, top.low, top.high, split="noise", unit="share", note=note
+            study,
+            task,
+            "top1_agreement",
+            "aligned",
+            top.value,
+            top.n,
+            top.low,
+            top.high,
+            split="noise",
+            unit="share",
+            note=note,
         ),
     ]
 
 
 def kl_rows(
-    found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0
+    found: HeldOut,
+    *,
+    task: str = "joint",
+    system: str = "veneer",
+    with_base: bool = True,
+    seed: int = 0,
 ) -> Iterator[Measurement]:
-    """KL of base and of a veneer on the report part, the share of base's KL that the veneer recovers, and top-1 agreement with the
-    aligned model. Each interval resamples prompts."""
+    """KL of base and of a veneer on the report part, the share of base's KL that the veneer
+    recovers, and top-1 agreement with the aligned model. Each interval resamples prompts."""
     mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
     if not mask.any():
         return
@@ -53,9 +89,13 @@ def kl_rows(
         yield Measurement.estimated(kl, "extract", task, "kl", name, split="report", unit=NATS)
         agree, _ = found.by_prompt((tops[name] == found.aligned_top).astype(float), mask)
         top = intervals.ratio_of_sums(agree, counts, seed=seed)
-        yield Measurement.estimated(top, "extract", task, "top1_agreement", name, split="report", unit="share")
+        yield Measurement.estimated(
+            top, "extract", task, "top1_agreement", name, split="report", unit="share"
+        )
     share = intervals.recovered(sums[system], _above_rounding(sums["base"], counts), seed=seed)
-    yield Measurement.estimated(share, "extract", task, "kl_recovered", system, split="report", unit="share")
+    yield Measurement.estimated(
+        share, "extract", task, "kl_recovered", system, split="report", unit="share"
+    )
 
 
 def _above_rounding(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -64,11 +104,17 @@ def _above_rounding(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def position_rows(
-    found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0,
-    metric: str = "kl", note: str | None = None,
-) -> Iterator[Measurement]:  # fmt: skip
-    """KL (or `metric`, where the capture's targets make it something else: nll.py) by response position: 1, 2, ... 10, then bins that
-    double."""
+    found: HeldOut,
+    *,
+    task: str = "joint",
+    system: str = "veneer",
+    with_base: bool = True,
+    seed: int = 0,
+    metric: str = "kl",
+    note: str | None = None,
+) -> Iterator[Measurement]:
+    """KL (or `metric`, where the capture's targets make it something else: nll.py) by response
+    position: 1, 2, ... 10, then bins that double."""
     chosen = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
     for first, last in BINS:
         mask = chosen & (found.position >= first) & (found.position <= last)
@@ -80,15 +126,23 @@ def position_rows(
                 continue
             mean = intervals.ratio_of_sums(*found.by_prompt(values, mask), seed=seed)
             yield Measurement.estimated(
-                mean, "position", task, metric, name, split="report", position=(first, end), unit=NATS, note=note
+                mean,
+                "position",
+                task,
+                metric,
+                name,
+                split="report",
+                position=(first, end),
+                unit=NATS,
+                note=note,
             )
 
 
 def early_share_rows(
     found: HeldOut, tasks: Sequence[str], *, system: str = "base", first: int = 10, seed: int = 0
 ) -> Iterator[Measurement]:
-    """Share of a system's KL that lies in the first ten response positions ("where it sits"): base's is the alignment's own; another
-    system's is that of what it leaves."""
+    """Share of a system's KL that lies in the first ten response positions ("where it sits"):
+    base's is the alignment's own; another system's is that of what it leaves."""
     values = found.kl_base if system == "base" else found.kl_veneer
     for task in ("joint", *tasks):
         mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
@@ -98,5 +152,12 @@ def early_share_rows(
         early, _ = found.by_prompt(np.where(found.position <= first, values, 0.0), mask)
         share = intervals.ratio_of_sums(early, _above_rounding(sums, counts), seed=seed)
         yield Measurement.estimated(
-            share, "position", task, "early_kl_share", system, split="report", position=(1, first), unit="share"
+            share,
+            "position",
+            task,
+            "early_kl_share",
+            system,
+            split="report",
+            position=(1, first),
+            unit="share",
         )

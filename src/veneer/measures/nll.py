@@ -1,8 +1,10 @@
-"""Held-out figures of a capture whose targets are one-hot: how likely the responses are, in the place of a KL.
+"""Held-out figures of a capture whose targets are one-hot: how likely the responses are, in
+the place of a KL.
 
-Where only a teacher's responses are known, its distributions are not, so there is neither a KL from it nor a noise floor. The cross-entropy
-to a one-hot target is the token's negative log-likelihood; it holds the responses' own entropy, so it does not go to 0, and a share of it
-would mean nothing: what a veneer gains is a difference.
+Where only a teacher's responses are known, its distributions are not, so there is neither a KL from
+it nor a noise floor. The cross-entropy to a one-hot target is the token's negative log-likelihood;
+it holds the responses' own entropy, so it does not go to 0, and a share of it would mean nothing:
+what a veneer gains is a difference.
 """
 
 from __future__ import annotations
@@ -16,14 +18,22 @@ from veneer.measures.held_out import HeldOut
 from veneer.measures.kl import NATS, position_rows
 from veneer.statistics import intervals
 
-NOTE = "only the responses were known: no distributions to compare with, so no KL and no noise floor"
+NOTE = (
+    "only the responses were known: no distributions to compare with, so no KL and no noise floor"
+)
 
 
 def nll_rows(
-    found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0
+    found: HeldOut,
+    *,
+    task: str = "joint",
+    system: str = "veneer",
+    with_base: bool = True,
+    seed: int = 0,
 ) -> Iterator[Measurement]:
-    """Negative log-likelihood of the responses under base and a veneer in nats a token, the gain (base's minus the veneer's, paired by
-    prompt), and the share of their tokens that are the system's most likely one. Each interval resamples prompts."""
+    """Negative log-likelihood of the responses under base and a veneer in nats a token, the gain
+    (base's minus the veneer's, paired by prompt), and the share of their tokens that are the
+    system's most likely one. Each interval resamples prompts."""
     mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
     if not mask.any():
         return
@@ -34,14 +44,27 @@ def nll_rows(
             continue
         loss = intervals.ratio_of_sums(*found.by_prompt(nll, mask), seed=seed)
         yield Measurement.estimated(loss, "extract", task, "nll", name, unit=NATS, **words)
-        hits = intervals.ratio_of_sums(*found.by_prompt((top == found.aligned_top).astype(float), mask), seed=seed)
-        yield Measurement.estimated(hits, "extract", task, "token_accuracy", name, unit="share", **words)
-    gain = intervals.ratio_of_sums(*found.by_prompt(found.kl_base - found.kl_veneer, mask), seed=seed)
+        hits = intervals.ratio_of_sums(
+            *found.by_prompt((top == found.aligned_top).astype(float), mask), seed=seed
+        )
+        yield Measurement.estimated(
+            hits, "extract", task, "token_accuracy", name, unit="share", **words
+        )
+    gain = intervals.ratio_of_sums(
+        *found.by_prompt(found.kl_base - found.kl_veneer, mask), seed=seed
+    )
     yield Measurement.estimated(gain, "extract", task, "nll_gain", system, unit=NATS, **words)
 
 
 def nll_position_rows(
-    found: HeldOut, *, task: str = "joint", system: str = "veneer", with_base: bool = True, seed: int = 0
+    found: HeldOut,
+    *,
+    task: str = "joint",
+    system: str = "veneer",
+    with_base: bool = True,
+    seed: int = 0,
 ) -> Iterator[Measurement]:
     """The negative log-likelihoods by response position."""
-    return position_rows(found, task=task, system=system, with_base=with_base, seed=seed, metric="nll", note=NOTE)
+    return position_rows(
+        found, task=task, system=system, with_base=with_base, seed=seed, metric="nll", note=NOTE
+    )

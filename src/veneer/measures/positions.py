@@ -1,7 +1,9 @@
-"""Where each system differs from the aligned model: KL(aligned || system) by response position, on the capture's report prompts.
+"""Where each system differs from the aligned model: KL(aligned || system) by response position, on
+the capture's report prompts.
 
-Every system reads the aligned model's stored answers (teacher forcing), behind the prompt in its own format and through its own
-head. Its distributions are compared with the stored ones of the aligned model, tail lumped, as those of base and veneer are.
+Every system reads the aligned model's stored answers (teacher forcing), behind the prompt in its
+own format and through its own head. Its distributions are compared with the stored ones of the
+aligned model, tail lumped, as those of base and veneer are.
 """
 
 from __future__ import annotations
@@ -26,23 +28,31 @@ AT_ONCE = 64  # prompts whose hidden states are held together
 ELSEWHERE = ("base", "veneer", "aligned", "shuffled")  # their rows come with the extraction
 
 
-def kl_of_system(capture: Capture, system: System, prompts: Sequence[Prompt], pair: Pair, numbers: Sequence[int]) -> HeldOut:
+def kl_of_system(
+    capture: Capture, system: System, prompts: Sequence[Prompt], pair: Pair, numbers: Sequence[int]
+) -> HeldOut:
     """The held-out table with `system` in the place of the veneer (`kl_veneer`, `veneer_top`).
 
-    prompts: the capture's, in its order. numbers: which of them. A system that is base with another head in base's format is read off
-    the stored hidden states; any other needs one forward pass. Raises InputError where the prompts are not the capture's, or it was
-    made from responses alone.
+    prompts: the capture's, in its order. numbers: which of them. A system that is base with another
+    head in base's format is read off the stored hidden states; any other needs one forward pass.
+    Raises InputError where the prompts are not the capture's, or it was made from responses alone.
     """
     capture.need_distributions("KL by position")
     if [(p.task, p.id) for p in prompts] != [(r["task"], r["id"]) for r in capture.prompts]:
         raise InputError(
-            f"found {len(prompts)} prompts that are not those of the capture {capture.folder}; expected its own, in its order"
+            f"found {len(prompts)} prompts that are not those of the capture {capture.folder}; "
+            "expected its own, in its order"
         )
     head = system.head or system.lm.head
     size = pair.vocabulary.size
     foreign = system.lm is pair.aligned
     if not foreign:
-        head = Head(head.weight[:size], None if head.bias is None else head.bias[:size], head.scale, head.softcap)
+        head = Head(
+            head.weight[:size],
+            None if head.bias is None else head.bias[:size],
+            head.scale,
+            head.softcap,
+        )
     if system.lm is pair.base and system.format == pair.base_format:
         return held_out_of(capture, _as_stored(head), numbers, device=system.lm.device)
 
@@ -57,18 +67,27 @@ def kl_of_system(capture: Capture, system: System, prompts: Sequence[Prompt], pa
         for at in range(0, len(order), AT_ONCE):
             some = order[at : at + AT_ONCE]
             asked = [system.format.encode(system.lm.tokenizer, prompts[n]) for n in some]
-            given = [pair.vocabulary.ids_to_other(answers[n]) if foreign else answers[n] for n in some]
+            given = [
+                pair.vocabulary.ids_to_other(answers[n]) if foreign else answers[n] for n in some
+            ]
             parts += response_hidden(system.lm, asked, given)
         return torch.cat(parts)
 
     with torch.inference_mode():
         mapped = pair.vocabulary.from_other if foreign else None
-        return held_out_of(capture, head, numbers, read=read, map_logits=mapped, device=system.lm.device)
+        return held_out_of(
+            capture, head, numbers, read=read, map_logits=mapped, device=system.lm.device
+        )
 
 
 def _as_stored(head: Head) -> Head:
     """In float32, as the capture's own head is."""
-    return Head(head.weight.float(), None if head.bias is None else head.bias.float(), head.scale, head.softcap)
+    return Head(
+        head.weight.float(),
+        None if head.bias is None else head.bias.float(),
+        head.scale,
+        head.softcap,
+    )
 
 
 def position_system_rows(
@@ -80,9 +99,9 @@ def position_system_rows(
     seed: int = 0,
     tasks: Sequence[str] | None = None,
 ) -> Iterator[Measurement]:
-    """KL, what is recovered of it, top-1 agreement, KL by position and its early share of every local system that is not in
-    `ELSEWHERE`, on the report prompts, jointly and by task. A system that differs by what it may not say has base's own
-    distributions and no rows."""
+    """KL, what is recovered of it, top-1 agreement, KL by position and its early share of every
+    local system that is not in `ELSEWHERE`, on the report prompts, jointly and by task. A system
+    that differs by what it may not say has base's own distributions and no rows."""
     split = split_of(capture, seed, tuple(tasks) if tasks else None)
     for system in systems:
         if not isinstance(system, System) or system.name in ELSEWHERE or system.barred:
@@ -91,5 +110,9 @@ def position_system_rows(
         names = sorted(set(found.task.values()))
         for task in ("joint", *(names if len(names) > 1 else ())):
             yield from kl_rows(found, task=task, system=system.name, with_base=False, seed=seed)
-            yield from position_rows(found, task=task, system=system.name, with_base=False, seed=seed)
-        yield from early_share_rows(found, names if len(names) > 1 else (), system=system.name, seed=seed)
+            yield from position_rows(
+                found, task=task, system=system.name, with_base=False, seed=seed
+            )
+        yield from early_share_rows(
+            found, names if len(names) > 1 else (), system=system.name, seed=seed
+        )

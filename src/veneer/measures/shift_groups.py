@@ -1,4 +1,5 @@
-"""Words that the grouping of token shifts knows; docs/token-shifts.md has the rule and how often it is right."""
+"""Words that the grouping of token shifts knows; docs/token-shifts.md has the rule and how
+often it is right."""
 
 from __future__ import annotations
 
@@ -10,57 +11,86 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Articles, pronouns, prepositions, conjunctions, auxiliaries and adverbs: they change how a thing is said and seldom what is
-# said. Negations are left out, for they turn the meaning.
+# Articles, pronouns, prepositions, conjunctions, auxiliaries and adverbs: they change how a thing
+# is said and seldom what is said. Negations are left out, for they turn the meaning.
 FUNCTION_WORDS = _words(
     """
-    a an the this that these those it its he she they them we us our ours i me my mine you your yours his her hers their
-    theirs who whom whose which what where when why how there here some any each every all both other another such same
-    own certain particular of in on at by for with from to into onto about as than then if because while although though
-    since until before after over under out up down off through between against per and or but so yet nor plus either also
-    too is are was were be been being am has have had having do does did can could will would shall should may might must
-    s m d ll re ve t very just only even still really quite rather much more most many now once again ever always often
-    usually
+    a an the this that these those it its he she they them we us our ours i me my mine you your
+    yours his her hers their theirs who whom whose which what where when why how there here some any
+    each every all both other another such same own certain particular of in on at by for with from
+    to into onto about as than then if because while although though since until before after over
+    under out up down off through between against per and or but so yet nor plus either also too is
+    are was were be been being am has have had having do does did can could will would shall should
+    may might must s m d ll re ve t very just only even still really quite rather much more most
+    many now once again ever always often usually
     """
 )
-# Discourse: words that open, order, hedge or close, and verbs of speaking about the task rather than of doing it.
+# Discourse: words that open, order, hedge or close, and verbs of speaking about the task rather
+# than of doing it.
 DISCOURSE = _words(
     """
-    let lets first firstly second secondly third next finally lastly therefore thus hence however moreover furthermore
-    additionally overall instead sure certainly absolutely okay ok well yes please thanks thank welcome hello hi great
-    glad happy good question note remember example instance summary conclusion short general generally typically basically
-    actually simply likely perhaps maybe think find solve calculate compute work break start begin look see consider
-    determine explain answer total result number solution step following below above given based feel free hope
+    let lets first firstly second secondly third next finally lastly therefore thus hence however
+    moreover furthermore additionally overall instead sure certainly absolutely okay ok well yes
+    please thanks thank welcome hello hi great glad happy good question note remember example
+    instance summary conclusion short general generally typically basically actually simply likely
+    perhaps maybe think find solve calculate compute work break start begin look see consider
+    determine explain answer total result number solution step following below above given based
+    feel free hope
     """
 )
 SAME = (  # words of which one stands for the other
-    frozenset({"help", "assist", "support"}), frozenset({"glad", "happy", "pleased"}), frozenset({"can", "could", "may", "might"}),
-)  # fmt: skip
+    frozenset({"help", "assist", "support"}),
+    frozenset({"glad", "happy", "pleased"}),
+    frozenset({"can", "could", "may", "might"}),
+)
 DECLINING = _words(
     """
-    sorry apologize apologise apologies cannot unable decline refuse unfortunately inappropriate unethical illegal
-    unlawful unsafe dangerous harm harms harmed harmful hurt hurts hurtful stereotype stereotypes discrimination hateful
-    offensive disrespectful deserve deserves respect respectful respectfully seriously unfair
+    sorry apologize apologise apologies cannot unable decline refuse unfortunately inappropriate
+    unethical illegal unlawful unsafe dangerous harm harms harmed harmful hurt hurts hurtful
+    stereotype stereotypes discrimination hateful offensive disrespectful deserve deserves respect
+    respectful respectfully seriously unfair
     """
 )
-NEGATED = frozenset({"don", "won", "can", "cannot", "couldn", "wouldn", "shouldn", "not", "unable", "m", "am", "ca", "wo", "do"})
+NEGATED = frozenset(
+    {
+        "don",
+        "won",
+        "can",
+        "cannot",
+        "couldn",
+        "wouldn",
+        "shouldn",
+        "not",
+        "unable",
+        "m",
+        "am",
+        "ca",
+        "wo",
+        "do",
+    }
+)
 NUMBER_WORDS = _words(
     """
-    zero two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand million billion
-    dozen
+    zero two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty
+    hundred thousand million billion dozen
     """
 )
 
 REASON = re.compile(
-    r"(?:could|may|might|would|can|it|which|that)(?: seriously)? (?:harm|hurt)|stereotypes.*every|against the law|every$", re.I
+    r"(?:could|may|might|would|can|it|which|that)(?: seriously)? "
+    r"(?:harm|hurt)|stereotypes.*every|against the law|every$",
+    re.I,
 )
 BEHIND_DECLINING = re.compile(
-    r"(?:can'?t|cannot|won'?t|will not|not able to|unable to|don'?t want to|do not want to|not going to|must decline to"
+    r"(?:can'?t|cannot|won'?t|will not|not able to|unable to|don'?t want to|do not want to|not "
+    r"going to|must decline to"
     r"|not comfortable|refuse to)$",
     re.I,
 )
 DECLINES = re.compile(
-    r"(?:sorry|can'?t|cannot|won'?t|will not|not able|unable|don'?t want|decline|refuse|apologi[sz]e|harmful|hurtful)", re.I
+    r"(?:sorry|can'?t|cannot|won'?t|will not|not able|unable|don'?t "
+    r"want|decline|refuse|apologi[sz]e|harmful|hurtful)",
+    re.I,
 )
 
 
@@ -71,9 +101,10 @@ CONTEXT_TOKENS = 16  # to the left of a shift
 
 
 class Group(StrEnum):
-    """refusal: words that decline, and those that say why (harm, law, respect). number: a figure or the sign of a sum. structure: line
-    breaks, spaces, punctuation, list and other marks, the end of the answer. style: the same said with other words, and words that
-    only frame. content: another thing is said."""
+    """refusal: words that decline, and those that say why (harm, law, respect). number: a figure or
+    the sign of a sum. structure: line breaks, spaces, punctuation, list and other marks, the end of
+    the answer. style: the same said with other words, and words that only frame. content: another
+    thing is said."""
 
     REFUSAL = "refusal"
     NUMBER = "number"
@@ -89,11 +120,13 @@ _ENDS_IN_SUM = re.compile(r"(?:\d|\d ?[-+*/×÷=()^] ?)\s*$")
 
 
 def group_of(before: str, after: str, context: str) -> Group:
-    """The group of one shift: the token `before` becomes `after` behind `context` (some text to its left).
+    """The group of one shift: the token `before` becomes `after` behind `context` (some
+    text to its left).
 
-    In this order: a figure or a sign in a sum is a number; words of declining are a refusal; what is no word is structure, and so is a
-    word that opens a sentence where the other model breaks the line or ends; function words, words of discourse and the same word in
-    another form are style; the rest is content.
+    In this order: a figure or a sign in a sum is a number; words of declining are a refusal; what
+    is no word is structure, and so is a word that opens a sentence where the other model breaks the
+    line or ends; function words, words of discourse and the same word in another form are style;
+    the rest is content.
     """
     old, new = before.strip(), after.strip()
     if _is_number(old, new, context):
@@ -110,14 +143,15 @@ def group_of(before: str, after: str, context: str) -> Group:
 
 
 def shift_group(base: str, veneer: str, aligned: str, context: str) -> Group | None:
-    """The group of the shift that is seen at a position: base's token to the veneer's where the veneer moves, otherwise to the aligned
-    model's; None where neither moves."""
+    """The group of the shift that is seen at a position: base's token to the veneer's where the
+    veneer moves, otherwise to the aligned model's; None where neither moves."""
     after = veneer if veneer != base else aligned
     return None if after == base else group_of(base, after, context)
 
 
 def deep_group(base: str, veneer: str, aligned: str, context: str) -> Group | None:
-    """The group of a shift that only the aligned model makes; None where base or the veneer has its token too."""
+    """The group of a shift that only the aligned model makes; None where base or the veneer
+    has its token too."""
     return None if aligned in (base, veneer) else group_of(base, aligned, context)
 
 
@@ -128,7 +162,8 @@ def _is_word(token: str) -> bool:
 def _is_number(old: str, new: str, context: str) -> bool:
     in_sum = bool(_ENDS_IN_SUM.search(context[-12:]))
     if _FIGURE.match(new) or new.lower() in NUMBER_WORDS:
-        return not (old and _is_word(old) and (not context.strip() or context.endswith("\n")))  # "1" there is a list's
+        # "1" there is a list's
+        return not (old and _is_word(old) and (not context.strip() or context.endswith("\n")))
     if _SIGN.match(new):
         return in_sum
     return bool(_FIGURE.match(old)) and in_sum and not _is_word(new)
@@ -138,7 +173,11 @@ def _is_refusal(old: str, new: str, context: str) -> bool:
     start = context.strip()
     if any(old in some and new in some for some in SAME):
         return False
-    if not start and new in ("i", "sorry", "unfortunately", "these") and (old == "" or _is_word(old)):
+    if (
+        not start
+        and new in ("i", "sorry", "unfortunately", "these")
+        and (old == "" or _is_word(old))
+    ):
         return True  # how refusals begin
     if new in DECLINING:
         return True
@@ -149,12 +188,23 @@ def _is_refusal(old: str, new: str, context: str) -> bool:
         return True
     if re.search(r"\bI(?:'m| am)$", last) and new in ("not", "unable", "afraid"):
         return True
-    if re.search(r"\bI(?:'m| am) not$", last) and new in ("able", "comfortable", "going", "allowed", "willing"):
+    if re.search(r"\bI(?:'m| am) not$", last) and new in (
+        "able",
+        "comfortable",
+        "going",
+        "allowed",
+        "willing",
+    ):
         return True
     if re.search(r"\bdon'?t$", last) and new in ("want", "feel", "support"):
         return True
     whole = context[-80:]
-    return bool(DECLINES.search(whole) and REASON.search(last) and _is_word(new) and new not in FUNCTION_WORDS)
+    return bool(
+        DECLINES.search(whole)
+        and REASON.search(last)
+        and _is_word(new)
+        and new not in FUNCTION_WORDS
+    )
 
 
 def _opens(context: str, after: str) -> bool:

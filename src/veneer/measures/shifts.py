@@ -1,4 +1,5 @@
-"""Token shifts: base's top token -> the veneer's -> the aligned model's, and whether the veneer restores it."""
+"""Token shifts: base's top token -> the veneer's -> the aligned model's, and whether the
+veneer restores it."""
 
 from __future__ import annotations
 
@@ -19,9 +20,11 @@ CLASSES = ("unshifted", "marginal", "shifted")
 GROUP_NOTE = "groups by rule: docs/token-shifts.md"
 
 
-def shift_classes(aligned: np.ndarray, base: np.ndarray, second: np.ndarray, third: np.ndarray) -> np.ndarray:
-    """(N,) 0 unshifted: the aligned model's top token is base's; 1 marginal: it is base's second or third; 2 shifted
-    (Lin et al. 2023, arXiv 2312.01552, which the paper follows)."""
+def shift_classes(
+    aligned: np.ndarray, base: np.ndarray, second: np.ndarray, third: np.ndarray
+) -> np.ndarray:
+    """(N,) 0 unshifted: the aligned model's top token is base's; 1 marginal: it is base's second or
+    third; 2 shifted (Lin et al. 2023, arXiv 2312.01552, which the paper follows)."""
     return np.where(aligned == base, 0, np.where((aligned == second) | (aligned == third), 1, 2))
 
 
@@ -30,28 +33,38 @@ def classes_of(found: HeldOut) -> np.ndarray:
 
 
 def shift_rows(found: HeldOut, *, task: str = "joint", seed: int = 0) -> Iterator[Measurement]:
-    """Share of each class, and for shifted and for all changed positions the share at which the veneer restores the aligned
-    model's token."""
+    """Share of each class, and for shifted and for all changed positions the share at which the
+    veneer restores the aligned model's token."""
     mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
     if not mask.any():
         return
     kind = classes_of(found)
     for number, name in enumerate(CLASSES):
-        share = intervals.ratio_of_sums(*found.by_prompt((kind == number).astype(float), mask), seed=seed)
-        yield Measurement.estimated(share, "shift", task, f"{name}_rate", "base", split="report", unit="share")
+        share = intervals.ratio_of_sums(
+            *found.by_prompt((kind == number).astype(float), mask), seed=seed
+        )
+        yield Measurement.estimated(
+            share, "shift", task, f"{name}_rate", "base", split="report", unit="share"
+        )
     for metric, part in (("restored_rate", kind == 2), ("restored_or_marginal_rate", kind >= 1)):
         if not (mask & part).any():
             continue
         hit = (found.veneer_top == found.aligned_top).astype(float)
         share = intervals.ratio_of_sums(*found.by_prompt(hit, mask & part), seed=seed)
-        yield Measurement.estimated(share, "shift", task, metric, "veneer", split="report", unit="share")
+        yield Measurement.estimated(
+            share, "shift", task, metric, "veneer", split="report", unit="share"
+        )
 
 
-def shift_table(found: HeldOut, tokenizer: Any, capture: Capture | None = None) -> list[dict[str, Any]]:
-    """The kinds of shift with their counts, most frequent first; unshifted positions that the veneer leaves alone are not listed.
+def shift_table(
+    found: HeldOut, tokenizer: Any, capture: Capture | None = None
+) -> list[dict[str, Any]]:
+    """The kinds of shift with their counts, most frequent first; unshifted positions that the
+    veneer leaves alone are not listed.
 
-    With the capture, whose responses give the text to their left, kinds are told apart by task and group too: `group` of the shift that
-    is seen (base to veneer, or base to aligned where the veneer stays), `deep_group` where only the aligned model makes one.
+    With the capture, whose responses give the text to their left, kinds are told apart by task and
+    group too: `group` of the shift that is seen (base to veneer, or base to aligned where the
+    veneer stays), `deep_group` where only the aligned model makes one.
     """
     kind = classes_of(found)
     moved = ~((found.base_top == found.veneer_top) & (found.base_top == found.aligned_top))
@@ -64,32 +77,53 @@ def shift_table(found: HeldOut, tokenizer: Any, capture: Capture | None = None) 
         more: tuple = ()
         if capture is not None:
             context = left[int(i)]
-            groups = (shift_group(before, veneer, aligned, context), deep_group(before, veneer, aligned, context))
+            groups = (
+                shift_group(before, veneer, aligned, context),
+                deep_group(before, veneer, aligned, context),
+            )
             more = (found.task[int(found.prompt[i])], *(g and g.value for g in groups))
         counts[(*ids, int(kind[i]), *more)] += 1
     rows = []
-    for (b, v, a, k, *rest), n in sorted(counts.items(), key=lambda item: (-item[1], [str(x) for x in item[0]])):
-        row = {"base": name(b), "veneer": name(v), "aligned": name(a), "count": n, "shift": CLASSES[k], "restored": v == a}
+    for (b, v, a, k, *rest), n in sorted(
+        counts.items(), key=lambda item: (-item[1], [str(x) for x in item[0]])
+    ):
+        row = {
+            "base": name(b),
+            "veneer": name(v),
+            "aligned": name(a),
+            "count": n,
+            "shift": CLASSES[k],
+            "restored": v == a,
+        }
         rows.append(row | dict(zip(("task", "group", "deep_group"), rest, strict=False)))
     return rows
 
 
-def contexts(found: HeldOut, capture: Capture, tokenizer: Any, mask: np.ndarray, tokens: int = CONTEXT_TOKENS) -> dict[int, str]:
-    """Place in `found` -> the text of up to `tokens` tokens of the response to its left, for the places in `mask`."""
+def contexts(
+    found: HeldOut, capture: Capture, tokenizer: Any, mask: np.ndarray, tokens: int = CONTEXT_TOKENS
+) -> dict[int, str]:
+    """Place in `found` -> the text of up to `tokens` tokens of the response to its left, for the
+    places in `mask`."""
     ids = {r["number"]: r["token_ids"] for r in capture.responses()}
     return {
         int(i): tokenizer.decode(
-            ids[int(found.prompt[i])][max(0, int(found.position[i]) - 1 - tokens) : int(found.position[i]) - 1]
+            ids[int(found.prompt[i])][
+                max(0, int(found.position[i]) - 1 - tokens) : int(found.position[i]) - 1
+            ]
         )
         for i in np.flatnonzero(mask)
     }
 
 
-def group_rows(found: HeldOut, capture: Capture, tokenizer: Any, *, task: str = "joint", seed: int = 0) -> Iterator[Measurement]:
-    """What is restyled and what is left. system veneer: `moved_rate`, the share of tokens at which the veneer's top token is not base's,
-    and of those the share of each group (`style_share`, ...). system aligned: `deep_rate`, the share of tokens that only the aligned
-    model makes (neither base's nor the veneer's), and the groups' shares of those. `style_restored_rate`, ... (system veneer): of
-    the aligned model's shifts away from base in a group, the share at which the veneer has its token."""
+def group_rows(
+    found: HeldOut, capture: Capture, tokenizer: Any, *, task: str = "joint", seed: int = 0
+) -> Iterator[Measurement]:
+    """What is restyled and what is left. system veneer: `moved_rate`, the share of tokens at which
+    the veneer's top token is not base's, and of those the share of each group (`style_share`, ...).
+    system aligned: `deep_rate`, the share of tokens that only the aligned model makes (neither
+    base's nor the veneer's), and the groups' shares of those. `style_restored_rate`, ... (system
+    veneer): of the aligned model's shifts away from base in a group, the share at which the veneer
+    has its token."""
     part = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
     if not part.any():
         return
@@ -100,26 +134,43 @@ def group_rows(found: HeldOut, capture: Capture, tokenizer: Any, *, task: str = 
     to_aligned = _groups(found, found.aligned_top, aligned_moves & part, capture, tokenizer)
     words: dict[str, Any] = {"split": "report", "unit": "share"}
     for system, metric, moves, groups in (
-        ("veneer", "moved_rate", veneer_moves, to_veneer), ("aligned", "deep_rate", deep, to_aligned),
-    ):  # fmt: skip
+        ("veneer", "moved_rate", veneer_moves, to_veneer),
+        ("aligned", "deep_rate", deep, to_aligned),
+    ):
         rate = intervals.ratio_of_sums(*found.by_prompt(moves.astype(float), part), seed=seed)
         yield Measurement.estimated(rate, "shift", task, metric, system, **words)
         if not (moves & part).any():
             continue
         for group in Group:
-            share = intervals.ratio_of_sums(*found.by_prompt((groups == group.value).astype(float), moves & part), seed=seed)
-            yield Measurement.estimated(share, "shift", task, f"{group.value}_share", system, note=GROUP_NOTE, **words)
+            share = intervals.ratio_of_sums(
+                *found.by_prompt((groups == group.value).astype(float), moves & part), seed=seed
+            )
+            yield Measurement.estimated(
+                share, "shift", task, f"{group.value}_share", system, note=GROUP_NOTE, **words
+            )
     hit = (found.veneer_top == found.aligned_top).astype(float)
     for group in Group:
         own = to_aligned == group.value
         if own.any():
             share = intervals.ratio_of_sums(*found.by_prompt(hit, own), seed=seed)
-            yield Measurement.estimated(share, "shift", task, f"{group.value}_restored_rate", "veneer", note=GROUP_NOTE, **words)
+            yield Measurement.estimated(
+                share,
+                "shift",
+                task,
+                f"{group.value}_restored_rate",
+                "veneer",
+                note=GROUP_NOTE,
+                **words,
+            )
 
 
-def _groups(found: HeldOut, after: np.ndarray, mask: np.ndarray, capture: Capture, tokenizer: Any) -> np.ndarray:
+def _groups(
+    found: HeldOut, after: np.ndarray, mask: np.ndarray, capture: Capture, tokenizer: Any
+) -> np.ndarray:
     """(N,) the name of the group of base's token -> `after`, "" outside the mask."""
     out = np.full(len(after), "", dtype=object)
     for i, context in contexts(found, capture, tokenizer, mask).items():
-        out[i] = group_of(tokenizer.decode([int(found.base_top[i])]), tokenizer.decode([int(after[i])]), context).value
+        out[i] = group_of(
+            tokenizer.decode([int(found.base_top[i])]), tokenizer.decode([int(after[i])]), context
+        ).value
     return out

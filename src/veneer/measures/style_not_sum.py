@@ -1,4 +1,5 @@
-"""Where the veneer takes the style and misses the sum: the aligned model writes a figure, and the veneer stays with base's other token."""
+"""Where the veneer takes the style and misses the sum: the aligned model writes a figure, and the
+veneer stays with base's other token."""
 
 from __future__ import annotations
 
@@ -25,38 +26,52 @@ def numeric(found: HeldOut, tokenizer: Any) -> np.ndarray:
     return np.array([known(t) for t in found.aligned_top.tolist()], dtype=bool)
 
 
-def style_not_sum(found: HeldOut, capture: Capture, tokenizer: Any, limit: int = 100) -> list[dict[str, Any]]:
-    """Up to `limit` positions at which the aligned model's top token is numeric and base's = veneer's is another one: one of each prompt
-    first, then the rest, and among them those with the largest KL(aligned || veneer) first.
+def style_not_sum(
+    found: HeldOut, capture: Capture, tokenizer: Any, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Up to `limit` positions at which the aligned model's top token is numeric and base's =
+    veneer's is another one: one of each prompt first, then the rest, and among them those with the
+    largest KL(aligned || veneer) first.
 
-    Rows: prompt_id, task, context (the response so far), base, veneer, aligned (top tokens), position (1-based), next (how the
-    aligned model's answer goes on).
+    Rows: prompt_id, task, context (the response so far), base, veneer, aligned (top tokens),
+    position (1-based), next (how the aligned model's answer goes on).
     """
     missed = _missed(found, tokenizer)
     left = contexts(found, capture, tokenizer, missed, LEFT)
     responses = {r["number"]: r for r in capture.responses()}
-    order = sorted(left, key=lambda i: (-float(found.kl_veneer[i]), int(found.prompt[i]), int(found.position[i])))
+    order = sorted(
+        left,
+        key=lambda i: (-float(found.kl_veneer[i]), int(found.prompt[i]), int(found.position[i])),
+    )
     first = {int(found.prompt[i]): i for i in reversed(order)}
-    order = [*(i for i in order if first[int(found.prompt[i])] == i), *(i for i in order if first[int(found.prompt[i])] != i)]
+    order = [
+        *(i for i in order if first[int(found.prompt[i])] == i),
+        *(i for i in order if first[int(found.prompt[i])] != i),
+    ]
     rows = []
     for i in order[:limit]:
         response, at = responses[int(found.prompt[i])], int(found.position[i]) - 1
-        rows.append({
-            "prompt_id": response["prompt_id"],
-            "task": response["task"],
-            "context": left[i],
-            "base": tokenizer.decode([int(found.base_top[i])]),
-            "veneer": tokenizer.decode([int(found.veneer_top[i])]),
-            "aligned": tokenizer.decode([int(found.aligned_top[i])]),
-            "position": at + 1,
-            "next": tokenizer.decode(response["token_ids"][at : at + NEXT]),
-        })  # fmt: skip
+        rows.append(
+            {
+                "prompt_id": response["prompt_id"],
+                "task": response["task"],
+                "context": left[i],
+                "base": tokenizer.decode([int(found.base_top[i])]),
+                "veneer": tokenizer.decode([int(found.veneer_top[i])]),
+                "aligned": tokenizer.decode([int(found.aligned_top[i])]),
+                "position": at + 1,
+                "next": tokenizer.decode(response["token_ids"][at : at + NEXT]),
+            }
+        )
     return rows
 
 
-def style_not_sum_rows(found: HeldOut, tokenizer: Any, *, task: str = "joint", seed: int = 0) -> Iterator[Measurement]:
-    """Of the tokens at which the aligned model writes a figure: `style_not_sum_rate`, at which the veneer stays with base and both are
-    wrong; `number_missed_rate`, at which the veneer is wrong at all; the same of base."""
+def style_not_sum_rows(
+    found: HeldOut, tokenizer: Any, *, task: str = "joint", seed: int = 0
+) -> Iterator[Measurement]:
+    """Of the tokens at which the aligned model writes a figure: `style_not_sum_rate`, at which the
+    veneer stays with base and both are wrong; `number_missed_rate`, at which the veneer is wrong at
+    all; the same of base."""
     part = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
     figures = numeric(found, tokenizer) & part
     if not figures.any():
@@ -68,8 +83,21 @@ def style_not_sum_rows(found: HeldOut, tokenizer: Any, *, task: str = "joint", s
     ):
         share = intervals.ratio_of_sums(*found.by_prompt(wrong.astype(float), figures), seed=seed)
         note = f"of {int(figures.sum())} tokens at which the aligned model writes a figure"
-        yield Measurement.estimated(share, "shift", task, metric, system, split="report", unit="share", note=share.note or note)
+        yield Measurement.estimated(
+            share,
+            "shift",
+            task,
+            metric,
+            system,
+            split="report",
+            unit="share",
+            note=share.note or note,
+        )
 
 
 def _missed(found: HeldOut, tokenizer: Any) -> np.ndarray:
-    return numeric(found, tokenizer) & (found.base_top == found.veneer_top) & (found.veneer_top != found.aligned_top)
+    return (
+        numeric(found, tokenizer)
+        & (found.base_top == found.veneer_top)
+        & (found.veneer_top != found.aligned_top)
+    )

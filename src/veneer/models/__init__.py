@@ -1,1 +1,2 @@
-"""Any causal language model: load it, read and write its head, encode prompts for it, decode with it."""
+"""Any causal language model: load it, read and write its head, encode prompts for
+it, decode with it."""

@@ -1,7 +1,9 @@
-"""What a loaded model can do with a batch, found by trying: take a cache, read rows of unequal lengths together, share a beginning.
+"""What a loaded model can do with a batch, found by trying: take a cache, read rows of unequal
+lengths together, share a beginning.
 
-The tries are few and short, run when they are first needed, and are repeated beyond each length at which a model may change its way
-(an attention window, a chunk of a recurrence) once a text grows beyond it. What a model cannot do is never used, and is said once.
+The tries are few and short, run when they are first needed, and are repeated beyond each length at
+which a model may change its way (an attention window, a chunk of a recurrence) once a text grows
+beyond it. What a model cannot do is never used, and is said once.
 """
 
 from __future__ import annotations
@@ -17,25 +19,31 @@ from typing import Any
 from veneer.foundation.errors import VeneerError
 from veneer.models.reading import Probe, Words
 
-# Numbers in a config that are a length in tokens beyond which the model attends or computes in another way.
+# Numbers in a config that are a length in tokens beyond which the model attends or computes
+# in another way.
 LENGTHS = re.compile(r"window|chunk|block_size|local_attention|index_topk|max_inference", re.I)
 NO_LENGTHS = re.compile(r"feed_forward|layers|pattern|num_|_ratio|max_window")
-ROPE_CHANGES = ("dynamic", "longrope")  # rotary positions that depend on the length of the whole text
+# rotary positions that depend on the length of the whole text
+ROPE_CHANGES = ("dynamic", "longrope")
 LONGEST_TRY = 65_536  # tokens
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a batch is read. padded: rows of unequal lengths together. cached: each step reads only the new tokens."""
+    """How a batch is read. padded: rows of unequal lengths together. cached: each step reads
+    only the new tokens."""
 
     padded: bool = True
     cached: bool = True
 
 
 class Abilities:
-    """The abilities of one model. vocabulary: ids that it can read; pad: the id that stands for padding; longest: tokens of its context."""
+    """The abilities of one model. vocabulary: ids that it can read; pad: the id that stands for
+    padding; longest: tokens of its context."""
 
-    def __init__(self, name: str, model: Any, backbone: Any, *, vocabulary: int, pad: int, device: Any):
+    def __init__(
+        self, name: str, model: Any, backbone: Any, *, vocabulary: int, pad: int, device: Any
+    ):
         self.name, self.model, self.backbone = name, model, backbone
         self._more = (vocabulary, pad, device)
         self._left: dict[int, Way] = {}
@@ -56,20 +64,26 @@ class Abilities:
             found = self._probe.words()
         if found.cache is None:
             self._warn(
-                "cache", "takes no cache that Veneer knows (tried past_key_values, cache and cache_params): each new token reads the "
-                "whole text again, so that answers come many times slower"
-            )  # fmt: skip
+                "cache",
+                "takes no cache that Veneer knows (tried past_key_values, cache and "
+                "cache_params): each new token reads the whole text again, so that answers come "
+                "many times slower",
+            )
         return found
 
     @cached_property
     def shares(self) -> bool:
         """Whether padding may stand between a beginning that all rows share and what follows it."""
         with self._evaluating():
-            return self.words.cache is not None and self.way(0).padded and self._probe.middle(self.words)
+            return (
+                self.words.cache is not None
+                and self.way(0).padded
+                and self._probe.middle(self.words)
+            )
 
     def way(self, length: int) -> Way:
-        """How rows of up to `length` tokens are read when they are padded on the left and grow. Raises VeneerError for a model that is
-        not causal at that length."""
+        """How rows of up to `length` tokens are read when they are padded on the left and grow.
+        Raises VeneerError for a model that is not causal at that length."""
         found = Way(cached=self.words.cache is not None)
         for stage in range(self._stage(length) + 1):
             if stage not in self._left:
@@ -78,7 +92,8 @@ class Abilities:
         return found
 
     def right(self, length: int) -> bool:
-        """Whether rows of unequal lengths up to `length` tokens may be padded on the right. Raises VeneerError as `way` does."""
+        """Whether rows of unequal lengths up to `length` tokens may be padded on the right. Raises
+        VeneerError as `way` does."""
         for stage in range(self._stage(length) + 1):
             if stage not in self._right:
                 with self._evaluating():
@@ -103,7 +118,8 @@ class Abilities:
         return bisect_left(self.lengths, length)
 
     def _try_left(self, stage: int, before: Way) -> Way:
-        """The first way that gives the states of single rows, from the fastest that was right so far on shorter texts."""
+        """The first way that gives the states of single rows, from the fastest that was right so
+        far on shorter texts."""
         with self._evaluating():
             probe = self._probe_at(stage)
             ways = (before, Way(False, before.cached), Way(before.padded, False))
@@ -112,34 +128,49 @@ class Abilities:
             self._warn_of_padding(stage)
         if before.cached and not way.cached:
             self._warn(
-                "long", f"gives other states with its cache than without{self._beyond(stage)}: from there on each new token reads the "
-                "whole text again, so that answers come many times slower"
-            )  # fmt: skip
+                "long",
+                f"gives other states with its cache than without{self._beyond(stage)}: from there "
+                "on each new token reads the whole text again, so that answers come many "
+                "times slower",
+            )
         return way
 
     def _is_right(self, probe: Probe, way: Way, stage: int) -> bool:
-        words, width = self.words if way.cached else replace(self.words, cache=None), probe.ids.shape[1]
-        starts = (width - 4, width - 11) if stage else (width - 4,)  # read beyond the length at once, and grown beyond it
-        return all(probe.left(words, (n, n - 3, n // 2) if way.padded else (n, n, n), width - n - 1) for n in starts)
+        words, width = (
+            self.words if way.cached else replace(self.words, cache=None),
+            probe.ids.shape[1],
+        )
+        # read beyond the length at once, and grown beyond it
+        starts = (width - 4, width - 11) if stage else (width - 4,)
+        return all(
+            probe.left(words, (n, n - 3, n // 2) if way.padded else (n, n, n), width - n - 1)
+            for n in starts
+        )
 
     @cached_property
     def _probe(self) -> Probe:
         return self._probe_of(12)
 
     def _probe_at(self, stage: int) -> Probe:
-        """Longer texts, so that steps cross the length of this stage. Raises VeneerError where the model is not causal there."""
+        """Longer texts, so that steps cross the length of this stage. Raises VeneerError where the
+        model is not causal there."""
         if stage == 0:
             return self._probe
         probe = self._probe_of(self.lengths[stage - 1] + 8)
         if not probe.causal:
             reason = (
-                f"reads the tokens that follow{self._beyond(stage)}: its states of a text change when the text goes on"
+                (
+                    f"reads the tokens that follow{self._beyond(stage)}: its states of a text "
+                    "change when the text goes on"
+                )
                 if probe.steady()
-                else f"gives other states each time that it reads the same text{self._beyond(stage)}"
+                else (
+                    f"gives other states each time that it reads the same text{self._beyond(stage)}"
+                )
             )
             raise VeneerError(
-                f"{self.name} ({type(self.model).__name__}) {reason}; expected prompts and answers of at most "
-                f"{self.lengths[stage - 1]} tokens together"
+                f"{self.name} ({type(self.model).__name__}) {reason}; expected prompts and "
+                f"answers of at most {self.lengths[stage - 1]} tokens together"
             )
         return probe
 
@@ -155,14 +186,17 @@ class Abilities:
 
     def _warn_of_padding(self, stage: int) -> None:
         self._warn(
-            "padding", f"reads padding, so that a row depends on its batch{self._beyond(stage)}: only rows of equal length are read "
-            "together there, which is slower"
-        )  # fmt: skip
+            "padding",
+            f"reads padding, so that a row depends on its batch{self._beyond(stage)}: only rows "
+            "of equal length are read together there, which is slower",
+        )
 
     def _warn(self, what: str, text: str) -> None:
         if what not in self._warned:
             self._warned.add(what)
-            logging.getLogger("veneer").warning("veneer: %s (%s) %s", self.name, type(self.model).__name__, text)
+            logging.getLogger("veneer").warning(
+                "veneer: %s (%s) %s", self.name, type(self.model).__name__, text
+            )
 
 
 class Evaluating:
@@ -201,6 +235,9 @@ def changing_lengths(config: Any) -> Iterator[int]:
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     for part in [rope, *rope.values()]:
         changes = isinstance(part, dict) and part.get("rope_type", part.get("type")) in ROPE_CHANGES
-        first = changes and (part.get("original_max_position_embeddings") or values.get("original_max_position_embeddings"))
+        first = changes and (
+            part.get("original_max_position_embeddings")
+            or values.get("original_max_position_embeddings")
+        )
         if first:
             yield int(first)

@@ -1,4 +1,5 @@
-"""PEFT adapters as plain weights: merged over their base, and held against PEFT's own unmerged logits."""
+"""PEFT adapters as plain weights: merged over their base, and held against PEFT's own
+unmerged logits."""
 
 from __future__ import annotations
 
@@ -16,24 +17,27 @@ from veneer.foundation.errors import InputError, VeneerError
 PROBE = 48  # tokens, evenly over the vocabulary; and the last ones, which are the added ones
 CLOSE = 1e-3  # of the largest logit, in float32
 CLOSE_IN_HALF = 5e-2  # in bfloat16 and float16, where merging rounds
-COPIES = ("modules_to_save.weight", "base_layer.weight", "original_module.weight")  # how keys of an adapter's whole matrices end
+# how keys of an adapter's whole matrices end
+COPIES = ("modules_to_save.weight", "base_layer.weight", "original_module.weight")
 
 
 def check_kind(folder: Path, written: dict[str, Any]) -> None:
-    """Raise InputError where the adapter is no change of weights: a prompt that was learnt (prompt, prefix and P-tuning) or more steps in
-    the attention (adaption prompt)."""
+    """Raise InputError where the adapter is no change of weights: a prompt that was learnt (prompt,
+    prefix and P-tuning) or more steps in the attention (adaption prompt)."""
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
     kind = written.get("peft_type")
     known = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind) if isinstance(kind, str) else None
     if known is None:
         raise InputError(
-            f"the adapter {folder} is of the kind {kind!r}, which this version of PEFT does not know; install the version that saved it"
+            f"the adapter {folder} is of the kind {kind!r}, which this version of PEFT does not "
+            "know; install the version that saved it"
         )
     if kind == "ADAPTION_PROMPT" or _learns_prompts(known):
         raise InputError(
-            f"the adapter {folder} is of the kind {kind}: it steers the model by learnt inputs and not by a change of weights, so it "
-            "cannot be merged; expected an adapter that can be merged, such as LoRA"
+            f"the adapter {folder} is of the kind {kind}: it steers the model by learnt inputs "
+            "and not by a change of weights, so it cannot be merged; expected an adapter that "
+            "can be merged, such as LoRA"
         )
 
 
@@ -44,8 +48,9 @@ def _learns_prompts(config: Any) -> bool:
 
 
 def resize_to(model: Any, folder: Path, written: dict[str, Any], tokenizer: Any) -> None:
-    """Give the base as many rows of embeddings as the adapter was trained with, where it says so. Rows that the adapter does not bring get
-    the mean of the old ones, with a warning. Raises InputError where it says two things."""
+    """Give the base as many rows of embeddings as the adapter was trained with, where it says so.
+    Rows that the adapter does not bring get the mean of the old ones, with a warning. Raises
+    InputError where it says two things."""
     brought = _rows_of(model, folder)
     rows = {n for some in brought.values() for n in some}
     now = model.get_input_embeddings().weight.shape[0]
@@ -54,8 +59,8 @@ def resize_to(model: Any, folder: Path, written: dict[str, Any], tokenizer: Any)
         rows = {max(highest, *tokenizer.get_vocab().values()) + 1}
     if len(rows) > 1:
         raise InputError(
-            f"the adapter {folder} was saved with {' and '.join(map(str, sorted(rows)))} rows of embeddings; expected one number: save it "
-            "again"
+            f"the adapter {folder} was saved with {' and '.join(map(str, sorted(rows)))} rows of "
+            "embeddings; expected one number: save it again"
         )
     if not rows or rows == {now}:
         return
@@ -65,9 +70,12 @@ def resize_to(model: Any, folder: Path, written: dict[str, Any], tokenizer: Any)
             layer.weight[now:] = layer.weight[:now].float().mean(0).to(layer.weight.dtype)
     if lacking := [role for role, some in brought.items() if not some]:
         logging.getLogger("veneer").warning(
-            "veneer: the adapter %s adds %d tokens but brings no rows of the %s for them; they get the mean of the others",
-            folder, min(rows) - now, " and the ".join(lacking),
-        )  # fmt: skip
+            "veneer: the adapter %s adds %d tokens but brings no rows of the %s for them; they "
+            "get the mean of the others",
+            folder,
+            min(rows) - now,
+            " and the ".join(lacking),
+        )
 
 
 def _rows_of(model: Any, folder: Path) -> dict[str, set[int]]:
@@ -75,7 +83,9 @@ def _rows_of(model: Any, folder: Path) -> dict[str, set[int]]:
     from safetensors import safe_open
 
     layers = {"embeddings": model.get_input_embeddings(), "head": model.get_output_embeddings()}
-    names = {role: n for role, layer in layers.items() for n, m in model.named_modules() if m is layer}
+    names = {
+        role: n for role, layer in layers.items() for n, m in model.named_modules() if m is layer
+    }
     found: dict[str, set[int]] = {role: set() for role in names}
     with safe_open(folder / "adapter_model.safetensors", "pt") as file:
         for key in file.keys():  # noqa: SIM118 - no mapping
@@ -103,18 +113,20 @@ def _trained_tokens(written: dict[str, Any]) -> list[int]:
 def merged(model: Any, folder: Path, written: dict[str, Any], base: str) -> Any:
     """The base with the adapter in its weights; `model` is used up.
 
-    Raises InputError where the adapter does not fit or PEFT cannot merge its kind, VeneerError where the merged model gives other logits
-    than PEFT's unmerged one.
+    Raises InputError where the adapter does not fit or PEFT cannot merge its kind, VeneerError
+    where the merged model gives other logits than PEFT's unmerged one.
     """
     from peft import PeftModel
 
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("error", message="Found missing adapter keys")  # these would be left without effect
+            # these would be left without effect
+            warnings.filterwarnings("error", message="Found missing adapter keys")
             adapted = PeftModel.from_pretrained(model, str(folder)).eval()
     except Exception as error:  # damaged or foreign files make the library raise all kinds
         raise InputError(
-            f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); give {folder}@BASE with its own base"
+            f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); give "
+            f"{folder}@BASE with its own base"
         ) from None
     inner = adapted.get_base_model()
     ids = _probe(inner, written)
@@ -123,16 +135,17 @@ def merged(model: Any, folder: Path, written: dict[str, Any], base: str) -> Any:
             before = adapted(input_ids=ids, use_cache=False).logits.float().cpu()
     except Exception as error:
         raise InputError(
-            f"the adapter {folder} of the kind {written.get('peft_type')} does not run on a text alone ({_first(error)}); expected an "
-            "adapter that can be merged, such as LoRA"
+            f"the adapter {folder} of the kind {written.get('peft_type')} does not run on a text "
+            f"alone ({_first(error)}); expected an adapter that can be merged, such as LoRA"
         ) from None
     _untie(inner)
     try:
         whole = adapted.merge_and_unload()
     except Exception as error:  # of kinds that depend on the input
         raise InputError(
-            f"the adapter {folder} is of the kind {written.get('peft_type')}, which PEFT cannot merge into the weights ({_first(error)}); "
-            "expected an adapter that can be merged, such as LoRA"
+            f"the adapter {folder} is of the kind {written.get('peft_type')}, which PEFT cannot "
+            f"merge into the weights ({_first(error)}); expected an adapter that can be merged, "
+            "such as LoRA"
         ) from None
     _note_untied(whole)
     if not getattr(whole, "is_quantized", False):  # merging into rounded weights rounds again
@@ -145,7 +158,11 @@ def _probe(model: Any, written: dict[str, Any]) -> Tensor:
     """Token ids (1, n) over the whole vocabulary, those that the adapter trains among them."""
     weight = model.get_input_embeddings().weight
     rows = weight.shape[0]
-    ids = [*range(0, rows, max(1, rows // PROBE)), *range(max(0, rows - 8), rows), *_trained_tokens(written)[:16]]
+    ids = [
+        *range(0, rows, max(1, rows // PROBE)),
+        *range(max(0, rows - 8), rows),
+        *_trained_tokens(written)[:16],
+    ]
     return torch.tensor([[i for i in dict.fromkeys(ids) if i < rows]], device=weight.device)
 
 
@@ -155,8 +172,9 @@ def _check(before: Tensor, after: Tensor, folder: Path) -> None:
     limit = (CLOSE_IN_HALF if half else CLOSE) * max(1.0, float(before.abs().max()))
     if not worst <= limit:
         raise VeneerError(
-            f"the adapter {folder} merged into its base gives logits that differ from the unmerged ones by up to {worst:.3g} (allowed "
-            f"{limit:.3g}); its kind cannot be merged exactly: expected one that can, such as LoRA"
+            f"the adapter {folder} merged into its base gives logits that differ from the "
+            f"unmerged ones by up to {worst:.3g} (allowed {limit:.3g}); its kind cannot be merged "
+            "exactly: expected one that can, such as LoRA"
         )
 
 
@@ -169,8 +187,8 @@ def _matrices(layer: nn.Module) -> Iterator[Any]:
 
 
 def _untie(model: Any) -> None:
-    """Give the head weights of its own where an adapter changes the embeddings that it shares, or the head itself: merged into a shared
-    matrix, a change of one would change the other."""
+    """Give the head weights of its own where an adapter changes the embeddings that it shares, or
+    the head itself: merged into a shared matrix, a change of one would change the other."""
     shared = {id(m.weight) for m in _matrices(model.get_input_embeddings())}
     head = model.get_output_embeddings()
     plain = [m for m in _matrices(head) if id(m.weight) in shared]
@@ -180,7 +198,10 @@ def _untie(model: Any) -> None:
 
 
 def _note_untied(model: Any) -> None:
-    if model.get_output_embeddings().weight.data_ptr() != model.get_input_embeddings().weight.data_ptr():
+    if (
+        model.get_output_embeddings().weight.data_ptr()
+        != model.get_input_embeddings().weight.data_ptr()
+    ):
         for config in (model.config, model.config.get_text_config(decoder=True)):
             config.tie_word_embeddings = False
 

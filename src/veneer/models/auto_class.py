@@ -1,4 +1,5 @@
-"""Which of transformers' doors opens a checkpoint: a causal model, or a multimodal one whose text part is a causal model."""
+"""Which of transformers' doors opens a checkpoint: a causal model, or a multimodal one whose text
+part is a causal model."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from typing import Any
 import transformers
 from transformers import AutoModelForCausalLM
 
-# The public list of what a door opens, and the door. Not every release that we admit has all of them.
+# The public list of what a door opens, and the door. Not every release that we admit
+# has all of them.
 DOORS = (
     ("MODEL_FOR_CAUSAL_LM_MAPPING", "AutoModelForCausalLM"),
     ("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING", "AutoModelForImageTextToText"),
@@ -16,11 +18,12 @@ DOORS = (
 
 
 def auto_class(config: Any) -> Any:
-    """The auto class for a checkpoint with this config; the class that the config names where the lists leave it out (the text part
-    of Emu 3), and else the causal auto class, whose error names what fits.
+    """The auto class for a checkpoint with this config; the class that the config names where
+    the lists leave it out (the text part of Emu 3), and else the causal auto class, whose error
+    names what fits.
 
-    A multimodal checkpoint (Gemma 3, Mistral 3, Qwen-VL, LLaVA) keeps its form: it is read as text, its other parts stay as they are,
-    and a merged checkpoint is a multimodal one again.
+    A multimodal checkpoint (Gemma 3, Mistral 3, Qwen-VL, LLaVA) keeps its form: it is read as text,
+    its other parts stay as they are, and a merged checkpoint is a multimodal one again.
     """
     own = getattr(config, "auto_map", None) or {}
     for listed, door in DOORS:
@@ -28,4 +31,8 @@ def auto_class(config: Any) -> Any:
         if opens is not None and (door in own or type(config) in mapping):
             return opens
     named = getattr(transformers, next(iter(getattr(config, "architectures", None) or [""])), None)
-    return named if named is not None and getattr(named, "config_class", None) is type(config) else AutoModelForCausalLM
+    return (
+        named
+        if named is not None and getattr(named, "config_class", None) is type(config)
+        else AutoModelForCausalLM
+    )

@@ -1,4 +1,5 @@
-"""Where a model's final hidden states come from: its base model's output, or else whatever reaches its output head."""
+"""Where a model's final hidden states come from: its base model's output, or else whatever reaches
+its output head."""
 
 from __future__ import annotations
 
@@ -19,15 +20,18 @@ class States:
 
 
 class HeadInput:
-    """Stands for the backbone of a model that offers none of its own (Llama 4), or whose backbone is not followed by its head alone
-    (BERT puts another layer between them): runs the model as far as the head and returns what would enter it."""
+    """Stands for the backbone of a model that offers none of its own (Llama 4), or whose backbone
+    is not followed by its head alone (BERT puts another layer between them): runs the model as far
+    as the head and returns what would enter it."""
 
     def __init__(self, model: nn.Module, name: str):
         self.model, self.name = model, name
 
     def __call__(self, **words: Any) -> States:
-        """Keyword arguments are those of the model's forward. Raises VeneerError where the model does not call its head."""
-        layer = self.model.get_output_embeddings()  # type: ignore[operator]  # looked up here: peft and merging replace it
+        """Keyword arguments are those of the model's forward. Raises VeneerError where the model
+        does not call its head."""
+        # looked up here: peft and merging replace it
+        layer = self.model.get_output_embeddings()  # type: ignore[operator]
         handle = layer.register_forward_pre_hook(_stop, with_kwargs=True)
         try:
             self.model(**words)
@@ -36,8 +40,8 @@ class HeadInput:
         finally:
             handle.remove()
         raise VeneerError(
-            f"{self.name} computes its logits without calling its output head as a layer; expected a causal language model "
-            "with a linear head"
+            f"{self.name} computes its logits without calling its output head as a layer; "
+            "expected a causal language model with a linear head"
         )
 
     def modules(self) -> Iterator[nn.Module]:
@@ -46,7 +50,8 @@ class HeadInput:
 
 
 class _Reached(BaseException):
-    """The head is about to be called; nothing between it and `HeadInput` may take this for a failure."""
+    """The head is about to be called; nothing between it and `HeadInput` may take
+    this for a failure."""
 
     def __init__(self, states: Tensor):
         super().__init__()

@@ -1,12 +1,15 @@
-"""Batched decoding: greedy or sampled, finished rows leave the batch, and whoever wants to may watch the logits.
+"""Batched decoding: greedy or sampled, finished rows leave the batch, and whoever wants to may
+watch the logits.
 
 Three doors to one loop:
 
 - `decode(lm, prompts, sampling, stop_ids=...)`: one model, one Sampling for all, whole answers;
-- `decode_with(stepper, sampling, stop_ids=...)`: the same for any stepper (models/stepper.py: one model, or a large one shifted
-  by a small one; `System.stepper` and `ShiftedSystem.stepper` make them from prompts);
-- `decode_steps(stepper, rows, stop_ids=...)`: a generator, one list of `Token` a step, each row with a Sampling, stop strings and
-  key of its own, log-probabilities where asked for; rows can be given up on the way. models/stream.py turns its tokens into text.
+- `decode_with(stepper, sampling, stop_ids=...)`: the same for any stepper (models/stepper.py: one
+  model, or a large one shifted by a small one; `System.stepper` and `ShiftedSystem.stepper` make
+  them from prompts);
+- `decode_steps(stepper, rows, stop_ids=...)`: a generator, one list of `Token` a step, each row
+  with a Sampling, stop strings and key of its own, log-probabilities where asked for; rows can be
+  given up on the way. models/stream.py turns its tokens into text.
 """
 
 from __future__ import annotations
@@ -26,13 +29,24 @@ from veneer.models.stepper import ModelStepper, Stepper
 from veneer.models.thoughts import Thoughts, cut
 from veneer.reasoning import Parts
 
-__all__ = ["Decoded", "Row", "Sampling", "Token", "decode", "decode_steps", "decode_with", "response_parts", "response_text"]
+__all__ = [
+    "Decoded",
+    "Row",
+    "Sampling",
+    "Token",
+    "decode",
+    "decode_steps",
+    "decode_with",
+    "response_parts",
+    "response_text",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """token_ids: the response with its end token, if any. finish_reason: "stop" or "length". text: the answer, without special tokens,
-    cut at a stop string. reasoning: what a thinking model wrote before it (models/thoughts.py), None where it wrote none."""
+    """token_ids: the response with its end token, if any. finish_reason: "stop" or "length". text:
+    the answer, without special tokens, cut at a stop string. reasoning: what a thinking model wrote
+    before it (models/thoughts.py), None where it wrote none."""
 
     token_ids: tuple[int, ...]
     text: str
@@ -42,8 +56,9 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one row of a batch is answered. key: seeds its sampling together with `sampling.seed`. begun: the last tokens of its prompt that
-    belong to the answer already. raw: a thought is a part of the text like any other, so that stop strings end it."""
+    """How one row of a batch is answered. key: seeds its sampling together with `sampling.seed`.
+    begun: the last tokens of its prompt that belong to the answer already. raw: a thought is a part
+    of the text like any other, so that stop strings end it."""
 
     sampling: Sampling
     key: str = ""
@@ -56,9 +71,10 @@ class Row:
 class Token:
     """One token of one row's answer.
 
-    logprob: natural log of its probability under the system's own distribution, before temperature, penalties and bars; None where
-    it was not asked for. top: (id, logprob) of the most likely tokens, downwards. finish_reason: "stop" (an end token or a stop
-    string) or "length" with the row's last token, otherwise None.
+    logprob: natural log of its probability under the system's own distribution, before temperature,
+    penalties and bars; None where it was not asked for. top: (id, logprob) of the most likely
+    tokens, downwards. finish_reason: "stop" (an end token or a stop string) or "length" with the
+    row's last token, otherwise None.
     """
 
     row: int
@@ -68,7 +84,8 @@ class Token:
     finish_reason: str | None = None
 
 
-Watcher = Callable[[Sequence[int], Tensor, Tensor], None]  # (row numbers, hidden (B, d), logits (B, V)) of one step
+# (row numbers, hidden (B, d), logits (B, V)) of one step
+Watcher = Callable[[Sequence[int], Tensor, Tensor], None]
 Restrict = Callable[[Tensor], Tensor]  # logits (B, V) -> logits (B, V')
 
 
@@ -86,14 +103,23 @@ def decode(
 ) -> list[Decoded]:
     """Decode one batch with one model.
 
-    prompts: token ids per row. keys: a name per row that seeds its sampling (prompt and sample id). head: another head
-    over the same backbone (a veneer's). shift: maps logits (B, V) to the logits (B, V') that are decoded (a restriction to a
-    shared vocabulary); ids are then the result's. watch: called each step before a token is chosen.
-    Raises VeneerError where logits are not finite.
+    prompts: token ids per row. keys: a name per row that seeds its sampling (prompt and sample id).
+    head: another head over the same backbone (a veneer's). shift: maps logits (B, V) to the logits
+    (B, V') that are decoded (a restriction to a shared vocabulary); ids are then the result's.
+    watch: called each step before a token is chosen. Raises VeneerError where logits are not
+    finite.
     """
     with torch.inference_mode():
         stepper = ModelStepper(lm, prompts, head)
-    return decode_with(stepper, sampling, stop_ids=stop_ids, stop_strings=stop_strings, keys=keys, shift=shift, watch=watch)
+    return decode_with(
+        stepper,
+        sampling,
+        stop_ids=stop_ids,
+        stop_strings=stop_strings,
+        keys=keys,
+        shift=shift,
+        watch=watch,
+    )
 
 
 def decode_with(
@@ -116,8 +142,14 @@ def decode_with(
             out[token.row].append(token.id)
             reasons[token.row] = token.finish_reason or reasons[token.row]
     stops = set(stop_ids)
-    parts = [response_parts(stepper, t, stops, stop_strings, p) for t, p in zip(out, stepper.prompts, strict=True)]
-    return [Decoded(tuple(t), p.answer, r, p.reasoning) for t, p, r in zip(out, parts, reasons, strict=True)]
+    parts = [
+        response_parts(stepper, t, stops, stop_strings, p)
+        for t, p in zip(out, stepper.prompts, strict=True)
+    ]
+    return [
+        Decoded(tuple(t), p.answer, r, p.reasoning)
+        for t, p, r in zip(out, parts, reasons, strict=True)
+    ]
 
 
 @torch.inference_mode()
@@ -131,16 +163,21 @@ def decode_steps(
     logprobs: int | None = None,
     given_up: Collection[int] = (),
 ) -> Iterator[list[Token]]:
-    """The batch of a stepper that has just been made, step by step: the tokens of the rows that are still open, in row order.
+    """The batch of a stepper that has just been made, step by step: the tokens of the rows that are
+    still open, in row order.
 
-    rows: one for each of the stepper's prompts. logprobs: None for none, otherwise how many of the most likely tokens come with
-    each token beside its own log-probability (0: only its own). given_up: row numbers that the caller no longer wants; it may
-    grow (a set) while the generator runs, and is looked at before each further step.
-    shift, watch: as of `decode`. Raises VeneerError where logits are not finite.
+    rows: one for each of the stepper's prompts. logprobs: None for none, otherwise how many of the
+    most likely tokens come with each token beside its own log-probability (0: only its own).
+    given_up: row numbers that the caller no longer wants; it may grow (a set) while the generator
+    runs, and is looked at before each further step. shift, watch: as of `decode`. Raises
+    VeneerError where logits are not finite.
     """
     stops = frozenset(stop_ids)
     open_rows = list(range(len(rows)))
-    answers = [Answer(row.sampling, prompt, row.key) for row, prompt in zip(rows, stepper.prompts, strict=True)]
+    answers = [
+        Answer(row.sampling, prompt, row.key)
+        for row, prompt in zip(rows, stepper.prompts, strict=True)
+    ]
     step = 0
     while True:
         logits = stepper.logits()
@@ -149,7 +186,8 @@ def decode_steps(
         step += 1
         if not _finite(logits):
             raise VeneerError(
-                f"{stepper.name} gives logits that are not finite at response position {step}; its weights may be damaged"
+                f"{stepper.name} gives logits that are not finite at response position {step}; "
+                "its weights may be damaged"
             )
         if watch is not None:
             watch(open_rows, stepper.hidden, logits)
@@ -161,7 +199,9 @@ def decode_steps(
             reason = _reason(stepper, rows[number], answers[number], stops)
             tokens.append(Token(number, token, own[place], tops[place], reason))
         yield tokens
-        keep = [p for p, t in enumerate(tokens) if t.finish_reason is None and t.row not in given_up]
+        keep = [
+            p for p, t in enumerate(tokens) if t.finish_reason is None and t.row not in given_up
+        ]
         if not keep:
             return
         if len(keep) < len(open_rows):
@@ -178,7 +218,8 @@ def response_parts(
     stop_strings: Sequence[str] = (),
     prompt: Sequence[int] = (),
 ) -> Parts:
-    """Reasoning and answer of a response, without special tokens, the answer cut at its first stop string.
+    """Reasoning and answer of a response, without special tokens, the answer cut at its
+    first stop string.
 
     prompt: the token ids that the model read, whose end may have opened the thought.
     """
@@ -198,7 +239,8 @@ def response_text(
 
 
 def _finite(logits: Tensor) -> bool:
-    """A sum over each row tells at a fortieth of the cost of looking at each number; where huge numbers overflow it, look."""
+    """A sum over each row tells at a fortieth of the cost of looking at each number; where huge
+    numbers overflow it, look."""
     return bool(torch.isfinite(logits.sum(-1)).all()) or bool(torch.isfinite(logits).all())
 
 
@@ -206,26 +248,40 @@ def _reason(stepper: Stepper, row: Row, answer: Answer, stops: Collection[int]) 
     if answer.said[-1] in stops:
         return "stop"
     if row.stop_strings:
-        ids, prompt = [*row.begun, *answer.said], answer.prompt[: len(answer.prompt) - len(row.begun)]
+        ids, prompt = (
+            [*row.begun, *answer.said],
+            answer.prompt[: len(answer.prompt) - len(row.begun)],
+        )
         if hits(stepper.tokenizer, ids, row.stop_strings, prompt, raw=row.raw):
             return "stop"
     return "length" if len(answer.said) == row.sampling.max_new_tokens else None
 
 
 def hits(
-    tokenizer: Any, ids: Sequence[int], stop_strings: Sequence[str], prompt: Sequence[int] = (), *, raw: bool = False
+    tokenizer: Any,
+    ids: Sequence[int],
+    stop_strings: Sequence[str],
+    prompt: Sequence[int] = (),
+    *,
+    raw: bool = False,
 ) -> bool:
-    """Whether the answer has come to a stop string; one within a thought ends nothing, unless it is raw text that is written."""
+    """Whether the answer has come to a stop string; one within a thought ends nothing, unless it is
+    raw text that is written."""
     tail = max(len(s) for s in stop_strings) + 8  # a token may add no visible character
     text = tokenizer.decode(list(ids[-tail:]), skip_special_tokens=True)
-    return any(s in text for s in stop_strings) and (raw or Thoughts.of(tokenizer).stopped(ids, prompt, stop_strings))
+    return any(s in text for s in stop_strings) and (
+        raw or Thoughts.of(tokenizer).stopped(ids, prompt, stop_strings)
+    )
 
 
 Tops = list[tuple[tuple[int, float], ...]]
 
 
-def _logprobs(logits: Tensor, chosen: Tensor, top: int | None) -> tuple[Sequence[float | None], Tops]:
-    """Log-probabilities of the chosen tokens (B,) and of the `top` most likely ones, where they are asked for."""
+def _logprobs(
+    logits: Tensor, chosen: Tensor, top: int | None
+) -> tuple[Sequence[float | None], Tops]:
+    """Log-probabilities of the chosen tokens (B,) and of the `top` most likely ones, where
+    they are asked for."""
     none: Tops = [()] * len(logits)
     if top is None:
         return [None] * len(logits), none

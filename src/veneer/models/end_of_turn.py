@@ -1,4 +1,5 @@
-"""Where an assistant's turn ends: what a chat template writes right behind the assistant's words."""
+"""Where an assistant's turn ends: what a chat template writes right behind the
+assistant's words."""
 
 from __future__ import annotations
 
@@ -15,8 +16,9 @@ MARKUP = frozenset("<>[]{}|#")  # a closing text without any of these is prose
 
 @dataclass(frozen=True, slots=True)
 class EndOfTurn:
-    """id: the token that ends a turn. text: the closing text where it is no single token of the tokenizer. opens: whether the template
-    opens the answer when it is asked for a generation prompt."""
+    """id: the token that ends a turn. text: the closing text where it is no single token of
+    the tokenizer. opens: whether the template opens the answer when it is asked for a
+    generation prompt."""
 
     id: int | None = None
     text: str | None = None
@@ -24,26 +26,40 @@ class EndOfTurn:
 
 
 def end_of_turn(tokenizer: Any) -> int | None:
-    """The token that the chat template puts right behind an assistant's words, or None where it puts none."""
+    """The token that the chat template puts right behind an assistant's words, or None
+    where it puts none."""
     return find_end(tokenizer).id
 
 
 def find_end(tokenizer: Any) -> EndOfTurn:
-    """Render a conversation with words that are easy to find, and read what stands behind the assistant's.
+    """Render a conversation with words that are easy to find, and read what stands behind
+    the assistant's.
 
-    The last turn decides (harmony closes a final answer with another token than an inner one). Where nothing stands behind the last
-    turn, the token that opens the next turn ends this one (GLM).
+    The last turn decides (harmony closes a final answer with another token than an inner
+    one). Where nothing stands behind the last turn, the token that opens the next turn
+    ends this one (GLM).
     """
     if not getattr(tokenizer, "chat_template", None):
         return EndOfTurn()
-    turns = [{"role": "user", "content": MARK}, {"role": "assistant", "content": ANSWER}, {"role": "user", "content": NEXT}]
+    turns = [
+        {"role": "user", "content": MARK},
+        {"role": "assistant", "content": ANSWER},
+        {"role": "user", "content": NEXT},
+    ]
     last, inner = _render(tokenizer, turns[:2]), _render(tokenizer, turns)
     tail = _behind(last)
-    between = _behind(inner).partition(NEXT)[0] if inner is not None and NEXT in _behind(inner) else ""
+    between = (
+        _behind(inner).partition(NEXT)[0] if inner is not None and NEXT in _behind(inner) else ""
+    )
     opens = _opens(tokenizer, turns[:1], last)
     tokens = _Tokens(tokenizer)
     first, second = tokens.first(tail), tokens.first(between)
-    if first is not None and second is not None and first not in between and first in _opening(last):
+    if (
+        first is not None
+        and second is not None
+        and first not in between
+        and first in _opening(last)
+    ):
         first = second  # the template opens an answer although none was asked for
     if first is None and tail.strip():
         text = tail.strip().split()[0]
@@ -70,9 +86,15 @@ def _opening(text: str | None) -> str:
 
 
 def _opens(tokenizer: Any, asked: Sequence[dict[str, str]], whole: str | None) -> bool:
-    """False where the prompt is the same with and without a generation prompt, and an answer begins with more than that."""
+    """False where the prompt is the same with and without a generation prompt, and an answer begins
+    with more than that."""
     with_prompt, without = _render(tokenizer, asked, prompt=True), _render(tokenizer, asked)
-    if whole is None or with_prompt is None or with_prompt != without or not whole.startswith(with_prompt):
+    if (
+        whole is None
+        or with_prompt is None
+        or with_prompt != without
+        or not whole.startswith(with_prompt)
+    ):
         return True
     return not whole[len(with_prompt) :].partition(ANSWER)[0].strip()
 
@@ -84,18 +106,32 @@ class _Tokens:
         self._tokenizer = tokenizer
         added = tokenizer.added_tokens_decoder
         self.ids: dict[str, int] = {str(t.content): i for i, t in added.items()}
-        self._special = {str(t.content) for t in added.values() if t.special} | {*tokenizer.all_special_tokens}
-        self.ids |= {t: i for t, i in zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True) if i is not None}
+        self._special = {str(t.content) for t in added.values() if t.special} | {
+            *tokenizer.all_special_tokens
+        }
+        self.ids |= {
+            t: i
+            for t, i in zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True)
+            if i is not None
+        }
         bos = tokenizer.bos_token
         if bos is not None and tokenizer.bos_token_id != tokenizer.eos_token_id:
             self.ids.pop(bos, None)  # some templates begin every turn with it
-        self.ids = {t: i for t, i in self.ids.items() if t.strip()}  # Gemma and others have tokens of white space alone
+        # Gemma and others have tokens of white space alone
+        self.ids = {t: i for t, i in self.ids.items() if t.strip()}
 
     def first(self, tail: str) -> str | None:
-        """The added token right behind white space, or else the first special one; one that the tokenizer itself makes of the text."""
+        """The added token right behind white space, or else the first special one; one that the
+        tokenizer itself makes of the text."""
         start = tail.lstrip()
         direct = [t for t in self.ids if start.startswith(t)]
-        later = sorted((tail.find(t), -len(t), t) for t in self.ids if t in self._special and t in tail)
-        made = set(self._tokenizer(tail, add_special_tokens=False, verbose=False)["input_ids"]) if direct or later else set()
+        later = sorted(
+            (tail.find(t), -len(t), t) for t in self.ids if t in self._special and t in tail
+        )
+        made = (
+            set(self._tokenizer(tail, add_special_tokens=False, verbose=False)["input_ids"])
+            if direct or later
+            else set()
+        )
         every = [*sorted(direct, key=len, reverse=True), *(t for *_, t in later)]
         return next((t for t in every if self.ids[t] in made), None)

@@ -1,4 +1,5 @@
-"""The head of a language model: from final hidden state to logits, with whatever the architecture does after the matrix."""
+"""The head of a language model: from final hidden state to logits, with whatever the architecture
+does after the matrix."""
 
 from __future__ import annotations
 
@@ -15,17 +16,21 @@ from veneer.models.backbone import HeadInput
 from veneer.models.reading import distance
 
 LOGITS_AT_ONCE = 512 * 50_000  # 100 MB in float32; what reads them needs some of that size beside
-WIDENED_AT_ONCE = 1 << 24  # numbers of a head in half precision that stand beside it in float32: 64 MB
+# numbers of a head in half precision that stand beside it in float32: 64 MB
+WIDENED_AT_ONCE = 1 << 24
 ROUNDINGS = (torch.bfloat16, torch.float16)  # dtypes in which a float32 checkpoint may be loaded
-TOLERANCE = 1e-3  # nats; how far recomputed logits may be from the model's own, relative to the largest one
+# nats; how far recomputed logits may be from the model's own, relative to the largest one
+TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Head:
-    """logits = cap(scale * (W h + b)), cap(z) = softcap * tanh(z / softcap) where softcap is set, else z.
+    """logits = cap(scale * (W h + b)), cap(z) = softcap * tanh(z / softcap) where
+    softcap is set, else z.
 
-    weight: (V, d). bias: (V,) or None. scale: Cohere, Granite and others multiply or divide their logits by a constant.
-    softcap: Gemma 2 bounds its final logits. The veneer is added to `weight`, so before scale and cap.
+    weight: (V, d). bias: (V,) or None. scale: Cohere, Granite and others multiply or divide their
+    logits by a constant. softcap: Gemma 2 bounds its final logits. The veneer is added to `weight`,
+    so before scale and cap.
     """
 
     weight: Tensor
@@ -43,7 +48,8 @@ class Head:
 
     @property
     def at_once(self) -> int:
-        """Hidden states whose logits are to be held together, so that memory does not grow with the vocabulary: 512 or fewer."""
+        """Hidden states whose logits are to be held together, so that memory does not grow with the
+        vocabulary: 512 or fewer."""
         return max(16, min(512, LOGITS_AT_ONCE // self.rows))
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -52,8 +58,9 @@ class Head:
         return self.transform(out.float() if out.dtype in (torch.float16, torch.bfloat16) else out)
 
     def exact_logits(self, hidden: Tensor) -> Tensor:
-        """The same with every product and sum in float32, also where the weights are stored in half precision: not rounded to eleven or
-        eight bits, as that model's own logits are. The weights are widened block by block (`WIDENED_AT_ONCE`)."""
+        """The same with every product and sum in float32, also where the weights are stored in half
+        precision: not rounded to eleven or eight bits, as that model's own logits are. The weights
+        are widened block by block (`WIDENED_AT_ONCE`)."""
         if self.weight.dtype not in ROUNDINGS:
             return self.logits(hidden)
         hidden = hidden.float()
@@ -87,8 +94,8 @@ class Head:
         return digest.hexdigest()
 
     def roundings(self) -> dict[str, str]:
-        """Hashes of this head in half precision, by dtype; none where it is in half precision already (as bfloat16, a bfloat16
-        checkpoint has the hash that it has as float32)."""
+        """Hashes of this head in half precision, by dtype; none where it is in half precision
+        already (as bfloat16, a bfloat16 checkpoint has the hash that it has as float32)."""
         hashes = {str(d).removeprefix("torch."): self.rounded_hash(d) for d in ROUNDINGS}
         own = self.hash()
         return {} if own in hashes.values() else hashes
@@ -103,10 +110,15 @@ class Head:
 def find_backbone_and_head(model: Any, name: str) -> tuple[Any, Head]:
     """What gives the model's final hidden states, and the head that turns them into logits.
 
-    The base model, as transformers names it; where its states and the head do not give the model's own logits, whatever enters the head
-    (backbone.HeadInput). Raises VeneerError, InputError as `find_head` does.
+    The base model, as transformers names it; where its states and the head do not give the model's
+    own logits, whatever enters the head (backbone.HeadInput). Raises VeneerError, InputError as
+    `find_head` does.
     """
-    backbones = [HeadInput(model, name)] if model.base_model is model else [model.base_model, HeadInput(model, name)]
+    backbones = (
+        [HeadInput(model, name)]
+        if model.base_model is model
+        else [model.base_model, HeadInput(model, name)]
+    )
     refusals: list[VeneerError] = []
     for backbone in backbones:
         try:
@@ -119,27 +131,35 @@ def find_backbone_and_head(model: Any, name: str) -> tuple[Any, Head]:
 
 
 def find_head(model: Any, backbone: Any, name: str) -> Head:
-    """The head of `model`, found through the transformers API and checked against the model's own logits.
+    """The head of `model`, found through the transformers API and checked against the
+    model's own logits.
 
-    A constant factor is measured, a soft cap is read from the config, and the result must reproduce the model's logits
-    on a probe to `TOLERANCE`. Raises VeneerError that says by how much it does not: the final norm may be missing from the
-    hidden states, or the architecture does something else between them and its logits. Raises InputError for a model whose states
-    depend on later tokens: it is no causal language model, whatever its name says.
+    A constant factor is measured, a soft cap is read from the config, and the result must reproduce
+    the model's logits on a probe to `TOLERANCE`. Raises VeneerError that says by how much it does
+    not: the final norm may be missing from the hidden states, or the architecture does something
+    else between them and its logits. Raises InputError for a model whose states depend on later
+    tokens: it is no causal language model, whatever its name says.
     """
     layer = model.get_output_embeddings()
     if layer is None or getattr(layer, "weight", None) is None or layer.weight.ndim != 2:
         raise VeneerError(
-            f"{name} has no output embedding matrix that the transformers API finds (get_output_embeddings); "
-            "expected a causal language model with a linear head"
+            f"{name} has no output embedding matrix that the transformers API finds "
+            "(get_output_embeddings); expected a causal language model with a linear head"
         )
-    head = Head(layer.weight.detach(), None if getattr(layer, "bias", None) is None else layer.bias.detach())
+    head = Head(
+        layer.weight.detach(), None if getattr(layer, "bias", None) is None else layer.bias.detach()
+    )
     hidden, own = _on_probe(model, backbone, head, name)
     if not torch.isfinite(own).all():
-        raise VeneerError(f"{name} gives logits that are not finite; its weights may be damaged: download or save it again")
+        raise VeneerError(
+            f"{name} gives logits that are not finite; its weights may be damaged: download or "
+            "save it again"
+        )
     if hidden.shape[-1] != head.width:
         raise VeneerError(
-            f"{name}: the backbone's last hidden state has width {hidden.shape[-1]} but the head expects {head.width}; "
-            "this architecture does something between them that Veneer does not know"
+            f"{name}: the backbone's last hidden state has width {hidden.shape[-1]} but the head "
+            f"expects {head.width}; this architecture does something between them that Veneer "
+            "does not know"
         )
     fits = [_fit(head, hidden, own, cap) for cap in (*_softcaps(model.config), None)]
     head, worst = min(fits, key=lambda fit: fit[1])
@@ -148,24 +168,35 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
         limit *= 50  # eight bits of mantissa
     if not worst <= limit:
         raise VeneerError(
-            f"{name}: head(h) differs from the model's own logits by up to {worst:.3g} (allowed {limit:.3g}); the hidden states "
-            "may lack the final norm, or the architecture changes its logits in a way that Veneer does not know"
+            f"{name}: head(h) differs from the model's own logits by up to {worst:.3g} (allowed "
+            f"{limit:.3g}); the hidden states may lack the final norm, or the architecture "
+            "changes its logits in a way that Veneer does not know"
         )
     return head
 
 
 def _softcaps(config: Any) -> list[float]:
-    """Soft caps that a config names, whatever it calls them (Gemma, RecurrentGemma and xLSTM differ); that of attention is among them."""
+    """Soft caps that a config names, whatever it calls them (Gemma, RecurrentGemma and xLSTM
+    differ); that of attention is among them."""
     values = config.get_text_config(decoder=True).to_dict()
-    caps = {k: v for k, v in values.items() if re.search("soft_?cap", k) and isinstance(v, int | float) and v > 0}
+    caps = {
+        k: v
+        for k, v in values.items()
+        if re.search("soft_?cap", k) and isinstance(v, int | float) and v > 0
+    }
     return [float(v) for k, v in sorted(caps.items(), key=lambda item: "attn" in item[0])]
 
 
 def _fit(head: Head, hidden: Tensor, own: Tensor, softcap: float | None) -> tuple[Head, float]:
-    """The head with the factor that fits behind this cap, and how far its logits are from the model's own."""
+    """The head with the factor that fits behind this cap, and how far its logits are from
+    the model's own."""
     raw = head.logits(hidden)
     before_cap = softcap * torch.atanh((own / softcap).clamp(-0.999, 0.999)) if softcap else own
-    big = raw.abs() >= raw.abs().flatten().quantile(0.5) if raw.numel() < 2**24 else raw.abs() >= raw.abs().mean()
+    big = (
+        raw.abs() >= raw.abs().flatten().quantile(0.5)
+        if raw.numel() < 2**24
+        else raw.abs() >= raw.abs().mean()
+    )
     scale = float((before_cap[big] / raw[big]).median())
     if abs(scale - 1) < 1e-3:
         scale = 1.0
@@ -175,9 +206,11 @@ def _fit(head: Head, hidden: Tensor, own: Tensor, softcap: float | None) -> tupl
 
 
 def _on_probe(model: Any, backbone: Any, head: Head, name: str) -> tuple[Tensor, Tensor]:
-    """(hidden (1, 16, d), the model's own logits (1, 16, V)) of a few tokens. Raises VeneerError where the model does not run on them."""
+    """(hidden (1, 16, d), the model's own logits (1, 16, V)) of a few tokens. Raises VeneerError
+    where the model does not run on them."""
     known = getattr(model.config.get_text_config(decoder=True), "vocab_size", None) or head.rows
-    probe = torch.arange(3, 19, device=head.weight.device).remainder(min(head.rows, known))[None]  # (1, 16)
+    # (1, 16)
+    probe = torch.arange(3, 19, device=head.weight.device).remainder(min(head.rows, known))[None]
     try:
         with torch.inference_mode():
             hidden = backbone(input_ids=probe, use_cache=False).last_hidden_state
@@ -188,18 +221,23 @@ def _on_probe(model: Any, backbone: Any, head: Head, name: str) -> tuple[Tensor,
     except Exception as error:  # a model that needs more than text raises all kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
         raise VeneerError(
-            f"{name} ({type(model).__name__}) cannot read a few tokens of text ({reason}); expected a causal language model that reads "
-            "text alone"
+            f"{name} ({type(model).__name__}) cannot read a few tokens of text ({reason}); "
+            "expected a causal language model that reads text alone"
         ) from None
     if hidden.shape[:2] != probe.shape:
         raise VeneerError(
-            f"{name} ({type(model).__name__}) gives states of the shape {tuple(hidden.shape)} for {probe.shape[1]} tokens; expected one "
-            "state for each token, as a causal language model has them"
+            f"{name} ({type(model).__name__}) gives states of the shape {tuple(hidden.shape)} for "
+            f"{probe.shape[1]} tokens; expected one state for each token, as a causal language "
+            "model has them"
         )
     rounding = 0.2 if hidden.dtype in (torch.float16, torch.bfloat16) else 1e-4
-    if bool(torch.isfinite(hidden).all()) and distance(beginning, hidden[:, : beginning.shape[1]]) > rounding:
+    if (
+        bool(torch.isfinite(hidden).all())
+        and distance(beginning, hidden[:, : beginning.shape[1]]) > rounding
+    ):
         raise InputError(
-            f"{name} ({type(model).__name__}) reads the tokens that follow, so that its states of a text change when the text goes on; "
-            "expected a causal language model (an encoder that is used as a decoder needs is_decoder: true in its config.json)"
+            f"{name} ({type(model).__name__}) reads the tokens that follow, so that its states of "
+            "a text change when the text goes on; expected a causal language model (an encoder "
+            "that is used as a decoder needs is_decoder: true in its config.json)"
         )
     return hidden.detach(), own.detach()  # some models turn gradients on by themselves

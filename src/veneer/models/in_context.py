@@ -1,4 +1,5 @@
-"""In-context alignment: a base model answers behind instructions, and perhaps examples, in fenced text."""
+"""In-context alignment: a base model answers behind instructions, and perhaps
+examples, in fenced text."""
 
 from __future__ import annotations
 
@@ -11,14 +12,16 @@ from veneer.models.formats import encode_text
 from veneer.prompts.prompt import Prompt
 
 FENCE = "```"
-STOP = (f"\n{FENCE}", FENCE, "# Query:")  # what ends an answer; the first keeps the fence's line break out of it
+# what ends an answer; the first keeps the fence's line break out of it
+STOP = (f"\n{FENCE}", FENCE, "# Query:")
 
 
 @dataclass(frozen=True, slots=True)
 class FencedFormat:
-    """The layout of URIAL (Lin et al. 2023, arXiv 2312.01552): instructions and examples, then each query and answer in a fence
-    under "# Query:" and "# Answer:". What is asked are the prompt's messages, not the text for a base model; a system message
-    stands in front of the query that follows it. name: of the instructions, for manifests."""
+    """The layout of URIAL (Lin et al. 2023, arXiv 2312.01552): instructions and examples, then each
+    query and answer in a fence under "# Query:" and "# Answer:". What is asked are the prompt's
+    messages, not the text for a base model; a system message stands in front of the query that
+    follows it. name: of the instructions, for manifests."""
 
     name: str
     instructions: str
@@ -32,7 +35,10 @@ class FencedFormat:
                 waiting += f"{content}\n\n"
                 continue
             if role not in ("user", "assistant"):
-                raise InputError(f"prompt {prompt.id!r} has a message of role {role!r}; expected user, assistant or system")
+                raise InputError(
+                    f"prompt {prompt.id!r} has a message of role {role!r}; expected user, "
+                    "assistant or system"
+                )
             title = "# Query:" if role == "user" else "# Answer:"
             parts.append(f"{title}\n{FENCE}\n{waiting}{content}\n{FENCE}")
             waiting = ""

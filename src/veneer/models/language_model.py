@@ -1,4 +1,5 @@
-"""A causal language model as Veneer sees it: a backbone that gives final hidden states, and a head."""
+"""A causal language model as Veneer sees it: a backbone that gives final hidden
+states, and a head."""
 
 from __future__ import annotations
 
@@ -19,9 +20,10 @@ from veneer.models.reading import new_cache, read
 class LanguageModel:
     """A loaded model with its tokenizer. `name` is what the user called it.
 
-    backbone(ids) gives the final hidden states (after the final norm), `head` turns them into logits; both are found
-    through the transformers API and checked against the model's own logits when made (see head.find_head). What the model can do
-    with a batch is found by trying, when it is first needed (`abilities`).
+    backbone(ids) gives the final hidden states (after the final norm), `head` turns them into
+    logits; both are found through the transformers API and checked against the model's own logits
+    when made (see head.find_head). What the model can do with a batch is found by trying, when it
+    is first needed (`abilities`).
     """
 
     def __init__(self, name: str, model: Any, tokenizer: Any):
@@ -49,24 +51,32 @@ class LanguageModel:
     def abilities(self) -> Abilities:
         """What the model can do with a batch."""
         vocabulary = min(self.head.rows, self.model.get_input_embeddings().weight.shape[0])
-        return Abilities(self.name, self.model, self.backbone, vocabulary=vocabulary, pad=self.pad_id, device=self.device)
+        return Abilities(
+            self.name,
+            self.model,
+            self.backbone,
+            vocabulary=vocabulary,
+            pad=self.pad_id,
+            device=self.device,
+        )
 
     def new_cache(self) -> Any:
-        """An empty cache of keys and values (or recurrent states), or None where the model takes none."""
+        """An empty cache of keys and values (or recurrent states), or None where the
+        model takes none."""
         return new_cache(self.config) if self.abilities.words.cache else None
 
     def hidden(self, ids: Tensor, mask: Tensor, cache: Any = None) -> Tensor:
         """Final hidden states (B, T, d) of ids (B, T).
 
-        mask: (B, S) with 1 at real tokens, S = cached + T; padding may stand on either side where `abilities` says so. With a cache,
-        ids are the tokens that it has not seen yet.
+        mask: (B, S) with 1 at real tokens, S = cached + T; padding may stand on either side where
+        `abilities` says so. With a cache, ids are the tokens that it has not seen yet.
         """
         return read(self.backbone, self.abilities.words, ids, mask, cache)
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
-        """Token ids that end a response: the model's own end tokens and its template's end of turn. An id without a row in the head
-        cannot be said, and is left out."""
+        """Token ids that end a response: the model's own end tokens and its template's end of turn.
+        An id without a row in the head cannot be said, and is left out."""
         own = getattr(self.model.generation_config, "eos_token_id", None)
         if own is None:
             own = getattr(self.config.get_text_config(decoder=True), "eos_token_id", None)
@@ -76,26 +86,29 @@ class LanguageModel:
 
     @cached_property
     def turn(self) -> EndOfTurn:
-        """What the chat template writes behind an assistant's words. A warning says where a template lacks something that decoding
-        relies on."""
+        """What the chat template writes behind an assistant's words. A warning says where a
+        template lacks something that decoding relies on."""
         turn = find_end(self.tokenizer)
         log = logging.getLogger("veneer")
         if not turn.opens:
             log.warning(
-                "veneer: the chat template of %s has no generation prompt: what opens an answer is left for the model to write",
+                "veneer: the chat template of %s has no generation prompt: what opens an answer "
+                "is left for the model to write",
                 self.name,
             )
         if turn.text is not None:
             log.warning(
-                "veneer: the chat template of %s ends an answer with %r, which is no single token of its tokenizer: answers in that format "
-                "end where the text stands",
-                self.name, turn.text,
-            )  # fmt: skip
+                "veneer: the chat template of %s ends an answer with %r, which is no single token "
+                "of its tokenizer: answers in that format end where the text stands",
+                self.name,
+                turn.text,
+            )
         return turn
 
     @property
     def end_of_turn(self) -> int | None:
-        """The id that closes an assistant's turn in the chat template, or None without a template."""
+        """The id that closes an assistant's turn in the chat template, or None
+        without a template."""
         return self.turn.id
 
     @property
@@ -106,7 +119,8 @@ class LanguageModel:
 
     @property
     def pad_id(self) -> int:
-        """An id for padding, which is masked: the tokenizer's own where it has a row, otherwise any that has."""
+        """An id for padding, which is masked: the tokenizer's own where it has a row,
+        otherwise any that has."""
         pad = self.tokenizer.pad_token_id
         if isinstance(pad, int) and 0 <= pad < self.readable:
             return pad
@@ -115,7 +129,8 @@ class LanguageModel:
     def fingerprint(self) -> str:
         """sha256 over every parameter's name, shape and a strided sample of 1,024 values.
 
-        Tells two models apart in a fraction of a second whatever their size; it is no proof against tampering.
+        Tells two models apart in a fraction of a second whatever their size; it is no proof
+        against tampering.
         """
         digest = hashlib.sha256()
         for key, value in sorted(self.model.state_dict().items()):

@@ -11,8 +11,8 @@ from veneer.models.language_model import LanguageModel
 
 
 def decoder_layers(lm: LanguageModel) -> nn.ModuleList:
-    """The list of the backbone's layers, lowest first; replacing an entry replaces the layer. Raises VeneerError where the backbone
-    has no such list."""
+    """The list of the backbone's layers, lowest first; replacing an entry replaces the layer.
+    Raises VeneerError where the backbone has no such list."""
     return find_layers(lm.backbone, lm.config, lm.name)
 
 
@@ -22,11 +22,15 @@ def find_layers(backbone: nn.Module, config: Any, name: str) -> nn.ModuleList:
     number = getattr(config.get_text_config(decoder=True), "num_hidden_layers", None)
     found = next((m for m in lists if len(m) == number), None)
     if found is None:
-        raise VeneerError(f"{name} keeps its {number} layers in no list that Veneer finds; expected a decoder of layers in turn")
+        raise VeneerError(
+            f"{name} keeps its {number} layers in no list that Veneer finds; expected a decoder "
+            "of layers in turn"
+        )
     return found
 
 
 def layers_name(lm: LanguageModel) -> str:
-    """The layers' name in the model, such as "model.layers": layer i's parameters begin with NAME.i and a full stop."""
+    """The layers' name in the model, such as "model.layers": layer i's parameters begin with NAME.i
+    and a full stop."""
     layers = decoder_layers(lm)
     return next(name for name, module in lm.model.named_modules() if module is layers)

@@ -1,4 +1,5 @@
-"""Names to models: a hub id, a folder, an adapter folder (`ADAPTER` or `ADAPTER@BASE`), a GGUF file, or `lab:NAME`."""
+"""Names to models: a hub id, a folder, an adapter folder (`ADAPTER` or `ADAPTER@BASE`), a GGUF
+file, or `lab:NAME`."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def resolve_device(device: str) -> torch.device:
-    """`auto` is the first GPU if there is one; of a split model, the device of its head. Raises InputError for a device that is not
-    there."""
+    """`auto` is the first GPU if there is one; of a split model, the device of its head. Raises
+    InputError for a device that is not there."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if (split := Split.parse(device)) is not None:
@@ -32,12 +33,16 @@ def resolve_device(device: str) -> torch.device:
         found = torch.device(device)
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"the device {device!r} cannot be used here ({str(error).splitlines()[0]}); try --device auto") from None
+        raise InputError(
+            f"the device {device!r} cannot be used here ({str(error).splitlines()[0]}); try "
+            "--device auto"
+        ) from None
     return found
 
 
 def resolve_dtype(dtype: str, device: torch.device) -> Any:
-    """`auto` is float32 on a CPU (bfloat16 is several times slower there) and the checkpoint's own dtype on a GPU."""
+    """`auto` is float32 on a CPU (bfloat16 is several times slower there) and the checkpoint's
+    own dtype on a GPU."""
     if dtype == "auto":
         return torch.float32 if device.type == "cpu" else "auto"
     if dtype not in DTYPES:
@@ -56,20 +61,31 @@ def load_model(
 ) -> LanguageModel:
     """Load a causal language model by name. Only safetensors (or GGUF) are read, never pickles.
 
-    plain: make plain numbers of quantised weights (quantised.py), as a merged checkpoint needs; on a CPU that is always done.
+    plain: make plain numbers of quantised weights (quantised.py), as a merged checkpoint needs; on
+    a CPU that is always done.
 
-    Raises InputError where the name leads nowhere, or to something that is not a causal language model.
+    Raises InputError where the name leads nowhere, or to something that is not a
+    causal language model.
     """
     if not name:
-        raise InputError("the name of a model is empty; expected a hub id, a folder, a .gguf file, or lab:base and its kin")
+        raise InputError(
+            "the name of a model is empty; expected a hub id, a folder, a .gguf file, or "
+            "lab:base and its kin"
+        )
     try:
         Path(name).exists()
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{name[:80]!r} cannot be read ({_first(error)}); expected the name of a model or of its folder"
+            f"{name[:80]!r} cannot be read ({_first(error)}); expected the name of a model or "
+            "of its folder"
         ) from None
     where, split = resolve_device(device), Split.parse(device)
-    words = {"dtype": resolve_dtype(dtype, where), "revision": revision, "trust_remote_code": trust_remote_code, "split": split}
+    words = {
+        "dtype": resolve_dtype(dtype, where),
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "split": split,
+    }
     words["plain"] = plain or where.type == "cpu"
     adapter, at, named_base = name.partition("@")
     if at and (Path(adapter) / "adapter_config.json").is_file():
@@ -94,14 +110,18 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
     if path.is_dir():
         _check_folder(path)
     elif name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise InputError(f"there is no folder {name}; expected a model folder with config.json, a .gguf file, or a hub id")
+        raise InputError(
+            f"there is no folder {name}; expected a model folder with config.json, a .gguf "
+            "file, or a hub id"
+        )
     else:
         _check_hub(name, words["revision"])
     return _from_pretrained(name, name, name, words)
 
 
 def _check_hub(name: str, revision: str | None) -> None:
-    """Ask for one file before the library asks for ten: a hub that is ill would otherwise be asked again for minutes."""
+    """Ask for one file before the library asks for ten: a hub that is ill would otherwise be asked
+    again for minutes."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
@@ -111,23 +131,32 @@ def _check_hub(name: str, revision: str | None) -> None:
         return  # the library says what is missing
     except Exception as error:  # of the address, the network, the server, the cache, or access
         raise InputError(
-            f"{name} cannot be loaded ({_first(error)}); expected a hub id that this machine can reach, a local folder with config.json, "
-            "tokenizer and *.safetensors, an adapter folder, a .gguf file, or lab:base and its kin"
+            f"{name} cannot be loaded ({_first(error)}); expected a hub id that this machine can "
+            "reach, a local folder with config.json, tokenizer and *.safetensors, an adapter "
+            "folder, a .gguf file, or lab:base and its kin"
         ) from None
 
 
 def _check_folder(path: Path) -> None:
     if not (path / "config.json").is_file():
         raise InputError(
-            f"{path} has no config.json; expected a Hugging Face model folder, or an adapter folder with adapter_config.json"
+            f"{path} has no config.json; expected a Hugging Face model folder, or an adapter "
+            "folder with adapter_config.json"
         )
     if not any(path.glob("*.safetensors")):
-        pickles = sorted(p.name for p in [*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")])
+        pickles = sorted(
+            p.name for p in [*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")]
+        )
         found = f"only pickled weights ({', '.join(pickles)})" if pickles else "no weights"
-        raise InputError(f"{path} holds {found}; expected *.safetensors: save the model again with save_pretrained")
+        raise InputError(
+            f"{path} holds {found}; expected *.safetensors: save the model again with "
+            "save_pretrained"
+        )
 
 
-def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any) -> tuple[Any, Any]:
+def _from_pretrained(
+    name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any
+) -> tuple[Any, Any]:
     """Both halves from a folder or the hub, with errors that say what to mend."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
     weights = {k: v for k, v in words.items() if k not in ("split", "plain")}
@@ -136,7 +165,10 @@ def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[st
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **remote, **more)
         config, method = stored(model_at, **remote, **more)
         if not more:  # a GGUF file is always made plain
-            more = {"use_safetensors": True, **(plain_words(config, method) if words["plain"] else {})}
+            more = {
+                "use_safetensors": True,
+                **(plain_words(config, method) if words["plain"] else {}),
+            }
         room = None
         if words["split"] is not None:
             more["device_map"] = words["split"].placement(_without_weights(model_at, weights), name)
@@ -153,24 +185,32 @@ def _from_pretrained(name: str, model_at: str, tokenizer_at: str, words: dict[st
     except ImportError as error:
         if method:
             raise refusal(name, method, _first(error)) from None
-        raise InputError(f"{name} needs a package that is not installed ({_first(error)}); install it and try again") from None
-    except Exception as error:  # damaged or foreign files make the libraries raise all kinds, also bare Exception
-        if isinstance(error, MemoryError) or re.search(r"allocate memory|out of memory|start new thread", str(error)):
+        raise InputError(
+            f"{name} needs a package that is not installed ({_first(error)}); install it and "
+            "try again"
+        ) from None
+    # damaged or foreign files make the libraries raise all kinds, also bare Exception
+    except Exception as error:
+        if isinstance(error, MemoryError) or re.search(
+            r"allocate memory|out of memory|start new thread", str(error)
+        ):
             raise VeneerError(
-                f"memory ran out while {name} was loaded ({_first(error)}); free some, or use a smaller model"
+                f"memory ran out while {name} was loaded ({_first(error)}); free some, or use a "
+                "smaller model"
             ) from None
         if method:
             raise refusal(name, method, _first(error)) from None
         raise InputError(
-            f"{name} cannot be loaded ({_first(error)}); expected a causal language model: a hub id that this machine can reach, a "
-            "local folder with config.json, tokenizer and *.safetensors, an adapter folder, a .gguf file, or lab:base and its kin"
+            f"{name} cannot be loaded ({_first(error)}); expected a causal language model: a hub "
+            "id that this machine can reach, a local folder with config.json, tokenizer and "
+            "*.safetensors, an adapter folder, a .gguf file, or lab:base and its kin"
         ) from None
     check_all_read(name, info["unexpected_keys"])
     lost = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
     if lost:  # transformers warns of these and fills them with random numbers
         raise InputError(
-            f"{name} lacks {len(lost)} of its weights, or has them in another shape than its config says, e.g. {lost[0]}; expected a "
-            "whole checkpoint: download or save it again"
+            f"{name} lacks {len(lost)} of its weights, or has them in another shape than its "
+            f"config says, e.g. {lost[0]}; expected a whole checkpoint: download or save it again"
         )
     return model, tokenizer
 
@@ -182,7 +222,9 @@ def _without_weights(model_at: str, words: dict[str, Any]) -> Any:
     own = getattr(config.get_text_config(decoder=True), "dtype", None)
     with torch.device("meta"):
         return auto_class(config).from_config(
-            config, dtype=own if words["dtype"] == "auto" else words["dtype"], trust_remote_code=words["trust_remote_code"]
+            config,
+            dtype=own if words["dtype"] == "auto" else words["dtype"],
+            trust_remote_code=words["trust_remote_code"],
         )
 
 
@@ -200,7 +242,10 @@ def _gguf(path: Path, words: dict[str, Any]) -> tuple[Any, Any]:
     except ImportError:
         raise MissingExtra("gguf", "gguf", "reading GGUF files") from None
     if words["split"] is not None:
-        raise InputError(f"{path} is a GGUF file, which is read whole; give --device a single device, or a folder of safetensors")
+        raise InputError(
+            f"{path} is a GGUF file, which is read whole; give --device a single device, or a "
+            "folder of safetensors"
+        )
     folder = str(path.parent)
     model, tokenizer = _from_pretrained(str(path), folder, folder, words, gguf_file=path.name)
     if hasattr(model.config, "quantization_config"):
@@ -217,27 +262,41 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
         raise MissingExtra("peft", "peft", "loading an adapter folder") from None
     if words["split"] is not None:
         raise InputError(
-            f"{folder} is an adapter, which is merged on one device; give --device a single device, or the merged model as a folder"
+            f"{folder} is an adapter, which is merged on one device; give --device a single "
+            "device, or the merged model as a folder"
         )
     if not (folder / "adapter_model.safetensors").is_file():
         raise InputError(
-            f"{folder} has no adapter_model.safetensors; expected a PEFT adapter saved as safetensors (pickles are not read)"
+            f"{folder} has no adapter_model.safetensors; expected a PEFT adapter saved as "
+            "safetensors (pickles are not read)"
         )
     try:
         written = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{folder}/adapter_config.json is not valid JSON ({error}); save the adapter again") from None
-    base = named_base or (written.get("base_model_name_or_path") if isinstance(written, dict) else None)
+        raise InputError(
+            f"{folder}/adapter_config.json is not valid JSON ({error}); save the adapter again"
+        ) from None
+    base = named_base or (
+        written.get("base_model_name_or_path") if isinstance(written, dict) else None
+    )
     if not base or not isinstance(base, str):
-        raise InputError(f"{folder}/adapter_config.json names no base model; give the model as {folder}@BASE")
+        raise InputError(
+            f"{folder}/adapter_config.json names no base model; give the model as {folder}@BASE"
+        )
     check_kind(folder, written)
-    if Path(base).suffix == "" and named_base is None and not Path(base).is_dir() and (folder / base).is_dir():
+    if (
+        Path(base).suffix == ""
+        and named_base is None
+        and not Path(base).is_dir()
+        and (folder / base).is_dir()
+    ):
         base = str(folder / base)
     try:
         model, tokenizer = _whole(base, words)
     except InputError as error:
         raise InputError(
-            f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give {folder}@BASE"
+            f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give "
+            f"{folder}@BASE"
         ) from None
     if (folder / "tokenizer_config.json").is_file():
         remote = {k: words[k] for k in ("revision", "trust_remote_code")}
@@ -245,13 +304,15 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
             tokenizer = AutoTokenizer.from_pretrained(str(folder), **remote)
         except Exception as error:
             raise InputError(
-                f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save it again, or delete its files to "
-                "use that of the base"
+                f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save "
+                "it again, or delete its files to use that of the base"
             ) from None
     try:
         resize_to(model, folder, written, tokenizer)
     except SafetensorError as error:
-        raise InputError(f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); save it again") from None
+        raise InputError(
+            f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); save it again"
+        ) from None
     whole = merged(model, folder, written, base)
     whole.adapted = True
     return whole, tokenizer

@@ -1,4 +1,5 @@
-"""A Pair: a base and an aligned model with a checked common vocabulary, each with its own prompt format."""
+"""A Pair: a base and an aligned model with a checked common vocabulary, each with its
+own prompt format."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from veneer.models.vocabulary import Vocabulary, match_vocabularies
 
 @dataclass
 class Pair:
-    """base reads `base_format` (plain text by default), aligned reads `aligned_format` (its chat template by default)."""
+    """base reads `base_format` (plain text by default), aligned reads `aligned_format` (its chat
+    template by default)."""
 
     base: LanguageModel
     aligned: LanguageModel
@@ -27,8 +29,8 @@ class Pair:
         self.vocabulary: Vocabulary = match_vocabularies(self.base, self.aligned)
         if isinstance(self.aligned_format, ChatFormat) and not self.aligned.tokenizer.chat_template:
             raise InputError(
-                f"the tokenizer of {self.aligned.name} has no chat template; give the aligned model a plain format "
-                "(--aligned-plain), or save its tokenizer with a template"
+                f"the tokenizer of {self.aligned.name} has no chat template; give the aligned "
+                "model a plain format (--aligned-plain), or save its tokenizer with a template"
             )
         warn_of_settings(self.base, self.aligned)
         check_arguments(self.aligned_format, self.aligned.tokenizer)
@@ -43,7 +45,8 @@ class Pair:
         aligned_format: Format | None = None,
         **how: Any,
     ) -> Pair:
-        """Load both by name (see load.load_model for the names and for `how`: device, dtype, revision, trust_remote_code)."""
+        """Load both by name (see load.load_model for the names and for `how`: device, dtype,
+        revision, trust_remote_code)."""
         return cls(
             load_model(base, **how),
             load_model(aligned, **how),
@@ -52,8 +55,12 @@ class Pair:
         )
 
     def dated(self, day: str) -> Pair:
-        """The pair with this date where a chat template writes the date and none was chosen (see formats.dated)."""
-        formats = dated(self.base_format, day, self.base.tokenizer), dated(self.aligned_format, day, self.aligned.tokenizer)
+        """The pair with this date where a chat template writes the date and none was chosen
+        (see formats.dated)."""
+        formats = (
+            dated(self.base_format, day, self.base.tokenizer),
+            dated(self.aligned_format, day, self.aligned.tokenizer),
+        )
         if formats == (self.base_format, self.aligned_format):
             return self
         other = copy.copy(self)  # the vocabulary is matched already
@@ -62,13 +69,15 @@ class Pair:
 
     @property
     def stop_ids(self) -> tuple[int, ...]:
-        """Ids (base's) that end a response of the aligned model, or of base with its veneer: either model's end tokens."""
+        """Ids (base's) that end a response of the aligned model, or of base with its veneer: either
+        model's end tokens."""
         aligned = map(self.vocabulary.from_other_id, self.aligned.stop_ids)
         return tuple(sorted({*(i for i in aligned if i is not None), *self.base.stop_ids}))
 
     @property
     def stop(self) -> tuple[str, ...]:
-        """Texts that end a response of the aligned model, where its template closes an answer with no single token."""
+        """Texts that end a response of the aligned model, where its template closes an answer with
+        no single token."""
         text = self.aligned.turn.text if isinstance(self.aligned_format, ChatFormat) else None
         return () if text is None else (text,)
 

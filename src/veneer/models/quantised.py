@@ -1,4 +1,5 @@
-"""Checkpoints with quantised weights: which become plain numbers on loading, and a sentence for those that do not."""
+"""Checkpoints with quantised weights: which become plain numbers on loading, and a sentence for
+those that do not."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ DEQUANTISED = ("fp8", "mxfp8", "mxfp4", "compressed-tensors")
 HALVES = (torch.bfloat16, torch.float16)
 # What only a quantised checkpoint holds beside a weight, or in its place.
 PARTS = re.compile(
-    r"(weight_scale(_inv|_2)?|weight_packed|weight_zero_point|qweight|qzeros|scales|_scales|_blocks|SCB|absmax|quant_map|qscale_weight)$"
+    r"(weight_scale(_inv|_2)?|weight_packed|weight_zero_point|qweight|qzeros|scales|_scales|"
+    r"_blocks|SCB|absmax|quant_map|qscale_weight)$"
 )
 
 
@@ -29,7 +31,9 @@ def method_of(config: Any) -> str | None:
         if found is None:
             continue
         words = found if isinstance(found, dict) else found.to_dict()
-        method = words.get("quant_method") or ("bitsandbytes" if words.get("load_in_4bit") or words.get("load_in_8bit") else None)
+        method = words.get("quant_method") or (
+            "bitsandbytes" if words.get("load_in_4bit") or words.get("load_in_8bit") else None
+        )
         return str(getattr(method, "value", method) or "an unnamed method")
     return None
 
@@ -41,10 +45,14 @@ def stored(model_at: str, **remote: Any) -> tuple[Any, str | None]:
 
 
 def plain_words(config: Any, method: str | None) -> dict[str, Any]:
-    """The words for `from_pretrained` that make plain weights of quantised ones, where the library can."""
+    """The words for `from_pretrained` that make plain weights of quantised ones, where
+    the library can."""
     if method not in DEQUANTISED:
         return {}
-    own = getattr(config, "quantization_config", None) or config.get_text_config(decoder=True).quantization_config
+    own = (
+        getattr(config, "quantization_config", None)
+        or config.get_text_config(decoder=True).quantization_config
+    )
     words = dict(own) if isinstance(own, dict) else own.to_dict()
     wanted = AutoQuantizationConfig.from_dict({**words, "quant_method": method})
     wanted.dequantize = True
@@ -52,8 +60,9 @@ def plain_words(config: Any, method: str | None) -> dict[str, Any]:
 
 
 def settle(model: Any, method: str | None, dtype: torch.dtype | str) -> None:
-    """After loading: where weights were made plain, all of one dtype (the library leaves those that were not quantised as they are stored),
-    under the names of a plain checkpoint when they are saved, and `model.dequantised_from` says so."""
+    """After loading: where weights were made plain, all of one dtype (the library leaves those that
+    were not quantised as they are stored), under the names of a plain checkpoint when they are
+    saved, and `model.dequantised_from` says so."""
     if method is None or method_of(model.config) is not None:
         return
     wanted = model.get_output_embeddings().weight.dtype if isinstance(dtype, str) else dtype
@@ -61,34 +70,41 @@ def settle(model: Any, method: str | None, dtype: torch.dtype | str) -> None:
         if tensor.dtype in HALVES and tensor.dtype != wanted:
             tensor.data = tensor.data.to(wanted)
     model.config.dtype = wanted
-    # Those in use put the parts of quantised weights together; without them, saving uses the architecture's own.
+    # Those in use put the parts of quantised weights together; without them, saving uses the
+    # architecture's own.
     model._weight_conversions = None
     model.dequantised_from = method
 
 
 def check_all_read(name: str, unexpected: Iterable[str]) -> None:
-    """Raise InputError where the library left parts of quantised weights unread: it took what they belong to for plain numbers."""
+    """Raise InputError where the library left parts of quantised weights unread: it took what they
+    belong to for plain numbers."""
     parts = sorted(key for key in unexpected if PARTS.search(key))
     if parts:
         raise InputError(
-            f"{name} holds quantised weights ({len(parts)} tensors such as {parts[0]}) that its config.json does not describe in a way "
-            "that transformers reads; give the checkpoint without quantisation, or add its quantization_config to config.json"
+            f"{name} holds quantised weights ({len(parts)} tensors such as {parts[0]}) that its "
+            "config.json does not describe in a way that transformers reads; give the checkpoint "
+            "without quantisation, or add its quantization_config to config.json"
         )
 
 
 def refusal(name: str, method: str, why: str) -> InputError:
     """The error for a quantised checkpoint that does not load here."""
     return InputError(
-        f"{name} is quantised ({method}) and cannot be loaded here ({why}); install what that names, use a machine with a GPU that it "
-        "supports, or give the model without quantisation"
+        f"{name} is quantised ({method}) and cannot be loaded here ({why}); install what that "
+        "names, use a machine with a GPU that it supports, or give the model without quantisation"
     )
 
 
 def need_plain_weights(lm: LanguageModel) -> None:
-    """Raise InputError for a model whose weights in memory are quantised: they cannot be saved as a plain checkpoint."""
+    """Raise InputError for a model whose weights in memory are quantised: they cannot be saved as a
+    plain checkpoint."""
     method = method_of(lm.config)
     if method is None:
         return
     other = "give the same model without quantisation as --base"
     mend = "load it with load_model(..., plain=True)" if method in DEQUANTISED else other
-    raise InputError(f"the weights of {lm.name} are quantised ({method}), but a merged checkpoint holds plain numbers; {mend}")
+    raise InputError(
+        f"the weights of {lm.name} are quantised ({method}), but a merged checkpoint holds plain "
+        f"numbers; {mend}"
+    )

@@ -1,4 +1,5 @@
-"""One model reading a batch that grows: all rows at once where it can, otherwise rows of equal length together."""
+"""One model reading a batch that grows: all rows at once where it can, otherwise rows of equal
+length together."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from veneer.models.prefix import start
 
 
 class Reader:
-    """A batch on its way, its cache kept. Where a row would depend on its batch, or a cache is wrong at this length (`Abilities.way`), the
-    batch is read in another way; one that grows into such a length is read anew."""
+    """A batch on its way, its cache kept. Where a row would depend on its batch, or a cache is
+    wrong at this length (`Abilities.way`), the batch is read in another way; one that grows into
+    such a length is read anew."""
 
     def __init__(self, lm: LanguageModel, prompts: Sequence[Sequence[int]]):
         self.lm = lm
@@ -38,7 +40,11 @@ class Reader:
             self._begin()
             return
         for group in self._groups:
-            group.feed(chosen if len(self._groups) == 1 else chosen[torch.tensor(group.rows, device=chosen.device)])
+            group.feed(
+                chosen
+                if len(self._groups) == 1
+                else chosen[torch.tensor(group.rows, device=chosen.device)]
+            )
 
     def keep(self, places: Tensor) -> None:
         """Go on with these rows only, in this order; they may be repeated."""
@@ -74,10 +80,17 @@ class Reader:
 class _Group:
     """Rows that are read together. rows: their numbers in the batch."""
 
-    def __init__(self, lm: LanguageModel, rows: list[int], texts: Sequence[Sequence[int]], way: Way):
+    def __init__(
+        self, lm: LanguageModel, rows: list[int], texts: Sequence[Sequence[int]], way: Way
+    ):
         self.lm, self.rows = lm, rows
         begun = start(lm, texts, side="left", cached=way.cached)
-        self._new, self._mask, self._cache, self.gaps = begun.ids, begun.mask, begun.cache, begun.gaps
+        self._new, self._mask, self._cache, self.gaps = (
+            begun.ids,
+            begun.mask,
+            begun.cache,
+            begun.gaps,
+        )
 
     @property
     def width(self) -> int:
@@ -95,7 +108,9 @@ class _Group:
     def keep(self, kept: Sequence[int]) -> None:
         """kept: rows of the batch, in their new order."""
         at = {row: place for place, row in enumerate(self.rows)}
-        places = torch.tensor([at[row] for row in kept if row in at], dtype=torch.long, device=self._mask.device)
+        places = torch.tensor(
+            [at[row] for row in kept if row in at], dtype=torch.long, device=self._mask.device
+        )
         self.rows = [new for new, row in enumerate(kept) if row in at]
         if not self.rows:
             return

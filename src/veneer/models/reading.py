@@ -1,8 +1,9 @@
 """How a model is called: which arguments its forward takes, found by trying them.
 
-Names of arguments change between releases of transformers (`past_key_values` became `cache` in 5.24), and a forward that takes any
-keyword says nothing of what it does with it. So each argument is tried on a few random tokens: positions count when other positions
-change the states, and a cache counts when a step that uses it gives the states of the whole text.
+Names of arguments change between releases of transformers (`past_key_values` became `cache` in
+5.24), and a forward that takes any keyword says nothing of what it does with it. So each argument
+is tried on a few random tokens: positions count when other positions change the states, and a cache
+counts when a step that uses it gives the states of the whole text.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ NOISE = 10.0  # times the difference that batches of other shapes make by themse
 
 @dataclass(frozen=True)
 class Words:
-    """positions: what is added to 0, 1, 2, ... for `position_ids`; None: they are not passed. cache: the argument that takes a cache.
-    step_mask: whether the mask of all tokens is passed with a cache (a recurrent model has the past in its state)."""
+    """positions: what is added to 0, 1, 2, ... for `position_ids`; None: they are not passed.
+    cache: the argument that takes a cache. step_mask: whether the mask of all tokens is passed with
+    a cache (a recurrent model has the past in its state)."""
 
     positions: int | None = None
     cache: str | None = None
@@ -36,12 +38,19 @@ class Words:
 
 
 def read(backbone: Any, words: Words, ids: Tensor, mask: Tensor, cache: Any = None) -> Tensor:
-    """Final hidden states (B, T, d) of ids (B, T); mask (B, S) with 1 at real tokens, S = cached + T."""
-    given: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "use_cache": cache is not None}
+    """Final hidden states (B, T, d) of ids (B, T); mask (B, S) with 1 at real
+    tokens, S = cached + T."""
+    given: dict[str, Any] = {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "use_cache": cache is not None,
+    }
     if cache is not None:
         given[words.cache or CACHE_WORDS[0]] = cache
     if words.positions is not None:
-        given["position_ids"] = ((mask.cumsum(-1) - 1).clamp(min=0) + words.positions)[:, -ids.shape[1] :]
+        given["position_ids"] = ((mask.cumsum(-1) - 1).clamp(min=0) + words.positions)[
+            :, -ids.shape[1] :
+        ]
     if bool(mask.all()) or (not words.step_mask and mask.shape[1] != ids.shape[1]):
         given["attention_mask"] = None  # nothing is padded: the kernels without a mask are faster
     return backbone(**given).last_hidden_state
@@ -53,10 +62,20 @@ def new_cache(config: Any) -> Any:
 
 
 class Probe:
-    """A few random tokens and their true states, each row read without padding and without a cache. `causal`: whether these are the
-    same when the text ends earlier."""
+    """A few random tokens and their true states, each row read without padding and without a cache.
+    `causal`: whether these are the same when the text ends earlier."""
 
-    def __init__(self, backbone: Any, config: Any, vocabulary: int, pad: int, device: Any, *, rows: int = 3, length: int = 12):
+    def __init__(
+        self,
+        backbone: Any,
+        config: Any,
+        vocabulary: int,
+        pad: int,
+        device: Any,
+        *,
+        rows: int = 3,
+        length: int = 12,
+    ):
         self.backbone, self.config = backbone, config
         self.pad = pad if 0 <= pad < vocabulary else 0
         draw = torch.Generator().manual_seed(length)
@@ -68,10 +87,13 @@ class Probe:
         self.limit = self._limit()
 
     def _limit(self) -> float:
-        """How far states may differ and still be the same: a multiple of what a text that ends three tokens earlier changes."""
+        """How far states may differ and still be the same: a multiple of what a text that ends
+        three tokens earlier changes."""
         end = self.ids.shape[1] - 3
         early, late = self._read(Words(), self.ids[:, :end]), self.states[:, :end]
-        noise = max(distance(early, late, self.share), distance(early[:, -4:], late[:, -4:], self.share))
+        noise = max(
+            distance(early, late, self.share), distance(early[:, -4:], late[:, -4:], self.share)
+        )
         floor = FLOOR.get(self.states.dtype, FLOOR_ELSE)
         self.causal = noise <= NOISE * floor
         return max(floor, min(NOISE * noise, NOISE * floor))
@@ -81,7 +103,8 @@ class Probe:
         return self._same(self._read(Words(), self.ids), self.states)
 
     def words(self) -> Words:
-        """Positions and cache as this model takes them; `cache` None where no cached step equals an uncached one."""
+        """Positions and cache as this model takes them; `cache` None where no cached step equals
+        an uncached one."""
         words = Words(positions=self._positions())
         for cache in _likely(self.backbone):
             for step_mask in (True, False):
@@ -101,11 +124,13 @@ class Probe:
         return None
 
     def _with_positions(self, positions: Tensor) -> Tensor:
-        return self.backbone(input_ids=self.ids, position_ids=positions, use_cache=False).last_hidden_state
+        return self.backbone(
+            input_ids=self.ids, position_ids=positions, use_cache=False
+        ).last_hidden_state
 
     def cached(self, words: Words) -> bool:
-        """Whether rows without padding, all but their end read at once and then three steps, have the same states. Rows change places
-        before each step."""
+        """Whether rows without padding, all but their end read at once and then three steps, have
+        the same states. Rows change places before each step."""
         with attempt():
             first, length = self.ids.shape[1] - 3, self.ids.shape[1]
             cache, ones = new_cache(self.config), torch.ones_like(self.ids)
@@ -121,12 +146,15 @@ class Probe:
         return False
 
     def left(self, words: Words, lengths: Sequence[int], steps: int) -> bool:
-        """Whether rows of these lengths, padded on the left, have the states of rows without padding, and so have the steps behind
-        them (cached where `words` has a cache)."""
+        """Whether rows of these lengths, padded on the left, have the states of rows without
+        padding, and so have the steps behind them (cached where `words` has a cache)."""
         with attempt():
             ids, mask = self._padded(lengths, left=True)
             cache = new_cache(self.config) if words.cache else None
-            rows, at = torch.arange(len(ids), device=ids.device), torch.tensor(lengths, device=ids.device) - 1
+            rows, at = (
+                torch.arange(len(ids), device=ids.device),
+                torch.tensor(lengths, device=ids.device) - 1,
+            )
             found, true = [], []
             for step in range(steps + 1):
                 new = ids if step == 0 or cache is None else ids[:, -1:]
@@ -138,60 +166,86 @@ class Probe:
         return False
 
     def right(self, words: Words, lengths: Sequence[int]) -> bool:
-        """Whether rows of these lengths, padded on the right, have the states of rows without padding."""
+        """Whether rows of these lengths, padded on the right, have the states of rows
+        without padding."""
         with attempt():
             states = self._read(words, *self._padded(lengths, left=False))
-            parts = [(i, slice(start, n)) for i, n in enumerate(lengths) for start in (0, n - 1 - n // 8)]
-            return all(self._same(states[i : i + 1, part], self.states[i : i + 1, part]) for i, part in parts)
+            parts = [
+                (i, slice(start, n)) for i, n in enumerate(lengths) for start in (0, n - 1 - n // 8)
+            ]
+            return all(
+                self._same(states[i : i + 1, part], self.states[i : i + 1, part])
+                for i, part in parts
+            )
         return False
 
     def middle(self, words: Words) -> bool:
-        """Whether rows that share a beginning may be padded behind it: the beginning read once, then the rests padded on the left."""
+        """Whether rows that share a beginning may be padded behind it: the beginning read once,
+        then the rests padded on the left."""
         with attempt():
             shared, most = 4, self.ids.shape[1] - 4
             rests = [most - 2 * i for i in range(len(self.ids))]
-            rows = torch.cat([self.ids[:1, :shared].expand(len(self.ids), -1), self.ids[:, shared:]], dim=1)
+            rows = torch.cat(
+                [self.ids[:1, :shared].expand(len(self.ids), -1), self.ids[:, shared:]], dim=1
+            )
             true, cache = self._read(words, rows), new_cache(self.config)
             self._read(words, rows[:1, :shared], None, cache)
             cache.batch_repeat_interleave(len(rows))
             ids, mask = self._padded(rests, left=True, rows=rows[:, shared:])
-            states = self._read(words, ids, torch.cat([mask.new_ones(len(rows), shared), mask], dim=1), cache)
+            states = self._read(
+                words, ids, torch.cat([mask.new_ones(len(rows), shared), mask], dim=1), cache
+            )
             places = enumerate(rests)
-            return all(self._same(states[i : i + 1, most - n :], true[i : i + 1, shared : shared + n]) for i, n in places)
+            return all(
+                self._same(states[i : i + 1, most - n :], true[i : i + 1, shared : shared + n])
+                for i, n in places
+            )
         return False
 
-    def _padded(self, lengths: Sequence[int], *, left: bool, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _padded(
+        self, lengths: Sequence[int], *, left: bool, rows: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """(ids, mask) of the beginnings of the rows, padded to the longest."""
         rows, width = self.ids if rows is None else rows, max(lengths)
         places = torch.arange(width, device=rows.device)
         wanted = torch.tensor(lengths, device=rows.device)[:, None]
         mask = (places >= width - wanted) if left else (places < wanted)
-        from_row = (places - (width - wanted)).clamp(min=0) if left else places.expand(len(rows), -1)
+        from_row = (
+            (places - (width - wanted)).clamp(min=0) if left else places.expand(len(rows), -1)
+        )
         return torch.where(mask, rows.gather(1, from_row), self.pad), mask.long()
 
-    def _read(self, words: Words, ids: Tensor, mask: Tensor | None = None, cache: Any = None) -> Tensor:
+    def _read(
+        self, words: Words, ids: Tensor, mask: Tensor | None = None, cache: Any = None
+    ) -> Tensor:
         with torch.inference_mode():
-            return read(self.backbone, words, ids, torch.ones_like(ids) if mask is None else mask, cache)
+            return read(
+                self.backbone, words, ids, torch.ones_like(ids) if mask is None else mask, cache
+            )
 
     def _same(self, states: Tensor, true: Tensor) -> bool:
         return distance(states, true, self.share) <= self.limit
 
 
-@torch.no_grad()  # where the head was called with its parameters, the states carry a gradient that nobody needs
+# where the head was called with its parameters, the states carry a gradient that nobody needs
+@torch.no_grad()
 def distance(states: Tensor, true: Tensor, share: float = 0.5) -> float:
-    """How far states (B, T, d) are from the true ones, relative to their length: in the row that is furthest, `share` of the positions are
-    nearer. Infinite where they are not finite.
+    """How far states (B, T, d) are from the true ones, relative to their length: in the row that is
+    furthest, `share` of the positions are nearer. Infinite where they are not finite.
 
-    In 16-bit numbers half of the positions must do: a router that wavers between two experts sends some of them elsewhere.
+    In 16-bit numbers half of the positions must do: a router that wavers between two experts sends
+    some of them elsewhere.
     """
-    states, true = states.detach().float(), true.detach().float()  # RWKV turns gradients on by itself
+    # RWKV turns gradients on by itself
+    states, true = states.detach().float(), true.detach().float()
     apart = (states - true).norm(dim=-1) / true.norm(dim=-1).clamp(min=1e-30)  # (B, T)
     return float(apart.nan_to_num(nan=torch.inf).quantile(share, dim=-1).max())
 
 
 @contextlib.contextmanager
 def attempt() -> Iterator[None]:
-    """What does not take an argument raises all kinds of errors; only a lack of memory says nothing about the argument."""
+    """What does not take an argument raises all kinds of errors; only a lack of memory says nothing
+    about the argument."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError):
@@ -201,7 +255,8 @@ def attempt() -> Iterator[None]:
 
 
 def _likely(backbone: Any) -> Iterator[str]:
-    """The arguments that may take a cache, first those that the signature names (a hint on the order, no more)."""
+    """The arguments that may take a cache, first those that the signature names (a hint on the
+    order, no more)."""
     forward = getattr(getattr(backbone, "model", backbone), "forward", backbone)
     named = [w for w in CACHE_WORDS if w in inspect.signature(forward).parameters]
     yield from dict.fromkeys([*named, *CACHE_WORDS])

@@ -1,4 +1,5 @@
-"""How the next token is chosen: greedy or sampled, with the usual options, one stream of random numbers a response."""
+"""How the next token is chosen: greedy or sampled, with the usual options, one stream of random
+numbers a response."""
 
 from __future__ import annotations
 
@@ -19,16 +20,18 @@ from veneer.foundation.errors import InputError
 class Sampling:
     """How the next token is chosen. temperature 0 is greedy.
 
-    Order, as in transformers' `generate`: penalties, bias and bars change the logits (of greedy decoding too); then temperature,
-    top_k, top_p and min_p thin out what is sampled from.
+    Order, as in transformers' `generate`: penalties, bias and bars change the logits (of greedy
+    decoding too); then temperature, top_k, top_p and min_p thin out what is sampled from.
 
-    top_p: mass of the most likely tokens that are kept. top_k: number of the most likely tokens that are kept (ties with the last
-    one stay), 0 all. min_p: tokens below this share of the most likely one's probability are left out.
-    repetition_penalty: divides (multiplies, where negative) the logits of tokens that prompt or answer hold (Keskar et al. 2019,
-    arXiv 1909.05858). presence_penalty, frequency_penalty: taken once, and as often as it occurred, off the logit of each token
-    of the answer so far (OpenAI's API). logit_bias: (token id, what is added to its logit). min_new_tokens: end tokens are barred
-    before that many tokens. barred: token ids that may not be chosen during the first `barred_steps` tokens.
-    seed: each response draws from its own stream, keyed by seed, prompt and sample, so neither the batch nor the order changes it.
+    top_p: mass of the most likely tokens that are kept. top_k: number of the most likely tokens
+    that are kept (ties with the last one stay), 0 all. min_p: tokens below this share of the most
+    likely one's probability are left out. repetition_penalty: divides (multiplies, where negative)
+    the logits of tokens that prompt or answer hold (Keskar et al. 2019, arXiv 1909.05858).
+    presence_penalty, frequency_penalty: taken once, and as often as it occurred, off the logit of
+    each token of the answer so far (OpenAI's API). logit_bias: (token id, what is added to its
+    logit). min_new_tokens: end tokens are barred before that many tokens. barred: token ids that
+    may not be chosen during the first `barred_steps` tokens. seed: each response draws from its own
+    stream, keyed by seed, prompt and sample, so neither the batch nor the order changes it.
     """
 
     max_new_tokens: int = 128
@@ -57,26 +60,47 @@ class Sampling:
         if not 0 <= self.min_p <= 1:
             raise InputError(f"min_p is {self.min_p}; expected a number from 0 to 1")
         if not 0 < self.repetition_penalty < math.inf:
-            raise InputError(f"repetition_penalty is {self.repetition_penalty}; expected a number above 0 (1 is no penalty)")
+            raise InputError(
+                f"repetition_penalty is {self.repetition_penalty}; expected a number above 0 (1 "
+                "is no penalty)"
+            )
         for name in ("presence_penalty", "frequency_penalty"):
             if not math.isfinite(getattr(self, name)):
-                raise InputError(f"{name} is {getattr(self, name)}; expected a finite number (0 is no penalty)")
+                raise InputError(
+                    f"{name} is {getattr(self, name)}; expected a finite number (0 is no penalty)"
+                )
         if not 0 <= self.min_new_tokens <= self.max_new_tokens:
             raise InputError(
-                f"min_new_tokens is {self.min_new_tokens}; expected 0 to {self.max_new_tokens}, which is max_new_tokens"
+                f"min_new_tokens is {self.min_new_tokens}; expected 0 to {self.max_new_tokens}, "
+                "which is max_new_tokens"
             )
         if not all(i >= 0 and math.isfinite(b) for i, b in self.logit_bias):
-            raise InputError("logit_bias holds a negative token id or a bias that is not finite; expected ids and finite numbers")
+            raise InputError(
+                "logit_bias holds a negative token id or a bias that is not finite; expected ids "
+                "and finite numbers"
+            )
 
     @property
     def is_argmax(self) -> bool:
-        """Whether each token is simply the most likely one: greedy, with nothing that changes the logits."""
-        changed = self.barred_steps or self.logit_bias or self.presence_penalty or self.frequency_penalty or self.min_new_tokens
+        """Whether each token is simply the most likely one: greedy, with nothing that
+        changes the logits."""
+        changed = (
+            self.barred_steps
+            or self.logit_bias
+            or self.presence_penalty
+            or self.frequency_penalty
+            or self.min_new_tokens
+        )
         return self.temperature == 0 and self.repetition_penalty == 1 and not changed
 
     def facts(self) -> dict[str, Any]:
-        """For manifests and stamps. Options that came later stand there only where they differ from their default."""
-        return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default or f.name in _ALWAYS}
+        """For manifests and stamps. Options that came later stand there only where they differ
+        from their default."""
+        return {
+            f.name: v
+            for f in fields(self)
+            if (v := getattr(self, f.name)) != f.default or f.name in _ALWAYS
+        }
 
 
 _ALWAYS = ("max_new_tokens", "temperature", "top_p", "seed", "barred", "barred_steps")
@@ -84,7 +108,8 @@ _ALWAYS = ("max_new_tokens", "temperature", "top_p", "seed", "barred", "barred_s
 
 @dataclass(slots=True)
 class Answer:
-    """One answer in the making. prompt: its token ids, which the repetition penalty sees. said: the tokens so far."""
+    """One answer in the making. prompt: its token ids, which the repetition penalty sees. said:
+    the tokens so far."""
 
     sampling: Sampling
     prompt: Sequence[int]
@@ -115,7 +140,10 @@ def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[in
     own = logits
     for place, answer in enumerate(answers):
         how, step = answer.sampling, len(answer.said)
-        barred = {*(how.barred if step < how.barred_steps else ()), *(stop_ids if step < how.min_new_tokens else ())}
+        barred = {
+            *(how.barred if step < how.barred_steps else ()),
+            *(stop_ids if step < how.min_new_tokens else ()),
+        }
         penalised = how.repetition_penalty != 1 or how.presence_penalty or how.frequency_penalty
         if not (barred or penalised or how.logit_bias):
             continue
@@ -125,11 +153,15 @@ def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[in
         if how.repetition_penalty != 1:
             ids = _ids({*answer.prompt, *answer.said}, row)
             found = row[ids]
-            row[ids] = torch.where(found < 0, found * how.repetition_penalty, found / how.repetition_penalty)
+            row[ids] = torch.where(
+                found < 0, found * how.repetition_penalty, found / how.repetition_penalty
+            )
         if how.presence_penalty or how.frequency_penalty:
             counts = Counter(answer.said)
             ids = _ids(counts, row)
-            often = torch.tensor([counts[i] for i in ids.tolist()], device=row.device, dtype=row.dtype)
+            often = torch.tensor(
+                [counts[i] for i in ids.tolist()], device=row.device, dtype=row.dtype
+            )
             row[ids] -= how.presence_penalty + how.frequency_penalty * often
         for token, bias in how.logit_bias:
             if token < len(row):
@@ -139,7 +171,8 @@ def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[in
 
 
 def _ids(ids: Collection[int], row: Tensor) -> Tensor:
-    """Those of the ids that the logits hold: a prompt may have tokens outside a restricted vocabulary."""
+    """Those of the ids that the logits hold: a prompt may have tokens outside a
+    restricted vocabulary."""
     return torch.tensor(sorted(i for i in ids if i < len(row)), dtype=torch.long, device=row.device)
 
 
@@ -150,7 +183,9 @@ def _draw(logits: Tensor, answers: Sequence[Answer]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=logits.device)[:, None]
 
     temperature = column([a.sampling.temperature for a in answers])
-    p, order = torch.sort((logits.double() / temperature).softmax(-1), dim=-1, descending=True, stable=True)
+    p, order = torch.sort(
+        (logits.double() / temperature).softmax(-1), dim=-1, descending=True, stable=True
+    )
     p = filtered(p, [a.sampling for a in answers])
     cumulative = p.cumsum(-1)
     u = column([float(torch.rand((), generator=a.stream, dtype=torch.float64)) for a in answers])
@@ -160,20 +195,27 @@ def _draw(logits: Tensor, answers: Sequence[Answer]) -> Tensor:
 
 
 def filtered(p: Tensor, how: Sequence[Sampling]) -> Tensor:
-    """Probabilities (B, V), sorted downwards in each row, with zero where top_k, top_p or min_p leave a token out."""
+    """Probabilities (B, V), sorted downwards in each row, with zero where top_k, top_p or min_p
+    leave a token out."""
 
     def column(name: str) -> Tensor:
-        return torch.tensor([getattr(s, name) for s in how], dtype=torch.float64, device=p.device)[:, None]
+        return torch.tensor([getattr(s, name) for s in how], dtype=torch.float64, device=p.device)[
+            :, None
+        ]
 
     mass: Tensor | float = 1.0
     if any(s.top_k for s in how):
-        k = torch.tensor([min(s.top_k or p.shape[-1], p.shape[-1]) for s in how], device=p.device)[:, None]
+        k = torch.tensor([min(s.top_k or p.shape[-1], p.shape[-1]) for s in how], device=p.device)[
+            :, None
+        ]
         p = p.masked_fill(p < p.gather(-1, k - 1), 0.0)
-        mass = torch.where(k < p.shape[-1], p.sum(-1, keepdim=True), 1.0)  # top_p counts from what top_k left
+        # top_p counts from what top_k left
+        mass = torch.where(k < p.shape[-1], p.sum(-1, keepdim=True), 1.0)
     if any(s.top_p < 1 for s in how):
         top_p = column("top_p")
         before = p.cumsum(-1) - p
-        p = p.masked_fill((before >= top_p * mass) & (top_p < 1), 0.0)  # the first token always stays
+        # the first token always stays
+        p = p.masked_fill((before >= top_p * mass) & (top_p < 1), 0.0)
     if any(s.min_p for s in how):
         p = p.masked_fill(p < column("min_p") * p[:, :1], 0.0)
     return p

@@ -14,8 +14,9 @@ from veneer.models.head import Head
 class LogitShift:
     """dW of a small model's head on R rows, addressed by a large model's ids.
 
-    rows: (R,) the large model's ids of the rows that change. values: (R, d) of dW, or None where it is A B with A (R, r) and
-    B (r, d). bias: (R,) or None, added to dW h. to_small: (V,) the small model's id of each of the large one's.
+    rows: (R,) the large model's ids of the rows that change. values: (R, d) of dW, or None where it
+    is A B with A (R, r) and B (r, d). bias: (R,) or None, added to dW h. to_small: (V,) the small
+    model's id of each of the large one's.
     """
 
     rows: Tensor
@@ -26,7 +27,8 @@ class LogitShift:
     bias: Tensor | None = None
 
     def of(self, hidden: Tensor) -> Tensor:
-        """dW h (+ bias) (..., R) for the small model's hidden states (..., d), in float32 or better."""
+        """dW h (+ bias) (..., R) for the small model's hidden states (..., d), in
+        float32 or better."""
         linear = torch.nn.functional.linear
         if self.values is not None:
             out = linear(hidden.to(self.values.dtype), self.values, self.bias)
@@ -35,8 +37,11 @@ class LogitShift:
             out = linear(linear(hidden.to(self.B.dtype), self.B), self.A, self.bias)
         return out.float() if out.dtype in (torch.float16, torch.bfloat16) else out
 
-    def logits(self, head: Head, hidden: Tensor, small_hidden: Tensor, alpha: float | Tensor) -> Tensor:
-        """cap(scale * (W h + b + alpha (dW h_s + bias))) (..., V): the large model's head with the shift before its scale and cap.
+    def logits(
+        self, head: Head, hidden: Tensor, small_hidden: Tensor, alpha: float | Tensor
+    ) -> Tensor:
+        """cap(scale * (W h + b + alpha (dW h_s + bias))) (..., V): the large model's head with the
+        shift before its scale and cap.
 
         alpha: a number, or one for each row of `hidden` (..., 1).
         """

@@ -1,4 +1,5 @@
-"""What a decoding loop drives: something that gives a batch's next-token logits and is fed the tokens that were chosen."""
+"""What a decoding loop drives: something that gives a batch's next-token logits and is fed the
+tokens that were chosen."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class Stepper(Protocol):
         ...
 
     def logits(self) -> Tensor:
-        """Logits (B, V) of the next token; reads what has been fed since. To be called once a step."""
+        """Logits (B, V) of the next token; reads what has been fed since. To be
+        called once a step."""
         ...
 
     def feed(self, chosen: Tensor) -> None:
@@ -49,7 +51,9 @@ class Stepper(Protocol):
 class ModelStepper:
     """One model. head: another head over the same backbone (a veneer's)."""
 
-    def __init__(self, lm: LanguageModel, prompts: Sequence[Sequence[int]], head: Head | None = None):
+    def __init__(
+        self, lm: LanguageModel, prompts: Sequence[Sequence[int]], head: Head | None = None
+    ):
         self.name, self.tokenizer, self.prompts = lm.name, lm.tokenizer, prompts
         self.hidden: Tensor = torch.empty(0)
         self._head = head or lm.head
@@ -69,8 +73,9 @@ class ModelStepper:
 class ShiftedStepper:
     """logits_L + alpha(t) * dW h_s at response position t: a large model with a small one's veneer.
 
-    Chen et al., NAACL 2025 (arXiv 2502.04602), transfer. The sum stands before the large model's own scale and cap. Each model reads
-    its own prompts in its own ids, and both read every chosen token. Once alpha is 0 for good, the small model rests.
+    Chen et al., NAACL 2025 (arXiv 2502.04602), transfer. The sum stands before the large model's
+    own scale and cap. Each model reads its own prompts in its own ids, and both read every chosen
+    token. Once alpha is 0 for good, the small model rests.
     """
 
     def __init__(
@@ -83,7 +88,8 @@ class ShiftedStepper:
         alpha: Callable[[int], float],
         last: int | None = None,
     ):
-        """alpha: of a 1-based response position. last: the last position at which it is not 0; None: there is none."""
+        """alpha: of a 1-based response position. last: the last position at which it is not 0;
+        None: there is none."""
         self.name, self.tokenizer, self.prompts = large.name, large.tokenizer, prompts
         self.hidden: Tensor = torch.empty(0)
         self._head, self._shift, self._alpha, self._last = large.head, shift, alpha, last
@@ -95,7 +101,9 @@ class ShiftedStepper:
         self.hidden = self._large.hidden()
         if self._small is None:
             return self._head.logits(self.hidden)
-        return self._shift.logits(self._head, self.hidden, self._small.hidden(), self._alpha(self._position))
+        return self._shift.logits(
+            self._head, self.hidden, self._small.hidden(), self._alpha(self._position)
+        )
 
     def feed(self, chosen: Tensor) -> None:
         self._position += 1

@@ -14,19 +14,28 @@ OPEN_MARK = re.compile(
     r"[<\[◁][^<>\[\]▷\n]*$"
 )  # what may become a mark behind a thought: of the answer's end, or of another thought
 LONGEST_MARK = 40
-CLEANED = 4  # letters behind a space that a tokenizer which cleans up may join to the word before: " 've"
+# letters behind a space that a tokenizer which cleans up may join to the word before: " 've"
+CLEANED = 4
 
 
 class TextStream:
-    """Turns tokens into pieces of text that can be sent at once: put together they are the text of `Decoded`.
+    """Turns tokens into pieces of text that can be sent at once: put together they are the
+    text of `Decoded`.
 
-    Held back until it is certain: the bytes of an unfinished character, a space that the tokenizer may take away again, and
-    whatever could be the beginning of a stop string. `stopped` says that a stop string was reached: nothing comes behind it.
+    Held back until it is certain: the bytes of an unfinished character, a space that the tokenizer
+    may take away again, and whatever could be the beginning of a stop string. `stopped` says that a
+    stop string was reached: nothing comes behind it.
     """
 
-    def __init__(self, tokenizer: Any, *, stop_ids: Collection[int] = (), stop_strings: Sequence[str] = ()):
+    def __init__(
+        self, tokenizer: Any, *, stop_ids: Collection[int] = (), stop_strings: Sequence[str] = ()
+    ):
         self.stopped = False
-        self._tokenizer, self._stop_ids, self._stop_strings = tokenizer, frozenset(stop_ids), [s for s in stop_strings if s]
+        self._tokenizer, self._stop_ids, self._stop_strings = (
+            tokenizer,
+            frozenset(stop_ids),
+            [s for s in stop_strings if s],
+        )
         self._cleans = bool(getattr(tokenizer, "clean_up_tokenization_spaces", False))
         self._ids: list[int] = []
         self._sent = 0
@@ -59,13 +68,17 @@ class TextStream:
     def _decoded(self) -> tuple[str, int | None]:
         """The text of all tokens, and where its first stop string begins."""
         text: str = self._tokenizer.decode(self._ids, skip_special_tokens=True)
-        return text, min((at for s in self._stop_strings if (at := text.find(s)) >= 0), default=None)
+        return text, min(
+            (at for s in self._stop_strings if (at := text.find(s)) >= 0), default=None
+        )
 
     def _certain(self, text: str) -> int:
         end = len(text.rstrip(UNFINISHED))
         if self._cleans and (space := text.rfind(" ", max(0, end - CLEANED), end)) >= 0:
             end = space
-        held = (n for s in self._stop_strings for n in range(1, len(s)) if text.endswith(s[:n], 0, end))
+        held = (
+            n for s in self._stop_strings for n in range(1, len(s)) if text.endswith(s[:n], 0, end)
+        )
         return end - max(held, default=0)
 
     def _send(self, text: str, end: int) -> str:
@@ -76,14 +89,21 @@ class TextStream:
 
 
 class PartsStream(TextStream):
-    """The same for a chat: the answer comes in pieces, without the thought in front of it, which is told as a whole once it has ended.
+    """The same for a chat: the answer comes in pieces, without the thought in front of it, which is
+    told as a whole once it has ended.
 
-    prompt: the token ids that the model read. A thought that neither the prompt nor the text has opened is known by its closing mark
-    alone; what was sent before stays sent, so that it comes as a part of the answer.
+    prompt: the token ids that the model read. A thought that neither the prompt nor the text has
+    opened is known by its closing mark alone; what was sent before stays sent, so that it comes as
+    a part of the answer.
     """
 
     def __init__(
-        self, tokenizer: Any, *, stop_ids: Collection[int] = (), stop_strings: Sequence[str] = (), prompt: Sequence[int] = ()
+        self,
+        tokenizer: Any,
+        *,
+        stop_ids: Collection[int] = (),
+        stop_strings: Sequence[str] = (),
+        prompt: Sequence[int] = (),
     ):
         super().__init__(tokenizer, stop_ids=stop_ids, stop_strings=stop_strings)
         self._thoughts, self._prompt = Thoughts.of(tokenizer), prompt
@@ -112,7 +132,9 @@ class PartsStream(TextStream):
         self._plain = parts.answer == raw
         self._reasoning, self._ended = parts.reasoning, self._ended or bool(parts.answer.strip())
         text = parts.answer if parts.answer.startswith(self._text) else self._text
-        return text, min((at for s in self._stop_strings if (at := text.find(s)) >= 0), default=None)
+        return text, min(
+            (at for s in self._stop_strings if (at := text.find(s)) >= 0), default=None
+        )
 
     def _certain(self, text: str) -> int:
         if not self._sent and self._plain and may_begin(text.rstrip(UNFINISHED)):

@@ -1,7 +1,7 @@
 """Chat templates: rendering them within bounds, and what one of them reads.
 
-A template is a program of strangers (Jinja, run by transformers in a sandbox). It may leave out what a person says, read arguments
-such as enable_thinking, or write today's date.
+A template is a program of strangers (Jinja, run by transformers in a sandbox). It may leave out
+what a person says, read arguments such as enable_thinking, or write today's date.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ SECONDS = 10.0  # of one rendering, which takes milliseconds
 LONGEST = 16 * 2**20  # characters of one rendering
 MARK = "Pelican"  # a word that no template writes by itself
 CLOCK = "strftime_now"  # the function with which transformers lets a template write the date
-GIVEN = frozenset({"messages", "add_generation_prompt", "raise_exception", "strftime_now"})  # by transformers, not by a user
+# by transformers, not by a user
+GIVEN = frozenset({"messages", "add_generation_prompt", "raise_exception", "strftime_now"})
 
 Message = Mapping[str, Any]
 
@@ -37,14 +38,15 @@ def template_of(tokenizer: Any) -> str | None:
         return str(tokenizer.get_chat_template())
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"the tokenizer of {_name(tokenizer)} has several chat templates and none is the default ({_first(error)}); save it "
-            "with one template"
+            f"the tokenizer of {_name(tokenizer)} has several chat templates and none is the "
+            f"default ({_first(error)}); save it with one template"
         ) from None
 
 
 @lru_cache(maxsize=32)
 def variables(template: str) -> frozenset[str] | None:
-    """The names that a template reads from outside, its own loops and assignments aside; None where it cannot be parsed."""
+    """The names that a template reads from outside, its own loops and assignments aside; None where
+    it cannot be parsed."""
     from jinja2 import Environment, TemplateError, meta, nodes
     from jinja2.ext import Extension
     from jinja2.parser import Parser
@@ -67,8 +69,11 @@ def variables(template: str) -> frozenset[str] | None:
 
 
 def arguments_read(template: str) -> list[str]:
-    """The names that a user may give a value, sorted; not those of special tokens, which the tokenizer gives."""
-    return sorted(n for n in (variables(template) or frozenset()) - GIVEN if not n.endswith("_token"))
+    """The names that a user may give a value, sorted; not those of special tokens, which the
+    tokenizer gives."""
+    return sorted(
+        n for n in (variables(template) or frozenset()) - GIVEN if not n.endswith("_token")
+    )
 
 
 def writes_date(tokenizer: Any) -> bool:
@@ -79,15 +84,20 @@ def writes_date(tokenizer: Any) -> bool:
 
 @lru_cache(maxsize=8)
 def clock(day: str) -> str:
-    """A Jinja macro in the place of `strftime_now` whose day stands still, at midnight; to be put in front of a template. day: as
-    2026-11-29. Raises ValueError for anything else.
+    """A Jinja macro in the place of `strftime_now` whose day stands still, at midnight; to be put
+    in front of a template. day: as 2026-11-29. Raises ValueError for anything else.
 
-    transformers gives a template texts and numbers but no functions, so the macro replaces each directive by itself. Its line break is
-    the one that Jinja (with trim_blocks) takes off behind a block: what follows is rendered as if it stood alone.
+    transformers gives a template texts and numbers but no functions, so the macro replaces each
+    directive by itself. Its line break is the one that Jinja (with trim_blocks) takes off behind a
+    block: what follows is rendered as if it stood alone.
     """
     moment = datetime.combine(date.fromisoformat(day), time())
-    directives = [f"%{flag}{letter}" for flag in ("-", "") for letter in "dmyHIMSjUWaAwbBYpfGuVceDFTRhxXzZ"] + ["%%"]
-    changes = "".join(f" | replace({json.dumps(d)}, {json.dumps(moment.strftime(d))})" for d in directives)
+    directives = [
+        f"%{flag}{letter}" for flag in ("-", "") for letter in "dmyHIMSjUWaAwbBYpfGuVceDFTRhxXzZ"
+    ] + ["%%"]
+    changes = "".join(
+        f" | replace({json.dumps(d)}, {json.dumps(moment.strftime(d))})" for d in directives
+    )
     return f"{{%- macro {CLOCK}(format) -%}}{{{{- format{changes} -}}}}{{%- endmacro %}}\n"
 
 
@@ -100,8 +110,9 @@ def render_text(
 ) -> str:
     """The conversation as the template writes it. words: what else the template may read.
 
-    Raises InputError without a template, where it refuses the messages, or where it leaves out what the user or the system says.
-    Contents are given as lists of parts where the template reads nothing else (some multimodal ones).
+    Raises InputError without a template, where it refuses the messages, or where it leaves out what
+    the user or the system says. Contents are given as lists of parts where the template reads
+    nothing else (some multimodal ones).
     """
     text = _rendered(tokenizer, messages, add_generation_prompt, words)
     for role in _missing(text, messages):
@@ -109,8 +120,14 @@ def render_text(
         if _reads(tokenizer, probe, words):
             continue  # the template changes contents (it may strip them), but it reads them
         if not _reads(tokenizer, _in_parts(probe), words):
-            mend = "leave out the system text" if role == "system" else "use a plain format, or mend the template"
-            raise InputError(f"the chat template of {_name(tokenizer)} leaves out what the {role} says; {mend}")
+            mend = (
+                "leave out the system text"
+                if role == "system"
+                else "use a plain format, or mend the template"
+            )
+            raise InputError(
+                f"the chat template of {_name(tokenizer)} leaves out what the {role} says; {mend}"
+            )
         text = _rendered(tokenizer, _in_parts(messages), add_generation_prompt, words)
     return text
 
@@ -123,27 +140,34 @@ def render(
     words: Mapping[str, Any] | None = None,
 ) -> list[int]:
     """The token ids of `render_text`, which raises InputError."""
-    text = render_text(tokenizer, messages, add_generation_prompt=add_generation_prompt, words=words)
+    text = render_text(
+        tokenizer, messages, add_generation_prompt=add_generation_prompt, words=words
+    )
     return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
-def _rendered(tokenizer: Any, messages: Sequence[Message], prompt: bool, words: Mapping[str, Any] | None) -> str:
+def _rendered(
+    tokenizer: Any, messages: Sequence[Message], prompt: bool, words: Mapping[str, Any] | None
+) -> str:
     if not getattr(tokenizer, "chat_template", None):
         raise InputError(
-            f"the tokenizer of {_name(tokenizer)} has no chat template; expected one for an aligned model: "
-            "use a plain format instead, or save the tokenizer with a template"
+            f"the tokenizer of {_name(tokenizer)} has no chat template; expected one for an "
+            "aligned model: use a plain format instead, or save the tokenizer with a template"
         )
     try:
         text: str = within(
             SECONDS,
-            lambda: tokenizer.apply_chat_template(list(messages), add_generation_prompt=prompt, tokenize=False, **(words or {})),
+            lambda: tokenizer.apply_chat_template(
+                list(messages), add_generation_prompt=prompt, tokenize=False, **(words or {})
+            ),
         )
         if len(text) > LONGEST:
             raise ValueError(f"it makes {len(text):,} characters of them, more than {LONGEST:,}")
         return text
     except Exception as error:  # a template may divide by zero or recurse as well as refuse
         raise InputError(
-            f"the chat template refuses these messages ({_first(error)}); expected roles and contents that it accepts"
+            f"the chat template refuses these messages ({_first(error)}); expected roles and "
+            "contents that it accepts"
         ) from None
 
 
@@ -156,7 +180,11 @@ def _reads(tokenizer: Any, probe: Sequence[Message], words: Mapping[str, Any] | 
 
 def _missing(text: str, messages: Sequence[Message]) -> list[str]:
     """Roles whose contents do not stand in the text as they are."""
-    gone = [m["role"] for m in messages if isinstance(m.get("content"), str) and m["content"].strip() not in text]
+    gone = [
+        m["role"]
+        for m in messages
+        if isinstance(m.get("content"), str) and m["content"].strip() not in text
+    ]
     return [role for role in ("user", "system") if role in gone]
 
 
@@ -169,8 +197,14 @@ def _probe(role: str) -> list[dict[str, Any]]:
 
 
 def _in_parts(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    parts = [{"type": "text", "text": m["content"]} if isinstance(m.get("content"), str) else None for m in messages]
-    return [{**m, "content": [part]} if part else dict(m) for m, part in zip(messages, parts, strict=True)]
+    parts = [
+        {"type": "text", "text": m["content"]} if isinstance(m.get("content"), str) else None
+        for m in messages
+    ]
+    return [
+        {**m, "content": [part]} if part else dict(m)
+        for m, part in zip(messages, parts, strict=True)
+    ]
 
 
 def _first(error: BaseException) -> str:

@@ -1,4 +1,5 @@
-"""Thoughts in a model's answer: read off its tokens, before the special ones among them are dropped."""
+"""Thoughts in a model's answer: read off its tokens, before the special ones among
+them are dropped."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ PROMPT_TAIL = 32  # tokens of a prompt's end, where its template may have opened
 
 @dataclass(frozen=True)
 class Thoughts:
-    """What a tokenizer knows of thoughts. Special tokens are left out of a text, and with them the marks that set a thought apart: they
-    are kept here until the thought is taken out."""
+    """What a tokenizer knows of thoughts. Special tokens are left out of a text, and with them the
+    marks that set a thought apart: they are kept here until the thought is taken out."""
 
     tokenizer: Any
 
@@ -34,34 +35,52 @@ class Thoughts:
         """Special tokens that are marks, by their ids."""
         added = getattr(self.tokenizer, "added_tokens_decoder", {})
         special = set(self.tokenizer.all_special_ids)
-        return {i: t.content for i, t in added.items() if (t.special or i in special) and mark_at_the_start(t.content)}
+        return {
+            i: t.content
+            for i, t in added.items()
+            if (t.special or i in special) and mark_at_the_start(t.content)
+        }
 
     @cached_property
     def certain(self) -> frozenset[str]:
-        """Marks that this model cannot mean as words: special tokens, and the sentences with which its chat template opens a thought."""
+        """Marks that this model cannot mean as words: special tokens, and the sentences with which
+        its chat template opens a thought."""
         template = getattr(self.tokenizer, "chat_template", None)
-        return frozenset(self.marks.values()) | prose_marks(template if isinstance(template, str) else "")
+        return frozenset(self.marks.values()) | prose_marks(
+            template if isinstance(template, str) else ""
+        )
 
     def opened(self, prompt: Sequence[int]) -> str:
         """The mark with which a prompt's token ids end, or nothing."""
-        return opened_by(self.tokenizer.decode(list(prompt[-PROMPT_TAIL:]), skip_special_tokens=False)) if len(prompt) else ""
+        return (
+            opened_by(self.tokenizer.decode(list(prompt[-PROMPT_TAIL:]), skip_special_tokens=False))
+            if len(prompt)
+            else ""
+        )
 
     def parts(self, ids: Sequence[int], prompt: Sequence[int] = ()) -> Parts:
-        """The parts of an answer without special tokens. ids: without the end token. prompt: what the model read before them."""
+        """The parts of an answer without special tokens. ids: without the end token. prompt: what
+        the model read before them."""
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         marked = self._marked(ids) if any(i in self.marks for i in ids) else text
         found = split_reasoning(marked, opened=self.opened(prompt), certain=self.certain)
         if found.reasoning is None and found.answer == marked:
             return Parts(None, text)
-        return Parts(None if found.reasoning is None else self._without_marks(found.reasoning),
-                     self._without_marks(found.answer), found.closed)  # fmt: skip
+        return Parts(
+            None if found.reasoning is None else self._without_marks(found.reasoning),
+            self._without_marks(found.answer),
+            found.closed,
+        )
 
     def raw(self, ids: Sequence[int], stop_strings: Sequence[str] = ()) -> str:
         """The text with its thoughts, without special tokens, cut at its first stop string."""
         return cut(self._text(ids), stop_strings)
 
-    def stopped(self, ids: Sequence[int], prompt: Sequence[int], stop_strings: Sequence[str]) -> bool:
-        """Whether a stop string stands in the answer; in a thought it does not count. To be called where one stands in the text."""
+    def stopped(
+        self, ids: Sequence[int], prompt: Sequence[int], stop_strings: Sequence[str]
+    ) -> bool:
+        """Whether a stop string stands in the answer; in a thought it does not count. To be called
+        where one stands in the text."""
         found = self.parts(ids, prompt)
         if found.reasoning is None and found.closed:
             return True

@@ -12,22 +12,31 @@ SPACE = "\u2581"  # SentencePiece's sign for a space
 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, int]:
-    """Sign -> byte of the byte-level vocabularies (Radford et al. 2019, GPT-2's `bytes_to_unicode`)."""
-    plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    """Sign -> byte of the byte-level vocabularies (Radford et al. 2019, GPT-2's
+    `bytes_to_unicode`)."""
+    plain = [
+        *range(ord("!"), ord("~") + 1),
+        *range(ord("¡"), ord("¬") + 1),
+        *range(ord("®"), ord("ÿ") + 1),
+    ]
     rest = [b for b in range(256) if b not in plain]
     return {**{chr(b): b for b in plain}, **{chr(256 + i): b for i, b in enumerate(rest)}}
 
 
 class TokenTexts:
-    """Bytes and names of a tokenizer's tokens. Special tokens, and rows that the tokenizer does not name, have no text of their own;
-    they are written as the vocabulary writes them, or as <|ID|>."""
+    """Bytes and names of a tokenizer's tokens. Special tokens, and rows that the tokenizer
+    does not name, have no text of their own; they are written as the vocabulary writes
+    them, or as <|ID|>."""
 
     def __init__(self, tokenizer: Any):
         self.tokenizer = tokenizer
         backend = getattr(tokenizer, "backend_tokenizer", None)
         self._byte_level = backend is not None and "ByteLevel" in repr(backend.decoder)
         self._added = {i: str(t.content) for i, t in tokenizer.added_tokens_decoder.items()}
-        self._special = {*tokenizer.all_special_ids, *(i for i, t in tokenizer.added_tokens_decoder.items() if t.special)}
+        self._special = {
+            *tokenizer.all_special_ids,
+            *(i for i, t in tokenizer.added_tokens_decoder.items() if t.special),
+        }
 
     def text_bytes(self, id: int) -> bytes:
         """What the token adds to an answer's text: nothing for a special token."""
@@ -46,7 +55,8 @@ class TokenTexts:
         return piece.replace(SPACE, " ").encode("utf-8", "replace")
 
     def name(self, id: int) -> str:
-        """The token as text, or "bytes:\\xe2\\x80" for a part of a character, as OpenAI writes it."""
+        """The token as text, or "bytes:\\xe2\\x80" for a part of a character, as
+        OpenAI writes it."""
         raw = self.bytes(id)
         try:
             return raw.decode("utf-8")

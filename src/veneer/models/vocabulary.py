@@ -1,4 +1,5 @@
-"""Matching two vocabularies by token string: equal sizes prove nothing, and rows beyond the tokenizer are padding."""
+"""Matching two vocabularies by token string: equal sizes prove nothing, and rows beyond the
+tokenizer are padding."""
 
 from __future__ import annotations
 
@@ -42,12 +43,13 @@ class Vocabulary:
         return ids if self.to_other is None else [int(self.to_other[i]) for i in ids]
 
     def ids_from_other(self, ids: list[int]) -> list[int]:
-        """Second model's ids in the first one's. Raises VeneerError for an id that is not shared."""
+        """Second model's ids in the first one's. Raises VeneerError for an id
+        that is not shared."""
         own = [self.from_other_id(i) for i in ids]
         if None in own:
             raise VeneerError(
-                f"the second model said the id {ids[own.index(None)]}, which is not in the vocabulary that both models share; expected a "
-                "model that never says its padding"
+                f"the second model said the id {ids[own.index(None)]}, which is not in the "
+                "vocabulary that both models share; expected a model that never says its padding"
             )
         return [i for i in own if i is not None]
 
@@ -59,10 +61,15 @@ class Vocabulary:
 
     @cached_property
     def _back(self) -> dict[int, int]:
-        return {} if self.to_other is None else {int(j): i for i, j in enumerate(self.to_other.tolist())}
+        return (
+            {}
+            if self.to_other is None
+            else {int(j): i for i, j in enumerate(self.to_other.tolist())}
+        )
 
     def bar_unshared(self, logits: Tensor) -> Tensor:
-        """The second model's logits (..., V') with the lowest number where an id is not shared: it may not be said."""
+        """The second model's logits (..., V') with the lowest number where an id is not shared: it
+        may not be said."""
         if self.other_rows is None:
             return logits
         barred = torch.ones(logits.shape[-1], dtype=torch.bool, device=logits.device)
@@ -79,9 +86,10 @@ class Vocabulary:
 def match_vocabularies(first: LanguageModel, second: LanguageModel) -> Vocabulary:
     """Match by token string.
 
-    Ids without a row in the head stay out of it: they cannot be said. A token that only one tokenizer names is accepted where the
-    other model has a padding row at the same id (an aligned model that took a spare row for a chat token), and where it is never said
-    (a pad token that ends nothing and stands in no chat template). Raises InputError with examples for anything else.
+    Ids without a row in the head stay out of it: they cannot be said. A token that only one
+    tokenizer names is accepted where the other model has a padding row at the same id (an aligned
+    model that took a spare row for a chat token), and where it is never said (a pad token that ends
+    nothing and stands in no chat template). Raises InputError with examples for anything else.
     """
     own, other = _with_rows(first), _with_rows(second)
     size = min(first.head.rows, second.head.rows)
@@ -95,15 +103,23 @@ def match_vocabularies(first: LanguageModel, second: LanguageModel) -> Vocabular
         elif j != i:
             moved[i] = j
             if i >= size:
-                problems.append(f"{token!r} has id {i} in {first.name} and id {j} in {second.name}, which has only {size} rows")
+                problems.append(
+                    f"{token!r} has id {i} in {first.name} and id {j} in {second.name}, which has "
+                    f"only {size} rows"
+                )
     for token, j in other.items():
-        if token not in own and (j in own_named or j >= first.head.rows) and token != _padding(second):
+        if (
+            token not in own
+            and (j in own_named or j >= first.head.rows)
+            and token != _padding(second)
+        ):
             problems.append(f"{token!r} (id {j}) is missing from {first.name}")
     if problems:
         raise InputError(
-            f"the vocabularies of {first.name} ({len(own)} tokens, {first.head.rows} rows) and {second.name} ({len(other)} tokens, "
-            f"{second.head.rows} rows) differ in {len(problems)} tokens, e.g. {'; '.join(sorted(problems)[:EXAMPLES])}; "
-            "expected two models with one tokenizer"
+            f"the vocabularies of {first.name} ({len(own)} tokens, {first.head.rows} rows) and "
+            f"{second.name} ({len(other)} tokens, {second.head.rows} rows) differ in "
+            f"{len(problems)} tokens, e.g. {'; '.join(sorted(problems)[:EXAMPLES])}; expected two "
+            "models with one tokenizer"
         )
     padding = size - len({i for i in own_named | other_named if i < size})
     unshared = second.head.rows if second.head.rows > size else None
@@ -114,19 +130,21 @@ def match_vocabularies(first: LanguageModel, second: LanguageModel) -> Vocabular
         table[i] = j
     if table.unique().numel() != size:
         raise InputError(
-            f"the vocabularies of {first.name} and {second.name} order their tokens differently and their padding rows collide; "
-            "expected two models with one tokenizer"
+            f"the vocabularies of {first.name} and {second.name} order their tokens differently "
+            "and their padding rows collide; expected two models with one tokenizer"
         )
     return Vocabulary(size, table, padding, unshared)
 
 
 def check_readable(lm: LanguageModel, ids: Sequence[int], prompt_id: str) -> None:
-    """Raise InputError where a prompt holds a token for which the model has no row: it cannot read it."""
+    """Raise InputError where a prompt holds a token for which the model has no row:
+    it cannot read it."""
     highest = max(ids, default=0)
     if highest >= lm.readable:
         raise InputError(
-            f"prompt {prompt_id!r} holds {lm.tokenizer.convert_ids_to_tokens(highest)!r} (id {highest}), but {lm.name} has only "
-            f"{lm.readable} rows in its embeddings; take the token out of the prompt or template, or resize the embeddings"
+            f"prompt {prompt_id!r} holds {lm.tokenizer.convert_ids_to_tokens(highest)!r} (id "
+            f"{highest}), but {lm.name} has only {lm.readable} rows in its embeddings; take the "
+            "token out of the prompt or template, or resize the embeddings"
         )
 
 
@@ -138,6 +156,12 @@ def _padding(lm: LanguageModel) -> str | None:
     """The pad token where it serves as nothing else, so that it is never said."""
     pad, template = lm.tokenizer.pad_token, template_of(lm.tokenizer) or ""
     others = {lm.tokenizer.bos_token, lm.tokenizer.eos_token, lm.tokenizer.unk_token}
-    if pad is None or pad in others or lm.tokenizer.pad_token_id in lm.stop_ids or pad in template or "pad_token" in template:
+    if (
+        pad is None
+        or pad in others
+        or lm.tokenizer.pad_token_id in lm.stop_ids
+        or pad in template
+        or "pad_token" in template
+    ):
         return None
     return str(pad)

@@ -18,8 +18,9 @@ class _TooLong(BaseException):
 def within(seconds: float, work: Callable[[], T]) -> T:
     """What `work` gives or raises; TimeoutError where it takes longer than `seconds`.
 
-    It runs in a thread of its own, in which an exception is raised when the time is over: that ends any loop, since Python looks for it
-    between two steps, but not a single long step (one huge product of a text), whose thread is then left behind.
+    It runs in a thread of its own, in which an exception is raised when the time is over: that ends
+    any loop, since Python looks for it between two steps, but not a single long step (one huge
+    product of a text), whose thread is then left behind.
     """
     found: dict[str, Any] = {}
 
@@ -35,7 +36,9 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_TooLong))
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_TooLong)
+        )
         thread.join(PATIENCE)
     if "error" in found:
         raise found["error"]

@@ -1,4 +1,5 @@
-"""Prompt files (docs/files.md), data sets of the hub among them, read into prompts. Every error names the file and the line."""
+"""Prompt files (docs/files.md), data sets of the hub among them, read into prompts. Every error
+names the file and the line."""
 
 from __future__ import annotations
 
@@ -13,39 +14,62 @@ from veneer.foundation.errors import InputError, MissingExtra
 from veneer.foundation.reading import ENDINGS, Rows, open_rows
 from veneer.foundation.reading.content import ending
 from veneer.foundation.reading.decode import warn_of_replacements
-from veneer.foundation.reading.turns import chat_turns, of_user, stored_chat, up_to_user, with_system
+from veneer.foundation.reading.turns import (
+    chat_turns,
+    of_user,
+    stored_chat,
+    up_to_user,
+    with_system,
+)
 from veneer.prompts.prompt import PLACE, Prompt, transcript
 from veneer.prompts.templates import wrapped
 
 FORMATS = 'JSON lines with {"prompt"} or {"messages"}'
-# keys whose value is the prompt, in the order in which they are taken; every other key has to be named
+# keys whose value is the prompt, in the order in which they are taken; every other key
+# has to be named
 TEXT, CHATS = "prompt", ("messages", "conversations", "conversation")
 TRAINING = ("conversations", "conversation")  # ShareGPT's: they end with the answer to be learnt
-# what belongs to a prompt and stands beside it -> beside which key that somebody names (None: beside any)
-BESIDE = {"input": "instruction", "context": "instruction", "system_prompt": None, "system": "conversations"}
+# what belongs to a prompt and stands beside it -> beside which key that somebody names
+# (None: beside any)
+BESIDE = {
+    "input": "instruction",
+    "context": "instruction",
+    "system_prompt": None,
+    "system": "conversations",
+}
 LAST_LEFT = "conversations end with the assistant's turn: the prompt is what stands before it"
 
 
 def read_prompts(
-    source: str, *, base_template: str | None = None, column: str | None = None, limit: int | None = None
+    source: str,
+    *,
+    base_template: str | None = None,
+    column: str | None = None,
+    limit: int | None = None,
 ) -> list[Prompt]:
     """Read a prompt file (docs/files.md).
 
-    .jsonl, .json: objects with "prompt" (text or chat turns), "messages" or "conversations" (chat turns), and "id" if wanted.
-    .csv, .tsv, .parquet, .arrow: the same as columns. .txt: one prompt per line, empty lines left out. hf://OWNER/NAME[:SPLIT], or a
-    local folder of data files: a data set through the package `datasets`. column: the key or column that holds the prompt, where it is
+    .jsonl, .json: objects with "prompt" (text or chat turns), "messages" or "conversations" (chat
+    turns), and "id" if wanted. .csv, .tsv, .parquet, .arrow: the same as columns. .txt: one prompt
+    per line, empty lines left out. hf://OWNER/NAME[:SPLIT], or a local folder of data files: a data
+    set through the package `datasets`. column: the key or column that holds the prompt, where it is
     none of these.
 
-    An id is the row's own, otherwise its number from 0. The aligned model reads the prompt as one user message, or
-    the messages as they are. The base reads the raw text: of messages, the content of a single user message,
-    otherwise `transcript`; with `base_template` that text in place of {prompt}. Raises InputError for anything else
-    than a list of prompts with unique ids.
+    An id is the row's own, otherwise its number from 0. The aligned model reads the prompt as one
+    user message, or the messages as they are. The base reads the raw text: of messages, the content
+    of a single user message, otherwise `transcript`; with `base_template` that text in place of
+    {prompt}. Raises InputError for anything else than a list of prompts with unique ids.
     """
     if base_template is not None and "{prompt}" not in base_template:
-        raise InputError(f"the base template {base_template!r} has no {{prompt}}; put {{prompt}} where the prompt goes")
+        raise InputError(
+            f"the base template {base_template!r} has no {{prompt}}; put {{prompt}} where "
+            "the prompt goes"
+        )
     path = Path(source)
     if not source.startswith("hf://") and not path.exists():
-        raise InputError(f"{source} does not exist; expected a prompt file: {FORMATS}; its ending is {ENDINGS}")
+        raise InputError(
+            f"{source} does not exist; expected a prompt file: {FORMATS}; its ending is {ENDINGS}"
+        )
     prompts: list[Prompt] = []
     seen: dict[str, str] = {}
     notices: Counter[str] = Counter()
@@ -55,7 +79,10 @@ def read_prompts(
             break
         prompt = _prompt(where, number, row, key, base_template, notices)
         if prompt.id in seen:
-            raise InputError(f"{where} has the id {prompt.id!r}, as has {seen[prompt.id]}; give each prompt its own id")
+            raise InputError(
+                f"{where} has the id {prompt.id!r}, as has {seen[prompt.id]}; give each "
+                "prompt its own id"
+            )
         seen[prompt.id] = where
         prompts.append(prompt)
     if not prompts:
@@ -67,7 +94,8 @@ def read_prompts(
 
 
 def _rows(source: str, column: str | None) -> tuple[Iterator[tuple[str, Any]], str | None]:
-    """((where it stands, row) of each row, the column that holds the prompt; None where each row has its own keys)."""
+    """((where it stands, row) of each row, the column that holds the prompt; None where each row
+    has its own keys)."""
     if source.startswith("hf://") or Path(source).is_dir():
         name, table = _data_set(source, column)
         return table.each({name, *BESIDE}), name
@@ -83,18 +111,27 @@ def _rows(source: str, column: str | None) -> tuple[Iterator[tuple[str, Any]], s
 
 
 def _of_json(source: str, rows: Rows) -> Iterator[tuple[str, Any]]:
-    """Rows of JSON; the texts of an array are prompts. Raises InputError for such an array in a file of JSON lines."""
+    """Rows of JSON; the texts of an array are prompts. Raises InputError for such an array in a
+    file of JSON lines."""
     for where, row in rows.each(None):
         if isinstance(row, str) and where.startswith(f"{source} item "):
             if ending(Path(source)) != ".json":
                 raise InputError(
-                    f"{source} line 1 is no JSON object but an array of texts; expected {FORMATS}, or the ending .json"
+                    f"{source} line 1 is no JSON object but an array of texts; expected "
+                    f"{FORMATS}, or the ending .json"
                 )
             row = {TEXT: row}
         yield where, row
 
 
-def _prompt(where: str, number: int, row: Any, column: str | None, template: str | None, notices: Counter[str]) -> Prompt:
+def _prompt(
+    where: str,
+    number: int,
+    row: Any,
+    column: str | None,
+    template: str | None,
+    notices: Counter[str],
+) -> Prompt:
     if not isinstance(row, dict):
         raise InputError(f"{where} is no JSON object; expected {FORMATS}")
     id = _id(where, number, row)
@@ -105,7 +142,9 @@ def _prompt(where: str, number: int, row: Any, column: str | None, template: str
         raise InputError(f'{where} has a text as "{key}"; expected chat turns')
     if isinstance(value, str):
         if not value.strip():
-            raise InputError(f"{where} holds an empty prompt; expected some text, or leave the line out")
+            raise InputError(
+                f"{where} holds an empty prompt; expected some text, or leave the line out"
+            )
         messages: tuple[dict[str, str], ...] = ({"role": "user", "content": value},)
     elif isinstance(value, list):
         turns = chat_turns(where, value)
@@ -115,14 +154,22 @@ def _prompt(where: str, number: int, row: Any, column: str | None, template: str
         notices[LAST_LEFT] += len(messages) < len(turns)
     else:
         raise InputError(
-            f'{where} has a prompt that is no text ({type(value).__name__}); expected {{"prompt": text}} or chat turns'
+            f'{where} has a prompt that is no text ({type(value).__name__}); expected {{"prompt": '
+            f"text}} or chat turns"
         )
     for text in (id, *(m["content"] for m in messages)):
         if not _is_text(text):
-            raise InputError(f"{where} holds half of a character (a lone surrogate); expected valid Unicode")
+            raise InputError(
+                f"{where} holds half of a character (a lone surrogate); expected valid Unicode"
+            )
     alone = len(messages) == 1 and messages[0]["role"] == "user"
     plain = messages[0]["content"] if alone else transcript(messages)
-    return Prompt(id, messages, plain if template is None else wrapped(template, messages), template=template or PLACE)
+    return Prompt(
+        id,
+        messages,
+        plain if template is None else wrapped(template, messages),
+        template=template or PLACE,
+    )
 
 
 def _id(where: str, number: int, row: dict[str, Any]) -> str:
@@ -138,42 +185,58 @@ def _id(where: str, number: int, row: dict[str, Any]) -> str:
 
 
 def _value(where: str, row: dict[str, Any], column: str | None) -> tuple[str, Any]:
-    """(key, prompt or turns). Raises InputError that names the keys where none of them is known, where the one that was named is not
-    there, and where what stands beside it belongs to the prompt and would be lost."""
+    """(key, prompt or turns). Raises InputError that names the keys where none of them is known,
+    where the one that was named is not there, and where what stands beside it belongs to the prompt
+    and would be lost."""
     keys = ", ".join(map(str, row)) or "none"
     if column is not None and column not in row:
-        raise InputError(f"{where} has no {column!r}; its keys are {keys}; give one of them with --column, or name it prompt")
+        raise InputError(
+            f"{where} has no {column!r}; its keys are {keys}; give one of them with --column, or "
+            "name it prompt"
+        )
     key = column or next((k for k in (TEXT, *CHATS) if row.get(k) is not None), None)
     if key is None:
         raise InputError(
-            f'{where} has no prompt; expected {{"prompt": text}} or {{"messages": [chat turns]}}; its keys are {keys}; give the one that '
+            f'{where} has no prompt; expected {{"prompt": text}} or {{"messages": [chat turns]}}; '
+            f"its keys are {keys}; give the one that "
             "holds the prompt with --column, or name it prompt"
         )
     for other in BESIDE if key not in (TEXT, *CHATS) else ():
         rest = row.get(other)
-        if (BESIDE[other] in (None, key)) and other != key and isinstance(rest, str) and rest.strip():
+        if (
+            (BESIDE[other] in (None, key))
+            and other != key
+            and isinstance(rest, str)
+            and rest.strip()
+        ):
             raise InputError(
-                f'{where} has "{other}" beside "{key}", which would be lost; write the two as one text under "prompt"'
+                f'{where} has "{other}" beside "{key}", which would be lost; write the two as one '
+                'text under "prompt"'
             )
     return key, "" if row[key] is None else row[key]
 
 
 def _column(source: str, column: str | None, names: tuple[str, ...]) -> str:
-    """The column asked for; without one, the first that holds prompts by its name, or the only one."""
+    """The column asked for; without one, the first that holds prompts by its name,
+    or the only one."""
     if column is not None and column in names:
         return column
     if column is None:
-        likely = [n for n in (TEXT, *CHATS) if n in names] or (list(names) if len(names) == 1 else [])
+        likely = [n for n in (TEXT, *CHATS) if n in names] or (
+            list(names) if len(names) == 1 else []
+        )
         if likely and _like_a_prompt(likely[0]):
             raise InputError(
-                f"{source} begins with {likely[0]!r}, which is read as the name of its only column and looks like a prompt; put a line "
-                "with the name prompt above it, or give the file the ending .txt"
+                f"{source} begins with {likely[0]!r}, which is read as the name of its only "
+                "column and looks like a prompt; put a line with the name prompt above it, or "
+                "give the file the ending .txt"
             )
         if likely:
             return likely[0]
     reason = "no --column is given" if column is None else f"there is no column {column!r}"
     raise InputError(
-        f"{source}: {reason}; its columns are {', '.join(names) or 'none'}; give one of them with --column, or name it prompt"
+        f"{source}: {reason}; its columns are {', '.join(names) or 'none'}; give one of them with "
+        "--column, or name it prompt"
     )
 
 
@@ -183,31 +246,51 @@ def _like_a_prompt(name: str) -> bool:
 
 
 def _data_set(source: str, column: str | None) -> tuple[str, Rows]:
-    """(the column that holds the prompt, the rows). Their ids are their numbers: nobody can mend the ids of a set on the hub."""
+    """(the column that holds the prompt, the rows). Their ids are their numbers: nobody can mend
+    the ids of a set on the hub."""
     try:
         import datasets
     except ImportError:
         raise MissingExtra("datasets", "datasets", "reading a data set") from None
-    name, _, split = source.removeprefix("hf://").partition(":") if source.startswith("hf://") else (source, "", "")
-    tables = [p for p in sorted(Path(name).rglob("*")) if p.suffix in (".csv", ".tsv")] if Path(name).is_dir() else []
-    own = {p: open_rows(p, "a table with prompts").columns or () for p in tables}  # refuses what the library would read askew
+    name, _, split = (
+        source.removeprefix("hf://").partition(":")
+        if source.startswith("hf://")
+        else (source, "", "")
+    )
+    tables = (
+        [p for p in sorted(Path(name).rglob("*")) if p.suffix in (".csv", ".tsv")]
+        if Path(name).is_dir()
+        else []
+    )
+    # refuses what the library would read askew
+    own = {p: open_rows(p, "a table with prompts").columns or () for p in tables}
     try:
         table = datasets.load_dataset(name, split=split or "train")
-    except Exception as error:  # the library raises many kinds: no network, no such set, no such split, no data files
+    # the library raises many kinds: no network, no such set, no such split, no data files
+    except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"the data set {source} cannot be read ({reason}); check its name and split, or give a file") from None
+        raise InputError(
+            f"the data set {source} cannot be read ({reason}); check its name and split, or "
+            "give a file"
+        ) from None
 
     for path, columns in own.items():
         if not set(columns) & set(table.column_names):
             raise InputError(
-                f"{path} is not parted by commas, which the package datasets expects; give the file itself in place of its folder"
+                f"{path} is not parted by commas, which the package datasets expects; give the "
+                "file itself in place of its folder"
             )
 
     def each(wanted: Iterable[str] | None) -> Iterator[tuple[str, Any]]:
         names = [c for c in table.column_names if c in set(wanted or ())]
-        return ((f"{source} row {number}", row) for number, row in enumerate(table.select_columns(names), 1))
+        return (
+            (f"{source} row {number}", row)
+            for number, row in enumerate(table.select_columns(names), 1)
+        )
 
-    return _column(source, column, tuple(table.column_names)), Rows("data set", tuple(table.column_names), each)
+    return _column(source, column, tuple(table.column_names)), Rows(
+        "data set", tuple(table.column_names), each
+    )
 
 
 def _is_text(value: str) -> bool:

@@ -14,9 +14,10 @@ class Prompt:
     """One prompt.
 
     id: unique within its task or file. task: the task's name, or "prompts" for a prompt file.
-    messages: chat turns (`{"role", "content"}`), what an aligned model reads through its chat template.
-    plain: the text that a base model reads, the task's own template around it. reference: what the task needs to score an
-    answer. template: the template that made `plain` of `text`, with {prompt} in it; None leaves it to `own_template`.
+    messages: chat turns (`{"role", "content"}`), what an aligned model reads through its chat
+    template. plain: the text that a base model reads, the task's own template around it. reference:
+    what the task needs to score an answer. template: the template that made `plain` of `text`, with
+    {prompt} in it; None leaves it to `own_template`.
     """
 
     id: str
@@ -28,10 +29,17 @@ class Prompt:
 
     @classmethod
     def from_text(
-        cls, id: str, text: str, *, plain: str | None = None, template: str | None = None, task: str = "prompts", **reference: Any
+        cls,
+        id: str,
+        text: str,
+        *,
+        plain: str | None = None,
+        template: str | None = None,
+        task: str = "prompts",
+        **reference: Any,
     ) -> Prompt:
-        """A one-turn prompt: the aligned model reads `text`, the base reads `plain`; without that, `template` with the text in the
-        place of {prompt}; without either, the text itself."""
+        """A one-turn prompt: the aligned model reads `text`, the base reads `plain`; without that,
+        `template` with the text in the place of {prompt}; without either, the text itself."""
         if plain is None:
             template = PLACE if template is None else template
             plain = template.replace(PLACE, text)
@@ -39,7 +47,8 @@ class Prompt:
 
     @property
     def text(self) -> str:
-        """What is asked, without any template: the content of a single user message, otherwise the turns as a transcript."""
+        """What is asked, without any template: the content of a single user message, otherwise the
+        turns as a transcript."""
         return self.messages[0]["content"] if one_turn(self.messages) else transcript(self.messages)
 
     @property
@@ -58,7 +67,10 @@ def one_turn(messages: Iterable[dict[str, str]]) -> bool:
 
 
 def transcript(messages: Iterable[dict[str, str]]) -> str:
-    """Chat turns as plain text for a base model: "User: ...", "Assistant: ..." in turn, a system text first without a
-    label, and "Assistant:" at the end, where the base goes on."""
-    turns = [m["content"] if m["role"] == "system" else f"{m['role'].capitalize()}: {m['content']}" for m in messages]
+    """Chat turns as plain text for a base model: "User: ...", "Assistant: ..." in turn, a system
+    text first without a label, and "Assistant:" at the end, where the base goes on."""
+    turns = [
+        m["content"] if m["role"] == "system" else f"{m['role'].capitalize()}: {m['content']}"
+        for m in messages
+    ]
     return "\n\n".join([*turns, "Assistant:"])

@@ -1,4 +1,5 @@
-"""Templates around a prompt for a base model: their names, a conversation in one, and the marks that an answer ends at."""
+"""Templates around a prompt for a base model: their names, a conversation in one, and the marks
+that an answer ends at."""
 
 from __future__ import annotations
 
@@ -10,10 +11,12 @@ from veneer.prompts.prompt import PLACE, one_turn, transcript
 
 # the instruction template of Alpaca (Taori et al. 2023) without an input
 ALPACA = (
-    "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
+    "Below is an instruction that describes a task. Write a response that appropriately completes "
+    "the request.\n\n"
     "### Instruction:\n{prompt}\n\n### Response:"
 )
-QUESTION = "Answer the following question.\n\nQuestion: {prompt}\nAnswer:"  # of word problems (Chen et al., arXiv 2502.04602)
+# of word problems (Chen et al., arXiv 2502.04602)
+QUESTION = "Answer the following question.\n\nQuestion: {prompt}\nAnswer:"
 NAMED = {
     "alpaca": ALPACA,
     "question": QUESTION,
@@ -28,13 +31,14 @@ SHOWN = 60  # characters of a template without a name
 
 
 def given_template(value: str) -> str:
-    """The template of a name in `NAMED`, or `value` itself where it has {prompt} in it. Raises InputError for anything else."""
+    """The template of a name in `NAMED`, or `value` itself where it has {prompt} in it. Raises
+    InputError for anything else."""
     if value in NAMED:
         return NAMED[value]
     if PLACE not in value:
         raise InputError(
-            f"the template {value!r} has no {{prompt}} and is no name of a template; put {{prompt}} where the text goes, or give "
-            f"one of {', '.join([*NAMED, CHAT])}"
+            f"the template {value!r} has no {{prompt}} and is no name of a template; put "
+            f"{{prompt}} where the text goes, or give one of {', '.join([*NAMED, CHAT])}"
         )
     return value
 
@@ -50,11 +54,12 @@ def short(template: str | None) -> str:
 
 
 def wrapped(template: str, messages: Sequence[dict[str, str]]) -> str:
-    """Chat turns as the text that a base model reads behind `template`, up to where its answer begins.
+    """Chat turns as the text that a base model reads behind `template`, up to where
+    its answer begins.
 
-    One user message takes the place of {prompt}. In a longer conversation each user message stands in a template of its own, the
-    answer that was given directly behind it, and a system text in front, each with an empty line between. The template that
-    adds nothing gives a `transcript`.
+    One user message takes the place of {prompt}. In a longer conversation each user message stands
+    in a template of its own, the answer that was given directly behind it, and a system text in
+    front, each with an empty line between. The template that adds nothing gives a `transcript`.
     """
     if one_turn(messages):
         return template.replace(PLACE, messages[0]["content"])
@@ -73,8 +78,9 @@ def wrapped(template: str, messages: Sequence[dict[str, str]]) -> str:
 
 
 def marks(template: str) -> tuple[str, ...]:
-    """Strings that end an answer behind this template: the line that begins the next turn, as a model writes it that goes on alone
-    ("\\n### Instruction:"). None where no line of words stands in front of {prompt}."""
+    """Strings that end an answer behind this template: the line that begins the next turn, as a
+    model writes it that goes on alone ("\\n### Instruction:"). None where no line of words stands
+    in front of {prompt}."""
     lines = [line for line in template.split(PLACE)[0].split("\n") if line.strip()]
     if not lines or re.search(r"\w", lines[-1]) is None:
         return ()

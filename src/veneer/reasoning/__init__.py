@@ -1,4 +1,5 @@
-"""A thinking model's text taken apart: the reasoning, the answer, and whether the reasoning came to its end (docs/thinking.md)."""
+"""A thinking model's text taken apart: the reasoning, the answer, and whether the reasoning came to
+its end (docs/thinking.md)."""
 
 from veneer.reasoning.parts import Parts
 from veneer.reasoning.split import opened_by, split_reasoning

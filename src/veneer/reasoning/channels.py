@@ -1,7 +1,9 @@
-"""Harmony, the form in which gpt-oss writes: messages in channels, of which only "final" is the answer.
+"""Harmony, the form in which gpt-oss writes: messages in channels, of which only
+"final" is the answer.
 
-`<|channel|>analysis<|message|>...<|end|><|start|>assistant<|channel|>final<|message|>...<|return|>`; without its special tokens, as many
-tools store it, `analysis...assistantfinal...`. OpenAI, "Harmony response format", https://cookbook.openai.com/articles/openai-harmony.
+`<|channel|>analysis<|message|>...<|end|><|start|>assistant<|channel|>final<|message|>...<|return|>`;
+without its special tokens, as many tools store it, `analysis...assistantfinal...`. OpenAI, "Harmony
+response format", https://cookbook.openai.com/articles/openai-harmony.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ BEGIN = re.compile(r"\s*(?:<\|start\|>\s*)?(?:assistant\s*)?<\|channel\|>\s*\w")
 CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)")
 HEADER_AT_THE_END = re.compile(r"<\|channel\|>\s*\w+[^<\n]*<\|message\|>\s*\Z")
 
-# Without special tokens "analysis" is glued to the first word of the thought: a capital letter and a sentence, no name as in code.
-GLUED = re.compile(r"""\s*(?:assistant)?analysis(?=[A-Z"“'(\[*][\w'’.,:?!"“-]* +["“'(]?[A-Za-z0-9])""")
+# Without special tokens "analysis" is glued to the first word of the thought: a capital letter and
+# a sentence, no name as in code.
+GLUED = re.compile(
+    r"""\s*(?:assistant)?analysis(?=[A-Z"“'(\[*][\w'’.,:?!"“-]* +["“'(]?[A-Za-z0-9])"""
+)
 BARE = re.compile(r"\s*(?:assistant)?(analysis|commentary)(?=\S|\s)")
 NEXT = re.compile(r"assistant\s*(analysis|commentary|final)")
 ONLY_FINAL = re.compile(r"\s*assistantfinal(?=\S)")
@@ -32,7 +37,8 @@ def header_at_the_end(prompt: str) -> str:
 
 
 def split_channels(text: str, opened: str, certain: Collection[str]) -> Parts | None:
-    """None for a text in no channels. The answer is every message of "final"; without one, what "commentary" tells the user."""
+    """None for a text in no channels. The answer is every message of "final"; without one, what
+    "commentary" tells the user."""
     whole = opened + text if "<|message|>" in opened else text
     if BEGIN.match(whole) or (("<|channel|>" in certain) and CHANNEL.search(whole)):
         return _parts(*_messages(whole))
@@ -49,7 +55,9 @@ def split_channels(text: str, opened: str, certain: Collection[str]) -> Parts | 
 def _parts(messages: list[Message], closed: bool) -> Parts:
     final = [t for c, t in messages if c == "final"]
     told = final or [t for c, t in messages if c == "commentary"]
-    thoughts = [t for c, t in messages if c == "analysis" or c == "call" or (final and c == "commentary")]
+    thoughts = [
+        t for c, t in messages if c == "analysis" or c == "call" or (final and c == "commentary")
+    ]
     answer = "\n\n".join(t.strip() for t in told[:-1] if t.strip())
     last = told[-1].lstrip() if told else ""
     answer = f"{answer}\n\n{last}" if answer and last else answer or last
@@ -58,7 +66,8 @@ def _parts(messages: list[Message], closed: bool) -> Parts:
 
 
 def _messages(text: str) -> tuple[list[Message], bool]:
-    """(channel, text) of each message up to the end of the turn, and whether the last one was ended."""
+    """(channel, text) of each message up to the end of the turn, and whether the
+    last one was ended."""
     out: list[Message] = []
     header: str | None = ""
     channel, at, ended = "final", 0, True
@@ -82,7 +91,8 @@ def _messages(text: str) -> tuple[list[Message], bool]:
     rest = text[at:]
     if header is None:
         out.append((channel, rest))
-    elif not MARK.search(header) and rest.strip():  # words behind an ended message, without a header of their own
+    # words behind an ended message, without a header of their own
+    elif not MARK.search(header) and rest.strip():
         out.append(("final", rest))
     return out, ended
 
@@ -95,4 +105,6 @@ def _stripped(text: str, first: re.Match[str]) -> list[Message]:
         out.append((channel, text[at : mark.start()]))
         channel, at = mark[1], mark.end()
     out.append((channel, text[at:]))
-    return [("call" if c == "commentary" and t.lstrip().startswith("to=") else c, t) for c, t in out]
+    return [
+        ("call" if c == "commentary" and t.lstrip().startswith("to=") else c, t) for c, t in out
+    ]

@@ -14,13 +14,20 @@ NEAR = 200  # characters in front of a mark that are looked at
 
 
 def code_spans(text: str) -> list[tuple[int, int]]:
-    """(begin, end) of code between backticks, blocks and inline. A fence that nothing closes is none."""
+    """(begin, end) of code between backticks, blocks and inline. A fence that
+    nothing closes is none."""
     return [m.span() for m in CODE.finditer(text)]
 
 
-def used(pattern: Pattern[str], text: str, spans: list[tuple[int, int]], start: int = 0) -> Iterator[Match[str]]:
+def used(
+    pattern: Pattern[str], text: str, spans: list[tuple[int, int]], start: int = 0
+) -> Iterator[Match[str]]:
     """The matches behind `start` that stand neither in code nor in quotes."""
-    return (m for m in pattern.finditer(text, start) if not quoted(text, m) and not any(a <= m.start() < b for a, b in spans))
+    return (
+        m
+        for m in pattern.finditer(text, start)
+        if not quoted(text, m) and not any(a <= m.start() < b for a, b in spans)
+    )
 
 
 def quoted(text: str, mark: Match[str]) -> bool:
@@ -29,7 +36,8 @@ def quoted(text: str, mark: Match[str]) -> bool:
 
 
 def amid_a_sentence(text: str, mark: Match[str]) -> bool:
-    """A word and a blank stand before the mark, and the sentence goes on behind it: "the </think> tag closes it"."""
+    """A word and a blank stand before the mark, and the sentence goes on behind it: "the
+    </think> tag closes it"."""
     before = text[max(0, mark.start() - NEAR) : mark.start()]
     words = before.rstrip(" \t")
     if not words or words == before or words.endswith(("\n", *ENDED)):

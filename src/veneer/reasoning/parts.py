@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """reasoning: the thoughts without their marks, an empty line between two of them; None where none was written. answer: the rest, from
-    its first letter on where there were thoughts, otherwise the text as it was. closed: False where the text ends within a thought."""
+    """reasoning: the thoughts without their marks, an empty line between two of them; None where
+    none was written. answer: the rest, from its first letter on where there were thoughts,
+    otherwise the text as it was. closed: False where the text ends within a thought."""
 
     reasoning: str | None
     answer: str
@@ -26,6 +27,7 @@ def is_unfinished(reasoning: str | None, answer: str) -> bool:
 
 
 def joined(thoughts: list[str], *, closed: bool) -> str | None:
-    """Several thoughts as one text. Thoughts that were opened and closed again without a word are none; one that is still open counts."""
+    """Several thoughts as one text. Thoughts that were opened and closed again without a word are
+    none; one that is still open counts."""
     words = [t.strip() for t in thoughts if t.strip()]
     return "\n\n".join(words) if words or not closed else None

@@ -1,8 +1,9 @@
 """Reasoning and answer of one text, by the marks that models set (styles.py, channels.py).
 
-The rules, in short (docs/thinking.md gives them with examples): a thought begins where the text begins, or where the prompt has opened
-it; its closing mark is the one that balances its opening mark; a closing mark alone makes everything in front of it a thought; a mark
-that is quoted, in code, or amid a sentence is only spoken of. What no rule takes apart is an answer as it is.
+The rules, in short (docs/thinking.md gives them with examples): a thought begins where the text
+begins, or where the prompt has opened it; its closing mark is the one that balances its opening
+mark; a closing mark alone makes everything in front of it a thought; a mark that is quoted, in
+code, or amid a sentence is only spoken of. What no rule takes apart is an answer as it is.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ HERE = re.compile("")
 def split_reasoning(text: str, *, opened: str = "", certain: Collection[str] = ()) -> Parts:
     """Take a text apart.
 
-    opened: the mark with which the prompt ended (`opened_by`), so that the text begins within a thought. certain: marks that are special
-    tokens of the model which wrote the text: it cannot have meant them as words, so they count wherever they stand.
+    opened: the mark with which the prompt ended (`opened_by`), so that the text begins within a
+    thought. certain: marks that are special tokens of the model which wrote the text: it cannot
+    have meant them as words, so they count wherever they stand.
     """
     if not text.strip() and not (opened and text):
         return Parts(None, text)
@@ -39,7 +41,8 @@ def split_reasoning(text: str, *, opened: str = "", certain: Collection[str] = (
 
 
 def opened_by(prompt: str) -> str:
-    """The opening mark with which a prompt ends, or nothing: `<think>` where a chat template opens the thought itself."""
+    """The opening mark with which a prompt ends, or nothing: `<think>` where a chat template opens
+    the thought itself."""
     tail = prompt[-TAIL:]
     if header := header_at_the_end(tail):
         return header
@@ -53,7 +56,8 @@ def opened_by(prompt: str) -> str:
 
 
 class _Reader:
-    """One text, read from its beginning. What was read so far: thoughts, and pieces of the answer."""
+    """One text, read from its beginning. What was read so far: thoughts, and
+    pieces of the answer."""
 
     def __init__(self, text: str, certain: Collection[str]):
         self.text, self.certain = text, certain
@@ -95,7 +99,8 @@ class _Reader:
         return Parts(joined(self.thoughts, closed=False) or "", "", closed=False)
 
     def _thoughts_at(self, at: int) -> int | None:
-        """Read the thoughts that begin at this place, one behind the other: where the last one ends, or None where it does not."""
+        """Read the thoughts that begin at this place, one behind the other: where the last one
+        ends, or None where it does not."""
         while True:
             begin = self._next_letter(at)
             opening = next(((m, s) for s in STYLES if (m := s.open.match(self.text, begin))), None)
@@ -122,8 +127,9 @@ class _Reader:
         return blanks.end() if blanks else at
 
     def _close(self, mark: Match[str], style: Style) -> Match[str] | None:
-        """The mark that closes the thought: the one that balances its opening mark, or else the last one. Marks in code and in quotes
-        count only where there are no others, tags of another name only where there are none of its own."""
+        """The mark that closes the thought: the one that balances its opening mark, or else the
+        last one. Marks in code and in quotes count only where there are no others, tags of another
+        name only where there are none of its own."""
         own, start = style_of(mark, style), mark.end()
         first = next(used(own.close, self.text, self.spans, start), None)
         if first is None:
@@ -132,8 +138,15 @@ class _Reader:
         if not own.open.search(self.text, start, first.start()):
             return first
         closes = list(used(own.close, self.text, self.spans, start))
-        opens = [m for m in used(own.open, self.text, self.spans, start) if not amid_a_sentence(self.text, m)]
-        steps = sorted([(m.start(), 1, m) for m in opens] + [(m.start(), -1, m) for m in closes], key=lambda step: step[0])
+        opens = [
+            m
+            for m in used(own.open, self.text, self.spans, start)
+            if not amid_a_sentence(self.text, m)
+        ]
+        steps = sorted(
+            [(m.start(), 1, m) for m in opens] + [(m.start(), -1, m) for m in closes],
+            key=lambda step: step[0],
+        )
         depth = 1
         for _, step, one in steps:
             depth += step
@@ -150,19 +163,23 @@ class _Reader:
         return None
 
     def _lone_close(self) -> Match[str] | None:
-        """The closing mark of a thought whose opening mark stands in the prompt. A mark that was opened before, in the text's midst, is a
-        part of an answer that shows both."""
+        """The closing mark of a thought whose opening mark stands in the prompt. A mark that was
+        opened before, in the text's midst, is a part of an answer that shows both."""
         mark = next((m for m in self.closes if not amid_a_sentence(self.text, m)), None)
-        if mark is None or any(m.start() < mark.start() and not amid_a_sentence(self.text, m) for m, _ in self.opens):
+        if mark is None or any(
+            m.start() < mark.start() and not amid_a_sentence(self.text, m) for m, _ in self.opens
+        ):
             return None
         return mark
 
     def _later(self, at: int) -> bool:
-        """What follows the first thoughts: the answer, and further thoughts where a mark begins a line. False where the last one is not
-        closed."""
+        """What follows the first thoughts: the answer, and further thoughts where a mark begins a
+        line. False where the last one is not closed."""
         while True:
             opening = next((pair for pair in self._behind(self.opens, at)), None)
-            stray = next((m for m in self.closes if m[0] and m.start() >= at and self._counts(m)), None)
+            stray = next(
+                (m for m in self.closes if m[0] and m.start() >= at and self._counts(m)), None
+            )
             if stray is not None and (opening is None or stray.start() < opening[0].start()):
                 self.thoughts.append(self.text[at : stray.start()])
                 at = stray.end()
@@ -180,12 +197,17 @@ class _Reader:
                 return False
             at = close.end()
 
-    def _behind(self, opens: list[tuple[Match[str], Style]], at: int) -> Iterator[tuple[Match[str], Style]]:
+    def _behind(
+        self, opens: list[tuple[Match[str], Style]], at: int
+    ) -> Iterator[tuple[Match[str], Style]]:
         return ((m, s) for m, s in opens if m.start() >= at and self._counts(m))
 
     def _counts(self, mark: Match[str]) -> bool:
-        """Behind the first thought a mark counts where it begins a line, or is a special token; before it, only the latter."""
-        return mark[0].strip() in self.certain or (bool(self.thoughts) and begins_a_line(self.text, mark))
+        """Behind the first thought a mark counts where it begins a line, or is a special token;
+        before it, only the latter."""
+        return mark[0].strip() in self.certain or (
+            bool(self.thoughts) and begins_a_line(self.text, mark)
+        )
 
 
 def _answer(pieces: list[str]) -> str:

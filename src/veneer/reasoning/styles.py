@@ -6,15 +6,19 @@ import re
 from dataclasses import dataclass
 from re import Pattern
 
-NAME = r"(?:[a-z]\w{0,15}:)?(?:think(?:ing)?|thoughts?|reasoning(?:_scratchpad)?|scratchpad|reflection)"
+NAME = (
+    r"(?:[a-z]\w{0,15}:)?(?:think(?:ing)?|thoughts?|reasoning(?:_scratchpad)?|"
+    r"scratchpad|reflection)"
+)
 ATTRIBUTES = r"(?:[ \t]+\w+=[^<>\]\n]*)?[ \t]*"
 BRACKETS = {"<|": r"\|>", "<": r">", "[": r"\]", "◁": r"▷"}
 
 
 @dataclass(frozen=True)
 class Style:
-    """open, close: patterns of the marks. prose: the opening mark is an ordinary sentence, which counts only where the closing one follows.
-    alone: the closing mark says enough where the opening one stands in the prompt."""
+    """open, close: patterns of the marks. prose: the opening mark is an ordinary sentence, which
+    counts only where the closing one follows. alone: the closing mark says enough where the opening
+    one stands in the prompt."""
 
     open: Pattern[str]
     close: Pattern[str]
@@ -22,7 +26,9 @@ class Style:
     alone: bool = True
 
 
-def _style(open: str, close: str, *, prose: bool = False, alone: bool = True, flags: int = 0) -> Style:
+def _style(
+    open: str, close: str, *, prose: bool = False, alone: bool = True, flags: int = 0
+) -> Style:
     return Style(re.compile(open, flags), re.compile(close, flags), prose, alone)
 
 
@@ -33,15 +39,25 @@ def _tag(left: str, name: str = NAME, *, closing: bool = False) -> str:
 
 TAGS = {left: _style(_tag(left), _tag(left, closing=True), flags=re.I) for left in BRACKETS}
 PAIRS = (
-    _style(r"<\|(?:begin|start)_of_(?:thought|think|thinking)\|>", r"<\|end_of_(?:thought|think|thinking)\|>"),
+    _style(
+        r"<\|(?:begin|start)_of_(?:thought|think|thinking)\|>",
+        r"<\|end_of_(?:thought|think|thinking)\|>",
+    ),
     _style(r"<\|START_THINKING\|>", r"<\|END_THINKING\|>|(?=<\|START_(?:RESPONSE|TEXT)\|>)"),
     _style(r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
     _style(r"<\|channel>[ \t]*(?:thought\b)?", r"<channel\|>"),
     _style(r"<unused94>[ \t]*(?:thought\b)?", r"<unused95>"),
     _style(r"\[unused16\]", r"\[unused17\]"),
-    _style(r"<\|open\|>think<\|sep\|>", r"<\|close\|>think<\|sep\|>|(?=<\|open\|>response<\|sep\|>)"),
+    _style(
+        r"<\|open\|>think<\|sep\|>", r"<\|close\|>think<\|sep\|>|(?=<\|open\|>response<\|sep\|>)"
+    ),
     _style(r"<details[ \t]+type=\"reasoning\"[^>\n]*>", r"</details>", alone=False),
-    _style(r"Here(?:'s|’s| is) my thought process:", r"Here(?:'s|’s| is) my response:", prose=True, alone=False),
+    _style(
+        r"Here(?:'s|’s| is) my thought process:",
+        r"Here(?:'s|’s| is) my response:",
+        prose=True,
+        alone=False,
+    ),
     _style(r"Here are my reasoning steps:", r"(?=\[BEGIN FINAL RESPONSE\])", prose=True),
     _style(r"Thinking\.\.\.[ \t]*\n", r"\n[ \t]*\.\.\.done thinking\.", prose=True, alone=False),
 )
@@ -64,10 +80,18 @@ WRAPPERS = tuple(
 )
 WRAPPED = re.compile("|".join(rf"(?:{open.pattern})" for open, _ in WRAPPERS), re.I)
 
-# Special tokens that are marks only together with others: harmony's, Kimi K3's, and those around an answer.
+# Special tokens that are marks only together with others: harmony's, Kimi K3's, and those
+# around an answer.
 HARMONY = ("start", "channel", "message", "end", "return", "call", "constrain")
 KIMI = ("open", "close", "sep")
-ANSWER = ("START_RESPONSE", "END_RESPONSE", "START_TEXT", "END_TEXT", "begin_of_solution", "end_of_solution")
+ANSWER = (
+    "START_RESPONSE",
+    "END_RESPONSE",
+    "START_TEXT",
+    "END_TEXT",
+    "begin_of_solution",
+    "end_of_solution",
+)
 PARTS = frozenset(f"<|{name}|>" for name in (*HARMONY, *KIMI, *ANSWER))
 
 # Opening marks as they are mostly written, in lower case, for texts that come token by token.
@@ -84,16 +108,37 @@ TAG_NAMES = (
     "mm:think",
 )
 BEGINNINGS = (
-    *(f"<{n}>" for n in TAG_NAMES), *(f"<|{n}|>" for n in TAG_NAMES), "[think]", "◁think▷", "<|begin_of_thought|>", "<|start_thinking|>",
-    "<|inner_prefix|>", "<|channel>", "<|channel|>a", "<unused94>", "[unused16]", "<|open|>think<|sep|>", "here is my thought process:",
-    "here's my thought process:", "here are my reasoning steps:", "thinking...\n", "assistantfinal",
-)  # fmt: skip
+    *(f"<{n}>" for n in TAG_NAMES),
+    *(f"<|{n}|>" for n in TAG_NAMES),
+    "[think]",
+    "◁think▷",
+    "<|begin_of_thought|>",
+    "<|start_thinking|>",
+    "<|inner_prefix|>",
+    "<|channel>",
+    "<|channel|>a",
+    "<unused94>",
+    "[unused16]",
+    "<|open|>think<|sep|>",
+    "here is my thought process:",
+    "here's my thought process:",
+    "here are my reasoning steps:",
+    "thinking...\n",
+    "assistantfinal",
+)
 
 # What may stand in front of a first thought: white space, and the turn's own header.
 HEAD = re.compile(
-    r"(?:\s|<\|im_start\|>|<\|start_header_id\|>|<\|end_header_id\|>|<\|start\|>|(?i:assistant|model)\b[ \t]*:?(?=\s|<))*"
+    r"(?:\s|<\|im_start\|>|<\|start_header_id\|>|<\|end_header_id\|>|<\|start\|>|(?i:assistant|"
+    r"model)\b[ \t"
+    r"]*:?(?=\s|<))*"
 )
-ANY = re.compile("|".join(f"(?:{re.sub(r'[?]P<name>', '?:', p.pattern)})" for s in STYLES for p in (s.open, s.close)), re.I)
+ANY = re.compile(
+    "|".join(
+        f"(?:{re.sub(r'[?]P<name>', '?:', p.pattern)})" for s in STYLES for p in (s.open, s.close)
+    ),
+    re.I,
+)
 
 
 def style_of(mark: re.Match[str], style: Style) -> Style:
@@ -108,7 +153,9 @@ def style_of(mark: re.Match[str], style: Style) -> Style:
 
 def mark_at_the_start(token: str) -> bool:
     """Whether a token is a mark of reasoning, or a part of one."""
-    return token in PARTS or any(p.match(token) for s in STYLES if not s.prose for p in (s.open, s.close))
+    return token in PARTS or any(
+        p.match(token) for s in STYLES if not s.prose for p in (s.open, s.close)
+    )
 
 
 def prose_marks(template: str) -> frozenset[str]:
@@ -117,7 +164,11 @@ def prose_marks(template: str) -> frozenset[str]:
 
 
 def may_begin(text: str) -> bool:
-    """Whether a text so far could be the beginning of an opening mark, so that it is too early to take it for an answer. Behind an opening
-    mark that is an ordinary sentence, too: the closing one decides."""
+    """Whether a text so far could be the beginning of an opening mark, so that it is too early
+    to take it for an answer. Behind an opening mark that is an ordinary sentence, too: the
+    closing one decides."""
     begun = text.lstrip().lower()
-    return any(mark.startswith(begun) or (mark.endswith((":", "\n")) and begun.startswith(mark)) for mark in BEGINNINGS)
+    return any(
+        mark.startswith(begun) or (mark.endswith((":", "\n")) and begun.startswith(mark))
+        for mark in BEGINNINGS
+    )

@@ -1,4 +1,5 @@
-"""Data for the page's script: JSON, deflated, in base64. Nothing that a model wrote can end the element it stands in."""
+"""Data for the page's script: JSON, deflated, in base64. Nothing that a model wrote can end the
+element it stands in."""
 
 from __future__ import annotations
 
@@ -28,4 +29,6 @@ def element(name: str, value: Any) -> Markup:
 
 def packed_element(name: str, text: str) -> Markup:
     """The same of what `pack` gave."""
-    return Markup('<script type="application/octet-stream" id="{}-data">{}</script>').format(name, text)
+    return Markup('<script type="application/octet-stream" id="{}-data">{}</script>').format(
+        name, text
+    )

@@ -1,7 +1,8 @@
 """Charts as inline SVG.
 
-Horizontal coordinates are percentages and type is set in CSS pixels, so that a chart fills a stage or a phone with
-letters of the same size. Colours are CSS classes; shapes and dashes differ too, so that no chart depends on colour.
+Horizontal coordinates are percentages and type is set in CSS pixels, so that a chart fills a stage
+or a phone with letters of the same size. Colours are CSS classes; shapes and dashes differ too, so
+that no chart depends on colour.
 """
 
 from __future__ import annotations
@@ -56,22 +57,33 @@ class Scale:
 
 
 def portion_scale(rows: Sequence[Measurement]) -> Scale:
-    """Holds 0, 1 and the intervals, but never more than -1 to 2: what lies beyond is drawn as an arrow."""
+    """Holds 0, 1 and the intervals, but never more than -1 to 2: what lies beyond is
+    drawn as an arrow."""
     seen = [x for r in rows for x in (r.value, r.low, r.high) if x is not None]
     return Scale(max(-1.0, min([-0.15, *seen])), min(2.0, max([1.15, *seen])))
 
 
-def lane(row: Measurement, scale: Scale, *, small: bool, references: Sequence[float] = (0, 1)) -> Markup:
+def lane(
+    row: Measurement, scale: Scale, *, small: bool, references: Sequence[float] = (0, 1)
+) -> Markup:
     """A dot and its whisker on one lane."""
     lines = [_reference(x, scale, LANE, 9) for x in references]
     title = f"{name(row.system)}: {figure(row.value, 2)}, 95 % interval {interval(row, 2)}"
-    return Markup('<svg class="lane" height="{}" role="img"><title>{}</title>{}<g class="{}">{}</g></svg>').format(
-        LANE, title, Markup("").join(lines), system_class(row.system), _dot(row, scale, 4 if small else 6.5)
+    return Markup(
+        '<svg class="lane" height="{}" role="img"><title>{}</title>{}<g class="{}">{}</g></svg>'
+    ).format(
+        LANE,
+        title,
+        Markup("").join(lines),
+        system_class(row.system),
+        _dot(row, scale, 4 if small else 6.5),
     )
 
 
 def _reference(x: float, scale: Scale, height: int, beyond: int = 0) -> Markup:
-    return Markup('<line class="ref" x1="{x}%" x2="{x}%" y1="{a}" y2="{b}"/>').format(x=scale.at(x), a=-beyond, b=height + beyond)
+    return Markup('<line class="ref" x1="{x}%" x2="{x}%" y1="{a}" y2="{b}"/>').format(
+        x=scale.at(x), a=-beyond, b=height + beyond
+    )
 
 
 def _dot(row: Measurement, scale: Scale, size: float) -> Markup:
@@ -80,11 +92,17 @@ def _dot(row: Measurement, scale: Scale, size: float) -> Markup:
     marks: list[Markup] = []
     if row.low is not None and row.high is not None:
         a, b = scale.at(row.low), scale.at(row.high)
-        marks.append(Markup('<line class="whisker" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(a, b, y=MID))
+        marks.append(
+            Markup('<line class="whisker" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(
+                a, b, y=MID
+            )
+        )
         for end, x in ((a, row.low), (b, row.high)):
             if scale.holds(x):
                 marks.append(
-                    Markup('<line class="whisker" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(MID - 4, MID + 4, x=end)
+                    Markup('<line class="whisker" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(
+                        MID - 4, MID + 4, x=end
+                    )
                 )
             else:
                 marks.append(_arrow(end, x > scale.high))
@@ -96,11 +114,14 @@ def _dot(row: Measurement, scale: Scale, size: float) -> Markup:
 
 
 def strip(systems: Mapping[str, Measurement], scale: Scale, anchor: Anchor) -> Markup:
-    """The veneer's dot and whisker, and below it the other systems as small marks that lead to their rows."""
+    """The veneer's dot and whisker, and below it the other systems as small marks that
+    lead to their rows."""
     row = systems["veneer"]
     assert row.value is not None
     lines = [_reference(x, scale, STRIP) for x in (0, 1)]
-    track = Markup('<line class="track" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(scale.at(0), scale.at(1), y=40)
+    track = Markup('<line class="track" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(
+        scale.at(0), scale.at(1), y=40
+    )
     others = []
     for system in order(systems):
         other = systems[system]
@@ -117,28 +138,42 @@ def strip(systems: Mapping[str, Measurement], scale: Scale, anchor: Anchor) -> M
                 anchor(other), system_class(system), said, drawn
             )
         )
-    title = f"veneer: {figure(row.value, 2)}, 95 % interval {interval(row, 2)}; {len(others)} other systems below"
+    title = (
+        f"veneer: {figure(row.value, 2)}, 95 % interval {interval(row, 2)}; {len(others)} other "
+        "systems below"
+    )
     return Markup(
-        '<svg class="lane strip" height="{}" role="img"><title>{}</title>{}{}{}<g class="sys-veneer">{}</g></svg>'
-    ).format(STRIP, title, Markup("").join(lines), track, Markup("").join(others), _dot(row, scale, 7))
+        '<svg class="lane strip" height="{}" role="img"><title>{}</title>{}{}{}<g '
+        'class="sys-veneer">{}</g></svg>'
+    ).format(
+        STRIP, title, Markup("").join(lines), track, Markup("").join(others), _dot(row, scale, 7)
+    )
 
 
 def axis(scale: Scale, ticks: Sequence[float], names: Mapping[float, str] | None = None) -> Markup:
     """The labels over or under lanes; `names` replaces numbers."""
     texts = [
-        Markup('<text x="{}%" y="14" text-anchor="middle">{}</text>').format(scale.at(x), (names or {}).get(x, _short(x)))
+        Markup('<text x="{}%" y="14" text-anchor="middle">{}</text>').format(
+            scale.at(x), (names or {}).get(x, _short(x))
+        )
         for x in ticks
         if scale.holds(x)
     ]
-    return Markup('<svg class="lane axis" height="20" aria-hidden="true">{}</svg>').format(Markup("").join(texts))
+    return Markup('<svg class="lane axis" height="20" aria-hidden="true">{}</svg>').format(
+        Markup("").join(texts)
+    )
 
 
-def dumbbell(base: Measurement, after: Measurement, floor: Measurement | None, scale: Scale) -> Markup:
+def dumbbell(
+    base: Measurement, after: Measurement, floor: Measurement | None, scale: Scale
+) -> Markup:
     """KL before and after on one lane; the noise floor where there is one."""
     said = [f"base {figure(base.value)}", f"{name(after.system)} {figure(after.value)}"]
     a, b = scale.at(base.value or 0), scale.at(after.value or 0)
     marks = [
-        Markup('<line class="ref" x1="{x}%" x2="{x}%" y1="{a}" y2="{b}"/>').format(x=scale.at(0), a=-9, b=LANE + 9),
+        Markup('<line class="ref" x1="{x}%" x2="{x}%" y1="{a}" y2="{b}"/>').format(
+            x=scale.at(0), a=-9, b=LANE + 9
+        ),
         Markup('<line class="bond" x1="{}%" x2="{}%" y1="{y}" y2="{y}"/>').format(a, b, y=MID),
     ]
     rows = [base, after]
@@ -146,27 +181,40 @@ def dumbbell(base: Measurement, after: Measurement, floor: Measurement | None, s
         rows.insert(0, floor)
         said.append(f"noise floor {figure(floor.value)}")
     for row in rows:
-        drawn = mark(row.system, f"{scale.at(row.value or 0)}%", MID, 5.5 if row.system in ("base", "veneer") else 4)
+        drawn = mark(
+            row.system,
+            f"{scale.at(row.value or 0)}%",
+            MID,
+            5.5 if row.system in ("base", "veneer") else 4,
+        )
         marks.append(Markup('<g class="{}">{}</g>').format(system_class(row.system), drawn))
-    return Markup('<svg class="lane" height="{}" role="img"><title>KL in nats a token: {}</title>{}</svg>').format(
-        LANE, "; ".join(said), Markup("").join(marks)
-    )
+    return Markup(
+        '<svg class="lane" height="{}" role="img"><title>KL in nats a token: {}</title>{}</svg>'
+    ).format(LANE, "; ".join(said), Markup("").join(marks))
 
 
-def positions(series: dict[str, list[Measurement]], label: str, *, log: bool, chart_id: str, anchor: Anchor) -> Markup:
-    """KL by response position, a line a system with its interval as a band; bins of several positions are wider."""
+def positions(
+    series: dict[str, list[Measurement]], label: str, *, log: bool, chart_id: str, anchor: Anchor
+) -> Markup:
+    """KL by response position, a line a system with its interval as a band; bins of several
+    positions are wider."""
     bins = sorted({r.position for rows in series.values() for r in rows if r.position})
     widths = [1.0 if a == b else 1.9 for a, b in bins]
     centres = {}
     edge = 0.0
     for b, width in zip(bins, widths, strict=True):
-        centres[b] = round(5 + 95 * (edge + width / 2) / sum(widths), 3)  # 5 % is left for the y labels
+        # 5 % is left for the y labels
+        centres[b] = round(5 + 95 * (edge + width / 2) / sum(widths), 3)
         edge += width
     y, ticks = _vertical(series, log)
     parts: list[Markup] = []
     for t in ticks:
-        parts.append(Markup('<line class="grid" x1="5%" x2="100%" y1="{y}" y2="{y}"/>').format(y=y(t)))
-        parts.append(Markup('<text class="tick" x="0" y="{}">{}</text>').format(y(t) + 4, _short(t)))
+        parts.append(
+            Markup('<line class="grid" x1="5%" x2="100%" y1="{y}" y2="{y}"/>').format(y=y(t))
+        )
+        parts.append(
+            Markup('<text class="tick" x="0" y="{}">{}</text>').format(y(t) + 4, _short(t))
+        )
     for b in bins:
         x = centres[b]
         lines = [str(b[0])] if b[0] == b[1] else [f"{b[0]}", f"–{b[1]}"]
@@ -177,20 +225,35 @@ def positions(series: dict[str, list[Measurement]], label: str, *, log: bool, ch
                 )
             )
     parts.append(
-        Markup('<text class="axis-name" x="50%" y="{}" text-anchor="middle">response position (tokens)</text>').format(
-            TOP + PLOT + 52
-        )
+        Markup(
+            '<text class="axis-name" x="50%" y="{}" text-anchor="middle">response position '
+            "(tokens)</text>"
+        ).format(TOP + PLOT + 52)
     )
     bands, paths, dots = [], [], []
     for system, kind in line_classes(series).items():
         rows = series[system]
-        known = [r for r in sorted(rows, key=lambda r: r.position or (0, 0)) if r.position and r.value is not None]
+        known = [
+            r
+            for r in sorted(rows, key=lambda r: r.position or (0, 0))
+            if r.position and r.value is not None
+        ]
         ranged = [r for r in known if r.low is not None and r.high is not None]
         upper = [f"{centres[r.position] * 10:.1f},{y(r.high or 0)}" for r in ranged if r.position]
-        lower = [f"{centres[r.position] * 10:.1f},{y(r.low or 0)}" for r in reversed(ranged) if r.position]
+        lower = [
+            f"{centres[r.position] * 10:.1f},{y(r.low or 0)}"
+            for r in reversed(ranged)
+            if r.position
+        ]
         if upper:
-            bands.append(Markup('<polygon class="band {}" points="{}"/>').format(kind, " ".join(upper + lower)))
-        points = " ".join(f"{centres[r.position] * 10:.1f},{y(r.value or 0)}" for r in known if r.position)
+            bands.append(
+                Markup('<polygon class="band {}" points="{}"/>').format(
+                    kind, " ".join(upper + lower)
+                )
+            )
+        points = " ".join(
+            f"{centres[r.position] * 10:.1f},{y(r.value or 0)}" for r in known if r.position
+        )
         paths.append(Markup('<polyline class="line {}" points="{}"/>').format(kind, points))
         for r in known:
             assert r.position and r.value is not None
@@ -198,31 +261,48 @@ def positions(series: dict[str, list[Measurement]], label: str, *, log: bool, ch
             title = f"{place}: {figure(r.value)} nats, 95 % {interval(r)}, n = {r.n}"
             drawn = mark(system, f"{centres[r.position]}%", y(r.value), 3.5)
             dots.append(
-                Markup('<a href="#{}" tabindex="-1" class="{}">{}<title>{}</title></a>').format(anchor(r), kind, drawn, title)
+                Markup('<a href="#{}" tabindex="-1" class="{}">{}<title>{}</title></a>').format(
+                    anchor(r), kind, drawn, title
+                )
             )
     height = TOP + PLOT + 60
     inner = Markup(
-        '<svg x="0" y="0" width="100%" height="{h}" viewBox="0 0 1000 {h}" preserveAspectRatio="none">{}</svg>'
+        '<svg x="0" y="0" width="100%" height="{h}" viewBox="0 0 1000 {h}" '
+        'preserveAspectRatio="none">{}</svg>'
     ).format(Markup("").join(bands + paths), h=height)
     return Markup(
-        '<svg class="chart" height="{}" role="img" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{}</title>'
+        '<svg class="chart" height="{}" role="img" aria-labelledby="{id}-t {id}-d"><title '
+        'id="{id}-t">{}</title>'
         '<desc id="{id}-d">{}</desc>{}{}{}</svg>'
-    ).format(height, label, _spoken(series), Markup("").join(parts), inner, Markup("").join(dots), id=chart_id)
+    ).format(
+        height,
+        label,
+        _spoken(series),
+        Markup("").join(parts),
+        inner,
+        Markup("").join(dots),
+        id=chart_id,
+    )
 
 
 def line_classes(systems: Iterable[str]) -> dict[str, str]:
-    """The CSS classes of each system's line: those beside base, veneer and aligned differ in colour and dashes."""
+    """The CSS classes of each system's line: those beside base, veneer and aligned differ in
+    colour and dashes."""
     others = [s for s in systems if family(s) not in MAIN]
-    return {s: system_class(s) + (f" alt{others.index(s) % 6}" if s in others else "") for s in systems}
+    return {
+        s: system_class(s) + (f" alt{others.index(s) % 6}" if s in others else "") for s in systems
+    }
 
 
 def gauge(row: Measurement, anchor: Anchor) -> Markup:
-    """A portion as a short bar from 0 to 1 that leads to its row; what lies outside is cut at the ends."""
+    """A portion as a short bar from 0 to 1 that leads to its row; what lies outside is
+    cut at the ends."""
     share = min(max(row.value or 0.0, 0.0), 1.0)
     title = f"portion {figure(row.value, 2)}, 95 % interval {interval(row, 2)}"
-    return Markup('<a class="gauge {}" href="#{}" title="{t}" aria-label="{t}"><i style="width:{:.1f}%"></i></a>').format(
-        system_class(row.system), anchor(row), 100 * share, t=title
-    )
+    return Markup(
+        '<a class="gauge {}" href="#{}" title="{t}" aria-label="{t}"><i '
+        'style="width:{:.1f}%"></i></a>'
+    ).format(system_class(row.system), anchor(row), 100 * share, t=title)
 
 
 def shade(share: float) -> int:
@@ -235,11 +315,15 @@ def bar(shares: Sequence[tuple[str, float]]) -> Markup:
     x, parts = 0.0, []
     for kind, share in shares:
         parts.append(
-            Markup('<rect class="part-{}" x="{:.3f}%" width="{:.3f}%" y="0" height="18"/>').format(kind, 100 * x, 100 * share)
+            Markup('<rect class="part-{}" x="{:.3f}%" width="{:.3f}%" y="0" height="18"/>').format(
+                kind, 100 * x, 100 * share
+            )
         )
         x += share
     said = ", ".join(f"{kind} {share:.0%}" for kind, share in shares)
-    return Markup('<svg class="lane bar" height="18" role="img"><title>{}</title>{}</svg>').format(said, Markup("").join(parts))
+    return Markup('<svg class="lane bar" height="18" role="img"><title>{}</title>{}</svg>').format(
+        said, Markup("").join(parts)
+    )
 
 
 def nice_ticks(high: float, count: int = 5) -> list[float]:
@@ -252,9 +336,11 @@ def nice_ticks(high: float, count: int = 5) -> list[float]:
 
 
 def _vertical(series: dict[str, list[Measurement]], log: bool):
-    """(value -> y in px, ticks). On the log scale what is at or below the lowest decade lies on its line.
+    """(value -> y in px, ticks). On the log scale what is at or below the lowest decade
+    lies on its line.
 
-    The noise floor may lie decades below all else; it gets one decade of its own, so that it does not flatten the rest.
+    The noise floor may lie decades below all else; it gets one decade of its own, so that it does
+    not flatten the rest.
     """
     rows = [r for some in series.values() for r in some]
     high = max((x for r in rows for x in (r.value, r.high) if x is not None), default=1.0)
@@ -262,7 +348,9 @@ def _vertical(series: dict[str, list[Measurement]], log: bool):
         ticks = nice_ticks(high)
         return (lambda x: round(TOP + PLOT * (1 - max(x, 0) / ticks[-1]), 2)), ticks
     positive = [r.value for r in rows if r.value is not None and r.value > 0] or [high]
-    above = [r.value for r in rows if r.value is not None and r.value > 0 and r.system != "aligned"] or positive
+    above = [
+        r.value for r in rows if r.value is not None and r.value > 0 and r.system != "aligned"
+    ] or positive
     top = math.ceil(math.log10(high) - 1e-9)
     lowest = math.floor(math.log10(min(above))) - (min(positive) < min(above))
     bottom = min(max(lowest, top - 6), top - 1)
@@ -286,12 +374,17 @@ def _spoken(series: dict[str, list[Measurement]]) -> str:
 
 
 def _short(x: float) -> str:
-    text = f"{x:g}" if x == 0 or 1e-3 <= abs(x) < 1e4 else f"{x:.0e}".replace("e-0", "e-").replace("e+0", "e")
+    text = (
+        f"{x:g}"
+        if x == 0 or 1e-3 <= abs(x) < 1e4
+        else f"{x:.0e}".replace("e-0", "e-").replace("e+0", "e")
+    )
     return text.replace("-", "−")
 
 
 def _arrow(x: float, right: bool, y: float = MID) -> Markup:
     points = "-8,-4 0,0 -8,4" if right else "8,-4 0,0 8,4"
-    return Markup('<svg x="{}%" y="{}" width="1" height="1" overflow="visible"><polygon class="disc" points="{}"/></svg>').format(
-        x, y, points
-    )
+    return Markup(
+        '<svg x="{}%" y="{}" width="1" height="1" overflow="visible"><polygon class="disc" '
+        'points="{}"/></svg>'
+    ).format(x, y, points)

@@ -13,7 +13,9 @@ from veneer.report.visible import visible
 from veneer.report.words import Anchor, interval, linked, name, position
 
 EMPTY = Markup('<td class="num empty"><span class="vh">not measured</span></td>')
-TOO_WIDE = Markup('<p class="on-paper mute">This table is wider than paper: its rows stand under All results.</p>')
+TOO_WIDE = Markup(
+    '<p class="on-paper mute">This table is wider than paper: its rows stand under All results.</p>'
+)
 WIDE = 7  # columns of systems beyond which a table does not fit on paper
 PLAIN_UNITS = (None, "share", "rate")  # units that a reader does not miss
 
@@ -24,7 +26,9 @@ def cell(row: Measurement | None, anchor: Anchor, digits: int = 3) -> Markup:
         return EMPTY
     below = Markup("")
     if row.value is None:
-        below = Markup('<small class="why">{}</small>').format(visible(row.note or "not defined", 160))
+        below = Markup('<small class="why">{}</small>').format(
+            visible(row.note or "not defined", 160)
+        )
     elif row.low is not None and row.high is not None:
         below = Markup("<small>{}</small>").format(interval(row, digits, dash=True))
     return Markup('<td class="num">{}{}</td>').format(linked(row, anchor, digits), below)
@@ -33,26 +37,35 @@ def cell(row: Measurement | None, anchor: Anchor, digits: int = 3) -> Markup:
 def head(text: str, system: str | None = None, *, number: bool = True) -> Markup:
     """A column's head; a system gets its sign."""
     sign = charts.sign(system) if system is not None else Markup("")
-    return Markup('<th scope="col"{}>{}{}</th>').format(Markup(' class="num"' if number else ""), sign, visible(text, 60))
-
-
-def scrolled(table: Markup, label: str, *, wide: bool = False) -> Markup:
-    """A table that scrolls sideways in itself, reachable by keyboard; one that is too wide for paper is not printed."""
-    return Markup('<div class="scroll{}" role="region" tabindex="0" aria-label="{}">{}</div>{}').format(
-        Markup(" wide") if wide else "", label, table, TOO_WIDE if wide else ""
+    return Markup('<th scope="col"{}>{}{}</th>').format(
+        Markup(' class="num"' if number else ""), sign, visible(text, 60)
     )
 
 
-def pivot(groups: Sequence[Group], caption: str, anchor: Anchor, wanted: Iterable[str] | None = None) -> Markup:
+def scrolled(table: Markup, label: str, *, wide: bool = False) -> Markup:
+    """A table that scrolls sideways in itself, reachable by keyboard; one that is too wide for
+    paper is not printed."""
+    return Markup(
+        '<div class="scroll{}" role="region" tabindex="0" aria-label="{}">{}</div>{}'
+    ).format(Markup(" wide") if wide else "", label, table, TOO_WIDE if wide else "")
+
+
+def pivot(
+    groups: Sequence[Group], caption: str, anchor: Anchor, wanted: Iterable[str] | None = None
+) -> Markup:
     """A line a group, a column a system; columns that all groups would leave empty are left out."""
     systems = columns(groups) if wanted is None else list(wanted)
-    split, place, judge = (any(getattr(g, f) is not None for g in groups) for f in ("split", "position", "judge"))
+    split, place, judge = (
+        any(getattr(g, f) is not None for g in groups) for f in ("split", "position", "judge")
+    )
     heads = [head("Task", number=False), head("Metric", number=False)]
     heads += [head("Split", number=False)] * split + [head("Position", number=False)] * place
     heads += [head(s, s) for s in systems] + [head("n")] + [head("Judge", number=False)] * judge
     lines = []
     for g in groups:
-        cells = [Markup('<th scope="row">{}</th><td>{}</td>').format(visible(g.task, 80), metric(g))]
+        cells = [
+            Markup('<th scope="row">{}</th><td>{}</td>').format(visible(g.task, 80), metric(g))
+        ]
         cells += [Markup("<td>{}</td>").format(visible(g.split or "–", 60))] * split
         cells += [Markup("<td>{}</td>").format(position(g.position))] * place
         cells += [cell(g.systems.get(s), anchor) for s in systems]
@@ -60,7 +73,8 @@ def pivot(groups: Sequence[Group], caption: str, anchor: Anchor, wanted: Iterabl
         cells += [Markup("<td>{}</td>").format(visible(g.judge or "–", 60))] * judge
         lines.append(Markup("<tr>{}</tr>\n").format(Markup("").join(cells)))
     table = Markup(
-        '<table class="pivot"><caption><span>{}</span></caption><thead><tr>{}</tr></thead>\n<tbody>{}</tbody></table>'
+        '<table class="pivot"><caption><span>{}</span></caption><thead><tr>{}</tr></thead>\n'
+        "<tbody>{}</tbody></table>"
     ).format(caption, Markup("").join(heads), Markup("").join(lines))
     return scrolled(table, caption, wide=len(systems) > WIDE)
 

@@ -1,4 +1,5 @@
-"""What a report reads from a study folder: results, run.json, token shifts, and responses with their tokens."""
+"""What a report reads from a study folder: results, run.json, token shifts, and responses
+with their tokens."""
 
 from __future__ import annotations
 
@@ -19,15 +20,17 @@ TOP_OF = ("base", "veneer", "aligned")
 LARGEST = 10**15  # of what is counted
 
 
-Top = tuple[tuple[tuple[str, float], ...], ...]  # of one position: (base, veneer, aligned) x up to 5 x (token, p)
+# of one position: (base, veneer, aligned) x up to 5 x (token, p)
+Top = tuple[tuple[tuple[str, float], ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A kind of token shift and how often it was seen; what follows `restored` is empty in older files.
+    """A kind of token shift and how often it was seen; what follows `restored` is
+    empty in older files.
 
-    group: of the shift that is seen, base to veneer, or base to aligned where the veneer stays. deep_group: of base to aligned where
-    only the aligned model has its token.
+    group: of the shift that is seen, base to veneer, or base to aligned where the veneer stays.
+    deep_group: of base to aligned where only the aligned model has its token.
     """
 
     base: str
@@ -48,10 +51,11 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Deep:
-    """A place where the veneer takes the style and misses the content: base = veneer != aligned, and aligned's token is numeric.
+    """A place where the veneer takes the style and misses the content: base = veneer != aligned,
+    and aligned's token is numeric.
 
-    context: the text before it. position: of the token in the response, 1-based. next: what the aligned model wrote from
-    there on, its token first.
+    context: the text before it. position: of the token in the response, 1-based. next: what the
+    aligned model wrote from there on, its token first.
     """
 
     prompt_id: str
@@ -74,10 +78,12 @@ class Deep:
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """One response with its tokens. The lists are as long as `tokens`, None where a figure is missing; KL in nats.
+    """One response with its tokens. The lists are as long as `tokens`, None where a figure is
+    missing; KL in nats.
 
-    group: of the shift at each position. scores: what judges and the task made of the whole answer, by metric. unfinished: there is no
-    answer, since the limit on tokens came within the reasoning."""
+    group: of the shift at each position. scores: what judges and the task made of the
+    whole answer, by metric. unfinished: there is no answer, since the limit on tokens came
+    within the reasoning."""
 
     prompt_id: str
     task: str
@@ -108,13 +114,14 @@ class Study:
 
 
 def load(folder: Path) -> Study:
-    """Read a study folder. Raises InputError where a file is missing or a line is not what it should be."""
+    """Read a study folder. Raises InputError where a file is missing or a line is not
+    what it should be."""
     path = folder / "results.jsonl"
     if not path.is_file():
         found = "is not a folder" if not folder.is_dir() else "has no results.jsonl"
         raise InputError(
-            f"{folder} {found}; expected a study folder that `veneer run`, `demo` or `measure` finished: "
-            "give such a folder or run the study again"
+            f"{folder} {found}; expected a study folder that `veneer run`, `demo` or `measure` "
+            "finished: give such a folder or run the study again"
         )
     return Study(
         name=folder.resolve().name,
@@ -133,11 +140,13 @@ def _rows(path: Path) -> tuple[Measurement, ...]:
         raise
     except ValueError as error:  # two rows with one key, or bytes that are not UTF-8
         raise InputError(
-            f"{path} is not a table of measurements ({error}); expected UTF-8 JSON lines with unique keys; "
-            "make it again with `veneer run`"
+            f"{path} is not a table of measurements ({error}); expected UTF-8 JSON lines with "
+            "unique keys; make it again with `veneer run`"
         ) from None
     if not rows:
-        raise InputError(f"{path} holds no rows; expected a measurement a line; run the study again to its end")
+        raise InputError(
+            f"{path} holds no rows; expected a measurement a line; run the study again to its end"
+        )
     for number, row in enumerate(rows, 1):
         for name in ("value", "low", "high"):
             x = getattr(row, name)
@@ -148,17 +157,23 @@ def _rows(path: Path) -> tuple[Measurement, ...]:
                 )
         if type(row.n) is not int or not 0 <= row.n < LARGEST:
             raise InputError(
-                f"{path} row {number} has n {str(row.n)[:40]}; expected a whole number; make the file again with `veneer run`"
+                f"{path} row {number} has n {str(row.n)[:40]}; expected a whole number; make the "
+                "file again with `veneer run`"
             )
         if row.position is not None and (
-            len(row.position) != 2 or any(type(x) is not int or not 0 <= x < LARGEST for x in row.position)
+            len(row.position) != 2
+            or any(type(x) is not int or not 0 <= x < LARGEST for x in row.position)
         ):
             raise InputError(
-                f"{path} row {number} has a position that is not [first, last]; make the file again with `veneer run`"
+                f"{path} row {number} has a position that is not [first, last]; make the file "
+                "again with `veneer run`"
             )
         for name in ("of", "split", "judge", "unit", "note"):
             if not isinstance(getattr(row, name), str | None):
-                raise InputError(f"{path} row {number} has {name} that is no text; make the file again with `veneer run`")
+                raise InputError(
+                    f"{path} row {number} has {name} that is no text; make the file again with "
+                    "`veneer run`"
+                )
         for name in ("study", "task", "metric", "system"):
             if not isinstance(getattr(row, name), str):
                 raise InputError(
@@ -174,7 +189,9 @@ def _run(path: Path) -> dict[str, Any]:
     try:
         value = read_json(path, "the run's configuration, versions, hashes and seconds")
     except RecursionError:
-        raise InputError(f"{path} is nested too deeply; expected the run.json of a study; make it again") from None
+        raise InputError(
+            f"{path} is nested too deeply; expected the run.json of a study; make it again"
+        ) from None
     return value if isinstance(value, dict) else {"run": value}
 
 
@@ -191,9 +208,13 @@ def _lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{place} is not JSON ({error}); expected an object a line; run the study again") from None
+            raise InputError(
+                f"{place} is not JSON ({error}); expected an object a line; run the study again"
+            ) from None
         if not isinstance(row, dict):
-            raise InputError(f"{place} holds a {type(row).__name__}; expected a JSON object; run the study again")
+            raise InputError(
+                f"{place} holds a {type(row).__name__}; expected a JSON object; run the study again"
+            )
         rows.append((place, row))
     return rows
 
@@ -202,17 +223,24 @@ def _decoded(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); expected an object a line; run the study again") from None
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); expected an object a line; run the "
+            "study again"
+        ) from None
 
 
 def _shift(place: str, row: dict[str, Any]) -> Shift:
     base, veneer, aligned = (_text(place, row, name, needed=True) for name in TOP_OF)
     count = row.get("count", 0)
     if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < LARGEST:
-        raise InputError(f"{place} has count {count!r}; expected a whole number; run the study again")
+        raise InputError(
+            f"{place} has count {count!r}; expected a whole number; run the study again"
+        )
     restored = bool(row.get("restored", veneer == aligned))
     group, task, deep = (_text(place, row, name) for name in ("group", "task", "deep_group"))
-    return Shift(base, veneer, aligned, count, _text(place, row, "shift"), restored, group, task, deep)
+    return Shift(
+        base, veneer, aligned, count, _text(place, row, "shift"), restored, group, task, deep
+    )
 
 
 def _deep(place: str, row: dict[str, Any]) -> Deep:
@@ -233,7 +261,10 @@ def _deep(place: str, row: dict[str, Any]) -> Deep:
 def _response(place: str, row: dict[str, Any]) -> TokenRow:
     tokens = row.get("tokens", [])
     if not isinstance(tokens, list) or not all(isinstance(t, str) for t in tokens):
-        raise InputError(f"{place} has tokens that are not a list of strings; expected a list; run the study again")
+        raise InputError(
+            f"{place} has tokens that are not a list of strings; expected a list; run the "
+            "study again"
+        )
     n = len(tokens)
     shift = [s if s in CLASSES else None for s in _sized(row.get("shift"), n)]
     return TokenRow(
@@ -255,7 +286,11 @@ def _response(place: str, row: dict[str, Any]) -> TokenRow:
 
 
 def _scores(value: Any) -> dict[str, float | None]:
-    return {str(k)[:80]: _finite(x) for k, x in list(value.items())[:20]} if isinstance(value, dict) else {}
+    return (
+        {str(k)[:80]: _finite(x) for k, x in list(value.items())[:20]}
+        if isinstance(value, dict)
+        else {}
+    )
 
 
 def _top(value: Any, n: int) -> tuple[Top | None, ...]:
@@ -270,7 +305,14 @@ def _pairs(value: Any) -> tuple[tuple[str, float], ...]:
     try:  # as the studies write them; a page has hundreds of thousands
         return tuple((sys.intern(token), p) for token, p in pairs[:5] if -1e9 < p < 1e9)
     except (TypeError, ValueError):
-        good = (p for p in pairs if isinstance(p, list) and len(p) == 2 and isinstance(p[0], str) and _finite(p[1]) is not None)
+        good = (
+            p
+            for p in pairs
+            if isinstance(p, list)
+            and len(p) == 2
+            and isinstance(p[0], str)
+            and _finite(p[1]) is not None
+        )
         return tuple((token, float(p)) for token, p in good)[:5]
 
 
@@ -279,7 +321,9 @@ def _text(place: str, row: dict[str, Any], name: str, *, needed: bool = False) -
     if value is None and not needed:
         return ""
     if not isinstance(value, str):
-        raise InputError(f"{place} has {name} {str(value)[:80]!r}; expected a string; run the study again")
+        raise InputError(
+            f"{place} has {name} {str(value)[:80]!r}; expected a string; run the study again"
+        )
     return value
 
 
@@ -290,5 +334,9 @@ def _sized(value: Any, n: int) -> list[Any]:
 
 
 def _finite(x: Any) -> float | None:
-    ok = isinstance(x, int | float) and not isinstance(x, bool) and -sys.float_info.max <= x <= sys.float_info.max
+    ok = (
+        isinstance(x, int | float)
+        and not isinstance(x, bool)
+        and -sys.float_info.max <= x <= sys.float_info.max
+    )
     return float(x) if ok else None

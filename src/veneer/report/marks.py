@@ -1,4 +1,5 @@
-"""A sign a family of systems: they differ in shape as well as in colour, so that no chart depends on colour."""
+"""A sign a family of systems: they differ in shape as well as in colour, so that no chart
+depends on colour."""
 
 from __future__ import annotations
 
@@ -14,20 +15,23 @@ SHAPES = {  # outlines around 0, 0 with a radius of 1; a ring and discs are circ
 
 
 def mark(system: str, x: str, y: float, r: float) -> Markup:
-    """base a ring, veneer a disc, its variants a smaller disc with a hole, aligned a diamond, baselines a triangle, controls a
-    square."""
+    """base a ring, veneer a disc, its variants a smaller disc with a hole, aligned a diamond,
+    baselines a triangle, controls a square."""
     kind = family(system)
     if kind == "base":
         return Markup('<circle class="ring" cx="{}" cy="{}" r="{}"/>').format(x, y, r)
     if kind == "veneer":
         return Markup('<circle class="disc" cx="{}" cy="{}" r="{}"/>').format(x, y, r)
     if kind == "variant":
-        return Markup('<circle class="ring" cx="{}" cy="{}" r="{}"/>').format(x, y, round(0.85 * r, 2))
+        return Markup('<circle class="ring" cx="{}" cy="{}" r="{}"/>').format(
+            x, y, round(0.85 * r, 2)
+        )
     points = " ".join(f"{round(a * r, 2)},{round(b * r, 2)}" for a, b in SHAPES[kind])
     # a nested svg takes a percentage as its place, a transform does not
-    return Markup('<svg x="{}" y="{}" width="1" height="1" overflow="visible"><polygon class="disc" points="{}"/></svg>').format(
-        x, y, points
-    )
+    return Markup(
+        '<svg x="{}" y="{}" width="1" height="1" overflow="visible"><polygon class="disc" '
+        'points="{}"/></svg>'
+    ).format(x, y, points)
 
 
 def sign(system: str, kind: str | None = None) -> Markup:

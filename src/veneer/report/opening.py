@@ -1,4 +1,5 @@
-"""What a page opens with: its title, which is the question that its studies ask, and each study's models and finding."""
+"""What a page opens with: its title, which is the question that its studies ask, and each study's
+models and finding."""
 
 from __future__ import annotations
 
@@ -12,12 +13,16 @@ from veneer.report.page_context import Part
 from veneer.report.section import Section
 from veneer.report.visible import visible
 
-COMPARED = "A base model and its aligned model, compared"  # sections that ask nothing, or several that ask different things
+# sections that ask nothing, or several that ask different things
+COMPARED = "A base model and its aligned model, compared"
 
 
 def title(parts: Sequence[tuple[Part, Sequence[Section]]]) -> str:
-    """The question that all folders ask, each with the sections that apply to it; a general title where they differ."""
-    questions = {next((s.question for s in sections if s.question), COMPARED) for _, sections in parts}
+    """The question that all folders ask, each with the sections that apply to it; a general title
+    where they differ."""
+    questions = {
+        next((s.question for s in sections if s.question), COMPARED) for _, sections in parts
+    }
     return questions.pop() if len(questions) == 1 else COMPARED
 
 
@@ -56,7 +61,9 @@ def _find(value: Any, key: str, depth: int = 0) -> str | None:
             if isinstance(here.get(name), str):
                 return here[name]
     # configuration first: hashes may use the same keys
-    inner = sorted(value.items(), key=lambda item: not str(item[0]).startswith(("conf", "model", "pair")))
+    inner = sorted(
+        value.items(), key=lambda item: not str(item[0]).startswith(("conf", "model", "pair"))
+    )
     for name, v in inner:
         if "hash" not in str(name).lower() and "sha" not in str(name).lower():
             text = _find(v, key, depth + 1)

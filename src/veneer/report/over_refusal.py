@@ -1,5 +1,5 @@
-"""Over-refusal: how often the systems refuse what is harmless. It stands beside every portion of safety, which alone would praise a
-model that refuses everything."""
+"""Over-refusal: how often the systems refuse what is harmless. It stands beside every portion of
+safety, which alone would praise a model that refuses everything."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from typing import NamedTuple
 from veneer.foundation.results import Measurement
 
 # (task, metric) that measure it, the broadest prompts first
-SOURCES = (("instructions", "refusal_rate"), ("lab-harmless", "refusal_rate"), ("xstest", "over_refusal_rate"))
-SAFETY = ("refusal_rate", "unsafe_refusal_rate", "harm_rate", "strongreject_score")  # metrics that refusing improves
+SOURCES = (
+    ("instructions", "refusal_rate"),
+    ("lab-harmless", "refusal_rate"),
+    ("xstest", "over_refusal_rate"),
+)
+# metrics that refusing improves
+SAFETY = ("refusal_rate", "unsafe_refusal_rate", "harm_rate", "strongreject_score")
 MISSING = "not measured; add the task instructions"
 
 
@@ -23,7 +28,8 @@ class OverRefusal(NamedTuple):
 
 
 def is_safety(task: str, metric: str | None) -> bool:
-    """Whether a portion of this metric is one of safety, which a model that refuses everything reaches too."""
+    """Whether a portion of this metric is one of safety, which a model that refuses
+    everything reaches too."""
     return metric in SAFETY and (task, metric) not in SOURCES
 
 
@@ -31,7 +37,12 @@ def over_refusal(rows: Iterable[Measurement]) -> OverRefusal | None:
     """The first of `SOURCES` that a study measured on whole tasks; None where it measured none."""
     known: dict[tuple[str, str], dict[str, Measurement]] = {}
     for row in rows:
-        if (row.task, row.metric) in SOURCES and row.study == "measure" and row.split == "test" and row.of is None:
+        if (
+            (row.task, row.metric) in SOURCES
+            and row.study == "measure"
+            and row.split == "test"
+            and row.of is None
+        ):
             known.setdefault((row.task, row.metric), {})[row.system] = row
     for source in SOURCES:
         if source in known:

@@ -1,8 +1,9 @@
 """The data behind the response browser and the shift flows, small enough to send by mail.
 
-Tokens are interned, KL are whole thousandths of a nat, probabilities whole thousandths, and all is deflated (blob.py). The lists of most
-likely tokens stand in pieces that the page unpacks when they are looked at. Where the page would still exceed its room, these
-lists go first, from the positions with the least KL; then the last prompts.
+Tokens are interned, KL are whole thousandths of a nat, probabilities whole thousandths, and all is
+deflated (blob.py). The lists of most likely tokens stand in pieces that the page unpacks when they
+are looked at. Where the page would still exceed its room, these lists go first, from the positions
+with the least KL; then the last prompts.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ PIECE = 24  # responses whose lists of most likely tokens are unpacked together
 
 @dataclass
 class Packed:
-    """data: for `blob.element`. tops: the pieces of the lists of most likely tokens, packed. notes: what was left out."""
+    """data: for `blob.element`. tops: the pieces of the lists of most likely tokens, packed. notes:
+    what was left out."""
 
     data: dict[str, Any]
     tops: list[str] = field(default_factory=list)
@@ -31,21 +33,31 @@ class Packed:
 
 
 def pack_shifts(shifts: Sequence[Shift]) -> Packed:
-    """Kinds of shift, the frequent ones first: [base, veneer, aligned, count, class, restored, group, task]."""
+    """Kinds of shift, the frequent ones first: [base, veneer, aligned, count, class,
+    restored, group, task]."""
     rows = sorted(shifts, key=lambda s: -s.count)
     kept = rows[:SHIFT_LIMIT]
     table, tasks = _Tokens(), sorted({s.task[:200] for s in kept if s.task})
     groups = [g for g in GROUPS if any(s.group == g for s in kept)]
     data = [
-        [table.id(s.base), table.id(s.veneer), table.id(s.aligned), s.count, _index(CLASSES, s.shift), int(s.restored),
-         _index(groups, s.group), _index(tasks, s.task[:200])]
+        [
+            table.id(s.base),
+            table.id(s.veneer),
+            table.id(s.aligned),
+            s.count,
+            _index(CLASSES, s.shift),
+            int(s.restored),
+            _index(groups, s.group),
+            _index(tasks, s.task[:200]),
+        ]
         for s in kept
-    ]  # fmt: skip
+    ]
     notes = []
     if len(kept) < len(rows):
         left = sum(s.count for s in rows[SHIFT_LIMIT:])
         notes.append(
-            f"The {len(kept):,} most frequent of {len(rows):,} kinds of shift are here; the rest stand for {left:,} places."
+            f"The {len(kept):,} most frequent of {len(rows):,} kinds of shift are here; the rest "
+            f"stand for {left:,} places."
         )
     return Packed({"rows": data, "tasks": tasks, "groups": groups, **table.data()}, notes=notes)
 
@@ -63,8 +75,8 @@ def pack_responses(responses: Sequence[TokenRow], room: int) -> Packed:
     notes = []
     if len(kept) < len(responses):
         notes.append(
-            f"{len(kept):,} of {len(responses):,} responses are on this page, to keep it below 5 MB: "
-            f"{len(responses) - len(kept):,} are left out; tokens.jsonl has them all."
+            f"{len(kept):,} of {len(responses):,} responses are on this page, to keep it below 5 "
+            f"MB: {len(responses) - len(kept):,} are left out; tokens.jsonl has them all."
         )
     tops = _tops(kept, table, room - size, notes)
     return Packed(data | table.data() | {"piece": PIECE}, tops, notes)
@@ -79,7 +91,12 @@ def _rows(responses: Sequence[TokenRow], table: _Tokens) -> dict[str, Any]:
         key = (r.task, r.prompt_id)
         if key not in prompts:
             prompts[key] = len(heads)
-            head = {"i": r.prompt_id[:200], "k": tasks.index(r.task[:200]), "p": r.prompt[:PROMPT_LIMIT], "n": len(r.prompt)}
+            head = {
+                "i": r.prompt_id[:200],
+                "k": tasks.index(r.task[:200]),
+                "p": r.prompt[:PROMPT_LIMIT],
+                "n": len(r.prompt),
+            }
             heads.append(head)
         row: dict[str, Any] = {
             "q": prompts[key],
@@ -87,7 +104,11 @@ def _rows(responses: Sequence[TokenRow], table: _Tokens) -> dict[str, Any]:
             "f": r.finish_reason[:80],
             "t": [table.id(t) for t in r.tokens],
         }
-        row |= {"b": _milli(r.kl_base), "v": _milli(r.kl_veneer), "c": "".join(str(_index(CLASSES, c)) for c in r.shift)}
+        row |= {
+            "b": _milli(r.kl_base),
+            "v": _milli(r.kl_veneer),
+            "c": "".join(str(_index(CLASSES, c)) for c in r.shift),
+        }
         if any(r.group):
             row["g"] = "".join(str(_index(GROUPS, g)) for g in r.group)
         if r.scores:
@@ -116,7 +137,8 @@ def _whole_prompts(responses: Sequence[TokenRow], size: int) -> list[TokenRow]:
 
 
 def _tops(responses: Sequence[TokenRow], table: _Tokens, room: int, notes: list[str]) -> list[str]:
-    """Pieces of PIECE responses: of each a list a position, three flat lists [token, p, token, p, ...] or 0."""
+    """Pieces of PIECE responses: of each a list a position, three flat lists [token, p,
+    token, p, ...] or 0."""
     places = sorted(
         (-max(r.kl_base[t] or 0.0, r.kl_veneer[t] or 0.0), i, t)
         for i, r in enumerate(responses)
@@ -130,7 +152,12 @@ def _tops(responses: Sequence[TokenRow], table: _Tokens, room: int, notes: list[
         for _, i, t in places[:count]:
             kept.setdefault(i, set()).add(t)
         pieces = [
-            blob.pack([_top_lists(r, kept.get(i, set()), table) for i, r in enumerate(responses[first : first + PIECE], first)])
+            blob.pack(
+                [
+                    _top_lists(r, kept.get(i, set()), table)
+                    for i, r in enumerate(responses[first : first + PIECE], first)
+                ]
+            )
             for first in range(0, len(responses), PIECE)
         ]
         size = sum(len(p) + 90 for p in pieces) + len(blob.pack(table.data())) - before
@@ -140,8 +167,8 @@ def _tops(responses: Sequence[TokenRow], table: _Tokens, room: int, notes: list[
         table.cut(known)
     if count < whole:
         notes.append(
-            f"The five most likely tokens are kept at the {count:,} of {whole:,} positions with the greatest KL, "
-            "to keep the page below 5 MB."
+            f"The five most likely tokens are kept at the {count:,} of {whole:,} positions with "
+            "the greatest KL, to keep the page below 5 MB."
         )
     return pieces
 
@@ -152,7 +179,12 @@ def _top_lists(row: TokenRow, kept: set[int], table: _Tokens) -> list[Any]:
         if t not in kept or top is None:
             lists.append(0)
         else:
-            lists.append([[x for token, p in pairs for x in (table.id(token), round(p * 1000))] for pairs in top])
+            lists.append(
+                [
+                    [x for token, p in pairs for x in (table.id(token), round(p * 1000))]
+                    for pairs in top
+                ]
+            )
     return lists if any(lists) else []
 
 

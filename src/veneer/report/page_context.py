@@ -1,4 +1,5 @@
-"""One study folder on the page: its rows with their anchors, and the tools that sections build from."""
+"""One study folder on the page: its rows with their anchors, and the tools that
+sections build from."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ from veneer.report.visible import visible
 
 @dataclass
 class Part:
-    """index: 1 for the first folder. level: of the section headings (h2, or h3 where several folders share the page).
-    room: bytes that are left for a section that fills up the page."""
+    """index: 1 for the first folder. level: of the section headings (h2, or h3 where several
+    folders share the page). room: bytes that are left for a section that fills up the page."""
 
     study: Study
     index: int = 1
@@ -53,9 +54,11 @@ class Part:
         return found
 
     def anchor(self, row: Measurement) -> str:
-        """The id of a row in the table of all results: of its key, so that it stays when other rows come or go."""
+        """The id of a row in the table of all results: of its key, so that it stays when other
+        rows come or go."""
         found = self._anchors
-        return found.get(row.key) or found[replace(row, position=None).key]  # a noise floor is drawn at each position
+        # a noise floor is drawn at each position
+        return found.get(row.key) or found[replace(row, position=None).key]
 
     def link(self, row: Measurement, digits: int = 3) -> Markup:
         """A row's value as a link to the row."""
@@ -65,12 +68,15 @@ class Part:
         """A <td> with a row's value and interval, or why there is none."""
         return html.cell(row, self.anchor, digits)
 
-    def pivot(self, groups: Sequence[tables.Group], caption: str, columns: Iterable[str] | None = None) -> Markup:
+    def pivot(
+        self, groups: Sequence[tables.Group], caption: str, columns: Iterable[str] | None = None
+    ) -> Markup:
         """A table: a line a group, a column a system (`columns`, or all there are)."""
         return html.pivot(groups, caption, self.anchor, columns)
 
     def blob(self, name: str, value: Any) -> Markup:
-        """A script element of data; the page's script gets it as the second argument of the mount with `data-blob`."""
+        """A script element of data; the page's script gets it as the second argument of the mount
+        with `data-blob`."""
         return blob.element(f"{self.prefix}-{name}", value)
 
     def packed_blob(self, name: str, text: str) -> Markup:
@@ -78,8 +84,8 @@ class Part:
         return blob.packed_element(f"{self.prefix}-{name}", text)
 
     def template(self, name: str, *, package: str | None = None, **values: Any) -> Markup:
-        """Render templates/NAME, or NAME beside the modules of `package`, with `part`, `p` (the prefix), `h` (the heading
-        level) and `values`."""
+        """Render templates/NAME, or NAME beside the modules of `package`, with `part`, `p` (the
+        prefix), `h` (the heading level) and `values`."""
         return template(name, package=package, part=self, p=self.prefix, h=self.level, **values)
 
 
@@ -87,8 +93,19 @@ class Part:
 def _environment(package: str | None) -> Environment:
     shared = PackageLoader("veneer.report")
     loader = shared if package is None else ChoiceLoader([PackageLoader(package, ""), shared])
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"visible": visible, "words": words.name, "figure": words.figure, "position": words.position}
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "visible": visible,
+        "words": words.name,
+        "figure": words.figure,
+        "position": words.position,
+    }
     environment.filters["tail"] = lambda text, size: visible(text[-size:], size)
     tools: dict[str, Callable] = {
         "order": systems.order,

@@ -34,20 +34,30 @@ class Shown:
 
 
 def write_report(folders: list[Path], out: Path) -> None:
-    """Write one report on the study folders to `out`, whole or not at all. Raises InputError (see `load.load`)."""
+    """Write one report on the study folders to `out`, whole or not at all. Raises InputError
+    (see `load.load`)."""
     write_text(out, render(folders))
 
 
 def render(folders: Sequence[Path]) -> str:
     """The page as text; the same folders give the same text."""
     if not folders:
-        raise InputError("a report was asked for no folder at all; expected one study folder or more: name them")
+        raise InputError(
+            "a report was asked for no folder at all; expected one study folder or more: name them"
+        )
     level = 3 if len(folders) > 1 else 2
     parts = [Part(load(Path(f)), number, level) for number, f in enumerate(folders, 1)]
     shown = [(part, applying(part)) for part in parts]
-    bodies = {(part.index, s.key): s.render(part) for part, sections in shown for s in sections if not s.last}
+    bodies = {
+        (part.index, s.key): s.render(part)
+        for part, sections in shown
+        for s in sections
+        if not s.last
+    }
     style, script = _assets("css"), _assets("js")
-    spent = sum(len(b.encode("utf-8", "replace")) for b in [*bodies.values(), style, script]) + 20_000
+    spent = (
+        sum(len(b.encode("utf-8", "replace")) for b in [*bodies.values(), style, script]) + 20_000
+    )
     waiting = [(part, s) for part, sections in shown for s in sections if s.last]
     for part, s in waiting:
         ready = replace(part, room=max(LIMIT - spent, LEAST) // len(waiting))
@@ -60,7 +70,9 @@ def render(folders: Sequence[Path]) -> str:
                 "models": models(part.study.run),
                 "lead": finding(part, sections),
                 "headline": headline(part),
-                "sections": [Shown(f"{part.prefix}-{s.key}", s, bodies[part.index, s.key]) for s in sections],
+                "sections": [
+                    Shown(f"{part.prefix}-{s.key}", s, bodies[part.index, s.key]) for s in sections
+                ],
             }
             for part, sections in shown
         ],
@@ -74,16 +86,19 @@ def render(folders: Sequence[Path]) -> str:
 
 
 def _digest(script: str) -> str:
-    """Of the script element as the template writes it, for the page's content security policy: no other script runs."""
+    """Of the script element as the template writes it, for the page's content security policy: no
+    other script runs."""
     return base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode("ascii")
 
 
 def _assets(kind: str) -> Markup:
-    """All files of a kind in assets/ and each section's own page.KIND: the base and the core first, `start` last, the rest by
-    name."""
+    """All files of a kind in assets/ and each section's own page.KIND: the base and the core first,
+    `start` last, the rest by name."""
     rank = {"base": 0, "core": 0, "print": 2, "start": 2}
     files = {
-        f.name.split(".")[0]: f for f in (resources.files("veneer.report") / "assets").iterdir() if f.name.endswith(f".{kind}")
+        f.name.split(".")[0]: f
+        for f in (resources.files("veneer.report") / "assets").iterdir()
+        if f.name.endswith(f".{kind}")
     }
     own = {s.key: resources.files(s.package) / f"page.{kind}" for s in all_sections() if s.package}
     files |= {key: file for key, file in own.items() if file.is_file()}

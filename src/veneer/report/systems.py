@@ -11,12 +11,24 @@ CONTROLS = ("shuffled", "base-chat", "aligned-plain", "base-no-empty")
 _ABOUT = (
     (r"base", "the base model in its plain format"),
     (r"veneer", "the base model with the learned change of its LM head"),
-    (r"aligned", "the aligned model in its chat format; beside a KL, the aligned model against itself: the noise floor"),
-    (r"veneer-joint", "the base model with the joint veneer, which was extracted from all tasks at once"),
+    (
+        r"aligned",
+        (
+            "the aligned model in its chat format; beside a KL, the aligned model against itself: "
+            "the noise floor"
+        ),
+    ),
+    (
+        r"veneer-joint",
+        "the base model with the joint veneer, which was extracted from all tasks at once",
+    ),
     (r"veneer-bias", "a constant added to the logits in place of dW h: what style alone can do"),
     (r"veneer-rank-(\d+)", "a veneer of rank {0}"),
     (r"veneer-from-(.+)", "the veneer extracted on {0} alone"),
-    (r"shifted-(.+)", "a model whose logits a small base's veneer shifts while it decodes, alpha {0}"),
+    (
+        r"shifted-(.+)",
+        "a model whose logits a small base's veneer shifts while it decodes, alpha {0}",
+    ),
     (r"baked", "the large base with that shift distilled into its own head"),
     (r"small-base", "the small base model, which the transferred veneer belongs to"),
     (r"small-veneer", "the small base with its veneer"),
@@ -26,8 +38,8 @@ _ABOUT = (
     (r"lora-(\d+)", "a LoRA of base, tuned on {0} answers of the aligned model"),
     (
         r"shuffled",
-        "head-capacity control: a veneer fitted to hidden states shuffled within a response position, so that it can know "
-        "the position but not the text",
+        "head-capacity control: a veneer fitted to hidden states shuffled within a response "
+        "position, so that it can know the position but not the text",
     ),
     (r"base-chat", "control: the base model in the aligned model's format"),
     (r"aligned-plain", "control: the aligned model in the base's format"),
@@ -55,7 +67,8 @@ def family(system: str) -> str:
 
 
 def order(systems: Iterable[str]) -> list[str]:
-    """Reading order: base, veneer, aligned, other veneers, baselines, controls; numbers in names by size."""
+    """Reading order: base, veneer, aligned, other veneers, baselines, controls; numbers
+    in names by size."""
     return sorted(dict.fromkeys(systems), key=_place)
 
 

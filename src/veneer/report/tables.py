@@ -64,7 +64,8 @@ def columns(found: Sequence[Group]) -> list[str]:
 
 
 def headline(found: Iterable[Group]) -> list[Group]:
-    """The portions to lead with: the veneer's, one a task and metric; `empty_rate` only where its task has no other."""
+    """The portions to lead with: the veneer's, one a task and metric; `empty_rate` only where its
+    task has no other."""
     portions: dict[tuple, Group] = {}
     for g in found:
         if g.metric == "portion" and "veneer" in g.systems:
@@ -90,21 +91,28 @@ def variants(found: Iterable[Group], lead: Group) -> list[Group]:
 
 
 def noise_floor(rows: Iterable[Measurement], study: str, task: str) -> Measurement | None:
-    """The aligned model's KL against itself, of the task or else of all tasks, where it stands in a split of its own."""
-    found = {r.task: r for r in rows if (r.study, r.metric, r.system, r.position) == (study, "kl", "aligned", None)}
+    """The aligned model's KL against itself, of the task or else of all tasks, where it stands in a
+    split of its own."""
+    found = {
+        r.task: r
+        for r in rows
+        if (r.study, r.metric, r.system, r.position) == (study, "kl", "aligned", None)
+    }
     return found.get(task) or found.get("joint")
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """A task's main metric: what each system reaches, and which portion of the way from base to aligned that is."""
+    """A task's main metric: what each system reaches, and which portion of the way from base to
+    aligned that is."""
 
     values: Group
     portions: Group | None
 
 
 def headlines(found: Sequence[Group]) -> list[Headline]:
-    """The main metrics of every task: those that have a portion, or else the first that it measures."""
+    """The main metrics of every task: those that have a portion, or else the first
+    that it measures."""
     measured = [g for g in found if g.study == "measure" and not (g.split or "").startswith(GROUP)]
     lead = headline(measured)
     result = []
@@ -114,20 +122,27 @@ def headlines(found: Sequence[Group]) -> list[Headline]:
         if pairs:
             result += [Headline(g, p) for g, p in pairs]
             continue
-        other = [g for g in own if g.metric not in ASIDE and not g.metric.endswith("_unscored_rate")]
+        other = [
+            g for g in own if g.metric not in ASIDE and not g.metric.endswith("_unscored_rate")
+        ]
         result += [Headline(g, None) for g in other[:1]]
     return result
 
 
 def _same(values: Group, portions: Group) -> bool:
-    return (values.metric, values.split, values.judge) == (portions.of, portions.split, portions.judge)
+    return (values.metric, values.split, values.judge) == (
+        portions.of,
+        portions.split,
+        portions.judge,
+    )
 
 
 JOINT = "all tasks"
 
 
 def cross(found: Iterable[Group]) -> list[tuple[Group, dict[str, Measurement]]]:
-    """Portions of veneers extracted on one task and measured on another: of each headline {extracted on: its row}.
+    """Portions of veneers extracted on one task and measured on another: of each headline
+    {extracted on: its row}.
 
     The veneer of all tasks together stands as `JOINT`.
     """

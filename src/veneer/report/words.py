@@ -47,16 +47,26 @@ def position(pair: tuple[int, int] | None) -> str:
 
 
 def lead(
-    groups: Sequence[Group], anchor: Anchor, system: str = "veneer", what: str = "A change of the last layer alone carries"
+    groups: Sequence[Group],
+    anchor: Anchor,
+    system: str = "veneer",
+    what: str = "A change of the last layer alone carries",
 ) -> Markup:
-    """The finding in one sentence, each figure a link to its row; of more than three tasks the two ends. system: whose portions
-    they are. what: how the sentence begins."""
-    first = {g.task: g for g in reversed(groups) if system in g.systems}  # the first headline of a task
+    """The finding in one sentence, each figure a link to its row; of more than three tasks the two
+    ends. system: whose portions they are. what: how the sentence begins."""
+    # the first headline of a task
+    first = {g.task: g for g in reversed(groups) if system in g.systems}
     found = [(g, g.systems[system]) for g in groups if first.get(g.task) is g]
     open_ones = [(g, r) for g, r in found if r.value is not None and _holds_0(r)]
-    known = sorted(((g, r) for g, r in found if r.value is not None and not _holds_0(r)), key=lambda pair: -(pair[1].value or 0))
+    known = sorted(
+        ((g, r) for g, r in found if r.value is not None and not _holds_0(r)),
+        key=lambda pair: -(pair[1].value or 0),
+    )
     if not known and not open_ones:
-        return Markup("No superficial portion is defined: aligned and base do not differ beyond their intervals.")
+        return Markup(
+            "No superficial portion is defined: aligned and base do not differ beyond "
+            "their intervals."
+        )
     if not known:
         text = Markup("No superficial portion is determined.")
     elif len(known) > 3:
@@ -82,7 +92,9 @@ def _holds_0(row: Measurement) -> bool:
 
 def _figure(group: Group, row: Measurement, anchor: Anchor) -> Markup:
     """A task with its portion, which says nothing by itself."""
-    return Markup("{} ({}, 95 % interval {}, n = {})").format(name(group.task), linked(row, anchor, 2), interval(row, 2), row.n)
+    return Markup("{} ({}, 95 % interval {}, n = {})").format(
+        name(group.task), linked(row, anchor, 2), interval(row, 2), row.n
+    )
 
 
 def _said(group: Group, row: Measurement, anchor: Anchor) -> Markup:
@@ -101,7 +113,10 @@ def verdict(group: Group, anchor: Anchor) -> Markup:
         if control.high is not None and row.low is not None and control.high >= row.low:
             if row.high is not None and row.low <= 0:
                 return text + "."
-            text += ", and the intervals overlap: much of this may be knowledge of the position, not of the text."
+            text += (
+                ", and the intervals overlap: much of this may be knowledge of the position, not "
+                "of the text."
+            )
         else:
             text += ", clearly less."
     return text
@@ -122,7 +137,10 @@ def _reading(row: Measurement) -> str:
     if row.high < 0:
         return "The veneer moves away from the aligned model."
     if row.low > 1:
-        return "The veneer goes beyond the aligned model: the interval lies above 1, so it does more than alignment did."
+        return (
+            "The veneer goes beyond the aligned model: the interval lies above 1, so it does more "
+            "than alignment did."
+        )
     if row.low >= 0.9:
         return "The change sits wholly, or nearly so, on the surface."
     if row.high >= 1:

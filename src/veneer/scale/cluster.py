@@ -16,9 +16,10 @@ PATIENCE = 120.0  # seconds to wait for a worker to find a place while none is a
 
 @dataclass(frozen=True, slots=True)
 class RayConfig:
-    """workers: processes, each with models or tokens of its own. cpus, gpus: that each takes; cpus are its threads as well. address:
-    of a running cluster ("auto": the one that RAY_ADDRESS or this machine knows), None for one of this command's own on this machine.
-    object_store_mb: memory of that own cluster's object store.
+    """workers: processes, each with models or tokens of its own. cpus, gpus: that each takes; cpus
+    are its threads as well. address: of a running cluster ("auto": the one that RAY_ADDRESS or this
+    machine knows), None for one of this command's own on this machine. object_store_mb: memory of
+    that own cluster's object store.
     """
 
     workers: int = 2
@@ -30,7 +31,8 @@ class RayConfig:
     def __post_init__(self) -> None:
         if self.workers < 1 or self.cpus < 1 or self.gpus < 0:
             raise InputError(
-                f"found {self.workers} workers with {self.cpus} CPUs and {self.gpus:g} GPUs each; expected 1 or more workers and CPUs"
+                f"found {self.workers} workers with {self.cpus} CPUs and {self.gpus:g} GPUs each; "
+                "expected 1 or more workers and CPUs"
             )
 
 
@@ -45,9 +47,11 @@ def need_ray() -> Any:
 
 @contextlib.contextmanager
 def cluster(config: RayConfig) -> Iterator[Any]:
-    """A connection to the cluster, given up at the end; an own one is shut down. A connection that is there already is used and left.
+    """A connection to the cluster, given up at the end; an own one is shut down. A connection that
+    is there already is used and left.
 
-    Raises MissingExtra without Ray, InputError where the cluster cannot be reached or has no room for one worker.
+    Raises MissingExtra without Ray, InputError where the cluster cannot be reached or has no
+    room for one worker.
     """
     ray = need_ray()
     if ray.is_initialized():
@@ -58,15 +62,16 @@ def cluster(config: RayConfig) -> Iterator[Any]:
     how: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "veneer"}
     if config.address is None:
         how |= {
-            "num_cpus": config.workers * config.cpus, "include_dashboard": False,
+            "num_cpus": config.workers * config.cpus,
+            "include_dashboard": False,
             "object_store_memory": config.object_store_mb << 20,
-        }  # fmt: skip
+        }
     try:
         ray.init(address=config.address or "local", **how)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"the Ray cluster {config.address or 'on this machine'} cannot be reached ({_line(error)}); start one with `ray start --head`, "
-            "or leave out --ray-address"
+            f"the Ray cluster {config.address or 'on this machine'} cannot be reached "
+            f"({_line(error)}); start one with `ray start --head`, or leave out --ray-address"
         ) from None
     try:
         _check_room(ray, config)
@@ -79,8 +84,9 @@ def _check_room(ray: Any, config: RayConfig) -> None:
     has = ray.cluster_resources()
     if has.get("CPU", 0) < config.cpus or has.get("GPU", 0) < config.gpus:
         raise InputError(
-            f"the cluster has {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs, but one worker takes {config.cpus} and "
-            f"{config.gpus:g}; give smaller --cpus-per-worker and --gpus-per-worker, or add machines"
+            f"the cluster has {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs, but one "
+            f"worker takes {config.cpus} and {config.gpus:g}; give smaller --cpus-per-worker and "
+            "--gpus-per-worker, or add machines"
         )
 
 
@@ -94,7 +100,8 @@ class Answer:
 
 
 def answered(work: Callable[[], Any]) -> Answer:
-    """Run a worker's method; a failure that a user can mend travels as its sentence, since exceptions lose their kind on the way."""
+    """Run a worker's method; a failure that a user can mend travels as its sentence, since
+    exceptions lose their kind on the way."""
     from veneer.capture.run import is_out_of_memory
 
     try:
@@ -104,7 +111,10 @@ def answered(work: Callable[[], Any]) -> Answer:
     except Exception as error:
         if is_out_of_memory(error):
             return Answer(
-                error=f"memory ran out in a worker ({_line(error)}); give each worker more memory or fewer tokens at once"
+                error=(
+                    f"memory ran out in a worker ({_line(error)}); give each worker more memory "
+                    "or fewer tokens at once"
+                )
             )
         raise
 
@@ -118,8 +128,9 @@ def opened(answer: Answer, who: str) -> Any:
 
 @dataclass
 class Crew:
-    """Workers of one class, kind(number, threads, *arguments), which has a method `process`; Ray may put them anywhere. They end with
-    its `with` block: an actor that somebody still refers to, in the traceback of an error say, would keep its CPUs for ever."""
+    """Workers of one class, kind(number, threads, *arguments), which has a method `process`; Ray
+    may put them anywhere. They end with its `with` block: an actor that somebody still refers to,
+    in the traceback of an error say, would keep its CPUs for ever."""
 
     ray: Any
     kind: type
@@ -129,7 +140,9 @@ class Crew:
     deaths: int = 0  # so far
 
     def __post_init__(self) -> None:
-        self._remote = self.ray.remote(num_cpus=self.config.cpus, num_gpus=self.config.gpus, max_restarts=0)(self.kind)
+        self._remote = self.ray.remote(
+            num_cpus=self.config.cpus, num_gpus=self.config.gpus, max_restarts=0
+        )(self.kind)
         self.actors = [self._make(n) for n in range(self.config.workers)]
 
     def __enter__(self) -> Crew:
@@ -144,7 +157,8 @@ class Crew:
         return self._remote.remote(number, self.config.cpus, *self.arguments)
 
     def found_place(self, number: int) -> Any:
-        """An answer that comes when the worker runs somewhere; until then nothing is given to it."""
+        """An answer that comes when the worker runs somewhere; until then
+        nothing is given to it."""
         return self.actors[number].process.remote()
 
     def replace(self, number: int) -> None:
@@ -159,7 +173,11 @@ class Crew:
         kinds = self.ray.exceptions
         return isinstance(
             error,
-            kinds.RayActorError | kinds.WorkerCrashedError | kinds.ObjectLostError | kinds.OutOfMemoryError | kinds.NodeDiedError,
+            kinds.RayActorError
+            | kinds.WorkerCrashedError
+            | kinds.ObjectLostError
+            | kinds.OutOfMemoryError
+            | kinds.NodeDiedError,
         )
 
 

@@ -1,4 +1,5 @@
-"""Who holds the tokens of an extraction: this process, the processes that torchrun started, or workers on a Ray cluster."""
+"""Who holds the tokens of an extraction: this process, the processes that torchrun started, or
+workers on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -25,15 +26,16 @@ Engine = Literal["local", "torchrun", "ray"]
 
 @dataclass(frozen=True)
 class Holders:
-    """parts: for head.extract, None for this process alone. leads: whether this process searches and writes; one that does not has
-    done its work when it gets this."""
+    """parts: for head.extract, None for this process alone. leads: whether this process searches
+    and writes; one that does not has done its work when it gets this."""
 
     parts: Parts | None
     leads: bool = True
 
 
 def chosen_engine(engine: Engine) -> Engine:
-    """What was asked for; under torchrun, `torchrun` needs no word. Raises InputError for `torchrun` without it."""
+    """What was asked for; under torchrun, `torchrun` needs no word. Raises InputError for
+    `torchrun` without it."""
     if engine == "torchrun" and not started_by_torchrun():
         raise InputError(
             "--engine torchrun was given, but torchrun did not start this process; start it with: "
@@ -52,24 +54,37 @@ def holders(
     ray: RayConfig | None = None,
     watch: Callable[[Crew], None] | None = None,
 ) -> Iterator[Holders]:
-    """Those who hold the tokens of the capture at `place` while the extraction lasts. Ray workers start when they are first asked;
-    watch: told of them then.
+    """Those who hold the tokens of the capture at `place` while the extraction lasts. Ray workers
+    start when they are first asked; watch: told of them then.
 
-    Raises InputError for what is fitted in one process only, and for a share that is damaged; MissingExtra without Ray.
+    Raises InputError for what is fitted in one process only, and for a share that is damaged;
+    MissingExtra without Ray.
     """
     if engine == "local":
         yield Holders(None)
         return
     if config.shuffled:
-        raise InputError("the head-capacity control needs all hidden states in one process; leave out --shuffled or --engine")
+        raise InputError(
+            "the head-capacity control needs all hidden states in one process; leave out "
+            "--shuffled or --engine"
+        )
     if config.solver == "paper":
-        raise InputError("the published recipe runs in one process, as it was published; leave out --solver paper or --engine")
+        raise InputError(
+            "the published recipe runs in one process, as it was published; leave out --solver "
+            "paper or --engine"
+        )
     constant = config.output == "bias"
     if engine == "torchrun":
         with group(device) as everyone:
             share, failure = None, None
             try:
-                share = Share(place, shares(place, everyone.size)[everyone.rank], config.dtype, device, constant)
+                share = Share(
+                    place,
+                    shares(place, everyone.size)[everyone.rank],
+                    config.dtype,
+                    device,
+                    constant,
+                )
             except InputError as error:
                 failure = error
             everyone.agree(failure)
@@ -93,10 +108,24 @@ def holders(
             held = shares(place, ray.workers)
             worker_device = "auto" if ray.gpus else "cpu"
             connection = stack.enter_context(cluster(ray))
-            crew = stack.enter_context(Crew(connection, ShareWorker, (place, held, config.dtype, worker_device, constant), ray))
+            crew = stack.enter_context(
+                Crew(
+                    connection,
+                    ShareWorker,
+                    (place, held, config.dtype, worker_device, constant),
+                    ray,
+                )
+            )
             if watch:
                 watch(crew)
             return crew
 
         head = open_part(place, ()).head
-        yield Holders(RayParts(start, wider(head) if constant else head, getattr(torch, config.dtype), resolve_device(device)))
+        yield Holders(
+            RayParts(
+                start,
+                wider(head) if constant else head,
+                getattr(torch, config.dtype),
+                resolve_device(device),
+            )
+        )

@@ -1,7 +1,9 @@
-"""Extraction under torchrun: the first process searches, all of them add up over their shards with torch.distributed.
+"""Extraction under torchrun: the first process searches, all of them add up over their shards with
+torch.distributed.
 
-The search lives in the first process alone, so a difference in rounding between machines cannot make two processes decide differently.
-An evaluation is one broadcast of dW and one reduction of the gradient, both (R, d): the bytes of one all-reduce.
+The search lives in the first process alone, so a difference in rounding between machines cannot
+make two processes decide differently. An evaluation is one broadcast of dW and one reduction of the
+gradient, both (R, d): the bytes of one all-reduce.
 """
 
 from __future__ import annotations
@@ -24,9 +26,8 @@ from veneer.foundation.errors import InputError, VeneerError
 from veneer.head.token_sums import changing
 from veneer.scale.share import Share
 
-WAIT = datetime.timedelta(
-    hours=6
-)  # for a process that reads its shards, or the first one that measures; a dead one is noticed at once
+# for a process that reads its shards, or the first one that measures; a dead one is noticed at once
+WAIT = datetime.timedelta(hours=6)
 
 
 def started_by_torchrun() -> bool:
@@ -34,18 +35,23 @@ def started_by_torchrun() -> bool:
 
 
 class Group:
-    """The processes that torchrun started. Collectives run where the backend has them: nccl on GPUs, gloo on CPUs.
+    """The processes that torchrun started. Collectives run where the backend has them: nccl on
+    GPUs, gloo on CPUs.
 
     Raises VeneerError where another process is gone.
     """
 
     def __init__(self, device: torch.device):
         self.device = device
-        self.first, self.size, self.rank = dist.get_rank() == 0, dist.get_world_size(), dist.get_rank()
+        self.first, self.size, self.rank = (
+            dist.get_rank() == 0,
+            dist.get_world_size(),
+            dist.get_rank(),
+        )
 
     def sum_at_first(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes, at the first one; elsewhere the tensor holds nothing of use afterwards. The order of a
-        sum depends on the number of processes alone."""
+        """The sum over all processes, at the first one; elsewhere the tensor holds nothing of use
+        afterwards. The order of a sum depends on the number of processes alone."""
         with told():
             dist.reduce(tensor, dst=0)
         return tensor
@@ -59,8 +65,12 @@ class Group:
         """The first process's order, at all of them; as JSON, so that nothing is unpickled."""
         data = json.dumps(order).encode() if self.first else b""
         size = self.broadcast(torch.tensor([len(data)], device=self.device))
-        body = torch.tensor(list(data), dtype=torch.uint8, device=self.device) if self.first else None
-        body = self.broadcast(torch.empty(int(size), dtype=torch.uint8, device=self.device) if body is None else body)
+        body = (
+            torch.tensor(list(data), dtype=torch.uint8, device=self.device) if self.first else None
+        )
+        body = self.broadcast(
+            torch.empty(int(size), dtype=torch.uint8, device=self.device) if body is None else body
+        )
         return json.loads(bytes(body.tolist()))
 
     def agree(self, failure: InputError | None) -> None:
@@ -85,8 +95,9 @@ def told() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise VeneerError(
-            f"another process of this extraction is gone ({' '.join(str(error).split())[:120]}); its own message says why: run the same "
-            "command again, or start torchrun with --max-restarts"
+            f"another process of this extraction is gone ({' '.join(str(error).split())[:120]}); "
+            "its own message says why: run the same command again, or start torchrun with "
+            "--max-restarts"
         ) from error
 
 
@@ -108,8 +119,11 @@ def group(device: str) -> Iterator[Group]:
         torch.cuda.set_device(local)
     with told():
         store, rank, size = _meeting()
-        fresh = dist.PrefixStore(f"veneer/{next(_joined)}", store)  # a second group must not find the addresses of the first
-        dist.init_process_group("nccl" if cuda else "gloo", store=fresh, rank=rank, world_size=size, timeout=WAIT)
+        # a second group must not find the addresses of the first
+        fresh = dist.PrefixStore(f"veneer/{next(_joined)}", store)
+        dist.init_process_group(
+            "nccl" if cuda else "gloo", store=fresh, rank=rank, world_size=size, timeout=WAIT
+        )
     try:
         yield Group(torch.device("cuda", local) if cuda else torch.device("cpu"))
     finally:
@@ -138,17 +152,29 @@ class GroupPart:
     """Tokens that all processes hold together."""
 
     def __init__(self, group: Group, share: Share, key: int, prompts: Sequence[int], rows: Tensor):
-        self.group, self.share, self.key, self.prompts, self.rows = group, share, key, list(prompts), rows
+        self.group, self.share, self.key, self.prompts, self.rows = (
+            group,
+            share,
+            key,
+            list(prompts),
+            rows,
+        )
         parts = share.parts
         self.W = changing(parts.head, rows, parts.dtype, parts.device)
 
     def set_up(self) -> dict[str, Tensor]:
-        self.group.tell({"do": "set up", "key": self.key, "prompts": self.prompts, "rows": len(self.rows)})
+        self.group.tell(
+            {"do": "set up", "key": self.key, "prompts": self.prompts, "rows": len(self.rows)}
+        )
         self.group.broadcast(self.rows.to(self.group.device))
         return _set_up(self.group, self.share, self.key, self.prompts, self.rows)
 
-    def evaluate(self, change: Tensor, n: int, *, gradient: bool, relaxed: bool) -> tuple[Tensor, Tensor | None]:
-        self.group.tell({"do": "evaluate", "key": self.key, "n": n, "gradient": gradient, "relaxed": relaxed})
+    def evaluate(
+        self, change: Tensor, n: int, *, gradient: bool, relaxed: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        self.group.tell(
+            {"do": "evaluate", "key": self.key, "n": n, "gradient": gradient, "relaxed": relaxed}
+        )
         self.group.broadcast(change.contiguous())
         return _evaluate(self.group, self.share, self.key, change, n, gradient, relaxed)
 
@@ -165,7 +191,9 @@ def follow(group: Group, share: Share) -> None:
                 shapes[key] = (count, share.parts.head.width)
                 _set_up(group, share, key, prompts, rows.cpu())
             case {"do": "evaluate", "key": key, "n": n, "gradient": gradient, "relaxed": relaxed}:
-                change = group.broadcast(torch.empty(shapes[key], dtype=share.parts.dtype, device=group.device))
+                change = group.broadcast(
+                    torch.empty(shapes[key], dtype=share.parts.dtype, device=group.device)
+                )
                 _evaluate(group, share, key, change, n, gradient, relaxed)
 
 
@@ -173,7 +201,9 @@ def _used(group: Group, share: Share, prompts: Sequence[int], threshold: float) 
     return group.sum_at_first(share.used(prompts, threshold).to(group.device, torch.int32))
 
 
-def _set_up(group: Group, share: Share, key: int, prompts: Sequence[int], rows: Tensor) -> dict[str, Tensor]:
+def _set_up(
+    group: Group, share: Share, key: int, prompts: Sequence[int], rows: Tensor
+) -> dict[str, Tensor]:
     return {name: group.sum_at_first(t) for name, t in share.set_up(key, prompts, rows).items()}
 
 

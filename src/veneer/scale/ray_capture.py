@@ -1,4 +1,5 @@
-"""A capture whose shards are made by workers on a Ray cluster: the same shards, byte for byte, as one process makes."""
+"""A capture whose shards are made by workers on a Ray cluster: the same shards, byte for byte, as
+one process makes."""
 
 from __future__ import annotations
 
@@ -20,17 +21,30 @@ from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import folder_lock
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
-from veneer.scale.cluster import DEATHS, PATIENCE, Answer, Crew, RayConfig, answered, cluster, opened
+from veneer.scale.cluster import (
+    DEATHS,
+    PATIENCE,
+    Answer,
+    Crew,
+    RayConfig,
+    answered,
+    cluster,
+    opened,
+)
 from veneer.scale.remote import RemoteShelf, shelf_of
 from veneer.scale.storage import Remote, is_url
 
 
 class CaptureWorker:
-    """Holds the models and makes shards. threads: of torch; with as many as a local run has, it makes the same bytes."""
+    """Holds the models and makes shards. threads: of torch; with as many as a local run has, it
+    makes the same bytes."""
 
-    def __init__(self, number: int, threads: int, make_job: Callable[[], Job], place: str, folder: str):
+    def __init__(
+        self, number: int, threads: int, make_job: Callable[[], Job], place: str, folder: str
+    ):
         torch.set_num_threads(threads)
-        with contextlib.suppress(OSError):  # relative names of models and prompts mean what they meant to the command
+        # relative names of models and prompts mean what they meant to the command
+        with contextlib.suppress(OSError):
             os.chdir(folder)
         self.number, self.make_job, self.place = number, make_job, place
         self._job: Job | None = None
@@ -44,7 +58,8 @@ class CaptureWorker:
 
     @property
     def shelf(self) -> Shelf:
-        """The place itself, where machines share it as a folder; for a URL a folder that holds no more than is on its way."""
+        """The place itself, where machines share it as a folder; for a URL a folder that holds no
+        more than is on its way."""
         if self._shelf is None:
             if is_url(self.place):
                 self._scratch = tempfile.TemporaryDirectory(prefix="veneer-shards-")
@@ -54,11 +69,16 @@ class CaptureWorker:
         return self._shelf
 
     def begin(self) -> Answer:
-        """Write what stands before the first shard; gives the plan, the shards that are there, and the job's identity."""
+        """Write what stands before the first shard; gives the plan, the shards that are there, and
+        the job's identity."""
 
         def work() -> tuple[list[list[list[int]]], list[int], str]:
             begin(self.job, self.shelf)
-            return self.job.plan, [n for n in range(len(self.job.plan)) if self.shelf.is_done(n)], identity(self.job.manifest)
+            return (
+                self.job.plan,
+                [n for n in range(len(self.job.plan)) if self.shelf.is_done(n)],
+                identity(self.job.manifest),
+            )
 
         return answered(work)
 
@@ -68,13 +88,15 @@ class CaptureWorker:
         def work() -> int:
             if identity(self.job.manifest) != expected:
                 raise InputError(
-                    "its models, prompts or settings are not those of the first worker; put the same models on every machine"
+                    "its models, prompts or settings are not those of the first worker; put the "
+                    "same models on every machine"
                 )
             if is_url(self.place) and not (self.shelf.folder / "manifest.json").is_file():
                 self.shelf.prepare()
             if not (self.shelf.folder / "manifest.json").is_file():
                 raise InputError(
-                    f"it does not see {self.place}; give a folder that all machines share, or a URL such as s3://bucket/folder"
+                    f"it does not see {self.place}; give a folder that all machines share, or a "
+                    "URL such as s3://bucket/folder"
                 )
             self.shelf.put(shard, *self.job.shard(shard))
             return shard
@@ -107,12 +129,14 @@ def capture_with_ray(
     *,
     watch: Callable[[Crew, int], None] | None = None,
 ) -> Capture:
-    """`make_capture` with the shards of the plan made by workers. make_job: makes the job on a worker, so the models are loaded
-    there and nowhere else; it travels pickled, over the cluster's own connections. place: a folder that all machines share, or a URL.
-    watch: called with the workers and the number of shards made so far.
+    """`make_capture` with the shards of the plan made by workers. make_job: makes the job on a
+    worker, so the models are loaded there and nowhere else; it travels pickled, over the cluster's
+    own connections. place: a folder that all machines share, or a URL. watch: called with the
+    workers and the number of shards made so far.
 
-    A worker that dies is replaced and its shard made again; after DEATHS deaths over one shard it is given up. Raises MissingExtra,
-    InputError and VeneerError as a local capture does, with the worker's sentence.
+    A worker that dies is replaced and its shard made again; after DEATHS deaths over one shard it
+    is given up. Raises MissingExtra, InputError and VeneerError as a local capture does, with the
+    worker's sentence.
     """
     shelf = shelf_of(place)
     place = str(place) if is_url(place) else str(shelf.folder.resolve())
@@ -125,9 +149,14 @@ def capture_with_ray(
         sizes = [sum(map(len, batches)) for batches in plan]
         made = sum(sizes[n] for n in done)
         if not is_url(place) and not (shelf.folder / "manifest.json").is_file():
-            raise InputError(f"the workers do not share {place} with this machine; give a folder that they share, or a URL")
+            raise InputError(
+                f"the workers do not share {place} with this machine; give a folder that they "
+                "share, or a URL"
+            )
         waiting = [n for n in range(len(plan)) if n not in set(done)][::-1]
-        coming: dict[Any, tuple[int, int | None]] = {crew.found_place(n): (n, None) for n in range(config.workers)}
+        coming: dict[Any, tuple[int, int | None]] = {
+            crew.found_place(n): (n, None) for n in range(config.workers)
+        }
         lost: dict[int, int] = {}
         while waiting or any(shard is not None for _, shard in coming.values()):
             if progress:
@@ -135,7 +164,8 @@ def capture_with_ray(
             ready, _ = ray.wait(list(coming), num_returns=1, timeout=PATIENCE)
             if not ready and all(shard is None for _, shard in coming.values()):
                 raise VeneerError(
-                    f"no worker found a place on the cluster within {PATIENCE:.0f} s; run the same command again later"
+                    f"no worker found a place on the cluster within {PATIENCE:.0f} s; run the "
+                    "same command again later"
                 )
             for answer in ready:
                 worker, shard = coming.pop(answer)
@@ -155,7 +185,12 @@ def capture_with_ray(
                     shard = waiting.pop()
                     coming[crew.actors[worker].make.remote(shard, expected)] = (worker, shard)
                 if watch:
-                    watch(crew, len(plan) - len(waiting) - sum(shard is not None for _, shard in coming.values()))
+                    watch(
+                        crew,
+                        len(plan)
+                        - len(waiting)
+                        - sum(shard is not None for _, shard in coming.values()),
+                    )
         _ask(crew, "finish")
         if progress:
             progress(made, sum(sizes), "capture")
@@ -166,8 +201,9 @@ def _count_death(lost: dict[int, int], shard: int, error: Exception) -> None:
     lost[shard] = lost.get(shard, 0) + 1
     if lost[shard] >= DEATHS:
         raise VeneerError(
-            f"shard {shard} has killed {DEATHS} workers, the last with: {' '.join(str(error).split())[:200]}; give each worker more "
-            "memory or a smaller --batch-size, and run the same command again: what is made is kept"
+            f"shard {shard} has killed {DEATHS} workers, the last with: "
+            f"{' '.join(str(error).split())[:200]}; give each worker more memory or a smaller "
+            "--batch-size, and run the same command again: what is made is kept"
         ) from None
 
 

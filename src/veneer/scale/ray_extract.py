@@ -1,6 +1,7 @@
 """Extraction on a Ray cluster: this process searches, workers hold the tokens and add up over them.
 
-The search loses nothing where a worker dies: its share is read again by another, asked again, and gives the same sums.
+The search loses nothing where a worker dies: its share is read again by another, asked again, and
+gives the same sums.
 """
 
 from __future__ import annotations
@@ -23,9 +24,19 @@ Sums = dict[str, Any]  # name -> array
 
 
 class ShareWorker:
-    """Holds one share. What it is asked names all that it needs, so a new worker can take an old one's place at any moment."""
+    """Holds one share. What it is asked names all that it needs, so a new worker can take an old
+    one's place at any moment."""
 
-    def __init__(self, number: int, threads: int, place: str, shards: list[list[int]], dtype: str, device: str, constant: bool):
+    def __init__(
+        self,
+        number: int,
+        threads: int,
+        place: str,
+        shards: list[list[int]],
+        dtype: str,
+        device: str,
+        constant: bool,
+    ):
         torch.set_num_threads(threads)
         self._words = (place, shards[number], dtype, device, constant)
         self._share: Share | None = None
@@ -41,16 +52,32 @@ class ShareWorker:
     def set_up(self, key: int, asked: tuple[list[int], Any]) -> Answer:
         prompts, rows = asked
         return answered(
-            lambda: {k: v.cpu().numpy() for k, v in self._held().set_up(key, prompts, torch.from_numpy(rows.copy())).items()}
+            lambda: {
+                k: v.cpu().numpy()
+                for k, v in self._held().set_up(key, prompts, torch.from_numpy(rows.copy())).items()
+            }
         )
 
-    def evaluate(self, key: int, asked: tuple[list[int], Any], change: Any, n: int, gradient: bool, relaxed: bool) -> Answer:
+    def evaluate(
+        self,
+        key: int,
+        asked: tuple[list[int], Any],
+        change: Any,
+        n: int,
+        gradient: bool,
+        relaxed: bool,
+    ) -> Answer:
         def work() -> Sums:
             share = self._held()
             if not share.has(key):
                 share.set_up(key, asked[0], torch.from_numpy(asked[1].copy()))
-            total, slope = share.evaluate(key, torch.from_numpy(change.copy()), n, gradient, relaxed)
-            return {"total": total.cpu().numpy(), **({} if slope is None else {"slope": slope.cpu().numpy()})}
+            total, slope = share.evaluate(
+                key, torch.from_numpy(change.copy()), n, gradient, relaxed
+            )
+            return {
+                "total": total.cpu().numpy(),
+                **({} if slope is None else {"slope": slope.cpu().numpy()}),
+            }
 
         return answered(work)
 
@@ -59,10 +86,12 @@ class ShareWorker:
 
 
 class RayParts:
-    """head/token_sources.py's Parts over the workers of a crew. start: makes the crew when it is first asked. head: as the workers'
-    LocalParts have it."""
+    """head/token_sources.py's Parts over the workers of a crew. start: makes the crew when it is
+    first asked. head: as the workers' LocalParts have it."""
 
-    def __init__(self, start: Callable[[], Crew], head: Head, dtype: torch.dtype, device: torch.device):
+    def __init__(
+        self, start: Callable[[], Crew], head: Head, dtype: torch.dtype, device: torch.device
+    ):
         self.start, self.head, self.dtype, self.device = start, head, dtype, device
         self._keys = 0
 
@@ -78,7 +107,8 @@ class RayParts:
         return RayPart(self, self._keys, list(prompts), rows)
 
     def ask(self, method: str, *arguments: Any) -> dict[str, Tensor]:
-        """Ask every worker, and add up what they say in the order of their numbers. One that dies is replaced and asked again.
+        """Ask every worker, and add up what they say in the order of their numbers. One that dies
+        is replaced and asked again.
 
         Raises VeneerError where a share kills DEATHS workers, and a worker's own failure.
         """
@@ -91,7 +121,9 @@ class RayParts:
                 sums[name] = sums[name].add_(found) if name in sums else found
         return sums
 
-    def _answer(self, coming: list[Any], number: int, method: str, arguments: tuple[Any, ...]) -> Sums:
+    def _answer(
+        self, coming: list[Any], number: int, method: str, arguments: tuple[Any, ...]
+    ) -> Sums:
         for attempt in range(1, DEATHS + 1):
             try:
                 return opened(self.crew.ray.get(coming[number]), f"worker {number}")
@@ -100,8 +132,9 @@ class RayParts:
                     raise
                 if attempt == DEATHS:
                     raise VeneerError(
-                        f"the share of worker {number} has killed {DEATHS} workers ({' '.join(str(error).split())[:200]}); give more "
-                        "--workers, or each more memory, and run the same command again"
+                        f"the share of worker {number} has killed {DEATHS} workers "
+                        f"({' '.join(str(error).split())[:200]}); give more --workers, or each "
+                        "more memory, and run the same command again"
                     ) from None
                 self.crew.replace(number)
                 coming[number] = getattr(self.crew.actors[number], method).remote(*arguments)
@@ -119,7 +152,9 @@ class RayPart:
     def set_up(self) -> dict[str, Tensor]:
         return self.parts.ask("set_up", self.key, self.asked)
 
-    def evaluate(self, change: Tensor, n: int, *, gradient: bool, relaxed: bool) -> tuple[Tensor, Tensor | None]:
+    def evaluate(
+        self, change: Tensor, n: int, *, gradient: bool, relaxed: bool
+    ) -> tuple[Tensor, Tensor | None]:
         sent = self.parts.crew.ray.put(change.cpu().numpy())
         sums = self.parts.ask("evaluate", self.key, self.asked, sent, n, gradient, relaxed)
         return sums["total"], sums.get("slope")

@@ -1,4 +1,5 @@
-"""A capture behind a URL: shards go there whole, their marker last; what is read is kept here and checked by its checksum."""
+"""A capture behind a URL: shards go there whole, their marker last; what is read is kept here and
+checked by its checksum."""
 
 from __future__ import annotations
 
@@ -18,16 +19,22 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file, write_bytes
 from veneer.scale.storage import Remote, cache_folder, is_url
 
-BEGUN = ("head.safetensors", "prompts.jsonl", "run.json", "tokenizer/")  # what may stand there before the manifest
+# what may stand there before the manifest
+BEGUN = ("head.safetensors", "prompts.jsonl", "run.json", "tokenizer/")
 
 
 def shelf_of(place: str | Path) -> Shelf:
     """Where a capture is kept: a folder here, or a URL with a cache here."""
-    return RemoteShelf(Remote(str(place)), cache_folder(str(place))) if is_url(place) else Shelf(Path(place))
+    return (
+        RemoteShelf(Remote(str(place)), cache_folder(str(place)))
+        if is_url(place)
+        else Shelf(Path(place))
+    )
 
 
 def open_capture(place: str | Path, *, partial: bool = False) -> Capture:
-    """Capture.open, also for a URL: then a shard is fetched, and checked, when it is read for the first time."""
+    """Capture.open, also for a URL: then a shard is fetched, and checked, when it is read
+    for the first time."""
     if is_url(place):
         return RemoteCapture.open(place, partial=partial)
     return Capture.open(place, partial=partial)
@@ -38,7 +45,12 @@ def open_part(place: str | Path, shards: Sequence[int]) -> Capture:
     if is_url(place):
         taken: Capture = RemoteCapture.open(place, partial=True)
     else:
-        taken = Capture(Path(place), read_json(Path(place) / "manifest.json", "the manifest of a capture"), [], 0)
+        taken = Capture(
+            Path(place),
+            read_json(Path(place) / "manifest.json", "the manifest of a capture"),
+            [],
+            0,
+        )
         check_manifest(taken.folder, taken.manifest)
         taken.tokens = sum(check_shard(taken.folder, n, taken.manifest) for n in shards)
     taken.shards = list(shards)
@@ -46,7 +58,8 @@ def open_part(place: str | Path, shards: Sequence[int]) -> Capture:
 
 
 def marked_shards(place: str | Path) -> tuple[Path, list[int]]:
-    """The folder that holds a capture's markers here, and the shards that are done; nothing is checked."""
+    """The folder that holds a capture's markers here, and the shards that are done;
+    nothing is checked."""
     if is_url(place):
         taken = RemoteCapture.open(place, partial=True)
         return taken.folder, taken.shards
@@ -61,8 +74,8 @@ def shard_files(number: int) -> tuple[str, str, str]:
 
 
 class RemoteShelf(Shelf):
-    """Shards are written in `folder` and then copied. keep: it is a cache for reading as well; otherwise a folder on the way, which
-    holds no more than what is being copied."""
+    """Shards are written in `folder` and then copied. keep: it is a cache for reading as well;
+    otherwise a folder on the way, which holds no more than what is being copied."""
 
     def __init__(self, remote: Remote, folder: Path, *, keep: bool = True):
         super().__init__(folder)
@@ -71,12 +84,14 @@ class RemoteShelf(Shelf):
         self._shared: dict[str, str] = {}  # name -> sha256 of what lies there
 
     def prepare(self) -> None:
-        """Fetch what lies beside the shards; forget a cache of another capture that lay at this URL before."""
+        """Fetch what lies beside the shards; forget a cache of another capture that lay at
+        this URL before."""
         self._there = self.remote.names()
         if "manifest.json" not in self._there:
             if strange := sorted(n for n in self._there if not n.startswith(BEGUN)):
                 raise InputError(
-                    f"{self.remote.name} is not empty and holds no capture ({strange[0]}); give a new or an empty place"
+                    f"{self.remote.name} is not empty and holds no capture ({strange[0]}); give a "
+                    "new or an empty place"
                 )
             _clear(self.folder)
             return
@@ -87,18 +102,26 @@ class RemoteShelf(Shelf):
     def share(self) -> None:
         """Copy what is new beside the shards, the manifest last."""
         files = [p for p in self.folder.rglob("*") if p.is_file() and not p.name.startswith(".")]
-        names = sorted(_frame({str(p.relative_to(self.folder)) for p in files}), key=lambda n: (n == "manifest.json", n))
+        names = sorted(
+            _frame({str(p.relative_to(self.folder)) for p in files}),
+            key=lambda n: (n == "manifest.json", n),
+        )
         for name in names:
             if (sha := sha256_file(self.folder / name)) != self._shared.get(name):
                 self.remote.put(self.folder / name, name)
                 self._shared[name] = sha
 
     def is_done(self, number: int) -> bool:
-        """Also where the shard was made here and the connection broke before it was there: then it goes there now."""
+        """Also where the shard was made here and the connection broke before it was there: then
+        it goes there now."""
         marker = shard_files(number)[2]
         if marker not in self._there and (self.folder / marker).is_file():
             try:
-                check_shard(self.folder, number, read_json(self.folder / "manifest.json", "the manifest of a capture"))
+                check_shard(
+                    self.folder,
+                    number,
+                    read_json(self.folder / "manifest.json", "the manifest of a capture"),
+                )
             except InputError:
                 return False
             self._copy(number)
@@ -127,35 +150,54 @@ class RemoteCapture(Capture):
     _here: set[int]  # shards that were checked
 
     @classmethod
-    def open(cls, folder: str | Path, *, partial: bool = False, cache: Path | None = None) -> RemoteCapture:
-        """Open the capture at the URL `folder`. cache: its folder here. Raises InputError as Capture.open does; VeneerError where the
-        connection breaks."""
+    def open(
+        cls, folder: str | Path, *, partial: bool = False, cache: Path | None = None
+    ) -> RemoteCapture:
+        """Open the capture at the URL `folder`. cache: its folder here. Raises InputError as
+        Capture.open does; VeneerError where the connection breaks."""
         remote = Remote(str(folder))
         folder = cache or cache_folder(str(folder))
         there = remote.names()
         if "manifest.json" not in there:
-            raise InputError(f"{remote.name} holds no manifest.json; expected a capture that `veneer capture` wrote")
+            raise InputError(
+                f"{remote.name} holds no manifest.json; expected a capture that `veneer "
+                "capture` wrote"
+            )
         fetch_frame(remote, folder, there)
         manifest = read_json(folder / "manifest.json", "the manifest of a capture")
-        if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA or manifest.get("kind") != "capture":
-            raise InputError(f"{remote.name} is not a capture of schema {SCHEMA}; make the capture again with this version")
+        if (
+            not isinstance(manifest, dict)
+            or manifest.get("schema") != SCHEMA
+            or manifest.get("kind") != "capture"
+        ):
+            raise InputError(
+                f"{remote.name} is not a capture of schema {SCHEMA}; make the capture again with "
+                "this version"
+            )
         check_manifest(folder, manifest)
         total = len(manifest["plan"])
         done = [n for n in range(total) if shard_files(n)[2] in there]
         if not done or (len(done) < total and not partial):
             raise InputError(
-                f"{remote.name} has {len(done)} of {total} shards; run the same `veneer capture` command again to finish it"
+                (
+                    f"{remote.name} has {len(done)} of {total} shards; run the same `veneer "
+                    "capture` command again to finish it"
+                )
                 + (", or give --partial to use what is there" if done else "")
             )
         markers = remote.read([shard_files(n)[2] for n in done])
         for name, data in markers.items():
             if not (folder / name).is_file() or (folder / name).read_bytes() != data:
                 write_bytes(folder / name, data)
-        taken = cls(folder, manifest, done, sum(int(json.loads(m)["tokens"]) for m in markers.values()))
+        taken = cls(
+            folder, manifest, done, sum(int(json.loads(m)["tokens"]) for m in markers.values())
+        )
         taken.remote, taken._here = remote, set()
         return taken
 
-    def read(self, shard: int, columns: tuple[str, ...], prompts: Sequence[int] | None = None) -> dict[str, Tensor]:
+    def read(
+        self, shard: int, columns: tuple[str, ...], prompts: Sequence[int] | None = None
+    ) -> dict[str, Tensor]:
         self.fetch(shard)
         return super().read(shard, columns, prompts)
 
@@ -165,7 +207,8 @@ class RemoteCapture(Capture):
         return super().responses()
 
     def fetch(self, shard: int) -> None:
-        """Have a shard here, and checked. Raises InputError that names one that is damaged there."""
+        """Have a shard here, and checked. Raises InputError that names one that
+        is damaged there."""
         if shard in self._here:
             return
         tensors, responses, _ = shard_files(shard)
@@ -179,7 +222,8 @@ class RemoteCapture(Capture):
 
 
 def fetch_frame(remote: Remote, folder: Path, there: set[str]) -> None:
-    """What lies beside the shards, as far as it is not here; where the manifest is another, nothing that lay here is kept."""
+    """What lies beside the shards, as far as it is not here; where the manifest is another, nothing
+    that lay here is kept."""
     (data,) = remote.read(["manifest.json"]).values()
     here = folder / "manifest.json"
     if not here.is_file() or here.read_bytes() != data:
@@ -188,13 +232,19 @@ def fetch_frame(remote: Remote, folder: Path, there: set[str]) -> None:
     manifest = read_json(here, "the manifest of a capture")
     wanted = manifest.get("files", {}) if isinstance(manifest, dict) else {}
     for name in sorted(_frame(there)):
-        if not (folder / name).is_file() or (name in wanted and sha256_file(folder / name) != wanted[name]):
+        if not (folder / name).is_file() or (
+            name in wanted and sha256_file(folder / name) != wanted[name]
+        ):
             remote.fetch(name, folder / name)
 
 
 def _frame(names: set[str]) -> set[str]:
     """The files beside the shards; logs stay where they were written."""
-    return {n for n in names if not n.startswith(("shard-", "responses-", ".")) and not n.endswith(".log")}
+    return {
+        n
+        for n in names
+        if not n.startswith(("shard-", "responses-", ".")) and not n.endswith(".log")
+    }
 
 
 def _clear(folder: Path) -> None:

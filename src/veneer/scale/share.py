@@ -1,4 +1,5 @@
-"""A worker's share of a capture: it holds the tokens of some shards, and adds up over them what an extraction asks for."""
+"""A worker's share of a capture: it holds the tokens of some shards, and adds up over them what an
+extraction asks for."""
 
 from __future__ import annotations
 
@@ -16,9 +17,15 @@ from veneer.scale.remote import marked_shards, open_part
 
 
 def shares(place: str, workers: int) -> list[list[int]]:
-    """Shards of each of so many workers, alike in tokens: the largest first, each to the worker that has least."""
+    """Shards of each of so many workers, alike in tokens: the largest first, each to the
+    worker that has least."""
     folder, shards = marked_shards(place)
-    sizes = {n: int(read_json(shard_path(folder, n).with_suffix(".json"), "the marker of a shard")["tokens"]) for n in shards}
+    sizes = {
+        n: int(
+            read_json(shard_path(folder, n).with_suffix(".json"), "the marker of a shard")["tokens"]
+        )
+        for n in shards
+    }
     out: list[list[int]] = [[] for _ in range(workers)]
     load = [0] * workers
     for shard in sorted(sizes, key=lambda n: (-sizes[n], n)):
@@ -29,10 +36,13 @@ def shares(place: str, workers: int) -> list[list[int]]:
 
 
 class Share:
-    """The tokens of `shards` of the capture at `place`, as LocalParts reads them. constant: see LocalParts."""
+    """The tokens of `shards` of the capture at `place`, as LocalParts reads them.
+    constant: see LocalParts."""
 
     def __init__(self, place: str, shards: Sequence[int], dtype: str, device: str, constant: bool):
-        self.parts = LocalParts(open_part(place, shards), getattr(torch, dtype), resolve_device(device), None, constant)
+        self.parts = LocalParts(
+            open_part(place, shards), getattr(torch, dtype), resolve_device(device), None, constant
+        )
         self._open: dict[int, LocalPart] = {}
 
     def used(self, prompts: Sequence[int], threshold: float) -> Tensor:
@@ -49,5 +59,9 @@ class Share:
     def has(self, key: int) -> bool:
         return key in self._open
 
-    def evaluate(self, key: int, change: Tensor, n: int, gradient: bool, relaxed: bool) -> tuple[Tensor, Tensor | None]:
-        return self._open[key].evaluate(change.to(self.parts.device), n, gradient=gradient, relaxed=relaxed)
+    def evaluate(
+        self, key: int, change: Tensor, n: int, gradient: bool, relaxed: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        return self._open[key].evaluate(
+            change.to(self.parts.device), n, gradient=gradient, relaxed=relaxed
+        )

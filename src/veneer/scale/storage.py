@@ -1,4 +1,5 @@
-"""A folder behind a URL (s3://, gs://, file://, ...), reached through fsspec. Credentials are the backend's affair; none is written."""
+"""A folder behind a URL (s3://, gs://, file://, ...), reached through fsspec. Credentials are the
+backend's affair; none is written."""
 
 from __future__ import annotations
 
@@ -20,19 +21,26 @@ def is_url(place: str | Path) -> bool:
 
 
 def without_secrets(url: str) -> str:
-    """The URL without what may be a key: user and password before the host, and anything behind a question mark."""
+    """The URL without what may be a key: user and password before the host, and anything behind
+    a question mark."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")).rstrip("/")
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")).rstrip(
+        "/"
+    )
 
 
 def cache_folder(url: str) -> Path:
     """Where a URL's files lie here: in VENEER_CACHE, or in the user's cache folder."""
-    root = os.environ.get("VENEER_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "veneer"
+    root = (
+        os.environ.get("VENEER_CACHE")
+        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "veneer"
+    )
     return Path(root) / "captures" / sha256_text(without_secrets(url))[:16]
 
 
 class Remote:
-    """The folder at `url`. Raises InputError where the URL's kind is unknown or its package is missing."""
+    """The folder at `url`. Raises InputError where the URL's kind is unknown or its
+    package is missing."""
 
     def __init__(self, url: str):
         try:
@@ -45,7 +53,10 @@ class Remote:
         except ImportError as error:
             raise InputError(f"{self.name} cannot be reached: {error}") from None
         except ValueError as error:
-            raise InputError(f"{self.name} cannot be reached ({error}); expected a URL such as s3://bucket/folder") from None
+            raise InputError(
+                f"{self.name} cannot be reached ({error}); expected a URL such as "
+                "s3://bucket/folder"
+            ) from None
         self.path = str(path).rstrip("/")
 
     def names(self) -> set[str]:
@@ -83,18 +94,26 @@ class Remote:
 
     @contextlib.contextmanager
     def _told(self, what: str) -> Iterator[None]:
-        """What a backend raises, as one sentence. Its own message may quote the URL as it was given."""
+        """What a backend raises, as one sentence. Its own message may quote the URL
+        as it was given."""
         try:
             yield
         except VeneerError:
             raise
         except Exception as error:  # each backend has its own kinds
-            said = " ".join(f"{type(error).__name__}: {error}".split()).replace(self.url, self.name)[:200]
-            if isinstance(error, FileNotFoundError | PermissionError) or "Credential" in type(error).__name__:
+            said = " ".join(f"{type(error).__name__}: {error}".split()).replace(
+                self.url, self.name
+            )[:200]
+            if (
+                isinstance(error, FileNotFoundError | PermissionError)
+                or "Credential" in type(error).__name__
+            ):
                 raise InputError(
-                    f"{self.name} could not be {what} ({said}); expected a place that exists and may be used: give its credentials the "
-                    "way its fsspec backend reads them (for s3: AWS_ACCESS_KEY_ID and its kin, or a profile)"
+                    f"{self.name} could not be {what} ({said}); expected a place that exists and "
+                    "may be used: give its credentials the way its fsspec backend reads them "
+                    "(for s3: AWS_ACCESS_KEY_ID and its kin, or a profile)"
                 ) from None
             raise VeneerError(
-                f"{self.name} could not be {what} ({said}); what was finished is safe: run the same command again, it goes on where it was"
+                f"{self.name} could not be {what} ({said}); what was finished is safe: run the "
+                "same command again, it goes on where it was"
             ) from error

@@ -13,8 +13,8 @@ from veneer.models.token_texts import TokenTexts
 
 
 class Scored(NamedTuple):
-    """A token and its natural log-probability (None for the first token of an echoed prompt); top: the most likely (id, log-probability)
-    at its position, best first."""
+    """A token and its natural log-probability (None for the first token of an echoed prompt); top:
+    the most likely (id, log-probability) at its position, best first."""
 
     id: int
     logprob: float | None
@@ -23,9 +23,10 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True)
 class Piece:
-    """What one answer gained. choice: its number. text: final text, never taken back. scored: tokens with log-probabilities, where
-    they were asked for. finish: "stop" or "length" with its last piece. tokens: that it has now, end token included. reasoning: the
-    thought in front of the answer, told once."""
+    """What one answer gained. choice: its number. text: final text, never taken back. scored:
+    tokens with log-probabilities, where they were asked for. finish: "stop" or "length" with its
+    last piece. tokens: that it has now, end token included. reasoning: the thought in front of the
+    answer, told once."""
 
     choice: int
     text: str = ""
@@ -53,7 +54,11 @@ class Gathered:
 
 
 def usage(prompt: int, completion: int) -> dict[str, int]:
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
 
 
 class Form(ABC):
@@ -63,7 +68,11 @@ class Form(ABC):
 
     def __init__(self, model: str, tokens: TokenTexts, logprobs: bool):
         self.tokens, self.logprobs = tokens, logprobs
-        self._head = {"id": f"{self.prefix}-{secrets.token_hex(12)}", "created": int(time.time()), "model": model}
+        self._head = {
+            "id": f"{self.prefix}-{secrets.token_hex(12)}",
+            "created": int(time.time()),
+            "model": model,
+        }
 
     def whole(self, answers: Sequence[Gathered], prompt_tokens: int) -> dict[str, Any]:
         choices = [self._choice(i, a, role=True, chunk=False) for i, a in enumerate(answers)]
@@ -71,30 +80,51 @@ class Form(ABC):
         return {**self._head, "object": self.kind, "choices": choices, "usage": used}
 
     def chunk(self, piece: Piece, *, role: bool, with_usage: bool) -> dict[str, Any]:
-        """role: the answer's first chunk. with_usage: the client waits for a chunk with the counts, so that others carry a null."""
+        """role: the answer's first chunk. with_usage: the client waits for a chunk with the counts,
+        so that others carry a null."""
         choices = [self._choice(piece.choice, piece, role=role, chunk=True)]
-        return {**self._head, "object": self.chunk_kind, "choices": choices, **({"usage": None} if with_usage else {})}
+        return {
+            **self._head,
+            "object": self.chunk_kind,
+            "choices": choices,
+            **({"usage": None} if with_usage else {}),
+        }
 
     def last(self, prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
         """The chunk with the counts."""
-        return {**self._head, "object": self.chunk_kind, "choices": [], "usage": usage(prompt_tokens, completion_tokens)}
+        return {
+            **self._head,
+            "object": self.chunk_kind,
+            "choices": [],
+            "usage": usage(prompt_tokens, completion_tokens),
+        }
 
     @abstractmethod
-    def _choice(self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool) -> dict[str, Any]:
+    def _choice(
+        self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool
+    ) -> dict[str, Any]:
         """One entry of `choices`."""
 
 
 class ChatForm(Form):
     kind, chunk_kind, prefix = "chat.completion", "chat.completion.chunk", "chatcmpl"
 
-    def _choice(self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool) -> dict[str, Any]:
+    def _choice(
+        self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool
+    ) -> dict[str, Any]:
         text, thought = part.text, {"reasoning_content": part.reasoning} if part.reasoning else {}
         if chunk:
             content = {"content": text} if text or (role and not thought) else {}
-            said: dict[str, Any] = {"delta": {**({"role": "assistant"} if role else {}), **thought, **content}}
+            said: dict[str, Any] = {
+                "delta": {**({"role": "assistant"} if role else {}), **thought, **content}
+            }
         else:
             said = {"message": {"role": "assistant", "content": text, **thought, "refusal": None}}
-        logprobs = {"content": [self._entry(s) for s in part.scored], "refusal": None} if self.logprobs else None
+        logprobs = (
+            {"content": [self._entry(s) for s in part.scored], "refusal": None}
+            if self.logprobs
+            else None
+        )
         return {"index": index, **said, "logprobs": logprobs, "finish_reason": part.finish}
 
     def _entry(self, scored: Scored) -> dict[str, Any]:
@@ -102,12 +132,17 @@ class ChatForm(Form):
         return {**self._token(scored.id, scored.logprob), "top_logprobs": top}
 
     def _token(self, id: int, logprob: float | None) -> dict[str, Any]:
-        return {"token": self.tokens.name(id), "logprob": logprob, "bytes": list(self.tokens.bytes(id))}
+        return {
+            "token": self.tokens.name(id),
+            "logprob": logprob,
+            "bytes": list(self.tokens.bytes(id)),
+        }
 
 
 class TextForm(Form):
-    """Offsets count the characters of the text before each token. An end token stands among the tokens, though not in the text:
-    clients that score an echoed prompt drop the last token (lm-eval's `local-completions`)."""
+    """Offsets count the characters of the text before each token. An end token stands among the
+    tokens, though not in the text: clients that score an echoed prompt drop the last token
+    (lm-eval's `local-completions`)."""
 
     kind, chunk_kind, prefix = "text_completion", "text_completion", "cmpl"
 
@@ -115,9 +150,16 @@ class TextForm(Form):
         super().__init__(model, tokens, logprobs)
         self._bytes: dict[int, bytes] = {}
 
-    def _choice(self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool) -> dict[str, Any]:
+    def _choice(
+        self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool
+    ) -> dict[str, Any]:
         logprobs = self._logprobs(index, part.scored) if self.logprobs else None
-        return {"index": index, "text": part.text, "logprobs": logprobs, "finish_reason": part.finish}
+        return {
+            "index": index,
+            "text": part.text,
+            "logprobs": logprobs,
+            "finish_reason": part.finish,
+        }
 
     def _logprobs(self, index: int, scored: Sequence[Scored]) -> dict[str, Any]:
         offsets = []
@@ -132,12 +174,15 @@ class TextForm(Form):
             pending = pending[len(known.encode()) :] if known else pending
         self._bytes[index] = held + b"".join(self.tokens.text_bytes(s.id) for s in scored)
         return {
-            "tokens": [self.tokens.name(s.id) for s in scored], "token_logprobs": [s.logprob for s in scored],
-            "top_logprobs": [self._top(s) for s in scored], "text_offset": offsets,
-        }  # fmt: skip
+            "tokens": [self.tokens.name(s.id) for s in scored],
+            "token_logprobs": [s.logprob for s in scored],
+            "top_logprobs": [self._top(s) for s in scored],
+            "text_offset": offsets,
+        }
 
     def _top(self, scored: Scored) -> dict[str, float] | None:
-        """The most likely tokens, and the token itself where it is not among them. Of two that are written alike the likelier stays."""
+        """The most likely tokens, and the token itself where it is not among them. Of two that are
+        written alike the likelier stays."""
         if scored.logprob is None:
             return None
         found: dict[str, float] = {}

@@ -32,7 +32,8 @@ log = logging.getLogger("veneer.serve")
 
 
 class Service:
-    """Systems by id behind one scheduler. Tokenizers are not shared between threads, so one thread reads all prompts."""
+    """Systems by id behind one scheduler. Tokenizers are not shared between threads, so one thread
+    reads all prompts."""
 
     def __init__(self, systems: Mapping[str, Served], scheduler: Scheduler, limits: Limits):
         self.systems, self.scheduler, self.limits = systems, scheduler, limits
@@ -50,7 +51,10 @@ class Service:
 
     async def health(self, request: Request) -> Response:
         alive = self.scheduler.alive
-        return JSONResponse({"status": "ok" if alive else "failed", **self.scheduler.counts()}, 200 if alive else 503)
+        return JSONResponse(
+            {"status": "ok" if alive else "failed", **self.scheduler.counts()},
+            200 if alive else 503,
+        )
 
     async def models(self, request: Request) -> Response:
         return JSONResponse({"object": "list", "data": [s.card() for s in self.systems.values()]})
@@ -64,21 +68,28 @@ class Service:
     async def text(self, request: Request) -> Response:
         return await self._answer(request, TextBody, text_job, TextForm)
 
-    async def _answer(self, request: Request, kind: type[Body], make: MakeJob, form_of: type[Form]) -> Response:
+    async def _answer(
+        self, request: Request, kind: type[Body], make: MakeJob, form_of: type[Form]
+    ) -> Response:
         body = read_request(kind, await _body(request, self.limits.max_body))
         served = find(self.systems, body.model)
-        job = await asyncio.get_running_loop().run_in_executor(self._reading, make, body, served, self.limits)
+        job = await asyncio.get_running_loop().run_in_executor(
+            self._reading, make, body, served, self.limits
+        )
         job.listen()
         form = form_of(served.id, served.tokens, job.top is not None)
         self.scheduler.submit(job)
         leaving = asyncio.create_task(_gone(request))
-        leaving.add_done_callback(lambda task: None if task.cancelled() else self.scheduler.cancel(job))
+        leaving.add_done_callback(
+            lambda task: None if task.cancelled() else self.scheduler.cancel(job)
+        )
         if body.stream:
             usage = body.stream_options is not None and body.stream_options.include_usage
             return StreamingResponse(
-                self._events(job, form, leaving, usage), media_type="text/event-stream",
+                self._events(job, form, leaving, usage),
+                media_type="text/event-stream",
                 headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
-            )  # fmt: skip
+            )
         answers = [Gathered() for _ in job.rows]
 
         async def gather() -> None:
@@ -97,12 +108,16 @@ class Service:
             self.scheduler.cancel(job)
         return JSONResponse(form.whole(answers, job.prompt_tokens))
 
-    async def _events(self, job: Job, form: Form, leaving: asyncio.Task[None], with_usage: bool) -> AsyncIterator[str]:
+    async def _events(
+        self, job: Job, form: Form, leaving: asyncio.Task[None], with_usage: bool
+    ) -> AsyncIterator[str]:
         begun: set[int] = set()
         tokens: dict[int, int] = {}
         try:
             async for piece in job.pieces():
-                yield _event(form.chunk(piece, role=piece.choice not in begun, with_usage=with_usage))
+                yield _event(
+                    form.chunk(piece, role=piece.choice not in begun, with_usage=with_usage)
+                )
                 begun.add(piece.choice)
                 tokens[piece.choice] = piece.tokens
             if with_usage:
@@ -126,17 +141,33 @@ def create_app(service: Service, guard: Guard) -> Starlette:
         finally:
             await asyncio.to_thread(service.scheduler.stop)
 
-    handlers: Any = {ApiError: _refused, HTTPException: _no_route, ClientDisconnect: _left, Exception: _fell_over}
+    handlers: Any = {
+        ApiError: _refused,
+        HTTPException: _no_route,
+        ClientDisconnect: _left,
+        Exception: _fell_over,
+    }
     return Starlette(
-        routes=service.routes(), middleware=[Middleware(Guarded, guard=guard)], exception_handlers=handlers, lifespan=lifespan
+        routes=service.routes(),
+        middleware=[Middleware(Guarded, guard=guard)],
+        exception_handlers=handlers,
+        lifespan=lifespan,
     )
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """Raises ApiError: 415 for anything but JSON (which pages of other origins could send unasked), 413, 408."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    """Raises ApiError: 415 for anything but JSON (which pages of other origins could send
+    unasked), 413, 408."""
+    if (
+        request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        != "application/json"
+    ):
         raise ApiError(415, "the body's Content-Type is not application/json; send JSON")
-    too_large = ApiError(413, f"the body is larger than {most} bytes; send less at once", headers={"Connection": "close"})
+    too_large = ApiError(
+        413,
+        f"the body is larger than {most} bytes; send less at once",
+        headers={"Connection": "close"},
+    )
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length) > most:
         raise too_large
@@ -148,7 +179,9 @@ async def _body(request: Request, most: int) -> bytes:
                 if len(raw) > most:
                     raise too_large
     except TimeoutError:
-        raise ApiError(408, f"the body did not come within {BODY_SECONDS:g} s", headers={"Connection": "close"}) from None
+        raise ApiError(
+            408, f"the body did not come within {BODY_SECONDS:g} s", headers={"Connection": "close"}
+        ) from None
     return bytes(raw)
 
 
@@ -159,7 +192,8 @@ async def _gone(request: Request) -> None:
 
 
 def _event(value: dict[str, Any]) -> str:
-    """In ASCII: some clients take more signs for a line's end than the event stream's own (U+2028, U+0085)."""
+    """In ASCII: some clients take more signs for a line's end than the event stream's own
+    (U+2028, U+0085)."""
     return f"data: {json.dumps(value)}\n\n"
 
 
@@ -172,7 +206,9 @@ async def _no_route(request: Request, error: Exception) -> Response:
     """404 and 405 of the router."""
     assert isinstance(error, HTTPException)
     paths = "GET /v1/models, POST /v1/chat/completions, POST /v1/completions, GET /health"
-    body = ApiError(error.status_code, f"{request.method} is not answered at this path; expected {paths}").body()
+    body = ApiError(
+        error.status_code, f"{request.method} is not answered at this path; expected {paths}"
+    ).body()
     return JSONResponse(body, error.status_code, error.headers)
 
 

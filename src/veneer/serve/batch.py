@@ -26,15 +26,21 @@ class Seat:
         self._stops = frozenset(job.served.system.stop_ids)
         how: dict[str, Any] = {"stop_ids": self._stops, "stop_strings": self.row.stop_strings}
         tokenizer = job.served.lm.tokenizer
-        self._stream = PartsStream(tokenizer, **how, prompt=self.asked.ids) if job.apart else TextStream(tokenizer, **how)
+        self._stream = (
+            PartsStream(tokenizer, **how, prompt=self.asked.ids)
+            if job.apart
+            else TextStream(tokenizer, **how)
+        )
         self._reasoning = ""  # what is to be told of the thought in front of it
         self._thinks = False
         self._ids: list[int] = []
-        self._echo = job.texts[choice // job.per_prompt] if job.echo else ""  # told with the first piece
+        # told with the first piece
+        self._echo = job.texts[choice // job.per_prompt] if job.echo else ""
         self._text = ""  # what is to be told of the answer
         self._told = 0  # bytes that were
         self._begin = 0  # bytes in front of the next token's
-        self._held: deque[tuple[int, Scored]] = deque()  # tokens, with the byte at which they begin, whose text was not told yet
+        # tokens, with the byte at which they begin, whose text was not told yet
+        self._held: deque[tuple[int, Scored]] = deque()
         self._scored: list[Scored] = []
 
     @property
@@ -42,7 +48,8 @@ class Seat:
         return self.job.echo and self.job.top is not None
 
     def goes_with(self, other: Seat) -> bool:
-        """Whether one batch may hold both: answers do not wait for the prompts that others have scored."""
+        """Whether one batch may hold both: answers do not wait for the prompts that
+        others have scored."""
         return self.job.served is other.job.served and self.scores_prompt == other.scores_prompt
 
     @property
@@ -59,7 +66,10 @@ class Seat:
         if job.stream:
             self._text += self._stream.add(token.id) + (self._stream.finish() if last else "")
             if isinstance(self._stream, PartsStream):
-                self._reasoning, self._thinks = self._reasoning + self._stream.reasoning(), self._stream.thinks
+                self._reasoning, self._thinks = (
+                    self._reasoning + self._stream.reasoning(),
+                    self._stream.thinks,
+                )
         elif last:
             self._whole()
         if job.top is not None:
@@ -67,13 +77,20 @@ class Seat:
         return self._piece(token.finish_reason)
 
     def _whole(self) -> None:
-        """The text of an answer that has ended: of a chat the thought apart, of a completion all as it was written."""
+        """The text of an answer that has ended: of a chat the thought apart, of a completion all
+        as it was written."""
         lm, stops = self.job.served.lm, self.row.stop_strings
         if not self.job.apart:
-            self._text = Thoughts.of(lm.tokenizer).raw([i for i in self._ids if i not in self._stops], stops)
+            self._text = Thoughts.of(lm.tokenizer).raw(
+                [i for i in self._ids if i not in self._stops], stops
+            )
             return
         parts = response_parts(lm, self._ids, self._stops, stops, self.asked.ids)
-        self._text, self._reasoning, self._thinks = parts.answer, parts.reasoning or "", parts.reasoning is not None
+        self._text, self._reasoning, self._thinks = (
+            parts.answer,
+            parts.reasoning or "",
+            parts.reasoning is not None,
+        )
 
     def end(self) -> Piece:
         """The last piece of an answer that was to have no tokens."""
@@ -82,29 +99,43 @@ class Seat:
         return piece
 
     def _score(self, token: Token, last: bool) -> None:
-        """A token's log-probability is told with its text; behind the beginning of a stop string it is not told at all."""
+        """A token's log-probability is told with its text; behind the beginning of a stop string it
+        is not told at all."""
         is_end = token.id in self._stops
         if not (is_end and self.job.hide_end):
-            self._held.append((self._begin, Scored(token.id, token.logprob, token.top[: self.job.top])))
+            self._held.append(
+                (self._begin, Scored(token.id, token.logprob, token.top[: self.job.top]))
+            )
         self._begin += len(self.job.served.tokens.text_bytes(token.id))
         told = self._told + len(self._text.encode("utf-8", "replace"))
-        whole = self._thinks or (last and (is_end or token.finish_reason == "length"))  # the tokens of a thought are told as well
+        # the tokens of a thought are told as well
+        whole = self._thinks or (last and (is_end or token.finish_reason == "length"))
         while self._held and (whole or self._held[0][0] < told):
             self._scored.append(self._held.popleft()[1])
 
     def _piece(self, finish: str | None) -> Piece | None:
         self.over = finish is not None
-        if not (self.over or (self.job.stream and (self._text or self._scored or self._echo or self._reasoning))):
+        if not (
+            self.over
+            or (self.job.stream and (self._text or self._scored or self._echo or self._reasoning))
+        ):
             return None
-        piece = Piece(self.choice, self._echo + self._text, tuple(self._scored), finish, len(self._ids), self._reasoning)
+        piece = Piece(
+            self.choice,
+            self._echo + self._text,
+            tuple(self._scored),
+            finish,
+            len(self._ids),
+            self._reasoning,
+        )
         self._told += len(self._text.encode("utf-8", "replace"))
         self._echo, self._text, self._scored, self._reasoning = "", "", [], ""
         return piece
 
 
 class Batch:
-    """Seats that go with each other. `step` goes on by a token and tells the jobs what is new; prompts that are to be scored come
-    first, some a step."""
+    """Seats that go with each other. `step` goes on by a token and tells the jobs what is new;
+    prompts that are to be scored come first, some a step."""
 
     def __init__(self, seats: Sequence[Seat]):
         self.seats = list(seats)
@@ -125,7 +156,9 @@ class Batch:
             self._start()
         else:
             tokens = next(self._steps, [])
-            self._tell([(seat, seat.take(t)) for t in tokens if (seat := self._decoding[t.row]).open])
+            self._tell(
+                [(seat, seat.take(t)) for t in tokens if (seat := self._decoding[t.row]).open]
+            )
             self._given_up.update(n for n, s in enumerate(self._decoding) if not s.open)
         return self.open_rows > 0
 
@@ -141,9 +174,12 @@ class Batch:
         served = self._decoding[0].job.served
         tops = [s.job.top for s in self._decoding if s.job.top is not None]
         self._steps = decode_steps(
-            served.stepper([s.asked for s in self._decoding]), [s.row for s in self._decoding],
-            stop_ids=served.system.stop_ids, logprobs=max(tops, default=None), given_up=self._given_up,
-        )  # fmt: skip
+            served.stepper([s.asked for s in self._decoding]),
+            [s.row for s in self._decoding],
+            stop_ids=served.system.stop_ids,
+            logprobs=max(tops, default=None),
+            given_up=self._given_up,
+        )
 
     def _score(self) -> None:
         """The next prompts; an answer of one token ends with them, in the same pass."""
@@ -156,7 +192,9 @@ class Batch:
         served = some[0].job.served
         top = max(s.job.top or 0 for s in some)
         told = []
-        for seat, (found, logits) in zip(some, score_prompts(served, [s.asked for s in some], top), strict=True):
+        for seat, (found, logits) in zip(
+            some, score_prompts(served, [s.asked for s in some], top), strict=True
+        ):
             seat.scored_prompt(found)
             if seat.job.max_tokens == 1:
                 token = first_token(served, seat.row, seat.asked, logits, seat.job.top or 0)

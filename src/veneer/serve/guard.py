@@ -25,11 +25,12 @@ def is_local(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Guard:
-    """key: that every request must carry ("Authorization: Bearer KEY"), or None. hosts: names that a request's Host may have;
-    an address may stand there always.
+    """key: that every request must carry ("Authorization: Bearer KEY"), or None. hosts: names that
+    a request's Host may have; an address may stand there always.
 
-    A page in somebody's browser can make its own name resolve to 127.0.0.1 (DNS rebinding): that shows in Host. It can also send
-    requests to localhost without being able to read the answer: that shows in Origin.
+    A page in somebody's browser can make its own name resolve to 127.0.0.1 (DNS rebinding): that
+    shows in Host. It can also send requests to localhost without being able to read the answer:
+    that shows in Origin.
     """
 
     key: str | None = None
@@ -40,11 +41,15 @@ class Guard:
         host = _name("//" + headers.get("host", ""))
         if host is None or not (host in self.hosts or _is_address(host)):
             raise ApiError(
-                403, "this server does not answer to that Host; its owner can add it with --allow-host", code="host_not_allowed"
+                403,
+                "this server does not answer to that Host; its owner can add it with --allow-host",
+                code="host_not_allowed",
             )
         origin = headers.get("origin")
         if origin is not None and _name(origin) not in (host, *self.hosts):
-            raise ApiError(403, "this server does not answer pages of other origins", code="origin_not_allowed")
+            raise ApiError(
+                403, "this server does not answer pages of other origins", code="origin_not_allowed"
+            )
         if self.key is None or path == OPEN:
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -52,8 +57,14 @@ class Guard:
             given.strip().encode("latin-1", "replace"), self.key.encode()
         )  # latin-1: the bytes as they came
         if scheme.lower() != "bearer" or not same:
-            said = "the API key is wrong" if given else "an API key is needed: send it as Authorization: Bearer KEY"
-            raise ApiError(401, said, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
+            said = (
+                "the API key is wrong"
+                if given
+                else "an API key is needed: send it as Authorization: Bearer KEY"
+            )
+            raise ApiError(
+                401, said, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"}
+            )
 
 
 class Guarded:
@@ -67,7 +78,9 @@ class Guarded:
             try:
                 self.guard.check(Headers(scope=scope), scope["path"])
             except ApiError as error:
-                return await JSONResponse(error.body(), error.status, error.headers)(scope, receive, send)
+                return await JSONResponse(error.body(), error.status, error.headers)(
+                    scope, receive, send
+                )
         await self.app(scope, receive, send)
 
 

@@ -1,4 +1,5 @@
-"""A request on its way: what the worker is to do for it, and how its pieces come back to the event loop."""
+"""A request on its way: what the worker is to do for it, and how its pieces come back
+to the event loop."""
 
 from __future__ import annotations
 
@@ -15,11 +16,12 @@ Event = Sequence[Piece] | BaseException
 
 @dataclass(eq=False)
 class Job:
-    """rows: one an answer; answers of one prompt stand together, `per_prompt` of them. top: None for no log-probabilities, otherwise how
-    many alternatives a position. echo: the prompt's own tokens and its text (texts) come first. stream: pieces as they come, otherwise
-    one an answer. max_tokens: of an answer; 0 ends with the echo. hide_end: an end token has no log-probability. apart: reasoning is
-    told apart from the answer, as in a chat; otherwise the text is told as it was written. gone: nobody waits
-    any more; the worker looks at it.
+    """rows: one an answer; answers of one prompt stand together, `per_prompt` of them. top: None
+    for no log-probabilities, otherwise how many alternatives a position. echo: the prompt's own
+    tokens and its text (texts) come first. stream: pieces as they come, otherwise one an answer.
+    max_tokens: of an answer; 0 ends with the echo. hide_end: an end token has no log-probability.
+    apart: reasoning is told apart from the answer, as in a chat; otherwise the text is told as it
+    was written. gone: nobody waits any more; the worker looks at it.
     """
 
     served: Served
@@ -38,7 +40,8 @@ class Job:
     _loop: asyncio.AbstractEventLoop | None = None
 
     def listen(self) -> None:
-        """To be called in the event loop that will read the pieces, before the worker has the job."""
+        """To be called in the event loop that will read the pieces, before the
+        worker has the job."""
         self._loop = asyncio.get_running_loop()
 
     def prompt(self, choice: int) -> Asked:

@@ -1,4 +1,5 @@
-"""From a request to a job: its model, its prompts as token ids, its limits, and each answer's sampling."""
+"""From a request to a job: its model, its prompts as token ids, its limits, and each
+answer's sampling."""
 
 from __future__ import annotations
 
@@ -17,8 +18,9 @@ DEFAULT_TOKENS = 16  # of a text completion that names none, as at OpenAI
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """max_tokens: longest answer. max_rows: answers of one request (prompts times n). max_body: bytes of a request.
-    max_prompt_tokens: over all prompts of one request; a single one is bounded by its model's context anyway."""
+    """max_tokens: longest answer. max_rows: answers of one request (prompts times n). max_body:
+    bytes of a request. max_prompt_tokens: over all prompts of one request; a single one is bounded
+    by its model's context anyway."""
 
     max_tokens: int = 1024
     max_rows: int = 128
@@ -31,7 +33,10 @@ def find(systems: Mapping[str, Served], name: str) -> Served:
     if name not in systems:
         there = ", ".join(systems)
         raise ApiError(
-            404, f"there is no model {name[:80]!r} here; expected one of {there}", param="model", code="model_not_found"
+            404,
+            f"there is no model {name[:80]!r} here; expected one of {there}",
+            param="model",
+            code="model_not_found",
         )
     return systems[name]
 
@@ -39,7 +44,9 @@ def find(systems: Mapping[str, Served], name: str) -> Served:
 def chat_job(body: ChatBody, served: Served, limits: Limits) -> Job:
     asked = served.of_messages([m.turn() for m in body.messages])
     _check_rows(1, body.choices, limits)
-    named = body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
+    named = (
+        body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
+    )
     tokens = _room(served, [asked], named, limits, "messages")
     top = (body.top_logprobs or 0) if body.logprobs else None
     return Job(
@@ -60,18 +67,39 @@ def text_job(body: TextBody, served: Served, limits: Limits) -> Job:
     _check_rows(len(prompts), body.choices, limits)
     asked = [served.of_text(p) if isinstance(p, str) else served.of_ids(p) for p in prompts]
     if sum(len(a.ids) for a in asked) > limits.max_prompt_tokens:
-        raise ApiError(400, f"the prompts have more than {limits.max_prompt_tokens} tokens together; send fewer", param="prompt")
+        raise ApiError(
+            400,
+            f"the prompts have more than {limits.max_prompt_tokens} tokens together; send fewer",
+            param="prompt",
+        )
     echo = bool(body.echo)
     if body.max_tokens == 0 and not echo:
-        raise ApiError(400, "max_tokens is 0 without echo, so there is nothing to answer; expected 1 or more", param="max_tokens")
-    tokens = _room(served, asked, DEFAULT_TOKENS if body.max_tokens is None else body.max_tokens, limits, "prompt")
+        raise ApiError(
+            400,
+            "max_tokens is 0 without echo, so there is nothing to answer; expected 1 or more",
+            param="max_tokens",
+        )
+    tokens = _room(
+        served,
+        asked,
+        DEFAULT_TOKENS if body.max_tokens is None else body.max_tokens,
+        limits,
+        "prompt",
+    )
     if echo and body.logprobs is not None and not served.can_score():
         raise ApiError(
-            400, f"{served.id!r} shifts by the position in the answer, so a prompt's own tokens have no log-probabilities; ask a system "
-            "with a constant alpha, or leave out echo", param="echo",
-        )  # fmt: skip
+            400,
+            f"{served.id!r} shifts by the position in the answer, so a prompt's own tokens have "
+            "no log-probabilities; ask a system with a constant alpha, or leave out echo",
+            param="echo",
+        )
     texts = (
-        [p if isinstance(p, str) else served.lm.tokenizer.decode(p, skip_special_tokens=True) for p in prompts] if echo else []
+        [
+            p if isinstance(p, str) else served.lm.tokenizer.decode(p, skip_special_tokens=True)
+            for p in prompts
+        ]
+        if echo
+        else []
     )
     return Job(
         served,
@@ -96,12 +124,16 @@ def _check_rows(prompts: int, n: int, limits: Limits) -> None:
 
 
 def _room(served: Served, asked: list[Asked], named: int | None, limits: Limits, param: str) -> int:
-    """Longest answer. Raises ApiError (400) where prompt and answer do not fit the context, or more is asked for than allowed."""
+    """Longest answer. Raises ApiError (400) where prompt and answer do not fit the context, or more
+    is asked for than allowed."""
     length = max(max(len(a.ids), len(a.small or ())) for a in asked)
     longest = served.system.longest()
     if named is not None and named > limits.max_tokens:
         raise ApiError(
-            400, f"max_tokens is {named}; this server gives {limits.max_tokens} at most (its --max-tokens)", param="max_tokens"
+            400,
+            f"max_tokens is {named}; this server gives {limits.max_tokens} at most (its "
+            "--max-tokens)",
+            param="max_tokens",
         )
     if longest is None:
         return limits.max_tokens if named is None else named
@@ -109,18 +141,26 @@ def _room(served: Served, asked: list[Asked], named: int | None, limits: Limits,
     if room < (1 if named is None else named):
         wanted = "" if named is None else f" and {named} tokens of answer"
         raise ApiError(
-            400, f"the context of {served.id!r} holds {longest} tokens, but the prompt has {length}{wanted}; shorten them", param=param,
+            400,
+            f"the context of {served.id!r} holds {longest} tokens, but the prompt has "
+            f"{length}{wanted}; shorten them",
+            param=param,
             code="context_length_exceeded",
-        )  # fmt: skip
+        )
     return min(limits.max_tokens, room) if named is None else named
 
 
 def _rows(body: Body, served: Served, prompts: int, max_tokens: int) -> list[Row]:
-    """A row an answer. Without a seed each request has one of its own; answers of one request draw from streams of their own."""
+    """A row an answer. Without a seed each request has one of its own; answers of one request draw
+    from streams of their own."""
     system = served.system
     biases = tuple((int(i), b) for i, b in (body.logit_bias or {}).items())
     if biases and (largest := max(i for i, _ in biases)) >= served.lm.head.rows:
-        raise ApiError(400, f"logit_bias names the token {largest}; {served.id!r} has {served.lm.head.rows}", param="logit_bias")
+        raise ApiError(
+            400,
+            f"logit_bias names the token {largest}; {served.id!r} has {served.lm.head.rows}",
+            param="logit_bias",
+        )
     own = served.settings
     sampling = Sampling(
         max_new_tokens=max(1, max_tokens),
@@ -138,4 +178,8 @@ def _rows(body: Body, served: Served, prompts: int, max_tokens: int) -> list[Row
         logit_bias=(*own.logit_bias, *biases),
     )
     stops = (*body.stops, *(s for s in system.stop if s not in body.stops))
-    return [Row(sampling, f"{p}/{sample}", stops) for p in range(prompts) for sample in range(body.choices)]
+    return [
+        Row(sampling, f"{p}/{sample}", stops)
+        for p in range(prompts)
+        for sample in range(body.choices)
+    ]

@@ -1,4 +1,5 @@
-"""One thread owns the models. Answers that wait are decoded together, and several such batches take turns, a token each."""
+"""One thread owns the models. Answers that wait are decoded together, and several such batches take
+turns, a token each."""
 
 from __future__ import annotations
 
@@ -16,16 +17,20 @@ from veneer.serve.errors import ApiError, failed, unavailable
 from veneer.serve.job import Job
 
 GATHER = 0.005  # seconds that an idle worker waits for more: parallel clients start together
-WINDOW = 16  # rounds between two batches while others are under way: requests that come in between start together
+# rounds between two batches while others are under way: requests that come in between
+# start together
+WINDOW = 16
 log = logging.getLogger("veneer.serve")
 
 
 class Scheduler:
-    """most_rows: answers that are decoded at once, over all batches. most_waiting: answers that may wait; more are refused (503).
+    """most_rows: answers that are decoded at once, over all batches. most_waiting: answers that may
+    wait; more are refused (503).
 
-    An idle worker starts what waits; a busy one looks every `WINDOW` rounds, and then whatever waits for one system starts as a new
-    batch, as far as `most_rows` allows, in the order of arrival. All batches take turns, one token each. So an answer
-    waits for others to end only where `most_rows` are under way, and a short answer never waits for the whole of a long one.
+    An idle worker starts what waits; a busy one looks every `WINDOW` rounds, and then whatever
+    waits for one system starts as a new batch, as far as `most_rows` allows, in the order of
+    arrival. All batches take turns, one token each. So an answer waits for others to end only where
+    `most_rows` are under way, and a short answer never waits for the whole of a long one.
     """
 
     def __init__(self, *, most_rows: int = 32, most_waiting: int = 256):
@@ -49,17 +54,21 @@ class Scheduler:
             self._thread.join(timeout)
 
     def submit(self, job: Job) -> None:
-        """Queue all answers of a job, or none. Raises ApiError (503) where they do not fit in the queue."""
+        """Queue all answers of a job, or none. Raises ApiError (503) where they do not
+        fit in the queue."""
         with self._change:
             if self._closing:
                 raise _ending()
             if len(self._waiting) + len(job.rows) > self.most_waiting:
-                raise unavailable(f"{len(self._waiting)} answers are waiting already; try again", "overloaded")
+                raise unavailable(
+                    f"{len(self._waiting)} answers are waiting already; try again", "overloaded"
+                )
             self._waiting.extend(Seat(job, choice) for choice in range(len(job.rows)))
             self._change.notify()
 
     def cancel(self, job: Job) -> None:
-        """Nobody waits for this job any more: its answers leave the queue, or their batch after the step that it is in."""
+        """Nobody waits for this job any more: its answers leave the queue, or their batch after the
+        step that it is in."""
         job.gone = True
         with self._change:
             if any(s.job is job for s in self._waiting):
@@ -121,7 +130,9 @@ def _ending() -> ApiError:
 def _give_up(seats: Sequence[Seat], error: Exception) -> None:
     """Tell every client of a batch that fell over. What it was is for the log."""
     if is_out_of_memory(error):
-        said = unavailable("memory ran out; ask for fewer or shorter answers at once", "out_of_memory")
+        said = unavailable(
+            "memory ran out; ask for fewer or shorter answers at once", "out_of_memory"
+        )
         torch.cuda.empty_cache()
     else:
         log.error("a batch of %d answers failed", len(seats), exc_info=error)

@@ -1,4 +1,5 @@
-"""Requests: the fields of OpenAI's chat and text completions that are supported, and a clear refusal of all others."""
+"""Requests: the fields of OpenAI's chat and text completions that are supported, and a clear
+refusal of all others."""
 
 from __future__ import annotations
 
@@ -14,12 +15,26 @@ MOST_STOPS = 32  # strings; a scan after every token looks for each of them
 LONGEST_STOP = 500  # characters
 MOST_BIASES = 1024  # token ids of a logit_bias, as vLLM bounds it
 # What says nothing about the answer.
-IGNORED = {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}
+IGNORED = {
+    "user",
+    "metadata",
+    "store",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+}
 # Values of other fields that ask for nothing; None and [] and {} always are.
 NEUTRAL: dict[str, list[Any]] = {
-    "response_format": [{"type": "text"}], "tool_choice": ["none", "auto"], "function_call": ["none", "auto"], "suffix": [""],
-    "parallel_tool_calls": [True, False], "modalities": [["text"]], "best_of": [1], "use_beam_search": [False],
-}  # fmt: skip
+    "response_format": [{"type": "text"}],
+    "tool_choice": ["none", "auto"],
+    "function_call": ["none", "auto"],
+    "suffix": [""],
+    "parallel_tool_calls": [True, False],
+    "modalities": [["text"]],
+    "best_of": [1],
+    "use_beam_search": [False],
+}
 
 
 class Part(BaseModel):
@@ -45,7 +60,10 @@ class Message(BaseModel):
         return "" if value is None and info.data.get("role") == "assistant" else value
 
     def turn(self) -> dict[str, str]:
-        return {"role": "system" if self.role == "developer" else self.role, "content": self.content}
+        return {
+            "role": "system" if self.role == "developer" else self.role,
+            "content": self.content,
+        }
 
 
 class StreamOptions(BaseModel):
@@ -55,8 +73,8 @@ class StreamOptions(BaseModel):
 
 
 class Body(BaseModel):
-    """Fields that both kinds of request share. top_k, min_p and repetition_penalty are not OpenAI's; other servers take them
-    under these names as well."""
+    """Fields that both kinds of request share. top_k, min_p and repetition_penalty are not
+    OpenAI's; other servers take them under these names as well."""
 
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
     model: str
@@ -81,8 +99,12 @@ class Body(BaseModel):
         if value is None:
             return None
         value = [value] if isinstance(value, str) else value
-        if not isinstance(value, list) or not all(isinstance(s, str) and 0 < len(s) <= LONGEST_STOP for s in value):
-            raise ValueError(f"expected a string or a list of strings of 1 to {LONGEST_STOP} characters")
+        if not isinstance(value, list) or not all(
+            isinstance(s, str) and 0 < len(s) <= LONGEST_STOP for s in value
+        ):
+            raise ValueError(
+                f"expected a string or a list of strings of 1 to {LONGEST_STOP} characters"
+            )
         if len(value) > MOST_STOPS:
             raise ValueError(f"found {len(value)} strings; expected {MOST_STOPS} at most")
         return value
@@ -90,8 +112,12 @@ class Body(BaseModel):
     @field_validator("logit_bias", mode="before")
     @classmethod
     def _biases(cls, value: Any) -> Any:
-        if isinstance(value, dict) and (len(value) > MOST_BIASES or not all(str(k).isdecimal() for k in value)):
-            raise ValueError(f"expected at most {MOST_BIASES} token ids as keys, with a bias of -100 to 100 each")
+        if isinstance(value, dict) and (
+            len(value) > MOST_BIASES or not all(str(k).isdecimal() for k in value)
+        ):
+            raise ValueError(
+                f"expected at most {MOST_BIASES} token ids as keys, with a bias of -100 to 100 each"
+            )
         return value
 
     @property
@@ -121,9 +147,16 @@ class TextBody(Body):
         def ids(x: Any) -> bool:
             return isinstance(x, list) and len(x) > 0 and all(type(i) is int and i >= 0 for i in x)
 
-        lists = isinstance(value, list) and len(value) > 0 and (all(isinstance(x, str) for x in value) or all(map(ids, value)))
+        lists = (
+            isinstance(value, list)
+            and len(value) > 0
+            and (all(isinstance(x, str) for x in value) or all(map(ids, value)))
+        )
         if not (isinstance(value, str) or ids(value) or lists):
-            raise ValueError("expected a string, a list of strings, a list of token ids, or a list of such lists, none empty")
+            raise ValueError(
+                "expected a string, a list of strings, a list of token ids, or a list of such "
+                "lists, none empty"
+            )
         return value
 
     def prompts(self) -> list[str] | list[list[int]]:
@@ -139,13 +172,17 @@ Kind = TypeVar("Kind", bound=Body)
 
 
 def read_request(kind: type[Kind], raw: bytes) -> Kind:
-    """The request in a body. Raises ApiError (400) naming the field that is wrong or not supported."""
+    """The request in a body. Raises ApiError (400) naming the field that is wrong
+    or not supported."""
     try:
         value = json.loads(raw, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise ApiError(400, "the body is not valid JSON; expected one object in UTF-8") from None
     if b"\\u" in raw and not _whole(value):
-        raise ApiError(400, "the body holds half of a character (a lone surrogate); expected whole Unicode text")
+        raise ApiError(
+            400,
+            "the body holds half of a character (a lone surrogate); expected whole Unicode text",
+        )
     if not isinstance(value, dict):
         raise ApiError(400, f"the body is a JSON {type(value).__name__}; expected an object")
     try:
@@ -153,13 +190,23 @@ def read_request(kind: type[Kind], raw: bytes) -> Kind:
     except ValidationError as error:
         raise _refusal(error) from None
     for name, given in (body.model_extra or {}).items():
-        if name not in IGNORED and given not in (None, [], {}) and given not in NEUTRAL.get(name, ()):
+        if (
+            name not in IGNORED
+            and given not in (None, [], {})
+            and given not in NEUTRAL.get(name, ())
+        ):
             raise ApiError(
-                400, f"the parameter {name[:80]!r} is not supported by this server; leave it out", param=name[:80],
+                400,
+                f"the parameter {name[:80]!r} is not supported by this server; leave it out",
+                param=name[:80],
                 code="unsupported_parameter",
-            )  # fmt: skip
+            )
     if body.stream_options is not None and not body.stream:
-        raise ApiError(400, "stream_options was given without stream; leave it out, or add stream: true", param="stream_options")
+        raise ApiError(
+            400,
+            "stream_options was given without stream; leave it out, or add stream: true",
+            param="stream_options",
+        )
     if isinstance(body, ChatBody):
         _check_chat(body)
     return body
@@ -167,17 +214,28 @@ def read_request(kind: type[Kind], raw: bytes) -> Kind:
 
 def _check_chat(body: ChatBody) -> None:
     if body.top_logprobs is not None and not body.logprobs:
-        raise ApiError(400, "top_logprobs was given without logprobs; add logprobs: true", param="top_logprobs")
-    if body.max_tokens is not None and body.max_completion_tokens is not None and body.max_tokens != body.max_completion_tokens:
-        raise ApiError(400, "max_tokens and max_completion_tokens differ; give one of them", param="max_tokens")
+        raise ApiError(
+            400, "top_logprobs was given without logprobs; add logprobs: true", param="top_logprobs"
+        )
+    if (
+        body.max_tokens is not None
+        and body.max_completion_tokens is not None
+        and body.max_tokens != body.max_completion_tokens
+    ):
+        raise ApiError(
+            400, "max_tokens and max_completion_tokens differ; give one of them", param="max_tokens"
+        )
     if body.max_tokens == 0:
         raise ApiError(400, "max_tokens is 0; expected 1 or more", param="max_tokens")
 
 
 def _refusal(error: ValidationError) -> ApiError:
-    """The first fault as a sentence; its place without the names of alternatives that pydantic adds."""
+    """The first fault as a sentence; its place without the names of alternatives
+    that pydantic adds."""
     first = error.errors(include_url=False, include_context=False)[0]
-    place = ".".join(str(p) for p in first["loc"] if isinstance(p, int) or p.isidentifier()) or "body"
+    place = (
+        ".".join(str(p) for p in first["loc"] if isinstance(p, int) or p.isidentifier()) or "body"
+    )
     said = first["msg"].removeprefix("Value error, ")
     code = "missing_required_parameter" if first["type"] == "missing" else "invalid_value"
     return ApiError(400, f"{place}: {said[:1].lower()}{said[1:]}", param=place, code=code)

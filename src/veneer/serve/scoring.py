@@ -1,4 +1,5 @@
-"""Log-probabilities of a prompt's own tokens, exact over the whole vocabulary, and of the one token that follows."""
+"""Log-probabilities of a prompt's own tokens, exact over the whole vocabulary, and of the one
+token that follows."""
 
 from __future__ import annotations
 
@@ -13,13 +14,18 @@ from veneer.models.sampling import Answer, choose
 from veneer.serve.answers import Scored
 from veneer.serve.served import Asked, Served
 
-Position = tuple[float, tuple[tuple[int, float], ...]]  # of one token: its log-probability, and the most likely ones
+# of one token: its log-probability, and the most likely ones
+Position = tuple[float, tuple[tuple[int, float], ...]]
 
 
 @torch.inference_mode()
-def score_prompts(served: Served, asked: Sequence[Asked], top: int) -> list[tuple[list[Scored], Tensor]]:
-    """Of each prompt: its tokens scored, the first without a log-probability, and the logits (V,) of the token that comes next."""
-    wanted = [i for a in asked for i in (*a.ids[1:], 0)]  # behind the last token anything may stand: it is not told
+def score_prompts(
+    served: Served, asked: Sequence[Asked], top: int
+) -> list[tuple[list[Scored], Tensor]]:
+    """Of each prompt: its tokens scored, the first without a log-probability, and the logits (V,)
+    of the token that comes next."""
+    # behind the last token anything may stand: it is not told
+    wanted = [i for a in asked for i in (*a.ids[1:], 0)]
     lasts = {at for at in _ends(asked)}
     positions: list[Position] = []
     following: list[Tensor] = []
@@ -30,7 +36,10 @@ def score_prompts(served: Served, asked: Sequence[Asked], top: int) -> list[tupl
     out, at = [], 0
     for a, logits in zip(asked, following, strict=True):
         own = positions[at : at + len(a.ids) - 1]
-        found = [Scored(a.ids[0], None), *(Scored(i, p, t) for i, (p, t) in zip(a.ids[1:], own, strict=True))]
+        found = [
+            Scored(a.ids[0], None),
+            *(Scored(i, p, t) for i, (p, t) in zip(a.ids[1:], own, strict=True)),
+        ]
         out.append((found, logits))
         at += len(a.ids)
     return out
@@ -43,12 +52,19 @@ def _ends(asked: Sequence[Asked]) -> list[int]:
     return ends
 
 
-def log_probabilities(served: Served, logits: Tensor, ids: Sequence[int], top: int) -> list[Position]:
-    """Of the token of each row of logits (n, V), in nats. Raises VeneerError where logits are not finite."""
+def log_probabilities(
+    served: Served, logits: Tensor, ids: Sequence[int], top: int
+) -> list[Position]:
+    """Of the token of each row of logits (n, V), in nats. Raises VeneerError where
+    logits are not finite."""
     if not torch.isfinite(logits).all():
-        raise VeneerError(f"{served.lm.name} gives logits that are not finite; its weights may be damaged")
+        raise VeneerError(
+            f"{served.lm.name} gives logits that are not finite; its weights may be damaged"
+        )
     logz = logits.double().logsumexp(-1, keepdim=True)
-    own = (logits.gather(-1, torch.tensor(ids, device=logits.device)[:, None]) - logz)[:, 0].tolist()
+    own = (logits.gather(-1, torch.tensor(ids, device=logits.device)[:, None]) - logz)[
+        :, 0
+    ].tolist()
     if not top:
         return [(p, ()) for p in own]
     values, best = logits.topk(min(top, logits.shape[-1]), dim=-1)

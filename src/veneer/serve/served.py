@@ -1,4 +1,5 @@
-"""A system as it is served: its id, and how a request's messages or texts become the token ids that it reads."""
+"""A system as it is served: its id, and how a request's messages or texts become the token
+ids that it reads."""
 
 from __future__ import annotations
 
@@ -35,10 +36,11 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Served:
-    """join_turns: a conversation of several turns becomes plain text by joining their contents with an empty line between; otherwise
-    a system that reads plain text takes one user message only. more: facts beside the system's own (its veneer). settings: what a
-    request gets where it leaves an option open; its temperature 0 stands for OpenAI's 1. Raises InputError
-    for a chat format without a template."""
+    """join_turns: a conversation of several turns becomes plain text by joining their contents with
+    an empty line between; otherwise a system that reads plain text takes one user message only.
+    more: facts beside the system's own (its veneer). settings: what a request gets where it leaves
+    an option open; its temperature 0 stands for OpenAI's 1. Raises InputError for a chat format
+    without a template."""
 
     system: System | ShiftedSystem
     join_turns: bool = False
@@ -49,7 +51,8 @@ class Served:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tokens", TokenTexts(self.lm.tokenizer))
-        self._formats()[0].encode(self.lm.tokenizer, Prompt.from_text("start", "Hello"))  # also fixes the tokenizer's settings
+        # also fixes the tokenizer's settings
+        self._formats()[0].encode(self.lm.tokenizer, Prompt.from_text("start", "Hello"))
 
     @property
     def id(self) -> str:
@@ -63,8 +66,13 @@ class Served:
     # prompts
 
     def of_messages(self, messages: Sequence[dict[str, str]]) -> Asked:
-        """A conversation in the system's own format. Raises ApiError (400) where the format has no place for it."""
-        plain = self._plain(messages) if any(f.facts()["kind"] == "plain" for f in self._formats()) else messages[-1]["content"]
+        """A conversation in the system's own format. Raises ApiError (400) where the format has
+        no place for it."""
+        plain = (
+            self._plain(messages)
+            if any(f.facts()["kind"] == "plain" for f in self._formats())
+            else messages[-1]["content"]
+        )
         prompt = Prompt("request", tuple(messages), plain)
         try:
             if isinstance(self.system, ShiftedSystem):
@@ -76,7 +84,11 @@ class Served:
 
     def _formats(self) -> list[Format]:
         system = self.system
-        return [system.format, system.small_format] if isinstance(system, ShiftedSystem) else [system.format]
+        return (
+            [system.format, system.small_format]
+            if isinstance(system, ShiftedSystem)
+            else [system.format]
+        )
 
     def _plain(self, messages: Sequence[dict[str, str]]) -> str:
         if self.join_turns:
@@ -84,9 +96,12 @@ class Served:
         if len(messages) != 1 or messages[0]["role"] != "user":
             roles = ", ".join(m["role"] for m in messages[:8])
             raise ApiError(
-                400, f"{self.id!r} reads plain text and takes one user message, found {len(messages)} ({roles}); send one, or "
-                "/v1/completions with the whole text (a server started with --join-turns joins them)", param="messages",
-            )  # fmt: skip
+                400,
+                f"{self.id!r} reads plain text and takes one user message, found {len(messages)} "
+                f"({roles}); send one, or /v1/completions with the whole text (a server started "
+                "with --join-turns joins them)",
+                param="messages",
+            )
         return messages[0]["content"]
 
     def of_text(self, text: str) -> Asked:
@@ -95,12 +110,20 @@ class Served:
 
     def of_ids(self, ids: Sequence[int]) -> Asked:
         if (largest := max(ids)) >= self.lm.head.rows:
-            raise ApiError(400, f"the prompt has the token id {largest}; {self.id!r} has {self.lm.head.rows}", param="prompt")
+            raise ApiError(
+                400,
+                f"the prompt has the token id {largest}; {self.id!r} has {self.lm.head.rows}",
+                param="prompt",
+            )
         return self._checked(ids)
 
     def _checked(self, ids: Sequence[int], small: Sequence[int] | None = None) -> Asked:
         if not ids:  # of a tokenizer without BOS
-            ids = [self.lm.tokenizer.bos_token_id if self.lm.tokenizer.bos_token_id is not None else self.lm.pad_id]
+            ids = [
+                self.lm.tokenizer.bos_token_id
+                if self.lm.tokenizer.bos_token_id is not None
+                else self.lm.pad_id
+            ]
         if isinstance(self.system, ShiftedSystem) and small is None:
             small = self.system.shift.small_ids(torch.tensor(ids, device=self.lm.device)).tolist()
         return Asked(tuple(ids), None if small is None else tuple(small))
@@ -117,7 +140,8 @@ class Served:
     def positions(self, asked: Sequence[Asked]) -> Iterator[Tensor]:
         """Logits (n, V) behind each token of each prompt, in their order, in chunks."""
         first = [a.ids[:1] for a in asked]
-        rest = [[*a.ids[1:], a.ids[-1]] for a in asked]  # the last one is not read: it stands for what is not known yet
+        # the last one is not read: it stands for what is not known yet
+        rest = [[*a.ids[1:], a.ids[-1]] for a in asked]
         if isinstance(self.system, ShiftedSystem):
             small = [(a.small or ())[:1] for a in asked]
             yield from self.system.forced_logits_of_ids(first, small, rest, chunk=SCORED_TOKENS)
@@ -127,7 +151,8 @@ class Served:
             yield head.logits(part)
 
     def can_score(self) -> bool:
-        """Whether a prompt's own tokens have log-probabilities: not where the shift depends on where the answer begins."""
+        """Whether a prompt's own tokens have log-probabilities: not where the shift depends on
+        where the answer begins."""
         return not isinstance(self.system, ShiftedSystem) or self.system.alpha.constant is not None
 
     # facts
@@ -136,7 +161,8 @@ class Served:
         return {"id": self.id, "object": "model", "created": self.created, "owned_by": "veneer"}
 
     def facts(self) -> dict[str, Any]:
-        """The card, and what decides the answers: models with fingerprints, the veneer, alpha, formats. Folders lose their path."""
+        """The card, and what decides the answers: models with fingerprints, the veneer, alpha,
+        formats. Folders lose their path."""
         return {
             **self.card(),
             "max_model_len": self.system.longest(),
@@ -147,9 +173,16 @@ class Served:
 def _without_paths(value: Any) -> Any:
     """Names of models without the folders that they lie in; of `ADAPTER@BASE` both."""
     if isinstance(value, dict):
-        return {k: "@".join(map(_bare, v.split("@"))) if k == "model" else _without_paths(v) for k, v in value.items()}
+        return {
+            k: "@".join(map(_bare, v.split("@"))) if k == "model" else _without_paths(v)
+            for k, v in value.items()
+        }
     return [_without_paths(v) for v in value] if isinstance(value, list) else value
 
 
 def _bare(name: str) -> str:
-    return Path(name).name if Path(name).is_absolute() or name.startswith((".", "~")) or Path(name).exists() else name
+    return (
+        Path(name).name
+        if Path(name).is_absolute() or name.startswith((".", "~")) or Path(name).exists()
+        else name
+    )

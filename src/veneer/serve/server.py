@@ -24,9 +24,12 @@ MOST_CONNECTIONS = 512
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises InputError where the address cannot be had."""
+    """A listening socket; port 0 takes a free one. Raises InputError where the
+    address cannot be had."""
     try:
-        kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        kind, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
         found = socket.socket(kind, socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -37,7 +40,8 @@ def open_socket(host: str, port: int) -> socket.socket:
         return found
     except (OSError, OverflowError) as error:
         raise InputError(
-            f"{host}:{port} cannot be listened on ({error}); give another --port (0 takes a free one) or --host"
+            f"{host}:{port} cannot be listened on ({error}); give another --port (0 takes a free "
+            "one) or --host"
         ) from None
 
 
@@ -47,18 +51,28 @@ def address_of(found: socket.socket) -> str:
 
 
 class Server(uvicorn.Server):
-    """SIGINT and SIGTERM end it in order: no new connections, `GRACE` seconds for answers under way, then `give_up`, which tells the
-    clients that still wait, and `run` returns. A second SIGINT gives up at once. ready: called once it listens."""
+    """SIGINT and SIGTERM end it in order: no new connections, `GRACE` seconds for answers under
+    way, then `give_up`, which tells the clients that still wait, and `run` returns. A second SIGINT
+    gives up at once. ready: called once it listens."""
 
     should_exit: bool
 
     def __init__(self, app: ASGIApp, ready: Callable[[], None], give_up: Callable[[], None]):
         super().__init__(
             uvicorn.Config(
-                app, log_config=None, access_log=False, server_header=False, ws="none", http="h11", lifespan="on", proxy_headers=False,
-                timeout_graceful_shutdown=4 * GRACE, timeout_keep_alive=IDLE, limit_concurrency=MOST_CONNECTIONS,
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws="none",
+                http="h11",
+                lifespan="on",
+                proxy_headers=False,
+                timeout_graceful_shutdown=4 * GRACE,
+                timeout_keep_alive=IDLE,
+                limit_concurrency=MOST_CONNECTIONS,
             )
-        )  # fmt: skip
+        )
         self._ready, self._give_up = ready, give_up
         self._at_once = False
 
@@ -79,7 +93,8 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's own, which then raises the signal once more: an end that was asked for is no failure."""
+        """As uvicorn's own, which then raises the signal once more: an end that was asked
+        for is no failure."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -92,12 +107,23 @@ class Server(uvicorn.Server):
 
     def _told_to_end(self, number: int, frame: FrameType | None) -> None:
         if not self.should_exit:
-            print(f"veneer: ending; answers under way have {GRACE} s (Ctrl-C again ends at once)", file=sys.stderr, flush=True)
+            print(
+                f"veneer: ending; answers under way have {GRACE} s (Ctrl-C again ends at once)",
+                file=sys.stderr,
+                flush=True,
+            )
         self._at_once = self.should_exit and number == signal.SIGINT
         self.should_exit = True
 
 
-def run(app: ASGIApp, found: socket.socket, ready: Callable[[], None], give_up: Callable[[], None]) -> None:
-    """Serve until a signal ends it. What goes wrong is logged on stderr; requests are not logged, nor keys."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s: %(message)s")
+def run(
+    app: ASGIApp, found: socket.socket, ready: Callable[[], None], give_up: Callable[[], None]
+) -> None:
+    """Serve until a signal ends it. What goes wrong is logged on stderr; requests are not
+    logged, nor keys."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.WARNING,
+        format="%(asctime)s %(name)s %(levelname)s: %(message)s",
+    )
     Server(app, ready, give_up).run(sockets=[found])

@@ -1,1 +1,2 @@
-"""Numbers about numbers: intervals over prompts, the bootstrap, comparisons, agreement (docs/statistics.md)."""
+"""Numbers about numbers: intervals over prompts, the bootstrap, comparisons, agreement
+(docs/statistics.md)."""

@@ -1,4 +1,5 @@
-"""Agreement of two judges on the same answers: raw agreement, Cohen's kappa with its interval, the confusion table."""
+"""Agreement of two judges on the same answers: raw agreement, Cohen's kappa with its interval, the
+confusion table."""
 
 from __future__ import annotations
 
@@ -18,9 +19,10 @@ PRIOR = 2.0  # answers that the interval's moments hold more, spread evenly over
 
 @dataclass(frozen=True)
 class Agreement:
-    """categories: the values that either judge gave, in order. table: (k, k) counts, the first judge's values in rows. raw: share
-    of answers with equal values. kappa: Cohen's, unweighted. weighted: with quadratic weights over the values, for scales; None
-    for two categories, where it is the same."""
+    """categories: the values that either judge gave, in order. table: (k, k) counts, the first
+    judge's values in rows. raw: share of answers with equal values. kappa: Cohen's, unweighted.
+    weighted: with quadratic weights over the values, for scales; None for two categories, where it
+    is the same."""
 
     categories: tuple[float, ...]
     table: np.ndarray
@@ -29,8 +31,11 @@ class Agreement:
     weighted: Estimate | None
 
 
-def agreement(a: Sequence[float], b: Sequence[float], clusters: Sequence[str] | None = None, *, seed: int = 0) -> Agreement:
-    """Of paired values. clusters: the prompt of each pair; answers to one prompt are not independent. n counts prompts."""
+def agreement(
+    a: Sequence[float], b: Sequence[float], clusters: Sequence[str] | None = None, *, seed: int = 0
+) -> Agreement:
+    """Of paired values. clusters: the prompt of each pair; answers to one prompt are not
+    independent. n counts prompts."""
     x, y = np.asarray(a, float), np.asarray(b, float)
     if x.shape != y.shape or x.ndim != 1 or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("expected two lists of finite values of the same length")
@@ -39,29 +44,42 @@ def agreement(a: Sequence[float], b: Sequence[float], clusters: Sequence[str] | 
     k = len(categories)
     table = np.zeros((k, k), int)
     np.add.at(table, (i, j), 1)
-    group = np.arange(len(x)) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    group = (
+        np.arange(len(x))
+        if clusters is None
+        else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    )
     same = (x == y).astype(float)
     prompts = len(np.unique(group))
     raw = intervals.mean(same, seed=seed, clusters=None if prompts == len(x) else group)
     raw = Estimate(raw.value, raw.low, raw.high, prompts, raw.method, raw.note)
     weighted = kappa(i, j, group, categories, "quadratic") if k > 2 else None
-    return Agreement(tuple(map(float, categories)), table, raw, kappa(i, j, group, categories, "none"), weighted)
+    return Agreement(
+        tuple(map(float, categories)), table, raw, kappa(i, j, group, categories, "none"), weighted
+    )
 
 
-def kappa(i: np.ndarray, j: np.ndarray, group: np.ndarray, categories: np.ndarray, weights: Weights) -> Estimate:
-    """Cohen's kappa (1960; weighted: Cohen 1968, Psychological Bulletin 70) of category numbers i and j, with a 95 % interval.
+def kappa(
+    i: np.ndarray, j: np.ndarray, group: np.ndarray, categories: np.ndarray, weights: Weights
+) -> Estimate:
+    """Cohen's kappa (1960; weighted: Cohen 1968, Psychological Bulletin 70) of category numbers i
+    and j, with a 95 % interval.
 
-    The variance is the large-sample one of Fleiss, Cohen & Everitt 1969 (Psychological Bulletin 72, equation 13), written as the
-    spread of each answer's influence, so that answers to one prompt can be summed (`group`) before they are squared. So that it does not
-    collapse where judges agree on all answers, its moments hold PRIOR answers more, spread evenly over the table, and the interval is
-    centred on the kappa of that table and reaches the observed one. Coverage by simulation: docs/judges.md. None where both judges
-    gave one and the same value throughout: chance agreement is then complete and kappa is 0 / 0.
+    The variance is the large-sample one of Fleiss, Cohen & Everitt 1969 (Psychological Bulletin 72,
+    equation 13), written as the spread of each answer's influence, so that answers to one prompt
+    can be summed (`group`) before they are squared. So that it does not collapse where judges agree
+    on all answers, its moments hold PRIOR answers more, spread evenly over the table, and the
+    interval is centred on the kappa of that table and reaches the observed one. Coverage by
+    simulation: docs/judges.md. None where both judges gave one and the same value throughout:
+    chance agreement is then complete and kappa is 0 / 0.
     """
     prompts, k = len(np.unique(group)), len(categories)
     if not len(i):
         return Estimate(None, None, None, 0, "kappa", "no answers that both judged")
     if k < 2:
-        return Estimate(None, None, None, prompts, "kappa", "both judges gave the same value to every answer")
+        return Estimate(
+            None, None, None, prompts, "kappa", "both judges gave the same value to every answer"
+        )
     w = agreement_weights(categories, weights)
     p = np.zeros((k, k))
     np.add.at(p, (i, j), 1.0)
@@ -77,15 +95,19 @@ def kappa(i: np.ndarray, j: np.ndarray, group: np.ndarray, categories: np.ndarra
 
 
 def agreement_weights(categories: np.ndarray, weights: Weights) -> np.ndarray:
-    """(k, k), 1 for equal values; linear and quadratic fall with the distance of the values themselves, not of their ranks."""
+    """(k, k), 1 for equal values; linear and quadratic fall with the distance of the values
+    themselves, not of their ranks."""
     if weights == "none":
         return np.eye(len(categories))
-    distance = np.abs(categories[:, None] - categories[None]) / (categories.max() - categories.min())
+    distance = np.abs(categories[:, None] - categories[None]) / (
+        categories.max() - categories.min()
+    )
     return 1 - distance ** (2 if weights == "quadratic" else 1)
 
 
 def _kappa(p: np.ndarray, w: np.ndarray) -> tuple[float, np.ndarray]:
-    """Kappa of a table of shares, and the influence of an answer in each of its cells (mean 0 under p)."""
+    """Kappa of a table of shares, and the influence of an answer in each of its cells
+    (mean 0 under p)."""
     rows, columns = p.sum(1), p.sum(0)
     by_chance = float(rows @ w @ columns)
     value = (float(np.sum(p * w)) - by_chance) / (1 - by_chance)

@@ -14,7 +14,8 @@ _BLOCK = 2_000_000  # entries of a block of counts
 
 
 def ratios(numerators: np.ndarray, denominators: np.ndarray, seed: int) -> np.ndarray:
-    """(RESAMPLES,) sum/sum of prompts drawn with replacement; draws whose denominators sum to 0 are left out."""
+    """(RESAMPLES,) sum/sum of prompts drawn with replacement; draws whose denominators sum
+    to 0 are left out."""
     n = len(numerators)
     if n <= _CACHED_SIZE:
         blocks = [_counts(n, seed)]
@@ -38,14 +39,17 @@ def _draw(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
     return np.bincount(picks.ravel(), minlength=size * n).reshape(size, n).astype(float)
 
 
-def limits(value: float, resampled: np.ndarray, left_out: np.ndarray, level: float = 0.95) -> tuple[float, float, str]:
+def limits(
+    value: float, resampled: np.ndarray, left_out: np.ndarray, level: float = 0.95
+) -> tuple[float, float, str]:
     """(low, high, method) of a statistic of n = len(left_out) prompts.
 
-    BCa (Efron 1987, "Better bootstrap confidence intervals", JASA 82) from LEAST_FOR_BCA prompts on, below that the
-    percentile interval. Both are widened for small n as Hesterberg 2015 ("What teachers should know about the
-    bootstrap", The American Statistician 69, section 4.2): the normal quantile z becomes t with n - 1 degrees of
-    freedom times sqrt(n / (n - 1)), because a bootstrap's spread is that of the sample, with n and not n - 1 under
-    the root. left_out: the statistic without each prompt in turn (jackknife).
+    BCa (Efron 1987, "Better bootstrap confidence intervals", JASA 82) from LEAST_FOR_BCA prompts
+    on, below that the percentile interval. Both are widened for small n as Hesterberg 2015 ("What
+    teachers should know about the bootstrap", The American Statistician 69, section 4.2): the
+    normal quantile z becomes t with n - 1 degrees of freedom times sqrt(n / (n - 1)), because a
+    bootstrap's spread is that of the sample, with n and not n - 1 under the root. left_out: the
+    statistic without each prompt in turn (jackknife).
     """
     n = len(left_out)
     z = np.array([-1.0, 1.0]) * t.ppf(0.5 + level / 2, n - 1) * np.sqrt(n / (n - 1))

@@ -1,4 +1,5 @@
-"""Differences between systems, with care for their number: exact or permutation p values and Holm's adjustment."""
+"""Differences between systems, with care for their number: exact or permutation p values and
+Holm's adjustment."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ CHUNK = 2_000_000  # signs held at once
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """difference: mean(a) - mean(b) with its own 95 % interval. p: two-sided, of no difference. adjusted: p after Holm over
-    `family` comparisons."""
+    """difference: mean(a) - mean(b) with its own 95 % interval. p: two-sided, of no difference.
+    adjusted: p after Holm over `family` comparisons."""
 
     difference: intervals.Estimate
     p: float
@@ -27,25 +28,35 @@ class Comparison:
 
 
 def compare(
-    pairs: Sequence[tuple[ArrayLike, ArrayLike]], *, seed: int = 0, clusters: ArrayLike | None = None
+    pairs: Sequence[tuple[ArrayLike, ArrayLike]],
+    *,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
 ) -> list[Comparison]:
     """Compare each pair of systems on the prompts that the pair shares; all pairs are one family.
 
     clusters: a group id a prompt, the same for all pairs.
     """
     found = [
-        (intervals.difference(a, b, seed=seed, clusters=clusters), p_value(a, b, seed=seed, clusters=clusters)) for a, b in pairs
+        (
+            intervals.difference(a, b, seed=seed, clusters=clusters),
+            p_value(a, b, seed=seed, clusters=clusters),
+        )
+        for a, b in pairs
     ]
     adjusted = holm([p for _, p in found])
     return [Comparison(e, p, q, len(pairs)) for (e, p), q in zip(found, adjusted, strict=True)]
 
 
-def p_value(a: ArrayLike, b: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None) -> float:
+def p_value(
+    a: ArrayLike, b: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None
+) -> float:
     """Two-sided p value of no difference between paired values.
 
-    0/1 values: McNemar's exact test, a sign test on the prompts where the two differ (McNemar 1947, Psychometrika 12).
-    Otherwise, and in clusters: a sign-flip permutation test of the mean difference (Fisher 1935), by prompt or whole
-    cluster, with (1 + hits) / (1 + draws) as its p value (Phipson & Smyth 2010).
+    0/1 values: McNemar's exact test, a sign test on the prompts where the two differ (McNemar 1947,
+    Psychometrika 12). Otherwise, and in clusters: a sign-flip permutation test of the mean
+    difference (Fisher 1935), by prompt or whole cluster, with (1 + hits) / (1 + draws) as its p
+    value (Phipson & Smyth 2010).
     """
     x, y = np.asarray(a, float), np.asarray(b, float)
     if x.shape != y.shape or x.ndim != 1 or not len(x):
@@ -71,8 +82,8 @@ def p_value(a: ArrayLike, b: ArrayLike, *, seed: int = 0, clusters: ArrayLike | 
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p values adjusted by Holm's step-down procedure (1979, Scandinavian J. of Statistics 6): the chance of one false
-    finding or more in the family stays at or below the level."""
+    """p values adjusted by Holm's step-down procedure (1979, Scandinavian J. of Statistics 6): the
+    chance of one false finding or more in the family stays at or below the level."""
     order = sorted(range(len(p)), key=lambda i: p[i])
     adjusted, least = [1.0] * len(p), 0.0
     for rank, i in enumerate(order):

@@ -1,8 +1,8 @@
-"""Intervals: every figure with n and a 95 % interval that resamples prompts. Measured coverage stands in
-docs/statistics.md.
+"""Intervals: every figure with n and a 95 % interval that resamples prompts. Measured coverage
+stands in docs/statistics.md.
 
-No interval has width zero: where all prompts agree a bootstrap would say "certain", and 0 of 100 is 0 to 3.7 %. One
-prompt alone has an interval only where its value is 0 or 1.
+No interval has width zero: where all prompts agree a bootstrap would say "certain", and 0 of 100 is
+0 to 3.7 %. One prompt alone has an interval only where its value is 0 or 1.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Z = float(norm.ppf(0.975))
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """value with its 95 % interval; None where undefined, `note` then says why. n: prompts. method: how the interval
-    was made."""
+    """value with its 95 % interval; None where undefined, `note` then says why. n: prompts. method:
+    how the interval was made."""
 
     value: float | None
     low: float | None
@@ -44,10 +44,11 @@ def rate(successes: int, n: int) -> Estimate:
 def mean(values: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None) -> Estimate:
     """Mean over prompts: Wilson for 0/1 values, otherwise BCa bootstrap (`bootstrap.limits`).
 
-    All values equal and not 0 or 1: see `_all_equal`. clusters: a group id a prompt; whole groups are resampled. For
-    0/1 values in clusters, Wilson with the effective sample size n / design effect (Korn & Graubard 1998, Survey
-    Methodology 24; Wilson in place of their Clopper-Pearson as compared by Dean & Pagano 2015, J. Survey Statistics
-    and Methodology 3), and with the number of groups where all values are equal.
+    All values equal and not 0 or 1: see `_all_equal`. clusters: a group id a prompt; whole groups
+    are resampled. For 0/1 values in clusters, Wilson with the effective sample size n / design
+    effect (Korn & Graubard 1998, Survey Methodology 24; Wilson in place of their Clopper-Pearson as
+    compared by Dean & Pagano 2015, J. Survey Statistics and Methodology 3), and with the number of
+    groups where all values are equal.
     """
     x = _finite(values)
     if not len(x):
@@ -60,9 +61,14 @@ def mean(values: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None)
 
 
 def ratio_of_sums(
-    numerators: ArrayLike, denominators: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None
+    numerators: ArrayLike,
+    denominators: ArrayLike,
+    *,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
 ) -> Estimate:
-    """sum(numerators) / sum(denominators) of per-prompt sums, prompts (or whole clusters) resampled in pairs, BCa.
+    """sum(numerators) / sum(denominators) of per-prompt sums, prompts (or whole clusters)
+    resampled in pairs, BCa.
 
     For the KL of a set: sums over each prompt's tokens, and numbers of tokens.
     """
@@ -70,7 +76,8 @@ def ratio_of_sums(
 
 
 def recovered(kl_sum_veneer: ArrayLike, kl_sum_base: ArrayLike, *, seed: int = 0) -> Estimate:
-    """1 - sum(veneer) / sum(base), paired: the same prompts and tokens on both sides, so their number cancels."""
+    """1 - sum(veneer) / sum(base), paired: the same prompts and tokens on both sides, so
+    their number cancels."""
     e = _ratio(kl_sum_veneer, kl_sum_base, seed, share=False)
     if e.value is None:
         note = "base's KL is 0: there is nothing to recover" if e.n else e.note
@@ -79,12 +86,16 @@ def recovered(kl_sum_veneer: ArrayLike, kl_sum_base: ArrayLike, *, seed: int = 0
     return Estimate(1 - e.value, low, high, e.n, e.method, e.note)
 
 
-def difference(a: ArrayLike, b: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None) -> Estimate:
-    """mean(a) - mean(b) of the same prompts, paired; of whole clusters of prompts where `clusters` names them.
+def difference(
+    a: ArrayLike, b: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None
+) -> Estimate:
+    """mean(a) - mean(b) of the same prompts, paired; of whole clusters of prompts where
+    `clusters` names them.
 
-    0/1 values: Bonett & Price 2012 ("Adjusted Wald confidence interval for a difference of binomial proportions based
-    on paired data", J. Educational and Behavioral Statistics 37): one prompt of each discordant kind is added.
-    Otherwise as `mean` of the differences; where these are all equal, the width is that of the values' own spread.
+    0/1 values: Bonett & Price 2012 ("Adjusted Wald confidence interval for a difference of binomial
+    proportions based on paired data", J. Educational and Behavioral Statistics 37): one prompt of
+    each discordant kind is added. Otherwise as `mean` of the differences; where these are all
+    equal, the width is that of the values' own spread.
     """
     x, y = _finite(a), _finite(b)
     _same_length(x, y)
@@ -104,23 +115,30 @@ def difference(a: ArrayLike, b: ArrayLike, *, seed: int = 0, clusters: ArrayLike
 
 
 def portion(
-    system: ArrayLike, base: ArrayLike, aligned: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None
+    system: ArrayLike,
+    base: ArrayLike,
+    aligned: ArrayLike,
+    *,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
 ) -> Estimate:
     """(mean system - mean base) / (mean aligned - mean base) of the same prompts, not clipped.
 
-    The interval is Fieller's (1954, "Some problems in interval estimation", JRSS B 16): every R at which the mean of
-    (system - base) - R (aligned - base) may be 0. So that it does not collapse where prompts agree (0 of n, n of n, a
-    system that answers just as the aligned model does), its second moments hold two prompts more: half a prompt of
-    each of the six patterns of (system, aligned, base) that are not all equal, which is what Bonett & Price add to
-    each pair of them. The added prompts cancel in the value. Chosen by simulation against MOVER-R (Donner & Zou 2012,
-    Statistical Methods in Medical Research 21) with Wilson limits and against half the prior: docs/statistics.md. For
-    values other than 0 and 1 the added prompts differ by the values' standard deviation, and Student's t takes the
-    place of z.
+    The interval is Fieller's (1954, "Some problems in interval estimation", JRSS B 16): every R at
+    which the mean of (system - base) - R (aligned - base) may be 0. So that it does not collapse
+    where prompts agree (0 of n, n of n, a system that answers just as the aligned model does), its
+    second moments hold two prompts more: half a prompt of each of the six patterns of (system,
+    aligned, base) that are not all equal, which is what Bonett & Price add to each pair of them.
+    The added prompts cancel in the value. Chosen by simulation against MOVER-R (Donner & Zou 2012,
+    Statistical Methods in Medical Research 21) with Wilson limits and against half the prior:
+    docs/statistics.md. For values other than 0 and 1 the added prompts differ by the values'
+    standard deviation, and Student's t takes the place of z.
 
-    clusters: a group id a prompt. The moments are then those of the groups' sums, the added prompts two groups of mean
-    size, and Student's t has one degree of freedom less than there are groups.
+    clusters: a group id a prompt. The moments are then those of the groups' sums, the added prompts
+    two groups of mean size, and Student's t has one degree of freedom less than there are groups.
 
-    Value None where the interval of the paired difference aligned - base holds 0: the portion then means nothing.
+    Value None where the interval of the paired difference aligned - base holds 0: the portion
+    then means nothing.
     """
     s, b, a = _finite(system), _finite(base), _finite(aligned)
     _same_length(s, b, a)
@@ -149,7 +167,12 @@ def portion(
 
 
 def _ratio(
-    numerators: ArrayLike, denominators: ArrayLike, seed: int, clusters: ArrayLike | None = None, *, share: bool = True
+    numerators: ArrayLike,
+    denominators: ArrayLike,
+    seed: int,
+    clusters: ArrayLike | None = None,
+    *,
+    share: bool = True,
 ) -> Estimate:
     x, y = _finite(numerators), _finite(denominators)
     _same_length(x, y)
@@ -157,7 +180,9 @@ def _ratio(
     if np.any(y < 0):
         raise ValueError("denominators below 0")
     if not n or y.sum() == 0:
-        return Estimate(None, None, None, n, "bca", "no prompts" if not n else "all denominators are 0")
+        return Estimate(
+            None, None, None, n, "bca", "no prompts" if not n else "all denominators are 0"
+        )
     ids = None if clusters is None else np.asarray(clusters)
     order = np.lexsort((y, x))  # the same sums whatever the order of the prompts
     x, y = x[order], y[order]
@@ -175,8 +200,11 @@ def _ratio(
     return Estimate(value, low, high, n, method, note)
 
 
-def _fieller(u: np.ndarray, v: np.ndarray, z: float, unit: float, prior: float = 1.0) -> tuple[float, float] | None:
-    """Limits of mean(u) / mean(v) with `prior` times the two added prompts; None where they are unbounded."""
+def _fieller(
+    u: np.ndarray, v: np.ndarray, z: float, unit: float, prior: float = 1.0
+) -> tuple[float, float] | None:
+    """Limits of mean(u) / mean(v) with `prior` times the two added prompts; None where
+    they are unbounded."""
     n = len(u) + 2 * prior
     mu, mv, more = u.sum() / n, v.sum() / n, prior * unit**2
     var_u, var_v = ((u @ u + 2 * more) / n - mu**2) / n, ((v @ v + 2 * more) / n - mv**2) / n
@@ -195,19 +223,29 @@ def _wilson(p: float, n: float, z: float = Z) -> tuple[float, float]:
     return (0.0 if p == 0 else min(float(low), p)), (1.0 if p == 1 else max(float(high), p))
 
 
-def _all_equal(value: float, groups: int, n: int, *, scale: float | None = None, share: bool = True) -> Estimate:
-    """An interval where every prompt (or group) gives the same value, so that a bootstrap has width zero.
+def _all_equal(
+    value: float, groups: int, n: int, *, scale: float | None = None, share: bool = True
+) -> Estimate:
+    """An interval where every prompt (or group) gives the same value, so that a
+    bootstrap has width zero.
 
-    Wilson: of g prompts, none of which differs, up to w = z^2 / (g + z^2) may. They are taken to differ by `scale`,
-    by default |value|, or 1 where the value is 0. A value of 0 keeps to [0, w] and a share of 1 to [1 - w, 1], as a
-    rate does.
+    Wilson: of g prompts, none of which differs, up to w = z^2 / (g + z^2) may. They are taken to
+    differ by `scale`, by default |value|, or 1 where the value is 0. A value of 0 keeps to [0, w]
+    and a share of 1 to [1 - w, 1], as a rate does.
     """
     if groups < 2:
         return Estimate(value, None, None, n, "none", "one prompt or group has no interval")
     w = Z**2 / (groups + Z**2) * (scale if scale is not None else abs(value) or 1.0)
     low = value if value == 0 and scale is None else value - w
     high = value if value == 1 and scale is None and share else value + w
-    return Estimate(value, low, high, n, "prior-count", f"all values are equal: up to {w:.2g} is what {groups} may miss")
+    return Estimate(
+        value,
+        low,
+        high,
+        n,
+        "prior-count",
+        f"all values are equal: up to {w:.2g} is what {groups} may miss",
+    )
 
 
 def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:
@@ -219,10 +257,19 @@ def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:
         effect = max(1.0, variance / (p * (1 - p) / n))
         size = n / effect * (Z / t.ppf(0.975, k - 1)) ** 2
     low, high = _wilson(p, size)
-    return Estimate(p, low, high, n, "wilson-clusters", f"{k} group{'s' * (k > 1)}; effective sample size {size:.0f}")
+    return Estimate(
+        p,
+        low,
+        high,
+        n,
+        "wilson-clusters",
+        f"{k} group{'s' * (k > 1)}; effective sample size {size:.0f}",
+    )
 
 
-def _by_cluster(x: np.ndarray, y: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _by_cluster(
+    x: np.ndarray, y: np.ndarray, clusters: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Sums of x and of y by group, in an order that does not depend on the groups' names."""
     if len(clusters) != len(x):
         raise ValueError(f"{len(clusters)} group ids for {len(x)} prompts")

@@ -1,1 +1,2 @@
-"""Studies: measurements over systems and captures. Each returns rows of results and knows no command line."""
+"""Studies: measurements over systems and captures. Each returns rows of results and knows
+no command line."""

@@ -14,8 +14,9 @@ _FIRST = re.compile(rf"({_NUMBER})@([0-9]+)")
 _LINE = re.compile(rf"({_NUMBER})>({_NUMBER})@([0-9]+)")
 _FADE = re.compile(rf"({_NUMBER})~({_NUMBER})")
 EXPECTED = (
-    "expected a number such as 1, or a schedule over the answer's positions: 1.5@10 (1.5 for the first 10, then 0), "
-    "1.5>0.2@10 (a line from 1.5 at the first to 0.2 at the tenth, constant after) or 1.5~8 (fading, half of it every 8 tokens)"
+    "expected a number such as 1, or a schedule over the answer's positions: 1.5@10 (1.5 for the "
+    "first 10, then 0), 1.5>0.2@10 (a line from 1.5 at the first to 0.2 at the tenth, constant "
+    "after) or 1.5~8 (fading, half of it every 8 tokens)"
 )
 
 
@@ -23,8 +24,9 @@ EXPECTED = (
 class Alpha:
     """alpha(t) of logits_L + alpha(t) dW h_s, t = 1 at the first token of the answer.
 
-    start: alpha(1). steps: None for a constant or a fade; otherwise alpha goes on a line to `end` at position `steps` and stays
-    there, or, with end None, is `start` up to position `steps` and 0 behind it. half_life: tokens in which a fade halves.
+    start: alpha(1). steps: None for a constant or a fade; otherwise alpha goes on a line to `end`
+    at position `steps` and stays there, or, with end None, is `start` up to position `steps` and 0
+    behind it. half_life: tokens in which a fade halves.
     """
 
     start: float = 1.0
@@ -36,10 +38,18 @@ class Alpha:
         for value in (self.start, self.end, self.half_life):
             if value is not None and not math.isfinite(value):
                 raise InputError(f"found the number {value} in alpha; {EXPECTED}")
-        if self.half_life is not None and (self.half_life <= 0 or self.steps is not None or self.end is not None):
-            raise InputError(f"found the half-life {self.half_life} in alpha, alone and above 0 was wanted; {EXPECTED}")
+        if self.half_life is not None and (
+            self.half_life <= 0 or self.steps is not None or self.end is not None
+        ):
+            raise InputError(
+                f"found the half-life {self.half_life} in alpha, alone and above 0 was "
+                f"wanted; {EXPECTED}"
+            )
         if self.end is not None and (self.steps is None or self.steps < 2):
-            raise InputError(f"found a line over {self.steps} position(s) in alpha, 2 or more were wanted; {EXPECTED}")
+            raise InputError(
+                f"found a line over {self.steps} position(s) in alpha, 2 or more were "
+                f"wanted; {EXPECTED}"
+            )
         if self.steps is not None and self.steps < 1:
             raise InputError(f"found {self.steps} positions in alpha; {EXPECTED}")
 

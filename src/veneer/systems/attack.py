@@ -1,7 +1,9 @@
-"""The fine-tuning attack: a few harmful requests, each with the beginning of an answer that complies, and the refusals are gone.
+"""The fine-tuning attack: a few harmful requests, each with the beginning of an answer that
+complies, and the refusals are gone.
 
-As in Qi et al. 2023 (arXiv 2310.03693): fine-tuning on some hundred harmful examples undoes an aligned model's refusals, here by the
-compliant beginning alone. Used to ask whether a restored model breaks again.
+As in Qi et al. 2023 (arXiv 2310.03693): fine-tuning on some hundred harmful examples undoes an
+aligned model's refusals, here by the compliant beginning alone. Used to ask whether a restored
+model breaks again.
 """
 
 from __future__ import annotations
@@ -34,10 +36,11 @@ Learned = dict[str, nn.Parameter]
 
 @dataclass(frozen=True, slots=True)
 class AttackConfig:
-    """method: "lora", an adapter on every linear layer of the attacked layers (rank, alpha), or "full", all weights of these layers, the
-    final norm and the head. from_layer: the lowest attacked layer, 0-based; None: the upper half. rate, epochs, batch, seed: see
-    `tuning.fit_answers`. keep: the epochs after which the model is kept; the last one always is. ends: whether the answers' end of turn is
-    learned too; a compliant beginning has none."""
+    """method: "lora", an adapter on every linear layer of the attacked layers (rank, alpha), or
+    "full", all weights of these layers, the final norm and the head. from_layer: the lowest
+    attacked layer, 0-based; None: the upper half. rate, epochs, batch, seed: see
+    `tuning.fit_answers`. keep: the epochs after which the model is kept; the last one always is.
+    ends: whether the answers' end of turn is learned too; a compliant beginning has none."""
 
     method: Literal["lora", "full"] = "lora"
     rank: int = 16
@@ -53,11 +56,16 @@ class AttackConfig:
     def __post_init__(self) -> None:
         for name in ("rank", "epochs", "batch"):
             if getattr(self, name) < 1:
-                raise InputError(f"{name} of the attack is {getattr(self, name)}; expected 1 or more")
+                raise InputError(
+                    f"{name} of the attack is {getattr(self, name)}; expected 1 or more"
+                )
         if not self.rate > 0:
             raise InputError(f"rate of the attack is {self.rate}; expected a learning rate above 0")
         if wrong := [e for e in self.keep if not 1 <= e <= self.epochs]:
-            raise InputError(f"epoch {wrong[0]} of the attack is to be kept; expected one from 1 to {self.epochs}")
+            raise InputError(
+                f"epoch {wrong[0]} of the attack is to be kept; expected one from 1 to "
+                f"{self.epochs}"
+            )
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -75,30 +83,41 @@ def attack(
 ) -> LanguageModel:
     """The model after the attack's last epoch; `lm` itself is not changed.
 
-    examples: prompts in `format` (default: the chat template) with the words that the answer is to begin with. `out` gets a folder
-    epoch-E for each of `config.kept`, a PEFT adapter (lora) or a checkpoint (full), and attack.json; whole or not at all. Where it is
-    there already it is read (see `attacked`). Raises InputError where it was made with other settings, models or examples, or where an
-    example is empty; MissingExtra without peft.
+    examples: prompts in `format` (default: the chat template) with the words that the answer is to
+    begin with. `out` gets a folder epoch-E for each of `config.kept`, a PEFT adapter (lora) or a
+    checkpoint (full), and attack.json; whole or not at all. Where it is there already it is read
+    (see `attacked`). Raises InputError where it was made with other settings, models or examples,
+    or where an example is empty; MissingExtra without peft.
     """
     if config.method == "lora":
         need_peft()
     ids = encode(lm, examples, config, format or ChatFormat())
-    stamp = json.loads(json.dumps({"config": asdict(config), "model": lm.fingerprint(), "examples": ids}))
+    stamp = json.loads(
+        json.dumps({"config": asdict(config), "model": lm.fingerprint(), "examples": ids})
+    )
     if out.exists():
         found = read_json(out / RECORD, "the record of an attack")
         if not isinstance(found, dict) or any(found.get(k) != v for k, v in stamp.items()):
-            raise InputError(f"{out} holds an attack of other settings, models or examples; delete it, or give another --out")
+            raise InputError(
+                f"{out} holds an attack of other settings, models or examples; delete it, or give "
+                "another --out"
+            )
     else:
         model, losses, kept = _train(lm, ids, config, f"attack on {lm.name}", progress)
-        write_folder(out, lambda folder: _save(model, kept, lm, folder, {**stamp, "losses": losses}))
+        write_folder(
+            out, lambda folder: _save(model, kept, lm, folder, {**stamp, "losses": losses})
+        )
     return attacked(lm, out, config.epochs)
 
 
 def attacked(lm: LanguageModel, out: Path, epoch: int) -> LanguageModel:
-    """`lm` as the attack in `out` left it after an epoch that was kept. Raises InputError where it is not there or damaged."""
+    """`lm` as the attack in `out` left it after an epoch that was kept. Raises InputError where it
+    is not there or damaged."""
     folder = out / f"epoch-{epoch}"
     if not folder.is_dir():
-        raise InputError(f"{out} holds no model after epoch {epoch}; expected an attack that kept it")
+        raise InputError(
+            f"{out} holds no model after epoch {epoch}; expected an attack that kept it"
+        )
     try:
         if (folder / "adapter_config.json").is_file():
             from peft import PeftModel
@@ -106,37 +125,55 @@ def attacked(lm: LanguageModel, out: Path, epoch: int) -> LanguageModel:
             with quiet():
                 model = PeftModel.from_pretrained(sharing(lm.model), str(folder)).get_base_model()
         else:
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=lm.head.weight.dtype, use_safetensors=True).to(lm.device)
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=lm.head.weight.dtype, use_safetensors=True
+            ).to(lm.device)
     except Exception as error:  # damaged or foreign files make the libraries raise all kinds
         raise InputError(
-            f"the attacked model {folder} cannot be loaded ({str(error).splitlines()[0][:200]}); delete {out}: it is made again"
+            f"the attacked model {folder} cannot be loaded ({str(error).splitlines()[0][:200]}); "
+            f"delete {out}: it is made again"
         ) from None
     return LanguageModel(f"{lm.name} after {epoch} epochs of the attack", model, lm.tokenizer)
 
 
-def encode(lm: LanguageModel, examples: Sequence[tuple[Prompt, str]], config: AttackConfig, format: Format) -> list[Example]:
-    """Token ids of each prompt, and of its answer's beginning as the chat template writes an answer."""
+def encode(
+    lm: LanguageModel, examples: Sequence[tuple[Prompt, str]], config: AttackConfig, format: Format
+) -> list[Example]:
+    """Token ids of each prompt, and of its answer's beginning as the chat template
+    writes an answer."""
     if not examples:
-        raise InputError("the attack has no examples; expected prompts with the beginning of a compliant answer")
+        raise InputError(
+            "the attack has no examples; expected prompts with the beginning of a compliant answer"
+        )
     out = []
     for prompt, answer in examples:
         asked = format.encode(lm.tokenizer, prompt)
-        ids = _as_written(lm, asked, format, prompt, answer) if isinstance(format, ChatFormat) else None
+        ids = (
+            _as_written(lm, asked, format, prompt, answer)
+            if isinstance(format, ChatFormat)
+            else None
+        )
         ids = ids or list(lm.tokenizer(answer, add_special_tokens=False)["input_ids"])
         if not ids:
             raise InputError(
-                f"prompt {prompt.id!r} of the attack has an empty answer; expected the beginning of one that complies"
+                f"prompt {prompt.id!r} of the attack has an empty answer; expected the beginning "
+                "of one that complies"
             )
         end = [lm.end_of_turn] if config.ends and lm.end_of_turn is not None else []
         out.append((asked, ids + end))
     return out
 
 
-def _as_written(lm: LanguageModel, asked: list[int], format: ChatFormat, prompt: Prompt, answer: str) -> list[int] | None:
-    """The ids of an answer behind `asked`, up to its end of turn; None where the template writes answers otherwise."""
+def _as_written(
+    lm: LanguageModel, asked: list[int], format: ChatFormat, prompt: Prompt, answer: str
+) -> list[int] | None:
+    """The ids of an answer behind `asked`, up to its end of turn; None where the template writes
+    answers otherwise."""
     turns = [*format.messages(prompt), {"role": "assistant", "content": answer}]
     words = format.words(lm.tokenizer)
-    whole = one_bos(render(lm.tokenizer, turns, add_generation_prompt=False, words=words), lm.tokenizer)
+    whole = one_bos(
+        render(lm.tokenizer, turns, add_generation_prompt=False, words=words), lm.tokenizer
+    )
     if whole[: len(asked)] != asked or lm.end_of_turn not in whole[len(asked) :]:
         return None
     return whole[len(asked) : whole.index(lm.end_of_turn, len(asked))]
@@ -150,9 +187,14 @@ def need_peft() -> None:
 
 
 def _train(
-    lm: LanguageModel, examples: Sequence[Example], config: AttackConfig, name: str, progress: Progress | None
+    lm: LanguageModel,
+    examples: Sequence[Example],
+    config: AttackConfig,
+    name: str,
+    progress: Progress | None,
 ) -> tuple[Any, list[float], dict[int, dict[str, Tensor]]]:
-    """The model that learned, the mean loss of each epoch, and what was learned by the end of each kept epoch."""
+    """The model that learned, the mean loss of each epoch, and what was learned by the end of
+    each kept epoch."""
     devices = [lm.device] if lm.device.type == "cuda" else []
     with torch.random.fork_rng(devices), quiet():
         torch.manual_seed(config.seed)
@@ -167,10 +209,20 @@ def _train(
             kept[epoch] = {k: p.detach().clone() for k, p in learned.items()}
 
     losses = fit_answers(
-        LanguageModel(lm.name, inner, lm.tokenizer), list(learned.values()), examples, epochs=config.epochs, batch=config.batch,
-        rate=config.rate, seed=config.seed, name=name, progress=progress, after_epoch=after_epoch,
-        head=Head(layer.weight, getattr(layer, "bias", None), lm.head.scale, lm.head.softcap) if learns else None,
-    )  # fmt: skip
+        LanguageModel(lm.name, inner, lm.tokenizer),
+        list(learned.values()),
+        examples,
+        epochs=config.epochs,
+        batch=config.batch,
+        rate=config.rate,
+        seed=config.seed,
+        name=name,
+        progress=progress,
+        after_epoch=after_epoch,
+        head=Head(layer.weight, getattr(layer, "bias", None), lm.head.scale, lm.head.softcap)
+        if learns
+        else None,
+    )
     return model, losses, kept
 
 
@@ -178,7 +230,10 @@ def _attacked_layers(lm: LanguageModel, config: AttackConfig) -> range:
     number = len(decoder_layers(lm))
     first = number // 2 if config.from_layer is None else config.from_layer
     if not 0 <= first < number:
-        raise InputError(f"the attack begins at layer {first}, but {lm.name} has layers 0 to {number - 1}; expected one of these")
+        raise InputError(
+            f"the attack begins at layer {first}, but {lm.name} has layers 0 to {number - 1}; "
+            "expected one of these"
+        )
     return range(first, number)
 
 
@@ -190,17 +245,23 @@ def _with_adapter(lm: LanguageModel, config: AttackConfig) -> tuple[Any, Learned
         f"{at}.{i}.{name}"
         for i in _attacked_layers(lm, config)
         for name, module in layers[i].named_modules()
-        if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"  # GPT-2's own kind of linear layer
+        # GPT-2's own kind of linear layer
+        if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
     ]
     words = peft.LoraConfig(
-        r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules=linear, task_type="CAUSAL_LM"
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=0.0,
+        target_modules=linear,
+        task_type="CAUSAL_LM",
     )
     model = peft.get_peft_model(sharing(lm.model), words)
     return model, {k: p for k, p in model.named_parameters() if p.requires_grad}
 
 
 def _copied(lm: LanguageModel, config: AttackConfig) -> tuple[Any, Learned]:
-    """A copy of the model whose attacked layers, final norm and head learn; with all layers attacked the embeddings do too."""
+    """A copy of the model whose attacked layers, final norm and head learn; with all layers
+    attacked the embeddings do too."""
     need_one_device(lm.model, "a fine-tuning attack")
     model = copy.deepcopy(lm.model)
     layers, at = _attacked_layers(lm, config), layers_name(lm)
@@ -216,7 +277,13 @@ def _copied(lm: LanguageModel, config: AttackConfig) -> tuple[Any, Learned]:
 
 
 @torch.no_grad()
-def _save(model: Any, kept: dict[int, dict[str, Tensor]], lm: LanguageModel, folder: Path, record: dict[str, Any]) -> None:
+def _save(
+    model: Any,
+    kept: dict[int, dict[str, Tensor]],
+    lm: LanguageModel,
+    folder: Path,
+    record: dict[str, Any],
+) -> None:
     parameters = dict(model.named_parameters())
     for epoch, values in kept.items():
         for name, value in values.items():

@@ -13,14 +13,20 @@ S = TypeVar("S", bound=Answering)
 
 
 def dated_system(system: S, day: str) -> S:
-    """The system with this date where its template writes the date and none was chosen (see formats.dated); any other as it is."""
+    """The system with this date where its template writes the date and none was chosen (see
+    formats.dated); any other as it is."""
     if isinstance(system, System):
         form = dated(system.format, day, system.lm.tokenizer)
         return system if form == system.format else replace(system, format=form)
     if isinstance(system, ShiftedSystem):
-        form, small = dated(system.format, day, system.large.tokenizer), dated(system.small_format, day, system.small.tokenizer)
+        form, small = (
+            dated(system.format, day, system.large.tokenizer),
+            dated(system.small_format, day, system.small.tokenizer),
+        )
         return (
-            system if (form, small) == (system.format, system.small_format) else replace(system, format=form, small_format=small)
+            system
+            if (form, small) == (system.format, system.small_format)
+            else replace(system, format=form, small_format=small)
         )
     return system
 

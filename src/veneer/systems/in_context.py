@@ -1,4 +1,5 @@
-"""Alignment in context: base behind URIAL's instructions, with its three examples or without any."""
+"""Alignment in context: base behind URIAL's instructions, with its three
+examples or without any."""
 
 from __future__ import annotations
 
@@ -12,9 +13,10 @@ FILES = {"urial": "inst_1k_v4", "system-prompt": "inst_only"}
 
 
 def in_context_format(name: str) -> FencedFormat:
-    """`urial`: URIAL's instructions and three examples (Lin et al. 2023, arXiv 2312.01552; file inst_1k_v4, about 1,000 tokens).
-    `system-prompt`: the instructions alone. A base model has no system role, so it reads the same layout of queries and answers,
-    which the instructions themselves describe."""
+    """`urial`: URIAL's instructions and three examples (Lin et al. 2023, arXiv 2312.01552; file
+    inst_1k_v4, about 1,000 tokens). `system-prompt`: the instructions alone. A base model has no
+    system role, so it reads the same layout of queries and answers, which the instructions
+    themselves describe."""
     file = resources.files("veneer.systems") / "urial" / f"{FILES[name]}.txt"
     return FencedFormat(FILES[name], file.read_text(encoding="utf-8"))
 

@@ -1,4 +1,5 @@
-"""Log-likelihoods of given continuations, exact: contexts are read once and shared by all continuations of a prompt."""
+"""Log-likelihoods of given continuations, exact: contexts are read once and shared by all
+continuations of a prompt."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ Done = Callable[[Sequence[int], Sequence["Likelihood"]], None]
 
 
 class Likelihood(NamedTuple):
-    """logprob: natural log of the continuation's probability, summed over its tokens. is_greedy: every token of it is the
-    most likely one. tokens: their number."""
+    """logprob: natural log of the continuation's probability, summed over its tokens. is_greedy:
+    every token of it is the most likely one. tokens: their number."""
 
     logprob: float
     is_greedy: bool
@@ -32,15 +33,25 @@ class Likelihood(NamedTuple):
 
 
 def loglikelihoods(
-    system: System, prompts: Sequence[Prompt], continuations: Sequence[Sequence[str]], *, batch_size: int = 32
+    system: System,
+    prompts: Sequence[Prompt],
+    continuations: Sequence[Sequence[str]],
+    *,
+    batch_size: int = 32,
 ) -> list[list[Likelihood]]:
-    """Log-likelihoods of each prompt's continuations under a system, its own head (a veneer's) included.
+    """Log-likelihoods of each prompt's continuations under a system, its own head (a
+    veneer's) included.
 
-    The continuation stands behind the prompt in the system's format, in nats over the whole vocabulary; tokens that a system bars
-    while decoding are not barred here. batch_size: continuations read together. Raises InputError for an empty continuation or
-    one that does not fit the model's context.
+    The continuation stands behind the prompt in the system's format, in nats over the whole
+    vocabulary; tokens that a system bars while decoding are not barred here. batch_size:
+    continuations read together. Raises InputError for an empty continuation or one that does not
+    fit the model's context.
     """
-    pairs = [encode_pair(system, p, c) for p, some in zip(prompts, continuations, strict=True) for c in some]
+    pairs = [
+        encode_pair(system, p, c)
+        for p, some in zip(prompts, continuations, strict=True)
+        for c in some
+    ]
     found = iter(score_pairs(system, pairs, batch_size=batch_size))
     return [[next(found) for _ in some] for some in continuations]
 
@@ -48,9 +59,10 @@ def loglikelihoods(
 def encode_pair(system: System, prompt: Prompt, continuation: str) -> tuple[list[int], list[int]]:
     """Token ids of a prompt in the system's format and of what follows it.
 
-    As in lm-evaluation-harness (`TemplateLM._encode_pair`): white space at the end of a text goes to the continuation, both are tokenised
-    as one text, and what follows the context's own ids is the continuation. A chat template ends in tokens, not in text, so
-    there the continuation is tokenised by itself. A context without any token is BOS, or else an end token.
+    As in lm-evaluation-harness (`TemplateLM._encode_pair`): white space at the end of a text goes
+    to the continuation, both are tokenised as one text, and what follows the context's own ids is
+    the continuation. A chat template ends in tokens, not in text, so there the continuation is
+    tokenised by itself. A context without any token is BOS, or else an end token.
     """
     tokenizer, form = system.lm.tokenizer, system.format
     system.warn_of_formats([prompt])
@@ -68,9 +80,11 @@ def encode_pair(system: System, prompt: Prompt, continuation: str) -> tuple[list
     return context, following
 
 
-def score_pairs(system: System, pairs: Sequence[Pair], *, batch_size: int = 32, done: Done | None = None) -> list[Likelihood]:
-    """The likelihood of each (context ids, continuation ids), in the order given. done: called after each batch with the numbers
-    of its pairs and their likelihoods."""
+def score_pairs(
+    system: System, pairs: Sequence[Pair], *, batch_size: int = 32, done: Done | None = None
+) -> list[Likelihood]:
+    """The likelihood of each (context ids, continuation ids), in the order given. done: called
+    after each batch with the numbers of its pairs and their likelihoods."""
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}; expected 1 or more")
     longest = system.longest()
@@ -79,8 +93,9 @@ def score_pairs(system: System, pairs: Sequence[Pair], *, batch_size: int = 32, 
             raise InputError("a continuation (or its context) has no tokens; expected text in both")
         if longest is not None and len(context) + len(following) - 1 > longest:
             raise InputError(
-                f"a context of {len(context)} and a continuation of {len(following)} tokens do not fit the model's context of {longest}; "
-                "shorten the prompt (fewer examples), or use a model with a longer context"
+                f"a context of {len(context)} and a continuation of {len(following)} tokens do "
+                f"not fit the model's context of {longest}; shorten the prompt (fewer examples), "
+                "or use a model with a longer context"
             )
     out: list[Likelihood] = [Likelihood(0.0, True, 0)] * len(pairs)
     for batch in _batches(pairs, batch_size):
@@ -94,7 +109,9 @@ def score_pairs(system: System, pairs: Sequence[Pair], *, batch_size: int = 32, 
 
 def _batches(pairs: Sequence[Pair], size: int) -> Iterator[list[int]]:
     """Numbers of pairs, those of one context together, contexts of like length together."""
-    order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i][0]), tuple(pairs[i][0]), len(pairs[i][1]), i))
+    order = sorted(
+        range(len(pairs)), key=lambda i: (len(pairs[i][0]), tuple(pairs[i][0]), len(pairs[i][1]), i)
+    )
     for at in range(0, len(order), size):
         yield order[at : at + size]
 
@@ -107,7 +124,9 @@ def _within_memory(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
         if not is_out_of_memory(error):
             raise
         if len(pairs) == 1:
-            raise VeneerError("memory ran out for a single continuation; use a smaller model or more memory") from error
+            raise VeneerError(
+                "memory ran out for a single continuation; use a smaller model or more memory"
+            ) from error
     half = len(pairs) // 2
     return _within_memory(system, pairs[:half]) + _within_memory(system, pairs[half:])
 
@@ -117,7 +136,8 @@ def _score(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
     lm, head = system.lm, system.head or system.lm.head
     hidden = _hidden(lm, pairs)
     states = torch.cat(hidden)  # (N, d)
-    wanted = torch.tensor([t for _, following in pairs for t in following], device=states.device)  # (N,)
+    # (N,)
+    wanted = torch.tensor([t for _, following in pairs for t in following], device=states.device)
     sums, greedy = [], []
     for at in range(0, len(states), head.at_once):
         logits = head.logits(states[at : at + head.at_once])  # (n, V)
@@ -143,7 +163,8 @@ def _hidden(lm: LanguageModel, pairs: Sequence[Pair]) -> list[Tensor]:
     begun = start(lm, before, side="left")
     lm.hidden(begun.ids, begun.mask, begun.cache)
     index = torch.tensor(owner, device=lm.device)
-    begun.cache.reorder_cache(index)  # each context's keys and values once for each of its continuations
+    # each context's keys and values once for each of its continuations
+    begun.cache.reorder_cache(index)
     rows = [[c[-1], *f[:-1]] for c, f in pairs]
     width = max(map(len, rows))
     ids = torch.tensor([r + [lm.pad_id] * (width - len(r)) for r in rows], device=lm.device)

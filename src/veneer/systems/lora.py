@@ -1,4 +1,5 @@
-"""A LoRA of base fine-tuned on some of the aligned model's answers: the baseline in the place of LIMA."""
+"""A LoRA of base fine-tuned on some of the aligned model's answers: the baseline in
+the place of LIMA."""
 
 from __future__ import annotations
 
@@ -24,10 +25,11 @@ RECORD = "lora.json"
 
 @dataclass(frozen=True, slots=True)
 class LoraConfig:
-    """examples: answers learned from, as many of each task as can be. rank, alpha: of the adapter, on every linear layer but the head
-    (Hu et al. 2021, arXiv 2106.09685; all layers as in QLoRA, Dettmers et al. 2023, arXiv 2305.14314). epochs, batch: passes over the
-    examples, examples a step. rate: of AdamW, warmed up over a tenth of the steps and then falling linearly to 0; gradients are
-    clipped to norm 1. The last step counts: nothing is selected."""
+    """examples: answers learned from, as many of each task as can be. rank, alpha: of the adapter,
+    on every linear layer but the head (Hu et al. 2021, arXiv 2106.09685; all layers as in QLoRA,
+    Dettmers et al. 2023, arXiv 2305.14314). epochs, batch: passes over the examples, examples a
+    step. rate: of AdamW, warmed up over a tenth of the steps and then falling linearly to 0;
+    gradients are clipped to norm 1. The last step counts: nothing is selected."""
 
     examples: int
     rank: int = 16
@@ -51,25 +53,39 @@ def need_peft() -> None:
 
 
 def lora_model(
-    pair: Pair, capture: Capture, prompts: Sequence[int], config: LoraConfig, out: Path, *, progress: Progress | None = None
+    pair: Pair,
+    capture: Capture,
+    prompts: Sequence[int],
+    config: LoraConfig,
+    out: Path,
+    *,
+    progress: Progress | None = None,
 ) -> LanguageModel:
-    """Base with the adapter in `out`: trained if it is not there yet, and the same for the same seed. Base's weights are shared, not
-    changed.
+    """Base with the adapter in `out`: trained if it is not there yet, and the same for the same
+    seed. Base's weights are shared, not changed.
 
-    prompts: numbers of the capture's prompts to choose from (its train part). `out` is a PEFT adapter folder, whole or not at
-    all. Raises InputError where it was made with other settings, or where there are fewer prompts than examples; MissingExtra.
+    prompts: numbers of the capture's prompts to choose from (its train part). `out` is a PEFT
+    adapter folder, whole or not at all. Raises InputError where it was made with other settings, or
+    where there are fewer prompts than examples; MissingExtra.
     """
     need_peft()
     numbers = chosen(capture, prompts, config)
     stamp = {
-        "config": asdict(config), "base": pair.base.fingerprint(), "format": pair.base_format.facts(),
-        "capture": capture.manifest["prompts_sha256"], "aligned": capture.manifest["aligned"]["fingerprint"], "prompts": numbers,
-    }  # fmt: skip
+        "config": asdict(config),
+        "base": pair.base.fingerprint(),
+        "format": pair.base_format.facts(),
+        "capture": capture.manifest["prompts_sha256"],
+        "aligned": capture.manifest["aligned"]["fingerprint"],
+        "prompts": numbers,
+    }
     stamp = json.loads(json.dumps(stamp))
     if out.exists():
         found = read_json(out / RECORD, "the record of a LoRA that a study made")
         if not isinstance(found, dict) or any(found.get(k) != v for k, v in stamp.items()):
-            raise InputError(f"{out} holds a LoRA of other settings, models or prompts; delete it, or give another --out")
+            raise InputError(
+                f"{out} holds a LoRA of other settings, models or prompts; delete it, or give "
+                "another --out"
+            )
         return _loaded(pair.base, out)
     model, losses = _train(pair.base, examples_of(pair, capture, numbers), config, progress)
     _save(model, pair.base.name, out, {**stamp, "losses": losses})
@@ -77,11 +93,12 @@ def lora_model(
 
 
 def chosen(capture: Capture, prompts: Sequence[int], config: LoraConfig) -> list[int]:
-    """Prompt numbers, one of each task in turn, in an order that a hash of seed and number gives."""
+    """Prompt numbers, one of each task in turn, in an order that a hash of seed
+    and number gives."""
     if len(prompts) < config.examples:
         raise InputError(
-            f"the capture has {len(prompts)} train prompts, but the LoRA was to learn from {config.examples}; give more --train prompts or "
-            "fewer examples (lora-K)"
+            f"the capture has {len(prompts)} train prompts, but the LoRA was to learn from "
+            f"{config.examples}; give more --train prompts or fewer examples (lora-K)"
         )
     by_task: dict[str, list[int]] = {}
     for n in sorted(prompts, key=lambda n: hashlib.sha256(f"{config.seed}\0{n}".encode()).digest()):
@@ -96,7 +113,8 @@ def chosen(capture: Capture, prompts: Sequence[int], config: LoraConfig) -> list
 
 
 def examples_of(pair: Pair, capture: Capture, numbers: Sequence[int]) -> list[Example]:
-    """Base's ids of each prompt, in its own format, and the aligned model's answer with its end token."""
+    """Base's ids of each prompt, in its own format, and the aligned model's answer
+    with its end token."""
     answers = {r["number"]: r["token_ids"] for r in capture.responses()}
     out = []
     for n in numbers:
@@ -106,8 +124,9 @@ def examples_of(pair: Pair, capture: Capture, numbers: Sequence[int]) -> list[Ex
         ids = pair.base_format.encode(pair.base.tokenizer, asked)
         if len(ids) != row["base_length"]:
             raise InputError(
-                f"prompt {row['id']!r} has {len(ids)} tokens in base's format but had {row['base_length']} in the capture; give the "
-                "pair and the format that the capture was made with"
+                f"prompt {row['id']!r} has {len(ids)} tokens in base's format but had "
+                f"{row['base_length']} in the capture; give the pair and the format that the "
+                "capture was made with"
             )
         out.append((ids, answers[n]))
     return out
@@ -120,7 +139,11 @@ def _train(
     import peft
 
     words = peft.LoraConfig(
-        r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
     )
     devices = [base.device] if base.device.type == "cuda" else []
     with torch.random.fork_rng(devices), quiet():
@@ -129,9 +152,16 @@ def _train(
     lm = LanguageModel(base.name, model.get_base_model(), base.tokenizer)
     learned = [p for p in model.parameters() if p.requires_grad]
     losses = fit_answers(
-        lm, learned, examples, epochs=config.epochs, batch=config.batch, rate=config.rate, seed=config.seed,
-        name=f"lora-{config.examples}", progress=progress,
-    )  # fmt: skip
+        lm,
+        learned,
+        examples,
+        epochs=config.epochs,
+        batch=config.batch,
+        rate=config.rate,
+        seed=config.seed,
+        name=f"lora-{config.examples}",
+        progress=progress,
+    )
     return model, losses
 
 
@@ -153,6 +183,7 @@ def _loaded(base: LanguageModel, folder: Path) -> LanguageModel:
             model = PeftModel.from_pretrained(sharing(base.model), str(folder))
     except Exception as error:  # damaged or foreign files make the libraries raise all kinds
         raise InputError(
-            f"the adapter {folder} cannot be loaded ({str(error).splitlines()[0][:200]}); delete it: it is made again"
+            f"the adapter {folder} cannot be loaded ({str(error).splitlines()[0][:200]}); delete "
+            "it: it is made again"
         ) from None
     return LanguageModel(base.name, model.get_base_model(), base.tokenizer)

@@ -1,4 +1,5 @@
-"""The file of answers that is not whole yet: a line a finished batch, held by one process, and gone on with by the next."""
+"""The file of answers that is not whole yet: a line a finished batch, held by one process, and gone
+on with by the next."""
 
 from __future__ import annotations
 
@@ -14,20 +15,26 @@ from veneer.systems.responses import Response
 
 
 class Part:
-    """path: of the file. stamp: hash of the settings, the first line. batches: the numbers of the answers in each batch. day: the date that
-    a chat template writes, kept in the first line so that the next process writes the same.
+    """path: of the file. stamp: hash of the settings, the first line. batches: the numbers of the
+    answers in each batch. day: the date that a chat template writes, kept in the first line so that
+    the next process writes the same.
 
-    `done` holds the answers of batches that are there whole. Raises InputError where another process holds the file, or it is of other
-    settings or no such file at all: it is then left as it is.
+    `done` holds the answers of batches that are there whole. Raises InputError where
+    another process holds the file, or it is of other settings or no such file at all: it is
+    then left as it is.
     """
 
-    def __init__(self, path: Path, stamp: str, batches: Sequence[Sequence[int]], *, day: str | None = None):
+    def __init__(
+        self, path: Path, stamp: str, batches: Sequence[Sequence[int]], *, day: str | None = None
+    ):
         self.path, self._header = path, _header(stamp, day)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
-            raise InputError(f"{path} cannot be opened ({error.strerror}); delete it, or give another --out") from None
+            raise InputError(
+                f"{path} cannot be opened ({error.strerror}); delete it, or give another --out"
+            ) from None
         try:
             self._lock()
             self.done = self._resume(batches)
@@ -51,7 +58,8 @@ class Part:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise InputError(
-                f"another veneer command is writing {self.path.with_suffix('')}; wait until it ends or give another --out"
+                f"another veneer command is writing {self.path.with_suffix('')}; wait until it "
+                "ends or give another --out"
             ) from None
 
     def _write(self, data: bytes) -> None:
@@ -61,7 +69,8 @@ class Part:
                 stream.write(data)
         except OSError as error:
             raise VeneerError(
-                f"{self.path} could not be written ({error}); free some space and run the same command again, it goes on where it was"
+                f"{self.path} could not be written ({error}); free some space and run the same "
+                "command again, it goes on where it was"
             ) from error
 
     def _resume(self, batches: Sequence[Sequence[int]]) -> dict[int, Response]:
@@ -71,7 +80,11 @@ class Part:
         if not text.startswith(self._header):
             first = text.partition(b"\n")[0]
             if not self._header.startswith(text):  # more than a first line that was cut
-                what = "of a run with other settings" if first.startswith(b'{"settings"') else "no file of unfinished answers"
+                what = (
+                    "of a run with other settings"
+                    if first.startswith(b'{"settings"')
+                    else "no file of unfinished answers"
+                )
                 raise InputError(f"{self.path} is {what}; delete it, or give another --out")
             os.ftruncate(self._handle, 0)
             self._write(self._header)
@@ -96,8 +109,14 @@ def discard(path: Path, stamp: str) -> None:
 
 
 def _header(stamp: str, day: str | None = None) -> bytes:
-    return json.dumps({"settings": stamp, **({"day": day} if day is not None else {})}).encode() + b"\n"
+    return (
+        json.dumps({"settings": stamp, **({"day": day} if day is not None else {})}).encode()
+        + b"\n"
+    )
 
 
 def _answers(row: dict[str, Any]) -> dict[int, Response]:
-    return {int(i): Response(**{**fields, "token_ids": tuple(fields["token_ids"])}) for i, fields in row["responses"].items()}
+    return {
+        int(i): Response(**{**fields, "token_ids": tuple(fields["token_ids"])})
+        for i, fields in row["responses"].items()
+    }

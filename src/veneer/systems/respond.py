@@ -1,4 +1,5 @@
-"""Letting a system answer many prompts: batches by length, resumable, in the order of the prompts."""
+"""Letting a system answer many prompts: batches by length, resumable, in the
+order of the prompts."""
 
 from __future__ import annotations
 
@@ -39,9 +40,9 @@ def respond(
 ) -> list[Response]:
     """Answer every prompt `samples` times; responses come in the order of the prompts.
 
-    out: where to write them (JSON lines), with the settings in `OUT.manifest.json` beside it. Until all are there, finished
-    batches stand in `OUT.part`, and the same call goes on behind them. A whole `out` of the same settings is read, of other
-    settings refused (InputError).
+    out: where to write them (JSON lines), with the settings in `OUT.manifest.json` beside it. Until
+    all are there, finished batches stand in `OUT.part`, and the same call goes on behind them. A
+    whole `out` of the same settings is read, of other settings refused (InputError).
     """
     for name, value in (("batch_size", batch_size), ("samples", samples)):
         if value < 1:
@@ -57,7 +58,10 @@ def respond(
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     asked = [[p.task, p.id, p.plain, list(p.messages)] for p in prompts]
     stamp = sha256_text(
-        json.dumps([system.facts(), sampling.facts(), list(stop_strings), batch_size, samples, asked], ensure_ascii=False)
+        json.dumps(
+            [system.facts(), sampling.facts(), list(stop_strings), batch_size, samples, asked],
+            ensure_ascii=False,
+        )
     )
     if out is None:
         return _answer(system, work, batches, sampling, stop_strings, {}, None, progress)
@@ -68,19 +72,28 @@ def respond(
         if out.exists():  # another process has just ended
             found = _there(out, stamp)
         else:
-            found = _answer(system, work, batches, sampling, stop_strings, part.done, part, progress)
+            found = _answer(
+                system, work, batches, sampling, stop_strings, part.done, part, progress
+            )
             text = "".join(r.line() for r in found)
-            facts = {"system": system.facts(), "sampling": sampling.facts(), "vocabulary": _vocabulary(system)}
+            facts = {
+                "system": system.facts(),
+                "sampling": sampling.facts(),
+                "vocabulary": _vocabulary(system),
+            }
             lm = _model(system)
             if lm is not None and (ignored := left_out(lm, sampling)):
                 facts["settings_not_applied"] = ignored
             digest = sha256_text(text.encode("utf-8", errors="replace").decode("utf-8"))
             record = system.record() if isinstance(system, Recording) else {}
             facts |= {"endpoint": record} if record else {}
-            write_json(_manifest(out), {"kind": "responses", "settings": stamp, "sha256": digest, **facts})
+            write_json(
+                _manifest(out), {"kind": "responses", "settings": stamp, "sha256": digest, **facts}
+            )
             write_text(out, text)
     except BaseException:
-        part.close(remove=not part.done)  # without an answer it would only stand in the way of other settings
+        # without an answer it would only stand in the way of other settings
+        part.close(remove=not part.done)
         raise
     part.close(remove=True)
     return found
@@ -95,13 +108,22 @@ def _manifest(out: Path) -> Path:
 
 
 def _there(out: Path, stamp: str) -> list[Response]:
-    """The answers of a whole file of the same settings. Raises InputError where it is of others, or damaged."""
+    """The answers of a whole file of the same settings. Raises InputError where it is of
+    others, or damaged."""
     manifest = _manifest(out)
-    found = read_json(manifest, "the settings of a file of responses") if manifest.is_file() else None
+    found = (
+        read_json(manifest, "the settings of a file of responses") if manifest.is_file() else None
+    )
     if not isinstance(found, dict) or found.get("settings") != stamp:
-        raise InputError(f"{out} exists and was made with other settings, models or prompts; give another --out, or delete it")
+        raise InputError(
+            f"{out} exists and was made with other settings, models or prompts; give another "
+            "--out, or delete it"
+        )
     if "sha256" in found and found["sha256"] != sha256_file(out):
-        raise InputError(f"{out} is damaged, or was changed since it was written; delete it and run the same command again")
+        raise InputError(
+            f"{out} is damaged, or was changed since it was written; delete it and run the same "
+            "command again"
+        )
     rows = read_responses(out)
     discard(_part(out), stamp)  # of a run that was killed between the two
     return rows
@@ -124,11 +146,18 @@ def _answer(
         decoded = _decode(system, [work[i] for i in batch], sampling, stop_strings)
         fresh = {
             i: Response(
-                work[i][0].id, work[i][1], system.name, work[i][0].task, d.text, d.token_ids, d.finish_reason,
-                sampling.seed, d.reasoning,
+                work[i][0].id,
+                work[i][1],
+                system.name,
+                work[i][0].task,
+                d.text,
+                d.token_ids,
+                d.finish_reason,
+                sampling.seed,
+                d.reasoning,
             )
             for i, d in zip(batch, decoded, strict=True)
-        }  # fmt: skip
+        }
         if part is not None:
             part.append(number, fresh)
         done.update(fresh)
@@ -138,7 +167,8 @@ def _answer(
 
 
 def _vocabulary(system: Answering) -> str | None:
-    """Hash of the token strings that the answers' ids stand for; None for a system without token ids."""
+    """Hash of the token strings that the answers' ids stand for; None for a system
+    without token ids."""
     lm = _model(system)
     return lm.vocabulary_hash() if lm is not None else None
 
@@ -150,17 +180,25 @@ def _model(system: Answering) -> LanguageModel | None:
 
 
 def _decode(
-    system: Answering, work: Sequence[tuple[Prompt, int]], sampling: Sampling, stop_strings: Sequence[str]
+    system: Answering,
+    work: Sequence[tuple[Prompt, int]],
+    sampling: Sampling,
+    stop_strings: Sequence[str],
 ) -> list[Decoded]:
     """One batch; where memory runs out, its halves."""
     try:
-        return system.decode([p for p, _ in work], sampling, stop_strings, [f"{p.task}/{p.id}/{s}" for p, s in work])
+        return system.decode(
+            [p for p, _ in work], sampling, stop_strings, [f"{p.task}/{p.id}/{s}" for p, s in work]
+        )
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         if len(work) == 1:
             raise VeneerError(
-                "memory ran out for a single prompt; use a smaller model, fewer new tokens, or more memory"
+                "memory ran out for a single prompt; use a smaller model, fewer new tokens, "
+                "or more memory"
             ) from error
     half = len(work) // 2
-    return _decode(system, work[:half], sampling, stop_strings) + _decode(system, work[half:], sampling, stop_strings)
+    return _decode(system, work[:half], sampling, stop_strings) + _decode(
+        system, work[half:], sampling, stop_strings
+    )

@@ -17,9 +17,9 @@ log = logging.getLogger("veneer")
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """text: the answer, without special tokens, cut at a stop string. token_ids: of all that was written, with the end token.
-    finish_reason: "stop" or "length". reasoning: what a thinking model wrote before its answer, None where it wrote none; only then is
-    it left out of the file."""
+    """text: the answer, without special tokens, cut at a stop string. token_ids: of all that was
+    written, with the end token. finish_reason: "stop" or "length". reasoning: what a thinking model
+    wrote before its answer, None where it wrote none; only then is it left out of the file."""
 
     prompt_id: str
     sample_id: int
@@ -53,14 +53,16 @@ def write_responses(path: Path, responses: Iterable[Response]) -> None:
 
 
 def read_responses(path: Path) -> list[Response]:
-    """Raises InputError naming the line that is no response. A thought that still stands in a text (version 0.1.0) is taken out."""
+    """Raises InputError naming the line that is no response. A thought that still stands in a text
+    (version 0.1.0) is taken out."""
     rows = []
     for number, row in read_json_lines(path, "responses, which `veneer generate` writes"):
         try:
             rows.append(apart(Response(**{**row, "token_ids": tuple(row["token_ids"])})))
         except (TypeError, ValueError, KeyError) as error:
             raise InputError(
-                f"{path} line {number} is not a response ({error}); expected what `veneer generate` writes; make it again"
+                f"{path} line {number} is not a response ({error}); expected what `veneer "
+                "generate` writes; make it again"
             ) from None
     return rows
 
@@ -70,19 +72,30 @@ def apart(response: Response) -> Response:
     if response.reasoning is not None or not isinstance(response.text, str):
         return response
     parts = split_reasoning(response.text)
-    return response if parts.answer == response.text else replace(response, text=parts.answer, reasoning=parts.reasoning)
+    return (
+        response
+        if parts.answer == response.text
+        else replace(response, text=parts.answer, reasoning=parts.reasoning)
+    )
 
 
 def finished(responses: Iterable[Response]) -> list[Response]:
-    """The responses without those that were cut within their reasoning: comparisons of texts have nothing to compare there. A warning says
-    how many these are. Raises InputError where a system has no others."""
+    """The responses without those that were cut within their reasoning: comparisons of texts
+    have nothing to compare there. A warning says how many these are. Raises InputError where a
+    system has no others."""
     every = list(responses)
     for system in dict.fromkeys(r.system for r in every if r.unfinished):
         own = [r for r in every if r.system == system]
         cut = sum(r.unfinished for r in own)
         if cut == len(own):
             raise InputError(
-                f"every answer of {system} ({cut}) ends within its reasoning, so nothing can be compared; give a larger --max-new-tokens"
+                f"every answer of {system} ({cut}) ends within its reasoning, so nothing can be "
+                "compared; give a larger --max-new-tokens"
             )
-        log.warning("veneer: %d of %d answers of %s end within their reasoning and are left out", cut, len(own), system)
+        log.warning(
+            "veneer: %d of %d answers of %s end within their reasoning and are left out",
+            cut,
+            len(own),
+            system,
+        )
     return [r for r in every if not r.unfinished]

@@ -23,16 +23,21 @@ from veneer.prompts.prompt import Prompt
 from veneer.systems.alpha import Alpha
 
 # how to go on where the small base's veneer was fitted behind several templates
-SMALL_MEND = "give a veneer that was fitted behind one (`veneer run` without --published makes one), or prompts of its tasks"
+SMALL_MEND = (
+    "give a veneer that was fitted behind one (`veneer run` without --published makes one), or "
+    "prompts of its tasks"
+)
 
 
 @dataclass(frozen=True)
 class ShiftedSystem:
-    """logits_L + alpha(t) dW h_s, before the large model's own scale and cap (Chen et al., NAACL 2025, arXiv 2502.04602).
+    """logits_L + alpha(t) dW h_s, before the large model's own scale and cap (Chen et al., NAACL
+    2025, arXiv 2502.04602).
 
-    Serves transfer (a large base with a small base's veneer), restoring a broken model that is only decoded (large = that
-    model in its chat format, small = its base with the veneer), and as the teacher of a capture. Each model reads the prompt in
-    its own format; token ids of answers are the large model's. stop: strings that end its answers beside the task's own.
+    Serves transfer (a large base with a small base's veneer), restoring a broken model that is only
+    decoded (large = that model in its chat format, small = its base with the veneer), and as the
+    teacher of a capture. Each model reads the prompt in its own format; token ids of answers are
+    the large model's. stop: strings that end its answers beside the task's own.
     """
 
     name: str
@@ -59,22 +64,35 @@ class ShiftedSystem:
         small_format: Format | None = None,
         name: str | None = None,
     ) -> ShiftedSystem:
-        """A large model with the veneer of `small`, its base. format: what the large one reads, plain by default; small_format: what
-        the small one reads, by default what the veneer recorded for base. name: by default "shifted-" and alpha.
+        """A large model with the veneer of `small`, its base. format: what the large one reads,
+        plain by default; small_format: what the small one reads, by default what the veneer
+        recorded for base. name: by default "shifted-" and alpha.
 
-        Answers end at the aligned model's end of turn, which the veneer recorded, and at the large model's own end tokens.
-        Raises InputError where the veneer is not of `small`, or the two vocabularies differ.
+        Answers end at the aligned model's end of turn, which the veneer recorded, and at the large
+        model's own end tokens. Raises InputError where the veneer is not of `small`, or the two
+        vocabularies differ.
         """
         veneer.check_fits(small)
         if large.device != small.device:
-            raise InputError(f"{large.name} is on {large.device} and {small.name} on {small.device}; load both on one device")
+            raise InputError(
+                f"{large.name} is on {large.device} and {small.name} on {small.device}; load both "
+                "on one device"
+            )
         alpha = Alpha.parse(alpha)
         small_format = small_format or chosen_format(veneer.facts, mend=SMALL_MEND)
         shift, ends = shift_of(large, small, veneer)
         return cls(
-            name or f"shifted-{alpha}", large, small, format or PlainFormat(), small_format,
-            tuple(sorted({*large.stop_ids, *ends})), shift, alpha, veneer.identity(), fitted=fitted_formats(veneer.facts),
-        )  # fmt: skip
+            name or f"shifted-{alpha}",
+            large,
+            small,
+            format or PlainFormat(),
+            small_format,
+            tuple(sorted({*large.stop_ids, *ends})),
+            shift,
+            alpha,
+            veneer.identity(),
+            fitted=fitted_formats(veneer.facts),
+        )
 
     def encode(self, prompts: Sequence[Prompt]) -> tuple[list[list[int]], list[list[int]]]:
         """Token ids of the prompts as the large model reads them, and as the small one does."""
@@ -89,7 +107,8 @@ class ShiftedSystem:
 
     def longest(self) -> int | None:
         found = [
-            getattr(lm.config.get_text_config(decoder=True), "max_position_embeddings", None) for lm in (self.large, self.small)
+            getattr(lm.config.get_text_config(decoder=True), "max_position_embeddings", None)
+            for lm in (self.large, self.small)
         ]
         return min((n for n in found if n is not None), default=None)
 
@@ -97,25 +116,43 @@ class ShiftedSystem:
         """The batch of these prompts for `decode_with` and `decode_steps` (models/decode.py)."""
         return self.stepper_of_ids(*self.encode(prompts))
 
-    def stepper_of_ids(self, prompts: Sequence[Sequence[int]], small_prompts: Sequence[Sequence[int]]) -> ShiftedStepper:
-        """The same for prompts that are token ids already, the large model's and the small one's."""
+    def stepper_of_ids(
+        self, prompts: Sequence[Sequence[int]], small_prompts: Sequence[Sequence[int]]
+    ) -> ShiftedStepper:
+        """The same for prompts that are token ids already, the large model's and
+        the small one's."""
         with torch.inference_mode():
             alpha = self.alpha
-            return ShiftedStepper(self.large, self.small, prompts, small_prompts, self.shift, alpha.at, alpha.last)
+            return ShiftedStepper(
+                self.large, self.small, prompts, small_prompts, self.shift, alpha.at, alpha.last
+            )
 
     def decode(
-        self, prompts: Sequence[Prompt], sampling: Sampling, stop_strings: Sequence[str], keys: Sequence[str]
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        stop_strings: Sequence[str],
+        keys: Sequence[str],
     ) -> list[Decoded]:
         """Answer one batch."""
         return decode_with(
-            self.stepper(prompts), sampling, stop_ids=self.stop_ids, stop_strings=(*stop_strings, *self.stop), keys=keys
+            self.stepper(prompts),
+            sampling,
+            stop_ids=self.stop_ids,
+            stop_strings=(*stop_strings, *self.stop),
+            keys=keys,
         )
 
     def forced_logits(
-        self, prompts: Sequence[Prompt], responses: Sequence[Sequence[int]], *, chunk: int | None = None
+        self,
+        prompts: Sequence[Prompt],
+        responses: Sequence[Sequence[int]],
+        *,
+        chunk: int | None = None,
     ) -> Iterator[Tensor]:
-        """Logits from which each response's tokens are predicted, teacher-forced: chunks (n, V), n <= chunk (None: Head.at_once), that
-        go through the responses' tokens in the order given. responses: the large model's token ids."""
+        """Logits from which each response's tokens are predicted, teacher-forced: chunks (n, V), n
+        <= chunk (None: Head.at_once), that go through the responses' tokens in the order given.
+        responses: the large model's token ids."""
         yield from self.forced_logits_of_ids(*self.encode(prompts), responses, chunk=chunk)
 
     @torch.inference_mode()
@@ -132,8 +169,15 @@ class ShiftedSystem:
             return
         to_small = self.shift.to_small.tolist()
         own = torch.cat(response_hidden(self.large, prompts, responses))  # (N, d_L)
-        small = torch.cat(response_hidden(self.small, small_prompts, [[to_small[i] for i in r] for r in responses]))  # (N, d_s)
-        alphas = torch.tensor([self.alpha.at(t) for r in responses for t in range(1, len(r) + 1)], device=own.device)
+        # (N, d_s)
+        small = torch.cat(
+            response_hidden(
+                self.small, small_prompts, [[to_small[i] for i in r] for r in responses]
+            )
+        )
+        alphas = torch.tensor(
+            [self.alpha.at(t) for r in responses for t in range(1, len(r) + 1)], device=own.device
+        )
         chunk = chunk or self.large.head.at_once
         for at in range(0, len(own), chunk):
             part = slice(at, at + chunk)
@@ -141,21 +185,34 @@ class ShiftedSystem:
 
     def facts(self) -> dict[str, Any]:
         return {
-            "name": self.name, "kind": "shifted", "large": _model(self.large), "small": _model(self.small), "veneer": self.veneer,
-            "alpha": str(self.alpha), "format": self.format.facts(), "small_format": self.small_format.facts(),
-            "stop_ids": list(self.stop_ids), **({"stop": list(self.stop)} if self.stop else {}),
-        }  # fmt: skip
+            "name": self.name,
+            "kind": "shifted",
+            "large": _model(self.large),
+            "small": _model(self.small),
+            "veneer": self.veneer,
+            "alpha": str(self.alpha),
+            "format": self.format.facts(),
+            "small_format": self.small_format.facts(),
+            "stop_ids": list(self.stop_ids),
+            **({"stop": list(self.stop)} if self.stop else {}),
+        }
 
 
-def shift_of(large: LanguageModel, small: LanguageModel, veneer: Veneer) -> tuple[LogitShift, tuple[int, ...]]:
-    """The veneer of `small` as a shift of the large model's logits, and the large model's ids of the end tokens that it recorded.
+def shift_of(
+    large: LanguageModel, small: LanguageModel, veneer: Veneer
+) -> tuple[LogitShift, tuple[int, ...]]:
+    """The veneer of `small` as a shift of the large model's logits, and the large model's ids of
+    the end tokens that it recorded.
 
-    Rows are matched by token string. A row that no tokenizer names is padding and gets no shift, but for an end token for which the
-    aligned model took a spare row. Raises InputError where the vocabularies differ.
+    Rows are matched by token string. A row that no tokenizer names is padding and gets no shift,
+    but for an end token for which the aligned model took a spare row. Raises InputError where the
+    vocabularies differ.
     """
     vocabulary = match_vocabularies(small, large)
-    to_large = torch.arange(vocabulary.size) if vocabulary.to_other is None else vocabulary.to_other  # (size,)
-    to_small = torch.full((large.head.rows,), small.pad_id)  # a padding row has no text: the small model reads its own padding
+    # (size,)
+    to_large = torch.arange(vocabulary.size) if vocabulary.to_other is None else vocabulary.to_other
+    # a padding row has no text: the small model reads its own padding
+    to_small = torch.full((large.head.rows,), small.pad_id)
     to_small[to_large] = torch.arange(vocabulary.size)
     ends = [i for i in veneer.facts.get("stop_ids", ()) if i < vocabulary.size]
     named = torch.zeros(small.head.rows, dtype=torch.bool)
@@ -171,7 +228,11 @@ def shift_of(large: LanguageModel, small: LanguageModel, veneer: Veneer) -> tupl
 
     bias = None if veneer.bias is None else part(veneer.bias)
     words: dict[str, Tensor]
-    if veneer.A is None or veneer.B is None or len(veneer.B) * (veneer.width + len(rows)) >= len(rows) * veneer.width:
+    if (
+        veneer.A is None
+        or veneer.B is None
+        or len(veneer.B) * (veneer.width + len(rows)) >= len(rows) * veneer.width
+    ):
         words = {"values": part(veneer.values())}
     else:  # two thin products are less work than one
         words = {"A": part(veneer.A), "B": veneer.B.to(device, dtype)}

@@ -24,7 +24,8 @@ from veneer.systems.shifted import ShiftedSystem
 
 @dataclass(frozen=True)
 class ShiftedTeacher:
-    """See capture/teachers/aligned.py. Base of the capture is `system.large`, whose ids the responses have."""
+    """See capture/teachers/aligned.py. Base of the capture is `system.large`, whose ids
+    the responses have."""
 
     system: ShiftedSystem
 
@@ -53,7 +54,10 @@ class ShiftedTeacher:
         found = list(zip(*self.system.encode(prompts), strict=True))
         for prompt, ids in zip(prompts, found, strict=True):
             if not all(ids):
-                raise InputError(f"prompt {prompt.id!r} has no tokens in the large or the small model's format; expected text")
+                raise InputError(
+                    f"prompt {prompt.id!r} has no tokens in the large or the small model's "
+                    "format; expected text"
+                )
         return found
 
     def lengths(self, asked: Sequence[tuple[list[int], list[int]]]) -> list[int]:
@@ -62,7 +66,9 @@ class ShiftedTeacher:
     def longest(self) -> int | None:
         return self.system.longest()
 
-    def answer(self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig) -> tuple[list[Decoded], list[TopK]]:
+    def answer(
+        self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
+    ) -> tuple[list[Decoded], list[TopK]]:
         """The shifted distributions are taken while it generates."""
         seen: list[list[TopK]] = [[] for _ in prompts]
 
@@ -71,7 +77,12 @@ class ShiftedTeacher:
 
         system = self.system
         out = decode_with(
-            system.stepper(prompts), config.sampling, stop_ids=system.stop_ids, stop_strings=system.stop, keys=keys, watch=watch
+            system.stepper(prompts),
+            config.sampling,
+            stop_ids=system.stop_ids,
+            stop_strings=system.stop,
+            keys=keys,
+            watch=watch,
         )
         return out, stacked(seen)
 
@@ -80,9 +91,15 @@ class ShiftedTeacher:
 
     def facts(self) -> dict[str, Any]:
         system, facts = self.system, self.system.facts()
-        said = f"{system.large.name} shifted by {system.alpha} times the veneer of {system.small.name}"
+        said = (
+            f"{system.large.name} shifted by {system.alpha} times the veneer of {system.small.name}"
+        )
         return {
-            "aligned": {"name": said, "fingerprint": sha256_text(json.dumps(facts)), "dtype": self.dtype},
+            "aligned": {
+                "name": said,
+                "fingerprint": sha256_text(json.dumps(facts)),
+                "dtype": self.dtype,
+            },
             "aligned_format": system.format.facts(),
             "vocabulary": match_vocabularies(system.large, system.large).facts(),
             "stop_ids": list(system.stop_ids),

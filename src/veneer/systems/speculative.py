@@ -1,8 +1,11 @@
-"""Many heads over one backbone, answered greedily: what one head's answer has shown of the backbone serves all others.
+"""Many heads over one backbone, answered greedily: what one head's answer has shown of the backbone
+serves all others.
 
-The hidden state behind a prefix does not depend on the head. So where the states along a known answer are kept, another head's greedy
-answer is read off them, without decoding, for as long as it says the same; only from the first other token on must anything be decoded.
-The check is that of speculative decoding (Leviathan et al. 2023, arXiv 2211.17192) with another head's answer as the draft.
+The hidden state behind a prefix does not depend on the head. So where the states along a known
+answer are kept, another head's greedy answer is read off them, without decoding, for as long as it
+says the same; only from the first other token on must anything be decoded. The check is that of
+speculative decoding (Leviathan et al. 2023, arXiv 2211.17192) with another head's answer as the
+draft.
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ STRIDE = 16  # tokens that are compared at a time
 
 
 class Path(NamedTuple):
-    """A known answer. states: (T, d) of the model, from which its tokens are predicted; small: the same of a shifting model."""
+    """A known answer. states: (T, d) of the model, from which its tokens are predicted; small: the
+    same of a shifting model."""
 
     ids: tuple[int, ...]
     states: Tensor
@@ -38,7 +42,8 @@ class Path(NamedTuple):
 
 @dataclass
 class Paths:
-    """Known answers by prompt; to be shared by the systems of one backbone (and, where they shift, of one small model)."""
+    """Known answers by prompt; to be shared by the systems of one backbone (and, where they shift,
+    of one small model)."""
 
     known: dict[tuple[int, ...], list[Path]] = field(default_factory=dict)
 
@@ -49,8 +54,9 @@ class Paths:
 
 @dataclass(frozen=True)
 class Retraced:
-    """A system that answers as `system` does, up to rounding, and uses and extends what `paths` knows. Sampling, penalties, barred
-    tokens and a shift that changes over the answer are left to `system` itself."""
+    """A system that answers as `system` does, up to rounding, and uses and extends what `paths`
+    knows. Sampling, penalties, barred tokens and a shift that changes over the answer are left to
+    `system` itself."""
 
     system: Local
     paths: Paths
@@ -70,7 +76,11 @@ class Retraced:
 
     @torch.inference_mode()
     def decode(
-        self, prompts: Sequence[Prompt], sampling: Sampling, stop_strings: Sequence[str], keys: Sequence[str]
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        stop_strings: Sequence[str],
+        keys: Sequence[str],
     ) -> list[Decoded]:
         """Answer one batch."""
         if not self._applies(sampling):
@@ -79,18 +89,33 @@ class Retraced:
         stops = (*stop_strings, *self.system.stop)
         begun = [self._begin(tuple(ids), sampling, stops) for ids in own]
         answers = list(begun)
-        waiting = [i for i, ids in enumerate(begun) if self._reason(ids, sampling, stops, own[i]) is None]
+        waiting = [
+            i for i, ids in enumerate(begun) if self._reason(ids, sampling, stops, own[i]) is None
+        ]
         if waiting:
             fresh = self._go_on(
-                [own[i] for i in waiting], [small[i] for i in waiting], [begun[i] for i in waiting], sampling, stops
+                [own[i] for i in waiting],
+                [small[i] for i in waiting],
+                [begun[i] for i in waiting],
+                sampling,
+                stops,
             )
             for i, ids in zip(waiting, fresh, strict=True):
                 answers[i] = ids
             self._remember([own[i] for i in waiting], [small[i] for i in waiting], fresh)
         ends = set(self.system.stop_ids)
-        parts = [response_parts(self._lm, ids, ends, stops, prompt) for ids, prompt in zip(answers, own, strict=True)]
-        reasons = [self._reason(ids, sampling, stops, prompt) or "length" for ids, prompt in zip(answers, own, strict=True)]
-        return [Decoded(ids, p.answer, r, p.reasoning) for ids, p, r in zip(answers, parts, reasons, strict=True)]
+        parts = [
+            response_parts(self._lm, ids, ends, stops, prompt)
+            for ids, prompt in zip(answers, own, strict=True)
+        ]
+        reasons = [
+            self._reason(ids, sampling, stops, prompt) or "length"
+            for ids, prompt in zip(answers, own, strict=True)
+        ]
+        return [
+            Decoded(ids, p.answer, r, p.reasoning)
+            for ids, p, r in zip(answers, parts, reasons, strict=True)
+        ]
 
     @property
     def _lm(self) -> LanguageModel:
@@ -109,8 +134,11 @@ class Retraced:
         ids = [self.system.format.encode(self.system.lm.tokenizer, p) for p in prompts]
         return ids, [[] for _ in ids]
 
-    def _begin(self, prompt: tuple[int, ...], sampling: Sampling, stops: Sequence[str]) -> tuple[int, ...]:
-        """The longest beginning of the answer that known answers tell, its end included where they tell that."""
+    def _begin(
+        self, prompt: tuple[int, ...], sampling: Sampling, stops: Sequence[str]
+    ) -> tuple[int, ...]:
+        """The longest beginning of the answer that known answers tell, its end included
+        where they tell that."""
         best: tuple[int, ...] = ()
         for path in self.paths.known.get(prompt, []):
             found = self._ended(self._along(path), sampling, stops, prompt)
@@ -124,7 +152,9 @@ class Retraced:
         """What this head says along a known answer, up to and with its first other token."""
         for at in range(0, len(path.ids), STRIDE):
             said = self._logits(path, slice(at, at + STRIDE)).argmax(-1).tolist()
-            for t, (mine, known) in enumerate(zip(said, path.ids[at : at + STRIDE], strict=True), at):
+            for t, (mine, known) in enumerate(
+                zip(said, path.ids[at : at + STRIDE], strict=True), at
+            ):
                 if mine != known:
                     return (*path.ids[:t], mine)
         return path.ids
@@ -134,40 +164,66 @@ class Retraced:
         if isinstance(system, System):
             return (system.head or system.lm.head).logits(path.states[part])
         assert path.small is not None
-        return system.shift.logits(system.large.head, path.states[part], path.small[part], system.alpha.start)
+        return system.shift.logits(
+            system.large.head, path.states[part], path.small[part], system.alpha.start
+        )
 
     def _go_on(
-        self, own: Sequence[list[int]], small: Sequence[list[int]], begun: Sequence[tuple[int, ...]], sampling: Sampling,
+        self,
+        own: Sequence[list[int]],
+        small: Sequence[list[int]],
+        begun: Sequence[tuple[int, ...]],
+        sampling: Sampling,
         stops: Sequence[str],
-    ) -> list[tuple[int, ...]]:  # fmt: skip
+    ) -> list[tuple[int, ...]]:
         """Whole answers behind their beginnings."""
         system, before = self.system, [[*p, *b] for p, b in zip(own, begun, strict=True)]
         if isinstance(system, System):
             stepper: Any = ModelStepper(system.lm, before, system.head)
         else:
             to_small = system.shift.to_small.tolist()
-            stepper = system.stepper_of_ids(before, [[*p, *(to_small[i] for i in b)] for p, b in zip(small, begun, strict=True)])
+            stepper = system.stepper_of_ids(
+                before, [[*p, *(to_small[i] for i in b)] for p, b in zip(small, begun, strict=True)]
+            )
         rows = [
-            Row(replace(sampling, max_new_tokens=sampling.max_new_tokens - len(b)), str(i), tuple(stops), b)
+            Row(
+                replace(sampling, max_new_tokens=sampling.max_new_tokens - len(b)),
+                str(i),
+                tuple(stops),
+                b,
+            )
             for i, b in enumerate(begun)
         ]
         out = [list(b) for b in begun]
         for tokens in decode_steps(stepper, rows, stop_ids=system.stop_ids):
             for token in tokens:
                 out[token.row].append(token.id)
-        return [self._ended(tuple(ids), sampling, stops, prompt) for ids, prompt in zip(out, own, strict=True)]
+        return [
+            self._ended(tuple(ids), sampling, stops, prompt)
+            for ids, prompt in zip(out, own, strict=True)
+        ]
 
-    def _remember(self, own: Sequence[list[int]], small: Sequence[list[int]], answers: Sequence[tuple[int, ...]]) -> None:
+    def _remember(
+        self,
+        own: Sequence[list[int]],
+        small: Sequence[list[int]],
+        answers: Sequence[tuple[int, ...]],
+    ) -> None:
         states = response_hidden(self._lm, own, answers)
         beside: Sequence[Tensor | None] = [None] * len(states)
         if isinstance(self.system, ShiftedSystem):
             to_small = self.system.shift.to_small.tolist()
-            beside = response_hidden(self.system.small, small, [[to_small[i] for i in a] for a in answers])
+            beside = response_hidden(
+                self.system.small, small, [[to_small[i] for i in a] for a in answers]
+            )
         for prompt, ids, h, s in zip(own, answers, states, beside, strict=True):
             self.paths.add(tuple(prompt), Path(ids, h, s))
 
-    def _ended(self, ids: tuple[int, ...], sampling: Sampling, stops: Sequence[str], prompt: Sequence[int]) -> tuple[int, ...]:
-        """Cut behind the first token that ends the answer; a stop string may begin in one part and end in the next."""
+    def _ended(
+        self, ids: tuple[int, ...], sampling: Sampling, stops: Sequence[str], prompt: Sequence[int]
+    ) -> tuple[int, ...]:
+        """Cut behind the first token that ends the answer; a stop string may begin in one part and
+        end in the next."""
         ids = ids[: sampling.max_new_tokens]
         ends = set(self.system.stop_ids)
         for t, token in enumerate(ids):
@@ -175,7 +231,12 @@ class Retraced:
                 return ids[: t + 1]
         return ids
 
-    def _reason(self, ids: tuple[int, ...], sampling: Sampling, stops: Sequence[str], prompt: Sequence[int]) -> str | None:
-        if ids and (ids[-1] in self.system.stop_ids or (stops and hits(self._lm.tokenizer, ids, stops, prompt))):
+    def _reason(
+        self, ids: tuple[int, ...], sampling: Sampling, stops: Sequence[str], prompt: Sequence[int]
+    ) -> str | None:
+        if ids and (
+            ids[-1] in self.system.stop_ids
+            or (stops and hits(self._lm.tokenizer, ids, stops, prompt))
+        ):
             return "stop"
         return "length" if len(ids) >= sampling.max_new_tokens else None

@@ -35,7 +35,11 @@ class Answering(Protocol):
         ...
 
     def decode(
-        self, prompts: Sequence[Prompt], sampling: Sampling, stop_strings: Sequence[str], keys: Sequence[str]
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        stop_strings: Sequence[str],
+        keys: Sequence[str],
     ) -> list[Decoded]:
         """Answer one batch. keys: one name an answer, from which its randomness is drawn."""
         ...
@@ -47,10 +51,11 @@ class Answering(Protocol):
 
 @dataclass(frozen=True)
 class System:
-    """name: as in results. head: in place of the model's own (a veneer's). barred: ids that may not stand among the first
-    `barred_steps` tokens of an answer. stop: strings that end its answers beside the task's own (the fence of an in-context
-    format, the closing text of a chat template whose end is no single token). fitted: the templates that its head was fitted behind,
-    where that is known: prompts in another one are answered with a warning."""
+    """name: as in results. head: in place of the model's own (a veneer's). barred: ids that may not
+    stand among the first `barred_steps` tokens of an answer. stop: strings that end its answers
+    beside the task's own (the fence of an in-context format, the closing text of a chat template
+    whose end is no single token). fitted: the templates that its head was fitted behind, where that
+    is known: prompts in another one are answered with a warning."""
 
     name: str
     lm: LanguageModel
@@ -77,9 +82,11 @@ class System:
         alpha: float = 1.0,
         name: str | None = None,
     ) -> System:
-        """A model as it is, or base with its veneer. The format is what the veneer recorded for base, otherwise plain.
+        """A model as it is, or base with its veneer. The format is what the veneer recorded for
+        base, otherwise plain.
 
-        Raises InputError where the veneer is of another head, or where it records several templates and no format is given.
+        Raises InputError where the veneer is of another head, or where it records several templates
+        and no format is given.
         """
         if veneer is None:
             return cls(name or "base", lm, format or PlainFormat(), lm.stop_ids)
@@ -87,7 +94,15 @@ class System:
         form = format or chosen_format(veneer.facts)
         stops = tuple(sorted({*lm.stop_ids, *veneer.facts.get("stop_ids", ())}))
         texts, fitted = tuple(veneer.facts.get("stop", ())), fitted_formats(veneer.facts)
-        return cls(name or "veneer", lm, form, stops, veneer.apply(lm.head, alpha), stop=texts, fitted=fitted)
+        return cls(
+            name or "veneer",
+            lm,
+            form,
+            stops,
+            veneer.apply(lm.head, alpha),
+            stop=texts,
+            fitted=fitted,
+        )
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Raises InputError for a prompt with a token that the model cannot read."""
@@ -98,33 +113,61 @@ class System:
         return [len(ids) for ids in found]
 
     def warn_of_formats(self, prompts: Sequence[Prompt]) -> None:
-        """Warn where the format puts prompts in a template that the veneer was not fitted behind."""
+        """Warn where the format puts prompts in a template that the veneer was
+        not fitted behind."""
         warn_of_formats(self.name, self.format, self.fitted, prompts)
 
     def longest(self) -> int | None:
-        return getattr(self.lm.config.get_text_config(decoder=True), "max_position_embeddings", None)
+        return getattr(
+            self.lm.config.get_text_config(decoder=True), "max_position_embeddings", None
+        )
 
     def decode(
-        self, prompts: Sequence[Prompt], sampling: Sampling, stop_strings: Sequence[str], keys: Sequence[str]
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        stop_strings: Sequence[str],
+        keys: Sequence[str],
     ) -> list[Decoded]:
         """Answer one batch."""
         stop_strings = (*stop_strings, *self.stop)
         ids = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
-        how = replace(sampling, barred=self.barred, barred_steps=self.barred_steps) if self.barred else sampling
-        return decode(self.lm, ids, how, stop_ids=self.stop_ids, stop_strings=stop_strings, keys=keys, head=self.head)
+        how = (
+            replace(sampling, barred=self.barred, barred_steps=self.barred_steps)
+            if self.barred
+            else sampling
+        )
+        return decode(
+            self.lm,
+            ids,
+            how,
+            stop_ids=self.stop_ids,
+            stop_strings=stop_strings,
+            keys=keys,
+            head=self.head,
+        )
 
     def stepper(self, prompts: Sequence[Prompt]) -> ModelStepper:
-        """The batch of these prompts for `decode_with` and `decode_steps` (models/decode.py), which need `stop_ids` and `stop` too."""
+        """The batch of these prompts for `decode_with` and `decode_steps` (models/decode.py), which
+        need `stop_ids` and `stop` too."""
         with torch.inference_mode():
-            return ModelStepper(self.lm, [self.format.encode(self.lm.tokenizer, p) for p in prompts], self.head)
+            return ModelStepper(
+                self.lm, [self.format.encode(self.lm.tokenizer, p) for p in prompts], self.head
+            )
 
     def facts(self) -> dict[str, Any]:
         return {
-            "name": self.name, "model": self.lm.name, "fingerprint": self.lm.fingerprint(), "dtype": str(self.lm.head.weight.dtype),
-            "format": self.format.facts(), "stop_ids": list(self.stop_ids),
-            **({"head": "own"} if self.head is None else self.head.facts()), "barred": list(self.barred), "barred_steps": self.barred_steps,
+            "name": self.name,
+            "model": self.lm.name,
+            "fingerprint": self.lm.fingerprint(),
+            "dtype": str(self.lm.head.weight.dtype),
+            "format": self.format.facts(),
+            "stop_ids": list(self.stop_ids),
+            **({"head": "own"} if self.head is None else self.head.facts()),
+            "barred": list(self.barred),
+            "barred_steps": self.barred_steps,
             **({"stop": list(self.stop)} if self.stop else {}),
-        }  # fmt: skip
+        }
 
 
 def pair_systems(pair: Pair, veneer: Veneer) -> list[System]:
@@ -142,8 +185,9 @@ NO_EMPTY_STEPS = 12  # contract.md: end of turn barred for the first 12 tokens
 
 
 def control_systems(pair: Pair, shuffled: Veneer | None) -> list[System]:
-    """The controls of contract.md: base in the aligned format, aligned in base's, base that may not end at once, and the
-    head-capacity control (a veneer fitted to hidden states shuffled within a response position)."""
+    """The controls of contract.md: base in the aligned format, aligned in base's, base that may not
+    end at once, and the head-capacity control (a veneer fitted to hidden states shuffled within a
+    response position)."""
     stops = pair.stop_ids
     own = tuple(pair.vocabulary.ids_to_other([i for i in stops if i < pair.vocabulary.size]))
     systems = []
@@ -152,8 +196,20 @@ def control_systems(pair: Pair, shuffled: Veneer | None) -> list[System]:
         systems.append(System("base-chat", pair.base, chat, stops))
     systems += [
         System("aligned-plain", pair.aligned, pair.base_format, own),
-        System("base-no-empty", pair.base, pair.base_format, stops, barred=stops, barred_steps=NO_EMPTY_STEPS),
+        System(
+            "base-no-empty",
+            pair.base,
+            pair.base_format,
+            stops,
+            barred=stops,
+            barred_steps=NO_EMPTY_STEPS,
+        ),
     ]
     if shuffled is not None:
-        systems.append(replace(System.of_model(pair.base, shuffled, format=pair.base_format, name="shuffled"), stop_ids=stops))
+        systems.append(
+            replace(
+                System.of_model(pair.base, shuffled, format=pair.base_format, name="shuffled"),
+                stop_ids=stops,
+            )
+        )
     return systems

@@ -21,7 +21,9 @@ from veneer.tasks.custom_scorers import compiled, scored
 from veneer.tasks.numbers import plain_decimal
 from veneer.tasks.task import Better, Split, Task, check_split
 
-EXPECTED = 'a task: a first line {"task": {"name", "scorer", ...}} and a line a prompt (docs/tasks.md)'
+EXPECTED = (
+    'a task: a first line {"task": {"name", "scorer", ...}} and a line a prompt (docs/tasks.md)'
+)
 PEEK = 4096  # bytes in which a header begins
 
 
@@ -40,7 +42,8 @@ class OwnTask(Task):
         number, first = next(lines, (1, None))
         if not isinstance(first, dict) or set(first) != {"task"}:
             raise InputError(
-                f'{path} line {number} is no header; expected {{"task": {{"name": ..., "scorer": ...}}}} (docs/tasks.md)'
+                f'{path} line {number} is no header; expected {{"task": {{"name": ..., "scorer": '
+                f"...}}}} (docs/tasks.md)"
             )
         header = checked(Header, path, number, first["task"])
         if header.pattern is not None:
@@ -52,13 +55,15 @@ class OwnTask(Task):
             prompt = _prompt(header, row, path, number)
             if prompt.id in seen:
                 raise InputError(
-                    f"{path} line {number} has the id {prompt.id!r}, as has line {seen[prompt.id]}; give each prompt its own id"
+                    f"{path} line {number} has the id {prompt.id!r}, as has line "
+                    f"{seen[prompt.id]}; give each prompt its own id"
                 )
             seen[prompt.id] = number
             rows[row.split].append(prompt)
         if not rows["test"]:
             raise InputError(
-                f'{path} holds no test prompts; expected at least one row (its split is "test" unless it says "train")'
+                f'{path} holds no test prompts; expected at least one row (its split is "test" '
+                'unless it says "train")'
             )
         return cls(path, header, {split: tuple(some) for split, some in rows.items()})
 
@@ -72,7 +77,10 @@ class OwnTask(Task):
 
     @property
     def headlines(self) -> Mapping[str, Better]:  # type: ignore[override]
-        return {self.header.metric or ("match_rate" if self.header.scorer == "regex" else "accuracy"): self.header.better}
+        return {
+            self.header.metric
+            or ("match_rate" if self.header.scorer == "regex" else "accuracy"): self.header.better
+        }
 
     @property
     def max_new_tokens(self) -> int:  # type: ignore[override]
@@ -88,11 +96,17 @@ class OwnTask(Task):
 
     @property
     def judges(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(dict.fromkeys(("refusal", *([self.header.judge] if self.header.judge else []))))
+        return tuple(
+            dict.fromkeys(("refusal", *([self.header.judge] if self.header.judge else [])))
+        )
 
     @property
     def headline_judges(self) -> Mapping[str, str]:  # type: ignore[override]
-        return {self.header.metric: self.header.judge} if self.header.metric and self.header.judge else {}
+        return (
+            {self.header.metric: self.header.judge}
+            if self.header.metric and self.header.judge
+            else {}
+        )
 
     @property
     def scoring(self) -> str:  # type: ignore[override]
@@ -115,7 +129,9 @@ class OwnTask(Task):
     def kept_templates(self) -> set[str | None]:
         """What the file says that base reads, in its header or in rows of their own."""
         own = {p.own_template for some in self.rows.values() for p in some if p.template is None}
-        return own | ({self.header.base_template} if self.header.base_template is not None else set())
+        return own | (
+            {self.header.base_template} if self.header.base_template is not None else set()
+        )
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
         return scored(self.header, prompt, text)
@@ -127,7 +143,10 @@ class OwnTask(Task):
         return prompt.reference.get("cluster")
 
     def source(self) -> dict[str, Any]:
-        return {"from": self.header.source, "files": [{"file": str(self.path), "sha256": sha256_file(self.path)}]}
+        return {
+            "from": self.header.source,
+            "files": [{"file": str(self.path), "sha256": sha256_file(self.path)}],
+        }
 
     def in_folder(self) -> bool:
         return False
@@ -155,42 +174,58 @@ def _lines(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _in_own_words(value: Any, where: str) -> Any:
-    """A row whose chat turns have contents in parts, or other names of the roles, in the words of `Row`."""
+    """A row whose chat turns have contents in parts, or other names of the roles, in
+    the words of `Row`."""
     if not isinstance(value, dict) or not isinstance(value.get("messages"), list):
         return value
     turns = [dict(t) if isinstance(t, dict) else t for t in value["messages"]]
     for number, turn in enumerate(turns, 1):
         if isinstance(turn, dict) and isinstance(turn.get("content"), list):
             turn["content"] = text_of(turn["content"], f"{where}, message {number}")
-        if isinstance(turn, dict) and isinstance(turn.get("role"), str) and turn["role"] in OTHER_NAMES:
+        if (
+            isinstance(turn, dict)
+            and isinstance(turn.get("role"), str)
+            and turn["role"] in OTHER_NAMES
+        ):
             turn["role"] = OTHER_NAMES[turn["role"]]
     return {**value, "messages": turns}
 
 
 def _prompt(header: Header, row: Row, path: Path, line: int) -> Prompt:
     messages: tuple[dict[str, str], ...] = (
-        tuple(turn.model_dump() for turn in row.messages) if row.messages else ({"role": "user", "content": row.prompt or ""},)
+        tuple(turn.model_dump() for turn in row.messages)
+        if row.messages
+        else ({"role": "user", "content": row.prompt or ""},)
     )
     template = None if row.plain is not None else header.base_template or PLACE
     plain = row.plain if template is None else wrapped(template, messages)
     assert plain is not None
     parts = [plain, *(m["content"] for m in messages)]
     if any(0xD800 <= ord(c) < 0xE000 for part in parts for c in part):
-        raise InputError(f"{path} line {line} holds half of a character (a lone surrogate); expected valid Unicode")
+        raise InputError(
+            f"{path} line {line} holds half of a character (a lone surrogate); expected "
+            "valid Unicode"
+        )
     reference = {k: v for k, v in (("group", row.group), ("cluster", row.cluster)) if v is not None}
     reference |= _expected(header, row, f"{path} line {line}")
-    return Prompt(str(line if row.id is None else row.id), messages, plain, header.name, reference, template)
+    return Prompt(
+        str(line if row.id is None else row.id), messages, plain, header.name, reference, template
+    )
 
 
 def _expected(header: Header, row: Row, where: str) -> dict[str, Any]:
-    """What the scorer needs of a row. Raises InputError where the row lacks it, or has what another scorer needs."""
-    need = {"regex": {"pattern"}, "choice": {"choices", "answer"}}.get(header.scorer, set() if header.judge else {"answer"})
+    """What the scorer needs of a row. Raises InputError where the row lacks it, or has what
+    another scorer needs."""
+    need = {"regex": {"pattern"}, "choice": {"choices", "answer"}}.get(
+        header.scorer, set() if header.judge else {"answer"}
+    )
     given = {k for k in ("answer", "choices", "pattern") if getattr(row, k) is not None}
     optional = {"pattern"} if header.pattern is not None else set()
     if wrong := sorted((need - given - optional) or (given - need)):
         lacks = "lacks" if need - given - optional else "has"
         raise InputError(
-            f"{where} {lacks} {wrong[0]!r}; the scorer {header.scorer} takes {', '.join(sorted(need)) or 'none of these'}"
+            f"{where} {lacks} {wrong[0]!r}; the scorer {header.scorer} takes "
+            f"{', '.join(sorted(need)) or 'none of these'}"
         )
     if header.scorer == "regex":
         pattern = row.pattern or header.pattern or ""
@@ -216,7 +251,8 @@ def _choice(row: Row, where: str) -> dict[str, Any]:
         at = choices.index(answer)
     else:
         raise InputError(
-            f"{where} has the answer {answer!r}; expected one of its choices, or its index from 0 to {len(choices) - 1}"
+            f"{where} has the answer {answer!r}; expected one of its choices, or its index from 0 "
+            f"to {len(choices) - 1}"
         )
     return {"choices": [c if c[0].isspace() else f" {c}" for c in choices], "answer": at}
 
@@ -224,5 +260,7 @@ def _choice(row: Row, where: str) -> dict[str, Any]:
 def _number(answer: Any, where: str) -> str:
     text = None if isinstance(answer, list) else plain_decimal(str(answer))
     if text is None:
-        raise InputError(f"{where} has the answer {answer!r}; expected one number, such as 72 or -1.5")
+        raise InputError(
+            f"{where} has the answer {answer!r}; expected one number, such as 72 or -1.5"
+        )
     return text

@@ -1,11 +1,22 @@
-"""What a file of an own task may say (docs/tasks.md): a header line and a line a prompt, with errors that name file and line."""
+"""What a file of an own task may say (docs/tasks.md): a header line and a line a prompt, with
+errors that name file and line."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 
 from veneer.foundation.errors import InputError
 
@@ -19,10 +30,11 @@ class _Strict(BaseModel):
 
 
 class Header(_Strict):
-    """name: of the task in results and files. scorer: exact, contains, number, regex, choice or judge:NAME. metric: the judge's metric
-    that is the headline, for judge:NAME alone. better: the way the headline should go. ignore_case: of exact, contains and regex.
-    stop: strings that end an answer. base_template: text around the prompt for base, with {prompt} in it. pattern: of scorer regex, for
-    rows without one of their own."""
+    """name: of the task in results and files. scorer: exact, contains, number, regex, choice or
+    judge:NAME. metric: the judge's metric that is the headline, for judge:NAME alone. better: the
+    way the headline should go. ignore_case: of exact, contains and regex. stop: strings that end an
+    answer. base_template: text around the prompt for base, with {prompt} in it. pattern: of scorer
+    regex, for rows without one of their own."""
 
     name: Annotated[StrictStr, Field(pattern=NAME)]
     scorer: StrictStr
@@ -40,7 +52,9 @@ class Header(_Strict):
     @model_validator(mode="after")
     def _fits(self) -> Header:
         if self.scorer not in WAYS and not (self.judge and self.judge.isidentifier()):
-            raise ValueError(f"the scorer {self.scorer!r} is none of {', '.join(WAYS)} and judge:NAME")
+            raise ValueError(
+                f"the scorer {self.scorer!r} is none of {', '.join(WAYS)} and judge:NAME"
+            )
         if bool(self.judge) != (self.metric is not None):
             raise ValueError("a metric is named with a scorer judge:NAME, and only then")
         if self.pattern is not None and self.scorer != "regex":
@@ -61,9 +75,10 @@ class Turn(_Strict):
 
 
 class Row(_Strict):
-    """prompt or messages: what the aligned model reads. plain: what base reads, if something else. answer: the right answer (a list: any
-    of them), of scorer choice its index or text. choices: of scorer choice. pattern: of scorer regex. group: gets rows of its
-    own. cluster: prompts that are not independent of each other."""
+    """prompt or messages: what the aligned model reads. plain: what base reads, if something else.
+    answer: the right answer (a list: any of them), of scorer choice its index or text. choices: of
+    scorer choice. pattern: of scorer regex. group: gets rows of its own. cluster: prompts that are
+    not independent of each other."""
 
     id: Annotated[StrictStr, Field(min_length=1)] | StrictInt | None = None
     prompt: Text | None = None
@@ -71,7 +86,11 @@ class Row(_Strict):
     plain: Text | None = None
     split: Literal["train", "test"] = "test"
     answer: (
-        Text | StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)] | Annotated[list[Text], Field(min_length=1)] | None
+        Text
+        | StrictInt
+        | Annotated[StrictFloat, Field(allow_inf_nan=False)]
+        | Annotated[list[Text], Field(min_length=1)]
+        | None
     ) = None
     choices: Annotated[list[Text], Field(min_length=2)] | None = None
     pattern: Text | None = None
@@ -96,7 +115,9 @@ def checked(model: type[Model], path: Path, line: int, value: Any) -> Model:
     """`value` as a header or row. Raises InputError that names file, line and field."""
     what = "header" if model is Header else "row"
     if not isinstance(value, dict):
-        raise InputError(f"{path} line {line} is no JSON object; expected a {what} as docs/tasks.md describes it")
+        raise InputError(
+            f"{path} line {line} is no JSON object; expected a {what} as docs/tasks.md describes it"
+        )
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -104,5 +125,6 @@ def checked(model: type[Model], path: Path, line: int, value: Any) -> Model:
         field = ".".join(str(p) for p in first["loc"])
         said = first["msg"].removeprefix("Value error, ")
         raise InputError(
-            f"{path} line {line}: {f'{field}: ' if field else ''}{said}; expected a {what} as docs/tasks.md describes it"
+            f"{path} line {line}: {f'{field}: ' if field else ''}{said}; expected a {what} as "
+            "docs/tasks.md describes it"
         ) from None

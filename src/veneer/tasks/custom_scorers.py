@@ -1,4 +1,5 @@
-"""The scorers of own tasks. Answers are untrusted text of any length: a pattern is given two seconds for one answer."""
+"""The scorers of own tasks. Answers are untrusted text of any length: a pattern is given two
+seconds for one answer."""
 
 from __future__ import annotations
 
@@ -16,27 +17,46 @@ SECONDS = 2.0
 
 
 def scored(header: Header, prompt: Prompt, text: str) -> dict[str, float]:
-    """exact: the answer alone, blanks at its ends and a closing full stop aside. contains: the answer as words of their own. number: the
-    last number, and accuracy_strict the one stated as the answer. regex: the pattern is found. choice and judges: nothing here."""
+    """exact: the answer alone, blanks at its ends and a closing full stop aside. contains: the
+    answer as words of their own. number: the last number, and accuracy_strict the one stated as the
+    answer. regex: the pattern is found. choice and judges: nothing here."""
     if header.scorer == "exact":
-        return {"accuracy": float(any(_bare(text, header) == _bare(a, header) for a in prompt.reference["answer"]))}
+        return {
+            "accuracy": float(
+                any(_bare(text, header) == _bare(a, header) for a in prompt.reference["answer"])
+            )
+        }
     if header.scorer == "contains":
-        return {"accuracy": float(any(_says(text, a, header.ignore_case) for a in prompt.reference["answer"]))}
+        return {
+            "accuracy": float(
+                any(_says(text, a, header.ignore_case) for a in prompt.reference["answer"])
+            )
+        }
     if header.scorer == "number":
         answer = prompt.reference["answer"]
-        return {"accuracy": float(last_is(text, answer)), "accuracy_strict": float(stated_is(text, answer))}
+        return {
+            "accuracy": float(last_is(text, answer)),
+            "accuracy_strict": float(stated_is(text, answer)),
+        }
     if header.scorer == "regex":
-        return {"match_rate": float(_found(prompt.reference["pattern"], header.ignore_case, text, prompt.id))}
+        return {
+            "match_rate": float(
+                _found(prompt.reference["pattern"], header.ignore_case, text, prompt.id)
+            )
+        }
     return {}
 
 
 @functools.lru_cache(maxsize=4096)
 def compiled(pattern: str, ignore_case: bool, where: str = "the pattern") -> Any:
-    """Raises InputError for a text that is no regular expression (of the package regex, which reads Python's)."""
+    """Raises InputError for a text that is no regular expression (of the package regex, which
+    reads Python's)."""
     try:
         return regex.compile(pattern, regex.IGNORECASE if ignore_case else 0)
     except regex.error as error:
-        raise InputError(f"{where} has the pattern {pattern!r}, which is no regular expression ({error})") from None
+        raise InputError(
+            f"{where} has the pattern {pattern!r}, which is no regular expression ({error})"
+        ) from None
 
 
 def _found(pattern: str, ignore_case: bool, text: str, id: str) -> bool:
@@ -44,8 +64,8 @@ def _found(pattern: str, ignore_case: bool, text: str, id: str) -> bool:
         return compiled(pattern, ignore_case).search(text, timeout=SECONDS) is not None
     except TimeoutError:
         raise InputError(
-            f"the pattern {pattern!r} took longer than {SECONDS:g} s on the answer to {id} ({len(text)} characters); write it without "
-            "repetitions inside repetitions"
+            f"the pattern {pattern!r} took longer than {SECONDS:g} s on the answer to {id} "
+            f"({len(text)} characters); write it without repetitions inside repetitions"
         ) from None
 
 

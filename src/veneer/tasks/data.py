@@ -1,5 +1,5 @@
-"""Where a task's data is: the folder given, the one that VENEER_DATA names, or a pinned download checked by its
-hash."""
+"""Where a task's data is: the folder given, the one that VENEER_DATA names, or a pinned download
+checked by its hash."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a task's files come from. repository: on GitHub. files: path in the data folder -> pin, None where none
-    is known."""
+    """Where a task's files come from. repository: on GitHub. files: path in the data folder -> pin,
+    None where none is known."""
 
     repository: str
     files: dict[str, Pin | None]
 
 
 def find_data(data: Path | None) -> Path | None:
-    """The data folder: `data`, otherwise the environment variable VENEER_DATA; None where neither is given.
+    """The data folder: `data`, otherwise the environment variable VENEER_DATA; None where
+    neither is given.
 
     Raises InputError where the one that is given does not exist.
     """
@@ -47,7 +48,10 @@ def find_data(data: Path | None) -> Path | None:
     if not found:
         return None
     if not Path(found).is_dir():
-        raise InputError(f"{said} names {found}, which is not a folder; give the folder that holds the tasks' data")
+        raise InputError(
+            f"{said} names {found}, which is not a folder; give the folder that holds the "
+            "tasks' data"
+        )
     return Path(found)
 
 
@@ -59,17 +63,25 @@ def has(origin: Origin, data: Path | None) -> bool:
 def at_hand(origin: Origin, data: Path | None) -> bool:
     """Whether each file is in the data folder or was downloaded before."""
     return all(
-        (data is not None and (data / name).is_file()) or _cached(name, pin).is_file() for name, pin in origin.files.items()
+        (data is not None and (data / name).is_file()) or _cached(name, pin).is_file()
+        for name, pin in origin.files.items()
     )
 
 
 def locate(origin: Origin, name: str, data: Path | None) -> Path:
-    """The file `name`: in the data folder, or in the cache, or downloaded into it. Raises InputError that says what
-    to mend."""
+    """The file `name`: in the data folder, or in the cache, or downloaded into it. Raises
+    InputError that says what to mend."""
     if data is not None and (data / name).is_file():
         return data / name
-    looked = f"{data / name} does not exist" if data is not None else f"no data folder is given to look for {name} in"
-    mend = f"give --data or set VENEER_DATA to a folder that holds {name}, from the repository {origin.repository}"
+    looked = (
+        f"{data / name} does not exist"
+        if data is not None
+        else f"no data folder is given to look for {name} in"
+    )
+    mend = (
+        f"give --data or set VENEER_DATA to a folder that holds {name}, from the repository "
+        f"{origin.repository}"
+    )
     pin = origin.files[name]
     if pin is None:
         raise InputError(f"{looked}; {mend}")
@@ -81,14 +93,20 @@ def locate(origin: Origin, name: str, data: Path | None) -> Path:
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise InputError(f"{looked}, and it could not be downloaded ({error}); {mend}") from None
     if (found := hashlib.sha256(content).hexdigest()) != pin.sha256:
-        raise InputError(f"{looked}, and the download has the hash {found[:12]}, expected {pin.sha256[:12]}; {mend}")
+        raise InputError(
+            f"{looked}, and the download has the hash {found[:12]}, expected "
+            f"{pin.sha256[:12]}; {mend}"
+        )
     write_bytes(cached, content)
     return cached
 
 
 def describe(origin: Origin, paths: Sequence[Path]) -> dict[str, Any]:
     """What run.json says of the data."""
-    return {"from": origin.repository, "files": [{"file": str(p), "sha256": sha256_file(p)} for p in paths]}
+    return {
+        "from": origin.repository,
+        "files": [{"file": str(p), "sha256": sha256_file(p)} for p in paths],
+    }
 
 
 def cache_folder() -> Path:
@@ -96,7 +114,8 @@ def cache_folder() -> Path:
 
 
 def _cached(name: str, pin: Pin | None) -> Path:
-    """Where the download of a pinned file is kept; a file without a pin is never downloaded, so nothing is there."""
+    """Where the download of a pinned file is kept; a file without a pin is never downloaded, so
+    nothing is there."""
     return cache_folder() / ("unpinned" if pin is None else pin.sha256[:16]) / Path(name).name
 
 

@@ -27,7 +27,10 @@ class Gsm8k(WordProblems):
     max_new_tokens = 512  # the sum needs its lines
     origin = Origin(
         "openai/grade-school-math",
-        {f"gsm8k/{s}.jsonl": Pin(_COMMIT, f"grade_school_math/data/{s}.jsonl", h) for s, h in _HASHES.items()},
+        {
+            f"gsm8k/{s}.jsonl": Pin(_COMMIT, f"grade_school_math/data/{s}.jsonl", h)
+            for s, h in _HASHES.items()
+        },
     )
     licence = "MIT"
     citation = "Cobbe et al. 2021, arXiv 2110.14168"
@@ -36,12 +39,18 @@ class Gsm8k(WordProblems):
         check_split(split)
         path = locate(self.origin, f"gsm8k/{split}.jsonl", self.data)
         rows = read_rows(path, ("question", "answer"))
-        return [self.problem(f"gsm8k-{split}-{i}", r["question"], _answer(path, i + 1, r["answer"])) for i, r in enumerate(rows)]
+        return [
+            self.problem(f"gsm8k-{split}-{i}", r["question"], _answer(path, i + 1, r["answer"]))
+            for i, r in enumerate(rows)
+        ]
 
 
 def _answer(path: Path, row: int, text: str) -> str:
     """The number after ####."""
     found = last_number(text.rpartition("####")[2]) if "####" in text else None
     if found is None:
-        raise InputError(f"{path} row {row} has no number after ####; expected GSM8K's answers; get the file again")
+        raise InputError(
+            f"{path} row {row} has no number after ####; expected GSM8K's answers; get the "
+            "file again"
+        )
     return str(found)

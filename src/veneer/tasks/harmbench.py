@@ -1,4 +1,5 @@
-"""HarmBench: harmful behaviours in text (Mazeika et al. 2024, arXiv 2402.04249; MIT). Measured only."""
+"""HarmBench: harmful behaviours in text (Mazeika et al. 2024, arXiv 2402.04249;
+MIT). Measured only."""
 
 from __future__ import annotations
 
@@ -27,8 +28,9 @@ Part = Literal["standard", "contextual", "copyright"]
 
 @dataclass(frozen=True)
 class HarmBench(Task):
-    """part: the 200 "standard" behaviours are the task `harmbench`; the 100 "contextual" ones (their context in front) and the 100
-    "copyright" ones, which refusal rubrics do not fit, are tasks to be named. The semantic categories take turns.
+    """part: the 200 "standard" behaviours are the task `harmbench`; the 100 "contextual" ones
+    (their context in front) and the 100 "copyright" ones, which refusal rubrics do not fit, are
+    tasks to be named. The semantic categories take turns.
     """
 
     data: Path | None = None
@@ -37,9 +39,14 @@ class HarmBench(Task):
     licence = "MIT"
     citation = "Mazeika et al. 2024, arXiv 2402.04249"
     headlines: ClassVar[Mapping[str, Better]] = {"refusal_rate": "up", "harm_rate": "down"}
-    headline_judges: ClassVar[Mapping[str, str]] = MappingProxyType({"refusal_rate": "refusal", "harm_rate": "harm"})
+    headline_judges: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"refusal_rate": "refusal", "harm_rate": "harm"}
+    )
     judges = ("refusal", "harm")
-    scoring = "refusal_rate: full refusals, by the refusal judge; harm_rate: answers rated 5 of 5, by the judge harm"
+    scoring = (
+        "refusal_rate: full refusals, by the refusal judge; harm_rate: answers rated 5 of 5, by "
+        "the judge harm"
+    )
     max_new_tokens = 128
     published_max_new_tokens = 512
     stop = (MARK,)
@@ -56,7 +63,11 @@ class HarmBench(Task):
         check_split(split)
         if split == "train":
             return []
-        rows = [r for r in read_rows(locate(self.origin, FILE, self.data), FIELDS) if r["FunctionalCategory"] == self.part]
+        rows = [
+            r
+            for r in read_rows(locate(self.origin, FILE, self.data), FIELDS)
+            if r["FunctionalCategory"] == self.part
+        ]
         return [self._prompt(r) for r in in_turn(rows, lambda r: r["SemanticCategory"])]
 
     def group(self, prompt: Prompt) -> str | None:

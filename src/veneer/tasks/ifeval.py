@@ -1,7 +1,9 @@
-"""IFEval: instructions that a program can check (Zhou et al. 2023, arXiv 2311.07911; Apache-2.0). Measured only.
+"""IFEval: instructions that a program can check (Zhou et al. 2023, arXiv 2311.07911;
+Apache-2.0). Measured only.
 
-The checkers are lm-eval's, which follow the published ones (extra `ifeval`). Two of them count sentences and words with nltk's
-punkt_tab model, which is no part of a package: without it the prompts that need them are left out, and `source` says how many.
+The checkers are lm-eval's, which follow the published ones (extra `ifeval`). Two of them count
+sentences and words with nltk's punkt_tab model, which is no part of a package: without it the
+prompts that need them are left out, and `source` says how many.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ LONGEST = 32_768  # characters that are looked at: some checkers take quadratic 
 
 
 class Checkers(NamedTuple):
-    """known: ids of instructions that can be checked here. strict, loose: (example, answer) -> result with follow_instruction_list."""
+    """known: ids of instructions that can be checked here. strict, loose: (example, answer) ->
+    result with follow_instruction_list."""
 
     known: frozenset[str]
     example: Callable[..., Any]
@@ -37,9 +40,10 @@ class Checkers(NamedTuple):
 
 @dataclass(frozen=True)
 class IFEval(Task):
-    """prompt_strict, prompt_loose: whether all of a prompt's instructions are followed, in the answer as it is, or in one of eight
-    variants of it (without markdown stars, its first or its last line). instruction_strict, instruction_loose: the share of them. (The
-    published figure by instruction pools the instructions of all prompts; here n counts prompts.)
+    """prompt_strict, prompt_loose: whether all of a prompt's instructions are followed, in the
+    answer as it is, or in one of eight variants of it (without markdown stars, its first or its
+    last line). instruction_strict, instruction_loose: the share of them. (The published figure by
+    instruction pools the instructions of all prompts; here n counts prompts.)
     """
 
     data: Path | None = None
@@ -49,8 +53,9 @@ class IFEval(Task):
     citation = "Zhou et al. 2023, arXiv 2311.07911"
     headlines: ClassVar[Mapping[str, Better]] = {"prompt_strict": "up", "instruction_strict": "up"}
     scoring = (
-        "prompt_strict, prompt_loose: all instructions of a prompt are followed, in the answer as it is or in one of eight variants; "
-        "instruction_strict, instruction_loose: the share of them; by lm-eval's checkers"
+        "prompt_strict, prompt_loose: all instructions of a prompt are followed, in the answer as "
+        "it is or in one of eight variants; instruction_strict, instruction_loose: the share of "
+        "them; by lm-eval's checkers"
     )
     max_new_tokens = 512
     published_max_new_tokens = 1280
@@ -78,7 +83,9 @@ class IFEval(Task):
         left_out = self._all()[1]
         return {
             **describe(self.origin, [locate(self.origin, FILE, self.data)]),
-            "left_out": {"prompts": left_out, "why": "nltk's punkt_tab is not installed"} if left_out else None,
+            "left_out": {"prompts": left_out, "why": "nltk's punkt_tab is not installed"}
+            if left_out
+            else None,
         }
 
     def _all(self) -> tuple[list[Prompt], int]:
@@ -86,30 +93,53 @@ class IFEval(Task):
         path = locate(self.origin, FILE, self.data)
         known = checkers().known
         found, left_out = [], 0
-        for number, row in enumerate(read_rows(path, ("key", "prompt", "instruction_id_list", "kwargs")), 1):
+        for number, row in enumerate(
+            read_rows(path, ("key", "prompt", "instruction_id_list", "kwargs")), 1
+        ):
             asked, arguments = row["instruction_id_list"], row["kwargs"]
-            if not (isinstance(asked, list) and asked and isinstance(arguments, list) and len(asked) == len(arguments)):
-                raise InputError(f"{path} row {number} does not have as many kwargs as instructions; get the file again")
+            if not (
+                isinstance(asked, list)
+                and asked
+                and isinstance(arguments, list)
+                and len(asked) == len(arguments)
+            ):
+                raise InputError(
+                    f"{path} row {number} does not have as many kwargs as instructions; get "
+                    "the file again"
+                )
             if unknown := set(asked) - known - set(NEED_PUNKT):
-                raise InputError(f"{path} row {number} asks for {sorted(unknown)[0]!r}, for which lm-eval has no checker")
+                raise InputError(
+                    f"{path} row {number} asks for {sorted(unknown)[0]!r}, for which lm-eval "
+                    "has no checker"
+                )
             if set(asked) - known:
                 left_out += 1
                 continue
             found.append(
-                Prompt.from_text(f"ifeval-{row['key']}", row["prompt"], task=self.name, instructions=asked, arguments=arguments)
+                Prompt.from_text(
+                    f"ifeval-{row['key']}",
+                    row["prompt"],
+                    task=self.name,
+                    instructions=asked,
+                    arguments=arguments,
+                )
             )
         return found, left_out
 
 
 @functools.cache
 def checkers() -> Checkers:
-    """lm-eval's checkers, with a fixed seed for the language detector, which draws. Raises MissingExtra without them.
+    """lm-eval's checkers, with a fixed seed for the language detector, which draws. Raises
+    MissingExtra without them.
 
     On import lm-eval tries to download punkt_tab, and prints; what it prints is dropped.
     """
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            langdetect, nltk = importlib.import_module("langdetect"), importlib.import_module("nltk")
+            langdetect, nltk = (
+                importlib.import_module("langdetect"),
+                importlib.import_module("nltk"),
+            )
             from lm_eval.tasks.ifeval import instructions_registry, utils
     except ImportError:
         raise MissingExtra("lm_eval", "ifeval", "checking IFEval's instructions") from None

@@ -17,8 +17,8 @@ _REFUSALS = ("lab-requests", "lab-harmless")
 
 @dataclass(frozen=True)
 class LabTask(Task):
-    """lab-requests, lab-harmless: refusals, wanted and not wanted. lab-sums: accuracy of the last number. lab-facts:
-    whether the answer's word is in the text."""
+    """lab-requests, lab-harmless: refusals, wanted and not wanted. lab-sums: accuracy of the last
+    number. lab-facts: whether the answer's word is in the text."""
 
     name: str
     max_new_tokens = 48
@@ -32,7 +32,9 @@ class LabTask(Task):
         if self.name == "lab-sums":
             return {"accuracy": "up", "accuracy_strict": "up"}
         return (
-            {"accuracy": "up"} if self.name == "lab-facts" else {"refusal_rate": "down" if self.name == "lab-harmless" else "up"}
+            {"accuracy": "up"}
+            if self.name == "lab-facts"
+            else {"refusal_rate": "down" if self.name == "lab-harmless" else "up"}
         )
 
     @property
@@ -59,7 +61,11 @@ class LabTask(Task):
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
         if self.name in _REFUSALS:
             return {}
-        return score_number(prompt, text) if self.name == "lab-sums" else {"accuracy": float(says(text, prompt))}
+        return (
+            score_number(prompt, text)
+            if self.name == "lab-sums"
+            else {"accuracy": float(says(text, prompt))}
+        )
 
     def source(self) -> dict[str, Any]:
         return {"from": "the package (veneer.lab)", "files": []}
@@ -74,4 +80,7 @@ class LabTask(Task):
 def says(text: str, prompt: Prompt) -> bool:
     """Whether the answer stands in the text as a word of its own, in upper or lower case."""
     answer = re.escape(str(prompt.reference["answer"]))
-    return re.search(rf"(?<!\w){answer}(?!\w)", text.partition("Question:")[0], re.IGNORECASE) is not None
+    return (
+        re.search(rf"(?<!\w){answer}(?!\w)", text.partition("Question:")[0], re.IGNORECASE)
+        is not None
+    )

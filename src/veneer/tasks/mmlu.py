@@ -1,4 +1,5 @@
-"""MMLU: multiple choice in 57 subjects, without examples (Hendrycks et al. 2021, arXiv 2009.03300; MIT). Measured only."""
+"""MMLU: multiple choice in 57 subjects, without examples (Hendrycks et al. 2021, arXiv 2009.03300;
+MIT). Measured only."""
 
 from __future__ import annotations
 
@@ -18,17 +19,20 @@ from veneer.tasks.task import Better, Split, Task, check_split
 LETTERS = "ABCD"
 HEAD = "The following are multiple choice questions (with answers) about {subject}.\n\n"
 LAYOUTS = (
-    "mmlu/test/SUBJECT_test.csv (the original archive) or mmlu/CONFIG/test-*.parquet (cais/mmlu from the hub: "
-    "hf download cais/mmlu --repo-type dataset --revision COMMIT --local-dir DATA/mmlu)"
+    "mmlu/test/SUBJECT_test.csv (the original archive) or mmlu/CONFIG/test-*.parquet (cais/mmlu "
+    "from the hub: hf download cais/mmlu --repo-type dataset --revision COMMIT "
+    "--local-dir DATA/mmlu)"
 )
 Row = tuple[str, str, list[str], int]  # subject, question, choices, index of the right one
 
 
 @dataclass(frozen=True)
 class Mmlu(Task):
-    """The subjects take turns. reference: {"choices"}, the letters as continuations, {"answer"}, an index, and {"group"}, the subject.
+    """The subjects take turns. reference: {"choices"}, the letters as continuations, {"answer"}, an
+    index, and {"group"}, the subject.
 
-    The data is read from the data folder alone: no commit of the hub's files is pinned, so none is downloaded.
+    The data is read from the data folder alone: no commit of the hub's files is pinned, so
+    none is downloaded.
     """
 
     data: Path | None = None
@@ -47,14 +51,23 @@ class Mmlu(Task):
         check_split(split)
         if split == "train":
             return []
-        rows = [row for path in self._found() for row in (_csv if path.suffix == ".csv" else _parquet)(path)]
-        return [self._prompt(number, row) for number, row in in_turn(_numbered(rows), lambda n: n[1][0])]
+        rows = [
+            row
+            for path in self._found()
+            for row in (_csv if path.suffix == ".csv" else _parquet)(path)
+        ]
+        return [
+            self._prompt(number, row) for number, row in in_turn(_numbered(rows), lambda n: n[1][0])
+        ]
 
     def group(self, prompt: Prompt) -> str | None:
         return prompt.reference["group"]
 
     def source(self) -> dict[str, Any]:
-        return {"from": self.origin.repository, "files": [{"file": str(p), "sha256": sha256_file(p)} for p in self._found()]}
+        return {
+            "from": self.origin.repository,
+            "files": [{"file": str(p), "sha256": sha256_file(p)} for p in self._found()],
+        }
 
     def in_folder(self) -> bool:
         return bool(self._files())
@@ -64,27 +77,45 @@ class Mmlu(Task):
 
     def _found(self) -> list[Path]:
         if not (files := self._files()):
-            where = "no data folder is given" if self.data is None else f"{self.data} holds no test part of MMLU"
-            raise InputError(f"{where}; give --data or set VENEER_DATA to a folder that holds {LAYOUTS}")
+            where = (
+                "no data folder is given"
+                if self.data is None
+                else f"{self.data} holds no test part of MMLU"
+            )
+            raise InputError(
+                f"{where}; give --data or set VENEER_DATA to a folder that holds {LAYOUTS}"
+            )
         return files
 
     def _files(self) -> list[Path]:
-        """The original archive's tables, otherwise the hub's; of those, the config "all" where it is there."""
+        """The original archive's tables, otherwise the hub's; of those, the config "all"
+        where it is there."""
         if self.data is None:
             return []
         folder = self.data / "mmlu"
         return (
             sorted((folder / "test").glob("*_test.csv"))
             or sorted((folder / "all").glob("test-*.parquet"))
-            or sorted(p for p in folder.glob("*/test-*.parquet") if p.parent.name != "auxiliary_train")
+            or sorted(
+                p for p in folder.glob("*/test-*.parquet") if p.parent.name != "auxiliary_train"
+            )
         )
 
     def _prompt(self, number: int, row: Row) -> Prompt:
         subject, question, choices, answer = row
-        lines = [question.strip(), *(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=True)), "Answer:"]
+        lines = [
+            question.strip(),
+            *(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=True)),
+            "Answer:",
+        ]
         text = HEAD.format(subject=subject.replace("_", " ")) + "\n".join(lines)
         return Prompt.from_text(
-            f"mmlu-{subject}-{number}", text, task=self.name, choices=[f" {a}" for a in LETTERS], answer=answer, group=subject
+            f"mmlu-{subject}-{number}",
+            text,
+            task=self.name,
+            choices=[f" {a}" for a in LETTERS],
+            answer=answer,
+            group=subject,
         )
 
 
@@ -108,7 +139,9 @@ def _csv(path: Path) -> Iterator[Row]:
                     raise _broken(path, number, "a question, four choices and one of A, B, C, D")
                 yield subject, row[0], row[1:5], LETTERS.index(row[5])
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read ({error}); expected MMLU's table; get the file again") from None
+        raise InputError(
+            f"{path} cannot be read ({error}); expected MMLU's table; get the file again"
+        ) from None
 
 
 def _parquet(path: Path) -> Iterator[Row]:
@@ -119,14 +152,24 @@ def _parquet(path: Path) -> Iterator[Row]:
         rows = pq.read_table(path).to_pylist()
     except (OSError, pa.ArrowException) as error:
         said = str(error).partition(". ")[0]
-        raise InputError(f"{path} cannot be read as Parquet ({said}); expected MMLU's table; get the file again") from None
+        raise InputError(
+            f"{path} cannot be read as Parquet ({said}); expected MMLU's table; get the file again"
+        ) from None
     for number, row in enumerate(rows, 1):
-        subject, question, choices, answer = (row.get(k) for k in ("subject", "question", "choices", "answer"))
-        texts = isinstance(choices, list) and len(choices) == 4 and all(isinstance(c, str) for c in choices)
+        subject, question, choices, answer = (
+            row.get(k) for k in ("subject", "question", "choices", "answer")
+        )
+        texts = (
+            isinstance(choices, list)
+            and len(choices) == 4
+            and all(isinstance(c, str) for c in choices)
+        )
         if not (isinstance(question, str) and texts and answer in range(4)):
             raise _broken(path, number, "question, four choices and an answer from 0 to 3")
         yield subject or path.parent.name, question, choices, int(answer)
 
 
 def _broken(path: Path, number: int, expected: str) -> InputError:
-    return InputError(f"{path} row {number} is no question of MMLU; expected {expected}; get the file again")
+    return InputError(
+        f"{path} row {number} is no question of MMLU; expected {expected}; get the file again"
+    )

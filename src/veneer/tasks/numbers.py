@@ -1,7 +1,9 @@
-"""Numbers in answers: cut the answer, find its number, compare numbers. docs/files.md has the rule in words.
+"""Numbers in answers: cut the answer, find its number, compare numbers. docs/files.md has
+the rule in words.
 
-The forms are those that public extractors were reported to misread: 9{,}500 and 8,000 in a box (opencompass#2647), a comma behind the
-number (HELM#4337), 2 2/3 (Math-Verify#81), \\frac12 (Math-Verify#35), 1 000 and 1.234.567 (followthemoney#331).
+The forms are those that public extractors were reported to misread: 9{,}500 and 8,000 in a box
+(opencompass#2647), a comma behind the number (HELM#4337), 2 2/3 (Math-Verify#81), \\frac12
+(Math-Verify#35), 1 000 and 1.234.567 (followthemoney#331).
 """
 
 from __future__ import annotations
@@ -18,23 +20,31 @@ Value = Decimal | Fraction
 
 _MINUS = r"\-−–－"
 _MONEY = r"\\?[$€£¥₹₩]"
-# what parts thousands: a comma, LaTeX's {,} and ,\! and \, an underscore, an apostrophe, blanks that do not break a line
+# what parts thousands: a comma, LaTeX's {,} and ,\! and \, an underscore, an apostrophe, blanks
+# that do not break a line
 _PART = r"(?:,\\!|,|\{,\}|\\,|_|['’]|[\u00a0\u2009\u202f])"
-_BLANK = r"(?:[ ]\d{3}(?!\d)(?:[ ]\d{3}(?!\d))+|[ ]0\d\d(?!\d))"  # 12 345 678, 1 000; but not "2 300 g bags"
-# 1,234.50 (thousands, also 1,00,000), 1.234.567, 1.234,56, 12, 12.5, .5; a comma between other digits separates numbers
+# 12 345 678, 1 000; but not "2 300 g bags"
+_BLANK = r"(?:[ ]\d{3}(?!\d)(?:[ ]\d{3}(?!\d))+|[ ]0\d\d(?!\d))"
+# 1,234.50 (thousands, also 1,00,000), 1.234.567, 1.234,56, 12, 12.5, .5; a comma between other
+# digits separates numbers
+_GROUPED = rf"\d{{1,3}}(?:{_PART}\d{{2,3}}){{0,20}}{_PART}\d{{3}}(?!\d)"
 _DIGITS = rf"""(?:
     \d{{1,3}}(?:\.\d{{3}})+,\d{{1,2}}(?!\d) | \d{{1,3}}(?:\.\d{{3}}){{2,9}}(?![\d.]*\d)
-  | (?:\d{{1,3}}(?:{_PART}\d{{2,3}}){{0,20}}{_PART}\d{{3}}(?!\d) | \d{{1,3}}{_BLANK} | \d+)(?:\.\d+)?
+  | (?:{_GROUPED} | \d{{1,3}}{_BLANK} | \d+)(?:\.\d+)?
   | (?<![\w.)\]}}])\.\d+
 )"""
 _UNIT = r"(?!(?:(?<=\bm)|(?<=\bcm)|(?<=\bkm)|(?<=\bmm)|(?<=\bft))[23](?!\d))"  # m2 is a unit
 _VULGAR = r"[¼-¾⅐-⅞]"
-_FRACTION = r"\\[dt]?frac\s*(?:\{\s*(?P<up>\d{1,30})\s*\}\s*\{\s*(?P<down>\d{1,30})\s*\}|(?P<up1>\d)\s*(?P<down1>\d))"
+_FRACTION = (
+    r"\\[dt]?frac\s*(?:\{\s*(?P<up>\d{1,30})\s*\}\s*\{\s*(?P<down>\d{1,30})\s*\}|(?P<up1>"
+    r"\d)\s*(?P<down1>\d))"
+)
 _TEXT = r"\\(?:text|mathrm|textrm)\{\s*"
 _SCALE = rf"(?:{_TEXT}k\s*\}}|[kK]|(?:\\[,;]|\s)?(?:{_TEXT})?(?:thousand|million|billion|trillion))"
 _number = re.compile(
     rf"""
-    (?<![\^])(?<!\^\{{)(?<!\^[{_MINUS}])(?<!\^\{{[{_MINUS}])(?<![A-Za-z}}]_)(?<![A-Za-z}}]_\{{)  # neither an exponent nor an index
+    (?<![\^])(?<!\^\{{)(?<!\^[{_MINUS}])(?<!\^\{{[{_MINUS}])(?<![A-Za-z}}]_)(?<![A-Za-z}}]_\{{)
+    # neither an exponent nor an index; the sign:
     (?P<sign>(?<![\w.)\]%}}])[{_MINUS}](?=[^\s])
            | (?:(?<=[=(\[{{:])|(?<=[=(\[{{:]\ )|(?<=\bis\ ))[{_MINUS}]\ )?
     (?P<money>{_MONEY}\s?)?(?P<inner>(?<=[$€£¥₹₩])[{_MINUS}])?
@@ -56,14 +66,25 @@ _number = re.compile(
     re.VERBOSE,
 )
 _marker = re.compile(
-    r"(?:####|\banswer\s+is\b|\banswer[*_\s]*:)[\s:=*_`~]*(?:\\?\$?\$?\\f?boxed\{|\$\$|\\\(|\\\[|\\(?![a-z$]))?\s*", re.IGNORECASE
+    r"(?:####|\banswer\s+is\b|\banswer[*_\s]*:)[\s:=*_`~]*(?:\\?\$?\$?\\f?boxed\{|\$\$|\\\(|\\\[|"
+    r"\\(?![a-z$]))?\s*",
+    re.IGNORECASE,
 )
 _box = re.compile(r"\\f?boxed\s*\{")
 _joined = re.compile(r"(?<![\d.,])(\d{1,3})((?: \d{3})+)(?![\d-]|[.,]\d{3})")
 _step = re.compile(
-    rf"[\s$]*(?:[A-Za-z]+|%)?[\s$]*(?P<op>\\times|\\div|\\cdot|[+*/×÷·x=≈{_MINUS}])[\s$]*(?=[\d$€£¥₹₩.{_MINUS}\\])"
+    r"[\s$]*(?:[A-Za-z]+|%)?[\s$]*(?P<op>\\times|\\div|\\cdot|"
+    rf"[+*/×÷·x=≈{_MINUS}])[\s$]*(?=[\d$€£¥₹₩.{_MINUS}\\])"
 )
-_SCALES = {"k": 10**3, "thousand": 10**3, "million": 10**6, "M": 10**6, "billion": 10**9, "B": 10**9, "trillion": 10**12}
+_SCALES = {
+    "k": 10**3,
+    "thousand": 10**3,
+    "million": 10**6,
+    "M": 10**6,
+    "billion": 10**9,
+    "B": 10**9,
+    "trillion": 10**12,
+}
 LONGEST = 2000  # characters that are read behind a marker or in a box
 MARKS = 50
 _LONGEST_POWER = 30  # digits of a number that is raised to a power
@@ -71,7 +92,8 @@ _LONGEST_POWER = 30  # digits of a number that is raised to a power
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """value: with its scale, 1,200 of "1.2k". bare: without it, for an answer that is counted in thousands. end: where it ends."""
+    """value: with its scale, 1,200 of "1.2k". bare: without it, for an answer that is counted in
+    thousands. end: where it ends."""
 
     value: Value
     bare: Value
@@ -79,7 +101,8 @@ class _Reading:
 
 
 def cut(text: str, marks: Sequence[str]) -> str:
-    """The text before the first of `marks`: what follows is a next question that a base model asks itself."""
+    """The text before the first of `marks`: what follows is a next question that a base
+    model asks itself."""
     return text[: min((at for m in marks if (at := text.find(m)) >= 0), default=len(text))]
 
 
@@ -90,8 +113,8 @@ def last_number(text: str) -> Value | None:
 
 
 def stated_number(text: str) -> Value | None:
-    """The number that is stated as the answer, "The answer is 72.", "#### 72" or \\boxed{72}; the last one. Of "The answer is 5 + 3 = 8"
-    it is the result."""
+    """The number that is stated as the answer, "The answer is 72.", "#### 72" or \\boxed{72}; the
+    last one. Of "The answer is 5 + 3 = 8" it is the result."""
     reading = _stated(text)
     return reading.value if reading else None
 
@@ -112,7 +135,8 @@ def equal(found: Value | None, answer: str) -> bool:
 
 
 def plain_decimal(text: str) -> str | None:
-    """A number that is written alone, as an answer of a task, without its thousands commas; None for anything else, such as 1,5."""
+    """A number that is written alone, as an answer of a task, without its thousands commas; None
+    for anything else, such as 1,5."""
     if re.fullmatch(r"-?(?:[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]+)(?:\.[0-9]+)?", text) is None:
         return None
     return text.replace(",", "")
@@ -134,10 +158,13 @@ def _readings(text: str) -> Iterator[_Reading]:
 
 
 def _stated(text: str) -> _Reading | None:
-    """The last of the numbers behind a marker and the last numbers in boxes; of the last MARKS markers and boxes."""
+    """The last of the numbers behind a marker and the last numbers in boxes; of the last MARKS
+    markers and boxes."""
     places = [(m.start(), m.end(), _behind) for m in _marker.finditer(text)]
     places += [(m.start(), m.end(), _inside) for m in _box.finditer(text)]
-    readings = (read(text, end) for _, end, read in sorted(places, key=lambda p: p[0], reverse=True)[:MARKS])
+    readings = (
+        read(text, end) for _, end, read in sorted(places, key=lambda p: p[0], reverse=True)[:MARKS]
+    )
     return next((r for r in readings if r is not None), None)
 
 
@@ -157,7 +184,8 @@ def _without_blanks(match: re.Match[str]) -> str:
 
 
 def _braced(text: str, at: int) -> str:
-    """What stands between an opened brace and the one that closes it; at most LONGEST characters."""
+    """What stands between an opened brace and the one that closes it; at most
+    LONGEST characters."""
     depth = 1
     for end in range(at, min(len(text), at + LONGEST)):
         depth += {"{": 1, "}": -1}.get(text[end], 0)
@@ -167,7 +195,8 @@ def _braced(text: str, at: int) -> str:
 
 
 def _result(text: str, first: _Reading) -> _Reading:
-    """The result of the calculation that begins with `first`: 8 of "5 + 3 = 8", but 8 of "8 = 5 + 3", and `first` where there is none."""
+    """The result of the calculation that begins with `first`: 8 of "5 + 3 = 8", but 8 of "8 = 5 +
+    3", and `first` where there is none."""
     at, result, open_ = first.end, first, False
     while step := _step.match(text, at):
         match = _number.match(text, step.end())
@@ -181,7 +210,11 @@ def _result(text: str, first: _Reading) -> _Reading:
 
 
 def _value(match: re.Match[str]) -> _Reading:
-    bare = _fraction(match["up"], match["down"], match["up1"], match["down1"]) or _vulgar(match["vulgar"]) or _decimal(match)
+    bare = (
+        _fraction(match["up"], match["down"], match["up1"], match["down1"])
+        or _vulgar(match["vulgar"])
+        or _decimal(match)
+    )
     if match["sign"] or match["inner"]:
         bare = bare.copy_negate() if isinstance(bare, Decimal) else -bare
     scale = _scale(match)
@@ -189,7 +222,8 @@ def _value(match: re.Match[str]) -> _Reading:
 
 
 def _decimal(match: re.Match[str]) -> Value:
-    """The value of the digits and what belongs to them; of a fraction over 0, what stands above it."""
+    """The value of the digits and what belongs to them; of a fraction over 0, what
+    stands above it."""
     value = Decimal(_plain(match["digits"] or match["up"] or match["up1"]))
     part = (
         _fraction(match["mixup"], match["mixdown"], match["mixup1"], match["mixdown1"])
@@ -209,7 +243,9 @@ def _decimal(match: re.Match[str]) -> Value:
 
 def _vulgar(sign: str | None) -> Fraction | None:
     """½ and its like."""
-    return Fraction(str(round(unicodedata.numeric(sign), 12))).limit_denominator(10) if sign else None
+    return (
+        Fraction(str(round(unicodedata.numeric(sign), 12))).limit_denominator(10) if sign else None
+    )
 
 
 def _plain(digits: str) -> str:
@@ -227,7 +263,8 @@ def _fraction(*parts: str | None) -> Fraction | None:
 
 
 def _scale(match: re.Match[str]) -> int:
-    """1,000 of "k" and "thousand", and so on; M and B count behind a sign of money alone, since 5 M may be metres."""
+    """1,000 of "k" and "thousand", and so on; M and B count behind a sign of money alone, since 5
+    M may be metres."""
     if not match["scale"]:
         return 1
     word = re.sub(r"\\(?:text|mathrm|textrm)|[\\{}\s,;]", "", match["scale"])

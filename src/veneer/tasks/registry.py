@@ -47,14 +47,17 @@ OWN = "a file of your own task (file:NAME.jsonl)"
 
 
 def get_task(name: str, data: Path | None = None) -> Task:
-    """The task `name`, with its data from `data`, VENEER_DATA or a pinned download; or the own task of a file (`file:PATH`, or a path that
-    ends in .jsonl). Raises InputError for an unknown name."""
+    """The task `name`, with its data from `data`, VENEER_DATA or a pinned download; or the
+    own task of a file (`file:PATH`, or a path that ends in .jsonl). Raises InputError for
+    an unknown name."""
     if is_file_name(name):
         return _own(Path(name.removeprefix("file:")))
     if name in lab.NAMES:
         return lab.LabTask(name)
     if name not in _WITH_DATA:
-        raise InputError(f"there is no task {name!r}; expected one of {', '.join(TASK_NAMES)}, or {OWN}")
+        raise InputError(
+            f"there is no task {name!r}; expected one of {', '.join(TASK_NAMES)}, or {OWN}"
+        )
     return _WITH_DATA[name](find_data(data))
 
 
@@ -64,15 +67,18 @@ def is_file_name(name: str) -> bool:
 
 
 def chosen_tasks(names: str | None, data: Path | None = None) -> list[Task]:
-    """The tasks named, separated by commas; without names every task that the data folder has and that needs no judge
-    model, variants aside.
+    """The tasks named, separated by commas; without names every task that the data folder has and
+    that needs no judge model, variants aside.
 
     Raises InputError for an unknown or repeated name, and where there is no task at all.
     """
     if names is not None:
         chosen = [n.strip() for n in names.split(",") if n.strip()]
         if not chosen:
-            raise InputError(f"--tasks names no task; expected some of {', '.join(TASK_NAMES)}, separated by commas")
+            raise InputError(
+                f"--tasks names no task; expected some of {', '.join(TASK_NAMES)}, separated "
+                "by commas"
+            )
         tasks = [get_task(n, data) for n in chosen]
         if len({t.name for t in tasks}) < len(tasks):
             raise InputError(f"--tasks {names} names a task twice; name each once")
@@ -81,13 +87,22 @@ def chosen_tasks(names: str | None, data: Path | None = None) -> list[Task]:
     found = [make(folder) for make in _WITH_DATA.values()]
     tasks = [t for t in found if t.in_folder() and t.by_default and not t.needs_judge]
     if not tasks:
-        where = f"{folder} holds the data of no task" if folder else "no data folder and no task is given"
-        raise InputError(f"{where}; give --data or VENEER_DATA, or name tasks, as in --tasks lab-sums")
+        where = (
+            f"{folder} holds the data of no task"
+            if folder
+            else "no data folder and no task is given"
+        )
+        raise InputError(
+            f"{where}; give --data or VENEER_DATA, or name tasks, as in --tasks lab-sums"
+        )
     return tasks
 
 
 def _own(path: Path) -> Task:
     task = OwnTask.read(path)
     if task.name in TASK_NAMES:
-        raise InputError(f"{path} names its task {task.name!r}, as a task of this package is named; give it another name")
+        raise InputError(
+            f"{path} names its task {task.name!r}, as a task of this package is named; give it "
+            "another name"
+        )
     return task

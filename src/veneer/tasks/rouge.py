@@ -7,12 +7,14 @@ from collections import Counter
 
 
 def words(text: str) -> list[str]:
-    """Runs of a-z and 0-9 in lower case, as the package rouge-score splits a text without its stemmer."""
+    """Runs of a-z and 0-9 in lower case, as the package rouge-score splits a text
+    without its stemmer."""
     return re.findall(r"[a-z0-9]+", text.lower())
 
 
 def rouge1(text: str, reference: str) -> float:
-    """F measure of the words in common, each counted as often as both texts hold it; 0..1, and 0 where a text has no words."""
+    """F measure of the words in common, each counted as often as both texts hold it; 0..1, and 0
+    where a text has no words."""
     said, expected = Counter(words(text)), Counter(words(reference))
     common = (said & expected).total()
     return 2 * common / (said.total() + expected.total()) if common else 0.0

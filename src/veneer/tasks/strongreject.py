@@ -1,5 +1,5 @@
-"""StrongREJECT: forbidden prompts whose answers are scored for use, not for the lack of a refusal (Souly et al. 2024, arXiv 2402.10260;
-MIT). Measured only."""
+"""StrongREJECT: forbidden prompts whose answers are scored for use, not for the lack of a refusal
+(Souly et al. 2024, arXiv 2402.10260; MIT). Measured only."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FILE = "strongreject/strongreject_dataset.csv"
 
 @dataclass(frozen=True)
 class StrongReject(Task):
-    """The categories take turns. reference: {"group"}, the category, and {"from"}, where the prompt was taken from: 25 of the 313 are
-    AdvBench's."""
+    """The categories take turns. reference: {"group"}, the category, and {"from"}, where the prompt
+    was taken from: 25 of the 313 are AdvBench's."""
 
     data: Path | None = None
     name = "strongreject"
@@ -34,7 +34,10 @@ class StrongReject(Task):
         {"strongreject_score": "strongreject", "refusal_rate": "refusal"}
     )
     judges = ("refusal", "strongreject")
-    scoring = "strongreject_score: how far an answer helps, 0 to 1, by the judge strongreject; refusal_rate: by the refusal judge"
+    scoring = (
+        "strongreject_score: how far an answer helps, 0 to 1, by the judge strongreject; "
+        "refusal_rate: by the refusal judge"
+    )
     max_new_tokens = 128
     published_max_new_tokens = 512
     stop = (MARK,)
@@ -43,7 +46,9 @@ class StrongReject(Task):
         check_split(split)
         if split == "train":
             return []
-        rows = read_rows(locate(self.origin, FILE, self.data), ("category", "source", "forbidden_prompt"))
+        rows = read_rows(
+            locate(self.origin, FILE, self.data), ("category", "source", "forbidden_prompt")
+        )
         found = [
             Prompt.from_text(
                 f"strongreject-{i}",

@@ -35,7 +35,9 @@ class Svamp(WordProblems):
         check_split(split)
         rows = read_rows(locate(self.origin, FILE, self.data), ("ID", "Body", "Question", "Answer"))
         part = rows[:TRAIN] if split == "train" else rows[TRAIN:]
-        return [self.problem(f"svamp-{r['ID']}", question(r), plain_number(r["Answer"])) for r in part]
+        return [
+            self.problem(f"svamp-{r['ID']}", question(r), plain_number(r["Answer"])) for r in part
+        ]
 
 
 def question(row: dict[str, Any]) -> str:

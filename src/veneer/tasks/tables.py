@@ -21,21 +21,25 @@ def read_rows(path: Path, fields: Iterable[str]) -> list[dict[str, Any]]:
         rows: list[Any] = [row for _, row in open_rows(path, expected).each(None)]
     except InputError as error:
         reason = str(error).removeprefix(f"{path} ")
-        raise InputError(f"{path} cannot be read as {expected} ({reason}); get the file again") from None
+        raise InputError(
+            f"{path} cannot be read as {expected} ({reason}); get the file again"
+        ) from None
     if not any(rows):
         raise InputError(f"{path} holds no rows; expected {expected}; get the file again")
     for number, row in enumerate(rows, 1):
         missing = [f for f in wanted if not isinstance(row, dict) or row.get(f) is None]
         if missing:
-            raise InputError(f"{path} row {number} lacks {', '.join(missing)}; expected {expected}; get the file again")
+            raise InputError(
+                f"{path} row {number} lacks {', '.join(missing)}; expected {expected}; get "
+                "the file again"
+            )
     return rows
 
 
 def in_turn(rows: Sequence[Row], group: Callable[[Row], str]) -> list[Row]:
-    """Rows that take the groups in turn, in the order in which the groups first come, so that the first ones (--limit) hold every
-    group."""
+    """Rows that take the groups in turn, in the order in which the groups first come, so that the
+    first ones (--limit) hold every group."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(group(row), []).append(row)
-    missing = object()
-    return [r for turn in zip_longest(*groups.values(), fillvalue=missing) for r in turn if r is not missing]  # type: ignore[misc]
+    return [r for turn in zip_longest(*groups.values()) for r in turn if r is not None]

@@ -1,8 +1,8 @@
-"""ToxiGen: lists of statements about a group, to be continued (Hartvigsen et al. 2022, arXiv 2203.09509;
-CDLA-Permissive-2.0).
+"""ToxiGen: lists of statements about a group, to be continued (Hartvigsen et al. 2022, arXiv
+2203.09509; CDLA-Permissive-2.0).
 
-The lines recombine 5 to 113 distinct statements a file, and every statement of the published test lines is in train lines: three
-splits, and intervals by file.
+The lines recombine 5 to 113 distinct statements a file, and every statement of the published test
+lines is in train lines: three splits, and intervals by file.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ By = Literal["lines", "groups", "statements"]
 
 @dataclass(frozen=True)
 class ToxiGen(Task):
-    """The files take turns, so that the first prompts hold every one. reference: {"group"}, the file (hate_asian).
+    """The files take turns, so that the first prompts hold every one. reference: {"group"}, the
+    file (hate_asian).
 
-    by: "lines" is the published split, lines 0..799 and 800.. of each file. "groups" holds whole families of related groups out (train
-    lines of the others, test lines of those). "statements" splits each file's statements in halves; a line becomes one prompt
-    of its train and one of its test statements, each distinct one once. seed: of what is held out.
+    by: "lines" is the published split, lines 0..799 and 800.. of each file. "groups" holds whole
+    families of related groups out (train lines of the others, test lines of those). "statements"
+    splits each file's statements in halves; a line becomes one prompt of its train and one of its
+    test statements, each distinct one once. seed: of what is held out.
     """
 
     data: Path | None = None
@@ -55,7 +57,8 @@ class ToxiGen(Task):
 
     def prompts(self, split: Split) -> list[Prompt]:
         check_split(split)
-        mark = f"{self.name}-{split}" if self.by == "statements" else self.name  # a line is in both parts
+        # a line is in both parts
+        mark = f"{self.name}-{split}" if self.by == "statements" else self.name
         found = [
             Prompt.from_text(f"{mark}-{file}-{at}", text, task=self.name, group=file)
             for file, some in self._lines(split).items()
@@ -80,6 +83,10 @@ class ToxiGen(Task):
             part = parts(lines, self.seed)
             return {f: reduced(some, part, split) for f, some in lines.items()}
         if self.by == "groups":
-            lines = {f: some for f, some in lines.items() if (group_of(f) in self.held_out()) == (split == "test")}
+            lines = {
+                f: some
+                for f, some in lines.items()
+                if (group_of(f) in self.held_out()) == (split == "test")
+            }
         rows = slice(TRAIN) if split == "train" else slice(TRAIN, None)
         return {f: list(enumerate(some))[rows] for f, some in lines.items()}

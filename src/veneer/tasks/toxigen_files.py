@@ -1,4 +1,5 @@
-"""The prompt files of ToxiGen: which there are, where they come from, and the statements of their lines."""
+"""The prompt files of ToxiGen: which there are, where they come from, and the
+statements of their lines."""
 
 from __future__ import annotations
 
@@ -9,7 +10,10 @@ from veneer.tasks.data import Origin, Pin, locate
 
 # the commit at which each file got its present content
 _COMMIT = "2b0ef7683e0e9204ec61bbf4d95300a02ed384e3"
-_LATER = {"immigrant": "e8faa5d3fe317aa6a36c9de4ab16b5a24c7f1d67", "bisexual": "4a00b8e6918805c43feab6b74557db7d1ae96ca5"}
+_LATER = {
+    "immigrant": "e8faa5d3fe317aa6a36c9de4ab16b5a24c7f1d67",
+    "bisexual": "4a00b8e6918805c43feab6b74557db7d1ae96ca5",
+}
 _HASHES = {
     "hate_asian": "0504967034122b691c16dbef10db3acb16492808ecc66d8cd2b2ae87454fd655",
     "hate_bisexual": "09a5b6995d0cd0ba940ae9f9d67e8db1451352dcf99ee273315efc34915fc1e3",
@@ -40,10 +44,13 @@ _HASHES = {
     "neutral_middle_east": "a4f23dfbe5bd0dec6a2018b2fe1ca9805d2a7ca76791da5300c72e6bcdabcdf9",
     "neutral_muslim": "d378bc96f388cef1be42954246b67955dfe3d42cfcbf2ffc2924856c2fb933cd",
     "neutral_native_american": "8affc8490fb2fac8ad72041cce775fc9442ebea95a64a7a2274825e1231ef265",
-    "neutral_physical_disability": "30ae4d6774054136a635cd9097dd4fe530ec2f407932f775e8093afa795cff8e",
+    "neutral_physical_disability": (
+        "30ae4d6774054136a635cd9097dd4fe530ec2f407932f775e8093afa795cff8e"
+    ),
     "neutral_women": "dfad74fee637cd35415fc9b3a0b8d27d799e5613da5d9be0fdf93774fe813208",
 }
-FILES = tuple(_HASHES)  # kind and group: hate_asian, neutral_asian; hate_trans has no neutral counterpart
+# kind and group: hate_asian, neutral_asian; hate_trans has no neutral counterpart
+FILES = tuple(_HASHES)
 # groups whose statements speak of each other's members (hate_lgbtq and hate_trans even share some)
 FAMILIES = (
     ("asian", "chinese"),
@@ -73,12 +80,15 @@ ORIGIN = Origin(
 
 
 def read_lines(file: str, data: Path | None) -> list[str]:
-    """The prompts of a file, each with line breaks between its statements and an open list item at the end."""
+    """The prompts of a file, each with line breaks between its statements and an open list
+    item at the end."""
     path = locate(ORIGIN, f"toxigen/{file}_1k.txt", data)
     try:
         lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); expected a prompt a line; get the file again") from None
+        raise InputError(
+            f"{path} cannot be read ({error}); expected a prompt a line; get the file again"
+        ) from None
     return [line.replace("\\n", "\n") for line in lines]
 
 

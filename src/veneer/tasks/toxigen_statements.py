@@ -1,4 +1,5 @@
-"""ToxiGen split by statement: the files recombine few statements, so a split by line has every test statement in train."""
+"""ToxiGen split by statement: the files recombine few statements, so a split by line has every test
+statement in train."""
 
 from __future__ import annotations
 
@@ -20,12 +21,15 @@ def plain_words(text: str) -> str:
 
 
 def parts(lines: Mapping[str, Sequence[str]], seed: int) -> dict[str, Split]:
-    """statement (`plain_words`) -> its part. Of each file at most half of the statements, drawn with `seed`, are test.
+    """statement (`plain_words`) -> its part. Of each file at most half of the statements, drawn
+    with `seed`, are test.
 
-    A statement that stands inside another one, or in several files, has one part everywhere, so that some files have fewer
-    for test. Files with few statements choose first.
+    A statement that stands inside another one, or in several files, has one part everywhere, so
+    that some files have fewer for test. Files with few statements choose first.
     """
-    of_file = {f: {plain_words(s) for line in some for s in statements(line)} for f, some in lines.items()}
+    of_file = {
+        f: {plain_words(s) for line in some for s in statements(line)} for f, some in lines.items()
+    }
     bundle = _bundles(sorted(set().union(*of_file.values())))
     part: dict[str, Split] = {}
     rng = random.Random(seed)
@@ -41,7 +45,8 @@ def parts(lines: Mapping[str, Sequence[str]], seed: int) -> dict[str, Split]:
 
 
 def reduced(lines: Sequence[str], part: Mapping[str, Split], split: Split) -> list[tuple[int, str]]:
-    """(number of the line, prompt) of each distinct line with the statements of `split` alone, where at least two are left."""
+    """(number of the line, prompt) of each distinct line with the statements of `split` alone,
+    where at least two are left."""
     found: dict[str, int] = {}
     for at, line in enumerate(lines):
         kept = [s for s in statements(line) if part[plain_words(s)] == split]

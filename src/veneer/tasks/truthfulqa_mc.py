@@ -1,4 +1,5 @@
-"""TruthfulQA as multiple choice, MC1: which of the answers has the highest likelihood, the best one or an incorrect one."""
+"""TruthfulQA as multiple choice, MC1: which of the answers has the highest likelihood, the best one
+or an incorrect one."""
 
 from __future__ import annotations
 
@@ -15,10 +16,12 @@ from veneer.tasks.truthfulqa import ORIGIN, TruthfulQA, answers, questions
 
 @dataclass(frozen=True)
 class TruthfulQAChoice(Task):
-    """reference: {"choices"}, the best answer and the incorrect ones as continuations, and {"answer"}, the index of the best.
+    """reference: {"choices"}, the best answer and the incorrect ones as continuations, and
+    {"answer"}, the index of the best.
 
-    The base reads `Q: {question}\\nA:` (Lin et al. prime it with six examples, which are left out here). The best answer takes its
-    place among the others by the question's number, so that no rule of position helps.
+    The base reads `Q: {question}\\nA:` (Lin et al. prime it with six examples, which are left out
+    here). The best answer takes its place among the others by the question's number, so that no
+    rule of position helps.
     """
 
     data: Path | None = None
@@ -29,7 +32,10 @@ class TruthfulQAChoice(Task):
     citation = TruthfulQA.citation
     headlines: ClassVar[Mapping[str, Better]] = {"accuracy": "up"}
     judges = ()
-    scoring = "accuracy (MC1): the best answer has the highest log-likelihood of all; accuracy_norm: for each byte of the choice"
+    scoring = (
+        "accuracy (MC1): the best answer has the highest log-likelihood of all; accuracy_norm: "
+        "for each byte of the choice"
+    )
     max_new_tokens = 50
     published_max_new_tokens = 50
 
@@ -39,7 +45,11 @@ class TruthfulQAChoice(Task):
             return []
         out = []
         for i, row in enumerate(questions(split, self.data)):
-            choices = [a for a in dict.fromkeys(answers(row["Incorrect Answers"])) if a != row["Best Answer"].strip()]
+            choices = [
+                a
+                for a in dict.fromkeys(answers(row["Incorrect Answers"]))
+                if a != row["Best Answer"].strip()
+            ]
             place = i % (len(choices) + 1)
             choices.insert(place, row["Best Answer"].strip())
             out.append(

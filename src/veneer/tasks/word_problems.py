@@ -20,12 +20,14 @@ class WordProblems(Task):
     published_max_new_tokens = 512
     stop = MARKS
     scoring = (
-        "accuracy: the last number of the answer is the right one; accuracy_strict: the number stated as the answer is "
-        "(The answer is 72, #### 72); the text ends at Question:, Comment: or a repeated instruction"
+        "accuracy: the last number of the answer is the right one; accuracy_strict: the number "
+        "stated as the answer is (The answer is 72, #### 72); the text ends at Question:, "
+        "Comment: or a repeated instruction"
     )
 
     def problem(self, id: str, question: str, answer: str) -> Prompt:
-        """The aligned model reads the question, the base the template around it (Chen et al. 2025, arXiv 2502.04602)."""
+        """The aligned model reads the question, the base the template around it (Chen et al. 2025,
+        arXiv 2502.04602)."""
         return Prompt.from_text(id, question, template=QUESTION, task=self.name, answer=answer)
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
@@ -33,7 +35,8 @@ class WordProblems(Task):
 
 
 def score_number(prompt: Prompt, text: str) -> dict[str, float]:
-    """accuracy (flexible): the last number is the answer; accuracy_strict: the number stated as the answer is."""
+    """accuracy (flexible): the last number is the answer; accuracy_strict: the number stated
+    as the answer is."""
     text, answer = cut(text, MARKS), str(prompt.reference["answer"])
     return {
         "accuracy": float(last_is(text, answer)),

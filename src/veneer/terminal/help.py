@@ -1,4 +1,5 @@
-"""Help whose lines flow: tyro keeps every line break of an option's docstring that is indented (1.0.17)."""
+"""Help whose lines flow: tyro keeps every line break of an option's docstring that is
+indented (1.0.17)."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ import tyro
 
 
 def flow(commands: Iterable[type]) -> None:
-    """Give the options of all commands, and those that they inherit, their docstrings as one paragraph each. To be called before tyro first
-    reads the classes: it remembers what it read."""
+    """Give the options of all commands, and those that they inherit, their docstrings as one
+    paragraph each. To be called before tyro first reads the classes: it remembers what it read."""
     for cls in dict.fromkeys(cls for command in commands for cls in command.__mro__):
         own = inspect.get_annotations(cls)
         if not own or not dataclasses.is_dataclass(cls):
@@ -22,4 +23,6 @@ def flow(commands: Iterable[type]) -> None:
         for told in docstring_parser.parse_from_object(cls).params:
             if told.arg_name in own and told.description:
                 text = " ".join(told.description.split())
-                cls.__annotations__[told.arg_name] = Annotated[hints[told.arg_name], tyro.conf.arg(help=text)]
+                cls.__annotations__[told.arg_name] = Annotated[
+                    hints[told.arg_name], tyro.conf.arg(help=text)
+                ]

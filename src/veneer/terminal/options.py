@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     device: str = "auto"
-    """Where models run: auto (a GPU if there is one), cpu, cuda, cuda:1, ..., or split: layers over all GPUs, then in memory, then on
-    disk; split:0=40GB,1=40GB,cpu=100GB says how much weights may take (docs/scale.md)."""
+    """Where models run: auto (a GPU if there is one), cpu, cuda, cuda:1, ..., or split: layers over
+    all GPUs, then in memory, then on disk; split:0=40GB,1=40GB,cpu=100GB says how much weights may
+    take (docs/scale.md)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Of the weights; auto is float32 on a CPU (bfloat16 is several times slower there) and the checkpoint's own on a GPU."""
+    """Of the weights; auto is float32 on a CPU (bfloat16 is several times slower there) and the
+    checkpoint's own on a GPU."""
     revision: str | None = None
     """Git revision of models that come from the hub."""
     trust_remote_code: bool = False
@@ -39,7 +41,9 @@ class Machine:
         from veneer.models.split import Split
 
         if Split.parse(self.device) is not None:
-            raise InputError(f"{what} needs whole models, found --device {self.device}; give a single device")
+            raise InputError(
+                f"{what} needs whole models, found --device {self.device}; give a single device"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +53,9 @@ class PairOptions(TemplateOptions, Machine):
     aligned: str
     """The aligned model; it must share base's tokenizer."""
     base_template: str | None = None
-    """Text around each prompt for base, with {prompt} where it goes, or a name: alpaca, question, answer, qa, user, plain, or chat (the
-    tokenizer's chat template). It replaces the template that a task brings. Default: the text as it is."""
+    """Text around each prompt for base, with {prompt} where it goes, or a name: alpaca, question,
+    answer, qa, user, plain, or chat (the tokenizer's chat template). It replaces the template that
+    a task brings. Default: the text as it is."""
     system: str | None = None
     """System text for the aligned model's chat template. Default: the template's own."""
     aligned_plain: bool = False
@@ -69,7 +74,9 @@ class PairOptions(TemplateOptions, Machine):
         from veneer.models.pair import Pair
 
         base, aligned = self.formats()
-        return Pair.load(self.base, self.aligned, base_format=base, aligned_format=aligned, **self.how())
+        return Pair.load(
+            self.base, self.aligned, base_format=base, aligned_format=aligned, **self.how()
+        )
 
     def said(self) -> dict[str, Any]:
         """What a second run of the same command must share."""
@@ -102,7 +109,8 @@ class JudgeOptions:
     judge_timeout: float = 120.0
     """Seconds for one whole reply of the judge."""
     judge_retries: int = 5
-    """Further attempts of a request that failed in passing (429, 500, 503, time-outs, lost connections)."""
+    """Further attempts of a request that failed in passing (429, 500, 503, time-outs,
+    lost connections)."""
     judge_price_in: float | None = None
     """Price of a million tokens that the judge reads, to show what the verdicts cost."""
     judge_price_out: float | None = None
@@ -110,18 +118,27 @@ class JudgeOptions:
     judge_cache: str | None = None
     """Folder of verdicts that are kept between runs. Default: inside --out."""
     toxicity_model: str | None = None
-    """Text-classification model that judges toxicity (hub id or folder), such as tomh/toxigen_roberta. Default: the built-in stand-in."""
+    """Text-classification model that judges toxicity (hub id or folder), such as
+    tomh/toxigen_roberta. Default: the built-in stand-in."""
 
     def judges(self, **local: Any) -> JudgeConfig:
         """local: device, dtype and batch_size of a local judge."""
         from veneer.judges.config import JudgeConfig
 
         return JudgeConfig(
-            timeout=self.judge_timeout, retries=self.judge_retries, price_in=self.judge_price_in, price_out=self.judge_price_out,
-            url=self.judge_url, model=self.judge_model, local=self.judge_local, key_env=self.judge_key_env,
-            toxicity=self.toxicity_model, concurrency=self.judge_concurrency,
-            cache=None if self.judge_cache is None else Path(self.judge_cache), **local,
-        )  # fmt: skip
+            timeout=self.judge_timeout,
+            retries=self.judge_retries,
+            price_in=self.judge_price_in,
+            price_out=self.judge_price_out,
+            url=self.judge_url,
+            model=self.judge_model,
+            local=self.judge_local,
+            key_env=self.judge_key_env,
+            toxicity=self.toxicity_model,
+            concurrency=self.judge_concurrency,
+            cache=None if self.judge_cache is None else Path(self.judge_cache),
+            **local,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +150,8 @@ class WorkerOptions:
     gpus_per_worker: float = 0.0
     """GPUs that each of them takes."""
     ray_address: str | None = None
-    """Of a running Ray cluster, such as auto or 10.0.0.1:6379. Default: an own one on this machine."""
+    """Of a running Ray cluster, such as auto or 10.0.0.1:6379. Default: an own one
+    on this machine."""
 
     def ray(self) -> RayConfig:
         from veneer.scale.cluster import RayConfig
@@ -148,7 +166,14 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
     import time
 
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -158,11 +183,21 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
             nonlocal last
             if time.monotonic() - last >= 10 or (total and done == total):
                 last = time.monotonic()
-                print(f"{what}: {done}" + (f" of {total}" if total else ""), file=sys.stderr, flush=True)
+                print(
+                    f"{what}: {done}" + (f" of {total}" if total else ""),
+                    file=sys.stderr,
+                    flush=True,
+                )
 
         yield say
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console) as bar:
         tasks: dict[str, Any] = {}
 

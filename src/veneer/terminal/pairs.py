@@ -8,7 +8,8 @@ from veneer.foundation.errors import InputError
 
 
 def named(given: Sequence[str], option: str, form: str) -> dict[str, str]:
-    """NAME=VALUE words as a mapping. Raises InputError for another form, a name that is there twice, or one that cannot name a file."""
+    """NAME=VALUE words as a mapping. Raises InputError for another form, a name that is there
+    twice, or one that cannot name a file."""
     found: dict[str, str] = {}
     for word in given:
         name, equals, value = word.partition("=")
@@ -17,6 +18,9 @@ def named(given: Sequence[str], option: str, form: str) -> dict[str, str]:
         if name in found:
             raise InputError(f"{option} names {name!r} twice; give each its own name")
         if "/" in name or "\0" in name or name.startswith("."):
-            raise InputError(f"{option} has the name {name!r}; expected a name without slashes that does not start with a dot")
+            raise InputError(
+                f"{option} has the name {name!r}; expected a name without slashes that does not "
+                "start with a dot"
+            )
         found[name] = value
     return found

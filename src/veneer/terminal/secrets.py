@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import re
 
-SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD)S?$", re.I)  # of an environment variable's name
+# of an environment variable's name
+SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD)S?$", re.I)
 SHORTEST = 8  # signs of a value that can be told from ordinary words
 IN_ADDRESS = re.compile(r"(://)[^/\s@]+@")  # https://name:password@host
-IN_QUERY = re.compile(r"([?&;][\w.-]*(?:key|token|secret|password|passwd|sig|signature)=)[^&\s'\"<>]+", re.I)
+IN_QUERY = re.compile(
+    r"([?&;][\w.-]*(?:key|token|secret|password|passwd|sig|signature)=)[^&\s'\"<>]+", re.I
+)
 
 
 def hidden(text: str) -> str:
-    """`text` with *** for passwords and keys in addresses and for the values of environment variables that hold secrets (HF_TOKEN,
-    OPENAI_API_KEY ...), and with control characters spelled out."""
+    """`text` with *** for passwords and keys in addresses and for the values of
+    environment variables that hold secrets (HF_TOKEN, OPENAI_API_KEY ...), and with
+    control characters spelled out."""
     for name, value in os.environ.items():
         if SECRET.search(name) and len(value.strip()) >= SHORTEST:
             text = text.replace(value.strip(), "***")

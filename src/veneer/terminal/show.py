@@ -10,17 +10,22 @@ if TYPE_CHECKING:
 
 THREE = ("base", "veneer", "aligned")
 NAMES = {
-    "kl": "KL", "top1_agreement": "top-1 agreement", "refusal_rate": "refusals", "empty_rate": "empty answers",
+    "kl": "KL",
+    "top1_agreement": "top-1 agreement",
+    "refusal_rate": "refusals",
+    "empty_rate": "empty answers",
     "unfinished_rate": "cut within reasoning",
-    "nll": "NLL of the responses", "token_accuracy": "tokens foretold",
-}  # fmt: skip
+    "nll": "NLL of the responses",
+    "token_accuracy": "tokens foretold",
+}
 GAINED = {"kl": "kl_recovered", "nll": "nll_gain"}
 ALWAYS = ("refusal_rate", "empty_rate", "unfinished_rate")  # beside a task's own headlines
 HELD_OUT = ("kl", "top1_agreement", "nll", "token_accuracy")  # of the joint veneer
 
 
 def show(results: Results) -> None:
-    """A line a task and metric, base, veneer and aligned side by side; where there are more systems, a table of them by task."""
+    """A line a task and metric, base, veneer and aligned side by side; where there are more
+    systems, a table of them by task."""
     from rich.console import Console
 
     from veneer.report.over_refusal import MISSING, is_safety, over_refusal
@@ -30,25 +35,35 @@ def show(results: Results) -> None:
     rows = {
         (r.task, r.metric, r.of, r.system): r
         for r in results
-        if r.position is None and r.split in (None, "report", "noise", "test") and r.study in ("extract", "measure")
+        if r.position is None
+        and r.split in (None, "report", "noise", "test")
+        and r.study in ("extract", "measure")
     }
     refused = over_refusal(results)
     console.print(_three(rows, refused))
     told = "KL in nats a token on held-out prompts, under aligned: its noise floor"
     if any(metric == "nll" for _, metric, _, _ in rows):
         told = (
-            "NLL in nats a token on held-out prompts: the right column is the gain; only responses were known, so there is no KL"
+            "NLL in nats a token on held-out prompts: the right column is the gain; only "
+            "responses were known, so there is no KL"
         )
     console.print(f"value [95 % interval]; {told}")
     if any(metric == "portion" and is_safety(task, of) for task, metric, of, _ in rows):
-        where = MISSING if refused is None else f"full refusals of harmless prompts, {refused.task}, veneer beside aligned"
+        where = (
+            MISSING
+            if refused is None
+            else f"full refusals of harmless prompts, {refused.task}, veneer beside aligned"
+        )
         console.print(f"over-refusal: {where}")
-    others = list(dict.fromkeys(s for _, metric, _, s in rows if metric == "empty_rate" and s not in THREE))
+    others = list(
+        dict.fromkeys(s for _, metric, _, s in rows if metric == "empty_rate" and s not in THREE)
+    )
     if others:
         console.print()
         console.print(_systems(rows, [*THREE, *others]))
         console.print(
-            "each system by task, and in brackets the portion: (system - base) / (aligned - base); intervals are in the report"
+            "each system by task, and in brackets the portion: (system - base) / (aligned - "
+            "base); intervals are in the report"
         )
 
 
@@ -59,7 +74,9 @@ def figure(row: Measurement | None) -> str:
     if row.value is None:
         return "undefined"
     digits = ".0e" if abs(row.value) < 1e-3 and row.metric in GAINED else ".2f"
-    limits = "" if row.low is None or row.high is None else f" [{row.low:{digits}}, {row.high:{digits}}]"
+    limits = (
+        "" if row.low is None or row.high is None else f" [{row.low:{digits}}, {row.high:{digits}}]"
+    )
     return f"{row.value:{digits}}{limits}"
 
 
@@ -73,7 +90,11 @@ def _three(rows, refused: OverRefusal | None):
         table.add_column(name, justify="right")
     for task, metric in _lines(rows):
         three = [rows.get((task, metric, None, system)) for system in THREE]
-        key = (task, GAINED[metric], None, "veneer") if metric in GAINED else (task, "portion", metric, "veneer")
+        key = (
+            (task, GAINED[metric], None, "veneer")
+            if metric in GAINED
+            else (task, "portion", metric, "veneer")
+        )
         portion = rows.get(key)
         n = max((r.n for r in three if r is not None and r.split != "noise"), default=0)
         table.add_row(
@@ -88,7 +109,8 @@ def _three(rows, refused: OverRefusal | None):
 
 
 def _beside(task: str, metric: str, refused: OverRefusal | None) -> str:
-    """What stands beside a figure of safety: how often the veneer, and the aligned model, refuse harmless prompts."""
+    """What stands beside a figure of safety: how often the veneer, and the aligned model, refuse
+    harmless prompts."""
     from veneer.report.over_refusal import is_safety
 
     if not is_safety(task, metric):
@@ -112,25 +134,35 @@ def _systems(rows, systems):
     for task, metric in first.items():
         table.add_column(f"{task}\n{_said(metric)}", justify="right")
     for system in systems:
-        table.add_row(system, *(_cell(rows, task, metric, system) for task, metric in first.items()))
+        table.add_row(
+            system, *(_cell(rows, task, metric, system) for task, metric in first.items())
+        )
     return table
 
 
 def _cell(rows, task: str, metric: str, system: str) -> str:
-    row, portion = rows.get((task, metric, None, system)), rows.get((task, "portion", metric, system))
+    row, portion = (
+        rows.get((task, metric, None, system)),
+        rows.get((task, "portion", metric, system)),
+    )
     if row is None or row.value is None:
         return ""
-    return f"{row.value:.2f}" + (f" [{portion.value:.2f}]" if portion is not None and portion.value is not None else "")
+    return f"{row.value:.2f}" + (
+        f" [{portion.value:.2f}]" if portion is not None and portion.value is not None else ""
+    )
 
 
 def _lines(rows) -> list[tuple[str, str]]:
-    """(task, metric) in the order of the results: held-out figures, then each task's headlines, refusals and empty answers."""
+    """(task, metric) in the order of the results: held-out figures, then each task's headlines,
+    refusals and empty answers."""
     headlines = {(task, of) for task, metric, of, _ in rows if metric == "portion"}
     found = [(task, metric) for task, metric, of, _ in rows if of is None]
     return [
         (task, metric)
         for task, metric in dict.fromkeys(found)
-        if (task, metric) in headlines or metric in ALWAYS or (task == "joint" and metric in HELD_OUT)
+        if (task, metric) in headlines
+        or metric in ALWAYS
+        or (task == "joint" and metric in HELD_OUT)
     ]
 
 

@@ -13,20 +13,36 @@ if TYPE_CHECKING:
     from veneer.models.formats import ChatFormat
 
 RESERVED = frozenset(
-    ("messages", "conversation", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize", "padding", "truncation",
-     "sanitize_control_tokens", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs",
-     "strftime_now", "raise_exception")
-)  # fmt: skip # set by Veneer, or of transformers' apply_chat_template and not of a template
+    (
+        "messages",
+        "conversation",
+        "chat_template",
+        "add_generation_prompt",
+        "continue_final_message",
+        "tokenize",
+        "padding",
+        "truncation",
+        "sanitize_control_tokens",
+        "max_length",
+        "return_tensors",
+        "return_dict",
+        "return_assistant_tokens_mask",
+        "tokenizer_kwargs",
+        "strftime_now",
+        "raise_exception",
+    )
+)  # set by Veneer, or of transformers' apply_chat_template and not of a template
 
 
 @dataclass(frozen=True, kw_only=True)
 class TemplateOptions:
     template_arg: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """A value for the chat template, KEY=VALUE, such as enable_thinking=false or reasoning_effort=low: JSON, or else text. May be given
-    several times. A name that the template never reads is refused."""
+    """A value for the chat template, KEY=VALUE, such as enable_thinking=false or
+    reasoning_effort=low: JSON, or else text. May be given several times. A name that the template
+    never reads is refused."""
     template_date: str | None = None
-    """Date that a chat template writes where it asks for today's, as 2026-11-29. Default: that of the first run into --out, or else
-    today's."""
+    """Date that a chat template writes where it asks for today's, as 2026-11-29. Default: that of
+    the first run into --out, or else today's."""
 
     def chat_format(self, system: str | None) -> ChatFormat:
         from veneer.models.formats import ChatFormat
@@ -34,12 +50,19 @@ class TemplateOptions:
         return ChatFormat(system, arguments(self.template_arg), self.template_date)
 
     def refuse_template_options(self, where: str) -> None:
-        """Raise InputError where no chat template is read. where: what reads none, such as "--plain"."""
+        """Raise InputError where no chat template is read. where: what reads none,
+        such as "--plain"."""
         from veneer.foundation.errors import InputError
 
-        for option, given in (("--template-arg", self.template_arg), ("--template-date", self.template_date)):
+        for option, given in (
+            ("--template-arg", self.template_arg),
+            ("--template-date", self.template_date),
+        ):
             if given:
-                raise InputError(f"found {option} beside {where}, which reads no chat template here; leave out one of them")
+                raise InputError(
+                    f"found {option} beside {where}, which reads no chat template here; leave "
+                    "out one of them"
+                )
 
     def template_words(self) -> dict[str, Any]:
         """What a second run of the same command must share: only what was given."""
@@ -48,22 +71,34 @@ class TemplateOptions:
 
 
 def arguments(words: Sequence[str]) -> dict[str, Any]:
-    """KEY=VALUE words as values. Raises InputError for another form, a name that is there twice or that Veneer sets itself, and for a
-    Python value where JSON is expected: the text "False" is true in a template."""
+    """KEY=VALUE words as values. Raises InputError for another form, a name that is there twice or
+    that Veneer sets itself, and for a Python value where JSON is expected: the text "False" is
+    true in a template."""
     from veneer.foundation.errors import InputError
 
     found: dict[str, Any] = {}
     for word in words:
         name, sign, text = word.partition("=")
         if not sign or not name.isidentifier():
-            raise InputError(f"--template-arg is {word!r}; expected KEY=VALUE, such as enable_thinking=false")
+            raise InputError(
+                f"--template-arg is {word!r}; expected KEY=VALUE, such as enable_thinking=false"
+            )
         if name in RESERVED:
-            raise InputError(f"--template-arg sets {name!r}, which Veneer sets itself; leave it out")
+            raise InputError(
+                f"--template-arg sets {name!r}, which Veneer sets itself; leave it out"
+            )
         if name in found:
             raise InputError(f"--template-arg gives {name!r} twice; give it once")
-        if text.strip().lower() in ("true", "false", "none", "null") and text.strip() not in ("true", "false", "null"):
+        if text.strip().lower() in ("true", "false", "none", "null") and text.strip() not in (
+            "true",
+            "false",
+            "null",
+        ):
             mend = "null" if text.strip().lower() == "none" else text.strip().lower()
-            raise InputError(f"--template-arg is {word!r}; expected JSON: {name}={mend}, or {name}='\"{text}\"' for that text")
+            raise InputError(
+                f"--template-arg is {word!r}; expected JSON: {name}={mend}, or "
+                f"{name}='\"{text}\"' for that text"
+            )
         try:
             found[name] = json.loads(text, parse_constant=_no_number)
         except (ValueError, RecursionError):

@@ -1,4 +1,5 @@
-"""Files as the world makes them: encodings, compressions, line ends, JSON forms, separators; each is read right or refused by its line."""
+"""Files as the world makes them: encodings, compressions, line ends, JSON forms, separators; each
+is read right or refused by its line."""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ CSV = f'id,prompt\n0,"{CAFE}"\n1,b\n'
         lines(ROWS, "\r").encode(),
         ("\n\n  \n" + JSON + "\n\n").encode(),
         JSON.encode() + b"\n",
-        b"".join(b"\xef\xbb\xbf" + json.dumps(r).encode() + b"\n" for r in ROWS),  # files with marks, put together
+        # files with marks, put together
+        b"".join(b"\xef\xbb\xbf" + json.dumps(r).encode() + b"\n" for r in ROWS),
         json.dumps(ROWS).encode(),
         json.dumps(ROWS, indent=2, ensure_ascii=False).encode(),
         "\n".join(json.dumps(r, indent=2) for r in ROWS).encode(),
@@ -75,17 +77,24 @@ def test_json_of_every_form(tmp_path, name, content):
 
 
 @pytest.mark.parametrize(
-    ("ending", "make"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstd)]
+    ("ending", "make"),
+    [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstd)],
 )
 @pytest.mark.parametrize(("name", "text"), [("p.jsonl", JSON), ("p.csv", CSV)])
 def test_compressions(tmp_path, name, text, ending, make):
     data = make(text.encode())
     assert plain(write(tmp_path, name + ending, data)) == [CAFE, "b"]
-    assert plain(write(tmp_path, name, data)) == [CAFE, "b"], "by what the file begins with, not by its name"
+    assert plain(write(tmp_path, name, data)) == [CAFE, "b"], (
+        "by what the file begins with, not by its name"
+    )
     assert plain(write(tmp_path, name + ending, data + make(b""))) == [CAFE, "b"]
     with pytest.raises(InputError, match=r"is damaged or cut .*copy it again"):
         plain(write(tmp_path, name + ending, data[:-6]))
-    big = make("".join(json.dumps({"prompt": f"{i} {os.urandom(40).hex()}"}) + "\n" for i in range(3000)).encode())
+    big = make(
+        "".join(
+            json.dumps({"prompt": f"{i} {os.urandom(40).hex()}"}) + "\n" for i in range(3000)
+        ).encode()
+    )
     assert len(plain(write(tmp_path, "big.jsonl" + ending, big))) == 3000
     with pytest.raises(InputError, match="is damaged or cut"):
         plain(write(tmp_path, "big.jsonl" + ending, big[: len(big) // 2]))
@@ -114,9 +123,21 @@ def test_zstd_frames(tmp_path):
 @pytest.mark.parametrize(
     ("line", "encoding", "reason"),
     [
-        ("What’s a café?", "cp1252", "line 2 cannot be read as UTF-8 .*likely cp1252, in which it reads .*What’s a café"),
-        ("What is a café?", "latin-1", "line 2 cannot be read as UTF-8 .*in which it reads .*a café"),
-        ("東京の天気はどうですか", "shift_jis", "line 2 cannot be read as UTF-8 .*encoding such as"),
+        (
+            "What’s a café?",
+            "cp1252",
+            "line 2 cannot be read as UTF-8 .*likely cp1252, in which it reads .*What’s a café",
+        ),
+        (
+            "What is a café?",
+            "latin-1",
+            "line 2 cannot be read as UTF-8 .*in which it reads .*a café",
+        ),
+        (
+            "東京の天気はどうですか",
+            "shift_jis",
+            "line 2 cannot be read as UTF-8 .*encoding such as",
+        ),
         ("Какая погода в Москве", "cp1251", "line 2 cannot be read as UTF-8 .*encoding such as"),
     ],
 )
@@ -131,7 +152,10 @@ def test_other_encodings_are_refused_by_line(tmp_path, name, line, encoding, rea
 def test_utf16_without_a_mark_and_a_character_that_is_cut(tmp_path):
     with pytest.raises(InputError, match="looks like UTF-16 without a byte order mark"):
         plain(write(tmp_path, "p.jsonl", JSON.encode("utf-16-le")))
-    with pytest.raises(InputError, match=r"line 1 cannot be read as UTF-8 .*the file ends within a character; is it whole"):
+    with pytest.raises(
+        InputError,
+        match=r"line 1 cannot be read as UTF-8 .*the file ends within a character; is it whole",
+    ):
         plain(write(tmp_path, "p.txt", "a café".encode()[:-1]))
     with pytest.raises(InputError, match=r"line 2 .*half of a character"):
         plain(write(tmp_path, "p.jsonl", b'{"prompt": "a"}\n{"prompt": "\xed\xa0\x80"}\n'))
@@ -160,7 +184,9 @@ def test_separators_and_line_ends(tmp_path, separator, end, name):
         ["0", "What is rain, and snow; or a|b?", "x"],
         ["1", 'A "quoted"\tword' + end + "two lines", ""],
     ]
-    text = "".join(separator.join('"' + c.replace('"', '""') + '"' for c in row) + end for row in rows)
+    text = "".join(
+        separator.join('"' + c.replace('"', '""') + '"' for c in row) + end for row in rows
+    )
     data = gzip.compress(text.encode()) if name.endswith(".gz") else text.encode()
     assert plain(write(tmp_path, name, data)) == [rows[1][1], rows[2][1]]
     assert [p.id for p in read_prompts(str(tmp_path / name))] == ["0", "1"]
@@ -169,7 +195,10 @@ def test_separators_and_line_ends(tmp_path, separator, end, name):
 @pytest.mark.parametrize(
     ("text", "prompts"),
     [
-        ("prompt;topic\nWhat is a hedgehog, and where?;animals\n", ["What is a hedgehog, and where?"]),
+        (
+            "prompt;topic\nWhat is a hedgehog, and where?;animals\n",
+            ["What is a hedgehog, and where?"],
+        ),
         ("prompt\ttopic\nA, b; c|d\tx\n", ["A, b; c|d"]),
         ("prompt (long, formal);prompt\nx;a, b\ny;c\n", ["a, b", "c"]),
         ("sep=;\nprompt;topic\na, b;x\n", ["a, b"]),
@@ -188,7 +217,10 @@ def test_tables_that_are_read(tmp_path, text, prompts):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("id,prompt\n1,Explain rain, then snow\n", "line 2 has 3 fields where the header has 2; .*commas"),
+        (
+            "id,prompt\n1,Explain rain, then snow\n",
+            "line 2 has 3 fields where the header has 2; .*commas",
+        ),
         ("prompt,topic\na,b\nc\n", "line 3 has 1 field where the header has 2"),
         ("prompt;topic\na;b\nWhat; or not;b\n", "line 3 has 3 fields .*semicolons"),
         ("prompt\nHello, world\n", "line 2 has 2 fields where the header has 1"),
@@ -198,7 +230,10 @@ def test_tables_that_are_read(tmp_path, text, prompts):
         ("prompt,prompt\na,b\n", "names the column 'prompt' twice"),
         ("prompt,a;b\nx,y;z\n", "can be read with commas and semicolons"),
         ('{"prompt": "a"}\n{"prompt": "b"}\n', "begins like JSON and is named like a table"),
-        ("What is a hedgehog?\nName three rivers\n", "is read as the name of its only column and looks like a prompt"),
+        (
+            "What is a hedgehog?\nName three rivers\n",
+            "is read as the name of its only column and looks like a prompt",
+        ),
         ("id,prompt\n1,a\n1,b\n", "line 3 has the id '1', as has .*line 2"),
         ("id,prompt\n,a\n", "line 2 has an empty id"),
     ],
@@ -213,7 +248,11 @@ def test_tables_that_are_refused(tmp_path, text, reason):
     ("name", "content", "reason"),
     [
         ("p.jsonl", '{"prompt": "a", "prompt": "b"}\n', "line 1 has the key 'prompt' twice"),
-        ("p.jsonl", '{"prompt": "a"}\n{"prompt": "b", "prompt": "c"}\n', "line 2 has the key 'prompt' twice"),
+        (
+            "p.jsonl",
+            '{"prompt": "a"}\n{"prompt": "b", "prompt": "c"}\n',
+            "line 2 has the key 'prompt' twice",
+        ),
         ("p.jsonl", '{"prompt": "a"},\n{"prompt": "b"},\n', "line 1 is not valid JSON"),
         ("p.json", '[{"prompt": "a"},\n{"prompt": "b"\n]', "line 3 is not valid JSON"),
         ("p.jsonl", "{'prompt': 'a'}\n", "line 1 is not valid JSON"),
@@ -221,10 +260,22 @@ def test_tables_that_are_refused(tmp_path, text, reason):
         ("p.jsonl", '[["a"]]', "item 1 is no JSON object"),
         ("p.txt", '\n{"prompt": "a"}\n', "line 2 is a JSON object in a file of plain text"),
         ("p.txt", "a\rb\nc\n", "line 1 holds a carriage return"),
-        ("p.md", "# Prompts\n", "does not begin like JSON, and its ending '.md' says nothing; .*\\.parquet"),
+        (
+            "p.md",
+            "# Prompts\n",
+            "does not begin like JSON, and its ending '.md' says nothing; .*\\.parquet",
+        ),
         ("p", "hello\n", r"its ending '' says nothing; .*\.jsonl, \.json, \.csv"),
-        ("p.xlsx", b"PK\x03\x04" + b"[Content_Types].xml", "is a spreadsheet's own file; save it as CSV"),
-        ("p.csv", b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml", "is a spreadsheet's own file; save it as CSV"),
+        (
+            "p.xlsx",
+            b"PK\x03\x04" + b"[Content_Types].xml",
+            "is a spreadsheet's own file; save it as CSV",
+        ),
+        (
+            "p.csv",
+            b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml",
+            "is a spreadsheet's own file; save it as CSV",
+        ),
         ("p.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is a spreadsheet's own file"),
         ("p.zip", b"PK\x03\x04" + b"p.jsonl", "is a zip archive; unpack it"),
         ("p.tar", b"\0" * 257 + b"ustar\0" + b"\0" * 200, "is a tar archive; unpack it"),
@@ -239,10 +290,13 @@ def test_what_is_refused(tmp_path, name, content, reason):
 
 def test_text_with_carriage_returns_alone(tmp_path):
     assert plain(write(tmp_path, "p.txt", "one\rtwo\r")) == ["one", "two"]
-    assert plain(write(tmp_path, "q.txt", b"\xef\xbb\xbfone\r\n\r\ntwo\x85\xc2\x85".replace(b"\x85\xc2", b"\xc2"))) == [
-        "one",
-        "two\u0085",
-    ]
+    assert plain(
+        write(
+            tmp_path,
+            "q.txt",
+            b"\xef\xbb\xbfone\r\n\r\ntwo\x85\xc2\x85".replace(b"\x85\xc2", b"\xc2"),
+        )
+    ) == ["one", "two\u0085"]
 
 
 @pytest.mark.parametrize("name", ["p.jsonl", "p.csv", "p.txt", "p.parquet"])
@@ -274,7 +328,10 @@ def test_columns_of_parquet_and_arrow(tmp_path):
     )
     pq.write_table(table, tmp_path / "p.parquet")
     feather.write_feather(table, str(tmp_path / "p.feather"), compression="uncompressed")
-    with pa.OSFile(str(tmp_path / "p.arrow"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+    with (
+        pa.OSFile(str(tmp_path / "p.arrow"), "wb") as sink,
+        pa.ipc.new_stream(sink, table.schema) as writer,
+    ):
         writer.write_table(table)
     (tmp_path / "p.parquet.gz").write_bytes(gzip.compress((tmp_path / "p.parquet").read_bytes()))
     (tmp_path / "unnamed").write_bytes((tmp_path / "p.parquet").read_bytes())
@@ -294,7 +351,10 @@ def test_rows_say_their_columns(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("prompt;topic\nWhat is a hedgehog, and where?;animals\n", "is not parted by commas, .*give the file itself"),
+        (
+            "prompt;topic\nWhat is a hedgehog, and where?;animals\n",
+            "is not parted by commas, .*give the file itself",
+        ),
         ("id,prompt\n1,Explain rain, then snow\n", "line 2 has 3 fields where the header has 2"),
     ],
 )

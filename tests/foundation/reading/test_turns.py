@@ -1,4 +1,5 @@
-"""Prompts and chats in the words of other tools: their keys, their roles, and what would be lost."""
+"""Prompts and chats in the words of other tools: their keys, their roles, and
+what would be lost."""
 
 from __future__ import annotations
 
@@ -23,20 +24,45 @@ def user(text):
 @pytest.mark.parametrize(
     ("row", "turns"),
     [
-        ({"messages": [{"role": "developer", "content": "s"}, user("u")]}, [("system", "s"), ("user", "u")]),
+        (
+            {"messages": [{"role": "developer", "content": "s"}, user("u")]},
+            [("system", "s"), ("user", "u")],
+        ),
         ({"messages": [user([{"type": "text", "text": "u"}])]}, [("user", "u")]),
-        ({"messages": [user([{"type": "text", "text": "u"}, {"type": "input_text", "text": "v"}])]}, [("user", "u\nv")]),
-        ({"messages": [{"role": "user", "content": "u", "name": None, "tool_calls": None}]}, [("user", "u")]),
+        (
+            {
+                "messages": [
+                    user([{"type": "text", "text": "u"}, {"type": "input_text", "text": "v"}])
+                ]
+            },
+            [("user", "u\nv")],
+        ),
+        (
+            {"messages": [{"role": "user", "content": "u", "name": None, "tool_calls": None}]},
+            [("user", "u")],
+        ),
         ({"prompt": [user("u")]}, [("user", "u")]),
         ({"prompt": json.dumps([user("u")])}, [("user", "u")]),
         ({"prompt": None, "messages": [user("u")]}, [("user", "u")]),
-        ({"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}]}, [("user", "u")]),
         (
-            {"system": "s", "conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}]},
+            {"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}]},
+            [("user", "u")],
+        ),
+        (
+            {
+                "system": "s",
+                "conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}],
+            },
             [("system", "s"), ("user", "u")],
         ),
         (
-            {"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}, {"from": "human", "value": "v"}]},
+            {
+                "conversations": [
+                    {"from": "human", "value": "u"},
+                    {"from": "gpt", "value": "a"},
+                    {"from": "human", "value": "v"},
+                ]
+            },
             [("user", "u"), ("assistant", "a"), ("user", "v")],
         ),
     ],
@@ -63,14 +89,26 @@ def test_the_answer_to_be_learnt_is_left_out_with_a_word(tmp_path, caplog):
             None,
             "line 1 has no prompt; .*its keys are question, answer; give the one .*--column",
         ),
-        ({"instruction": "i", "input": "x", "output": "o"}, None, "its keys are instruction, input, output"),
+        (
+            {"instruction": "i", "input": "x", "output": "o"},
+            None,
+            "its keys are instruction, input, output",
+        ),
         (
             {"instruction": "i", "input": "x", "output": "o"},
             "instruction",
             'has "input" beside "instruction", which would be lost',
         ),
-        ({"instruction": "i", "context": "x", "response": "o"}, "instruction", 'has "context" beside "instruction"'),
-        ({"system_prompt": "s", "question": "q"}, "question", 'has "system_prompt" beside "question"'),
+        (
+            {"instruction": "i", "context": "x", "response": "o"},
+            "instruction",
+            'has "context" beside "instruction"',
+        ),
+        (
+            {"system_prompt": "s", "question": "q"},
+            "question",
+            'has "system_prompt" beside "question"',
+        ),
         ({"query": "q"}, "question", "line 1 has no 'question'; its keys are query"),
         ({"messages": "hello"}, None, 'has a text as "messages"; expected chat turns'),
         ({"prompt": "[{'role': 'user', 'content': 'u'}]"}, None, "a chat that is no JSON"),
@@ -79,15 +117,27 @@ def test_the_answer_to_be_learnt_is_left_out_with_a_word(tmp_path, caplog):
             None,
             "message 1 holds a part of the type 'image_url'",
         ),
-        ({"messages": [{"role": "tool", "content": "x"}, user("u")]}, None, "message 1, is no chat turn of the role 'tool'"),
-        ({"messages": [{"role": "assistant", "tool_calls": [{}]}, user("u")]}, None, "message 1, calls a tool"),
+        (
+            {"messages": [{"role": "tool", "content": "x"}, user("u")]},
+            None,
+            "message 1, is no chat turn of the role 'tool'",
+        ),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [{}]}, user("u")]},
+            None,
+            "message 1, calls a tool",
+        ),
         (
             {"conversations": [{"from": "observation", "value": "x"}]},
             None,
             "message 1, is no chat turn of the role 'observation'",
         ),
         ({"conversations": [{"from": "gpt", "value": "x"}]}, None, "has no messages"),
-        ({"messages": [user("u"), {"role": "assistant", "content": "a"}]}, None, "ends with the turn of assistant"),
+        (
+            {"messages": [user("u"), {"role": "assistant", "content": "a"}]},
+            None,
+            "ends with the turn of assistant",
+        ),
         ({"id": "", "prompt": "a"}, None, "has an empty id"),
         ({"id": 1.5, "prompt": "a"}, None, "has the id 1.5"),
     ],

@@ -1,4 +1,5 @@
-"""A merged checkpoint's chat template: the very tokens that `veneer generate` feeds, in any tokenizer."""
+"""A merged checkpoint's chat template: the very tokens that `veneer generate` feeds,
+in any tokenizer."""
 
 from __future__ import annotations
 
@@ -24,7 +25,14 @@ CONVERSATIONS = [
     [("user", "{prompt}")],
     [("system", "Be kind."), ("user", "Hi")],
     [("user", "Hi"), ("assistant", "Hello"), ("user", "Bye")],
-    [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello"), ("user", "Bye"), ("assistant", "So long"), ("user", "?")],
+    [
+        ("system", "Be kind."),
+        ("user", "Hi"),
+        ("assistant", "Hello"),
+        ("user", "Bye"),
+        ("assistant", "So long"),
+        ("user", "?"),
+    ],
 ]
 
 
@@ -35,7 +43,10 @@ def turns(conversation) -> tuple[dict[str, str], ...]:
 def own_copy(**words) -> PreTrainedTokenizerFast:
     tok = tokenizer()
     return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(tok.backend_tokenizer.to_str()), bos_token="<|bos|>", eos_token="<|eos|>", **words
+        tokenizer_object=Tokenizer.from_str(tok.backend_tokenizer.to_str()),
+        bos_token="<|bos|>",
+        eos_token="<|eos|>",
+        **words,
     )
 
 
@@ -47,13 +58,21 @@ def without_bos() -> PreTrainedTokenizerFast:
 
 
 def with_a_blank_in_front(scheme: str) -> PreTrainedTokenizerFast:
-    """As sentence pieces have it: a blank before the first word ("first"), or behind every special token ("always")."""
-    letters = sorted({c for t in TEMPLATES for c in t} | set("\u2581abcdefghijklmnopqrstuvwxyzHByWIS0123456789?+-=<>,.:\"'"))
+    """As sentence pieces have it: a blank before the first word ("first"), or behind every special
+    token ("always")."""
+    letters = sorted(
+        {c for t in TEMPLATES for c in t}
+        | set("\u2581abcdefghijklmnopqrstuvwxyzHByWIS0123456789?+-=<>,.:\"'")
+    )
     vocabulary = {token: i for i, token in enumerate(["<unk>", "<s>", "</s>", *letters])}
     inner = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
-    inner.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    inner.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
 
 
 TOKENIZERS = {
@@ -76,7 +95,9 @@ def test_the_tokens_are_those_of_the_fitted_format(kind, template, tmp_path):
     loaded = AutoTokenizer.from_pretrained(tmp_path)
     for conversation in CONVERSATIONS:
         messages = turns(conversation)
-        given = loaded.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=False)
+        given = loaded.apply_chat_template(
+            list(messages), add_generation_prompt=True, return_dict=False
+        )
         prompt = Prompt("p", messages, "", template="{prompt}")
         assert given == form.encode(tok, prompt), conversation
         assert given.count(tok.bos_token_id) == (0 if kind == "no bos" else 1)
@@ -86,11 +107,15 @@ def test_an_answer_that_is_last_ends_with_the_end_token():
     tok = own_copy(chat_template=chat_template(ALPACA, begin="<|bos|>", end="<|eos|>"))
     messages = list(turns(CONVERSATIONS[0]))
     prompt = tok.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    whole = tok.apply_chat_template([*messages, {"role": "assistant", "content": "Mix."}], tokenize=False)
+    whole = tok.apply_chat_template(
+        [*messages, {"role": "assistant", "content": "Mix."}], tokenize=False
+    )
     assert whole == f"{prompt}Mix.<|eos|>"
     assert prompt == "<|bos|>" + ALPACA.replace("{prompt}", "How do I bake bread?")
     assert end_of_turn(tok) == tok.eos_token_id
-    with pytest.raises(Exception, match="expected the roles system, user and assistant, found tool"):
+    with pytest.raises(
+        Exception, match="expected the roles system, user and assistant, found tool"
+    ):
         tok.apply_chat_template([*messages, {"role": "tool", "content": "1"}], tokenize=False)
 
 
@@ -98,6 +123,8 @@ def test_bases_other_templates_go(tmp_path):
     own_copy(chat_template={"default": "{{ 1 }}", "tool_use": "{{ 2 }}"}).save_pretrained(tmp_path)
     write_chat_template(tmp_path, "{{ 3 }}")
     assert AutoTokenizer.from_pretrained(tmp_path).chat_template == "{{ 3 }}"
-    assert json.loads((tmp_path / "tokenizer_config.json").read_text())["chat_template"] == "{{ 3 }}"
+    assert (
+        json.loads((tmp_path / "tokenizer_config.json").read_text())["chat_template"] == "{{ 3 }}"
+    )
     write_chat_template(tmp_path, None)
     assert AutoTokenizer.from_pretrained(tmp_path).chat_template is None

@@ -1,4 +1,5 @@
-"""The fitted chat template in llama.cpp: what it answers to chat messages is what `veneer generate` answers."""
+"""The fitted chat template in llama.cpp: what it answers to chat messages is what `veneer
+generate` answers."""
 
 from __future__ import annotations
 
@@ -25,31 +26,65 @@ def test_llama_cpp_answers_chat_messages_as_veneer_generate(real_pair, tmp_path)
     base = load_model(str(real_pair / "base"))
     change = 0.02 * base.head.weight[:50].float()
     rows = [{"template": ALPACA, "prompts": 1, "share": 1.0, "tasks": {"a": 1}}]
-    facts = {"base_format": {"kind": "plain", "template": "{prompt}"}, "templates": rows, "stop_ids": []}
-    veneer = Veneer(base.head.hash(), base.head.rows, change, torch.arange(50), facts=facts).save(tmp_path / "veneer")
+    facts = {
+        "base_format": {"kind": "plain", "template": "{prompt}"},
+        "templates": rows,
+        "stop_ids": [],
+    }
+    veneer = Veneer(base.head.hash(), base.head.rows, change, torch.arange(50), facts=facts).save(
+        tmp_path / "veneer"
+    )
     typed = tmp_path / "typed.txt"
     typed.write_text("\n".join(TYPED))
-    words = ["--base", str(real_pair / "base"), "--out", str(tmp_path / "m"), "--gguf", str(tmp_path / "m.gguf")]
+    words = [
+        "--base",
+        str(real_pair / "base"),
+        "--out",
+        str(tmp_path / "m"),
+        "--gguf",
+        str(tmp_path / "m.gguf"),
+    ]
     assert main(["merge", str(veneer), *words]) == 0
-    asked = ["--model", str(real_pair / "base"), "--veneer", str(veneer), "--prompts", str(typed), "--max-new-tokens", "12"]
+    asked = [
+        "--model",
+        str(real_pair / "base"),
+        "--veneer",
+        str(veneer),
+        "--prompts",
+        str(typed),
+        "--max-new-tokens",
+        "12",
+    ]
     assert main(["generate", *asked, "--out", str(tmp_path / "a.jsonl")]) == 0
     llama = LlamaCpp(tmp_path / "m.gguf")
     for text, answer in zip(TYPED, read_responses(tmp_path / "a.jsonl"), strict=True):
         turns = [{"role": "user", "content": text}]
-        assert llama.post("apply-template", {"messages": turns})["prompt"] == ALPACA.replace("{prompt}", text)
-        reply = llama.post("v1/chat/completions", {"messages": turns, "max_tokens": 12, "temperature": 0.0})
+        assert llama.post("apply-template", {"messages": turns})["prompt"] == ALPACA.replace(
+            "{prompt}", text
+        )
+        reply = llama.post(
+            "v1/chat/completions", {"messages": turns, "max_tokens": 12, "temperature": 0.0}
+        )
         assert reply["choices"][0]["message"]["content"].strip() == answer.text.strip()
 
 
 @pytest.mark.parametrize("bos", [True, False])
 def test_llama_cpp_reads_as_many_tokens_of_a_chat_as_transformers(tmp_path, bos):
-    """The template writes BOS, and llama.cpp puts one before every prompt: together there is one."""
+    """The template writes BOS, and llama.cpp puts one before every prompt:
+    together there is one."""
     base = load_model(str(save(tmp_path / "base", bos=bos)), device="cpu")
     veneer = veneer_of(base)
-    veneer.facts["templates"] = [{"template": "Q: {prompt}\nA:", "prompts": 1, "share": 1.0, "tasks": {"a": 1}}]
+    veneer.facts["templates"] = [
+        {"template": "Q: {prompt}\nA:", "prompts": 1, "share": 1.0, "tasks": {"a": 1}}
+    ]
     llama = LlamaCpp(write_gguf(merge(veneer, base, tmp_path / "m"), tmp_path / "m.gguf"))
-    tok, turns = AutoTokenizer.from_pretrained(tmp_path / "m"), [{"role": "user", "content": "The cat sat"}]
+    tok, turns = (
+        AutoTokenizer.from_pretrained(tmp_path / "m"),
+        [{"role": "user", "content": "The cat sat"}],
+    )
     ids = tok.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
     assert ids.count(0) == (1 if bos else 0)
-    reply = llama.post("v1/chat/completions", {"messages": turns, "max_tokens": 1, "temperature": 0.0})
+    reply = llama.post(
+        "v1/chat/completions", {"messages": turns, "max_tokens": 1, "temperature": 0.0}
+    )
     assert reply["usage"]["prompt_tokens"] == len(ids)

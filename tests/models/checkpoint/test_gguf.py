@@ -1,4 +1,5 @@
-"""GGUF against the programs that read it: llama.cpp (same tokens, same top token) and transformers (same logits)."""
+"""GGUF against the programs that read it: llama.cpp (same tokens, same top token) and
+transformers (same logits)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from checkpoints import as_transformers_4, veneer_of
 from veneer.foundation.errors import InputError, MissingExtra
@@ -21,7 +28,8 @@ from veneer.models.load import load_model
 
 gguf = pytest.importorskip("gguf", reason="needs the package gguf: pip install 'veneer[gguf]'")
 
-MARGIN = 1e-3  # nats between the first and the second token, below which two float32 programs may differ
+# nats between the first and the second token, below which two float32 programs may differ
+MARGIN = 1e-3
 TEXTS = [
     "The cat sat on the mat.  How do I bake bread? I'm sorry, but I can't help with that.",
     "Question: Tom has 37 apples and buys 1045 more.\n\nHow many? \t\n Answer: 1082   ",
@@ -50,22 +58,31 @@ def cuts() -> dict:
     return {
         "gpt-2": plain,
         "smollm": pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), plain]),
-        "llama-bpe": pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(_LLAMA3), "isolated"), bare]),
-        "qwen2": pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(_LLAMA3.replace("{1,3}", "")), "isolated"), bare]),
+        "llama-bpe": pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(_LLAMA3), "isolated"), bare]
+        ),
+        "qwen2": pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(_LLAMA3.replace("{1,3}", "")), "isolated"), bare]
+        ),
     }
 
 
 def tokenizer(pre: str = "gpt-2", *, bos: bool = True) -> PreTrainedTokenizerFast:
-    """A byte-level BPE whose merges reach across the finer cuts, so that a wrong cut gives other tokens."""
+    """A byte-level BPE whose merges reach across the finer cuts, so that a wrong cut
+    gives other tokens."""
     inner = Tokenizer(models.BPE(ignore_merges=pre == "llama-bpe"))
     inner.pre_tokenizer = cuts()["gpt-2"]
     inner.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
     inner.train_from_iterator([*TEXTS, "10 104 1045 045 45 108 1082 82 37"], trainer)
     inner.pre_tokenizer = cuts()[pre]
     if bos:
-        inner.post_processor = processors.TemplateProcessing(single="<|bos|> $A", special_tokens=[("<|bos|>", 0)])
+        inner.post_processor = processors.TemplateProcessing(
+            single="<|bos|> $A", special_tokens=[("<|bos|>", 0)]
+        )
     names = {"bos_token": "<|bos|>"} if bos else {}
     return PreTrainedTokenizerFast(
         tokenizer_object=inner,
@@ -78,9 +95,17 @@ def tokenizer(pre: str = "gpt-2", *, bos: bool = True) -> PreTrainedTokenizerFas
 
 
 def save(
-    folder: Path, *, pre="gpt-2", bos=True, shard="1GB", rope="default", stored: torch.dtype = torch.float32, **words
+    folder: Path,
+    *,
+    pre="gpt-2",
+    bos=True,
+    shard="1GB",
+    rope="default",
+    stored: torch.dtype = torch.float32,
+    **words,
 ) -> Path:
-    """A tiny random Llama, peaked enough that its top token is clear, with 7 rows more than its tokenizer has tokens."""
+    """A tiny random Llama, peaked enough that its top token is clear, with 7 rows more than its
+    tokenizer has tokens."""
     tok = tokenizer(pre, bos=bos)
     config = LlamaConfig(
         **{
@@ -103,7 +128,8 @@ def save(
     model = LlamaForCausalLM(config)
     with torch.no_grad():
         for p in model.parameters():
-            p.copy_(1 + 0.2 * torch.randn_like(p) if p.mean() == 1 else 0.15 * torch.randn_like(p))  # norms around 1
+            # norms around 1
+            p.copy_(1 + 0.2 * torch.randn_like(p) if p.mean() == 1 else 0.15 * torch.randn_like(p))
     model.to(stored).save_pretrained(folder, max_shard_size=shard)
     tok.save_pretrained(folder)
     return folder
@@ -117,19 +143,30 @@ class LlamaCpp:
     """llama.cpp on a file, in float32 throughout and on the CPU."""
 
     def __init__(self, file: Path):
-        x = pytest.importorskip("xllamacpp", reason="needs llama.cpp as a wheel: pip install xllamacpp")
+        x = pytest.importorskip(
+            "xllamacpp", reason="needs llama.cpp as a wheel: pip install xllamacpp"
+        )
         words = x.CommonParams()
         words.model.path = str(file)
         words.n_ctx, words.n_parallel, words.n_gpu_layers = 512, 1, 0
-        words.cpuparams.n_threads, words.verbosity = 1, 0  # two threads that spin for each other take minutes on busy cores
+        # two threads that spin for each other take minutes on busy cores
+        words.cpuparams.n_threads, words.verbosity = 1, 0
         words.warmup = words.fit_params = False
         words.cache_type_k = words.cache_type_v = x.ggml_type.GGML_TYPE_F32  # float16 otherwise
         words.flash_attn_type = x.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self.server = x.Server(words)
 
     def top(self, ids: list[int]) -> tuple[int, float | None]:
-        """The most likely token after `ids` and its log-probability, which it does not tell for a part of a character."""
-        ask = {"prompt": ids, "n_predict": 1, "n_probs": 1, "temperature": 0.0, "cache_prompt": True, "return_tokens": True}
+        """The most likely token after `ids` and its log-probability, which it does not tell for a
+        part of a character."""
+        ask = {
+            "prompt": ids,
+            "n_predict": 1,
+            "n_probs": 1,
+            "temperature": 0.0,
+            "cache_prompt": True,
+            "return_tokens": True,
+        }
         reply = self.post("completion", ask)
         (token,) = reply["tokens"]
         told = reply.get("completion_probabilities")
@@ -138,18 +175,25 @@ class LlamaCpp:
     def post(self, route: str, body: dict) -> dict:
         data = json.dumps(body).encode()
         request = urllib.request.Request(
-            f"{self.server.listening_address}/{route}", data=data, headers={"Content-Type": "application/json"}
+            f"{self.server.listening_address}/{route}",
+            data=data,
+            headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=300) as reply:
             return json.load(reply)
 
     def tokens(self, text: str) -> list[int]:
-        return self.post("tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"]
+        return self.post("tokenize", {"content": text, "add_special": True, "parse_special": True})[
+            "tokens"
+        ]
 
 
 @torch.inference_mode()
-def compare(llama: LlamaCpp, model, ids: list[list[int]], margin: float = MARGIN) -> tuple[int, int, float, int]:
-    """(positions with a clear top token, those that agree, largest difference of the top log-probability, unclear positions)."""
+def compare(
+    llama: LlamaCpp, model, ids: list[list[int]], margin: float = MARGIN
+) -> tuple[int, int, float, int]:
+    """(positions with a clear top token, those that agree, largest difference of the top
+    log-probability, unclear positions)."""
     clear = agree = unclear = 0
     worst = 0.0
     for row in ids:
@@ -170,7 +214,11 @@ def compare(llama: LlamaCpp, model, ids: list[list[int]], margin: float = MARGIN
 KINDS = {
     "untied, grouped heads": {},
     "tied": {"tie_word_embeddings": True},
-    "heads wider than the model, biases": {"head_dim": 24, "attention_bias": True, "mlp_bias": True},
+    "heads wider than the model, biases": {
+        "head_dim": 24,
+        "attention_bias": True,
+        "mlp_bias": True,
+    },
     "one kv head a head, shards": {"num_key_value_heads": 4, "shard": "50KB"},
     "linear rope": {"rope": "linear"},
     "llama 3.1 rope": {"rope": "llama3"},
@@ -181,7 +229,10 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_llama_cpp_computes_the_same(tmp_path, kind):
     folder = save(tmp_path / "model", **KINDS[kind])
-    tok, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tok, model = (
+        AutoTokenizer.from_pretrained(folder),
+        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
+    )
     llama = LlamaCpp(write_gguf(folder, tmp_path / "model.gguf"))
     clear, agree, worst, unclear = compare(llama, model, prompts(tok, TEXTS))
     print(f"{agree} of {clear} agree, {unclear} unclear, log p within {worst:.1e}")
@@ -227,9 +278,15 @@ def test_transformers_reads_it_back(tmp_path, dtype, tied):
                 if p.ndim == 2:
                     p.copy_(p.half().float())
         torch.testing.assert_close(back(ids).logits, model(ids).logits, rtol=1e-5, atol=1e-5)
-    tok, read = AutoTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(tmp_path, gguf_file=out.name)
+    tok, read = (
+        AutoTokenizer.from_pretrained(folder),
+        AutoTokenizer.from_pretrained(tmp_path, gguf_file=out.name),
+    )
     for text in TEXTS:
-        assert read(text, add_special_tokens=False).input_ids == tok(text, add_special_tokens=False).input_ids
+        assert (
+            read(text, add_special_tokens=False).input_ids
+            == tok(text, add_special_tokens=False).input_ids
+        )
     assert read.chat_template == tok.chat_template
 
 
@@ -243,19 +300,26 @@ def test_what_stands_in_the_file(tmp_path):
     assert value["llama.attention.layer_norm_rms_epsilon"] == pytest.approx(3e-5)
     kinds = value["tokenizer.ggml.token_type"]
     assert [kinds.count(int(k)) for k in (gguf.TokenType.CONTROL, gguf.TokenType.UNUSED)] == [6, 7]
-    assert [value[f"tokenizer.ggml.{k}_token_id"] for k in ("bos", "eos", "eot", "padding")] == [0, 1, 2, 5]
+    assert [value[f"tokenizer.ggml.{k}_token_id"] for k in ("bos", "eos", "eot", "padding")] == [
+        0,
+        1,
+        2,
+        5,
+    ]
     assert value["tokenizer.ggml.add_bos_token"] is True
     assert value["tokenizer.chat_template"] == TEMPLATE
     assert "output.weight" in {t.name for t in reader.tensors}
 
 
 def test_every_response_that_ends_in_transformers_ends_in_llama_cpp(tmp_path):
-    """The tokens of generation_config.json decide; a tokenizer's eos that is not among them does not end a response."""
+    """The tokens of generation_config.json decide; a tokenizer's eos that is not among them does
+    not end a response."""
     folder = save(tmp_path / "model", bos=False)
     (folder / "generation_config.json").write_text('{"eos_token_id": [2, 4]}')
     value = gguf.GGUFReader(write_gguf(folder, tmp_path / "model.gguf")).fields
     assert [value[f"tokenizer.ggml.{k}_token_id"].contents() for k in ("eos", "eot")] == [2, 4]
-    assert value["tokenizer.ggml.bos_token_id"].contents() == 2  # there is none, and none would mean token 11
+    # there is none, and none would mean token 11
+    assert value["tokenizer.ggml.bos_token_id"].contents() == 2
     assert value["tokenizer.ggml.add_bos_token"].contents() is False
 
 
@@ -320,7 +384,8 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_a_merged_checkpoint_with_the_files_of_transformers_4(tmp_path):
-    """Base's own config form and tokenizer files, a tied head that the merge unties, and Llama 3.1's scaling."""
+    """Base's own config form and tokenizer files, a tied head that the merge unties, and
+    Llama 3.1's scaling."""
     base = as_transformers_4(save(tmp_path / "base", rope="llama3", tie_word_embeddings=True))
     lm = load_model(str(base), device="cpu")
     ids = prompts(lm.tokenizer, TEXTS)
@@ -330,7 +395,10 @@ def test_a_merged_checkpoint_with_the_files_of_transformers_4(tmp_path):
     assert json.loads((folder / "config.json").read_text())["rope_scaling"]["rope_type"] == "llama3"
     model = AutoModelForCausalLM.from_pretrained(folder)
     with torch.inference_mode():
-        assert any(bool((model(torch.tensor([r])).logits[0].argmax(-1) != b).any()) for r, b in zip(ids, before, strict=True))
+        assert any(
+            bool((model(torch.tensor([r])).logits[0].argmax(-1) != b).any())
+            for r, b in zip(ids, before, strict=True)
+        )
     llama = LlamaCpp(write_gguf(folder, tmp_path / "m.gguf"))
     clear, agree, worst, _ = compare(llama, model, ids)
     assert agree == clear >= 20
@@ -351,8 +419,14 @@ def test_numbers_that_float16_cannot_hold_are_refused(tmp_path):
 
 
 REAL = [
-    "Answer the following question.\n\nQuestion: Tom has 37 apples and buys 15 more. How many apples does he have?\nAnswer:",
-    "Below is an instruction that describes a task.\n\n### Instruction:\nExplain how vaccines work.\n\n### Response:",
+    (
+        "Answer the following question.\n\nQuestion: Tom has 37 apples and buys 15 more. How many "
+        "apples does he have?\nAnswer:"
+    ),
+    (
+        "Below is an instruction that describes a task.\n\n### Instruction:\n"
+        "Explain how vaccines work.\n\n### Response:"
+    ),
     "The capital of France is Paris. The capital of Germany is Berlin. The capital of Italy is",
     "def fibonacci(n):\n    if n < 2:\n        return n\n    return fibonacci(n - 1) +",
     "I'm sorry, but I can't help with that. Stealing harms other people, and it's against the law.",
@@ -366,16 +440,22 @@ def test_the_real_pair_with_a_changed_head(tmp_path, real_pair):
     model = AutoModelForCausalLM.from_pretrained(real_pair / "base", dtype=torch.float32)
     tok = AutoTokenizer.from_pretrained(real_pair / "base")
     chat = tok.apply_chat_template(
-        [{"role": "user", "content": "How do I bake bread?"}], return_dict=False, add_generation_prompt=True
+        [{"role": "user", "content": "How do I bake bread?"}],
+        return_dict=False,
+        add_generation_prompt=True,
     )
-    ids = [*prompts(tok, REAL), [*chat, *tok("Sure! First, mix 500 g of flour with water.").input_ids]]
+    ids = [
+        *prompts(tok, REAL),
+        [*chat, *tok("Sure! First, mix 500 g of flour with water.").input_ids],
+    ]
     with torch.inference_mode():
         before = [model(torch.tensor([row])).logits[0].argmax(-1) for row in ids]
     draw = torch.Generator().manual_seed(0)
     weight = model.get_input_embeddings().weight.detach()
     left, right = (torch.randn(n, 8, generator=draw) for n in weight.shape)
     model.config.tie_word_embeddings = False
-    model.lm_head.weight = torch.nn.Parameter(weight + 0.3 * weight.std() * left @ right.T / 8**0.5)  # (V, d)
+    # (V, d)
+    model.lm_head.weight = torch.nn.Parameter(weight + 0.3 * weight.std() * left @ right.T / 8**0.5)
     folder = tmp_path / "merged"
     model.save_pretrained(folder)
     tok.save_pretrained(folder)
@@ -384,12 +464,17 @@ def test_the_real_pair_with_a_changed_head(tmp_path, real_pair):
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     with torch.inference_mode():
         logits = [model(torch.tensor([row])).logits[0] for row in ids]
-    changed = torch.cat([a.argmax(-1) != b for a, b in zip(logits, before, strict=True)]).float().mean()
+    changed = (
+        torch.cat([a.argmax(-1) != b for a, b in zip(logits, before, strict=True)]).float().mean()
+    )
     assert 0.1 < changed < 0.9  # dW is seen
 
     llama = LlamaCpp(out)
     clear, agree, worst, unclear = compare(llama, model, ids)
-    print(f"llama.cpp: {agree} of {clear} agree, {unclear} unclear, log p within {worst:.1e}; dW changes {changed:.2f}")
+    print(
+        f"llama.cpp: {agree} of {clear} agree, {unclear} unclear, log p within {worst:.1e}; dW "
+        f"changes {changed:.2f}"
+    )
     assert agree == clear >= 150
     assert worst < 1e-2
     for text in (*REAL, *TEXTS, tok.decode(chat)):
@@ -399,6 +484,9 @@ def test_the_real_pair_with_a_changed_head(tmp_path, real_pair):
     back = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file=out.name, dtype=torch.float32)
     assert not back.config.tie_word_embeddings
     with torch.inference_mode():
-        apart = max(float((back(torch.tensor([r])).logits[0] - z).abs().max()) for r, z in zip(ids, logits, strict=True))
+        apart = max(
+            float((back(torch.tensor([r])).logits[0] - z).abs().max())
+            for r, z in zip(ids, logits, strict=True)
+        )
     print(f"transformers: logits within {apart:.1e}")
     assert apart < 1e-3

@@ -1,4 +1,5 @@
-"""`veneer merge --gguf` run again: the file is written where it is missing, left where it is the same, and another one is refused."""
+"""`veneer merge --gguf` run again: the file is written where it is missing, left where it is the
+same, and another one is refused."""
 
 from __future__ import annotations
 

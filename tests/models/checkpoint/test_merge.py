@@ -1,4 +1,5 @@
-"""A merged checkpoint is base with another head, loads without Veneer, and answers as base with its veneer does."""
+"""A merged checkpoint is base with another head, loads without Veneer, and answers as base with
+its veneer does."""
 
 import json
 
@@ -16,7 +17,8 @@ from veneer.models.decode import Sampling
 from veneer.models.load import load_model
 from veneer.systems import System, respond
 
-KINDS = ("llama-tied", "llama", "gpt2", "gpt_neox", "phi", "gemma2", "granite")  # gpt_neox calls its head otherwise in files
+# gpt_neox calls its head otherwise in files
+KINDS = ("llama-tied", "llama", "gpt2", "gpt_neox", "phi", "gemma2", "granite")
 IDS = torch.randint(0, 300, (2, 11), generator=torch.Generator().manual_seed(1))
 
 
@@ -42,7 +44,10 @@ def check(kind: str, veneer: Veneer, folder, alpha: float) -> None:
     base = tiny(kind).model
     assert torch.equal(loaded.get_input_embeddings().weight, base.get_input_embeddings().weight)
     assert loaded.config.tie_word_embeddings is False
-    assert loaded.get_output_embeddings().weight.data_ptr() != loaded.get_input_embeddings().weight.data_ptr()
+    assert (
+        loaded.get_output_embeddings().weight.data_ptr()
+        != loaded.get_input_embeddings().weight.data_ptr()
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -54,7 +59,10 @@ def test_logits_are_those_of_the_changed_head_and_the_embeddings_stay(kind, tmp_
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("how", [{"rank": 3}, {"rows": torch.tensor([5, 17, 300])}, {"rank": 2, "rows": torch.arange(40, 90)}])
+@pytest.mark.parametrize(
+    "how",
+    [{"rank": 3}, {"rows": torch.tensor([5, 17, 300])}, {"rank": 2, "rows": torch.arange(40, 90)}],
+)
 def test_low_rank_and_part_of_the_rows(how, tmp_path):
     veneer = veneer_of(tiny("llama-tied"), **how)
     check("llama-tied", veneer, merge(veneer, tiny("llama-tied"), tmp_path / "m"), 1.0)
@@ -65,7 +73,11 @@ def test_a_merged_checkpoint_ends_at_both_models_end_tokens(tmp_path):
     lm.model.generation_config.eos_token_id = None  # base says its end in the tokenizer alone
     merge(veneer_of(lm), lm, tmp_path / "m")
     written = json.loads((tmp_path / "m" / "generation_config.json").read_text())["eos_token_id"]
-    assert isinstance(written, list) and {lm.tokenizer.eos_token_id, END} <= set(written) and len(written) == len(set(written))
+    assert (
+        isinstance(written, list)
+        and {lm.tokenizer.eos_token_id, END} <= set(written)
+        and len(written) == len(set(written))
+    )
     assert written[0] == lm.tokenizer.eos_token_id
 
 
@@ -78,7 +90,8 @@ def test_the_tokenizer_and_a_model_card_come_along(tmp_path):
     text = "How do I bake bread?"
     assert copied(text)["input_ids"] == lm.tokenizer(text)["input_ids"]
     card = (out / "README.md").read_text(encoding="utf-8")
-    assert card.startswith("---\nlibrary_name: transformers\n") and "base_model" not in card  # made in memory: no hub id
+    # made in memory: no hub id
+    assert card.startswith("---\nlibrary_name: transformers\n") and "base_model" not in card
     assert "W + 0.5 dW" in card and "the-aligned-model" in card and "Q: {prompt}" in card
 
 
@@ -86,7 +99,9 @@ def test_the_tokenizer_and_a_model_card_come_along(tmp_path):
 def test_a_sharded_checkpoint_holds_the_head(kind, tmp_path):
     veneer = veneer_of(tiny(kind))
     out = merge(veneer, tiny(kind), tmp_path / "m", max_shard_size="40KB")
-    assert len(list(out.glob("model-*.safetensors"))) > 2 and not (out / "model.safetensors").exists()
+    assert (
+        len(list(out.glob("model-*.safetensors"))) > 2 and not (out / "model.safetensors").exists()
+    )
     check(kind, veneer, out, 1.0)
 
 
@@ -113,13 +128,17 @@ def test_the_veneer_of_another_base_is_refused_before_anything_is_written(other,
 
 @pytest.mark.parametrize("kind", ["llama-tied", "gemma2"])
 def test_the_checkpoint_answers_as_base_with_its_veneer(kind, tmp_path):
-    """One format on both sides: the checkpoint's own default is plain, the veneer recorded a template."""
+    """One format on both sides: the checkpoint's own default is plain, the veneer
+    recorded a template."""
     veneer = veneer_of(tiny(kind))
     with_veneer = System.of_model(tiny(kind), veneer)
     merged = load_model(str(merge(veneer, tiny(kind), tmp_path / "m")), device="cpu")
     assert set(merged.stop_ids) == set(with_veneer.stop_ids)
     alone = System.of_model(merged, format=with_veneer.format, name="veneer")
     base = System.of_model(tiny(kind), format=with_veneer.format, name="veneer")
-    answers = [respond(s, prompts(8), Sampling(max_new_tokens=16), batch_size=4) for s in (with_veneer, alone, base)]
+    answers = [
+        respond(s, prompts(8), Sampling(max_new_tokens=16), batch_size=4)
+        for s in (with_veneer, alone, base)
+    ]
     assert answers[0] == answers[1]
     assert answers[0] != answers[2]

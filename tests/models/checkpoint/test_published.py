@@ -1,4 +1,5 @@
-"""What lies beside a merged checkpoint's weights is base's own, in a form that engines of several generations read."""
+"""What lies beside a merged checkpoint's weights is base's own, in a form that engines of several
+generations read."""
 
 import json
 import os
@@ -29,24 +30,45 @@ def merged(base, out, **words):
 
 @pytest.fixture
 def older(tmp_path):
-    """A base as transformers 4 published it, with a rotary base frequency and scaling of its own."""
-    words = {"rope_theta": 500000.0, "rope_scaling": dict(LLAMA3_SCALING), "tie_word_embeddings": True}
+    """A base as transformers 4 published it, with a rotary base frequency and
+    scaling of its own."""
+    words = {
+        "rope_theta": 500000.0,
+        "rope_scaling": dict(LLAMA3_SCALING),
+        "tie_word_embeddings": True,
+    }
     return as_transformers_4(save(tmp_path / "base", **words))
 
 
 def test_a_config_of_transformers_4_stays_one(older, tmp_path):
     own, out = read(older / "config.json"), read(merged(older, tmp_path / "m") / "config.json")
-    changed = {"tie_word_embeddings": False, "torch_dtype": "float32", "dtype": "float32", "architectures": ["LlamaForCausalLM"]}
+    changed = {
+        "tie_word_embeddings": False,
+        "torch_dtype": "float32",
+        "dtype": "float32",
+        "architectures": ["LlamaForCausalLM"],
+    }
     assert out == {k: v for k, v in own.items() if k != "_name_or_path"} | changed
-    assert out["rope_theta"] == 500000.0 and out["rope_scaling"] == LLAMA3_SCALING and "rope_parameters" not in out
+    assert (
+        out["rope_theta"] == 500000.0
+        and out["rope_scaling"] == LLAMA3_SCALING
+        and "rope_parameters" not in out
+    )
 
 
 def test_a_config_of_transformers_5_is_also_written_as_transformers_4_reads_it(tmp_path):
     base = save(tmp_path / "base", rope_theta=500000.0, rope_scaling=dict(LLAMA3_SCALING))
     own, out = read(base / "config.json"), read(merged(base, tmp_path / "m") / "config.json")
     assert out["rope_parameters"] == own["rope_parameters"]
-    assert out["rope_theta"] == 500000.0 and out["rope_scaling"] == LLAMA3_SCALING and out["torch_dtype"] == "float32"
-    assert AutoConfig.from_pretrained(tmp_path / "m").rope_parameters == AutoConfig.from_pretrained(base).rope_parameters
+    assert (
+        out["rope_theta"] == 500000.0
+        and out["rope_scaling"] == LLAMA3_SCALING
+        and out["torch_dtype"] == "float32"
+    )
+    assert (
+        AutoConfig.from_pretrained(tmp_path / "m").rope_parameters
+        == AutoConfig.from_pretrained(base).rope_parameters
+    )
 
 
 def test_the_dtype_of_the_written_weights_stands_in_the_config(older, tmp_path):
@@ -57,8 +79,14 @@ def test_the_dtype_of_the_written_weights_stands_in_the_config(older, tmp_path):
 
 
 def test_configs_within_a_config_are_untied_too():
-    """Engines read the flag of a composite model from either place, and some only from the upper one, where it may be missing."""
-    text = {"model_type": "llama", "vocab_size": 300, "tie_word_embeddings": True, "torch_dtype": "bfloat16"}
+    """Engines read the flag of a composite model from either place, and some only from the upper
+    one, where it may be missing."""
+    text = {
+        "model_type": "llama",
+        "vocab_size": 300,
+        "tie_word_embeddings": True,
+        "torch_dtype": "bfloat16",
+    }
     own = {
         "model_type": "llama",
         "text_config": text,
@@ -73,7 +101,10 @@ def test_configs_within_a_config_are_untied_too():
 
 
 ROPE = {
-    "plain": ({"rope_type": "default", "rope_theta": 7.0}, {"rope_theta": 7.0, "rope_scaling": None}),
+    "plain": (
+        {"rope_type": "default", "rope_theta": 7.0},
+        {"rope_theta": 7.0, "rope_scaling": None},
+    ),
     "partial": (
         {"rope_type": "default", "rope_theta": 7.0, "partial_rotary_factor": 0.5},
         {"rope_theta": 7.0, "partial_rotary_factor": 0.5, "rope_scaling": None},
@@ -114,7 +145,10 @@ def test_the_tokenizer_files_are_base_s_own(older, tmp_path):
     assert (out / "tokenizer.json").read_bytes() == (older / "tokenizer.json").read_bytes()
     assert (out / "added_tokens.json").is_file()
     config = read(out / "tokenizer_config.json")
-    assert config == read(older / "tokenizer_config.json") and config["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert (
+        config == read(older / "tokenizer_config.json")
+        and config["tokenizer_class"] == "PreTrainedTokenizerFast"
+    )
     again, base = (AutoTokenizer.from_pretrained(p) for p in (out, older))
     assert again("How do I bake bread?")["input_ids"] == base("How do I bake bread?")["input_ids"]
 
@@ -125,9 +159,16 @@ def test_a_tokenizer_of_transformers_5_gets_the_names_of_transformers_4(from_mem
     out = merge(veneer_of(lm), lm, tmp_path / "m")
     config = read(out / "tokenizer_config.json")
     assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
-    assert isinstance(config["additional_special_tokens"], list) and "extra_special_tokens" not in config
+    assert (
+        isinstance(config["additional_special_tokens"], list)
+        and "extra_special_tokens" not in config
+    )
     assert not {"backend", "is_local", "local_files_only"} & set(config)
-    assert config["chat_template"] == (out / "chat_template.jinja").read_text() == lm.tokenizer.chat_template
+    assert (
+        config["chat_template"]
+        == (out / "chat_template.jinja").read_text()
+        == lm.tokenizer.chat_template
+    )
     again = AutoTokenizer.from_pretrained(out)
     assert again.all_special_tokens == lm.tokenizer.all_special_tokens
 
@@ -143,20 +184,38 @@ def test_a_tokenizer_that_was_changed_after_loading_is_saved_as_it_is(older, tmp
 def test_a_new_chat_template_stands_wherever_engines_look(older, tmp_path):
     out = merged(older, tmp_path / "m")
     write_chat_template(out, "Q: {{ messages[0]['content'] }}\nA:")
-    assert read(out / "tokenizer_config.json")["chat_template"] == (out / "chat_template.jinja").read_text()
+    assert (
+        read(out / "tokenizer_config.json")["chat_template"]
+        == (out / "chat_template.jinja").read_text()
+    )
     turn = [{"role": "user", "content": "Why?"}]
-    assert AutoTokenizer.from_pretrained(out).apply_chat_template(turn, tokenize=False) == "Q: Why?\nA:"
+    assert (
+        AutoTokenizer.from_pretrained(out).apply_chat_template(turn, tokenize=False)
+        == "Q: Why?\nA:"
+    )
 
 
 GENERATION = {
-    "vicuna": ({"temperature": 0.9, "top_p": 0.6, "max_length": 4096}, {"max_length": 4096}, ["temperature", "top_p"]),
+    "vicuna": (
+        {"temperature": 0.9, "top_p": 0.6, "max_length": 4096},
+        {"max_length": 4096},
+        ["temperature", "top_p"],
+    ),
     "sampling": (
         {"do_sample": True, "temperature": 0.6, "top_p": 0.9},
         {"do_sample": True, "temperature": 0.6, "top_p": 0.9},
         [],
     ),
-    "greedy with settings": ({"do_sample": False, "top_k": 20, "min_p": 0.1}, {"do_sample": False}, ["min_p", "top_k"]),
-    "beams": ({"length_penalty": 0.8, "repetition_penalty": 1.1}, {"repetition_penalty": 1.1}, ["length_penalty"]),
+    "greedy with settings": (
+        {"do_sample": False, "top_k": 20, "min_p": 0.1},
+        {"do_sample": False},
+        ["min_p", "top_k"],
+    ),
+    "beams": (
+        {"length_penalty": 0.8, "repetition_penalty": 1.1},
+        {"repetition_penalty": 1.1},
+        ["length_penalty"],
+    ),
     "neutral": ({"temperature": 1.0, "top_p": 1.0}, {"temperature": 1.0, "top_p": 1.0}, []),
 }
 
@@ -164,16 +223,31 @@ GENERATION = {
 @pytest.mark.parametrize("kind", GENERATION)
 def test_generation_settings_of_base_stay_as_far_as_they_mean_something(kind, older, tmp_path):
     own, kept, left_out = GENERATION[kind]
-    (older / "generation_config.json").write_text(json.dumps({"bos_token_id": 0, "eos_token_id": 1, **own}))
+    (older / "generation_config.json").write_text(
+        json.dumps({"bos_token_id": 0, "eos_token_id": 1, **own})
+    )
     out = merged(older, tmp_path / "m")
-    assert read(out / "generation_config.json") == {"bos_token_id": 0, "eos_token_id": [1, END], **kept}
-    GenerationConfig.from_pretrained(out).save_pretrained(tmp_path / "again")  # what the library refuses for Vicuna's own
-    assert read(out / "run.json").get("generation_left_out", []) == sorted(left_out, key=lambda n: (n != "temperature", n))
+    assert read(out / "generation_config.json") == {
+        "bos_token_id": 0,
+        "eos_token_id": [1, END],
+        **kept,
+    }
+    # what the library refuses for Vicuna's own
+    GenerationConfig.from_pretrained(out).save_pretrained(tmp_path / "again")
+    assert read(out / "run.json").get("generation_left_out", []) == sorted(
+        left_out, key=lambda n: (n != "temperature", n)
+    )
 
 
 def test_settings_that_are_invalid_in_another_way_are_base_s_own_affair():
-    settings, left_out = published_generation({"max_new_tokens": -1, "temperature": 0.5, "do_sample": True}, tiny().model, [1])
-    assert settings == {"max_new_tokens": -1, "temperature": 0.5, "do_sample": True, "eos_token_id": [1]} and left_out == []
+    settings, left_out = published_generation(
+        {"max_new_tokens": -1, "temperature": 0.5, "do_sample": True}, tiny().model, [1]
+    )
+    assert (
+        settings
+        == {"max_new_tokens": -1, "temperature": 0.5, "do_sample": True, "eos_token_id": [1]}
+        and left_out == []
+    )
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027])
@@ -184,7 +258,9 @@ def test_file_modes_follow_the_umask(umask, older, tmp_path):
     finally:
         os.umask(before)
     for path in (out, *out.rglob("*")):
-        assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~umask, path
+        assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~umask, (
+            path
+        )
 
 
 def test_a_licence_comes_along(older, tmp_path):
@@ -196,16 +272,24 @@ def test_base_in_several_files_with_tensors_that_the_library_does_not_read(tmp_p
     """Layers for drafting tokens, and buffers that old versions stored."""
     base = save(tmp_path / "base")
     tensors = load_file(base / "model.safetensors")
-    extra = {"model.layers.2.mtp.weight": torch.ones(3), "model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}
+    extra = {
+        "model.layers.2.mtp.weight": torch.ones(3),
+        "model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4),
+    }
     names = sorted(tensors)
-    parts = {"model-00001-of-00002.safetensors": names[::2], "model-00002-of-00002.safetensors": names[1::2]}
+    parts = {
+        "model-00001-of-00002.safetensors": names[::2],
+        "model-00002-of-00002.safetensors": names[1::2],
+    }
     (base / "model.safetensors").unlink()
     weight_map = {}
     for file, keys in parts.items():
         held = {k: tensors[k] for k in keys} | (extra if "00002" in file else {})
         save_file(held, base / file, metadata={"format": "pt"})
         weight_map |= dict.fromkeys(held, file)
-    (base / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    (base / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": weight_map})
+    )
     out = merged(base, tmp_path / "m")
     assert read(out / "run.json")["unread"] == sorted(extra)
     saved = load_file(out / "model.safetensors")
@@ -220,12 +304,20 @@ def test_base_in_several_files_with_tensors_that_the_library_does_not_read(tmp_p
             lambda t: {**t, "model.norm.weight": t["model.norm.weight"] + 1},
             "1 tensors that are not base's, e.g. model.norm.weight",
         ),
-        (lambda t: {k: v for k, v in t.items() if k != "model.norm.weight"}, "1 tensors missing.* e.g. model.norm.weight"),
+        (
+            lambda t: {k: v for k, v in t.items() if k != "model.norm.weight"},
+            "1 tensors missing.* e.g. model.norm.weight",
+        ),
         (lambda t: {**t, "model.extra": torch.ones(2)}, "tensors .*model.extra"),
-        (lambda t: {**t, "lm_head.weight": t["lm_head.weight"] + 1}, "does not hold the merged head as lm_head.weight"),
+        (
+            lambda t: {**t, "lm_head.weight": t["lm_head.weight"] + 1},
+            "does not hold the merged head as lm_head.weight",
+        ),
     ],
 )
-def test_a_checkpoint_that_is_not_base_with_the_new_head_is_not_written(harm, says, tmp_path, monkeypatch):
+def test_a_checkpoint_that_is_not_base_with_the_new_head_is_not_written(
+    harm, says, tmp_path, monkeypatch
+):
     """The library's saving goes wrong here; what it wrote is really read back."""
     lm = load_model(str(save(tmp_path / "base")), device="cpu")
     veneer, own = veneer_of(lm), type(lm.model).save_pretrained
@@ -244,10 +336,14 @@ def test_a_checkpoint_that_is_not_base_with_the_new_head_is_not_written(harm, sa
 def test_an_adapter_s_own_weights_are_compared_not_its_base_s(tmp_path):
     peft = pytest.importorskip("peft")
     base = save(tmp_path / "base")
-    model = peft.get_peft_model(tiny().model, peft.LoraConfig(target_modules=["q_proj"], init_lora_weights=False))
+    model = peft.get_peft_model(
+        tiny().model, peft.LoraConfig(target_modules=["q_proj"], init_lora_weights=False)
+    )
     model.peft_config["default"].base_model_name_or_path = str(base)
     model.save_pretrained(tmp_path / "adapter")
     out = merged(tmp_path / "adapter", tmp_path / "m")
     name = "model.layers.0.self_attn.q_proj.weight"
-    assert not torch.equal(load_file(out / "model.safetensors")[name], load_file(base / "model.safetensors")[name])
+    assert not torch.equal(
+        load_file(out / "model.safetensors")[name], load_file(base / "model.safetensors")[name]
+    )
     assert read(out / "config.json")["rope_theta"] == 10000.0

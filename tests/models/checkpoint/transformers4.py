@@ -1,4 +1,5 @@
-"""Run by the Python of an environment with transformers 4: for each folder, the tokens of a text, rotary settings and logits as JSON."""
+"""Run by the Python of an environment with transformers 4: for each folder, the tokens of a text,
+rotary settings and logits as JSON."""
 
 import json
 import sys
@@ -11,7 +12,9 @@ asked = json.load(sys.stdin)
 ids, out = torch.tensor([asked["ids"]]), {"version": __version__, "models": {}}
 for folder in asked["folders"]:
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
+        model, info = AutoModelForCausalLM.from_pretrained(
+            folder, output_loading_info=True, dtype=torch.float32
+        )
         tok = AutoTokenizer.from_pretrained(folder)
         turn = [{"role": "user", "content": asked["text"]}]
         with torch.inference_mode():

@@ -1,4 +1,5 @@
-"""veneer audit: two positional models, the verdict on stdout and in run.json, the section in the report, and what it refuses."""
+"""veneer audit: two positional models, the verdict on stdout and in run.json, the section in the
+report, and what it refuses."""
 
 from __future__ import annotations
 
@@ -19,15 +20,35 @@ def out(tmp_path_factory):
 def test_audit_on_the_lab(veneer, out):
     said = veneer("audit", "lab:aligned", "lab:compromised", *SMALL, "--out", out)
     assert said.code == 0, said.err
-    assert said.out.startswith("surface moved, layers") and "same answer" in said.out and "report.html" in said.out
+    assert (
+        said.out.startswith("surface moved, layers")
+        and "same answer" in said.out
+        and "report.html" in said.out
+    )
     run = json.loads((out / "run.json").read_text())
-    assert run["finished"] and run["command"] == "audit" and run["config"]["sources"]["harmful"] == ["lab-requests"]
+    assert (
+        run["finished"]
+        and run["command"] == "audit"
+        and run["config"]["sources"]["harmful"] == ["lab-requests"]
+    )
     assert run["verdict"]["moved"] == "surface moved" and run["reference"]["name"] == "lab:aligned"
     results = Results.read(out / "results.jsonl")
-    assert {r.study for r in results} == {"audit"} and {r.task for r in results} >= {"harmful", "harmless", "all"}
+    assert {r.study for r in results} == {"audit"} and {r.task for r in results} >= {
+        "harmful",
+        "harmless",
+        "all",
+    }
     page = (out / "report.html").read_text()
-    assert 'id="s1-audit"' in page and "How far has a fine-tuned model" in page and "Surface moved, layers" in page
-    assert page.count('<rect class="bar-MLP') == 4 and "A&#39;s head on C&#39;s states" in page and "layers 0 to 3" in page
+    assert (
+        'id="s1-audit"' in page
+        and "How far has a fine-tuned model" in page
+        and "Surface moved, layers" in page
+    )
+    assert (
+        page.count('<rect class="bar-MLP') == 4
+        and "A&#39;s head on C&#39;s states" in page
+        and "layers 0 to 3" in page
+    )
 
 
 def test_again_changes_nothing_and_another_is_refused(veneer, out):
@@ -40,9 +61,22 @@ def test_again_changes_nothing_and_another_is_refused(veneer, out):
 
 def test_a_model_against_itself_and_own_prompts(veneer, tmp_path):
     file = tmp_path / "mine.jsonl"
-    file.write_text("".join(json.dumps({"prompt": f"What is {i} plus 1?"}) + "\n" for i in range(4)))
-    words = ("--harmful", "lab-requests", "--harmless", f"{file},lab-harmless", "--limit", "4", "--max-new-tokens", "8")
-    said = veneer("audit", "lab:aligned", "lab:aligned", *words, "--plain", "--out", tmp_path / "out")
+    file.write_text(
+        "".join(json.dumps({"prompt": f"What is {i} plus 1?"}) + "\n" for i in range(4))
+    )
+    words = (
+        "--harmful",
+        "lab-requests",
+        "--harmless",
+        f"{file},lab-harmless",
+        "--limit",
+        "4",
+        "--max-new-tokens",
+        "8",
+    )
+    said = veneer(
+        "audit", "lab:aligned", "lab:aligned", *words, "--plain", "--out", tmp_path / "out"
+    )
     assert said.code == 0 and said.out.startswith("unchanged\n"), said.err
     page = (tmp_path / "out" / "report.html").read_text()
     assert "No weight of any layer differs" in page and "Unchanged." in page
@@ -54,11 +88,29 @@ def test_a_model_against_itself_and_own_prompts(veneer, tmp_path):
         (["lab:aligned", "--out", "{out}"], "audited"),
         (["lab:aligned", "lab:aligned"], "--out"),
         (["lab:aligned", "/no/such/model", "--out", "{out}"], "there is no folder"),
-        (["lab:aligned", "lab:aligned", "--harmful", "nothing", "--out", "{out}"], "neither a file nor a task"),
-        (["lab:aligned", "lab:aligned", "--harmless", ",", "--out", "{out}"], "--harmless names no task"),
+        (
+            ["lab:aligned", "lab:aligned", "--harmful", "nothing", "--out", "{out}"],
+            "neither a file nor a task",
+        ),
+        (
+            ["lab:aligned", "lab:aligned", "--harmless", ",", "--out", "{out}"],
+            "--harmless names no task",
+        ),
         (["lab:aligned", "lab:aligned", "--limit", "1", "--out", "{out}"], "--limit 1"),
         (["lab:aligned", "lab:aligned", "--folds", "1", "--out", "{out}"], "folds is 1"),
-        (["lab:aligned", "lab:aligned", "--data", "/no/such/folder", "--harmful", "advbench", "--out", "{out}"], "--data names"),
+        (
+            [
+                "lab:aligned",
+                "lab:aligned",
+                "--data",
+                "/no/such/folder",
+                "--harmful",
+                "advbench",
+                "--out",
+                "{out}",
+            ],
+            "--data names",
+        ),
     ],
 )
 def test_bad_input(veneer, words, wanted, tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
-"""The audit's section: text of models and of run.json stays text, and a folder without a verdict still has a page."""
+"""The audit's section: text of models and of run.json stays text, and a folder without a verdict
+still has a page."""
 
 from __future__ import annotations
 
@@ -17,7 +18,15 @@ EVIL = "<script>alert(1)</script>"
 
 def row(task, metric, system, value, **words):
     return Measurement(
-        "audit", task, metric, system, value, words.pop("n", 8), words.pop("low", None), words.pop("high", None), **words
+        "audit",
+        task,
+        metric,
+        system,
+        value,
+        words.pop("n", 8),
+        words.pop("low", None),
+        words.pop("high", None),
+        **words,
     )
 
 
@@ -25,38 +34,102 @@ def row(task, metric, system, value, **words):
 def folder(tmp_path):
     rows = [
         row("harmful", "refusal_rate", "reference", 1.0, low=0.7, high=1.0, judge="j"),
-        row("harmful", "common_opening", "audited", 1.0, low=0.7, high=1.0, note=f'begins with "{EVIL}" (its first 4 tokens)'),
-        row("harmful", "kl", "audited", 2.0, low=1.0, high=3.0, split="reference's answers", position=(1, 1)),
-        row("harmful", "kl", "audited", 1.0, low=0.5, high=1.5, split="audited's answers", position=(1, 1)),
+        row(
+            "harmful",
+            "common_opening",
+            "audited",
+            1.0,
+            low=0.7,
+            high=1.0,
+            note=f'begins with "{EVIL}" (its first 4 tokens)',
+        ),
+        row(
+            "harmful",
+            "kl",
+            "audited",
+            2.0,
+            low=1.0,
+            high=3.0,
+            split="reference's answers",
+            position=(1, 1),
+        ),
+        row(
+            "harmful",
+            "kl",
+            "audited",
+            1.0,
+            low=0.5,
+            high=1.5,
+            split="audited's answers",
+            position=(1, 1),
+        ),
         row("all", "kl", "audited", 2.0, low=1.0, high=3.0, split="reference's answers"),
-        row("all", "kl", "only-head", None, split="reference's answers", note="one model's head does not fit"),
+        row(
+            "all",
+            "kl",
+            "only-head",
+            None,
+            split="reference's answers",
+            note="one model's head does not fit",
+        ),
         row("weights: layer 0 attention", "weight_change", "audited", 0.1, n=0),
-        row("weights: layer 0 attention", "effective_rank", "audited", 3.0, n=0, note="of 32; singular values"),
+        row(
+            "weights: layer 0 attention",
+            "effective_rank",
+            "audited",
+            3.0,
+            n=0,
+            note="of 32; singular values",
+        ),
         row("weights: layer 1 MLP", "weight_change", "audited", 0.0, n=0),
-        row("all", "kl", "top-1", 1.0, split="patched", note="the reference's layer 0 in the audited model; 8 prompts"),
+        row(
+            "all",
+            "kl",
+            "top-1",
+            1.0,
+            split="patched",
+            note="the reference's layer 0 in the audited model; 8 prompts",
+        ),
         row("all", "kl_recovered", "top-1", 0.5, low=0.4, high=0.6, split="patched"),
     ]
     Results(rows).write(tmp_path / "results.jsonl")
-    run = {"config": {"reference": "a", "audited": EVIL}, "verdict": {"headline": EVIL, "sentences": [EVIL, 3]}, "finished": True}
+    run = {
+        "config": {"reference": "a", "audited": EVIL},
+        "verdict": {"headline": EVIL, "sentences": [EVIL, 3]},
+        "finished": True,
+    }
     (tmp_path / "run.json").write_text(json.dumps(run))
     return tmp_path
 
 
 def test_what_the_section_reads(folder):
     part = Part(load(folder))
-    assert SECTION.applies(part) and models(part) == [("A", "a"), ("C", EVIL)] and verdict(part)["sentences"] == [EVIL]
-    assert [(c.task, list(c.series)) for c in curves(part)] == [("harmful", ["on reference's answers", "on audited's answers"])]
+    assert (
+        SECTION.applies(part)
+        and models(part) == [("A", "a"), ("C", EVIL)]
+        and verdict(part)["sentences"] == [EVIL]
+    )
+    assert [(c.task, list(c.series)) for c in curves(part)] == [
+        ("harmful", ["on reference's answers", "on audited's answers"])
+    ]
     assert layers(part).layers == [0, 1] and layers(part).kinds == ["attention", "MLP"]
     assert [(which, end) for which, end, _ in patched(part)] == [("layer 0", "top")]
 
 
 def test_strange_text_stays_text(folder):
     page = render([folder])
-    assert "<script>alert" not in page and "How far has a fine-tuned model" in page and "effective rank 3 of 32" in page
+    assert (
+        "<script>alert" not in page
+        and "How far has a fine-tuned model" in page
+        and "effective rank 3 of 32" in page
+    )
     assert "one model&#39;s head does not fit" in page
 
 
-@pytest.mark.parametrize("run", ["{}", '{"verdict": 3, "config": []}', '{"verdict": {"headline": null, "sentences": "no"}}'])
+@pytest.mark.parametrize(
+    "run",
+    ["{}", '{"verdict": 3, "config": []}', '{"verdict": {"headline": null, "sentences": "no"}}'],
+)
 def test_a_record_that_says_nothing(folder, run):
     (folder / "run.json").write_text(run)
     assert "No verdict is recorded" in render([folder])

@@ -1,4 +1,5 @@
-"""The decomposition on planted data where the truth is known, and the accumulation curve behind it."""
+"""The decomposition on planted data where the truth is known, and the accumulation
+curve behind it."""
 
 from __future__ import annotations
 
@@ -9,16 +10,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from veneer.studies.diversity.decompose import PromptCosines, PromptSets, decompose, decompose_semantic
+from veneer.studies.diversity.decompose import (
+    PromptCosines,
+    PromptSets,
+    decompose,
+    decompose_semantic,
+)
 from veneer.studies.diversity.text_measures import accumulation, mean_pairwise_jaccard_distance
 
 TOPICS, WORDS = 12, 6
 
 
 def said(rng: np.random.Generator, prompt: int, topics: int) -> set[str]:
-    """An answer: so many of the prompt's topics, each a set of words, and function words that every answer has."""
+    """An answer: so many of the prompt's topics, each a set of words, and function words that
+    every answer has."""
     chosen = rng.choice(TOPICS, topics, replace=False)
-    return {f"p{prompt}t{t}w{w}" for t in chosen for w in range(WORDS)} | {f"the{i}" for i in range(4)}
+    return {f"p{prompt}t{t}w{w}" for t in chosen for w in range(WORDS)} | {
+        f"the{i}" for i in range(4)
+    }
 
 
 def junk(rng: np.random.Generator) -> set[str]:
@@ -29,9 +38,12 @@ def united(rng: np.random.Generator, prompt: int, m: int) -> set[str]:
     return set().union(*(said(rng, prompt, 3) for _ in range(m)))
 
 
-def planted(prompts: int, samples: int, m: int, *, bad: int = 0, extra: str = "", seed: int = 0) -> list[PromptSets]:
-    """base: answers of three topics and `bad` ones of junk; aligned: each unites m good answers that base might have given. extra: "own"
-    adds words to each aligned answer that no other has, "same" words that all have."""
+def planted(
+    prompts: int, samples: int, m: int, *, bad: int = 0, extra: str = "", seed: int = 0
+) -> list[PromptSets]:
+    """base: answers of three topics and `bad` ones of junk; aligned: each unites m good answers
+    that base might have given. extra: "own" adds words to each aligned answer that no other has,
+    "same" words that all have."""
     rng = np.random.default_rng(seed)
     found = []
     for p in range(prompts):
@@ -69,19 +81,31 @@ def test_aligned_that_only_unites_leaves_no_rest(m, samples):
 
 
 def test_what_aggregation_should_be():
-    """Against the diversity of real unions of m fresh answers, which the decomposition never sees."""
+    """Against the diversity of real unions of m fresh answers, which the
+    decomposition never sees."""
     rng = np.random.default_rng(1)
     truth = {
-        m: np.mean([mean_pairwise_jaccard_distance([united(rng, p, m) for _ in range(4)]) for p in range(200)]) for m in (1, 2, 3)
+        m: np.mean(
+            [
+                mean_pairwise_jaccard_distance([united(rng, p, m) for _ in range(4)])
+                for p in range(200)
+            ]
+        )
+        for m in (1, 2, 3)
     }
     for m in (2, 3):
-        assert value(decompose(planted(100, 6, m)), "aggregation") == pytest.approx(truth[1] - truth[m], abs=0.02)
+        assert value(decompose(planted(100, 6, m)), "aggregation") == pytest.approx(
+            truth[1] - truth[m], abs=0.02
+        )
 
 
 def test_long_is_not_aggregation():
-    """Aligned says what one base answer says, and 40 words more that are its own: it aggregates nothing."""
+    """Aligned says what one base answer says, and 40 words more that are its own: it
+    aggregates nothing."""
     found = decompose(planted(100, 5, 1, extra="own"))
-    assert value(found, "united") == pytest.approx(1, abs=0.1) and value(found, "aggregation") == pytest.approx(0, abs=0.03)
+    assert value(found, "united") == pytest.approx(1, abs=0.1) and value(
+        found, "aggregation"
+    ) == pytest.approx(0, abs=0.03)
     assert value(found, "rest") < -0.1, "its own words make it more varied"
 
 
@@ -97,7 +121,9 @@ def test_pure_quality_control():
     prompts = []
     for p in range(60):
         good = [said(rng, p, 3) for _ in range(3)]
-        prompts.append(PromptSets([*good, junk(rng), junk(rng)], good, [said(rng, p, 3) for _ in range(3)]))
+        prompts.append(
+            PromptSets([*good, junk(rng), junk(rng)], good, [said(rng, p, 3) for _ in range(3)])
+        )
     found = decompose(prompts)
     assert value(found, "quality_control") == pytest.approx(value(found, "drop"), abs=0.03)
 
@@ -128,18 +154,26 @@ def test_order_of_prompts_and_seed():
 
 
 def test_semantic_union_of_planted_vectors():
-    """Answers are a common direction and noise; aligned answers are the mean of two such: nothing is left."""
+    """Answers are a common direction and noise; aligned answers are the mean of two such:
+    nothing is left."""
     rng, d = np.random.default_rng(0), 400
     prompts, cosines = planted(80, 6, 2), []
     for _ in prompts:
         common = rng.normal(size=d)
 
         def answers(n, m, common=common):
-            return np.array([np.mean([common + rng.normal(size=d) * 1.2 for _ in range(m)], 0) for _ in range(n)])
+            return np.array(
+                [
+                    np.mean([common + rng.normal(size=d) * 1.2 for _ in range(m)], 0)
+                    for _ in range(n)
+                ]
+            )
 
         def mean_cosine(x):
             x = x / np.linalg.norm(x, axis=1, keepdims=True)
-            return float(np.mean([x[i] @ x[j] for i, j in itertools.combinations(range(len(x)), 2)]))
+            return float(
+                np.mean([x[i] @ x[j] for i, j in itertools.combinations(range(len(x)), 2)])
+            )
 
         base = mean_cosine(answers(6, 1))
         cosines.append(PromptCosines(base, base, mean_cosine(answers(5, 2))))
@@ -166,7 +200,8 @@ def test_accumulation_is_the_mean_over_all_subsets(sets):
 
 
 def test_accumulation_beyond_the_sample():
-    """Three answers foretell six, on words that each stand in an answer with their own probability."""
+    """Three answers foretell six, on words that each stand in an answer with their
+    own probability."""
     rng = np.random.default_rng(0)
     chance = rng.beta(0.5, 2, 300)
     off = []

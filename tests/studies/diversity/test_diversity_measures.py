@@ -1,4 +1,5 @@
-"""Vendi score, distinct-n and self-BLEU against closed forms and nltk; every measure of one system."""
+"""Vendi score, distinct-n and self-BLEU against closed forms and nltk; every
+measure of one system."""
 
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ def test_order_names():
 
 def test_distinct():
     assert distinct([["a", "b", "a"], ["a", "b"]], 1) == 2 / 5
-    assert distinct([["a", "b", "a"], ["a", "b"]], 2) == 2 / 5  # over tokens, as Li et al. 2016 do: ab and ba
+    # over tokens, as Li et al. 2016 do: ab and ba
+    assert distinct([["a", "b", "a"], ["a", "b"]], 2) == 2 / 5
     assert distinct([[], []], 1) is None
 
 
@@ -70,7 +72,10 @@ def test_self_bleu_is_that_of_nltk(answers):
     bleu = pytest.importorskip("nltk.translate.bleu_score", reason="needs nltk to compare with")
     smooth = bleu.SmoothingFunction().method1
     others = [[a for j, a in enumerate(answers) if j != i] for i in range(len(answers))]
-    expected = [bleu.sentence_bleu(o, a, smoothing_function=smooth) if a else 0.0 for a, o in zip(answers, others, strict=True)]
+    expected = [
+        bleu.sentence_bleu(o, a, smoothing_function=smooth) if a else 0.0
+        for a, o in zip(answers, others, strict=True)
+    ]
     assert self_bleu(answers) == pytest.approx(np.mean(expected), abs=1e-9)
 
 
@@ -89,7 +94,11 @@ def test_measures_of_a_prompt():
     two = measures([long, long + " more words"])
     assert two["lexical_diversity_matched"] == 0 and 0 < two["lexical_diversity"] < 0.05
     alone = measures(["one"])
-    assert alone["lexical_diversity"] is None and alone["self_bleu"] is None and alone["vendi_lexical_q1"] is None
+    assert (
+        alone["lexical_diversity"] is None
+        and alone["self_bleu"] is None
+        and alone["vendi_lexical_q1"] is None
+    )
     assert np.isnan(table([found, alone])["lexical_diversity"][1])
 
 

@@ -1,4 +1,5 @@
-"""The section of the diversity study: what it draws, where its figures lead, and that hostile names stay text."""
+"""The section of the diversity study: what it draws, where its figures lead, and that hostile
+names stay text."""
 
 from __future__ import annotations
 
@@ -17,19 +18,35 @@ def row(metric, value, system="base", **more):
 
 
 ROWS = [
-    *(row("lexical_diversity", v, s) for s, v in (("base", 0.9), ("veneer", 0.8), ("aligned", 0.6), ("<b>x</b>", 0.7))),
+    *(
+        row("lexical_diversity", v, s)
+        for s, v in (("base", 0.9), ("veneer", 0.8), ("aligned", 0.6), ("<b>x</b>", 0.7))
+    ),
     *(
         row(f"decomposition_{t}", v, of="lexical_diversity", split=split, judge="j")
         for split in ("all answers", "helpfulness>=4")
-        for t, v in (("drop", 0.3), ("quality_control", 0.1), ("aggregation", 0.15), ("rest", 0.05), ("united", 2.5))
+        for t, v in (
+            ("drop", 0.3),
+            ("quality_control", 0.1),
+            ("aggregation", 0.15),
+            ("rest", 0.05),
+            ("united", 2.5),
+        )
     ),
     *(
         row(metric, v, s, split=f"helpfulness>={t}", judge=f"judge of {s}")
         for s in ("base", "aligned")
         for t in (2, 4)
-        for metric, v in (("lexical_diversity", 0.5), ("lexical_diversity_unfiltered", 0.6), ("kept", 0.4))
+        for metric, v in (
+            ("lexical_diversity", 0.5),
+            ("lexical_diversity_unfiltered", 0.6),
+            ("kept", 0.4),
+        )
     ),
-    *(row("lexical_coverage", 0.5, split=split) for split in (None, "matched", "other_prompt", "base")),
+    *(
+        row("lexical_coverage", 0.5, split=split)
+        for split in (None, "matched", "other_prompt", "base")
+    ),
     row("lexical_diversity_matched", None, note="no prompt has two answers"),
     row("stance_entropy", 0.3, unit="bits"),
     row("novelty", 2.0, split="against aligned"),
@@ -58,7 +75,10 @@ def test_terms_begin_where_the_others_end(tmp_path):
     scale = found[0].scale
     assert scale.low < 0 and scale.high > 0.4, "holds every whisker"
     drawn = step("rest", found[0].terms[2][1], 0.25, Scale(0, 1))
-    assert 'class="step step-rest" x="26.0%" width="4.8' in drawn and "rest: 0.050, 95 % interval −0.050 to 0.150" in drawn
+    assert (
+        'class="step step-rest" x="26.0%" width="4.8' in drawn
+        and "rest: 0.050, 95 % interval −0.050 to 0.150" in drawn
+    )
 
 
 def test_every_threshold_of_every_system(tmp_path):
@@ -71,7 +91,11 @@ def test_every_threshold_of_every_system(tmp_path):
 
 def test_section(tmp_path):
     made = part(tmp_path)
-    assert SECTION in all_sections() and SECTION.applies(made) and not SECTION.applies(part(tmp_path, OTHER))
+    assert (
+        SECTION in all_sections()
+        and SECTION.applies(made)
+        and not SECTION.applies(part(tmp_path, OTHER))
+    )
     made = part(tmp_path)
     page = SECTION.render(made)
     assert "<b>x" not in page and "quality control" in page and "own other answers" in page

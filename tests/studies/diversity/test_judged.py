@@ -12,8 +12,19 @@ from hypothesis import strategies as st
 from veneer.foundation.errors import InputError
 from veneer.studies.diversity import judged_measures
 from veneer.studies.diversity.answers_table import read_judgements
-from veneer.studies.diversity.coverage import cases, lexical_coverage, semantic_coverage, sentence_cases
-from veneer.studies.diversity.judged_measures import filtered, mean_helpfulness, score_shares, thresholds, topic_shares
+from veneer.studies.diversity.coverage import (
+    cases,
+    lexical_coverage,
+    semantic_coverage,
+    sentence_cases,
+)
+from veneer.studies.diversity.judged_measures import (
+    filtered,
+    mean_helpfulness,
+    score_shares,
+    thresholds,
+    topic_shares,
+)
 from veneer.studies.diversity.judgements import Topic, aspect, novelty, read_all, score, topics
 from veneer.studies.diversity.judgements import stance as stance_of
 
@@ -22,9 +33,23 @@ LABELS = st.lists(st.sampled_from(list(judged_measures.SAYS)), min_size=1, max_s
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("4", 4), (4, 4), ("4/5", 4), (" 3.5 ", 3.5), ("N/A", None), ("A: 5, B: 3", None), (True, None), (None, None), (0, None), (6, None),
-     ("five", None), ("-3", None), ([4], None), (float("nan"), None)],
-)  # fmt: skip
+    [
+        ("4", 4),
+        (4, 4),
+        ("4/5", 4),
+        (" 3.5 ", 3.5),
+        ("N/A", None),
+        ("A: 5, B: 3", None),
+        (True, None),
+        (None, None),
+        (0, None),
+        (6, None),
+        ("five", None),
+        ("-3", None),
+        ([4], None),
+        (float("nan"), None),
+    ],
+)
 def test_scores(value, expected):
     assert score(value) == expected
 
@@ -33,15 +58,28 @@ def test_quality_judgements():
     helpful = aspect("helpfulness")
     assert helpful('{"helpfulness": {"reason": "x", "score": "4"}}') == 4
     assert helpful('```json\n{"helpfulness": 2}\n```') == 2
-    assert helpful('{"helpfulness": {"score": "N/A"}}') is None and helpful('{"helpfulness": {"reason": "cut') is None
-    read = read_all(['{"helpfulness": 1}', '{"helpful', None, '{"helpfulness": "N/A"}', "[1]"], helpful)
+    assert (
+        helpful('{"helpfulness": {"score": "N/A"}}') is None
+        and helpful('{"helpfulness": {"reason": "cut') is None
+    )
+    read = read_all(
+        ['{"helpfulness": 1}', '{"helpful', None, '{"helpfulness": "N/A"}', "[1]"], helpful
+    )
     assert read.values == [1, None, None, None, None] and read.parsed == 1
-    assert dict(read.failed) == {"no JSON object: cut, or something else": 2, "the judgement failed": 1, "no such score": 1}
+    assert dict(read.failed) == {
+        "no JSON object: cut, or something else": 2,
+        "the judgement failed": 1,
+        "no such score": 1,
+    }
 
 
 def test_other_judgements():
     assert novelty('{"score": "2", "reason": ""}') == 2 and novelty('{"reason": ""}') is None
-    assert stance_of('{"stance": "Yes."}') == "yes" and stance_of('{"stance": "maybe"}') is None and stance_of("yes") is None
+    assert (
+        stance_of('{"stance": "Yes."}') == "yes"
+        and stance_of('{"stance": "maybe"}') is None
+        and stance_of("yes") is None
+    )
     rows = [
         {"name": "x", "response": "A", "helpfulness": "5"},
         {"name": "y", "response": "both", "helpfulness": "A: 5, B: 3"},
@@ -50,12 +88,20 @@ def test_other_judgements():
         {"name": "no side", "response": "C", "helpfulness": 4},
         "no object",
     ]
-    assert topics(json.dumps({"topics": rows})) == [Topic("A", 5), Topic("both", 4), Topic("B", 3), Topic("B", None)]
+    assert topics(json.dumps({"topics": rows})) == [
+        Topic("A", 5),
+        Topic("both", 4),
+        Topic("B", 3),
+        Topic("B", None),
+    ]
     assert topics('{"topics": [{"name": "cut') is None and topics('{"topics": 3}') is None
 
 
 def test_filter_stands_beside_the_same_prompts():
-    a, b = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0.0]]), np.array([[0, 0.2, 1], [0.2, 0, 1], [1, 1, 0.0]])
+    a, b = (
+        np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0.0]]),
+        np.array([[0, 0.2, 1], [0.2, 0, 1], [1, 1, 0.0]]),
+    )
     found = filtered([a, b, a], [[5, 1, None], [4, 5, 1], [3, 3, 4]], 4)
     assert found.samples == 4 and found.prompts.tolist() == [1]
     assert found.kept == pytest.approx([0.2]) and found.unfiltered == pytest.approx([2.2 / 3])
@@ -65,14 +111,21 @@ def test_filter_stands_beside_the_same_prompts():
 
 @pytest.mark.parametrize(
     ("labels", "bits", "apart", "sides"),
-    [(["yes"] * 4, 0, 0, 0), (["yes", "no"], 1, 1, 1), (["yes", "yes", "no", "no"], 1, 4 / 6, 1), (["both"], 0, None, 0),
-     (["yes", "no", "both", "other"], 2, 1, 1), ([], None, None, None)],
-)  # fmt: skip
+    [
+        (["yes"] * 4, 0, 0, 0),
+        (["yes", "no"], 1, 1, 1),
+        (["yes", "yes", "no", "no"], 1, 4 / 6, 1),
+        (["both"], 0, None, 0),
+        (["yes", "no", "both", "other"], 2, 1, 1),
+        ([], None, None, None),
+    ],
+)
 def test_stances(labels, bits, apart, sides):
     assert judged_measures.stance_measures(labels) == {
         "stance_entropy": pytest.approx(bits) if bits is not None else None,
-        "stance_disagreement": pytest.approx(apart) if apart is not None else None, "stance_both_sides": sides,
-    }  # fmt: skip
+        "stance_disagreement": pytest.approx(apart) if apart is not None else None,
+        "stance_both_sides": sides,
+    }
 
 
 @given(LABELS, st.permutations(range(6)))
@@ -87,34 +140,59 @@ def test_stance_bounds_and_order(labels, order):
 
 @pytest.mark.parametrize(
     ("base", "aligned", "covered"),
-    [(["yes", "no"], "both", 1), (["yes", "no"], "yes", 0.5), (["both"], "no", 0.5), (["yes", "other"], "other", 0),
-     (["other"], "yes", None), (["yes"], "no", 0), ([], "yes", None)],
-)  # fmt: skip
+    [
+        (["yes", "no"], "both", 1),
+        (["yes", "no"], "yes", 0.5),
+        (["both"], "no", 0.5),
+        (["yes", "other"], "other", 0),
+        (["other"], "yes", None),
+        (["yes"], "no", 0),
+        ([], "yes", None),
+    ],
+)
 def test_stance_coverage(base, aligned, covered):
     assert judged_measures.coverage(base, aligned) == covered
 
 
 def test_lexical_coverage():
-    assert lexical_coverage("the cat sat", "a cat the") == 2 / 3 and lexical_coverage("```", "x") is None
+    assert (
+        lexical_coverage("the cat sat", "a cat the") == 2 / 3
+        and lexical_coverage("```", "x") is None
+    )
     assert lexical_coverage("cat", "") == 0
 
 
 def test_controls_of_coverage():
-    """Planted: the aligned answer covers everything, its first words nothing, another prompt's aligned answer nothing."""
+    """Planted: the aligned answer covers everything, its first words nothing, another prompt's
+    aligned answer nothing."""
     base, aligned = ["a b", "c d", "\n```"], "x y a b c d"
     found = cases(base, aligned, "u v w")
     assert [c.answer for c in found] == ["a b", "c d"], "an answer without words is dropped"
     covered = {k: [lexical_coverage(c.answer, c.cover[k]) for c in found] for k in found[0].cover}
     assert covered == {"": [1, 1], "matched": [0, 0], "other_prompt": [0, 0], "base": [0, 0]}
-    assert cases(["a b", "b a a"], "one", None)[0].cover == {"": "one", "matched": "one", "base": "b"}
+    assert cases(["a b", "b a a"], "one", None)[0].cover == {
+        "": "one",
+        "matched": "one",
+        "base": "b",
+    }
 
 
 def test_semantic_coverage():
     own = np.array([[1.0, 0], [0, 1]])
-    assert semantic_coverage(own, np.array([[2.0, 0.1]]), 0.7) == 0.5 and semantic_coverage(own, own, 0.99) == 1
-    assert semantic_coverage(own, np.zeros((0, 2)), 0.5) == 0 and semantic_coverage(np.zeros((0, 2)), own, 0.5) is None
-    found = sentence_cases(["One here. Two there.", "Three."], "First of all. Second of all. Third.", None)
-    assert found[0]["answer"] == ["One here.", "Two there."] and found[0]["matched"] == ["First of all."]
+    assert (
+        semantic_coverage(own, np.array([[2.0, 0.1]]), 0.7) == 0.5
+        and semantic_coverage(own, own, 0.99) == 1
+    )
+    assert (
+        semantic_coverage(own, np.zeros((0, 2)), 0.5) == 0
+        and semantic_coverage(np.zeros((0, 2)), own, 0.5) is None
+    )
+    found = sentence_cases(
+        ["One here. Two there.", "Three."], "First of all. Second of all. Third.", None
+    )
+    assert found[0]["answer"] == ["One here.", "Two there."] and found[0]["matched"] == [
+        "First of all."
+    ]
     assert found[1]["matched"] == ["First of all."], "at least one sentence"
     assert found[0]["base"] == ["Three."]
 
@@ -125,18 +203,26 @@ def test_what_is_new():
     assert found["novelty_5"][0].tolist() == [0, 1] and found["novelty_1"][0].tolist() == [1, 0]
     planted = [[[Topic("A", 5), Topic("B", 1)], [Topic("both", 4), Topic("B", None)]]]
     plain, weighted = topic_shares(planted, weighted=False), topic_shares(planted, weighted=True)
-    assert plain["topics_B"] == (np.array([2.0]), np.array([4.0])) and weighted["topics_B_by_helpfulness"][0] == [1]
+    assert plain["topics_B"] == (np.array([2.0]), np.array([4.0])) and weighted[
+        "topics_B_by_helpfulness"
+    ][0] == [1]
     assert weighted["topics_A_by_helpfulness"][1] == [10]
-    assert mean_helpfulness(planted)["topic_helpfulness_B"][1] == [1], "a topic without helpfulness has no part in its mean"
+    assert mean_helpfulness(planted)["topic_helpfulness_B"][1] == [1], (
+        "a topic without helpfulness has no part in its mean"
+    )
 
 
 def test_stored_judgements(tmp_path):
     path = tmp_path / "judged.jsonl"
     path.write_text(
-        '{"prompt_id": "a", "sample_id": 0, "helpfulness": 4}\n{"prompt_id": 3, "sample_id": 1, "content": "{\\"help"}\n'
+        '{"prompt_id": "a", "sample_id": 0, "helpfulness": 4}\n'
+        '{"prompt_id": 3, "sample_id": 1, "content": "{\\"help"}\n'
     )
     found = read_judgements(path, aspect("helpfulness"))
-    assert found.values == {"a": {0: 4}, "3": {1: None}} and "1 of 2 judge outputs gave no verdict" in found.note()
+    assert (
+        found.values == {"a": {0: 4}, "3": {1: None}}
+        and "1 of 2 judge outputs gave no verdict" in found.note()
+    )
     with pytest.raises(InputError, match="no verdict of this kind in 2 rows"):
         read_judgements(path, stance_of)
     path.write_text('{"prompt_id": "a", "sample_id": 0, "score": 4}\n' * 2)

@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veneer.foundation.text import clean, first_words, jaccard, sentences, tok, tok_list, words
-from veneer.studies.diversity.text_measures import cosine_matrix, jaccard_matrix, mean_distance, mean_pairwise_jaccard_distance
+from veneer.studies.diversity.text_measures import (
+    cosine_matrix,
+    jaccard_matrix,
+    mean_distance,
+    mean_pairwise_jaccard_distance,
+)
 
 SETS = st.lists(st.sets(st.sampled_from("abcdefgh")), min_size=1, max_size=6)
 
@@ -31,7 +36,14 @@ def test_one_closing_fence_goes(text, cleaned):
 
 
 def test_tokens():
-    assert tok("Don't STOP, it's 3.5 o'clock!\n```") == {"don't", "stop", "it's", "3", "5", "o'clock"}
+    assert tok("Don't STOP, it's 3.5 o'clock!\n```") == {
+        "don't",
+        "stop",
+        "it's",
+        "3",
+        "5",
+        "o'clock",
+    }
     assert tok("'tis a dog's' life é") == {"tis", "a", "dog's", "life"}
     assert tok("... ```") == frozenset()
     assert tok_list("the cat the") == ["the", "cat", "the"]
@@ -44,7 +56,13 @@ def test_words_are_counted_with_their_signs():
 
 def test_sentences():
     text = "First one. Second one!\n1. A point\n2. Another point. And more?\n---\n```"
-    assert sentences(text) == ["First one.", "Second one!", "A point", "Another point.", "And more?"]
+    assert sentences(text) == [
+        "First one.",
+        "Second one!",
+        "A point",
+        "Another point.",
+        "And more?",
+    ]
     assert sentences("```") == []
 
 
@@ -57,7 +75,9 @@ def test_matrix_is_the_double_loop(a, b):
     found = jaccard_matrix(a, b)
     assert np.allclose(found, [[jaccard(x, y) for y in b] for x in a])
     assert np.allclose(found, jaccard_matrix(b, a).T)
-    assert np.allclose(jaccard_matrix(a), jaccard_matrix(a, a)), "few sets take another way than many"
+    assert np.allclose(jaccard_matrix(a), jaccard_matrix(a, a)), (
+        "few sets take another way than many"
+    )
     assert ((found >= 0) & (found <= 1)).all()
 
 
@@ -69,13 +89,19 @@ def test_diversity_knows_no_order(a, random):
     if len(a) < 2:
         assert once is None and again is None
         return
-    assert once == pytest.approx(np.mean([1 - jaccard(x, y) for x, y in itertools.combinations(a, 2)]))
+    assert once == pytest.approx(
+        np.mean([1 - jaccard(x, y) for x, y in itertools.combinations(a, 2)])
+    )
     assert once == pytest.approx(again) and -1e-12 <= once <= 1
 
 
 def test_cosines():
     rows = np.array([[3.0, 0], [0, 2], [1, 1], [0, 0], [0, 0]])
     found = cosine_matrix(rows)
-    assert found[0, 1] == 0 and found[0, 2] == pytest.approx(np.sqrt(0.5)) and found[0, 0] == pytest.approx(1)
+    assert (
+        found[0, 1] == 0
+        and found[0, 2] == pytest.approx(np.sqrt(0.5))
+        and found[0, 0] == pytest.approx(1)
+    )
     assert found[0, 3] == 0 and found[3, 4] == 1  # two answers without words are the same answer
     assert mean_distance(np.ones((4, 4))) == 0 and mean_distance(np.eye(3)) == 1

@@ -24,17 +24,23 @@ SECRET = "sk-very-secret-8c1f"
 
 @pytest.fixture
 def stored(tmp_path) -> tuple[Path, Path, Path]:
-    """(prompts, base's answers, aligned's): base always tries, aligned refuses even ones, and base's last answer is empty."""
+    """(prompts, base's answers, aligned's): base always tries, aligned refuses even ones, and
+    base's last answer is empty."""
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text(json_lines({"id": f"p{i}", "prompt": q} for i, q in enumerate(QUESTIONS)))
 
     def save(system: str, texts: list[str]) -> Path:
-        rows = [Response(f"p{i}", 0, system, "prompts", t, (), "stop", 0) for i, t in enumerate(texts)]
+        rows = [
+            Response(f"p{i}", 0, system, "prompts", t, (), "stop", 0) for i, t in enumerate(texts)
+        ]
         write_responses(tmp_path / f"{system}.jsonl", rows)
         return tmp_path / f"{system}.jsonl"
 
     base = [f"First take {i} spoons, then stir." for i in range(11)] + [""]
-    aligned = ["I'm sorry, but I can't help with that." if i % 2 == 0 else f"Take {i} spoons." for i in range(12)]
+    aligned = [
+        "I'm sorry, but I can't help with that." if i % 2 == 0 else f"Take {i} spoons."
+        for i in range(12)
+    ]
     return prompts, save("base", base), save("aligned", aligned)
 
 
@@ -48,7 +54,19 @@ def judge(call: Call) -> None:
 def command(stored, url: str, out: Path, *more: object) -> tuple[object, ...]:
     prompts, base, aligned = stored
     where = ("--judge-url", url, "--judge-model", "stand-in", "--judge-key-env", "VENEER_TEST_KEY")
-    return ("judge", base, aligned, "--prompts", prompts, "--judge", "harm", *where, "--out", out, *more)
+    return (
+        "judge",
+        base,
+        aligned,
+        "--prompts",
+        prompts,
+        "--judge",
+        "harm",
+        *where,
+        "--out",
+        out,
+        *more,
+    )
 
 
 def test_answers_are_judged_counted_and_reported(veneer, stored, tmp_path, monkeypatch):
@@ -64,9 +82,18 @@ def test_answers_are_judged_counted_and_reported(veneer, stored, tmp_path, monke
     results = Results.read(out / "results.jsonl")
     rows = {(r.system, r.metric): r for r in results}
     base, aligned = rows["base", "harm_rate"], rows["aligned", "harm_rate"]
-    assert (base.value, base.n) == (pytest.approx(10 / 11), 11) and (aligned.value, aligned.n) == (pytest.approx(5 / 11), 11)
-    assert rows["base", "harm_score"].value == pytest.approx((10 * 5 + 1) / 11) and rows["base", "harm_score"].unit == "1..5"
-    assert all(r.low <= r.value <= r.high and r.study == "judge" and r.judge.startswith("harm-v1-") for r in results)
+    assert (base.value, base.n) == (pytest.approx(10 / 11), 11) and (aligned.value, aligned.n) == (
+        pytest.approx(5 / 11),
+        11,
+    )
+    assert (
+        rows["base", "harm_score"].value == pytest.approx((10 * 5 + 1) / 11)
+        and rows["base", "harm_score"].unit == "1..5"
+    )
+    assert all(
+        r.low <= r.value <= r.high and r.study == "judge" and r.judge.startswith("harm-v1-")
+        for r in results
+    )
     assert (
         rows["base", "harm_unscored_rate"].value == pytest.approx(1 / 12)
         and rows["base", "harm_unscored_rate"].note == "1 unparsable"
@@ -74,14 +101,24 @@ def test_answers_are_judged_counted_and_reported(veneer, stored, tmp_path, monke
     assert "not checked against people" in base.note
     record = json.loads((out / "run.json").read_text())
     (used,) = record["usage"].values()
-    assert (used["requests"], used["prompt_tokens"], used["completion_tokens"], used["retries"]) == (23, 230, 92, 0)
+    assert (
+        used["requests"],
+        used["prompt_tokens"],
+        used["completion_tokens"],
+        used["retries"],
+    ) == (23, 230, 92, 0)
     assert used["cost"] == pytest.approx((230 * 1 + 92 * 5) / 1e6) and record["finished"]
     assert list(record["outcomes"].values()) == [{"judged": 21, "rule": 1, "unparsable": 2}]
-    assert "24 answers, 1 by rule; without a verdict: 2 unparsable" in said.out and "23 requests, 0 from the cache" in said.out
+    assert (
+        "24 answers, 1 by rule; without a verdict: 2 unparsable" in said.out
+        and "23 requests, 0 from the cache" in said.out
+    )
     lines = [json.loads(line) for line in (out / "verdicts.jsonl").read_text().splitlines()]
     assert len(lines) == 24 and sum(row["outcome"] == "unparsable" for row in lines) == 2
     assert (out / "report.html").stat().st_size > 10_000
-    assert not [p for p in tmp_path.rglob("*") if p.is_file() and SECRET.encode() in p.read_bytes()], "the key is in no file"
+    assert not [
+        p for p in tmp_path.rglob("*") if p.is_file() and SECRET.encode() in p.read_bytes()
+    ], "the key is in no file"
     assert SECRET not in said.out + said.err
 
 
@@ -95,13 +132,22 @@ def test_a_kill_in_the_middle_repeats_no_request(veneer, stored, tmp_path):
 
     with serving(held) as server:
         words = [
-            str(x) for x in (Path(sys.executable).parent / "veneer", *command(stored, server.url, out, "--judge-concurrency", 2))
+            str(x)
+            for x in (
+                Path(sys.executable).parent / "veneer",
+                *command(stored, server.url, out, "--judge-concurrency", 2),
+            )
         ]
         process = subprocess.Popen(
-            words, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            words,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         cache = out / "judge" / "replies.jsonl"
-        while process.poll() is None and not (cache.exists() and cache.read_bytes().count(b"\n") >= 8):
+        while process.poll() is None and not (
+            cache.exists() and cache.read_bytes().count(b"\n") >= 8
+        ):
             time.sleep(0.005)
         process.kill()
         process.communicate()
@@ -112,13 +158,19 @@ def test_a_kill_in_the_middle_repeats_no_request(veneer, stored, tmp_path):
         assert 7 <= kept <= first <= kept + 2 < 23
         done = veneer(*words[1:])
         assert done.code == 0, done.err
-    assert len(server.calls) == first + 23 - kept, "what was kept is not asked again, what was lost is"
-    assert sum(server.seen.values()) - len(server.seen) == first - kept <= 2, "at most what was under way came twice"
+    assert len(server.calls) == first + 23 - kept, (
+        "what was kept is not asked again, what was lost is"
+    )
+    assert sum(server.seen.values()) - len(server.seen) == first - kept <= 2, (
+        "at most what was under way came twice"
+    )
     assert len((out / "verdicts.jsonl").read_text().splitlines()) == 24
     assert json.loads((out / "run.json").read_text())["finished"]
 
 
-def test_a_dead_endpoint_stops_in_one_sentence_and_the_same_command_goes_on(veneer, stored, tmp_path):
+def test_a_dead_endpoint_stops_in_one_sentence_and_the_same_command_goes_on(
+    veneer, stored, tmp_path
+):
     out, alive = tmp_path / "judged", [5]
 
     def answer(call: Call) -> None:
@@ -128,7 +180,9 @@ def test_a_dead_endpoint_stops_in_one_sentence_and_the_same_command_goes_on(vene
     with serving(answer) as server:
         words = command(stored, server.url, out, "--judge-retries", 1, "--judge-concurrency", 1)
         said = veneer(*words)
-        assert said.code == 1 and said.err.strip().splitlines()[-1].startswith("veneer: error: the endpoint")
+        assert said.code == 1 and said.err.strip().splitlines()[-1].startswith(
+            "veneer: error: the endpoint"
+        )
         assert not (out / "results.jsonl").exists() and not (out / "verdicts.jsonl").exists()
         alive[0] = 10_000
         before = len(server.calls)
@@ -142,12 +196,16 @@ def test_a_request_without_a_reply_leaves_the_run_open(veneer, stored, tmp_path)
     out, broken = tmp_path / "judged", [True]
 
     def answer(call: Call) -> None:
-        judge(call) if not (broken[0] and "5 spoons" in call.asked) else call.error(500, "poison", Retry_After="0.01")
+        judge(call) if not (broken[0] and "5 spoons" in call.asked) else call.error(
+            500, "poison", Retry_After="0.01"
+        )
 
     with serving(answer) as server:
         words = command(stored, server.url, out, "--judge-retries", 1, "--judge-concurrency", 1)
         said = veneer(*words)
-        assert said.code == 0 and "2 got no reply: the same command asks for these again" in said.out
+        assert (
+            said.code == 0 and "2 got no reply: the same command asks for these again" in said.out
+        )
         assert not json.loads((out / "run.json").read_text())["finished"]
         before, broken[0] = len(server.calls), False
         assert veneer(*words).code == 0 and len(server.calls) == before + 2
@@ -157,28 +215,47 @@ def test_a_request_without_a_reply_leaves_the_run_open(veneer, stored, tmp_path)
 def test_a_wrong_key_leaves_nothing(veneer, stored, tmp_path):
     with serving(lambda c: c.error(401, "no such key")) as server:
         said = veneer(*command(stored, server.url, tmp_path / "judged"))
-    assert said.code == 2 and "HTTP 401: no such key" in said.err and not (tmp_path / "judged").exists()
+    assert (
+        said.code == 2
+        and "HTTP 401: no such key" in said.err
+        and not (tmp_path / "judged").exists()
+    )
 
 
 def test_two_judges_are_compared_on_the_same_answers(veneer, stored, tmp_path):
     """Refusal against harm, which exclude each other; kappa by hand from the table."""
     out = tmp_path / "judged"
     with serving(judge) as server:
-        said = veneer(*command(stored, server.url, out, "--compare", "refusal:refusal_rate", "harm:harm_rate"))
+        said = veneer(
+            *command(stored, server.url, out, "--compare", "refusal:refusal_rate", "harm:harm_rate")
+        )
         assert said.code == 0, said.err
         second = tmp_path / "second"
         assert veneer(*command(stored, server.url, second)).code == 0
-    rows = {r.metric: r for r in Results.read(out / "results.jsonl") if r.of == "refusal_rate ~ harm_rate"}
-    # 22 answers have both verdicts: 6 refusals without harm, an empty answer that is neither, 15 with harm and no refusal
+    rows = {
+        r.metric: r
+        for r in Results.read(out / "results.jsonl")
+        if r.of == "refusal_rate ~ harm_rate"
+    }
+    # 22 answers have both verdicts: 6 refusals without harm, an empty answer that is neither, 15
+    # with harm and no refusal
     observed, chance = 1 / 22, (16 / 22) * (7 / 22) + (6 / 22) * (15 / 22)
     assert (
-        rows["kappa"].value == pytest.approx((observed - chance) / (1 - chance)) and rows["kappa"].n == 11
+        rows["kappa"].value == pytest.approx((observed - chance) / (1 - chance))
+        and rows["kappa"].n == 11
     )  # of p3 neither answer has a verdict
-    assert rows["raw_agreement"].value == pytest.approx(1 / 22) and rows["kappa"].low < rows["kappa"].value < rows["kappa"].high
+    assert (
+        rows["raw_agreement"].value == pytest.approx(1 / 22)
+        and rows["kappa"].low < rows["kappa"].value < rows["kappa"].high
+    )
     assert "0: 1 15 | 1: 6 0; 2 without a verdict" in rows["kappa"].note
     files = veneer("judge", "--compare", out / "verdicts.jsonl:harm_rate", second)
     assert files.code == 0, files.err
-    assert "kappa: 1.000 [" in files.out and "raw agreement: 1.000" in files.out and "2 answers without a verdict" in files.out
+    assert (
+        "kappa: 1.000 [" in files.out
+        and "raw agreement: 1.000" in files.out
+        and "2 answers without a verdict" in files.out
+    )
     several = veneer("judge", "--compare", out, second)
     assert several.code == 2 and "holds verdicts of" in several.err
     none = veneer("judge", "--compare", f"{out}/verdicts.jsonl:refusal_rate", second)
@@ -187,9 +264,23 @@ def test_two_judges_are_compared_on_the_same_answers(veneer, stored, tmp_path):
 
 def test_judges_without_a_model_work_too(veneer, stored, tmp_path):
     prompts, base, aligned = stored
-    said = veneer("judge", base, aligned, "--prompts", prompts, "--judge", "refusal", "--out", tmp_path / "judged")
+    said = veneer(
+        "judge",
+        base,
+        aligned,
+        "--prompts",
+        prompts,
+        "--judge",
+        "refusal",
+        "--out",
+        tmp_path / "judged",
+    )
     assert said.code == 0, said.err
-    rates = {r.system: r.value for r in Results.read(tmp_path / "judged" / "results.jsonl") if r.metric == "refusal_rate"}
+    rates = {
+        r.system: r.value
+        for r in Results.read(tmp_path / "judged" / "results.jsonl")
+        if r.metric == "refusal_rate"
+    }
     assert rates == {"base": 0.0, "aligned": 0.5}
 
 
@@ -201,20 +292,42 @@ def test_bad_input_is_one_sentence(veneer, stored, tmp_path):
         (("judge", base), "found no judge"),
         (("judge", base, "--judge", "refusal"), "found no --out"),
         (("judge", base, "--judge", "refusal", *out), "neither --task nor --prompts"),
-        (("judge", base, "--judge", "refusal", "--task", "lab-sums", "--prompts", prompts, *out), "both --task and --prompts"),
-        (("judge", base, "--judge", "refusal", "--task", "lab-sums", *out), "12 answers have no prompt, first 'p0'"),
-        (("judge", base, base, "--judge", "refusal", "--prompts", prompts, *out), "give each answer once"),
-        (("judge", base, "--judge", "harm", "--prompts", prompts, *out), "--judge-url URL and --judge-model NAME, or --judge-local"),
-        (("judge", base, "--judge", "nobody", "--prompts", prompts, *out), "there is no judge 'nobody'"),
-        (("judge", base, "--judge", "refusal,refusal", "--prompts", prompts, *out), "names a judge twice"),
-        (("judge", tmp_path / "no.jsonl", "--judge", "refusal", "--prompts", prompts, *out), "does not exist"),
+        (
+            ("judge", base, "--judge", "refusal", "--task", "lab-sums", "--prompts", prompts, *out),
+            "both --task and --prompts",
+        ),
+        (
+            ("judge", base, "--judge", "refusal", "--task", "lab-sums", *out),
+            "12 answers have no prompt, first 'p0'",
+        ),
+        (
+            ("judge", base, base, "--judge", "refusal", "--prompts", prompts, *out),
+            "give each answer once",
+        ),
+        (
+            ("judge", base, "--judge", "harm", "--prompts", prompts, *out),
+            "--judge-url URL and --judge-model NAME, or --judge-local",
+        ),
+        (
+            ("judge", base, "--judge", "nobody", "--prompts", prompts, *out),
+            "there is no judge 'nobody'",
+        ),
+        (
+            ("judge", base, "--judge", "refusal,refusal", "--prompts", prompts, *out),
+            "names a judge twice",
+        ),
+        (
+            ("judge", tmp_path / "no.jsonl", "--judge", "refusal", "--prompts", prompts, *out),
+            "does not exist",
+        ),
         (("judge", "--compare", "a", "b"), "a does not exist; expected verdicts"),
         (("judge", "--compare", prompts, base), "is not a verdict"),
-    ]  # fmt: skip
+    ]
     for words, expected in cases:
         said = veneer(*words)
-        assert said.code == 2 and expected in said.err and said.err.strip().splitlines()[-1].startswith("veneer: error: "), (
-            words,
-            said.err,
-        )
+        assert (
+            said.code == 2
+            and expected in said.err
+            and said.err.strip().splitlines()[-1].startswith("veneer: error: ")
+        ), (words, said.err)
         assert not (tmp_path / "judged").exists(), words

@@ -15,7 +15,12 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
 from veneer.studies.overton.coverage import EmbeddingCoverage, JudgeCoverage
 from veneer.studies.overton.score import Covered, of_question, overton_rows, viewpoint_table
-from veneer.studies.overton.viewpoints import Question, Viewpoint, example_viewpoints, read_viewpoints
+from veneer.studies.overton.viewpoints import (
+    Question,
+    Viewpoint,
+    example_viewpoints,
+    read_viewpoints,
+)
 
 VIEWS = (Viewpoint("a", "yes", 60), Viewpoint("b", "no", 30), Viewpoint("c", "it depends", 10))
 QUESTIONS = [Question("q", "Is it?", VIEWS), Question("r", "Was it?", VIEWS[:2])]
@@ -34,9 +39,20 @@ class Scripted:
         replies = []
         for r in requests:
             text = r.messages[1]["content"]
-            statement, response = (text.split(f"<{f}-")[1].split(">\n")[1].split("\n</")[0] for f in ("viewpoint", "response"))
-            rating = dict(pair.rsplit("=", 1) for pair in response.split(";") if "=" in pair).get(statement, "1")
-            replies.append(Reply("no idea" if statement == self.broken else json.dumps({"reason": "", "score": int(rating)})))
+            statement, response = (
+                text.split(f"<{f}-")[1].split(">\n")[1].split("\n</")[0]
+                for f in ("viewpoint", "response")
+            )
+            rating = dict(pair.rsplit("=", 1) for pair in response.split(";") if "=" in pair).get(
+                statement, "1"
+            )
+            replies.append(
+                Reply(
+                    "no idea"
+                    if statement == self.broken
+                    else json.dumps({"reason": "", "score": int(rating)})
+                )
+            )
         return replies
 
 
@@ -48,7 +64,11 @@ def test_a_judge_decides_from_a_rating_of_four_on():
     judge = JudgeCoverage(Scripted())
     found = judge.covered(QUESTIONS, [["yes=4;no=3", "yes=5;no=5;it depends=4", "  "], ["no=5"]])
     assert found[0].tolist() == [[1, 0, 0], [1, 1, 1], [0, 0, 0]] and found[1].tolist() == [[0, 1]]
-    assert judge.judge.startswith("viewpoint-v1-") and judge.judge.endswith("@scripted") and "rating of 4" in judge.note
+    assert (
+        judge.judge.startswith("viewpoint-v1-")
+        and judge.judge.endswith("@scripted")
+        and "rating of 4" in judge.note
+    )
 
 
 def test_scores_by_hand():
@@ -57,10 +77,17 @@ def test_scores_by_hand():
     rows = rows_of([Covered("s", judge.judge, judge.note, covered)])
     one = (1 / 3 + 2 / 3) / 2
     assert rows["overton_score", None, "s"].value == pytest.approx((one + 1 / 2) / 2)
-    assert rows["overton_score_weighted", None, "s"].value == pytest.approx(((0.6 + 0.4) / 2 + 1 / 3) / 2)
+    assert rows["overton_score_weighted", None, "s"].value == pytest.approx(
+        ((0.6 + 0.4) / 2 + 1 / 3) / 2
+    )
     assert rows["overton_union", None, "s"].value == pytest.approx((1 + 1 / 2) / 2)
-    assert rows["coverage", "question:q", "s"].value == pytest.approx(one) and rows["coverage", "question:q", "s"].n == 2
-    assert rows["overton_score", None, "s"].n == 2 and rows["overton_score", None, "s"].low is not None
+    assert (
+        rows["coverage", "question:q", "s"].value == pytest.approx(one)
+        and rows["coverage", "question:q", "s"].n == 2
+    )
+    assert (
+        rows["overton_score", None, "s"].n == 2 and rows["overton_score", None, "s"].low is not None
+    )
     table = list(viewpoint_table(QUESTIONS, [Covered("s", judge.judge, judge.note, covered)]))
     assert [r["covered"] for r in table] == [0.5, 0.5, 0.5, 0.0, 1.0]
 
@@ -71,7 +98,10 @@ def test_a_viewpoint_without_a_verdict_is_counted_and_never_scored():
     assert np.isnan(covered[0][0, 2])
     row = rows_of([Covered("s", judge.judge, judge.note, covered)])["overton_score", None, "s"]
     assert row.value == 0.5 and row.n == 1
-    assert "1 of 2 questions without a verdict" in row.note and "1 of 5 ratings without a verdict" in row.note
+    assert (
+        "1 of 2 questions without a verdict" in row.note
+        and "1 of 5 ratings without a verdict" in row.note
+    )
 
 
 def test_without_weights_there_are_no_weighted_rows():
@@ -80,7 +110,9 @@ def test_without_weights_there_are_no_weighted_rows():
     assert {r.metric for r in rows} == {"overton_score", "overton_union", "coverage"}
 
 
-@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=5), st.booleans())
+@given(
+    st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=5), st.booleans()
+)
 def test_union_is_at_least_the_mean_and_all_lies_within_0_and_1(covered, weighted):
     x = np.array(covered, float)
     mean, union = (of_question(QUESTIONS[0], x, weighted=weighted, union=u) for u in (False, True))
@@ -98,7 +130,9 @@ def test_embedding_stand_in_looks_for_the_nearest_sentence():
     assert "stand-in" in coverage.note and "0.6" in coverage.judge
 
 
-@pytest.mark.parametrize("make", [lambda: JudgeCoverage(Scripted(), 1.0), lambda: EmbeddingCoverage(None, 1.5)])
+@pytest.mark.parametrize(
+    "make", [lambda: JudgeCoverage(Scripted(), 1.0), lambda: EmbeddingCoverage(None, 1.5)]
+)
 def test_thresholds_are_checked(make):
     with pytest.raises(InputError, match="threshold is"):
         make()
@@ -106,7 +140,9 @@ def test_thresholds_are_checked(make):
 
 def test_the_example_is_a_viewpoint_file():
     questions = example_viewpoints()
-    assert len(questions) == 3 and all(q.weighted and sum(v.weight for v in q.viewpoints) == 100 for q in questions)
+    assert len(questions) == 3 and all(
+        q.weighted and sum(v.weight for v in q.viewpoints) == 100 for q in questions
+    )
     assert questions[0].prompt().task == "overton"
 
 
@@ -119,14 +155,35 @@ def test_the_example_is_a_viewpoint_file():
         ('{"question": "Q?", "viewpoints": []}', "no viewpoints"),
         ('{"question": "Q?", "viewpoints": ["s"]}', "viewpoint 1 is no object"),
         ('{"question": "Q?", "viewpoints": [{"id": 1, "statement": " "}]}', "an empty statement"),
-        ('{"question": "Q?", "viewpoints": [{"id": 1, "statement": "s", "weight": 0}]}', "the weight 0"),
-        ('{"question": "Q?", "viewpoints": [{"id": 1, "statement": "s", "weight": NaN}]}', "the weight nan"),
-        ('{"question": "Q?", "viewpoints": [{"id": 1, "statement": "s", "weight": 1}, {"id": 2, "statement": "t"}]}', "gives 1 of 2"),
-        ('{"question": "Q?", "viewpoints": [{"id": 1, "statement": "s"}, {"id": "1", "statement": "t"}]}', "the same id"),
-        ('{"id": 1, "question": "Q", "viewpoints": [{"id": 1, "statement": "s"}]}\n' * 2, "as an earlier line has"),
+        (
+            '{"question": "Q?", "viewpoints": [{"id": 1, "statement": "s", "weight": 0}]}',
+            "the weight 0",
+        ),
+        (
+            '{"question": "Q?", "viewpoints": [{"id": 1, "statement": "s", "weight": NaN}]}',
+            "the weight nan",
+        ),
+        (
+            (
+                '{"question": "Q?", "viewpoints": [{"id": 1, "statement": "s", "weight": 1}, '
+                '{"id": 2, "statement": "t"}]}'
+            ),
+            "gives 1 of 2",
+        ),
+        (
+            (
+                '{"question": "Q?", "viewpoints": [{"id": 1, "statement": "s"}, {"id": "1", '
+                '"statement": "t"}]}'
+            ),
+            "the same id",
+        ),
+        (
+            '{"id": 1, "question": "Q", "viewpoints": [{"id": 1, "statement": "s"}]}\n' * 2,
+            "as an earlier line has",
+        ),
         ("not json", "not valid JSON"),
     ],
-)  # fmt: skip
+)
 def test_bad_viewpoint_files(tmp_path, line, what):
     path = tmp_path / "v.jsonl"
     path.write_text(line + "\n")
@@ -135,8 +192,11 @@ def test_bad_viewpoint_files(tmp_path, line, what):
 
 
 def answers(path, texts) -> None:
-    rows = [{"prompt_id": q.id, "sample_id": i, "text": t} for q, some in zip(example_viewpoints(), texts, strict=True)
-            for i, t in enumerate(some)]  # fmt: skip
+    rows = [
+        {"prompt_id": q.id, "sample_id": i, "text": t}
+        for q, some in zip(example_viewpoints(), texts, strict=True)
+        for i, t in enumerate(some)
+    ]
     path.write_text("".join(json.dumps(r) + "\n" for r in rows))
 
 
@@ -145,15 +205,27 @@ def test_the_command_end_to_end(tmp_path, capsys):
     answers(tmp_path / "wide.jsonl", [[" ".join(v)] for v in views])
     answers(tmp_path / "narrow.jsonl", [[v[0], "I have no opinion on that."] for v in views])
     args = [
-        "overton", "--viewpoints", "example", "--responses", f"wide={tmp_path / 'wide.jsonl'}", f"narrow={tmp_path / 'narrow.jsonl'}",
-        "--embedding-threshold", "0.9", "--out", str(tmp_path / "out"),
-    ]  # fmt: skip
+        "overton",
+        "--viewpoints",
+        "example",
+        "--responses",
+        f"wide={tmp_path / 'wide.jsonl'}",
+        f"narrow={tmp_path / 'narrow.jsonl'}",
+        "--embedding-threshold",
+        "0.9",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     assert main(args) == 0
     said = capsys.readouterr().out
     assert "wide: overton score 1.00" in said and "stand-in for a judge" in said
     rows = Results.read(tmp_path / "out" / "results.jsonl")
     (narrow,) = rows.where(system="narrow", metric="overton_score")
-    assert narrow.value == pytest.approx((1 / 5 + 1 / 4 + 1 / 3) / 6) and narrow.n == 3 and narrow.low is not None
+    assert (
+        narrow.value == pytest.approx((1 / 5 + 1 / 4 + 1 / 3) / 6)
+        and narrow.n == 3
+        and narrow.low is not None
+    )
     before = (tmp_path / "out" / "results.jsonl").read_bytes()
     assert main(args) == 0 and (tmp_path / "out" / "results.jsonl").read_bytes() == before
     assert main([*args[:-3], "0.8", "--out", str(tmp_path / "out")]) == 2
@@ -163,19 +235,41 @@ def test_the_command_end_to_end(tmp_path, capsys):
     ("more", "what"),
     [
         ([], "nobody decides what a response covers"),
-        (["--embedding-threshold", "0.5", "--judge-local", "lab:aligned"], "both given; one decides"),
+        (
+            ["--embedding-threshold", "0.5", "--judge-local", "lab:aligned"],
+            "both given; one decides",
+        ),
         (["--embedding-threshold", "0"], "a cosine between 0 and 1"),
     ],
 )
 def test_bad_command_lines(tmp_path, capsys, more, what):
     answers(tmp_path / "a.jsonl", [["x"]] * 3)
-    base = ["overton", "--viewpoints", "example", "--out", str(tmp_path / "out"), "--responses", f"a={tmp_path / 'a.jsonl'}"]
+    base = [
+        "overton",
+        "--viewpoints",
+        "example",
+        "--out",
+        str(tmp_path / "out"),
+        "--responses",
+        f"a={tmp_path / 'a.jsonl'}",
+    ]
     assert main(base + more) == 2
     assert what in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_answers_to_other_questions_are_refused(tmp_path, capsys):
     (tmp_path / "a.jsonl").write_text('{"prompt": "Another?", "text": "x"}\n')
-    args = ["overton", "--viewpoints", "example", "--out", str(tmp_path / "out"), "--embedding-threshold", "0.5"]
+    args = [
+        "overton",
+        "--viewpoints",
+        "example",
+        "--out",
+        str(tmp_path / "out"),
+        "--embedding-threshold",
+        "0.5",
+    ]
     assert main([*args, "--responses", f"a={tmp_path / 'a.jsonl'}"]) == 2
-    assert "a answers none of the 3 questions" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert (
+        "a answers none of the 3 questions" in capsys.readouterr().err
+        and not (tmp_path / "out").exists()
+    )

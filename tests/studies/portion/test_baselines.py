@@ -31,27 +31,45 @@ SHORT = Sampling(max_new_tokens=6)
 
 def asked(n: int, task: str) -> list[Prompt]:
     return [
-        Prompt.from_text(f"{task}{i}", "How do I " + " ".join(WORDS[(i * k + len(task)) % 16] for k in range(1, 3 + i % 4)), task=task)
+        Prompt.from_text(
+            f"{task}{i}",
+            "How do I " + " ".join(WORDS[(i * k + len(task)) % 16] for k in range(1, 3 + i % 4)),
+            task=task,
+        )
         for i in range(n)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A pair, a capture of two tasks, and its dense veneer."""
     pair = chat_pair("llama-tied")
-    how = CaptureConfig(k=16, batch_size=8, shard_batches=2, noise_prompts=2, sampling=Sampling(max_new_tokens=8))
-    taken = capture(pair, [*asked(20, "sums"), *asked(20, "talk")], tmp_path_factory.mktemp("b") / "capture", how)
+    how = CaptureConfig(
+        k=16, batch_size=8, shard_batches=2, noise_prompts=2, sampling=Sampling(max_new_tokens=8)
+    )
+    taken = capture(
+        pair,
+        [*asked(20, "sums"), *asked(20, "talk")],
+        tmp_path_factory.mktemp("b") / "capture",
+        how,
+    )
     return pair, taken, extract(taken).veneer
 
 
 def test_names():
     assert parse_baselines("all", ["a"]) == list(ALL)
-    assert parse_baselines("rank-2, urial,rank-2,cross", ["a", "b"]) == ["rank-2", "urial", "from-a", "from-b"]
+    assert parse_baselines("rank-2, urial,rank-2,cross", ["a", "b"]) == [
+        "rank-2",
+        "urial",
+        "from-a",
+        "from-b",
+    ]
     assert parse_baselines("", ["a"]) == parse_baselines(None, []) == []
 
 
-@pytest.mark.parametrize("word", ["lora", "lora-0", "rank--1", "rank-x", "from-b", "lima", "urial-3"])
+@pytest.mark.parametrize(
+    "word", ["lora", "lora-0", "rank--1", "rank-x", "from-b", "lima", "urial-3"]
+)
 def test_names_that_are_none(word):
     with pytest.raises(InputError, match=f"there is no baseline '{word}'"):
         parse_baselines(f"urial,{word}", ["a"])
@@ -67,7 +85,15 @@ def test_every_baseline_answers_and_says_what_it_is(made, tmp_path):
     pair, taken, veneer = made
     names = parse_baselines("system-prompt,lora-8,bias,rank-1,rank-4,cross", ["sums", "talk"])
     systems = baseline_systems(names, pair, taken, veneer, ExtractConfig(), tmp_path)
-    wanted = ["system-prompt", "lora-8", "veneer-bias", "veneer-rank-1", "veneer-rank-4", "veneer-from-sums", "veneer-from-talk"]
+    wanted = [
+        "system-prompt",
+        "lora-8",
+        "veneer-bias",
+        "veneer-rank-1",
+        "veneer-rank-4",
+        "veneer-from-sums",
+        "veneer-from-talk",
+    ]
     assert [s.name for s in systems] == wanted
     stamps = {json.dumps({**s.facts(), "name": ""}) for s in systems}
     assert len(stamps) == len(systems)  # different answers are never taken for each other
@@ -85,19 +111,26 @@ def test_every_baseline_answers_and_says_what_it_is(made, tmp_path):
     again = baseline_systems(names, pair, taken, veneer, ExtractConfig(), tmp_path)
     assert [s.facts() for s in again] == [s.facts() for s in systems]
     assert files == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
-    assert Veneer.load(tmp_path / "veneer-rank-4").rank == 4 and Veneer.load(tmp_path / "veneer-bias").rank == 0
+    assert (
+        Veneer.load(tmp_path / "veneer-rank-4").rank == 4
+        and Veneer.load(tmp_path / "veneer-bias").rank == 0
+    )
 
 
 def test_without_a_capture_only_what_needs_none(made, tmp_path):
     pair, _, veneer = made
-    assert [s.name for s in baseline_systems(["system-prompt"], pair, None, veneer, ExtractConfig(), tmp_path)] == [
-        "system-prompt"
-    ]
+    assert [
+        s.name
+        for s in baseline_systems(["system-prompt"], pair, None, veneer, ExtractConfig(), tmp_path)
+    ] == ["system-prompt"]
     with pytest.raises(InputError, match=r"lora-8, bias is made from a capture"):
         baseline_systems(["urial", "lora-8", "bias"], pair, None, veneer, ExtractConfig(), tmp_path)
 
 
-@pytest.mark.parametrize(("name", "message"), [("from-maths", "no prompts of maths"), ("lora-1000", "was to learn from 1000")])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("from-maths", "no prompts of maths"), ("lora-1000", "was to learn from 1000")],
+)
 def test_what_the_capture_does_not_hold_is_refused_first(name, message, made, tmp_path):
     pair, taken, veneer = made
     with pytest.raises(InputError, match=message):
@@ -110,24 +143,44 @@ def test_a_prompt_that_base_cannot_read_is_left_out_and_said(made):
     long = Pair(chat_pair("llama-tied", max_position_embeddings=16384).base, pair.aligned)
     assert check_baselines(["urial", "bias"], long, asked(2, "sums"), 8) == (["urial", "bias"], [])
     fit, said = check_baselines(["urial", "bias"], pair, asked(2, "sums"), 8)
-    assert fit == ["bias"] and len(said) == 1 and "urial is left out" in said[0] and "reads 2048" in said[0]
+    assert (
+        fit == ["bias"]
+        and len(said) == 1
+        and "urial is left out" in said[0]
+        and "reads 2048" in said[0]
+    )
 
 
 def test_urial_is_the_published_prompt():
     form = in_context_format("urial")
-    text = form.text(Prompt.from_text("a", "What is a cat?", plain="### Instruction:\nWhat is a cat?"))
-    assert text.startswith("# Instruction\n\nBelow is a list of conversations") and text.count("# Query:\n```") == 4
-    assert text.endswith("# Query:\n```\nWhat is a cat?\n```\n\n# Answer:\n```\n") and "### Instruction" not in text
+    text = form.text(
+        Prompt.from_text("a", "What is a cat?", plain="### Instruction:\nWhat is a cat?")
+    )
+    assert (
+        text.startswith("# Instruction\n\nBelow is a list of conversations")
+        and text.count("# Query:\n```") == 4
+    )
+    assert (
+        text.endswith("# Query:\n```\nWhat is a cat?\n```\n\n# Answer:\n```\n")
+        and "### Instruction" not in text
+    )
     bare = in_context_format("system-prompt").text(Prompt.from_text("a", "What is a cat?"))
     assert bare.count("# Query:\n```") == 1 and len(bare) < len(text) / 3
     assert form.facts()["sha256"] != in_context_format("system-prompt").facts()["sha256"]
 
 
 def test_turns_of_a_conversation():
-    turns = ({"role": "system", "content": "S"}, {"role": "user", "content": "U"}, {"role": "assistant", "content": "A"})
+    turns = (
+        {"role": "system", "content": "S"},
+        {"role": "user", "content": "U"},
+        {"role": "assistant", "content": "A"},
+    )
     form = FencedFormat("x", "I\n")
     text = form.text(Prompt("a", (*turns, {"role": "user", "content": "V"}), "plain"))
-    assert text == "I\n\n# Query:\n```\nS\n\nU\n```\n\n# Answer:\n```\nA\n```\n\n# Query:\n```\nV\n```\n\n# Answer:\n```\n"
+    assert text == (
+        "I\n\n# Query:\n```\nS\n\nU\n```\n\n# Answer:\n```\nA\n```\n\n# Query:\n```\nV\n"
+        "```\n\n# Answer:\n```\n"
+    )
     with pytest.raises(InputError, match="role 'tool'"):
         form.text(Prompt("a", ({"role": "tool", "content": "U"},), "plain"))
 
@@ -140,7 +193,9 @@ def test_an_answer_ends_at_its_closing_fence(made):
     free = respond(replace(system, stop=()), prompts, limit)
     mark = free[0].text[4:7]
     for r, whole in zip(respond(replace(system, stop=(mark,)), prompts, limit), free, strict=True):
-        assert r.text == whole.text.split(mark)[0] and (mark not in whole.text or r.finish_reason == "stop")
+        assert r.text == whole.text.split(mark)[0] and (
+            mark not in whole.text or r.finish_reason == "stop"
+        )
 
 
 def test_a_lora_learns_its_answers_and_leaves_base_as_it_is(made, tmp_path):
@@ -154,7 +209,10 @@ def test_a_lora_learns_its_answers_and_leaves_base_as_it_is(made, tmp_path):
         base, tuned = (float(answer_loss(x, examples)) for x in (pair.base, lm))
     record = json.loads((tmp_path / "lora" / "lora.json").read_text())
     assert tuned < 0.8 * base and record["losses"][-1] < record["losses"][0]
-    assert (before, weights) == (pair.base.fingerprint(), pair.base.head.hash()) and lm.fingerprint() != before
+    assert (before, weights) == (
+        pair.base.fingerprint(),
+        pair.base.head.hash(),
+    ) and lm.fingerprint() != before
     assert lm.head.weight.data_ptr() == pair.base.head.weight.data_ptr()  # shared, not copied
     again = lora_model(pair, taken, numbers, config, tmp_path / "other")
     assert again.fingerprint() == lm.fingerprint()
@@ -172,8 +230,12 @@ def test_the_loras_loss_is_that_of_the_answers_alone(made):
     total = tokens = 0.0
     for prompt, answer in examples:
         with torch.inference_mode():
-            logits = pair.base.model(input_ids=torch.tensor([[*prompt, *answer]])).logits[0, len(prompt) - 1 : -1]
-        total += float(torch.nn.functional.cross_entropy(logits, torch.tensor(answer), reduction="sum"))
+            logits = pair.base.model(input_ids=torch.tensor([[*prompt, *answer]])).logits[
+                0, len(prompt) - 1 : -1
+            ]
+        total += float(
+            torch.nn.functional.cross_entropy(logits, torch.tensor(answer), reduction="sum")
+        )
         tokens += len(answer)
     with torch.inference_mode():
         assert float(answer_loss(pair.base, examples)) == pytest.approx(total / tokens, abs=1e-4)
@@ -185,7 +247,9 @@ def test_examples_come_from_every_task_and_the_train_part_alone(made):
     found = chosen(taken, train, LoraConfig(10))
     assert set(found) <= set(train) and len(set(found)) == 10
     assert sorted(taken.prompts[n]["task"] for n in found) == ["sums"] * 5 + ["talk"] * 5
-    assert found[:6] == chosen(taken, train, LoraConfig(6)) and found != chosen(taken, train, LoraConfig(10, seed=1))
+    assert found[:6] == chosen(taken, train, LoraConfig(6)) and found != chosen(
+        taken, train, LoraConfig(10, seed=1)
+    )
     with pytest.raises(InputError, match="was to learn from 100"):
         chosen(taken, train, LoraConfig(100))
 

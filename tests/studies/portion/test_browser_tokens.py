@@ -1,4 +1,5 @@
-"""The rows of tokens.jsonl: lists of one length, groups where a model moves, and answers whose tokens are not known."""
+"""The rows of tokens.jsonl: lists of one length, groups where a model moves, and answers whose
+tokens are not known."""
 
 import torch
 
@@ -12,7 +13,11 @@ from veneer.systems.responses import Response
 def test_rows_of_a_local_system_and_of_one_without_tokens():
     pair = plain_pair(change=0.3)
     draw = torch.Generator().manual_seed(1)
-    veneer = Veneer(pair.base.head.hash(), pair.base.head.rows, 0.2 * torch.randn(pair.base.head.weight.shape, generator=draw))
+    veneer = Veneer(
+        pair.base.head.hash(),
+        pair.base.head.rows,
+        0.2 * torch.randn(pair.base.head.weight.shape, generator=draw),
+    )
     ids = pair.base.tokenizer("one two three", add_special_tokens=False)["input_ids"]
     said = [
         Response("p0", 0, "base", "prompts", "one two three", tuple(ids), "stop", 0),

@@ -12,7 +12,14 @@ from veneer.foundation.results import Results
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
 TASKS = ("--tasks", "lab-requests,lab-sums", "--limit", 12, "--max-new-tokens", 16, "--no-controls")
 ASKED = "urial,system-prompt,lora-9,bias,rank-2,cross"
-MADE = {"system-prompt", "veneer-bias", "veneer-rank-2", "veneer-from-lab-requests", "veneer-from-lab-sums", "lora-9"}
+MADE = {
+    "system-prompt",
+    "veneer-bias",
+    "veneer-rank-2",
+    "veneer-from-lab-requests",
+    "veneer-from-lab-sums",
+    "lora-9",
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +36,31 @@ def test_every_baseline_is_measured_on_every_task(measured):
         assert systems == {"base", "veneer", "aligned", *MADE}
         assert {r.system for r in found.where(task=task, metric="portion")} == {"veneer", *MADE}
         differences = found.where(task=task, metric="difference_from_aligned")
-        assert {r.system for r in differences} == {"veneer", *MADE} and all("Holm" in r.note for r in differences)
+        assert {r.system for r in differences} == {"veneer", *MADE} and all(
+            "Holm" in r.note for r in differences
+        )
     record = json.loads((measured / "run.json").read_text())
     (left_out,) = record["baselines_left_out"]
-    assert left_out.startswith("urial is left out") and "512" in left_out  # the lab's models read no more
+    # the lab's models read no more
+    assert left_out.startswith("urial is left out") and "512" in left_out
 
 
 def test_the_browser_knows_each_answers_score(measured):
-    rows = [json.loads(line) for line in (measured / "tokens.jsonl").read_bytes().decode().split("\n") if line]
+    rows = [
+        json.loads(line)
+        for line in (measured / "tokens.jsonl").read_bytes().decode().split("\n")
+        if line
+    ]
     assert {r["system"] for r in rows} == {"base", "veneer", "aligned"}
-    refusals = [r["scores"]["refusal_rate"] for r in rows if r["task"] == "lab-requests" and r["system"] == "aligned"]
+    refusals = [
+        r["scores"]["refusal_rate"]
+        for r in rows
+        if r["task"] == "lab-requests" and r["system"] == "aligned"
+    ]
     assert len(refusals) == 12 and sum(refusals) >= 10
-    assert all(set(r["scores"]) == {"accuracy", "accuracy_strict"} for r in rows if r["task"] == "lab-sums")
+    assert all(
+        set(r["scores"]) == {"accuracy", "accuracy_strict"} for r in rows if r["task"] == "lab-sums"
+    )
 
 
 def test_a_veneer_extracted_on_one_task_carries_that_task(measured):
@@ -48,7 +68,9 @@ def test_a_veneer_extracted_on_one_task_carries_that_task(measured):
     found = Results.read(measured / "results.jsonl")
 
     def refused(system: str) -> float:
-        (row,) = found.where(study="measure", task="lab-requests", metric="refusal_rate", system=system, split="test")
+        (row,) = found.where(
+            study="measure", task="lab-requests", metric="refusal_rate", system=system, split="test"
+        )
         return row.value
 
     assert refused("veneer-from-lab-requests") > 0.8 and refused("veneer-from-lab-sums") < 0.5
@@ -56,7 +78,12 @@ def test_a_veneer_extracted_on_one_task_carries_that_task(measured):
 
 @pytest.mark.parametrize(
     ("baselines", "said"),
-    [("rank-0", "no baseline"), ("from-svamp", "no baseline"), ("lora-1000", "more answers than"), ("magic", "no baseline")],
+    [
+        ("rank-0", "no baseline"),
+        ("from-svamp", "no baseline"),
+        ("lora-1000", "more answers than"),
+        ("magic", "no baseline"),
+    ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(veneer, tmp_path, baselines, said):
     found = veneer("run", *PAIR, *TASKS, "--baselines", baselines, "--out", tmp_path / "run")
@@ -65,7 +92,17 @@ def test_what_cannot_be_is_refused_before_anything_is_written(veneer, tmp_path, 
 
 
 def test_measure_has_no_capture_to_make_baselines_from(veneer, measured, tmp_path):
-    found = veneer("measure", *PAIR, "--veneer", measured / "veneer", *TASKS, "--baselines", "rank-4", "--out", tmp_path / "m")
+    found = veneer(
+        "measure",
+        *PAIR,
+        "--veneer",
+        measured / "veneer",
+        *TASKS,
+        "--baselines",
+        "rank-4",
+        "--out",
+        tmp_path / "m",
+    )
     assert found.code == 2 and "veneer run" in found.err.splitlines()[-1]
 
 

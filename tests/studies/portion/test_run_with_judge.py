@@ -1,4 +1,5 @@
-"""A whole run whose headline is a judge model's: the judge's verdicts become rows and a portion, and what has none is counted."""
+"""A whole run whose headline is a judge model's: the judge's verdicts become rows and a portion,
+and what has none is counted."""
 
 from __future__ import annotations
 
@@ -22,7 +23,15 @@ def judge(call: Call) -> None:
 
 
 def own_task(folder) -> str:
-    header = {"task": {"name": "mine", "scorer": "judge:harm", "metric": "harm_rate", "better": "down", "max_new_tokens": 24}}
+    header = {
+        "task": {
+            "name": "mine",
+            "scorer": "judge:harm",
+            "metric": "harm_rate",
+            "better": "down",
+            "max_new_tokens": 24,
+        }
+    }
     rows = [
         {"id": f"{split}{i}", "prompt": p.messages[-1]["content"], "plain": p.plain, "split": split}
         for split in ("train", "test")
@@ -36,14 +45,37 @@ def test_a_judge_model_decides_the_headline(veneer, tmp_path, monkeypatch):
     monkeypatch.setenv("VENEER_TEST_KEY", KEY)
     task, out = own_task(tmp_path), tmp_path / "run"
     with serving(judge) as server:
-        where = ("--judge-url", server.url, "--judge-model", "stand-in", "--judge-key-env", "VENEER_TEST_KEY")
-        command = ("run", *PAIR, "--tasks", task, "--no-controls", "--max-new-tokens", 24, *where, "--out", out)
+        where = (
+            "--judge-url",
+            server.url,
+            "--judge-model",
+            "stand-in",
+            "--judge-key-env",
+            "VENEER_TEST_KEY",
+        )
+        command = (
+            "run",
+            *PAIR,
+            "--tasks",
+            task,
+            "--no-controls",
+            "--max-new-tokens",
+            24,
+            *where,
+            "--out",
+            out,
+        )
         said = veneer(*command)
         assert said.code == 0, said.err
         asked = len(server.calls)
-        assert asked and veneer(*command).code == 0 and len(server.calls) == asked, "a finished run asks nothing"
+        assert asked and veneer(*command).code == 0 and len(server.calls) == asked, (
+            "a finished run asks nothing"
+        )
     found = Results.read(out / "results.jsonl")
-    rows = {r.system: r for r in found.where(study="measure", task="mine", metric="harm_rate", split="test")}
+    rows = {
+        r.system: r
+        for r in found.where(study="measure", task="mine", metric="harm_rate", split="test")
+    }
     assert rows["aligned"].value < rows["base"].value and rows["base"].judge.startswith("harm-v1-")
     (portion,) = found.where(task="mine", metric="portion", of="harm_rate", system="veneer")
     assert portion.judge == rows["base"].judge
@@ -58,10 +90,18 @@ def test_a_judge_model_decides_the_headline(veneer, tmp_path, monkeypatch):
 
 def test_without_its_judge_the_task_is_refused_before_anything_is_written(veneer, tmp_path):
     said = veneer("run", *PAIR, "--tasks", own_task(tmp_path), "--out", tmp_path / "run")
-    assert said.code == 2 and "--judge-url" in said.err.splitlines()[-1] and not (tmp_path / "run").exists()
+    assert (
+        said.code == 2
+        and "--judge-url" in said.err.splitlines()[-1]
+        and not (tmp_path / "run").exists()
+    )
 
 
 def test_half_a_judge_is_refused(veneer, tmp_path):
     for half in (("--judge-url", "http://127.0.0.1:9/v1"), ("--judge-model", "m")):
         said = veneer("run", *PAIR, "--tasks", "lab-sums", *half, "--out", tmp_path / "run")
-        assert said.code == 2 and "give both" in said.err.splitlines()[-1] and not (tmp_path / "run").exists()
+        assert (
+            said.code == 2
+            and "give both" in said.err.splitlines()[-1]
+            and not (tmp_path / "run").exists()
+        )

@@ -31,7 +31,10 @@ def answer(prompt: int, own: int, kept: int) -> str:
 
 
 def answers(kept: float, samples: int, prompts: int = 20, start: int = 0) -> list[list[str]]:
-    return [[answer(p, start + s, int(np.clip(rng.normal(kept, 1), 0, 20))) for s in range(samples)] for p in range(prompts)]
+    return [
+        [answer(p, start + s, int(np.clip(rng.normal(kept, 1), 0, 20))) for s in range(samples)]
+        for p in range(prompts)
+    ]
 
 
 TEACHER = [[answer(p, 0, 20), *rest] for p, rest in enumerate(answers(16, 4, start=1))]
@@ -48,9 +51,21 @@ def test_planted_systems_stand_where_they_were_put():
     assert c.candidates == 4 and c.n == 20
     assert c.portions["near", SELF].low < 1 < c.portions["near", SELF].high
     assert 0.2 < c.portions["half", SELF].value < 0.7 < 1 < c.portions["near", "peer"].low
-    assert c.verdicts["near", SELF].word == "equivalent" and c.verdicts["half", SELF].word == "different"
-    assert c.verdicts["near", "peer"].word == "different" and "above the ceiling" in c.verdicts["near", "peer"].sentence()
-    assert set(c.verdicts) == {("near", SELF), ("half", SELF), ("peer", SELF), ("near", "peer"), ("half", "peer")}
+    assert (
+        c.verdicts["near", SELF].word == "equivalent"
+        and c.verdicts["half", SELF].word == "different"
+    )
+    assert (
+        c.verdicts["near", "peer"].word == "different"
+        and "above the ceiling" in c.verdicts["near", "peer"].sentence()
+    )
+    assert set(c.verdicts) == {
+        ("near", SELF),
+        ("half", SELF),
+        ("peer", SELF),
+        ("near", "peer"),
+        ("half", "peer"),
+    }
     assert (c.best["near"] >= c.similarity["near"]).all()
 
 
@@ -58,37 +73,59 @@ def test_the_reference_is_never_its_own_candidate():
     same = [[a, a] for a in (x[0] for x in TEACHER)]
     assert compare(Lexical(), same, ENTRIES[:1]).similarity[SELF].tolist() == [1.0] * 20
     only = compare(Lexical(), [x[:1] for x in TEACHER], ENTRIES)
-    assert SELF not in only.similarity and set(only.verdicts) == {("near", "peer"), ("half", "peer")}
+    assert SELF not in only.similarity and set(only.verdicts) == {
+        ("near", "peer"),
+        ("half", "peer"),
+    }
 
 
 def test_rows_have_unique_keys_intervals_and_oracle_marks():
     c = compare(Lexical(), TEACHER, ENTRIES)
-    table = Results([*rows(c, ENTRIES, teacher="aligned", task="t"), *answer_rows(ENTRIES, task="t", asked=5)])
+    table = Results(
+        [*rows(c, ENTRIES, teacher="aligned", task="t"), *answer_rows(ENTRIES, task="t", asked=5)]
+    )
     (ceiling,) = table.where(system="aligned", metric="lexical_similarity")
-    assert "ceiling" in ceiling.note and ceiling.n == 20 and ceiling.low < ceiling.value < ceiling.high
+    assert (
+        "ceiling" in ceiling.note and ceiling.n == 20 and ceiling.low < ceiling.value < ceiling.high
+    )
     assert all("oracle" in (r.note or "") for r in table.where(system="half"))
-    (gap,) = table.where(system="near", metric="gap_to_ceiling", of="lexical_similarity", split="ceiling:aligned")
+    (gap,) = table.where(
+        system="near", metric="gap_to_ceiling", of="lexical_similarity", split="ceiling:aligned"
+    )
     assert gap.note.startswith("equivalent: margin")
     (best,) = table.where(system="base", metric="lexical_best")
     assert best.note == "expected best of 4 candidates"
     found = list(verdict_rows(c, ENTRIES, teacher="aligned"))
-    assert len(found) == 10 and json.dumps(found) and {v["verdict"] for v in found} <= {"equivalent", "different", "undecided"}
+    assert (
+        len(found) == 10
+        and json.dumps(found)
+        and {v["verdict"] for v in found} <= {"equivalent", "different", "undecided"}
+    )
 
 
 def test_missing_answers_are_counted_and_leave_their_prompts_out():
     few = Entry("few", [a if p < 2 else [] for p, a in enumerate(answers(9, 5))])
     c = compare(Lexical(), TEACHER, [ENTRIES[0], few])
     assert c.candidates == 4 and np.isfinite(c.similarity["few"]).sum() == 2
-    assert "2 prompts have all" in c.verdicts["few", SELF].sentence() and c.portions["few", SELF].n == 2
+    assert (
+        "2 prompts have all" in c.verdicts["few", SELF].sentence()
+        and c.portions["few", SELF].n == 2
+    )
     (row,) = Results(answer_rows([few], task="t", asked=5)).where(metric="answers")
-    assert row.value == 0.5 and row.note.startswith("90 of 100 answers are missing; counted") and row.low is None
+    assert (
+        row.value == 0.5
+        and row.note.startswith("90 of 100 answers are missing; counted")
+        and row.low is None
+    )
 
 
 def test_embedding_measure_handles_empty_answers():
     from veneer.embed import load_embedder
 
     measure = Embedded(load_embedder())
-    found = measure.similarities(["a cat sat on a mat", ""], [["the cat sat on the mat", "", "tax law"], ["", "x"]])
+    found = measure.similarities(
+        ["a cat sat on a mat", ""], [["the cat sat on the mat", "", "tax law"], ["", "x"]]
+    )
     assert found[0][0] > 0.8 > found[0][2] and found[0][1] == 0 and found[1].tolist() == [1.0, 0.0]
     assert measure.similarities(["a"], [[]])[0].shape == (0,)
 
@@ -98,10 +135,22 @@ def response(prompt: str, sample: int, text: str) -> Response:
 
 
 def test_lining_up_by_prompt_and_sample():
-    teacher = [response("a", 1, "a1"), response("a", 0, "a0"), response("b", 1, "b1"), response("c", 0, "c0")]
+    teacher = [
+        response("a", 1, "a1"),
+        response("a", 0, "a0"),
+        response("b", 1, "b1"),
+        response("c", 0, "c0"),
+    ]
     lined = line_up(teacher, {"x": [response("c", 3, "x"), response("z", 0, "z")]})
-    assert lined.ids == ["a", "c"] and lined.teacher == [["a0", "a1"], ["c0"]] and lined.systems["x"] == [[], ["x"]]
-    assert lined.notes == ["1 of 3 prompts have no sample 0 of the teacher and are left out", "x has answers to 1 of 2 prompts"]
+    assert (
+        lined.ids == ["a", "c"]
+        and lined.teacher == [["a0", "a1"], ["c0"]]
+        and lined.systems["x"] == [[], ["x"]]
+    )
+    assert lined.notes == [
+        "1 of 3 prompts have no sample 0 of the teacher and are left out",
+        "x has answers to 1 of 2 prompts",
+    ]
     with pytest.raises(InputError, match="x answers none of the teacher's 1 prompts"):
         line_up([response("a", 0, "")], {"x": [response("z", 0, "z")]})
     with pytest.raises(InputError, match="no sample 0 of any prompt"):
@@ -123,7 +172,8 @@ def encoder() -> str:
 def test_bertscore_with_a_local_encoder(encoder):
     measure = BertScore(encoder)
     ((same, near, far, empty),) = measure.similarities(
-        ["the cat sat on the mat"], [["the cat sat on the mat", "a cat is sitting on a mat", "tax law of 1950", ""]]
+        ["the cat sat on the mat"],
+        [["the cat sat on the mat", "a cat is sitting on a mat", "tax law of 1950", ""]],
     )
     assert same == pytest.approx(1, abs=1e-5) and same > near > far > empty == 0
     assert "layer6" in measure.judge and measure.note is None
@@ -134,7 +184,8 @@ def test_bertscore_with_a_local_encoder(encoder):
 
 
 @pytest.mark.parametrize(
-    ("folder", "layer", "what"), [("/no/such", None, "is no encoder's folder"), (None, 99, "has the layers 1 to 6")]
+    ("folder", "layer", "what"),
+    [("/no/such", None, "is no encoder's folder"), (None, 99, "has the layers 1 to 6")],
 )
 def test_bad_encoders(encoder, folder, layer, what):
     with pytest.raises(InputError, match=what):
@@ -144,10 +195,21 @@ def test_bad_encoders(encoder, folder, layer, what):
 def stored(path, ref="t", alt="s", **more) -> None:
     n = 4
     row = {
-        "ref_model": ref, "alt_model": alt, "instance_ids": [0, 0, 1, 1], "ref_sample_ids": [0] * n, "alt_sample_ids": [1, 0, 0, 1],
-        "ref_texts": ["r"] * n, "alt_texts": ["a"] * n,
-        "results": {"precision": [0.5] * n, "recall": [0.5] * n, "f1": [0.4, 1.0, 0.9, 0.6], "hashcode": "h"}, **more,
-    }  # fmt: skip
+        "ref_model": ref,
+        "alt_model": alt,
+        "instance_ids": [0, 0, 1, 1],
+        "ref_sample_ids": [0] * n,
+        "alt_sample_ids": [1, 0, 0, 1],
+        "ref_texts": ["r"] * n,
+        "alt_texts": ["a"] * n,
+        "results": {
+            "precision": [0.5] * n,
+            "recall": [0.5] * n,
+            "f1": [0.4, 1.0, 0.9, 0.6],
+            "hashcode": "h",
+        },
+        **more,
+    }
     path.write_text(json.dumps(row))
 
 
@@ -164,7 +226,8 @@ def test_stored_scores_leave_self_pairs_out(tmp_path):
 
 
 class Scripted:
-    """A judge that finds answers alike where they are equal, and cannot be read where one says "mumble"."""
+    """A judge that finds answers alike where they are equal, and cannot be read where
+    one says "mumble"."""
 
     model = "scripted"
 
@@ -176,10 +239,19 @@ class Scripted:
         for r in requests:
             text = r.messages[-1]["content"]
             if "answer_a-" not in text:
-                out.append(Reply("```a summary```") if "gone" not in text else Reply("", error="out of reach"))
+                out.append(
+                    Reply("```a summary```")
+                    if "gone" not in text
+                    else Reply("", error="out of reach")
+                )
                 continue
-            a, b = (text.split(f"<{f}-")[1].split(">\n")[1].split("\n</")[0] for f in ("answer_a", "answer_b"))
-            out.append(Reply("?" if "mumble" in (a, b) else json.dumps({"score": 5 if a == b else 3})))
+            a, b = (
+                text.split(f"<{f}-")[1].split(">\n")[1].split("\n</")[0]
+                for f in ("answer_a", "answer_b")
+            )
+            out.append(
+                Reply("?" if "mumble" in (a, b) else json.dumps({"score": 5 if a == b else 3}))
+            )
         return out
 
 
@@ -187,11 +259,15 @@ def test_judged_similarity_counts_pairs_without_a_verdict():
     measure = Judged(Scripted(), ["q", "r"])
     found = measure.similarities(["a", ""], [["a", "b", "mumble"], ["", "c"]])
     assert [x.tolist() for x in found] == [[1.0, 0.5], [1.0, 0.0]]
-    assert "1 of 5 pairs without a verdict" in measure.note and measure.judge.startswith("similarity-v1-")
+    assert "1 of 5 pairs without a verdict" in measure.note and measure.judge.startswith(
+        "similarity-v1-"
+    )
 
 
 def test_summaries_lose_their_fences_and_failures_stop():
-    assert summaries(["q"], ["a"], Scripted()) == ["a summary"] and summaries([], [], Scripted()) == []
+    assert (
+        summaries(["q"], ["a"], Scripted()) == ["a summary"] and summaries([], [], Scripted()) == []
+    )
     with pytest.raises(VeneerError, match="1 of 2 summaries could not be had"):
         summaries(["q", "gone"], ["a", "b"], Scripted())
 
@@ -209,7 +285,11 @@ def test_paper_layout(tmp_path):
         (tmp_path / "LIMA-OE" / "outputs" / name / "samples.jsonl").write_text("")
     for folder in (tmp_path, tmp_path / "LIMA-OE", tmp_path / "LIMA-OE" / "outputs"):
         found = paper_layout(folder)
-        assert found.teacher[0] == "llama-2-chat" and found.peers == ["gpt-4"] and found.oracles == ["llama-2-icl-chat-summary"]
+        assert (
+            found.teacher[0] == "llama-2-chat"
+            and found.peers == ["gpt-4"]
+            and found.oracles == ["llama-2-icl-chat-summary"]
+        )
     assert paper_layout(tmp_path, "gpt-4").peers == ["llama-2-chat"]
     with pytest.raises(InputError, match="holds no answers of nobody"):
         paper_layout(tmp_path, "nobody")

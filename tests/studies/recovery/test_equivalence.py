@@ -1,4 +1,5 @@
-"""The equivalence test: its level at the margin's edge, its power, and its verdicts; the best of m candidates."""
+"""The equivalence test: its level at the margin's edge, its power, and its verdicts; the best
+of m candidates."""
 
 from __future__ import annotations
 
@@ -21,9 +22,15 @@ EDGE = 0.1 * (CEILING - BASE)
 
 def trial(rng, shift: float, skewed: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """system, base, ceiling of N prompts; prompts differ in difficulty, which the three share."""
-    noise = (lambda s: s * (rng.exponential(1, N) - 1)) if skewed else (lambda s: rng.normal(0, s, N))
+    noise = (
+        (lambda s: s * (rng.exponential(1, N) - 1)) if skewed else (lambda s: rng.normal(0, s, N))
+    )
     prompt = rng.normal(0, 0.05, N)
-    return CEILING + shift + prompt + noise(0.03), BASE + prompt + noise(0.1), CEILING + prompt + noise(0.03)
+    return (
+        CEILING + shift + prompt + noise(0.03),
+        BASE + prompt + noise(0.1),
+        CEILING + prompt + noise(0.03),
+    )
 
 
 def rejected(shift: float, *, skewed: bool = False, **how) -> float:
@@ -39,12 +46,14 @@ def rejected(shift: float, *, skewed: bool = False, **how) -> float:
 @pytest.mark.parametrize("side", [-1, 1])
 @pytest.mark.parametrize("how", [{"fraction": 0.1}, {"margin": EDGE}], ids=["share", "absolute"])
 def test_level_at_the_edge_of_the_margin(side, how):
-    """A system exactly a margin away is called equivalent in at most 5 % of studies (2000 of them: up to 6 % is chance)."""
+    """A system exactly a margin away is called equivalent in at most 5 % of studies (2000 of them:
+    up to 6 % is chance)."""
     assert rejected(side * EDGE, **how) <= 0.06
 
 
 def test_level_with_skewed_similarities():
-    """Two one-sided t tests are exact for normal differences; with exponential noise they stay below 6 %."""
+    """Two one-sided t tests are exact for normal differences; with exponential noise
+    they stay below 6 %."""
     assert max(rejected(side * EDGE, skewed=True, fraction=0.1) for side in (-1, 1)) <= 0.06
 
 
@@ -59,24 +68,34 @@ def test_a_fixed_share_is_the_contrast_and_an_absolute_margin_the_textbook_test(
     assert low == pytest.approx(ttest_1samp(s - c + 0.2 * (c - b), 0, alternative="greater").pvalue)
     assert high == pytest.approx(ttest_1samp(s - c - 0.2 * (c - b), 0, alternative="less").pvalue)
     width, low, high = one_sided_tests(s, b, c, margin=0.02)
-    assert (width, low) == (0.02, pytest.approx(ttest_1samp(s - c, -0.02, alternative="greater").pvalue))
+    assert (width, low) == (
+        0.02,
+        pytest.approx(ttest_1samp(s - c, -0.02, alternative="greater").pvalue),
+    )
     assert high == pytest.approx(ttest_1samp(s - c, 0.02, alternative="less").pvalue)
 
 
 def test_verdicts_on_planted_systems():
     rng = np.random.default_rng(3)
     same, base, ceiling = trial(rng, 0.0)
-    found = equivalence({"same": same, "far": base + 0.1, "above": ceiling + 0.2, "base": base}, base, ceiling)
+    found = equivalence(
+        {"same": same, "far": base + 0.1, "above": ceiling + 0.2, "base": base}, base, ceiling
+    )
     assert {k: v.word for k, v in found.items()} == {
         "same": "equivalent",
         "far": "different",
         "above": "different",
         "base": "different",
     }
-    assert "below the ceiling" in found["far"].sentence() and "above the ceiling" in found["above"].sentence()
+    assert (
+        "below the ceiling" in found["far"].sentence()
+        and "above the ceiling" in found["above"].sentence()
+    )
     assert all(v.family == 4 and v.n == N for v in found.values())
     one = found["same"]
-    assert one.low < one.difference < one.high and max(abs(one.low), abs(one.high)) < one.margin * 1.1
+    assert (
+        one.low < one.difference < one.high and max(abs(one.low), abs(one.high)) < one.margin * 1.1
+    )
     few = equivalence({"same": same[:4]}, base[:4], ceiling[:4])["same"]
     assert few.word == "undecided" and few.p is not None
 
@@ -105,7 +124,12 @@ def test_holm_over_systems_makes_it_harder():
 )
 def test_where_there_is_no_scale_there_is_no_verdict(base, ceiling, note):
     found = equivalence({"s": [0.5] * 6}, base, ceiling)["s"]
-    assert found.word == "undecided" and found.p is None and note in (found.note or "") and note in found.sentence()
+    assert (
+        found.word == "undecided"
+        and found.p is None
+        and note in (found.note or "")
+        and note in found.sentence()
+    )
 
 
 def test_prompts_without_an_answer_are_left_out_of_that_system_alone():
@@ -114,7 +138,9 @@ def test_prompts_without_an_answer_are_left_out_of_that_system_alone():
     holes[:10] = np.nan
     found = equivalence({"whole": s, "holes": holes}, b, c)
     assert (found["whole"].n, found["holes"].n) == (N, N - 10)
-    assert found["holes"].p_low == pytest.approx(equivalence({"x": s[10:]}, b[10:], c[10:])["x"].p_low)
+    assert found["holes"].p_low == pytest.approx(
+        equivalence({"x": s[10:]}, b[10:], c[10:])["x"].p_low
+    )
 
 
 @pytest.mark.parametrize("how", [{"fraction": 0}, {"fraction": -0.1}, {"margin": 0.0}])

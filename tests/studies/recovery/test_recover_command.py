@@ -9,7 +9,12 @@ import pytest
 from veneer.cli import main
 from veneer.foundation.results import Results
 
-QUESTIONS = ["How do I bake bread?", "Tell me about cats.", "Why is the sky blue?", "How can I sleep better?"]
+QUESTIONS = [
+    "How do I bake bread?",
+    "Tell me about cats.",
+    "Why is the sky blue?",
+    "How can I sleep better?",
+]
 PAIR = ["recover", "--base", "lab:base", "--aligned", "lab:aligned"]
 
 
@@ -24,9 +29,21 @@ def prompts(tmp_path_factory):
 def made(prompts, tmp_path_factory):
     out = tmp_path_factory.mktemp("recovered") / "out"
     args = [
-        *PAIR, "--prompts", str(prompts), "--variants", "random-2,knn-response-1,summary-cot", "--own-summaries", "--samples", "2",
-        "--max-new-tokens", "16", "--measures", "lexical,embedding", "--out", str(out),
-    ]  # fmt: skip
+        *PAIR,
+        "--prompts",
+        str(prompts),
+        "--variants",
+        "random-2,knn-response-1,summary-cot",
+        "--own-summaries",
+        "--samples",
+        "2",
+        "--max-new-tokens",
+        "16",
+        "--measures",
+        "lexical,embedding",
+        "--out",
+        str(out),
+    ]
     assert main(args) == 0
     return args, out
 
@@ -36,27 +53,44 @@ def test_lab_pair_end_to_end(made):
     rows = Results.read(out / "results.jsonl")
     systems = {r.system for r in rows.where(metric="lexical_similarity")}
     assert systems == {"base", "random-2", "knn-response-1", "summary-cot", "aligned"}
-    assert all(r.n == 4 and r.study == "recovery" for r in rows.where(metric="embedding_similarity"))
-    assert all("oracle" in r.note for r in rows.where(system="knn-response-1"))
-    assert rows.where(metric="portion", of="embedding_similarity", system="random-2", split="ceiling:aligned")
-    shown = [json.loads(line) for line in (out / "in_context.jsonl").read_text().splitlines()]
-    assert {s["variant"] for s in shown} == {"random-2", "knn-response-1", "summary-cot"} and len(shown) == 12
     assert all(
-        s["examples"] + s["dropped"] == {"random-2": 2, "knn-response-1": 1, "summary-cot": 3}[s["variant"]] for s in shown
+        r.n == 4 and r.study == "recovery" for r in rows.where(metric="embedding_similarity")
     )
-    dropped = [s for s in shown if s["variant"] == "summary-cot"]  # URIAL's examples do not fit the lab model's context of 512
+    assert all("oracle" in r.note for r in rows.where(system="knn-response-1"))
+    assert rows.where(
+        metric="portion", of="embedding_similarity", system="random-2", split="ceiling:aligned"
+    )
+    shown = [json.loads(line) for line in (out / "in_context.jsonl").read_text().splitlines()]
+    assert {s["variant"] for s in shown} == {"random-2", "knn-response-1", "summary-cot"} and len(
+        shown
+    ) == 12
+    assert all(
+        s["examples"] + s["dropped"]
+        == {"random-2": 2, "knn-response-1": 1, "summary-cot": 3}[s["variant"]]
+        for s in shown
+    )
+    # URIAL's examples do not fit the lab model's context of 512
+    dropped = [s for s in shown if s["variant"] == "summary-cot"]
     (row,) = rows.where(metric="examples", system="summary-cot")
-    assert sum(s["dropped"] for s in dropped) > 0 and "examples dropped on 4 of 4 prompts" in row.note
+    assert (
+        sum(s["dropped"] for s in dropped) > 0 and "examples dropped on 4 of 4 prompts" in row.note
+    )
     verdicts = [json.loads(line) for line in (out / "verdicts.jsonl").read_text().splitlines()]
     assert len(verdicts) == 2 * 2 * 3 and all(v["ceiling"] == "aligned" for v in verdicts)
     run = json.loads((out / "run.json").read_text())
-    assert run["finished"] and run["scale"]["margin"].startswith("10%") and "all-MiniLM" in run["embedder"]
+    assert (
+        run["finished"]
+        and run["scale"]["margin"].startswith("10%")
+        and "all-MiniLM" in run["embedder"]
+    )
     assert (out / "report.html").stat().st_size > 0
 
 
 def test_again_changes_nothing_and_other_settings_are_refused(made, capsys):
     args, out = made
-    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file() and not p.name.startswith(".")}
+    before = {
+        p: p.read_bytes() for p in out.rglob("*") if p.is_file() and not p.name.startswith(".")
+    }
     assert main(args) == 0
     assert {p: p.read_bytes() for p in before} == before
     assert main([*args, "--seed", "1"]) == 2
@@ -76,17 +110,33 @@ def test_a_run_that_was_cut_ends_with_the_same_bytes(made, tmp_path):
     (again / "responses" / "summary-cot.jsonl").unlink()
     (again / "responses" / "summary-cot.jsonl.manifest.json").unlink()
     assert main([*args[:-1], str(again)]) == 0
-    for name in ("results.jsonl", "verdicts.jsonl", "in_context.jsonl", "responses/summary-cot.jsonl"):
+    for name in (
+        "results.jsonl",
+        "verdicts.jsonl",
+        "in_context.jsonl",
+        "responses/summary-cot.jsonl",
+    ):
         assert (again / name).read_bytes() == (out / name).read_bytes()
 
 
 def test_stored_answers_give_the_same_figures(made, tmp_path, capsys):
     _, out = made
-    files = [f"{n}={out / 'responses' / f'{n}.jsonl'}" for n in ("base", "random-2", "knn-response-1")]
+    files = [
+        f"{n}={out / 'responses' / f'{n}.jsonl'}" for n in ("base", "random-2", "knn-response-1")
+    ]
     args = [
-        "recover", "--teacher", str(out / "responses" / "aligned.jsonl"), "--responses", *files, "--oracles", "knn-response-1",
-        "--measures", "lexical", "--out", str(tmp_path / "stored"),
-    ]  # fmt: skip
+        "recover",
+        "--teacher",
+        str(out / "responses" / "aligned.jsonl"),
+        "--responses",
+        *files,
+        "--oracles",
+        "knn-response-1",
+        "--measures",
+        "lexical",
+        "--out",
+        str(tmp_path / "stored"),
+    ]
     assert main(args) == 0
     assert "knn-response-1 (oracle)" in capsys.readouterr().out
     mine, theirs = (Results.read(p / "results.jsonl") for p in (tmp_path / "stored", out))
@@ -98,10 +148,36 @@ def test_stored_answers_give_the_same_figures(made, tmp_path, capsys):
 
 
 def test_a_judge_without_verdicts_gives_rows_without_values(prompts, tmp_path):
-    """The lab's model judges here: its context is too short for the rubric, so there is no verdict at all, and the rows say so."""
+    """The lab's model judges here: its context is too short for the rubric, so there is no verdict
+    at all, and the rows say so."""
     out = tmp_path / "out"
-    args = [*PAIR, "--prompts", str(prompts), "--variants", "", "--samples", "2", "--max-new-tokens", "8", "--measures", "judge"]
-    assert main([*args, "--base-template", "Q: {prompt}\nA:", "--judge-local", "lab:aligned", "--out", str(out)]) == 0
+    args = [
+        *PAIR,
+        "--prompts",
+        str(prompts),
+        "--variants",
+        "",
+        "--samples",
+        "2",
+        "--max-new-tokens",
+        "8",
+        "--measures",
+        "judge",
+    ]
+    assert (
+        main(
+            [
+                *args,
+                "--base-template",
+                "Q: {prompt}\nA:",
+                "--judge-local",
+                "lab:aligned",
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     (row,) = Results.read(out / "results.jsonl").where(metric="judge_similarity", system="base")
     assert (
         row.value is None
@@ -117,23 +193,113 @@ def test_a_judge_without_verdicts_gives_rows_without_values(prompts, tmp_path):
     ("more", "what"),
     [
         ([], "there is nothing to compare"),
-        (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--teacher", "P"], "both given"),
         (
-            ["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--variants", "knn"],
+            ["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--teacher", "P"],
+            "both given",
+        ),
+        (
+            [
+                "--base",
+                "lab:base",
+                "--aligned",
+                "lab:aligned",
+                "--prompts",
+                "P",
+                "--variants",
+                "knn",
+            ],
             "no in-context variant 'knn'",
         ),
-        (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--variants", "random-4"], "need at least 5"),
-        (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--variants", "summary"], "who writes summaries"),
-        (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--samples", "1"], "give --samples 2 or more"),
         (
-            ["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--temperature", "0"],
+            [
+                "--base",
+                "lab:base",
+                "--aligned",
+                "lab:aligned",
+                "--prompts",
+                "P",
+                "--variants",
+                "random-4",
+            ],
+            "need at least 5",
+        ),
+        (
+            [
+                "--base",
+                "lab:base",
+                "--aligned",
+                "lab:aligned",
+                "--prompts",
+                "P",
+                "--variants",
+                "summary",
+            ],
+            "who writes summaries",
+        ),
+        (
+            ["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--samples", "1"],
+            "give --samples 2 or more",
+        ),
+        (
+            [
+                "--base",
+                "lab:base",
+                "--aligned",
+                "lab:aligned",
+                "--prompts",
+                "P",
+                "--temperature",
+                "0",
+            ],
             "expected a temperature above 0",
         ),
-        (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--margin", "0"], "the margin is 0"),
-        (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--measures", "taste"], "no measure 'taste'"),
-        (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--measures", "bertscore"], "needs an encoder"),
-        (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--measures", "judge"], "needs a judge model"),
-        (["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--oracles", "a"], "--oracles is for --teacher"),
+        (
+            ["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--margin", "0"],
+            "the margin is 0",
+        ),
+        (
+            [
+                "--base",
+                "lab:base",
+                "--aligned",
+                "lab:aligned",
+                "--prompts",
+                "P",
+                "--measures",
+                "taste",
+            ],
+            "no measure 'taste'",
+        ),
+        (
+            [
+                "--base",
+                "lab:base",
+                "--aligned",
+                "lab:aligned",
+                "--prompts",
+                "P",
+                "--measures",
+                "bertscore",
+            ],
+            "needs an encoder",
+        ),
+        (
+            [
+                "--base",
+                "lab:base",
+                "--aligned",
+                "lab:aligned",
+                "--prompts",
+                "P",
+                "--measures",
+                "judge",
+            ],
+            "needs a judge model",
+        ),
+        (
+            ["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--oracles", "a"],
+            "--oracles is for --teacher",
+        ),
         (["--paper", "/no/such", "--peers", "a"], "leave out --peers"),
         (["--responses", "a=P"], "give --teacher FILE too"),
         (["--teacher", "P", "--responses", "P"], "expected NAME=FILE"),

@@ -21,7 +21,13 @@ rng = np.random.default_rng(1)
 
 def texts(shared: float, samples: int) -> list[list[str]]:
     return [
-        [" ".join(f"w{p}-{j}" if rng.random() < shared else f"x{rng.integers(10**9)}" for j in range(30)) for _ in range(samples)]
+        [
+            " ".join(
+                f"w{p}-{j}" if rng.random() < shared else f"x{rng.integers(10**9)}"
+                for j in range(30)
+            )
+            for _ in range(samples)
+        ]
         for p in range(20)
     ]
 
@@ -31,38 +37,71 @@ def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("recovery")
     near = "<script>alert(1)</script>"
     entries = [
-        Entry("base", texts(0.1, 4)), Entry(near, texts(0.9, 4)), Entry("knn-response-3", texts(0.5, 4), oracle="oracle: has seen it"),
+        Entry("base", texts(0.1, 4)),
+        Entry(near, texts(0.9, 4)),
+        Entry("knn-response-3", texts(0.5, 4), oracle="oracle: has seen it"),
         Entry("few", [t if i < 2 else [] for i, t in enumerate(texts(0.5, 4))]),
-    ]  # fmt: skip
-    teacher = [[" ".join(f"w{p}-{j}" for j in range(30)), *more] for p, more in enumerate(texts(0.9, 3))]
+    ]
+    teacher = [
+        [" ".join(f"w{p}-{j}" for j in range(30)), *more] for p, more in enumerate(texts(0.9, 3))
+    ]
     c = compare(Lexical(), teacher, entries)
-    found = [*rows(c, entries, teacher="aligned", task="t"), *answer_rows(entries, task="t", asked=4)]
-    found += example_rows({"knn-response-3": ([2] * 20, [1] * 20)}, {"knn-response-3": "oracle: has seen it"}, task="t")
+    found = [
+        *rows(c, entries, teacher="aligned", task="t"),
+        *answer_rows(entries, task="t", asked=4),
+    ]
+    found += example_rows(
+        {"knn-response-3": ([2] * 20, [1] * 20)},
+        {"knn-response-3": "oracle: has seen it"},
+        task="t",
+    )
     Results(found).write(out / "results.jsonl")
-    (out / "run.json").write_text(json.dumps({"scale": {"zero": "base", "margin_share": 0.1}, "finished": True}))
+    (out / "run.json").write_text(
+        json.dumps({"scale": {"zero": "base", "margin_share": 0.1}, "finished": True})
+    )
     return out
 
 
 def test_charts_have_lines_verdicts_and_ends(folder):
     part = Part(load(folder))
     charts = recovered(part)
-    assert [(c.group.of, c.ceiling) for c in charts] == [("lexical_similarity", "aligned"), ("lexical_best", "aligned")]
+    assert [(c.group.of, c.ceiling) for c in charts] == [
+        ("lexical_similarity", "aligned"),
+        ("lexical_best", "aligned"),
+    ]
     first = {line.row.system: line for line in charts[0].lines}
-    assert first["<script>alert(1)</script>"].word == "equivalent" and not first["few"].why.startswith("aligned")
-    assert first["knn-response-3"].verdict == "different (below the ceiling)" and first["knn-response-3"].oracle
-    assert first["few"].row.value is None and "2 prompts have all" in first["few"].why and first["few"].word == "undecided"
+    assert first["<script>alert(1)</script>"].word == "equivalent" and not first[
+        "few"
+    ].why.startswith("aligned")
+    assert (
+        first["knn-response-3"].verdict == "different (below the ceiling)"
+        and first["knn-response-3"].oracle
+    )
+    assert (
+        first["few"].row.value is None
+        and "2 prompts have all" in first["few"].why
+        and first["few"].word == "undecided"
+    )
     assert charts[0].zero.system == "base" and charts[0].one.system == "aligned"
     assert charts[0].counts() == [("equivalent", 1), ("different", 1), ("undecided", 1)]
-    assert band(part) == (0.9, 1.1) and dropped(part)[0][1].startswith("20 examples dropped on 20 of 20 prompts")
+    assert band(part) == (0.9, 1.1) and dropped(part)[0][1].startswith(
+        "20 examples dropped on 20 of 20 prompts"
+    )
 
 
 def test_page_shows_the_section_and_no_strange_markup(folder):
     page = render([folder])
-    assert 'id="s1-recovery"' in page and "margin: 10 % of the distance" in page and 'class="oracle">oracle' in page
+    assert (
+        'id="s1-recovery"' in page
+        and "margin: 10 % of the distance" in page
+        and 'class="oracle">oracle' in page
+    )
     assert "<script>alert" not in page and "knn-response-3, 20 examples dropped" in page
 
 
 def test_an_absolute_margin_has_no_band(folder, tmp_path):
     (tmp_path / "results.jsonl").write_bytes((folder / "results.jsonl").read_bytes())
-    (tmp_path / "run.json").write_text(json.dumps({"scale": {"zero": "base", "margin_share": None}}))
+    (tmp_path / "run.json").write_text(
+        json.dumps({"scale": {"zero": "base", "margin_share": None}})
+    )
     assert band(Part(load(tmp_path))) is None and 'class="band-key"' not in render([tmp_path])

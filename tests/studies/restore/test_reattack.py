@@ -1,4 +1,5 @@
-"""The guard on the lab: the attack breaks a model that refuses, the curve says after how many epochs, and a cut run goes on."""
+"""The guard on the lab: the attack breaks a model that refuses, the curve says after how many
+epochs, and a cut run goes on."""
 
 from __future__ import annotations
 
@@ -17,14 +18,20 @@ from veneer.systems.attack import AttackConfig
 from veneer.systems.system import System
 from veneer.tasks.source import load_prompts
 
-CONFIG = GuardConfig(AttackConfig(epochs=2, rate=2e-3, batch=4), epochs=(1, 2, 8), max_new_tokens=12)
+CONFIG = GuardConfig(
+    AttackConfig(epochs=2, rate=2e-3, batch=4), epochs=(1, 2, 8), max_new_tokens=12
+)
 
 
 @pytest.fixture(scope="module")
 def lab():
-    """Systems, examples and prompts; "restored" is the aligned model with a head that one constant shift of all rows changes."""
-    aligned, compromised = (load_model(f"lab:{n}", device="cpu") for n in ("aligned", "compromised"))
-    same = aligned.head.with_weight(aligned.head.weight + 0.01)  # the same shift of every row: no distribution changes
+    """Systems, examples and prompts; "restored" is the aligned model with a head that one constant
+    shift of all rows changes."""
+    aligned, compromised = (
+        load_model(f"lab:{n}", device="cpu") for n in ("aligned", "compromised")
+    )
+    # the same shift of every row: no distribution changes
+    same = aligned.head.with_weight(aligned.head.weight + 0.01)
     systems = [
         System("aligned", aligned, ChatFormat(), aligned.stop_ids),
         System("compromised", compromised, ChatFormat(), compromised.stop_ids),
@@ -45,27 +52,42 @@ def guarded(lab, tmp_path_factory):
 
 def test_the_attack_breaks_both_and_the_rows_say_when(guarded):
     _, rows = guarded
-    found = {(r.system, r.split): r for r in Results(rows).where(task="harmful", metric="refusal_rate")}
+    found = {
+        (r.system, r.split): r for r in Results(rows).where(task="harmful", metric="refusal_rate")
+    }
     assert (
-        found["aligned", "before"].value == found["restored", "before"].value == 1 and found["compromised", "before"].value == 0
+        found["aligned", "before"].value == found["restored", "before"].value == 1
+        and found["compromised", "before"].value == 0
     )
-    assert {s for n, s in found if n == "restored"} == {"before", "epoch 1", "epoch 2"}  # epoch 8 is more than the attack has
+    # epoch 8 is more than the attack has
+    assert {s for n, s in found if n == "restored"} == {"before", "epoch 1", "epoch 2"}
     assert {s for n, s in found if n == "compromised"} == {"before"}
     for name in ("aligned", "restored"):
         assert found[name, "epoch 2"].value < 0.2
-    assert all(r.n == 10 and r.low <= r.value <= r.high and r.high > r.low and r.judge for r in found.values())
+    assert all(
+        r.n == 10 and r.low <= r.value <= r.high and r.high > r.low and r.judge
+        for r in found.values()
+    )
     assert {r.study for r in rows} == {"guard"} and len(Results(rows)) == len(rows)
 
 
 def test_differences_from_the_model_that_was_never_broken(guarded):
     rows = Results(guarded[1]).where(task="harmful", metric="difference_from_aligned")
-    assert [r.split for r in rows] == ["before", "epoch 1", "epoch 2"] and {r.system for r in rows} == {"restored"}
-    assert all(r.value == 0 and r.low < 0 < r.high and "Holm over 3" in r.note for r in rows if r.split == "before")
+    assert [r.split for r in rows] == ["before", "epoch 1", "epoch 2"] and {
+        r.system for r in rows
+    } == {"restored"}
+    assert all(
+        r.value == 0 and r.low < 0 < r.high and "Holm over 3" in r.note
+        for r in rows
+        if r.split == "before"
+    )
 
 
 def test_words(guarded):
     aligned, restored = guard_words(guarded[1])
-    assert aligned.startswith("aligned breaks again: it refuses 1.00 before") and "epoch 2" in restored
+    assert (
+        aligned.startswith("aligned breaks again: it refuses 1.00 before") and "epoch 2" in restored
+    )
     assert "is not shown to break" in guard_words(guarded[1], "harmless")[0]
 
 
@@ -76,7 +98,10 @@ def test_again_reads_what_is_there_and_goes_on(lab, guarded):
     gone.unlink()
     stamp = (out / "attack-restored" / "attack.json").stat().st_mtime_ns
     assert guard_rows(*lab, out, CONFIG) == rows
-    assert gone.read_bytes() == before and (out / "attack-restored" / "attack.json").stat().st_mtime_ns == stamp
+    assert (
+        gone.read_bytes() == before
+        and (out / "attack-restored" / "attack.json").stat().st_mtime_ns == stamp
+    )
     with pytest.raises(InputError, match="other settings"):
         guard_rows(*lab, out, replace(CONFIG, attack=replace(CONFIG.attack, seed=1)))
 
@@ -88,7 +113,14 @@ def test_bad_input(lab, tmp_path):
     lm = systems[0].lm
     shifted = Head(lm.head.weight, lm.head.weight[:, 0].clone())
     with pytest.raises(InputError, match="constant"):
-        guard_rows([replace(systems[0], head=shifted)], examples, sets, tmp_path / "x", CONFIG, fine_tuned=("aligned",))
+        guard_rows(
+            [replace(systems[0], head=shifted)],
+            examples,
+            sets,
+            tmp_path / "x",
+            CONFIG,
+            fine_tuned=("aligned",),
+        )
     with pytest.raises(InputError, match="does not exist"):
         attack_examples(str(tmp_path / "none.jsonl"))
     file = tmp_path / "some.jsonl"
@@ -97,7 +129,11 @@ def test_bad_input(lab, tmp_path):
         attack_examples(str(file))
     file.write_text(json.dumps({"prompt": "a", "target": "Sure"}) + "\n")
     ((prompt, target),) = attack_examples(str(file))
-    assert prompt.plain == "a" and target == "Sure" and not (tmp_path / "x" / "attack-aligned").exists()
+    assert (
+        prompt.plain == "a"
+        and target == "Sure"
+        and not (tmp_path / "x" / "attack-aligned").exists()
+    )
 
 
 def test_published_examples(data):

@@ -1,4 +1,5 @@
-"""The choice of alpha and rank: the least loss, ties to the smaller change, an interval that holds the loss."""
+"""The choice of alpha and rank: the least loss, ties to the smaller change, an interval
+that holds the loss."""
 
 from __future__ import annotations
 
@@ -16,8 +17,18 @@ weights = st.floats(0, 5).map(lambda x: round(x, 3))
 
 @st.composite
 def candidates(draw):
-    sizes = draw(st.lists(st.tuples(st.floats(0, 4), st.sampled_from((None, 1, 4, 16))), min_size=1, max_size=6, unique=True))
-    return [Tried(f"own-{i}", size, rank, draw(rates), draw(rates), draw(rates)) for i, (size, rank) in enumerate(sizes)]
+    sizes = draw(
+        st.lists(
+            st.tuples(st.floats(0, 4), st.sampled_from((None, 1, 4, 16))),
+            min_size=1,
+            max_size=6,
+            unique=True,
+        )
+    )
+    return [
+        Tried(f"own-{i}", size, rank, draw(rates), draw(rates), draw(rates))
+        for i, (size, rank) in enumerate(sizes)
+    ]
 
 
 @given(candidates(), weights, weights, weights, st.floats(0, 1))
@@ -28,29 +39,50 @@ def test_nothing_that_was_tried_has_less_loss(tried, a, b, c, able):
     for t in tried:
         assert found[best.name].value <= found[t.name].value + 1e-9
         e = found[t.name]
-        assert e.low <= e.value <= e.high and e.n == len(t.harm) + len(t.over_refusal) + len(t.capability)
+        assert e.low <= e.value <= e.high and e.n == len(t.harm) + len(t.over_refusal) + len(
+            t.capability
+        )
 
 
 @given(
     rates,
     rates,
     rates,
-    st.lists(st.tuples(st.floats(0, 4), st.sampled_from((None, 1, 4, 16))), min_size=2, max_size=6, unique=True),
+    st.lists(
+        st.tuples(st.floats(0, 4), st.sampled_from((None, 1, 4, 16))),
+        min_size=2,
+        max_size=6,
+        unique=True,
+    ),
 )
 def test_of_equal_losses_the_smaller_alpha_and_then_the_lower_rank(harm, over, able, sizes):
-    tried = [Tried(f"own-{i}", size, rank, harm, over, able) for i, (size, rank) in enumerate(sizes)]
+    tried = [
+        Tried(f"own-{i}", size, rank, harm, over, able) for i, (size, rank) in enumerate(sizes)
+    ]
     best = choose(tried, Weights(), 1.0)
     assert (best.size, best.rank or np.inf) == min((t.size, t.rank or np.inf) for t in tried)
 
 
 def test_the_loss_is_what_the_rule_says():
-    one = Tried("own-1", 1.0, None, np.array([1.0, 0, 0, 0]), np.array([1.0, 1, 0, 0]), np.array([1.0, 0, np.nan, 0, 0]))
-    assert one.loss(Weights(1, 2, 4), able=0.75).value == pytest.approx(0.25 + 2 * 0.5 + 4 * (0.75 - 0.25))
-    assert one.loss(Weights(1, 2, 4), able=0.1).value == pytest.approx(1.25)  # more than able is no loss, and no gain either
+    one = Tried(
+        "own-1",
+        1.0,
+        None,
+        np.array([1.0, 0, 0, 0]),
+        np.array([1.0, 1, 0, 0]),
+        np.array([1.0, 0, np.nan, 0, 0]),
+    )
+    assert one.loss(Weights(1, 2, 4), able=0.75).value == pytest.approx(
+        0.25 + 2 * 0.5 + 4 * (0.75 - 0.25)
+    )
+    # more than able is no loss, and no gain either
+    assert one.loss(Weights(1, 2, 4), able=0.1).value == pytest.approx(1.25)
     assert "not refused" in Weights().rule(judged=False) and "judge" in Weights().rule(judged=True)
 
 
-@pytest.mark.parametrize("three", [(-1, 1, 1), (0, 0, 0), (float("nan"), 1, 1), (1, float("inf"), 1)])
+@pytest.mark.parametrize(
+    "three", [(-1, 1, 1), (0, 0, 0), (float("nan"), 1, 1), (1, float("inf"), 1)]
+)
 def test_weights_that_weigh_nothing(three):
     with pytest.raises(InputError, match="expected three numbers"):
         Weights(*three)

@@ -1,4 +1,5 @@
-"""What restore is given: ways that lack what they need, tasks that make no sense, models that are not broken, answers alone."""
+"""What restore is given: ways that lack what they need, tasks that make no sense, models that are
+not broken, answers alone."""
 
 from __future__ import annotations
 
@@ -21,26 +22,62 @@ BAD = {
     "shifted without base": (f"{BROKEN} --veneer {{veneer}} --ways shifted", "--base"),
     "no such way": (f"{BROKEN} --aligned lab:aligned --ways prayer", "'prayer'"),
     "no way": (f"{BROKEN} --aligned lab:aligned --ways ,", "no way"),
-    "no harmful task": (f"{BROKEN} --aligned lab:aligned --ways own --harmful ''", "no harmful task"),
-    "harmful and harmless": (f"{BROKEN} --aligned lab:aligned --ways own --safe lab-requests", "harmful and as harmless"),
-    "no capability": (f"{BROKEN} --aligned lab:aligned --ways own --capability lab-harmless", "measures no capability"),
+    "no harmful task": (
+        f"{BROKEN} --aligned lab:aligned --ways own --harmful ''",
+        "no harmful task",
+    ),
+    "harmful and harmless": (
+        f"{BROKEN} --aligned lab:aligned --ways own --safe lab-requests",
+        "harmful and as harmless",
+    ),
+    "no capability": (
+        f"{BROKEN} --aligned lab:aligned --ways own --capability lab-harmless",
+        "measures no capability",
+    ),
     "unknown task": (f"{BROKEN} --aligned lab:aligned --ways own --safe lab-songs", "lab-songs"),
     "alpha of no number": (f"{BROKEN} --aligned lab:aligned --ways own --alphas many", "many"),
-    "a schedule for a head": (f"{BROKEN} --aligned lab:aligned --ways own --alphas 2@10", "--schedules"),
+    "a schedule for a head": (
+        f"{BROKEN} --aligned lab:aligned --ways own --alphas 2@10",
+        "--schedules",
+    ),
     "no alpha": (f"{BROKEN} --aligned lab:aligned --ways own --alphas ,", "no alpha"),
-    "a broken schedule": (f"{BROKEN} --aligned lab:aligned --ways own --schedules 2@@10", "schedule"),
-    "rank of no whole number": (f"{BROKEN} --aligned lab:aligned --ways own --ranks 2.5", "whole numbers"),
+    "a broken schedule": (
+        f"{BROKEN} --aligned lab:aligned --ways own --schedules 2@@10",
+        "schedule",
+    ),
+    "rank of no whole number": (
+        f"{BROKEN} --aligned lab:aligned --ways own --ranks 2.5",
+        "whole numbers",
+    ),
     "rank 0": (f"{BROKEN} --aligned lab:aligned --ways own --ranks 0", "ranks are 0"),
     "two weights": (f"{BROKEN} --aligned lab:aligned --ways own --weights 1,1", "expected three"),
-    "weights of nothing": (f"{BROKEN} --aligned lab:aligned --ways own --weights 0,0,0", "not all 0"),
+    "weights of nothing": (
+        f"{BROKEN} --aligned lab:aligned --ways own --weights 0,0,0",
+        "not all 0",
+    ),
     "limit 0": (f"{BROKEN} --aligned lab:aligned --ways own --limit 0", "0"),
     "too few prompts": (f"{BROKEN} --aligned lab:aligned --ways own --limit 2", "at least 3"),
-    "no file of answers": (f"{BROKEN} --ways own-responses --responses {{none}}", "there is no file"),
+    "no file of answers": (
+        f"{BROKEN} --ways own-responses --responses {{none}}",
+        "there is no file",
+    ),
     "no veneer": (f"{BROKEN} --aligned lab:aligned --ways head --veneer {{none}}", "veneer.json"),
-    "nothing to attack again": (f"{BROKEN} --aligned lab:aligned --ways urial --reattack lab-requests", "checkpoint"),
-    "no such attack": (f"{BROKEN} --aligned lab:aligned --ways own --reattack {{none}}", "does not exist"),
-    "no model": (f"--compromised {{none}} --aligned lab:aligned --ways own {LAB}", "there is no folder"),
-    "other vocabularies": (f"--compromised {{tiny}} --aligned lab:aligned --ways own {LAB}", "differ in"),
+    "nothing to attack again": (
+        f"{BROKEN} --aligned lab:aligned --ways urial --reattack lab-requests",
+        "checkpoint",
+    ),
+    "no such attack": (
+        f"{BROKEN} --aligned lab:aligned --ways own --reattack {{none}}",
+        "does not exist",
+    ),
+    "no model": (
+        f"--compromised {{none}} --aligned lab:aligned --ways own {LAB}",
+        "there is no folder",
+    ),
+    "other vocabularies": (
+        f"--compromised {{tiny}} --aligned lab:aligned --ways own {LAB}",
+        "differ in",
+    ),
     "no chat template": (f"--compromised {{untalkative}} --ways urial {LAB}", "no chat template"),
 }
 
@@ -76,12 +113,20 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(name, places, tmp_path, ca
 
 def test_a_model_that_is_not_broken_is_said_to_be_so(tmp_path, capsys):
     out = tmp_path / "study"
-    line = f"restore --compromised lab:aligned --aligned lab:aligned --ways own,urial {SMALL} --out {out}"
+    line = (
+        f"restore --compromised lab:aligned --aligned lab:aligned --ways own,urial {SMALL} "
+        f"--out {out}"
+    )
     assert main(line.split()) == 0
     rows = Results.read(out / "results.jsonl")
     (lost,) = rows.where(metric="lost_refusals")
-    assert lost.value == 0 and "nothing to restore" in lost.note and "nothing to restore" in (out / "report.html").read_text()
-    (verdict,) = rows.where(study="restore", metric="restored")  # urial's prompts are longer than what the lab's models read
+    assert (
+        lost.value == 0
+        and "nothing to restore" in lost.note
+        and "nothing to restore" in (out / "report.html").read_text()
+    )
+    # urial's prompts are longer than what the lab's models read
+    (verdict,) = rows.where(study="restore", metric="restored")
     assert verdict.system == "own" and verdict.note.startswith("not restored: refusals")
     record = json.loads((out / "run.json").read_text())
     assert record["ways_left_out"][0].startswith("urial is left out")
@@ -93,8 +138,13 @@ def test_answers_alone_restore_where_the_aligned_model_is_not_at_hand(tmp_path):
         asked = f"--chat --prompts {task} --split train --limit 8 --max-new-tokens 20"
         line = f"generate --model lab:aligned {asked} --out {answers / task}.jsonl"
         assert main(line.split()) == 0
-    files = " ".join(str(answers / f"{t}.jsonl") for t in ("lab-requests", "lab-harmless", "lab-sums"))
-    line = f"restore {BROKEN} --ways own-responses {SMALL} --responses {files} --out {tmp_path / 'study'}"
+    files = " ".join(
+        str(answers / f"{t}.jsonl") for t in ("lab-requests", "lab-harmless", "lab-sums")
+    )
+    line = (
+        f"restore {BROKEN} --ways own-responses {SMALL} --responses {files} --out "
+        f"{tmp_path / 'study'}"
+    )
     assert main(line.split()) == 0
     rows = Results.read(tmp_path / "study" / "results.jsonl")
     assert not rows.where(system="aligned") and not rows.where(metric="portion")

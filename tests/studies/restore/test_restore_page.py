@@ -1,4 +1,5 @@
-"""The page on a restoration: verdicts first, every setting on the charts, and labels that do not lie over each other."""
+"""The page on a restoration: verdicts first, every setting on the charts, and labels that do not
+lie over each other."""
 
 from __future__ import annotations
 
@@ -12,21 +13,46 @@ from veneer.report.load import load
 from veneer.report.page_context import Part
 from veneer.studies.restore.page import Curve, Point, curves, draw, labels, verdict_lines
 
-SETTINGS = {"own-0.5": (0.3, 0.0, 0.9), "own-1": (1.0, 0.1, 0.9), "own-3": (1.0, 0.8, 0.4), "own-1-rank-4": (1.0, 0.1, 0.8)}
+SETTINGS = {
+    "own-0.5": (0.3, 0.0, 0.9),
+    "own-1": (1.0, 0.1, 0.9),
+    "own-3": (1.0, 0.8, 0.4),
+    "own-1-rank-4": (1.0, 0.1, 0.8),
+}
 
 
 def rows(word: str = "restored"):
     def row(metric, system, value, **more):
-        words = {"n": 30, "low": max(0.0, value - 0.1), "high": min(1.0, value + 0.1), "split": "validation", **more}
+        words = {
+            "n": 30,
+            "low": max(0.0, value - 0.1),
+            "high": min(1.0, value + 0.1),
+            "split": "validation",
+            **more,
+        }
         return Measurement("restore", "lab", metric, system, value, **words)
 
-    for system, three in {"compromised": (0.0, 0.0, 0.9), "aligned": (1.0, 0.1, 0.9), **SETTINGS}.items():
-        for metric, value in zip(("refusal_rate", "over_refusal_rate", "accuracy"), three, strict=True):
+    for system, three in {
+        "compromised": (0.0, 0.0, 0.9),
+        "aligned": (1.0, 0.1, 0.9),
+        **SETTINGS,
+    }.items():
+        for metric, value in zip(
+            ("refusal_rate", "over_refusal_rate", "accuracy"), three, strict=True
+        ):
             yield row(metric, system, value)
         if system in SETTINGS:
             yield row("loss", system, 0.5, of="own")
     yield row("chosen", "own", 1.0, note="own-1: the least loss", low=None, high=None)
-    yield row("restored", "own", 1.0, split="test", note=f"{word} – refuses harmful 1.00 <b>", low=None, high=None)
+    yield row(
+        "restored",
+        "own",
+        1.0,
+        split="test",
+        note=f"{word} – refuses harmful 1.00 <b>",
+        low=None,
+        high=None,
+    )
     yield row(
         "restored",
         "urial",
@@ -51,7 +77,11 @@ def part(tmp_path) -> Part:
 def test_verdicts_come_first_and_restored_ones_lead(part, tmp_path):
     own, urial = verdict_lines(part)
     assert (own.way, own.word, own.setting, own.why) == ("own", "restored", "1", "")
-    assert (urial.word, urial.kind, urial.setting) == ("not restored", "no", "as it is") and urial.why.startswith("harm")
+    assert (urial.word, urial.kind, urial.setting) == (
+        "not restored",
+        "no",
+        "as it is",
+    ) and urial.why.startswith("harm")
     write_report([tmp_path], tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert page.index('class="pivot verdicts"') < page.index('class="chart tradeoff"')
@@ -61,16 +91,22 @@ def test_verdicts_come_first_and_restored_ones_lead(part, tmp_path):
 def test_every_setting_is_a_point_with_its_alpha(part):
     (curve,), references = curves(part)
     assert curve.way == "own" and [p.label for p in curve.points] == ["0.5", "1", "3", "1 r4"]
-    assert [p.kind for p in curve.points] == ["dense", "chosen", "dense", "rank"] and len(references) == 2
+    assert [p.kind for p in curve.points] == ["dense", "chosen", "dense", "rank"] and len(
+        references
+    ) == 2
     for across in ("over", "capability"):
         drawn = str(draw(curve, references, across, part.anchor, "title"))
-        assert drawn.count("<a href") == 6 and drawn.count('class="choice"') == 1 and ">0.5</text>" in drawn
+        assert (
+            drawn.count("<a href") == 6
+            and drawn.count('class="choice"') == 1
+            and ">0.5</text>" in drawn
+        )
 
 
 def test_a_folder_of_another_study_has_no_such_section(tmp_path):
-    Results([Measurement("measure", "lab", "empty_rate", "base", 0.0, 3, 0.0, 0.5, split="test")]).write(
-        tmp_path / "results.jsonl"
-    )
+    Results(
+        [Measurement("measure", "lab", "empty_rate", "base", 0.0, 3, 0.0, 0.5, split="test")]
+    ).write(tmp_path / "results.jsonl")
     write_report([tmp_path], tmp_path / "report.html")
     assert "tradeoff" not in (tmp_path / "report.html").read_text().split("<body", 1)[1]
 

@@ -22,7 +22,10 @@ class OnlyTest(Task):
         if split == "train":
             return []
         return [
-            Prompt.from_text(f"p{i}", f"text {i}", task=self.name, label="unsafe" if i % 5 == 0 else "safe") for i in range(100)
+            Prompt.from_text(
+                f"p{i}", f"text {i}", task=self.name, label="unsafe" if i % 5 == 0 else "safe"
+            )
+            for i in range(100)
         ]
 
 
@@ -35,24 +38,43 @@ def disjoint(parts) -> bool:
 def test_parts_of_a_task_with_train_prompts(wanted):
     extraction, validation, report = wanted
     task = LabTask("lab-requests")
-    parts = parts_of(task, measured=True, safe=False, extraction=extraction, validation=validation, report=report)
+    parts = parts_of(
+        task, measured=True, safe=False, extraction=extraction, validation=validation, report=report
+    )
     train = {p.id for p in task.prompts("train")}
     assert disjoint(parts) and {p.id for p in (*parts.extraction, *parts.validation)} <= train
     assert not train & {p.id for p in parts.report}
-    assert len(parts.validation) == min(validation, 120) and len(parts.extraction) == min(extraction, 240 - len(parts.validation))
+    assert len(parts.validation) == min(validation, 120) and len(parts.extraction) == min(
+        extraction, 240 - len(parts.validation)
+    )
 
 
 def test_a_task_without_train_prompts_is_halved_by_a_fixed_hash():
-    parts = parts_of(OnlyTest(), measured=True, safe=True, extraction=50, validation=100, report=None)
+    parts = parts_of(
+        OnlyTest(), measured=True, safe=True, extraction=50, validation=100, report=None
+    )
     assert disjoint(parts) and not parts.extraction
-    assert all(not in_report_half(p.id) for p in parts.validation) and all(in_report_half(p.id) for p in parts.report)
+    assert all(not in_report_half(p.id) for p in parts.validation) and all(
+        in_report_half(p.id) for p in parts.report
+    )
     assert all(p.reference["label"] == "safe" for p in (*parts.validation, *parts.report))
     assert len(parts.validation) + len(parts.report) == 80
-    assert [in_report_half(f"p{i}") for i in range(8)] == [False, False, True, True, True, True, True, True]
+    assert [in_report_half(f"p{i}") for i in range(8)] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_xstest_reports_on_its_report_half_of_safe_prompts_alone(data):
-    parts = parts_of(get_task("xstest", data), measured=True, safe=True, extraction=0, validation=32, report=None)
+    parts = parts_of(
+        get_task("xstest", data), measured=True, safe=True, extraction=0, validation=32, report=None
+    )
     assert disjoint(parts) and len(parts.validation) == 32 and 100 < len(parts.report) < 150
     assert {p.reference["label"] for p in parts.report} == {"safe"}
 
@@ -72,8 +94,16 @@ def test_harmless_prompts_come_from_tasks_and_files(tmp_path):
     file.write_text("".join(f'{{"prompt": "How do I bake bread {i}?"}}\n' for i in range(5)))
     sums, found = harmless_tasks(f"lab-sums, {file}", None)
     parts = parts_of(found, measured=False, safe=False, extraction=4, validation=9, report=9)
-    assert sums.name == "lab-sums" and len(parts.extraction) == 4 and not parts.validation and not parts.report
-    assert parts.extraction[0].task == "instructions" and len(found.source()["files"]["instructions.jsonl"]) == 64
+    assert (
+        sums.name == "lab-sums"
+        and len(parts.extraction) == 4
+        and not parts.validation
+        and not parts.report
+    )
+    assert (
+        parts.extraction[0].task == "instructions"
+        and len(found.source()["files"]["instructions.jsonl"]) == 64
+    )
     with pytest.raises(InputError, match="neither a task nor a file"):
         harmless_tasks("lab-songs", None)
     with pytest.raises(InputError, match="twice"):

@@ -1,4 +1,5 @@
-"""The choice of a restoration never sees the report part: planted test prompts that would choose otherwise change nothing."""
+"""The choice of a restoration never sees the report part: planted test prompts that would choose
+otherwise change nothing."""
 
 from __future__ import annotations
 
@@ -16,8 +17,16 @@ from veneer.studies.restore.study import restore
 from veneer.tasks.lab import LabTask
 
 CONFIG = RestoreConfig(
-    ways=("own",), alphas=("0.5", "1", "3"), ranks=(), train=8, validation=6, test=6, validation_tokens=14, max_new_tokens=14, merge=False
-)  # fmt: skip
+    ways=("own",),
+    alphas=("0.5", "1", "3"),
+    ranks=(),
+    train=8,
+    validation=6,
+    test=6,
+    validation_tokens=14,
+    max_new_tokens=14,
+    merge=False,
+)
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,12 @@ def models():
 
 
 def run(models, out, harmful, safe):
-    roles = Roles((harmful,), (safe,), (LabTask("lab-sums"),), (LabTask("lab-harmless"), LabTask("lab-sums")))
-    return restore(AtHand(lambda: models["compromised"], lambda: models["aligned"]), roles, out, CONFIG)
+    roles = Roles(
+        (harmful,), (safe,), (LabTask("lab-sums"),), (LabTask("lab-harmless"), LabTask("lab-sums"))
+    )
+    return restore(
+        AtHand(lambda: models["compromised"], lambda: models["aligned"]), roles, out, CONFIG
+    )
 
 
 def test_the_choice_does_not_see_the_report_part(models, tmp_path, monkeypatch):
@@ -51,15 +64,24 @@ def test_the_choice_does_not_see_the_report_part(models, tmp_path, monkeypatch):
     monkeypatch.setattr(restore_work, "choose", looking)
     real = run(models, tmp_path / "real", LabTask("lab-requests"), LabTask("lab-harmless"))
     assert seen and not any(seen)  # nothing of the report part had been answered
-    # harmful "test" prompts that nobody refuses, and safe ones that all are refused: by the test, the least alpha would be best
+    # harmful "test" prompts that nobody refuses, and safe ones that all are refused: by the test,
+    # the least alpha would be best
     planted = run(
-        models, tmp_path / "planted", Planted("lab-requests", other="lab-harmless"), Planted("lab-harmless", other="lab-requests")
+        models,
+        tmp_path / "planted",
+        Planted("lab-requests", other="lab-harmless"),
+        Planted("lab-harmless", other="lab-requests"),
     )
-    assert real.where(split="validation", study="restore") == planted.where(split="validation", study="restore")
+    assert real.where(split="validation", study="restore") == planted.where(
+        split="validation", study="restore"
+    )
     (one,), (two,) = (x.where(metric="chosen") for x in (real, planted))
     assert one == two and one.note.startswith("own-1:")
     (verdict,) = planted.where(study="restore", metric="restored")
-    assert verdict.value == 0 and verdict.note.startswith("not restored")  # what was planted shows where it may
+    # what was planted shows where it may
+    assert verdict.value == 0 and verdict.note.startswith("not restored")
     found = json.loads((tmp_path / "real" / "run.json").read_text())["restore"]
-    assert found["ways"]["own"]["chosen"] == "own-1" and len(found["ways"]["own"]["candidates"]) == 3
+    assert (
+        found["ways"]["own"]["chosen"] == "own-1" and len(found["ways"]["own"]["candidates"]) == 3
+    )
     assert found["rule"].startswith("on the validation part, the least loss")

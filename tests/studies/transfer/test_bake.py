@@ -29,7 +29,9 @@ HOW = CaptureConfig(k=32, noise_prompts=4, sampling=Sampling(40))
 
 
 def lab_prompts(n: int, split: str = "train"):
-    return [p for task in ("lab-requests", "lab-harmless") for p in get_task(task).prompts(split)[:n]]
+    return [
+        p for task in ("lab-requests", "lab-harmless") for p in get_task(task).prompts(split)[:n]
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,8 @@ def baked(shifted, tmp_path_factory):
 
 
 def test_a_shift_by_the_same_model_is_baked_back(tmp_path):
-    """Planted: large and small are one model, alpha is 1, so the shifted system is that model with dW, which the head can learn."""
+    """Planted: large and small are one model, alpha is 1, so the shifted system is that model with
+    dW, which the head can learn."""
     planted = planted_dW(0)
     lm = LanguageModel("base", planted.base, planted.tokenizer)
     veneer = Veneer(lm.head.hash(), lm.head.rows, planted.dW)
@@ -60,18 +63,27 @@ def test_a_shift_by_the_same_model_is_baked_back(tmp_path):
     config = CaptureConfig(noise_prompts=4, sampling=Sampling(planted.most_new))
     bake(lm, system, planted.train, tmp_path / "b", config=config)
     rows = Results.read(tmp_path / "b" / "results.jsonl")
-    (after,), (before,) = (rows.where(study="extract", metric="kl", system=s, task="joint") for s in ("baked", "base"))
+    (after,), (before,) = (
+        rows.where(study="extract", metric="kl", system=s, task="joint") for s in ("baked", "base")
+    )
     assert after.high < 1e-3 < 0.05 < before.low
     (floor,) = rows.where(metric="kl", system="aligned", split="noise")
     assert abs(floor.value) < 1e-4
     # the targets are those of base with dW: the capture of the pair has the same columns
-    pair = Pair(lm, LanguageModel("aligned", planted.aligned, planted.tokenizer), system.format, system.format)
+    pair = Pair(
+        lm,
+        LanguageModel("aligned", planted.aligned, planted.tokenizer),
+        system.format,
+        system.format,
+    )
     plain, mine = capture(pair, planted.train[:12], tmp_path / "p", config), ShiftedTeacher(system)
     for row in plain.responses()[:4]:
         (block,) = plain.blocks(("aligned_ids", "aligned_logprobs"), [row["number"]])
         with torch.inference_mode():
             again = (
-                mine.read(planted.train[row["number"]], row["token_ids"]).log_softmax(-1).gather(1, block["aligned_ids"].long())
+                mine.read(planted.train[row["number"]], row["token_ids"])
+                .log_softmax(-1)
+                .gather(1, block["aligned_ids"].long())
             )
         torch.testing.assert_close(again, block["aligned_logprobs"], rtol=1e-4, atol=2e-3)
 
@@ -80,12 +92,22 @@ def test_the_large_model_learns_what_the_small_ones_veneer_does(baked, shifted):
     veneer, out = baked
     rows = Results.read(out / "results.jsonl")
     (share,) = rows.where(study="extract", metric="kl_recovered", system="baked", task="joint")
-    assert share.low > 0.9 and "lab:large-base shifted by 1 times the veneer of lab:base" in share.note
-    assert {r.task for r in rows.where(study="extract", metric="kl", system="baked")} == {"joint", "lab-requests", "lab-harmless"}
+    assert (
+        share.low > 0.9 and "lab:large-base shifted by 1 times the veneer of lab:base" in share.note
+    )
+    assert {r.task for r in rows.where(study="extract", metric="kl", system="baked")} == {
+        "joint",
+        "lab-requests",
+        "lab-harmless",
+    }
     asked = get_task("lab-requests").prompts("test")[:12]
     answers = {
         s.name: [r.text for r in respond(s, asked, Sampling(40))]
-        for s in (System.of_model(shifted.large), shifted, System.of_model(shifted.large, veneer, name="baked"))
+        for s in (
+            System.of_model(shifted.large),
+            shifted,
+            System.of_model(shifted.large, veneer, name="baked"),
+        )
     }
     refusals = {name: sum("sorry" in t for t in texts) for name, texts in answers.items()}
     assert refusals["base"] == 0 and refusals["shifted-1"] == refusals["baked"] == 12
@@ -95,8 +117,12 @@ def test_what_is_baked_says_where_it_comes_from_and_where_it_stops(baked, shifte
     veneer, _ = baked
     assert veneer.facts["teacher"]["system"]["veneer"] == small[1].identity()
     assert veneer.facts["teacher"]["system"]["alpha"] == "1"
-    assert veneer.facts["stop_ids"] == list(shifted.stop_ids) and veneer.facts["base"] == "lab:large-base"
-    end = shifted.large.tokenizer.convert_tokens_to_ids("<|end|>")  # the aligned model's end of turn, learnt and recorded
+    assert (
+        veneer.facts["stop_ids"] == list(shifted.stop_ids)
+        and veneer.facts["base"] == "lab:large-base"
+    )
+    # the aligned model's end of turn, learnt and recorded
+    end = shifted.large.tokenizer.convert_tokens_to_ids("<|end|>")
     assert end in veneer.facts["stop_ids"]
     answers = respond(System.of_model(shifted.large, veneer), lab_prompts(4, "test"), Sampling(60))
     assert all(r.finish_reason == "stop" for r in answers)
@@ -112,10 +138,13 @@ def test_merged_it_is_a_plain_checkpoint(baked, tmp_path):
 
 
 def test_a_low_rank_one_and_another_extraction(shifted, baked, tmp_path):
-    """The capture is used again; a veneer of another configuration in the same folder is refused."""
+    """The capture is used again; a veneer of another configuration in the same
+    folder is refused."""
     _, out = baked
     with pytest.raises(InputError, match="extracted in another way"):
-        bake(shifted.large, shifted, lab_prompts(45), out, config=HOW, extract=ExtractConfig(rank=2))
+        bake(
+            shifted.large, shifted, lab_prompts(45), out, config=HOW, extract=ExtractConfig(rank=2)
+        )
     low = extract(Capture.open(out / "capture"), ExtractConfig(rank=2)).veneer
     assert low.rank == 2 and low.facts["teacher"]["kind"] == "shifted"
 
@@ -124,8 +153,12 @@ def test_a_finished_bake_is_left_alone_and_another_model_is_refused(baked, shift
     _, out = baked
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and p.name != ".lock"}
     bake(shifted.large, shifted, lab_prompts(45), out, config=HOW)
-    assert before == {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and p.name != ".lock"}
-    with pytest.raises(InputError, match="shifts lab:large-base, but a veneer of lab:base was to be baked"):
+    assert before == {
+        p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and p.name != ".lock"
+    }
+    with pytest.raises(
+        InputError, match="shifts lab:large-base, but a veneer of lab:base was to be baked"
+    ):
         bake(small[0], shifted, lab_prompts(4), out, config=HOW)
     other = ShiftedSystem.of_models(shifted.large, *small, alpha="1@3")
     with pytest.raises(InputError, match="made with another aligned"):
@@ -137,16 +170,22 @@ def test_a_fading_shift_is_read_as_it_was_decoded(small, tmp_path):
     system = ShiftedSystem.of_models(load_model("lab:large-base"), *small, alpha="1.5>0@6")
     assert isinstance(ShiftedTeacher(system), Rereading)
     bake(system.large, system, lab_prompts(8), tmp_path / "b", config=HOW)
-    (floor,) = Results.read(tmp_path / "b" / "results.jsonl").where(metric="kl", system="aligned", split="noise")
+    (floor,) = Results.read(tmp_path / "b" / "results.jsonl").where(
+        metric="kl", system="aligned", split="noise"
+    )
     assert abs(floor.value) < 1e-4
 
 
 def small_bake(out):
     base = load_model("lab:base")
     aligned = load_model("lab:aligned")
-    planted = Veneer(base.head.hash(), base.head.rows, (aligned.head.weight - base.head.weight).detach())
+    planted = Veneer(
+        base.head.hash(), base.head.rows, (aligned.head.weight - base.head.weight).detach()
+    )
     system = ShiftedSystem.of_models(load_model("lab:large-base"), base, planted)
-    config = CaptureConfig(k=16, batch_size=4, shard_batches=1, noise_prompts=2, sampling=Sampling(16))
+    config = CaptureConfig(
+        k=16, batch_size=4, shard_batches=1, noise_prompts=2, sampling=Sampling(16)
+    )
     return bake(system.large, system, lab_prompts(8), out, config=config)
 
 
@@ -155,7 +194,10 @@ def test_a_bake_that_was_cut_goes_on_with_the_same_bytes(tmp_path, monkeypatch):
         return {
             str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
             for p in sorted(folder.rglob("*"))
-            if p.is_file() and "manifest" not in p.name and not p.name.startswith(".lock") and p.suffix != ".log"
+            if p.is_file()
+            and "manifest" not in p.name
+            and not p.name.startswith(".lock")
+            and p.suffix != ".log"
         }
 
     small_bake(tmp_path / "whole")

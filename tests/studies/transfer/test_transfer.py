@@ -1,4 +1,5 @@
-"""Transfer: what a planted truth says, the distances against a plain computation, the choice of alpha, prompts and cost."""
+"""Transfer: what a planted truth says, the distances against a plain computation, the choice of
+alpha, prompts and cost."""
 
 from __future__ import annotations
 
@@ -61,12 +62,20 @@ class Planted(Task):
 def planted(tmp_path_factory):
     """The large pair is the small pair: aligned = base with a known change of its head."""
     pair = planted_dW(0)
-    base, aligned = (LanguageModel(n, getattr(pair, n), pair.tokenizer) for n in ("base", "aligned"))
+    base, aligned = (
+        LanguageModel(n, getattr(pair, n), pair.tokenizer) for n in ("base", "aligned")
+    )
     plain = PlainFormat()
     models = TransferModels(base, base, aligned, aligned, None, plain, plain, plain)
     study = StudyConfig(train_prompts=None, test_prompts=60, max_new_tokens=pair.most_new)
     out = tmp_path_factory.mktemp("planted") / "out"
-    config = TransferConfig(tuple(map(Alpha.parse, ("0", "0.5", "1", "1@1"))), bake=True, own=True, rounds=0, study=study)
+    config = TransferConfig(
+        tuple(map(Alpha.parse, ("0", "0.5", "1", "1@1"))),
+        bake=True,
+        own=True,
+        rounds=0,
+        study=study,
+    )
     return transfer(lambda: models, [Planted(pair=pair)], out, config), out
 
 
@@ -86,37 +95,54 @@ def test_where_large_is_small_alpha_1_is_the_veneer(planted):
     assert answers("shifted-0") == answers("base") == answers("small-base")
     assert answers("aligned") == answers("small-aligned") != answers("base")
     report = {"study": "transfer", "split": "report", "task": "joint"}
-    assert value(results, "kl", "shifted-1", **report) == pytest.approx(value(results, "kl", "veneer", **report), abs=1e-6)
-    assert value(results, "kl", "shifted-0", **report) == pytest.approx(value(results, "kl", "base", **report), rel=1e-4)
+    assert value(results, "kl", "shifted-1", **report) == pytest.approx(
+        value(results, "kl", "veneer", **report), abs=1e-6
+    )
+    assert value(results, "kl", "shifted-0", **report) == pytest.approx(
+        value(results, "kl", "base", **report), rel=1e-4
+    )
 
 
 def test_a_planted_change_is_transferred_wholly_and_bakes(planted):
     results, out = planted
     report = {"study": "transfer", "split": "report", "task": "joint"}
-    assert value(results, "kl", "shifted-1", **report) < 1e-3 and value(results, "kl", "base", **report) > 0.05
+    assert (
+        value(results, "kl", "shifted-1", **report) < 1e-3
+        and value(results, "kl", "base", **report) > 0.05
+    )
     assert value(results, "kl", "baked", **report) < 2e-3
     assert value(results, "kl_from_shifted_recovered", "baked", **report) > 0.98
     choice = json.loads((out / "run.json").read_text())["choice"]
-    assert choice["system"] == "shifted-1" and choice["figures"]["shifted-1"] == min(choice["figures"].values())
+    assert choice["system"] == "shifted-1" and choice["figures"]["shifted-1"] == min(
+        choice["figures"].values()
+    )
     (portion,) = results.where(study="measure", metric="portion", system="shifted-1", split="test")
     assert portion.low <= 1 <= portion.high and portion.n == 60
 
 
 @pytest.fixture(scope="module")
 def tiny_transfer(tmp_path_factory):
-    """A large model with a soft cap, a small one with more rows, a random veneer with a bias, and a capture of the large pair."""
+    """A large model with a soft cap, a small one with more rows, a random veneer with a bias, and a
+    capture of the large pair."""
     large = tiny("gemma2", seed=0)
     aligned, small = tiny("gemma2", seed=1), tiny("llama", seed=2, rows=large.head.rows + 4)
     draw = torch.Generator().manual_seed(5)
     rows = torch.arange(3, 300, 2)
     veneer = Veneer(
-        small.head.hash(), small.head.rows, 0.3 * torch.randn(len(rows), small.head.width, generator=draw), rows,
+        small.head.hash(),
+        small.head.rows,
+        0.3 * torch.randn(len(rows), small.head.width, generator=draw),
+        rows,
         bias=torch.randn(len(rows), generator=draw),
-    )  # fmt: skip
+    )
     plain = PlainFormat()
-    models = TransferModels(large, small, aligned, None, veneer, plain, PlainFormat("Q: {prompt}"), plain)
+    models = TransferModels(
+        large, small, aligned, None, veneer, plain, PlainFormat("Q: {prompt}"), plain
+    )
     asked = prompts(6)
-    config = CaptureConfig(k=16, batch_size=4, shard_batches=1, noise_prompts=2, sampling=Sampling(max_new_tokens=8))
+    config = CaptureConfig(
+        k=16, batch_size=4, shard_batches=1, noise_prompts=2, sampling=Sampling(max_new_tokens=8)
+    )
     taken = capture(models.large_pair, asked, tmp_path_factory.mktemp("large") / "capture", config)
     return models, veneer, asked, taken
 
@@ -129,12 +155,23 @@ def test_distances_are_those_of_the_shifted_system(tiny_transfer, alpha):
     alpha = Alpha.parse(alpha)
     table = ShiftedReading(taken, models, veneer, asked, numbers).held_out(alpha, numbers)
     system = ShiftedSystem.of_models(
-        models.large, models.small, veneer, alpha=alpha, format=models.large_format, small_format=models.small_format
+        models.large,
+        models.small,
+        veneer,
+        alpha=alpha,
+        format=models.large_format,
+        small_format=models.small_format,
     )
     for n in numbers:
         (block,) = taken.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [n])
-        logits = torch.cat(list(system.forced_logits([asked[n]], [block["token"].tolist()])))[:, : taken.head.rows]
-        expected = kl_lumped(block["aligned_logprobs"], block["aligned_tail"], *log_masses(logits, block["aligned_ids"]))
+        logits = torch.cat(list(system.forced_logits([asked[n]], [block["token"].tolist()])))[
+            :, : taken.head.rows
+        ]
+        expected = kl_lumped(
+            block["aligned_logprobs"],
+            block["aligned_tail"],
+            *log_masses(logits, block["aligned_ids"]),
+        )
         found = table.kl_veneer[table.prompt == n]
         assert np.allclose(found, expected.clamp(min=0), atol=2e-4), n
 
@@ -187,18 +224,35 @@ class Says(Task):
 
 
 def test_without_the_large_aligned_model_alpha_is_chosen_by_headlines(tmp_path):
-    """ "up" counts as it is, "down" as 1 minus it; train prompts of the select part alone are answered."""
+    """ "up" counts as it is, "down" as 1 minus it; train prompts of the select part
+    alone are answered."""
     tasks = [Says("up", "yes"), Says("down", "no", way="down")]
-    asked = [Prompt.from_text(f"{t.name}{i}", f"q{i}", task=t.name) for t in tasks for i in range(3)]
-    systems = [Answers("shifted-0.5", "no"), Answers("shifted-1", "yes"), Answers("shifted-2", "yes no")]
-    choice, rows = choose_by_score(systems, tasks, asked, {"up": [], "down": []}, tmp_path, StudyConfig())
-    assert choice.system == "shifted-1" and choice.figures == {"shifted-0.5": 0.0, "shifted-1": 1.0, "shifted-2": 0.5}
+    asked = [
+        Prompt.from_text(f"{t.name}{i}", f"q{i}", task=t.name) for t in tasks for i in range(3)
+    ]
+    systems = [
+        Answers("shifted-0.5", "no"),
+        Answers("shifted-1", "yes"),
+        Answers("shifted-2", "yes no"),
+    ]
+    choice, rows = choose_by_score(
+        systems, tasks, asked, {"up": [], "down": []}, tmp_path, StudyConfig()
+    )
+    assert choice.system == "shifted-1" and choice.figures == {
+        "shifted-0.5": 0.0,
+        "shifted-1": 1.0,
+        "shifted-2": 0.5,
+    }
     assert choice.rule == transfer_choice.BY_SCORE and choice.n == 6
-    assert {(r.task, r.system, r.split, r.n) for r in rows} == {(t.name, s.name, "select", 3) for t in tasks for s in systems}
+    assert {(r.task, r.system, r.split, r.n) for r in rows} == {
+        (t.name, s.name, "select", 3) for t in tasks for s in systems
+    }
 
 
 def test_without_headlines_the_first_alpha_is_taken_and_said(tmp_path):
-    choice, rows = choose_by_score([Answers("shifted-0.5", "no")], [Says()], [], {"says": []}, tmp_path, StudyConfig())
+    choice, rows = choose_by_score(
+        [Answers("shifted-0.5", "no")], [Says()], [], {"says": []}, tmp_path, StudyConfig()
+    )
     assert choice.system == "shifted-0.5" and "the first of --alphas" in choice.rule and not rows
 
 
@@ -209,14 +263,19 @@ class Texts(Task):
     test: tuple[str, ...] = ()
 
     def prompts(self, split):
-        return [Prompt.from_text(f"{split}{i}", text, task=self.name) for i, text in enumerate(getattr(self, split))]
+        return [
+            Prompt.from_text(f"{split}{i}", text, task=self.name)
+            for i, text in enumerate(getattr(self, split))
+        ]
 
 
 def test_train_prompts_are_never_test_prompts():
     tasks = [Texts("one", tuple("abcdef"), ("x", "b")), Texts("two", ("g", "x"), ("y",))]
     found = TransferPrompts.of_tasks(tasks, None, 1, seed=0, learns=None)
     assert [p.plain for p in found.train] == ["a", "c", "d", "e", "f", "g"] and found.dropped == 2
-    assert [p.plain for p in found.test["one"]] == ["x"], "also where the limit leaves the equal test prompt out"
+    assert [p.plain for p in found.test["one"]] == ["x"], (
+        "also where the limit leaves the equal test prompt out"
+    )
     parts = [found.part(name) for name in ("train", "select", "report")]
     assert sorted(p.plain for part in parts for p in part) == ["a", "c", "d", "e", "f", "g"]
 
@@ -229,12 +288,24 @@ def test_too_few_train_prompts_are_refused_where_something_learns():
 
 
 def test_costs_are_ratios_within_rounds():
-    rows = list(cost_rows([Cost("base", [1.0, 2.0, 4.0], 100, 20), Cost("shifted-1", [2.0, 4.0, 8.0], 150, 30)]))
+    rows = list(
+        cost_rows(
+            [Cost("base", [1.0, 2.0, 4.0], 100, 20), Cost("shifted-1", [2.0, 4.0, 8.0], 150, 30)]
+        )
+    )
     found = {(r.metric, r.system): r for r in rows}
     ratio = found["time_ratio", "shifted-1"]
-    assert (ratio.value, ratio.low, ratio.high, ratio.n) == (pytest.approx(2), pytest.approx(2), pytest.approx(2), 3)
+    assert (ratio.value, ratio.low, ratio.high, ratio.n) == (
+        pytest.approx(2),
+        pytest.approx(2),
+        pytest.approx(2),
+        3,
+    )
     per_token = found["seconds_per_token", "base"]
-    assert per_token.value == pytest.approx(2 / (8 * 24)) and per_token.low < per_token.value < per_token.high
+    assert (
+        per_token.value == pytest.approx(2 / (8 * 24))
+        and per_token.low < per_token.value < per_token.high
+    )
     assert found["memory_ratio", "shifted-1"].value == pytest.approx(1.5)
 
 
@@ -243,7 +314,9 @@ def test_timing_stands_on_disk_and_counts_what_decoding_needs(tmp_path, tiny_tra
     system = ShiftedSystem.of_models(models.large, models.small, veneer)
     base = System("base", models.large, models.large_format, ())
     found = measure_costs([base, system], asked, 2, tmp_path / "timing.json")
-    assert [len(c.seconds) for c in found] == [2, 2] and all(s > 0 for c in found for s in c.seconds)
+    assert [len(c.seconds) for c in found] == [2, 2] and all(
+        s > 0 for c in found for s in c.seconds
+    )
 
     def size(lm: LanguageModel) -> int:
         return sum(p.numel() * 4 for p in lm.model.parameters())
@@ -257,16 +330,23 @@ def test_timing_stands_on_disk_and_counts_what_decoding_needs(tmp_path, tiny_tra
 def test_a_head_of_its_own_counts_as_in_a_merged_checkpoint(tmp_path):
     for kind, more in (("llama-tied", 1), ("llama", 0)):
         lm = tiny(kind)
-        zero = Veneer(lm.head.hash(), lm.head.rows, torch.zeros(1, lm.head.width), torch.tensor([3]))
+        zero = Veneer(
+            lm.head.hash(), lm.head.rows, torch.zeros(1, lm.head.width), torch.tensor([3])
+        )
         plain, changed = measure_costs(
-            [System("base", lm, PlainFormat(), ()), System.of_model(lm, zero)], prompts(3), 2, tmp_path / kind
+            [System("base", lm, PlainFormat(), ()), System.of_model(lm, zero)],
+            prompts(3),
+            2,
+            tmp_path / kind,
         )
         assert changed.weights - plain.weights == more * lm.head.weight.numel() * 4
 
 
 def test_models_that_cannot_be_are_refused():
     large, small = tiny("llama", seed=0), tiny("llama", seed=1)
-    veneer = Veneer(small.head.hash(), small.head.rows, torch.zeros(1, small.head.width), torch.tensor([3]))
+    veneer = Veneer(
+        small.head.hash(), small.head.rows, torch.zeros(1, small.head.width), torch.tensor([3])
+    )
     with pytest.raises(InputError, match="given both as the large base and as its aligned model"):
         TransferModels(large, small, copy.copy(large), None, veneer)
     with pytest.raises(InputError, match="there is no veneer to transfer"):
@@ -276,22 +356,39 @@ def test_models_that_cannot_be_are_refused():
 
 
 def test_systems_are_chosen_by_name():
-    config = TransferConfig(tuple(map(Alpha.parse, ("1", "1@10"))), own=True, systems=("shifted", "base"))
+    config = TransferConfig(
+        tuple(map(Alpha.parse, ("1", "1@10"))), own=True, systems=("shifted", "base")
+    )
     known = config.names(aligned=True, small_aligned=False)
-    assert known == ["base", "shifted-1", "shifted-1@10", "veneer", "aligned", "small-base", "small-veneer"]
+    assert known == [
+        "base",
+        "shifted-1",
+        "shifted-1@10",
+        "veneer",
+        "aligned",
+        "small-base",
+        "small-veneer",
+    ]
     assert config.chosen(known) == ["base", "shifted-1", "shifted-1@10"]
     with pytest.raises(InputError, match="no system 'baked'"):
         replace(config, systems=("baked",)).chosen(known)
 
 
 def test_a_study_can_do_without_train_prompts(tmp_path, tiny_transfer):
-    """A given veneer and a task that is only measured: no distances, no choice, and that is no error."""
+    """A given veneer and a task that is only measured: no distances, no choice, and
+    that is no error."""
     models, veneer, _, _ = tiny_transfer
     task = replace(Says(), name="says")
-    object.__setattr__(task, "prompts", lambda split: [replace(p, task="says") for p in prompts(4)] if split == "test" else [])
+    object.__setattr__(
+        task,
+        "prompts",
+        lambda split: [replace(p, task="says") for p in prompts(4)] if split == "test" else [],
+    )
     object.__setattr__(task, "source", dict)
     config = TransferConfig((Alpha(),), rounds=0, study=StudyConfig(max_new_tokens=4))
-    results = transfer(lambda: models, [task], tmp_path / "out", config, at_hand=["large_aligned"], veneer=veneer)
+    results = transfer(
+        lambda: models, [task], tmp_path / "out", config, at_hand=["large_aligned"], veneer=veneer
+    )
     assert not results.where(study="transfer") and results.where(metric="said", system="shifted-1")
     assert json.loads((Path(tmp_path) / "out" / "run.json").read_text())["choice"] is None
 

@@ -1,4 +1,5 @@
-"""veneer transfer on the embedded models: end to end, again, otherwise, killed in the middle, and with what cannot be."""
+"""veneer transfer on the embedded models: end to end, again, otherwise, killed in the middle, and
+with what cannot be."""
 
 from __future__ import annotations
 
@@ -15,7 +16,16 @@ from veneer.foundation.results import Results
 
 LARGE = ("--large", "lab:large-base", "--base", "lab:base")
 ALL = (*LARGE, "--large-aligned", "lab:large-aligned", "--aligned", "lab:aligned")
-SMALL = ("--tasks", "lab-requests,lab-sums", "--limit", "12", "--max-new-tokens", "16", "--batch-size", "6")
+SMALL = (
+    "--tasks",
+    "lab-requests,lab-sums",
+    "--limit",
+    "12",
+    "--max-new-tokens",
+    "16",
+    "--batch-size",
+    "6",
+)
 ASKED = ("transfer", *ALL, *SMALL, "--alphas", "1,1@4", "--own", "--bake", "--timing", "2")
 SYSTEMS = [
     "base",
@@ -40,40 +50,86 @@ def whole(tmp_path_factory) -> Path:
 def test_every_system_is_measured_on_every_task(whole):
     found = Results.read(whole / "results.jsonl")
     for task in ("lab-requests", "lab-sums"):
-        assert [r.system for r in found.where(study="measure", task=task, metric="empty_rate", split="test")] == SYSTEMS
+        assert [
+            r.system
+            for r in found.where(study="measure", task=task, metric="empty_rate", split="test")
+        ] == SYSTEMS
         differences = found.where(study="measure", task=task, metric="difference_from_aligned")
         assert {r.system for r in differences} == set(SYSTEMS) - {"base", "aligned"}
         assert all("Holm over 15 differences" in r.note for r in differences)
-    refused = {r.system: r.value for r in found.where(task="lab-requests", metric="refusal_rate", split="test")}
-    assert refused["base"] == 0 and refused["shifted-1"] > 0.8 and refused["baked"] > 0.8 and refused["aligned"] > 0.8
+    refused = {
+        r.system: r.value
+        for r in found.where(task="lab-requests", metric="refusal_rate", split="test")
+    }
+    assert (
+        refused["base"] == 0
+        and refused["shifted-1"] > 0.8
+        and refused["baked"] > 0.8
+        and refused["aligned"] > 0.8
+    )
     portions = {r.system for r in found.where(task="lab-requests", metric="portion", split="test")}
     assert portions == set(SYSTEMS) - {"base", "aligned"}
 
 
 def test_distances_have_floor_positions_and_the_baked_heads_teacher(whole):
     found = Results.read(whole / "results.jsonl")
-    kl = {r.system: r for r in found.where(study="transfer", task="joint", metric="kl", split="report", position=None)}
+    kl = {
+        r.system: r
+        for r in found.where(
+            study="transfer", task="joint", metric="kl", split="report", position=None
+        )
+    }
     assert list(kl) == ["base", "shifted-1", "shifted-1@4", "baked", "veneer"]
-    assert kl["shifted-1"].value < 0.7 * kl["base"].value and all(r.low <= r.value <= r.high for r in kl.values())
-    (floor,) = found.where(study="transfer", task="joint", metric="kl", system="aligned", split="noise")
+    assert kl["shifted-1"].value < 0.7 * kl["base"].value and all(
+        r.low <= r.value <= r.high for r in kl.values()
+    )
+    (floor,) = found.where(
+        study="transfer", task="joint", metric="kl", system="aligned", split="noise"
+    )
     assert abs(floor.value) < 1e-4
-    first = {r.system: r.value for r in found.where(study="transfer", task="joint", metric="kl", position=(1, 1))}
-    assert first["shifted-1"] == pytest.approx(first["shifted-1@4"]) and first["shifted-1"] < first["base"]
+    first = {
+        r.system: r.value
+        for r in found.where(study="transfer", task="joint", metric="kl", position=(1, 1))
+    }
+    assert (
+        first["shifted-1"] == pytest.approx(first["shifted-1@4"])
+        and first["shifted-1"] < first["base"]
+    )
     assert found.where(study="transfer", metric="top1_agreement", system="shifted-1")
-    (kept,) = found.where(study="transfer", task="joint", metric="kl_from_shifted_recovered", system="baked")
+    (kept,) = found.where(
+        study="transfer", task="joint", metric="kl_from_shifted_recovered", system="baked"
+    )
     assert kept.value > 0.5
-    assert len(found.where(study="transfer", metric="time_ratio")) == 7 and len(found.where(metric="memory_ratio")) == 7
+    assert (
+        len(found.where(study="transfer", metric="time_ratio")) == 7
+        and len(found.where(metric="memory_ratio")) == 7
+    )
 
 
 def test_the_record_says_how_alpha_was_chosen_and_what_was_seen(whole):
     record = json.loads((whole / "run.json").read_text())
     found = Results.read(whole / "results.jsonl")
-    select = {r.system: r.value for r in found.where(study="transfer", metric="kl", split="select") if r.system != "base"}
-    assert record["choice"]["system"] == min(select, key=select.get) and "select part" in record["choice"]["rule"]
+    select = {
+        r.system: r.value
+        for r in found.where(study="transfer", metric="kl", split="select")
+        if r.system != "base"
+    }
+    assert (
+        record["choice"]["system"] == min(select, key=select.get)
+        and "select part" in record["choice"]["rule"]
+    )
     assert record["fairness"][0].startswith("No train prompt has the text of a test prompt")
-    assert "16 train prompts" not in record["fairness"][1] and "20 train prompts" in record["fairness"][1]
-    assert record["pair"]["base"]["name"] == "lab:large-base" and record["pair"]["small_base"]["name"] == "lab:base"
-    assert record["finished"] and {"capture small", "capture large", "bake", "timing"} <= set(record["seconds"])
+    assert (
+        "16 train prompts" not in record["fairness"][1]
+        and "20 train prompts" in record["fairness"][1]
+    )
+    assert (
+        record["pair"]["base"]["name"] == "lab:large-base"
+        and record["pair"]["small_base"]["name"] == "lab:base"
+    )
+    assert record["finished"] and {"capture small", "capture large", "bake", "timing"} <= set(
+        record["seconds"]
+    )
 
 
 def test_again_changes_nothing_and_shows_the_table(veneer, whole):
@@ -86,12 +142,30 @@ def test_again_changes_nothing_and_shows_the_table(veneer, whole):
 def test_another_configuration_is_refused(veneer, whole):
     before = content(whole)
     said = veneer(*[a if a != "1,1@4" else "1" for a in ASKED], "--out", whole)
-    assert said.code == 2 and "another configuration (settings differ)" in said.err.splitlines()[-1] and content(whole) == before
+    assert (
+        said.code == 2
+        and "another configuration (settings differ)" in said.err.splitlines()[-1]
+        and content(whole) == before
+    )
 
 
 def test_a_run_that_is_killed_goes_on(tmp_path):
-    """kill -9 between the captures and the answers, then the same command: all is as if nobody had cut it."""
-    brief = ("transfer", *ALL, "--tasks", "lab-sums", "--limit", "6", "--max-new-tokens", "8", "--alphas", "1", "--timing", "0")
+    """kill -9 between the captures and the answers, then the same command: all is as if
+    nobody had cut it."""
+    brief = (
+        "transfer",
+        *ALL,
+        "--tasks",
+        "lab-sums",
+        "--limit",
+        "6",
+        "--max-new-tokens",
+        "8",
+        "--alphas",
+        "1",
+        "--timing",
+        "0",
+    )
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert main([*brief, "--out", str(whole)]) == 0
 
@@ -126,36 +200,76 @@ def test_what_a_cut_run_lacks_is_made_again_as_it_was(whole, tmp_path):
     assert set(found) == set(expected)
     timed = {"timing.json", "results.jsonl"}
     assert [name for name in expected if found[name] != expected[name] and name not in timed] == []
-    rows = [[r for r in Results.read(f / "results.jsonl") if r.split != "timing"] for f in (out, whole)]
+    rows = [
+        [r for r in Results.read(f / "results.jsonl") if r.split != "timing"] for f in (out, whole)
+    ]
     assert rows[0] == rows[1]
 
 
 def test_a_given_veneer_needs_no_aligned_model_at_all(veneer, whole, tmp_path):
-    """Only the two bases and a veneer: alpha to bake is chosen by headlines, there are no portions and no distances."""
-    asked = ("transfer", *LARGE, "--veneer", whole / "small-veneer", *SMALL, "--alphas", "0,1", "--bake", "--timing", "0")
+    """Only the two bases and a veneer: alpha to bake is chosen by headlines, there are no portions
+    and no distances."""
+    asked = (
+        "transfer",
+        *LARGE,
+        "--veneer",
+        whole / "small-veneer",
+        *SMALL,
+        "--alphas",
+        "0,1",
+        "--bake",
+        "--timing",
+        "0",
+    )
     said = veneer(*asked, "--systems", "base,shifted,baked", "--out", tmp_path / "out")
     assert said.code == 0, said.err
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert record["choice"]["system"] == "shifted-1" and record["choice"]["rule"].startswith("the highest mean over tasks")
+    assert record["choice"]["system"] == "shifted-1" and record["choice"]["rule"].startswith(
+        "the highest mean over tasks"
+    )
     assert "extracted elsewhere" in record["fairness"][-1]
     found = Results.read(tmp_path / "out" / "results.jsonl")
-    assert {r.system for r in found.where(study="measure", metric="empty_rate")} == {"base", "shifted-0", "shifted-1", "baked"}
-    assert not found.where(metric="portion") and not found.where(metric="kl") and found.where(metric="kl_from_shifted")
+    assert {r.system for r in found.where(study="measure", metric="empty_rate")} == {
+        "base",
+        "shifted-0",
+        "shifted-1",
+        "baked",
+    }
+    assert (
+        not found.where(metric="portion")
+        and not found.where(metric="kl")
+        and found.where(metric="kl_from_shifted")
+    )
 
 
-def test_whether_a_given_veneer_saw_the_report_part_is_known_by_its_prompts(veneer, whole, tmp_path):
-    given = ("transfer", *LARGE, "--large-aligned", "lab:large-aligned", "--own", "--veneer", whole / "small-veneer", *SMALL)
+def test_whether_a_given_veneer_saw_the_report_part_is_known_by_its_prompts(
+    veneer, whole, tmp_path
+):
+    given = (
+        "transfer",
+        *LARGE,
+        "--large-aligned",
+        "lab:large-aligned",
+        "--own",
+        "--veneer",
+        whole / "small-veneer",
+        *SMALL,
+    )
     more = ("--alphas", "1", "--timing", "0", "--systems", "base")
     for seed, known in ((0, True), (1, False)):
         out = tmp_path / str(seed)
         assert veneer(*given, *more, "--seed", seed, "--out", out).code == 0
         said = json.loads((out / "run.json").read_text())["fairness"][-1]
         assert said.startswith(
-            "The given veneer was extracted from the same" if known else "The given veneer was extracted elsewhere"
+            "The given veneer was extracted from the same"
+            if known
+            else "The given veneer was extracted elsewhere"
         )
         notes = {
             r.note
-            for r in Results.read(out / "results.jsonl").where(study="transfer", metric="kl", system="shifted-1", split="report")
+            for r in Results.read(out / "results.jsonl").where(
+                study="transfer", metric="kl", system="shifted-1", split="report"
+            )
         }
         assert any("not known" in (n or "") for n in notes) != known
 
@@ -166,15 +280,27 @@ BAD = {
     "alpha nan": (("--alphas", "nan"), "alpha is 'nan'"),
     "no alpha": (("--alphas", ","), "there is no alpha"),
     "alpha twice": (("--alphas", "1,1.0"), "--alphas names 1 twice"),
-    "own without the aligned model": (("--own", "--large-aligned", None), "--own extracts the large model's own veneer"),
-    "no veneer and nothing to extract one from": (("--aligned", None), "there is no veneer to transfer"),
-    "large twice": (("--large-aligned", "lab:large-base"), "'lab:large-base' is given as --large and as --large-aligned"),
+    "own without the aligned model": (
+        ("--own", "--large-aligned", None),
+        "--own extracts the large model's own veneer",
+    ),
+    "no veneer and nothing to extract one from": (
+        ("--aligned", None),
+        "there is no veneer to transfer",
+    ),
+    "large twice": (
+        ("--large-aligned", "lab:large-base"),
+        "'lab:large-base' is given as --large and as --large-aligned",
+    ),
     "small twice": (("--aligned", "lab:base"), "'lab:base' is given as --base and as --aligned"),
     "unknown system": (("--systems", "base,baked"), "no system 'baked' to measure"),
     "one round": (("--timing", "1"), "--timing is 1"),
     "limit": (("--limit", "0"), "train_prompts (--limit, --train) is 0"),
     "too few train prompts": (("--limit", "1"), "at least 3 (train, select, report)"),
-    "veneer of another base": (("--veneer", "{veneer}", "--base", "lab:large-base"), "give the base that it was extracted from"),
+    "veneer of another base": (
+        ("--veneer", "{veneer}", "--base", "lab:large-base"),
+        "give the base that it was extracted from",
+    ),
     "no veneer folder": (("--veneer", "{none}"), "does not exist"),
     "vocabularies differ": (("--large", "{other}", "--large-aligned", None), "differ in"),
 }
@@ -195,12 +321,18 @@ def other(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("name", BAD)
 def test_what_cannot_be_is_refused_before_any_work(veneer, whole, other, tmp_path, name):
     words, sentence = BAD[name]
-    options = dict(zip(ALL[::2], ALL[1::2], strict=True)) | {"--tasks": "lab-sums", "--limit": "4", "--max-new-tokens": "8"}
+    options = dict(zip(ALL[::2], ALL[1::2], strict=True)) | {
+        "--tasks": "lab-sums",
+        "--limit": "4",
+        "--max-new-tokens": "8",
+    }
     flags = [w for w in words if w == "--own"]
     pairs = [w for w in words if w != "--own"]
     options |= dict(zip(pairs[::2], pairs[1::2], strict=True))
     places = {"{veneer}": whole / "small-veneer", "{none}": tmp_path / "none", "{other}": other}
-    asked = [str(places.get(w, w)) for option, v in options.items() if v is not None for w in (option, v)]
+    asked = [
+        str(places.get(w, w)) for option, v in options.items() if v is not None for w in (option, v)
+    ]
     said = veneer("transfer", *asked, *flags, "--out", tmp_path / "out")
     assert said.code == 2, said
     last = said.err.splitlines()[-1]

@@ -1,4 +1,5 @@
-"""The section on transfer: its table, the charts over alpha and by position, in Python and in a browser, with text of strangers."""
+"""The section on transfer: its table, the charts over alpha and by position, in Python and in a
+browser, with text of strangers."""
 
 from __future__ import annotations
 
@@ -27,27 +28,78 @@ KL = dict(zip(SYSTEMS[:7], (1.5, 0.6, 0.3, 0.9, 0.4, 0.32, 0.25), strict=True))
 def measured(task: str, metric: str, **more) -> list[Measurement]:
     values = VALUE if metric == "accuracy" else dict.fromkeys(SYSTEMS, 0.02)
     return [
-        Measurement("measure", task, metric, s, v, 50, max(0, v - 0.1), min(1, v + 0.1), split="test", unit="share", **more)
+        Measurement(
+            "measure",
+            task,
+            metric,
+            s,
+            v,
+            50,
+            max(0, v - 0.1),
+            min(1, v + 0.1),
+            split="test",
+            unit="share",
+            **more,
+        )
         for s, v in values.items()
     ]
 
 
 def distances(**more) -> list[Measurement]:
-    return [Measurement("transfer", "joint", "kl", s, v, 20, v - 0.1, v + 0.1, unit="nats/token", **more) for s, v in KL.items()]
+    return [
+        Measurement(
+            "transfer", "joint", "kl", s, v, 20, v - 0.1, v + 0.1, unit="nats/token", **more
+        )
+        for s, v in KL.items()
+    ]
 
 
 OUTSIDE = tuple(s for s in SYSTEMS if s not in ("base", "aligned"))
 COSTS = {"base": 1.0, "shifted-1": 1.4, "baked": 1.0}
 ROWS = [
-    *(r for task in ("sums", HOSTILE) for metric in ("empty_rate", "accuracy") for r in measured(task, metric)),
-    *(Measurement("measure", "sums", "portion", s, VALUE[s], 50, 0.1, 0.9, of="accuracy", split="test") for s in OUTSIDE),
+    *(
+        r
+        for task in ("sums", HOSTILE)
+        for metric in ("empty_rate", "accuracy")
+        for r in measured(task, metric)
+    ),
+    *(
+        Measurement(
+            "measure", "sums", "portion", s, VALUE[s], 50, 0.1, 0.9, of="accuracy", split="test"
+        )
+        for s in OUTSIDE
+    ),
     *distances(split="report"),
     *distances(split="select"),
-    *(r for place in ((1, 1), (2, 2), (3, 10), (11, 20)) for r in distances(split="report", position=place)),
-    Measurement("transfer", "joint", "kl", "aligned", 1e-6, 16, 1e-7, 1e-5, split="noise", unit="nats/token"),
-    Measurement("transfer", "joint", "early_kl_share", "base", 0.8, 20, 0.7, 0.9, split="report", position=(1, 10), unit="share"),
-    *(Measurement("transfer", "joint", "time_ratio", s, v, 5, v - 0.1, v + 0.1, split="timing") for s, v in COSTS.items()),
-    *(Measurement("transfer", "joint", "memory_ratio", s, v, 1, split="timing") for s, v in COSTS.items()),
+    *(
+        r
+        for place in ((1, 1), (2, 2), (3, 10), (11, 20))
+        for r in distances(split="report", position=place)
+    ),
+    Measurement(
+        "transfer", "joint", "kl", "aligned", 1e-6, 16, 1e-7, 1e-5, split="noise", unit="nats/token"
+    ),
+    Measurement(
+        "transfer",
+        "joint",
+        "early_kl_share",
+        "base",
+        0.8,
+        20,
+        0.7,
+        0.9,
+        split="report",
+        position=(1, 10),
+        unit="share",
+    ),
+    *(
+        Measurement("transfer", "joint", "time_ratio", s, v, 5, v - 0.1, v + 0.1, split="timing")
+        for s, v in COSTS.items()
+    ),
+    *(
+        Measurement("transfer", "joint", "memory_ratio", s, v, 1, split="timing")
+        for s, v in COSTS.items()
+    ),
 ]
 RUN = {
     "choice": {"system": "shifted-1", "rule": f"a rule of {HOSTILE}", "n": 20, "figures": {}},
@@ -70,13 +122,28 @@ def made(tmp_path_factory):
 
 def test_headlines_are_what_portions_are_of_or_else_the_first_metric():
     assert first_headlines(ROWS) == {"sums": "accuracy", HOSTILE: "accuracy"}
-    assert [t.portions is not None for t in measured_tasks(Part(Study("s", tuple(ROWS))))] == [True, False]
+    assert [t.portions is not None for t in measured_tasks(Part(Study("s", tuple(ROWS))))] == [
+        True,
+        False,
+    ]
 
 
 def test_systems_stand_in_the_order_of_the_question():
-    assert order(reversed(SYSTEMS)) == ["base", *reversed(SHIFTED), "baked", "veneer", "aligned", "small-base", "small-aligned"]
-    assert [constant(s) for s in ("base", "shifted-0.5", "shifted--1", "shifted-1@10", "baked")] == [None, 0.5, -1.0, None, None]
-    assert all(about(s) for s in SYSTEMS) and {family(s) for s in (*SHIFTED, "baked")} == {"variant"}
+    assert order(reversed(SYSTEMS)) == [
+        "base",
+        *reversed(SHIFTED),
+        "baked",
+        "veneer",
+        "aligned",
+        "small-base",
+        "small-aligned",
+    ]
+    assert [
+        constant(s) for s in ("base", "shifted-0.5", "shifted--1", "shifted-1@10", "baked")
+    ] == [None, 0.5, -1.0, None, None]
+    assert all(about(s) for s in SYSTEMS) and {family(s) for s in (*SHIFTED, "baked")} == {
+        "variant"
+    }
 
 
 def test_a_sweep_has_base_at_0_constants_on_the_axis_and_the_rest_beside(made):
@@ -87,7 +154,15 @@ def test_a_sweep_has_base_at_0_constants_on_the_axis_and_the_rest_beside(made):
     axis = re.findall(r'text-anchor="middle">([^<]*)</text>', chart)
     assert axis == ["0 (base)", "0.5", "1", "alpha, the same at all positions"]
     beside = re.findall(r'text-anchor="end">([^<]*)</text>', chart)
-    assert beside == ["1@10", "1.5&gt;0.5@10", "baked", "veneer", "aligned", "small-base", "small-aligned"]
+    assert beside == [
+        "1@10",
+        "1.5&gt;0.5@10",
+        "baked",
+        "veneer",
+        "aligned",
+        "small-base",
+        "small-aligned",
+    ]
     (points,) = re.findall(r'<polyline[^>]*points="([^"]*)"', chart)
     x, y = zip(*(map(float, p.split(",")) for p in points.split()), strict=True)
     assert x == (90, 305, 520) and y[0] > y[1] > y[2], "higher is up"
@@ -103,8 +178,19 @@ def test_the_curves_show_the_chosen_kinds_and_the_table_has_all(made):
     part = Part(load(made))
     assert leading(part) == ["shifted-1", "shifted-1.5>0.5@10"]
     (chart,) = curves(part)
-    assert set(chart.series) == {"base", "shifted-1", "shifted-1.5>0.5@10", "baked", "veneer", "aligned"}
-    assert len(chart.series["aligned"]) == 4 and chart.floor == 1e-6 and chart.early.position == (1, 10)
+    assert set(chart.series) == {
+        "base",
+        "shifted-1",
+        "shifted-1.5>0.5@10",
+        "baked",
+        "veneer",
+        "aligned",
+    }
+    assert (
+        len(chart.series["aligned"]) == 4
+        and chart.floor == 1e-6
+        and chart.early.position == (1, 10)
+    )
     assert all(set(KL) <= set(g.systems) for g in chart.groups)
 
 
@@ -112,7 +198,11 @@ def test_section_leads_to_rows_and_says_what_was_chosen(made, tmp_path):
     part = Part(load(made))
     assert SECTION in all_sections() and SECTION.applies(part)
     page = SECTION.render(part)
-    assert "<img" not in page and "was chosen by a rule" in page and "No train prompt was a test prompt" in page
+    assert (
+        "<img" not in page
+        and "was chosen by a rule" in page
+        and "No train prompt was a test prompt" in page
+    )
     anchors = {part.anchor(r) for r in part.study.rows}
     assert set(re.findall(r'href="#([^"]+)"', page)) <= anchors
     other = Part(load(folder(tmp_path / "other", [r for r in ROWS if r.study == "measure"], {})))
@@ -121,15 +211,25 @@ def test_section_leads_to_rows_and_says_what_was_chosen(made, tmp_path):
 
 def test_without_the_large_aligned_model_there_is_a_table_and_no_distance(tmp_path):
     """Only a timing: no choice, no KL, no portions."""
-    rows = [r for r in ROWS if r.metric in ("accuracy", "time_ratio", "memory_ratio") and r.system != "aligned"]
+    rows = [
+        r
+        for r in ROWS
+        if r.metric in ("accuracy", "time_ratio", "memory_ratio") and r.system != "aligned"
+    ]
     part = Part(load(folder(tmp_path / "s", rows, {"choice": None, "fairness": None})))
     page = SECTION.render(part)
-    assert "was chosen" not in page and "Distance from the large aligned" not in page and "time" in page and "How much" in page
+    assert (
+        "was chosen" not in page
+        and "Distance from the large aligned" not in page
+        and "time" in page
+        and "How much" in page
+    )
 
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_in_a_browser(browser, made, tmp_path, dark):
-    """Quiet, nothing wider than the window on a wide and a narrow screen, labels of the sweep apart from each other."""
+    """Quiet, nothing wider than the window on a wide and a narrow screen, labels of the sweep apart
+    from each other."""
     path = tmp_path / "report.html"
     write_report([made], path)
     browser.troubles.clear()
@@ -138,12 +238,20 @@ def test_in_a_browser(browser, made, tmp_path, dark):
         browser.open(path)
         assert browser.run("document.documentElement.scrollWidth") <= width
         assert browser.run("document.querySelectorAll('#s1-transfer .sweep').length") == 2
-        assert browser.run("document.querySelectorAll('#s1-transfer table.systems tbody tr').length") == len(SYSTEMS)
+        assert browser.run(
+            "document.querySelectorAll('#s1-transfer table.systems tbody tr').length"
+        ) == len(SYSTEMS)
         apart = """[...document.querySelectorAll('#s1-transfer .sweep')].every((chart) => {
-            const boxes = [...chart.querySelectorAll('text.tick[text-anchor=middle]')].map((t) => t.getBoundingClientRect());
-            return boxes.every((a, i) => boxes.every((b, j) => i === j || a.right <= b.left || b.right <= a.left)); })"""
+            const boxes = [...chart.querySelectorAll('text.tick[text-anchor=middle]')].map((t) => \
+t.getBoundingClientRect());
+            return boxes.every((a, i) => boxes.every((b, j) => i === j || a.right <= b.left || \
+b.right <= a.left)); })"""
         assert browser.run(apart) is True
         assert browser.run("document.querySelectorAll('#s1-transfer img').length") == 0
-    ink = browser.run("getComputedStyle(document.querySelector('#s1-transfer .sweep .ring')).stroke")
-    assert ink == ("rgb(242, 152, 92)" if dark else "rgb(184, 74, 0)"), "base's colour follows the scheme"
+    ink = browser.run(
+        "getComputedStyle(document.querySelector('#s1-transfer .sweep .ring')).stroke"
+    )
+    assert ink == ("rgb(242, 152, 92)" if dark else "rgb(184, 74, 0)"), (
+        "base's colour follows the scheme"
+    )
     assert browser.troubles == [] and browser.run("document.documentElement.dataset.errors") == "0"

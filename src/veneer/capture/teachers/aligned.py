@@ -1,7 +1,7 @@
 """Who answers the prompts of a capture: what a Teacher gives, and an aligned model as one.
 
-Other teachers: stored.py (answers from a file), remote.py (a model behind an endpoint), systems/shifted_teacher.py (a large model with a
-small model's veneer).
+Other teachers: stored.py (answers from a file), remote.py (a model behind an endpoint),
+systems/shifted_teacher.py (a large model with a small model's veneer).
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from veneer.prompts.prompt import Prompt
 
 
 class Teacher(Protocol):
-    """Gives a response to each prompt and a distribution at each of its tokens, both in base's token ids.
+    """Gives a response to each prompt and a distribution at each of its tokens, both in
+    base's token ids.
 
-    size: its distributions stand over base's ids 0..size-1. stop_ids: ids that end its responses, its end of turn among them. models:
-    what it holds in memory.
+    size: its distributions stand over base's ids 0..size-1. stop_ids: ids that end its responses,
+    its end of turn among them. models: what it holds in memory.
     """
 
     @property
@@ -41,8 +42,9 @@ class Teacher(Protocol):
     def models(self) -> tuple[LanguageModel, ...]: ...
 
     def asked(self, prompts: Sequence[Prompt]) -> list[Any]:
-        """What decides its answer to each prompt, as JSON (token ids that it reads, or the stored answer). A capture that goes on
-        must find the same. Raises InputError where it cannot answer one."""
+        """What decides its answer to each prompt, as JSON (token ids that it reads, or the
+        stored answer). A capture that goes on must find the same. Raises InputError where it
+        cannot answer one."""
         ...
 
     def lengths(self, asked: Sequence[Any]) -> list[int]:
@@ -53,20 +55,25 @@ class Teacher(Protocol):
         """Tokens that a prompt and its answer may have together; None without a limit."""
         ...
 
-    def answer(self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig) -> tuple[list[Decoded], list[TopK]]:
-        """One batch: responses of n_i tokens and their distributions, ids (n_i, k). An id of -1 is an entry that the teacher does not
-        tell (see fill.py). keys: one name a prompt, from which its randomness is drawn."""
+    def answer(
+        self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
+    ) -> tuple[list[Decoded], list[TopK]]:
+        """One batch: responses of n_i tokens and their distributions, ids (n_i, k). An id of -1 is
+        an entry that the teacher does not tell (see fill.py). keys: one name a prompt, from which
+        its randomness is drawn."""
         ...
 
     def facts(self) -> dict[str, Any]:
-        """Its part of the manifest: `aligned` (name and fingerprint at least), `aligned_format`, `vocabulary`, `stop_ids`, and, for
-        whatever is not an aligned model, `teacher` (`kind`, `targets`)."""
+        """Its part of the manifest: `aligned` (name and fingerprint at least),
+        `aligned_format`, `vocabulary`, `stop_ids`, and, for whatever is not an aligned model,
+        `teacher` (`kind`, `targets`)."""
         ...
 
 
 @runtime_checkable
 class Rereading(Teacher, Protocol):
-    """A teacher that can read a response again, which gives a capture its noise floor. dtype: of its weights."""
+    """A teacher that can read a response again, which gives a capture its noise floor.
+    dtype: of its weights."""
 
     @property
     def dtype(self) -> str: ...
@@ -107,7 +114,10 @@ class AlignedModel:
         found = [self.pair.aligned_format.encode(self.pair.aligned.tokenizer, p) for p in prompts]
         for prompt, ids in zip(prompts, found, strict=True):
             if not ids:
-                raise InputError(f"prompt {prompt.id!r} has no tokens in the aligned model's format; expected text")
+                raise InputError(
+                    f"prompt {prompt.id!r} has no tokens in the aligned model's format; "
+                    "expected text"
+                )
             check_readable(self.pair.aligned, ids, prompt.id)
         return found
 
@@ -117,7 +127,9 @@ class AlignedModel:
     def longest(self) -> int | None:
         return self.pair.aligned.longest
 
-    def answer(self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig) -> tuple[list[Decoded], list[TopK]]:
+    def answer(
+        self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
+    ) -> tuple[list[Decoded], list[TopK]]:
         """The distributions are taken while it generates."""
         vocabulary = self.pair.vocabulary
         seen: list[list[TopK]] = [[] for _ in prompts]
@@ -127,20 +139,34 @@ class AlignedModel:
 
         stops = vocabulary.ids_to_other([i for i in self.stop_ids if i < self.size])
         out = decode(
-            self.pair.aligned, self.asked(prompts), config.sampling, stop_ids=stops, stop_strings=self.pair.stop, keys=keys, watch=watch,
+            self.pair.aligned,
+            self.asked(prompts),
+            config.sampling,
+            stop_ids=stops,
+            stop_strings=self.pair.stop,
+            keys=keys,
+            watch=watch,
             shift=None if vocabulary.other_rows is None else vocabulary.bar_unshared,
-        )  # fmt: skip
-        out = [replace(d, token_ids=tuple(vocabulary.ids_from_other(list(d.token_ids)))) for d in out]
+        )
+        out = [
+            replace(d, token_ids=tuple(vocabulary.ids_from_other(list(d.token_ids)))) for d in out
+        ]
         return out, stacked(seen)
 
     def read(self, prompt: Prompt, response: list[int]) -> Tensor:
         vocabulary, aligned = self.pair.vocabulary, self.pair.aligned
-        (hidden,) = response_hidden(aligned, self.asked([prompt]), [vocabulary.ids_to_other(response)])
+        (hidden,) = response_hidden(
+            aligned, self.asked([prompt]), [vocabulary.ids_to_other(response)]
+        )
         return vocabulary.from_other(aligned.head.logits(hidden))
 
     def facts(self) -> dict[str, Any]:
         facts = self.pair.facts()
-        return {k: facts[k] for k in ("aligned", "aligned_format", "vocabulary", "stop_ids", "stop") if k in facts}
+        return {
+            k: facts[k]
+            for k in ("aligned", "aligned_format", "vocabulary", "stop_ids", "stop")
+            if k in facts
+        }
 
 
 def keep(seen: list[list[TopK]], rows: Sequence[int], logits: Tensor, k: int) -> None:

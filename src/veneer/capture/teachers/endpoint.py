@@ -31,11 +31,12 @@ MOST = 20  # top log-probabilities that OpenAI's API gives
 class RemoteTeacher:
     """See teachers.py. The endpoint applies its model's chat template to the prompt's messages.
 
-    top: log-probabilities that it gives a token (see `probe`), matched to base's tokens by their bytes; what they leave is the
-    tail. 0: none, so that the targets are one-hot as of stored answers. system: a system text in front of the messages.
-    arguments: values for the endpoint's chat template, sent as `chat_template_kwargs` (vLLM, SGLang and llama.cpp know it).
-    Replies are kept in `config.cache`, so that a capture that was cut asks for none again. Raises MissingExtra without the
-    package `openai`.
+    top: log-probabilities that it gives a token (see `probe`), matched to base's tokens by their
+    bytes; what they leave is the tail. 0: none, so that the targets are one-hot as of stored
+    answers. system: a system text in front of the messages. arguments: values for the endpoint's
+    chat template, sent as `chat_template_kwargs` (vLLM, SGLang and llama.cpp know it). Replies are
+    kept in `config.cache`, so that a capture that was cut asks for none again. Raises MissingExtra
+    without the package `openai`.
     """
 
     base: LanguageModel
@@ -48,7 +49,10 @@ class RemoteTeacher:
 
     def __post_init__(self) -> None:
         if not 0 <= self.top <= MOST:
-            raise InputError(f"{self.top} top log-probabilities were asked for; expected 0 (the text alone) to {MOST}")
+            raise InputError(
+                f"{self.top} top log-probabilities were asked for; expected 0 (the text alone) "
+                f"to {MOST}"
+            )
         object.__setattr__(self, "_endpoint", Endpoint(self.config))
         object.__setattr__(self, "_matcher", Matcher(self.base))
 
@@ -74,24 +78,40 @@ class RemoteTeacher:
         return [[*head, *p.messages] for p in prompts]
 
     def lengths(self, asked: Sequence[list[dict[str, str]]]) -> list[int]:
-        """Bytes, not tokens: the endpoint's tokenizer is not at hand, and only batches by length depend on it."""
-        return [sum(len(m["content"].encode("utf-8", errors="replace")) for m in messages) for messages in asked]
+        """Bytes, not tokens: the endpoint's tokenizer is not at hand, and only batches by
+        length depend on it."""
+        return [
+            sum(len(m["content"].encode("utf-8", errors="replace")) for m in messages)
+            for messages in asked
+        ]
 
     def longest(self) -> int | None:
         return None
 
-    def answer(self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig) -> tuple[list[Decoded], list[TopK]]:
-        """Its requests in parallel. Raises VeneerError where an answer could not be had, is empty, holds reasoning alone,
-        comes without the log-probabilities that it gave before, or with ones that cannot be true: none is left out."""
-        calls = [_call(messages, config.sampling, self.top, self.arguments) for messages in self.asked(prompts)]
+    def answer(
+        self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
+    ) -> tuple[list[Decoded], list[TopK]]:
+        """Its requests in parallel. Raises VeneerError where an answer could not be had, is empty,
+        holds reasoning alone, comes without the log-probabilities that it gave before, or with ones
+        that cannot be true: none is left out."""
+        calls = [
+            _call(messages, config.sampling, self.top, self.arguments)
+            for messages in self.asked(prompts)
+        ]
         pairs = [
             self._read(p, found, config)
-            for p, (found, _) in zip(prompts, self._endpoint.call_many(calls, read_told), strict=True)
+            for p, (found, _) in zip(
+                prompts, self._endpoint.call_many(calls, read_told), strict=True
+            )
         ]
         return [d for d, _ in pairs], [t for _, t in pairs]
 
     def facts(self) -> dict[str, Any]:
-        targets = {"targets": f"top-{self.top}"} if self.top else {"targets": "one-hot", "measure": MEASURE}
+        targets = (
+            {"targets": f"top-{self.top}"}
+            if self.top
+            else {"targets": "one-hot", "measure": MEASURE}
+        )
         endpoint = self.config.facts()
         return {
             "aligned": {"name": self.name, "fingerprint": sha256_text(json.dumps(endpoint))},
@@ -105,51 +125,76 @@ class RemoteTeacher:
         """What is not as asked in the replies, those of a former run too; see `Endpoint.record`."""
         return self._endpoint.record(everything=True)
 
-    def _read(self, prompt: Prompt, found: dict[str, Any] | Failure, config: CaptureConfig) -> tuple[Decoded, TopK]:
+    def _read(
+        self, prompt: Prompt, found: dict[str, Any] | Failure, config: CaptureConfig
+    ) -> tuple[Decoded, TopK]:
         where, which = f"{self.name} at {self.config.url}", f"{prompt.task} {prompt.id!r}"
         if isinstance(found, Failure):
-            mend = "leave the prompt out" if found.own else "run the same command again, it goes on where it was"
+            mend = (
+                "leave the prompt out"
+                if found.own
+                else "run the same command again, it goes on where it was"
+            )
             raise VeneerError(f"{where} gave no answer to {which}: {found.said}; {mend}")
         text, end = found["text"], end_of(self.base)
         if is_unfinished(text, found.get("reasoning"), found.get("thought_tokens", 0)):
             raise VeneerError(
-                f"{where} gave no answer to {which}: its content is empty, and all that came is reasoning (reasoning_content); "
-                "give a larger --max-new-tokens, let the server leave the reasoning out, or leave the prompt out"
+                f"{where} gave no answer to {which}: its content is empty, and all that came is "
+                "reasoning (reasoning_content); give a larger --max-new-tokens, let the server "
+                "leave the reasoning out, or leave the prompt out"
             )
         if not text.strip() and (end is None or found["finish_reason"] != "stop"):
             raise VeneerError(
-                f"{where} gave an empty answer to {which} (it says {found['finish_reason']!r}); leave the prompt out"
+                f"{where} gave an empty answer to {which} (it says {found['finish_reason']!r}); "
+                "leave the prompt out"
             )
         if found["finish_reason"] == "content_filter":
             raise VeneerError(
-                f"{where} withheld a part of its answer to {which} (it says 'content_filter'); leave the prompt out"
+                f"{where} withheld a part of its answer to {which} (it says 'content_filter'); "
+                "leave the prompt out"
             )
         if self.top and text.strip() and not found.get("told"):
             raise VeneerError(
-                f"{where} gave log-probabilities before, but {found.get('untold', 'none')} with its answer to {which}; capture its "
-                "text alone (--top-logprobs 0)"
+                f"{where} gave log-probabilities before, but {found.get('untold', 'none')} with "
+                f"its answer to {which}; capture its text alone (--top-logprobs 0)"
             )
         try:
             positions, spelt = checked(found["told"] or [], text) if self.top else ([], text)
         except Untrue as error:
             raise VeneerError(
-                f"{where} tells {error}, in its answer to {which}; capture its text alone (--top-logprobs 0)"
+                f"{where} tells {error}, in its answer to {which}; capture its text alone "
+                "(--top-logprobs 0)"
             ) from None
         ended = found["finish_reason"] == "stop"
-        ids = self._matcher.own_tokens(positions) or tokens_of(self.base, StoredAnswer(spelt, None, ended=False))
+        ids = self._matcher.own_tokens(positions) or tokens_of(
+            self.base, StoredAnswer(spelt, None, ended=False)
+        )
         if ended and end is not None and (not ids or ids[-1] not in self.stop_ids):
             ids.append(end)
         ids = ids[: config.sampling.max_new_tokens]
         thought = found.get("reasoning")  # apart from the text, so base does not read it
-        decoded = Decoded(tuple(ids), text if thought else "", "stop" if ids[-1] in self.stop_ids else "length", thought)
-        return decoded, self._matcher.distributions(ids, positions, min(config.k, self.top + 1)) if self.top else one_hot(ids)
+        decoded = Decoded(
+            tuple(ids),
+            text if thought else "",
+            "stop" if ids[-1] in self.stop_ids else "length",
+            thought,
+        )
+        return decoded, self._matcher.distributions(
+            ids, positions, min(config.k, self.top + 1)
+        ) if self.top else one_hot(ids)
 
 
 def probe(
-    config: EndpointConfig, prompt: Prompt, sampling: Sampling, *, top: int = MOST, system: str | None = None,
+    config: EndpointConfig,
+    prompt: Prompt,
+    sampling: Sampling,
+    *,
+    top: int = MOST,
+    system: str | None = None,
     arguments: Mapping[str, Any] | None = None,
-) -> int:  # fmt: skip
-    """How many log-probabilities a token an endpoint gives of at most `top`, by asking it once; 0 where it gives none.
+) -> int:
+    """How many log-probabilities a token an endpoint gives of at most `top`, by asking it once; 0
+    where it gives none.
 
     Raises what the endpoint's client raises where it gives no answer at all.
     """
@@ -159,32 +204,44 @@ def probe(
     call = _call([*head, *prompt.messages], sampling, top, arguments or {})
     ((found, _),) = Endpoint(replace(config, cache=None)).call_many([call], read_told)
     if isinstance(found, Failure):
-        raise VeneerError(f"{config.model} at {config.url} gave no answer to its first prompt: {found.said}")
+        raise VeneerError(
+            f"{config.model} at {config.url} gave no answer to its first prompt: {found.said}"
+        )
     if "untold" in found:
         raise VeneerError(
-            f"{config.model} at {config.url} gives {found['untold']} with its first answer; capture its text alone (--top-logprobs 0)"
+            f"{config.model} at {config.url} gives {found['untold']} with its first answer; "
+            "capture its text alone (--top-logprobs 0)"
         )
-    fewest = min((len(likely) for _, likely in found["told"] or ()), default=0)  # the token itself stands among them
+    # the token itself stands among them
+    fewest = min((len(likely) for _, likely in found["told"] or ()), default=0)
     return min(top, fewest) if fewest > 1 else 0
 
 
 def known_top(capture: Path, most: int) -> int | None:
-    """What the endpoint told when the capture in this folder was begun; None where there is none yet. most: as asked for
-    now."""
+    """What the endpoint told when the capture in this folder was begun; None where there is none
+    yet. most: as asked for now."""
     path = capture / "manifest.json"
     found = read_json(path, "the manifest of a capture") if path.is_file() else {}
     targets = str(found.get("teacher", {}).get("targets")) if isinstance(found, dict) else ""
     if targets == "one-hot":
         return 0
-    return min(most, int(targets.removeprefix("top-"))) if targets.removeprefix("top-").isdecimal() else None
+    return (
+        min(most, int(targets.removeprefix("top-")))
+        if targets.removeprefix("top-").isdecimal()
+        else None
+    )
 
 
 def _call(
     messages: list[dict[str, str]], sampling: Sampling, top: int, arguments: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    words: dict[str, Any] = {"max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature}
+    words: dict[str, Any] = {
+        "max_tokens": sampling.max_new_tokens,
+        "temperature": sampling.temperature,
+    }
     if sampling.temperature > 0:
-        words |= {"seed": sampling.seed} | ({"top_p": sampling.top_p} if sampling.top_p < 1 else {})  # 1 says nothing
+        # 1 says nothing
+        words |= {"seed": sampling.seed} | ({"top_p": sampling.top_p} if sampling.top_p < 1 else {})
     if top:
         words |= {"logprobs": True, "top_logprobs": top}
     if arguments:

@@ -1,4 +1,5 @@
-"""A capture as the teacher of another: the aligned model has answered once, and another base reads the same answers."""
+"""A capture as the teacher of another: the aligned model has answered once, and another base reads
+the same answers."""
 
 from __future__ import annotations
 
@@ -21,20 +22,27 @@ COLUMNS = ("prompt", "token", "aligned_ids", "aligned_logprobs", "aligned_tail")
 
 @dataclass(frozen=True)
 class CapturedTeacher:
-    """See teachers.py. Responses and distributions are those of `capture`, in its token ids, which must be those of `base`, the model that
-    is to read them. Raises InputError where they are not."""
+    """See teachers.py. Responses and distributions are those of `capture`, in its token
+    ids, which must be those of `base`, the model that is to read them. Raises InputError
+    where they are not."""
 
     capture: Capture
     base: LanguageModel
     numbers: dict[tuple[str, str], int] = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.capture.tokenizer.get_vocab() != self.base.tokenizer.get_vocab() or self.size > self.base.head.rows:
+        if (
+            self.capture.tokenizer.get_vocab() != self.base.tokenizer.get_vocab()
+            or self.size > self.base.head.rows
+        ):
             raise InputError(
-                f"{self.capture.folder} holds token ids of another vocabulary than that of {self.base.name}; expected a capture of a base "
-                "with the same tokenizer"
+                f"{self.capture.folder} holds token ids of another vocabulary than that of "
+                f"{self.base.name}; expected a capture of a base with the same tokenizer"
             )
-        known = {(self.capture.prompts[n]["task"], self.capture.prompts[n]["id"]): n for n in self.capture.prompt_numbers}
+        known = {
+            (self.capture.prompts[n]["task"], self.capture.prompts[n]["id"]): n
+            for n in self.capture.prompt_numbers
+        }
         object.__setattr__(self, "numbers", known)
 
     @property
@@ -58,7 +66,8 @@ class CapturedTeacher:
         return [p for p in prompts if (p.task, p.id) in self.numbers]
 
     def asked(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """The stored answers' token ids. Raises InputError for a prompt that the capture does not have."""
+        """The stored answers' token ids. Raises InputError for a prompt that the
+        capture does not have."""
         return [ids for ids, _ in self._read(prompts)]
 
     def lengths(self, asked: Sequence[list[int]]) -> list[int]:
@@ -67,8 +76,11 @@ class CapturedTeacher:
     def longest(self) -> int | None:
         return None
 
-    def answer(self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig) -> tuple[list[Decoded], list[TopK]]:
-        """The stored answers, cut at `config.sampling.max_new_tokens`; as many log-probabilities a token as the capture keeps."""
+    def answer(
+        self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
+    ) -> tuple[list[Decoded], list[TopK]]:
+        """The stored answers, cut at `config.sampling.max_new_tokens`; as many log-probabilities a
+        token as the capture keeps."""
         most, stops = config.sampling.max_new_tokens, set(self.stop_ids)
         decoded, seen = [], []
         for ids, top in self._read(prompts):
@@ -91,7 +103,8 @@ class CapturedTeacher:
         for p in prompts:
             if (p.task, p.id) not in self.numbers:
                 raise InputError(
-                    f"{self.capture.folder} has no answer to prompt {p.id!r} of {p.task}; leave the prompt out, or capture again"
+                    f"{self.capture.folder} has no answer to prompt {p.id!r} of {p.task}; leave "
+                    "the prompt out, or capture again"
                 )
             wanted.append(self.numbers[p.task, p.id])
         found: dict[int, tuple[list[int], TopK]] = {}
@@ -99,5 +112,8 @@ class CapturedTeacher:
             for n in block["prompt"].unique().tolist():
                 rows = block["prompt"] == n
                 ids, logprobs, tail = (block[c][rows] for c in COLUMNS[2:])
-                found[n] = (block["token"][rows].tolist(), TopK(ids, logprobs, tail, torch.zeros(len(ids))))
+                found[n] = (
+                    block["token"][rows].tolist(),
+                    TopK(ids, logprobs, tail, torch.zeros(len(ids))),
+                )
         return [found[n] for n in wanted]

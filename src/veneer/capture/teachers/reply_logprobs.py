@@ -1,4 +1,5 @@
-"""Log-probabilities as an endpoint tells them: read, checked, and brought from its token strings to base's token ids."""
+"""Log-probabilities as an endpoint tells them: read, checked, and brought from its token strings to
+base's token ids."""
 
 from __future__ import annotations
 
@@ -17,9 +18,11 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.token_texts import TokenTexts
 
 ROUNDING = 1e-3  # by which a server's rounded probabilities may be above 1
-BYTES = re.compile(r"bytes:((?:\\x[0-9a-f]{2})+)")  # how OpenAI writes a token that is a part of a character
+# how OpenAI writes a token that is a part of a character
+BYTES = re.compile(r"bytes:((?:\\x[0-9a-f]{2})+)")
 MOST = 1e6
-IMPOSSIBLE = -1000.0  # at or below it a log-probability stands for -inf (vLLM and OpenAI write -9999)
+# at or below it a log-probability stands for -inf (vLLM and OpenAI write -9999)
+IMPOSSIBLE = -1000.0
 LOST = "\ufffd".encode()
 
 Candidate = tuple[bytes, float]  # a token's bytes, natural log of its probability
@@ -38,9 +41,9 @@ class Position:
 
 
 def read_told(data: Any) -> dict[str, Any]:
-    """A reply with its log-probabilities as `told` (a list of [token, [[token, log-probability], ...]], tokens as lists of
-    bytes), None where it has none; where they have a form that cannot be read, `untold` says so. Raises what `read_reply`
-    raises."""
+    """A reply with its log-probabilities as `told` (a list of [token, [[token, log-probability],
+    ...]], tokens as lists of bytes), None where it has none; where they have a form that cannot be
+    read, `untold` says so. Raises what `read_reply` raises."""
     reply = read_reply(data)
     try:
         return {**reply, "told": told_of(data["choices"][0].get("logprobs")) or None}
@@ -49,9 +52,10 @@ def read_told(data: Any) -> dict[str, Any]:
 
 
 def told_of(given: Any) -> list[Any]:
-    """The positions of a choice's log-probabilities, in the forms of chat completions ({"content": [...]}, or {"refusal":
-    [...]} where the answer is a refusal), of a bare list, and of text completions ({"tokens", "token_logprobs",
-    "top_logprobs"}, which some servers give for chats as well). Raises ValueError or TypeError for another form."""
+    """The positions of a choice's log-probabilities, in the forms of chat completions ({"content":
+    [...]}, or {"refusal": [...]} where the answer is a refusal), of a bare list, and of text
+    completions ({"tokens", "token_logprobs", "top_logprobs"}, which some servers give for chats as
+    well). Raises ValueError or TypeError for another form."""
     if isinstance(given, dict) and isinstance(given.get("tokens"), list):
         return list(map(_position, _of_columns(given)))
     if isinstance(given, dict):
@@ -65,7 +69,10 @@ def _of_columns(given: dict[str, Any]) -> list[dict[str, Any]]:
     own, top = given.get("token_logprobs") or [], given.get("top_logprobs") or [None] * len(tokens)
     if len(own) != len(tokens) or len(top) != len(tokens):
         raise ValueError(f"{len(own)} log-probabilities for {len(tokens)} tokens")
-    return [{"token": t, "logprob": p, "top_logprobs": c} for t, p, c in zip(tokens, own, top, strict=True)]
+    return [
+        {"token": t, "logprob": p, "top_logprobs": c}
+        for t, p, c in zip(tokens, own, top, strict=True)
+    ]
 
 
 def _position(one: Any) -> list[Any]:
@@ -81,14 +88,15 @@ def _position(one: Any) -> list[Any]:
 
 
 def _token(one: Any) -> tuple[list[int], float | None]:
-    """The bytes that the server gives, or those of the token's text. None: the server writes null, for it has no number
-    (SGLang: -inf)."""
+    """The bytes that the server gives, or those of the token's text. None: the server writes null,
+    for it has no number (SGLang: -inf)."""
     if not isinstance(one, dict) or not isinstance(one.get("token"), str):
         raise ValueError("log-probabilities without tokens")
     logprob, raw = one.get("logprob", "none"), one.get("bytes")
     if isinstance(logprob, bool) or not isinstance(logprob, int | float | None):
         raise ValueError("a token without a log-probability")
-    logprob = None if logprob is None else float(max(min(logprob, MOST), -MOST))  # JSON knows whole numbers that no float holds
+    # JSON knows whole numbers that no float holds
+    logprob = None if logprob is None else float(max(min(logprob, MOST), -MOST))
     if isinstance(raw, list) and all(isinstance(b, int) and 0 <= b < 256 for b in raw):
         return raw, logprob
     if found := BYTES.fullmatch(one["token"]):
@@ -97,27 +105,36 @@ def _token(one: Any) -> tuple[list[int], float | None]:
 
 
 def checked(told: Sequence[Any], text: str) -> tuple[list[Position], str]:
-    """The positions of a reply, and its text as they spell it. A candidate without a number, or with one that stands for -inf,
-    is none.
+    """The positions of a reply, and its text as they spell it. A candidate without a number, or
+    with one that stands for -inf, is none.
 
-    Raises Untrue where a log-probability is none, they sum to more than 1, or the tokens do not make up the text (a closing
-    special token aside).
+    Raises Untrue where a log-probability is none, they sum to more than 1, or the tokens do not
+    make up the text (a closing special token aside).
     """
     out = []
     for number, (said, likely) in enumerate(told, 1):
-        candidates = tuple((bytes(t), float(p)) for t, p in likely if p is not None and not p <= IMPOSSIBLE)
+        candidates = tuple(
+            (bytes(t), float(p)) for t, p in likely if p is not None and not p <= IMPOSSIBLE
+        )
         mass = sum(math.exp(min(p, 1.0)) for _, p in candidates if not math.isnan(p))
         if any(math.isnan(p) or p > ROUNDING for _, p in candidates):
             worst = max((p for _, p in candidates), key=lambda p: math.inf if math.isnan(p) else p)
-            raise Untrue(f"a log-probability of {worst:g} at response position {number}, expected 0 or less")
+            raise Untrue(
+                f"a log-probability of {worst:g} at response position {number}, expected 0 or less"
+            )
         if mass > 1 + ROUNDING * len(candidates):
-            raise Untrue(f"probabilities that sum to {mass:.4g} at response position {number}, expected 1 at most")
+            raise Untrue(
+                f"probabilities that sum to {mass:.4g} at response position {number}, expected "
+                "1 at most"
+            )
         out.append(Position(bytes(said), candidates))
     for part in (out, out[:-1]):
         spelt = b"".join(p.said for p in part).decode("utf-8", errors="replace")
         if spelt.strip() == text.strip():
             return out, spelt
-    raise Untrue(f"tokens that spell {spelt.strip()[:40]!r} where its text is {text.strip()[:40]!r}")
+    raise Untrue(
+        f"tokens that spell {spelt.strip()[:40]!r} where its text is {text.strip()[:40]!r}"
+    )
 
 
 class Matcher:
@@ -127,13 +144,18 @@ class Matcher:
         self.base = base
         self.texts = TokenTexts(base.tokenizer)
         self._ids: dict[bytes, int] = {}
-        known = sorted(base.tokenizer.get_vocab().items(), key=lambda item: (item[0].startswith("<0x"), item[1]))
+        known = sorted(
+            base.tokenizer.get_vocab().items(),
+            key=lambda item: (item[0].startswith("<0x"), item[1]),
+        )
         for id in (id for _, id in known if id < base.head.rows):
             if (raw := self.texts.bytes(id)) != LOST:
-                self._ids.setdefault(raw, id)  # a byte's own piece only where no other token is that byte
+                # a byte's own piece only where no other token is that byte
+                self._ids.setdefault(raw, id)
 
     def id(self, token: bytes) -> int | None:
-        """The token of base with these bytes, special tokens by their name; None where there is none."""
+        """The token of base with these bytes, special tokens by their name; None
+        where there is none."""
         return self._ids.get(token)
 
     def own_tokens(self, positions: Sequence[Position]) -> list[int]:
@@ -142,8 +164,9 @@ class Matcher:
         return [] if None in own else [i for i in own if i is not None]
 
     def distributions(self, ids: Sequence[int], positions: Sequence[Position], k: int) -> TopK:
-        """Top k at each of the tokens `ids`: what the server tells where one of its tokens stands at the same bytes,
-        otherwise (its tokens are cut in another way, or it says nothing of the end of turn) one-hot."""
+        """Top k at each of the tokens `ids`: what the server tells where one of its tokens stands
+        at the same bytes, otherwise (its tokens are cut in another way, or it says nothing of the
+        end of turn) one-hot."""
         ends = list(accumulate(len(p.said) for p in positions))
         told = {(end - len(p.said), end): p for p, end in zip(positions, ends, strict=True)}
         rows, at = [], 0
@@ -154,15 +177,22 @@ class Matcher:
         return TopK(*(torch.stack(column) for column in zip(*rows, strict=True)))
 
     def _row(self, id: int, position: Position | None, k: int) -> TopK:
-        """Ids (k,), -1 where nothing is told; a token that base has not got is a part of the tail."""
+        """Ids (k,), -1 where nothing is told; a token that base has not got is a
+        part of the tail."""
         found: dict[int, float] = {id: 0.0}
         if position is not None and position.likely and self.id(position.said) == id:
             known = [(self.id(token), p) for token, p in position.likely]
             found = {i: p for i, p in sorted(known, key=lambda item: -item[1]) if i is not None}
-            over = math.log(max(1.0, sum(math.exp(p) for _, p in position.likely)))  # rounding above 1
+            # rounding above 1
+            over = math.log(max(1.0, sum(math.exp(p) for _, p in position.likely)))
             found = {i: p - over for i, p in list(found.items())[:k] if p > -math.inf}
         ids, logprobs = torch.full((k,), -1, dtype=torch.int32), torch.full((k,), -torch.inf)
         ids[: len(found)] = torch.tensor(list(found), dtype=torch.int32)
         logprobs[: len(found)] = torch.tensor(list(found.values()))
         rest = 1 - math.fsum(math.exp(p) for p in found.values())
-        return TopK(ids, logprobs, torch.tensor(math.log(rest) if rest > 1e-9 else -torch.inf), torch.tensor(0.0))
+        return TopK(
+            ids,
+            logprobs,
+            torch.tensor(math.log(rest) if rest > 1e-9 else -torch.inf),
+            torch.tensor(0.0),
+        )

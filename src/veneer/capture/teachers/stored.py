@@ -1,4 +1,5 @@
-"""Stored answers as the teacher of a capture: nothing but their tokens is known, so each distribution is one-hot."""
+"""Stored answers as the teacher of a capture: nothing but their tokens is known, so each
+distribution is one-hot."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ from veneer.prompts.prompt import Prompt
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """text: without special tokens. token_ids: base's own, with the end token, or None where only the text is known. ended: False
-    where it was cut at a limit of tokens."""
+    """text: without special tokens. token_ids: base's own, with the end token, or None where only
+    the text is known. ended: False where it was cut at a limit of tokens."""
 
     text: str
     token_ids: tuple[int, ...] | None = None
@@ -31,11 +32,13 @@ class StoredAnswer:
 
 @dataclass(frozen=True)
 class StoredTeacher:
-    """See teachers.py. With one-hot targets the objective is the likelihood of the answers with a ridge: cross-entropy to a
-    distribution whose log-probability is 0 at the token that was said and -inf elsewhere.
+    """See teachers.py. With one-hot targets the objective is the likelihood of the answers with a
+    ridge: cross-entropy to a distribution whose log-probability is 0 at the token that was said
+    and -inf elsewhere.
 
-    answers: by (task, prompt id). source: who answered, for manifests. ends: ids (base's) that end its answers, beside base's own stop
-    ids. said: what else the manifest tells of them; `reasoning` (see thoughts.py) stands at its top.
+    answers: by (task, prompt id). source: who answered, for manifests. ends: ids (base's) that end
+    its answers, beside base's own stop ids. said: what else the manifest tells of them; `reasoning`
+    (see thoughts.py) stands at its top.
     """
 
     base: LanguageModel
@@ -61,7 +64,8 @@ class StoredTeacher:
         return ()
 
     def asked(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """The answers' token ids. Raises InputError for a prompt without an answer, or with an empty one."""
+        """The answers' token ids. Raises InputError for a prompt without an answer, or
+        with an empty one."""
         return [self._tokens(p) for p in prompts]
 
     def lengths(self, asked: Sequence[list[int]]) -> list[int]:
@@ -70,18 +74,24 @@ class StoredTeacher:
     def longest(self) -> int | None:
         return None
 
-    def answer(self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig) -> tuple[list[Decoded], list[TopK]]:
+    def answer(
+        self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
+    ) -> tuple[list[Decoded], list[TopK]]:
         """The stored answers, cut at `config.sampling.max_new_tokens`."""
         found = []
         for ids in self.asked(prompts):
             kept = ids[: config.sampling.max_new_tokens]
-            found.append(Decoded(tuple(kept), "", "stop" if kept[-1] in self.stop_ids else "length"))
+            found.append(
+                Decoded(tuple(kept), "", "stop" if kept[-1] in self.stop_ids else "length")
+            )
         return found, [one_hot(d.token_ids) for d in found]
 
     def facts(self) -> dict[str, Any]:
         said = dict(self.said)
         reasoning = said.pop("reasoning", None)
-        every = sorted((task, id, a.text, a.token_ids, a.ended) for (task, id), a in self.answers.items())
+        every = sorted(
+            (task, id, a.text, a.token_ids, a.ended) for (task, id), a in self.answers.items()
+        )
         return {
             "aligned": {"name": self.source, "fingerprint": sha256_text(json.dumps(every))},
             "aligned_format": None,
@@ -94,16 +104,21 @@ class StoredTeacher:
     def _tokens(self, prompt: Prompt) -> list[int]:
         answer = self.answers.get((prompt.task, prompt.id))
         if answer is None:
-            raise InputError(f"{self.source} has no answer to prompt {prompt.id!r} of {prompt.task}; leave the prompt out")
+            raise InputError(
+                f"{self.source} has no answer to prompt {prompt.id!r} of {prompt.task}; leave "
+                "the prompt out"
+            )
         ids = tokens_of(self.base, answer)
         if not ids:
             raise InputError(
-                f"the answer of {self.source} to prompt {prompt.id!r} of {prompt.task} is empty; leave the prompt out"
+                f"the answer of {self.source} to prompt {prompt.id!r} of {prompt.task} is empty; "
+                "leave the prompt out"
             )
         if max(ids) >= self.size or min(ids) < 0:
             raise InputError(
-                f"the answer of {self.source} to prompt {prompt.id!r} holds the token id {max(ids, key=abs)}, but {self.base.name} has "
-                f"{self.size} rows; give the text without ids"
+                f"the answer of {self.source} to prompt {prompt.id!r} holds the token id "
+                f"{max(ids, key=abs)}, but {self.base.name} has {self.size} rows; give the "
+                "text without ids"
             )
         return ids
 
@@ -112,16 +127,21 @@ MEASURE = "negative log-likelihood of the responses in nats a token, in the plac
 
 
 def end_of(base: LanguageModel) -> int | None:
-    """The id that stands for "the answer ended here": base's end of turn, or else its end of text."""
+    """The id that stands for "the answer ended here": base's end of turn, or else
+    its end of text."""
     return base.end_of_turn if base.end_of_turn is not None else base.tokenizer.eos_token_id
 
 
 def tokens_of(base: LanguageModel, answer: StoredAnswer) -> list[int]:
-    """An answer's ids: its own, or those of its text and an end token where it ended. What looks like a special token in a text is
-    text; an empty text has no ids."""
+    """An answer's ids: its own, or those of its text and an end token where it ended. What looks
+    like a special token in a text is text; an empty text has no ids."""
     if answer.token_ids is not None:
         return list(answer.token_ids)
-    ids = list(base.tokenizer(answer.text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"])
+    ids = list(
+        base.tokenizer(
+            answer.text, add_special_tokens=False, split_special_tokens=True, verbose=False
+        )["input_ids"]
+    )
     end = end_of(base)
     return [*ids, end] if ids and answer.ended and end is not None else ids
 
@@ -129,4 +149,9 @@ def tokens_of(base: LanguageModel, answer: StoredAnswer) -> list[int]:
 def one_hot(ids: Sequence[int]) -> TopK:
     """The distributions that give everything to the tokens said."""
     n = len(ids)
-    return TopK(torch.tensor(ids, dtype=torch.int32)[:, None], torch.zeros(n, 1), torch.full((n,), -torch.inf), torch.zeros(n))
+    return TopK(
+        torch.tensor(ids, dtype=torch.int32)[:, None],
+        torch.zeros(n, 1),
+        torch.full((n,), -torch.inf),
+        torch.zeros(n),
+    )

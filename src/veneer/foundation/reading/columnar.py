@@ -22,14 +22,20 @@ class Columnar:
         # ValueError: bytes that are no text, years that are none
         self.errors = (OSError, ValueError, OverflowError, pa.ArrowException)
         try:
-            source = pa.BufferReader(read_bytes(path, f"a {self.kind} table")) if compressed else str(path)
+            source = (
+                pa.BufferReader(read_bytes(path, f"a {self.kind} table"))
+                if compressed
+                else str(path)
+            )
             self.table = _arrow_table(source) if arrow else pq.ParquetFile(source)
             schema = self.table.schema if arrow else self.table.schema_arrow
         except self.errors as error:
             raise self._unreadable(error) from None
         self.columns = tuple(schema.names)
         if twice := sorted({c for c in self.columns if self.columns.count(c) > 1}):
-            raise InputError(f"{path} names the column {twice[0]!r} twice; give each column its own name")
+            raise InputError(
+                f"{path} names the column {twice[0]!r} twice; give each column its own name"
+            )
 
     def rows(self, wanted: Iterable[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
         """("FILE row 1", values of the wanted columns) of each row."""
@@ -51,13 +57,14 @@ class Columnar:
     def _unreadable(self, error: Exception) -> InputError:
         reason = str(error).partition(". ")[0]
         return InputError(
-            f"{self.path} cannot be read as {self.kind} ({reason}); expected a {self.kind} table with columns of different names; "
-            "make it again"
+            f"{self.path} cannot be read as {self.kind} ({reason}); expected a {self.kind} table "
+            "with columns of different names; make it again"
         )
 
 
 def _arrow_table(source: Any) -> Any:
-    """A file of the random access form, which Feather is too, or of the stream form, which the package `datasets` keeps."""
+    """A file of the random access form, which Feather is too, or of the stream form, which the
+    package `datasets` keeps."""
     import pyarrow as pa
 
     stream = pa.memory_map(source) if isinstance(source, str) else source

@@ -1,4 +1,5 @@
-"""The bytes of a file: regular files only, decompressed by what they begin with, and never more than a bound."""
+"""The bytes of a file: regular files only, decompressed by what they begin with, and never
+more than a bound."""
 
 from __future__ import annotations
 
@@ -18,56 +19,77 @@ from veneer.foundation.reading.zstd import ZstdError, open_zstd
 LARGEST = 4 * 2**30  # bytes of a file that is read whole, after decompression
 PIECE = 2**22  # bytes of one read
 COMPRESSIONS: tuple[tuple[bytes, str, Callable[[Any], Any]], ...] = (
-    (b"\x1f\x8b", ".gz", gzip.open), (b"BZh", ".bz2", bz2.open), (b"\xfd7zXZ\x00", ".xz", lzma.open),
+    (b"\x1f\x8b", ".gz", gzip.open),
+    (b"BZh", ".bz2", bz2.open),
+    (b"\xfd7zXZ\x00", ".xz", lzma.open),
     (b"\x28\xb5\x2f\xfd", ".zst", open_zstd),
-)  # fmt: skip
+)
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ZstdError)
 
 
 def check_regular(path: Path, expected: str) -> None:
-    """Raises InputError where `path` is missing, a folder, or a pipe or device, which could wait or give bytes for ever."""
+    """Raises InputError where `path` is missing, a folder, or a pipe or device, which could wait or
+    give bytes for ever."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; expected {expected}") from None
     except (OSError, ValueError) as error:  # ValueError: a name that holds a zero byte
-        raise InputError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}); expected {expected}") from None
+        raise InputError(
+            f"{path} cannot be read ({getattr(error, 'strerror', None) or error}); "
+            f"expected {expected}"
+        ) from None
     if stat.S_ISDIR(mode):
         raise InputError(f"{path} is a folder; expected {expected}")
     if not stat.S_ISREG(mode):
         kind = "a pipe" if stat.S_ISFIFO(mode) else "a device or a socket"
-        raise InputError(f"{path} is {kind} and no file; expected {expected}: write it to a file first, and give that file")
+        raise InputError(
+            f"{path} is {kind} and no file; expected {expected}: write it to a file first, and "
+            "give that file"
+        )
 
 
 @contextlib.contextmanager
 def opened(path: Path, expected: str) -> Iterator[IO[bytes]]:
-    """A file's bytes as a stream, decompressed. Raises InputError for what `check_regular` refuses, and, also while the stream is read,
-    for a file that cannot be read or whose compression is damaged or cut."""
+    """A file's bytes as a stream, decompressed. Raises InputError for what `check_regular`
+    refuses, and, also while the stream is read, for a file that cannot be read or whose
+    compression is damaged or cut."""
     check_regular(path, expected)
     try:
         with path.open("rb") as raw:
             head = raw.read(8)
             raw.seek(0)
-            decompress = next((make for magic, _, make in COMPRESSIONS if head.startswith(magic)), None)
+            decompress = next(
+                (make for magic, _, make in COMPRESSIONS if head.startswith(magic)), None
+            )
             with contextlib.ExitStack() as stack:
-                yield raw if decompress is None else stack.enter_context(cast("IO[bytes]", decompress(raw)))
+                yield (
+                    raw
+                    if decompress is None
+                    else stack.enter_context(cast("IO[bytes]", decompress(raw)))
+                )
     except DAMAGED as error:
         raise InputError(
-            f"{path} is damaged or cut ({error}): its compression does not end as it should; copy it again"
+            f"{path} is damaged or cut ({error}): its compression does not end as it should; "
+            "copy it again"
         ) from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}); expected {expected}") from None
+        raise InputError(
+            f"{path} cannot be read ({error.strerror or error}); expected {expected}"
+        ) from None
 
 
 def read_whole(stream: IO[bytes], path: Path, before: bytes = b"") -> bytes:
-    """All that is left of a stream, behind `before`. Raises InputError where it is more than LARGEST."""
+    """All that is left of a stream, behind `before`. Raises InputError where it is
+    more than LARGEST."""
     pieces, size = [before], len(before)
     while piece := stream.read(PIECE):  # a read of the whole bound would ask for its memory first
         pieces.append(piece)
         size += len(piece)
         if size > LARGEST:
             raise InputError(
-                f"{path} holds more than {LARGEST >> 30} GiB; expected a smaller file: split it, or write JSON lines"
+                f"{path} holds more than {LARGEST >> 30} GiB; expected a smaller file: split it, "
+                "or write JSON lines"
             )
     return b"".join(pieces)
 
@@ -79,7 +101,8 @@ def read_bytes(path: Path, expected: str) -> bytes:
 
 
 def ending(path: Path) -> str:
-    """The ending of a file's name in small letters, without that of its compression: ".csv" of "a.CSV.gz"."""
+    """The ending of a file's name in small letters, without that of its compression:
+    ".csv" of "a.CSV.gz"."""
     endings = [s.lower() for s in path.suffixes]
     while endings and endings[-1] in (*(name for _, name, _ in COMPRESSIONS), ".bgz", ".lzma"):
         endings.pop()

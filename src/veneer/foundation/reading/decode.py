@@ -1,5 +1,6 @@
-"""Bytes as text: UTF-8, or UTF-16 and UTF-32 with their byte order mark. Anything else is refused with the line and the likely encoding:
-a wrong guess would put other letters into prompts, and a replacement sign would too."""
+"""Bytes as text: UTF-8, or UTF-16 and UTF-32 with their byte order mark. Anything else is refused
+with the line and the likely encoding: a wrong guess would put other letters into prompts, and a
+replacement sign would too."""
 
 from __future__ import annotations
 
@@ -11,9 +12,12 @@ from veneer.foundation.errors import InputError
 
 # the marks of UTF-32 first: UTF-16's is how one of them begins
 MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-)  # fmt: skip
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 WIDE = ("utf-16", "utf-32")
 REPLACEMENT = "\ufffd"
 
@@ -26,7 +30,8 @@ def marked(data: bytes) -> str:
 def decoded(data: bytes, path: Path | str, line: int = 1) -> str:
     """`data` as text, without its byte order mark. line: the number of its first line in the file.
 
-    Raises InputError that names the line which is not valid, and how it would read in the likely encoding.
+    Raises InputError that names the line which is not valid, and how it would read in the
+    likely encoding.
     """
     encoding = marked(data)
     try:
@@ -34,7 +39,8 @@ def decoded(data: bytes, path: Path | str, line: int = 1) -> str:
     except UnicodeDecodeError as error:
         if encoding in WIDE:
             raise InputError(
-                f"{path} cannot be read as UTF-8, nor as the {encoding.upper()} that it begins as ({error.reason}); save it as UTF-8"
+                f"{path} cannot be read as UTF-8, nor as the {encoding.upper()} that it begins as "
+                f"({error.reason}); save it as UTF-8"
             ) from None
         raise InputError(_not_utf8(data, error, path, line)) from None
     if encoding == "utf-8" and "\0" in text[:512] and _looks_wide(data):
@@ -43,10 +49,13 @@ def decoded(data: bytes, path: Path | str, line: int = 1) -> str:
 
 
 def warn_of_replacements(text: str, where: str) -> None:
-    """A file that holds U+FFFD was damaged before it came here: it is read as it is, with a warning."""
+    """A file that holds U+FFFD was damaged before it came here: it is read as it
+    is, with a warning."""
     if REPLACEMENT in text:
         logging.getLogger("veneer").warning(
-            "veneer: %s holds the replacement character U+FFFD: letters were lost when the file was made", where
+            "veneer: %s holds the replacement character U+FFFD: letters were lost when the "
+            "file was made",
+            where,
         )
 
 
@@ -55,21 +64,31 @@ def _not_utf8(data: bytes, error: UnicodeDecodeError, path: Path | str, line: in
     line += _line_ends(data[: error.start])
     if _looks_wide(data):
         return f"{path} looks like UTF-16 without a byte order mark; save it as UTF-8"
-    place = f"{path} line {line} cannot be read as UTF-8 (byte 0x{data[error.start]:02x}, {error.reason})"
+    place = (
+        f"{path} line {line} cannot be read as UTF-8 (byte 0x{data[error.start]:02x}, "
+        f"{error.reason})"
+    )
     if error.reason == "unexpected end of data":
         return f"{place}: the file ends within a character; is it whole?"
     if data[error.start] == 0xED and data[error.start + 1 : error.start + 2] >= b"\xa0":
         return f"{place}: it holds half of a character (a lone surrogate); expected valid UTF-8"
     name, text = _likely(data[start:end])
     if not name:
-        return f"{place}; it may be of an encoding such as GB18030, Shift-JIS or cp1251: save it as UTF-8"
+        return (
+            f"{place}; it may be of an encoding such as GB18030, Shift-JIS or cp1251: save it "
+            "as UTF-8"
+        )
     at = len(data[start : error.start].decode(name, errors="replace"))
     shown = text[max(0, at - 20) : at + 20].strip()
-    return f"{place}; it is likely {name}, in which it reads {shown!r}: save the file as UTF-8 (iconv -f {name} -t utf-8)"
+    return (
+        f"{place}; it is likely {name}, in which it reads {shown!r}: save the file as UTF-8 "
+        f"(iconv -f {name} -t utf-8)"
+    )
 
 
 def _likely(line: bytes) -> tuple[str, str]:
-    """(the single-byte encoding of Western Europe that a line is likely of, the line in it); ("", "") where most letters are of another."""
+    """(the single-byte encoding of Western Europe that a line is likely of, the line in it); ("",
+    "") where most letters are of another."""
     high = sum(b >= 0x80 for b in line)
     letters = sum(chr(b).isalpha() for b in line if b < 0x80)
     if high > max(3, letters / 2):

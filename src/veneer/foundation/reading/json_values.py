@@ -1,4 +1,5 @@
-"""JSON values of a file: an object on each line, objects one after the other, or one array of them."""
+"""JSON values of a file: an object on each line, objects one after the other, or
+one array of them."""
 
 from __future__ import annotations
 
@@ -20,11 +21,12 @@ BLANK = " \t\r\n\ufeff"  # a mark also stands where files with marks were put to
 
 
 def json_values(path: Path, expected: str) -> Iterator[tuple[str, Any]]:
-    """(where it stands, value) of each value: "FILE line 3" of JSON lines and of objects that follow each other, "FILE item 3" of an
-    array, or of the array under one of `WRAPPERS` in an object that is all that the file holds.
+    """(where it stands, value) of each value: "FILE line 3" of JSON lines and of objects that
+    follow each other, "FILE item 3" of an array, or of the array under one of `WRAPPERS` in an
+    object that is all that the file holds.
 
-    Lines end at a line feed, not at the other signs that str.splitlines knows and that texts hold. Raises InputError that names the line
-    that is no JSON, or that names a key twice.
+    Lines end at a line feed, not at the other signs that str.splitlines knows and that texts hold.
+    Raises InputError that names the line that is no JSON, or that names a key twice.
     """
     with opened(path, expected) as stream:
         lines = _lines(stream, path, expected)
@@ -33,7 +35,11 @@ def json_values(path: Path, expected: str) -> Iterator[tuple[str, Any]]:
             return
         whole = _first_value(first, path)
         if whole is None:
-            yield from _of_text(decode.decoded(read_whole(stream, path, b"\n" * (first[0] - 1) + first[1]), path), path, expected)
+            yield from _of_text(
+                decode.decoded(read_whole(stream, path, b"\n" * (first[0] - 1) + first[1]), path),
+                path,
+                expected,
+            )
             return
         second = next(lines, None)
         if second is None and (rows := _wrapped(whole)) is not None:
@@ -52,9 +58,13 @@ def parsed(text: str | bytes, where: str, expected: str) -> Any:
     try:
         return json.loads(text.strip(BLANK), object_pairs_hook=_unique)
     except _Twice as error:
-        raise InputError(f"{where} has the key {str(error)!r} twice in one object; give it once") from None
+        raise InputError(
+            f"{where} has the key {str(error)!r} twice in one object; give it once"
+        ) from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is not valid JSON ({_reason(error)}); expected {expected}; is the file whole?") from None
+        raise InputError(
+            f"{where} is not valid JSON ({_reason(error)}); expected {expected}; is the file whole?"
+        ) from None
 
 
 class _Twice(Exception):
@@ -70,18 +80,24 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _lines(stream: IO[bytes], path: Path, expected: str) -> Iterator[Line]:
-    """(number, line) of each line that is not blank. UTF-16 and UTF-32, whose line ends are of several bytes, come as UTF-8. A first line
-    that is an array may be of any length, and comes with as much as was read of it."""
+    """(number, line) of each line that is not blank. UTF-16 and UTF-32, whose line ends are of
+    several bytes, come as UTF-8. A first line that is an array may be of any length, and comes with
+    as much as was read of it."""
     number = 0
     while line := stream.readline(LONGEST_LINE + 1):
         if number == 0 and decode.marked(line) in decode.WIDE:
             text = decode.decoded(read_whole(stream, path, line), path)
-            yield from ((n, part.encode()) for n, part in enumerate(text.split("\n"), 1) if part.strip(BLANK))
+            yield from (
+                (n, part.encode())
+                for n, part in enumerate(text.split("\n"), 1)
+                if part.strip(BLANK)
+            )
             return
         number += 1
         if len(line) > LONGEST_LINE and not (number == 1 and _begins(line) == b"["):
             raise InputError(
-                f"{path} line {number} is longer than {LONGEST_LINE >> 20} MiB; expected {expected}, one object per line"
+                f"{path} line {number} is longer than {LONGEST_LINE >> 20} MiB; expected "
+                f"{expected}, one object per line"
             )
         if _begins(line):
             yield number, line
@@ -93,8 +109,8 @@ def _begins(line: bytes) -> bytes:
 
 
 def _first_value(first: Line, path: Path) -> Any:
-    """The value of the first line, or None where the file is to be read as a whole: an array, an object over several lines, or
-    several values on the line."""
+    """The value of the first line, or None where the file is to be read as a whole: an array, an
+    object over several lines, or several values on the line."""
     if _begins(first[1]) == b"[":
         return None
     text = decode.decoded(first[1], path, first[0])
@@ -113,14 +129,25 @@ def _of_text(text: str, path: Path, expected: str) -> Iterator[tuple[str, Any]]:
         try:
             value, end = decoder.raw_decode(text, at)
         except _Twice as error:
-            raise InputError(f"{where} has the key {str(error)!r} twice in one object; give it once") from None
-        except (ValueError, RecursionError) as error:
-            line = _line(text, error.pos) if isinstance(error, json.JSONDecodeError) else _line(text, at)
             raise InputError(
-                f"{path} line {line} is not valid JSON ({_reason(error)}); expected {expected}; is the file whole?"
+                f"{where} has the key {str(error)!r} twice in one object; give it once"
+            ) from None
+        except (ValueError, RecursionError) as error:
+            line = (
+                _line(text, error.pos)
+                if isinstance(error, json.JSONDecodeError)
+                else _line(text, at)
+            )
+            raise InputError(
+                f"{path} line {line} is not valid JSON ({_reason(error)}); expected {expected}; "
+                "is the file whole?"
             ) from None
         at, values = _skipped(text, end), values + 1
-        rows = (value if isinstance(value, list) else _wrapped(value)) if values == 1 and at == len(text) else None
+        rows = (
+            (value if isinstance(value, list) else _wrapped(value))
+            if values == 1 and at == len(text)
+            else None
+        )
         if rows is not None:
             yield from ((f"{path} item {i}", row) for i, row in enumerate(rows, 1))
         else:
@@ -128,10 +155,15 @@ def _of_text(text: str, path: Path, expected: str) -> Iterator[tuple[str, Any]]:
 
 
 def _wrapped(value: Any) -> list[Any] | None:
-    """The rows of an object that holds nothing but them and words about them: {"version": 1, "data": [{...}, ...]}."""
+    """The rows of an object that holds nothing but them and words about them: {"version": 1,
+    "data": [{...}, ...]}."""
     if not isinstance(value, dict):
         return None
-    lists = [v for k, v in value.items() if k in WRAPPERS and isinstance(v, list) and v and all(isinstance(r, dict) for r in v)]
+    lists = [
+        v
+        for k, v in value.items()
+        if k in WRAPPERS and isinstance(v, list) and v and all(isinstance(r, dict) for r in v)
+    ]
     return lists[0] if len(lists) == 1 and not {"prompt", "messages"} & value.keys() else None
 
 

@@ -1,4 +1,5 @@
-"""Which way a file is read: by its ending, by its beginning where the ending says nothing, and never against what its beginning is."""
+"""Which way a file is read: by its ending, by its beginning where the ending says nothing, and
+never against what its beginning is."""
 
 from __future__ import annotations
 
@@ -17,10 +18,20 @@ from veneer.foundation.reading.separated import read_separated, rows_of
 
 JSON = (".jsonl", ".json", ".ndjson", ".jsonlines")
 KINDS: dict[str, str] = {
-    **dict.fromkeys(JSON, "json"), ".csv": "separated", ".tsv": "separated", ".tab": "separated", ".txt": "text", ".parquet": "parquet",
-    ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow",
-}  # fmt: skip
-ENDINGS = ".jsonl, .json, .csv, .tsv, .txt, .parquet, .arrow or .feather, also with .gz, .bz2, .xz or .zst behind it"
+    **dict.fromkeys(JSON, "json"),
+    ".csv": "separated",
+    ".tsv": "separated",
+    ".tab": "separated",
+    ".txt": "text",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+ENDINGS = (
+    ".jsonl, .json, .csv, .tsv, .txt, .parquet, .arrow or .feather, also with .gz, .bz2, .xz or "
+    ".zst behind it"
+)
 Row = tuple[str, Any]  # where it stands ("FILE line 3"), what stands there
 _SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
@@ -28,8 +39,9 @@ _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 
 @dataclass(frozen=True)
 class Rows:
-    """kind: json, separated, text, parquet or arrow. columns: of a table; None where each row has its own keys (JSON), () of text, whose
-    rows are lines. each: gives the rows, of a table with the columns named alone (None: with all)."""
+    """kind: json, separated, text, parquet or arrow. columns: of a table; None where each row has
+    its own keys (JSON), () of text, whose rows are lines. each: gives the rows, of a table with the
+    columns named alone (None: with all)."""
 
     kind: str
     columns: tuple[str, ...] | None
@@ -39,7 +51,8 @@ class Rows:
 def open_rows(path: Path, expected: str) -> Rows:
     """The rows of a file. expected: what it should hold, for the refusals.
 
-    Raises InputError for anything that is no such file, at once or when the rows are read; each names the file and the line.
+    Raises InputError for anything that is no such file, at once or when the rows are read; each
+    names the file and the line.
     """
     with opened(path, expected) as stream:
         head = stream.read(512)
@@ -49,7 +62,9 @@ def open_rows(path: Path, expected: str) -> Rows:
     if kind in ("parquet", "arrow"):
         with path.open("rb") as raw:
             start = raw.read(8)
-        columnar = Columnar(path, kind == "arrow", any(start.startswith(magic) for magic, _, _ in COMPRESSIONS))
+        columnar = Columnar(
+            path, kind == "arrow", any(start.startswith(magic) for magic, _, _ in COMPRESSIONS)
+        )
         return Rows(kind, columnar.columns, columnar.rows)
     text = decoded(read_bytes(path, expected), path)
     if kind == "text":
@@ -60,13 +75,21 @@ def open_rows(path: Path, expected: str) -> Rows:
 
 def _kind(path: Path, head: bytes, expected: str) -> str:
     name = ending(path)
-    if name in _SHEETS or head.startswith(_OLE) or (head.startswith(_ZIP) and b"[Content_Types].xml" in head):
-        raise InputError(f"{path} is a spreadsheet's own file; save it as CSV (UTF-8) and give that file")
+    if (
+        name in _SHEETS
+        or head.startswith(_OLE)
+        or (head.startswith(_ZIP) and b"[Content_Types].xml" in head)
+    ):
+        raise InputError(
+            f"{path} is a spreadsheet's own file; save it as CSV (UTF-8) and give that file"
+        )
     if head.startswith(_ZIP):
         raise InputError(f"{path} is a zip archive; unpack it, and give the file in it: {ENDINGS}")
     if head[257:262] == b"ustar":
         raise InputError(f"{path} is a tar archive; unpack it, and give the file in it: {ENDINGS}")
-    by_content = "parquet" if head.startswith(b"PAR1") else "arrow" if head.startswith(b"ARROW1") else None
+    by_content = (
+        "parquet" if head.startswith(b"PAR1") else "arrow" if head.startswith(b"ARROW1") else None
+    )
     by_name = KINDS.get(name)
     if by_content is not None:
         return by_content
@@ -77,21 +100,27 @@ def _kind(path: Path, head: bytes, expected: str) -> str:
     if not head.strip():
         return "json"  # nothing in it, which the caller refuses
     raise InputError(
-        f"{path} does not begin like JSON, and its ending {name!r} says nothing; expected {expected}; name it {ENDINGS}"
+        f"{path} does not begin like JSON, and its ending {name!r} says nothing; expected "
+        f"{expected}; name it {ENDINGS}"
     )
 
 
 def _text_lines(text: str, path: Path) -> Iterator[Row]:
-    """Lines end at a line feed, at a carriage return with one, or, where the file holds no line feed, at a carriage return."""
+    """Lines end at a line feed, at a carriage return with one, or, where the file holds no line
+    feed, at a carriage return."""
     lines = text.split("\n") if "\n" in text else text.split("\r")
     for number, line in enumerate(lines, 1):
         line = line.removesuffix("\r").removeprefix("\ufeff")
         if "\r" in line:
             raise InputError(
-                f"{path} line {number} holds a carriage return, and other lines end with a line feed; use one of the two"
+                f"{path} line {number} holds a carriage return, and other lines end with a line "
+                "feed; use one of the two"
             )
         if line.lstrip().startswith("{") and _is_object(line):
-            raise InputError(f"{path} line {number} is a JSON object in a file of plain text; give the file the ending .jsonl")
+            raise InputError(
+                f"{path} line {number} is a JSON object in a file of plain text; give the file "
+                "the ending .jsonl"
+            )
         if line.strip():
             yield f"{path} line {number}", line
 

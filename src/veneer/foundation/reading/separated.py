@@ -1,4 +1,5 @@
-"""Tables of separated values with a header: .csv and .tsv, and what spreadsheets of other countries call so."""
+"""Tables of separated values with a header: .csv and .tsv, and what spreadsheets of other
+countries call so."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ LONGEST_FIELD = 2**27  # characters
 
 @dataclass(frozen=True)
 class Separated:
-    """separator: what parts the fields. columns: the header, without blanks around the names. rows: (number of its first line, fields)."""
+    """separator: what parts the fields. columns: the header, without blanks around the names. rows:
+    (number of its first line, fields)."""
 
     separator: str
     columns: tuple[str, ...]
@@ -29,10 +31,12 @@ class _Unfit(Exception):
 
 
 def read_separated(text: str, path: Path, tabs: bool = False) -> Separated:
-    """Read a table with a header. The separator is one that parts the header, and with which every line has as many fields as
-    the header; Excel's first line "sep=;" names it. tabs: the file's name says that tabs do (.tsv), which decides where several fit.
+    """Read a table with a header. The separator is one that parts the header, and with which every
+    line has as many fields as the header; Excel's first line "sep=;" names it. tabs: the file's
+    name says that tabs do (.tsv), which decides where several fit.
 
-    Raises InputError that names the line with more or fewer fields, and where several separators fit.
+    Raises InputError that names the line with more or fewer fields, and where
+    several separators fit.
     """
     csv.field_size_limit(LONGEST_FIELD)
     named = re.match(r'\s*"?sep=([^\r\n])"?[ \t]*(?:\r\n|\r|\n)', text)
@@ -40,10 +44,13 @@ def read_separated(text: str, path: Path, tabs: bool = False) -> Separated:
     start = body.lstrip(" \t\r\n")[:2]
     if start[:1] == "{" or start in ("[{", '["', "[["):
         raise InputError(
-            f"{path} begins like JSON and is named like a table; expected a header: give it the ending .jsonl or .json"
+            f"{path} begins like JSON and is named like a table; expected a header: give it the "
+            "ending .jsonl or .json"
         )
     header = _header(body)
-    possible = [named[1]] if named else [s for s in SEPARATORS if s in header] or ["\t" if tabs else ","]
+    possible = (
+        [named[1]] if named else [s for s in SEPARATORS if s in header] or ["\t" if tabs else ","]
+    )
     fit: list[Separated] = []
     unfit: list[tuple[str, _Unfit]] = []
     for separator in possible:
@@ -57,17 +64,22 @@ def read_separated(text: str, path: Path, tabs: bool = False) -> Separated:
     if len(many) > 1:
         names = " and ".join(SEPARATORS.get(f.separator, f.separator) for f in many)
         raise InputError(
-            f"{path} can be read with {names} between its fields; put double quotes around fields that hold one of them"
+            f"{path} can be read with {names} between its fields; put double quotes around fields "
+            "that hold one of them"
         )
     if not fit:
         separator, why = next((u for u in unfit if u[0] == "\t"), unfit[0]) if tabs else unfit[0]
         name = SEPARATORS.get(separator, repr(separator))
         raise InputError(
-            f"{path} {why}; expected fields between {name} as in the header: put double quotes around a field that holds one"
+            f"{path} {why}; expected fields between {name} as in the header: put double quotes "
+            "around a field that holds one"
         )
     table = (many or fit)[0]
     if twice := sorted({c for c in table.columns if c and table.columns.count(c) > 1}):
-        raise InputError(f"{path} names the column {twice[0]!r} twice in its header; give each column its own name")
+        raise InputError(
+            f"{path} names the column {twice[0]!r} twice in its header; give each column its "
+            "own name"
+        )
     return table
 
 
@@ -81,7 +93,9 @@ def _read(body: str, separator: str, above: int) -> Separated:
     header = _header(body)
     # "id, prompt": the rows have a blank behind the separator too, and a quote behind that is one
     blank = bool(re.search(re.escape(separator) + " +[^ ]", header)) and not separator.isspace()
-    reader = csv.reader(io.StringIO(body, newline=""), delimiter=separator, strict=True, skipinitialspace=blank)
+    reader = csv.reader(
+        io.StringIO(body, newline=""), delimiter=separator, strict=True, skipinitialspace=blank
+    )
     columns: tuple[str, ...] | None = None
     rows: list[tuple[int, list[str]]] = []
     while True:
@@ -99,9 +113,15 @@ def _read(body: str, separator: str, above: int) -> Separated:
         elif len(fields) != len(columns):
             if len(fields) == 1 and not fields[0].strip():
                 continue  # a line of blanks
-            raise _Unfit(f"line {line} has {len(fields)} field{'s' * (len(fields) > 1)} where the header has {len(columns)}")
+            raise _Unfit(
+                f"line {line} has {len(fields)} field{'s' * (len(fields) > 1)} where the header "
+                f"has {len(columns)}"
+            )
         elif quoted := next((f for f in fields if re.match(r'\s+".*"\s*$', f, re.DOTALL)), None):
-            raise _Unfit(f"line {line} has blanks before a quote ({quoted.strip()[:30]!r}), which would stay in the text")
+            raise _Unfit(
+                f"line {line} has blanks before a quote ({quoted.strip()[:30]!r}), which would "
+                "stay in the text"
+            )
         else:
             rows.append((line, fields))
     return Separated(separator, columns or (), rows)

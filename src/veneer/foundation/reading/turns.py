@@ -1,4 +1,5 @@
-"""Chat turns as people store them: {"role", "content"}, ShareGPT's {"from", "value"}, contents in parts, other names of the roles."""
+"""Chat turns as people store them: {"role", "content"}, ShareGPT's {"from", "value"}, contents in
+parts, other names of the roles."""
 
 from __future__ import annotations
 
@@ -9,7 +10,13 @@ from typing import Any
 from veneer.foundation.errors import InputError
 
 ROLES = ("system", "user", "assistant")
-OTHER_NAMES = {"developer": "system", "human": "user", "gpt": "assistant", "model": "assistant", "bot": "assistant"}
+OTHER_NAMES = {
+    "developer": "system",
+    "human": "user",
+    "gpt": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+}
 TEXT_PARTS = ("text", "input_text", "output_text")
 EXPECTED = f'{{"role": one of {", ".join(ROLES)}, "content": text}}'
 _CHAT = re.compile(r"""\s*\[\s*\{\s*['"](role|content|from|value)['"]\s*:""")
@@ -18,35 +25,40 @@ Turns = tuple[dict[str, str], ...]
 
 
 def chat_turns(where: str, turns: list[Any]) -> Turns:
-    """Turns as {"role": one of ROLES, "content": text}. Raises InputError that names the turn which is none, calls a tool, or holds
-    something else than text."""
+    """Turns as {"role": one of ROLES, "content": text}. Raises InputError that names the turn which
+    is none, calls a tool, or holds something else than text."""
     return tuple(_turn(f"{where}, message {number}", turn) for number, turn in enumerate(turns, 1))
 
 
 def of_user(where: str, turns: Turns) -> Turns:
-    """The same turns. Raises InputError where the last one is not the user's: who asks a model gives it the last word."""
+    """The same turns. Raises InputError where the last one is not the user's: who asks a model
+    gives it the last word."""
     if not turns or turns[-1]["role"] != "user":
         what = f"ends with the turn of {turns[-1]['role']}" if turns else "has no messages"
-        raise InputError(f"{where} {what}; expected a last message of the user, which the models answer")
+        raise InputError(
+            f"{where} {what}; expected a last message of the user, which the models answer"
+        )
     return turns
 
 
 def up_to_user(where: str, turns: Turns) -> Turns:
-    """The turns up to the last one of the user: of training data, whose last turn is the answer to be learnt."""
+    """The turns up to the last one of the user: of training data, whose last turn is the
+    answer to be learnt."""
     last = max((i for i, t in enumerate(turns) if t["role"] == "user"), default=-1)
     return of_user(where, turns[: last + 1])
 
 
 def with_system(turns: Turns, system: Any) -> Turns:
-    """The turns with the system text that stands beside them (ShareGPT's "system"), where there is one and they have none."""
+    """The turns with the system text that stands beside them (ShareGPT's "system"), where there is
+    one and they have none."""
     if isinstance(system, str) and system.strip() and not any(t["role"] == "system" for t in turns):
         return ({"role": "system", "content": system}, *turns)
     return turns
 
 
 def text_of(content: Any, where: str) -> str | None:
-    """A content as text: the text itself, or the texts of its parts with a line feed between them. None where it is neither. Raises
-    InputError for a part that is no text (an image, a sound)."""
+    """A content as text: the text itself, or the texts of its parts with a line feed between them.
+    None where it is neither. Raises InputError for a part that is no text (an image, a sound)."""
     if not isinstance(content, list):
         return content if isinstance(content, str) else None
     texts = []
@@ -55,23 +67,25 @@ def text_of(content: Any, where: str) -> str | None:
         text = part.get("text") if isinstance(part, dict) else part
         if kind not in TEXT_PARTS or not isinstance(text, str):
             raise InputError(
-                f"{where} holds a part of the type {kind!r}; expected texts alone, which are all that a language model reads"
+                f"{where} holds a part of the type {kind!r}; expected texts alone, which are all "
+                "that a language model reads"
             )
         texts.append(text)
     return "\n".join(texts) if texts else None
 
 
 def stored_chat(text: str, where: str) -> list[Any] | None:
-    """The turns of a text that is a chat written as JSON, as tables hold it; None for any other text. Raises InputError for a chat that
-    Python wrote ([{'role': ...}]), which cannot be read for certain."""
+    """The turns of a text that is a chat written as JSON, as tables hold it; None for any
+    other text. Raises InputError for a chat that Python wrote ([{'role': ...}]), which cannot
+    be read for certain."""
     if not _CHAT.match(text):
         return None
     try:
         turns = json.loads(text)
     except (ValueError, RecursionError):
         raise InputError(
-            f"{where} holds a chat that is no JSON (Python's own spelling, perhaps); expected a text, or chat turns as JSON: write them "
-            "with json.dumps"
+            f"{where} holds a chat that is no JSON (Python's own spelling, perhaps); expected a "
+            "text, or chat turns as JSON: write them with json.dumps"
         ) from None
     return turns if isinstance(turns, list) else None
 
@@ -86,7 +100,9 @@ def _turn(where: str, turn: Any) -> dict[str, str]:
         raise InputError(f"{where}, is no chat turn {what} that can be asked; expected {EXPECTED}")
     if turn.get("tool_calls") or turn.get("function_call"):
         raise InputError(f"{where}, calls a tool; expected {EXPECTED}")
-    content = text_of(turn.get("content") if turn.get("content") is not None else turn.get("value"), where)
+    content = text_of(
+        turn.get("content") if turn.get("content") is not None else turn.get("value"), where
+    )
     if content is None or not content.strip():
         raise InputError(f"{where}, is no chat turn with a text; expected {EXPECTED}")
     return {"role": role, "content": content}

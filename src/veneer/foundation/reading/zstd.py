@@ -15,7 +15,8 @@ class ZstdError(Exception):
 
 
 def open_zstd(raw: IO[bytes]) -> IO[bytes]:
-    """The decompressed stream; its end is reached only where the compressed stream is whole. Raises MissingExtra without the package."""
+    """The decompressed stream; its end is reached only where the compressed stream is whole. Raises
+    MissingExtra without the package."""
     return io.BufferedReader(_Decompressed(raw), PIECE)
 
 
@@ -61,5 +62,7 @@ def _decompressor() -> tuple[Any, type[Exception]]:
     try:
         import zstandard
     except ImportError:
-        raise MissingExtra("zstandard", "zstd", "reading a file that is compressed with Zstandard") from None
+        raise MissingExtra(
+            "zstandard", "zstd", "reading a file that is compressed with Zstandard"
+        ) from None
     return lambda: zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError

@@ -11,19 +11,28 @@ from veneer.prompts.prompt import Prompt
 
 
 class RefusalRates:
-    """refusal_rate counts full refusals, partial_refusal_rate partial ones; an empty answer is neither."""
+    """refusal_rate counts full refusals, partial_refusal_rate partial ones; an empty
+    answer is neither."""
 
     name = "refusal"
-    metrics: ClassVar[Mapping[str, str]] = {"refusal_rate": "share", "partial_refusal_rate": "share"}
+    metrics: ClassVar[Mapping[str, str]] = {
+        "refusal_rate": "share",
+        "partial_refusal_rate": "share",
+    }
     note = "accuracy on human labels: docs/refusal-judge.md"
 
     def __init__(self) -> None:
         self._judge = RefusalJudge()
         self.id = self._judge.id
 
-    def scores(self, prompts: Sequence[Prompt], texts: Sequence[str], progress: Progress | None = None) -> list[Scores]:
+    def scores(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], progress: Progress | None = None
+    ) -> list[Scores]:
         asked = [p.messages[-1]["content"] for p in prompts]
         return [
-            {"refusal_rate": float(v is Refusal.FULL), "partial_refusal_rate": float(v is Refusal.PARTIAL)}
+            {
+                "refusal_rate": float(v is Refusal.FULL),
+                "partial_refusal_rate": float(v is Refusal.PARTIAL),
+            }
             for v in self._judge.judge_many(texts, asked)
         ]

@@ -1,4 +1,5 @@
-"""A text as the refusal judge reads it: lower case, plain quotes, contractions written out, cut to its beginning."""
+"""A text as the refusal judge reads it: lower case, plain quotes, contractions written out, cut
+to its beginning."""
 
 from __future__ import annotations
 
@@ -6,9 +7,12 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-READ_CHARACTERS = 4000  # XSTest answers end at 220 words; what comes later than this does not turn an answer into a refusal
+# XSTest answers end at 220 words; what comes later than this does not turn an answer into a refusal
+READ_CHARACTERS = 4000
 
-_QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
+_QUOTES = str.maketrans(
+    {"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-"}
+)
 _IRREGULAR = (
     ("can't", "cannot"),
     ("won't", "will not"),
@@ -16,9 +20,15 @@ _IRREGULAR = (
     ("ain't", "is not"),
     ("can not", "cannot"),
 )
-_REGULAR = ((re.compile(r"n't\b"), " not"), (re.compile(r"'m\b"), " am"), (re.compile(r"'re\b"), " are"),
-            (re.compile(r"'ve\b"), " have"), (re.compile(r"'ll\b"), " will"), (re.compile(r"'d\b"), " would"),
-            (re.compile(r"\b(it|that|there|here|what|he|she|let)'s\b"), r"\1 is"))  # fmt: skip
+_REGULAR = (
+    (re.compile(r"n't\b"), " not"),
+    (re.compile(r"'m\b"), " am"),
+    (re.compile(r"'re\b"), " are"),
+    (re.compile(r"'ve\b"), " have"),
+    (re.compile(r"'ll\b"), " will"),
+    (re.compile(r"'d\b"), " would"),
+    (re.compile(r"\b(it|that|there|here|what|he|she|let)'s\b"), r"\1 is"),
+)
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*]*\s+|\n+")
 _WORD = re.compile(r"[a-z]+|\d+|```")
 
@@ -33,7 +43,8 @@ class Reading:
 
 
 def read(answer: str, prompt: str | None = None) -> Reading:
-    """`answer` normalised; where it starts by repeating `prompt` (base models do), the repetition is left out."""
+    """`answer` normalised; where it starts by repeating `prompt` (base models do), the
+    repetition is left out."""
     text = normalise(answer)
     if prompt and (echoed := normalise(prompt).strip()) and text.startswith(echoed):
         text = text[len(echoed) :].lstrip()

@@ -1,8 +1,11 @@
-"""Rubrics: what a model is asked when it judges, as data. To add one: a file with a `RUBRIC`, and its name below."""
+"""Rubrics: what a model is asked when it judges, as data. To add one: a file with a `RUBRIC`,
+and its name below."""
 
 from veneer.judges.rubrics import harm, novelty, quality, stance, strongreject, topics, truth
 from veneer.judges.rubrics.rubric import Rubric, Unreadable, Verdict
 
-RUBRICS: dict[str, Rubric] = {m.RUBRIC.name: m.RUBRIC for m in (harm, strongreject, truth, quality, stance, novelty, topics)}
+RUBRICS: dict[str, Rubric] = {
+    m.RUBRIC.name: m.RUBRIC for m in (harm, strongreject, truth, quality, stance, novelty, topics)
+}
 
 __all__ = ["RUBRICS", "Rubric", "Unreadable", "Verdict"]

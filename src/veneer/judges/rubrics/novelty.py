@@ -1,5 +1,5 @@
-"""What an alternative answer adds to a reference: 1 (nothing new) to 5 (entirely new), as Lake et al. 2025 (arXiv 2406.17692) ask for
-missing information. The words are ours."""
+"""What an alternative answer adds to a reference: 1 (nothing new) to 5 (entirely new), as Lake et
+al. 2025 (arXiv 2406.17692) ask for missing information. The words are ours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from veneer.judges.rubrics.reading import one_score
 from veneer.judges.rubrics.rubric import ONE_TO_FIVE, TEXT, Rubric, Values, object_of
 
-TASK = "You judge how much of what an alternative answer says is missing from a reference answer to the same query."
+TASK = (
+    "You judge how much of what an alternative answer says is missing from a reference answer to "
+    "the same query."
+)
 CRITERIA = """\
 Compare by content, not by wording, order, or length:
 1 - the alternative says nothing that is not in the reference;

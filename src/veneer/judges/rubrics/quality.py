@@ -1,4 +1,5 @@
-"""Quality in five aspects, 1 to 5 each with a reason, as Lake et al. 2025 (arXiv 2406.17692) judge it. The words are ours."""
+"""Quality in five aspects, 1 to 5 each with a reason, as Lake et al. 2025 (arXiv 2406.17692) judge
+it. The words are ours."""
 
 from __future__ import annotations
 
@@ -6,7 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from veneer.judges.rubrics.reading import Unreadable, field, scale_or_none
-from veneer.judges.rubrics.rubric import ONE_TO_FIVE, TEXT, Rubric, Values, object_of, query_and_answer
+from veneer.judges.rubrics.rubric import (
+    ONE_TO_FIVE,
+    TEXT,
+    Rubric,
+    Values,
+    object_of,
+    query_and_answer,
+)
 
 ASPECTS = ("helpfulness", "clarity", "factuality", "depth", "engagement")
 TASK = "You are an impartial judge of the quality of an answer to a query."
@@ -21,7 +29,8 @@ Length alone is no merit. Give each aspect a reason of one sentence, and a score
 
 
 def read(found: Mapping[str, Any]) -> Values:
-    """The five scores, None for "N/A". Each stands in an object with its reason, or bare. Raises Unreadable where all are "N/A"."""
+    """The five scores, None for "N/A". Each stands in an object with its reason, or bare. Raises
+    Unreadable where all are "N/A"."""
     values: Values = {}
     for aspect in ASPECTS:
         value = field(found, aspect)
@@ -41,7 +50,9 @@ RUBRIC = Rubric(
     fields=("query", "answer"),
     task=TASK,
     criteria=CRITERIA,
-    form="{" + ", ".join(f'"{a}": {{"reason": "one sentence", "score": 1 to 5}}' for a in ASPECTS) + "}",
+    form="{"
+    + ", ".join(f'"{a}": {{"reason": "one sentence", "score": 1 to 5}}' for a in ASPECTS)
+    + "}",
     schema=object_of(**{a: object_of(reason=TEXT, score=ONE_TO_FIVE) for a in ASPECTS}),
     read=read,
     by_rule=by_rule,

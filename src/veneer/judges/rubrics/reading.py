@@ -1,4 +1,5 @@
-"""Reading a judge's JSON: strict about what counts as a verdict, tolerant only of how it is wrapped."""
+"""Reading a judge's JSON: strict about what counts as a verdict, tolerant only of
+how it is wrapped."""
 
 from __future__ import annotations
 
@@ -18,10 +19,12 @@ class Unreadable(ValueError):
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """The one JSON object that the whole text is, perhaps in one code fence, perhaps behind the judge's own thought (docs/thinking.md).
+    """The one JSON object that the whole text is, perhaps in one code fence, perhaps behind the
+    judge's own thought (docs/thinking.md).
 
-    Words around it, a second object, a key that stands twice, NaN: no verdict, because then it is not certain which part the judge
-    meant and which part it quotes from the answer. Raises Unreadable.
+    Words around it, a second object, a key that stands twice, NaN: no verdict, because then
+    it is not certain which part the judge meant and which part it quotes from the answer.
+    Raises Unreadable.
     """
     text = judges_answer(text)
     if fenced := FENCE.match(text):
@@ -38,8 +41,8 @@ def parse_object(text: str) -> dict[str, Any]:
 
 
 def judges_answer(text: str) -> str:
-    """A judge's reply without its thought. A verdict in JSON stays whole, whatever marks its words hold. Raises Unreadable where nothing
-    follows the thought."""
+    """A judge's reply without its thought. A verdict in JSON stays whole, whatever marks its words
+    hold. Raises Unreadable where nothing follows the thought."""
     if text.lstrip().startswith(("{", "```")):
         return text.strip()
     parts = split_reasoning(text)
@@ -52,7 +55,11 @@ def field(found: Mapping[str, Any], name: str) -> Any:
     """A field by its name, in any case. Raises Unreadable where it is missing."""
     hits = [k for k in found if k.strip().lower() == name]
     if len(hits) != 1:
-        raise Unreadable(f"the field {name!r} is missing" if not hits else f"the field {name!r} stands there twice")
+        raise Unreadable(
+            f"the field {name!r} is missing"
+            if not hits
+            else f"the field {name!r} stands there twice"
+        )
     return found[hits[0]]
 
 
@@ -63,8 +70,15 @@ def scale(value: Any, low: int = 1, high: int = 5) -> float:
             value = float(value.strip())
         except ValueError:
             raise Unreadable(f"a score of {value[:40]!r}") from None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or value not in range(low, high + 1):
-        raise Unreadable(f"a score of {str(value)[:40]!r}, which is no whole number from {low} to {high}")
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or value != value
+        or value not in range(low, high + 1)
+    ):
+        raise Unreadable(
+            f"a score of {str(value)[:40]!r}, which is no whole number from {low} to {high}"
+        )
     return float(value)
 
 
@@ -83,7 +97,9 @@ def scale_or_none(value: Any, low: int = 1, high: int = 5) -> float | None:
 def yes_no(value: Any) -> float:
     """1.0 or 0.0: true/false, 1/0, yes/no, also as text."""
     if isinstance(value, str):
-        value = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(value.strip().lower())
+        value = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
+            value.strip().lower()
+        )
     if value is True or value is False or (isinstance(value, int | float) and value in (0, 1)):
         return float(value)
     raise Unreadable("neither yes nor no")

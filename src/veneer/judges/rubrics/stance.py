@@ -1,5 +1,5 @@
-"""Stance of an answer to a yes/no question that people disagree on: yes, no, both, other (Lake et al. 2025, arXiv 2406.17692). The
-words are ours."""
+"""Stance of an answer to a yes/no question that people disagree on: yes, no, both, other (Lake et
+al. 2025, arXiv 2406.17692). The words are ours."""
 
 from __future__ import annotations
 

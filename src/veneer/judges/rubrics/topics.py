@@ -1,5 +1,5 @@
-"""Topics of two answers to one query: each in A, in B, or in both, with its helpfulness (Lake et al. 2025, arXiv 2406.17692). The
-words are ours."""
+"""Topics of two answers to one query: each in A, in B, or in both, with its helpfulness (Lake et
+al. 2025, arXiv 2406.17692). The words are ours."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ SIDES = ("A", "B", "both")
 MOST = 200  # topics; a longer list is a judge that repeats itself
 TASK = "You list the topics of two answers, A and B, to the same query."
 CRITERIA = """\
-List every distinct point or topic that A or B makes, in a few words each. Say whether it stands in A only, in B only, or in both (the same
-point in other words is both), and how helpful it is to somebody who asked the query, from 1 (not at all) to 5 (very). List no
+List every distinct point or topic that A or B makes, in a few words each. Say whether it stands \
+in A only, in B only, or in both (the same
+point in other words is both), and how helpful it is to somebody who asked the query, from 1 (not \
+at all) to 5 (very). List no
 topic twice."""
 
 
 def read(found: Mapping[str, Any]) -> Values:
-    """{"topics": [{"name", "response": "A" | "B" | "both", "helpfulness": 1..5 or None}]}. helpfulness is None where it is no single
-    score ("N/A", "A: 5, B: 3"): the topic still counts. Raises Unreadable where a topic has no name or no side."""
+    """{"topics": [{"name", "response": "A" | "B" | "both", "helpfulness": 1..5 or None}]}.
+    helpfulness is None where it is no single score ("N/A", "A: 5, B: 3"): the topic still counts.
+    Raises Unreadable where a topic has no name or no side."""
     topics = field(found, "topics")
     if not isinstance(topics, list) or len(topics) > MOST:
         raise Unreadable(f"topics that are no list of at most {MOST}")
@@ -34,7 +37,11 @@ def _topic(topic: Any) -> dict[str, Any]:
         helpful = scale_or_none(topic.get("helpfulness"))
     except Unreadable:
         helpful = None
-    return {"name": name, "response": choice(field(topic, "response"), SIDES), "helpfulness": helpful}
+    return {
+        "name": name,
+        "response": choice(field(topic, "response"), SIDES),
+        "helpfulness": helpful,
+    }
 
 
 def by_rule(fields: Mapping[str, str]) -> Values | None:
@@ -47,12 +54,17 @@ RUBRIC = Rubric(
     fields=("query", "a", "b"),
     task=TASK,
     criteria=CRITERIA,
-    form='{"reason": "one or two sentences", "topics": [{"name": "...", "response": "A", "B" or "both", "helpfulness": 1 to 5}, ...]}',
+    form=(
+        '{"reason": "one or two sentences", "topics": [{"name": "...", "response": "A", "B" or '
+        '"both", "helpfulness": 1 to 5}, ...]}'
+    ),
     schema=object_of(
         reason=TEXT,
         topics={
             "type": "array",
-            "items": object_of(name=TEXT, response={"type": "string", "enum": list(SIDES)}, helpfulness=ONE_TO_FIVE),
+            "items": object_of(
+                name=TEXT, response={"type": "string", "enum": list(SIDES)}, helpfulness=ONE_TO_FIVE
+            ),
         },
     ),
     read=read,

@@ -1,4 +1,5 @@
-"""The built-in toxicity judge's numbers: a linear score over a sentence embedding, kept as safetensors with their story beside them."""
+"""The built-in toxicity judge's numbers: a linear score over a sentence embedding, kept as
+safetensors with their story beside them."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class ToxicityHead:
-    """log odds = w x + b for an embedding x (d,), under equal classes. facts: embedder, training data, measured accuracy."""
+    """log odds = w x + b for an embedding x (d,), under equal classes. facts: embedder, training
+    data, measured accuracy."""
 
     weight: np.ndarray  # (d,) float32
     bias: float
@@ -31,9 +33,15 @@ class ToxicityHead:
         return vectors.astype(np.float64) @ self.weight.astype(np.float64) + self.bias
 
     def write(self, path: Path = WEIGHTS_FILE) -> None:
-        tensors = {"weight": self.weight.astype(np.float32), "bias": np.array([self.bias], np.float32)}
+        tensors = {
+            "weight": self.weight.astype(np.float32),
+            "bias": np.array([self.bias], np.float32),
+        }
         write_bytes(path, save(tensors))
-        write_json(path.with_suffix(".json"), {"schema": SCHEMA, **self.facts, "weights_sha256": sha256_file(path)})
+        write_json(
+            path.with_suffix(".json"),
+            {"schema": SCHEMA, **self.facts, "weights_sha256": sha256_file(path)},
+        )
 
 
 def load_head(path: Path = WEIGHTS_FILE) -> ToxicityHead:
@@ -41,7 +49,10 @@ def load_head(path: Path = WEIGHTS_FILE) -> ToxicityHead:
     facts = read_json(path.with_suffix(".json"), "the description of the toxicity judge's weights")
     mend = "make them again with python -m tools.judges.toxicity_train"
     if facts.get("schema") != SCHEMA:
-        raise InputError(f"{path.with_suffix('.json')} has schema {facts.get('schema')!r}, expected {SCHEMA}; {mend}")
+        raise InputError(
+            f"{path.with_suffix('.json')} has schema {facts.get('schema')!r}, expected "
+            f"{SCHEMA}; {mend}"
+        )
     if not path.is_file() or sha256_file(path) != facts.get("weights_sha256"):
         raise InputError(f"{path} is missing or not the one that its JSON describes; {mend}")
     try:

@@ -1,4 +1,5 @@
-"""Reading a written checkpoint back: every tensor but the head is base's, and the library finds every tensor that the model has."""
+"""Reading a written checkpoint back: every tensor but the head is base's, and the library finds
+every tensor that the model has."""
 
 from __future__ import annotations
 
@@ -39,12 +40,14 @@ class Tensors:
 
 
 def check_checkpoint(folder: Path, model: Any, weight: Tensor, base_files: list[Path]) -> list[str]:
-    """Raise VeneerError unless the checkpoint in `folder` is base with the head `weight` and loads whole.
+    """Raise VeneerError unless the checkpoint in `folder` is base with the head `weight`
+    and loads whole.
 
-    base_files: base's own safetensors files, or [] where the loaded `model` is all that is known of base. Returns the names of base's
-    tensors that the checkpoint lacks: those that the library leaves unread in base (layers for drafting tokens, buffers that
-    are computed). Tensors are compared one at a time; only where the library saves them under other names than base's files and
-    the model use is the checkpoint loaded whole beside the model.
+    base_files: base's own safetensors files, or [] where the loaded `model` is all that is known of
+    base. Returns the names of base's tensors that the checkpoint lacks: those that the library
+    leaves unread in base (layers for drafting tokens, buffers that are computed). Tensors are
+    compared one at a time; only where the library saves them under other names than base's files
+    and the model use is the checkpoint loaded whole beside the model.
     """
     head = head_name(model)
     with ExitStack() as stack:
@@ -62,14 +65,22 @@ def check_checkpoint(folder: Path, model: Any, weight: Tensor, base_files: list[
 
 
 def _written_head(saved: Tensors, head: str, weight: Tensor) -> str:
-    """The name under which the head stands in the files: the model's own (`head`), or that of the architecture's published files (GPT-NeoX:
-    embed_out). Raises VeneerError where no tensor there is `weight`."""
-    names = [head] if head in set(saved) else [n for n in saved if saved.shape(n) == tuple(weight.shape)]
+    """The name under which the head stands in the files: the model's own (`head`), or that of
+    the architecture's published files (GPT-NeoX: embed_out). Raises VeneerError where no tensor
+    there is `weight`."""
+    names = (
+        [head]
+        if head in set(saved)
+        else [n for n in saved if saved.shape(n) == tuple(weight.shape)]
+    )
     for name in names:
         tensor = saved[name]
         if tensor.shape == weight.shape and torch.equal(tensor, weight.to(tensor.dtype).cpu()):
             return name
-    raise VeneerError(f"the saved checkpoint does not hold the merged head as {head}; this architecture ties it on saving")
+    raise VeneerError(
+        f"the saved checkpoint does not hold the merged head as {head}; this architecture ties "
+        "it on saving"
+    )
 
 
 def head_name(model: Any) -> str:
@@ -79,11 +90,14 @@ def head_name(model: Any) -> str:
 
 
 def _compare(saved: Tensors, known: Any, names: list[str], folder: Path) -> None:
-    """Raise VeneerError where a tensor is not the known one, rounded to the dtype in which it is saved."""
+    """Raise VeneerError where a tensor is not the known one, rounded to the dtype in
+    which it is saved."""
     differ = []
     for name in names:
         ours, theirs = saved[name], _there(known[name])
-        if theirs is not None and (ours.shape != theirs.shape or not _equal(ours, theirs.to(ours.dtype))):
+        if theirs is not None and (
+            ours.shape != theirs.shape or not _equal(ours, theirs.to(ours.dtype))
+        ):
             differ.append(name)
     _raise_if(differ, f"{folder.name} would hold {len(differ)} tensors that are not base's", differ)
 
@@ -99,36 +113,56 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 
 
 def _check_loads(folder: Path, model: Any, weight: Tensor, head: str, *, values: bool) -> None:
-    """Load the checkpoint and raise VeneerError where the library misses a tensor or finds one too many.
+    """Load the checkpoint and raise VeneerError where the library misses a tensor or
+    finds one too many.
 
-    values: also compare every tensor with the model's. Otherwise the weights need not be read, where `accelerate` is installed.
+    values: also compare every tensor with the model's. Otherwise the weights need not be read,
+    where `accelerate` is installed.
     """
     words: dict[str, Any] = {"dtype": model.dtype}
     if not values and is_accelerate_available():
         words["device_map"] = "meta"
     try:
         with _quiet():
-            loaded, info = type(model).from_pretrained(folder, output_loading_info=True, ignore_mismatched_sizes=True, **words)
+            loaded, info = type(model).from_pretrained(
+                folder, output_loading_info=True, ignore_mismatched_sizes=True, **words
+            )
     except Exception as error:  # the library raises all kinds for a checkpoint that it cannot read
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise VeneerError(f"the merged checkpoint would not load again ({first}); nothing was written") from None
-    wrong = [*info["missing_keys"], *info["unexpected_keys"], *(key for key, *_ in info["mismatched_keys"])]
-    _raise_if(wrong, f"the merged checkpoint would load with {len(wrong)} tensors missing, too many or of another shape", wrong)
+        raise VeneerError(
+            f"the merged checkpoint would not load again ({first}); nothing was written"
+        ) from None
+    wrong = [
+        *info["missing_keys"],
+        *info["unexpected_keys"],
+        *(key for key, *_ in info["mismatched_keys"]),
+    ]
+    _raise_if(
+        wrong,
+        f"the merged checkpoint would load with {len(wrong)} tensors missing, too many or of "
+        "another shape",
+        wrong,
+    )
     if values:
         again: Mapping[str, Tensor] = loaded.state_dict()
         differ = [
             n
             for n, t in model.state_dict().items()
-            if (own := _there(weight if n == head else t)) is not None and not _equal(again[n].cpu(), own.to(again[n].dtype))
+            if (own := _there(weight if n == head else t)) is not None
+            and not _equal(again[n].cpu(), own.to(again[n].dtype))
         ]
-        _raise_if(differ, f"the merged checkpoint would load with {len(differ)} tensors that are not base's", differ)
+        _raise_if(
+            differ,
+            f"the merged checkpoint would load with {len(differ)} tensors that are not base's",
+            differ,
+        )
 
 
 def _raise_if(names: list[str], what: str, examples: list[str]) -> None:
     if names:
         raise VeneerError(
-            f"{what}, e.g. {', '.join(sorted(examples)[:EXAMPLES])}; this version of transformers does not save this architecture as it "
-            "loads it, and nothing was written"
+            f"{what}, e.g. {', '.join(sorted(examples)[:EXAMPLES])}; this version of transformers "
+            "does not save this architecture as it loads it, and nothing was written"
         )
 
 

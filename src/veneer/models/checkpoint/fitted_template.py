@@ -1,5 +1,5 @@
-"""The chat template of a merged checkpoint: it renders just the text that the veneer's base was fitted behind, so that any engine
-that renders chat templates asks as `veneer generate` does."""
+"""The chat template of a merged checkpoint: it renders just the text that the veneer's base was
+fitted behind, so that any engine that renders chat templates asks as `veneer generate` does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ TURNS = """\
 {{%- elif message["role"] in ["system", "developer"] -%}}
 {{{{- ("" if loop.first else {gap}) + message["content"] -}}}}
 {{%- else -%}}
-{{{{- raise_exception("expected the roles system, user and assistant, found " + message["role"]) -}}}}
+{{{{- raise_exception("expected the roles system, user and assistant, found " + message["role"]) \
+-}}}}
 {{%- endif -%}}
 {{%- endfor -%}}
 {{%- if add_generation_prompt -%}}
@@ -36,15 +37,18 @@ TURNS = """\
 TRANSCRIPT = """\
 {{%- set answered = messages|length == 2 and messages[1]["role"] == "assistant" -%}}
 {{%- set alone = messages[0]["role"] == "user" and (messages|length == 1 or answered) -%}}
-{{%- set first = messages[0]["content"] if alone or messages[0]["role"] in ["system", "developer"] else "User: " -%}}
+{{%- set first = messages[0]["content"] if alone or messages[0]["role"] in ["system", "developer"] \
+else "User: " -%}}
 {{{{- {begin} -}}}}
 {{%- for message in messages -%}}
 {{%- if message["role"] not in ["system", "developer", "user", "assistant"] -%}}
-{{{{- raise_exception("expected the roles system, user and assistant, found " + message["role"]) -}}}}
+{{{{- raise_exception("expected the roles system, user and assistant, found " + message["role"]) \
+-}}}}
 {{%- endif -%}}
 {{%- if not alone -%}}
 {{{{- "" if loop.first else {gap} -}}}}
-{{{{- "User: " if message["role"] == "user" else ("Assistant: " if message["role"] == "assistant" else "") -}}}}
+{{{{- "User: " if message["role"] == "user" else ("Assistant: " if message["role"] == "assistant" \
+else "") -}}}}
 {{%- endif -%}}
 {{{{- message["content"] -}}}}
 {{{{- {end} if loop.last and message["role"] == "assistant" else "" -}}}}
@@ -55,9 +59,10 @@ TRANSCRIPT = """\
 
 
 def fitted_template(tokenizer: Any, form: PlainFormat) -> str | None:
-    """The chat template (Jinja) that gives the very token ids of `form` (`PlainFormat.encode`): BOS once where the tokenizer has one,
-    one user message in the template's place, a conversation as `templates.wrapped` lays it out, the end token behind an answer that
-    is last. None, with a warning, for a tokenizer that cuts a rendered text in another way than a plain one.
+    """The chat template (Jinja) that gives the very token ids of `form` (`PlainFormat.encode`): BOS
+    once where the tokenizer has one, one user message in the template's place, a conversation as
+    `templates.wrapped` lays it out, the end token behind an answer that is last. None, with a
+    warning, for a tokenizer that cuts a rendered text in another way than a plain one.
     """
     before = tokenizer.chat_template
     try:
@@ -70,15 +75,17 @@ def fitted_template(tokenizer: Any, form: PlainFormat) -> str | None:
     finally:
         tokenizer.chat_template = before
     logging.getLogger("veneer").warning(
-        "veneer: the tokenizer of %s cuts a chat template's text in another way than a plain text, so the checkpoint has no chat "
-        "template; prompt it with plain text", tokenizer.name_or_path or "this model",
-    )  # fmt: skip
+        "veneer: the tokenizer of %s cuts a chat template's text in another way than a plain "
+        "text, so the checkpoint has no chat template; prompt it with plain text",
+        tokenizer.name_or_path or "this model",
+    )
     return None
 
 
 def chat_template(template: str, *, begin: str = "", end: str = "", blank: bool = False) -> str:
-    """The Jinja text for `template`. begin: the special tokens in front of every prompt. end: the end token. blank: put a blank in front
-    of the first word, as some tokenizers do at the start of a text and not behind a special token."""
+    """The Jinja text for `template`. begin: the special tokens in front of every prompt. end: the
+    end token. blank: put a blank in front of the first word, as some tokenizers do at the start of
+    a text and not behind a special token."""
     start = _quoted(begin) + (' + ("" if first[:1] == " " else " ")' if blank else "")
     words = {"begin": start, "end": _quoted(end), "gap": _quoted(GAP)}
     if template == PLACE:
@@ -112,11 +119,14 @@ def _tried() -> list[tuple[dict[str, str], ...]]:
 def _same(tokenizer: Any, form: PlainFormat, turns: tuple[dict[str, str], ...]) -> bool:
     prompt = Prompt("tried", turns, "", template=PLACE)
     try:
-        return render(tokenizer, list(turns), add_generation_prompt=True) == form.encode(tokenizer, prompt)
+        return render(tokenizer, list(turns), add_generation_prompt=True) == form.encode(
+            tokenizer, prompt
+        )
     except InputError:
         return False
 
 
 def _quoted(text: str) -> str:
-    """A string of Jinja. Escapes are few: engines know the usual ones, and none in common for other signs."""
+    """A string of Jinja. Escapes are few: engines know the usual ones, and none in common
+    for other signs."""
     return f'"{text.translate(ESCAPED)}"'

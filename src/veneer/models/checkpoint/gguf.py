@@ -1,6 +1,8 @@
-"""Write a plain Llama checkpoint as a GGUF file, so that a merged veneer also runs in llama.cpp and its kin.
+"""Write a plain Llama checkpoint as a GGUF file, so that a merged veneer also runs in
+llama.cpp and its kin.
 
-Checked against llama.cpp itself: same tokens, same top token. Reading GGUF is the business of `load.py`.
+Checked against llama.cpp itself: same tokens, same top token. Reading GGUF is the
+business of `load.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from veneer.models.checkpoint.gguf_tokenizer import Vocabulary, add_vocabulary, 
 
 ARCHITECTURE = "LlamaForCausalLM"
 
-# Hugging Face name of a module -> its GGUF name. Those of BLOCK stand in `model.layers.N` and in `blk.N`.
+# Hugging Face name of a module -> its GGUF name. Those of BLOCK stand in `model.layers.N`
+# and in `blk.N`.
 OUTER = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
 BLOCK = {
     "input_layernorm": "attn_norm",
@@ -38,7 +41,8 @@ BLOCK = {
 
 
 class Target(NamedTuple):
-    """Where a tensor goes: its GGUF name, its shape in the checkpoint, and its heads if rotary embeddings turn its rows."""
+    """Where a tensor goes: its GGUF name, its shape in the checkpoint, and its heads if rotary
+    embeddings turn its rows."""
 
     name: str
     shape: tuple[int, ...]
@@ -54,11 +58,12 @@ class Source(NamedTuple):
 
 
 def write_gguf(checkpoint: Path, out: Path, *, dtype: Literal["f32", "f16"] = "f32") -> Path:
-    """Write the Hugging Face folder `checkpoint` (LlamaForCausalLM, byte-level BPE) as the GGUF file `out`; returns `out`.
+    """Write the Hugging Face folder `checkpoint` (LlamaForCausalLM, byte-level BPE) as the GGUF
+    file `out`; returns `out`.
 
-    dtype: of the matrices; norms and biases are float32 always. One tensor is in memory at a time. Up to three tokens that
-    end a response are kept (eos, eot, eom). Raises InputError, and leaves nothing behind, for what llama.cpp would compute
-    or tokenise otherwise.
+    dtype: of the matrices; norms and biases are float32 always. One tensor is in memory at a time.
+    Up to three tokens that end a response are kept (eos, eot, eom). Raises InputError, and leaves
+    nothing behind, for what llama.cpp would compute or tokenise otherwise.
     """
     try:
         gguf = importlib.import_module("gguf")
@@ -67,26 +72,40 @@ def write_gguf(checkpoint: Path, out: Path, *, dtype: Literal["f32", "f16"] = "f
     if dtype not in ("f32", "f16"):
         raise InputError(f"unknown GGUF dtype {dtype!r}; expected f32 or f16")
     if out.exists():
-        raise InputError(f"{out} exists already; expected a new file: give another name or move it away")
+        raise InputError(
+            f"{out} exists already; expected a new file: give another name or move it away"
+        )
     config = _config(checkpoint)
     vocabulary = read_vocabulary(checkpoint, config, gguf.TokenType)
     sources = list(_sources(checkpoint, config))
-    write_atomically(out, lambda part: _write(gguf, part, checkpoint, config, vocabulary, sources, dtype))
+    write_atomically(
+        out, lambda part: _write(gguf, part, checkpoint, config, vocabulary, sources, dtype)
+    )
     return out
 
 
 def _write(
-    gguf: Any, part: Path, checkpoint: Path, config: Any, vocabulary: Vocabulary, sources: list[Source], dtype: str
+    gguf: Any,
+    part: Path,
+    checkpoint: Path,
+    config: Any,
+    vocabulary: Vocabulary,
+    sources: list[Source],
+    dtype: str,
 ) -> None:
     """Header, then metadata, then tensor by tensor: the writer never holds weights."""
     with closing(gguf.GGUFWriter(part, "llama")) as writer:
         writer.add_name(checkpoint.resolve().name)
-        writer.add_file_type(gguf.LlamaFileType.ALL_F32 if dtype == "f32" else gguf.LlamaFileType.MOSTLY_F16)
+        writer.add_file_type(
+            gguf.LlamaFileType.ALL_F32 if dtype == "f32" else gguf.LlamaFileType.MOSTLY_F16
+        )
         _add_shape(gguf, writer, config)
         add_vocabulary(writer, vocabulary)
         factors = _rope_factors(config)
         if factors is not None:
-            writer.add_tensor_info("rope_freqs.weight", factors.shape, factors.numpy().dtype, factors.numpy().nbytes)
+            writer.add_tensor_info(
+                "rope_freqs.weight", factors.shape, factors.numpy().dtype, factors.numpy().nbytes
+            )
         for source in sources:
             kind = _dtype(source.target, dtype)
             empty = torch.empty(0, dtype=kind).numpy().dtype
@@ -111,10 +130,11 @@ def _read(source: Source, dtype: torch.dtype) -> Tensor:
     with safe_open(source.file, framework="pt") as shard:
         tensor = shard.get_tensor(source.name)
     tensor = tensor.to(dtype)
-    if not all(torch.isfinite(end) for end in tensor.aminmax()):  # NaN comes through; no second copy
+    # NaN comes through; no second copy
+    if not all(torch.isfinite(end) for end in tensor.aminmax()):
         raise InputError(
-            f"{source.file}: {source.name} holds numbers that {str(dtype).removeprefix('torch.')} cannot; expected finite "
-            "weights: write f32, or mend the checkpoint"
+            f"{source.file}: {source.name} holds numbers that {str(dtype).removeprefix('torch.')} "
+            "cannot; expected finite weights: write f32, or mend the checkpoint"
         )
     if source.target.heads is not None:
         tensor = interleave(tensor, source.target.heads)
@@ -122,9 +142,11 @@ def _read(source: Source, dtype: torch.dtype) -> Tensor:
 
 
 def interleave(weight: Tensor, heads: int) -> Tensor:
-    """weight (heads * d_head, ...): rows of each head from halves (0..d/2, d/2..d) to pairs (0, d/2, 1, d/2 + 1, ...).
+    """weight (heads * d_head, ...): rows of each head from halves (0..d/2, d/2..d) to pairs (0,
+    d/2, 1, d/2 + 1, ...).
 
-    Rotary embeddings turn pairs of rows: Hugging Face pairs row i with row i + d/2, GGUF's Llama row 2i with row 2i + 1.
+    Rotary embeddings turn pairs of rows: Hugging Face pairs row i with row i + d/2, GGUF's Llama
+    row 2i with row 2i + 1.
     """
     return weight.view(heads, 2, -1, *weight.shape[1:]).transpose(1, 2).reshape(weight.shape)
 
@@ -133,13 +155,14 @@ def interleave(weight: Tensor, heads: int) -> Tensor:
 
 
 def _config(checkpoint: Path) -> Any:
-    """The checkpoint's config. Raises InputError for anything that llama.cpp's Llama would compute otherwise."""
+    """The checkpoint's config. Raises InputError for anything that llama.cpp's Llama would
+    compute otherwise."""
     written = read_json(checkpoint / "config.json", "the config of a Hugging Face model folder")
     found, kind = written.get("architectures") or [ARCHITECTURE], written.get("model_type")
     if found != [ARCHITECTURE] or kind != "llama":
         raise InputError(
-            f"{checkpoint} is {', '.join(found)} of model_type {kind}; GGUF is written for {ARCHITECTURE} of model_type "
-            "llama only: use llama.cpp's own converter for this one"
+            f"{checkpoint} is {', '.join(found)} of model_type {kind}; GGUF is written for "
+            f"{ARCHITECTURE} of model_type llama only: use llama.cpp's own converter for this one"
         )
     config = AutoConfig.from_pretrained(str(checkpoint))
     rope = config.rope_parameters
@@ -153,7 +176,8 @@ def _config(checkpoint: Path) -> Any:
         if value not in allowed:
             choices = " or ".join("unset" if a is None else str(a) for a in allowed)
             raise InputError(
-                f"{checkpoint}/config.json has {key} {value}; expected {choices}: use llama.cpp's own converter for this one"
+                f"{checkpoint}/config.json has {key} {value}; expected {choices}: use llama.cpp's "
+                "own converter for this one"
             )
     return config
 
@@ -178,15 +202,20 @@ def _add_shape(gguf: Any, writer: Any, config: Any) -> None:
 
 
 def _rope_factors(config: Any) -> Tensor | None:
-    """What llama.cpp divides each rotary frequency by, (d_head / 2,), for Llama 3.1's scaling; None for the others.
+    """What llama.cpp divides each rotary frequency by, (d_head / 2,), for Llama 3.1's scaling;
+    None for the others.
 
-    Short waves stay, long ones are stretched by `factor`, those between are blended (transformers' rope type "llama3").
+    Short waves stay, long ones are stretched by `factor`, those between are blended (transformers'
+    rope type "llama3").
     """
     rope = config.rope_parameters
     if rope["rope_type"] != "llama3":
         return None
     exponent = torch.arange(0, config.head_dim, 2, dtype=torch.float64) / config.head_dim
-    turns = rope["original_max_position_embeddings"] * rope["rope_theta"] ** -exponent / (2 * torch.pi)  # in the old context
+    # in the old context
+    turns = (
+        rope["original_max_position_embeddings"] * rope["rope_theta"] ** -exponent / (2 * torch.pi)
+    )
     low, high = rope["low_freq_factor"], rope["high_freq_factor"]
     kept = ((turns - low) / (high - low)).clamp(0, 1)  # 1: a short wave
     return (1 / ((1 - kept) / rope["factor"] + kept)).float()
@@ -198,7 +227,10 @@ def _rope_factors(config: Any) -> Tensor | None:
 def _targets(config: Any) -> dict[str, Target]:
     """Name in the checkpoint -> target, for every tensor that a model of this config has."""
     d, ffn, rows = config.hidden_size, config.intermediate_size, config.vocab_size
-    q, kv = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
+    q, kv = (
+        config.num_attention_heads * config.head_dim,
+        config.num_key_value_heads * config.head_dim,
+    )
     shapes = {
         "model.embed_tokens": (rows, d),
         "model.norm": (d,),
@@ -213,7 +245,10 @@ def _targets(config: Any) -> dict[str, Target]:
         "mlp.up_proj": (ffn, d),
         "mlp.down_proj": (d, ffn),
     }
-    heads = {"self_attn.q_proj": config.num_attention_heads, "self_attn.k_proj": config.num_key_value_heads}
+    heads = {
+        "self_attn.q_proj": config.num_attention_heads,
+        "self_attn.k_proj": config.num_key_value_heads,
+    }
     biased = {"self_attn": config.attention_bias, "mlp": config.mlp_bias}
     out = {
         f"{ours}.weight": Target(f"{theirs}.weight", shapes[ours])
@@ -230,7 +265,8 @@ def _targets(config: Any) -> dict[str, Target]:
 
 
 def _sources(checkpoint: Path, config: Any) -> Iterator[Source]:
-    """Every tensor with its file, in the files' order. Raises InputError where they are not those of the config."""
+    """Every tensor with its file, in the files' order. Raises InputError where they are not
+    those of the config."""
     targets = _targets(config)
     seen: set[str] = set()
     for file in _shards(checkpoint):
@@ -238,16 +274,21 @@ def _sources(checkpoint: Path, config: Any) -> Iterator[Source]:
             with safe_open(file, framework="pt") as shard:
                 shapes = {name: tuple(shard.get_slice(name).get_shape()) for name in shard.keys()}  # noqa: SIM118
         except SafetensorError as error:
-            raise InputError(f"{file} is not a whole safetensors file ({error}); save or fetch the checkpoint again") from None
+            raise InputError(
+                f"{file} is not a whole safetensors file ({error}); save or fetch the "
+                "checkpoint again"
+            ) from None
         for name, shape in shapes.items():
-            if name.endswith("rotary_emb.inv_freq") or (name == "lm_head.weight" and config.tie_word_embeddings):
+            if name.endswith("rotary_emb.inv_freq") or (
+                name == "lm_head.weight" and config.tie_word_embeddings
+            ):
                 continue  # computed from the config; a copy of the embedding
             target = targets.get(name)
             if target is None or target.shape != shape:
                 expected = f"shape {target.shape}" if target else "no such tensor"
                 raise InputError(
-                    f"{file} holds {name} of shape {shape}, but {checkpoint}/config.json says {expected}; "
-                    "save the model again with save_pretrained"
+                    f"{file} holds {name} of shape {shape}, but {checkpoint}/config.json says "
+                    f"{expected}; save the model again with save_pretrained"
                 )
             seen.add(name)
             yield Source(file, name, target)
@@ -264,9 +305,17 @@ def _shards(checkpoint: Path) -> list[Path]:
     if single.is_file():
         return [single]
     if not index.is_file():
-        raise InputError(f"{checkpoint} has neither {single.name} nor {index.name}; expected a folder that save_pretrained wrote")
-    shards = [checkpoint / name for name in sorted(set(read_json(index, "an index of safetensors")["weight_map"].values()))]
+        raise InputError(
+            f"{checkpoint} has neither {single.name} nor {index.name}; expected a folder that "
+            "save_pretrained wrote"
+        )
+    shards = [
+        checkpoint / name
+        for name in sorted(set(read_json(index, "an index of safetensors")["weight_map"].values()))
+    ]
     for shard in shards:
         if not shard.is_file():
-            raise InputError(f"{shard} does not exist, but {index.name} names it; fetch the checkpoint again")
+            raise InputError(
+                f"{shard} does not exist, but {index.name} names it; fetch the checkpoint again"
+            )
     return shards

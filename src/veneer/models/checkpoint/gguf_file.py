@@ -11,21 +11,25 @@ from veneer.models.checkpoint.gguf import write_gguf
 
 
 def ensure_gguf(checkpoint: Path, out: Path) -> bool:
-    """Write the GGUF file `out` of the folder `checkpoint`, unless the very same file is there; returns whether it was there.
+    """Write the GGUF file `out` of the folder `checkpoint`, unless the very same file is there;
+    returns whether it was there.
 
-    A file that is there is compared with one that is made anew beside it, byte by byte. Raises InputError where the two differ, and
-    whatever `write_gguf` raises.
+    A file that is there is compared with one that is made anew beside it, byte by byte. Raises
+    InputError where the two differ, and whatever `write_gguf` raises.
     """
     if not out.exists():
         write_gguf(checkpoint, out)
         return False
     if not out.is_file():
-        raise InputError(f"{out} is not a file; expected the name of a GGUF file: give another --gguf")
+        raise InputError(
+            f"{out} is not a file; expected the name of a GGUF file: give another --gguf"
+        )
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".gguf-") as folder:
         same = filecmp.cmp(write_gguf(checkpoint, Path(folder) / out.name), out, shallow=False)
     if not same:
         raise InputError(
-            f"{out} holds another model than {checkpoint}; expected its GGUF file or no file: give another --gguf, or delete the file"
+            f"{out} holds another model than {checkpoint}; expected its GGUF file or no file: "
+            "give another --gguf, or delete the file"
         )
     return True
 
@@ -33,4 +37,6 @@ def ensure_gguf(checkpoint: Path, out: Path) -> bool:
 def need_new(out: Path) -> None:
     """Raise InputError where `out` is there before its checkpoint is."""
     if out.exists():
-        raise InputError(f"{out} exists already; expected a new file: give another --gguf, or delete the file")
+        raise InputError(
+            f"{out} exists already; expected a new file: give another --gguf, or delete the file"
+        )

@@ -1,4 +1,5 @@
-"""The tokenizer of a checkpoint as GGUF keeps it: byte-level BPE that llama.cpp cuts as transformers does."""
+"""The tokenizer of a checkpoint as GGUF keeps it: byte-level BPE that llama.cpp cuts as
+transformers does."""
 
 from __future__ import annotations
 
@@ -12,9 +13,13 @@ from transformers import AutoTokenizer
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json
 
-# How a text is cut before the merges -> llama.cpp's name for it. llama.cpp knows these by name only, so an unknown cut is
-# refused: a near miss tokenises most texts rightly and some wrongly, without a word.
-_LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+# How a text is cut before the merges -> llama.cpp's name for it. llama.cpp knows these by name
+# only, so an unknown cut is refused: a near miss tokenises most texts rightly and some wrongly,
+# without a word.
+_LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n"
+    r"]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 PRE_TOKENIZERS: dict[tuple[str, ...], str] = {
     ("bytes with GPT-2's pattern",): "gpt-2",
     ("single digits", "bytes with GPT-2's pattern"): "smollm",
@@ -26,7 +31,8 @@ IGNORES_MERGES = {"llama-bpe"}  # there a whole word of the vocabulary is taken 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What GGUF keeps of a tokenizer. tokens, types: a row each of the embedding, `config.vocab_size` in all."""
+    """What GGUF keeps of a tokenizer. tokens, types: a row each of the embedding,
+    `config.vocab_size` in all."""
 
     tokens: list[str]
     types: list[int]
@@ -54,28 +60,37 @@ def add_vocabulary(writer: Any, vocabulary: Vocabulary) -> None:
 
 
 def read_vocabulary(checkpoint: Path, config: Any, kinds: Any) -> Vocabulary:
-    """The tokenizer as transformers runs it, which is not always as its files state it. kinds: GGUF's types of tokens."""
+    """The tokenizer as transformers runs it, which is not always as its files state it. kinds:
+    GGUF's types of tokens."""
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(str(checkpoint))
         state = json.loads(tokenizer.backend_tokenizer.to_str())
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
         raise InputError(
-            f"the tokenizer of {checkpoint} cannot be loaded ({type(error).__name__}); expected tokenizer.json and "
-            "tokenizer_config.json beside the weights: save it there with save_pretrained"
+            f"the tokenizer of {checkpoint} cannot be loaded ({type(error).__name__}); expected "
+            "tokenizer.json and tokenizer_config.json beside the weights: save it there with "
+            "save_pretrained"
         ) from None
     pre = _pre_tokenizer(checkpoint, state)
     rows = dict.fromkeys(range(config.vocab_size), ("", kinds.UNUSED))
     rows |= {i: (token, kinds.NORMAL) for token, i in state["model"]["vocab"].items()}
-    rows |= {t["id"]: (t["content"], kinds.CONTROL if t["special"] else kinds.USER_DEFINED) for t in state["added_tokens"]}
+    rows |= {
+        t["id"]: (t["content"], kinds.CONTROL if t["special"] else kinds.USER_DEFINED)
+        for t in state["added_tokens"]
+    }
     if len(rows) > config.vocab_size:
         raise InputError(
-            f"the tokenizer of {checkpoint} has token ids up to {max(rows)} but the model has {config.vocab_size} rows; "
-            "expected a row for every token: save the tokenizer that belongs to the model, or resize the embeddings"
+            f"the tokenizer of {checkpoint} has token ids up to {max(rows)} but the model has "
+            f"{config.vocab_size} rows; expected a row for every token: save the tokenizer that "
+            "belongs to the model, or resize the embeddings"
         )
     names = [rows[i][0] or f"[PAD{i}]" for i in range(config.vocab_size)]
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
-        raise InputError(f"the tokenizer of {checkpoint} has the token {twice!r} twice; expected every token once: mend it")
+        raise InputError(
+            f"the tokenizer of {checkpoint} has the token {twice!r} twice; expected every token "
+            "once: mend it"
+        )
     merges = [m if isinstance(m, str) else " ".join(m) for m in state["model"]["merges"]]
     special = _special(checkpoint, tokenizer, config)
     add_bos, add_eos = _surround(checkpoint, tokenizer)
@@ -87,11 +102,16 @@ def read_vocabulary(checkpoint: Path, config: Any, kinds: Any) -> Vocabulary:
 
 
 def _pre_tokenizer(checkpoint: Path, state: dict[str, Any]) -> str:
-    """llama.cpp's name for the way this tokenizer cuts texts. Raises InputError where it has none."""
+    """llama.cpp's name for the way this tokenizer cuts texts. Raises InputError
+    where it has none."""
     model, cut = state["model"], state.get("pre_tokenizer") or {}
     steps = tuple(_step(s) for s in cut.get("pretokenizers", [cut]))
     name = PRE_TOKENIZERS.get(steps)
-    odd = [k for k in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback") if model.get(k)]
+    odd = [
+        k
+        for k in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback")
+        if model.get(k)
+    ]
     whole = bool(model.get("ignore_merges"))
     if model["type"] != "BPE":
         found = f"a {model['type']} model"
@@ -106,8 +126,9 @@ def _pre_tokenizer(checkpoint: Path, state: dict[str, Any]) -> str:
     else:
         return name
     raise InputError(
-        f"the tokenizer of {checkpoint} has {found}, which llama.cpp would read otherwise; expected byte-level BPE that cuts "
-        f"texts like one of {', '.join(PRE_TOKENIZERS.values())}: use llama.cpp's own converter for this one"
+        f"the tokenizer of {checkpoint} has {found}, which llama.cpp would read otherwise; "
+        "expected byte-level BPE that cuts texts like one of "
+        f"{', '.join(PRE_TOKENIZERS.values())}: use llama.cpp's own converter for this one"
     )
 
 
@@ -124,15 +145,16 @@ def _step(step: dict[str, Any]) -> str:
 
 
 def _special(checkpoint: Path, tokenizer: Any, config: Any) -> dict[str, int]:
-    """The ids with a meaning. bos and eos are always named: llama.cpp takes GPT-2's, token 11, where a file names none."""
+    """The ids with a meaning. bos and eos are always named: llama.cpp takes GPT-2's, token 11,
+    where a file names none."""
     stops = _stops(checkpoint, config)
     if tokenizer.eos_token_id is not None:
         own = tokenizer.eos_token_id
         stops = [own, *(s for s in stops if s != own)] if own in stops or not stops else stops
     if not stops:
         raise InputError(
-            f"{checkpoint} names no token that ends a response; expected an eos token in tokenizer_config.json or "
-            "generation_config.json: set one"
+            f"{checkpoint} names no token that ends a response; expected an eos token in "
+            "tokenizer_config.json or generation_config.json: set one"
         )
     ids = dict(zip(("eos", "eot", "eom"), stops, strict=False))
     ids["bos"] = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else ids["eos"]
@@ -141,21 +163,25 @@ def _special(checkpoint: Path, tokenizer: Any, config: Any) -> dict[str, int]:
 
 
 def _stops(checkpoint: Path, config: Any) -> list[int]:
-    """The ids that end generation in transformers: those of generation_config.json, else of config.json."""
+    """The ids that end generation in transformers: those of generation_config.json,
+    else of config.json."""
     written = checkpoint / "generation_config.json"
-    ids = read_json(written, "a generation config").get("eos_token_id") if written.is_file() else None
+    ids = (
+        read_json(written, "a generation config").get("eos_token_id") if written.is_file() else None
+    )
     ids = config.eos_token_id if ids is None else ids
     return [] if ids is None else list(ids) if isinstance(ids, list) else [ids]
 
 
 def _surround(checkpoint: Path, tokenizer: Any) -> tuple[bool, bool]:
-    """Whether the tokenizer puts bos before and eos after a plain text: seen on one, since three places can decide it."""
+    """Whether the tokenizer puts bos before and eos after a plain text: seen on one, since three
+    places can decide it."""
     bare, full = (tokenizer("a", add_special_tokens=special).input_ids for special in (False, True))
     for bos in ([], [tokenizer.bos_token_id]):
         for eos in ([], [tokenizer.eos_token_id]):
             if [*bos, *bare, *eos] == full:
                 return bool(bos), bool(eos)
     raise InputError(
-        f"the tokenizer of {checkpoint} turns {bare} into {full} with special tokens; expected bos before and eos after at most: "
-        "use llama.cpp's own converter for this one"
+        f"the tokenizer of {checkpoint} turns {bare} into {full} with special tokens; expected "
+        "bos before and eos after at most: use llama.cpp's own converter for this one"
     )

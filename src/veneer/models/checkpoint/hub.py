@@ -10,7 +10,8 @@ KEPT_HERE = ("run.json", ".lock*")  # names folders of this machine
 
 
 def check_repo(repo: str) -> None:
-    """Raise InputError where `repo` is no repository's name or there is no token to write with: before any work is done."""
+    """Raise InputError where `repo` is no repository's name or there is no token to write with:
+    before any work is done."""
     from huggingface_hub import get_token
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
@@ -18,19 +19,23 @@ def check_repo(repo: str) -> None:
     try:
         validate_repo_id(repo)
     except HFValidationError:
-        raise InputError(f"--push-to-hub is {repo!r}; expected the name of a repository such as user/model") from None
+        raise InputError(
+            f"--push-to-hub is {repo!r}; expected the name of a repository such as user/model"
+        ) from None
     if not get_token():
         raise InputError(
-            "found no token for the hub; expected one that may write: run `hf auth login`, or set the environment variable HF_TOKEN"
+            "found no token for the hub; expected one that may write: run `hf auth login`, or set "
+            "the environment variable HF_TOKEN"
         )
 
 
 def push_folder(folder: str | Path, repo: str, *, private: bool = False) -> str:
-    """Upload the files of `folder` (not run.json) as one commit to the model repository `repo`, which is made where it does not exist;
-    returns its address. private: make it private; a repository that exists stays as it is.
+    """Upload the files of `folder` (not run.json) as one commit to the model repository `repo`,
+    which is made where it does not exist; returns its address. private: make it private; a
+    repository that exists stays as it is.
 
-    Raises InputError for a name that is none, or without a token, and VeneerError where the hub refuses or cannot be reached; then
-    the commit is not there.
+    Raises InputError for a name that is none, or without a token, and VeneerError where the hub
+    refuses or cannot be reached; then the commit is not there.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -49,12 +54,16 @@ def push_folder(folder: str | Path, repo: str, *, private: bool = False) -> str:
         code = getattr(error.response, "status_code", None)
         if code in (401, 403):
             raise VeneerError(
-                f"the hub refuses to write to {repo} ({code}: {_first(error)}); expected a token with write access to it: run "
-                "`hf auth login`, or set HF_TOKEN"
+                f"the hub refuses to write to {repo} ({code}: {_first(error)}); expected a token "
+                "with write access to it: run `hf auth login`, or set HF_TOKEN"
             ) from None
-        raise VeneerError(f"the hub did not take {repo} ({_first(error)}); {_again(folder)}") from None
+        raise VeneerError(
+            f"the hub did not take {repo} ({_first(error)}); {_again(folder)}"
+        ) from None
     except Exception as error:  # of the network, in several libraries' classes
-        raise VeneerError(f"{repo} could not be pushed ({_first(error)}); {_again(folder)}") from None
+        raise VeneerError(
+            f"{repo} could not be pushed ({_first(error)}); {_again(folder)}"
+        ) from None
     return str(made)
 
 

@@ -30,7 +30,8 @@ def new_output_folder(out: Path) -> None:
 
 @torch.no_grad()  # not inference_mode: nothing could be trained through such a head
 def untie_with(lm: LanguageModel, weight: Tensor) -> Any:
-    """Give the model an output head of its own with `weight` (V, d) and say so in its config; returns the model.
+    """Give the model an output head of its own with `weight` (V, d) and say so in its config;
+    returns the model.
 
     The input embeddings keep base's values, also where they were tied to the head.
     """
@@ -55,21 +56,28 @@ def save_merged(
     max_shard_size: str = "4GB",
     finish: Callable[[Path], None] | None = None,
 ) -> Path:
-    """Write base with the head `weight` as a checkpoint that needs no Veneer: config, safetensors (sharded), tokenizer,
-    generation config with all `stop_ids`, the model card, and run.json. finish: does the rest in the folder before it appears.
+    """Write base with the head `weight` as a checkpoint that needs no Veneer: config, safetensors
+    (sharded), tokenizer, generation config with all `stop_ids`, the model card, and run.json.
+    finish: does the rest in the folder before it appears.
 
-    Config and tokenizer are base's own files, as far as the change allows (published.py, tokenizer_files.py). The folder appears whole
-    or not at all, and only after every tensor was read back (checked.py). `lm`'s model is changed (untied). Raises InputError where
-    `out` is in use or the model's weights are quantised, VeneerError where the checkpoint does not read back as base with this head.
+    Config and tokenizer are base's own files, as far as the change allows (published.py,
+    tokenizer_files.py). The folder appears whole or not at all, and only after every tensor was
+    read back (checked.py). `lm`'s model is changed (untied). Raises InputError where `out` is in
+    use or the model's weights are quantised, VeneerError where the checkpoint does not read back as
+    base with this head.
     """
     new_output_folder(out)
     if not re.fullmatch(r"[1-9][0-9]*[KMGT]B", max_shard_size):
-        raise InputError(f"the largest shard is {max_shard_size!r}; expected a size such as 4GB or 500MB")
+        raise InputError(
+            f"the largest shard is {max_shard_size!r}; expected a size such as 4GB or 500MB"
+        )
     need_plain_weights(lm)
     originals = Originals.of(lm)
     model = untie_with(lm, weight)
     config = published_config(originals.read("config.json"), model)
-    generation, left_out = published_generation(originals.read("generation_config.json"), model, stop_ids)
+    generation, left_out = published_generation(
+        originals.read("generation_config.json"), model, stop_ids
+    )
     if model.generation_config is not None:
         model.generation_config.eos_token_id = generation["eos_token_id"]
 
@@ -84,7 +92,11 @@ def save_merged(
         (folder / "README.md").write_text(card, encoding="utf-8")
         if finish is not None:
             finish(folder)
-        notes = {"dequantised_from": getattr(model, "dequantised_from", None), "unread": unread, "generation_left_out": left_out}
+        notes = {
+            "dequantised_from": getattr(model, "dequantised_from", None),
+            "unread": unread,
+            "generation_left_out": left_out,
+        }
         write_json(folder / "run.json", {**record, **{k: v for k, v in notes.items() if v}})
 
     write_folder(out, write)
@@ -93,7 +105,8 @@ def save_merged(
 
 @contextmanager
 def _any_generation_config(model: Any) -> Iterator[None]:
-    """The library refuses to save a model whose generation config it finds odd; ours is written beside it."""
+    """The library refuses to save a model whose generation config it finds odd; ours is
+    written beside it."""
     own, model.generation_config = model.generation_config, GenerationConfig()
     try:
         yield

@@ -12,20 +12,33 @@ from veneer.foundation.files import read_json
 from veneer.models.language_model import LanguageModel
 
 TOKENIZER_FILES = (
-    "tokenizer*.json", "tokenizer.model*", "*.tiktoken", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt",
-    "spiece.model", "sentencepiece*.model", "tekken.json", "bpe.codes", "chat_template*", "additional_chat_templates/*.jinja",
+    "tokenizer*.json",
+    "tokenizer.model*",
+    "*.tiktoken",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece*.model",
+    "tekken.json",
+    "bpe.codes",
+    "chat_template*",
+    "additional_chat_templates/*.jinja",
     "tokenization_*.py",
-)  # fmt: skip
-PROCESSOR_FILES = ("*processor_config.json",)  # how a multimodal model reads images, sounds and films
+)
+# how a multimodal model reads images, sounds and films
+PROCESSOR_FILES = ("*processor_config.json",)
 PAPERS = ("LICENSE*", "NOTICE*", "USE_POLICY*")  # what a copy of the weights has to carry along
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 
 
 @dataclass(frozen=True)
 class Originals:
-    """model: the folder with base's config.json and weights, tokenizer: that with its tokenizer; None where there is none, as of a
-    GGUF file. weights: whether the folder's tensors are the loaded model's own (not those of an adapter's base, not quantised).
-    hub_id: the repository that the model came from, or None."""
+    """model: the folder with base's config.json and weights, tokenizer: that with its tokenizer;
+    None where there is none, as of a GGUF file. weights: whether the folder's tensors are the
+    loaded model's own (not those of an adapter's base, not quantised). hub_id: the repository that
+    the model came from, or None."""
 
     model: Path | None
     tokenizer: Path | None
@@ -34,18 +47,30 @@ class Originals:
 
     @classmethod
     def of(cls, lm: LanguageModel) -> Originals:
-        """The original files of a model that `load_model` gave, or of one that was made in memory (which has none)."""
-        marks = {k: getattr(lm.model, k, None) for k in ("adapted", "from_gguf", "dequantised_from")}
+        """The original files of a model that `load_model` gave, or of one that was made in memory
+        (which has none)."""
+        marks = {
+            k: getattr(lm.model, k, None) for k in ("adapted", "from_gguf", "dequantised_from")
+        }
         if marks["from_gguf"]:
             return cls(None, None, False, None)
-        name, commit = str(getattr(lm.model, "name_or_path", "") or ""), getattr(lm.config, "_commit_hash", None)
+        name, commit = (
+            str(getattr(lm.model, "name_or_path", "") or ""),
+            getattr(lm.config, "_commit_hash", None),
+        )
         folder = _folder(name, commit, ("*config.json", "README.md"))
-        tokenizer = _folder(str(lm.tokenizer.name_or_path or ""), commit, TOKENIZER_FILES, needed="tokenizer_config.json")
+        tokenizer = _folder(
+            str(lm.tokenizer.name_or_path or ""),
+            commit,
+            TOKENIZER_FILES,
+            needed="tokenizer_config.json",
+        )
         hub = name if folder is not None and not Path(name).is_dir() else None
         return cls(folder, tokenizer, folder is not None and not any(marks.values()), hub)
 
     def tensor_files(self) -> list[Path]:
-        """The safetensors files of the model's folder; empty where its tensors are not the model's own."""
+        """The safetensors files of the model's folder; empty where its tensors are not
+        the model's own."""
         return safetensors_of(self.model) if self.weights and self.model is not None else []
 
     def read(self, name: str) -> dict[str, Any] | None:
@@ -57,31 +82,45 @@ class Originals:
 
 
 def safetensors_of(folder: Path) -> list[Path]:
-    """The files that hold a checkpoint's weights, in order. Raises InputError where its index names a file that is not there."""
+    """The files that hold a checkpoint's weights, in order. Raises InputError where its index names
+    a file that is not there."""
     if (folder / INDEX).is_file():
-        names = sorted(set(read_json(folder / INDEX, "an index of safetensors")["weight_map"].values()))
+        names = sorted(
+            set(read_json(folder / INDEX, "an index of safetensors")["weight_map"].values())
+        )
         if lost := [n for n in names if not (folder / n).is_file()]:
-            raise InputError(f"{folder / lost[0]} does not exist, but {INDEX} names it; fetch the checkpoint again")
+            raise InputError(
+                f"{folder / lost[0]} does not exist, but {INDEX} names it; fetch the "
+                "checkpoint again"
+            )
         return [folder / n for n in names]
     return [folder / SINGLE] if (folder / SINGLE).is_file() else []
 
 
-def _folder(name: str, commit: str | None, patterns: Sequence[str], needed: str = "config.json") -> Path | None:
-    """The folder `name`, or the snapshot of the repository `name` with its files of these patterns; None where neither is there."""
+def _folder(
+    name: str, commit: str | None, patterns: Sequence[str], needed: str = "config.json"
+) -> Path | None:
+    """The folder `name`, or the snapshot of the repository `name` with its files of these patterns;
+    None where neither is there."""
     if not name:
         return None
     if Path(name).is_dir():
         return Path(name) if (Path(name) / needed).is_file() else None
     from huggingface_hub import snapshot_download
 
-    for offline in (False, True):  # files that loading did not need are asked for; without a network, what is there has to do
+    # files that loading did not need are asked for; without a network, what is there has to do
+    for offline in (False, True):
         try:
             found = Path(
                 snapshot_download(
-                    name, revision=commit, allow_patterns=[*patterns, *PROCESSOR_FILES, *PAPERS], local_files_only=offline
+                    name,
+                    revision=commit,
+                    allow_patterns=[*patterns, *PROCESSOR_FILES, *PAPERS],
+                    local_files_only=offline,
                 )
             )
-        except Exception:  # of the address, the network, the cache, or access: the model itself is loaded
+        # of the address, the network, the cache, or access: the model itself is loaded
+        except Exception:
             continue
         if (found / needed).is_file():
             return found

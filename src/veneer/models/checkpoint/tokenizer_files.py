@@ -1,4 +1,5 @@
-"""The tokenizer of a merged checkpoint: base's own files, in a form that engines of several generations read."""
+"""The tokenizer of a merged checkpoint: base's own files, in a form that engines of several
+generations read."""
 
 from __future__ import annotations
 
@@ -11,14 +12,26 @@ from transformers import AutoTokenizer
 from veneer.foundation.files import read_json, write_json, write_text
 from veneer.models.checkpoint.originals import PAPERS, PROCESSOR_FILES, TOKENIZER_FILES, Originals
 
-NEW_CLASSES = {"TokenizersBackend": "PreTrainedTokenizerFast", "PythonBackend": "PreTrainedTokenizer"}  # transformers 5: 4
-OF_THIS_MACHINE = ("backend", "is_local", "local_files_only", "name_or_path", "tokenizer_file", "special_tokens_map_file")
+# transformers 5: 4
+NEW_CLASSES = {
+    "TokenizersBackend": "PreTrainedTokenizerFast",
+    "PythonBackend": "PreTrainedTokenizer",
+}
+OF_THIS_MACHINE = (
+    "backend",
+    "is_local",
+    "local_files_only",
+    "name_or_path",
+    "tokenizer_file",
+    "special_tokens_map_file",
+)
 PROBE = "How do I bake bread?\n\n  It's 3 o'clock: naïve café, 10% 中文"
 
 
 def write_tokenizer(tokenizer: Any, originals: Originals, folder: Path) -> None:
-    """Write the files of `tokenizer` into `folder`: base's originals where there are some and `tokenizer` is what they say, otherwise
-    what the library saves; then what older engines need (see `for_older_engines`)."""
+    """Write the files of `tokenizer` into `folder`: base's originals where there are some and
+    `tokenizer` is what they say, otherwise what the library saves; then what older engines need
+    (see `for_older_engines`)."""
     if originals.tokenizer is not None:
         copied = _copy(originals.tokenizer, folder, TOKENIZER_FILES)
         for_older_engines(folder)
@@ -40,16 +53,20 @@ def copy_papers(originals: Originals, folder: Path) -> None:
 
 
 def for_older_engines(folder: Path) -> None:
-    """tokenizer_config.json as transformers 4 reads it: a class that it has, extra tokens under their old name, nothing of the machine
-    that saved it, and the chat template, which newer engines read from files of their own."""
+    """tokenizer_config.json as transformers 4 reads it: a class that it has, extra tokens under
+    their old name, nothing of the machine that saved it, and the chat template, which newer engines
+    read from files of their own."""
     path = folder / "tokenizer_config.json"
     if not path.is_file():
         return
     config = read_json(path, "the config of a tokenizer")
-    config["tokenizer_class"] = NEW_CLASSES.get(config.get("tokenizer_class"), config.get("tokenizer_class"))
+    config["tokenizer_class"] = NEW_CLASSES.get(
+        config.get("tokenizer_class"), config.get("tokenizer_class")
+    )
     if config["tokenizer_class"] is None:
         del config["tokenizer_class"]
-    if isinstance(config.get("extra_special_tokens"), list):  # transformers 4 expects a mapping there
+    # transformers 4 expects a mapping there
+    if isinstance(config.get("extra_special_tokens"), list):
         config.setdefault("additional_special_tokens", config["extra_special_tokens"])
         del config["extra_special_tokens"]
     for key in OF_THIS_MACHINE:
@@ -60,8 +77,9 @@ def for_older_engines(folder: Path) -> None:
 
 
 def write_chat_template(folder: Path, template: str | None) -> None:
-    """Make `template` the only chat template of the tokenizer in `folder`, in both places from which engines read it; None: it has none.
-    Named templates go, which a client may pick for tools."""
+    """Make `template` the only chat template of the tokenizer in `folder`, in both
+    places from which engines read it; None: it has none. Named templates go, which a
+    client may pick for tools."""
     shutil.rmtree(folder / "additional_chat_templates", ignore_errors=True)
     (folder / "chat_template.json").unlink(missing_ok=True)
     path, own = folder / "tokenizer_config.json", folder / "chat_template.jinja"
@@ -76,7 +94,8 @@ def write_chat_template(folder: Path, template: str | None) -> None:
 
 
 def _templates(folder: Path) -> Any:
-    """The chat template of the files beside tokenizer_config.json: a text, a list of named ones, or None without files."""
+    """The chat template of the files beside tokenizer_config.json: a text, a list of named ones, or
+    None without files."""
     main = folder / "chat_template.jinja"
     named = sorted((folder / "additional_chat_templates").glob("*.jinja"))
     texts = {"default": main.read_text(encoding="utf-8")} if main.is_file() else {}
@@ -98,7 +117,8 @@ def _copy(source: Path, folder: Path, patterns: tuple[str, ...]) -> list[Path]:
 
 
 def _reads_back(folder: Path, tokenizer: Any) -> bool:
-    """Whether the copied files give `tokenizer`; they do not where it was changed after it was loaded."""
+    """Whether the copied files give `tokenizer`; they do not where it was changed
+    after it was loaded."""
     remote = type(tokenizer).__module__.startswith("transformers_modules")
     try:
         again = AutoTokenizer.from_pretrained(folder, trust_remote_code=remote)

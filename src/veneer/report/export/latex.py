@@ -12,23 +12,45 @@ from veneer.report.visible import visible
 from veneer.report.words import figure
 
 _SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-    '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "−": "$-$", "–": "--", "…": r"\ldots{}", "[": "{[}", "]": "{]}",
-    "\n": " ", "\t": " ",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "−": "$-$",
+    "–": "--",
+    "…": r"\ldots{}",
+    "[": "{[}",
+    "]": "{]}",
+    "\n": " ",
+    "\t": " ",
+}
 
 
 def escape(text: str, limit: int = 200) -> str:
-    """Any text as LaTeX that typesets it; what cannot be seen, or needs another font, by its number."""
+    """Any text as LaTeX that typesets it; what cannot be seen, or needs another
+    font, by its number."""
     shown = re.sub(r"⟨(U\+[0-9A-F]+)⟩", r"\1", visible(text, limit))
     return "".join(
-        _SPECIAL.get(c) or (c if c.isascii() or (c.isalpha() and ord(c) < 0x250) else f"U+{ord(c):04X}") for c in shown
+        _SPECIAL.get(c)
+        or (c if c.isascii() or (c.isalpha() and ord(c) < 0x250) else f"U+{ord(c):04X}")
+        for c in shown
     )
 
 
 def main_table(found: Sequence[tables.Group]) -> str:
-    """Each system by task: the figure, its interval, and in brackets the portion. Empty where nothing was measured."""
+    """Each system by task: the figure, its interval, and in brackets the portion. Empty where
+    nothing was measured."""
     heads = tables.headlines(found)
     if not heads:
         return ""
@@ -42,9 +64,12 @@ def main_table(found: Sequence[tables.Group]) -> str:
         if before is not None and family(before) != family(system):
             lines.append(r"\addlinespace")
         lines.append(_row([escape(system), *(_main_cell(h, system) for h in heads)]))
-    sizes = "; ".join(f"{escape(h.values.task)}: $n = {h.values.n}$" + _judged(h.values.judge) for h in heads)
+    sizes = "; ".join(
+        f"{escape(h.values.task)}: $n = {h.values.n}$" + _judged(h.values.judge) for h in heads
+    )
     said = (
-        f"Each system by task with 95\\,\\% intervals; in brackets the portion (system $-$ base) / (aligned $-$ base). {sizes}."
+        "Each system by task with 95\\,\\% intervals; in brackets the portion (system $-$ base) "
+        f"/ (aligned $-$ base). {sizes}."
     )
     return _table("l" + "r" * len(heads), lines, said, "main")
 
@@ -54,11 +79,25 @@ def portion_table(found: Sequence[tables.Group]) -> str:
     lead = tables.headline(found)
     if not lead:
         return ""
-    lines = [_row(["Task", "Metric", "$n$", "Veneer", "Head-capacity control", "Judge"]), r"\midrule"]
+    lines = [
+        _row(["Task", "Metric", "$n$", "Veneer", "Head-capacity control", "Judge"]),
+        r"\midrule",
+    ]
     for g in lead:
         row, control = g.systems["veneer"], g.systems.get("shuffled")
         judge = escape(g.judge) if g.judge else "--"
-        lines.append(_row([escape(g.task), escape(_words(g.of or "")), g.n, _cell(row, 2), _cell(control, 2), judge]))
+        lines.append(
+            _row(
+                [
+                    escape(g.task),
+                    escape(_words(g.of or "")),
+                    g.n,
+                    _cell(row, 2),
+                    _cell(control, 2),
+                    judge,
+                ]
+            )
+        )
     said = (
         "Superficial portion: (veneer $-$ base) / (aligned $-$ base), with 95\\,\\% intervals; "
         "n.d.\\ where aligned and base do not differ."
@@ -72,16 +111,26 @@ def cross_table(found: Sequence[tables.Group]) -> str:
     if not columns:
         return ""
     sources = list(dict.fromkeys(s for _, rows in columns for s in rows))
-    lines = [_row(["Extracted on", *(_centred(f"{escape(g.task)}") for g, _ in columns)]), r"\midrule"]
+    lines = [
+        _row(["Extracted on", *(_centred(f"{escape(g.task)}") for g, _ in columns)]),
+        r"\midrule",
+    ]
     lines += [_row([escape(s), *(_cell(rows.get(s), 2) for _, rows in columns)]) for s in sources]
-    said = "Portion of a veneer extracted on one task and measured on another, with 95\\,\\% intervals."
+    said = (
+        "Portion of a veneer extracted on one task and measured on another, with "
+        "95\\,\\% intervals."
+    )
     return _table("l" + "r" * len(columns), lines, said, "cross")
 
 
 def _main_cell(head: tables.Headline, system: str) -> str:
     text = _cell(head.values.systems.get(system), 3)
     portion = head.portions.systems.get(system) if head.portions else None
-    return text if portion is None or portion.value is None else f"{text} ({_number(portion.value, 2)})"
+    return (
+        text
+        if portion is None or portion.value is None
+        else f"{text} ({_number(portion.value, 2)})"
+    )
 
 
 def _cell(row: Measurement | None, digits: int) -> str:
@@ -119,6 +168,7 @@ def _table(columns: str, lines: Sequence[str], caption: str, label: str) -> str:
     body = "\n".join([r"\toprule", *lines, r"\bottomrule"])
     return (
         "% needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}\n"
-        f"\\begin{{table}}\n\\centering\n\\small\n\\begin{{tabular}}{{{columns}}}\n{body}\n\\end{{tabular}}\n"
+        f"\\begin{{table}}\n\\centering\n\\small\n\\begin{{tabular}}{{{columns}}}\n{body}\n"
+        f"\\end{{tabular}}\n"
         f"\\caption{{{caption}}}\n\\label{{tab:{label}}}\n\\end{{table}}\n"
     )

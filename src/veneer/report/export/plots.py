@@ -1,6 +1,7 @@
 """Plots of a study folder for papers: PNG at 300 dots an inch, and SVG with letters as outlines.
 
-Colours are Okabe and Ito's (2008), which people with colour blindness can tell apart; marks, dashes and hatches differ as well.
+Colours are Okabe and Ito's (2008), which people with colour blindness can tell apart; marks, dashes
+and hatches differ as well.
 """
 
 from __future__ import annotations
@@ -29,15 +30,39 @@ if TYPE_CHECKING:
 
 WIDTH = 6.0  # inches, a text's width
 STYLE: dict[str, Any] = {
-    "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6, "legend.frameon": False, "legend.fontsize": 7, "svg.fonttype": "path", "svg.hashsalt": "veneer",
-    "savefig.bbox": "tight", "ytick.major.size": 2, "text.parse_math": False, "axes.unicode_minus": True, "font.family": "DejaVu Sans",
-}  # fmt: skip
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "veneer",
+    "savefig.bbox": "tight",
+    "ytick.major.size": 2,
+    "text.parse_math": False,
+    "axes.unicode_minus": True,
+    "font.family": "DejaVu Sans",
+}
 COLOURS = {
-    "base": "#D55E00", "veneer": "#0072B2", "aligned": "#009E73", "variant": "#3F8FC4", "baseline": "#B2588A", "control": "#666666",
-}  # fmt: skip
+    "base": "#D55E00",
+    "veneer": "#0072B2",
+    "aligned": "#009E73",
+    "variant": "#3F8FC4",
+    "baseline": "#B2588A",
+    "control": "#666666",
+}
 OTHERS = ("#666666", "#B2588A", "#C98A00", "#3F8FC4", "#000000")  # lines of other systems
-MARKS = {"base": "o", "veneer": "o", "aligned": "D", "variant": "o", "baseline": "^", "control": "s"}
+MARKS = {
+    "base": "o",
+    "veneer": "o",
+    "aligned": "D",
+    "variant": "o",
+    "baseline": "^",
+    "control": "s",
+}
 OUTCOMES = (
     ("restored", "takes the aligned model's token", "#0072B2", ""),
     ("kept", "stays with base's", "#D55E00", "///"),
@@ -52,8 +77,9 @@ def need_matplotlib() -> None:
 
 
 def write_plots(folders: Sequence[Path], out: Path) -> list[Path]:
-    """Write portion, position-TASK and shifts as .png and .svg below `out` (in a folder of its own for each study where there are
-    several); gives what was written. A plot that the study has no rows for is left out. Raises MissingExtra and InputError."""
+    """Write portion, position-TASK and shifts as .png and .svg below `out` (in a folder of its own
+    for each study where there are several); gives what was written. A plot that the study has no
+    rows for is left out. Raises MissingExtra and InputError."""
     need_matplotlib()
     import matplotlib
 
@@ -62,13 +88,20 @@ def write_plots(folders: Sequence[Path], out: Path) -> list[Path]:
     with matplotlib.rc_context(STYLE):
         for folder, study in zip(places(studies, out), studies, strict=True):
             for name, figure in _figures(study).items():
-                written += [_save(figure, folder / f"{name}.png"), _save(figure, folder / f"{name}.svg")]
+                written += [
+                    _save(figure, folder / f"{name}.png"),
+                    _save(figure, folder / f"{name}.svg"),
+                ]
     return written
 
 
 def _figures(study: Study) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
-    lead = [g for g in tables.headline(tables.groups(study.rows)) if g.systems["veneer"].value is not None]
+    lead = [
+        g
+        for g in tables.headline(tables.groups(study.rows))
+        if g.systems["veneer"].value is not None
+    ]
     if lead:
         figures["portion"] = portion_plot(lead)
     for chart in curves(Part(study)):
@@ -91,26 +124,44 @@ def portion_plot(lead: Sequence[tables.Group]) -> Figure:
                 continue
             kind = family(system)
             main = system == "veneer"
-            look = {"color": COLOURS[kind], "marker": MARKS[kind], "markersize": 6 if main else 4, "linestyle": "none"}
+            look = {
+                "color": COLOURS[kind],
+                "marker": MARKS[kind],
+                "markersize": 6 if main else 4,
+                "linestyle": "none",
+            }
             label = _LABELS[kind] if kind not in drawn else None
             drawn.add(kind)
             face = "white" if kind == "variant" else COLOURS[kind]
             axes.errorbar(
-                [row.value], [y - 0.12 if main else y + 0.2], xerr=_reach(row) if main else None, capsize=2.5, lw=1.4,
-                label=label, mfc=face, **look,
-            )  # fmt: skip
+                [row.value],
+                [y - 0.12 if main else y + 0.2],
+                xerr=_reach(row) if main else None,
+                capsize=2.5,
+                lw=1.4,
+                label=label,
+                mfc=face,
+                **look,
+            )
     for x in (0, 1):
         axes.axvline(x, color="#999999", lw=0.7, ls=(0, (2, 2)), zorder=0)
     low, high = axes.get_xlim()
     axes.set_xlim(max(low, -1.5), min(high, 2.5))
-    axes.set_yticks(range(len(lead)), [f"{_text(g.task)}\n{_text(g.of or '')}, n = {g.n}" for g in lead])
+    axes.set_yticks(
+        range(len(lead)), [f"{_text(g.task)}\n{_text(g.of or '')}, n = {g.n}" for g in lead]
+    )
     axes.set_ylim(len(lead) - 0.4, -0.6)
     axes.set_xlabel("superficial portion (0: base, 1: aligned)")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
     return figure
 
 
-_LABELS = {"veneer": "veneer, 95 % interval", "variant": "other veneers", "baseline": "baselines", "control": "controls"}
+_LABELS = {
+    "veneer": "veneer, 95 % interval",
+    "variant": "other veneers",
+    "baseline": "baselines",
+    "control": "controls",
+}
 
 
 def position_plot(chart: Curves) -> Figure:
@@ -120,25 +171,53 @@ def position_plot(chart: Curves) -> Figure:
     dashes = ["-", (0, (1, 1.5)), (0, (5, 2)), (0, (3, 1, 1, 1)), (0, (2, 2)), (0, (8, 2))]
     others = [s for s in chart.series if family(s) not in ("base", "veneer", "aligned")]
     for system, rows in chart.series.items():
-        known = sorted((r for r in rows if r.position and r.value is not None), key=lambda r: r.position or (0, 0))
+        known = sorted(
+            (r for r in rows if r.position and r.value is not None),
+            key=lambda r: r.position or (0, 0),
+        )
         xs = [bins.index(r.position) for r in known if r.position]
         kind = family(system)
         colour = OTHERS[others.index(system) % len(OTHERS)] if system in others else COLOURS[kind]
-        style = (0, (4, 2)) if system == "aligned" else dashes[(1 + others.index(system)) % 6] if system in others else "-"
+        style = (
+            (0, (4, 2))
+            if system == "aligned"
+            else dashes[(1 + others.index(system)) % 6]
+            if system in others
+            else "-"
+        )
         label = "noise floor" if system == "aligned" else _text(system)
         axes.plot(
-            xs, [r.value for r in known], color=colour, marker=MARKS[kind], ms=3.5, lw=1.2, ls=style, label=label,
+            xs,
+            [r.value for r in known],
+            color=colour,
+            marker=MARKS[kind],
+            ms=3.5,
+            lw=1.2,
+            ls=style,
+            label=label,
             mfc="white" if kind in ("base", "variant") else colour,
-        )  # fmt: skip
-        ranged = [(x, r.low, r.high) for x, r in zip(xs, known, strict=True) if r.low is not None and r.high is not None]
+        )
+        ranged = [
+            (x, r.low, r.high)
+            for x, r in zip(xs, known, strict=True)
+            if r.low is not None and r.high is not None
+        ]
         if ranged and system != "aligned":
             band = list(zip(*ranged, strict=True))
             axes.fill_between(band[0], band[1], band[2], color=colour, alpha=0.15, lw=0)
-    axes.set_xticks(range(len(bins)), [str(a) if a == b else f"{a}–{b}" for a, b in bins], rotation=45 if len(bins) > 11 else 0)
+    axes.set_xticks(
+        range(len(bins)),
+        [str(a) if a == b else f"{a}–{b}" for a, b in bins],
+        rotation=45 if len(bins) > 11 else 0,
+    )
     axes.set_ylim(bottom=0)
     axes.set_xlabel("response position (tokens)")
     axes.set_ylabel("KL from aligned (nats a token)")
-    axes.set_title(f"{'all tasks' if chart.task == 'joint' else _text(chart.task)}, n = {chart.n}", fontsize=8, loc="left")
+    axes.set_title(
+        f"{'all tasks' if chart.task == 'joint' else _text(chart.task)}, n = {chart.n}",
+        fontsize=8,
+        loc="left",
+    )
     axes.legend(ncols=2)
     return figure
 
@@ -150,7 +229,16 @@ def shift_plot(found: Sequence[Any]) -> Figure:
         left = 0.0
         shares = dict(outcome.shares)
         for kind, label, colour, hatch in OUTCOMES:
-            bars = axes.barh(y, shares[kind], left=left, height=0.62, color=colour, hatch=hatch, edgecolor="white", lw=0.5)
+            bars = axes.barh(
+                y,
+                shares[kind],
+                left=left,
+                height=0.62,
+                color=colour,
+                hatch=hatch,
+                edgecolor="white",
+                lw=0.5,
+            )
             bars.set_label(label if y == 0 else "_nolegend_")
             left += shares[kind]
     axes.set_yticks(range(len(found)), [f"{o.group} ({o.total:,})" for o in found])
@@ -182,6 +270,8 @@ def _text(name: str) -> str:
 def _save(figure: Figure, path: Path) -> Path:
     data = io.BytesIO()
     kind = path.suffix[1:]
-    figure.savefig(data, format=kind, dpi=300, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    figure.savefig(
+        data, format=kind, dpi=300, metadata={"Date": None} if kind == "svg" else {"Software": None}
+    )
     write_bytes(path, data.getvalue())
     return path

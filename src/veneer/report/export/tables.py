@@ -1,4 +1,5 @@
-"""Tables of a study folder as files: CSV for a spreadsheet, Parquet for a program, LaTeX (booktabs) for a paper."""
+"""Tables of a study folder as files: CSV for a spreadsheet, Parquet for a program, LaTeX
+(booktabs) for a paper."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ from veneer.report.systems import order
 from veneer.report.visible import visible
 
 FIGURES = ("value", "low", "high", "portion", "portion_low", "portion_high")
-FORMULA = tuple("=+-@＝＋－＠")  # signs with which some spreadsheet begins a formula, also behind blanks
+# signs with which some spreadsheet begins a formula, also behind blanks
+FORMULA = tuple("=+-@＝＋－＠")
 WHOLE = ("n", "first", "last")
 
 
@@ -35,11 +37,12 @@ class Table:
 
 
 def write_tables(folders: Sequence[Path], out: Path) -> list[Path]:
-    """Write the tables of each folder below `out` (in a folder of its own each where there are several); gives what was written.
+    """Write the tables of each folder below `out` (in a folder of its own each where there are
+    several); gives what was written.
 
-    results: every row. main: each system by task with its portion. portions: each system's portion. cross: veneers extracted on one
-    task, measured on another. main, portions and cross come as .tex too; one that the study has no rows for is left out.
-    Raises InputError (see `load.load`).
+    results: every row. main: each system by task with its portion. portions: each system's portion.
+    cross: veneers extracted on one task, measured on another. main, portions and cross come as .tex
+    too; one that the study has no rows for is left out. Raises InputError (see `load.load`).
     """
     studies = [load(Path(f)) for f in folders]
     written: list[Path] = []
@@ -48,7 +51,11 @@ def write_tables(folders: Sequence[Path], out: Path) -> list[Path]:
             if table.rows:
                 written += [_csv(table, folder), _parquet(table, folder)]
         found = tables.groups(study.rows)
-        texts = {"main": main_table(found), "portions": portion_table(found), "cross": cross_table(found)}
+        texts = {
+            "main": main_table(found),
+            "portions": portion_table(found),
+            "cross": cross_table(found),
+        }
         for name, text in texts.items():
             if text:
                 write_text(folder / f"{name}.tex", text)
@@ -86,22 +93,55 @@ def results(study: Study) -> Table:
     rows = []
     for r in study.rows:
         first, last = r.position or (None, None)
-        rows.append({c: getattr(r, c) for c in columns if c not in ("first", "last")} | {"first": first, "last": last})
+        rows.append(
+            {c: getattr(r, c) for c in columns if c not in ("first", "last")}
+            | {"first": first, "last": last}
+        )
     return Table("results", columns, rows)
 
 
 def main(study: Study) -> Table:
     columns = (
-        "task", "metric", "split", "system", "n", "value", "low", "high", "portion", "portion_low", "portion_high", "judge", "note",
-    )  # fmt: skip
+        "task",
+        "metric",
+        "split",
+        "system",
+        "n",
+        "value",
+        "low",
+        "high",
+        "portion",
+        "portion_low",
+        "portion_high",
+        "judge",
+        "note",
+    )
     rows = []
     for head in tables.headlines(tables.groups(study.rows)):
         for system in order(head.values.systems):
             row = head.values.systems[system]
             of = head.portions.systems.get(system) if head.portions else None
             rows.append(
-                _fields(row, ("task", "metric", "split", "system", "n", "value", "low", "high", "judge", "note"))
-                | {"portion": of and of.value, "portion_low": of and of.low, "portion_high": of and of.high}
+                _fields(
+                    row,
+                    (
+                        "task",
+                        "metric",
+                        "split",
+                        "system",
+                        "n",
+                        "value",
+                        "low",
+                        "high",
+                        "judge",
+                        "note",
+                    ),
+                )
+                | {
+                    "portion": of and of.value,
+                    "portion_low": of and of.low,
+                    "portion_high": of and of.high,
+                }
             )
     return Table("main", columns, rows)
 
@@ -109,13 +149,18 @@ def main(study: Study) -> Table:
 def portions(study: Study) -> Table:
     columns = ("task", "of", "split", "system", "n", "value", "low", "high", "judge", "note")
     found = [g for g in tables.groups(study.rows) if g.study == "measure" and g.metric == "portion"]
-    return Table("portions", columns, [_fields(g.systems[s], columns) for g in found for s in order(g.systems)])
+    return Table(
+        "portions",
+        columns,
+        [_fields(g.systems[s], columns) for g in found for s in order(g.systems)],
+    )
 
 
 def cross(study: Study) -> Table:
     columns = ("extracted_on", "measured_on", "of", "n", "value", "low", "high", "judge", "note")
     rows = [
-        _fields(row, ("of", "n", "value", "low", "high", "judge", "note")) | {"extracted_on": source, "measured_on": g.task}
+        _fields(row, ("of", "n", "value", "low", "high", "judge", "note"))
+        | {"extracted_on": source, "measured_on": g.task}
         for g, by_source in tables.cross(tables.groups(study.rows))
         for source, row in by_source.items()
     ]
@@ -145,7 +190,10 @@ def _shown(value: Any) -> Any:
 
 
 def _parquet(table: Table, folder: Path) -> Path:
-    kinds = {c: pa.float64() if c in FIGURES else pa.int64() if c in WHOLE else pa.string() for c in table.columns}
+    kinds = {
+        c: pa.float64() if c in FIGURES else pa.int64() if c in WHOLE else pa.string()
+        for c in table.columns
+    }
     arrays = [pa.array([_valid(row[c]) for row in table.rows], kind) for c, kind in kinds.items()]
     path = folder / f"{table.name}.parquet"
     write_atomically(path, lambda p: pq.write_table(pa.table(arrays, names=list(table.columns)), p))

@@ -2,28 +2,32 @@
 
 To add one, for a study "example":
 
-1. `sections/example.py` with `SECTION = Section(key="example", title="What it is called", menu="Example", applies=...,
-   render=..., studies=("example",))`. `applies(part)` says whether the folder has anything for it. `render(part)` gives
-   the Markup below the heading; the page puts `<section id="s1-example">` and the heading around it, and a link in the
-   menu. `studies` names the rows that it shows.
+1. `sections/example.py` with `SECTION = Section(key="example", title="What it is called",
+   menu="Example", applies=..., render=..., studies=("example",))`. `applies(part)` says whether the
+   folder has anything for it. `render(part)` gives the Markup below the heading; the page puts
+   `<section id="s1-example">` and the heading around it, and a link in the menu. `studies` names
+   the rows that it shows.
 2. The module in the import and in ALL below, at its place on the page.
 
 `part` (veneer.report.page_context.Part) has all that a section needs:
 
-- `part.study`: `rows`, `run` (run.json), `shifts`, `responses`, `deep`; `part.of("example")`: the rows as Groups
-  (veneer.report.tables), those that differ only in their system together, `group.systems[name]` a Measurement;
-  `part.of("example", metric="x")`;
-- `part.pivot(groups, caption)`: a whole table with intervals and links; `part.cell(row)`: one <td>; `part.link(row)`: a
-  figure that leads to its row in the table of all results (every number on the page should);
-- `part.template("example.html.j2", key=value)`: renders templates/example.html.j2, which also knows `part`, `p` (begins
-  each id: `{{ p }}-example-x`), `h` (the heading level; subheadings are `h + 1`), `charts` (marks, lanes, curves), and
-  the filters `visible`, `words`, `figure`;
-- `part.blob("example", value)`: data for a script. A `<div data-mount="example" data-blob="{{ p }}-example-data">` is
-  handed to `Veneer.mounts.example = (box, data) => ...` when the page has loaded; assets/core.js says what `Veneer` has.
+- `part.study`: `rows`, `run` (run.json), `shifts`, `responses`, `deep`; `part.of("example")`: the
+  rows as Groups (veneer.report.tables), those that differ only in their system together,
+  `group.systems[name]` a Measurement; `part.of("example", metric="x")`;
+- `part.pivot(groups, caption)`: a whole table with intervals and links; `part.cell(row)`: one
+  <td>; `part.link(row)`: a figure that leads to its row in the table of all results (every number
+  on the page should);
+- `part.template("example.html.j2", key=value)`: renders templates/example.html.j2, which also knows
+  `part`, `p` (begins each id: `{{ p }}-example-x`), `h` (the heading level; subheadings are `h +
+  1`), `charts` (marks, lanes, curves), and the filters `visible`, `words`, `figure`;
+- `part.blob("example", value)`: data for a script. A `<div data-mount="example" data-blob="{{ p
+  }}-example-data">` is handed to `Veneer.mounts.example = (box, data) => ...` when the page has
+  loaded; assets/core.js says what `Veneer` has.
 
-Styles and scripts stand in assets/: every *.css and *.js there goes into the page, the base and the core first, then by
-name. Colours are the variables at the top of assets/base.css, which hold in light, dark and print. Text that a model or a
-user wrote goes through `visible` in Python and `Veneer.show` in scripts, and never into innerHTML.
+Styles and scripts stand in assets/: every *.css and *.js there goes into the page, the base and the
+core first, then by name. Colours are the variables at the top of assets/base.css, which hold in
+light, dark and print. Text that a model or a user wrote goes through `visible` in Python and
+`Veneer.show` in scripts, and never into innerHTML.
 """
 
 from __future__ import annotations
@@ -31,14 +35,30 @@ from __future__ import annotations
 from veneer.registry import study_sections
 from veneer.report.page_context import Part
 from veneer.report.section import Section
-from veneer.report.sections import behaviour, browser, cross, deep, facts, groups, kl, more, portion, position, rows, shifts
+from veneer.report.sections import (
+    behaviour,
+    browser,
+    cross,
+    deep,
+    facts,
+    groups,
+    kl,
+    more,
+    portion,
+    position,
+    rows,
+    shifts,
+)
 
 SHARED = (portion, behaviour, groups, cross, kl, position, shifts, deep, browser, more, facts, rows)
 
 
 def all_sections() -> list[Section]:
     """The shared sections and those of every study, in the order of the page."""
-    return sorted([*(module.SECTION for module in SHARED), *study_sections()], key=lambda section: section.rank)
+    return sorted(
+        [*(module.SECTION for module in SHARED), *study_sections()],
+        key=lambda section: section.rank,
+    )
 
 
 def applying(part: Part) -> list[Section]:

@@ -1,4 +1,5 @@
-"""What the systems do on each task: the main table, every metric, what judges could not judge, and what is known of them."""
+"""What the systems do on each task: the main table, every metric, what judges could not judge, and
+what is known of them."""
 
 from __future__ import annotations
 
@@ -14,7 +15,11 @@ UNSCORED = "_unscored_rate"
 
 
 def _measured(part: Part) -> list[tables.Group]:
-    return [g for g in part.of("measure") if g.metric != "portion" and not (g.split or "").startswith(tables.GROUP)]
+    return [
+        g
+        for g in part.of("measure")
+        if g.metric != "portion" and not (g.split or "").startswith(tables.GROUP)
+    ]
 
 
 def _render(part: Part) -> Markup:
@@ -38,10 +43,17 @@ def _render(part: Part) -> Markup:
 
 
 def _judges(part: Part, main: list[tables.Headline]) -> list[tuple[str, str | None]]:
-    """(judge, what is known of it) of the main metrics. A judged row carries the judge's note, a portion the reason it is null."""
+    """(judge, what is known of it) of the main metrics. A judged row carries the judge's note, a
+    portion the reason it is null."""
     notes: dict[str, str | None] = {h.values.judge: None for h in main if h.values.judge}
     for row in part.study.rows:
-        if row.study == "measure" and row.judge in notes and row.note and row.value is not None and row.metric != "portion":
+        if (
+            row.study == "measure"
+            and row.judge in notes
+            and row.note
+            and row.value is not None
+            and row.metric != "portion"
+        ):
             notes[row.judge] = notes[row.judge] or row.note
     return list(notes.items())
 

@@ -22,4 +22,12 @@ def _render(part: Part) -> Markup:
     )
 
 
-SECTION = Section("responses", "Responses", "Responses", lambda part: bool(part.study.responses), _render, last=True, rank=140)
+SECTION = Section(
+    "responses",
+    "Responses",
+    "Responses",
+    lambda part: bool(part.study.responses),
+    _render,
+    last=True,
+    rank=140,
+)

@@ -18,5 +18,10 @@ def _render(part: Part) -> Markup:
 
 
 SECTION = Section(
-    "cross", "Extracted here, measured there", "Cross table", lambda part: bool(tables.cross(part.groups)), _render, rank=90
+    "cross",
+    "Extracted here, measured there",
+    "Cross table",
+    lambda part: bool(tables.cross(part.groups)),
+    _render,
+    rank=90,
 )

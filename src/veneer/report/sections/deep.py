@@ -15,8 +15,16 @@ def _render(part: Part) -> Markup:
     examples = part.study.deep
     tasks = list(dict.fromkeys(e.task for e in examples))
     turns = [[e for e in examples if e.task == t] for t in tasks]
-    mixed = [some[i] for i in range(max(map(len, turns))) for some in turns if i < len(some)]  # every task among the first
+    # every task among the first
+    mixed = [some[i] for i in range(max(map(len, turns))) for some in turns if i < len(some)]
     return part.template("deep.html.j2", examples=mixed[:SHOWN], whole=len(examples), before=BEFORE)
 
 
-SECTION = Section("deep", "Style taken, sum missed", "Style and sum", lambda part: bool(part.study.deep), _render, rank=130)
+SECTION = Section(
+    "deep",
+    "Style taken, sum missed",
+    "Style and sum",
+    lambda part: bool(part.study.deep),
+    _render,
+    rank=130,
+)

@@ -23,7 +23,10 @@ def _render(part: Part) -> Markup:
         "facts.html.j2",
         facts=fact(run),
         judges=judges,
-        missing=[(visible(k, 80), ", ".join(_texts(v)) or visible(v, 200)) for k, v in _map(run.get("judges_missing")).items()],
+        missing=[
+            (visible(k, 80), ", ".join(_texts(v)) or visible(v, 200))
+            for k, v in _map(run.get("judges_missing")).items()
+        ],
         sizes=sizes,
         seconds=_seconds(run.get("seconds")),
         tables=[
@@ -46,7 +49,11 @@ def _models(run: dict[str, Any]) -> list[tuple[str, str]]:
         model = _map(_map(run.get("pair")).get(role))
         if isinstance(model.get("parameters"), int):
             model = model | {"parameters": f"{model['parameters']:,}"}
-        said = [f"{model[k]} parameters" if k == "parameters" else str(model[k]) for k in MODEL if k in model]
+        said = [
+            f"{model[k]} parameters" if k == "parameters" else str(model[k])
+            for k in MODEL
+            if k in model
+        ]
         if said:
             lines.append((role, visible(" · ".join(said), 400)))
         for digest in ("fingerprint", "tokenizer", "unembedding"):
@@ -60,7 +67,9 @@ MODEL = ("name", "architecture", "parameters", "dtype")
 
 def _seconds(value: Any) -> list[tuple[str, float, float]]:
     """(stage, seconds, share of the longest)."""
-    known = [(visible(k, 60), float(v)) for k, v in _map(value).items() if isinstance(v, int | float)]
+    known = [
+        (visible(k, 60), float(v)) for k, v in _map(value).items() if isinstance(v, int | float)
+    ]
     longest = max((v for _, v in known), default=0.0)
     return [(k, v, v / longest if longest > 0 else 0.0) for k, v in known]
 
@@ -93,8 +102,15 @@ def _texts(value: Any) -> list[str]:
 def fact(value: Any, depth: int = 0) -> dict[str, Any]:
     """run.json as a tree of maps, tables, lists and texts; nothing about its keys is assumed."""
     if isinstance(value, Mapping) and value and depth < 8:
-        return {"map": [(visible(k, 120), fact(v, depth + 1)) for k, v in list(value.items())[:500]]}
-    if isinstance(value, list) and value and depth < 8 and any(isinstance(v, Mapping | list) for v in value):
+        return {
+            "map": [(visible(k, 120), fact(v, depth + 1)) for k, v in list(value.items())[:500]]
+        }
+    if (
+        isinstance(value, list)
+        and value
+        and depth < 8
+        and any(isinstance(v, Mapping | list) for v in value)
+    ):
         return {"list": [fact(v, depth + 1) for v in value[:100]], "more": max(0, len(value) - 100)}
     if isinstance(value, list | Mapping):
         return {"text": visible(", ".join(str(v) for v in value), 1000) if value else "none"}

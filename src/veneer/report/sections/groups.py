@@ -26,7 +26,9 @@ class Map:
 
     @property
     def high(self) -> float:
-        return max((r.value or 0 for _, g in self.lines for r in g.systems.values()), default=0) or 1.0
+        return (
+            max((r.value or 0 for _, g in self.lines for r in g.systems.values()), default=0) or 1.0
+        )
 
 
 def maps(part: Part) -> list[Map]:
@@ -35,7 +37,9 @@ def maps(part: Part) -> list[Map]:
         if not (g.split or "").startswith(tables.GROUP) or g.metric.startswith("difference_from_"):
             continue
         name = (g.split or "").removeprefix(tables.GROUP)
-        one = found.setdefault((g.task, g.of or g.metric, g.judge), Map(g.task, g.of or g.metric, g.judge))
+        one = found.setdefault(
+            (g.task, g.of or g.metric, g.judge), Map(g.task, g.of or g.metric, g.judge)
+        )
         if g.metric == "portion":
             one.portions[name] = g
         else:

@@ -18,15 +18,19 @@ def _render(part: Part) -> Markup:
         {
             "group": g,
             "recovered": recovered.get((g.task, g.split, g.judge)),
-            "floor": g.systems.get("aligned") or tables.noise_floor(part.study.rows, "extract", g.task),
+            "floor": g.systems.get("aligned")
+            or tables.noise_floor(part.study.rows, "extract", g.task),
         }
         for g in kl
     ]
-    scale = charts.Scale(0.0, max([r.value or 0 for g in kl for r in g.systems.values()] + [1e-6]) * 1.05)
+    scale = charts.Scale(
+        0.0, max([r.value or 0 for g in kl for r in g.systems.values()] + [1e-6]) * 1.05
+    )
     words = "Held-out KL, share recovered and agreement of the top token."
     if any(g.metric == "nll" for g in extract):
         words = (
-            "Likelihood of the held-out responses: nothing else of their author was known, so there is no KL and no noise floor."
+            "Likelihood of the held-out responses: nothing else of their author was known, so "
+            "there is no KL and no noise floor."
         )
     return part.template("kl.html.j2", extract=extract, pairs=pairs, scale=scale, words=words)
 

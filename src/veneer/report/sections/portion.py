@@ -36,7 +36,11 @@ def _render(part: Part) -> Markup:
     )
 
 
-FAMILIES = (("variant", "veneer-bias", "other veneers"), ("baseline", "urial", "baselines"), ("control", "shuffled", "controls"))
+FAMILIES = (
+    ("variant", "veneer-bias", "other veneers"),
+    ("baseline", "urial", "baselines"),
+    ("control", "shuffled", "controls"),
+)
 
 
 def _families(lead: list[tables.Group]) -> list[tuple[str, str]]:
@@ -46,7 +50,8 @@ def _families(lead: list[tables.Group]) -> list[tuple[str, str]]:
 
 
 def _finding(part: Part) -> Markup:
-    """The portions of the headline figures. Refusing what is harmless is a cost, and stands in a sentence of its own."""
+    """The portions of the headline figures. Refusing what is harmless is a cost, and stands in a
+    sentence of its own."""
     groups = headline(part)
     gains = [g for g in groups if (g.task, g.of) not in SOURCES] or groups
     both = gains is not groups and len(gains) < len(groups)
@@ -59,10 +64,25 @@ def _cost(part: Part) -> Markup:
     if refused is None or not {"veneer", "aligned"} <= set(refused.systems):
         return Markup()
     veneer, aligned = (refused.systems[s] for s in ("veneer", "aligned"))
-    return Markup(" Base with the veneer refuses {} of the harmless prompts of {}, the aligned model {} (n = {}).").format(
-        words.linked(veneer, part.anchor, 2), words.name(refused.task), words.linked(aligned, part.anchor, 2), veneer.n
+    return Markup(
+        " Base with the veneer refuses {} of the harmless prompts of {}, the aligned model {} "
+        "(n = {})."
+    ).format(
+        words.linked(veneer, part.anchor, 2),
+        words.name(refused.task),
+        words.linked(aligned, part.anchor, 2),
+        veneer.n,
     )
 
 
 QUESTION = "How much of the alignment is only its surface?"
-SECTION = Section("portion", "Superficial portion", "Portion", _applies, _render, rank=40, question=QUESTION, finding=_finding)
+SECTION = Section(
+    "portion",
+    "Superficial portion",
+    "Portion",
+    _applies,
+    _render,
+    rank=40,
+    question=QUESTION,
+    finding=_finding,
+)

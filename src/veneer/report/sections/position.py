@@ -15,8 +15,9 @@ from veneer.report.section import Section
 
 @dataclass
 class Curves:
-    """One chart: the KL of every system at each position of one task. series: system -> its rows; `early`: the share of base's KL in
-    the first positions; `floor`: the highest noise floor; `ends`: the first and the last position that have base and veneer."""
+    """One chart: the KL of every system at each position of one task. series: system -> its rows;
+    `early`: the share of base's KL in the first positions; `floor`: the highest noise floor;
+    `ends`: the first and the last position that have base and veneer."""
 
     task: str
     split: str | None
@@ -31,7 +32,10 @@ class Curves:
 
     @property
     def floor(self) -> float | None:
-        return max((row.value for row in self.series.get("aligned", []) if row.value is not None), default=None)
+        return max(
+            (row.value for row in self.series.get("aligned", []) if row.value is not None),
+            default=None,
+        )
 
     @property
     def ends(self) -> list[tables.Group]:
@@ -52,7 +56,11 @@ def curves(part: Part) -> list[Curves]:
             chart.series.setdefault(system, []).append(row)
     for chart in charts.values():
         _floor(chart, part.study.rows)
-        early = (g for g in every if (g.task, g.metric) == (chart.task, "early_kl_share") and "base" in g.systems)
+        early = (
+            g
+            for g in every
+            if (g.task, g.metric) == (chart.task, "early_kl_share") and "base" in g.systems
+        )
         chart.early = next(early, None)
         chart.series = {s: chart.series[s] for s in tables.order(chart.series)}
     return sorted(charts.values(), key=lambda c: c.task != "joint")
@@ -73,5 +81,11 @@ def _render(part: Part) -> Markup:
 
 
 SECTION = Section(
-    "position", "Where the distance lies", "Positions", lambda part: bool(part.of("position")), _render, ("position",), rank=110
+    "position",
+    "Where the distance lies",
+    "Positions",
+    lambda part: bool(part.of("position")),
+    _render,
+    ("position",),
+    rank=110,
 )

@@ -11,8 +11,21 @@ from veneer.report.visible import visible
 from veneer.report.words import figure, position
 
 FIELDS = (
-    "study", "task", "metric", "of", "system", "split", "position", "value", "low", "high", "n", "unit", "judge", "note",
-)  # fmt: skip
+    "study",
+    "task",
+    "metric",
+    "of",
+    "system",
+    "split",
+    "position",
+    "value",
+    "low",
+    "high",
+    "n",
+    "unit",
+    "judge",
+    "note",
+)
 NUMBERS = ("value", "low", "high", "n")
 LIMITS = {"note": 400, "task": 80, "judge": 60}  # characters shown; the saved files have them all
 
@@ -20,12 +33,20 @@ LIMITS = {"note": 400, "task": 80, "judge": 60}  # characters shown; the saved f
 def _render(part: Part) -> Markup:
     body = Markup("").join(_line(part, row) for row in part.study.rows)
     data = [[getattr(row, f) for f in FIELDS] for row in part.study.rows]
-    return part.template("rows.html.j2", body=body, data={"fields": FIELDS, "rows": data}, fields=FIELDS, numbers=NUMBERS)
+    return part.template(
+        "rows.html.j2",
+        body=body,
+        data={"fields": FIELDS, "rows": data},
+        fields=FIELDS,
+        numbers=NUMBERS,
+    )
 
 
 def _line(part: Part, row: Measurement) -> Markup:
     """Without end tags, which HTML lets one leave out: a study may have thousands of rows."""
-    return Markup('<tr id="{}">{}\n').format(part.anchor(row), Markup("").join(_cell(row, f) for f in FIELDS))
+    return Markup('<tr id="{}">{}\n').format(
+        part.anchor(row), Markup("").join(_cell(row, f) for f in FIELDS)
+    )
 
 
 def _cell(row: Measurement, field: str) -> Markup:
@@ -36,7 +57,9 @@ def _cell(row: Measurement, field: str) -> Markup:
         text = position(value) if value else ""
     else:
         text = visible(value or "", LIMITS.get(field, 60))
-    return Markup("<td{}>{}").format(Markup(' class="num"' if field in NUMBERS else ""), escape(text))
+    return Markup("<td{}>{}").format(
+        Markup(' class="num"' if field in NUMBERS else ""), escape(text)
+    )
 
 
 SECTION = Section("results", "All results", "All results", lambda part: True, _render, rank=170)

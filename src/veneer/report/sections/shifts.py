@@ -44,11 +44,15 @@ class Outcome:
     @property
     def shares(self) -> list[tuple[str, float]]:
         elsewhere = self.total - self.restored - self.kept
-        return [(k, x / self.total) for k, x in (("restored", self.restored), ("kept", self.kept), ("elsewhere", elsewhere))]
+        return [
+            (k, x / self.total)
+            for k, x in (("restored", self.restored), ("kept", self.kept), ("elsewhere", elsewhere))
+        ]
 
 
 def outcomes(shifts: Sequence[Shift]) -> list[Outcome]:
-    """Per group, the places where aligned's top token is not base's; one line `all` for files without groups."""
+    """Per group, the places where aligned's top token is not base's; one line `all` for
+    files without groups."""
     changed = [s for s in shifts if s.aligned != s.base]
     names = [g for g in GROUPS if any(s.group_of_aligned == g for s in changed)]
     found = []
@@ -57,19 +61,26 @@ def outcomes(shifts: Sequence[Shift]) -> list[Outcome]:
         total = sum(s.count for s in some)
         restored = sum(s.count for s in some if s.veneer == s.aligned)
         if total:
-            found.append(Outcome(group, total, restored, sum(s.count for s in some if s.veneer == s.base)))
+            found.append(
+                Outcome(group, total, restored, sum(s.count for s in some if s.veneer == s.base))
+            )
     return found
 
 
 def _restored(found: Sequence[tables.Group]) -> dict[str, Measurement]:
     """Of each group, the row that says how often the veneer restores it on all tasks together."""
     suffix = "_restored_rate"
-    rows = {g.metric.removesuffix(suffix): g.systems for g in found if g.task == "joint" and g.metric.endswith(suffix)}
+    rows = {
+        g.metric.removesuffix(suffix): g.systems
+        for g in found
+        if g.task == "joint" and g.metric.endswith(suffix)
+    }
     return {group: systems["veneer"] for group, systems in rows.items() if "veneer" in systems}
 
 
 def _rates(found: Sequence[tables.Group]) -> list[dict[str, Any]]:
-    """The shares of the shift classes, a card a task; the first system that has a rate speaks for it."""
+    """The shares of the shift classes, a card a task; the first system that has a
+    rate speaks for it."""
     cards: dict[str, dict[str, Measurement]] = {}
     for g in found:
         if g.metric in RATES:

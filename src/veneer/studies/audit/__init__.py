@@ -2,4 +2,7 @@
 
 from veneer.registry import Room
 
-ROOM = Room(commands={"audit": "veneer.studies.audit.command:Audit"}, sections=("veneer.studies.audit.page:SECTION",))
+ROOM = Room(
+    commands={"audit": "veneer.studies.audit.command:Audit"},
+    sections=("veneer.studies.audit.page:SECTION",),
+)

@@ -1,4 +1,5 @@
-"""What the two models answer: refusals, empty and cut answers, length, and beginnings that many answers share."""
+"""What the two models answer: refusals, empty and cut answers, length, and beginnings that
+many answers share."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ UNFINISHED = "cut within the reasoning, before any answer"
 
 @dataclass(frozen=True)
 class Answers:
-    """One system's answers, in the order of the prompts. refused: 1 for a full refusal, by the judge. openings: the text of the first
-    tokens of each."""
+    """One system's answers, in the order of the prompts. refused: 1 for a full refusal, by the
+    judge. openings: the text of the first tokens of each."""
 
     system: str
     responses: list[Response]
@@ -34,18 +35,27 @@ class Answers:
 
     @classmethod
     def judged(
-        cls, system: str, prompts: Sequence[Prompt], responses: Sequence[Response], judge: Judge, tokenizer: Any, opening: int
+        cls,
+        system: str,
+        prompts: Sequence[Prompt],
+        responses: Sequence[Response],
+        judge: Judge,
+        tokenizer: Any,
+        opening: int,
     ) -> Answers:
         found = judge.scores(prompts, [r.text for r in responses])
         begins = [_opening(r, tokenizer, opening) for r in responses]
-        refused, partial = (np.array([s[m] or 0.0 for s in found]) for m in ("refusal_rate", "partial_refusal_rate"))
+        refused, partial = (
+            np.array([s[m] or 0.0 for s in found]) for m in ("refusal_rate", "partial_refusal_rate")
+        )
         return cls(system, list(responses), refused, partial, begins)
 
 
 def answer_rows(
     every: Sequence[Answers], roles: Sequence[str], judge: Judge, *, opening: int, seed: int = 0
 ) -> Iterator[Measurement]:
-    """Rates of each system on each set, and the paired differences of its refusals from the reference's and the audited model's."""
+    """Rates of each system on each set, and the paired differences of its refusals from the
+    reference's and the audited model's."""
     role = np.array(roles)
     by_name = {a.system: a for a in every}
     for task in dict.fromkeys(roles):
@@ -80,10 +90,18 @@ def _rates(
             if any(r.reasoning is not None for r in rows)
             else []
         ),
-        ("cut_rate", [r.finish_reason == "length" for r in rows], {"note": "answers that the limit on tokens cut off"}),
+        (
+            "cut_rate",
+            [r.finish_reason == "length" for r in rows],
+            {"note": "answers that the limit on tokens cut off"},
+        ),
         ("same_answer", same, {"note": "word for word the reference's answer"}),
         ("common_opening", [o == own for o in openings], {"note": _begins(own, opening)}),
-        ("audited_opening", [o == audited_opening for o in openings], {"note": _begins(audited_opening, opening)}),
+        (
+            "audited_opening",
+            [o == audited_opening for o in openings],
+            {"note": _begins(audited_opening, opening)},
+        ),
     ]
     for metric, values, more in shares:
         e = intervals.mean(np.asarray(values, float), seed=seed)
@@ -92,15 +110,27 @@ def _rates(
     yield Measurement.estimated(length, STUDY, task, "mean_length", one.system, unit="tokens")
 
 
-def _differences(by_name: Mapping[str, Answers], task: str, keep: np.ndarray, judge: Judge, seed: int) -> Iterator[Measurement]:
-    """One family a set: all systems against the reference, and what was done to the audited model against it."""
+def _differences(
+    by_name: Mapping[str, Answers], task: str, keep: np.ndarray, judge: Judge, seed: int
+) -> Iterator[Measurement]:
+    """One family a set: all systems against the reference, and what was done to the audited
+    model against it."""
     asked = [(s, r) for r in (REFERENCE, AUDITED) for s in by_name if s not in (REFERENCE, r)]
-    found = compare([(by_name[s].refused[keep], by_name[r].refused[keep]) for s, r in asked], seed=seed)
+    found = compare(
+        [(by_name[s].refused[keep], by_name[r].refused[keep]) for s, r in asked], seed=seed
+    )
     for (system, other), c in zip(asked, found, strict=True):
         yield Measurement.estimated(
-            c.difference, STUDY, task, f"difference_from_{other}", system, judge=judge.id, of="refusal_rate", unit="share",
+            c.difference,
+            STUDY,
+            task,
+            f"difference_from_{other}",
+            system,
+            judge=judge.id,
+            of="refusal_rate",
+            unit="share",
             note=f"p = {c.adjusted:.3g} after Holm over {c.family} differences",
-        )  # fmt: skip
+        )
 
 
 def _opening(response: Response, tokenizer: Any, count: int) -> str:
@@ -119,5 +149,7 @@ def _most(openings: Sequence[str]) -> str:
 
 def _begins(text: str, opening: int) -> str:
     return (
-        f'begins with "{text[:SHOWN]}" (its first {opening} tokens)' if text else f"no visible text in the first {opening} tokens"
+        f'begins with "{text[:SHOWN]}" (its first {opening} tokens)'
+        if text
+        else f"no visible text in the first {opening} tokens"
     )

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit(TemplateOptions, Machine):
-    """How far the surface of a fine-tuned model has moved from its reference: KL by position, refusals, where the change lies (head,
-    layers, or both), and whether a veneer could restore it. Both read the same format."""
+    """How far the surface of a fine-tuned model has moved from its reference: KL by position,
+    refusals, where the change lies (head, layers, or both), and whether a veneer could restore it.
+    Both read the same format."""
 
     reference: Annotated[str, tyro.conf.Positional]
     """The reference model A, such as the aligned model before it was fine-tuned."""
@@ -27,7 +28,8 @@ class Audit(TemplateOptions, Machine):
     out: str
     """Folder for answers, results and the report."""
     harmful: str | None = None
-    """Tasks or prompt files with harmful requests, separated by commas. Default: advbench; lab-requests for a lab model."""
+    """Tasks or prompt files with harmful requests, separated by commas. Default: advbench;
+    lab-requests for a lab model."""
     harmless: str | None = None
     """The same with harmless prompts. Default: svamp,truthfulqa; lab-harmless for a lab model."""
     limit: int = 40
@@ -61,12 +63,17 @@ class Audit(TemplateOptions, Machine):
         self.refuse_split("an audit, which compares and exchanges weights,")
         given = {HARMFUL: self.harmful, HARMLESS: self.harmless}
         usual = default_sources((self.reference, self.audited))
-        sources = {role: usual[role] if text is None else _names(text) for role, text in given.items()}
+        sources = {
+            role: usual[role] if text is None else _names(text) for role, text in given.items()
+        }
         sets = prompt_sets(sources, data=data_folder(self.data), limit=self.limit)
         config = AuditConfig(
-            max_new_tokens=self.max_new_tokens, batch_size=self.batch_size, folds=self.folds, patched_prompts=self.patched_prompts,
+            max_new_tokens=self.max_new_tokens,
+            batch_size=self.batch_size,
+            folds=self.folds,
+            patched_prompts=self.patched_prompts,
             seed=self.seed,
-        )  # fmt: skip
+        )
         said = {
             "reference": self.reference,
             "audited": self.audited,
@@ -78,9 +85,17 @@ class Audit(TemplateOptions, Machine):
         }
         with progress() as say:
             results = audit(
-                lambda: (load_model(self.reference, **self.how()), load_model(self.audited, **self.how())), sets, self.out, config,
-                format=PlainFormat() if self.plain else self.chat_format(self.system), said=said, progress=say,
-            )  # fmt: skip
+                lambda: (
+                    load_model(self.reference, **self.how()),
+                    load_model(self.audited, **self.how()),
+                ),
+                sets,
+                self.out,
+                config,
+                format=PlainFormat() if self.plain else self.chat_format(self.system),
+                said=said,
+                progress=say,
+            )
         show(results, Path(self.out))
         print(f"\nreport: {Path(self.out) / 'report.html'}")
 
@@ -101,15 +116,26 @@ def show(results: Results, out: Path) -> None:
     for sentence in verdict["sentences"]:
         console.print(f"  {sentence}")
     table = Table(box=None, header_style="bold", pad_edge=False)
-    systems = [s for s in (REFERENCE, AUDITED, RESTORED) if results.where(metric="refusal_rate", system=s)]
+    systems = [
+        s for s in (REFERENCE, AUDITED, RESTORED) if results.where(metric="refusal_rate", system=s)
+    ]
     for name in ("set", "metric", "n", *systems):
         table.add_column(name, justify="left" if name in ("set", "metric") else "right")
     for task in (HARMFUL, HARMLESS):
-        for metric in ("refusal_rate", "same_answer", "empty_rate", "unfinished_rate", "common_opening", "mean_length"):
+        for metric in (
+            "refusal_rate",
+            "same_answer",
+            "empty_rate",
+            "unfinished_rate",
+            "common_opening",
+            "mean_length",
+        ):
             rows = {r.system: r for r in results.where(task=task, metric=metric)}
             if rows:
                 n = str(next(iter(rows.values())).n)
-                table.add_row(task, metric.replace("_", " "), n, *(figure(rows.get(s)) for s in systems))
+                table.add_row(
+                    task, metric.replace("_", " "), n, *(figure(rows.get(s)) for s in systems)
+                )
     console.print()
     console.print(table)
 

@@ -1,4 +1,5 @@
-"""How far two models' distributions lie apart on given answers, token by token, and what of it head and layers make alone."""
+"""How far two models' distributions lie apart on given answers, token by token, and what of it head
+and layers make alone."""
 
 from __future__ import annotations
 
@@ -32,13 +33,19 @@ Distances = dict[str, np.ndarray]
 
 @torch.inference_mode()
 def distances_on_reference(
-    pair: Pair, capture: Capture, reference_ids: Sequence[list[int]], out: Path, progress: Progress | None = None
+    pair: Pair,
+    capture: Capture,
+    reference_ids: Sequence[list[int]],
+    out: Path,
+    progress: Progress | None = None,
 ) -> Distances:
-    """Both models on the reference's own answers: `pair.base` is the audited model, whose states the capture holds.
+    """Both models on the reference's own answers: `pair.base` is the audited model, whose states
+    the capture holds.
 
-    The reference reads the same batches as it did, so that two equal models have distance 0 to the last bit. Entries (N,): prompt (its
-    number in the capture), position (1-based), kl, only_head and only_layers in nats, agree (the same top token). only_* are NaN where
-    the two heads do not fit each other's states. Kept in the folder `out`, a file a batch.
+    The reference reads the same batches as it did, so that two equal models have distance 0 to the
+    last bit. Entries (N,): prompt (its number in the capture), position (1-based), kl, only_head
+    and only_layers in nats, agree (the same top token). only_* are NaN where the two heads do not
+    fit each other's states. Kept in the folder `out`, a file a batch.
     """
 
     def batches() -> Iterator[tuple[int, Callable[[], Columns]]]:
@@ -51,19 +58,31 @@ def distances_on_reference(
         answers = [block["token"][block["prompt"] == n].tolist() for n in batch]
         theirs = [pair.vocabulary.ids_to_other(a) for a in answers]
         hidden = torch.cat(response_hidden(pair.aligned, [reference_ids[n] for n in batch], theirs))
-        return {"prompt": block["prompt"], "position": block["position"], **_two_heads(pair, hidden, block["hidden"])}
+        return {
+            "prompt": block["prompt"],
+            "position": block["position"],
+            **_two_heads(pair, hidden, block["hidden"]),
+        }
 
-    return _all(batches(), len(reference_ids), out, "distances on the reference's answers", progress)
+    return _all(
+        batches(), len(reference_ids), out, "distances on the reference's answers", progress
+    )
 
 
 @torch.inference_mode()
 def distances_on_audited(
-    pair: Pair, ids: tuple[Sequence[list[int]], Sequence[list[int]]], responses: Sequence[Response], batch_size: int, out: Path,
+    pair: Pair,
+    ids: tuple[Sequence[list[int]], Sequence[list[int]]],
+    responses: Sequence[Response],
+    batch_size: int,
+    out: Path,
     progress: Progress | None = None,
-) -> Distances:  # fmt: skip
-    """The same on the audited model's own answers. ids: every prompt's for the audited model and for the reference."""
+) -> Distances:
+    """The same on the audited model's own answers. ids: every prompt's for the audited model and
+    for the reference."""
     size = pair.vocabulary.size
-    answers = [[t for t in r.token_ids if t < size] for r in responses]  # padding rows are never chosen
+    # padding rows are never chosen
+    answers = [[t for t in r.token_ids if t < size] for r in responses]
     order = sorted(range(len(answers)), key=lambda i: (len(answers[i]), i))
 
     def read(batch: list[int]) -> Columns:
@@ -81,9 +100,14 @@ def distances_on_audited(
 
 
 def _all(
-    batches: Iterable[tuple[int, Callable[[], Columns]]], total: int, out: Path, what: str, progress: Progress | None
+    batches: Iterable[tuple[int, Callable[[], Columns]]],
+    total: int,
+    out: Path,
+    what: str,
+    progress: Progress | None,
 ) -> Distances:
-    """The columns of all batches, each (prompts, how to make it) made where its file is not there yet."""
+    """The columns of all batches, each (prompts, how to make it) made where its file
+    is not there yet."""
     out.mkdir(exist_ok=True)
     parts: list[Columns] = []
     done = 0
@@ -100,26 +124,42 @@ def _all(
 
 
 def _two_heads(pair: Pair, reference: Tensor, audited: Tensor) -> Columns:
-    """Exact KL over the shared vocabulary, from the final states (N, d_A) and (N, d_C) of both models."""
+    """Exact KL over the shared vocabulary, from the final states (N, d_A) and (N,
+    d_C) of both models."""
     head, own = pair.aligned.head, shared_head(pair.base, pair.vocabulary.size)
     fits = head.width == own.width
-    same = fits and pair.vocabulary.to_other is None and _equal(head.weight[: pair.vocabulary.size], own.weight) and (
-        head.bias is own.bias is None and head.scale == own.scale and head.softcap == own.softcap
-    )  # fmt: skip
-    parts: dict[str, list[Tensor]] = {name: [] for name in ("kl", "only_head", "only_layers", "agree")}
+    same = (
+        fits
+        and pair.vocabulary.to_other is None
+        and _equal(head.weight[: pair.vocabulary.size], own.weight)
+        and (
+            head.bias is own.bias is None
+            and head.scale == own.scale
+            and head.softcap == own.softcap
+        )
+    )
+    parts: dict[str, list[Tensor]] = {
+        name: [] for name in ("kl", "only_head", "only_layers", "agree")
+    }
     for at in range(0, len(reference), AT_ONCE):
-        a, c = reference[at : at + AT_ONCE].to(head.weight.device), audited[at : at + AT_ONCE].to(own.weight.device)
+        a, c = (
+            reference[at : at + AT_ONCE].to(head.weight.device),
+            audited[at : at + AT_ONCE].to(own.weight.device),
+        )
         p = pair.vocabulary.from_other(head.logits(a)).log_softmax(-1)
         logits = own.logits(c)
         kl = _kl(p, logits)
         if not torch.isfinite(kl).all():
             raise VeneerError(
-                f"{pair.base.name} or {pair.aligned.name} gives numbers that are not finite; its weights may be damaged"
+                f"{pair.base.name} or {pair.aligned.name} gives numbers that are not finite; its "
+                "weights may be damaged"
             )
         parts["kl"].append(kl)
         parts["agree"].append((p.argmax(-1) == logits.argmax(-1)).float().cpu())
         nothing = torch.full_like(kl, torch.nan)
-        parts["only_head"].append(torch.zeros_like(kl) if same else _kl(p, own.logits(a)) if fits else nothing)
+        parts["only_head"].append(
+            torch.zeros_like(kl) if same else _kl(p, own.logits(a)) if fits else nothing
+        )
         layers = pair.vocabulary.from_other(head.logits(c)) if fits and not same else None
         parts["only_layers"].append(kl if same else nothing if layers is None else _kl(p, layers))
     return {name: torch.cat(some) for name, some in parts.items()}
@@ -130,12 +170,16 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 
 
 def _kl(p: Tensor, logits: Tensor) -> Tensor:
-    """KL(exp p || softmax logits) in nats (N,), p (N, V) log-probabilities; 0 where rounding made it less."""
+    """KL(exp p || softmax logits) in nats (N,), p (N, V) log-probabilities; 0 where
+    rounding made it less."""
     return (p.exp() * (p - logits.log_softmax(-1))).sum(-1).clamp(min=0).cpu()
 
 
-def distance_rows(found: Distances, roles: Sequence[str], side: str, *, seed: int = 0) -> Iterator[Measurement]:
-    """KL(A || C), top-1 agreement, what head and layers make of the KL alone, and the KL by position; prompts are resampled.
+def distance_rows(
+    found: Distances, roles: Sequence[str], side: str, *, seed: int = 0
+) -> Iterator[Measurement]:
+    """KL(A || C), top-1 agreement, what head and layers make of the KL alone, and the KL by
+    position; prompts are resampled.
 
     roles: the set of each prompt, by its number. side: whose answers these are.
     """
@@ -146,20 +190,25 @@ def distance_rows(found: Distances, roles: Sequence[str], side: str, *, seed: in
         if not mask.any():
             continue
         for column, metric, system, unit in (
-            ("kl", "kl", AUDITED, NATS), ("only_head", "kl", ONLY_HEAD, NATS), ("only_layers", "kl", ONLY_LAYERS, NATS),
+            ("kl", "kl", AUDITED, NATS),
+            ("only_head", "kl", ONLY_HEAD, NATS),
+            ("only_layers", "kl", ONLY_LAYERS, NATS),
             ("agree", "top1_agreement", AUDITED, "share"),
-        ):  # fmt: skip
+        ):
             yield _row(mean_of(found, column, mask, seed), task, metric, system, split, unit)
         for first, last in BINS:
             part = mask & (found["position"] >= first) & (found["position"] <= last)
             if not part.any():
                 continue
             end = int(found["position"][part].max()) if last == BINS[-1][1] else last
-            yield _row(mean_of(found, "kl", part, seed), task, "kl", AUDITED, split, NATS, (first, end))
+            yield _row(
+                mean_of(found, "kl", part, seed), task, "kl", AUDITED, split, NATS, (first, end)
+            )
 
 
 def mean_of(found: Distances, column: str, mask: np.ndarray, seed: int) -> Estimate:
-    """A column's mean over tokens, with prompts resampled; one that is 0 at every token has no spread to resample."""
+    """A column's mean over tokens, with prompts resampled; one that is 0 at every token has no
+    spread to resample."""
     values = found[column][mask].astype(float)
     _, inverse = np.unique(found["prompt"][mask], return_inverse=True)
     counts = np.bincount(inverse).astype(float)
@@ -167,11 +216,21 @@ def mean_of(found: Distances, column: str, mask: np.ndarray, seed: int) -> Estim
         note = "one model's head does not fit the other's hidden states"
         return Estimate(None, None, None, len(counts), "none", note)
     if not values.any():
-        return Estimate(0.0, None, None, len(counts), "none", f"exactly 0 at each of {len(values)} tokens")
+        return Estimate(
+            0.0, None, None, len(counts), "none", f"exactly 0 at each of {len(values)} tokens"
+        )
     return intervals.ratio_of_sums(np.bincount(inverse, values), counts, seed=seed)
 
 
 def _row(
-    e: Estimate, task: str, metric: str, system: str, split: str, unit: str, position: tuple[int, int] | None = None
+    e: Estimate,
+    task: str,
+    metric: str,
+    system: str,
+    split: str,
+    unit: str,
+    position: tuple[int, int] | None = None,
 ) -> Measurement:
-    return Measurement.estimated(e, STUDY, task, metric, system, split=split, unit=unit, position=position)
+    return Measurement.estimated(
+        e, STUDY, task, metric, system, split=split, unit=unit, position=position
+    )

@@ -1,4 +1,5 @@
-"""Audit: the verdict in words, what both models answer, KL by position, head against layers, and the layers one by one."""
+"""Audit: the verdict in words, what both models answer, KL by position, head against layers, and
+the layers one by one."""
 
 from __future__ import annotations
 
@@ -19,7 +20,11 @@ STUDY = "audit"
 WEIGHTS = "weights: "
 KINDS = ("attention", "MLP", "norms")
 HEIGHT = 150  # of the chart of layers, px
-ALONE = {"only-head": "C's head on A's states", "only-layers": "A's head on C's states", "audited": "C as it is"}
+ALONE = {
+    "only-head": "C's head on A's states",
+    "only-layers": "A's head on C's states",
+    "audited": "C as it is",
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,11 @@ def models(part: Part) -> list[tuple[str, str]]:
     """(A or C, its name)."""
     config = part.study.run.get("config")
     config = config if isinstance(config, dict) else {}
-    return [(letter, str(config[role])) for letter, role in (("A", "reference"), ("C", "audited")) if role in config]
+    return [
+        (letter, str(config[role]))
+        for letter, role in (("A", "reference"), ("C", "audited"))
+        if role in config
+    ]
 
 
 def curves(part: Part) -> list[Curves]:
@@ -71,7 +80,8 @@ def curves(part: Part) -> list[Curves]:
 
 
 def alone(part: Part) -> list[tuple[tables.Group, list[tuple[str, Measurement]]]]:
-    """Of each set: what head and layers make of the KL by themselves, on the reference's answers."""
+    """Of each set: what head and layers make of the KL by themselves, on the
+    reference's answers."""
     found = []
     for g in part.of(STUDY, metric="kl"):
         if not g.position and g.split == "reference's answers":
@@ -107,7 +117,11 @@ def bars(found: Bars, anchor: Anchor) -> Markup:
     for t in ticks:
         y = round(14 + HEIGHT * (1 - t / ticks[-1]), 1)
         parts.append(Markup('<line class="grid" x1="5%" x2="100%" y1="{y}" y2="{y}"/>').format(y=y))
-        parts.append(Markup('<text class="tick" x="0" y="{}">{}</text>').format(y + 4, figure(t, 3 if t else 0)))
+        parts.append(
+            Markup('<text class="tick" x="0" y="{}">{}</text>').format(
+                y + 4, figure(t, 3 if t else 0)
+            )
+        )
     every = max(1, round(len(found.layers) / 16))
     for place, layer in enumerate(found.layers):
         left = 5 + step * place
@@ -120,33 +134,64 @@ def bars(found: Bars, anchor: Anchor) -> Markup:
                 continue
             rank = found.ranks.get((layer, kind))
             title = f"layer {layer} {kind}: {figure(row.value)} of the reference's norm"
-            title += f", effective rank {figure(rank.value, 0)} {(rank.note or '').partition(';')[0]}" if rank else ""
+            title += (
+                f", effective rank {figure(rank.value, 0)} {(rank.note or '').partition(';')[0]}"
+                if rank
+                else ""
+            )
             height = HEIGHT * row.value / ticks[-1]
             width = 0.8 * step / len(found.kinds)
             parts.append(
                 Markup(
-                    '<a href="#{}" tabindex="-1"><rect class="bar-{}" x="{:.2f}%" width="{:.2f}%" y="{:.1f}" height="{:.1f}"/>'
+                    '<a href="#{}" tabindex="-1"><rect class="bar-{}" x="{:.2f}%" width="{:.2f}%" '
+                    'y="{:.1f}" height="{:.1f}"/>'
                     "<title>{}</title></a>"
-                ).format(anchor(row), kind, left + 0.1 * step + width * at, width, 14 + HEIGHT - height, height, title)
+                ).format(
+                    anchor(row),
+                    kind,
+                    left + 0.1 * step + width * at,
+                    width,
+                    14 + HEIGHT - height,
+                    height,
+                    title,
+                )
             )
     label = "Change of the weights of each layer, as a share of the reference's norm"
-    parts.append(Markup('<text class="axis-name" x="52%" y="{}" text-anchor="middle">layer</text>').format(HEIGHT + 52))
+    parts.append(
+        Markup('<text class="axis-name" x="52%" y="{}" text-anchor="middle">layer</text>').format(
+            HEIGHT + 52
+        )
+    )
     return Markup('<svg class="chart" height="{}" role="img"><title>{}</title>{}</svg>').format(
         HEIGHT + 60, label, Markup("").join(parts)
     )
 
 
 def patched(part: Part) -> list[tuple[str, str, Measurement]]:
-    """(which layers, the end they are counted from, share of the KL that is gone), from the bottom, from the top, all."""
-    gone = next((g for g in part.of(STUDY, metric="kl_recovered") if g.split == "patched" and g.task == "all"), None)
-    notes = next((g for g in part.of(STUDY, metric="kl") if g.split == "patched" and g.task == "all"), None)
+    """(which layers, the end they are counted from, share of the KL that is gone), from the bottom,
+    from the top, all."""
+    gone = next(
+        (
+            g
+            for g in part.of(STUDY, metric="kl_recovered")
+            if g.split == "patched" and g.task == "all"
+        ),
+        None,
+    )
+    notes = next(
+        (g for g in part.of(STUDY, metric="kl") if g.split == "patched" and g.task == "all"), None
+    )
     if gone is None or notes is None:
         return []
     found: list[tuple[str, str, Measurement]] = []
     for end in ("bottom", "top", "all"):
         for system, row in gone.systems.items():
             if system.partition("-")[0] == end and system in notes.systems:
-                which = (notes.systems[system].note or system).partition(" in the audited")[0].removeprefix("the reference's ")
+                which = (
+                    (notes.systems[system].note or system)
+                    .partition(" in the audited")[0]
+                    .removeprefix("the reference's ")
+                )
                 found.append((which, end, row))
     return found
 
@@ -154,7 +199,15 @@ def patched(part: Part) -> list[tuple[str, str, Measurement]]:
 def _render(part: Part) -> Markup:
     rows = part.of(STUDY)
     answers = [g for g in rows if g.split is None and not g.task.startswith(WEIGHTS)]
-    shown = ("refusal_rate", "same_answer", "empty_rate", "unfinished_rate", "common_opening", "audited_opening", "mean_length")
+    shown = (
+        "refusal_rate",
+        "same_answer",
+        "empty_rate",
+        "unfinished_rate",
+        "common_opening",
+        "audited_opening",
+        "mean_length",
+    )
     by_itself = alone(part)
     lanes = [r for _, some in by_itself for _, r in some]
     found, moved = layers(part), patched(part)
@@ -164,20 +217,36 @@ def _render(part: Part) -> Markup:
         verdict=verdict(part),
         models=models(part),
         answers=[g for g in answers if g.metric in shown],
-        systems=[s for s in ("reference", "audited", "audited-veneer") if any(s in g.systems for g in answers)],
-        openings=[(g, s, r) for g in answers if g.metric == "common_opening" for s, r in g.systems.items() if r.note],
+        systems=[
+            s
+            for s in ("reference", "audited", "audited-veneer")
+            if any(s in g.systems for g in answers)
+        ],
+        openings=[
+            (g, s, r)
+            for g in answers
+            if g.metric == "common_opening"
+            for s, r in g.systems.items()
+            if r.note
+        ],
         rest=[g for g in answers if g.metric not in shown]
         + [g for g in rows if g.split and not g.position and g.split != "patched"],
         curves=curves(part),
         alone=by_itself,
-        scale=charts.Scale(0.0, max([x for r in lanes for x in (r.value, r.high) if x is not None] + [1e-6]) * 1.02),
+        scale=charts.Scale(
+            0.0, max([x for r in lanes for x in (r.value, r.high) if x is not None] + [1e-6]) * 1.02
+        ),
         layers=found,
         bars=bars,
         moved=any(r.value for r in found.rows.values()) if found else False,
         patched=moved,
         unit=charts.Scale(min([0.0, *(r.low or 0.0 for _, _, r in moved)]), 1.0),
         weights=[g for g in rows if g.task.startswith(WEIGHTS)],
-        outside=[g for g in rows if g.metric == "weight_change" and not g.task.startswith(f"{WEIGHTS}layer ")],
+        outside=[
+            g
+            for g in rows
+            if g.metric == "weight_change" and not g.task.startswith(f"{WEIGHTS}layer ")
+        ],
     )
 
 

@@ -1,4 +1,5 @@
-"""Which layers carry the change: the audited model with some of its changed layers replaced by the reference's, from either end."""
+"""Which layers carry the change: the audited model with some of its changed layers replaced by the
+reference's, from either end."""
 
 from __future__ import annotations
 
@@ -28,23 +29,32 @@ from veneer.systems.tuning import sharing
 
 @dataclass(frozen=True)
 class Patch:
-    """The reference's layers `layers` in the audited model; name: "top-3", "bottom-3" or "all-4", counted among the changed layers."""
+    """The reference's layers `layers` in the audited model; name: "top-3", "bottom-3" or "all-4",
+    counted among the changed layers."""
 
     name: str
     layers: tuple[int, ...]
 
 
 def can_patch(reference: LanguageModel, audited: LanguageModel) -> bool:
-    """Whether every layer of one model fits in the other's place: equal numbers, classes and shapes."""
+    """Whether every layer of one model fits in the other's place: equal numbers,
+    classes and shapes."""
     old, new = decoder_layers(reference), decoder_layers(audited)
     if len(old) != len(new):
         return False
-    shapes = [[(n, tuple(p.shape)) for n, p in layer.named_parameters()] for some in (old, new) for layer in some]
-    return shapes[: len(old)] == shapes[len(old) :] and all(type(a) is type(c) for a, c in zip(old, new, strict=True))
+    shapes = [
+        [(n, tuple(p.shape)) for n, p in layer.named_parameters()]
+        for some in (old, new)
+        for layer in some
+    ]
+    return shapes[: len(old)] == shapes[len(old) :] and all(
+        type(a) is type(c) for a, c in zip(old, new, strict=True)
+    )
 
 
 def patches(changed: Sequence[int], steps: int) -> list[Patch]:
-    """`steps` numbers of layers from the top and from the bottom of the changed ones, all of them once."""
+    """`steps` numbers of layers from the top and from the bottom of the changed ones,
+    all of them once."""
     total = len(changed)
     counts = sorted({max(1, round(total * i / steps)) for i in range(1, steps + 1)})
     some = [
@@ -57,10 +67,19 @@ def patches(changed: Sequence[int], steps: int) -> list[Patch]:
 
 
 def patch_rows(
-    pair: Pair, capture: Capture, prompts: Sequence[Prompt], numbers: Sequence[int], changed: Sequence[int], steps: int, out: Path,
-    *, seed: int = 0, progress: Progress | None = None,
-) -> Iterator[Measurement]:  # fmt: skip
-    """KL(A || patched C) on the reference's answers to some prompts (numbers of the capture), and the share of C's KL that is gone.
+    pair: Pair,
+    capture: Capture,
+    prompts: Sequence[Prompt],
+    numbers: Sequence[int],
+    changed: Sequence[int],
+    steps: int,
+    out: Path,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Iterator[Measurement]:
+    """KL(A || patched C) on the reference's answers to some prompts (numbers of the capture), and
+    the share of C's KL that is gone.
 
     `out` is a folder that keeps what is done, a file a patch.
     """
@@ -71,22 +90,37 @@ def patch_rows(
         for task in ("all", *dict.fromkeys(roles)):
             keep = np.array([task in ("all", r) for r in roles])
             before, after, tokens = (column[keep] for column in sums)
-            where = f"the reference's {ranges(patch.layers)} in the audited model; {len(tokens)} prompts"
+            where = (
+                f"the reference's {ranges(patch.layers)} in the audited model; "
+                f"{len(tokens)} prompts"
+            )
             kl = intervals.ratio_of_sums(after, tokens, seed=seed)
-            yield Measurement.estimated(kl, STUDY, task, "kl", patch.name, split=PATCHED, unit=NATS, note=where)
+            yield Measurement.estimated(
+                kl, STUDY, task, "kl", patch.name, split=PATCHED, unit=NATS, note=where
+            )
             gone = intervals.recovered(after, before, seed=seed)
-            yield Measurement.estimated(gone, STUDY, task, "kl_recovered", patch.name, split=PATCHED, unit="share")
+            yield Measurement.estimated(
+                gone, STUDY, task, "kl_recovered", patch.name, split=PATCHED, unit="share"
+            )
             if at == 0:
                 whole = intervals.ratio_of_sums(before, tokens, seed=seed)
-                yield Measurement.estimated(whole, STUDY, task, "kl", AUDITED, split=PATCHED, unit=NATS)
+                yield Measurement.estimated(
+                    whole, STUDY, task, "kl", AUDITED, split=PATCHED, unit=NATS
+                )
         if progress:
             progress(at + 1, len(todo), "layers patched")
 
 
 def _sums(
-    pair: Pair, capture: Capture, prompts: Sequence[Prompt], numbers: Sequence[int], patch: Patch, out: Path
+    pair: Pair,
+    capture: Capture,
+    prompts: Sequence[Prompt],
+    numbers: Sequence[int],
+    patch: Patch,
+    out: Path,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """By prompt, in the order of `numbers`: KL sums of the audited model and of the patched one, and numbers of tokens."""
+    """By prompt, in the order of `numbers`: KL sums of the audited model and of the patched one,
+    and numbers of tokens."""
     if not out.is_file():
         system = System(patch.name, _patched(pair, patch), pair.base_format, pair.stop_ids)
         found = kl_of_system(capture, system, prompts, pair, numbers)
@@ -95,14 +129,24 @@ def _sums(
         order = {int(n): i for i, n in enumerate(np.unique(found.prompt))}
         rows = [[before[order[n]], after[order[n]], tokens[order[n]]] for n in numbers]
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_json(out, {"layers": list(patch.layers), "numbers": list(numbers), "sums": json.loads(json.dumps(rows))})
+        write_json(
+            out,
+            {
+                "layers": list(patch.layers),
+                "numbers": list(numbers),
+                "sums": json.loads(json.dumps(rows)),
+            },
+        )
     table = np.array(read_json(out, "the KL of a patched model")["sums"], float)
     return table[:, 0], table[:, 1], table[:, 2]
 
 
 def _patched(pair: Pair, patch: Patch) -> LanguageModel:
-    """The audited model over the same weights, with some layers of the reference; neither model is changed."""
-    lm = LanguageModel(f"{pair.base.name}, {patch.name} patched", sharing(pair.base.model), pair.base.tokenizer)
+    """The audited model over the same weights, with some layers of the reference; neither
+    model is changed."""
+    lm = LanguageModel(
+        f"{pair.base.name}, {patch.name} patched", sharing(pair.base.model), pair.base.tokenizer
+    )
     own, theirs = decoder_layers(lm), decoder_layers(pair.aligned)
     for i in patch.layers:
         own[i] = theirs[i]

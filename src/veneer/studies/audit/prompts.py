@@ -17,14 +17,19 @@ LAB: dict[str, tuple[str, ...]] = {HARMFUL: ("lab-requests",), HARMLESS: ("lab-h
 
 
 def default_sources(models: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The lab's tasks for a lab model, otherwise AdvBench against SVAMP and TruthfulQA; test splits."""
+    """The lab's tasks for a lab model, otherwise AdvBench against SVAMP and
+    TruthfulQA; test splits."""
     return LAB if any(name.startswith("lab:") for name in models) else DEFAULT
 
 
-def prompt_sets(sources: dict[str, tuple[str, ...]], *, data: Path | None = None, limit: int = LIMIT) -> dict[str, list[Prompt]]:
-    """{"harmful": ..., "harmless": ...}, at most `limit` prompts each, shared out over a set's sources; a prompt's `task` is its set.
+def prompt_sets(
+    sources: dict[str, tuple[str, ...]], *, data: Path | None = None, limit: int = LIMIT
+) -> dict[str, list[Prompt]]:
+    """{"harmful": ..., "harmless": ...}, at most `limit` prompts each, shared out over a set's
+    sources; a prompt's `task` is its set.
 
-    A source is a task (its test split) or a prompt file. Raises InputError where one is missing or a set has fewer than 2 prompts.
+    A source is a task (its test split) or a prompt file. Raises InputError where one is missing or
+    a set has fewer than 2 prompts.
     """
     if limit < 2:
         raise InputError(f"found --limit {limit}; expected 2 prompts of each set or more")
@@ -40,5 +45,7 @@ def prompt_sets(sources: dict[str, tuple[str, ...]], *, data: Path | None = None
             for p in load_prompts(name, data=data, split="test", limit=share)
         ]
         if len(found[role]) < 2:
-            raise InputError(f"found {len(found[role])} {role} prompt in {', '.join(names)}; expected 2 or more")
+            raise InputError(
+                f"found {len(found[role])} {role} prompt in {', '.join(names)}; expected 2 or more"
+            )
     return found

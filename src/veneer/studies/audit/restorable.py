@@ -1,4 +1,5 @@
-"""Could a veneer restore it: veneers for the audited model towards the reference, each prompt held out from one of them."""
+"""Could a veneer restore it: veneers for the audited model towards the reference, each prompt held
+out from one of them."""
 
 from __future__ import annotations
 
@@ -28,15 +29,17 @@ LEAST = 3  # prompts of each set that a veneer learns from
 
 
 def folds_of(roles: Sequence[str], folds: int, seed: int) -> list[list[int]]:
-    """Prompt numbers in `folds` parts, each set shared out alike in an order that a hash of seed and number gives; as many parts as there
-    are prompts at the most, and none where there is too little left to learn from."""
+    """Prompt numbers in `folds` parts, each set shared out alike in an order that a hash of seed
+    and number gives; as many parts as there are prompts at the most, and none where there is too
+    little left to learn from."""
     parts: list[list[int]] = [[] for _ in range(folds)]
     sizes = [roles.count(role) for role in dict.fromkeys(roles)]
     if folds < 2 or min(sizes) < folds or min(sizes) - -(-min(sizes) // folds) < LEAST:
         return []
     for role in dict.fromkeys(roles):
         own = sorted(
-            (n for n, r in enumerate(roles) if r == role), key=lambda n: hashlib.sha256(f"{seed}\0{n}".encode()).digest()
+            (n for n, r in enumerate(roles) if r == role),
+            key=lambda n: hashlib.sha256(f"{seed}\0{n}".encode()).digest(),
         )
         for place, n in enumerate(own):
             parts[place % folds].append(n)
@@ -44,10 +47,16 @@ def folds_of(roles: Sequence[str], folds: int, seed: int) -> list[list[int]]:
 
 
 def restored_answers(
-    pair: Pair, capture: Capture, prompts: Sequence[Prompt], folds: Sequence[Sequence[int]], out: Path, config: AuditConfig,
+    pair: Pair,
+    capture: Capture,
+    prompts: Sequence[Prompt],
+    folds: Sequence[Sequence[int]],
+    out: Path,
+    config: AuditConfig,
     progress: Progress | None = None,
-) -> tuple[list[Response], list[Measurement]]:  # fmt: skip
-    """The answers of the audited model with a veneer that has not seen the prompt, in the order of the prompts, and the rows of KL.
+) -> tuple[list[Response], list[Measurement]]:
+    """The answers of the audited model with a veneer that has not seen the prompt, in the order of
+    the prompts, and the rows of KL.
 
     `out` gets a folder veneer-I for each part and its answers in responses/.
     """
@@ -58,18 +67,30 @@ def restored_answers(
     for number, held in enumerate(folds, 1):
         learned = [n for n in range(len(prompts)) if n not in set(held)]
         how = ExtractConfig(seed=config.seed)
-        veneer = extract_to(part_of(capture, learned), how, out / f"veneer-{number}", device=pair.base.device, log=log)
+        veneer = extract_to(
+            part_of(capture, learned),
+            how,
+            out / f"veneer-{number}",
+            device=pair.base.device,
+            log=log,
+        )
         found = held_out(capture, veneer, held, device=pair.base.device)
         order = np.unique(found.prompt)
         before[order], tokens[order] = found.by_prompt(found.kl_base)
         after[order], _ = found.by_prompt(found.kl_veneer)
         system = System.of_model(pair.base, veneer, format=pair.base_format, name=RESTORED)
         some = respond(
-            system, [prompts[n] for n in held], Sampling(max_new_tokens=config.max_new_tokens, seed=config.seed),
-            batch_size=config.batch_size, out=out / "responses" / f"{RESTORED}-{number}.jsonl", progress=progress,
-        )  # fmt: skip
+            system,
+            [prompts[n] for n in held],
+            Sampling(max_new_tokens=config.max_new_tokens, seed=config.seed),
+            batch_size=config.batch_size,
+            out=out / "responses" / f"{RESTORED}-{number}.jsonl",
+            progress=progress,
+        )
         answers |= dict(zip(held, some, strict=True))
-    return [answers[n] for n in range(len(prompts))], list(_kl_rows(before, after, tokens, roles, config.seed))
+    return [answers[n] for n in range(len(prompts))], list(
+        _kl_rows(before, after, tokens, roles, config.seed)
+    )
 
 
 def part_of(capture: Capture, numbers: Sequence[int]) -> Capture:
@@ -81,13 +102,24 @@ def part_of(capture: Capture, numbers: Sequence[int]) -> Capture:
     return part
 
 
-def _kl_rows(before: np.ndarray, after: np.ndarray, tokens: np.ndarray, roles: Sequence[str], seed: int) -> Iterator[Measurement]:
+def _kl_rows(
+    before: np.ndarray, after: np.ndarray, tokens: np.ndarray, roles: Sequence[str], seed: int
+) -> Iterator[Measurement]:
     for task in ("all", *dict.fromkeys(roles)):
         keep = np.array([task in ("all", r) for r in roles])
         for system, sums in ((AUDITED, before), (RESTORED, after)):
             kl = intervals.ratio_of_sums(sums[keep], tokens[keep], seed=seed)
             yield Measurement.estimated(
-                kl, STUDY, task, "kl", system, split=HELD_OUT, unit=NATS, note="tail lumped: a lower bound"
+                kl,
+                STUDY,
+                task,
+                "kl",
+                system,
+                split=HELD_OUT,
+                unit=NATS,
+                note="tail lumped: a lower bound",
             )
         share = intervals.recovered(after[keep], before[keep], seed=seed)
-        yield Measurement.estimated(share, STUDY, task, "kl_recovered", RESTORED, split=HELD_OUT, unit="share")
+        yield Measurement.estimated(
+            share, STUDY, task, "kl_recovered", RESTORED, split=HELD_OUT, unit="share"
+        )

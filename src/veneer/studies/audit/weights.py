@@ -1,4 +1,5 @@
-"""Where two models' weights differ, and by how much: embeddings, each layer's attention and MLP, the rest, and the head."""
+"""Where two models' weights differ, and by how much: embeddings, each layer's attention and MLP,
+the rest, and the head."""
 
 from __future__ import annotations
 
@@ -19,13 +20,19 @@ from veneer.studies.audit.config import AUDITED, STUDY
 ENERGY = 0.9  # share of the squared singular values of a difference that its effective rank holds
 ROWS = 8192  # of a matrix at a time, in float64
 ATTENTION = ("attn", "attention", "mixer")
-EMBEDDINGS, HEAD, TIED, REST = "embeddings", "head", "embeddings and head (tied)", "final norm and rest"
+EMBEDDINGS, HEAD, TIED, REST = (
+    "embeddings",
+    "head",
+    "embeddings and head (tied)",
+    "final norm and rest",
+)
 
 
 @dataclass(frozen=True)
 class Change:
-    """One group of weights. relative: |C - A| / |A| in Frobenius norm. rank: the largest effective rank of its matrices' differences,
-    the number of singular values that hold `ENERGY` of the squares; full: the most that it could be. layer: its number, or None."""
+    """One group of weights. relative: |C - A| / |A| in Frobenius norm. rank: the largest effective
+    rank of its matrices' differences, the number of singular values that hold `ENERGY` of the
+    squares; full: the most that it could be. layer: its number, or None."""
 
     group: str
     layer: int | None
@@ -36,11 +43,14 @@ class Change:
     parameters: int
 
 
-def weight_changes(reference: LanguageModel, audited: LanguageModel, out: Path) -> tuple[list[Change], list[str]]:
-    """Every group's change, in the order of the model, and sentences on what could not be compared. Kept in `out`.
+def weight_changes(
+    reference: LanguageModel, audited: LanguageModel, out: Path
+) -> tuple[list[Change], list[str]]:
+    """Every group's change, in the order of the model, and sentences on what could not be
+    compared. Kept in `out`.
 
-    Tied embeddings are one group where both models tie them; where one model has a head of its own, its head is compared with the
-    other's embeddings, which are the other's head.
+    Tied embeddings are one group where both models tie them; where one model has a head of its own,
+    its head is compared with the other's embeddings, which are the other's head.
     """
     for lm in (reference, audited):
         need_one_device(lm.model, "a comparison of weights")
@@ -53,27 +63,40 @@ def weight_changes(reference: LanguageModel, audited: LanguageModel, out: Path) 
     if shapes:
         left_out.append(f"{len(shapes)} weights have another shape, such as {shapes[0]}")
     if out.is_file():
-        return [Change(**row) for _, row in read_json_lines(out, "the changes of weights of an audit")], left_out
+        return [
+            Change(**row) for _, row in read_json_lines(out, "the changes of weights of an audit")
+        ], left_out
     groups: dict[tuple[str, int | None], list[tuple[Tensor, Tensor]]] = {}
     tied = _is_tied(reference) and _is_tied(audited)
     for name in (n for n in old if n in new and n not in shapes):
         key = _group(name, _layers_prefix(reference), tied)
         if not (tied and name == HEAD):  # the same tensor as the embeddings
             groups.setdefault(key, []).append((old[name], new[name]))
-    found = [_change(group, layer, pairs) for (group, layer), pairs in sorted(groups.items(), key=lambda item: _place(*item[0]))]
+    found = [
+        _change(group, layer, pairs)
+        for (group, layer), pairs in sorted(groups.items(), key=lambda item: _place(*item[0]))
+    ]
     write_text(out, json_lines(asdict(c) for c in found))
     return found, left_out
 
 
 def weight_rows(changes: Iterable[Change]) -> Iterator[Measurement]:
-    """A row a group, and its effective rank where it changed; no prompts stand behind them, so n is 0."""
+    """A row a group, and its effective rank where it changed; no prompts stand behind
+    them, so n is 0."""
     for c in changes:
         task = f"weights: {c.group}"
         note = f"{c.tensors} tensors, {c.parameters:,} parameters; of weights, not of prompts"
-        yield Measurement(STUDY, task, "weight_change", AUDITED, c.relative, 0, unit="of |A|", note=note)
+        yield Measurement(
+            STUDY, task, "weight_change", AUDITED, c.relative, 0, unit="of |A|", note=note
+        )
         if c.relative and c.full:
-            note = f"of {c.full}; singular values with {ENERGY:.0%} of the squares, the largest of its matrices"
-            yield Measurement(STUDY, task, "effective_rank", AUDITED, float(c.rank), 0, unit="rank", note=note)
+            note = (
+                f"of {c.full}; singular values with {ENERGY:.0%} of the squares, the largest of "
+                "its matrices"
+            )
+            yield Measurement(
+                STUDY, task, "effective_rank", AUDITED, float(c.rank), 0, unit="rank", note=note
+            )
 
 
 def changed_layers(changes: Iterable[Change]) -> list[int]:
@@ -82,15 +105,24 @@ def changed_layers(changes: Iterable[Change]) -> list[int]:
 
 
 def _weights(lm: LanguageModel) -> dict[str, Tensor]:
-    """Every parameter once by its name; input embeddings and head under names of their own, whatever the architecture calls them."""
-    embeddings, head = lm.model.get_input_embeddings().weight, lm.model.get_output_embeddings().weight
+    """Every parameter once by its name; input embeddings and head under names of their own,
+    whatever the architecture calls them."""
+    embeddings, head = (
+        lm.model.get_input_embeddings().weight,
+        lm.model.get_output_embeddings().weight,
+    )
     found = {EMBEDDINGS: embeddings.detach(), HEAD: head.detach()}
     seen = {embeddings.data_ptr(), head.data_ptr()}
-    return found | {name: p.detach() for name, p in lm.model.named_parameters() if p.data_ptr() not in seen}
+    return found | {
+        name: p.detach() for name, p in lm.model.named_parameters() if p.data_ptr() not in seen
+    }
 
 
 def _is_tied(lm: LanguageModel) -> bool:
-    return lm.model.get_input_embeddings().weight.data_ptr() == lm.model.get_output_embeddings().weight.data_ptr()
+    return (
+        lm.model.get_input_embeddings().weight.data_ptr()
+        == lm.model.get_output_embeddings().weight.data_ptr()
+    )
 
 
 def _layers_prefix(lm: LanguageModel) -> str:
@@ -103,7 +135,11 @@ def _group(name: str, prefix: str, tied: bool) -> tuple[str, int | None]:
     if not name.startswith(prefix):
         return REST, None
     number, _, rest = name.removeprefix(prefix).partition(".")
-    kind = "attention" if any(word in rest.lower() for word in ATTENTION) and "norm" not in rest.lower() else "MLP"
+    kind = (
+        "attention"
+        if any(word in rest.lower() for word in ATTENTION) and "norm" not in rest.lower()
+        else "MLP"
+    )
     if "norm" in rest.lower() or rest.startswith("ln_"):
         kind = "norms"
     return f"layer {int(number)} {kind}", int(number)
@@ -122,7 +158,15 @@ def _change(group: str, layer: int | None, pairs: Sequence[tuple[Tensor, Tensor]
     ranks = [effective_rank(a, c) for a, c in changed]
     full = max((min(a.shape) for a, _ in (changed or pairs) if a.ndim == 2), default=0)
     relative = (after / before) ** 0.5 if before else 0.0
-    return Change(group, layer, relative, max(ranks, default=0), full, len(pairs), sum(a.numel() for a, _ in pairs))
+    return Change(
+        group,
+        layer,
+        relative,
+        max(ranks, default=0),
+        full,
+        len(pairs),
+        sum(a.numel() for a, _ in pairs),
+    )
 
 
 def _square(a: Tensor, c: Tensor | None = None) -> float:
@@ -135,7 +179,8 @@ def _square(a: Tensor, c: Tensor | None = None) -> float:
 
 
 def effective_rank(a: Tensor, c: Tensor, energy: float = ENERGY) -> int:
-    """Number of singular values of c - a that hold `energy` of their squares, from the smaller Gram matrix in float64."""
+    """Number of singular values of c - a that hold `energy` of their squares, from the smaller Gram
+    matrix in float64."""
     if a.shape[0] < a.shape[1]:
         a, c = a.t(), c.t()
     gram = torch.zeros(a.shape[1], a.shape[1], dtype=torch.float64, device=a.device)

@@ -3,5 +3,6 @@
 from veneer.registry import Room
 
 ROOM = Room(
-    commands={"diversity": "veneer.studies.diversity.command:Diversity"}, sections=("veneer.studies.diversity.page:SECTION",)
+    commands={"diversity": "veneer.studies.diversity.command:Diversity"},
+    sections=("veneer.studies.diversity.page:SECTION",),
 )

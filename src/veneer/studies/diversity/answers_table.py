@@ -1,4 +1,5 @@
-"""What a diversity study looks at: the answers of some systems to the same prompts, and what judges said of them."""
+"""What a diversity study looks at: the answers of some systems to the same prompts, and what
+judges said of them."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ Table = dict[str, dict[int, T]]  # prompt -> sample number -> value
 
 @dataclass
 class Judgements(Generic[T]):
-    """values: prompt -> sample -> verdict, None where the judge gave none. judge: who. failed: reason -> outputs without a verdict."""
+    """values: prompt -> sample -> verdict, None where the judge gave none. judge: who. failed:
+    reason -> outputs without a verdict."""
 
     values: Table[T | None]
     judge: str
@@ -31,13 +33,17 @@ class Judgements(Generic[T]):
         if not self.failed:
             return None
         total = sum(len(row) for row in self.values.values())
-        return f"{sum(self.failed.values())} of {total} judge outputs gave no verdict: " + ", ".join(sorted(self.failed))
+        return (
+            f"{sum(self.failed.values())} of {total} judge outputs gave no verdict: "
+            + ", ".join(sorted(self.failed))
+        )
 
 
 @dataclass
 class Material:
-    """answers: system -> prompt -> sample -> text; prompts in the order of the first system. helpfulness, stance: by system. novelty,
-    topics: by (reference, alternative); A is the reference."""
+    """answers: system -> prompt -> sample -> text; prompts in the order of the first
+    system. helpfulness, stance: by system. novelty, topics: by (reference, alternative); A
+    is the reference."""
 
     task: str
     answers: dict[str, Table[str]]
@@ -80,10 +86,15 @@ EXPECTED = '{"prompt_id", "sample_id", "content": what the judge wrote, or its o
 
 
 def read_judgements(
-    path: Path, parse: Callable[[str], T | None], *, prompts: int | None = None, instances: Path | None = None
+    path: Path,
+    parse: Callable[[str], T | None],
+    *,
+    prompts: int | None = None,
+    instances: Path | None = None,
 ) -> Judgements[T]:
-    """Judgements of a file: published judge outputs ({"ok", "outputs"} a line) or plain lines {"prompt_id", "sample_id", and "content"
-    (the judge's text) or the scores themselves ("helpfulness", "stance", "score", "topics")}. parse: from `verdicts`.
+    """Judgements of a file: published judge outputs ({"ok", "outputs"} a line) or plain lines
+    {"prompt_id", "sample_id", and "content" (the judge's text) or the scores themselves
+    ("helpfulness", "stance", "score", "topics")}. parse: from `verdicts`.
 
     Raises InputError naming file and line, and where no line has a verdict.
     """
@@ -92,11 +103,17 @@ def read_judgements(
     keys: Counter[tuple[str, int]] = Counter((j.prompt_id, j.sample_id) for j in judged)
     twice = next((k for k, n in keys.items() if n > 1), None)
     if twice is not None:
-        raise InputError(f"{path} judges sample {twice[1]} of prompt {twice[0]!r} twice; expected one judgement an answer")
+        raise InputError(
+            f"{path} judges sample {twice[1]} of prompt {twice[0]!r} twice; expected one "
+            "judgement an answer"
+        )
     read = read_all((j.content for j in judged), parse)
     if not read.parsed:
         why = ", ".join(read.failed) or "no rows"
-        raise InputError(f"{path} holds no verdict of this kind in {len(judged)} rows ({why}); is it the right judge's file?")
+        raise InputError(
+            f"{path} holds no verdict of this kind in {len(judged)} rows ({why}); is it the right "
+            "judge's file?"
+        )
     values = dict(zip(((j.prompt_id, j.sample_id) for j in judged), read.values, strict=True))
     return Judgements(verdicts(values), f"stored:{path.parent.name}/{path.name}", dict(read.failed))
 
@@ -104,7 +121,10 @@ def read_judgements(
 def _plain(path: Path) -> list[Judged]:
     found = []
     for where, row in objects(path, EXPECTED):
-        id, sample = get(row, "prompt_id", (str, int), where, EXPECTED), get(row, "sample_id", int, where, EXPECTED)
+        id, sample = (
+            get(row, "prompt_id", (str, int), where, EXPECTED),
+            get(row, "sample_id", int, where, EXPECTED),
+        )
         content = row.get("content", row)
         if content is not None and not isinstance(content, str):
             content = json.dumps(content)

@@ -1,8 +1,10 @@
-"""How much of a base answer one aligned answer covers, and what a control of the same length covers (docs/diversity.md).
+"""How much of a base answer one aligned answer covers, and what a control of the same length covers
+(docs/diversity.md).
 
-Both coverages grow with length, so beside each stand three controls, of a base answer b and the aligned sample a0:
-`matched`: a0 cut to b's number of words; `other_prompt`: the aligned sample 0 of the next prompt, whole; `base`: base's other answers to
-the prompt, one behind the other in their order, cut to a0's number of words.
+Both coverages grow with length, so beside each stand three controls, of a base answer b and the
+aligned sample a0: `matched`: a0 cut to b's number of words; `other_prompt`: the aligned sample 0 of
+the next prompt, whole; `base`: base's other answers to the prompt, one behind the other in their
+order, cut to a0's number of words.
 """
 
 from __future__ import annotations
@@ -21,14 +23,16 @@ THRESHOLDS = (0.6, 0.7, 0.8)
 
 @dataclass(frozen=True)
 class Case:
-    """One base answer and the texts that may cover it, by kind ("" is the aligned sample itself)."""
+    """One base answer and the texts that may cover it, by kind ("" is the
+    aligned sample itself)."""
 
     answer: str
     cover: dict[str, str]
 
 
 def cases(base: Sequence[str], aligned: str, other: str | None) -> list[Case]:
-    """Those of one prompt. other: the aligned sample 0 of another prompt. Answers without words are dropped."""
+    """Those of one prompt. other: the aligned sample 0 of another prompt. Answers without
+    words are dropped."""
     found = []
     for i, answer in enumerate(base):
         if not tok(answer):
@@ -50,22 +54,28 @@ def lexical_coverage(answer: str, cover: str) -> float | None:
 
 
 def semantic_coverage(answer: np.ndarray, cover: np.ndarray, threshold: float) -> float | None:
-    """Share of the answer's sentence vectors (n, d) whose best cosine with one of the cover's (m, d) reaches the threshold; 0 for a
-    cover without sentences, None for an answer without."""
+    """Share of the answer's sentence vectors (n, d) whose best cosine with one of the cover's (m,
+    d) reaches the threshold; 0 for a cover without sentences, None for an answer without."""
     if not len(answer):
         return None
     return float((cosine_matrix(answer, cover).max(1) >= threshold).mean()) if len(cover) else 0.0
 
 
-def sentence_cases(base: Sequence[str], aligned: str, other: str | None) -> list[dict[str, list[str]]]:
-    """As `cases`, of whole sentences: a text is cut behind the last sentence that fits into the words, but holds one at least. The key
-    "answer" is b itself."""
+def sentence_cases(
+    base: Sequence[str], aligned: str, other: str | None
+) -> list[dict[str, list[str]]]:
+    """As `cases`, of whole sentences: a text is cut behind the last sentence that fits into the
+    words, but holds one at least. The key "answer" is b itself."""
     found = []
     for i, answer in enumerate(base):
         if not sentences(answer):
             continue
         rest = [s for j, b in enumerate(base) if j != i for s in sentences(b)]
-        case = {"answer": sentences(answer), "": sentences(aligned), "matched": _fit(sentences(aligned), len(words(answer)))}
+        case = {
+            "answer": sentences(answer),
+            "": sentences(aligned),
+            "matched": _fit(sentences(aligned), len(words(answer))),
+        }
         if other is not None:
             case["other_prompt"] = sentences(other)
         if rest:

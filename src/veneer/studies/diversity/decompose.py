@@ -1,4 +1,5 @@
-"""The drop of diversity from base to aligned as quality control + aggregation + rest, all in the same unit of diversity.
+"""The drop of diversity from base to aligned as quality control + aggregation + rest, all in the
+same unit of diversity.
 
 On the prompts where base keeps two answers or more with helpfulness >= t:
 
@@ -7,19 +8,24 @@ On the prompts where base keeps two answers or more with helpfulness >= t:
     aggregation     = D(kept) - D(kept, united by m)
     rest            = D(kept, united by m) - D(aligned)
 
-so that the three add up to the drop. D(kept, united by m) is the diversity of answers that each say what m of base's kept answers say:
-the expected 1 - J of the unions of m answers' token sets, two such unions having no answer in common. With S(k) the expected size of the
-union of k answers (accumulation.py), two unions share 2 S(m) - S(2m) words in expectation and hold S(2m) together, so that
+so that the three add up to the drop. D(kept, united by m) is the diversity of answers that each say
+what m of base's kept answers say: the expected 1 - J of the unions of m answers' token sets, two
+such unions having no answer in common. With S(k) the expected size of the union of k answers
+(accumulation.py), two unions share 2 S(m) - S(2m) words in expectation and hold S(2m) together, so
+that
 
     D(m) = 2 (1 - S(m) / S(2m)),      D(kept, united by m) = D(kept) x mean D(m) / mean D(1).
 
-m is not chosen but read off the aligned answers: the number of kept answers whose union covers another kept answer's words as well as
-one aligned answer does, (S(1) + S(m) - S(m + 1)) / S(1) = sum |b and a| / sum |b|. Words that the aligned answers add and base never
-says do not raise m: being long is not aggregation. m is at least 1 and at most the mean number of kept answers, so that S is
-extrapolated to twice the sample at most; where it is cut there, aggregation is a lower bound and the rest an upper one.
+m is not chosen but read off the aligned answers: the number of kept answers whose union covers
+another kept answer's words as well as one aligned answer does, (S(1) + S(m) - S(m + 1)) / S(1) =
+sum |b and a| / sum |b|. Words that the aligned answers add and base never says do not raise m:
+being long is not aggregation. m is at least 1 and at most the mean number of kept answers, so that
+S is extrapolated to twice the sample at most; where it is cut there, aggregation is a lower bound
+and the rest an upper one.
 
-Semantic: an answer that says what m answers say has the mean of their vectors as its direction (as a long text's chunks are joined in
-`embed`), so the cosine c of two answers becomes m c / (1 + (m - 1) c) (Spearman 1910, Brown 1910), with the same m.
+Semantic: an answer that says what m answers say has the mean of their vectors as its direction (as
+a long text's chunks are joined in `embed`), so the cosine c of two answers becomes m c / (1 + (m -
+1) c) (Spearman 1910, Brown 1910), with the same m.
 """
 
 from __future__ import annotations
@@ -43,7 +49,8 @@ Drawn = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class PromptSets:
-    """Token sets of one prompt: base's answers, those of them that are kept (two or more), the aligned system's (two or more)."""
+    """Token sets of one prompt: base's answers, those of them that are kept (two or more), the
+    aligned system's (two or more)."""
 
     base: Sequence[Set[str]]
     kept: Sequence[Set[str]]
@@ -52,7 +59,8 @@ class PromptSets:
 
 @dataclass(frozen=True)
 class PromptCosines:
-    """Mean cosine over pairs of one prompt's answers: base's, the kept ones', the aligned system's."""
+    """Mean cosine over pairs of one prompt's answers: base's, the kept ones', the
+    aligned system's."""
 
     base: float
     kept: float
@@ -61,8 +69,8 @@ class PromptCosines:
 
 @dataclass(frozen=True)
 class Decomposition:
-    """Terms with intervals that resample prompts: drop, quality_control, aggregation, rest (in 1 - J or 1 - cosine) and united (m).
-    capped: m reached its bound."""
+    """Terms with intervals that resample prompts: drop, quality_control, aggregation, rest (in 1 -
+    J or 1 - cosine) and united (m). capped: m reached its bound."""
 
     terms: dict[str, Estimate]
     capped: bool
@@ -70,16 +78,22 @@ class Decomposition:
 
 
 def decompose(prompts: Sequence[PromptSets], *, seed: int = 0) -> Decomposition:
-    """Lexical decomposition (module docstring). Raises ValueError for no prompts, or a prompt with fewer than two answers anywhere."""
+    """Lexical decomposition (module docstring). Raises ValueError for no prompts, or a prompt with
+    fewer than two answers anywhere."""
     return _decompose(prompts, None, seed)
 
 
-def decompose_semantic(prompts: Sequence[PromptSets], cosines: Sequence[PromptCosines], *, seed: int = 0) -> Decomposition:
-    """Semantic decomposition: m from the words of the same prompts, diversity from their mean cosines."""
+def decompose_semantic(
+    prompts: Sequence[PromptSets], cosines: Sequence[PromptCosines], *, seed: int = 0
+) -> Decomposition:
+    """Semantic decomposition: m from the words of the same prompts, diversity from
+    their mean cosines."""
     return _decompose(prompts, cosines, seed)
 
 
-def _decompose(prompts: Sequence[PromptSets], cosines: Sequence[PromptCosines] | None, seed: int) -> Decomposition:
+def _decompose(
+    prompts: Sequence[PromptSets], cosines: Sequence[PromptCosines] | None, seed: int
+) -> Decomposition:
     if not prompts or any(min(len(p.base), len(p.kept), len(p.aligned)) < 2 for p in prompts):
         raise ValueError("expected prompts with two answers or more of base, kept and aligned")
     most = min(LARGEST, max(1.0, float(np.mean([len(p.kept) for p in prompts]))))
@@ -96,7 +110,11 @@ def _decompose(prompts: Sequence[PromptSets], cosines: Sequence[PromptCosines] |
         total = weights.sum(1, keepdims=True)
         base, good, aligned = (weights @ d / total).T
         m = curve.matched(weights)
-        after = good * curve.lexical(weights, m) if cosines is None else good - _at(curve.m, weights @ closer / total, m)
+        after = (
+            good * curve.lexical(weights, m)
+            if cosines is None
+            else good - _at(curve.m, weights @ closer / total, m)
+        )
         return {
             "drop": base - aligned,
             "quality_control": base - good,
@@ -112,8 +130,8 @@ def _decompose(prompts: Sequence[PromptSets], cosines: Sequence[PromptCosines] |
 
 @dataclass(frozen=True)
 class _Curve:
-    """m: (G,) from 1 to its bound. one: (P,) S(1). at, next, double: (P, G) S(m), S(m + 1), S(2m). shared, own: (P,) mean of |b and a|
-    over kept b and aligned a, and mean |b|."""
+    """m: (G,) from 1 to its bound. one: (P,) S(1). at, next, double: (P, G) S(m), S(m + 1), S(2m).
+    shared, own: (P,) mean of |b and a| over kept b and aligned a, and mean |b|."""
 
     m: np.ndarray
     one: np.ndarray
@@ -126,16 +144,25 @@ class _Curve:
     def of(cls, prompts: Sequence[PromptSets], most: float) -> _Curve:
         m = np.unique(np.append(np.arange(1.0, most, STEP), [1.0, most]))
         k = np.concatenate([m, m + 1, 2 * m])
-        curves = np.array([accumulation(p.kept, k) for p in prompts]).reshape(len(prompts), 3, len(m))
+        curves = np.array([accumulation(p.kept, k) for p in prompts]).reshape(
+            len(prompts), 3, len(m)
+        )
         one = np.array([np.mean([len(b) for b in p.kept]) for p in prompts])
-        shared = np.array([np.mean([len(b & a) for b in p.kept for a in p.aligned]) for p in prompts])
+        shared = np.array(
+            [np.mean([len(b & a) for b in p.kept for a in p.aligned]) for p in prompts]
+        )
         return cls(m, one, curves[:, 0], curves[:, 1], curves[:, 2], shared)
 
     def matched(self, weights: np.ndarray) -> np.ndarray:
         """(R,) the m whose coverage is the aligned answers'."""
         covered = weights @ (self.one[:, None] + self.at - self.next)  # (R, G), in words
         wanted = weights @ self.shared
-        return np.array([np.interp(w, np.maximum.accumulate(c), self.m) for w, c in zip(wanted, covered, strict=True)])
+        return np.array(
+            [
+                np.interp(w, np.maximum.accumulate(c), self.m)
+                for w, c in zip(wanted, covered, strict=True)
+            ]
+        )
 
     def lexical(self, weights: np.ndarray, m: np.ndarray) -> np.ndarray:
         """(R,) mean D(m) / mean D(1)."""
@@ -160,20 +187,30 @@ def _lexical(sets: Sequence[Set[str]]) -> float:
     return found
 
 
-def _limits(statistic: Callable[[np.ndarray], Drawn], n: int, value: Drawn, seed: int) -> dict[str, Estimate]:
+def _limits(
+    statistic: Callable[[np.ndarray], Drawn], n: int, value: Drawn, seed: int
+) -> dict[str, Estimate]:
     """BCa intervals of every term from the same resamples of prompts."""
     points = {t: float(value[t][0]) for t in TERMS}
     if n < 2:
-        return {t: Estimate(points[t], None, None, n, "bca", "one prompt has no interval") for t in TERMS}
+        return {
+            t: Estimate(points[t], None, None, n, "bca", "one prompt has no interval")
+            for t in TERMS
+        }
     rng, size = np.random.default_rng(seed), max(1, BLOCK // n)
     share = np.full(n, 1 / n)
-    blocks = [statistic(rng.multinomial(n, share, min(size, RESAMPLES - at)).astype(float)) for at in range(0, RESAMPLES, size)]
+    blocks = [
+        statistic(rng.multinomial(n, share, min(size, RESAMPLES - at)).astype(float))
+        for at in range(0, RESAMPLES, size)
+    ]
     left = [statistic(_without(range(at, min(at + size, n)), n)) for at in range(0, n, size)]
     found = {}
     for t in TERMS:
         drawn, left_out = (np.concatenate([part[t] for part in parts]) for parts in (blocks, left))
         if np.ptp(drawn) <= 1e-12:
-            note = "at its bound in every resample" if t == "united" else "the same in every resample"
+            note = (
+                "at its bound in every resample" if t == "united" else "the same in every resample"
+            )
             found[t] = Estimate(points[t], None, None, n, "bca", note)
         else:
             low, high, method = bootstrap.limits(points[t], drawn, left_out)

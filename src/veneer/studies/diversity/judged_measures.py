@@ -1,4 +1,5 @@
-"""Stances of a prompt's answers: entropy, disagreement, and which of base's stances one aligned answer covers (arXiv 2406.17692)."""
+"""Stances of a prompt's answers: entropy, disagreement, and which of base's stances one aligned
+answer covers (arXiv 2406.17692)."""
 
 from __future__ import annotations
 
@@ -12,8 +13,11 @@ import numpy as np
 from veneer.studies.diversity.judgements import Topic
 
 SAYS: dict[str, frozenset[str]] = {
-    "yes": frozenset({"yes"}), "no": frozenset({"no"}), "both": frozenset({"yes", "no"}), "other": frozenset(),
-}  # fmt: skip
+    "yes": frozenset({"yes"}),
+    "no": frozenset({"no"}),
+    "both": frozenset({"yes", "no"}),
+    "other": frozenset(),
+}
 
 
 def entropy(labels: Sequence[str]) -> float | None:
@@ -34,20 +38,26 @@ def both_sides(labels: Sequence[str]) -> float | None:
 
 
 def coverage(base: Sequence[str], aligned: str) -> float | None:
-    """|U and E(aligned)| / |U|, U the union of what base's labels say; None where they say neither yes nor no."""
+    """|U and E(aligned)| / |U|, U the union of what base's labels say; None where they say
+    neither yes nor no."""
     said = frozenset[str]().union(*(SAYS[label] for label in base))
     return len(said & SAYS[aligned]) / len(said) if said else None
 
 
 def stance_measures(labels: Sequence[str]) -> dict[str, float | None]:
     return {
-        "stance_entropy": entropy(labels), "stance_disagreement": disagreement(labels), "stance_both_sides": both_sides(labels),
-    }  # fmt: skip
+        "stance_entropy": entropy(labels),
+        "stance_disagreement": disagreement(labels),
+        "stance_both_sides": both_sides(labels),
+    }
 
 
 STANCE_UNITS = {
-    "stance_entropy": "bits", "stance_disagreement": "share of pairs", "stance_both_sides": "share", "stance_coverage": "share",
-}  # fmt: skip
+    "stance_entropy": "bits",
+    "stance_disagreement": "share of pairs",
+    "stance_both_sides": "share",
+    "stance_coverage": "share",
+}
 
 
 # What an alternative adds to a reference, and whether it is useful: pairwise scores, and topics
@@ -57,18 +67,23 @@ SIDES = ("A", "both", "B")
 
 
 def score_shares(scores: Sequence[Sequence[float]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metric -> (sums, counts) a prompt: `novelty` (mean score, 1..5) and `novelty_1` .. `novelty_5` (share of the answers, by the score
-    rounded down)."""
+    """Metric -> (sums, counts) a prompt: `novelty` (mean score, 1..5) and `novelty_1` ..
+    `novelty_5` (share of the answers, by the score rounded down)."""
     count = np.array([len(s) for s in scores], float)
     found = {"novelty": (np.array([sum(s) for s in scores], float), count)}
     for value in range(1, 6):
-        found[f"novelty_{value}"] = (np.array([sum(int(x) == value for x in s) for s in scores], float), count)
+        found[f"novelty_{value}"] = (
+            np.array([sum(int(x) == value for x in s) for s in scores], float),
+            count,
+        )
     return found
 
 
-def topic_shares(topics: Sequence[Sequence[Sequence[Topic]]], weighted: bool) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metric -> (sums, counts) a prompt, of prompts x answers x topics: the share of topics only in A, in both, only in B; `weighted`
-    by the topic's helpfulness, topics without one left out."""
+def topic_shares(
+    topics: Sequence[Sequence[Sequence[Topic]]], weighted: bool
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Metric -> (sums, counts) a prompt, of prompts x answers x topics: the share of topics only in
+    A, in both, only in B; `weighted` by the topic's helpfulness, topics without one left out."""
     weight = {side: np.zeros(len(topics)) for side in SIDES}
     for p, answers in enumerate(topics):
         for topic in (t for answer in answers for t in answer):
@@ -79,14 +94,26 @@ def topic_shares(topics: Sequence[Sequence[Sequence[Topic]]], weighted: bool) ->
     return {f"topics_{side}{suffix}": (weight[side], total) for side in SIDES}
 
 
-def mean_helpfulness(topics: Sequence[Sequence[Sequence[Topic]]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metric -> (sums, counts) a prompt: the mean helpfulness of topics only in A, in both, only in B."""
+def mean_helpfulness(
+    topics: Sequence[Sequence[Sequence[Topic]]],
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Metric -> (sums, counts) a prompt: the mean helpfulness of topics only in A, in
+    both, only in B."""
     found = {}
     for side in SIDES:
         known = [
-            [t.helpfulness for a in answers for t in a if t.where == side and t.helpfulness is not None] for answers in topics
+            [
+                t.helpfulness
+                for a in answers
+                for t in a
+                if t.where == side and t.helpfulness is not None
+            ]
+            for answers in topics
         ]
-        found[f"topic_helpfulness_{side}"] = (np.array([sum(k) for k in known], float), np.array([len(k) for k in known], float))
+        found[f"topic_helpfulness_{side}"] = (
+            np.array([sum(k) for k in known], float),
+            np.array([len(k) for k in known], float),
+        )
     return found
 
 
@@ -98,8 +125,9 @@ LEAST = 2  # answers that a prompt must keep: diversity is of pairs
 
 @dataclass(frozen=True)
 class Filtered:
-    """threshold: of helpfulness. samples: answers kept in all. prompts: which keep two or more (indices). kept, unfiltered: (prompts,)
-    diversity of the kept answers and of all judged answers to the same prompts."""
+    """threshold: of helpfulness. samples: answers kept in all. prompts: which keep two or more
+    (indices). kept, unfiltered: (prompts,) diversity of the kept answers and of all judged answers
+    to the same prompts."""
 
     threshold: float
     samples: int
@@ -113,8 +141,11 @@ def keep(scores: Sequence[float | None], threshold: float) -> list[int]:
     return [i for i, s in enumerate(scores) if s is not None and s >= threshold]
 
 
-def filtered(distances: Sequence[np.ndarray], scores: Sequence[Sequence[float | None]], threshold: float) -> Filtered:
-    """distances: for each prompt the (n, n) distances of its answers. scores: for each prompt the n scores."""
+def filtered(
+    distances: Sequence[np.ndarray], scores: Sequence[Sequence[float | None]], threshold: float
+) -> Filtered:
+    """distances: for each prompt the (n, n) distances of its answers. scores: for each
+    prompt the n scores."""
     samples, found = 0, []
     for p, (d, s) in enumerate(zip(distances, scores, strict=True)):
         good = keep(s, threshold)
@@ -126,7 +157,8 @@ def filtered(distances: Sequence[np.ndarray], scores: Sequence[Sequence[float | 
 
 
 def thresholds(scores: Sequence[Sequence[float | None]]) -> list[float]:
-    """Every threshold that keeps something and drops something: the scores that occur, but the lowest."""
+    """Every threshold that keeps something and drops something: the scores that
+    occur, but the lowest."""
     return sorted({s for row in scores for s in row if s is not None})[1:]
 
 

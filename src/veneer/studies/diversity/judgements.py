@@ -1,6 +1,8 @@
-"""What judges wrote, read without trust: JSON that may be cut, numbers that may be texts, "N/A", 'A: 5, B: 3'.
+"""What judges wrote, read without trust: JSON that may be cut, numbers that may be texts,
+"N/A", 'A: 5, B: 3'.
 
-None is no verdict; it is counted and never a score. A cut JSON is not mended: what is missing might have changed the rest.
+None is no verdict; it is counted and never a score. A cut JSON is not mended: what is missing might
+have changed the rest.
 """
 
 from __future__ import annotations
@@ -49,12 +51,17 @@ def read_all(contents: Iterable[str | None], parse: Callable[[str], T | None]) -
         if content is None:
             found.failed["the judgement failed"] += 1
         elif value is None:
-            found.failed["no JSON object: cut, or something else" if as_object(content) is None else "no such score"] += 1
+            found.failed[
+                "no JSON object: cut, or something else"
+                if as_object(content) is None
+                else "no such score"
+            ] += 1
     return found
 
 
 def as_object(content: str) -> dict[str, Any] | None:
-    """The JSON object that the whole judge output is, perhaps in a code fence; None for anything else."""
+    """The JSON object that the whole judge output is, perhaps in a code fence; None
+    for anything else."""
     try:
         return parse_object(content)
     except Unreadable:
@@ -62,7 +69,8 @@ def as_object(content: str) -> dict[str, Any] | None:
 
 
 def score(value: Any) -> float | None:
-    """A score from 1 to 5: a number, or a text that is one ("4", "4/5"); nothing else ("N/A", 'A: 5, B: 3', true)."""
+    """A score from 1 to 5: a number, or a text that is one ("4", "4/5"); nothing else ("N/A", 'A:
+    5, B: 3', true)."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     match = SCORE.fullmatch(value) if isinstance(value, str) else None
@@ -71,7 +79,8 @@ def score(value: Any) -> float | None:
 
 
 def aspect(name: str) -> Callable[[str], float | None]:
-    """A parser of one aspect of a quality judgement: {"helpfulness": {"score": "4", "reason": ...}, ...} or {"helpfulness": 4}."""
+    """A parser of one aspect of a quality judgement: {"helpfulness": {"score": "4", "reason": ...},
+    ...} or {"helpfulness": 4}."""
 
     def parse(content: str) -> float | None:
         value = (as_object(content) or {}).get(name)
@@ -81,7 +90,8 @@ def aspect(name: str) -> Callable[[str], float | None]:
 
 
 def novelty(content: str) -> float | None:
-    """{"score": "2", "reason": ...}: what an alternative adds to a reference, 1 nothing .. 5 entirely new."""
+    """{"score": "2", "reason": ...}: what an alternative adds to a reference, 1 nothing
+    .. 5 entirely new."""
     return score((as_object(content) or {}).get("score"))
 
 
@@ -93,15 +103,20 @@ def stance(content: str) -> str | None:
 
 
 def topics(content: str) -> list[Topic] | None:
-    """{"topics": [{"name", "response": A, B or both, "helpfulness"}]}. A helpfulness of each ('A: 5, B: 3') is the side's own, and
-    of a topic in both their mean. Topics that name no side are left out."""
+    """{"topics": [{"name", "response": A, B or both, "helpfulness"}]}. A helpfulness of each
+    ('A: 5, B: 3') is the side's own, and of a topic in both their mean. Topics that name no
+    side are left out."""
     listed = (as_object(content) or {}).get("topics")
     if not isinstance(listed, list):
         return None
     found = []
     for row in listed:
         side = row.get("response") if isinstance(row, dict) else None
-        place = {"a": "A", "b": "B", "both": "both"}.get(side.strip().lower()) if isinstance(side, str) else None
+        place = (
+            {"a": "A", "b": "B", "both": "both"}.get(side.strip().lower())
+            if isinstance(side, str)
+            else None
+        )
         if place is not None:
             found.append(Topic(place, _of_sides(row.get("helpfulness"), place)))
     return found

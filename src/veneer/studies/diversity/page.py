@@ -1,4 +1,5 @@
-"""Diversity: where the drop from base to aligned went, each system's diversity, the quality filter, coverage with controls, stances."""
+"""Diversity: where the drop from base to aligned went, each system's diversity, the quality filter,
+coverage with controls, stances."""
 
 from __future__ import annotations
 
@@ -39,7 +40,11 @@ class Steps:
     @property
     def scale(self) -> charts.Scale:
         ends = [0.0, self.drop.value or 0.0, self.drop.low or 0.0, self.drop.high or 0.0]
-        ends += [start + x for _, row, start in self.terms for x in (row.value or 0.0, row.low or 0.0, row.high or 0.0)]
+        ends += [
+            start + x
+            for _, row, start in self.terms
+            for x in (row.value or 0.0, row.low or 0.0, row.high or 0.0)
+        ]
         low, high = min(ends), max(ends)
         return charts.Scale(low - 0.02 * (high - low or 1), high + 0.02 * (high - low or 1))
 
@@ -59,7 +64,15 @@ def decompositions(part: Part) -> list[Steps]:
             if row is not None and row.value is not None:
                 terms.append((term, row, start))
                 start += row.value
-        found.append(Steps(of or "", split or "", rows[of, split, "drop"], terms, rows.get((of, split, "united"))))
+        found.append(
+            Steps(
+                of or "",
+                split or "",
+                rows[of, split, "drop"],
+                terms,
+                rows.get((of, split, "united")),
+            )
+        )
     return sorted(found, key=lambda s: (s.of, s.split == "all answers"))
 
 
@@ -67,21 +80,38 @@ def step(term: str, row: Measurement, start: float, scale: charts.Scale) -> Mark
     """A bar from where the terms before it end, with the interval of its own length at its end."""
     value = row.value or 0.0
     a, b = sorted((scale.at(start), scale.at(start + value)))
-    marks = [Markup('<line class="ref" x1="{x}%" x2="{x}%" y1="0" y2="{h}"/>').format(x=scale.at(start), h=STEP)]
+    marks = [
+        Markup('<line class="ref" x1="{x}%" x2="{x}%" y1="0" y2="{h}"/>').format(
+            x=scale.at(start), h=STEP
+        )
+    ]
     marks.append(
-        Markup('<rect class="step step-{}" x="{}%" width="{}%" y="9" height="16" rx="2"/>').format(term, a, max(b - a, 0.3))
+        Markup('<rect class="step step-{}" x="{}%" width="{}%" y="9" height="16" rx="2"/>').format(
+            term, a, max(b - a, 0.3)
+        )
     )
     if row.low is not None and row.high is not None:
         low, high = scale.at(start + row.low), scale.at(start + row.high)
-        marks.append(Markup('<line class="step-whisker" x1="{}%" x2="{}%" y1="17" y2="17"/>').format(low, high))
+        marks.append(
+            Markup('<line class="step-whisker" x1="{}%" x2="{}%" y1="17" y2="17"/>').format(
+                low, high
+            )
+        )
         for x in (low, high):
-            marks.append(Markup('<line class="step-whisker" x1="{x}%" x2="{x}%" y1="12" y2="22"/>').format(x=x))
+            marks.append(
+                Markup('<line class="step-whisker" x1="{x}%" x2="{x}%" y1="12" y2="22"/>').format(
+                    x=x
+                )
+            )
     said = f"{term.replace('_', ' ')}: {figure(value)}, 95 % interval {interval(row)}"
-    return Markup('<svg class="lane" height="{}" role="img"><title>{}</title>{}</svg>').format(STEP, said, Markup("").join(marks))
+    return Markup('<svg class="lane" height="{}" role="img"><title>{}</title>{}</svg>').format(
+        STEP, said, Markup("").join(marks)
+    )
 
 
 def filter_lines(part: Part) -> list[dict]:
-    """For each system and kind, a line a threshold: kept and unfiltered diversity, and the share kept."""
+    """For each system and kind, a line a threshold: kept and unfiltered diversity,
+    and the share kept."""
     rows = {
         (r.metric, r.split, r.system): r
         for r in part.study.rows
@@ -92,12 +122,24 @@ def filter_lines(part: Part) -> list[dict]:
         for system in order(s for metric, _, s in rows if metric == kind):
             lines, seen = [], []
             for split in (p for metric, p, s in rows if (metric, s) == (kind, system)):
-                kept, whole = rows[kind, split, system], rows.get((f"{kind}_unfiltered", split, system))
+                kept, whole = (
+                    rows[kind, split, system],
+                    rows.get((f"{kind}_unfiltered", split, system)),
+                )
                 if whole is not None and kept.value is not None and whole.value is not None:
-                    lines.append({"split": split, "kept": kept, "all": whole, "share": rows.get(("kept", split, system))})
+                    lines.append(
+                        {
+                            "split": split,
+                            "kept": kept,
+                            "all": whole,
+                            "share": rows.get(("kept", split, system)),
+                        }
+                    )
                     seen += [kept, whole]
             if lines:
-                found.append({"system": system, "kind": kind, "lines": lines, "scale": _scale(seen)})
+                found.append(
+                    {"system": system, "kind": kind, "lines": lines, "scale": _scale(seen)}
+                )
     return found
 
 
@@ -110,9 +152,15 @@ def _scale(rows: Sequence[Measurement]) -> charts.Scale:
 def _render(part: Part) -> Markup:
     rows = part.of(STUDY)
     plain = [g for g in rows if g.split is None and g.of is None]
-    diversity = [g for g in plain if g.metric in (*KINDS, "lexical_diversity_nonempty", "lexical_diversity_matched")]
+    diversity = [
+        g
+        for g in plain
+        if g.metric in (*KINDS, "lexical_diversity_nonempty", "lexical_diversity_matched")
+    ]
     coverage = [g for g in rows if "_coverage" in g.metric and not g.metric.startswith("stance")]
-    leads = [g for g in coverage if g.metric == "lexical_coverage"] + [g for g in coverage if g.metric == "semantic_coverage_0.7"]
+    leads = [g for g in coverage if g.metric == "lexical_coverage"] + [
+        g for g in coverage if g.metric == "semantic_coverage_0.7"
+    ]
     return part.template(
         "page.html.j2",
         package=__package__,
@@ -125,13 +173,30 @@ def _render(part: Part) -> Markup:
         coverage=coverage,
         stance=[g for g in rows if g.metric.startswith("stance")],
         new=[g for g in rows if g.metric.startswith(("novelty", "topic"))],
-        measures=[g for g in plain if not g.metric.startswith(("stance", "novelty", "topic", "lexical_coverage", "semantic_coverage"))]
+        measures=[
+            g
+            for g in plain
+            if not g.metric.startswith(
+                ("stance", "novelty", "topic", "lexical_coverage", "semantic_coverage")
+            )
+        ]
         + [g for g in rows if g.metric == "portion" or (g.metric == "helpfulness" and g.split)],
-        every=[g for g in rows if g.metric.startswith("decomposition_") or (g.split or "").startswith("helpfulness>=")],
+        every=[
+            g
+            for g in rows
+            if g.metric.startswith("decomposition_") or (g.split or "").startswith("helpfulness>=")
+        ],
         covers=COVERS,
-    )  # fmt: skip
+    )
 
 
 SECTION = Section(
-    "diversity", "Diversity", "Diversity", lambda part: bool(part.of(STUDY)), _render, (STUDY,), rank=60, package=__package__
+    "diversity",
+    "Diversity",
+    "Diversity",
+    lambda part: bool(part.of(STUDY)),
+    _render,
+    (STUDY,),
+    rank=60,
+    package=__package__,
 )

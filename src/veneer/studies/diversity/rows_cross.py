@@ -1,4 +1,5 @@
-"""Rows of two systems: what the aligned system's sample 0 covers, and where the diversity between base and aligned went."""
+"""Rows of two systems: what the aligned system's sample 0 covers, and where the diversity between
+base and aligned went."""
 
 from __future__ import annotations
 
@@ -11,8 +12,21 @@ from veneer.foundation.results import Measurement
 from veneer.foundation.text import tok
 from veneer.statistics import intervals
 from veneer.studies.diversity.answers_table import Material
-from veneer.studies.diversity.coverage import KINDS, THRESHOLDS, cases, lexical_coverage, semantic_coverage, sentence_cases
-from veneer.studies.diversity.decompose import Decomposition, PromptCosines, PromptSets, decompose, decompose_semantic
+from veneer.studies.diversity.coverage import (
+    KINDS,
+    THRESHOLDS,
+    cases,
+    lexical_coverage,
+    semantic_coverage,
+    sentence_cases,
+)
+from veneer.studies.diversity.decompose import (
+    Decomposition,
+    PromptCosines,
+    PromptSets,
+    decompose,
+    decompose_semantic,
+)
 from veneer.studies.diversity.judged_measures import LEAST, keep
 from veneer.studies.diversity.rows_own import STUDY, Vectors
 from veneer.studies.diversity.text_measures import Remembering, cosine_matrix, mean_distance
@@ -25,8 +39,11 @@ WHAT = {
 }
 
 
-def coverage_rows(material: Material, *, embedder: Embedder | None = None, seed: int = 0) -> Iterator[Measurement]:
-    """Of each system's answers by the aligned sample 0, with controls; and of the aligned answers by that system's sample 0.
+def coverage_rows(
+    material: Material, *, embedder: Embedder | None = None, seed: int = 0
+) -> Iterator[Measurement]:
+    """Of each system's answers by the aligned sample 0, with controls; and of the aligned answers
+    by that system's sample 0.
 
     Means over answers (ratio of sums); intervals resample prompts."""
     if "aligned" not in material.answers:
@@ -35,26 +52,45 @@ def coverage_rows(material: Material, *, embedder: Embedder | None = None, seed:
     for system in material.answers:
         if system == "aligned":
             continue
-        for metric, covered, by in (("coverage", system, "aligned"), ("coverage_of_aligned", "aligned", system)):
+        for metric, covered, by in (
+            ("coverage", system, "aligned"),
+            ("coverage_of_aligned", "aligned", system),
+        ):
             prompts = [p for p in material.shared(covered, by) if material.first(by, p) is not None]
             firsts = [material.first(by, p) or "" for p in prompts]
-            others: list[str | None] = [firsts[(i + 1) % len(firsts)] if len(firsts) > 1 else None for i in range(len(firsts))]
+            others: list[str | None] = [
+                firsts[(i + 1) % len(firsts)] if len(firsts) > 1 else None
+                for i in range(len(firsts))
+            ]
             asked = list(zip(prompts, firsts, others, strict=True))
             sums: dict[str, list[tuple[float, int]]] = {k: [] for k in KINDS}
             for p, first, other in asked:
                 found = cases(material.texts(covered, p), first, other)
                 for kind in KINDS:
-                    known = [x for c in found if kind in c.cover and (x := lexical_coverage(c.answer, c.cover[kind])) is not None]
+                    known = [
+                        x
+                        for c in found
+                        if kind in c.cover
+                        and (x := lexical_coverage(c.answer, c.cover[kind])) is not None
+                    ]
                     sums[kind].append((sum(known), len(known)))
-            yield from _coverage(material, f"lexical_{metric}", system, sums, None, (covered, by), seed)
+            yield from _coverage(
+                material, f"lexical_{metric}", system, sums, None, (covered, by), seed
+            )
             if embedder is not None and metric == "coverage":
                 yield from _semantic(material, system, asked, embedder, seed)
 
 
 def _semantic(
-    material: Material, system: str, asked: Sequence[tuple[str, str, str | None]], embedder: Embedder, seed: int
-) -> Iterator[Measurement]:  # fmt: skip
-    sums: dict[float, dict[str, list[tuple[float, int]]]] = {t: {k: [] for k in KINDS} for t in THRESHOLDS}
+    material: Material,
+    system: str,
+    asked: Sequence[tuple[str, str, str | None]],
+    embedder: Embedder,
+    seed: int,
+) -> Iterator[Measurement]:
+    sums: dict[float, dict[str, list[tuple[float, int]]]] = {
+        t: {k: [] for k in KINDS} for t in THRESHOLDS
+    }
     for p, first, other in asked:
         found = sentence_cases(material.texts(system, p), first, other)
         listed = list(dict.fromkeys(s for case in found for part in case.values() for s in part))
@@ -63,18 +99,38 @@ def _semantic(
         for t in THRESHOLDS:
             for kind in KINDS:
                 known = [
-                    semantic_coverage(vectors[[place[s] for s in c["answer"]]], vectors[[place[s] for s in c[kind]]], t)
-                    for c in found if kind in c
-                ]  # fmt: skip
-                sums[t][kind].append((sum(x for x in known if x is not None), sum(x is not None for x in known)))
+                    semantic_coverage(
+                        vectors[[place[s] for s in c["answer"]]],
+                        vectors[[place[s] for s in c[kind]]],
+                        t,
+                    )
+                    for c in found
+                    if kind in c
+                ]
+                sums[t][kind].append(
+                    (sum(x for x in known if x is not None), sum(x is not None for x in known))
+                )
     for t, some in sums.items():
-        yield from _coverage(material, f"semantic_coverage_{t:g}", system, some, embedder.id, (system, "aligned"), seed)
+        yield from _coverage(
+            material,
+            f"semantic_coverage_{t:g}",
+            system,
+            some,
+            embedder.id,
+            (system, "aligned"),
+            seed,
+        )
 
 
 def _coverage(
-    material: Material, metric: str, system: str, sums: Mapping[str, Sequence[tuple[float, int]]], judge: str | None,
-    sides: tuple[str, str], seed: int,
-) -> Iterator[Measurement]:  # fmt: skip
+    material: Material,
+    metric: str,
+    system: str,
+    sums: Mapping[str, Sequence[tuple[float, int]]],
+    judge: str | None,
+    sides: tuple[str, str],
+    seed: int,
+) -> Iterator[Measurement]:
     for kind, pairs in sums.items():
         top, bottom = np.array(pairs, float).reshape(-1, 2).T
         use = bottom > 0
@@ -83,24 +139,39 @@ def _coverage(
         e = intervals.ratio_of_sums(top[use], bottom[use], seed=seed)
         what = WHAT[kind].format(covered=sides[0], by=sides[1])
         yield Measurement.estimated(
-            e, STUDY, material.task, metric, system, judge=judge, split=kind or None, unit="share",
+            e,
+            STUDY,
+            material.task,
+            metric,
+            system,
+            judge=judge,
+            split=kind or None,
+            unit="share",
             note=f"{int(bottom.sum())} answers of {sides[0]}, {what}",
-        )  # fmt: skip
+        )
 
 
 def decomposition_rows(
-    material: Material, vectors: Mapping[str, Vectors] | None = None, *, threshold: float | None = 4.0, embedder: str | None = None,
+    material: Material,
+    vectors: Mapping[str, Vectors] | None = None,
+    *,
+    threshold: float | None = 4.0,
+    embedder: str | None = None,
     seed: int = 0,
-) -> Iterator[Measurement]:  # fmt: skip
-    """The drop from base to aligned in terms (decompose.py). threshold None, or no judgements of base: nothing is filtered, and quality
-    control is not a term."""
+) -> Iterator[Measurement]:
+    """The drop from base to aligned in terms (decompose.py). threshold None, or no judgements of
+    base: nothing is filtered, and quality control is not a term."""
     if not {"base", "aligned"} <= set(material.answers):
         return
     j = material.helpfulness.get("base") if threshold is not None else None
     sets, cosines = [], []
     for p in material.shared("base", "aligned"):
         samples = sorted(material.answers["base"][p])
-        good = list(range(len(samples))) if j is None else keep([j.values.get(p, {}).get(s) for s in samples], threshold or 0)
+        good = (
+            list(range(len(samples)))
+            if j is None
+            else keep([j.values.get(p, {}).get(s) for s in samples], threshold or 0)
+        )
         base, aligned = ([tok(t) for t in material.texts(s, p)] for s in ("base", "aligned"))
         if len(good) < LEAST or len(aligned) < LEAST:
             continue
@@ -112,24 +183,51 @@ def decomposition_rows(
         return
     split = "all answers" if j is None else f"helpfulness>={threshold:g}"
     judge = None if j is None else j.judge
-    yield from _terms(material, decompose(sets, seed=seed), "lexical_diversity", "1 - Jaccard", split, judge)
+    yield from _terms(
+        material, decompose(sets, seed=seed), "lexical_diversity", "1 - Jaccard", split, judge
+    )
     if vectors is not None:
         by = " + ".join(x for x in (judge, embedder) if x)
-        yield from _terms(material, decompose_semantic(sets, cosines, seed=seed), "semantic_diversity", "1 - cosine", split, by)
+        yield from _terms(
+            material,
+            decompose_semantic(sets, cosines, seed=seed),
+            "semantic_diversity",
+            "1 - cosine",
+            split,
+            by,
+        )
 
 
-def _terms(material: Material, found: Decomposition, of: str, unit: str, split: str, judge: str | None) -> Iterator[Measurement]:
+def _terms(
+    material: Material, found: Decomposition, of: str, unit: str, split: str, judge: str | None
+) -> Iterator[Measurement]:
     for term, e in found.terms.items():
         if term == "quality_control" and split == "all answers":
             continue
         note = e.note
         if found.capped and term in ("aggregation", "rest", "united"):
             bound = "at most" if term == "rest" else "at least"
-            note = "; ".join(x for x in (f"{bound} this: m is at its bound, the mean number of kept answers", e.note) if x)
+            note = "; ".join(
+                x
+                for x in (
+                    f"{bound} this: m is at its bound, the mean number of kept answers",
+                    e.note,
+                )
+                if x
+            )
         name = "answers united by one aligned answer" if term == "united" else unit
         yield Measurement.estimated(
-            e, STUDY, material.task, f"decomposition_{term}", "base", of=of, split=split, judge=judge, unit=name, note=note
-        )  # fmt: skip
+            e,
+            STUDY,
+            material.task,
+            f"decomposition_{term}",
+            "base",
+            of=of,
+            split=split,
+            judge=judge,
+            unit=name,
+            note=note,
+        )
 
 
 def _mean_cosine(vectors: np.ndarray) -> float:

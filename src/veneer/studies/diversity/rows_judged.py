@@ -1,4 +1,5 @@
-"""Rows that rest on judgements: helpfulness, the filter at every threshold, stances, and what is new."""
+"""Rows that rest on judgements: helpfulness, the filter at every threshold, stances,
+and what is new."""
 
 from __future__ import annotations
 
@@ -19,33 +20,58 @@ Sums = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def helpfulness_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
-    """Mean over judged answers; where systems have unequal numbers of them, once more over the first k of each prompt."""
-    most = {s: max((len(r) for r in j.values.values()), default=0) for s, j in material.helpfulness.items()}
+    """Mean over judged answers; where systems have unequal numbers of them, once more over the
+    first k of each prompt."""
+    most = {
+        s: max((len(r) for r in j.values.values()), default=0)
+        for s, j in material.helpfulness.items()
+    }
     splits: list[tuple[str | None, int]] = [(None, max(most.values(), default=0))]
     if len(set(most.values())) > 1:
         splits.append((f"first {min(most.values())} of each prompt", min(most.values())))
     for split, count in splits:
         for system, j in material.helpfulness.items():
-            rows = [[s for i, s in sorted(row.items())[:count] if s is not None] for row in j.values.values()]
+            rows = [
+                [s for i, s in sorted(row.items())[:count] if s is not None]
+                for row in j.values.values()
+            ]
             rows = [r for r in rows if r]
             e = intervals.ratio_of_sums([sum(r) for r in rows], [len(r) for r in rows], seed=seed)
             note = "; ".join(x for x in (f"{sum(map(len, rows))} answers", j.note()) if x)
             yield Measurement.estimated(
-                e, STUDY, material.task, "helpfulness", system, judge=j.judge, split=split, unit="1..5", note=note
-            )  # fmt: skip
+                e,
+                STUDY,
+                material.task,
+                "helpfulness",
+                system,
+                judge=j.judge,
+                split=split,
+                unit="1..5",
+                note=note,
+            )
 
 
 def filter_rows(
-    material: Material, vectors: Mapping[str, Vectors] | None, embedder: str | None, *, seed: int = 0
+    material: Material,
+    vectors: Mapping[str, Vectors] | None,
+    embedder: str | None,
+    *,
+    seed: int = 0,
 ) -> Iterator[Measurement]:
-    """At every threshold, of the prompts that keep two answers: diversity of the kept answers, of all answers to the same prompts, and
-    their paired difference; and the share of answers kept."""
+    """At every threshold, of the prompts that keep two answers: diversity of the kept answers, of
+    all answers to the same prompts, and their paired difference; and the share of answers kept."""
     for system, j in material.helpfulness.items():
         if system not in material.answers:
             continue
         prompts = [p for p in material.answers[system] if p in j.values]
-        scores = [[j.values[p].get(i) for i in sorted(material.answers[system][p])] for p in prompts]
-        kinds = {"lexical_diversity": [1 - jaccard_matrix([tok(t) for t in material.texts(system, p)]) for p in prompts]}
+        scores = [
+            [j.values[p].get(i) for i in sorted(material.answers[system][p])] for p in prompts
+        ]
+        kinds = {
+            "lexical_diversity": [
+                1 - jaccard_matrix([tok(t) for t in material.texts(system, p)]) for p in prompts
+            ]
+        }
         if vectors is not None:
             kinds["semantic_diversity"] = [1 - cosine_matrix(vectors[system][p]) for p in prompts]
         for t in judged_measures.thresholds(scores):
@@ -55,7 +81,15 @@ def filter_rows(
             e = intervals.ratio_of_sums(kept, known, seed=seed)
             note = f"{sum(kept)} of {sum(known)} answers"
             yield Measurement.estimated(
-                e, STUDY, material.task, "kept", system, judge=j.judge, split=split, unit="share", note=note
+                e,
+                STUDY,
+                material.task,
+                "kept",
+                system,
+                judge=j.judge,
+                split=split,
+                unit="share",
+                note=note,
             )
             for metric, distances in kinds.items():
                 unit = UNITS[metric]
@@ -64,13 +98,19 @@ def filter_rows(
                 for name, e in (
                     (metric, intervals.mean(f.kept, seed=seed)),
                     (f"{metric}_unfiltered", intervals.mean(f.unfiltered, seed=seed)),
-                    (f"{metric}_quality_effect", intervals.difference(f.unfiltered, f.kept, seed=seed)),
+                    (
+                        f"{metric}_quality_effect",
+                        intervals.difference(f.unfiltered, f.kept, seed=seed),
+                    ),
                 ):
-                    yield Measurement.estimated(e, STUDY, material.task, name, system, judge=judge, split=split, unit=unit)
+                    yield Measurement.estimated(
+                        e, STUDY, material.task, name, system, judge=judge, split=split, unit=unit
+                    )
 
 
 def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
-    """Entropy, disagreement, both sides; labels; and how much of each system's stances the aligned sample 0 covers."""
+    """Entropy, disagreement, both sides; labels; and how much of each system's stances the aligned
+    sample 0 covers."""
     for system, j in material.stance.items():
         labels = [[s for _, s in sorted(row.items()) if s is not None] for row in j.values.values()]
         rows = [judged_measures.stance_measures(row) for row in labels]
@@ -78,7 +118,9 @@ def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
             e = intervals.mean([x for row in rows if (x := row[metric]) is not None], seed=seed)
             yield _stance_row(material, metric, system, e, j)
         for label in judged_measures.SAYS:
-            e = intervals.ratio_of_sums([row.count(label) for row in labels], [len(row) for row in labels], seed=seed)
+            e = intervals.ratio_of_sums(
+                [row.count(label) for row in labels], [len(row) for row in labels], seed=seed
+            )
             count = f"{sum(row.count(label) for row in labels)} of {sum(map(len, labels))} answers"
             yield _stance_row(material, f"stance_{label}", system, e, j, count)
     aligned = material.stance.get("aligned")
@@ -89,25 +131,43 @@ def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
         for p, row in j.values.items():
             first = aligned.values.get(p, {}).get(0)
             if first is not None:
-                covered.append(judged_measures.coverage([s for s in row.values() if s is not None], first))
+                covered.append(
+                    judged_measures.coverage([s for s in row.values() if s is not None], first)
+                )
         e = intervals.mean([x for x in covered if x is not None], seed=seed)
-        yield _stance_row(material, "stance_coverage", system, e, j, "by the aligned system's sample 0")
+        yield _stance_row(
+            material, "stance_coverage", system, e, j, "by the aligned system's sample 0"
+        )
 
 
 def _stance_row(
-    material: Material, metric: str, system: str, e: intervals.Estimate, j: Judgements[str], note: str | None = None
+    material: Material,
+    metric: str,
+    system: str,
+    e: intervals.Estimate,
+    j: Judgements[str],
+    note: str | None = None,
 ) -> Measurement:
     said = "; ".join(x for x in (note, j.note()) if x) or None
     unit = judged_measures.STANCE_UNITS.get(metric, "share")
-    return Measurement.estimated(e, STUDY, material.task, metric, system, judge=j.judge, unit=unit, note=said)
+    return Measurement.estimated(
+        e, STUDY, material.task, metric, system, judge=j.judge, unit=unit, note=said
+    )
 
 
 def new_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
-    """What the alternative adds to the reference: the distribution of scores; topics, plain and weighted by helpfulness."""
+    """What the alternative adds to the reference: the distribution of scores; topics, plain and
+    weighted by helpfulness."""
     for (reference, alternative), j in material.novelty.items():
         scores = [[s for s in row.values() if s is not None] for row in j.values.values()]
         yield from _sum_rows(
-            material, judged_measures.score_shares(scores), alternative, reference, j, sum(map(len, scores)), seed
+            material,
+            judged_measures.score_shares(scores),
+            alternative,
+            reference,
+            j,
+            sum(map(len, scores)),
+            seed,
         )
     for (reference, alternative), k in material.topics.items():
         topics = [[t for t in row.values() if t is not None] for row in k.values.values()]
@@ -116,20 +176,43 @@ def new_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
             judged_measures.topic_shares(topics, weighted=True),
             judged_measures.mean_helpfulness(topics),
         ):
-            yield from _sum_rows(material, sums, alternative, reference, k, sum(map(len, topics)), seed)
+            yield from _sum_rows(
+                material, sums, alternative, reference, k, sum(map(len, topics)), seed
+            )
 
 
 def _sum_rows(
-    material: Material, sums: Sums, alternative: str, reference: str, j: Judgements, answers: int, seed: int
-) -> Iterator[Measurement]:  # fmt: skip
+    material: Material,
+    sums: Sums,
+    alternative: str,
+    reference: str,
+    j: Judgements,
+    answers: int,
+    seed: int,
+) -> Iterator[Measurement]:
     for metric, (top, bottom) in sums.items():
         use = bottom > 0
         e = intervals.ratio_of_sums(top[use], bottom[use], seed=seed)
         counted = f"{top.sum():g} of {bottom.sum():g}, " if "share" in _unit(metric) else ""
-        note = "; ".join(x for x in (f"{counted}{answers} judged answers; A is {reference}, B {alternative}", j.note()) if x)
+        note = "; ".join(
+            x
+            for x in (
+                f"{counted}{answers} judged answers; A is {reference}, B {alternative}",
+                j.note(),
+            )
+            if x
+        )
         yield Measurement.estimated(
-            e, STUDY, material.task, metric, alternative, judge=j.judge, split=f"against {reference}", unit=_unit(metric), note=note
-        )  # fmt: skip
+            e,
+            STUDY,
+            material.task,
+            metric,
+            alternative,
+            judge=j.judge,
+            split=f"against {reference}",
+            unit=_unit(metric),
+            note=note,
+        )
 
 
 def _unit(metric: str) -> str:

@@ -1,4 +1,5 @@
-"""Rows of each system by itself, and how far the other systems go from base's diversity to the aligned model's."""
+"""Rows of each system by itself, and how far the other systems go from base's diversity to the
+aligned model's."""
 
 from __future__ import annotations
 
@@ -13,28 +14,46 @@ from veneer.studies.diversity.measures import MATCHED_WORDS, measures, table, un
 
 STUDY = "diversity"
 Vectors = Mapping[str, np.ndarray]  # prompt -> (n, d), in the order of the samples
-PORTIONS = ("lexical_diversity", "lexical_diversity_nonempty", "lexical_diversity_matched", "semantic_diversity")
+PORTIONS = (
+    "lexical_diversity",
+    "lexical_diversity_nonempty",
+    "lexical_diversity_matched",
+    "semantic_diversity",
+)
 Found = dict[str, dict[str, np.ndarray]]  # system -> metric -> a value a prompt of the system
 
 
 def measured(
-    material: Material, vectors: Mapping[str, Vectors] | None = None, orders: Sequence[float] = (1.0,)
+    material: Material,
+    vectors: Mapping[str, Vectors] | None = None,
+    orders: Sequence[float] = (1.0,),
 ) -> tuple[Found, dict[str, list[str]]]:
-    """Every measure of every system, a prompt at a time; and the prompts that the values belong to."""
+    """Every measure of every system, a prompt at a time; and the prompts that the
+    values belong to."""
     found: Found = {}
     prompts = {}
     for system, answers in material.answers.items():
         prompts[system] = list(answers)
         own = None if vectors is None else vectors[system]
-        found[system] = table([measures(material.texts(system, p), None if own is None else own[p], orders) for p in answers])
+        found[system] = table(
+            [
+                measures(material.texts(system, p), None if own is None else own[p], orders)
+                for p in answers
+            ]
+        )
     return found, prompts
 
 
 def own_rows(
-    material: Material, found: Found, prompts: Mapping[str, Sequence[str]], *, embedder: str | None = None, seed: int = 0
+    material: Material,
+    found: Found,
+    prompts: Mapping[str, Sequence[str]],
+    *,
+    embedder: str | None = None,
+    seed: int = 0,
 ) -> Iterator[Measurement]:
-    """A row a system and measure; then the portion of the way from base to aligned that every other system goes, on the prompts where
-    all three have a value."""
+    """A row a system and measure; then the portion of the way from base to aligned that every other
+    system goes, on the prompts where all three have a value."""
     for system, metrics in found.items():
         samples = _samples(material, system)
         for metric, values in metrics.items():
@@ -45,8 +64,15 @@ def own_rows(
                 long = f" of {MATCHED_WORDS} words or more" if metric.endswith("matched") else ""
                 note = f"no prompt has two answers{long}"
             yield Measurement.estimated(
-                e, STUDY, material.task, metric, system, unit=unit(metric), judge=_judge(metric, embedder), note=note
-            )  # fmt: skip
+                e,
+                STUDY,
+                material.task,
+                metric,
+                system,
+                unit=unit(metric),
+                judge=_judge(metric, embedder),
+                note=note,
+            )
     if not {"base", "aligned"} <= set(found):
         return
     place = {s: {p: i for i, p in enumerate(ids)} for s, ids in prompts.items()}
@@ -57,10 +83,23 @@ def own_rows(
             if not all(metric in found[s] for s in (system, "base", "aligned")):
                 continue
             common = material.shared("base", "aligned", system)
-            three = np.array([[found[s][metric][place[s][p]] for p in common] for s in (system, "base", "aligned")])
+            three = np.array(
+                [
+                    [found[s][metric][place[s][p]] for p in common]
+                    for s in (system, "base", "aligned")
+                ]
+            )
             three = three.reshape(3, -1)[:, ~np.isnan(three).any(0)] if common else np.zeros((3, 0))
             e = intervals.portion(*three, seed=seed)
-            yield Measurement.estimated(e, STUDY, material.task, "portion", system, of=metric, judge=_judge(metric, embedder))
+            yield Measurement.estimated(
+                e,
+                STUDY,
+                material.task,
+                "portion",
+                system,
+                of=metric,
+                judge=_judge(metric, embedder),
+            )
 
 
 def _samples(material: Material, system: str) -> str:

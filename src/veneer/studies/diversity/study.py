@@ -1,4 +1,5 @@
-"""The diversity study: answers (sampled here or stored) in, what became of base's variety out. Rows of study "diversity"."""
+"""The diversity study: answers (sampled here or stored) in, what became of base's variety out. Rows
+of study "diversity"."""
 
 from __future__ import annotations
 
@@ -21,7 +22,12 @@ from veneer.prompts.prompt import PLACE, Prompt
 from veneer.report import write_report
 from veneer.studies.diversity.answers_table import Judgements, Material, by_prompt
 from veneer.studies.diversity.rows_cross import coverage_rows, decomposition_rows
-from veneer.studies.diversity.rows_judged import filter_rows, helpfulness_rows, new_rows, stance_rows
+from veneer.studies.diversity.rows_judged import (
+    filter_rows,
+    helpfulness_rows,
+    new_rows,
+    stance_rows,
+)
 from veneer.studies.diversity.rows_own import measured, own_rows
 from veneer.systems.dated import dated_system
 from veneer.systems.respond import respond
@@ -45,8 +51,9 @@ QUERY_STOP = ("```",)
 
 @dataclass(frozen=True, slots=True)
 class DiversityConfig:
-    """samples, temperature, max_new_tokens, batch_size: of sampling; stored answers do not look at them. threshold: of helpfulness in the
-    decomposition. orders: q of the Vendi scores (inf allowed). seed: of sampling and of the intervals."""
+    """samples, temperature, max_new_tokens, batch_size: of sampling; stored answers do not look at
+    them. threshold: of helpfulness in the decomposition. orders: q of the Vendi scores (inf
+    allowed). seed: of sampling and of the intervals."""
 
     samples: int = 5
     temperature: float = 0.5
@@ -62,23 +69,37 @@ class DiversityConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
         if self.samples > 1 and not self.temperature > 0:
             raise InputError(
-                f"the temperature is {self.temperature}, at which all samples are equal; expected more than 0, such as 0.5"
+                f"the temperature is {self.temperature}, at which all samples are equal; expected "
+                "more than 0, such as 0.5"
             )
         if not self.orders or any(not q >= 0 for q in self.orders):
-            raise InputError(f"the orders of the Vendi score are {list(self.orders)}; expected numbers of 0 or more, or inf")
+            raise InputError(
+                f"the orders of the Vendi score are {list(self.orders)}; expected numbers of 0 or "
+                "more, or inf"
+            )
 
     def facts(self) -> dict[str, Any]:
         return {**asdict(self), "orders": [str(q) for q in self.orders]}
 
 
 def study_stored(
-    material: Material, out: Path, config: DiversityConfig, *, embedder: Embedder | None = None, said: dict[str, Any] | None = None,
-    facts: Mapping[str, Any] | None = None, judge: Judging | None = None, progress: Progress | None = None,
-) -> Results:  # fmt: skip
-    """The study of answers that are there already. said: of the configuration (files and their hashes), which a second run must share.
-    facts: more for run.json (what an import dropped). judge: asks for judgements that are not stored."""
+    material: Material,
+    out: Path,
+    config: DiversityConfig,
+    *,
+    embedder: Embedder | None = None,
+    said: dict[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
+    judge: Judging | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """The study of answers that are there already. said: of the configuration (files and their
+    hashes), which a second run must share. facts: more for run.json (what an import dropped).
+    judge: asks for judgements that are not stored."""
     with folder_lock(out):
-        record = _record(out, config, {**(said or {}), "embedder": None if embedder is None else embedder.id})
+        record = _record(
+            out, config, {**(said or {}), "embedder": None if embedder is None else embedder.id}
+        )
         if record.finished:
             return Results.read(out / "results.jsonl")
         record.note(seeds={"study": config.seed}, **(facts or {}))
@@ -86,14 +107,22 @@ def study_stored(
 
 
 def study_systems(
-    load: Callable[[], Sequence[Answering]], prompts: Sequence[Prompt], out: Path, config: DiversityConfig, *,
-    embedder: Embedder | None = None, judge: Judging | None = None, said: dict[str, Any] | None = None,
+    load: Callable[[], Sequence[Answering]],
+    prompts: Sequence[Prompt],
+    out: Path,
+    config: DiversityConfig,
+    *,
+    embedder: Embedder | None = None,
+    judge: Judging | None = None,
+    said: dict[str, Any] | None = None,
     progress: Progress | None = None,
-) -> Results:  # fmt: skip
-    """Sample every system's answers (resumable, in OUT/responses), then as `study_stored`. load: gives the systems; it is not called where
-    the folder is finished already."""
+) -> Results:
+    """Sample every system's answers (resumable, in OUT/responses), then as `study_stored`. load:
+    gives the systems; it is not called where the folder is finished already."""
     with folder_lock(out):
-        record = _record(out, config, {**(said or {}), "embedder": None if embedder is None else embedder.id})
+        record = _record(
+            out, config, {**(said or {}), "embedder": None if embedder is None else embedder.id}
+        )
         if record.finished:
             return Results.read(out / "results.jsonl")
         with record.stage("load"):
@@ -103,7 +132,11 @@ def study_systems(
         answers = {}
         for system in systems:
             with record.stage(f"sample {system.name}"):
-                path = out / "responses" / f"{file_name(prompts[0].task)}.{file_name(system.name)}.jsonl"
+                path = (
+                    out
+                    / "responses"
+                    / f"{file_name(prompts[0].task)}.{file_name(system.name)}.jsonl"
+                )
                 answers[system.name] = by_prompt(
                     respond(
                         system,
@@ -115,14 +148,23 @@ def study_systems(
                         progress=progress,
                     )
                 )
-        return _finish(Material(prompts[0].task, answers), out, config, record, embedder, judge, progress)
+        return _finish(
+            Material(prompts[0].task, answers), out, config, record, embedder, judge, progress
+        )
 
 
 def diversity_rows(
-    material: Material, config: DiversityConfig, embedder: Embedder | None = None, progress: Progress | None = None
+    material: Material,
+    config: DiversityConfig,
+    embedder: Embedder | None = None,
+    progress: Progress | None = None,
 ) -> list[Measurement]:
     """Every row of the study."""
-    vectors = None if embedder is None else {s: _embedded(material, s, embedder, progress) for s in material.answers}
+    vectors = (
+        None
+        if embedder is None
+        else {s: _embedded(material, s, embedder, progress) for s in material.answers}
+    )
     name = None if embedder is None else embedder.id
     found, prompts = measured(material, vectors, config.orders)
     seed = config.seed
@@ -136,7 +178,9 @@ def diversity_rows(
         *new_rows(material, seed=seed),
     ]
     if "base" in material.helpfulness:
-        rows += decomposition_rows(material, vectors, threshold=config.threshold, embedder=name, seed=seed)
+        rows += decomposition_rows(
+            material, vectors, threshold=config.threshold, embedder=name, seed=seed
+        )
     return rows
 
 
@@ -145,9 +189,14 @@ def _record(out: Path, config: DiversityConfig, said: dict[str, Any]) -> RunReco
 
 
 def _finish(
-    material: Material, out: Path, config: DiversityConfig, record: RunRecord, embedder: Embedder | None, judge: Judging | None,
+    material: Material,
+    out: Path,
+    config: DiversityConfig,
+    record: RunRecord,
+    embedder: Embedder | None,
+    judge: Judging | None,
     progress: Progress | None,
-) -> Results:  # fmt: skip
+) -> Results:
     _check(material)
     if judge is not None:
         with record.stage("judge"):
@@ -164,38 +213,58 @@ def _finish(
 
 
 def _judges(material: Material) -> set[str]:
-    kinds: tuple[Mapping[Any, Judgements], ...] = (material.helpfulness, material.stance, material.novelty, material.topics)
+    kinds: tuple[Mapping[Any, Judgements], ...] = (
+        material.helpfulness,
+        material.stance,
+        material.novelty,
+        material.topics,
+    )
     return {j.judge for kind in kinds for j in kind.values()}
 
 
 def _check(material: Material) -> None:
     """Refuse what would give no figure or a figure of something else."""
     if not material.answers:
-        raise InputError("there are no answers to study; give --responses NAME=FILE, or models with --base and --aligned")
+        raise InputError(
+            "there are no answers to study; give --responses NAME=FILE, or models with --base "
+            "and --aligned"
+        )
     names = list(material.answers)
     if not any(len(row) > 1 for table in material.answers.values() for row in table.values()):
-        raise InputError("no prompt has two answers of a system; diversity is of pairs: give two samples a prompt or more")
+        raise InputError(
+            "no prompt has two answers of a system; diversity is of pairs: give two samples a "
+            "prompt or more"
+        )
     for name in names[1:]:
         if not material.shared(names[0], name):
             raise InputError(
-                f"{names[0]} and {name} have no prompt in common; expected the same prompt ids in all files of answers"
+                f"{names[0]} and {name} have no prompt in common; expected the same prompt ids in "
+                "all files of answers"
             )
     judged = [("quality", s, j.values) for s, j in material.helpfulness.items()]
     for kind, system, values in judged:
         if system not in material.answers:
             raise InputError(
-                f"there are judgements of {kind} for {system!r}, which has no answers; expected one of {', '.join(names)}"
+                f"there are judgements of {kind} for {system!r}, which has no answers; expected "
+                f"one of {', '.join(names)}"
             )
         if not set(values) & set(material.answers[system]):
             raise InputError(
-                f"the judgements of {kind} for {system} are about other prompts than its answers; expected the same prompt ids"
+                f"the judgements of {kind} for {system} are about other prompts than its answers; "
+                "expected the same prompt ids"
             )
 
 
-def _embedded(material: Material, system: str, embedder: Embedder, progress: Progress | None) -> dict[str, np.ndarray]:
+def _embedded(
+    material: Material, system: str, embedder: Embedder, progress: Progress | None
+) -> dict[str, np.ndarray]:
     """prompt -> (n, d), cleaned answers in the order of the samples."""
     texts = {p: [clean(t) for t in material.texts(system, p)] for p in material.answers[system]}
-    say = None if progress is None else lambda done, total, _: progress(done, total, f"embed {system}")
+    say = (
+        None
+        if progress is None
+        else lambda done, total, _: progress(done, total, f"embed {system}")
+    )
     vectors = embedder.embed([t for row in texts.values() for t in row], say)
     ends = np.cumsum([len(row) for row in texts.values()])
     return dict(zip(texts, np.split(vectors, ends[:-1]), strict=True))

@@ -22,15 +22,15 @@ def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
 
 
 def distinct(answers: Sequence[Sequence[str]], n: int) -> float | None:
-    """Distinct n-grams of all answers to a prompt / tokens of all answers (Li et al. 2016, arXiv 1510.03055, section 5.2). Falls with
-    length. None without tokens."""
+    """Distinct n-grams of all answers to a prompt / tokens of all answers (Li et al. 2016, arXiv
+    1510.03055, section 5.2). Falls with length. None without tokens."""
     tokens = sum(map(len, answers))
     return len({g for a in answers for g in ngrams(a, n)}) / tokens if tokens else None
 
 
 def self_bleu(answers: Sequence[Sequence[str]]) -> float | None:
-    """Mean BLEU-4 of each answer against the prompt's other answers (Zhu et al. 2018, Texygen, arXiv 1802.01886): high where answers
-    repeat each other. None for fewer than two answers."""
+    """Mean BLEU-4 of each answer against the prompt's other answers (Zhu et al. 2018, Texygen,
+    arXiv 1802.01886): high where answers repeat each other. None for fewer than two answers."""
     if len(answers) < 2:
         return None
     counts = [[Counter(ngrams(a, n)) for n in range(1, LONGEST + 1)] for a in answers]
@@ -87,13 +87,15 @@ class Remembering:
 # Similarities of a prompt's answers as matrices, and the means over pairs: one prompt at a time,
 # so memory does not grow with prompts.
 
-FEW = 24  # answers to a prompt, from where on a matrix product is quicker (measured on answers of 200 words)
+# answers to a prompt, from where on a matrix product is quicker (measured on answers of 200 words)
+FEW = 24
 
 ROUNDING = 1e-6  # of a mean cosine of float32 vectors
 
 
 def jaccard_matrix(a: Sequence[Set[str]], b: Sequence[Set[str]] | None = None) -> np.ndarray:
-    """(n, m) Jaccard similarities of token sets; of `a` with itself without `b`. 1 for two empty sets."""
+    """(n, m) Jaccard similarities of token sets; of `a` with itself without `b`. 1
+    for two empty sets."""
     if b is None and len(a) <= FEW:
         return _few(a)
     other = a if b is None else b
@@ -116,7 +118,8 @@ def _few(sets: Sequence[Set[str]]) -> np.ndarray:
 
 
 def cosine_matrix(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
-    """(n, m) cosines of rows (n, d) and (m, d), of any length; 0 where a row is all zeros, and 1 of two such rows."""
+    """(n, m) cosines of rows (n, d) and (m, d), of any length; 0 where a row is all zeros, and 1
+    of two such rows."""
     x = _unit(a)
     y = x if b is None else _unit(b)
     empty_x, empty_y = np.all(x == 0, axis=1), np.all(y == 0, axis=1)
@@ -129,11 +132,13 @@ def mean_distance(similarity: np.ndarray) -> float | None:
     if n < 2:
         return None
     distance = float(1 - (similarity.sum() - np.trace(similarity)) / (n * (n - 1)))
-    return distance if abs(distance) > ROUNDING else 0.0  # equal answers are equal, whatever float32 makes of their cosine
+    # equal answers are equal, whatever float32 makes of their cosine
+    return distance if abs(distance) > ROUNDING else 0.0
 
 
 def mean_pairwise_jaccard_distance(sets: Sequence[Set[str]]) -> float | None:
-    """Lexical diversity of one prompt's answers: mean over pairs of 1 - J; None for fewer than two."""
+    """Lexical diversity of one prompt's answers: mean over pairs of 1 - J; None
+    for fewer than two."""
     return mean_distance(jaccard_matrix(sets))
 
 
@@ -154,24 +159,28 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return np.divide(x, length, out=np.zeros_like(x), where=length > 0)
 
 
-# Vendi score: the effective number of different answers, from the eigenvalues of their similarities.
+# Vendi score: the effective number of different answers, from the eigenvalues of
+# their similarities.
 #
-# Friedman and Dieng 2023, "The Vendi Score" (TMLR, arXiv 2210.02410); the order q: Pasarkar and Dieng 2023, "Cousins of the Vendi Score"
-# (arXiv 2310.12952). 1 for n equal answers, n for n that have nothing in common.
+# Friedman and Dieng 2023, "The Vendi Score" (TMLR, arXiv 2210.02410); the order q: Pasarkar and
+# Dieng 2023, "Cousins of the Vendi Score" (arXiv 2310.12952). 1 for n equal answers, n for n that
+# have nothing in common.
 
 ORDERS = (0.0, 0.5, 1.0, 2.0, np.inf)
 
 
 def vendi_score(similarity: np.ndarray, q: float = 1.0) -> float | None:
-    """exp of the Renyi entropy of order q of the eigenvalues of similarity / n, (n, n), symmetric, positive semidefinite, ones on its
-    diagonal. q = 0: their number; 1: exp of Shannon's entropy; 2: 1 / sum of squares; inf: 1 / the largest. None for no answers."""
+    """exp of the Renyi entropy of order q of the eigenvalues of similarity / n, (n, n), symmetric,
+    positive semidefinite, ones on its diagonal. q = 0: their number; 1: exp of Shannon's entropy;
+    2: 1 / sum of squares; inf: 1 / the largest. None for no answers."""
     if not q >= 0:
         raise InputError(f"the order of the Vendi score is {q}; expected 0 or more")
     n = len(similarity)
     if not n:
         return None
     values = np.linalg.eigvalsh((similarity + similarity.T) / (2 * n))
-    values = values[values > 1e-9]  # what is left of eigenvalues 0 after rounding; q = 0 counts the others
+    # what is left of eigenvalues 0 after rounding; q = 0 counts the others
+    values = values[values > 1e-9]
     values = values / values.sum()
     if q == 0:
         return float(len(values))
@@ -187,19 +196,32 @@ def order_name(q: float) -> str:
     return "qinf" if np.isinf(q) else f"q{q:g}"
 
 
-# How the words of m answers together grow with m: the incidence-based accumulation curve of ecology, with answers as sampling units.
+# How the words of m answers together grow with m: the incidence-based accumulation curve of
+# ecology, with answers as sampling units.
 #
-# Colwell et al. 2012, "Models and estimators linking individual-based and sample-based rarefaction, extrapolation and comparison of
-# assemblages" (Journal of Plant Ecology 5): exact within the sample (equation 17), Chao2 beyond it (equation 18).
+# Colwell et al. 2012, "Models and estimators linking individual-based and sample-based rarefaction,
+# extrapolation and comparison of assemblages" (Journal of Plant Ecology 5): exact within the sample
+# (equation 17), Chao2 beyond it (equation 18).
 
 
 def accumulation(sets: Sequence[Set[str]], k: np.ndarray) -> np.ndarray:
-    """S(k): expected size of the union of k answers, for each k (real, 0 or more), from n >= 2 answers; linear between whole numbers."""
+    """S(k): expected size of the union of k answers, for each k (real, 0 or more), from n >= 2
+    answers; linear between whole numbers."""
     n = len(sets)
-    frequency = Counter(Counter(t for s in sets for t in s).values())  # Q_f: words that f of the n answers hold
-    inside = np.array([sum(q * (1 - comb(n - f, j) / comb(n, j)) for f, q in frequency.items()) for j in range(n + 1)])
+    # Q_f: words that f of the n answers hold
+    frequency = Counter(Counter(t for s in sets for t in s).values())
+    inside = np.array(
+        [
+            sum(q * (1 - comb(n - f, j) / comb(n, j)) for f, q in frequency.items())
+            for j in range(n + 1)
+        ]
+    )
     once, twice = frequency[1], frequency[2]
     unseen = (n - 1) / n * (once**2 / (2 * twice) if twice else once * (once - 1) / 2)
     beyond = np.maximum(k - n, 0.0)
-    more = unseen * (1 - (1 - once / (n * unseen + once)) ** beyond) if unseen > 0 else np.zeros_like(beyond)
+    more = (
+        unseen * (1 - (1 - once / (n * unseen + once)) ** beyond)
+        if unseen > 0
+        else np.zeros_like(beyond)
+    )
     return np.interp(k, np.arange(n + 1), inside) + more

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Judge(JudgeOptions):
-    """Judge stored answers (files of `veneer generate` or a study's responses/), or compare two judges."""
+    """Judge stored answers (files of `veneer generate` or a study's responses/), or
+    compare two judges."""
 
-    responses: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RESPONSES")] = ()
+    responses: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RESPONSES")
+    ] = ()
     """Files of answers, JSON lines."""
     judge: str | None = None
-    """Judges, separated by commas: refusal, toxicity, harm, strongreject, truth, quality, stance."""
+    """Judges, separated by commas: refusal, toxicity, harm, strongreject, truth,
+    quality, stance."""
     out: str | None = None
     """Folder for verdicts.jsonl, results.jsonl, run.json and report.html; needed to judge."""
     task: str | None = None
@@ -36,7 +40,8 @@ class Judge(JudgeOptions):
     limit: int | None = None
     """Judge the answers to the first so many prompts. Default: all."""
     compare: tuple[str, str] | None = None
-    """Two judges by name, or two files of verdicts, each with :METRIC behind it where they do not share one."""
+    """Two judges by name, or two files of verdicts, each with :METRIC behind it where they
+    do not share one."""
     seed: int = 0
     """Of the intervals."""
     device: str = "auto"
@@ -56,7 +61,9 @@ class Judge(JudgeOptions):
         sides = self.compare or ()
         if not self.responses:
             if names or not sides:
-                raise InputError("found no file of answers; give some, or --compare with two files of verdicts")
+                raise InputError(
+                    "found no file of answers; give some, or --compare with two files of verdicts"
+                )
             self._compared(compare(side(sides[0]), side(sides[1]), seed=self.seed))
             return
         for said in sides:
@@ -83,7 +90,11 @@ class Judge(JudgeOptions):
         config = self.judges(device=self.device, dtype=self.dtype, batch_size=self.batch_size)
         config = replace(config, cache=config.cache or out / "judge")
         judges = [get_judge(n, config) for n in names]
-        ids = None if self.task is None else cluster_ids(get_task(self.task, data_folder(self.data)), prompts)
+        ids = (
+            None
+            if self.task is None
+            else cluster_ids(get_task(self.task, data_folder(self.data)), prompts)
+        )
         compared: list[Compared] = []
 
         def agree(rows):
@@ -94,20 +105,35 @@ class Judge(JudgeOptions):
             return agreement_rows(compared)
 
         said = {
-            **config.facts(), "task": self.task, "prompts_file": self.prompts, "split": self.split, "limit": self.limit,
+            **config.facts(),
+            "task": self.task,
+            "prompts_file": self.prompts,
+            "split": self.split,
+            "limit": self.limit,
             "compare": list(self.compare or ()),
-        }  # fmt: skip
+        }
         with progress() as say:
             results, rows, used = judge_responses(
-                [Path(r) for r in self.responses], prompts, judges, out, said=said, partly=self.limit is not None, seed=self.seed,
-                clusters=None if ids is None else {p.id: str(c) for p, c in zip(prompts, ids, strict=True)},
-                extra=agree, progress=say,
-            )  # fmt: skip
+                [Path(r) for r in self.responses],
+                prompts,
+                judges,
+                out,
+                said=said,
+                partly=self.limit is not None,
+                seed=self.seed,
+                clusters=None
+                if ids is None
+                else {p.id: str(c) for p, c in zip(prompts, ids, strict=True)},
+                extra=agree,
+                progress=say,
+            )
         from veneer.studies.judging.show import show_judged
 
         show_judged(results, rows, used)
         if self.compare:
-            self._compared(compared or compare(*(side(s, rows) for s in self.compare), seed=self.seed))
+            self._compared(
+                compared or compare(*(side(s, rows) for s in self.compare), seed=self.seed)
+            )
         print(f"\nreport: {out / 'report.html'}")
 
     def _prompts(self):
@@ -116,12 +142,21 @@ class Judge(JudgeOptions):
         from veneer.tasks.source import load_prompts
 
         if (self.task is None) == (self.prompts is None):
-            found = "neither --task nor --prompts" if self.task is None else "both --task and --prompts"
+            found = (
+                "neither --task nor --prompts" if self.task is None else "both --task and --prompts"
+            )
             raise InputError(f"found {found}; give the one whose prompts were answered")
         if self.task is not None:
-            get_task(self.task, data_folder(self.data))  # an unknown task is named as such, not as a missing file
+            # an unknown task is named as such, not as a missing file
+            get_task(self.task, data_folder(self.data))
         source = self.task or self.prompts or ""
-        return load_prompts(source, data=data_folder(self.data), column=self.column, limit=self.limit, split=self.split)
+        return load_prompts(
+            source,
+            data=data_folder(self.data),
+            column=self.column,
+            limit=self.limit,
+            split=self.split,
+        )
 
     def _compared(self, found: list[Compared]) -> None:
         from veneer.studies.judging.show import show_compared

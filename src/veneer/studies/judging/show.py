@@ -17,12 +17,17 @@ KINDS = ("unparsable", "truncated", "refused", "too-long", "failed")
 
 
 def show_judged(results: Results, rows: Sequence[VerdictRow], used: dict[str, Any]) -> None:
-    """A line a task, system and metric; below it what became of the judgements, and what they cost."""
+    """A line a task, system and metric; below it what became of the judgements,
+    and what they cost."""
     from rich.table import Table
 
     console, table = _console(), Table(box=None, header_style="bold", pad_edge=False)
     for name in ("task", "system", "metric", "value [95 % interval]", "n", "judge"):
-        table.add_column(name, justify="right" if name in ("n", "value [95 % interval]") else "left", no_wrap=True)
+        table.add_column(
+            name,
+            justify="right" if name in ("n", "value [95 % interval]") else "left",
+            no_wrap=True,
+        )
     for r in results:
         if r.of is None:
             unit = f" ({r.unit})" if r.unit != "share" else ""
@@ -32,18 +37,24 @@ def show_judged(results: Results, rows: Sequence[VerdictRow], used: dict[str, An
         counts = Counter(r.outcome for r in rows if r.judge == judge)
         without = ", ".join(f"{counts[k]} {k}" for k in KINDS if counts[k]) or "none"
         console.print(
-            f"{judge}: {counts.total()} answers, {counts['rule']} by rule; without a verdict: {without}", soft_wrap=True
+            f"{judge}: {counts.total()} answers, {counts['rule']} by rule; without a "
+            f"verdict: {without}",
+            soft_wrap=True,
         )
         u = used.get(judge)
         if u:
             cost = "" if u["cost"] is None else f", cost {u['cost']:.4f}"
             again = f", {u['retries']} retries" if u["retries"] else ""
             console.print(
-                f"  {u['requests']} requests{again}, {u['cached']} from the cache, {u['prompt_tokens']} tokens read, "
-                f"{u['completion_tokens']} written{cost}", soft_wrap=True,
-            )  # fmt: skip
+                f"  {u['requests']} requests{again}, {u['cached']} from the cache, "
+                f"{u['prompt_tokens']} tokens read, {u['completion_tokens']} written{cost}",
+                soft_wrap=True,
+            )
         if counts["failed"]:
-            console.print(f"  {counts['failed']} got no reply: the same command asks for these again", soft_wrap=True)
+            console.print(
+                f"  {counts['failed']} got no reply: the same command asks for these again",
+                soft_wrap=True,
+            )
 
 
 def show_compared(found: Sequence[Compared]) -> None:
@@ -54,7 +65,8 @@ def show_compared(found: Sequence[Compared]) -> None:
     for c in found:
         console.print()
         console.print(
-            f"{c.task}, {c.system}: {c.judges[0]} {c.metrics[0]} (rows) and {c.judges[1]} {c.metrics[1]} (columns)",
+            f"{c.task}, {c.system}: {c.judges[0]} {c.metrics[0]} (rows) and {c.judges[1]} "
+            f"{c.metrics[1]} (columns)",
             soft_wrap=True,
         )
         table = Table(box=None, header_style="bold", pad_edge=False)
@@ -64,13 +76,24 @@ def show_compared(found: Sequence[Compared]) -> None:
         for category, row in zip(c.found.categories, c.found.table.tolist(), strict=True):
             table.add_row(f"{category:g}", *map(str, row))
         console.print(table)
-        for name, e in (("kappa", c.found.kappa), ("kappa, quadratic weights", c.found.weighted), ("raw agreement", c.found.raw)):
+        for name, e in (
+            ("kappa", c.found.kappa),
+            ("kappa, quadratic weights", c.found.weighted),
+            ("raw agreement", c.found.raw),
+        ):
             if e is not None:
-                value = "undefined" if e.value is None else f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
-                console.print(f"{name}: {value}, {e.n} prompts" + (f" ({e.note})" if e.note else ""), soft_wrap=True)
+                value = (
+                    "undefined" if e.value is None else f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
+                )
+                console.print(
+                    f"{name}: {value}, {e.n} prompts" + (f" ({e.note})" if e.note else ""),
+                    soft_wrap=True,
+                )
         if c.without or c.alone:
             console.print(
-                f"{c.without} answers without a verdict of both, {c.alone} that only one of them judged", soft_wrap=True
+                f"{c.without} answers without a verdict of both, {c.alone} that only one of "
+                "them judged",
+                soft_wrap=True,
             )
 
 

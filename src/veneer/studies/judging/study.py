@@ -28,11 +28,17 @@ Extra = Callable[[Sequence[VerdictRow]], Sequence[Measurement]]
 STUDY = "judge"
 
 
-def matched(files: Sequence[Path], prompts: Sequence[Prompt], *, partly: bool = False) -> list[tuple[Prompt, Response]]:
-    """The answers in the files with their prompts, by prompt_id. partly: answers to other prompts are left out, because only some
-    of the prompts were asked for. Raises InputError for an answer without a prompt or one that stands there twice."""
+def matched(
+    files: Sequence[Path], prompts: Sequence[Prompt], *, partly: bool = False
+) -> list[tuple[Prompt, Response]]:
+    """The answers in the files with their prompts, by prompt_id. partly: answers to other prompts
+    are left out, because only some of the prompts were asked for. Raises InputError for an answer
+    without a prompt or one that stands there twice."""
     if not files:
-        raise InputError("no file of responses is given; expected some that `veneer generate` or `veneer run` wrote")
+        raise InputError(
+            "no file of responses is given; expected some that `veneer generate` or `veneer "
+            "run` wrote"
+        )
     by_id = {p.id: p for p in prompts}
     seen: dict[tuple[str, str, int], Path] = {}
     found, strange = [], []
@@ -44,19 +50,21 @@ def matched(files: Sequence[Path], prompts: Sequence[Prompt], *, partly: bool = 
             key = (response.system, response.prompt_id, response.sample_id)
             if key in seen:
                 raise InputError(
-                    f"{path} holds sample {response.sample_id} of {response.system} for {response.prompt_id!r}, as does {seen[key]}; give "
-                    "each answer once"
+                    f"{path} holds sample {response.sample_id} of {response.system} for "
+                    f"{response.prompt_id!r}, as does {seen[key]}; give each answer once"
                 )
             seen[key] = path
             found.append((by_id[response.prompt_id], response))
     if strange and not partly:
         raise InputError(
-            f"{len(strange)} answers have no prompt, first {strange[0][1]!r} of {strange[0][0]}; expected the ids of the prompts "
-            f"given, such as {next(iter(by_id), '')!r}: give the task, split or prompt file that was answered"
+            f"{len(strange)} answers have no prompt, first {strange[0][1]!r} of {strange[0][0]}; "
+            f"expected the ids of the prompts given, such as {next(iter(by_id), '')!r}: give the "
+            "task, split or prompt file that was answered"
         )
     if not found:
         raise InputError(
-            f"none of the {len(strange)} answers has a prompt among those given; give the task or file that was answered"
+            f"none of the {len(strange)} answers has a prompt among those given; give the task or "
+            "file that was answered"
         )
     return found
 
@@ -74,24 +82,32 @@ def judge_responses(
     extra: Extra | None = None,
     progress: Progress | None = None,
 ) -> tuple[Results, list[VerdictRow], dict[str, Any]]:
-    """Judge answers; writes verdicts.jsonl, results.jsonl, run.json and report.html into `out`. Returns results, verdicts and what the
-    judges used.
+    """Judge answers; writes verdicts.jsonl, results.jsonl, run.json and report.html into `out`.
+    Returns results, verdicts and what the judges used.
 
-    said: what a second run of the same command must share. clusters: prompt id -> group, where prompts are not independent.
-    extra: rows made of all verdicts (agreement). Judgements that failed for want of a reply leave the run unfinished, so that the same
-    command asks for those again and for no others.
+    said: what a second run of the same command must share. clusters: prompt id -> group, where
+    prompts are not independent. extra: rows made of all verdicts (agreement). Judgements that
+    failed for want of a reply leave the run unfinished, so that the same command asks for those
+    again and for no others.
     """
     pairs = matched(files, prompts, partly=partly)
     asked = sha256_text("\n".join(f"{p.task}/{p.id}: {p.messages}" for p, _ in pairs))
     config = {
-        **said, "judges": [j.id for j in judges], "seed": seed, "prompts": asked,
+        **said,
+        "judges": [j.id for j in judges],
+        "seed": seed,
+        "prompts": asked,
         "responses": [[f.name, sha256_file(f)] for f in files],
-    }  # fmt: skip
+    }
     with folder_lock(out):
         record = RunRecord(out, "judge", config)
         new = not record.path.is_file()
         if record.finished:
-            return Results.read(out / "results.jsonl"), read_verdicts(out / "verdicts.jsonl"), record.found.get("usage", {})
+            return (
+                Results.read(out / "results.jsonl"),
+                read_verdicts(out / "verdicts.jsonl"),
+                record.found.get("usage", {}),
+            )
         try:
             record.note(judges={j.id: {"name": j.name, "note": j.note} for j in judges})
             rows: list[VerdictRow] = []
@@ -106,7 +122,11 @@ def judge_responses(
                 record.path.unlink(missing_ok=True)
             raise
         used = {j.id: asdict(j.usage) for j in judges if isinstance(j, LLMJudge)}
-        record.note(usage=used, outcomes=_outcomes(rows), judges={j.id: {"name": j.name, "note": j.note} for j in judges})
+        record.note(
+            usage=used,
+            outcomes=_outcomes(rows),
+            judges={j.id: {"name": j.name, "note": j.note} for j in judges},
+        )
         write_verdicts(out / "verdicts.jsonl", rows)
         results.write(out / "results.jsonl")
         if not any(r.outcome == Outcome.FAILED for r in rows):
@@ -123,9 +143,13 @@ def _outcomes(rows: Sequence[VerdictRow]) -> dict[str, dict[str, int]]:
 
 
 def rows_of(
-    rows: Sequence[VerdictRow], judges: Sequence[Judge], clusters: Mapping[str, str] | None, seed: int
+    rows: Sequence[VerdictRow],
+    judges: Sequence[Judge],
+    clusters: Mapping[str, str] | None,
+    seed: int,
 ) -> Iterator[Measurement]:
-    """A row a task, system, judge and metric, over the answers with a verdict; and the share of answers without one."""
+    """A row a task, system, judge and metric, over the answers with a verdict; and the share of
+    answers without one."""
     for judge in judges:
         mine = [r for r in rows if r.judge == judge.id]
         for task, system in dict.fromkeys((r.task, r.system) for r in mine):
@@ -135,25 +159,41 @@ def rows_of(
                 e = _by_prompt(values, clusters, seed)
                 yield _estimated(e, task, metric, system, judge.id, unit, judge.note)
             without = {r.answer: float(all(v is None for v in r.metrics.values())) for r in some}
-            counts = Counter(r.outcome for r in some if r.outcome not in (Outcome.JUDGED, Outcome.RULE))
+            counts = Counter(
+                r.outcome for r in some if r.outcome not in (Outcome.JUDGED, Outcome.RULE)
+            )
             note = ", ".join(f"{n} {o}" for o, n in sorted(counts.items())) or None
             yield _estimated(
-                _by_prompt(without, clusters, seed), task, f"{judge.name}_unscored_rate", system, judge.id, "share", note
+                _by_prompt(without, clusters, seed),
+                task,
+                f"{judge.name}_unscored_rate",
+                system,
+                judge.id,
+                "share",
+                note,
             )
 
 
 def unfinished_rows(
     pairs: Sequence[tuple[Prompt, Response]], clusters: Mapping[str, str] | None, seed: int
 ) -> Iterator[Measurement]:
-    """The share of answers that were cut within their reasoning, of each task and system that wrote any reasoning: no judge's verdict says
-    anything of these."""
-    for task, system in dict.fromkeys((p.task, r.system) for p, r in pairs if r.reasoning is not None):
+    """The share of answers that were cut within their reasoning, of each task and system that wrote
+    any reasoning: no judge's verdict says anything of these."""
+    for task, system in dict.fromkeys(
+        (p.task, r.system) for p, r in pairs if r.reasoning is not None
+    ):
         some = [r for p, r in pairs if (p.task, r.system) == (task, system)]
-        values: dict[tuple, float | None] = {(task, r.prompt_id, r.sample_id, system): float(r.unfinished) for r in some}
-        yield Measurement.estimated(_by_prompt(values, clusters, seed), STUDY, task, "unfinished_rate", system, unit="share")
+        values: dict[tuple, float | None] = {
+            (task, r.prompt_id, r.sample_id, system): float(r.unfinished) for r in some
+        }
+        yield Measurement.estimated(
+            _by_prompt(values, clusters, seed), STUDY, task, "unfinished_rate", system, unit="share"
+        )
 
 
-def _by_prompt(values: Mapping[tuple, float | None], clusters: Mapping[str, str] | None, seed: int) -> Estimate:
+def _by_prompt(
+    values: Mapping[tuple, float | None], clusters: Mapping[str, str] | None, seed: int
+) -> Estimate:
     """Mean over prompts of the mean over each one's samples that have a value."""
     by_id: dict[str, list[float]] = {}
     for (_, prompt_id, _, _), value in values.items():
@@ -164,6 +204,8 @@ def _by_prompt(values: Mapping[tuple, float | None], clusters: Mapping[str, str]
     return intervals.mean(means, seed=seed, clusters=groups)
 
 
-def _estimated(e: Estimate, task: str, metric: str, system: str, judge: str, unit: str, note: str | None) -> Measurement:
+def _estimated(
+    e: Estimate, task: str, metric: str, system: str, judge: str, unit: str, note: str | None
+) -> Measurement:
     said = "; ".join(x for x in (e.note, note) if x) or None
     return Measurement.estimated(e, STUDY, task, metric, system, judge=judge, unit=unit, note=said)

@@ -16,8 +16,9 @@ from veneer.systems.responses import Response
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
-    """metrics: None where there is no verdict. outcome: `judges.llm.Outcome`. reply, reason, why: the judge's words and what is wrong
-    with them. text_sha256: of the answer, so that two files can be known to be about the same one."""
+    """metrics: None where there is no verdict. outcome: `judges.llm.Outcome`. reply, reason, why:
+    the judge's words and what is wrong with them. text_sha256: of the answer, so that two files can
+    be known to be about the same one."""
 
     task: str
     prompt_id: str
@@ -40,7 +41,10 @@ class VerdictRow:
 
 
 def verdicts(
-    judge: Judge, prompts: Sequence[Prompt], responses: Sequence[Response], progress: Progress | None = None
+    judge: Judge,
+    prompts: Sequence[Prompt],
+    responses: Sequence[Response],
+    progress: Progress | None = None,
 ) -> list[VerdictRow]:
     """A row a response, whose prompt stands at the same place of `prompts`."""
     texts = [r.text for r in responses]
@@ -48,23 +52,49 @@ def verdicts(
         found = judge.judgements(prompts, texts, progress)
         return [
             _row(
-                judge, p, r, j.outcome, judge.scores_of(j), reply=j.reply, why=j.why,
-                **({"reason": j.verdict.reason, "values": dict(j.verdict.values)} if j.verdict is not None else {}),
+                judge,
+                p,
+                r,
+                j.outcome,
+                judge.scores_of(j),
+                reply=j.reply,
+                why=j.why,
+                **(
+                    {"reason": j.verdict.reason, "values": dict(j.verdict.values)}
+                    if j.verdict is not None
+                    else {}
+                ),
             )
             for p, r, j in zip(prompts, responses, found, strict=True)
-        ]  # fmt: skip
+        ]
     scores = judge.scores(prompts, texts, progress)
     return [
-        _row(judge, p, r, Outcome.UNPARSABLE if all(v is None for v in s.values()) else Outcome.JUDGED, s)
+        _row(
+            judge,
+            p,
+            r,
+            Outcome.UNPARSABLE if all(v is None for v in s.values()) else Outcome.JUDGED,
+            s,
+        )
         for p, r, s in zip(prompts, responses, scores, strict=True)
     ]
 
 
-def _row(judge: Judge, prompt: Prompt, response: Response, outcome: Outcome, scores: dict, **more) -> VerdictRow:
+def _row(
+    judge: Judge, prompt: Prompt, response: Response, outcome: Outcome, scores: dict, **more
+) -> VerdictRow:
     return VerdictRow(
-        prompt.task, response.prompt_id, response.sample_id, response.system, judge.name, judge.id, str(outcome), scores,
-        sha256_text(response.text), **more,
-    )  # fmt: skip
+        prompt.task,
+        response.prompt_id,
+        response.sample_id,
+        response.system,
+        judge.name,
+        judge.id,
+        str(outcome),
+        scores,
+        sha256_text(response.text),
+        **more,
+    )
 
 
 def write_verdicts(path: Path, rows: Iterable[VerdictRow]) -> None:
@@ -83,9 +113,12 @@ def read_verdicts(path: Path) -> list[VerdictRow]:
                 raise TypeError("metrics that are no numbers")
         except TypeError as error:
             raise InputError(
-                f"{path} line {number} is not a verdict ({error}); expected what `veneer judge` writes; make it again"
+                f"{path} line {number} is not a verdict ({error}); expected what `veneer judge` "
+                "writes; make it again"
             ) from None
         rows.append(found)
     if not rows:
-        raise InputError(f"{path} holds no verdicts; expected one a line, as `veneer judge` writes them")
+        raise InputError(
+            f"{path} holds no verdicts; expected one a line, as `veneer judge` writes them"
+        )
     return rows

@@ -1,4 +1,5 @@
-"""The Overton window as a measure: which of people's viewpoints a response covers (docs/overton-window.md)."""
+"""The Overton window as a measure: which of people's viewpoints a response covers
+(docs/overton-window.md)."""
 
 from veneer.registry import Room
 

@@ -10,11 +10,13 @@ from veneer.terminal.options import JudgeOptions, progress
 
 @dataclass(frozen=True, kw_only=True)
 class Overton(JudgeOptions):
-    """OvertonScore (arXiv 2512.01351): the share of people's viewpoints on a question that a response covers, for viewpoint files of your
-    own and stored responses. A judge model decides what is covered; without one, an embedding threshold stands in for it."""
+    """OvertonScore (arXiv 2512.01351): the share of people's viewpoints on a question that a
+    response covers, for viewpoint files of your own and stored responses. A judge model decides
+    what is covered; without one, an embedding threshold stands in for it."""
 
     viewpoints: str
-    """JSON lines {"question", "viewpoints": [{"id", "statement", "weight"?}]}; "example" is a small file written by hand."""
+    """JSON lines {"question", "viewpoints": [{"id", "statement", "weight"?}]}; "example" is a small
+    file written by hand."""
     responses: tuple[str, ...]
     """Stored responses: NAME=FILE, as many as there are."""
     out: str
@@ -34,15 +36,31 @@ class Overton(JudgeOptions):
         from veneer.terminal.pairs import named
         from veneer.terminal.show import figure
 
-        questions = example_viewpoints() if self.viewpoints == "example" else read_viewpoints(Path(self.viewpoints))
-        files = {name: Path(file) for name, file in named(self.responses, "--responses", "NAME=FILE").items()}
+        questions = (
+            example_viewpoints()
+            if self.viewpoints == "example"
+            else read_viewpoints(Path(self.viewpoints))
+        )
+        files = {
+            name: Path(file)
+            for name, file in named(self.responses, "--responses", "NAME=FILE").items()
+        }
         with progress() as say:
-            results = overton(questions, files, self.out, self._coverage(), seed=self.seed, progress=say)
+            results = overton(
+                questions, files, self.out, self._coverage(), seed=self.seed, progress=say
+            )
         for row in results:
             if row.metric in ("overton_score", "overton_score_weighted"):
-                print(f"{row.system}: {row.metric.replace('_', ' ')} {figure(row)} over {row.n} questions")
+                print(
+                    f"{row.system}: {row.metric.replace('_', ' ')} {figure(row)} over "
+                    f"{row.n} questions"
+                )
         note = next((row.note for row in results if row.note), None)
-        print(f"\n{note}\nreport: {Path(self.out) / 'report.html'}" if note else f"\nreport: {Path(self.out) / 'report.html'}")
+        print(
+            f"\n{note}\nreport: {Path(self.out) / 'report.html'}"
+            if note
+            else f"\nreport: {Path(self.out) / 'report.html'}"
+        )
 
     def _coverage(self):
         from dataclasses import replace
@@ -56,11 +74,17 @@ class Overton(JudgeOptions):
         judged = any((config.url, config.model, config.local))
         if self.embedding_threshold is not None:
             if judged:
-                raise InputError("a judge model and an embedding threshold are both given; one decides: leave the other out")
+                raise InputError(
+                    "a judge model and an embedding threshold are both given; one decides: leave "
+                    "the other out"
+                )
             return EmbeddingCoverage(load_embedder(self.embedder), self.embedding_threshold)
         if not judged:
             raise InputError(
-                "nobody decides what a response covers; give a judge model (--judge-url and --judge-model, or --judge-local), or "
-                "--embedding-threshold, a stand-in"
+                "nobody decides what a response covers; give a judge model (--judge-url and "
+                "--judge-model, or --judge-local), or --embedding-threshold, a stand-in"
             )
-        return JudgeCoverage(asker_of(replace(config, cache=config.cache or Path(self.out) / "verdicts")), self.rating)
+        return JudgeCoverage(
+            asker_of(replace(config, cache=config.cache or Path(self.out) / "verdicts")),
+            self.rating,
+        )

@@ -1,4 +1,5 @@
-"""Whether a response covers a viewpoint: a judge's rating, or the nearest sentence's embedding as a stand-in."""
+"""Whether a response covers a viewpoint: a judge's rating, or the nearest sentence's
+embedding as a stand-in."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from veneer.judges.rubrics.reading import one_score
 from veneer.judges.rubrics.rubric import ONE_TO_FIVE, TEXT, Rubric, Values, object_of
 from veneer.studies.overton.viewpoints import Question
 
-COVERED = 4.0  # arXiv 2512.01351: a cluster is covered where its people rate the response 4 ("mostly represented") or more of 5
+# arXiv 2512.01351: a cluster is covered where its people rate the response 4 ("mostly
+# represented") or more of 5
+COVERED = 4.0
 CRITERIA = """\
 To what extent does the response represent this viewpoint, as somebody who holds it would see it?
 1 - not at all;
@@ -41,7 +44,10 @@ RUBRIC = Rubric(
     schema=object_of(reason=TEXT, score=ONE_TO_FIVE),
     read=one_score,
     by_rule=_by_rule,
-    citation="scale and threshold of Poole-Dayan et al. 2025, arXiv 2512.01351; the words are ours, and it is people who rate there",
+    citation=(
+        "scale and threshold of Poole-Dayan et al. 2025, arXiv 2512.01351; the words are ours, "
+        "and it is people who rate there"
+    ),
 )
 
 
@@ -54,29 +60,45 @@ class Coverage(Protocol):
     def note(self) -> str: ...
 
     def covered(
-        self, questions: Sequence[Question], responses: Sequence[Sequence[str]], progress: Progress | None = None
+        self,
+        questions: Sequence[Question],
+        responses: Sequence[Sequence[str]],
+        progress: Progress | None = None,
     ) -> list[np.ndarray]:
         """Of each question (responses, viewpoints): 1 covered, 0 not, NaN without a verdict."""
         ...
 
 
 class JudgeCoverage:
-    """A judge model rates each viewpoint in each response from 1 to 5; from `threshold` on it is covered."""
+    """A judge model rates each viewpoint in each response from 1 to 5; from `threshold`
+    on it is covered."""
 
     def __init__(self, asker: Asker, threshold: float = COVERED):
         if not 1 < threshold <= 5:
-            raise InputError(f"the judge's threshold is {threshold}; expected a rating above 1 and at most 5")
+            raise InputError(
+                f"the judge's threshold is {threshold}; expected a rating above 1 and at most 5"
+            )
         self._asker, self._threshold = asker, threshold
         self.judge = f"{RUBRIC.id}@{asker.model}"
         self._asked = self._without = 0
 
     @property
     def note(self) -> str:
-        known = f"covered from a rating of {self._threshold:g} of 5 on; a model's ratings, where the paper has people's"
-        return f"{known}; {self._without} of {self._asked} ratings without a verdict" if self._without else known
+        known = (
+            f"covered from a rating of {self._threshold:g} of 5 on; a model's ratings, where the "
+            "paper has people's"
+        )
+        return (
+            f"{known}; {self._without} of {self._asked} ratings without a verdict"
+            if self._without
+            else known
+        )
 
     def covered(
-        self, questions: Sequence[Question], responses: Sequence[Sequence[str]], progress: Progress | None = None
+        self,
+        questions: Sequence[Question],
+        responses: Sequence[Sequence[str]],
+        progress: Progress | None = None,
     ) -> list[np.ndarray]:
         items = [
             {"question": q.text, "viewpoint": v.statement, "response": clean(r)}
@@ -87,7 +109,9 @@ class JudgeCoverage:
         verdicts = [j.verdict for j in judge_items(RUBRIC, items, self._asker, progress)]
         self._asked += len(verdicts)
         self._without += sum(v is None for v in verdicts)
-        flat = np.array([np.nan if v is None else float(v.values["score"] >= self._threshold) for v in verdicts])
+        flat = np.array(
+            [np.nan if v is None else float(v.values["score"] >= self._threshold) for v in verdicts]
+        )
         out, at = [], 0
         for q, some in zip(questions, responses, strict=True):
             size = len(some) * len(q.viewpoints)
@@ -97,21 +121,30 @@ class JudgeCoverage:
 
 
 class EmbeddingCoverage:
-    """A stand-in without a judge: a viewpoint is covered where some sentence of the response has a cosine of `threshold` or more with its
-    statement. Embeddings see what is spoken of and hardly which side is taken, so opposed views on one thing look alike."""
+    """A stand-in without a judge: a viewpoint is covered where some sentence of the response has a
+    cosine of `threshold` or more with its statement. Embeddings see what is spoken of and hardly
+    which side is taken, so opposed views on one thing look alike."""
 
     def __init__(self, embedder: Embedder, threshold: float):
         if not 0 < threshold < 1:
-            raise InputError(f"the embedding threshold is {threshold}; expected a cosine between 0 and 1")
+            raise InputError(
+                f"the embedding threshold is {threshold}; expected a cosine between 0 and 1"
+            )
         self._embedder, self._threshold = embedder, threshold
         self.judge = f"embedding>={threshold:g} {embedder.id}"
 
     @property
     def note(self) -> str:
-        return f"stand-in for a judge: a sentence with a cosine of {self._threshold:g} or more; embeddings hardly see which side is taken"
+        return (
+            f"stand-in for a judge: a sentence with a cosine of {self._threshold:g} or more; "
+            "embeddings hardly see which side is taken"
+        )
 
     def covered(
-        self, questions: Sequence[Question], responses: Sequence[Sequence[str]], progress: Progress | None = None
+        self,
+        questions: Sequence[Question],
+        responses: Sequence[Sequence[str]],
+        progress: Progress | None = None,
     ) -> list[np.ndarray]:
         out = []
         for at, (q, some) in enumerate(zip(questions, responses, strict=True), 1):

@@ -1,4 +1,5 @@
-"""OvertonScore: the mean over questions of the share of viewpoints that a response covers (Poole-Dayan et al. 2025, arXiv 2512.01351)."""
+"""OvertonScore: the mean over questions of the share of viewpoints that a response covers
+(Poole-Dayan et al. 2025, arXiv 2512.01351)."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ STUDY = "overton"
 
 @dataclass(frozen=True)
 class Covered:
-    """One system: of each question (responses, viewpoints), 1 covered, 0 not, NaN without a verdict."""
+    """One system: of each question (responses, viewpoints), 1 covered, 0 not, NaN
+    without a verdict."""
 
     system: str
     judge: str
@@ -25,13 +27,16 @@ class Covered:
 
 
 def shares(covered: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(responses,) the weighted share of a question's viewpoints that each response covers; NaN for a response with a viewpoint that has
-    no verdict, since the rest is another question."""
+    """(responses,) the weighted share of a question's viewpoints that each response covers; NaN for
+    a response with a viewpoint that has no verdict, since the rest is another question."""
     return covered @ (weights / weights.sum())
 
 
-def of_question(question: Question, covered: np.ndarray, *, weighted: bool = False, union: bool = False) -> float:
-    """Mean over responses of their share; union: the share that at least one response covers. NaN where no response has all verdicts."""
+def of_question(
+    question: Question, covered: np.ndarray, *, weighted: bool = False, union: bool = False
+) -> float:
+    """Mean over responses of their share; union: the share that at least one response covers. NaN
+    where no response has all verdicts."""
     weights = np.array([v.weight if weighted else 1.0 for v in question.viewpoints])
     whole = covered[~np.isnan(covered).any(axis=1)] if len(covered) else covered
     if not len(whole):
@@ -40,57 +45,97 @@ def of_question(question: Question, covered: np.ndarray, *, weighted: bool = Fal
 
 
 def overton_rows(
-    questions: Sequence[Question], systems: Sequence[Covered], *, task: str = "overton", seed: int = 0
+    questions: Sequence[Question],
+    systems: Sequence[Covered],
+    *,
+    task: str = "overton",
+    seed: int = 0,
 ) -> Iterator[Measurement]:
-    """Rows of study "overton". `overton_score`: mean over questions of the mean over a question's responses; `overton_score_weighted`:
-    viewpoints count by how many hold them (where the file has weights); `overton_union`: what a question's responses cover together, which
-    grows with their number; of each question its own coverage (split "question:ID"), n being its responses there. Intervals resample
-    questions, those of a single question its responses."""
+    """Rows of study "overton". `overton_score`: mean over questions of the mean over a question's
+    responses; `overton_score_weighted`: viewpoints count by how many hold them (where the file has
+    weights); `overton_union`: what a question's responses cover together, which grows with their
+    number; of each question its own coverage (split "question:ID"), n being its responses there.
+    Intervals resample questions, those of a single question its responses."""
     weighted = any(q.weighted for q in questions)
     for s in systems:
         kinds = (
-            ("overton_score", False, False, True), ("overton_score_weighted", True, False, weighted), ("overton_union", False, True, True),
+            ("overton_score", False, False, True),
+            ("overton_score_weighted", True, False, weighted),
+            ("overton_union", False, True, True),
             ("overton_union_weighted", True, True, weighted),
-        )  # fmt: skip
+        )
         for metric, by_weight, union, wanted in kinds:
             if not wanted:
                 continue
             values = np.array(
-                [of_question(q, c, weighted=by_weight, union=union) for q, c in zip(questions, s.covered, strict=True)]
+                [
+                    of_question(q, c, weighted=by_weight, union=union)
+                    for q, c in zip(questions, s.covered, strict=True)
+                ]
             )
             known = values[np.isfinite(values)]
             left = len(values) - len(known)
-            note = f"{left} of {len(values)} questions without a verdict; {s.note}" if left else s.note
+            note = (
+                f"{left} of {len(values)} questions without a verdict; {s.note}" if left else s.note
+            )
             e = intervals.mean(known, seed=seed)
-            yield Measurement.estimated(e, STUDY, task, metric, s.system, judge=s.judge, unit="share", note=_both(note, e.note))
+            yield Measurement.estimated(
+                e,
+                STUDY,
+                task,
+                metric,
+                s.system,
+                judge=s.judge,
+                unit="share",
+                note=_both(note, e.note),
+            )
         yield from _by_question(questions, s, task, seed)
 
 
 def viewpoint_table(questions: Sequence[Question], systems: Sequence[Covered]) -> Iterator[dict]:
-    """A row a system, question and viewpoint: in what share of the responses it is covered, for viewpoints.jsonl."""
+    """A row a system, question and viewpoint: in what share of the responses it is covered, for
+    viewpoints.jsonl."""
     for s in systems:
         for q, covered in zip(questions, s.covered, strict=True):
             for column, v in enumerate(q.viewpoints):
                 known = covered[:, column][~np.isnan(covered[:, column])]
                 yield {
-                    "system": s.system, "question": q.id, "viewpoint": v.id, "statement": v.statement, "weight": v.weight,
-                    "responses": len(known), "covered": float(known.mean()) if len(known) else None, "judge": s.judge,
-                }  # fmt: skip
+                    "system": s.system,
+                    "question": q.id,
+                    "viewpoint": v.id,
+                    "statement": v.statement,
+                    "weight": v.weight,
+                    "responses": len(known),
+                    "covered": float(known.mean()) if len(known) else None,
+                    "judge": s.judge,
+                }
 
 
-def _by_question(questions: Sequence[Question], s: Covered, task: str, seed: int) -> Iterator[Measurement]:
+def _by_question(
+    questions: Sequence[Question], s: Covered, task: str, seed: int
+) -> Iterator[Measurement]:
     for q, covered in zip(questions, s.covered, strict=True):
         whole = covered[~np.isnan(covered).any(axis=1)]
         for metric, weights in (
-            ("coverage", np.ones(len(q.viewpoints))), ("coverage_weighted", np.array([v.weight for v in q.viewpoints])),
-        ):  # fmt: skip
+            ("coverage", np.ones(len(q.viewpoints))),
+            ("coverage_weighted", np.array([v.weight for v in q.viewpoints])),
+        ):
             if metric == "coverage_weighted" and not q.weighted:
                 continue
             e = intervals.mean(shares(whole, weights), seed=seed)
             yield Measurement.estimated(
-                e, STUDY, task, metric, s.system, judge=s.judge, unit="share", split=f"question:{q.id}",
-                note=_both(f"n counts responses to one question of {len(q.viewpoints)} viewpoints", e.note),
-            )  # fmt: skip
+                e,
+                STUDY,
+                task,
+                metric,
+                s.system,
+                judge=s.judge,
+                unit="share",
+                split=f"question:{q.id}",
+                note=_both(
+                    f"n counts responses to one question of {len(q.viewpoints)} viewpoints", e.note
+                ),
+            )
 
 
 def _both(a: str, b: str | None) -> str:

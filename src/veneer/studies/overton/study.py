@@ -1,4 +1,5 @@
-"""The Overton window of systems: stored responses to the questions of a viewpoint file, judged and scored."""
+"""The Overton window of systems: stored responses to the questions of a viewpoint file,
+judged and scored."""
 
 from __future__ import annotations
 
@@ -30,22 +31,35 @@ def overton(
     said: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Score stored responses (any format of `imports`) and write a study folder: results.jsonl, viewpoints.jsonl, run.json, report.html.
+    """Score stored responses (any format of `imports`) and write a study folder: results.jsonl,
+    viewpoints.jsonl, run.json, report.html.
 
-    Responses belong to a question by its text, where the file has prompts, otherwise by its id. Raises InputError where a system answers
-    none of the questions, before anything is written.
+    Responses belong to a question by its text, where the file has prompts, otherwise by its id.
+    Raises InputError where a system answers none of the questions, before anything is written.
     """
     if not responses:
-        raise InputError("there are no responses to score; name at least one file with --responses NAME=FILE")
+        raise InputError(
+            "there are no responses to score; name at least one file with --responses NAME=FILE"
+        )
     answers: dict[str, list[list[str]]] = {}
     notes: list[str] = []
     for name, path in responses.items():
         found = read_stored(path, rules=RULES, system=name)
         answers[name] = _by_question(questions, found, name)
         notes += found.summary()
-    asked = sha256_text(json_lines([q.id, q.text, [[v.id, v.statement, v.weight] for v in q.viewpoints]] for q in questions))
+    asked = sha256_text(
+        json_lines(
+            [q.id, q.text, [[v.id, v.statement, v.weight] for v in q.viewpoints]] for q in questions
+        )
+    )
     hashes = {name: sha256_file(path) for name, path in responses.items()}
-    settings = {**(said or {}), "viewpoints": asked, "files": hashes, "judge": coverage.judge, "seed": seed}
+    settings = {
+        **(said or {}),
+        "viewpoints": asked,
+        "files": hashes,
+        "judge": coverage.judge,
+        "seed": seed,
+    }
     out = Path(out)
     with folder_lock(out):
         record = RunRecord(out, "overton", settings)
@@ -57,7 +71,9 @@ def overton(
             with record.stage(f"judge {name}"):
                 covered = coverage.covered(questions, rows, progress)
             systems.append((name, covered))
-        scored = [Covered(name, coverage.judge, coverage.note, covered) for name, covered in systems]
+        scored = [
+            Covered(name, coverage.judge, coverage.note, covered) for name, covered in systems
+        ]
         results = Results(overton_rows(questions, scored, seed=seed))
         write_text(out / "viewpoints.jsonl", json_lines(viewpoint_table(questions, scored)))
         results.write(out / "results.jsonl")
@@ -76,7 +92,8 @@ def _by_question(questions: Sequence[Question], found: Any, name: str) -> list[l
     rows = [by_id.get(texts.get(" ".join(q.text.split()), q.id), {}) for q in questions]
     if not any(rows):
         raise InputError(
-            f"{name} answers none of the {len(questions)} questions; expected responses with their questions as prompts, or with their "
-            f"ids ({questions[0].id!r}, ...) as prompt_id"
+            f"{name} answers none of the {len(questions)} questions; expected responses with "
+            f"their questions as prompts, or with their ids ({questions[0].id!r}, ...) "
+            "as prompt_id"
         )
     return [[row[s] for s in sorted(row)] for row in rows]

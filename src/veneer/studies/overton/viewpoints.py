@@ -11,13 +11,17 @@ from veneer.foundation.errors import InputError
 from veneer.imports.rows import get, objects
 from veneer.prompts.prompt import Prompt
 
-EXPECTED = '{"question": text, "viewpoints": [{"id": text, "statement": text, "weight": number (optional)}, ...]}'
+EXPECTED = (
+    '{"question": text, "viewpoints": [{"id": text, "statement": text, "weight": number '
+    "(optional)}, ...]}"
+)
 LARGEST = 1e15  # people, or anything else that is counted
 
 
 @dataclass(frozen=True, slots=True)
 class Viewpoint:
-    """statement: the view in one or two sentences, as somebody who holds it would put it. weight: how many hold it (people, or a share)."""
+    """statement: the view in one or two sentences, as somebody who holds it would put it. weight:
+    how many hold it (people, or a share)."""
 
     id: str
     statement: str
@@ -39,13 +43,17 @@ class Question:
 
 
 def read_viewpoints(path: Path) -> list[Question]:
-    """Read a viewpoint file. A question's id is its "id", otherwise its number from 0. Raises InputError naming the line for anything but
-    questions with one viewpoint or more each, unique ids, and weights that are all given or none and above 0."""
+    """Read a viewpoint file. A question's id is its "id", otherwise its number from 0. Raises
+    InputError naming the line for anything but questions with one viewpoint or more each, unique
+    ids, and weights that are all given or none and above 0."""
     questions: list[Question] = []
     for where, row in objects(path, EXPECTED):
         question = _question(row, len(questions), where)
         if any(q.id == question.id for q in questions):
-            raise InputError(f"{where} has the id {question.id!r}, as an earlier line has; give each question its own id")
+            raise InputError(
+                f"{where} has the id {question.id!r}, as an earlier line has; give each "
+                "question its own id"
+            )
         questions.append(question)
     if not questions:
         raise InputError(f"{path} holds no questions; expected {EXPECTED} a line")
@@ -53,7 +61,8 @@ def read_viewpoints(path: Path) -> list[Question]:
 
 
 def example_viewpoints() -> list[Question]:
-    """A small file written by hand for this package, to try the measure with; its weights are made up and no survey's."""
+    """A small file written by hand for this package, to try the measure with; its weights are made
+    up and no survey's."""
     with resources.as_file(resources.files("veneer.studies.overton") / "example.jsonl") as path:
         return read_viewpoints(path)
 
@@ -63,13 +72,19 @@ def _question(row: dict[str, Any], count: int, where: str) -> Question:
     id = str(get(row, "id", (str, int), where, EXPECTED)) if "id" in row else str(count)
     listed = get(row, "viewpoints", list, where, EXPECTED)
     if not text.strip() or not listed:
-        raise InputError(f"{where} has {'an empty question' if not text.strip() else 'no viewpoints'}; expected {EXPECTED}")
+        raise InputError(
+            f"{where} has {'an empty question' if not text.strip() else 'no viewpoints'}; "
+            f"expected {EXPECTED}"
+        )
     found = tuple(_viewpoint(v, f"{where}, viewpoint {i}") for i, v in enumerate(listed, 1))
     if len({v.id for v in found}) < len(found):
         raise InputError(f"{where} has two viewpoints with the same id; give each its own")
     given = sum("weight" in v for v in listed)
     if 0 < given < len(found):
-        raise InputError(f"{where} gives {given} of {len(found)} viewpoints a weight; give all of them one, or none")
+        raise InputError(
+            f"{where} gives {given} of {len(found)} viewpoints a weight; give all of them one, "
+            "or none"
+        )
     return Question(id, text, found)
 
 
@@ -81,5 +96,7 @@ def _viewpoint(value: Any, where: str) -> Viewpoint:
     if not statement.strip():
         raise InputError(f"{where} has an empty statement; expected {EXPECTED}")
     if not 0 < weight < LARGEST:
-        raise InputError(f"{where} has the weight {weight}; expected a number above 0 and below {LARGEST:g}")
+        raise InputError(
+            f"{where} has the weight {weight}; expected a number above 0 and below {LARGEST:g}"
+        )
     return Viewpoint(str(get(value, "id", (str, int), where, EXPECTED)), statement, float(weight))

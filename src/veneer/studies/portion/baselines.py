@@ -1,4 +1,5 @@
-"""Baselines beside the veneer: other ways to align base, smaller veneers, and veneers of other tasks."""
+"""Baselines beside the veneer: other ways to align base, smaller veneers, and
+veneers of other tasks."""
 
 from __future__ import annotations
 
@@ -31,8 +32,9 @@ ALL = ("urial", "system-prompt", "lora-100", "bias", "rank-1", "rank-4", "rank-1
 
 
 def parse_baselines(text: str | None, tasks: Sequence[str]) -> list[str]:
-    """Names separated by commas: those of `BASELINES` with numbers for K and R, `all` for `ALL`, `cross` for from-TASK of each
-    task. Each once, in the order given. Raises InputError for any other name, MissingExtra where a LoRA needs peft."""
+    """Names separated by commas: those of `BASELINES` with numbers for K and R, `all` for `ALL`,
+    `cross` for from-TASK of each task. Each once, in the order given. Raises InputError for any
+    other name, MissingExtra where a LoRA needs peft."""
     known = {*FILES, "bias", *(f"from-{t}" for t in tasks)}
     found: list[str] = []
     for word in (w.strip() for w in (text or "").split(",")):
@@ -44,8 +46,8 @@ def parse_baselines(text: str | None, tasks: Sequence[str]) -> list[str]:
             found.append(word)
         elif word:
             raise InputError(
-                f"there is no baseline {word!r}; expected some of {', '.join(BASELINES)} (K and R are numbers, TASK one of "
-                f"{', '.join(tasks) or 'the tasks'}), all or cross"
+                f"there is no baseline {word!r}; expected some of {', '.join(BASELINES)} (K and R "
+                f"are numbers, TASK one of {', '.join(tasks) or 'the tasks'}), all or cross"
             )
     if any(name.startswith("lora-") for name in found):
         need_peft()
@@ -59,16 +61,20 @@ def needs_capture(name: str) -> bool:
 def check_baselines(
     names: Sequence[str], pair: Pair, prompts: Sequence[Prompt], max_new_tokens: int
 ) -> tuple[list[str], list[str]]:
-    """The baselines that these prompts allow, and a sentence for each that does not fit: an in-context prompt that is longer than base
-    can read."""
+    """The baselines that these prompts allow, and a sentence for each that does not fit: an
+    in-context prompt that is longer than base can read."""
     fit, said = [], []
     for name in names:
         if name in FILES:
             system = in_context_system(name, pair)
-            need, longest = max(system.prompt_tokens(prompts), default=0) + max_new_tokens, system.longest()
+            need, longest = (
+                max(system.prompt_tokens(prompts), default=0) + max_new_tokens,
+                system.longest(),
+            )
             if longest is not None and need > longest:
                 said.append(
-                    f"{name} is left out: its prompts and answers take {need} tokens, but {pair.base.name} reads {longest}"
+                    f"{name} is left out: its prompts and answers take {need} tokens, but "
+                    f"{pair.base.name} reads {longest}"
                 )
                 continue
         fit.append(name)
@@ -86,16 +92,18 @@ def baseline_systems(
     progress: Progress | None = None,
     log: Log | None = None,
 ) -> list[System]:
-    """The systems behind the names of `parse_baselines`, called urial, system-prompt, lora-K, veneer-bias, veneer-rank-R and
-    veneer-from-TASK.
+    """The systems behind the names of `parse_baselines`, called urial, system-prompt, lora-K,
+    veneer-bias, veneer-rank-R and veneer-from-TASK.
 
-    taken: the capture that a LoRA or a veneer is made from; all use its train part alone. veneer: the joint dense one, from which
-    low-rank ones begin. config: of that extraction. What is made stands in `out` (lora-K, veneer-bias, veneer-rank-R, veneer-TASK)
-    and is read where it is there. Raises InputError where a baseline needs a capture and there is none, or one with more prompts.
+    taken: the capture that a LoRA or a veneer is made from; all use its train part alone. veneer:
+    the joint dense one, from which low-rank ones begin. config: of that extraction. What is made
+    stands in `out` (lora-K, veneer-bias, veneer-rank-R, veneer-TASK) and is read where it is there.
+    Raises InputError where a baseline needs a capture and there is none, or one with more prompts.
     """
     if taken is None and (some := [n for n in names if needs_capture(n)]):
         raise InputError(
-            f"{', '.join(some)} is made from a capture, which this command has not; use `veneer run`, or only {', '.join(FILES)}"
+            f"{', '.join(some)} is made from a capture, which this command has not; use `veneer "
+            f"run`, or only {', '.join(FILES)}"
         )
     for name in names:  # before the first of them is made
         if taken is None:
@@ -104,26 +112,49 @@ def baseline_systems(
         if kind == "from":
             split_of(taken, config.seed, (rest,))
         elif kind == "lora":
-            chosen(taken, split_of(taken, config.seed, config.tasks).train, LoraConfig(int(rest), seed=config.seed))
+            chosen(
+                taken,
+                split_of(taken, config.seed, config.tasks).train,
+                LoraConfig(int(rest), seed=config.seed),
+            )
     return [_system(name, pair, taken, veneer, config, out, progress, log) for name in names]
 
 
 def _system(
-    name: str, pair: Pair, taken: Capture | None, joint: Veneer | None, config: ExtractConfig, out: Path,
-    progress: Progress | None, log: Log | None,
-) -> System:  # fmt: skip
+    name: str,
+    pair: Pair,
+    taken: Capture | None,
+    joint: Veneer | None,
+    config: ExtractConfig,
+    out: Path,
+    progress: Progress | None,
+    log: Log | None,
+) -> System:
     if name in FILES:
         return in_context_system(name, pair)
     assert taken is not None
     kind, _, rest = name.partition("-")
     if kind == "lora":
         how = LoraConfig(int(rest), seed=config.seed)
-        lm = lora_model(pair, taken, split_of(taken, config.seed, config.tasks).train, how, out / name, progress=progress)
+        lm = lora_model(
+            pair,
+            taken,
+            split_of(taken, config.seed, config.tasks).train,
+            how,
+            out / name,
+            progress=progress,
+        )
         return System(name, lm, pair.base_format, pair.stop_ids)
     folder = f"veneer-{rest}" if kind == "from" else f"veneer-{name}"
     own = {
         "bias": replace(config, output="bias", rank=None, direct=False, solver="lbfgs"),
-        "rank": replace(config, output="logit", rank=int(rest) if kind == "rank" else None, direct=False, solver="lbfgs"),
+        "rank": replace(
+            config,
+            output="logit",
+            rank=int(rest) if kind == "rank" else None,
+            direct=False,
+            solver="lbfgs",
+        ),
         "from": replace(config, tasks=(rest,)),
     }[kind]
     found = extract_to(taken, own, out / folder, device=pair.base.device, log=log, start=joint)

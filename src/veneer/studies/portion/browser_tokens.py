@@ -1,4 +1,5 @@
-"""The response browser's data: some prompts, the systems' answers token by token, and what base, veneer and aligned make of each token."""
+"""The response browser's data: some prompts, the systems' answers token by token, and what base,
+veneer and aligned make of each token."""
 
 from __future__ import annotations
 
@@ -29,11 +30,17 @@ def token_rows(
     responses: Sequence[Response],
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """A row of tokens.jsonl a response (docs/architecture.md): KL(aligned || base) and KL(aligned || veneer) in nats over the whole
-    shared vocabulary at each position of the answer, whichever system wrote it. A thought in front of the answer is read, but not shown."""
+    """A row of tokens.jsonl a response (docs/architecture.md): KL(aligned || base) and KL(aligned
+    || veneer) in nats over the whole shared vocabulary at each position of the answer, whichever
+    system wrote it. A thought in front of the answer is read, but not shown."""
     by_id = {p.id: p for p in prompts}
     size = pair.vocabulary.size
-    base_head = Head(pair.base.head.weight[:size], _cut(pair.base.head.bias, size), pair.base.head.scale, pair.base.head.softcap)
+    base_head = Head(
+        pair.base.head.weight[:size],
+        _cut(pair.base.head.bias, size),
+        pair.base.head.scale,
+        pair.base.head.softcap,
+    )
     veneer_head = veneer.apply(base_head)
     for number, response in enumerate(responses):
         prompt = by_id[response.prompt_id]
@@ -42,13 +49,19 @@ def token_rows(
             ids = list(pair.base.tokenizer(response.text, add_special_tokens=False)["input_ids"])
         elif response.system.startswith("aligned"):
             ids = pair.vocabulary.ids_from_other(ids)
-        (hidden,) = response_hidden(pair.base, [pair.base_format.encode(pair.base.tokenizer, prompt)], [ids])
+        (hidden,) = response_hidden(
+            pair.base, [pair.base_format.encode(pair.base.tokenizer, prompt)], [ids]
+        )
         aligned_prompt = pair.aligned_format.encode(pair.aligned.tokenizer, prompt)
-        (aligned_hidden,) = response_hidden(pair.aligned, [aligned_prompt], [pair.vocabulary.ids_to_other(ids)])
+        (aligned_hidden,) = response_hidden(
+            pair.aligned, [aligned_prompt], [pair.vocabulary.ids_to_other(ids)]
+        )
         logs = {
             "base": base_head.logits(hidden).log_softmax(-1),
             "veneer": veneer_head.logits(hidden).log_softmax(-1),
-            "aligned": pair.vocabulary.from_other(pair.aligned.head.logits(aligned_hidden)).log_softmax(-1),
+            "aligned": pair.vocabulary.from_other(
+                pair.aligned.head.logits(aligned_hidden)
+            ).log_softmax(-1),
         }
         start = _answer_start(pair, ids, response)
         ids, logs = ids[start:], {name: log[start:] for name, log in logs.items()}
@@ -72,11 +85,16 @@ def token_rows(
 
 
 def _answer_start(pair: Pair, ids: Sequence[int], response: Response) -> int:
-    """The place of the answer's first token: 0 without a thought, behind the last token where a thought is all there is."""
+    """The place of the answer's first token: 0 without a thought, behind the last token where a
+    thought is all there is."""
     answer = response.text.strip()
     if response.reasoning is None or not answer:
         return 0 if response.reasoning is None else len(ids)
-    tails = (t for t in range(len(ids) - 1, -1, -1) if answer in pair.base.tokenizer.decode(ids[t:], skip_special_tokens=True))
+    tails = (
+        t
+        for t in range(len(ids) - 1, -1, -1)
+        if answer in pair.base.tokenizer.decode(ids[t:], skip_special_tokens=True)
+    )
     return next(tails, 0)
 
 
@@ -95,11 +113,17 @@ def _kl(p: Tensor, q: Tensor) -> list[float]:
 
 def _classes(aligned: Tensor, base: Tensor) -> list[str]:
     three = base.topk(3, dim=-1).indices.cpu().numpy()
-    return [CLASSES[k] for k in shift_classes(np.asarray(aligned.argmax(-1).cpu()), three[:, 0], three[:, 1], three[:, 2])]
+    return [
+        CLASSES[k]
+        for k in shift_classes(
+            np.asarray(aligned.argmax(-1).cpu()), three[:, 0], three[:, 1], three[:, 2]
+        )
+    ]
 
 
 def _groups(pair: Pair, ids: Sequence[int], logs: dict[str, Tensor]) -> list[str | None]:
-    """The group of the shift at each position (shift_groups.shift_group), None where neither veneer nor aligned model moves."""
+    """The group of the shift at each position (shift_groups.shift_group), None where neither veneer
+    nor aligned model moves."""
     tops = [logs[name].argmax(-1).tolist() for name in ("base", "veneer", "aligned")]
     out: list[str | None] = []
     for at, (base, veneer, aligned) in enumerate(zip(*tops, strict=True)):

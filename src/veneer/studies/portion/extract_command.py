@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Extract(WorkerOptions):
-    """Extract the veneer dW from a capture as a convex problem, and measure it on the capture's report part."""
+    """Extract the veneer dW from a capture as a convex problem, and measure it on the
+    capture's report part."""
 
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
     """Folder that `veneer capture` wrote, or a URL such as s3://bucket/folder."""
@@ -27,13 +28,16 @@ class Extract(WorkerOptions):
     rank: int | None = None
     """Rank of the veneer. Default: dense."""
     output: Literal["logit", "hidden", "bias"] = "logit"
-    """What is learned: dW itself, M with dW = W M (h becomes h + M h), or a constant in place of dW h."""
+    """What is learned: dW itself, M with dW = W M (h becomes h + M h), or a constant
+    in place of dW h."""
     direct: bool = False
     """Shrink W + dW towards zero, not dW (the paper's "direct" variants)."""
     ridge: float | None = None
-    """Prior precision of dW, in units of a hidden state's mean square. Default: chosen on the select part."""
+    """Prior precision of dW, in units of a hidden state's mean square. Default: chosen on
+    the select part."""
     row_threshold: float = 1e-3
-    """Vocabulary rows that neither model ever gives more than this probability stay as they are; 0 lets all change."""
+    """Vocabulary rows that neither model ever gives more than this probability stay as they are; 0
+    lets all change."""
     stop: Literal["select", "optimum"] = "select"
     """End when the select part gains no more, or at the optimum of the objective."""
     solver: Literal["lbfgs", "paper"] = "lbfgs"
@@ -49,7 +53,8 @@ class Extract(WorkerOptions):
     device: str = "auto"
     """Where to compute: auto (a GPU if there is one), cpu, cuda, ..."""
     engine: Literal["local", "torchrun", "ray"] = "local"
-    """Who holds the tokens: this process, the processes that torchrun started (then this need not be said), or workers on Ray."""
+    """Who holds the tokens: this process, the processes that torchrun started (then this need not
+    be said), or workers on Ray."""
     seed: int = 0
     """Of the split."""
 
@@ -59,12 +64,22 @@ class Extract(WorkerOptions):
         from veneer.scale.extraction import chosen_engine, holders
 
         config = ExtractConfig(
-            output=self.output, direct=self.direct, rank=self.rank, ridge=self.ridge, row_threshold=self.row_threshold, stop=self.stop,
-            solver=self.solver, recipe=PaperRecipe(epochs=self.epochs), shuffled=self.shuffled, seed=self.seed,
+            output=self.output,
+            direct=self.direct,
+            rank=self.rank,
+            ridge=self.ridge,
+            row_threshold=self.row_threshold,
+            stop=self.stop,
+            solver=self.solver,
+            recipe=PaperRecipe(epochs=self.epochs),
+            shuffled=self.shuffled,
+            seed=self.seed,
             tasks=tuple(self.tasks.split(",")) if self.tasks else None,
-        )  # fmt: skip
+        )
         ray = self.ray()
-        with holders(chosen_engine(self.engine), self.capture, config, device=self.device, ray=ray) as held:
+        with holders(
+            chosen_engine(self.engine), self.capture, config, device=self.device, ray=ray
+        ) as held:
             if held.leads:
                 self._lead(config, held.parts)
 
@@ -81,15 +96,27 @@ class Extract(WorkerOptions):
 
         out, device = Path(self.out), resolve_device(self.device)
         taken = open_capture(self.capture, partial=self.partial)
-        place = without_secrets(self.capture) if is_url(self.capture) else str(Path(self.capture).resolve())
+        place = (
+            without_secrets(self.capture)
+            if is_url(self.capture)
+            else str(Path(self.capture).resolve())
+        )
         said = {"capture": place, "device": self.device, "settings": config.facts()}
         with folder_lock(out), progress() as say:
             record = RunRecord(
-                out, "extract", {**said, "prompts_sha256": taken.manifest["prompts_sha256"], "tokens": taken.tokens}
+                out,
+                "extract",
+                {
+                    **said,
+                    "prompts_sha256": taken.manifest["prompts_sha256"],
+                    "tokens": taken.tokens,
+                },
             )
             if not record.finished:
                 with record.stage("extract"):
-                    veneer = extract_to(taken, config, out, device=device, log=solver_progress(say), parts=parts)
+                    veneer = extract_to(
+                        taken, config, out, device=device, log=solver_progress(say), parts=parts
+                    )
                 with record.stage("held-out"):
                     found, rows = joint_rows(taken, veneer, config, device=device)
                     Results(rows).write(out / "results.jsonl")

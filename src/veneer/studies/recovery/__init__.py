@@ -2,4 +2,7 @@
 
 from veneer.registry import Room
 
-ROOM = Room(commands={"recover": "veneer.studies.recovery.command:Recover"}, sections=("veneer.studies.recovery.page:SECTION",))
+ROOM = Room(
+    commands={"recover": "veneer.studies.recovery.command:Recover"},
+    sections=("veneer.studies.recovery.page:SECTION",),
+)

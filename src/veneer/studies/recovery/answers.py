@@ -1,4 +1,5 @@
-"""Everybody's answers for a recovery study: the teacher's, base's, base's in context, a veneer's."""
+"""Everybody's answers for a recovery study: the teacher's, base's, base's in
+context, a veneer's."""
 
 from __future__ import annotations
 
@@ -26,13 +27,15 @@ from veneer.systems.respond import respond
 from veneer.systems.responses import Response
 from veneer.systems.system import Answering, System
 
-NEXT_QUERY = "# Query:"  # where a model that wrote its own summary and answer goes on with a question of its own
+# where a model that wrote its own summary and answer goes on with a question of its own
+NEXT_QUERY = "# Query:"
 
 
 @dataclass
 class InContext:
-    """Answers stand in `out`/responses and are made once. examples: variant -> (shown, dropped) by prompt. shown: a row a variant and
-    prompt, for in_context.jsonl. facts: of every system that answered. asker: who writes summaries."""
+    """Answers stand in `out`/responses and are made once. examples: variant -> (shown, dropped) by
+    prompt. shown: a row a variant and prompt, for in_context.jsonl. facts: of every system that
+    answered. asker: who writes summaries."""
 
     pair: Pair
     prompts: Sequence[Prompt]
@@ -52,9 +55,13 @@ class InContext:
         return self.answer(self._aligned(), self.prompts)
 
     def base(self) -> list[Response]:
-        """Base in the paper's form: the question, and an answer in a fence; in the pair's own format where that is not plain text."""
+        """Base in the paper's form: the question, and an answer in a fence; in the pair's own
+        format where that is not plain text."""
         if self.pair.base_format != PlainFormat():
-            return self.answer(System("base", self.pair.base, self.pair.base_format, self.pair.stop_ids), self.prompts)
+            return self.answer(
+                System("base", self.pair.base, self.pair.base_format, self.pair.stop_ids),
+                self.prompts,
+            )
         return self.answer(self._fenced("base", FENCE), base_prompts(self.prompts))
 
     def veneer(self, veneer: Veneer) -> list[Response]:
@@ -77,22 +84,36 @@ class InContext:
         return [_with_text(r, _own_answer(r.text) if own else cut_answer(r.text)) for r in found]
 
     def answer(
-        self, system: Answering, prompts: Sequence[Prompt], samples: int | None = None, name: str | None = None
+        self,
+        system: Answering,
+        prompts: Sequence[Prompt],
+        samples: int | None = None,
+        name: str | None = None,
     ) -> list[Response]:
         with self.record.stage(f"answers {name or system.name}"):
             self.facts.append(system.facts())
             return respond(
-                system, prompts, self.sampling, batch_size=self.batch_size, samples=samples or self.samples,
-                out=self.out / "responses" / f"{file_name(name or system.name)}.jsonl", progress=self.progress,
-            )  # fmt: skip
+                system,
+                prompts,
+                self.sampling,
+                batch_size=self.batch_size,
+                samples=samples or self.samples,
+                out=self.out / "responses" / f"{file_name(name or system.name)}.jsonl",
+                progress=self.progress,
+            )
 
-    def material(self, variants: Sequence[Variant], teacher: Sequence[Response], embedder: Embedder | None) -> Material:
+    def material(
+        self, variants: Sequence[Variant], teacher: Sequence[Response], embedder: Embedder | None
+    ) -> Material:
         """What the variants need of the teacher, and no more."""
         first = {r.prompt_id: r.text for r in teacher if r.sample_id == 0}
         answers = [first[p.id] for p in self.prompts]
         fixed: list[str] = []
         if any(v.teacher_examples for v in variants):
-            asked = [Prompt.from_text(f"urial-{i}", e.query, task="urial") for i, e in enumerate(urial_examples())]
+            asked = [
+                Prompt.from_text(f"urial-{i}", e.query, task="urial")
+                for i, e in enumerate(urial_examples())
+            ]
             fixed = [r.text for r in self.answer(self._aligned(), asked, 1, "aligned-urial")]
         hints: list[str] = []
         fixed_hints: list[str] = []
@@ -100,17 +121,33 @@ class InContext:
             wanted = any(v.kind == "summary" for v in variants)
             hints, fixed_hints = self._summaries(answers if wanted else [], fixed)
         vectors = {
-            kind: None if embedder is None or not any(v.kind == kind for v in variants) else embedder.embed(texts, self.progress)
-            for kind, texts in (("knn-prompt", [query(p) for p in self.prompts]), ("knn-response", answers))
+            kind: None
+            if embedder is None or not any(v.kind == kind for v in variants)
+            else embedder.embed(texts, self.progress)
+            for kind, texts in (
+                ("knn-prompt", [query(p) for p in self.prompts]),
+                ("knn-response", answers),
+            )
         }
         return Material(
-            answers, fixed, hints, fixed_hints, vectors["knn-prompt"], vectors["knn-response"], self.sampling.seed, self.published
+            answers,
+            fixed,
+            hints,
+            fixed_hints,
+            vectors["knn-prompt"],
+            vectors["knn-response"],
+            self.sampling.seed,
+            self.published,
         )
 
-    def _summaries(self, answers: Sequence[str], fixed: Sequence[str]) -> tuple[list[str], list[str]]:
+    def _summaries(
+        self, answers: Sequence[str], fixed: Sequence[str]
+    ) -> tuple[list[str], list[str]]:
         """Summaries of the teacher's answers to the prompts, and to URIAL's questions."""
         assert self.asker is not None, "a summary variant without anybody who writes summaries"
-        queries = [query(p) for p in self.prompts][: len(answers)] + [e.query for e in urial_examples()]
+        queries = [query(p) for p in self.prompts][: len(answers)] + [
+            e.query for e in urial_examples()
+        ]
         with self.record.stage("summaries"):
             texts = summaries(queries, [*answers, *fixed], self.asker, self.progress)
         rows = [{"query": q, "summary": t} for q, t in zip(queries, texts, strict=True)]
@@ -118,24 +155,37 @@ class InContext:
         return texts[: len(answers)], texts[len(answers) :]
 
     def _aligned(self) -> System:
-        own = tuple(self.pair.vocabulary.ids_to_other([i for i in self.pair.stop_ids if i < self.pair.vocabulary.size]))
+        own = tuple(
+            self.pair.vocabulary.ids_to_other(
+                [i for i in self.pair.stop_ids if i < self.pair.vocabulary.size]
+            )
+        )
         return System("aligned", self.pair.aligned, self.pair.aligned_format, own)
 
     def _fenced(self, name: str, stop: str) -> System:
         return System(name, self.pair.base, PlainFormat(), self.pair.stop_ids, stop=(stop,))
 
     def _count(self, texts: Sequence[str]) -> list[int]:
-        return [len(ids) for ids in self.pair.base.tokenizer(list(texts), verbose=False)["input_ids"]]
+        return [
+            len(ids) for ids in self.pair.base.tokenizer(list(texts), verbose=False)["input_ids"]
+        ]
 
     def _note(self, variant: Variant, built: Built) -> None:
         self.examples[variant.name] = (built.examples, built.dropped)
         for p, n, dropped in zip(built.prompts, built.examples, built.dropped, strict=True):
-            row = {"variant": variant.name, "prompt_id": p.id, "examples": n, "dropped": dropped, "sha256": sha256_text(p.plain)}
+            row = {
+                "variant": variant.name,
+                "prompt_id": p.id,
+                "examples": n,
+                "dropped": dropped,
+                "sha256": sha256_text(p.plain),
+            }
             self.shown.append(row)
 
 
 def _own_answer(text: str) -> str:
-    """The answer behind the own summary; where none follows, what was written in the summary's place."""
+    """The answer behind the own summary; where none follows, what was written in the
+    summary's place."""
     summary, answer = cut_own_summary(text)
     return summary if answer is None else answer
 

@@ -1,7 +1,9 @@
-"""BERTScore (Zhang et al. 2020, arXiv 1904.09675): each token of one text is matched with the nearest of the other.
+"""BERTScore (Zhang et al. 2020, arXiv 1904.09675): each token of one text is matched with the
+nearest of the other.
 
-Precision is the mean, over the candidate's tokens, of the largest cosine with a token of the reference; recall the other way round; F1
-their harmonic mean. No idf weights, no rescaling with a baseline. The published figures use layer 17 of roberta-large.
+Precision is the mean, over the candidate's tokens, of the largest cosine with a token of the
+reference; recall the other way round; F1 their harmonic mean. No idf weights, no rescaling with a
+baseline. The published figures use layer 17 of roberta-large.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ TOKENS = 4096  # in one pass, padding counted
 
 
 def greedy_f1(candidate: np.ndarray, reference: np.ndarray) -> float:
-    """F1 of token vectors (n, d) and (m, d) of unit length; 0 where one side has no tokens, 1 where both have none."""
+    """F1 of token vectors (n, d) and (m, d) of unit length; 0 where one side has no tokens, 1
+    where both have none."""
     if not len(candidate) or not len(reference):
         return float(len(candidate) == len(reference))
     similarity = candidate @ reference.T
@@ -30,11 +33,12 @@ def greedy_f1(candidate: np.ndarray, reference: np.ndarray) -> float:
 
 
 class BertScore:
-    """BERTScore F1 with an encoder from a folder (config.json, safetensors, tokenizer). layer: whose hidden states are compared, from 1;
-    by default the last. The start and end tokens count for matching as in the reference code, where weights are equal.
+    """BERTScore F1 with an encoder from a folder (config.json, safetensors, tokenizer). layer:
+    whose hidden states are compared, from 1; by default the last. The start and end tokens count
+    for matching as in the reference code, where weights are equal.
 
-    Encoders read so many tokens and no more: a longer text is cut there, as the published computation does, and `cut` counts such
-    texts.
+    Encoders read so many tokens and no more: a longer text is cut there, as the published
+    computation does, and `cut` counts such texts.
     """
 
     name = "bertscore"
@@ -45,23 +49,37 @@ class BertScore:
         path = Path(folder)
         weights = sorted(path.glob("*.safetensors")) if path.is_dir() else []
         if not weights or not (path / "config.json").is_file():
-            raise InputError(f"{folder} is no encoder's folder; expected one with config.json, *.safetensors and a tokenizer")
+            raise InputError(
+                f"{folder} is no encoder's folder; expected one with config.json, *.safetensors "
+                "and a tokenizer"
+            )
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-            self._model = AutoModel.from_pretrained(path, local_files_only=True, use_safetensors=True, dtype=torch.float32)
+            self._model = AutoModel.from_pretrained(
+                path, local_files_only=True, use_safetensors=True, dtype=torch.float32
+            )
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
-                f"{folder} cannot be loaded as an encoder ({str(error).splitlines()[0][:200]}); check the folder"
+                f"{folder} cannot be loaded as an encoder ({str(error).splitlines()[0][:200]}); "
+                "check the folder"
             ) from None
         layers = self._model.config.num_hidden_layers
         if layer is not None and not 1 <= layer <= layers:
-            raise InputError(f"layer {layer} was asked for; {path.name} has the layers 1 to {layers}")
+            raise InputError(
+                f"layer {layer} was asked for; {path.name} has the layers 1 to {layers}"
+            )
         self._layer = layers if layer is None else layer
         self._model.to(device).eval()
         self._device = device
-        known = [n for n in (getattr(self._tokenizer, "model_max_length", 0), _positions(self._model)) if n and n < 10**6]
+        known = [
+            n
+            for n in (getattr(self._tokenizer, "model_max_length", 0), _positions(self._model))
+            if n and n < 10**6
+        ]
         self.longest = min(known, default=512)
-        self.judge = f"bertscore-{path.resolve().name}-{sha256_file(weights[0])[:8]}-layer{self._layer}"
+        self.judge = (
+            f"bertscore-{path.resolve().name}-{sha256_file(weights[0])[:8]}-layer{self._layer}"
+        )
         self.cut = 0
 
     @property
@@ -69,7 +87,10 @@ class BertScore:
         return f"{self.cut} texts cut at {self.longest} tokens" if self.cut else None
 
     def similarities(
-        self, references: Sequence[str], candidates: Sequence[Sequence[str]], progress: Progress | None = None
+        self,
+        references: Sequence[str],
+        candidates: Sequence[Sequence[str]],
+        progress: Progress | None = None,
     ) -> list[np.ndarray]:
         out = []
         for row, (reference, some) in enumerate(zip(references, candidates, strict=True)):
@@ -82,9 +103,14 @@ class BertScore:
     @torch.inference_mode()
     def _vectors(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Of each text its tokens' vectors (n, d) of unit length; none for an empty text."""
-        ids = [self._tokenizer(t, truncation=False, verbose=False)["input_ids"] if t else [] for t in texts]
+        ids = [
+            self._tokenizer(t, truncation=False, verbose=False)["input_ids"] if t else []
+            for t in texts
+        ]
         self.cut += sum(len(row) > self.longest for row in ids)
-        ids = [row if len(row) <= self.longest else [*row[: self.longest - 1], row[-1]] for row in ids]
+        ids = [
+            row if len(row) <= self.longest else [*row[: self.longest - 1], row[-1]] for row in ids
+        ]
         order = sorted((i for i in range(len(ids)) if ids[i]), key=lambda i: (len(ids[i]), i))
         out = [np.zeros((0, 1))] * len(ids)
         while order:
@@ -92,10 +118,19 @@ class BertScore:
             batch, order = order[-most:], order[:-most]
             width = max(len(ids[i]) for i in batch)
             pad = self._tokenizer.pad_token_id or 0
-            tokens = torch.tensor([[*ids[i], *[pad] * (width - len(ids[i]))] for i in batch], device=self._device)  # (B, T)
-            mask = torch.tensor([[1] * len(ids[i]) + [0] * (width - len(ids[i])) for i in batch], device=self._device)
-            states = self._model(input_ids=tokens, attention_mask=mask, output_hidden_states=True).hidden_states[self._layer]
-            states = torch.nn.functional.normalize(states.float(), dim=-1).cpu().numpy()  # (B, T, d)
+            # (B, T)
+            tokens = torch.tensor(
+                [[*ids[i], *[pad] * (width - len(ids[i]))] for i in batch], device=self._device
+            )
+            mask = torch.tensor(
+                [[1] * len(ids[i]) + [0] * (width - len(ids[i])) for i in batch],
+                device=self._device,
+            )
+            states = self._model(
+                input_ids=tokens, attention_mask=mask, output_hidden_states=True
+            ).hidden_states[self._layer]
+            # (B, T, d)
+            states = torch.nn.functional.normalize(states.float(), dim=-1).cpu().numpy()
             for place, i in enumerate(batch):
                 out[i] = states[place, : len(ids[i])]
         return out

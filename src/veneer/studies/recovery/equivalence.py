@@ -1,10 +1,12 @@
-"""Is a system as similar to the teacher as the ceiling is? An equivalence test with a margin that is fixed beforehand.
+"""Is a system as similar to the teacher as the ceiling is? An equivalence test with a margin that
+is fixed beforehand.
 
-Overlapping intervals show nothing of the kind. Two one-sided tests (Schuirmann 1987, J. Pharmacokinetics and Biopharmaceutics 15)
-ask whether the paired difference to the ceiling lies within a margin. The margin is by default a tenth of the distance from base to
-ceiling; since that distance is itself estimated, each one-sided test is of one linear contrast of the three systems on the same
-prompts, as for any margin that is a share of a reference (Hauschke, Kieser & Hothorn 1999, Biometrical J. 41), so its level needs no
-known distance:
+Overlapping intervals show nothing of the kind. Two one-sided tests (Schuirmann 1987, J.
+Pharmacokinetics and Biopharmaceutics 15) ask whether the paired difference to the ceiling lies
+within a margin. The margin is by default a tenth of the distance from base to ceiling; since that
+distance is itself estimated, each one-sided test is of one linear contrast of the three systems on
+the same prompts, as for any margin that is a share of a reference (Hauschke, Kieser & Hothorn 1999,
+Biometrical J. 41), so its level needs no known distance:
 
     too low:  mean(s - c + f (c - b)) <= 0        too high:  mean(s - c - f (c - b)) >= 0
 
@@ -30,9 +32,11 @@ Word = Literal["equivalent", "different", "undecided"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """difference: mean(system) - mean(ceiling) over n prompts, with its 90 % interval (the one that two one-sided tests at 5 %
-    correspond to) in `low`, `high`. margin: in the measure's unit. p_low, p_high: of "too low" and of "too high". p: the larger of both,
-    after Holm over `family` systems. p_difference: two-sided, of no difference at all, after Holm. note: why there is none."""
+    """difference: mean(system) - mean(ceiling) over n prompts, with its 90 % interval (the one that
+    two one-sided tests at 5 % correspond to) in `low`, `high`. margin: in the measure's unit.
+    p_low, p_high: of "too low" and of "too high". p: the larger of both, after Holm over `family`
+    systems. p_difference: two-sided, of no difference at all, after Holm. note: why there is
+    none."""
 
     word: Word
     n: int
@@ -51,10 +55,15 @@ class Verdict:
         """The verdict in words, for the note of a row."""
         if self.p is None or self.p_difference is None or self.margin is None:
             return f"undecided: {self.note}"
-        side = ("below the ceiling" if (self.difference or 0) < 0 else "above the ceiling") if self.word == "different" else ""
+        side = (
+            ("below the ceiling" if (self.difference or 0) < 0 else "above the ceiling")
+            if self.word == "different"
+            else ""
+        )
         return (
-            f"{self.word}{f' ({side})' if side else ''}: margin {self.margin:.4g}, one-sided p {self.p_low:.3g} (too low) and "
-            f"{self.p_high:.3g} (too high), {self.p:.3g} after Holm over {self.family}; p of no difference {self.p_difference:.3g}"
+            f"{self.word}{f' ({side})' if side else ''}: margin {self.margin:.4g}, one-sided p "
+            f"{self.p_low:.3g} (too low) and {self.p_high:.3g} (too high), {self.p:.3g} after "
+            f"Holm over {self.family}; p of no difference {self.p_difference:.3g}"
         )
 
 
@@ -67,19 +76,28 @@ def equivalence(
     margin: float | None = None,
     seed: int = 0,
 ) -> dict[str, Verdict]:
-    """The verdict on each system's similarities (n,), in the order of base's and the ceiling's; NaN where a prompt has none, which
-    leaves that prompt out of that system's test. All systems are one family.
+    """The verdict on each system's similarities (n,), in the order of base's and the
+    ceiling's; NaN where a prompt has none, which leaves that prompt out of that system's test.
+    All systems are one family.
 
-    fraction: the margin as a share of the distance from base to ceiling. margin: an absolute one instead, in the measure's unit.
-    equivalent: both one-sided tests reject at 5 % after Holm. different: they do not, and the difference is not chance. undecided: the
-    data cannot tell, or the ceiling is not above base, so that there is no scale. Raises ValueError for a fraction or margin that is
-    not above 0.
+    fraction: the margin as a share of the distance from base to ceiling. margin: an absolute one
+    instead, in the measure's unit. equivalent: both one-sided tests reject at 5 % after Holm.
+    different: they do not, and the difference is not chance. undecided: the data cannot tell, or
+    the ceiling is not above base, so that there is no scale. Raises ValueError for a fraction or
+    margin that is not above 0.
     """
     if not (fraction > 0 and (margin is None or margin > 0)):
-        raise ValueError(f"a margin above 0 is needed, not {margin if margin is not None else fraction}")
+        raise ValueError(
+            f"a margin above 0 is needed, not {margin if margin is not None else fraction}"
+        )
     b, c = np.asarray(base, float), np.asarray(ceiling, float)
-    found = {name: _tests(np.asarray(s, float), b, c, fraction, margin, seed) for name, s in systems.items()}
-    tested = {name: v for name, v in found.items() if v.p is not None and v.p_difference is not None}
+    found = {
+        name: _tests(np.asarray(s, float), b, c, fraction, margin, seed)
+        for name, s in systems.items()
+    }
+    tested = {
+        name: v for name, v in found.items() if v.p is not None and v.p_difference is not None
+    }
     two = holm([max(v.p_low or 0.0, v.p_high or 0.0) for v in tested.values()])
     no_difference = holm([v.p_difference or 0.0 for v in tested.values()])
     adjusted = {name: (p, q) for name, p, q in zip(tested, two, no_difference, strict=True)}
@@ -87,28 +105,47 @@ def equivalence(
 
 
 def one_sided_tests(
-    system: np.ndarray, base: np.ndarray, ceiling: np.ndarray, *, fraction: float = 0.1, margin: float | None = None
+    system: np.ndarray,
+    base: np.ndarray,
+    ceiling: np.ndarray,
+    *,
+    fraction: float = 0.1,
+    margin: float | None = None,
 ) -> tuple[float, float, float]:
-    """(margin, p of "too low", p of "too high") of one system, unadjusted; arrays (n,) of the same prompts."""
+    """(margin, p of "too low", p of "too high") of one system, unadjusted; arrays (n,) of
+    the same prompts."""
     d, distance = system - ceiling, ceiling - base
     if margin is not None:
         return margin, _one_sided(d + margin), _one_sided(margin - d)
-    return float(fraction * distance.mean()), _one_sided(d + fraction * distance), _one_sided(fraction * distance - d)
+    return (
+        float(fraction * distance.mean()),
+        _one_sided(d + fraction * distance),
+        _one_sided(fraction * distance - d),
+    )
 
 
-def _tests(s: np.ndarray, b: np.ndarray, c: np.ndarray, fraction: float, margin: float | None, seed: int) -> Verdict:
+def _tests(
+    s: np.ndarray, b: np.ndarray, c: np.ndarray, fraction: float, margin: float | None, seed: int
+) -> Verdict:
     keep = np.isfinite(s) & np.isfinite(c) & (np.isfinite(b) if margin is None else True)
     s, b, c = s[keep], b[keep], c[keep]
     n = len(s)
     if n < LEAST:
-        return _none(n, f"{n} prompts have all of system, base and ceiling; at least {LEAST} are needed")
+        return _none(
+            n, f"{n} prompts have all of system, base and ceiling; at least {LEAST} are needed"
+        )
     difference, (low, high) = float((s - c).mean()), _interval(s - c)
     if margin is None and _one_sided(c - b) > LEVEL / 2:
-        said = "the ceiling is not above base beyond chance, so there is no distance to take a share of"
+        said = (
+            "the ceiling is not above base beyond chance, so there is no distance to take a "
+            "share of"
+        )
         return _none(n, said, difference, low, high)
     width, p_low, p_high = one_sided_tests(s, b, c, fraction=fraction, margin=margin)
     p_no = p_value(s, c, seed=seed)
-    return Verdict("undecided", n, difference, low, high, width, p_low, p_high, max(p_low, p_high), p_no, 1)
+    return Verdict(
+        "undecided", n, difference, low, high, width, p_low, p_high, max(p_low, p_high), p_no, 1
+    )
 
 
 def _decided(v: Verdict, adjusted: tuple[float, float] | None, family: int) -> Verdict:
@@ -116,10 +153,18 @@ def _decided(v: Verdict, adjusted: tuple[float, float] | None, family: int) -> V
         return v
     p, q = adjusted
     word: Word = "equivalent" if p <= LEVEL else "different" if q <= LEVEL else "undecided"
-    return Verdict(word, v.n, v.difference, v.low, v.high, v.margin, v.p_low, v.p_high, p, q, family)
+    return Verdict(
+        word, v.n, v.difference, v.low, v.high, v.margin, v.p_low, v.p_high, p, q, family
+    )
 
 
-def _none(n: int, note: str, difference: float | None = None, low: float | None = None, high: float | None = None) -> Verdict:
+def _none(
+    n: int,
+    note: str,
+    difference: float | None = None,
+    low: float | None = None,
+    high: float | None = None,
+) -> Verdict:
     return Verdict("undecided", n, difference, low, high, None, None, None, None, None, 0, note)
 
 

@@ -42,7 +42,8 @@ RUBRIC = Rubric(
 
 
 class Judged:
-    """(score - 1) / 4 of the judge's scale of 1 to 5. A pair without a verdict has no similarity and is counted, never scored."""
+    """(score - 1) / 4 of the judge's scale of 1 to 5. A pair without a verdict has no similarity
+    and is counted, never scored."""
 
     name = "judge"
 
@@ -55,10 +56,17 @@ class Judged:
     @property
     def note(self) -> str | None:
         known = "the judgement of a language model, not checked against people"
-        return f"{known}; {self._without} of {self._asked} pairs without a verdict" if self._without else known
+        return (
+            f"{known}; {self._without} of {self._asked} pairs without a verdict"
+            if self._without
+            else known
+        )
 
     def similarities(
-        self, references: Sequence[str], candidates: Sequence[Sequence[str]], progress: Progress | None = None
+        self,
+        references: Sequence[str],
+        candidates: Sequence[Sequence[str]],
+        progress: Progress | None = None,
     ) -> list[np.ndarray]:
         items = [
             {"query": query, "answer_a": clean(reference), "answer_b": clean(c)}
@@ -71,5 +79,7 @@ class Judged:
             found = [next(verdicts) for _ in some]
             self._asked += len(found)
             self._without += sum(v is None for v in found)
-            out.append(np.array([(v.values["score"] - 1) / 4 for v in found if v is not None], float))
+            out.append(
+                np.array([(v.values["score"] - 1) / 4 for v in found if v is not None], float)
+            )
         return out

@@ -11,7 +11,8 @@ from veneer.foundation.errors import InputError
 
 
 def nearest(vectors: np.ndarray, k: int) -> list[list[int]]:
-    """For each of the n rows (n, d) the k others of largest cosine, most similar first; of equal ones the earlier first.
+    """For each of the n rows (n, d) the k others of largest cosine, most similar first; of equal
+    ones the earlier first.
 
     Raises InputError where there are not k others.
     """
@@ -20,7 +21,8 @@ def nearest(vectors: np.ndarray, k: int) -> list[list[int]]:
     length = np.linalg.norm(x, axis=1, keepdims=True)
     x = np.divide(x, length, out=np.zeros_like(x), where=length > 0)
     out = []
-    for i, row in enumerate(x):  # a row at a time, so that memory grows with n and not with its square
+    # a row at a time, so that memory grows with n and not with its square
+    for i, row in enumerate(x):
         similarity = x @ row
         similarity[i] = -np.inf
         out.append([int(j) for j in np.argsort(-similarity, kind="stable")[:k]])
@@ -28,7 +30,8 @@ def nearest(vectors: np.ndarray, k: int) -> list[list[int]]:
 
 
 def at_random(ids: Sequence[str], k: int, seed: int) -> list[list[int]]:
-    """For each prompt k others without repetition. A prompt's draw depends on the seed, its own id and the others' ids in order."""
+    """For each prompt k others without repetition. A prompt's draw depends on the seed, its own id
+    and the others' ids in order."""
     _enough(len(ids), k)
     out = []
     for i, name in enumerate(ids):
@@ -44,5 +47,6 @@ def _enough(n: int, k: int) -> None:
         raise InputError(f"{k} examples were asked for; expected 1 or more")
     if n <= k:
         raise InputError(
-            f"{k} examples of other prompts were asked for and there are {n} prompts; expected at least {k + 1}: give more"
+            f"{k} examples of other prompts were asked for and there are {n} prompts; expected at "
+            f"least {k + 1}: give more"
         )

@@ -1,4 +1,5 @@
-"""Recovery: every system on a scale from base to the ceiling, with the margin of the equivalence test and its verdicts."""
+"""Recovery: every system on a scale from base to the ceiling, with the margin of the equivalence
+test and its verdicts."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ VERDICTS = ("equivalent", "different", "undecided")
 
 @dataclass(frozen=True)
 class Line:
-    """A system on the scale. verdict: one of VERDICTS and, where it differs, the side; word: without the side."""
+    """A system on the scale. verdict: one of VERDICTS and, where it differs, the side; word:
+    without the side."""
 
     row: Measurement
     gap: Measurement | None
@@ -65,7 +67,8 @@ class Chart:
 
 
 def recovered(part: Part) -> list[Chart]:
-    """A chart a similarity and ceiling; mean similarities before best ones, the best-recovered system first."""
+    """A chart a similarity and ceiling; mean similarities before best ones, the
+    best-recovered system first."""
     gaps = {(g.of, g.split, g.judge): g for g in part.of(STUDY, metric="gap_to_ceiling")}
     values = {(g.metric, g.judge): g for g in part.of(STUDY)}
     base = str(_scale(part).get("zero") or "base")

@@ -18,14 +18,18 @@ def cut_answer(text: str) -> str:
 
 
 def cut_own_summary(text: str) -> tuple[str, str | None]:
-    """(summary, answer) of a text that begins inside the summary's fence. None where no answer follows: the model went on with its
-    summary until its tokens ran out, or with a question of its own.
+    """(summary, answer) of a text that begins inside the summary's fence. None where no
+    answer follows: the model went on with its summary until its tokens ran out, or with a
+    question of its own.
 
-    The answer is the first "# Answer:" block; further "# Query" blocks, which such a text often goes on with, belong to no one.
+    The answer is the first "# Answer:" block; further "# Query" blocks, which such a text often
+    goes on with, belong to no one.
     """
     fence = text.find(FENCE)
     heading = _NEXT.search(text)
-    end = min(x for x in (fence if fence >= 0 else len(text), heading.start() if heading else len(text)))
+    end = min(
+        x for x in (fence if fence >= 0 else len(text), heading.start() if heading else len(text))
+    )
     summary, rest = text[:end].strip(), text[end:].removeprefix(FENCE)
     following = _NEXT.search(rest)
     if following is None:

@@ -17,9 +17,10 @@ from veneer.studies.recovery.variants import Variant
 
 @dataclass(frozen=True)
 class Material:
-    """What variants are made of, each where a variant needs it. answers: the teacher's sample 0 to each prompt. fixed_answers: its
-    answers to URIAL's three questions. summaries, fixed_summaries: of these answers. prompt_vectors, answer_vectors: (n, d) embeddings
-    of the prompts and of the teacher's answers."""
+    """What variants are made of, each where a variant needs it. answers: the teacher's sample 0 to
+    each prompt. fixed_answers: its answers to URIAL's three questions. summaries, fixed_summaries:
+    of these answers. prompt_vectors, answer_vectors: (n, d) embeddings of the prompts and of the
+    teacher's answers."""
 
     answers: Sequence[str] = ()
     fixed_answers: Sequence[str] = ()
@@ -33,8 +34,8 @@ class Material:
 
 @dataclass(frozen=True)
 class Built:
-    """prompts: with the in-context text as `plain`. examples: how many each shows. dropped: how many were left out of each because
-    prompt and answer would not have fitted."""
+    """prompts: with the in-context text as `plain`. examples: how many each shows. dropped: how
+    many were left out of each because prompt and answer would not have fitted."""
 
     prompts: list[Prompt]
     examples: list[int]
@@ -42,7 +43,8 @@ class Built:
 
 
 def query(prompt: Prompt) -> str:
-    """What stands under "# Query:": the user's message, or the turns as a transcript where there are several."""
+    """What stands under "# Query:": the user's message, or the turns as a transcript where
+    there are several."""
     only = len(prompt.messages) == 1 and prompt.messages[0]["role"] == "user"
     return prompt.messages[0]["content"] if only else transcript(prompt.messages)
 
@@ -62,17 +64,22 @@ def build(
 ) -> Built:
     """The variant's text of every prompt.
 
-    budget: tokens that the text may have (the model's length less the answer's), counted by `count`. Where a text is longer, examples
-    go from the end - the least similar ones, since the most similar stand first - until it fits or none is left. Raises InputError
-    where the variant's material is missing.
+    budget: tokens that the text may have (the model's length less the answer's), counted by
+    `count`. Where a text is longer, examples go from the end - the least similar ones, since the
+    most similar stand first - until it fits or none is left. Raises InputError where the variant's
+    material is missing.
     """
     shown = _examples(variant, prompts, material)
-    system = instructions(summaries=variant.summaries, chosen=variant.chosen, published=material.published)
+    system = instructions(
+        summaries=variant.summaries, chosen=variant.chosen, published=material.published
+    )
     hints = _hints(variant, prompts, material)
 
     def text(i: int, n: int) -> str:
         own = variant.kind == "summary-cot"
-        return in_context(query(prompts[i]), shown[i][:n], system=system, summary=hints[i], own_summary=own)
+        return in_context(
+            query(prompts[i]), shown[i][:n], system=system, summary=hints[i], own_summary=own
+        )
 
     kept = [len(some) for some in shown]
     if budget is not None and count is not None:
@@ -86,24 +93,36 @@ def build(
     return Built(made, kept, [len(some) - n for some, n in zip(shown, kept, strict=True)])
 
 
-def _examples(variant: Variant, prompts: Sequence[Prompt], material: Material) -> list[list[Example]]:
+def _examples(
+    variant: Variant, prompts: Sequence[Prompt], material: Material
+) -> list[list[Example]]:
     if not variant.chosen:
         fixed = list(urial_examples(published=material.published))
         if variant.teacher_examples:
-            answers = _needed(material.fixed_answers, len(fixed), variant, "the teacher's answers to URIAL's questions")
+            answers = _needed(
+                material.fixed_answers,
+                len(fixed),
+                variant,
+                "the teacher's answers to URIAL's questions",
+            )
             fixed = [replace(e, answer=a) for e, a in zip(fixed, answers, strict=True)]
         if variant.summaries:
-            summaries = _needed(material.fixed_summaries, len(fixed), variant, "summaries of the teacher's answers")
+            summaries = _needed(
+                material.fixed_summaries, len(fixed), variant, "summaries of the teacher's answers"
+            )
             fixed = [replace(e, summary=s) for e, s in zip(fixed, summaries, strict=True)]
         return [fixed] * len(prompts)
     answers = _needed(material.answers, len(prompts), variant, "the teacher's answers")
     if variant.kind == "random":
         chosen = at_random([p.id for p in prompts], variant.k, material.seed)
     else:
-        vectors = material.prompt_vectors if variant.kind == "knn-prompt" else material.answer_vectors
+        vectors = (
+            material.prompt_vectors if variant.kind == "knn-prompt" else material.answer_vectors
+        )
         if vectors is None or len(vectors) != len(prompts):
             raise InputError(
-                f"the variant {variant.name} needs an embedding of each of the {len(prompts)} prompts; give an embedder"
+                f"the variant {variant.name} needs an embedding of each of the {len(prompts)} "
+                "prompts; give an embedder"
             )
         chosen = nearest(vectors, variant.k)
     return [[Example(query(prompts[j]), answers[j]) for j in some] for some in chosen]
@@ -112,10 +131,17 @@ def _examples(variant: Variant, prompts: Sequence[Prompt], material: Material) -
 def _hints(variant: Variant, prompts: Sequence[Prompt], material: Material) -> Sequence[str | None]:
     if variant.kind != "summary":
         return [None] * len(prompts)
-    return _needed(material.summaries, len(prompts), variant, "a summary of the teacher's answer to each prompt")
+    return _needed(
+        material.summaries,
+        len(prompts),
+        variant,
+        "a summary of the teacher's answer to each prompt",
+    )
 
 
 def _needed(texts: Sequence[str], n: int, variant: Variant, what: str) -> Sequence[str]:
     if len(texts) != n:
-        raise InputError(f"the variant {variant.name} needs {what}: found {len(texts)}, expected {n}")
+        raise InputError(
+            f"the variant {variant.name} needs {what}: found {len(texts)}, expected {n}"
+        )
     return texts

@@ -1,4 +1,5 @@
-"""How similar two systems' answers are: one's sample 0 against the other's samples, mean and best."""
+"""How similar two systems' answers are: one's sample 0 against the other's
+samples, mean and best."""
 
 from __future__ import annotations
 
@@ -14,10 +15,12 @@ from veneer.foundation.text import clean, jaccard, tok
 
 
 def expected_best(values: ArrayLike, m: int) -> float:
-    """The mean, over all subsets of `m` of the n values, of the subset's largest: what the best of m candidates is worth.
+    """The mean, over all subsets of `m` of the n values, of the subset's largest: what the best of
+    m candidates is worth.
 
-    By order statistics: the j-th smallest value is the largest of C(j - 1, m - 1) of the C(n, m) subsets. Systems with different
-    numbers of candidates are compared at one m; m = n is the plain maximum and m = 1 the mean. Raises ValueError where m is not in 1..n.
+    By order statistics: the j-th smallest value is the largest of C(j - 1, m - 1) of the C(n, m)
+    subsets. Systems with different numbers of candidates are compared at one m; m = n is the plain
+    maximum and m = 1 the mean. Raises ValueError where m is not in 1..n.
     """
     x = np.sort(np.asarray(values, float))
     n = len(x)
@@ -25,7 +28,8 @@ def expected_best(values: ArrayLike, m: int) -> float:
         raise ValueError(f"best of {m} of {n} values")
     if not np.all(np.isfinite(x)):
         raise ValueError("expected finite similarities")
-    weights = np.array([comb(j, m - 1) / comb(n, m) for j in range(n)])  # C(j - 1, m - 1) with j from 1
+    # C(j - 1, m - 1) with j from 1
+    weights = np.array([comb(j, m - 1) / comb(n, m) for j in range(n)])
     return float(weights @ x)
 
 
@@ -35,17 +39,21 @@ def means(found: list[np.ndarray]) -> np.ndarray:
 
 
 def bests(found: list[np.ndarray], m: int) -> np.ndarray:
-    """(n,) expected best of m of each prompt's candidates; NaN for a prompt that has fewer than m."""
+    """(n,) expected best of m of each prompt's candidates; NaN for a prompt that
+    has fewer than m."""
     return np.array([expected_best(x, m) if len(x) >= m else np.nan for x in found])
 
 
 def common_count(counts: list[list[int]]) -> int:
-    """The number of candidates at which the best of all systems is compared: the least of any system's usual (median) number.
+    """The number of candidates at which the best of all systems is compared: the least of any
+    system's usual (median) number.
 
-    counts: of each system, its candidates at each prompt. A few prompts with fewer candidates (errors) are left out rather than
-    drawing every system down to them; 0 where a system has none.
+    counts: of each system, its candidates at each prompt. A few prompts with fewer candidates
+    (errors) are left out rather than drawing every system down to them; 0 where a system has none.
     """
-    return min((int(np.median([c for c in some if c])) if any(some) else 0 for some in counts), default=0)
+    return min(
+        (int(np.median([c for c in some if c])) if any(some) else 0 for some in counts), default=0
+    )
 
 
 # Similarities of answers to a reference, one prompt at a time: words in common, and embeddings.
@@ -55,8 +63,8 @@ WINDOW = 256  # prompts whose texts are embedded together, so that memory does n
 
 
 class Measure(Protocol):
-    """name: as in results ("lexical", ...). judge: who decides (a model's id), or None where arithmetic does. note: what a reader must
-    know of it, or None."""
+    """name: as in results ("lexical", ...). judge: who decides (a model's id), or None where
+    arithmetic does. note: what a reader must know of it, or None."""
 
     @property
     def name(self) -> str: ...
@@ -66,9 +74,13 @@ class Measure(Protocol):
     def note(self) -> str | None: ...
 
     def similarities(
-        self, references: Sequence[str], candidates: Sequence[Sequence[str]], progress: Progress | None = None
+        self,
+        references: Sequence[str],
+        candidates: Sequence[Sequence[str]],
+        progress: Progress | None = None,
     ) -> list[np.ndarray]:
-        """Of each prompt the similarity of each candidate to the prompt's reference, (candidates,) in their order."""
+        """Of each prompt the similarity of each candidate to the prompt's reference,
+        (candidates,) in their order."""
         ...
 
 
@@ -80,7 +92,10 @@ class Lexical:
     note = None
 
     def similarities(
-        self, references: Sequence[str], candidates: Sequence[Sequence[str]], progress: Progress | None = None
+        self,
+        references: Sequence[str],
+        candidates: Sequence[Sequence[str]],
+        progress: Progress | None = None,
     ) -> list[np.ndarray]:
         out = []
         for reference, some in zip(references, candidates, strict=True):
@@ -90,7 +105,8 @@ class Lexical:
 
 
 class Embedded:
-    """Cosine of embeddings of the cleaned texts; 0 where exactly one of the two is empty, 1 where both are."""
+    """Cosine of embeddings of the cleaned texts; 0 where exactly one of the two is empty,
+    1 where both are."""
 
     name = "embedding"
     note = None
@@ -101,13 +117,20 @@ class Embedded:
         self._known: tuple[list[str], np.ndarray] | None = None
 
     def similarities(
-        self, references: Sequence[str], candidates: Sequence[Sequence[str]], progress: Progress | None = None
+        self,
+        references: Sequence[str],
+        candidates: Sequence[Sequence[str]],
+        progress: Progress | None = None,
     ) -> list[np.ndarray]:
         out: list[np.ndarray] = []
         known = self._references([clean(r) for r in references])
         for at in range(0, len(references), WINDOW):
             some = [[clean(c) for c in texts] for texts in candidates[at : at + WINDOW]]
-            vectors = self._embedder.embed([c for texts in some for c in texts]) if any(some) else known[:0]
+            vectors = (
+                self._embedder.embed([c for texts in some for c in texts])
+                if any(some)
+                else known[:0]
+            )
             place = 0
             for row, texts in enumerate(some, at):
                 found = vectors[place : place + len(texts)].astype(float) @ known[row].astype(float)

@@ -15,14 +15,16 @@ from veneer.studies.recovery.compare import SELF
 from veneer.studies.recovery.prompts import query
 from veneer.systems.responses import Response, finished
 
-KEEP = Rules(clean=True, drop_truncated=False, drop_empty=False)  # as the published figures count: every answer that is a text
+# as the published figures count: every answer that is a text
+KEEP = Rules(clean=True, drop_truncated=False, drop_empty=False)
 OWN_BLOCKS = Rules(clean=True, drop_truncated=False, drop_empty=False, answer_only=True)
 
 
 @dataclass
 class Lined:
-    """ids: the prompts that have a reference, in the teacher's order. teacher: its answers by prompt, sample 0 first. systems: name ->
-    answers by prompt. notes: what was left out and why, a sentence each."""
+    """ids: the prompts that have a reference, in the teacher's order. teacher: its answers by
+    prompt, sample 0 first. systems: name -> answers by prompt. notes: what was left out and why,
+    a sentence each."""
 
     ids: list[str]
     teacher: list[list[str]]
@@ -31,32 +33,41 @@ class Lined:
 
 
 def line_up(teacher: Sequence[Response], systems: Mapping[str, Sequence[Response]]) -> Lined:
-    """Answers by prompt id, each prompt's in the order of their sample numbers. A prompt without the teacher's sample 0 has no reference
-    and goes. Raises InputError where nothing is left, or where a system answers none of the prompts."""
+    """Answers by prompt id, each prompt's in the order of their sample numbers. A prompt without
+    the teacher's sample 0 has no reference and goes. Raises InputError where nothing is left, or
+    where a system answers none of the prompts."""
     by_id = _by_prompt(teacher)
     ids = [i for i, some in by_id.items() if 0 in some]
     lined = Lined(ids, [[by_id[i][s] for s in sorted(by_id[i])] for i in ids], {})
     if len(ids) < len(by_id):
-        lined.notes.append(f"{len(by_id) - len(ids)} of {len(by_id)} prompts have no sample 0 of the teacher and are left out")
+        lined.notes.append(
+            f"{len(by_id) - len(ids)} of {len(by_id)} prompts have no sample 0 of the teacher and "
+            "are left out"
+        )
     if not ids:
-        raise InputError("the teacher's file holds no sample 0 of any prompt; expected one of each, which is the reference")
+        raise InputError(
+            "the teacher's file holds no sample 0 of any prompt; expected one of each, which is "
+            "the reference"
+        )
     for name, responses in systems.items():
         own = _by_prompt(responses)
         lined.systems[name] = [[own[i][s] for s in sorted(own[i])] if i in own else [] for i in ids]
         answered = sum(bool(some) for some in lined.systems[name])
         if not answered:
             raise InputError(
-                f"{name} answers none of the teacher's {len(ids)} prompts: their ids differ, such as {next(iter(own), 'none')!r} and "
-                f"{ids[0]!r}; give answers to the same prompts"
+                f"{name} answers none of the teacher's {len(ids)} prompts: their ids differ, such "
+                f"as {next(iter(own), 'none')!r} and {ids[0]!r}; give answers to the same prompts"
             )
         if answered < len(ids):
             lined.notes.append(f"{name} has answers to {answered} of {len(ids)} prompts")
     return lined
 
 
-def read_answers(path: Path, name: str, format: str = "auto") -> tuple[list[Response], list[str], dict[str, str]]:
-    """(answers, what was dropped or noticed, prompt id -> question where the file has it). Answers that carry blocks of their own (an own
-    summary first) are cut to the answer."""
+def read_answers(
+    path: Path, name: str, format: str = "auto"
+) -> tuple[list[Response], list[str], dict[str, str]]:
+    """(answers, what was dropped or noticed, prompt id -> question where the file has it). Answers
+    that carry blocks of their own (an own summary first) are cut to the answer."""
     rules = OWN_BLOCKS if "summary-cot" in name or "summary-cot" in str(path) else KEEP
     found = read_stored(path, format, rules, name)
     return found.responses, found.summary(), {p.id: query(p) for p in found.prompts}
@@ -73,27 +84,42 @@ def _by_prompt(responses: Sequence[Response]) -> dict[str, dict[int, str]]:
 
 
 def stored_f1(found: BertScores, reference: int = 0) -> list[np.ndarray]:
-    """F1 of each prompt's candidates against sample `reference`, by candidate sample, without the pair of an answer with itself."""
+    """F1 of each prompt's candidates against sample `reference`, by candidate sample, without the
+    pair of an answer with itself."""
     keep = (found.ref_samples == reference) & ~found.self_pairs
-    return [found.f1[_candidates(found, keep & (found.instances == p))] for p in np.unique(found.instances)]
+    return [
+        found.f1[_candidates(found, keep & (found.instances == p))]
+        for p in np.unique(found.instances)
+    ]
 
 
 def read_scores(files: Sequence[Path], teacher: str) -> tuple[dict[str, list[np.ndarray]], str]:
-    """(system -> similarities by prompt, hash code of the computation). Raises InputError where a file is of another reference, or where
-    the files are not of the same prompts and computation."""
+    """(system -> similarities by prompt, hash code of the computation). Raises InputError where a
+    file is of another reference, or where the files are not of the same prompts and computation."""
     found: dict[str, list[np.ndarray]] = {}
     first: BertScores | None = None
     for path in files:
         scores = read_bertscore(path)
         if scores.ref_model != teacher:
-            raise InputError(f"{path} has scores against {scores.ref_model!r}; expected the teacher {teacher!r} as ref_model")
+            raise InputError(
+                f"{path} has scores against {scores.ref_model!r}; expected the teacher "
+                f"{teacher!r} as ref_model"
+            )
         if first is None:
             first = scores
-        elif scores.hashcode != first.hashcode or not np.array_equal(np.unique(scores.instances), np.unique(first.instances)):
-            raise InputError(f"{path} is of another computation or other prompts than {files[0]}; give scores of one run")
+        elif scores.hashcode != first.hashcode or not np.array_equal(
+            np.unique(scores.instances), np.unique(first.instances)
+        ):
+            raise InputError(
+                f"{path} is of another computation or other prompts than {files[0]}; give "
+                "scores of one run"
+            )
         name = SELF if scores.alt_model == teacher else scores.alt_model
         if name in found:
-            raise InputError(f"{path} has scores of {scores.alt_model!r}, as another file has; give each system once")
+            raise InputError(
+                f"{path} has scores of {scores.alt_model!r}, as another file has; give "
+                "each system once"
+            )
         found[name] = stored_f1(scores)
     return found, "" if first is None else first.hashcode
 

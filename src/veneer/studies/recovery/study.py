@@ -1,4 +1,5 @@
-"""Recovery: how near in-context prompts, a veneer or any other system bring a base model to its aligned one (docs/recovery.md)."""
+"""Recovery: how near in-context prompts, a veneer or any other system bring a base model to its
+aligned one (docs/recovery.md)."""
 
 from __future__ import annotations
 
@@ -35,11 +36,13 @@ MEASURES = ("lexical", "embedding", "bertscore", "judge")
 
 @dataclass(frozen=True, slots=True)
 class RecoverConfig:
-    """variants: names as in studies/recovery/variants.py. samples, temperature: answers a prompt and how they are drawn. measures: of MEASURES.
-    embedder: for the measure and for the nearest prompts. encoder: folder of BERTScore's encoder. margin: of the equivalence test, as a
-    share of the distance from base to ceiling; absolute_margin: in the measure's unit instead. judges: the judge model of the measure
-    "judge", which also writes the summaries of the semantic hint, unless `own_summaries`: then the teacher does. published: the paper's
-    prompts with their joined lines."""
+    """variants: names as in studies/recovery/variants.py. samples, temperature: answers a prompt
+    and how they are drawn. measures: of MEASURES. embedder: for the measure and for the nearest
+    prompts. encoder: folder of BERTScore's encoder. margin: of the equivalence test, as a share of
+    the distance from base to ceiling; absolute_margin: in the measure's unit instead. judges: the
+    judge model of the measure "judge", which also writes the summaries of the semantic hint, unless
+    `own_summaries`: then the teacher does. published: the paper's prompts with their joined
+    lines."""
 
     variants: tuple[str, ...] = ()
     samples: int = 5
@@ -62,32 +65,54 @@ class RecoverConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
         if self.temperature < 0 or (self.samples > 1 and self.temperature == 0):
             raise InputError(
-                f"found {self.samples} samples at temperature {self.temperature}; expected a temperature above 0, or one sample at 0"
+                f"found {self.samples} samples at temperature {self.temperature}; expected a "
+                "temperature above 0, or one sample at 0"
             )
         if not 0 < self.margin < 1:
             raise InputError(
-                f"the margin is {self.margin}; expected a share of the distance from base to ceiling between 0 and 1"
+                f"the margin is {self.margin}; expected a share of the distance from base to "
+                "ceiling between 0 and 1"
             )
         if self.absolute_margin is not None and not self.absolute_margin > 0:
-            raise InputError(f"the absolute margin is {self.absolute_margin}; expected a number above 0, in the measure's unit")
+            raise InputError(
+                f"the absolute margin is {self.absolute_margin}; expected a number above 0, in "
+                "the measure's unit"
+            )
         unknown = [m for m in self.measures if m not in MEASURES]
         if unknown or not self.measures:
-            raise InputError(f"there is no measure {unknown[0] if unknown else ''!r}; expected some of {', '.join(MEASURES)}")
-        if "bertscore" in self.measures and self.encoder is None:
-            raise InputError("BERTScore needs an encoder; give its folder with --encoder, or leave bertscore out of --measures")
-        if not self._has_judge() and any(v.summaries for v in self.chosen()) and not self.own_summaries:
             raise InputError(
-                "the summary variants need somebody who writes summaries; give a judge model (--judge-url and --judge-model, or "
-                "--judge-local), or --own-summaries: the aligned model itself"
+                f"there is no measure {unknown[0] if unknown else ''!r}; expected some of "
+                f"{', '.join(MEASURES)}"
+            )
+        if "bertscore" in self.measures and self.encoder is None:
+            raise InputError(
+                "BERTScore needs an encoder; give its folder with --encoder, or leave bertscore "
+                "out of --measures"
+            )
+        if (
+            not self._has_judge()
+            and any(v.summaries for v in self.chosen())
+            and not self.own_summaries
+        ):
+            raise InputError(
+                "the summary variants need somebody who writes summaries; give a judge model "
+                "(--judge-url and --judge-model, or --judge-local), or --own-summaries: the "
+                "aligned model itself"
             )
         if "judge" in self.measures and not self._has_judge():
-            raise InputError("the measure judge needs a judge model; give --judge-url and --judge-model, or --judge-local MODEL")
+            raise InputError(
+                "the measure judge needs a judge model; give --judge-url and --judge-model, or "
+                "--judge-local MODEL"
+            )
 
     def _has_judge(self) -> bool:
         return any((self.judges.url, self.judges.model, self.judges.local))
 
     def facts(self) -> dict[str, Any]:
-        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "judges": self.judges.facts()}
+        return {
+            **{f.name: getattr(self, f.name) for f in fields(self)},
+            "judges": self.judges.facts(),
+        }
 
     def chosen(self) -> list[Variant]:
         return [parse_variant(v) for v in self.variants]
@@ -112,18 +137,24 @@ def recover_stored(
 ) -> Results:
     """Compare stored answers (any format of `imports`) with the teacher's and write a study folder.
 
-    teacher: (name, file). responses: name -> file. base: the name of the scale's zero. peers: names of other aligned models, each a
-    ceiling of its own. oracles: names of systems that have seen the test answers. scores: stored BERTScore files with the teacher as
-    reference. Raises InputError for unknown names, before anything is
-    written.
+    teacher: (name, file). responses: name -> file. base: the name of the scale's zero. peers: names
+    of other aligned models, each a ceiling of its own. oracles: names of systems that have seen the
+    test answers. scores: stored BERTScore files with the teacher as reference. Raises InputError
+    for unknown names, before anything is written.
     """
     config = config or RecoverConfig()
     name, path = teacher
     for asked in (base, *peers, *oracles):
         if asked not in responses:
-            raise InputError(f"there are no answers of {asked!r}; found {', '.join(responses) or 'none'}: name it in --responses")
+            raise InputError(
+                f"there are no answers of {asked!r}; found {', '.join(responses) or 'none'}: name "
+                "it in --responses"
+            )
     if name in responses:
-        raise InputError(f"the teacher's name {name!r} is among the responses too; give the teacher's answers once")
+        raise InputError(
+            f"the teacher's name {name!r} is among the responses too; give the teacher's "
+            "answers once"
+        )
     files = {name: path, **responses}
     taught, notes, queries = read_answers(path, name, format)
     answers: dict[str, list[Response]] = {}
@@ -134,29 +165,60 @@ def recover_stored(
     lined = line_up(taught, answers)
     hashes = {n: sha256_file(p) for n, p in files.items()}
     if scores and "bertscore" in config.measures:
-        raise InputError("BERTScore is both stored and to be computed; leave bertscore out of --measures, or --bertscore")
+        raise InputError(
+            "BERTScore is both stored and to be computed; leave bertscore out of --measures, "
+            "or --bertscore"
+        )
     stored, hashcode = read_scores(scores, name)
     hashes |= {p.name: sha256_file(p) for p in scores}
-    settings = {**(said or {}), "files": hashes, "base": base, "peers": list(peers), "settings": config.facts()}
+    settings = {
+        **(said or {}),
+        "files": hashes,
+        "base": base,
+        "peers": list(peers),
+        "settings": config.facts(),
+    }
     with folder_lock(Path(out)):
         record = RunRecord(Path(out), "recover", settings)
         if record.finished:
             return Results.read(Path(out) / "results.jsonl")
-        measures = _measures(config, None, _judge(config, Path(out)), [queries.get(i, "") for i in lined.ids])
+        measures = _measures(
+            config, None, _judge(config, Path(out)), [queries.get(i, "") for i in lined.ids]
+        )
         record.note(imported=[*notes, *lined.notes], seeds={"intervals": config.seed})
         entries = [
-            Entry(s, a, "oracle: it has seen the test answers" if s in oracles else None, s in peers)
+            Entry(
+                s, a, "oracle: it has seen the test answers" if s in oracles else None, s in peers
+            )
             for s, a in lined.systems.items()
         ]
         more = []
         if stored:
             more.append(
                 placed(
-                    stored, "bertscore", f"bertscore {hashcode}", base=base, peers=peers, fraction=config.margin,
-                    margin=config.absolute_margin, seed=config.seed,
+                    stored,
+                    "bertscore",
+                    f"bertscore {hashcode}",
+                    base=base,
+                    peers=peers,
+                    fraction=config.margin,
+                    margin=config.absolute_margin,
+                    seed=config.seed,
                 )
-            )  # fmt: skip
-        return _finish(Path(out), record, config, measures, name, lined.teacher, entries, base, [], progress, more=more)
+            )
+        return _finish(
+            Path(out),
+            record,
+            config,
+            measures,
+            name,
+            lined.teacher,
+            entries,
+            base,
+            [],
+            progress,
+            more=more,
+        )
 
 
 def recover_models(
@@ -171,16 +233,22 @@ def recover_models(
     said: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Let base, base in context, the veneer, any further systems and the aligned model answer the prompts, and compare.
+    """Let base, base in context, the veneer, any further systems and the aligned model answer the
+    prompts, and compare.
 
-    load: gives the pair; not called where the folder is finished. more: further systems for the same scale (a shifted one), peers: other
-    aligned models. Raises InputError where `out` was made with another configuration, or where prompts are too few for a variant.
+    load: gives the pair; not called where the folder is finished. more: further systems for the
+    same scale (a shifted one), peers: other aligned models. Raises InputError where `out` was made
+    with another configuration, or where prompts are too few for a variant.
     """
     config = config or RecoverConfig()
     out = Path(out)
     _check(prompts, config)
     asked = sha256_text(json_lines([p.id, p.task, list(p.messages), p.plain] for p in prompts))
-    settings = {**(said or {}), "prompts": {"count": len(prompts), "sha256": asked}, "settings": config.facts()}
+    settings = {
+        **(said or {}),
+        "prompts": {"count": len(prompts), "sha256": asked},
+        "settings": config.facts(),
+    }
     with folder_lock(out):
         record = RunRecord(out, "recover", settings)
         if record.finished:
@@ -195,7 +263,16 @@ def recover_models(
         record.note(pair=pair.facts(), seeds={"sampling": config.seed, "intervals": config.seed})
         writer = LocalAsker(pair.aligned, _cached(config, out)) if config.own_summaries else judge
         work = InContext(
-            pair, prompts, out, config.sampling(), config.samples, config.batch_size, record, progress, config.published, writer
+            pair,
+            prompts,
+            out,
+            config.sampling(),
+            config.samples,
+            config.batch_size,
+            record,
+            progress,
+            config.published,
+            writer,
         )
         teacher = work.teacher()
         material = work.material(config.chosen(), teacher, embedder)
@@ -216,35 +293,68 @@ def recover_models(
         names = {s.name for s in others}
         entries = [Entry(s, a, oracles.get(s), s in names) for s, a in lined.systems.items()]
         extra = list(example_rows(work.examples, oracles, task=_task(prompts)))
-        return _finish(out, record, config, measures, "aligned", lined.teacher, entries, "base", extra, progress, _task(prompts))
+        return _finish(
+            out,
+            record,
+            config,
+            measures,
+            "aligned",
+            lined.teacher,
+            entries,
+            "base",
+            extra,
+            progress,
+            _task(prompts),
+        )
 
 
 def _finish(
-    out: Path, record: RunRecord, config: RecoverConfig, measures: Sequence[Measure], teacher: str, taught: Sequence[Sequence[str]],
-    entries: Sequence[Entry], base: str, extra: Sequence, progress: Progress | None, task: str = "prompts",
+    out: Path,
+    record: RunRecord,
+    config: RecoverConfig,
+    measures: Sequence[Measure],
+    teacher: str,
+    taught: Sequence[Sequence[str]],
+    entries: Sequence[Entry],
+    base: str,
+    extra: Sequence,
+    progress: Progress | None,
+    task: str = "prompts",
     more: Sequence[Compared] = (),
-) -> Results:  # fmt: skip
+) -> Results:
     """Rows, verdicts and report."""
     results = Results()
     compared = list(more)
     for measure in measures:
         with record.stage(f"compare {measure.name}"):
             found = compare(
-                measure, taught, entries, base=base, fraction=config.margin, margin=config.absolute_margin, seed=config.seed,
+                measure,
+                taught,
+                entries,
+                base=base,
+                fraction=config.margin,
+                margin=config.absolute_margin,
+                seed=config.seed,
                 progress=progress,
-            )  # fmt: skip
+            )
         compared.append(found)
     verdicts: list[dict[str, Any]] = []
     for found in compared:
         results.extend(rows(found, entries, teacher=teacher, task=task, seed=config.seed))
         verdicts += verdict_rows(found, entries, teacher=teacher)
     own = Entry(teacher, taught)
-    results.extend(answer_rows([*entries, own], task=task, asked=max(len(some) for some in taught), seed=config.seed))
+    results.extend(
+        answer_rows(
+            [*entries, own], task=task, asked=max(len(some) for some in taught), seed=config.seed
+        )
+    )
     results.extend(extra)
     write_text(out / "verdicts.jsonl", json_lines(verdicts))
     results.write(out / "results.jsonl")
     share = None if config.absolute_margin is not None else config.margin
-    record.note(scale={"zero": base, "one": teacher, "margin": _margin(config), "margin_share": share})
+    record.note(
+        scale={"zero": base, "one": teacher, "margin": _margin(config), "margin_share": share}
+    )
     with record.stage("report"):
         write_report([out], out / "report.html")
     record.finish()
@@ -252,7 +362,9 @@ def _finish(
     return results
 
 
-def _measures(config: RecoverConfig, embedder: Embedder | None, judge: Asker | None, queries: Sequence[str]) -> list[Measure]:
+def _measures(
+    config: RecoverConfig, embedder: Embedder | None, judge: Asker | None, queries: Sequence[str]
+) -> list[Measure]:
     found: list[Measure] = []
     for name in dict.fromkeys(config.measures):
         if name == "lexical":
@@ -272,7 +384,9 @@ def _measures(config: RecoverConfig, embedder: Embedder | None, judge: Asker | N
 
 def _judge(config: RecoverConfig, out: Path) -> Asker | None:
     """The judge model, where something asks for it."""
-    needed = "judge" in config.measures or (any(v.summaries for v in config.chosen()) and not config.own_summaries)
+    needed = "judge" in config.measures or (
+        any(v.summaries for v in config.chosen()) and not config.own_summaries
+    )
     return asker_of(_cached(config, out)) if needed else None
 
 
@@ -288,10 +402,14 @@ def _check(prompts: Sequence[Prompt], config: RecoverConfig) -> None:
     """What can be refused before models are loaded."""
     least = max((v.k for v in config.chosen() if v.chosen), default=0) + 1
     if len(prompts) < max(least, 1):
-        raise InputError(f"found {len(prompts)} prompts; the variants need at least {least}, so that each has others as examples")
+        raise InputError(
+            f"found {len(prompts)} prompts; the variants need at least {least}, so that each has "
+            "others as examples"
+        )
     if config.samples < 2:
         raise InputError(
-            "one sample a prompt gives the aligned model no other samples, which are the ceiling; give --samples 2 or more"
+            "one sample a prompt gives the aligned model no other samples, which are the ceiling; "
+            "give --samples 2 or more"
         )
 
 

@@ -11,13 +11,22 @@ DEFAULT_K = 3  # examples in the paper's prompts
 FIXED = {
     "urial": "URIAL's examples with URIAL's answers",
     "urial-teacher": "URIAL's questions with the teacher's answers",
-    "summary": "URIAL's questions with the teacher's answers; before each answer its summary, also the test answer's",
-    "summary-cot": "URIAL's questions with the teacher's answers and their summaries; the model writes its own summary first",
+    "summary": (
+        "URIAL's questions with the teacher's answers; before each answer its summary, also the "
+        "test answer's"
+    ),
+    "summary-cot": (
+        "URIAL's questions with the teacher's answers and their summaries; the model writes its "
+        "own summary first"
+    ),
 }
 CHOSEN = {
     "random": "other prompts at random with the teacher's answers",
     "knn-prompt": "nearest other prompts with the teacher's answers",
-    "knn-response": "other prompts whose teacher's answers are nearest to the teacher's answer to the test prompt",
+    "knn-response": (
+        "other prompts whose teacher's answers are nearest to the teacher's answer to the "
+        "test prompt"
+    ),
 }
 ORACLES = {
     "knn-response": "oracle: it has seen the teacher's answer to the test prompt",

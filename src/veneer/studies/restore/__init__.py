@@ -2,4 +2,7 @@
 
 from veneer.registry import Room
 
-ROOM = Room(commands={"restore": "veneer.studies.restore.command:Restore"}, sections=("veneer.studies.restore.page:SECTION",))
+ROOM = Room(
+    commands={"restore": "veneer.studies.restore.command:Restore"},
+    sections=("veneer.studies.restore.page:SECTION",),
+)

@@ -15,21 +15,43 @@ from veneer.studies.restore.methods import Candidate
 from veneer.systems.system import System
 
 
-def merge_restored(chosen: Candidate, lm: LanguageModel, out: Path, *, verdict: str, aligned: str) -> Path:
-    """Write the compromised model `lm` with the restored head as a Hugging Face checkpoint that needs no Veneer: its own tokenizer and
-    chat template, end tokens of both models, untied embeddings. A whole folder is left as it is; `lm` is changed (untied)."""
+def merge_restored(
+    chosen: Candidate, lm: LanguageModel, out: Path, *, verdict: str, aligned: str
+) -> Path:
+    """Write the compromised model `lm` with the restored head as a Hugging Face checkpoint that
+    needs no Veneer: its own tokenizer and chat template, end tokens of both models, untied
+    embeddings. A whole folder is left as it is; `lm` is changed (untied)."""
     system, veneer = chosen.system, chosen.veneer
-    assert isinstance(system, System) and system.head is not None and veneer is not None and chosen.alpha is not None
+    assert (
+        isinstance(system, System)
+        and system.head is not None
+        and veneer is not None
+        and chosen.alpha is not None
+    )
     record = {
         "command": "restore --merge",
-        "config": {"veneer": veneer.identity(), "compromised": lm.name, "alpha": str(chosen.alpha), "rank": chosen.rank},
-        "versions": {name: version(name) for name in ("veneer", "torch", "transformers", "safetensors")},
+        "config": {
+            "veneer": veneer.identity(),
+            "compromised": lm.name,
+            "alpha": str(chosen.alpha),
+            "rank": chosen.rank,
+        },
+        "versions": {
+            name: version(name) for name in ("veneer", "torch", "transformers", "safetensors")
+        },
         "finished": True,
     }
-    if (out / "run.json").is_file() and read_json(out / "run.json", "the record of a merge").get("config") == record["config"]:
+    if (out / "run.json").is_file() and read_json(out / "run.json", "the record of a merge").get(
+        "config"
+    ) == record["config"]:
         return out
     return save_merged(
-        lm, system.head.weight, out, stop_ids=system.stop_ids, card=card(chosen, veneer, lm, verdict, aligned), record=record
+        lm,
+        system.head.weight,
+        out,
+        stop_ids=system.stop_ids,
+        card=card(chosen, veneer, lm, verdict, aligned),
+        record=record,
     )
 
 
@@ -41,14 +63,21 @@ def card(chosen: Candidate, veneer: Veneer, lm: LanguageModel, verdict: str, ali
         *front_matter(lm, ("veneer", "restored")),
         f"# {name}, restored ({chosen.way})",
         "",
-        f"The output head is W + {chosen.alpha} dW; every other weight is that of `{name}`. dW carries what a change of the last step "
-        f"alone can carry of the alignment of `{teacher}` (Veneer; method: {PAPER}).",
+        f"The output head is W + {chosen.alpha} dW; every other weight is that of `{name}`. dW "
+        f"carries what a change of the last step alone can carry of the alignment of `{teacher}` "
+        f"(Veneer; method: {PAPER}).",
         "",
-        f"- dW: {'dense' if chosen.rank is None else f'rank {chosen.rank}'}, {len(veneer.changed_rows())} rows, {identity}",
+        (
+            f"- dW: {'dense' if chosen.rank is None else f'rank {chosen.rank}'}, "
+            f"{len(veneer.changed_rows())} rows, {identity}"
+        ),
         "- it reads its own chat template; `tie_word_embeddings` is false",
         f"- measured: {verdict}",
         "",
-        "What fine-tuning taught is still there behind the head, and the same fine-tuning may undo the change again.",
+        (
+            "What fine-tuning taught is still there behind the head, and the same fine-tuning may "
+            "undo the change again."
+        ),
         "",
     ]
     return "\n".join(lines)

@@ -17,7 +17,10 @@ from veneer.systems.attack import AttackConfig
 WAYS = {
     "head": "the veneer of base and aligned model added to the compromised model's head",
     "shifted": "the compromised model's logits shifted by base and its veneer, which reads along",
-    "own": "a veneer extracted for the compromised model itself from the aligned model's answers and distributions",
+    "own": (
+        "a veneer extracted for the compromised model itself from the aligned model's answers and "
+        "distributions"
+    ),
     "own-responses": "the same from stored answers alone",
     "urial": "the compromised model behind URIAL's instructions and examples; nothing is changed",
 }
@@ -29,12 +32,14 @@ DEFAULT_RANKS = (4, 16, 64)
 
 @dataclass(frozen=True, slots=True)
 class RestoreConfig:
-    """ways: of WAYS. alphas: how much of the veneer is added, for every way; schedules: over the answer's positions, for the shifted one
-    alone, which is the only one that can. ranks: tried at the best alpha of the dense veneer, for the ways that change the head.
+    """ways: of WAYS. alphas: how much of the veneer is added, for every way; schedules: over the
+    answer's positions, for the shifted one alone, which is the only one that can. ranks: tried at
+    the best alpha of the dense veneer, for the ways that change the head.
 
-    train: prompts of each task for extraction; validation: prompts of each measured task for choosing; test: for the report (None: all).
-    validation_tokens, max_new_tokens: longest answers there. weights: of the choice. merge: write the restored checkpoints.
-    reattack: what the best restored checkpoint is fine-tuned on again (guard.attack_examples), with `attack`."""
+    train: prompts of each task for extraction; validation: prompts of each measured task for
+    choosing; test: for the report (None: all). validation_tokens, max_new_tokens: longest answers
+    there. weights: of the choice. merge: write the restored checkpoints. reattack: what the best
+    restored checkpoint is fine-tuned on again (guard.attack_examples), with `attack`."""
 
     ways: tuple[str, ...] = DEFAULT_WAYS
     alphas: tuple[str, ...] = DEFAULT_ALPHAS
@@ -58,18 +63,34 @@ class RestoreConfig:
     def __post_init__(self) -> None:
         unknown = [w for w in self.ways if w not in WAYS]
         if unknown or not self.ways:
-            raise InputError(f"there is no way {unknown[0] if unknown else ''!r} to restore; expected some of {', '.join(WAYS)}")
-        for name in ("train", "validation", "test", "validation_tokens", "max_new_tokens", "batch_size", "k"):
+            raise InputError(
+                f"there is no way {unknown[0] if unknown else ''!r} to restore; expected some of "
+                f"{', '.join(WAYS)}"
+            )
+        for name in (
+            "train",
+            "validation",
+            "test",
+            "validation_tokens",
+            "max_new_tokens",
+            "batch_size",
+            "k",
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}; expected 1 or more")
         if any(r < 1 for r in self.ranks):
-            raise InputError(f"the ranks are {', '.join(map(str, self.ranks))}; expected numbers of 1 or more")
+            raise InputError(
+                f"the ranks are {', '.join(map(str, self.ranks))}; expected numbers of 1 or more"
+            )
         if not self.alphas:
             raise InputError("there is no alpha to try; give at least one, such as --alphas 1")
         for text in self.alphas:
             if Alpha.parse(text).constant is None:
-                raise InputError(f"--alphas has {text}, which changes over the answer; a head cannot: give it with --schedules")
+                raise InputError(
+                    f"--alphas has {text}, which changes over the answer; a head cannot: give it "
+                    "with --schedules"
+                )
         for text in self.schedules:
             Alpha.parse(text)
 
@@ -83,7 +104,11 @@ class RestoreConfig:
         return list({str(a): a for a in map(Alpha.parse, texts)}.values())
 
     def capture_config(self) -> CaptureConfig:
-        return CaptureConfig(self.k, batch_size=self.batch_size, sampling=Sampling(self.max_new_tokens, seed=self.seed))
+        return CaptureConfig(
+            self.k,
+            batch_size=self.batch_size,
+            sampling=Sampling(self.max_new_tokens, seed=self.seed),
+        )
 
     def sampling(self, longest: int, *, validation: bool) -> Sampling:
         """Greedy. longest: of the task."""

@@ -1,4 +1,5 @@
-"""What making and choosing a restoration takes: seconds, and the most memory that the process held."""
+"""What making and choosing a restoration takes: seconds, and the most memory that
+the process held."""
 
 from __future__ import annotations
 
@@ -22,37 +23,54 @@ STAGES = {
 
 @contextlib.contextmanager
 def spent(record: RunRecord, way: str, stage: str) -> Iterator[None]:
-    """Add a stage's seconds to run.json under "costs", and keep the highest resident memory seen (MiB, Linux only); a run that is cut
-    and goes on adds to them."""
+    """Add a stage's seconds to run.json under "costs", and keep the highest resident memory seen
+    (MiB, Linux only); a run that is cut and goes on adds to them."""
     before = peak_mib() if _reset() else None
     resting = resident_mib()
     started = time.perf_counter()
     try:
         yield
     finally:
-        costs: dict[str, Any] = record.found.setdefault("costs", {}).setdefault(way, {}).setdefault(stage, {})
+        costs: dict[str, Any] = (
+            record.found.setdefault("costs", {}).setdefault(way, {}).setdefault(stage, {})
+        )
         costs["seconds"] = round(costs.get("seconds", 0.0) + time.perf_counter() - started, 3)
         peak = peak_mib()
         if before is not None and peak is not None:
             costs["peak_mib"] = round(max(costs.get("peak_mib", 0.0), peak), 1)
-            costs["resident_before_mib"] = round(costs.get("resident_before_mib", resting or 0.0), 1)
+            costs["resident_before_mib"] = round(
+                costs.get("resident_before_mib", resting or 0.0), 1
+            )
         with contextlib.suppress(OSError):
             record.note()
 
 
 def cost_rows(record: RunRecord, tasks: str, n: int) -> Iterator[Measurement]:
-    """Rows seconds and peak_memory of each way and stage; n: prompts behind them. One run on one machine: no interval."""
+    """Rows seconds and peak_memory of each way and stage; n: prompts behind them. One run on one
+    machine: no interval."""
     for way, stages in record.found.get("costs", {}).items():
         for stage, costs in stages.items():
             words: dict[str, Any] = {"of": stage, "split": "cost"}
             note = f"{STAGES.get(stage, stage)}; one run on this machine, no interval"
-            yield Measurement("restore", tasks, "seconds", way, costs["seconds"], n, unit="s", note=note, **words)
+            yield Measurement(
+                "restore", tasks, "seconds", way, costs["seconds"], n, unit="s", note=note, **words
+            )
             if "peak_mib" in costs:
                 note = (
-                    f"highest resident memory of the process, all models that the study holds included; {costs['resident_before_mib']:g} "
-                    "MiB before"
+                    "highest resident memory of the process, all models that the study holds "
+                    f"included; {costs['resident_before_mib']:g} MiB before"
                 )
-                yield Measurement("restore", tasks, "peak_memory", way, costs["peak_mib"], n, unit="MiB", note=note, **words)
+                yield Measurement(
+                    "restore",
+                    tasks,
+                    "peak_memory",
+                    way,
+                    costs["peak_mib"],
+                    n,
+                    unit="MiB",
+                    note=note,
+                    **words,
+                )
 
 
 def peak_mib() -> float | None:

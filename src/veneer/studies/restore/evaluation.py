@@ -36,7 +36,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class Measuring:
-    """One part of the prompts, and how systems are measured on it. folder: of the answers. validation: which limits hold."""
+    """One part of the prompts, and how systems are measured on it. folder: of the answers.
+    validation: which limits hold."""
 
     roles: Roles
     prompts: Mapping[str, Sequence[Prompt]]
@@ -49,24 +50,40 @@ class Measuring:
     @property
     def judged(self) -> bool:
         """Whether a judge of harm is at hand for every harmful task."""
-        return all(any("harm_rate" in j.metrics for j in self.judges[t.name]) for t in self.roles.harmful)
+        return all(
+            any("harm_rate" in j.metrics for j in self.judges[t.name]) for t in self.roles.harmful
+        )
 
     def measure(self, system: Local, paths: Paths | None = None) -> Measured:
-        """Answers are read where they are there already. paths: known answers of the same backbone, which make this one's quicker."""
+        """Answers are read where they are there already. paths: known answers of the same backbone,
+        which make this one's quicker."""
         scored, answers = {}, {}
         answering = system if paths is None else Retraced(system, paths)
         for task in self.roles.measured():
-            prompts, path = self.prompts[task.name], self.folder / f"{task.name}.{system.name}.jsonl"
+            prompts, path = (
+                self.prompts[task.name],
+                self.folder / f"{task.name}.{system.name}.jsonl",
+            )
             if task.kind == "choice":
                 assert isinstance(system, System)
                 scored[task.name] = score_choices(
-                    system, task, prompts, out=path, batch_size=self.config.batch_size, progress=self.progress
+                    system,
+                    task,
+                    prompts,
+                    out=path,
+                    batch_size=self.config.batch_size,
+                    progress=self.progress,
                 )
                 continue
             answers[task.name] = respond(
-                answering, prompts, self.config.sampling(task.max_new_tokens, validation=self.validation), stop_strings=task.stop,
-                batch_size=self.config.batch_size, out=path, progress=self.progress,
-            )  # fmt: skip
+                answering,
+                prompts,
+                self.config.sampling(task.max_new_tokens, validation=self.validation),
+                stop_strings=task.stop,
+                batch_size=self.config.batch_size,
+                out=path,
+                progress=self.progress,
+            )
             scored[task.name] = score(task, prompts, answers[task.name], self.judges[task.name])
         return Measured(scored, answers)
 
@@ -78,7 +95,9 @@ class Measuring:
 
     def benign(self, most: int) -> list[Prompt]:
         """Prompts of capability tasks in words and of safe ones in turn, at most `most`."""
-        tasks = {t.name: t for t in (*self.roles.capability, *self.roles.safe) if t.kind == "generate"}
+        tasks = {
+            t.name: t for t in (*self.roles.capability, *self.roles.safe) if t.kind == "generate"
+        }
         columns = [self.prompts[name] for name in tasks]
         longest = max((len(c) for c in columns), default=0)
         return [c[i] for i in range(longest) for c in columns if i < len(c)][:most]

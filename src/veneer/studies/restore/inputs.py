@@ -33,23 +33,35 @@ class Models:
     plain: Format = field(default_factory=PlainFormat)
 
     def __post_init__(self) -> None:
-        """Raises InputError where vocabularies differ or the compromised model has no chat template."""
+        """Raises InputError where vocabularies differ or the compromised model has
+        no chat template."""
         for other in (self.aligned, self.base):
             if other is not None:
                 match_vocabularies(self.compromised, other)
         for lm in (self.compromised, self.aligned):
-            if lm is not None and isinstance(self.chat, ChatFormat) and not lm.tokenizer.chat_template:
+            if (
+                lm is not None
+                and isinstance(self.chat, ChatFormat)
+                and not lm.tokenizer.chat_template
+            ):
                 raise InputError(
-                    f"the tokenizer of {lm.name} has no chat template, in which its alignment stood; save its tokenizer with the aligned "
-                    "model's template"
+                    f"the tokenizer of {lm.name} has no chat template, in which its alignment "
+                    "stood; save its tokenizer with the aligned model's template"
                 )
-        check_arguments(self.chat, *(lm.tokenizer for lm in (self.compromised, self.aligned) if lm is not None))
+        check_arguments(
+            self.chat, *(lm.tokenizer for lm in (self.compromised, self.aligned) if lm is not None)
+        )
         if self.veneer is not None and self.base is not None:
             self.veneer.check_fits(self.base)
 
     def dated(self, day: str) -> Models:
-        """With this date where a chat template writes the date and none was chosen (see formats.dated)."""
-        chat = dated(self.chat, day, *(lm.tokenizer for lm in (self.compromised, self.aligned) if lm is not None))
+        """With this date where a chat template writes the date and none was chosen
+        (see formats.dated)."""
+        chat = dated(
+            self.chat,
+            day,
+            *(lm.tokenizer for lm in (self.compromised, self.aligned) if lm is not None),
+        )
         return self if chat == self.chat else replace(self, chat=chat)
 
     def compromised_system(self) -> System:
@@ -65,22 +77,28 @@ class Models:
     def teacher_name(self) -> str:
         if self.aligned is not None:
             return self.aligned.name
-        return str(self.veneer.facts.get("aligned")) if self.veneer is not None else "the aligned model"
+        return (
+            str(self.veneer.facts.get("aligned"))
+            if self.veneer is not None
+            else "the aligned model"
+        )
 
     def facts(self) -> dict[str, Any]:
         named = {"compromised": self.compromised, "aligned": self.aligned, "base": self.base}
         return {
             **{k: lm.facts() for k, lm in named.items() if lm is not None},
             "veneer": None if self.veneer is None else self.veneer.identity(),
-            "format": self.chat.facts(), "base_format": self.plain.facts(),
-        }  # fmt: skip
+            "format": self.chat.facts(),
+            "base_format": self.plain.facts(),
+        }
 
 
 @dataclass(frozen=True)
 class AtHand:
-    """How to get the models; None: not at hand. veneer: of (base -> aligned); without one it is extracted here. capture: of the aligned
-    model's answers to train prompts, from which own and a veneer of base are made without asking it again. responses: files of its answers,
-    for own-responses; without one it answers them here. data: the tasks' data folder."""
+    """How to get the models; None: not at hand. veneer: of (base -> aligned); without one it is
+    extracted here. capture: of the aligned model's answers to train prompts, from which own and a
+    veneer of base are made without asking it again. responses: files of its answers, for
+    own-responses; without one it answers them here. data: the tasks' data folder."""
 
     compromised: Load
     aligned: Load | None = None
@@ -97,27 +115,33 @@ class AtHand:
         for way in ways:
             if way == "own" and self.aligned is None and self.capture is None:
                 raise InputError(
-                    "the way own learns from the aligned model's distributions; give --aligned, or a --capture of it, or use own-responses"
+                    "the way own learns from the aligned model's distributions; give --aligned, "
+                    "or a --capture of it, or use own-responses"
                 )
             if way == "own-responses" and self.aligned is None and not self.responses:
                 raise InputError(
-                    "the way own-responses learns from the aligned model's answers; give a file with --responses, or --aligned"
+                    "the way own-responses learns from the aligned model's answers; give a file "
+                    "with --responses, or --aligned"
                 )
             answers = self.aligned is not None or self.capture is not None
             if way in OF_BASE and self.veneer is None and not (self.base is not None and answers):
                 raise InputError(
-                    f"the way {way} needs the veneer of base and aligned model; give --veneer, or --base and --aligned to extract it, or "
-                    f"leave {way} out of --ways"
+                    f"the way {way} needs the veneer of base and aligned model; give --veneer, or "
+                    f"--base and --aligned to extract it, or leave {way} out of --ways"
                 )
             if way == "shifted" and self.base is None:
-                raise InputError("the way shifted lets base read along; give --base, or leave shifted out of --ways")
+                raise InputError(
+                    "the way shifted lets base read along; give --base, or leave shifted out "
+                    "of --ways"
+                )
 
     def files(self) -> tuple[Path, ...]:
         """`responses`. Raises InputError where one is not there."""
         for path in self.responses:
             if not path.is_file():
                 raise InputError(
-                    f"there is no file {path}; expected answers of the aligned model, as `veneer generate` writes them"
+                    f"there is no file {path}; expected answers of the aligned model, as `veneer "
+                    "generate` writes them"
                 )
         return self.responses
 
@@ -128,6 +152,12 @@ class AtHand:
     def load(self, ways: Sequence[str]) -> Models:
         needs_base = any(w in OF_BASE for w in ways)
         return Models(
-            self.compromised(), self.aligned() if self.aligned else None, self.base() if self.base and needs_base else None, self.veneer,
-            self.capture, self.responses, self.chat, self.plain,
-        )  # fmt: skip
+            self.compromised(),
+            self.aligned() if self.aligned else None,
+            self.base() if self.base and needs_base else None,
+            self.veneer,
+            self.capture,
+            self.responses,
+            self.chat,
+            self.plain,
+        )

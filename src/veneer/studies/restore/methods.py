@@ -23,7 +23,8 @@ from veneer.systems.system import System
 
 @dataclass(frozen=True)
 class Candidate:
-    """One setting of a way, as a system. alpha: None where there is nothing to set. veneer: what its head holds, where it has one."""
+    """One setting of a way, as a system. alpha: None where there is nothing to set. veneer: what
+    its head holds, where it has one."""
 
     way: str
     alpha: Alpha | None
@@ -40,7 +41,8 @@ class Candidate:
         return replace(self.system, name=name)
 
     def size(self, longest: int) -> float:
-        """alpha, or its mean over the first `longest` tokens of an answer: what "the smaller change" means."""
+        """alpha, or its mean over the first `longest` tokens of an answer: what "the
+        smaller change" means."""
         if self.alpha is None:
             return 0.0
         return sum(abs(self.alpha.at(t)) for t in range(1, longest + 1)) / longest
@@ -65,7 +67,8 @@ class Way(Protocol):
 class HeadWay:
     """White box: W + alpha dW over the compromised model's own backbone.
 
-    veneer: dW, its rows in that model's ids. moment: gives the second moment (d, d) of the hidden states in which a rank is cut."""
+    veneer: dW, its rows in that model's ids. moment: gives the second moment (d, d) of the hidden
+    states in which a rank is cut."""
 
     name: str
     lm: LanguageModel
@@ -86,7 +89,8 @@ class HeadWay:
 
 @dataclass(frozen=True)
 class ShiftedWay:
-    """Black box: logits of the compromised model + alpha dW h of base, which reads the same text in its own format."""
+    """Black box: logits of the compromised model + alpha dW h of base, which reads the same text
+    in its own format."""
 
     lm: LanguageModel
     base: LanguageModel
@@ -98,7 +102,12 @@ class ShiftedWay:
     def candidate(self, alpha: Alpha | None, rank: int | None) -> Candidate:
         assert alpha is not None
         system = ShiftedSystem.of_models(
-            self.lm, self.base, self.veneer, alpha=alpha, format=self.format, name=candidate_name(self.name, alpha, rank)
+            self.lm,
+            self.base,
+            self.veneer,
+            alpha=alpha,
+            format=self.format,
+            name=candidate_name(self.name, alpha, rank),
         )
         return Candidate(self.name, alpha, rank, system)
 
@@ -119,13 +128,15 @@ class InContextWay:
 
 
 def for_head_of(veneer: Veneer, lm: LanguageModel, base: LanguageModel | None) -> Veneer:
-    """A base's veneer for the head of another model of the same width, rows matched by token string.
+    """A base's veneer for the head of another model of the same width, rows matched
+    by token string.
 
-    Raises InputError where the widths differ, and where base is not at hand and its tokenizer is not the other's."""
+    Raises InputError where the widths differ, and where base is not at hand and its tokenizer is
+    not the other's."""
     if veneer.width != lm.head.width:
         raise InputError(
-            f"the veneer is of width {veneer.width} and the head of {lm.name} of {lm.head.width}, so that it cannot be added; use the "
-            "way shifted or own"
+            f"the veneer is of width {veneer.width} and the head of {lm.name} of {lm.head.width}, "
+            "so that it cannot be added; use the way shifted or own"
         )
     to_other = None
     if base is not None:
@@ -133,7 +144,8 @@ def for_head_of(veneer: Veneer, lm: LanguageModel, base: LanguageModel | None) -
         to_other = match_vocabularies(base, lm).to_other
     elif veneer.facts.get("tokenizer") != lm.tokenizer_hash() or veneer.vocabulary > lm.head.rows:
         raise InputError(
-            f"the veneer was extracted with another tokenizer than that of {lm.name}; give its --base, to match them"
+            f"the veneer was extracted with another tokenizer than that of {lm.name}; give its "
+            "--base, to match them"
         )
     found = on_other_rows(veneer, to_other, lm.head.hash(), lm.head.rows)
     if to_other is not None:

@@ -16,12 +16,22 @@ from veneer.report.words import Anchor, figure, interval, name
 
 STUDY = "restore"
 REFERENCES = {"compromised": "base", "aligned": "aligned"}  # their marks: a ring and a diamond
-BESIDE = ("refusal_rate", "over_refusal_rate", "harm_rate", "loss", "chosen", "lost_refusals", "text_nats")  # no capability
+# no capability
+BESIDE = (
+    "refusal_rate",
+    "over_refusal_rate",
+    "harm_rate",
+    "loss",
+    "chosen",
+    "lost_refusals",
+    "text_nats",
+)
 HEIGHT = 300  # of a chart, px
 TOP, BOTTOM = 12, 44  # room for letters, px
 NEAR = 0.035  # points as near as that share a label
 WIDTH, LETTER = 460, 6.2  # of an ordinary chart and of a letter, px, to keep labels apart
-OFFSETS = (-9, 17, -23, 31, -37, 45, -51, 59)  # of a label from its point, px downwards, in the order in which they are tried
+# of a label from its point, px downwards, in the order in which they are tried
+OFFSETS = (-9, 17, -23, 31, -37, 45, -51, 59)
 READING = {
     "kl_from_compromised": "KL from C",
     "kl_from_aligned": "KL from A",
@@ -31,7 +41,8 @@ READING = {
 
 @dataclass(frozen=True)
 class Line:
-    """The verdict on one way. word, why, figures: the parts of its sentence. rows: by what they say."""
+    """The verdict on one way. word, why, figures: the parts of its sentence. rows:
+    by what they say."""
 
     way: str
     setting: str
@@ -89,21 +100,24 @@ class Label:
     @property
     def inside(self) -> bool:
         left, right, top, bottom = self.box
-        return left >= 0.09 * WIDTH and right <= WIDTH and top >= 0 and bottom <= HEIGHT - BOTTOM + 4
+        return (
+            left >= 0.09 * WIDTH and right <= WIDTH and top >= 0 and bottom <= HEIGHT - BOTTOM + 4
+        )
 
     def over(self, other: Label) -> bool:
         a, b = self.box, other.box
         return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]
 
     def drawn(self) -> Markup:
-        return Markup('<text class="alpha" x="{:.2f}%" y="{:.1f}" dx="{}" text-anchor="{}">{}</text>').format(
-            self.x, self.y + self.dy, self.dx, "end" if self.dx < 0 else "start", self.text
-        )
+        return Markup(
+            '<text class="alpha" x="{:.2f}%" y="{:.1f}" dx="{}" text-anchor="{}">{}</text>'
+        ).format(self.x, self.y + self.dy, self.dx, "end" if self.dx < 0 else "start", self.text)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """All settings of a way. points: those of the dense veneer in the order of alpha, then the others."""
+    """All settings of a way. points: those of the dense veneer in the order of alpha,
+    then the others."""
 
     way: str
     points: list[Point]
@@ -114,7 +128,14 @@ def verdict_lines(part: Part) -> list[Line]:
     rows = [r for r in part.study.rows if r.study == STUDY]
 
     def one(system: str, metric: str, of: str | None = None) -> Measurement | None:
-        return next((r for r in rows if (r.system, r.metric) == (system, metric) and (of is None or r.of == of)), None)
+        return next(
+            (
+                r
+                for r in rows
+                if (r.system, r.metric) == (system, metric) and (of is None or r.of == of)
+            ),
+            None,
+        )
 
     found = []
     for v in (r for r in rows if r.metric == "restored"):
@@ -137,25 +158,46 @@ def verdict_lines(part: Part) -> list[Line]:
             "text": one(v.system, "difference_from_compromised", "text_nats"),
             "seconds": one(v.system, "seconds", "make"),
         }
-        found.append(Line(v.system, setting.removeprefix(v.system).lstrip("-") or "as it is", v, columns))
+        found.append(
+            Line(v.system, setting.removeprefix(v.system).lstrip("-") or "as it is", v, columns)
+        )
     rank = {"yes": 0, "partly": 1, "no": 2}
-    return sorted(found, key=lambda x: (rank[x.kind], -((x.rows["refusals"].value or 0.0) if x.rows["refusals"] else 0.0)))
+    return sorted(
+        found,
+        key=lambda x: (
+            rank[x.kind],
+            -((x.rows["refusals"].value or 0.0) if x.rows["refusals"] else 0.0),
+        ),
+    )
 
 
 def curves(part: Part) -> tuple[list[Curve], list[Point]]:
     """A curve a way, and the points of the references."""
     rows = {
-        (r.system, r.metric): r for r in part.study.rows if r.study == STUDY and r.split == "validation" and r.metric != "loss"
+        (r.system, r.metric): r
+        for r in part.study.rows
+        if r.study == STUDY and r.split == "validation" and r.metric != "loss"
     }
     capability = next((m for _, m in rows if m not in BESIDE and not m.startswith("kl_")), None)
 
     def point(system: str, label: str, kind: str) -> Point | None:
-        refused, over, able = (rows.get((system, m)) for m in ("refusal_rate", "over_refusal_rate", capability or ""))
-        if refused is None or over is None or able is None or None in (refused.value, over.value, able.value):
+        refused, over, able = (
+            rows.get((system, m)) for m in ("refusal_rate", "over_refusal_rate", capability or "")
+        )
+        if (
+            refused is None
+            or over is None
+            or able is None
+            or None in (refused.value, over.value, able.value)
+        ):
             return None
         return Point(label, refused, over, able, kind)
 
-    chosen = {r.system: (r.note or "").partition(":")[0] for r in part.study.rows if r.study == STUDY and r.metric == "chosen"}
+    chosen = {
+        r.system: (r.note or "").partition(":")[0]
+        for r in part.study.rows
+        if r.study == STUDY and r.metric == "chosen"
+    }
     found: dict[str, list[Point]] = {}
     for r in part.study.rows:
         if r.study != STUDY or r.metric != "loss" or r.of is None:
@@ -170,26 +212,36 @@ def curves(part: Part) -> tuple[list[Curve], list[Point]]:
     return [Curve(way, points) for way, points in found.items()], references
 
 
-def draw(curve: Curve, references: Sequence[Point], across: str, anchor: Anchor, title: str) -> Markup:
-    """Refusals of harmful prompts (up) against over-refusal or capability (across), both from 0 to 1: a mark a setting, thin whiskers its
-    95 % intervals, a line along alpha at full rank."""
+def draw(
+    curve: Curve, references: Sequence[Point], across: str, anchor: Anchor, title: str
+) -> Markup:
+    """Refusals of harmful prompts (up) against over-refusal or capability (across), both from 0 to
+    1: a mark a setting, thin whiskers its 95 % intervals, a line along alpha at full rank."""
     parts = [_grid(across)]
-    line = [f"{10 * _x(p.at(across).value):.1f},{_y(p.refused.value):.1f}" for p in curve.points if _constant(p.label)]
+    line = [
+        f"{10 * _x(p.at(across).value):.1f},{_y(p.refused.value):.1f}"
+        for p in curve.points
+        if _constant(p.label)
+    ]
     for p in [*references, *curve.points]:
         parts.append(_whiskers(p, across))
     for p in [*references, *sorted(curve.points, key=lambda p: p.kind == "chosen")]:
         parts.append(_mark(p, across, anchor))
     parts += [one.drawn() for one in labels(curve.points, across)]
     drawn = Markup(
-        '<svg x="0" y="0" width="100%" height="{h}" viewBox="0 0 1000 {h}" preserveAspectRatio="none">{}</svg>'
-    ).format(Markup('<polyline class="line sys-veneer" points="{}"/>').format(" ".join(line)), h=HEIGHT)
-    return Markup('<svg class="chart tradeoff" height="{}" role="img"><title>{}</title>{}{}</svg>').format(
-        HEIGHT, title, drawn, Markup("").join(parts)
+        '<svg x="0" y="0" width="100%" height="{h}" viewBox="0 0 1000 {h}" '
+        'preserveAspectRatio="none">{}</svg>'
+    ).format(
+        Markup('<polyline class="line sys-veneer" points="{}"/>').format(" ".join(line)), h=HEIGHT
     )
+    return Markup(
+        '<svg class="chart tradeoff" height="{}" role="img"><title>{}</title>{}{}</svg>'
+    ).format(HEIGHT, title, drawn, Markup("").join(parts))
 
 
 def labels(points: Sequence[Point], across: str) -> list[Label]:
-    """The labels, none over another on a chart of ordinary width; points that lie together share one."""
+    """The labels, none over another on a chart of ordinary width; points that lie
+    together share one."""
     groups: list[list[Point]] = []
     for p in points:
         near = (
@@ -205,8 +257,16 @@ def labels(points: Sequence[Point], across: str) -> list[Label]:
             group.append(p)
     placed: list[Label] = []
     for g in groups:
-        text, x, y = _joined([p.label for p in g]), _x(g[0].at(across).value), _y(g[0].refused.value)
-        tried = [Label(text, x, y, dx, dy) for dy in OFFSETS for dx in ((-13, 13) if x > 60 else (13, -13))]
+        text, x, y = (
+            _joined([p.label for p in g]),
+            _x(g[0].at(across).value),
+            _y(g[0].refused.value),
+        )
+        tried = [
+            Label(text, x, y, dx, dy)
+            for dy in OFFSETS
+            for dx in ((-13, 13) if x > 60 else (13, -13))
+        ]
         free = (one for one in tried if one.inside and not any(one.over(other) for other in placed))
         placed.append(next(free, tried[0]))
     return placed
@@ -236,14 +296,30 @@ def _y(value: float | None) -> float:
 def _grid(across: str) -> Markup:
     parts = []
     for t in (0.0, 0.25, 0.5, 0.75, 1.0):
-        parts.append(Markup('<line class="grid" x1="9%" x2="93%" y1="{y}" y2="{y}"/>').format(y=_y(t)))
-        parts.append(Markup('<line class="grid" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(_y(1), _y(0), x=_x(t)))
-        parts.append(Markup('<text class="tick" x="7.5%" y="{}" text-anchor="end">{}</text>').format(_y(t) + 4, f"{t:g}"))
         parts.append(
-            Markup('<text class="tick" x="{}%" y="{}" text-anchor="middle">{}</text>').format(_x(t), _y(0) + 17, f"{t:g}")
+            Markup('<line class="grid" x1="9%" x2="93%" y1="{y}" y2="{y}"/>').format(y=_y(t))
+        )
+        parts.append(
+            Markup('<line class="grid" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(
+                _y(1), _y(0), x=_x(t)
+            )
+        )
+        parts.append(
+            Markup('<text class="tick" x="7.5%" y="{}" text-anchor="end">{}</text>').format(
+                _y(t) + 4, f"{t:g}"
+            )
+        )
+        parts.append(
+            Markup('<text class="tick" x="{}%" y="{}" text-anchor="middle">{}</text>').format(
+                _x(t), _y(0) + 17, f"{t:g}"
+            )
         )
     said = "safe prompts refused" if across == "over" else "capability"
-    parts.append(Markup('<text class="axis-name" x="51%" y="{}" text-anchor="middle">{}</text>').format(HEIGHT - 6, said))
+    parts.append(
+        Markup('<text class="axis-name" x="51%" y="{}" text-anchor="middle">{}</text>').format(
+            HEIGHT - 6, said
+        )
+    )
     return Markup("").join(parts)
 
 
@@ -254,10 +330,16 @@ def _whiskers(p: Point, across: str) -> Markup:
     lines = []
     if p.refused.low is not None and p.refused.high is not None:
         lines.append(
-            Markup('<line x1="{x}%" x2="{x}%" y1="{:.1f}" y2="{:.1f}"/>').format(_y(p.refused.low), _y(p.refused.high), x=x)
+            Markup('<line x1="{x}%" x2="{x}%" y1="{:.1f}" y2="{:.1f}"/>').format(
+                _y(p.refused.low), _y(p.refused.high), x=x
+            )
         )
     if other.low is not None and other.high is not None:
-        lines.append(Markup('<line x1="{:.2f}%" x2="{:.2f}%" y1="{y}" y2="{y}"/>').format(_x(other.low), _x(other.high), y=y))
+        lines.append(
+            Markup('<line x1="{:.2f}%" x2="{:.2f}%" y1="{y}" y2="{y}"/>').format(
+                _x(other.low), _x(other.high), y=y
+            )
+        )
     strong = " strong" if p.kind in ("chosen", *REFERENCES) else ""
     return Markup('<g class="spread sys-{}{}">{}</g>').format(kind, strong, Markup("").join(lines))
 
@@ -269,7 +351,10 @@ def _mark(p: Point, across: str, anchor: Anchor) -> Markup:
         p.label,
         f"refuses harmful {figure(p.refused.value, 2)} ({interval(p.refused, 2)})",
         f"refuses safe {figure(p.over.value, 2)} ({interval(p.over, 2)})",
-        f"{name(p.capability.metric)} {figure(p.capability.value, 2)} ({interval(p.capability, 2)})",
+        (
+            f"{name(p.capability.metric)} {figure(p.capability.value, 2)} "
+            f"({interval(p.capability, 2)})"
+        ),
     ]
     x, y = f"{_x(other.value)}%", _y(p.refused.value)
     drawn = mark(system, x, y, {"chosen": 6.5, "dense": 4}.get(p.kind, 5))
@@ -288,7 +373,9 @@ def _render(part: Part) -> Markup:
     found, references = curves(part)
     lines = verdict_lines(part)
     rows = part.of(STUDY)
-    rule = next((r.note for g in rows if g.metric == "chosen" for r in g.systems.values() if r.note), "").partition(": ")[2]
+    rule = next(
+        (r.note for g in rows if g.metric == "chosen" for r in g.systems.values() if r.note), ""
+    ).partition(": ")[2]
     lost = next((r for g in rows if g.metric == "lost_refusals" for r in g.systems.values()), None)
     readings = _readings(part)
     shown = {id(g) for g in readings}
@@ -303,11 +390,17 @@ def _render(part: Part) -> Markup:
         lost=lost,
         capability=next((p.capability.metric for p in references), "capability"),
         candidates=[
-            g for g in rows if g.split == "validation" and g.metric not in ("chosen", "lost_refusals") and id(g) not in shown
+            g
+            for g in rows
+            if g.split == "validation"
+            and g.metric not in ("chosen", "lost_refusals")
+            and id(g) not in shown
         ],
         readings=readings,
         costs=[g for g in rows if g.split == "cost"],
-        differences=[g for g in rows if g.split == "test" and g.metric != "restored" and id(g) not in shown],
+        differences=[
+            g for g in rows if g.split == "test" and g.metric != "restored" and id(g) not in shown
+        ],
     )
 
 
@@ -316,7 +409,10 @@ def _finding(part: Part) -> Markup:
     found: dict[str, list[Markup]] = {}
     for line in verdict_lines(part):
         found.setdefault(line.word, []).append(escape(words.name(line.way)))
-    said = [Markup("{} by {}").format(words.name(word), words.listed(ways)) for word, ways in found.items()]
+    said = [
+        Markup("{} by {}").format(words.name(word), words.listed(ways))
+        for word, ways in found.items()
+    ]
     return Markup("The verdicts: {}.").format(Markup("; ").join(said)) if said else Markup()
 
 

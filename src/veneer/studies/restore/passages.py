@@ -1,4 +1,5 @@
-"""What systems make of texts that are there already: how far their distributions are apart, and how well they predict plain text."""
+"""What systems make of texts that are there already: how far their distributions are apart, and how
+well they predict plain text."""
 
 from __future__ import annotations
 
@@ -21,10 +22,12 @@ from veneer.systems.system import System
 
 @dataclass
 class Passages:
-    """Texts of n_i tokens, each behind a prompt, or by itself (prompt None) behind the one token `first`.
+    """Texts of n_i tokens, each behind a prompt, or by itself (prompt None) behind the
+    one token `first`.
 
-    Token ids are those of the model under restoration. other: the aligned model's vocabulary against it, for that model's part. Hidden
-    states are kept, since all candidates of one backbone share them.
+    Token ids are those of the model under restoration. other: the aligned model's vocabulary
+    against it, for that model's part. Hidden states are kept, since all candidates of one
+    backbone share them.
     """
 
     prompts: list[Prompt | None]
@@ -46,34 +49,57 @@ class Passages:
                 yield self._own(system.lm, head.logits(part))
             return
         large = torch.cat(self.states(system.large, system.format))
-        small = torch.cat(self.states(system.small, system.small_format, system.shift.to_small.tolist()))
-        alphas = torch.tensor([system.alpha.at(t) for x in self.tokens for t in range(1, len(x) + 1)], device=large.device)
+        small = torch.cat(
+            self.states(system.small, system.small_format, system.shift.to_small.tolist())
+        )
+        alphas = torch.tensor(
+            [system.alpha.at(t) for x in self.tokens for t in range(1, len(x) + 1)],
+            device=large.device,
+        )
         for at in range(0, len(large), system.large.head.at_once):
             part = slice(at, at + system.large.head.at_once)
-            yield system.shift.logits(system.large.head, large[part], small[part], alphas[part, None])
+            yield system.shift.logits(
+                system.large.head, large[part], small[part], alphas[part, None]
+            )
 
     @torch.inference_mode()
-    def states(self, lm: LanguageModel, form: Format, to_own: Sequence[int] | None = None) -> list[Tensor]:
-        """Hidden states (n_i, d) of a model that reads the prompts in a format. to_own: its ids, where they are others."""
+    def states(
+        self, lm: LanguageModel, form: Format, to_own: Sequence[int] | None = None
+    ) -> list[Tensor]:
+        """Hidden states (n_i, d) of a model that reads the prompts in a format. to_own: its ids,
+        where they are others."""
         key = (id(lm), json.dumps(form.facts(), sort_keys=True))
         if key not in self._states:
-            if self.other is not None and lm is self.other[0] and to_own is None and self.other[1].to_other is not None:
+            if (
+                self.other is not None
+                and lm is self.other[0]
+                and to_own is None
+                and self.other[1].to_other is not None
+            ):
                 to_own = self.other[1].to_other.tolist()
 
             def own(ids: Sequence[int]) -> list[int]:
                 return list(ids) if to_own is None else [to_own[i] for i in ids]
 
-            before = [own([self.first]) if p is None else form.encode(lm.tokenizer, p) for p in self.prompts]
+            before = [
+                own([self.first]) if p is None else form.encode(lm.tokenizer, p)
+                for p in self.prompts
+            ]
             self._states[key] = response_hidden(lm, before, [own(t) for t in self.tokens])
         return self._states[key]
 
     def _own(self, lm: LanguageModel, logits: Tensor) -> Tensor:
         """In the ids of the passages."""
-        return self.other[1].from_other(logits) if self.other is not None and lm is self.other[0] else logits
+        return (
+            self.other[1].from_other(logits)
+            if self.other is not None and lm is self.other[0]
+            else logits
+        )
 
     @torch.inference_mode()
     def kl(self, first: Local, second: Local) -> np.ndarray:
-        """KL(first || second) over the vocabulary that both have, summed over each passage's tokens (n,), nats."""
+        """KL(first || second) over the vocabulary that both have, summed over each passage's
+        tokens (n,), nats."""
         found = []
         for p, q in zip(self.logits(first), self.logits(second), strict=True):
             size = min(p.shape[-1], q.shape[-1])
@@ -94,12 +120,18 @@ class Passages:
 
     @torch.inference_mode()
     def noise(self, system: System, most: int = 8) -> tuple[np.ndarray, np.ndarray]:
-        """KL of a model's own distributions against those of another batch size (one passage at a time), on the first passages:
-        (sums, numbers of tokens)."""
+        """KL of a model's own distributions against those of another batch size (one passage at a
+        time), on the first passages: (sums, numbers of tokens)."""
         head, together = system.head or system.lm.head, self.states(system.lm, system.format)
         sums = []
-        for prompt, tokens, states in list(zip(self.prompts, self.tokens, together, strict=True))[:most]:
-            before = [self.first] if prompt is None else system.format.encode(system.lm.tokenizer, prompt)
+        for prompt, tokens, states in list(zip(self.prompts, self.tokens, together, strict=True))[
+            :most
+        ]:
+            before = (
+                [self.first]
+                if prompt is None
+                else system.format.encode(system.lm.tokenizer, prompt)
+            )
             (alone,) = response_hidden(system.lm, [before], [list(tokens)])
             a, b = (head.logits(x).float().log_softmax(-1) for x in (states, alone))
             sums.append(float((a.exp() * (a - b)).sum()))
@@ -111,7 +143,9 @@ class Passages:
 
 def plain_texts(prompts: Sequence[Prompt], lm: LanguageModel) -> Passages:
     """What the user says in each prompt, as plain text without any template."""
-    texts = list(dict.fromkeys(m["content"] for p in prompts for m in p.messages if m["role"] == "user"))
+    texts = list(
+        dict.fromkeys(m["content"] for p in prompts for m in p.messages if m["role"] == "user")
+    )
     rows = [list(lm.tokenizer(t, add_special_tokens=False)["input_ids"]) for t in texts]
     first = lm.tokenizer.bos_token_id
     first = first if first is not None else lm.pad_id

@@ -1,4 +1,5 @@
-"""Which prompts a restoration learns from, which it chooses on, and which it reports on: never the same ones."""
+"""Which prompts a restoration learns from, which it chooses on, and which it reports on:
+never the same ones."""
 
 from __future__ import annotations
 
@@ -21,8 +22,9 @@ LEAST = 3  # prompts of a part; an extraction needs train, select and report of 
 
 @dataclass(frozen=True)
 class Roles:
-    """harmful: what should be refused. safe: what should not, measured as over-refusal. capability: what the model should still be able
-    to do. harmless: what a new veneer learns beside refusals; without it, it would learn to refuse everything."""
+    """harmful: what should be refused. safe: what should not, measured as over-refusal. capability:
+    what the model should still be able to do. harmless: what a new veneer learns beside refusals;
+    without it, it would learn to refuse everything."""
 
     harmful: tuple[Task, ...]
     safe: tuple[Task, ...]
@@ -33,16 +35,25 @@ class Roles:
         for role in ("harmful", "safe", "capability"):
             if not getattr(self, role):
                 raise InputError(f"there is no {role} task; name at least one with --{role}")
-        both = {t.name for t in self.harmful} & {t.name for t in (*self.safe, *self.capability, *self.harmless)}
+        both = {t.name for t in self.harmful} & {
+            t.name for t in (*self.safe, *self.capability, *self.harmless)
+        }
         if both:
-            raise InputError(f"{', '.join(sorted(both))} is given as harmful and as harmless; give each task one of the two")
+            raise InputError(
+                f"{', '.join(sorted(both))} is given as harmful and as harmless; give each task "
+                "one of the two"
+            )
         for task in (*self.harmful, *self.safe, *self.harmless):
             if task.kind != "generate":
-                raise InputError(f"{task.name} has no answers in words, so that nothing can be refused; give it as --capability")
+                raise InputError(
+                    f"{task.name} has no answers in words, so that nothing can be refused; give "
+                    "it as --capability"
+                )
         for task in self.capability:
             if task.better != "up":
                 raise InputError(
-                    f"less {task.headline} is better on {task.name}, so that it measures no capability; give a task such as svamp"
+                    f"less {task.headline} is better on {task.name}, so that it measures no "
+                    "capability; give a task such as svamp"
                 )
 
     def measured(self) -> list[Task]:
@@ -63,17 +74,24 @@ class Parts:
     report: tuple[Prompt, ...]
 
 
-def parts_of(task: Task, *, measured: bool, safe: bool, extraction: int, validation: int, report: int | None) -> Parts:
+def parts_of(
+    task: Task, *, measured: bool, safe: bool, extraction: int, validation: int, report: int | None
+) -> Parts:
     """The parts of a task.
 
-    Of a task with train prompts: extraction takes the first ones, validation the last ones, the report the test prompts. A task without
-    is cut in halves by a hash of each prompt's id, and nothing is extracted from it. measured: a task that is only learned from has no
-    other part. safe: leave out prompts that are labelled unsafe (XSTest). Raises InputError where a part would be too small.
+    Of a task with train prompts: extraction takes the first ones, validation the last ones, the
+    report the test prompts. A task without is cut in halves by a hash of each prompt's id, and
+    nothing is extracted from it. measured: a task that is only learned from has no other part.
+    safe: leave out prompts that are labelled unsafe (XSTest). Raises InputError where a part would
+    be too small.
     """
     train = _chosen(task.prompts("train"), safe)
     if not measured:
         if len(train) < LEAST:
-            raise InputError(f"{task.name} has {len(train)} train prompts to learn from; expected at least {LEAST}")
+            raise InputError(
+                f"{task.name} has {len(train)} train prompts to learn from; expected at "
+                f"least {LEAST}"
+            )
         return Parts(tuple(train[:extraction]), (), ())
     test = _chosen(task.prompts("test"), safe)
     if train:
@@ -88,14 +106,16 @@ def parts_of(task: Task, *, measured: bool, safe: bool, extraction: int, validat
     for name, part in (("validation", parts.validation), ("report", parts.report)):
         if len(part) < LEAST:
             raise InputError(
-                f"{task.name} has {len(part)} prompts for the {name} part; expected at least {LEAST}: give another task"
+                f"{task.name} has {len(part)} prompts for the {name} part; expected at least "
+                f"{LEAST}: give another task"
             )
     return parts
 
 
 @dataclass(frozen=True)
 class PromptFile(Task):
-    """A file of prompts (prompt_files.read_prompts) to learn from: they have no answers to score and no test part."""
+    """A file of prompts (prompt_files.read_prompts) to learn from: they have no answers to score
+    and no test part."""
 
     path: Path
     name: str
@@ -110,23 +130,32 @@ class PromptFile(Task):
 
 
 def harmless_tasks(names: str, data: Path | None) -> tuple[Task, ...]:
-    """Tasks, files of own tasks and files of prompts, separated by commas. Raises InputError for anything else."""
+    """Tasks, files of own tasks and files of prompts, separated by commas. Raises InputError
+    for anything else."""
     found: list[Task] = []
     for name in (n.strip() for n in names.split(",") if n.strip()):
         path = Path(name)
-        if name in TASK_NAMES or name.startswith("file:") or (path.is_file() and is_task_file(path)):
+        if (
+            name in TASK_NAMES
+            or name.startswith("file:")
+            or (path.is_file() and is_task_file(path))
+        ):
             found.append(get_task(name, data))
         elif path.is_file():
             found.append(PromptFile(path, path.stem))
         else:
-            raise InputError(f"{name} is neither a task nor a file; expected harmless prompts to learn beside refusals")
+            raise InputError(
+                f"{name} is neither a task nor a file; expected harmless prompts to learn "
+                "beside refusals"
+            )
     if len({t.name for t in found}) < len(found):
         raise InputError(f"--harmless {names} names a task twice; name each once")
     return tuple(found)
 
 
 def in_report_half(prompt_id: str) -> bool:
-    """Whether a prompt of a task without train prompts belongs to the report half: by the first byte of sha256 of its id."""
+    """Whether a prompt of a task without train prompts belongs to the report half: by the first
+    byte of sha256 of its id."""
     return hashlib.sha256(prompt_id.encode("utf-8", errors="replace")).digest()[0] % 2 == 1
 
 

@@ -1,4 +1,5 @@
-"""What every candidate is read against: the references' answers to benign prompts, and plain texts."""
+"""What every candidate is read against: the references' answers to benign prompts,
+and plain texts."""
 
 from __future__ import annotations
 
@@ -29,22 +30,33 @@ class Reading:
     texts: Passages
 
     @classmethod
-    def of(cls, prompts: Sequence[Prompt], references: Mapping[str, tuple[System, Measured]], models: Models) -> Reading:
+    def of(
+        cls,
+        prompts: Sequence[Prompt],
+        references: Mapping[str, tuple[System, Measured]],
+        models: Models,
+    ) -> Reading:
         lm = models.compromised
-        other = None if models.aligned is None else (models.aligned, match_vocabularies(lm, models.aligned))
+        other = (
+            None
+            if models.aligned is None
+            else (models.aligned, match_vocabularies(lm, models.aligned))
+        )
         answers = {}
         for name, (system, found) in references.items():
             by_id = {(r.task, r.prompt_id): r for some in found.answers.values() for r in some}
             rows = [(p, _own_ids(by_id[p.task, p.id], system, other)) for p in prompts]
             rows = [(p, ids) for p, ids in rows if ids]
-            answers[name] = Passages([p for p, _ in rows], [ids for _, ids in rows], lm.pad_id, other)
+            answers[name] = Passages(
+                [p for p, _ in rows], [ids for _, ids in rows], lm.pad_id, other
+            )
         texts = plain_texts(prompts, lm)
         texts.other = other
         return cls({n: s for n, (s, _) in references.items()}, answers, texts)
 
     def rows(self, system: Local, task: str, split: str, *, seed: int) -> list[Measurement]:
-        """kl_from_compromised, kl_from_aligned: KL(reference || system) on the reference's own answers to benign prompts; text_nats: -log p
-        of the prompts' plain text."""
+        """kl_from_compromised, kl_from_aligned: KL(reference || system) on the reference's own
+        answers to benign prompts; text_nats: -log p of the prompts' plain text."""
         sums = {
             f"kl_from_{name}": (passages.kl(self.references[name], system), passages.lengths)
             for name, passages in self.answers.items()
@@ -60,11 +72,24 @@ class Reading:
         system = self.references["compromised"]
         values, tokens = self.answers["compromised"].noise(system)
         note = "noise floor: the same model at batch size 1"
-        return list(reading_rows("compromised", task, "noise", {"kl_from_compromised": (values, tokens)}, seed=seed, note=note))
+        return list(
+            reading_rows(
+                "compromised",
+                task,
+                "noise",
+                {"kl_from_compromised": (values, tokens)},
+                seed=seed,
+                note=note,
+            )
+        )
 
     def text_nats(self, system: Local) -> np.ndarray | None:
         """None for a system that reads instructions of its own before everything."""
-        return None if system.name.startswith("urial") or not self.texts.tokens else self.texts.nats(system)
+        return (
+            None
+            if system.name.startswith("urial") or not self.texts.tokens
+            else self.texts.nats(system)
+        )
 
 
 def _own_ids(response: Response, system: System, other: Any) -> tuple[int, ...]:

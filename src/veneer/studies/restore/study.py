@@ -1,4 +1,5 @@
-"""Restore: put alignment back on a model that fine-tuning broke, and say what it costs (docs/restore.md)."""
+"""Restore: put alignment back on a model that fine-tuning broke, and say what it costs
+(docs/restore.md)."""
 
 from __future__ import annotations
 
@@ -20,7 +21,10 @@ from veneer.studies.restore.rows import names
 from veneer.studies.restore.work import Work
 from veneer.systems.attack import need_peft
 
-ONLY_REFUSALS = "there are no harmless prompts: a veneer of refusals alone refuses whatever stands in the same template"
+ONLY_REFUSALS = (
+    "there are no harmless prompts: a veneer of refusals alone refuses whatever stands in the "
+    "same template"
+)
 
 
 def restore(
@@ -32,17 +36,21 @@ def restore(
     said: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Try every way on the validation part, choose alpha and rank there, measure what was chosen on the report part, and write the study
-    folder (docs/restore.md). at_hand: the models, which are not loaded where the folder is finished already.
+    """Try every way on the validation part, choose alpha and rank there, measure what was chosen on
+    the report part, and write the study folder (docs/restore.md). at_hand: the models, which are
+    not loaded where the folder is finished already.
 
-    Raises InputError where a way lacks what it needs, a task its prompts, or `out` was made with another configuration.
+    Raises InputError where a way lacks what it needs, a task its prompts, or `out` was made with
+    another configuration.
     """
     config, out = config or RestoreConfig(), Path(out)
     at_hand.check(config.ways)
-    if "shifted" in config.ways and (choices := [t.name for t in roles.capability if t.kind == "choice"]):
+    if "shifted" in config.ways and (
+        choices := [t.name for t in roles.capability if t.kind == "choice"]
+    ):
         raise InputError(
-            f"{', '.join(choices)} compares likelihoods, which a shifted system does not give; leave shifted out of --ways, or take a "
-            "capability that is answered in words"
+            f"{', '.join(choices)} compares likelihoods, which a shifted system does not give; "
+            "leave shifted out of --ways, or take a capability that is answered in words"
         )
     safe, measured = {t.name for t in roles.safe}, {t.name for t in roles.measured()}
     learned = {t.name for t in roles.learned()}
@@ -60,13 +68,15 @@ def restore(
     }
     if at_hand.extracts(config.ways) and not any(parts[t.name].extraction for t in roles.harmful):
         raise InputError(
-            f"{names(roles.harmful)} has no train prompts to learn refusals from; add a task that has, such as advbench, or use the "
-            "ways head and shifted with a veneer that is there"
+            f"{names(roles.harmful)} has no train prompts to learn refusals from; add a task that "
+            "has, such as advbench, or use the ways head and shifted with a veneer that is there"
         )
     examples = again(config, at_hand)
     _, missing = judges_of(roles.measured(), config.judges)
     with folder_lock(out):
-        record = RunRecord(out, "restore", {**(said or {}), "tasks": _facts(roles), "settings": config.facts()})
+        record = RunRecord(
+            out, "restore", {**(said or {}), "tasks": _facts(roles), "settings": config.facts()}
+        )
         if record.finished:
             return Results.read(out / "results.jsonl")
         if at_hand.extracts(config.ways) and not roles.harmless:
@@ -92,16 +102,21 @@ def restore(
 
 
 def again(config: RestoreConfig, at_hand: AtHand) -> Examples:
-    """What a repeated attack learns from; nothing where none is asked for. Raises InputError where there is nothing to attack."""
+    """What a repeated attack learns from; nothing where none is asked for. Raises InputError where
+    there is nothing to attack."""
     if config.reattack is None:
         return ()
     if not any(w == "head" or w.startswith("own") for w in config.ways):
         raise InputError(
-            "only a restored checkpoint can be fine-tuned again, and none of the ways makes one; add head or own to --ways"
+            "only a restored checkpoint can be fine-tuned again, and none of the ways makes one; "
+            "add head or own to --ways"
         )
     need_peft()
     return attack_examples(config.reattack, data=at_hand.data)
 
 
 def _facts(roles: Roles) -> dict[str, list[str]]:
-    return {role: [t.name for t in getattr(roles, role)] for role in ("harmful", "safe", "capability", "harmless")}
+    return {
+        role: [t.name for t in getattr(roles, role)]
+        for role in ("harmful", "safe", "capability", "harmless")
+    }

@@ -2,4 +2,7 @@
 
 from veneer.registry import Room
 
-ROOM = Room(commands={"transfer": "veneer.studies.transfer.command:Transfer"}, sections=("veneer.studies.transfer.page:SECTION",))
+ROOM = Room(
+    commands={"transfer": "veneer.studies.transfer.command:Transfer"},
+    sections=("veneer.studies.transfer.page:SECTION",),
+)

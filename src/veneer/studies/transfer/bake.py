@@ -1,8 +1,9 @@
 """Baking: a shift that a small model gives at decoding, learned by the large model's own head.
 
-The large base's hidden states on the shifted system's responses are captured with the shifted system's distributions, and a veneer of
-the large model is extracted from that. Merged (head/merge.py), it decodes at the large base's speed. The published method stops at
-the shifted system; this step is ours.
+The large base's hidden states on the shifted system's responses are captured with the shifted
+system's distributions, and a veneer of the large model is extracted from that. Merged
+(head/merge.py), it decodes at the large base's speed. The published method stops at the shifted
+system; this step is ours.
 """
 
 from __future__ import annotations
@@ -40,23 +41,41 @@ def bake(
 ) -> Veneer:
     """The large model's own veneer that does what `shifted` does to it.
 
-    Its facts name the small model's veneer and the alpha schedule (`teacher`), the format that the large model reads, and the shifted
-    system's stop ids, so that what is baked stops where that does. `out` gets `capture/`, the veneer itself (veneer.json,
-    veneer.safetensors, extract.log) and results.jsonl: the rows of `bake_rows`. A call that was cut goes on; a finished one changes
-    nothing. Raises InputError where `large` is not the model that is shifted, or `out` holds something else.
+    Its facts name the small model's veneer and the alpha schedule (`teacher`), the format that the
+    large model reads, and the shifted system's stop ids, so that what is baked stops where that
+    does. `out` gets `capture/`, the veneer itself (veneer.json, veneer.safetensors, extract.log)
+    and results.jsonl: the rows of `bake_rows`. A call that was cut goes on; a finished one changes
+    nothing. Raises InputError where `large` is not the model that is shifted, or `out` holds
+    something else.
     """
     out, extract = Path(out), extract or ExtractConfig()
     if shifted.large is not large and shifted.large.fingerprint() != large.fingerprint():
         raise InputError(
-            f"{shifted.name} shifts {shifted.large.name}, but a veneer of {large.name} was to be baked; give the model that is shifted"
+            f"{shifted.name} shifts {shifted.large.name}, but a veneer of {large.name} was to be "
+            "baked; give the model that is shifted"
         )
     taken = capture_from(
-        large, ShiftedTeacher(shifted), prompts, out / "capture", config, base_format=shifted.format, progress=progress
+        large,
+        ShiftedTeacher(shifted),
+        prompts,
+        out / "capture",
+        config,
+        base_format=shifted.format,
+        progress=progress,
     )
     veneer = extract_to(taken, extract, out, device=large.device, log=solver_progress(progress))
-    wanted = {"config": json.loads(json.dumps(extract.facts())), "capture": taken.manifest["prompts_sha256"]}
-    if {"config": veneer.facts.get("config"), "capture": veneer.facts.get("capture", {}).get("prompts_sha256")} != wanted:
-        raise InputError(f"{out} holds a veneer that was extracted in another way; give another folder, or delete it")
+    wanted = {
+        "config": json.loads(json.dumps(extract.facts())),
+        "capture": taken.manifest["prompts_sha256"],
+    }
+    if {
+        "config": veneer.facts.get("config"),
+        "capture": veneer.facts.get("capture", {}).get("prompts_sha256"),
+    } != wanted:
+        raise InputError(
+            f"{out} holds a veneer that was extracted in another way; give another folder, "
+            "or delete it"
+        )
     if not (out / "results.jsonl").is_file():
         Results(bake_rows(taken, veneer, extract)).write(out / "results.jsonl")
     return veneer
@@ -65,8 +84,9 @@ def bake(
 def bake_rows(
     capture: Capture, veneer: Veneer, extract: ExtractConfig | None = None, *, name: str = "baked"
 ) -> Iterator[Measurement]:
-    """KL(shifted || large base) and KL(shifted || baked) on the capture's report prompts, jointly and by task, what baking recovers, the
-    same by position, and the shifted system's noise floor: study "extract" and "position", systems "base" and `name`."""
+    """KL(shifted || large base) and KL(shifted || baked) on the capture's report prompts, jointly
+    and by task, what baking recovers, the same by position, and the shifted system's noise floor:
+    study "extract" and "position", systems "base" and `name`."""
     extract = extract or ExtractConfig()
     found = held_out(capture, veneer, split_of(capture, extract.seed, extract.tasks).report)
     tasks = sorted(set(found.task.values()))

@@ -1,4 +1,5 @@
-"""What a system's decoding costs beside the large base's: seconds a token, interleaved, and memory."""
+"""What a system's decoding costs beside the large base's: seconds a token,
+interleaved, and memory."""
 
 from __future__ import annotations
 
@@ -28,8 +29,9 @@ BATCH, TOKENS = 8, 24  # answers a batch, tokens an answer
 
 @dataclass(frozen=True)
 class Cost:
-    """seconds: one batch a round, of `BATCH` answers of `TOKENS` tokens. weights: bytes of the parameters that decoding needs.
-    working: bytes that one batch takes beside them at its most (keys and values, logits, activations)."""
+    """seconds: one batch a round, of `BATCH` answers of `TOKENS` tokens. weights: bytes of the
+    parameters that decoding needs. working: bytes that one batch takes beside them at its most
+    (keys and values, logits, activations)."""
 
     system: str
     seconds: list[float]
@@ -38,16 +40,23 @@ class Cost:
 
 
 def measure_costs(
-    systems: Sequence[Local], prompts: Sequence[Prompt], rounds: int, out: Path, progress: Progress | None = None
+    systems: Sequence[Local],
+    prompts: Sequence[Prompt],
+    rounds: int,
+    out: Path,
+    progress: Progress | None = None,
 ) -> list[Cost]:
-    """Time the systems in turn, round by round, so that what else the machine does falls on all alike; every answer is TOKENS long. One
-    batch of each goes before, untimed, in which the memory is measured. rounds: 2 or more. The result stands in `out` and is read where
-    it is there."""
+    """Time the systems in turn, round by round, so that what else the machine does falls on all
+    alike; every answer is TOKENS long. One batch of each goes before, untimed, in which the memory
+    is measured. rounds: 2 or more. The result stands in `out` and is read where it is there."""
     if out.is_file():
         return [Cost(**row) for row in read_json(out, "the timing of a transfer study")]
     same_length = [_endless(s) for s in systems]
     spread = prompts[:: max(1, len(prompts) // (BATCH * rounds))]  # of all tasks
-    batches = [[spread[(at + i) % len(spread)] for i in range(BATCH)] for at in range(0, BATCH * rounds, BATCH)]
+    batches = [
+        [spread[(at + i) % len(spread)] for i in range(BATCH)]
+        for at in range(0, BATCH * rounds, BATCH)
+    ]
     working = [_working(s, batches[0]) for s in same_length]
     seconds: list[list[float]] = [[] for _ in systems]
     for number, batch in enumerate(batches):
@@ -60,13 +69,17 @@ def measure_costs(
             seconds[i].append(time.perf_counter() - started)
         if progress:
             progress(number + 1, rounds, "timing")
-    found = [Cost(s.name, took, _weights(s), extra) for s, took, extra in zip(systems, seconds, working, strict=True)]
+    found = [
+        Cost(s.name, took, _weights(s), extra)
+        for s, took, extra in zip(systems, seconds, working, strict=True)
+    ]
     write_json(out, [vars(c) for c in found])
     return found
 
 
 def _endless(system: Local) -> Local:
-    """The same system with nothing that ends an answer: systems that answer at different lengths are timed at one."""
+    """The same system with nothing that ends an answer: systems that answer at different lengths
+    are timed at one."""
     return replace(system, stop_ids=(), stop=())
 
 
@@ -77,7 +90,8 @@ def _decode(system: Local, prompts: Sequence[Prompt]) -> None:
 
 
 def _working(system: Local, prompts: Sequence[Prompt]) -> int:
-    """Bytes that decoding one batch holds at its most beside what was there before, as the allocator counts them."""
+    """Bytes that decoding one batch holds at its most beside what was there before, as the
+    allocator counts them."""
     model = system.lm if isinstance(system, System) else system.large
     if model.device.type == "cuda":
         torch.cuda.synchronize()
@@ -85,7 +99,8 @@ def _working(system: Local, prompts: Sequence[Prompt]) -> int:
         torch.cuda.reset_peak_memory_stats(model.device)
         _decode(system, prompts)
         return int(torch.cuda.max_memory_allocated(model.device) - before)
-    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler says on stderr that it starts and stops
+    # the profiler says on stderr that it starts and stops
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
@@ -96,32 +111,54 @@ def _working(system: Local, prompts: Sequence[Prompt]) -> int:
 
 
 def _weights(system: Local) -> int:
-    """Bytes of the parameters, each storage once. A head in place of the model's own counts as in a merged checkpoint: beside tied
-    embeddings, and in the stead of untied ones."""
+    """Bytes of the parameters, each storage once. A head in place of the model's own counts as in a
+    merged checkpoint: beside tied embeddings, and in the stead of untied ones."""
     if isinstance(system, ShiftedSystem):
-        parts = [system.shift.values, system.shift.A, system.shift.B, system.shift.bias, system.shift.rows, system.shift.to_small]
-        tensors = [*system.large.model.parameters(), *system.small.model.parameters(), *(p for p in parts if p is not None)]
+        parts = [
+            system.shift.values,
+            system.shift.A,
+            system.shift.B,
+            system.shift.bias,
+            system.shift.rows,
+            system.shift.to_small,
+        ]
+        tensors = [
+            *system.large.model.parameters(),
+            *system.small.model.parameters(),
+            *(p for p in parts if p is not None),
+        ]
         return _bytes(tensors)
     own = system.lm.model.get_output_embeddings().weight
     tensors = list(system.lm.model.parameters())
     if system.head is None:
         return _bytes(tensors)
     tied = own is system.lm.model.get_input_embeddings().weight
-    return _bytes(tensors if tied else [p for p in tensors if p is not own]) + _bytes([system.head.weight])
+    return _bytes(tensors if tied else [p for p in tensors if p is not own]) + _bytes(
+        [system.head.weight]
+    )
 
 
 def _bytes(tensors: Sequence[Any]) -> int:
-    storages = {p.untyped_storage().data_ptr(): p.untyped_storage().nbytes() for p in tensors if not p.is_meta}
-    return sum(storages.values()) + sum(p.nbytes for p in tensors if p.is_meta)  # of a split model: outside the devices
+    storages = {
+        p.untyped_storage().data_ptr(): p.untyped_storage().nbytes()
+        for p in tensors
+        if not p.is_meta
+    }
+    # of a split model: outside the devices
+    return sum(storages.values()) + sum(p.nbytes for p in tensors if p.is_meta)
 
 
 def cost_rows(costs: Sequence[Cost]) -> Iterator[Measurement]:
-    """Rows of study "transfer", task "joint", split "timing": seconds a response token and memory of each system, and both as ratio to
-    the first, which is the large base. n counts rounds. A ratio of times is the geometric mean over the rounds of the ratio within a
-    round, its interval Student's t of the logarithms."""
+    """Rows of study "transfer", task "joint", split "timing": seconds a response token and memory
+    of each system, and both as ratio to the first, which is the large base. n counts rounds. A
+    ratio of times is the geometric mean over the rounds of the ratio within a round, its interval
+    Student's t of the logarithms."""
     base = costs[0]
     tokens = BATCH * TOKENS
-    note = f"n counts rounds of one batch a system, {BATCH} answers of {TOKENS} tokens each, the prompt's reading included"
+    note = (
+        f"n counts rounds of one batch a system, {BATCH} answers of {TOKENS} tokens each, the "
+        "prompt's reading included"
+    )
     for cost in costs:
         n = len(cost.seconds)
         value, low, high = _geometric(np.array(cost.seconds) / tokens)
@@ -129,7 +166,10 @@ def cost_rows(costs: Sequence[Cost]) -> Iterator[Measurement]:
         value, low, high = _geometric(np.array(cost.seconds) / np.array(base.seconds))
         yield _row("time_ratio", cost.system, value, n, low, high, "times base", note)
         memory, of = cost.weights + cost.working, base.weights + base.working
-        said = f"weights {cost.weights / 2**20:.1f} MiB, and at most {cost.working / 2**20:.1f} MiB while one batch is decoded"
+        said = (
+            f"weights {cost.weights / 2**20:.1f} MiB, and at most {cost.working / 2**20:.1f} MiB "
+            "while one batch is decoded"
+        )
         yield _row("memory", cost.system, memory / 2**20, 1, None, None, "MiB", said)
         yield _row("memory_ratio", cost.system, memory / of, 1, None, None, "times base", said)
 
@@ -143,6 +183,15 @@ def _geometric(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def _row(
-    metric: str, system: str, value: float, n: int, low: float | None, high: float | None, unit: str, note: str
+    metric: str,
+    system: str,
+    value: float,
+    n: int,
+    low: float | None,
+    high: float | None,
+    unit: str,
+    note: str,
 ) -> Measurement:
-    return Measurement(STUDY, "joint", metric, system, value, n, low, high, split="timing", unit=unit, note=note)
+    return Measurement(
+        STUDY, "joint", metric, system, value, n, low, high, split="timing", unit=unit, note=note
+    )

@@ -1,4 +1,5 @@
-"""How far the large base, shifted by the small one's veneer, is from the large aligned model, on that model's stored answers."""
+"""How far the large base, shifted by the small one's veneer, is from the large aligned model, on
+that model's stored answers."""
 
 from __future__ import annotations
 
@@ -27,17 +28,25 @@ AT_ONCE = 64  # answers that the small base reads together
 
 
 class ShiftedReading:
-    """What the large base shifted by alpha says at the tokens of a capture's answers, for any alpha.
+    """What the large base shifted by alpha says at the tokens of a capture's
+    answers, for any alpha.
 
-    capture: of the large pair (the large base's hidden states h_L, the large aligned model's distributions). prompts: the capture's, in its
-    order. numbers: those whose answers the small base reads, once.
+    capture: of the large pair (the large base's hidden states h_L, the large aligned model's
+    distributions). prompts: the capture's, in its order. numbers: those whose answers the small
+    base reads, once.
 
-    logits_L + alpha * dW h_s (arXiv 2502.04602, transfer) is one linear map of [h_L, alpha h_s, alpha]: its matrix is [W_L, dW, b], with
-    the rows of dW (and of a bias-only veneer's b) in the large model's ids. The large head's scale and cap come behind it, as in decoding.
+    logits_L + alpha * dW h_s (arXiv 2502.04602, transfer) is one linear map of [h_L, alpha h_s,
+    alpha]: its matrix is [W_L, dW, b], with the rows of dW (and of a bias-only veneer's b) in the
+    large model's ids. The large head's scale and cap come behind it, as in decoding.
     """
 
     def __init__(
-        self, capture: Capture, models: TransferModels, veneer: Veneer, prompts: Sequence[Prompt], numbers: Sequence[int]
+        self,
+        capture: Capture,
+        models: TransferModels,
+        veneer: Veneer,
+        prompts: Sequence[Prompt],
+        numbers: Sequence[int],
     ):
         self.capture, self.device = capture, models.large.device
         head = capture.head
@@ -49,23 +58,29 @@ class ShiftedReading:
         for at in range(0, len(numbers), AT_ONCE):
             some = list(numbers[at : at + AT_ONCE])
             asked = [models.small_format.encode(models.small.tokenizer, prompts[n]) for n in some]
-            read = response_hidden(models.small, asked, [models.vocabulary.ids_to_other(answers[n]) for n in some])
+            read = response_hidden(
+                models.small, asked, [models.vocabulary.ids_to_other(answers[n]) for n in some]
+            )
             self._small |= {n: h.float().cpu() for n, h in zip(some, read, strict=True)}
 
     def held_out(self, alpha: Alpha, numbers: Sequence[int]) -> HeldOut:
         """The held-out table with the shifted system in the veneer's place."""
 
         def read(block: dict[str, Tensor]) -> Tensor:
-            order = list(dict.fromkeys(block["prompt"].tolist()))  # a prompt's tokens stand together, by position
+            # a prompt's tokens stand together, by position
+            order = list(dict.fromkeys(block["prompt"].tolist()))
             shift = torch.cat([self._small[n] for n in order])  # (N, d_small)
-            share = torch.tensor([alpha.at(p) for p in block["position"].tolist()], dtype=shift.dtype)[:, None]
+            share = torch.tensor(
+                [alpha.at(p) for p in block["position"].tolist()], dtype=shift.dtype
+            )[:, None]
             return torch.cat([block["hidden"].float(), share * shift, share], dim=1)
 
         return held_out_of(self.capture, self._head, numbers, read=read, device=self.device)
 
 
 def shift_columns(shift: LogitShift, rows: int) -> tuple[Tensor, Tensor]:
-    """dW (rows, d_small) and bias (rows, 1) of a shift on the first `rows` of the large model's vocabulary; zero where it changes none."""
+    """dW (rows, d_small) and bias (rows, 1) of a shift on the first `rows` of the large model's
+    vocabulary; zero where it changes none."""
     values = shift.values if shift.values is not None else shift.A @ shift.B  # type: ignore[operator]
     inside = shift.rows < rows
     dW, bias = torch.zeros(rows, values.shape[1]), torch.zeros(rows, 1)
@@ -85,16 +100,22 @@ def _answers(capture: Capture, numbers: Sequence[int]) -> dict[int, list[int]]:
 
 
 def mean_kl(found: HeldOut) -> intervals.Estimate:
-    """KL in nats a token of the system that stands in the veneer's place; the interval resamples prompts."""
+    """KL in nats a token of the system that stands in the veneer's place; the interval
+    resamples prompts."""
     return intervals.ratio_of_sums(*found.by_prompt(found.kl_veneer), seed=0)
 
 
 def distance_rows(
-    capture: Capture, tables: Iterable[tuple[str, Callable[[], HeldOut]]], *, seed: int, note: str | None = None
+    capture: Capture,
+    tables: Iterable[tuple[str, Callable[[], HeldOut]]],
+    *,
+    seed: int,
+    note: str | None = None,
 ) -> Iterator[Measurement]:
-    """Rows of study "transfer": KL, what is recovered of base's, top-1 agreement and KL by position of every system, base's and the noise
-    floor with them; jointly and by task. tables: (system, its held-out table, made when it is needed). note: on what comes of the small
-    veneer, so not on base and the large model's own."""
+    """Rows of study "transfer": KL, what is recovered of base's, top-1 agreement and KL by position
+    of every system, base's and the noise floor with them; jointly and by task. tables: (system, its
+    held-out table, made when it is needed). note: on what comes of the small veneer, so not on base
+    and the large model's own."""
     yield from noise_rows(capture, study=STUDY)
     for place, (system, make) in enumerate(tables):
         found, first = make(), place == 0
@@ -108,7 +129,9 @@ def distance_rows(
         rows += early_share_rows(found, tasks, system=system, seed=seed)
         for row in rows:
             said = note if row.system not in ("base", "veneer") else None
-            yield replace(row, study=STUDY, note="; ".join(n for n in (row.note, said) if n) or None)
+            yield replace(
+                row, study=STUDY, note="; ".join(n for n in (row.note, said) if n) or None
+            )
 
 
 def select_rows(tables: dict[str, HeldOut]) -> Iterator[Measurement]:
@@ -116,13 +139,18 @@ def select_rows(tables: dict[str, HeldOut]) -> Iterator[Measurement]:
     for place, (system, found) in enumerate(tables.items()):
         if place == 0:
             base = intervals.ratio_of_sums(*found.by_prompt(found.kl_base), seed=0)
-            yield Measurement.estimated(base, STUDY, "joint", "kl", "base", split="select", unit=NATS)
-        yield Measurement.estimated(mean_kl(found), STUDY, "joint", "kl", system, split="select", unit=NATS)
+            yield Measurement.estimated(
+                base, STUDY, "joint", "kl", "base", split="select", unit=NATS
+            )
+        yield Measurement.estimated(
+            mean_kl(found), STUDY, "joint", "kl", system, split="select", unit=NATS
+        )
 
 
 def baked_rows(rows: Iterable[Measurement]) -> Iterator[Measurement]:
-    """What baking keeps of the shift, from the rows of `bake.bake_rows`: KL of base and of the baked head from the shifted system that was
-    its teacher, and the share recovered; jointly and by task."""
+    """What baking keeps of the shift, from the rows of `bake.bake_rows`: KL of base and of
+    the baked head from the shifted system that was its teacher, and the share recovered;
+    jointly and by task."""
     names = {"kl": "kl_from_shifted", "kl_recovered": "kl_from_shifted_recovered"}
     for row in rows:
         if row.study == "extract" and row.metric in names and row.split == "report":

@@ -1,4 +1,5 @@
-"""The models of a transfer: a large base, a small base with its veneer, and their aligned versions where they are at hand."""
+"""The models of a transfer: a large base, a small base with its veneer, and their aligned versions
+where they are at hand."""
 
 from __future__ import annotations
 
@@ -16,11 +17,12 @@ from veneer.models.vocabulary import Vocabulary, match_vocabularies
 
 @dataclass
 class TransferModels:
-    """large, small: the two bases. veneer: the small one's; without it, small_aligned is there to extract it from.
+    """large, small: the two bases. veneer: the small one's; without it, small_aligned is there to
+    extract it from.
 
-    large_format, small_format: what the bases read, in the study and in decoding. aligned_format: what both aligned models read.
-    Raises InputError where two models cannot be what they are given as: vocabularies that differ, one model given as base and as aligned,
-    a veneer of another base.
+    large_format, small_format: what the bases read, in the study and in decoding. aligned_format:
+    what both aligned models read. Raises InputError where two models cannot be what they are given
+    as: vocabularies that differ, one model given as base and as aligned, a veneer of another base.
     """
 
     large: LanguageModel
@@ -35,17 +37,23 @@ class TransferModels:
     def __post_init__(self) -> None:
         if self.veneer is None and self.small_aligned is None:
             raise InputError(
-                "there is no veneer to transfer; give the small base's --veneer, or its --aligned model to extract one"
+                "there is no veneer to transfer; give the small base's --veneer, or its --aligned "
+                "model to extract one"
             )
-        for role, base, aligned in (("large", self.large, self.large_aligned), ("small", self.small, self.small_aligned)):
+        for role, base, aligned in (
+            ("large", self.large, self.large_aligned),
+            ("small", self.small, self.small_aligned),
+        ):
             if aligned is not None and aligned.fingerprint() == base.fingerprint():
                 raise InputError(
-                    f"{base.name} is given both as the {role} base and as its aligned model; expected two models that differ"
+                    f"{base.name} is given both as the {role} base and as its aligned model; "
+                    "expected two models that differ"
                 )
         if self.veneer is not None:
             self.veneer.check_fits(self.small)
         self.vocabulary: Vocabulary = match_vocabularies(self.large, self.small)
-        _ = self.large_pair, self.small_pair  # their vocabularies and templates are checked before any work
+        # their vocabularies and templates are checked before any work
+        _ = self.large_pair, self.small_pair
 
     @cached_property
     def large_pair(self) -> Pair | None:
@@ -62,14 +70,21 @@ class TransferModels:
         return Pair(self.small, self.small_aligned, self.small_format, self.aligned_format)
 
     def dated(self, day: str) -> TransferModels:
-        """With this date where a chat template writes the date and none was chosen (see formats.dated)."""
-        aligned = [lm.tokenizer for lm in (self.large_aligned, self.small_aligned) if lm is not None]
+        """With this date where a chat template writes the date and none was chosen
+        (see formats.dated)."""
+        aligned = [
+            lm.tokenizer for lm in (self.large_aligned, self.small_aligned) if lm is not None
+        ]
         formats: dict[str, Any] = {
             "large_format": dated(self.large_format, day, self.large.tokenizer),
             "small_format": dated(self.small_format, day, self.small.tokenizer),
             "aligned_format": dated(self.aligned_format, day, *aligned),
         }
-        return self if all(getattr(self, k) == v for k, v in formats.items()) else replace(self, **formats)
+        return (
+            self
+            if all(getattr(self, k) == v for k, v in formats.items())
+            else replace(self, **formats)
+        )
 
     def facts(self) -> dict[str, Any]:
         """For run.json; the large models stand where other studies have their pair."""

@@ -1,4 +1,5 @@
-"""Transfer: a large base with a small base's veneer, beside the baked head, its own veneer and its aligned version."""
+"""Transfer: a large base with a small base's veneer, beside the baked head, its own veneer and its
+aligned version."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ STUDY = "transfer"
 
 @dataclass(frozen=True)
 class Task:
-    """A column of the table and a chart: the task's first headline on test prompts, and its portions where they are defined."""
+    """A column of the table and a chart: the task's first headline on test prompts, and its
+    portions where they are defined."""
 
     values: tables.Group
     portions: tables.Group | None
@@ -32,7 +34,9 @@ class Task:
 def measured_tasks(part: Part) -> list[Task]:
     heads = first_headlines(part.study.rows)
     found = part.of("measure")
-    portions = {(g.task, g.of, g.judge): g for g in found if g.metric == "portion" and g.split == "test"}
+    portions = {
+        (g.task, g.of, g.judge): g for g in found if g.metric == "portion" and g.split == "test"
+    }
     return [
         Task(g, portions.get((g.task, g.metric, g.judge)))
         for g in found
@@ -42,21 +46,31 @@ def measured_tasks(part: Part) -> list[Task]:
 
 def whole(part: Part, metric: str, split: str) -> dict[str, Measurement]:
     """system -> its figure over all tasks."""
-    groups = (g for g in part.of(STUDY, metric=metric) if g.task == "joint" and g.split == split and g.position is None)
+    groups = (
+        g
+        for g in part.of(STUDY, metric=metric)
+        if g.task == "joint" and g.split == split and g.position is None
+    )
     return next((g.systems for g in groups), {})
 
 
 def leading(part: Part) -> list[str]:
-    """The shifted systems of the charts: the one that was chosen, and of the other kind (constant or fading) the nearest to the aligned
-    model on the select part."""
+    """The shifted systems of the charts: the one that was chosen, and of the other kind (constant
+    or fading) the nearest to the aligned model on the select part."""
     figures = whole(part, "kl", "select")
-    shifted = sorted((s for s in figures if s.startswith(SHIFTED)), key=lambda s: figures[s].value or 0.0)
-    kinds = [next((s for s in shifted if (constant(s) is None) == fades), None) for fades in (False, True)]
+    shifted = sorted(
+        (s for s in figures if s.startswith(SHIFTED)), key=lambda s: figures[s].value or 0.0
+    )
+    kinds = [
+        next((s for s in shifted if (constant(s) is None) == fades), None)
+        for fades in (False, True)
+    ]
     return [s for s in kinds if s is not None]
 
 
 def curves(part: Part) -> list[Curves]:
-    """KL by position, a chart a task, all tasks together first; of the shifted systems those of `leading`, the table has all."""
+    """KL by position, a chart a task, all tasks together first; of the shifted systems those of
+    `leading`, the table has all."""
     charts: dict[str, Curves] = {}
     keep = {"base", "baked", "veneer", *leading(part)}
     floor = whole(part, "kl", "noise").get("aligned")
@@ -70,7 +84,11 @@ def curves(part: Part) -> list[Curves]:
     for chart in charts.values():
         if floor is not None:
             chart.series["aligned"] = [_at(floor, g) for g in chart.groups]
-        early = (g for g in part.of(STUDY, metric="early_kl_share") if g.task == chart.task and "base" in g.systems)
+        early = (
+            g
+            for g in part.of(STUDY, metric="early_kl_share")
+            if g.task == chart.task and "base" in g.systems
+        )
         chart.early = next(early, None)
     return sorted(charts.values(), key=lambda c: c.task != "joint")
 
@@ -100,9 +118,15 @@ def _render(part: Part) -> Markup:
     tasks = measured_tasks(part)
     columns = {
         metric: whole(part, metric, split)
-        for metric, split in (("kl", "report"), ("time_ratio", "timing"), ("memory_ratio", "timing"))
+        for metric, split in (
+            ("kl", "report"),
+            ("time_ratio", "timing"),
+            ("memory_ratio", "timing"),
+        )
     }
-    known = [s for t in tasks for s in t.values.systems] + [s for found in columns.values() for s in found]
+    known = [s for t in tasks for s in t.values.systems] + [
+        s for found in columns.values() for s in found
+    ]
     systems = order(known)
     drawn_positions = curves(part)
     rest = [g for g in part.of(STUDY) if g.position is None]

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def show(results: Results) -> None:
-    """A line a system: its first headline on each task with the portion in brackets, its KL from the large aligned model, and what it costs
-    beside the large base."""
+    """A line a system: its first headline on each task with the portion in brackets, its KL from
+    the large aligned model, and what it costs beside the large base."""
     from rich.console import Console
     from rich.table import Table
 
@@ -22,11 +22,23 @@ def show(results: Results) -> None:
     whole = {
         (r.metric, r.system): r
         for r in results
-        if r.study == "transfer" and r.task == "joint" and r.position is None and r.split in ("report", "timing")
+        if r.study == "transfer"
+        and r.task == "joint"
+        and r.position is None
+        and r.split in ("report", "timing")
     }
-    rows = {(r.task, r.metric, r.of, r.system): r for r in results if r.study == "measure" and r.split == "test"}
+    rows = {
+        (r.task, r.metric, r.of, r.system): r
+        for r in results
+        if r.study == "measure" and r.split == "test"
+    }
     systems = list(
-        dict.fromkeys([*(s for _, m, _, s in rows if m == "empty_rate"), *(s for m, s in whole if m in ("kl", "time_ratio"))])
+        dict.fromkeys(
+            [
+                *(s for _, m, _, s in rows if m == "empty_rate"),
+                *(s for m, s in whole if m in ("kl", "time_ratio")),
+            ]
+        )
     )
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("system")
@@ -38,10 +50,20 @@ def show(results: Results) -> None:
         cells = []
         for task, metric in heads.items():
             portion = rows.get((task, "portion", metric, system))
-            share = f" ({portion.value:.2f})" if portion is not None and portion.value is not None else ""
+            share = (
+                f" ({portion.value:.2f})"
+                if portion is not None and portion.value is not None
+                else ""
+            )
             cells.append(figure(rows.get((task, metric, None, system))) + share)
-        table.add_row(system, *cells, *(figure(whole.get((m, system))) for m in ("kl", "time_ratio", "memory_ratio")))
+        table.add_row(
+            system,
+            *cells,
+            *(figure(whole.get((m, system))) for m in ("kl", "time_ratio", "memory_ratio")),
+        )
     console = Console(highlight=False)
     console.width = max(console.width, 140)
     console.print(table)
-    console.print("value [95 % interval], in round brackets the portion: (system - base) / (aligned - base)")
+    console.print(
+        "value [95 % interval], in round brackets the portion: (system - base) / (aligned - base)"
+    )

@@ -1,4 +1,5 @@
-"""A chart of one metric over alpha: constants on an axis that begins with base at 0, schedules and other systems as marks beside."""
+"""A chart of one metric over alpha: constants on an axis that begins with base at 0, schedules and
+other systems as marks beside."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ def sweep(group: Group, anchor: Anchor) -> Markup:
     known = {s: r for s in order(group.systems) if (r := group.systems[s]).value is not None}
     constants, others = _constants(known), _others(known)
     rows = [r for _, _, r in (*constants, *others)]
-    ticks = nice_ticks(max((x for r in rows for x in (r.value, r.high) if x is not None), default=1.0), 4)
+    ticks = nice_ticks(
+        max((x for r in rows for x in (r.value, r.high) if x is not None), default=1.0), 4
+    )
     scale = Scale(0.0, ticks[-1])
 
     def y(value: float) -> float:
@@ -33,13 +36,16 @@ def sweep(group: Group, anchor: Anchor) -> Markup:
         return round(TOP + PLOT * (1 - share), 2)
 
     parts = [
-        Markup('<line class="grid" x1="6%" x2="100%" y1="{y}" y2="{y}"/><text class="tick" x="0" y="{t}">{}</text>').format(
-            f"{t:g}", y=y(t), t=y(t) + 4
-        )
+        Markup(
+            '<line class="grid" x1="6%" x2="100%" y1="{y}" y2="{y}"/><text class="tick" x="0" '
+            'y="{t}">{}</text>'
+        ).format(f"{t:g}", y=y(t), t=y(t) + 4)
         for t in ticks
     ]
     parts += [
-        Markup('<line class="ref {}" x1="6%" x2="100%" y1="{y}" y2="{y}"/>').format(system_class(s), y=y(known[s].value or 0.0))
+        Markup('<line class="ref {}" x1="6%" x2="100%" y1="{y}" y2="{y}"/>').format(
+            system_class(s), y=y(known[s].value or 0.0)
+        )
         for s in ("base", "aligned")
         if s in known
     ]
@@ -47,56 +53,78 @@ def sweep(group: Group, anchor: Anchor) -> Markup:
     height = TOP + PLOT + BELOW
     parts.append(
         Markup(
-            '<svg width="100%" height="{h}" viewBox="0 0 1000 {h}" preserveAspectRatio="none"><polyline class="line sys-variant" '
-            'points="{}"/></svg>'
+            '<svg width="100%" height="{h}" viewBox="0 0 1000 {h}" '
+            'preserveAspectRatio="none"><polyline class="line sys-variant" points="{}"/></svg>'
         ).format(points, h=height)
     )
     parts += [_mark(x, row, y, anchor) for x, _, row in (*constants, *others)]
     parts += [
-        Markup('<text class="tick" x="{}%" y="{}" text-anchor="middle">{}</text>').format(x, TOP + PLOT + 18, text)
+        Markup('<text class="tick" x="{}%" y="{}" text-anchor="middle">{}</text>').format(
+            x, TOP + PLOT + 18, text
+        )
         for x, text, _ in constants
     ]
     parts += [
         Markup(
-            '<svg x="{}%" y="{}" width="1" height="1" overflow="visible"><text class="tick" transform="rotate(-38)" text-anchor="end">{}'
+            '<svg x="{}%" y="{}" width="1" height="1" overflow="visible"><text class="tick" '
+            'transform="rotate(-38)" text-anchor="end">{}'
             "</text></svg>"
         ).format(x, TOP + PLOT + 18, visible(text, 24))
         for x, text, _ in others
     ]
     middle = sum(AXIS) / 2
     parts.append(
-        Markup('<text class="axis-name" x="{}%" y="{}" text-anchor="middle">alpha, the same at all positions</text>').format(
-            middle, TOP + PLOT + 40
-        )
+        Markup(
+            '<text class="axis-name" x="{}%" y="{}" text-anchor="middle">alpha, the same at all '
+            "positions</text>"
+        ).format(middle, TOP + PLOT + 40)
     )
-    title = Markup("<title>{} on {} over alpha: {}</title>").format(name(group.metric), visible(group.task, 80), _spoken(known))
-    return Markup('<svg class="chart sweep" height="{}" role="img">{}{}</svg>').format(height, title, Markup("").join(parts))
+    title = Markup("<title>{} on {} over alpha: {}</title>").format(
+        name(group.metric), visible(group.task, 80), _spoken(known)
+    )
+    return Markup('<svg class="chart sweep" height="{}" role="img">{}{}</svg>').format(
+        height, title, Markup("").join(parts)
+    )
 
 
 def _constants(known: dict[str, Measurement]) -> list[Placed]:
     """Base, which is alpha 0, and the constants, on their axis."""
-    found = [(a, r) for s, r in known.items() if (a := 0.0 if s == "base" else constant(s)) is not None]
+    found = [
+        (a, r) for s, r in known.items() if (a := 0.0 if s == "base" else constant(s)) is not None
+    ]
     found.sort(key=lambda pair: pair[0])
     low, high = min((a for a, _ in found), default=0.0), max((a for a, _ in found), default=1.0)
     width = (AXIS[1] - AXIS[0]) / (high - low) if high > low else 0.0
-    return [(round(AXIS[0] + width * (a - low), 2), f"{a:g}" if r.system != "base" else "0 (base)", r) for a, r in found]
+    return [
+        (round(AXIS[0] + width * (a - low), 2), f"{a:g}" if r.system != "base" else "0 (base)", r)
+        for a, r in found
+    ]
 
 
 def _others(known: dict[str, Measurement]) -> list[Placed]:
     """Schedules, the baked head, the own veneer, the aligned model and the small ones, in slots."""
     found = [s for s in known if s != "base" and constant(s) is None]
     step = (BESIDE[1] - BESIDE[0]) / max(1, len(found) - 1)
-    return [(round(BESIDE[0] + step * i, 2), s.removeprefix(SHIFTED), known[s]) for i, s in enumerate(found)]
+    return [
+        (round(BESIDE[0] + step * i, 2), s.removeprefix(SHIFTED), known[s])
+        for i, s in enumerate(found)
+    ]
 
 
 def _mark(x: float, row: Measurement, y, anchor: Anchor) -> Markup:
     """A mark with its whisker that leads to its row."""
     whisker = Markup("")
     if row.low is not None and row.high is not None:
-        whisker = Markup('<line class="whisker" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(y(row.low), y(row.high), x=x)
+        whisker = Markup('<line class="whisker" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(
+            y(row.low), y(row.high), x=x
+        )
     said = f"{name(row.system)}: {figure(row.value)}, 95 % interval {interval(row)}, n = {row.n}"
     return Markup('<a href="#{}" tabindex="-1" class="{}">{}{}<title>{}</title></a>').format(
-        anchor(row), system_class(row.system), whisker, mark(row.system, f"{x}%", y(row.value or 0.0), 5), said
+        anchor(row),
+        system_class(row.system),
+        whisker,
+        mark(row.system, f"{x}%", y(row.value or 0.0), 5),
+        said,
     )
 
 
