@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from veneer.capture.run import is_out_of_memory
 from veneer.capture.teacher_forcing import response_hidden
-from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError
+from veneer.foundation.memory import halving
 from veneer.models.formats import TextFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.prefix import can_share, start
@@ -20,6 +20,7 @@ from veneer.systems.system import System
 
 Ids = Sequence[int]
 Pair = tuple[Ids, Ids]  # context, continuation
+NO_MEMORY = "memory ran out for a single continuation; use a smaller model or more memory"
 Done = Callable[[Sequence[int], Sequence["Likelihood"]], None]
 
 
@@ -99,7 +100,10 @@ def score_pairs(
             )
     out: list[Likelihood] = [Likelihood(0.0, True, 0)] * len(pairs)
     for batch in _batches(pairs, batch_size):
-        found = _within_memory(system, [pairs[i] for i in batch])
+        parts = halving(
+            lambda some: _score(system, some), [pairs[i] for i in batch], message=NO_MEMORY
+        )
+        found = [likelihood for part in parts for likelihood in part]
         for i, likelihood in zip(batch, found, strict=True):
             out[i] = likelihood
         if done:
@@ -114,21 +118,6 @@ def _batches(pairs: Sequence[Pair], size: int) -> Iterator[list[int]]:
     )
     for at in range(0, len(order), size):
         yield order[at : at + size]
-
-
-def _within_memory(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
-    """One batch; where memory runs out, its halves."""
-    try:
-        return _score(system, pairs)
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(pairs) == 1:
-            raise VeneerError(
-                "memory ran out for a single continuation; use a smaller model or more memory"
-            ) from error
-    half = len(pairs) // 2
-    return _within_memory(system, pairs[:half]) + _within_memory(system, pairs[half:])
 
 
 @torch.inference_mode()

@@ -17,13 +17,13 @@ from veneer.capture.batch import shared_head
 from veneer.capture.teacher_forcing import response_hidden
 from veneer.foundation.errors import VeneerError
 from veneer.foundation.files import write_atomically
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.measures.kl import BINS, NATS
 from veneer.models.pair import Pair
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
 from veneer.studies.audit.config import AUDITED, ON, ONLY_HEAD, ONLY_LAYERS, STUDY
-from veneer.systems.respond import Progress
 from veneer.systems.responses import Response
 
 AT_ONCE = 128  # rows of logits: 128 x 50,000 x 4 bytes = 26 MB, five of them at a time
