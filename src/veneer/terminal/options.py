@@ -26,8 +26,8 @@ class Machine:
     all GPUs, then in memory, then on disk; split:0=40GB,1=40GB,cpu=100GB says how much weights may
     take (docs/scale.md)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number type of the weights; auto is float32 on a CPU (bfloat16 is several times slower there) and the
-    checkpoint's own on a GPU."""
+    """Number type of the weights; auto is float32 on a CPU (bfloat16 is several times slower there)
+    and the checkpoint's own on a GPU."""
     revision: str | None = None
     """Git revision of models that come from the hub."""
     trust_remote_code: bool = False
