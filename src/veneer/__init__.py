@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from veneer.capture import capture as capture_responses
     from veneer.foundation.results import Measurement, Results
     from veneer.head import ExtractConfig, Veneer
-    from veneer.head import extract as extract_veneer
+    from veneer.head.extract import extract as extract_veneer
     from veneer.head.merge import merge as merge_veneer
     from veneer.models.formats import ChatFormat, PlainFormat
     from veneer.models.load import load_model
     from veneer.models.pair import Pair
     from veneer.models.sampling import Sampling
     from veneer.prompts.prompt import Prompt
-    from veneer.systems import System, respond
+    from veneer.systems import System
+    from veneer.systems.respond import respond
     from veneer.systems.shifted import ShiftedSystem
 
 _VERBS = {  # public name -> module, name there: `veneer.capture` is the package of that name
@@ -33,7 +34,7 @@ _WHERE = {
     "Capture": "veneer.capture.artefact",
     "CaptureConfig": "veneer.capture.config",
     "ChatFormat": "veneer.models.formats",
-    "ExtractConfig": "veneer.head.extract",
+    "ExtractConfig": "veneer.head.config",
     "Measurement": "veneer.foundation.results",
     "Pair": "veneer.models.pair",
     "PlainFormat": "veneer.models.formats",
