@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from veneer.capture.artefact import Capture
-from veneer.capture.batch import capture_batch, shared_head
+from veneer.capture.batch import capture_batch
 from veneer.capture.config import CaptureConfig
 from veneer.capture.integrity import hashes
 from veneer.capture.noise import LIMIT, self_kl
@@ -317,7 +317,7 @@ def begin(job: Job, shelf: Shelf) -> None:
         p for p in out.iterdir() if p.name not in begun and not is_leftover(p, {*begun, path.name})
     ):
         raise InputError(f"{out} is not empty and holds no capture; give a new or an empty folder")
-    head = shared_head(job.base, job.teacher.size)
+    head = job.base.head.first_rows(job.teacher.size)
     tensors: dict[str, Tensor] = {"weight": head.weight.contiguous()}
     if head.bias is not None:
         tensors["bias"] = head.bias.contiguous()

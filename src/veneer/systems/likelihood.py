@@ -131,7 +131,7 @@ def _score(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
     for at in range(0, len(states), head.at_once):
         logits = head.logits(states[at : at + head.at_once])  # (n, V)
         ids = wanted[at : at + head.at_once]
-        sums.append((logits.gather(1, ids[:, None])[:, 0] - logits.logsumexp(-1)).double())
+        sums.append(token_logprobs(logits, ids))
         greedy.append(logits.argmax(-1) == ids)
     logprobs, hits = torch.cat(sums), torch.cat(greedy)
     lengths = [len(following) for _, following in pairs]
@@ -139,6 +139,12 @@ def _score(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
         Likelihood(float(p.sum()), bool(g.all()), len(p))
         for p, g in zip(logprobs.split(lengths), hits.split(lengths), strict=True)
     ]
+
+
+def token_logprobs(logits: Tensor, ids: Tensor) -> Tensor:
+    """Natural log-probability (n,) float64 of one id (n,) under each row of logits (n, V)."""
+    own = logits.gather(1, ids.to(logits.device)[:, None])[:, 0]
+    return (own - logits.logsumexp(-1)).double()
 
 
 def _hidden(lm: LanguageModel, pairs: Sequence[Pair]) -> list[Tensor]:
