@@ -214,7 +214,11 @@ def tables(runs: int) -> str:
     lines += ["| n | mean coverage | least |", "|---|---|---|"]
     for n in (10, 30, 50, 100, 300):
         lines.append("| {} | {:.1%} | {:.1%} |".format(n, *wilson_coverage(n)))
-    lines += ["", "## KL of a set and kl_recovered (BCa, widened for small n; percentile below 10 prompts)", ""]
+    lines += [
+        "",
+        "## KL of a set and kl_recovered (BCa, widened for small n; percentile below 10 prompts)",
+        "",
+    ]
     lines += ["Skewed per-prompt sums, between 5 and 100 tokens per prompt.", ""]
     lines += ["| prompts | KL | kl_recovered |", "|---|---|---|"]
     for n in (5, 10, 20, 66, 200):
@@ -228,9 +232,18 @@ def tables(runs: int) -> str:
             )
         )
     lines += [
-        "Portions are listed where the expected difference is three of its standard errors or more; coverage counts",
-        "the runs in which the portion is not null. `rho`: correlation of the normal variables behind the outcomes, of",
-        "all three systems and of system with aligned. `prior ½`, `no prior`, `MOVER` (a quarter of the runs): the",
+        (
+            "Portions are listed where the expected difference is three of its standard errors or "
+            "more; coverage counts"
+        ),
+        (
+            "the runs in which the portion is not null. `rho`: correlation of the normal "
+            "variables behind the outcomes, of"
+        ),
+        (
+            "all three systems and of system with aligned. `prior ½`, `no prior`, `MOVER` (a "
+            "quarter of the runs): the"
+        ),
         "alternatives that were tried.",
         "",
         "| n | base, system, aligned | rho | SE away | difference | portion | not null | width | "

@@ -42,19 +42,35 @@ OLDER = {
     ),
 }
 HOW = {
-    "kill -9": "the same command, run again, ends with the bytes of an undisturbed run; no file is ever half-written under its final name; no "
-    "temporary stays",
-    "disk full": "a real tmpfs: one sentence, exit 1, whole files only; with more room the same command ends with the same result",
-    "out of memory": "a real RLIMIT_AS and torch's own allocator: halved batches give the same answers, a single prompt one sentence",
+    "kill -9": (
+        "the same command, run again, ends with the bytes of an undisturbed run; no file is ever "
+        "half-written under its final name; no temporary stays"
+    ),
+    "disk full": (
+        "a real tmpfs: one sentence, exit 1, whole files only; with more room the same command "
+        "ends with the same result"
+    ),
+    "out of memory": (
+        "a real RLIMIT_AS and torch's own allocator: halved batches give the same answers, a "
+        "single prompt one sentence"
+    ),
     "Ctrl-C": "exit 130, no traceback, no temporary; the same command ends with the same bytes",
     "two commands": "the second is refused in a sentence and writes nothing",
     "lock of a dead": "the next command works",
-    "clock": "killed and resumed under jumping clocks, with files from the future and the past: the same bytes",
-    "shard": "one sentence that names the folder, exit 2, nothing written, the capture is unchanged",
+    "clock": (
+        "killed and resumed under jumping clocks, with files from the future and the past: "
+        "the same bytes"
+    ),
+    "shard": (
+        "one sentence that names the folder, exit 2, nothing written, the capture is unchanged"
+    ),
     "veneer": "one sentence, exit 2, nothing written, the veneer is unchanged",
     "safetensors": "one sentence, exit 2, nothing written, in bounded time and memory",
     "NaN or inf in states": "one sentence, no shard written",
-    "endpoint": "the true answer comes with the next attempt, or one error in bounded time and memory; the key appears nowhere",
+    "endpoint": (
+        "the true answer comes with the next attempt, or one error in bounded time and memory; "
+        "the key appears nowhere"
+    ),
     "hostile bytes": "a value or an InputError, in bounded time",
     "hostile JSON": "a value or an InputError",
     "path traversal": "nothing is written outside the folder; the name is kept as text",

@@ -106,8 +106,14 @@ def agreement(rows: list[dict[str, Any]]) -> str:
     lines += ["| group | reader | rule | recall | precision |", "|---|---|---|---|---|"]
     for g in names:
         read, said = sum(pairs[g, h] for h in names), sum(pairs[h, g] for h in names)
-        lines.append(f"| {g} | {read} | {said} | {shown(pairs[g, g], read)} | {shown(pairs[g, g], said)} |")
-    lines += ["", "| reader (rows), rule (columns) | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+        lines.append(
+            f"| {g} | {read} | {said} | {shown(pairs[g, g], read)} | {shown(pairs[g, g], said)} |"
+        )
+    lines += [
+        "",
+        "| reader (rows), rule (columns) | " + " | ".join(names) + " |",
+        "|---|" + "---|" * len(names),
+    ]
     lines += [f"| {g} | " + " | ".join(str(pairs[g, h] or "") for h in names) + " |" for g in names]
     return "\n".join(lines)
 
@@ -127,8 +133,14 @@ def page() -> str:
     text += f"\n\n## The sample\n\n{len(rows)} shifts, {kinds['veneer']} that the veneer makes and "
     text += f"{kinds['deep']} that only the aligned model makes; "
     text += ", ".join(f"{n} of {t}" for t, n in sorted(Counter(r["task"] for r in rows).items()))
-    text += f". Always saying *{most}* would be right for {shown(floor, len(parts['held-out']))} of the held-out half.\n"
-    for name, title in (("held-out", "The held-out half"), ("tuned", "The half on which the rule was tuned")):
+    text += (
+        f". Always saying *{most}* would be right for {shown(floor, len(parts['held-out']))} of "
+        "the held-out half.\n"
+    )
+    for name, title in (
+        ("held-out", "The held-out half"),
+        ("tuned", "The half on which the rule was tuned"),
+    ):
         text += f"\n## {title}\n\n{agreement(parts[name])}\n"
     for kind, title in (
         ("veneer", "shifts that the veneer makes"),
@@ -136,8 +148,13 @@ def page() -> str:
     ):
         some = [r for r in parts["held-out"] if r["kind"] == kind]
         hits = sum(group_of(r["base"], after(r), r["context"]) == r["group"] for r in some)
-        text += f"\nIn the held-out half, {title}: {shown(hits, len(some))}, {hits} of {len(some)}.\n"
-    text += "\n## All disagreements\n\n| to the left | from | to | reader | rule |\n|---|---|---|---|---|\n"
+        text += (
+            f"\nIn the held-out half, {title}: {shown(hits, len(some))}, {hits} of {len(some)}.\n"
+        )
+    text += (
+        "\n## All disagreements\n\n| to the left | from | to | reader | rule |\n"
+        "|---|---|---|---|---|\n"
+    )
     for r, said in wrong:
         cells = (r["context"][-40:], r["base"], after(r), r["group"], said)
         text += (
