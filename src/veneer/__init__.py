@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from veneer.adapters.logits_processor import VeneerLogitsProcessor
     from veneer.capture import Capture, CaptureConfig
     from veneer.capture import capture as capture_responses
+    from veneer.capture.teachers.registry import teacher
+    from veneer.capture.teachers.teacher import Teacher
     from veneer.foundation.results import Measurement, Results
     from veneer.head import ExtractConfig, Veneer
     from veneer.head import extract as extract_veneer
     from veneer.head.merge import merge as merge_veneer
+    from veneer.judges.judge import Judge
+    from veneer.judges.registry import judge
     from veneer.models.formats import ChatFormat, PlainFormat
     from veneer.models.load import load_model
     from veneer.models.pair import Pair
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from veneer.prompts.prompt import Prompt
     from veneer.systems import System, respond
     from veneer.systems.shifted import ShiftedSystem
+    from veneer.tasks.registry import task
+    from veneer.tasks.task import Task
 
 _VERBS = {  # public name -> module, name there: `veneer.capture` is the package of that name
     "capture_responses": ("veneer.capture.run", "capture"),
@@ -34,6 +40,7 @@ _WHERE = {
     "CaptureConfig": "veneer.capture.config",
     "ChatFormat": "veneer.models.formats",
     "ExtractConfig": "veneer.head.extract",
+    "Judge": "veneer.judges.judge",
     "Measurement": "veneer.foundation.results",
     "Pair": "veneer.models.pair",
     "PlainFormat": "veneer.models.formats",
@@ -42,10 +49,15 @@ _WHERE = {
     "Sampling": "veneer.models.sampling",
     "ShiftedSystem": "veneer.systems.shifted",
     "System": "veneer.systems.system",
+    "Task": "veneer.tasks.task",
+    "Teacher": "veneer.capture.teachers.teacher",
     "Veneer": "veneer.head.veneer",
     "VeneerLogitsProcessor": "veneer.adapters.logits_processor",
+    "judge": "veneer.judges.registry",
     "load_model": "veneer.models.load",
     "respond": "veneer.systems.respond",
+    "task": "veneer.tasks.registry",
+    "teacher": "veneer.capture.teachers.registry",
 }
 
 __all__ = [
@@ -53,6 +65,7 @@ __all__ = [
     "CaptureConfig",
     "ChatFormat",
     "ExtractConfig",
+    "Judge",
     "Measurement",
     "Pair",
     "PlainFormat",
@@ -61,19 +74,24 @@ __all__ = [
     "Sampling",
     "ShiftedSystem",
     "System",
+    "Task",
+    "Teacher",
     "Veneer",
     "VeneerLogitsProcessor",
     "capture_responses",
     "extract_veneer",
+    "judge",
     "load_model",
     "merge_veneer",
     "respond",
+    "task",
+    "teacher",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is used: `veneer --help` needs no torch."""
-    where, known = _VERBS.get(name, (_WHERE.get(name), name))
-    if where is not None:
-        return getattr(import_module(where), known)
+    module, attribute = _VERBS.get(name, (_WHERE.get(name), name))
+    if module is not None:
+        return getattr(import_module(module), attribute)
     raise AttributeError(f"module 'veneer' has no attribute {name!r}")

@@ -21,7 +21,8 @@ from veneer.capture.integrity import hashes
 from veneer.capture.noise import LIMIT, self_kl
 from veneer.capture.plan import batch_plan, check_lengths
 from veneer.capture.shards import SCHEMA, concatenate, is_done, write_shard
-from veneer.capture.teachers.aligned import AlignedModel, Rereading, Teacher
+from veneer.capture.teachers.aligned import AlignedModel
+from veneer.capture.teachers.teacher import Rereading, Teacher
 from veneer.capture.templates import template_record
 from veneer.capture.thoughts import parts_of, record_thoughts
 from veneer.endpoint.client import Recording
@@ -86,8 +87,8 @@ def capture_from(
     base_format: Format | None = None,
     progress: Progress | None = None,
 ) -> Capture:
-    """The same with any teacher (see teachers.py) in the place of the aligned model. base_format:
-    what base reads (default: plain)."""
+    """The same with any teacher (teachers/teacher.py) in the place of the aligned model.
+    base_format: what base reads (default: plain)."""
     form = dated(base_format or PlainFormat(), day_of(Path(out) / "manifest.json"), base.tokenizer)
     return make_capture(Job.of(base, teacher, prompts, config, form), Shelf(Path(out)), progress)
 

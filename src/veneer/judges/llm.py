@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from veneer.endpoint import ChatRequest, Reply, Usage
 from veneer.judges.asker import Asker, asker_of
@@ -168,3 +169,10 @@ class LLMJudge:
 def llm_judge(name: str, config: JudgeConfig) -> LLMJudge:
     """The judge of a rubric by name. Raises InputError where the config names no judge model."""
     return LLMJudge(RUBRICS[name], asker_of(config))
+
+
+HARM = partial(llm_judge, "harm")
+STRONGREJECT = partial(llm_judge, "strongreject")
+TRUTH = partial(llm_judge, "truth")
+QUALITY = partial(llm_judge, "quality")
+STANCE = partial(llm_judge, "stance")

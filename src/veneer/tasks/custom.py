@@ -28,15 +28,15 @@ PEEK = 4096  # bytes in which a header begins
 
 
 @dataclass(frozen=True)
-class OwnTask(Task):
-    """A task that a file describes; `OwnTask.read` makes it. rows: the prompts of each split."""
+class CustomTask(Task):
+    """A task that a file describes; `CustomTask.read` makes it. rows: the prompts of each split."""
 
     path: Path
     header: Header
     rows: Mapping[str, tuple[Prompt, ...]] = field(repr=False)
 
     @classmethod
-    def read(cls, path: Path) -> OwnTask:
+    def read(cls, path: Path) -> CustomTask:
         """Raises InputError naming file and line where the file is no task."""
         lines = _lines(path)
         number, first = next(lines, (1, None))
@@ -151,7 +151,7 @@ class OwnTask(Task):
     def in_folder(self) -> bool:
         return False
 
-    def at_hand(self) -> bool:
+    def available(self) -> bool:
         return True
 
 

@@ -72,7 +72,7 @@ class Mmlu(Task):
     def in_folder(self) -> bool:
         return bool(self._files())
 
-    def at_hand(self) -> bool:
+    def available(self) -> bool:
         return self.in_folder()
 
     def _found(self) -> list[Path]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal
@@ -90,3 +91,7 @@ class ToxiGen(Task):
             }
         rows = slice(TRAIN) if split == "train" else slice(TRAIN, None)
         return {f: list(enumerate(some))[rows] for f, some in lines.items()}
+
+
+BY_GROUPS = partial(ToxiGen, by="groups")
+BY_STATEMENTS = partial(ToxiGen, by="statements")

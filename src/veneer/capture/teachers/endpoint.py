@@ -29,7 +29,7 @@ MOST = 20  # top log-probabilities that OpenAI's API gives
 
 @dataclass(frozen=True)
 class RemoteTeacher:
-    """See teachers.py. The endpoint applies its model's chat template to the prompt's messages.
+    """See teacher.py. The endpoint applies its model's chat template to the prompt's messages.
 
     top: log-probabilities that it gives a token (see `probe`), matched to base's tokens by their
     bytes; what they leave is the tail. 0: none, so that the targets are one-hot as of stored

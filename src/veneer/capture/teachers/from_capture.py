@@ -22,7 +22,7 @@ COLUMNS = ("prompt", "token", "aligned_ids", "aligned_logprobs", "aligned_tail")
 
 @dataclass(frozen=True)
 class CapturedTeacher:
-    """See teachers.py. Responses and distributions are those of `capture`, in its token
+    """See teacher.py. Responses and distributions are those of `capture`, in its token
     ids, which must be those of `base`, the model that is to read them. Raises InputError
     where they are not."""
 

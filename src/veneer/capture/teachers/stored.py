@@ -32,7 +32,7 @@ class StoredAnswer:
 
 @dataclass(frozen=True)
 class StoredTeacher:
-    """See teachers.py. With one-hot targets the objective is the likelihood of the answers with a
+    """See teacher.py. With one-hot targets the objective is the likelihood of the answers with a
     ridge: cross-entropy to a distribution whose log-probability is 0 at the token that was said
     and -inf elsewhere.
 
