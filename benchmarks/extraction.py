@@ -28,9 +28,10 @@ import torch
 
 from machine import exp_speed, product_speed
 from veneer.capture import Capture, CaptureConfig, capture
-from veneer.head.extract import ExtractConfig, extract, split_of
+from veneer.head.config import ExtractConfig, PaperRecipe
+from veneer.head.extract import extract, split_of
 from veneer.head.objective import Problem
-from veneer.head.published_recipe import PaperRecipe, solve_as_published
+from veneer.head.published_recipe import solve_as_published
 from veneer.head.token_blocks import Tokens
 from veneer.head.veneer import Veneer
 

@@ -33,7 +33,8 @@ def sample(out: Path) -> None:
     kind of shift behind the same words once. The first half served to tune the rule."""
     from pair_prompts import folder, load_pair
     from veneer.capture import CaptureConfig, capture
-    from veneer.head.extract import ExtractConfig, extract, split_of
+    from veneer.head.config import ExtractConfig
+    from veneer.head.extract import extract, split_of
     from veneer.measures.held_out import held_out
     from veneer.models.decode import Sampling
     from veneer.tasks.registry import get_task

@@ -47,13 +47,17 @@ MAY_IMPORT_LAB = {"tasks.lab", "models.load"}
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
 def imports(source: str, module: str) -> Iterator[tuple[str, bool]]:
-    """(imported module, inside a function) of every import in a source, lazy ones and those for
+    """(imported module, whether it waits) of every import in a source, lazy ones and those for
     type checking as well."""
 
     def walk(node: ast.AST, lazy: bool) -> Iterator[tuple[str, bool]]:
         for child in ast.iter_child_nodes(node):
-            inside = lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            typing_only = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            inside = lazy or typing_only or isinstance(child, FUNCTIONS)
             if isinstance(child, ast.Import):
                 yield from ((alias.name, inside) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
@@ -256,8 +260,8 @@ def test_public_names_are_the_modules_own():
     """A name that veneer.__init__ hands on is the one that its own package exports."""
     from veneer import capture, head, systems
 
-    assert veneer.capture_responses is capture.capture and veneer.extract_veneer is head.extract
-    assert veneer.respond is systems.respond and veneer.Veneer is head.Veneer
+    assert veneer.capture_responses is capture.capture and veneer.Capture is capture.Capture
+    assert veneer.System is systems.System and veneer.Veneer is head.Veneer
     assert sorted(veneer.__all__) == sorted(set(veneer.__all__))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         veneer.nonsense  # noqa: B018

@@ -16,8 +16,8 @@ from tools.lab.planted import PlantedPair, planted_blind, planted_dW, planted_id
 
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.foundation.results import Measurement
-from veneer.head import ExtractConfig, extract
-from veneer.head.extract import Extraction
+from veneer.head import ExtractConfig
+from veneer.head.extract import Extraction, extract
 from veneer.measures.held_out import HeldOut, held_out
 from veneer.measures.kl import early_share_rows, kl_rows, position_rows
 from veneer.models.decode import Sampling
@@ -25,7 +25,7 @@ from veneer.models.formats import PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.statistics import intervals
-from veneer.systems import respond
+from veneer.systems.respond import respond
 from veneer.systems.system import pair_systems
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from veneer.capture.teachers.teacher import Teacher
     from veneer.foundation.results import Measurement, Results
     from veneer.head import ExtractConfig, Veneer
-    from veneer.head import extract as extract_veneer
+    from veneer.head.extract import extract as extract_veneer
     from veneer.head.merge import merge as merge_veneer
     from veneer.judges.judge import Judge
     from veneer.judges.registry import judge
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from veneer.models.pair import Pair
     from veneer.models.sampling import Sampling
     from veneer.prompts.prompt import Prompt
-    from veneer.systems import System, respond
+    from veneer.systems import System
+    from veneer.systems.respond import respond
     from veneer.systems.shifted import ShiftedSystem
     from veneer.tasks.registry import task
     from veneer.tasks.task import Task
@@ -39,7 +40,7 @@ _WHERE = {
     "Capture": "veneer.capture.artefact",
     "CaptureConfig": "veneer.capture.config",
     "ChatFormat": "veneer.models.formats",
-    "ExtractConfig": "veneer.head.extract",
+    "ExtractConfig": "veneer.head.config",
     "Judge": "veneer.judges.judge",
     "Measurement": "veneer.foundation.results",
     "Pair": "veneer.models.pair",

@@ -24,9 +24,9 @@ from veneer.measures.choice import score_choices
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.load import load_model
-from veneer.systems import respond
 from veneer.systems.in_context import in_context_format
 from veneer.systems.likelihood import encode_pair
+from veneer.systems.respond import respond
 from veneer.systems.system import System
 from veneer.tasks.task import Task
 

@@ -29,7 +29,7 @@ from veneer.capture.teachers.reply_logprobs import (
 from veneer.endpoint import EndpointConfig
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import read_json
-from veneer.head import extract
+from veneer.head.extract import extract
 from veneer.models.decode import Row, Sampling, decode_steps
 from veneer.models.formats import ChatFormat
 from veneer.models.pair import Pair

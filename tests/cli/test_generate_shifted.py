@@ -9,7 +9,8 @@ from veneer.head.veneer import Veneer
 from veneer.lab import lab_prompts
 from veneer.models.load import load_model
 from veneer.models.sampling import Sampling
-from veneer.systems import read_responses, respond
+from veneer.systems import read_responses
+from veneer.systems.respond import respond
 from veneer.systems.shifted import ShiftedSystem
 
 SHIFT = (

@@ -7,11 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import get_args, get_type_hints
 
 import docstring_parser
 import pytest
 
 from veneer.cli.main import COMMANDS
+from veneer.foundation.settings import Option
 
 ASK = """
 import contextlib, io, json
@@ -36,20 +39,36 @@ def helps() -> dict[str, str]:
     return json.loads(done.stdout)
 
 
+def options(cls: type) -> Iterator[tuple[str, str]]:
+    """(field, text) of every option of a command, and of the settings objects in it."""
+    # without `object`; a command's own text on an option replaces an inherited one
+    texts = {
+        p.arg_name: p.description
+        for base in cls.__mro__[-2::-1]
+        for p in docstring_parser.parse_from_object(base).params
+    }
+    hints = get_type_hints(cls, include_extras=True)
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        marks = getattr(hint, "__metadata__", ())
+        inner = get_args(hint)[0] if marks else hint
+        if dataclasses.is_dataclass(inner):
+            yield from options(inner)
+        elif not any(isinstance(m, Option) and m.hidden for m in marks):
+            yield field.name, " ".join((texts.get(field.name) or "").split())
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_options_are_told_in_paragraphs(name, helps):
     lines = [" ".join(line.strip("│ \n").split()) for line in helps[name].splitlines()]
-    # without `object`; a command's own word on an option replaces an inherited one
-    nearest_last = COMMANDS[name].__mro__[-2::-1]
-    told = {
-        p.arg_name: p.description
-        for cls in nearest_last
-        for p in docstring_parser.parse_from_object(cls).params
-    }
-    for field in dataclasses.fields(COMMANDS[name]):
-        text = " ".join((told.get(field.name) or "").split())
-        assert text, f"--{field.name} has no word of help"
-        assert any(text in line for line in lines), f"--{field.name}: {text}"
+    for option, text in options(COMMANDS[name]):
+        assert text, f"--{option} has no word of help"
+        assert any(text in line for line in lines), f"--{option}: {text}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_internals_show_in_the_help(name, helps):
+    assert "{None}" not in helps[name] and "InputError" not in helps[name]
 
 
 def test_a_reader_that_leaves_is_no_error():

@@ -14,8 +14,9 @@ from pairs import plain_pair, prompts, small_capture
 from tiny import tiny
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_file, write_json
-from veneer.head import ExtractConfig, Veneer, extract
+from veneer.head import ExtractConfig, Veneer
 from veneer.head.constant import Constant, wider, with_ones
+from veneer.head.extract import extract
 from veneer.head.merge import merge
 from veneer.head.objective import Problem
 from veneer.head.token_blocks import Tokens
@@ -112,7 +113,7 @@ def test_the_gradient_is_that_of_differences(turned):
 
 def test_a_system_with_the_planted_bias_answers_as_the_aligned_model(planted):
     from veneer.models.decode import Sampling
-    from veneer.systems import respond
+    from veneer.systems.respond import respond
 
     pair, shift, taken = planted
     veneer = Veneer.of_bias(taken.head.hash(), pair.base.head.width, shift)

@@ -7,8 +7,9 @@ import torch
 
 from pairs import chat_pair, plain_pair, small_capture
 from veneer.foundation.errors import InputError
-from veneer.head import ExtractConfig, Veneer, extract
-from veneer.head.published_recipe import PaperRecipe
+from veneer.head import ExtractConfig, Veneer
+from veneer.head.config import PaperRecipe
+from veneer.head.extract import extract
 from veneer.head.split import Split
 from veneer.head.token_blocks import Tokens
 from veneer.head.token_sources import position_permutation, shuffled_blocks

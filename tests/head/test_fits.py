@@ -6,7 +6,8 @@ import torch
 from pairs import plain_pair, small_capture
 from tiny import tiny
 from veneer.foundation.errors import InputError
-from veneer.head import Veneer, extract
+from veneer.head import Veneer
+from veneer.head.extract import extract
 from veneer.head.low_rank import on_other_rows
 from veneer.head.veneer import ROUNDED
 from veneer.models.language_model import LanguageModel

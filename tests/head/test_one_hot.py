@@ -13,9 +13,10 @@ from veneer.capture.batch import filled
 from veneer.capture.distributions import TopK, kl_lumped, log_masses, top_k
 from veneer.capture.run import capture_from
 from veneer.capture.teachers.stored import StoredAnswer, StoredTeacher, one_hot
-from veneer.head import ExtractConfig, extract
+from veneer.head import ExtractConfig
+from veneer.head.config import PaperRecipe
+from veneer.head.extract import extract
 from veneer.head.objective import Problem
-from veneer.head.published_recipe import PaperRecipe
 from veneer.head.token_blocks import Tokens
 from veneer.measures.held_out import held_out
 from veneer.models.head import Head

@@ -9,7 +9,8 @@ from scipy.optimize import minimize
 
 from pairs import chat_pair, plain_pair, small_capture
 from veneer.capture.distributions import log_masses, top_k
-from veneer.head.extract import ExtractConfig, extract
+from veneer.head.config import ExtractConfig
+from veneer.head.extract import extract
 from veneer.head.objective import Problem
 from veneer.head.parametrisation import Dense
 from veneer.head.solve import solve

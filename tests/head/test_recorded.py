@@ -13,14 +13,15 @@ from veneer.capture import Capture, CaptureConfig, capture
 from veneer.capture.templates import record_of_tasks, template_record
 from veneer.foundation.errors import InputError
 from veneer.head import recorded
-from veneer.head.extract import ExtractConfig, extract
+from veneer.head.config import ExtractConfig
+from veneer.head.extract import extract
 from veneer.head.recorded import chosen_format, fitted_formats, recorded_format
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import ALPACA
-from veneer.systems import respond
+from veneer.systems.respond import respond
 from veneer.systems.system import System
 
 QA, USER = "Q: {prompt}\nA:", "User: {prompt}\n\nAssistant:"

@@ -11,7 +11,8 @@ from tiny import tiny
 from veneer.capture import Capture, CaptureConfig
 from veneer.capture.run import capture_from
 from veneer.foundation.errors import InputError
-from veneer.head import ExtractConfig, extract
+from veneer.head import ExtractConfig
+from veneer.head.extract import extract
 from veneer.imports.teacher import EMPTY, FURTHER, NO_ANSWER, NO_PROMPT, RETOKENISED, read_teacher
 from veneer.measures.extraction import joint_rows, own_rows
 from veneer.measures.nll import NOTE

@@ -18,8 +18,9 @@ from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.load import load_model
 from veneer.prompts.prompt import Prompt
-from veneer.systems import System, respond
+from veneer.systems import System
 from veneer.systems.endpoint import EndpointSystem
+from veneer.systems.respond import respond
 from veneer.tasks.source import load_prompts
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")

@@ -11,7 +11,8 @@ import torch
 
 from pairs import small_capture
 from veneer.capture import Capture
-from veneer.head.extract import ExtractConfig, extract
+from veneer.head.config import ExtractConfig
+from veneer.head.extract import extract
 from veneer.head.objective import Problem
 from veneer.head.token_sources import LocalParts
 

@@ -14,7 +14,8 @@ import torch
 
 from veneer.capture import CaptureConfig, capture
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
-from veneer.head.extract import ExtractConfig, extract
+from veneer.head.config import ExtractConfig
+from veneer.head.extract import extract
 from veneer.models.decode import Sampling
 from veneer.models.pair import Pair
 from veneer.scale.cluster import Crew, RayConfig, answered, cluster, opened

@@ -17,7 +17,8 @@ from together import CONFIGS
 
 from pairs import chat_pair, small_capture
 from veneer.foundation.errors import InputError
-from veneer.head.extract import ExtractConfig, extract, split_of
+from veneer.head.config import ExtractConfig
+from veneer.head.extract import extract, split_of
 from veneer.head.veneer import Veneer
 from veneer.measures.held_out import held_out
 from veneer.scale.extraction import chosen_engine, holders

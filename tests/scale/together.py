@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from veneer.head.extract import ExtractConfig, extract
+from veneer.head.config import ExtractConfig
+from veneer.head.extract import extract
 from veneer.scale.extraction import chosen_engine, holders
 from veneer.scale.remote import open_capture
 

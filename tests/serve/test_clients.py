@@ -13,8 +13,8 @@ from veneer.lab import lab_folder
 from veneer.models.decode import Sampling
 from veneer.prompts.prompt import Prompt
 from veneer.serve.served import Served
-from veneer.systems import respond
 from veneer.systems.endpoint import EndpointSystem
+from veneer.systems.respond import respond
 from veneer.tasks.lab import LabTask
 from veneer_server import Running
 

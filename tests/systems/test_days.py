@@ -16,7 +16,7 @@ from veneer.capture import CaptureConfig, capture
 from veneer.foundation.days import day_of, today
 from veneer.foundation.errors import InputError
 from veneer.foundation.run_record import RunRecord
-from veneer.head import extract
+from veneer.head.extract import extract
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, PlainFormat

@@ -11,8 +11,8 @@ from veneer.endpoint import EndpointConfig, Reply
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.decode import Decoded, Sampling
 from veneer.prompts.prompt import Prompt
-from veneer.systems import respond
 from veneer.systems.endpoint import EndpointSystem, _decoded
+from veneer.systems.respond import respond
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 PROMPTS = [

@@ -16,7 +16,8 @@ from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.decode import Sampling
 from veneer.models.head import Head
 from veneer.prompts.prompt import Prompt
-from veneer.systems import Response, System, read_responses, respond, write_responses
+from veneer.systems import Response, System, read_responses, write_responses
+from veneer.systems.respond import respond
 from veneer.systems.system import NO_EMPTY_STEPS, control_systems
 
 LIMIT = Sampling(max_new_tokens=8)

@@ -21,8 +21,9 @@ from veneer.models.decode import Row, Sampling, decode_steps, decode_with
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
-from veneer.systems import System, respond
+from veneer.systems import System
 from veneer.systems.alpha import Alpha
+from veneer.systems.respond import respond
 from veneer.systems.shifted import ShiftedSystem
 
 GREEDY, SAMPLED = Sampling(14), Sampling(14, 1.0, 0.9, 3, top_k=50)

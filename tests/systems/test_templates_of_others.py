@@ -12,7 +12,7 @@ from pairs import prompts
 from tiny import TEMPLATE, tiny
 from veneer.capture import CaptureConfig, capture
 from veneer.foundation.errors import InputError
-from veneer.head import extract
+from veneer.head.extract import extract
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.language_model import LanguageModel

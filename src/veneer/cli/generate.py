@@ -99,8 +99,9 @@ class Generate(TemplateOptions, Machine):
         from pathlib import Path
 
         from veneer.foundation.errors import InputError
-        from veneer.systems import System, respond
+        from veneer.systems import System
         from veneer.systems.alpha import Alpha
+        from veneer.systems.respond import respond
         from veneer.systems.shifted import ShiftedSystem
         from veneer.tasks.source import load_prompts
 

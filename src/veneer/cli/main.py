@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import itertools
 import os
-import re
 import sys
-from collections.abc import Sequence
-from typing import Annotated, Any, Union
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-import tyro
-
-from veneer.foundation.registry import load_object
+from veneer.foundation.registry import load_object, nearest
 from veneer.registry import study_commands
+from veneer.terminal.command_line import UsageError, parse
 
 OWN = {  # commands that are no study; a study's commands come from its room (veneer.registry)
     "demo": "veneer.cli.demo:Demo",
@@ -31,19 +27,32 @@ OWN = {  # commands that are no study; a study's commands come from its room (ve
 FIRST = ("demo", "run", "capture", "extract", "merge", "generate", "measure")
 
 
-def _commands() -> dict[str, type]:
-    places = {**OWN, **study_commands()}
-    names = [*FIRST, *(name for name in places if name not in FIRST)]
-    return {name: load_object(places[name]) for name in names}
+class Commands(Mapping[str, type]):
+    """Every command by name; its class is imported when it is taken."""
+
+    def __init__(self) -> None:
+        places = {**OWN, **study_commands()}
+        names = [*FIRST, *(name for name in places if name not in FIRST)]
+        self._places = {name: places[name] for name in names}
+
+    def __getitem__(self, name: str) -> type:
+        return load_object(self._places[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
-COMMANDS = _commands()
-DESCRIPTION = """How much of a language model's alignment is only its surface, where it sits, and \
-how to carry it over.
+COMMANDS = Commands()
+DESCRIPTION = """\
+How much of a language model's alignment is only its surface, where it sits, and how to carry
+it over.
 
-A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or \
-ADAPTER@BASE), a .gguf file, or one of the
-embedded lab:base, lab:aligned, lab:large-base, lab:large-aligned, lab:compromised."""
+A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or
+ADAPTER@BASE), a .gguf file, or one of the embedded lab:base, lab:aligned, lab:large-base,
+lab:large-aligned, lab:compromised."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -66,7 +75,7 @@ def main(args: Sequence[str] | None = None) -> int:
         command.run()
         return 0
     except KeyboardInterrupt:
-        print("veneer: interrupted; the same command goes on where it was", file=sys.stderr)
+        print("veneer: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
     except VeneerError as error:
         return _fail(str(error), error.exit_code)
@@ -96,45 +105,38 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _parse(args: list[str]) -> tuple[Any, int]:
-    """The command object, or None and an exit code after --help or a usage error."""
-    kinds: Any = Union[  # noqa: UP007
-        tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())
-    ]
-    if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-        return None, _fail(
-            f"there is no command {args[0]!r}; expected one of {', '.join(COMMANDS)}", 2
-        )
-    if {"-h", "--help"} & set(args):
-        from veneer.terminal.help import flow
-
-        flow(COMMANDS.values())
-    said = io.StringIO()
+    """The command's object, or None and an exit code after --help or a usage error."""
     try:
-        with contextlib.redirect_stderr(said):
-            config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-            return tyro.cli(
-                kinds, prog="veneer", description=DESCRIPTION, args=args, config=config
-            ), 0
+        if args and args[0] in ("-h", "--help"):
+            _print_help()
+            return None, 0
+        if not args:
+            return None, _fail(
+                "no command is given; expected one such as demo or run: see veneer --help", 2
+            )
+        name = args[0]
+        if name not in COMMANDS:
+            kind = "option" if name.startswith("-") else "command"
+            return None, _fail(f"there is no {kind} {name!r}; {nearest(name, list(COMMANDS))}", 2)
+        return parse(COMMANDS[name], name, args[1:]), 0
+    except UsageError as error:
+        return None, _fail(str(error), 2)
     except BrokenPipeError:
         return None, _unheard()
-    except SystemExit as stop:
-        if not stop.code:
-            return None, 0
-        print(said.getvalue(), file=sys.stderr, end="")
-        return None, _fail(_sentence(said.getvalue()), 2)
 
 
-def _sentence(box: str) -> str:
-    """What a box drawn by the parser says, as one sentence: the words between its title
-    and its first rule."""
-    lines = [line.strip("│| ") for line in box.splitlines()][1:]
-    lines = ["" if set(line) <= set("╭╮╰╯─-+") else line for line in lines]
-    while lines and not lines[0]:  # the title has a rule of its own where the box is drawn in ASCII
-        del lines[0]
-    words = itertools.takewhile(bool, lines)
-    text = " ".join(" ".join(words).split()).rstrip(". ")
-    text = re.sub(r"\.\s+(Expected|Got)", lambda m: f"; {m[1].lower()}", text)
-    return f"{text or 'the command line could not be read'}; see veneer --help"
+def _print_help() -> None:
+    """All commands, each with the first sentence of its help."""
+    print(f"usage: veneer COMMAND [OPTIONS]\n\n{DESCRIPTION}\n\ncommands:")
+    for name, command in COMMANDS.items():
+        summary = (
+            " ".join((command.__doc__ or "").split()).split(". ")[0].split(": ")[0].rstrip(".")
+        )
+        print(textwrap.fill(summary, 96, initial_indent=f"  {name:11}", subsequent_indent=" " * 13))
+    print(
+        "\noptions:\n  -h, --help   show this help; after a command, its options and examples\n"
+        "  --version    show the version"
+    )
 
 
 def _unheard() -> int:

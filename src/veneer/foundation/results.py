@@ -3,15 +3,17 @@ judge that made it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, read_json_lines, write_text
+from veneer.foundation.system_id import SystemId
 from veneer.statistics.intervals import Estimate
 
+OPTIONAL = ("facts", "system_id")
 KEY = ("study", "task", "metric", "of", "system", "split", "position", "judge")
 
 
@@ -22,7 +24,9 @@ class Measurement:
     value, low, high: the figure and its 95 % interval in `unit` (None where undefined; `note` then
     says why). n: number of prompts behind the figure. position: [first, last] response position,
     1-based, or None. of: the metric behind a portion. judge: who decided, or None where arithmetic
-    did.
+    did. facts: what else is known of the figure, as data: a verdict, the settings that were chosen,
+    a reason. Programs read facts; `note` is a text for people, which no program takes apart.
+    system_id: kind and settings of the system, whose name `system` is; the runner adds it.
     """
 
     study: str
@@ -39,6 +43,8 @@ class Measurement:
     position: tuple[int, int] | None = None
     unit: str | None = None
     note: str | None = None
+    facts: Mapping[str, Any] | None = field(default=None, hash=False)
+    system_id: SystemId | None = None
 
     @classmethod
     def estimated(
@@ -62,6 +68,38 @@ class Measurement:
     @property
     def key(self) -> tuple:
         return tuple(getattr(self, k) for k in KEY)
+
+    @property
+    def identity(self) -> SystemId:
+        """What the system is; read off its name in a folder of Veneer 0.1."""
+        return self.system_id or SystemId.from_name(self.system)
+
+    def fact(self, name: str) -> Any:
+        """One of the facts, or None."""
+        return (self.facts or {}).get(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as results.jsonl holds it; `facts` and `system_id` only where there are any."""
+        row = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in OPTIONAL}
+        if self.facts is not None:
+            row["facts"] = dict(self.facts)
+        if self.system_id is not None:
+            row["system_id"] = self.system_id.to_json()
+        return row
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Measurement:
+        """Raises TypeError, ValueError or AttributeError where the row is no measurement."""
+        values = dict(row)
+        if values.get("position") is not None:
+            values["position"] = tuple(values["position"])
+        if values.get("system_id") is not None:
+            values["system_id"] = SystemId.from_json(values["system_id"])
+        if not isinstance(values.get("facts"), Mapping | None):
+            raise TypeError("facts is not a JSON object")
+        measurement = cls(**values)
+        hash(measurement.key)  # refuses a list as a name
+        return measurement
 
 
 class Results:
@@ -95,7 +133,7 @@ class Results:
         return [r for r in self if all(getattr(r, k) == v for k, v in fields.items())]
 
     def write(self, path: Path) -> None:
-        write_text(path, json_lines(asdict(r) for r in self))
+        write_text(path, json_lines(r.to_json() for r in self))
 
     @classmethod
     def read(cls, path: Path) -> Results:
@@ -103,11 +141,7 @@ class Results:
         rows = []
         for number, row in read_json_lines(path, "results.jsonl, which `veneer run` writes"):
             try:
-                if row.get("position") is not None:
-                    row["position"] = tuple(row["position"])
-                found = Measurement(**row)
-                hash(found.key)  # a list as a name
-                rows.append(found)
+                rows.append(Measurement.from_json(row))
             except (TypeError, ValueError, AttributeError) as error:
                 raise InputError(
                     f"{path} line {number} is not a measurement ({error}); expected one JSON "

@@ -7,7 +7,7 @@ import contextlib
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from veneer.foundation.days import today
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, remove_leftovers, write_json
 
-Progress = Callable[[int, int, str], None]
 PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
 
 

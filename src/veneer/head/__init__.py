@@ -1,7 +1,18 @@
-"""The veneer: a change of the LM head, and how it is extracted from a capture as
-a convex problem."""
+"""The veneer: a change of the LM head, extracted from a capture as a convex problem."""
 
-from veneer.head.extract import ExtractConfig, extract
-from veneer.head.veneer import Veneer
+from typing import TYPE_CHECKING
 
-__all__ = ["ExtractConfig", "Veneer", "extract"]
+from veneer.foundation.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from veneer.head.config import ExtractConfig
+    from veneer.head.veneer import Veneer
+
+__all__ = ["ExtractConfig", "Veneer"]
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "ExtractConfig": "veneer.head.config",
+        "Veneer": "veneer.head.veneer",
+    },
+)

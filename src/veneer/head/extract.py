@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,10 +15,11 @@ from torch import Tensor
 from veneer.capture.artefact import Capture
 from veneer.capture.templates import record_of_tasks
 from veneer.foundation.errors import InputError
+from veneer.head.config import ExtractConfig
 from veneer.head.constant import Constant
 from veneer.head.objective import Problem
 from veneer.head.parametrisation import Dense, Hidden, LowRank
-from veneer.head.published_recipe import PaperRecipe, solve_as_published
+from veneer.head.published_recipe import solve_as_published
 from veneer.head.solve import Log, Solution, solve
 from veneer.head.split import Split
 from veneer.head.token_sources import LocalParts, Parts
@@ -26,60 +27,6 @@ from veneer.head.veneer import ROUNDED, Veneer
 
 COARSE_TOKENS = 4000  # with more train tokens than that, the ridge is chosen on a part of them
 CONVERGED_GRADIENT = {torch.float32: 1e-4, torch.float64: 1e-9}
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractConfig:
-    """output: "logit" learns dW itself, "hidden" learns M with dW = W M (h -> h + M h), "bias"
-    learns a constant vector in place of dW h. direct: shrink W + dW, not dW, towards zero (the
-    published "direct" variants). rank: of a low-rank dW, None for a dense one.
-
-    ridge: prior precision of dW in units of the mean square of a hidden state's entries, divided by
-    the number of train tokens in the objective; None chooses among `ridges` on the select part.
-    row_threshold: rows that neither model ever gives more than this probability stay fixed; 0 lets
-    every row change. stop: "select" ends when the select part no longer gains, "optimum" goes on to
-    the optimum of the objective. solver: "lbfgs", or "paper" for the published recipe. tasks: only
-    these tasks' prompts. shuffled: fit the head-capacity control (hidden states shuffled within a
-    response position).
-    """
-
-    output: Literal["logit", "hidden", "bias"] = "logit"
-    direct: bool = False
-    rank: int | None = None
-    ridge: float | None = None
-    ridges: tuple[float, ...] = (1.0, 0.1)
-    row_threshold: float = 1e-3
-    stop: Literal["select", "optimum"] = "select"
-    max_evaluations: int = 120
-    patience: int = 4
-    dtype: Literal["float32", "float64"] = "float32"
-    solver: Literal["lbfgs", "paper"] = "lbfgs"
-    recipe: PaperRecipe = field(default_factory=PaperRecipe)
-    tasks: tuple[str, ...] | None = None
-    shuffled: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.rank is not None and self.rank < 1:
-            raise InputError(f"rank is {self.rank}; expected 1 or more, or none for a dense veneer")
-        if self.rank is not None and (
-            self.output != "logit" or self.direct or self.solver != "lbfgs"
-        ):
-            raise InputError(
-                "a low-rank veneer is extracted with output 'logit', residual, by lbfgs; leave "
-                "the other options out"
-            )
-        if self.output == "bias" and (self.direct or self.solver != "lbfgs"):
-            raise InputError(
-                "a bias-only veneer is extracted residual and by lbfgs; leave the other options out"
-            )
-        if self.ridge is not None and not self.ridge >= 0:
-            raise InputError(f"ridge is {self.ridge}; expected 0 or more")
-        if not 0 <= self.row_threshold < 1:
-            raise InputError(f"row_threshold is {self.row_threshold}; expected a probability")
-
-    def facts(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass

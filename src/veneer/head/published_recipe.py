@@ -4,35 +4,16 @@ renormalised, minibatches of tokens."""
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from veneer.foundation.errors import InputError
+from veneer.head.config import PaperRecipe
 from veneer.head.objective import Problem
 from veneer.head.solve import Log
 from veneer.head.token_blocks import Tokens
 from veneer.models.head import Head
-
-
-@dataclass(frozen=True, slots=True)
-class PaperRecipe:
-    """arXiv 2502.04602: Adam, learning rate 1e-5, batches of 1,000 tokens, 500 to 1,000
-    epochs, dense, no tail.
-
-    One difference: dW starts at zero, not at the framework's random numbers, which rows and
-    directions that the data do not reach would keep for ever.
-    """
-
-    learning_rate: float = 1e-5
-    batch: int = 1000
-    epochs: int = 500
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise InputError(f"epochs is {self.epochs}; expected 1 or more")
 
 
 def solve_as_published(

@@ -1,42 +1,53 @@
-"""What the user says of judges, on the command line or in Python."""
+"""The settings of judges, on the command line and in Python."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from veneer.endpoint.config import EndpointConfig
 from veneer.foundation.errors import InputError
+from veneer.foundation.settings import Option
 
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """url, model: an OpenAI-compatible endpoint and the model it should use. local: a model that
-    judges here instead (hub id, folder, GGUF file). key_env: environment variable that holds the
-    endpoint's key (never the key itself). toxicity: a text-classification model (hub id or folder)
-    in place of the built-in one. concurrency: requests at once. cache: folder of verdicts that are
-    kept between runs, keyed by judge, prompt and answer. timeout: seconds for one reply; retries:
-    further attempts of a request that failed in passing. price_in, price_out: of a million tokens
-    read and written, for the cost. device, dtype, batch_size: of a local judge. Raises InputError
-    for half an endpoint, or for two judge models."""
+    """Who judges answers: a model behind an endpoint, a model that runs here, or neither."""
 
-    url: str | None = None
-    model: str | None = None
-    local: str | None = None
-    key_env: str = "OPENAI_API_KEY"
-    toxicity: str | None = None
-    concurrency: int = 8
-    cache: Path | None = None
-    timeout: float = 120.0
-    retries: int = 5
-    price_in: float | None = None
-    price_out: float | None = None
-    device: str = "auto"
-    dtype: str = "auto"
-    batch_size: int = 8
+    url: Annotated[str | None, Option(name="judge-url", metavar="URL")] = None
+    """OpenAI-compatible endpoint of a judge model, such as http://localhost:8000/v1."""
+    model: Annotated[str | None, Option(name="judge-model")] = None
+    """Name of the judge model at that endpoint."""
+    local: Annotated[str | None, Option(name="judge-local", metavar="MODEL")] = None
+    """A judge model that runs here instead: hub id, folder or .gguf file."""
+    key_env: Annotated[str, Option(name="judge-key-env", metavar="NAME")] = "OPENAI_API_KEY"
+    """Environment variable that holds the endpoint's key; the key itself is never written."""
+    concurrency: Annotated[int, Option(name="judge-concurrency")] = 8
+    """Number of simultaneous requests to the judge."""
+    timeout: Annotated[float, Option(name="judge-timeout", metavar="SECONDS")] = 120.0
+    """Seconds to wait for one whole reply of the judge."""
+    retries: Annotated[int, Option(name="judge-retries")] = 5
+    """Retries after a transient failure (429, 500, 503, time-outs, lost connections)."""
+    price_in: Annotated[float | None, Option(name="judge-price-in")] = None
+    """Price of a million tokens that the judge reads, to show what the verdicts cost."""
+    price_out: Annotated[float | None, Option(name="judge-price-out")] = None
+    """Price of a million tokens that the judge writes."""
+    cache: Annotated[Path | None, Option(name="judge-cache", metavar="FOLDER")] = None
+    """Folder that keeps verdicts between runs, by judge, prompt and answer. Default: inside
+    --out."""
+    toxicity: Annotated[str | None, Option(name="toxicity-model", metavar="MODEL")] = None
+    """Text-classification model that judges toxicity (hub id or folder), such as
+    tomh/toxigen_roberta. Default: the built-in stand-in."""
+    device: Annotated[str, Option(hidden=True)] = "auto"
+    """Device of a local judge."""
+    dtype: Annotated[str, Option(hidden=True)] = "auto"
+    """Number type of a local judge's weights."""
+    batch_size: Annotated[int, Option(hidden=True)] = 8
+    """Answers that a local judge reads together."""
 
     def __post_init__(self) -> None:
+        """Raises InputError for half an endpoint, or for two judge models."""
         if self.local is not None and (self.url is not None or self.model is not None):
             raise InputError(
                 "two judge models are given, --judge-local and --judge-url or --judge-model; "

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from veneer.foundation.files import file_name
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
-from veneer.foundation.run_record import Progress, RunRecord
+from veneer.foundation.run_record import RunRecord
 from veneer.judges.judge import Judge
 from veneer.measures.behaviour import Scored, behaviour_rows, score
 from veneer.measures.choice import score_choices

@@ -12,7 +12,7 @@ import numpy as np
 
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import json_lines, read_json_lines, sha256_text, write_text
-from veneer.foundation.run_record import Progress
+from veneer.foundation.progress import Progress
 from veneer.measures.behaviour import Scored
 from veneer.models.formats import TextFormat
 from veneer.prompts.prompt import Prompt

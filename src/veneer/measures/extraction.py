@@ -15,7 +15,8 @@ import torch
 from veneer.capture.artefact import Capture
 from veneer.foundation.files import json_lines, write_text
 from veneer.foundation.results import Measurement
-from veneer.head.extract import ExtractConfig, extract, split_of
+from veneer.head.config import ExtractConfig
+from veneer.head.extract import extract, split_of
 from veneer.head.token_sources import Parts
 from veneer.head.veneer import Veneer
 from veneer.measures.held_out import HeldOut, held_out

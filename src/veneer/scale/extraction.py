@@ -11,8 +11,8 @@ from typing import Literal
 import torch
 
 from veneer.foundation.errors import InputError, VeneerError
+from veneer.head.config import ExtractConfig
 from veneer.head.constant import wider
-from veneer.head.extract import ExtractConfig
 from veneer.head.token_sources import Parts
 from veneer.models.load import resolve_device
 from veneer.scale.cluster import Crew, RayConfig, cluster, need_ray

@@ -15,7 +15,8 @@ from veneer.head import Veneer
 from veneer.head.merge import merge
 from veneer.models.decode import Sampling
 from veneer.models.load import load_model
-from veneer.systems import System, respond
+from veneer.systems import System
+from veneer.systems.respond import respond
 
 # gpt_neox calls its head otherwise in files
 KINDS = ("llama-tied", "llama", "gpt2", "gpt_neox", "phi", "gemma2", "granite")

@@ -12,8 +12,8 @@ import torch
 from pairs import WORDS, chat_pair
 from veneer.capture import CaptureConfig, capture
 from veneer.foundation.errors import InputError, MissingExtra
-from veneer.head import ExtractConfig, Veneer, extract
-from veneer.head.extract import split_of
+from veneer.head import ExtractConfig, Veneer
+from veneer.head.extract import extract, split_of
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.models.in_context import STOP, FencedFormat
@@ -21,9 +21,9 @@ from veneer.models.load import load_model
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.studies.portion.baselines import ALL, baseline_systems, check_baselines, parse_baselines
-from veneer.systems import respond
 from veneer.systems.in_context import in_context_format, in_context_system
 from veneer.systems.lora import LoraConfig, chosen, examples_of, lora_model
+from veneer.systems.respond import respond
 from veneer.systems.tuning import answer_loss
 
 SHORT = Sampling(max_new_tokens=6)

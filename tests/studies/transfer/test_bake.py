@@ -12,7 +12,8 @@ from veneer.capture import run as capture_run
 from veneer.capture.teachers.teacher import Rereading
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
-from veneer.head import ExtractConfig, Veneer, extract
+from veneer.head import ExtractConfig, Veneer
+from veneer.head.extract import extract
 from veneer.head.merge import merge
 from veneer.models.decode import Sampling
 from veneer.models.language_model import LanguageModel

@@ -12,7 +12,7 @@ import numpy as np
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.results import Measurement
-from veneer.head.extract import ExtractConfig
+from veneer.head.config import ExtractConfig
 from veneer.measures.extraction import extract_to, solver_progress
 from veneer.measures.held_out import held_out
 from veneer.measures.kl import NATS

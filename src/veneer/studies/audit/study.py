@@ -13,8 +13,9 @@ from veneer.capture.config import CaptureConfig
 from veneer.capture.run import capture, encode_base
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import folder_lock, sha256_text
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Results
-from veneer.foundation.run_record import Progress, RunRecord
+from veneer.foundation.run_record import RunRecord
 from veneer.judges.refusal.rates import RefusalRates
 from veneer.measures.kl import noise_rows
 from veneer.models.decode import Sampling

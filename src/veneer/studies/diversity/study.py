@@ -13,8 +13,9 @@ import numpy as np
 from veneer.embed import Embedder
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import file_name, folder_lock
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
-from veneer.foundation.run_record import Progress, RunRecord
+from veneer.foundation.run_record import RunRecord
 from veneer.foundation.text import clean
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat

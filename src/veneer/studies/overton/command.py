@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-from veneer.terminal.options import JudgeOptions, progress
+from veneer.judges.config import JudgeConfig
+from veneer.studies.overton.settings import OvertonSettings
+from veneer.terminal.options import progress
+
+if TYPE_CHECKING:
+    from veneer.studies.overton.coverage import Coverage
 
 
 @dataclass(frozen=True, kw_only=True)
-class Overton(JudgeOptions):
-    """OvertonScore (arXiv 2512.01351): the share of people's viewpoints on a question that a
-    response covers, for viewpoint files of your own and stored responses. A judge model decides
-    what is covered; without one, an embedding threshold stands in for it."""
+class Overton:
+    """Score which of people's viewpoints on a question a response covers (OvertonScore, arXiv
+    2512.01351), for a file of viewpoints and stored responses. A judge model decides what is
+    covered; without one, an embedding threshold stands in for it."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer overton --viewpoints example --responses base=base.jsonl --embedding-threshold 0.5 "
+        "--out overton",
+        "veneer overton --viewpoints views.jsonl --responses base=b.jsonl aligned=a.jsonl "
+        "--judge-url http://localhost:8000/v1 --judge-model NAME --out overton",
+    )
 
     viewpoints: str
     """JSON lines {"question", "viewpoints": [{"id", "statement", "weight"?}]}; "example" is a small
     file written by hand."""
     responses: tuple[str, ...]
-    """Stored responses: NAME=FILE, as many as there are."""
+    """Stored responses, NAME=FILE for each system."""
     out: str
     """Folder for the results and the report."""
-    embedding_threshold: float | None = None
-    """Decide by embeddings, from this cosine on: a stand-in for a judge."""
-    embedder: str | None = None
-    """Embedding model of the stand-in. Default: minilm."""
-    rating: float = 4.0
-    """The judge's rating, of 1 to 5, from which a viewpoint is covered."""
-    seed: int = 0
-    """Of the intervals."""
+    method: OvertonSettings = field(default_factory=OvertonSettings)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
 
     def run(self) -> None:
         from veneer.studies.overton.study import overton
@@ -36,55 +43,46 @@ class Overton(JudgeOptions):
         from veneer.terminal.pairs import named
         from veneer.terminal.show import figure
 
-        questions = (
-            example_viewpoints()
-            if self.viewpoints == "example"
-            else read_viewpoints(Path(self.viewpoints))
-        )
-        files = {
-            name: Path(file)
-            for name, file in named(self.responses, "--responses", "NAME=FILE").items()
-        }
+        example = self.viewpoints == "example"
+        questions = example_viewpoints() if example else read_viewpoints(Path(self.viewpoints))
+        files = named(self.responses, "--responses", "NAME=FILE")
+        responses = {name: Path(file) for name, file in files.items()}
         with progress() as say:
             results = overton(
-                questions, files, self.out, self._coverage(), seed=self.seed, progress=say
+                questions,
+                responses,
+                self.out,
+                self._coverage(),
+                seed=self.method.seed,
+                progress=say,
             )
         for row in results:
             if row.metric in ("overton_score", "overton_score_weighted"):
-                print(
-                    f"{row.system}: {row.metric.replace('_', ' ')} {figure(row)} over "
-                    f"{row.n} questions"
-                )
+                metric = row.metric.replace("_", " ")
+                print(f"{row.system}: {metric} {figure(row)} over {row.n} questions")
         note = next((row.note for row in results if row.note), None)
-        print(
-            f"\n{note}\nreport: {Path(self.out) / 'report.html'}"
-            if note
-            else f"\nreport: {Path(self.out) / 'report.html'}"
-        )
+        print(f"\n{note}" if note else "")
+        print(f"report: {Path(self.out) / 'report.html'}")
 
-    def _coverage(self):
-        from dataclasses import replace
-
+    def _coverage(self) -> Coverage:
         from veneer.embed import load_embedder
         from veneer.foundation.errors import InputError
         from veneer.judges.asker import asker_of
         from veneer.studies.overton.coverage import EmbeddingCoverage, JudgeCoverage
 
-        config = self.judges()
-        judged = any((config.url, config.model, config.local))
-        if self.embedding_threshold is not None:
+        threshold = self.method.embedding_threshold
+        judged = any((self.judge.url, self.judge.model, self.judge.local))
+        if threshold is not None:
             if judged:
                 raise InputError(
                     "a judge model and an embedding threshold are both given; one decides: leave "
                     "the other out"
                 )
-            return EmbeddingCoverage(load_embedder(self.embedder), self.embedding_threshold)
+            return EmbeddingCoverage(load_embedder(self.method.embedder), threshold)
         if not judged:
             raise InputError(
                 "nobody decides what a response covers; give a judge model (--judge-url and "
                 "--judge-model, or --judge-local), or --embedding-threshold, a stand-in"
             )
-        return JudgeCoverage(
-            asker_of(replace(config, cache=config.cache or Path(self.out) / "verdicts")),
-            self.rating,
-        )
+        kept = replace(self.judge, cache=self.judge.cache or Path(self.out) / "verdicts")
+        return JudgeCoverage(asker_of(kept), self.method.rating)

@@ -1,21 +1,21 @@
-"""The Overton window of systems: stored responses to the questions of a viewpoint file,
-judged and scored."""
+"""The Overton window of systems: stored responses to the questions of a viewpoint file, judged and
+scored (docs/overton-window.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import folder_lock, json_lines, sha256_file, sha256_text, write_text
-from veneer.foundation.results import Results
-from veneer.foundation.run_record import Progress, RunRecord
-from veneer.imports import Rules, read_stored
-from veneer.report import write_report
+from veneer.foundation.files import json_lines, sha256_file, sha256_text, write_text
+from veneer.foundation.progress import Progress
+from veneer.foundation.results import Measurement, Results
+from veneer.imports import Imported, Rules, read_stored
 from veneer.studies.overton.coverage import Coverage
 from veneer.studies.overton.score import Covered, overton_rows, viewpoint_table
 from veneer.studies.overton.viewpoints import Question
+from veneer.studies.runner import Run, run_study
 from veneer.systems.responses import finished
 
 RULES = Rules(drop_truncated=False, drop_empty=False)
@@ -28,72 +28,83 @@ def overton(
     coverage: Coverage,
     *,
     seed: int = 0,
-    said: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Score stored responses (any format of `imports`) and write a study folder: results.jsonl,
-    viewpoints.jsonl, run.json, report.html.
+    """Score stored responses and write the study folder `out`, with viewpoints.jsonl beside the
+    results.
 
-    Responses belong to a question by its text, where the file has prompts, otherwise by its id.
-    Raises InputError where a system answers none of the questions, before anything is written.
+    responses: name of a system -> file of its responses, in any format of `veneer.imports`. A
+    response belongs to a question by its text, where the file has prompts, otherwise by its id.
+    Raises InputError where a system answers none of the questions.
     """
-    if not responses:
-        raise InputError(
-            "there are no responses to score; name at least one file with --responses NAME=FILE"
-        )
-    answers: dict[str, list[list[str]]] = {}
-    notes: list[str] = []
-    for name, path in responses.items():
-        found = read_stored(path, rules=RULES, system=name)
-        answers[name] = _by_question(questions, found, name)
-        notes += found.summary()
-    asked = sha256_text(
-        json_lines(
-            [q.id, q.text, [[v.id, v.statement, v.weight] for v in q.viewpoints]] for q in questions
-        )
-    )
-    hashes = {name: sha256_file(path) for name, path in responses.items()}
-    settings = {
-        **(said or {}),
-        "viewpoints": asked,
-        "files": hashes,
-        "judge": coverage.judge,
-        "seed": seed,
-    }
-    out = Path(out)
-    with folder_lock(out):
-        record = RunRecord(out, "overton", settings)
-        if record.finished:
-            return Results.read(out / "results.jsonl")
-        record.note(imported=notes)
-        systems = []
-        for name, rows in answers.items():
-            with record.stage(f"judge {name}"):
-                covered = coverage.covered(questions, rows, progress)
-            systems.append((name, covered))
-        scored = [
-            Covered(name, coverage.judge, coverage.note, covered) for name, covered in systems
-        ]
-        results = Results(overton_rows(questions, scored, seed=seed))
-        write_text(out / "viewpoints.jsonl", json_lines(viewpoint_table(questions, scored)))
-        results.write(out / "results.jsonl")
-        with record.stage("report"):
-            write_report([out], out / "report.html")
-        record.finish()
-        write_report([out], out / "report.html")
-        return results
+    study = OvertonStudy(questions, responses, coverage, seed)
+    return run_study(study, out, progress=progress)
 
 
-def _by_question(questions: Sequence[Question], found: Any, name: str) -> list[list[str]]:
-    texts = {" ".join(p.messages[-1]["content"].split()): p.id for p in found.prompts}
+class OvertonStudy:
+    """Which viewpoints each system's responses cover. See `overton` for the arguments."""
+
+    name = "overton"
+
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        responses: Mapping[str, Path],
+        coverage: Coverage,
+        seed: int = 0,
+    ):
+        if not responses:
+            raise InputError(
+                "there are no responses to score; name at least one file with --responses NAME=FILE"
+            )
+        self.questions = questions
+        self.responses = responses
+        self.coverage = coverage
+        self.seed = seed
+        self.answers: dict[str, list[list[str]]] = {}
+        self.import_notes: list[str] = []
+
+    def settings(self) -> dict[str, Any]:
+        questions = (
+            [q.id, q.text, [[v.id, v.statement, v.weight] for v in q.viewpoints]]
+            for q in self.questions
+        )
+        return {
+            "viewpoints": sha256_text(json_lines(questions)),
+            "files": {name: sha256_file(path) for name, path in self.responses.items()},
+            "judge": self.coverage.judge,
+            "seed": self.seed,
+        }
+
+    def check(self) -> None:
+        for name, path in self.responses.items():
+            imported = read_stored(path, rules=RULES, system=name)
+            self.answers[name] = _by_question(self.questions, imported, name)
+            self.import_notes += imported.summary()
+
+    def measure(self, run: Run) -> Iterator[Measurement]:
+        run.note(imported=self.import_notes)
+        scored = []
+        for name, answers in self.answers.items():
+            with run.stage(f"judge {name}"):
+                covered = self.coverage.covered(self.questions, answers, run.progress)
+            scored.append(Covered(name, self.coverage.judge, self.coverage.note, covered))
+        table = viewpoint_table(self.questions, scored)
+        write_text(run.out / "viewpoints.jsonl", json_lines(table))
+        yield from overton_rows(self.questions, scored, seed=self.seed)
+
+
+def _by_question(questions: Sequence[Question], imported: Imported, name: str) -> list[list[str]]:
+    """Each question's responses, in the order of their samples."""
+    ids = {" ".join(p.messages[-1]["content"].split()): p.id for p in imported.prompts}
     by_id: dict[str, dict[int, str]] = {}
-    for r in finished(found.responses):
-        by_id.setdefault(r.prompt_id, {})[r.sample_id] = r.text
-    rows = [by_id.get(texts.get(" ".join(q.text.split()), q.id), {}) for q in questions]
-    if not any(rows):
+    for response in finished(imported.responses):
+        by_id.setdefault(response.prompt_id, {})[response.sample_id] = response.text
+    samples = [by_id.get(ids.get(" ".join(q.text.split()), q.id), {}) for q in questions]
+    if not any(samples):
         raise InputError(
             f"{name} answers none of the {len(questions)} questions; expected responses with "
             f"their questions as prompts, or with their ids ({questions[0].id!r}, ...) "
             "as prompt_id"
         )
-    return [[row[s] for s in sorted(row)] for row in rows]
+    return [[texts[sample] for sample in sorted(texts)] for texts in samples]

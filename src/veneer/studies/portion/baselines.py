@@ -10,8 +10,9 @@ from pathlib import Path
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.errors import InputError
-from veneer.foundation.run_record import Progress
-from veneer.head.extract import ExtractConfig, split_of
+from veneer.foundation.progress import Progress
+from veneer.head.config import ExtractConfig
+from veneer.head.extract import split_of
 from veneer.head.veneer import Veneer
 from veneer.measures.extraction import Log, extract_to
 from veneer.models.pair import Pair

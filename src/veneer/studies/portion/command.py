@@ -70,7 +70,7 @@ class Run(WorkerOptions, JudgeOptions, PairOptions):
     def run(self) -> None:
         from dataclasses import replace
 
-        from veneer.head.extract import ExtractConfig
+        from veneer.head.config import ExtractConfig
         from veneer.measures.run_template import (
             check_base_template,
             run_template,

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import tyro
-
+from veneer.foundation.settings import Option
 from veneer.terminal.options import WorkerOptions, progress
 from veneer.terminal.show import show
 
 if TYPE_CHECKING:
-    from veneer.head.extract import ExtractConfig
+    from veneer.head.config import ExtractConfig
     from veneer.head.token_sources import Parts
 
 
@@ -21,7 +20,7 @@ class Extract(WorkerOptions):
     """Extract the veneer dW from a capture as a convex problem, and measure it on the
     capture's report part."""
 
-    capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
+    capture: Annotated[str, Option(positional=True, metavar="CAPTURE")]
     """Folder that `veneer capture` wrote, or a URL such as s3://bucket/folder."""
     out: str
     """Folder for the veneer, its results and its report."""
@@ -59,8 +58,7 @@ class Extract(WorkerOptions):
     """Of the split."""
 
     def run(self) -> None:
-        from veneer.head.extract import ExtractConfig
-        from veneer.head.published_recipe import PaperRecipe
+        from veneer.head.config import ExtractConfig, PaperRecipe
         from veneer.scale.extraction import chosen_engine, holders
 
         config = ExtractConfig(

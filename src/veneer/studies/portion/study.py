@@ -12,9 +12,10 @@ from typing import Any
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import folder_lock, json_lines, write_text
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Results
-from veneer.foundation.run_record import Progress, RunRecord
-from veneer.head.extract import ExtractConfig
+from veneer.foundation.run_record import RunRecord
+from veneer.head.config import ExtractConfig
 from veneer.head.split import Split
 from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge

@@ -10,7 +10,8 @@ from typing import Any
 
 from veneer.embed import Embedder
 from veneer.foundation.files import file_name, json_lines, sha256_text, write_text
-from veneer.foundation.run_record import Progress, RunRecord
+from veneer.foundation.progress import Progress
+from veneer.foundation.run_record import RunRecord
 from veneer.head.recorded import chosen_format, recorded_format
 from veneer.head.veneer import Veneer
 from veneer.judges.asker import Asker

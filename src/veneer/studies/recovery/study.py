@@ -11,8 +11,9 @@ from typing import Any
 from veneer.embed import Embedder, load_embedder
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import folder_lock, json_lines, sha256_file, sha256_text, write_text
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Results
-from veneer.foundation.run_record import Progress, RunRecord
+from veneer.foundation.run_record import RunRecord
 from veneer.head.veneer import Veneer
 from veneer.judges.asker import Asker, LocalAsker, asker_of
 from veneer.judges.config import JudgeConfig

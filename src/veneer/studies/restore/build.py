@@ -14,7 +14,8 @@ from veneer.capture.teachers.from_capture import CapturedTeacher
 from veneer.capture.teachers.stored import StoredTeacher
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json
-from veneer.foundation.run_record import Progress, RunRecord
+from veneer.foundation.progress import Progress
+from veneer.foundation.run_record import RunRecord
 from veneer.head.veneer import Veneer
 from veneer.imports.teacher import read_teacher
 from veneer.measures.extraction import extract_to, solver_progress

@@ -7,7 +7,7 @@ from typing import Any
 
 from veneer.capture import CaptureConfig
 from veneer.foundation.errors import InputError
-from veneer.head.extract import ExtractConfig
+from veneer.head.config import ExtractConfig
 from veneer.judges.config import JudgeConfig
 from veneer.models.decode import Sampling
 from veneer.studies.restore.selection import Weights

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from veneer.foundation.run_record import Progress
+from veneer.foundation.progress import Progress
 from veneer.judges.judge import Judge
 from veneer.measures.behaviour import Scored, score
 from veneer.measures.choice import score_choices

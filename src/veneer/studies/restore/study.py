@@ -9,8 +9,9 @@ from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import folder_lock
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Results
-from veneer.foundation.run_record import Progress, RunRecord
+from veneer.foundation.run_record import RunRecord
 from veneer.judges.registry import judges_of
 from veneer.studies.restore.build import Maker
 from veneer.studies.restore.config import RestoreConfig

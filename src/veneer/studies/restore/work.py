@@ -11,8 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
-from veneer.foundation.run_record import Progress, RunRecord
+from veneer.foundation.run_record import RunRecord
 from veneer.head.low_rank import second_moment
 from veneer.judges.judge import Judge
 from veneer.judges.registry import judges_of

@@ -18,7 +18,8 @@ from veneer.capture.config import CaptureConfig
 from veneer.capture.run import Progress, capture_from
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Measurement, Results
-from veneer.head.extract import ExtractConfig, split_of
+from veneer.head.config import ExtractConfig
+from veneer.head.extract import split_of
 from veneer.head.veneer import Veneer
 from veneer.measures.extraction import extract_to, solver_progress
 from veneer.measures.held_out import held_out

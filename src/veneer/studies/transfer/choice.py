@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
-from veneer.foundation.run_record import Progress
 from veneer.judges.judge import Judge
 from veneer.measures.behaviour import score
 from veneer.measures.config import StudyConfig

@@ -140,7 +140,7 @@ class Transfer(TemplateOptions, JudgeOptions, Machine):
         print(f"\nreport: {Path(self.out) / 'report.html'}")
 
     def _config(self) -> TransferConfig:
-        from veneer.head.extract import ExtractConfig
+        from veneer.head.config import ExtractConfig
         from veneer.measures.config import StudyConfig
         from veneer.studies.transfer.config import TransferConfig
         from veneer.systems.alpha import Alpha

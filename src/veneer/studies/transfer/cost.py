@@ -15,8 +15,8 @@ import torch
 from scipy.stats import t as student
 
 from veneer.foundation.files import read_json, write_json
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
-from veneer.foundation.run_record import Progress
 from veneer.models.decode import Sampling
 from veneer.prompts.prompt import Prompt
 from veneer.studies.transfer.kl import STUDY

@@ -13,8 +13,9 @@ from typing import Any
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import folder_lock
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
-from veneer.foundation.run_record import Progress, RunRecord
+from veneer.foundation.run_record import RunRecord
 from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge
 from veneer.judges.registry import judges_of

@@ -1,0 +1,8 @@
+"""How long work reports how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+# (done, total, what): `done` of `total` units of `what`; a total of 0 is unknown.
+Progress = Callable[[int, int, str], None]

@@ -1,0 +1,32 @@
+"""Settings objects: frozen dataclasses that Python takes and that the command line is made from.
+
+A field's docstring, the text below it, is the option's help. `Option` says how a field appears on
+the command line where its name and type do not say enough:
+
+    max_new_tokens: int = 128
+    \"\"\"Longest answer, in tokens.\"\"\"
+    tasks: Annotated[tuple[str, ...], Option(commas=True)] = ()
+    \"\"\"Tasks to measure.\"\"\"
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How a field appears on the command line (veneer.terminal.command_line reads it).
+
+    name: the option without its dashes, where it is not the field's name. metavar: what stands for
+    the value in the help, such as "FOLDER". commas: a tuple is given as one word, its items
+    separated by commas. repeat: a tuple is given by repeating the option. hidden: for Python only.
+    positional: given without an option's name.
+    """
+
+    name: str | None = None
+    metavar: str | None = None
+    commas: bool = False
+    repeat: bool = False
+    hidden: bool = False
+    positional: bool = False

@@ -1,0 +1,74 @@
+"""What a system is, as data: its kind and its settings. Its name is only shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# kind -> how its name is written. A kind that is not here is its own name.
+NAMES = {
+    "veneer-rank": "veneer-rank-{rank}",
+    "veneer-from": "veneer-from-{task}",
+    "lora": "lora-{answers}",
+    "shifted": "shifted-{alpha}",
+}
+NUMBERS = ("rank", "answers")  # settings that are whole numbers
+
+
+def _pattern(form: str) -> re.Pattern[str]:
+    """The names that a form writes, with a group for each setting."""
+    parts = re.split(r"\{(\w+)\}", form)  # text, setting, text, ...
+    settings = [f"(?P<{s}>{'[0-9]+' if s in NUMBERS else '.+'})" for s in parts[1::2]]
+    texts = [re.escape(part) for part in parts[::2]]
+    return re.compile("".join(x for pair in zip(texts, [*settings, ""], strict=True) for x in pair))
+
+
+_PATTERNS = {kind: _pattern(form) for kind, form in NAMES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class SystemId:
+    """A system's identity: two systems of one study are the same where kind and settings are.
+
+    kind: "base", "veneer", "aligned", "lora", "shifted", ... settings: name -> text or number,
+    such as rank 4.
+    """
+
+    kind: str
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, kind: str, **settings: Any) -> SystemId:
+        return cls(kind, tuple(settings.items()))
+
+    @classmethod
+    def from_name(cls, name: str) -> SystemId:
+        """The identity behind a name that a person typed, or that a folder of Veneer 0.1 holds:
+        these keep names alone."""
+        for kind, pattern in _PATTERNS.items():
+            if match := pattern.fullmatch(name):
+                values = match.groupdict()
+                return cls.of(kind, **{k: int(v) if k in NUMBERS else v for k, v in values.items()})
+        return cls(name)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> SystemId:
+        """Raises ValueError where the value is no identity."""
+        kind, settings = value.get("kind"), value.get("settings", {})
+        if not isinstance(kind, str) or not isinstance(settings, Mapping):
+            raise ValueError('system_id is not {"kind": text, "settings": {...}}')
+        return cls.of(kind, **{str(k): v for k, v in settings.items()})
+
+    @property
+    def name(self) -> str:
+        form = NAMES.get(self.kind)
+        return self.kind if form is None else form.format(**dict(self.settings))
+
+    def get(self, setting: str) -> Any:
+        """One of the settings, or None."""
+        return dict(self.settings).get(setting)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, **({"settings": dict(self.settings)} if self.settings else {})}

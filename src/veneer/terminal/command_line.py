@@ -1,0 +1,155 @@
+"""The command line, made from settings objects: a field is an option, a nested object a group.
+
+`parse` reads the words of one command into its object. What tyro (1.0.17) does not do by itself
+stands here: help whose lines flow, no `{None}|STR`, comma lists, and examples below the help.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+import io
+import itertools
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import docstring_parser
+import tyro
+from tyro.constructors import PrimitiveConstructorSpec
+
+from veneer.foundation.settings import Option
+
+CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+METAVARS = {str: "TEXT", int: "N", float: "NUMBER", Path: "PATH"}
+_prepared: set[type] = set()
+
+
+class UsageError(Exception):
+    """The words are no command line of this command; the message is one sentence."""
+
+
+def parse(command: type, name: str, words: Sequence[str]) -> Any | None:
+    """The command's object, or None where only its help was asked for and printed.
+
+    command: a dataclass; its class variable `examples`, if any, stands below the help. Raises
+    UsageError.
+    """
+    prepare(command)
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            return tyro.cli(command, prog=f"veneer {name}", args=list(words), config=CONFIG)
+    except SystemExit as stop:
+        if stop.code:
+            print(box.getvalue(), file=sys.stderr, end="")
+            raise UsageError(f"{_sentence(box.getvalue())}; see veneer {name} --help") from None
+    examples = getattr(command, "examples", ())
+    if examples:
+        print("\nexamples:\n" + "\n".join(f"  {example}" for example in examples))
+    return None
+
+
+def prepare(command: type) -> None:
+    """Give the fields of a command, and of the objects in it, their help and their form. To be
+    called before tyro first reads a class: it remembers what it read."""
+    for cls in _classes(command):
+        if cls in _prepared:
+            continue
+        _prepared.add(cls)
+        own = inspect.get_annotations(cls)
+        hints = get_type_hints(cls, include_extras=True)
+        helps = {p.arg_name: p.description for p in docstring_parser.parse_from_object(cls).params}
+        defaults = {f.name: f.default for f in dataclasses.fields(cls)}
+        for name in own:
+            if name in defaults:  # no class variable
+                form = _form(name, hints[name], helps.get(name) or "", defaults[name])
+                cls.__annotations__[name] = form
+
+
+def _classes(command: type) -> Iterator[type]:
+    """A dataclass, those that it inherits from, and those of its fields, each once."""
+    for cls in command.__mro__:
+        if dataclasses.is_dataclass(cls):
+            yield cls
+            for hint in get_type_hints(cls).values():
+                if inspect.isclass(hint) and dataclasses.is_dataclass(hint):
+                    yield from _classes(hint)
+
+
+def _form(name: str, hint: Any, text: str, default: Any) -> Any:
+    """The field's type with what tyro should know of it."""
+    option = next((x for x in getattr(hint, "__metadata__", ()) if isinstance(x, Option)), Option())
+    if option.hidden:
+        return Annotated[hint, tyro.conf.Suppress]
+    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    inner = _without_none(bare)
+    words: dict[str, Any] = {"name": option.name, "help": " ".join(text.split()) or None}
+    if default is None:
+        words["help_behavior_hint"] = ""  # the text says what the default is
+    if inner is not bool and not dataclasses.is_dataclass(inner):
+        words["metavar"] = option.metavar or _metavar(inner)
+    marks: list[Any] = [tyro.conf.arg(**{k: v for k, v in words.items() if v is not None})]
+    if option.positional:
+        marks.append(tyro.conf.Positional)
+    if option.repeat:
+        marks.append(tyro.conf.UseAppendAction)
+    if option.commas:
+        marks.append(_commas(get_args(inner)[0], option.metavar or "A,B,..."))
+        bare = Any
+    return Annotated[(bare, *_others(hint), *marks)]
+
+
+def _others(hint: Any) -> list[Any]:
+    return [x for x in getattr(hint, "__metadata__", ()) if not isinstance(x, Option)]
+
+
+def _without_none(hint: Any) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        inner = [x for x in get_args(hint) if x is not type(None)]
+        return inner[0] if len(inner) == 1 else hint
+    return hint
+
+
+def _metavar(hint: Any) -> str | None:
+    if get_origin(hint) is Literal:
+        return "{" + ",".join(map(str, get_args(hint))) + "}"
+    if get_origin(hint) is tuple and Ellipsis not in get_args(hint):
+        return " ".join(METAVARS.get(item, "VALUE") for item in get_args(hint))
+    return METAVARS.get(hint)
+
+
+def _commas(item: Callable[[str], Any], metavar: str) -> PrimitiveConstructorSpec:
+    """Items in one word, separated by commas; empty ones are left out."""
+
+    def read(words: list[str]) -> tuple:
+        return tuple(item(w.strip()) for w in words[0].split(",") if w.strip())
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=read,
+        is_instance=lambda value: value is None or isinstance(value, tuple),
+        str_from_instance=lambda value: [",".join(map(str, value or ()))],
+    )
+
+
+def _sentence(box: str) -> str:
+    """What a box drawn by tyro says, as one sentence: the words between its title and its first
+    rule, and what was probably meant."""
+    lines = [line.strip("│| ") for line in box.splitlines()][1:]
+    lines = ["" if set(line) <= set("╭╮╰╯─-+") else line for line in lines]
+    # the title has a rule of its own where the box is drawn in ASCII
+    lines = list(itertools.dropwhile(lambda line: not line, lines))
+    text = " ".join(" ".join(itertools.takewhile(bool, lines)).split()).rstrip(". ")
+    text = re.sub(r"\.\s+(Expected|Got)", lambda m: f"; {m[1].lower()}", text)
+    if "Perhaps you meant:" in lines:
+        after = lines[lines.index("Perhaps you meant:") + 1 :]
+        meant = dict.fromkeys(line.split()[0] for line in after if line.startswith("--"))
+        if meant:
+            text += f"; did you mean {' or '.join(list(meant)[:2])}?"
+    return text or "the command line could not be read"
