@@ -160,7 +160,9 @@ def test_overlap():
 
 
 def test_unknown_task():
-    with pytest.raises(InputError, match=r"no task 'svemp'; did you mean 'svamp'\? \(one of advbench, svamp"):
+    with pytest.raises(
+        InputError, match=r"no task 'svemp'; did you mean 'svamp'\? \(one of advbench, svamp"
+    ):
         get_task("svemp")
 
 
