@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from veneer.models.pair import Pair
     from veneer.models.sampling import Sampling
     from veneer.prompts.prompt import Prompt
+    from veneer.registry import Room
+    from veneer.studies.runner import run_study
+    from veneer.studies.study import Study
     from veneer.systems import System
     from veneer.systems.respond import respond
     from veneer.systems.shifted import ShiftedSystem
@@ -47,8 +50,10 @@ _WHERE = {
     "PlainFormat": "veneer.models.formats",
     "Prompt": "veneer.prompts.prompt",
     "Results": "veneer.foundation.results",
+    "Room": "veneer.registry",
     "Sampling": "veneer.models.sampling",
     "ShiftedSystem": "veneer.systems.shifted",
+    "Study": "veneer.studies.study",
     "System": "veneer.systems.system",
     "Task": "veneer.tasks.task",
     "Teacher": "veneer.capture.teachers.teacher",
@@ -57,6 +62,7 @@ _WHERE = {
     "judge": "veneer.judges.registry",
     "load_model": "veneer.models.load",
     "respond": "veneer.systems.respond",
+    "run_study": "veneer.studies.runner",
     "task": "veneer.tasks.registry",
     "teacher": "veneer.capture.teachers.registry",
 }
@@ -72,8 +78,10 @@ __all__ = [
     "PlainFormat",
     "Prompt",
     "Results",
+    "Room",
     "Sampling",
     "ShiftedSystem",
+    "Study",
     "System",
     "Task",
     "Teacher",
@@ -85,6 +93,7 @@ __all__ = [
     "load_model",
     "merge_veneer",
     "respond",
+    "run_study",
     "task",
     "teacher",
 ]

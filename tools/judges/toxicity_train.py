@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tools.judges.fitting import fit_and_write
 from tools.judges.refusal_examples import written_examples
-from tools.judges.refusal_train import data_folder
 from tools.judges.toxicity_fit import Statements, fit, left_out, parts, statement_folds
 from veneer.embed import load_embedder
 from veneer.foundation.errors import InputError
@@ -114,12 +114,7 @@ def train(data: Path) -> ToxicityHead:
 
 
 def main() -> int:
-    try:
-        train(data_folder()).write()
-    except InputError as error:
-        print(f"veneer: error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return fit_and_write(lambda data: train(data).write())
 
 
 if __name__ == "__main__":

@@ -120,9 +120,21 @@ class Registry(Generic[T]):
 
 
 def load_object(place: str) -> Any:
-    """The object at "module:attribute"."""
+    """Import and return the object at "module:attribute".
+
+    Raises InputError where it belongs to another package and cannot be imported.
+    """
     module, _, attribute = place.partition(":")
-    return getattr(import_module(module), attribute)
+    try:
+        return getattr(import_module(module), attribute)
+    except Exception as error:
+        package = module.partition(".")[0]
+        if package == "veneer":  # a fault of our own keeps its traceback
+            raise
+        raise InputError(
+            f"{place} cannot be imported ({type(error).__name__}: {error}); expected it to exist: "
+            f"mend or uninstall {package}"
+        ) from error
 
 
 def nearest(name: str, names: list[str], also: str = "") -> str:
