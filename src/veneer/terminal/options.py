@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
+    """Where models run and how they are loaded."""
+
     device: str = "auto"
     """Where models run: auto (a GPU if there is one), cpu, cuda, cuda:1, ..., or split: layers over
     all GPUs, then in memory, then on disk; split:0=40GB,1=40GB,cpu=100GB says how much weights may
     take (docs/scale.md)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Of the weights; auto is float32 on a CPU (bfloat16 is several times slower there) and the
-    checkpoint's own on a GPU."""
+    """Number type of the weights; auto is float32 on a CPU (bfloat16 is several times slower there)
+    and the checkpoint's own on a GPU."""
     revision: str | None = None
     """Git revision of models that come from the hub."""
     trust_remote_code: bool = False
@@ -44,6 +46,52 @@ class Machine:
             raise InputError(
                 f"{what} needs whole models, found --device {self.device}; give a single device"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairTemplates(TemplateOptions):
+    """What base and the aligned model read around each prompt (docs/chat-templates.md)."""
+
+    base_template: str | None = None
+    """Text around each prompt for base, with {prompt} where it goes, or a name: alpaca, question,
+    answer, qa, user, plain, or chat (the tokenizer's chat template). It replaces the template that
+    a task brings. Default: the text as it is."""
+    system: str | None = None
+    """System text for the aligned model's chat template. Default: the template's own."""
+    aligned_plain: bool = False
+    """The aligned model reads plain text like base, for one that has no chat template."""
+
+    def formats(self) -> tuple[Format, Format]:
+        """The formats of base and of the aligned model."""
+        from veneer.models.formats import given_format
+
+        chat = self.chat_format(self.system)
+        base = given_format(self.base_template, chat)
+        if self.aligned_plain and self.base_template != "chat":
+            self.refuse_template_options("--aligned-plain")
+        return base, base if self.aligned_plain else chat
+
+    def settings(self) -> dict[str, Any]:
+        """What a second run into the same folder must share."""
+        names = ("base_template", "system", "aligned_plain")
+        return {**{k: getattr(self, k) for k in names}, **self.template_words()}
+
+
+def load_pair(base: str, aligned: str, templates: PairTemplates, machine: Machine) -> Pair:
+    """The pair of two names. Raises InputError where they share no tokenizer."""
+    from veneer.models.pair import Pair
+
+    base_format, aligned_format = templates.formats()
+    return Pair.load(
+        base, aligned, base_format=base_format, aligned_format=aligned_format, **machine.how()
+    )
+
+
+def pair_settings(
+    base: str, aligned: str, templates: PairTemplates, machine: Machine
+) -> dict[str, Any]:
+    """What run.json records of a pair on the command line, and a second run must share."""
+    return {"base": base, "aligned": aligned, **templates.settings(), **machine.how()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-import tyro
+from veneer.foundation.settings import Option
 
 if TYPE_CHECKING:
     from veneer.models.formats import ChatFormat
@@ -36,7 +36,9 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class TemplateOptions:
-    template_arg: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """What chat templates are given beside the messages."""
+
+    template_arg: Annotated[tuple[str, ...], Option(repeat=True, metavar="KEY=VALUE")] = ()
     """A value for the chat template, KEY=VALUE, such as enable_thinking=false or
     reasoning_effort=low: JSON, or else text. May be given several times. A name that the template
     never reads is refused."""
