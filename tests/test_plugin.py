@@ -226,3 +226,31 @@ def test_two_packages_with_one_name_are_named(tmp_path, monkeypatch):
         registry.get("thing")
     with pytest.raises(InputError, match="no installed package offers one; expected an entry poi"):
         Registry("thing", "veneer.nothing").get("thing")
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["pyproject.toml", *(f"veneer_courtesy/{n}.py" for n in ("task", "judge", "study", "teacher"))],
+)
+def test_the_page_shows_the_package(file):
+    page = (PLUGIN.parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+    assert f"```{(PLUGIN / file).read_text(encoding='utf-8')}```" in page.replace(
+        "```python\n", "```"
+    ).replace("```toml\n", "```")
+
+
+def test_the_judge_of_the_page_runs():
+    """The rubric of docs/extending.md: an empty answer is judged by rule, without a model."""
+    from veneer.endpoint import Usage
+    from veneer.judges.llm import LLMJudge
+
+    page = (PLUGIN.parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+    (block,) = [b for b in page.split("```") if "BREVITY = Rubric" in b]
+    names: dict = {}
+    exec(block.removeprefix("python\n"), names)
+
+    class Nobody:
+        model, usage = "nobody", Usage()
+
+    judge = LLMJudge(names["BREVITY"], Nobody())
+    assert judge.scores([veneer.Prompt.from_text("1", "Why?")], [""]) == [{"brevity_score": 5.0}]
