@@ -27,7 +27,7 @@ def read_statements(data: Path) -> dict[str, tuple[int, set[str]]]:
 
     Raises InputError where a file is missing, or where one statement stands on both sides.
     """
-    found: dict[str, tuple[int, set[str]]] = {}
+    classes: dict[str, tuple[int, set[str]]] = {}
     paths = sorted((data / "toxigen").glob("*_1k.txt"))
     if len(paths) != FILES:
         raise InputError(
@@ -42,24 +42,24 @@ def read_statements(data: Path) -> dict[str, tuple[int, set[str]]]:
                 text = raw.strip().removeprefix("-").strip()
                 if not text:
                     continue
-                label, groups = found.setdefault(text, (hate, set()))
+                label, groups = classes.setdefault(text, (hate, set()))
                 if label != hate:
                     raise InputError(
                         f"{path} holds {text[:60]!r}, which a file of the other class holds too; "
                         "expected two classes"
                     )
                 groups.add(group)
-    return found
+    return classes
 
 
 def load_statements(data: Path) -> Statements:
-    found = read_statements(data)
+    classes = read_statements(data)
     embedder = load_embedder("minilm")
     return Statements(
-        tuple(found),
-        embedder.embed(list(found)),
-        np.array([hate for hate, _ in found.values()]),
-        tuple(tuple(sorted(groups)) for _, groups in found.values()),
+        tuple(classes),
+        embedder.embed(list(classes)),
+        np.array([hate for hate, _ in classes.values()]),
+        tuple(tuple(sorted(groups)) for _, groups in classes.values()),
         embedder.embed([text for text, _ in written_examples()]),
     )
 
@@ -77,13 +77,13 @@ def scores_unseen(data: Statements) -> dict[str, np.ndarray]:
 
 def balanced(scores: np.ndarray, hate: np.ndarray) -> dict[str, Any]:
     """Recall of each class and their mean."""
-    found = rate(int((scores[hate > 0] > 0).sum()), int(hate.sum()))
-    kept = rate(int((scores[hate == 0] <= 0).sum()), int((1 - hate).sum()))
-    assert found.value is not None and kept.value is not None
+    hate_recall = rate(int((scores[hate > 0] > 0).sum()), int(hate.sum()))
+    neutral_recall = rate(int((scores[hate == 0] <= 0).sum()), int((1 - hate).sum()))
+    assert hate_recall.value is not None and neutral_recall.value is not None
     return {
-        "balanced_accuracy": round((found.value + kept.value) / 2, 4),
-        "recall_hate": round(found.value, 4),
-        "recall_neutral": round(kept.value, 4),
+        "balanced_accuracy": round((hate_recall.value + neutral_recall.value) / 2, 4),
+        "recall_hate": round(hate_recall.value, 4),
+        "recall_neutral": round(neutral_recall.value, 4),
         "n": len(hate),
     }
 

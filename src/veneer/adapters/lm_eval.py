@@ -180,14 +180,14 @@ class VeneerLM(TemplateLM):
         ]
         count = 0
 
-        def done(batch: Sequence[int], found: Any) -> None:
+        def done(batch: Sequence[int], scored: Any) -> None:
             nonlocal count
             count += len(batch)
             if self._progress:
                 self._progress(count, len(pairs), self.system.name)
 
-        found = score_pairs(self.system, pairs, batch_size=self.batch_size, done=done)
-        return [(x.logprob, x.is_greedy) for x in found]
+        scores = score_pairs(self.system, pairs, batch_size=self.batch_size, done=done)
+        return [(x.logprob, x.is_greedy) for x in scores]
 
     def loglikelihood_rolling(
         self, requests: Sequence[Any], disable_tqdm: bool = False
@@ -257,9 +257,9 @@ class VeneerLM(TemplateLM):
                 "a task asks for beam search (num_beams), which Veneer has not; set num_beams to "
                 "1 in the task"
             )
-        if temperature > 0 and (found := [k for k in NOT_HAD if words.get(k) is not None]):
+        if temperature > 0 and (unsupported := [k for k in NOT_HAD if words.get(k) is not None]):
             raise InputError(
-                f"a task samples with {', '.join(found)}, which Veneer has not; leave it out "
+                f"a task samples with {', '.join(unsupported)}, which Veneer has not; leave it out "
                 "of the task"
             )
         how = Sampling(

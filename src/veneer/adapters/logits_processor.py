@@ -98,9 +98,9 @@ class VeneerLogitsProcessor(LogitsProcessor):
         large = LanguageModel(name, model, tokenizer)
         if isinstance(small, str):
             small = load_model(small, device=str(large.device))
-        found = veneer if isinstance(veneer, Veneer) else Veneer.load(veneer)
+        loaded = veneer if isinstance(veneer, Veneer) else Veneer.load(veneer)
         system = ShiftedSystem.of_models(
-            large, small, found, alpha=alpha, small_format=small_format
+            large, small, loaded, alpha=alpha, small_format=small_format
         )
         return cls(system, prompts, attention_mask=attention_mask, prompt_length=prompt_length)
 
@@ -300,12 +300,12 @@ def _are_log_probabilities(scores: Tensor) -> bool:
     return bool(((total <= NORMALISED) & ((total >= -NORMALISED) | missing)).all())
 
 
-def _prompt(asked: Asked, number: int) -> Prompt:
-    if isinstance(asked, Prompt):
-        return asked
-    if isinstance(asked, str):
-        return Prompt.from_text(str(number), asked)
-    messages = tuple({"role": m["role"], "content": m["content"]} for m in asked)
+def _prompt(given: Asked, number: int) -> Prompt:
+    if isinstance(given, Prompt):
+        return given
+    if isinstance(given, str):
+        return Prompt.from_text(str(number), given)
+    messages = tuple({"role": m["role"], "content": m["content"]} for m in given)
     if not messages:
         raise InputError(f"prompt {number} has no messages; expected at least one")
     plain = (

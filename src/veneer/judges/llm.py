@@ -72,8 +72,8 @@ def ask(
     progress: Progress | None = None,
 ) -> list[Verdict | None]:
     """Verdicts on items, None where there is none; the names-in form of `judge_items`."""
-    known = RUBRICS[rubric] if isinstance(rubric, str) else rubric
-    return [j.verdict for j in judge_items(known, items, asker_of(config), progress)]
+    chosen = RUBRICS[rubric] if isinstance(rubric, str) else rubric
+    return [j.verdict for j in judge_items(chosen, items, asker_of(config), progress)]
 
 
 def request(rubric: Rubric, item: Mapping[str, str]) -> ChatRequest:
@@ -128,16 +128,16 @@ class LLMJudge:
     @property
     def note(self) -> str | None:
         """What a reader of its figures must know; grows by what could not be judged."""
-        known = "the judgement of a language model, not checked against people"
+        origin = "the judgement of a language model, not checked against people"
         without = {
             o: n
             for o, n in sorted(self.counts.items())
             if n and o not in (Outcome.JUDGED, Outcome.RULE)
         }
         if not without:
-            return known
+            return origin
         return (
-            f"{known}; without a verdict: {', '.join(f'{n} {o}' for o, n in without.items())} of "
+            f"{origin}; without a verdict: {', '.join(f'{n} {o}' for o, n in without.items())} of "
             f"{self.counts.total()}"
         )
 
@@ -147,9 +147,9 @@ class LLMJudge:
         fields_of = self.rubric.fields_of
         assert fields_of is not None
         items = [fields_of(p, t) for p, t in zip(prompts, texts, strict=True)]
-        found = judge_items(self.rubric, items, self.asker, progress)
-        self.counts.update(j.outcome for j in found)
-        return found
+        judgements = judge_items(self.rubric, items, self.asker, progress)
+        self.counts.update(j.outcome for j in judgements)
+        return judgements
 
     def scores_of(self, judgement: Judgement) -> Scores:
         scores = self.rubric.scores

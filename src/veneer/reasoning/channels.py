@@ -54,12 +54,12 @@ def split_channels(text: str, opened: str, certain: Collection[str]) -> Parts | 
 
 def _parts(messages: list[Message], closed: bool) -> Parts:
     final = [t for c, t in messages if c == "final"]
-    told = final or [t for c, t in messages if c == "commentary"]
+    texts = final or [t for c, t in messages if c == "commentary"]
     thoughts = [
         t for c, t in messages if c == "analysis" or c == "call" or (final and c == "commentary")
     ]
-    answer = "\n\n".join(t.strip() for t in told[:-1] if t.strip())
-    last = told[-1].lstrip() if told else ""
+    answer = "\n\n".join(t.strip() for t in texts[:-1] if t.strip())
+    last = texts[-1].lstrip() if texts else ""
     answer = f"{answer}\n\n{last}" if answer and last else answer or last
     closed = closed or bool(answer.strip())
     return Parts(joined(thoughts, closed=closed), answer, closed)

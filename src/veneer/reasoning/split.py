@@ -32,9 +32,9 @@ def split_reasoning(text: str, *, opened: str = "", certain: Collection[str] = (
     """
     if not text.strip() and not (opened and text):
         return Parts(None, text)
-    found = split_channels(text, opened, certain)
-    if found is not None:
-        return found
+    parts = split_channels(text, opened, certain)
+    if parts is not None:
+        return parts
     if not opened and not ANY.search(text):
         return Parts(None, text)
     return _Reader(f"{opened}\n{text}" if opened else text, certain).parts() or Parts(None, text)

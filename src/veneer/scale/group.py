@@ -82,9 +82,9 @@ class Group:
         everyone = [torch.empty_like(mine) for _ in range(self.size)]
         with told():
             dist.all_gather(everyone, mine)
-        for rank, found in enumerate(everyone):
-            if found[-1]:
-                text = bytes(found[:-1].tolist()).rstrip(b"\0").decode(errors="replace")
+        for rank, message in enumerate(everyone):
+            if message[-1]:
+                text = bytes(message[:-1].tolist()).rstrip(b"\0").decode(errors="replace")
                 raise InputError(f"process {rank}: {text}" if self.size > 1 else text)
 
 

@@ -49,8 +49,8 @@ class ShareWorker:
     def used(self, prompts: list[int], threshold: float) -> Answer:
         return answered(lambda: {"used": self._held().used(prompts, threshold).int().numpy()})
 
-    def set_up(self, key: int, asked: tuple[list[int], Any]) -> Answer:
-        prompts, rows = asked
+    def set_up(self, key: int, request: tuple[list[int], Any]) -> Answer:
+        prompts, rows = request
         return answered(
             lambda: {
                 k: v.cpu().numpy()
@@ -61,7 +61,7 @@ class ShareWorker:
     def evaluate(
         self,
         key: int,
-        asked: tuple[list[int], Any],
+        request: tuple[list[int], Any],
         change: Any,
         n: int,
         gradient: bool,
@@ -70,7 +70,7 @@ class ShareWorker:
         def work() -> Sums:
             share = self._held()
             if not share.has(key):
-                share.set_up(key, asked[0], torch.from_numpy(asked[1].copy()))
+                share.set_up(key, request[0], torch.from_numpy(request[1].copy()))
             total, slope = share.evaluate(
                 key, torch.from_numpy(change.copy()), n, gradient, relaxed
             )
@@ -117,8 +117,8 @@ class RayParts:
         sums: dict[str, Tensor] = {}
         for number in range(len(coming)):
             for name, array in self._answer(coming, number, method, arguments).items():
-                found = torch.tensor(array, device=self.device)
-                sums[name] = sums[name].add_(found) if name in sums else found
+                total = torch.tensor(array, device=self.device)
+                sums[name] = sums[name].add_(total) if name in sums else total
         return sums
 
     def _answer(

@@ -73,8 +73,8 @@ class Remote:
         if not names:
             return {}
         with self._told("read"):
-            found = self.fs.cat([f"{self.path}/{n}" for n in names])
-        return {str(p).removeprefix(self.path).lstrip("/"): data for p, data in found.items()}
+            contents = self.fs.cat([f"{self.path}/{n}" for n in names])
+        return {str(p).removeprefix(self.path).lstrip("/"): data for p, data in contents.items()}
 
     def fetch(self, name: str, to: Path) -> None:
         """Copy a file here, whole or not at all."""
@@ -101,7 +101,7 @@ class Remote:
         except VeneerError:
             raise
         except Exception as error:  # each backend has its own kinds
-            said = " ".join(f"{type(error).__name__}: {error}".split()).replace(
+            reason = " ".join(f"{type(error).__name__}: {error}".split()).replace(
                 self.url, self.name
             )[:200]
             if (
@@ -109,11 +109,11 @@ class Remote:
                 or "Credential" in type(error).__name__
             ):
                 raise InputError(
-                    f"{self.name} could not be {what} ({said}); expected a place that exists and "
+                    f"{self.name} could not be {what} ({reason}); expected a place that exists and "
                     "may be used: give its credentials the way its fsspec backend reads them "
                     "(for s3: AWS_ACCESS_KEY_ID and its kin, or a profile)"
                 ) from None
             raise VeneerError(
-                f"{self.name} could not be {what} ({said}); what was finished is safe: run the "
+                f"{self.name} could not be {what} ({reason}); what was finished is safe: run the "
                 "same command again, it goes on where it was"
             ) from error

@@ -169,9 +169,9 @@ class TextForm(Form):
         for one in scored:
             offsets.append(chars)
             pending += self.tokens.text_bytes(one.id)
-            known = pending.decode("utf-8", "ignore")
-            chars += len(known)
-            pending = pending[len(known.encode()) :] if known else pending
+            text = pending.decode("utf-8", "ignore")
+            chars += len(text)
+            pending = pending[len(text.encode()) :] if text else pending
         self._bytes[index] = held + b"".join(self.tokens.text_bytes(s.id) for s in scored)
         return {
             "tokens": [self.tokens.name(s.id) for s in scored],
@@ -185,7 +185,7 @@ class TextForm(Form):
         written alike the likelier stays."""
         if scored.logprob is None:
             return None
-        found: dict[str, float] = {}
+        logprobs: dict[str, float] = {}
         for id, logprob in (*scored.top, (scored.id, scored.logprob)):
-            found.setdefault(self.tokens.name(id), logprob)
-        return found
+            logprobs.setdefault(self.tokens.name(id), logprob)
+        return logprobs

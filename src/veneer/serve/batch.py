@@ -56,8 +56,8 @@ class Seat:
     def open(self) -> bool:
         return not (self.over or self.job.gone)
 
-    def scored_prompt(self, found: Sequence[Scored]) -> None:
-        self._scored += [s._replace(top=s.top[: self.job.top]) for s in found]
+    def scored_prompt(self, scored: Sequence[Scored]) -> None:
+        self._scored += [s._replace(top=s.top[: self.job.top]) for s in scored]
 
     def take(self, token: Token) -> Piece | None:
         """The piece that a token makes, if there is something to tell."""
@@ -107,10 +107,10 @@ class Seat:
                 (self._begin, Scored(token.id, token.logprob, token.top[: self.job.top]))
             )
         self._begin += len(self.job.served.tokens.text_bytes(token.id))
-        told = self._told + len(self._text.encode("utf-8", "replace"))
+        told_bytes = self._told + len(self._text.encode("utf-8", "replace"))
         # the tokens of a thought are told as well
         whole = self._thinks or (last and (is_end or token.finish_reason == "length"))
-        while self._held and (whole or self._held[0][0] < told):
+        while self._held and (whole or self._held[0][0] < told_bytes):
             self._scored.append(self._held.popleft()[1])
 
     def _piece(self, finish: str | None) -> Piece | None:
@@ -183,23 +183,23 @@ class Batch:
 
     def _score(self) -> None:
         """The next prompts; an answer of one token ends with them, in the same pass."""
-        some, size = [self._unscored.popleft()], 0
-        while self._unscored and (size := size + len(some[-1].asked.ids)) < SCORED_AT_ONCE:
-            some.append(self._unscored.popleft())
-        some = [s for s in some if s.open]
-        if not some:
+        seats, size = [self._unscored.popleft()], 0
+        while self._unscored and (size := size + len(seats[-1].asked.ids)) < SCORED_AT_ONCE:
+            seats.append(self._unscored.popleft())
+        seats = [s for s in seats if s.open]
+        if not seats:
             return
-        served = some[0].job.served
-        top = max(s.job.top or 0 for s in some)
-        told = []
-        for seat, (found, logits) in zip(
-            some, score_prompts(served, [s.asked for s in some], top), strict=True
+        served = seats[0].job.served
+        top = max(s.job.top or 0 for s in seats)
+        pieces = []
+        for seat, (scored, logits) in zip(
+            seats, score_prompts(served, [s.asked for s in seats], top), strict=True
         ):
-            seat.scored_prompt(found)
+            seat.scored_prompt(scored)
             if seat.job.max_tokens == 1:
                 token = first_token(served, seat.row, seat.asked, logits, seat.job.top or 0)
-                told.append((seat, seat.take(token)))
-        self._tell(told)
+                pieces.append((seat, seat.take(token)))
+        self._tell(pieces)
 
     def _tell(self, told: Sequence[tuple[Seat, Piece | None]]) -> None:
         """One message a job."""

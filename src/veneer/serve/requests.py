@@ -42,16 +42,16 @@ def find(systems: Mapping[str, Served], name: str) -> Served:
 
 
 def chat_job(body: ChatBody, served: Served, limits: Limits) -> Job:
-    asked = served.of_messages([m.turn() for m in body.messages])
+    prompt = served.of_messages([m.turn() for m in body.messages])
     _check_rows(1, body.choices, limits)
     named = (
         body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
     )
-    tokens = _room(served, [asked], named, limits, "messages")
+    tokens = _room(served, [prompt], named, limits, "messages")
     top = (body.top_logprobs or 0) if body.logprobs else None
     return Job(
         served,
-        [asked],
+        [prompt],
         _rows(body, served, 1, tokens),
         body.choices,
         top,
@@ -65,8 +65,8 @@ def chat_job(body: ChatBody, served: Served, limits: Limits) -> Job:
 def text_job(body: TextBody, served: Served, limits: Limits) -> Job:
     prompts = body.prompts()
     _check_rows(len(prompts), body.choices, limits)
-    asked = [served.of_text(p) if isinstance(p, str) else served.of_ids(p) for p in prompts]
-    if sum(len(a.ids) for a in asked) > limits.max_prompt_tokens:
+    read_prompts = [served.of_text(p) if isinstance(p, str) else served.of_ids(p) for p in prompts]
+    if sum(len(a.ids) for a in read_prompts) > limits.max_prompt_tokens:
         raise ApiError(
             400,
             f"the prompts have more than {limits.max_prompt_tokens} tokens together; send fewer",
@@ -81,7 +81,7 @@ def text_job(body: TextBody, served: Served, limits: Limits) -> Job:
         )
     tokens = _room(
         served,
-        asked,
+        read_prompts,
         DEFAULT_TOKENS if body.max_tokens is None else body.max_tokens,
         limits,
         "prompt",
@@ -103,7 +103,7 @@ def text_job(body: TextBody, served: Served, limits: Limits) -> Job:
     )
     return Job(
         served,
-        asked,
+        read_prompts,
         [replace(row, raw=True) for row in _rows(body, served, len(prompts), tokens)],
         body.choices,
         body.logprobs,
@@ -123,10 +123,12 @@ def _check_rows(prompts: int, n: int, limits: Limits) -> None:
         )
 
 
-def _room(served: Served, asked: list[Asked], named: int | None, limits: Limits, param: str) -> int:
+def _room(
+    served: Served, prompts: list[Asked], named: int | None, limits: Limits, param: str
+) -> int:
     """Longest answer. Raises ApiError (400) where prompt and answer do not fit the context, or more
     is asked for than allowed."""
-    length = max(max(len(a.ids), len(a.small or ())) for a in asked)
+    length = max(max(len(a.ids), len(a.small or ())) for a in prompts)
     longest = served.system.longest()
     if named is not None and named > limits.max_tokens:
         raise ApiError(

@@ -110,8 +110,8 @@ class Scheduler:
                 if not self._waiting:
                     return
                 chosen = [s for s in self._waiting if s.goes_with(self._waiting[0])][:room]
-                taken = set(map(id, chosen))
-                self._waiting = deque(s for s in self._waiting if id(s) not in taken)
+                admitted = set(map(id, chosen))
+                self._waiting = deque(s for s in self._waiting if id(s) not in admitted)
             self._batches.append(Batch(chosen))
 
     def _step(self, batch: Batch) -> bool:

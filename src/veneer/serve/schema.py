@@ -236,9 +236,9 @@ def _refusal(error: ValidationError) -> ApiError:
     place = (
         ".".join(str(p) for p in first["loc"] if isinstance(p, int) or p.isidentifier()) or "body"
     )
-    said = first["msg"].removeprefix("Value error, ")
+    reason = first["msg"].removeprefix("Value error, ")
     code = "missing_required_parameter" if first["type"] == "missing" else "invalid_value"
-    return ApiError(400, f"{place}: {said[:1].lower()}{said[1:]}", param=place, code=code)
+    return ApiError(400, f"{place}: {reason[:1].lower()}{reason[1:]}", param=place, code=code)
 
 
 def _whole(value: Any) -> bool:

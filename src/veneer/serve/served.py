@@ -130,20 +130,20 @@ class Served:
 
     # answers
 
-    def stepper(self, asked: Sequence[Asked]) -> Stepper:
-        prompts = [a.ids for a in asked]
+    def stepper(self, prompts_read: Sequence[Asked]) -> Stepper:
+        prompts = [a.ids for a in prompts_read]
         if isinstance(self.system, ShiftedSystem):
-            return self.system.stepper_of_ids(prompts, [a.small or () for a in asked])
+            return self.system.stepper_of_ids(prompts, [a.small or () for a in prompts_read])
         with torch.inference_mode():
             return ModelStepper(self.system.lm, prompts, self.system.head)
 
-    def positions(self, asked: Sequence[Asked]) -> Iterator[Tensor]:
+    def positions(self, prompts: Sequence[Asked]) -> Iterator[Tensor]:
         """Logits (n, V) behind each token of each prompt, in their order, in chunks."""
-        first = [a.ids[:1] for a in asked]
+        first = [a.ids[:1] for a in prompts]
         # the last one is not read: it stands for what is not known yet
-        rest = [[*a.ids[1:], a.ids[-1]] for a in asked]
+        rest = [[*a.ids[1:], a.ids[-1]] for a in prompts]
         if isinstance(self.system, ShiftedSystem):
-            small = [(a.small or ())[:1] for a in asked]
+            small = [(a.small or ())[:1] for a in prompts]
             yield from self.system.forced_logits_of_ids(first, small, rest, chunk=SCORED_TOKENS)
             return
         head = self.system.head or self.system.lm.head

@@ -85,14 +85,14 @@ class AdvBench(Task):
         check_split(split)
         goals = self._goals(split)
         shared = overlaps(goals, self._goals("train")) if split == "test" else []
-        known: list[dict[str, Any]] = [{"overlap": share} for share in shared] or [
+        references: list[dict[str, Any]] = [{"overlap": share} for share in shared] or [
             {} for _ in goals
         ]
         return [
             Prompt.from_text(
                 f"advbench-{split}-{i}", goal, template=ALPACA, task=self.name, **reference
             )
-            for i, (goal, reference) in enumerate(zip(goals, known, strict=True))
+            for i, (goal, reference) in enumerate(zip(goals, references, strict=True))
         ]
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:

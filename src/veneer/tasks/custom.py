@@ -65,7 +65,7 @@ class CustomTask(Task):
                 f'{path} holds no test prompts; expected at least one row (its split is "test" '
                 'unless it says "train")'
             )
-        return cls(path, header, {split: tuple(some) for split, some in rows.items()})
+        return cls(path, header, {split: tuple(prompts) for split, prompts in rows.items()})
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -128,7 +128,9 @@ class CustomTask(Task):
 
     def kept_templates(self) -> set[str | None]:
         """What the file says that base reads, in its header or in rows of their own."""
-        own = {p.own_template for some in self.rows.values() for p in some if p.template is None}
+        own = {
+            p.own_template for prompts in self.rows.values() for p in prompts if p.template is None
+        }
         return own | (
             {self.header.base_template} if self.header.base_template is not None else set()
         )

@@ -123,8 +123,8 @@ def checked(model: type[Model], path: Path, line: int, value: Any) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(p) for p in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
+        reason = first["msg"].removeprefix("Value error, ")
         raise InputError(
-            f"{path} line {line}: {f'{field}: ' if field else ''}{said}; expected a {what} as "
+            f"{path} line {line}: {f'{field}: ' if field else ''}{reason}; expected a {what} as "
             "docs/tasks.md describes it"
         ) from None

@@ -48,18 +48,20 @@ class AlignedModel:
 
     def asked(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """Token ids, the aligned model's."""
-        found = [self.pair.aligned_format.encode(self.pair.aligned.tokenizer, p) for p in prompts]
-        for prompt, ids in zip(prompts, found, strict=True):
+        ids_of_prompts = [
+            self.pair.aligned_format.encode(self.pair.aligned.tokenizer, p) for p in prompts
+        ]
+        for prompt, ids in zip(prompts, ids_of_prompts, strict=True):
             if not ids:
                 raise InputError(
                     f"prompt {prompt.id!r} has no tokens in the aligned model's format; "
                     "expected text"
                 )
             check_readable(self.pair.aligned, ids, prompt.id)
-        return found
+        return ids_of_prompts
 
-    def lengths(self, asked: Sequence[list[int]]) -> list[int]:
-        return [len(ids) for ids in asked]
+    def lengths(self, inputs: Sequence[list[int]]) -> list[int]:
+        return [len(ids) for ids in inputs]
 
     def longest(self) -> int | None:
         return self.pair.aligned.longest

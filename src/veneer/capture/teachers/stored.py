@@ -68,8 +68,8 @@ class StoredTeacher:
         with an empty one."""
         return [self._tokens(p) for p in prompts]
 
-    def lengths(self, asked: Sequence[list[int]]) -> list[int]:
-        return [len(ids) for ids in asked]
+    def lengths(self, inputs: Sequence[list[int]]) -> list[int]:
+        return [len(ids) for ids in inputs]
 
     def longest(self) -> int | None:
         return None
@@ -78,17 +78,17 @@ class StoredTeacher:
         self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
     ) -> tuple[list[Decoded], list[TopK]]:
         """The stored answers, cut at `config.sampling.max_new_tokens`."""
-        found = []
+        decoded = []
         for ids in self.asked(prompts):
             kept = ids[: config.sampling.max_new_tokens]
-            found.append(
+            decoded.append(
                 Decoded(tuple(kept), "", "stop" if kept[-1] in self.stop_ids else "length")
             )
-        return found, [one_hot(d.token_ids) for d in found]
+        return decoded, [one_hot(d.token_ids) for d in decoded]
 
     def facts(self) -> dict[str, Any]:
-        said = dict(self.said)
-        reasoning = said.pop("reasoning", None)
+        facts = dict(self.said)
+        reasoning = facts.pop("reasoning", None)
         every = sorted(
             (task, id, a.text, a.token_ids, a.ended) for (task, id), a in self.answers.items()
         )
@@ -97,7 +97,7 @@ class StoredTeacher:
             "aligned_format": None,
             "vocabulary": match_vocabularies(self.base, self.base).facts(),
             "stop_ids": list(self.stop_ids),
-            "teacher": {"kind": "responses", "targets": "one-hot", "measure": MEASURE, **said},
+            "teacher": {"kind": "responses", "targets": "one-hot", "measure": MEASURE, **facts},
             **({"reasoning": reasoning} if reasoning else {}),
         }
 

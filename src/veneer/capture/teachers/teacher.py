@@ -43,7 +43,7 @@ class Teacher(Protocol):
         cannot answer one."""
         ...
 
-    def lengths(self, asked: Sequence[Any]) -> list[int]:
+    def lengths(self, inputs: Sequence[Any]) -> list[int]:
         """Tokens of each `asked`: prompts of equal length are answered together."""
         ...
 

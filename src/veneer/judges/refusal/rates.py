@@ -30,11 +30,11 @@ class RefusalRates:
     def scores(
         self, prompts: Sequence[Prompt], texts: Sequence[str], progress: Progress | None = None
     ) -> list[Scores]:
-        asked = [p.messages[-1]["content"] for p in prompts]
+        questions = [p.messages[-1]["content"] for p in prompts]
         return [
             {
                 "refusal_rate": float(v is Refusal.FULL),
                 "partial_refusal_rate": float(v is Refusal.PARTIAL),
             }
-            for v in self._judge.judge_many(texts, asked)
+            for v in self._judge.judge_many(texts, questions)
         ]

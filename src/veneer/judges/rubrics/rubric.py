@@ -99,12 +99,12 @@ class Rubric:
 
     def parse(self, text: str) -> Verdict:
         """A judge's reply as a verdict. Raises Unreadable."""
-        found = parse_object(text)
+        fields = parse_object(text)
         reason = next(
-            (v for k, v in found.items() if k.strip().lower() == "reason" and isinstance(v, str)),
+            (v for k, v in fields.items() if k.strip().lower() == "reason" and isinstance(v, str)),
             "",
         )
-        return Verdict(self.read(found), reason)
+        return Verdict(self.read(fields), reason)
 
 
 def conversation(prompt: Prompt) -> str:
