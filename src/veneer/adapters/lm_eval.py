@@ -94,7 +94,7 @@ class VeneerLM(TemplateLM):
         self._device = system.lm.device
         self._progress = progress
         self._rendered: set[str] = set()
-        self._said_cut = False
+        self._warned_of_cut = False
 
     # what the harness asks about the model
 
@@ -221,7 +221,7 @@ class VeneerLM(TemplateLM):
                     f"model's context holds {self.max_length}; lower max_gen_toks in the task"
                 )
             if max(system.prompt_tokens(prompts)) > room:
-                self._say_cut()
+                self._warn_of_cut()
                 system = replace(system, format=CutFormat(system.format, room))
             answers = respond(
                 system,
@@ -280,18 +280,18 @@ class VeneerLM(TemplateLM):
     def _cut(self, context: Sequence[int], most: int) -> Sequence[int]:
         if len(context) <= most:
             return context
-        self._say_cut()
+        self._warn_of_cut()
         return context[-max(1, most) :]
 
-    def _say_cut(self) -> None:
-        if not self._said_cut:
+    def _warn_of_cut(self) -> None:
+        if not self._warned_of_cut:
             logging.getLogger("veneer").warning(
                 "veneer: some prompts are longer than the %s tokens that %s reads; they lose "
                 "their beginning",
                 self.max_length,
                 self.system.name,
             )
-            self._said_cut = True
+            self._warned_of_cut = True
 
 
 def _prompt(id: str, text: str) -> Prompt:

@@ -46,7 +46,7 @@ def estimate(
 ) -> Estimate:
     base_ids, lengths = (
         encode_base(base, base_format, prompts),
-        teacher.lengths(teacher.asked(prompts)),
+        teacher.lengths(teacher.inputs(prompts)),
     )
     width, size = base.head.width, teacher.size
     token_bytes = width * HIDDEN_DTYPES[config.hidden_dtype].itemsize + config.k * (4 * 5) + 4 * 5

@@ -126,8 +126,8 @@ class Job:
             raise InputError("there are no prompts to capture; give at least one")
         if len(prompts) != len({(p.task, p.id) for p in prompts}):
             raise InputError("two prompts have the same id; give each prompt an id of its own")
-        base_ids, asked = encode_base(base, form, prompts), teacher.asked(prompts)
-        lengths = teacher.lengths(asked)
+        base_ids, inputs = encode_base(base, form, prompts), teacher.inputs(prompts)
+        lengths = teacher.lengths(inputs)
         for found, longest in (
             ([len(x) for x in base_ids], base.longest),
             (lengths, teacher.longest()),
@@ -147,7 +147,7 @@ class Job:
             for p, b, n in zip(prompts, base_ids, lengths, strict=True)
         ]
         listing = json_lines(rows)
-        stamp = sha256_text(listing + json.dumps([base_ids, asked]))
+        stamp = sha256_text(listing + json.dumps([base_ids, inputs]))
         manifest = make_manifest(base, teacher, form, config, plan, stamp)
         manifest["templates"] = template_record(form, prompts)
         return cls(base, teacher, prompts, config, base_ids, plan, listing, manifest)

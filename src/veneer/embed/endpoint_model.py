@@ -48,7 +48,7 @@ class EndpointModel:
             if isinstance(came, Failure):
                 raise VeneerError(
                     f"the endpoint {self._endpoint.config.url} gave no embeddings for "
-                    f"{len(batch)} texts: {came.said}; run the same command again"
+                    f"{len(batch)} texts: {came.message}; run the same command again"
                 )
             if len(came["vectors"]) != len(batch):
                 raise VeneerError(

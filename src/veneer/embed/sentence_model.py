@@ -105,8 +105,8 @@ def _pooling(folder: Path) -> str:
             [*strange, *(k.removeprefix("pooling_mode_") for k in poolings)]
         ) + (f", prompt {prompt}" if prompt else "")
         raise InputError(
-            f"{folder} asks for {unsupported}; expected a model with mean or cls pooling, no further "
-            "layers and no prompt, such as sentence-transformers/all-MiniLM-L6-v2"
+            f"{folder} asks for {unsupported}; expected a model with mean or cls pooling, no "
+            "further layers and no prompt, such as sentence-transformers/all-MiniLM-L6-v2"
         )
     return POOLINGS[poolings[0]] if poolings else "mean"
 

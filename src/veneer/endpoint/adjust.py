@@ -93,8 +93,8 @@ class Adjustments:
         if name in WITHOUT_EFFECT:
             self._drop(name)
         elif name in ("logprobs", "top_logprobs"):
-            self._fewer(body, failure.said)
-        elif name == "max_tokens" and _RENAMED.search(failure.said):
+            self._fewer(body, failure.message)
+        elif name == "max_tokens" and _RENAMED.search(failure.message):
             self._renamed = True
             self._note("max_tokens sent as max_completion_tokens")
         elif name in self._may or (name == "temperature" and body[name] == 1):
@@ -129,7 +129,7 @@ class Adjustments:
 def refused(body: dict[str, Any], failure: Failure) -> list[str]:
     """The parameters of `body` that a server refuses, by the fields that name them
     or by its words."""
-    mine, message = [n for n in body if n not in _FIXED], failure.said
+    mine, message = [n for n in body if n not in _FIXED], failure.message
     named = [n for n in failure.parameters if n in mine]
     if not named and _REFUSES.search(message):
         named = [n for n in mine if _mentions(message, n)]

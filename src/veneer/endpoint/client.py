@@ -69,7 +69,7 @@ class Endpoint:
             Reply(
                 "",
                 "content_filter" if one.filtered else "too_long" if one.long else "error",
-                error=one.said,
+                error=one.message,
                 own=one.own,
             )
             if isinstance(one, Failure)
@@ -242,7 +242,7 @@ class Endpoint:
                 "own choice holds",
                 self.config.url,
                 name,
-                failure.said,
+                failure.message,
             )
         return again
 
@@ -287,7 +287,7 @@ class Endpoint:
         c, t = self.config, self._transport
         how = mend(failure, c, has_key=t.has_key, served=t.served, elsewhere=t.elsewhere)
         kind = InputError if failure.fault in WRONG_INPUT and not good else VeneerError
-        return kind(f"the endpoint {c.url} says {failure.said}; {how}")
+        return kind(f"the endpoint {c.url} says {failure.message}; {how}")
 
     def _dead(self, failure: Failure, row: int) -> VeneerError:
         if failure.fault is not Fault.NONE and not self.usage.replies:
@@ -299,7 +299,7 @@ class Endpoint:
         return VeneerError(
             (
                 f"the endpoint {self.config.url} gave no reply {times}{attempts}, at last "
-                f"{failure.said}"
+                f"{failure.message}"
             )
             + (f", and to wait {failure.wait:.0f} s" if late else "")
             + (

@@ -37,7 +37,7 @@ class Failure(Exception):
     for again. fault: what is to be mended. parameters: those that the server names in a field of
     its own. parameter: the one that it refuses and that is not left out."""
 
-    said: str
+    message: str
     status: int | None = None
     passing: bool = False
     hopeless: bool = False
@@ -51,7 +51,7 @@ class Failure(Exception):
     parameter: str = ""
 
     def __str__(self) -> str:
-        return self.said
+        return self.message
 
 
 _FILTERED = re.compile(
@@ -204,7 +204,7 @@ def _blame(failure: Failure, status: int | None, text: str) -> None:
         failure.fault = Fault.MODEL
     elif (
         status == 405
-        or (status in (404, 410) and _says_nowhere(failure.said))
+        or (status in (404, 410) and _says_nowhere(failure.message))
         or (refusing and _ADDRESS.search(text))
     ):
         failure.fault = Fault.ADDRESS

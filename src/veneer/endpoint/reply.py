@@ -140,7 +140,7 @@ def _check(choice: dict[str, Any], message: Message, word: Any, ending: Ending) 
     if choice.get("error") and (failure := of_error({"error": choice["error"]})) is not None:
         raise replace(
             failure,
-            said=f"an answer that broke off ({failure.said})",
+            message=f"an answer that broke off ({failure.message})",
             hopeless=False,
             fault=Fault.NONE,
         )

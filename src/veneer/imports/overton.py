@@ -35,7 +35,7 @@ LAST_QUERY = re.compile(r"# Query:\n```\n(.*?)\n```", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class StoredJudgement:
     """One judge output. content: what the judge wrote, None where it failed."""
 
     prompt_id: str
@@ -144,7 +144,7 @@ def read_api(path: Path, rules: Rules | None = None, system: str | None = None) 
 
 def read_judged(
     path: Path, instances: Path | None = None, prompts: int | None = None
-) -> list[Judged]:
+) -> list[StoredJudgement]:
     """A judge's outputs, each with the answer that it is about.
 
     instances: the judge's own instances, whose "instance_id" says which prompt a row is about;
@@ -176,7 +176,7 @@ def read_judged(
     samples: Counter[str] = Counter()
     judged = []
     for id, (content, finish) in zip(ids, rows, strict=True):
-        judged.append(Judged(id, samples[id], content, finish))
+        judged.append(StoredJudgement(id, samples[id], content, finish))
         samples[id] += 1
     return judged
 

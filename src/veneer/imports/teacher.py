@@ -31,7 +31,7 @@ RETOKENISED = "answers tokenised from their text"
 
 
 @dataclass(frozen=True)
-class Told:
+class ImportedTeacher:
     """teacher: answers every one of `prompts`, which are those given, in their order, that have an
     answer. noticed: what was left out or done -> how often."""
 
@@ -51,7 +51,7 @@ def read_teacher(
     *,
     format: str = "auto",
     answers_only: bool = False,
-) -> Told:
+) -> ImportedTeacher:
     """The answers in a file (what `veneer generate` writes, or any format of `imports.registry`) to
     `prompts`, as a teacher.
 
@@ -100,8 +100,8 @@ def read_teacher(
             f"{noticed[EMPTY] + noticed[UNFINISHED]} of them empty)"
         )
         raise InputError(
-            f"{path} answers none of the prompts{examples}; give the prompts that were answered, with "
-            "the same ids"
+            f"{path} answers none of the prompts{examples}; give the prompts that were answered, "
+            "with the same ids"
         )
     dropped = (
         {"reasoning": {"part": DROPPED, "responses": noticed[REASONING]}}
@@ -114,7 +114,9 @@ def read_teacher(
         "answers": len(answers),
         "noticed": {k: n for k, n in noticed.items() if n},
     }
-    return Told(StoredTeacher(base, answers, systems[0], ends, teacher_facts), kept, noticed)
+    return ImportedTeacher(
+        StoredTeacher(base, answers, systems[0], ends, teacher_facts), kept, noticed
+    )
 
 
 def _manifest(path: Path) -> dict[str, Any]:

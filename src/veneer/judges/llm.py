@@ -12,7 +12,7 @@ from veneer.endpoint import ChatRequest, Reply, Usage
 from veneer.judges.asker import Asker, asker_of
 from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Scores
-from veneer.judges.rubrics import RUBRICS, Rubric, Unreadable, Verdict
+from veneer.judges.rubrics import RUBRICS, Rubric, RubricVerdict, Unreadable
 from veneer.prompts.prompt import Prompt
 
 Progress = Callable[[int, int, str], None]
@@ -36,7 +36,7 @@ class Judgement:
     why there is no verdict."""
 
     outcome: Outcome
-    verdict: Verdict | None = None
+    verdict: RubricVerdict | None = None
     reply: str = ""
     why: str = ""
 
@@ -60,7 +60,9 @@ def judge_items(
     ]
     replies = iter(asker.ask(requests, progress, f"judging: {rubric.name}") if requests else ())
     return [
-        read(rubric, next(replies)) if rule is None else Judgement(Outcome.RULE, Verdict(rule))
+        read(rubric, next(replies))
+        if rule is None
+        else Judgement(Outcome.RULE, RubricVerdict(rule))
         for rule in ruled
     ]
 
@@ -70,7 +72,7 @@ def ask(
     items: Sequence[Mapping[str, str]],
     config: JudgeConfig,
     progress: Progress | None = None,
-) -> list[Verdict | None]:
+) -> list[RubricVerdict | None]:
     """Verdicts on items, None where there is none; the names-in form of `judge_items`."""
     chosen = RUBRICS[rubric] if isinstance(rubric, str) else rubric
     return [j.verdict for j in judge_items(chosen, items, asker_of(config), progress)]

@@ -17,7 +17,7 @@ from torch import Tensor
 from veneer.foundation.errors import VeneerError
 from veneer.head.token_sums import changing
 from veneer.models.head import Head
-from veneer.scale.cluster import DEATHS, Answer, Crew, answered, opened
+from veneer.scale.cluster import DEATHS, Crew, WorkerAnswer, answered, opened
 from veneer.scale.share import Share
 
 Sums = dict[str, Any]  # name -> array
@@ -46,10 +46,10 @@ class ShareWorker:
             self._share = Share(*self._words)
         return self._share
 
-    def used(self, prompts: list[int], threshold: float) -> Answer:
+    def used(self, prompts: list[int], threshold: float) -> WorkerAnswer:
         return answered(lambda: {"used": self._held().used(prompts, threshold).int().numpy()})
 
-    def set_up(self, key: int, request: tuple[list[int], Any]) -> Answer:
+    def set_up(self, key: int, request: tuple[list[int], Any]) -> WorkerAnswer:
         prompts, rows = request
         return answered(
             lambda: {
@@ -66,7 +66,7 @@ class ShareWorker:
         n: int,
         gradient: bool,
         relaxed: bool,
-    ) -> Answer:
+    ) -> WorkerAnswer:
         def work() -> Sums:
             share = self._held()
             if not share.has(key):
@@ -81,8 +81,8 @@ class ShareWorker:
 
         return answered(work)
 
-    def process(self) -> Answer:
-        return Answer(os.getpid())
+    def process(self) -> WorkerAnswer:
+        return WorkerAnswer(os.getpid())
 
 
 class RayParts:

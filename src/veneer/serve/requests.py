@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from veneer.models.decode import Row, Sampling
 from veneer.serve.errors import ApiError
-from veneer.serve.job import Job
+from veneer.serve.job import ServeJob
 from veneer.serve.schema import Body, ChatBody, TextBody
-from veneer.serve.served import Asked, Served
+from veneer.serve.served import PromptIds, Served
 
 DEFAULT_TOKENS = 16  # of a text completion that names none, as at OpenAI
 
@@ -41,7 +41,7 @@ def find(systems: Mapping[str, Served], name: str) -> Served:
     return systems[name]
 
 
-def chat_job(body: ChatBody, served: Served, limits: Limits) -> Job:
+def chat_job(body: ChatBody, served: Served, limits: Limits) -> ServeJob:
     prompt = served.of_messages([m.turn() for m in body.messages])
     _check_rows(1, body.choices, limits)
     named = (
@@ -49,7 +49,7 @@ def chat_job(body: ChatBody, served: Served, limits: Limits) -> Job:
     )
     tokens = _room(served, [prompt], named, limits, "messages")
     top = (body.top_logprobs or 0) if body.logprobs else None
-    return Job(
+    return ServeJob(
         served,
         [prompt],
         _rows(body, served, 1, tokens),
@@ -62,7 +62,7 @@ def chat_job(body: ChatBody, served: Served, limits: Limits) -> Job:
     )
 
 
-def text_job(body: TextBody, served: Served, limits: Limits) -> Job:
+def text_job(body: TextBody, served: Served, limits: Limits) -> ServeJob:
     prompts = body.prompts()
     _check_rows(len(prompts), body.choices, limits)
     read_prompts = [served.of_text(p) if isinstance(p, str) else served.of_ids(p) for p in prompts]
@@ -101,7 +101,7 @@ def text_job(body: TextBody, served: Served, limits: Limits) -> Job:
         if echo
         else []
     )
-    return Job(
+    return ServeJob(
         served,
         read_prompts,
         [replace(row, raw=True) for row in _rows(body, served, len(prompts), tokens)],
@@ -124,7 +124,7 @@ def _check_rows(prompts: int, n: int, limits: Limits) -> None:
 
 
 def _room(
-    served: Served, prompts: list[Asked], named: int | None, limits: Limits, param: str
+    served: Served, prompts: list[PromptIds], named: int | None, limits: Limits, param: str
 ) -> int:
     """Longest answer. Raises ApiError (400) where prompt and answer do not fit the context, or more
     is asked for than allowed."""

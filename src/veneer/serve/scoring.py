@@ -11,8 +11,8 @@ from torch import Tensor
 from veneer.foundation.errors import VeneerError
 from veneer.models.decode import Row, Token
 from veneer.models.sampling import Answer, choose
-from veneer.serve.answers import Scored
-from veneer.serve.served import Asked, Served
+from veneer.serve.answers import ScoredToken
+from veneer.serve.served import PromptIds, Served
 
 # of one token: its log-probability, and the most likely ones
 Position = tuple[float, tuple[tuple[int, float], ...]]
@@ -20,8 +20,8 @@ Position = tuple[float, tuple[tuple[int, float], ...]]
 
 @torch.inference_mode()
 def score_prompts(
-    served: Served, prompts: Sequence[Asked], top: int
-) -> list[tuple[list[Scored], Tensor]]:
+    served: Served, prompts: Sequence[PromptIds], top: int
+) -> list[tuple[list[ScoredToken], Tensor]]:
     """Of each prompt: its tokens scored, the first without a log-probability, and the logits (V,)
     of the token that comes next."""
     # behind the last token anything may stand: it is not told
@@ -37,15 +37,15 @@ def score_prompts(
     for a, logits in zip(prompts, following, strict=True):
         own = positions[at : at + len(a.ids) - 1]
         scored = [
-            Scored(a.ids[0], None),
-            *(Scored(i, p, t) for i, (p, t) in zip(a.ids[1:], own, strict=True)),
+            ScoredToken(a.ids[0], None),
+            *(ScoredToken(i, p, t) for i, (p, t) in zip(a.ids[1:], own, strict=True)),
         ]
         out.append((scored, logits))
         at += len(a.ids)
     return out
 
 
-def _ends(prompts: Sequence[Asked]) -> list[int]:
+def _ends(prompts: Sequence[PromptIds]) -> list[int]:
     ends, at = [], -1
     for a in prompts:
         ends.append(at := at + len(a.ids))
@@ -75,7 +75,7 @@ def log_probabilities(
 
 
 @torch.inference_mode()
-def first_token(served: Served, row: Row, prompt: Asked, logits: Tensor, top: int) -> Token:
+def first_token(served: Served, row: Row, prompt: PromptIds, logits: Tensor, top: int) -> Token:
     """The only token of an answer that may have one, from the logits (V,) behind its prompt."""
     stops = set(served.system.stop_ids)
     id = int(choose(logits[None], [Answer(row.sampling, prompt.ids, row.key)], stops))

@@ -98,14 +98,14 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {s: signal.signal(s, self._told_to_end) for s in (signal.SIGINT, signal.SIGTERM)}
+        before = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
             for s, handler in before.items():
                 signal.signal(s, handler)
 
-    def _told_to_end(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if not self.should_exit:
             print(
                 f"veneer: ending; answers under way have {GRACE} s (Ctrl-C again ends at once)",

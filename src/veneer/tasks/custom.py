@@ -16,7 +16,7 @@ from veneer.foundation.reading.json_values import json_values
 from veneer.foundation.reading.turns import OTHER_NAMES, text_of
 from veneer.prompts.prompt import PLACE, Prompt
 from veneer.prompts.templates import wrapped
-from veneer.tasks.custom_schema import Header, Row, checked
+from veneer.tasks.custom_schema import Header, TaskRow, checked
 from veneer.tasks.custom_scorers import compiled, scored
 from veneer.tasks.numbers import plain_decimal
 from veneer.tasks.task import Better, Split, Task, check_split
@@ -51,7 +51,7 @@ class CustomTask(Task):
         rows: dict[str, list[Prompt]] = {"train": [], "test": []}
         seen: dict[str, int] = {}
         for number, value in lines:
-            row = checked(Row, path, number, value)
+            row = checked(TaskRow, path, number, value)
             prompt = _prompt(header, row, path, number)
             if prompt.id in seen:
                 raise InputError(
@@ -172,12 +172,12 @@ def is_task_file(path: Path) -> bool:
 def _lines(path: Path) -> Iterator[tuple[int, Any]]:
     """(number of its line, value) of each row."""
     for where, value in json_values(path, EXPECTED):
-        yield int(where.rpartition(" ")[2]), _in_own_words(value, where)
+        yield int(where.rpartition(" ")[2]), _plain_turns(value, where)
 
 
-def _in_own_words(value: Any, where: str) -> Any:
+def _plain_turns(value: Any, where: str) -> Any:
     """A row whose chat turns have contents in parts, or other names of the roles, in
-    the words of `Row`."""
+    the words of `TaskRow`."""
     if not isinstance(value, dict) or not isinstance(value.get("messages"), list):
         return value
     turns = [dict(t) if isinstance(t, dict) else t for t in value["messages"]]
@@ -193,7 +193,7 @@ def _in_own_words(value: Any, where: str) -> Any:
     return {**value, "messages": turns}
 
 
-def _prompt(header: Header, row: Row, path: Path, line: int) -> Prompt:
+def _prompt(header: Header, row: TaskRow, path: Path, line: int) -> Prompt:
     messages: tuple[dict[str, str], ...] = (
         tuple(turn.model_dump() for turn in row.messages)
         if row.messages
@@ -215,7 +215,7 @@ def _prompt(header: Header, row: Row, path: Path, line: int) -> Prompt:
     )
 
 
-def _expected(header: Header, row: Row, where: str) -> dict[str, Any]:
+def _expected(header: Header, row: TaskRow, where: str) -> dict[str, Any]:
     """What the scorer needs of a row. Raises InputError where the row lacks it, or has what
     another scorer needs."""
     need = {"regex": {"pattern"}, "choice": {"choices", "answer"}}.get(
@@ -243,7 +243,7 @@ def _expected(header: Header, row: Row, where: str) -> dict[str, Any]:
     return {"answer": [str(a) for a in answers]}
 
 
-def _choice(row: Row, where: str) -> dict[str, Any]:
+def _choice(row: TaskRow, where: str) -> dict[str, Any]:
     choices, answer = row.choices or [], row.answer
     if len(set(choices)) < len(choices):
         raise InputError(f"{where} has a choice twice; give each once")

@@ -153,7 +153,8 @@ def _parquet(path: Path) -> Iterator[Row]:
     except (OSError, pa.ArrowException) as error:
         reason = str(error).partition(". ")[0]
         raise InputError(
-            f"{path} cannot be read as Parquet ({reason}); expected MMLU's table; get the file again"
+            f"{path} cannot be read as Parquet ({reason}); expected MMLU's table; get the file "
+            "again"
         ) from None
     for number, row in enumerate(rows, 1):
         subject, question, choices, answer = (

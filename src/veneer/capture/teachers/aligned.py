@@ -46,7 +46,7 @@ class AlignedModel:
     def dtype(self) -> str:
         return str(self.pair.aligned.head.weight.dtype).removeprefix("torch.")
 
-    def asked(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+    def inputs(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """Token ids, the aligned model's."""
         ids_of_prompts = [
             self.pair.aligned_format.encode(self.pair.aligned.tokenizer, p) for p in prompts
@@ -79,7 +79,7 @@ class AlignedModel:
         stops = vocabulary.ids_to_other([i for i in self.stop_ids if i < self.size])
         out = decode(
             self.pair.aligned,
-            self.asked(prompts),
+            self.inputs(prompts),
             config.sampling,
             stop_ids=stops,
             stop_strings=self.pair.stop,
@@ -95,7 +95,7 @@ class AlignedModel:
     def read(self, prompt: Prompt, response: list[int]) -> Tensor:
         vocabulary, aligned = self.pair.vocabulary, self.pair.aligned
         (hidden,) = response_hidden(
-            aligned, self.asked([prompt]), [vocabulary.ids_to_other(response)]
+            aligned, self.inputs([prompt]), [vocabulary.ids_to_other(response)]
         )
         return vocabulary.from_other(aligned.head.logits(hidden))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from veneer.capture.config import CaptureConfig
 from veneer.capture.distributions import TopK
-from veneer.capture.teachers.reply_logprobs import Matcher, Untrue, checked, read_told
+from veneer.capture.teachers.reply_logprobs import Matcher, Untrue, checked, read_logprob_reply
 from veneer.capture.teachers.stored import MEASURE, StoredAnswer, end_of, one_hot, tokens_of
 from veneer.endpoint.client import Endpoint
 from veneer.endpoint.config import EndpointConfig
@@ -72,7 +72,7 @@ class RemoteTeacher:
     def models(self) -> tuple[LanguageModel, ...]:
         return ()
 
-    def asked(self, prompts: Sequence[Prompt]) -> list[list[dict[str, str]]]:
+    def inputs(self, prompts: Sequence[Prompt]) -> list[list[dict[str, str]]]:
         """The messages."""
         head = [] if self.system is None else [{"role": "system", "content": self.system}]
         return [[*head, *p.messages] for p in prompts]
@@ -96,12 +96,12 @@ class RemoteTeacher:
         that cannot be true: none is left out."""
         calls = [
             _call(messages, config.sampling, self.top, self.arguments)
-            for messages in self.asked(prompts)
+            for messages in self.inputs(prompts)
         ]
         pairs = [
             self._read(p, outcome, config)
             for p, (outcome, _) in zip(
-                prompts, self._endpoint.call_many(calls, read_told), strict=True
+                prompts, self._endpoint.call_many(calls, read_logprob_reply), strict=True
             )
         ]
         return [d for d, _ in pairs], [t for _, t in pairs]
@@ -135,7 +135,7 @@ class RemoteTeacher:
                 if outcome.own
                 else "run the same command again, it goes on where it was"
             )
-            raise VeneerError(f"{where} gave no answer to {which}: {outcome.said}; {mend}")
+            raise VeneerError(f"{where} gave no answer to {which}: {outcome.message}; {mend}")
         text, end = outcome["text"], end_of(self.base)
         if is_unfinished(text, outcome.get("reasoning"), outcome.get("thought_tokens", 0)):
             raise VeneerError(
@@ -202,10 +202,10 @@ def probe(
         return 0
     head = [] if system is None else [{"role": "system", "content": system}]
     call = _call([*head, *prompt.messages], sampling, top, arguments or {})
-    ((outcome, _),) = Endpoint(replace(config, cache=None)).call_many([call], read_told)
+    ((outcome, _),) = Endpoint(replace(config, cache=None)).call_many([call], read_logprob_reply)
     if isinstance(outcome, Failure):
         raise VeneerError(
-            f"{config.model} at {config.url} gave no answer to its first prompt: {outcome.said}"
+            f"{config.model} at {config.url} gave no answer to its first prompt: {outcome.message}"
         )
     if "untold" in outcome:
         raise VeneerError(

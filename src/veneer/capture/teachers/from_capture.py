@@ -65,7 +65,7 @@ class CapturedTeacher:
         """Those of the prompts that the capture has."""
         return [p for p in prompts if (p.task, p.id) in self.numbers]
 
-    def asked(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+    def inputs(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """The stored answers' token ids. Raises InputError for a prompt that the
         capture does not have."""
         return [ids for ids, _ in self._read(prompts)]

@@ -16,7 +16,7 @@ TeacherFactory = Callable[[LanguageModel, Sequence[Prompt], str | None], Teacher
 
 # The teachers of this package need settings of several words, so they have options of their own.
 TEACHERS: Registry[TeacherFactory] = Registry("teacher", "veneer.teachers")
-PARTS = ("name", "size", "stop_ids", "models", "asked", "lengths", "longest", "answer", "facts")
+PARTS = ("name", "size", "stop_ids", "models", "inputs", "lengths", "longest", "answer", "facts")
 
 
 def teacher(name: str) -> Callable[[Any], Any]:

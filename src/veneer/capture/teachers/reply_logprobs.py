@@ -36,22 +36,22 @@ class Untrue(ValueError):
 class Position:
     """One token of a reply: its bytes, and the likely tokens there, itself among them."""
 
-    said: bytes
+    token: bytes
     likely: tuple[Candidate, ...]
 
 
-def read_told(data: Any) -> dict[str, Any]:
+def read_logprob_reply(data: Any) -> dict[str, Any]:
     """A reply with its log-probabilities as `told` (a list of [token, [[token, log-probability],
     ...]], tokens as lists of bytes), None where it has none; where they have a form that cannot be
     read, `untold` says so. Raises what `read_reply` raises."""
     reply = read_reply(data)
     try:
-        return {**reply, "told": told_of(data["choices"][0].get("logprobs")) or None}
+        return {**reply, "told": logprob_rows(data["choices"][0].get("logprobs")) or None}
     except (ValueError, TypeError) as error:
         return {**reply, "told": None, "untold": str(error)}
 
 
-def told_of(given: Any) -> list[Any]:
+def logprob_rows(given: Any) -> list[Any]:
     """The positions of a choice's log-probabilities, in the forms of chat completions ({"content":
     [...]}, or {"refusal": [...]} where the answer is a refusal), of a bare list, and of text
     completions ({"tokens", "token_logprobs", "top_logprobs"}, which some servers give for chats as
@@ -129,7 +129,7 @@ def checked(rows: Sequence[Any], text: str) -> tuple[list[Position], str]:
             )
         out.append(Position(bytes(token), candidates))
     for part in (out, out[:-1]):
-        spelt = b"".join(p.said for p in part).decode("utf-8", errors="replace")
+        spelt = b"".join(p.token for p in part).decode("utf-8", errors="replace")
         if spelt.strip() == text.strip():
             return out, spelt
     raise Untrue(
@@ -160,15 +160,15 @@ class Matcher:
 
     def own_tokens(self, positions: Sequence[Position]) -> list[int]:
         """The server's own tokens in base's ids, or nothing where base has not got each of them."""
-        own = [self.id(p.said) for p in positions]
+        own = [self.id(p.token) for p in positions]
         return [] if None in own else [i for i in own if i is not None]
 
     def distributions(self, ids: Sequence[int], positions: Sequence[Position], k: int) -> TopK:
         """Top k at each of the tokens `ids`: what the server tells where one of its tokens stands
         at the same bytes, otherwise (its tokens are cut in another way, or it says nothing of the
         end of turn) one-hot."""
-        ends = list(accumulate(len(p.said) for p in positions))
-        by_place = {(end - len(p.said), end): p for p, end in zip(positions, ends, strict=True)}
+        ends = list(accumulate(len(p.token) for p in positions))
+        by_place = {(end - len(p.token), end): p for p, end in zip(positions, ends, strict=True)}
         rows, at = [], 0
         for id in ids:
             size = len(self.texts.bytes(id))
@@ -180,7 +180,7 @@ class Matcher:
         """Ids (k,), -1 where nothing is told; a token that base has not got is a
         part of the tail."""
         logprob_of: dict[int, float] = {id: 0.0}
-        if position is not None and position.likely and self.id(position.said) == id:
+        if position is not None and position.likely and self.id(position.token) == id:
             candidates = [(self.id(token), p) for token, p in position.likely]
             logprob_of = {
                 i: p for i, p in sorted(candidates, key=lambda item: -item[1]) if i is not None

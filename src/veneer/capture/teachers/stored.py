@@ -45,7 +45,7 @@ class StoredTeacher:
     answers: Mapping[tuple[str, str], StoredAnswer]
     source: str
     ends: tuple[int, ...] = ()
-    said: Mapping[str, Any] = field(default_factory=dict)
+    teacher_facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -63,7 +63,7 @@ class StoredTeacher:
     def models(self) -> tuple[LanguageModel, ...]:
         return ()
 
-    def asked(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+    def inputs(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """The answers' token ids. Raises InputError for a prompt without an answer, or
         with an empty one."""
         return [self._tokens(p) for p in prompts]
@@ -79,7 +79,7 @@ class StoredTeacher:
     ) -> tuple[list[Decoded], list[TopK]]:
         """The stored answers, cut at `config.sampling.max_new_tokens`."""
         decoded = []
-        for ids in self.asked(prompts):
+        for ids in self.inputs(prompts):
             kept = ids[: config.sampling.max_new_tokens]
             decoded.append(
                 Decoded(tuple(kept), "", "stop" if kept[-1] in self.stop_ids else "length")
@@ -87,7 +87,7 @@ class StoredTeacher:
         return decoded, [one_hot(d.token_ids) for d in decoded]
 
     def facts(self) -> dict[str, Any]:
-        facts = dict(self.said)
+        facts = dict(self.teacher_facts)
         reasoning = facts.pop("reasoning", None)
         every = sorted(
             (task, id, a.text, a.token_ids, a.ended) for (task, id), a in self.answers.items()

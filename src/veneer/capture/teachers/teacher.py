@@ -37,14 +37,14 @@ class Teacher(Protocol):
     @property
     def models(self) -> tuple[LanguageModel, ...]: ...
 
-    def asked(self, prompts: Sequence[Prompt]) -> list[Any]:
+    def inputs(self, prompts: Sequence[Prompt]) -> list[Any]:
         """What decides its answer to each prompt, as JSON (token ids that it reads, or the
         stored answer). A capture that goes on must find the same. Raises InputError where it
         cannot answer one."""
         ...
 
     def lengths(self, inputs: Sequence[Any]) -> list[int]:
-        """Tokens of each `asked`: prompts of equal length are answered together."""
+        """Tokens of each `inputs`: prompts of equal length are answered together."""
         ...
 
     def longest(self) -> int | None:

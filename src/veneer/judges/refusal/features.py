@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from veneer.judges.refusal.lexicon import COMPILED, KINDS, LIST_ITEM, START_ONLY
-from veneer.judges.refusal.text import Reading
+from veneer.judges.refusal.text import RefusalText
 
 HEAD_WORDS = 50  # a refusal is mostly decided in its first two sentences
 EXPLICIT = ("unable", "unwilling", "decline", "not_help", "uncomfortable")
 
 
-def phrase_features(reading: Reading) -> dict[str, float]:
+def phrase_features(reading: RefusalText) -> dict[str, float]:
     """Which phrases occur at all, in the first and in the first three sentences; the share of
     sentences of each kind."""
     sentences, n = reading.sentences, max(1, len(reading.sentences))
@@ -59,14 +59,14 @@ def phrase_features(reading: Reading) -> dict[str, float]:
     return {name: value for name, value in features.items() if value}
 
 
-def word_features(reading: Reading) -> set[str]:
+def word_features(reading: RefusalText) -> set[str]:
     """Words and pairs of words, those of the head (`h:`) and of the whole text (`w:`) apart."""
     return {f"h:{gram}" for gram in _grams(reading.words[:HEAD_WORDS])} | {
         f"w:{gram}" for gram in _grams(reading.words)
     }
 
 
-def features(reading: Reading, word_scale: float) -> dict[str, float]:
+def features(reading: RefusalText, word_scale: float) -> dict[str, float]:
     """All of them; `word_scale` is the value of a word in the head (half of it elsewhere), so 0
     leaves phrases only."""
     values = phrase_features(reading)
