@@ -11,7 +11,7 @@ from torch import Tensor
 from veneer.capture.config import HIDDEN_DTYPES, CaptureConfig
 from veneer.capture.distributions import TopK, log_masses, logsumexp, top_k
 from veneer.capture.teacher_forcing import response_hidden
-from veneer.capture.teachers.aligned import Teacher
+from veneer.capture.teachers.teacher import Teacher
 from veneer.foundation.errors import VeneerError
 from veneer.models.decode import Decoded
 from veneer.models.head import Head

@@ -21,7 +21,8 @@ from veneer.capture.integrity import hashes
 from veneer.capture.noise import LIMIT, self_kl
 from veneer.capture.plan import batch_plan, check_lengths
 from veneer.capture.shards import SCHEMA, concatenate, is_done, write_shard
-from veneer.capture.teachers.aligned import AlignedModel, Rereading, Teacher
+from veneer.capture.teachers.aligned import AlignedModel
+from veneer.capture.teachers.teacher import Rereading, Teacher
 from veneer.capture.templates import template_record
 from veneer.capture.thoughts import parts_of, record_thoughts
 from veneer.endpoint.client import Recording
@@ -86,8 +87,8 @@ def capture_from(
     base_format: Format | None = None,
     progress: Progress | None = None,
 ) -> Capture:
-    """The same with any teacher (see teachers.py) in the place of the aligned model. base_format:
-    what base reads (default: plain)."""
+    """The same with any teacher (teachers/teacher.py) in the place of the aligned model.
+    base_format: what base reads (default: plain)."""
     form = dated(base_format or PlainFormat(), day_of(Path(out) / "manifest.json"), base.tokenizer)
     return make_capture(Job.of(base, teacher, prompts, config, form), Shelf(Path(out)), progress)
 
@@ -125,8 +126,8 @@ class Job:
             raise InputError("there are no prompts to capture; give at least one")
         if len(prompts) != len({(p.task, p.id) for p in prompts}):
             raise InputError("two prompts have the same id; give each prompt an id of its own")
-        base_ids, asked = encode_base(base, form, prompts), teacher.asked(prompts)
-        lengths = teacher.lengths(asked)
+        base_ids, inputs = encode_base(base, form, prompts), teacher.inputs(prompts)
+        lengths = teacher.lengths(inputs)
         for found, longest in (
             ([len(x) for x in base_ids], base.longest),
             (lengths, teacher.longest()),
@@ -146,7 +147,7 @@ class Job:
             for p, b, n in zip(prompts, base_ids, lengths, strict=True)
         ]
         listing = json_lines(rows)
-        stamp = sha256_text(listing + json.dumps([base_ids, asked]))
+        stamp = sha256_text(listing + json.dumps([base_ids, inputs]))
         manifest = make_manifest(base, teacher, form, config, plan, stamp)
         manifest["templates"] = template_record(form, prompts)
         return cls(base, teacher, prompts, config, base_ids, plan, listing, manifest)
