@@ -219,7 +219,7 @@ def tables(runs: int) -> str:
         "## KL of a set and kl_recovered (BCa, widened for small n; percentile below 10 prompts)",
         "",
     ]
-    lines += ["Skewed per-prompt sums, between 5 and 100 tokens a prompt.", ""]
+    lines += ["Skewed per-prompt sums, between 5 and 100 tokens per prompt.", ""]
     lines += ["| prompts | KL | kl_recovered |", "|---|---|---|"]
     for n in (5, 10, 20, 66, 200):
         lines.append("| {} | {:.1%} | {:.1%} |".format(n, *kl_coverage(n, runs)))
@@ -232,14 +232,6 @@ def tables(runs: int) -> str:
             )
         )
     lines += [
-        "",
-        (
-            "## Paired difference aligned - base of rates (Bonett-Price) and portion "
-            "(Fieller with prior)"
-        ),
-        "",
-    ]
-    lines += [
         (
             "Portions are listed where the expected difference is three of its standard errors or "
             "more; coverage counts"
@@ -250,9 +242,9 @@ def tables(runs: int) -> str:
         ),
         (
             "all three systems and of system with aligned. `prior ½`, `no prior`, `MOVER` (a "
-            "quarter of the runs): what"
+            "quarter of the runs): the"
         ),
-        "was tried beside it.",
+        "alternatives that were tried.",
         "",
         "| n | base, system, aligned | rho | SE away | difference | portion | not null | width | "
         "prior ½ | no prior | MOVER | its width |",

@@ -43,12 +43,12 @@ OLDER = {
 }
 HOW = {
     "kill -9": (
-        "the same command again ends with the bytes of an undisturbed run; no file is ever "
+        "the same command, run again, ends with the bytes of an undisturbed run; no file is ever "
         "half-written under its final name; no temporary stays"
     ),
     "disk full": (
         "a real tmpfs: one sentence, exit 1, whole files only; with more room the same command "
-        "ends as if nothing had been"
+        "ends with the same result"
     ),
     "out of memory": (
         "a real RLIMIT_AS and torch's own allocator: halved batches give the same answers, a "
@@ -58,29 +58,29 @@ HOW = {
     "two commands": "the second is refused in a sentence and writes nothing",
     "lock of a dead": "the next command works",
     "clock": (
-        "kill and going-on under clocks that jump, files from the future and the past: the "
-        "same bytes"
+        "killed and resumed under jumping clocks, with files from the future and the past: "
+        "the same bytes"
     ),
     "shard": (
-        "one sentence that names the folder, exit 2, nothing written, the capture left as it is"
+        "one sentence that names the folder, exit 2, nothing written, the capture is unchanged"
     ),
-    "veneer": "one sentence, exit 2, nothing written, the veneer left as it is",
+    "veneer": "one sentence, exit 2, nothing written, the veneer is unchanged",
     "safetensors": "one sentence, exit 2, nothing written, in bounded time and memory",
     "NaN or inf in states": "one sentence, no shard written",
     "endpoint": (
         "the true answer comes with the next attempt, or one error in bounded time and memory; "
-        "the key is said nowhere"
+        "the key appears nowhere"
     ),
     "hostile bytes": "a value or an InputError, in bounded time",
     "hostile JSON": "a value or an InputError",
-    "path traversal": "nothing outside the folder, the name kept as text",
-    "link": "what it points to stays as it is",
+    "path traversal": "nothing is written outside the folder; the name is kept as text",
+    "link": "its target is unchanged",
     "hostile chat template": "no code reached, bounded time and size, one sentence",
     "pickle": "refused unopened",
-    "secret": "in no file, on neither stream",
+    "secret": "in no file and on no stream",
     "hub name": "one sentence, exit 2, nothing written",
     "formula": "every cell is text to a spreadsheet",
-    "HTML": "in Chromium: nothing runs, nothing is fetched, no element is made of it",
+    "HTML": "in Chromium: nothing runs, nothing is fetched, no element is made from it",
 }
 
 

@@ -1,5 +1,5 @@
 """Pairwise measures: the ratio against a plain double loop, and peak memory as prompts grow. Writes
-what docs/diversity.md says.
+what docs/results/diversity.md says.
 
     python benchmarks/pairwise.py            # 1,000 and 10,000 prompts of five answers
 

@@ -103,7 +103,7 @@ def agreement(rows: list[dict[str, Any]]) -> str:
     names = [g.value for g in Group]
     hits = sum(pairs[g, g] for g in names)
     lines = [f"Accuracy {shown(hits, len(rows))}, {hits} of {len(rows)}.", ""]
-    lines += ["| group | read so | rule says so | recall | precision |", "|---|---|---|---|---|"]
+    lines += ["| group | reader | rule | recall | precision |", "|---|---|---|---|---|"]
     for g in names:
         read, said = sum(pairs[g, h] for h in names), sum(pairs[h, g] for h in names)
         lines.append(
@@ -111,7 +111,7 @@ def agreement(rows: list[dict[str, Any]]) -> str:
         )
     lines += [
         "",
-        "| read as, down; rule, across | " + " | ".join(names) + " |",
+        "| reader (rows), rule (columns) | " + " | ".join(names) + " |",
         "|---|" + "---|" * len(names),
     ]
     lines += [f"| {g} | " + " | ".join(str(pairs[g, h] or "") for h in names) + " |" for g in names]
@@ -138,7 +138,7 @@ def page() -> str:
         "the held-out half.\n"
     )
     for name, title in (
-        ("held-out", "The half that was held back"),
+        ("held-out", "The held-out half"),
         ("tuned", "The half on which the rule was tuned"),
     ):
         text += f"\n## {title}\n\n{agreement(parts[name])}\n"
@@ -149,10 +149,10 @@ def page() -> str:
         some = [r for r in parts["held-out"] if r["kind"] == kind]
         hits = sum(group_of(r["base"], after(r), r["context"]) == r["group"] for r in some)
         text += (
-            f"\nOf the held-out half, {title}: {shown(hits, len(some))}, {hits} of {len(some)}.\n"
+            f"\nIn the held-out half, {title}: {shown(hits, len(some))}, {hits} of {len(some)}.\n"
         )
     text += (
-        "\n## All disagreements\n\n| to the left | from | to | read as | rule |\n"
+        "\n## All disagreements\n\n| to the left | from | to | reader | rule |\n"
         "|---|---|---|---|---|\n"
     )
     for r, said in wrong:

@@ -84,3 +84,28 @@ def test_a_reader_that_leaves_is_no_error():
         env={**os.environ, "COLUMNS": "4000"},
     )
     assert done.stderr == "" and done.stdout.splitlines()[-1].endswith("0"), done
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("overton", "missing: --viewpoints, --responses, --out; see veneer overton --help"),
+        ("extract", "missing: CAPTURE, --out; see veneer extract --help"),
+        (
+            "overton --viewpoint x --responses a=b --out c",
+            "missing: --viewpoints; unknown: --viewpoint (did you mean --viewpoints?)",
+        ),
+        ("overtone", "there is no command 'overtone'; did you mean 'overton'?"),
+        ("audit a b --out c --fold 3", "did you mean --folds?"),
+        ("audit a b --out c --folds many", "--folds: found 'many', expected a whole number"),
+        ("", "no command is given; expected one such as demo"),
+    ],
+)
+def test_a_mistyped_line_gets_a_mend(line, sentence, veneer):
+    result = veneer(*line.split())
+    assert result.code == 2 and sentence in result.err.splitlines()[-1]
+
+
+def test_the_first_help_lists_every_command_and_the_version(veneer):
+    text = veneer("--help").out
+    assert all(f"  {name} " in text for name in COMMANDS) and "--version" in text

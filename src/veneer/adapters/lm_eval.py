@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from veneer.foundation.errors import InputError, MissingExtra
+from veneer.foundation.progress import Progress
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, Format, TextFormat, one_bos
 from veneer.prompts.prompt import Prompt
 from veneer.systems.likelihood import encode_pair, score_pairs
-from veneer.systems.respond import Progress, respond
+from veneer.systems.respond import respond
 from veneer.systems.system import System
 
 try:

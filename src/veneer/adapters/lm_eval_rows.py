@@ -24,10 +24,10 @@ from veneer.foundation.files import (
     sha256_text,
     write_text,
 )
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
-from veneer.systems.respond import Progress
 from veneer.systems.system import System
 
 STUDY = "lm-eval"

@@ -19,18 +19,6 @@ from veneer.models.language_model import LanguageModel
 from veneer.prompts.prompt import Prompt
 
 
-def shared_head(base: LanguageModel, size: int) -> Head:
-    """Base's head over the shared vocabulary: what the capture stores and a veneer is
-    extracted against."""
-    head = base.head
-    return Head(
-        head.weight[:size],
-        None if head.bias is None else head.bias[:size],
-        head.scale,
-        head.softcap,
-    )
-
-
 def base_columns(head: Head, hidden: Tensor, aligned_ids: Tensor, k: int) -> dict[str, Tensor]:
     """Base's own top k, its log-probability of the aligned model's top k, and its normaliser, for
     hidden (n, d) as the capture stores them. In float32 whatever the model's dtype: the objective
@@ -70,7 +58,7 @@ def capture_batch(
         raise VeneerError(
             f"{base.name} gives hidden states that are not finite; its weights may be damaged"
         )
-    head = shared_head(base, teacher.size)
+    head = base.head.first_rows(teacher.size)
     stored = hidden.to(HIDDEN_DTYPES[config.hidden_dtype])
     aligned = filled(
         TopK(*(torch.cat(column) for column in zip(*distributions, strict=True))), head, stored

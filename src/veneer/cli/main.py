@@ -93,7 +93,7 @@ def main(args: Sequence[str] | None = None) -> int:
                 "where it was",
                 1,
             )
-        from veneer.capture.run import is_out_of_memory
+        from veneer.foundation.memory import is_out_of_memory
 
         if is_out_of_memory(error):
             return _fail(

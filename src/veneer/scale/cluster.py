@@ -102,7 +102,7 @@ class WorkerAnswer:
 def answered(work: Callable[[], Any]) -> WorkerAnswer:
     """Run a worker's method; a failure that a user can mend travels as its sentence, since
     exceptions lose their kind on the way."""
-    from veneer.capture.run import is_out_of_memory
+    from veneer.foundation.memory import is_out_of_memory
 
     try:
         return WorkerAnswer(work())

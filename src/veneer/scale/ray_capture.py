@@ -14,11 +14,12 @@ import torch
 
 from veneer.capture.artefact import Capture
 from veneer.capture.config import CaptureConfig
-from veneer.capture.run import Job, Progress, Shelf, begin, finish
+from veneer.capture.run import Job, Shelf, begin, finish
 from veneer.capture.shards import identity
 from veneer.capture.teachers.aligned import AlignedModel
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import folder_lock
+from veneer.foundation.progress import Progress
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.scale.cluster import (

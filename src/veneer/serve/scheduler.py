@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-from veneer.capture.run import is_out_of_memory
+from veneer.foundation.memory import is_out_of_memory
 from veneer.serve.batch import Batch, Seat
 from veneer.serve.errors import ApiError, failed, unavailable
 from veneer.serve.job import ServeJob

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import inspect
 import io
 import itertools
@@ -25,6 +26,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from veneer.foundation.settings import Option
 
 CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+NUMBERS = {int: "a whole number", float: "a number"}
 METAVARS = {str: "TEXT", int: "N", float: "NUMBER", Path: "PATH"}
 _prepared: set[type] = set()
 
@@ -101,6 +103,9 @@ def _form(name: str, hint: Any, text: str, default: Any) -> Any:
     if option.commas:
         marks.append(_commas(get_args(inner)[0], option.metavar or "A,B,..."))
         bare = Any
+    elif inner in NUMBERS:
+        marks.append(_number(inner, words["metavar"]))
+        bare = Any
     return Annotated[(bare, *_others(hint), *marks)]
 
 
@@ -127,7 +132,7 @@ def _commas(item: Callable[[str], Any], metavar: str) -> PrimitiveConstructorSpe
     """Items in one word, separated by commas; empty ones are left out."""
 
     def read(words: list[str]) -> tuple:
-        return tuple(item(w.strip()) for w in words[0].split(",") if w.strip())
+        return tuple(_read(item, w.strip()) for w in words[0].split(",") if w.strip())
 
     return PrimitiveConstructorSpec(
         nargs=1,
@@ -138,18 +143,59 @@ def _commas(item: Callable[[str], Any], metavar: str) -> PrimitiveConstructorSpe
     )
 
 
+def _number(kind: type, metavar: str) -> PrimitiveConstructorSpec:
+    """A number; Python's own message for another word names its base."""
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=lambda words: _read(kind, words[0]),
+        is_instance=lambda value: value is None or isinstance(value, int | float),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def _read(kind: Callable[[str], Any], word: str) -> Any:
+    try:
+        return kind(word)
+    except ValueError:
+        expected = NUMBERS.get(kind) if isinstance(kind, type) else None
+        if expected is None:
+            raise
+        raise ValueError(f"found {word!r}, expected {expected}") from None
+
+
 def _sentence(box: str) -> str:
     """What a box drawn by tyro says, as one sentence: the words between its title and its first
     rule, and what was probably meant."""
+    if missing := _listed(box, "Missing from"):
+        unknown = [word for word in _listed(box, "Unrecognized options") if word.startswith("--")]
+        guesses = [
+            f"{word} (did you mean {m[0]}?)"
+            for word in unknown
+            if (m := difflib.get_close_matches(word, missing))
+        ]
+        return f"missing: {', '.join(missing)}" + "".join(
+            f"; unknown: {guess}" for guess in guesses
+        )
     lines = [line.strip("│| ") for line in box.splitlines()][1:]
     lines = ["" if set(line) <= set("╭╮╰╯─-+") else line for line in lines]
     # the title has a rule of its own where the box is drawn in ASCII
     lines = list(itertools.dropwhile(lambda line: not line, lines))
     text = " ".join(" ".join(itertools.takewhile(bool, lines)).split()).rstrip(". ")
     text = re.sub(r"\.\s+(Expected|Got)", lambda m: f"; {m[1].lower()}", text)
+    text = text.removeprefix("Error parsing ")
     if "Perhaps you meant:" in lines:
         after = lines[lines.index("Perhaps you meant:") + 1 :]
         meant = dict.fromkeys(line.split()[0] for line in after if line.startswith("--"))
         if meant:
             text += f"; did you mean {' or '.join(list(meant)[:2])}?"
     return text or "the command line could not be read"
+
+
+def _listed(box: str, title: str) -> list[str]:
+    """The options that a box of tyro lists below a title: each stands four columns into the box,
+    its help further in."""
+    _, found, rest = box.partition(title)
+    part = re.split(r"^.\s[-─]{5,}", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    items = re.findall(r"^[│| ]\s{5}(\S+)", part, re.MULTILINE) if found else []
+    return [item for item in items if item.startswith("--") or item.isupper()]

@@ -76,12 +76,11 @@ class AlignedModel:
         def watch(rows: Sequence[int], hidden: Tensor, logits: Tensor) -> None:
             keep(seen, rows, vocabulary.from_other(logits), config.k)
 
-        stops = vocabulary.ids_to_other([i for i in self.stop_ids if i < self.size])
         out = decode(
             self.pair.aligned,
             self.inputs(prompts),
             config.sampling,
-            stop_ids=stops,
+            stop_ids=self.pair.aligned_stop_ids,
             stop_strings=self.pair.stop,
             keys=keys,
             watch=watch,
