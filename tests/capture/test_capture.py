@@ -157,13 +157,13 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 import torch; torch.set_num_threads(1)
 from pairs import small_capture
-from veneer.capture import run
-real = run.write_shard
+from veneer.capture import shelf
+real = shelf.write_shard
 def slow(*args):
     real(*args)
     print("shard", args[1], flush=True)
     time.sleep(60)  # until it is killed
-run.write_shard = slow
+shelf.write_shard = slow
 small_capture(__import__("pathlib").Path(sys.argv[2]))
 """
 
