@@ -125,7 +125,7 @@ class Capture:
             )
 
     @property
-    def told(self) -> str | None:
+    def endpoint_note(self) -> str | None:
         """What a reader of its figures must know where an endpoint told only some
         log-probabilities, otherwise None."""
         targets = str(self.manifest.get("teacher", {}).get("targets"))
@@ -150,9 +150,9 @@ class Capture:
         where some are given."""
         if prompts is None:
             return read_shard(self.folder, shard, columns)
-        found = read_shard(self.folder, shard, (*columns, "prompt"))
-        keep = torch.isin(found["prompt"], torch.tensor(sorted(prompts), dtype=torch.int32))
-        return {c: found[c][keep] for c in columns}
+        stored = read_shard(self.folder, shard, (*columns, "prompt"))
+        keep = torch.isin(stored["prompt"], torch.tensor(sorted(prompts), dtype=torch.int32))
+        return {c: stored[c][keep] for c in columns}
 
     def blocks(
         self, columns: tuple[str, ...], prompts: Sequence[int] | None = None

@@ -106,10 +106,10 @@ def check_shard(folder: Path, number: int, manifest: dict[str, Any]) -> int:
             "again: it makes the shard anew"
         )
     for file, wanted in ((path, "sha256"), (texts, "responses_sha256")):
-        found = sha256_file(file) if file.is_file() else "no file"
-        if found != marker.get(wanted):
+        digest = sha256_file(file) if file.is_file() else "no file"
+        if digest != marker.get(wanted):
             raise InputError(
-                f"{file} is damaged (sha256 {found[:12]}, expected "
+                f"{file} is damaged (sha256 {digest[:12]}, expected "
                 f"{str(marker.get(wanted))[:12]}); delete it and its marker "
                 f"{path.with_suffix('.json').name} and run the capture again: it makes only "
                 "what is missing"

@@ -57,31 +57,31 @@ def score(
         key=lambda r: (place[r.prompt_id], r.sample_id),
     )
     at = np.array([place[r.prompt_id] for r in rows])
-    asked = [prompts[i] for i in at]
-    found = Scored(responses[0].system)
+    answered = [prompts[i] for i in at]
+    scored = Scored(responses[0].system)
     for metric, own in _columns(
-        [task.score(p, r.text) for p, r in zip(asked, rows, strict=True)]
+        [task.score(p, r.text) for p, r in zip(answered, rows, strict=True)]
     ).items():
-        found.put(metric, own)
+        scored.put(metric, own)
     for judge in judges:
-        columns = _columns(judge.scores(asked, [r.text for r in rows], progress))
+        columns = _columns(judge.scores(answered, [r.text for r in rows], progress))
         for metric in judge.metrics:
-            found.put(metric, columns[metric], judge)
-        missing = np.all([np.isnan(found.values[m]) for m in judge.metrics], axis=0)
+            scored.put(metric, columns[metric], judge)
+        missing = np.all([np.isnan(scored.values[m]) for m in judge.metrics], axis=0)
         if missing.any():
-            found.put(f"{judge.name}_unscored_rate", missing.astype(float).tolist(), judge)
-    found.put("empty_rate", [float(r.empty) for r in rows])
+            scored.put(f"{judge.name}_unscored_rate", missing.astype(float).tolist(), judge)
+    scored.put("empty_rate", [float(r.empty) for r in rows])
     if any(r.reasoning is not None for r in rows):
-        found.put("unfinished_rate", [float(r.unfinished) for r in rows])
+        scored.put("unfinished_rate", [float(r.unfinished) for r in rows])
     combined = [
-        task.combine(p, {m: float(v[i]) for m, v in found.values.items()})
-        for i, p in enumerate(asked)
+        task.combine(p, {m: float(v[i]) for m, v in scored.values.items()})
+        for i, p in enumerate(answered)
     ]
     by_name = {judge.name: judge for judge in judges}
     for metric, more in _columns(combined).items():
-        found.put(metric, more, by_name.get(task.combined[metric] or ""))
-    found.values = {m: _by_prompt(v, at, len(prompts)) for m, v in found.values.items()}
-    return found
+        scored.put(metric, more, by_name.get(task.combined[metric] or ""))
+    scored.values = {m: _by_prompt(v, at, len(prompts)) for m, v in scored.values.items()}
+    return scored
 
 
 def behaviour_rows(

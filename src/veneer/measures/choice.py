@@ -79,14 +79,14 @@ def score_choices(
         finished += len(batch)
         if progress:
             progress(finished, len(prompts), system.name)
-    found = Scored(system.name)
+    scored = Scored(system.name)
     right = [
         _right(task, p, c, rows[p.id]["loglikelihoods"])
         for p, c in zip(prompts, choices, strict=True)
     ]
-    found.put("accuracy", [a for a, _ in right])
-    found.put("accuracy_norm", [b for _, b in right])
-    return found
+    scored.put("accuracy", [a for a, _ in right])
+    scored.put("accuracy_norm", [b for _, b in right])
+    return scored
 
 
 def _read(
@@ -102,12 +102,12 @@ def _read(
         for i in batch
         for c in choices[i]
     ]
-    found: list[Likelihood] = score_pairs(
+    likelihoods: list[Likelihood] = score_pairs(
         system, pairs, batch_size=max(size, max(len(choices[i]) for i in batch))
     )
     rows, place = [], 0
     for i in batch:
-        own = found[place : place + len(choices[i])]
+        own = likelihoods[place : place + len(choices[i])]
         place += len(own)
         rows.append(
             {
@@ -133,18 +133,18 @@ def _following(system: System, prompt: Prompt, choice: str) -> str:
 
 
 def _choices(task: Task, prompt: Prompt) -> list[str]:
-    found, answer = prompt.reference.get("choices"), prompt.reference.get("answer")
+    choices, answer = prompt.reference.get("choices"), prompt.reference.get("answer")
     whole = (
-        isinstance(found, list | tuple)
-        and len(found) > 1
-        and all(isinstance(c, str) and c.strip() for c in found)
+        isinstance(choices, list | tuple)
+        and len(choices) > 1
+        and all(isinstance(c, str) and c.strip() for c in choices)
     )
-    if not whole or not isinstance(answer, int) or not 0 <= answer < len(found or ()):
+    if not whole or not isinstance(answer, int) or not 0 <= answer < len(choices or ()):
         raise InputError(
-            f"prompt {prompt.id!r} of {task.name} has choices {found!r} and answer {answer!r}; "
+            f"prompt {prompt.id!r} of {task.name} has choices {choices!r} and answer {answer!r}; "
             "expected two texts or more and the index of the right one"
         )
-    return list(found or ())
+    return list(choices or ())
 
 
 def _right(

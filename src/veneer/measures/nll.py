@@ -24,7 +24,7 @@ NOTE = (
 
 
 def nll_rows(
-    found: HeldOut,
+    table: HeldOut,
     *,
     task: str = "joint",
     system: str = "veneer",
@@ -34,30 +34,30 @@ def nll_rows(
     """Negative log-likelihood of the responses under base and a veneer in nats a token, the gain
     (base's minus the veneer's, paired by prompt), and the share of their tokens that are the
     system's most likely one. Each interval resamples prompts."""
-    mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
+    mask = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
     if not mask.any():
         return
     words = {"split": "report", "note": NOTE}
-    both = {"base": (found.kl_base, found.base_top), system: (found.kl_veneer, found.veneer_top)}
+    both = {"base": (table.kl_base, table.base_top), system: (table.kl_veneer, table.veneer_top)}
     for name, (nll, top) in both.items():
         if name == "base" and not with_base:
             continue
-        loss = intervals.ratio_of_sums(*found.by_prompt(nll, mask), seed=seed)
+        loss = intervals.ratio_of_sums(*table.by_prompt(nll, mask), seed=seed)
         yield Measurement.estimated(loss, "extract", task, "nll", name, unit=NATS, **words)
         hits = intervals.ratio_of_sums(
-            *found.by_prompt((top == found.aligned_top).astype(float), mask), seed=seed
+            *table.by_prompt((top == table.aligned_top).astype(float), mask), seed=seed
         )
         yield Measurement.estimated(
             hits, "extract", task, "token_accuracy", name, unit="share", **words
         )
     gain = intervals.ratio_of_sums(
-        *found.by_prompt(found.kl_base - found.kl_veneer, mask), seed=seed
+        *table.by_prompt(table.kl_base - table.kl_veneer, mask), seed=seed
     )
     yield Measurement.estimated(gain, "extract", task, "nll_gain", system, unit=NATS, **words)
 
 
 def nll_position_rows(
-    found: HeldOut,
+    table: HeldOut,
     *,
     task: str = "joint",
     system: str = "veneer",
@@ -66,5 +66,5 @@ def nll_position_rows(
 ) -> Iterator[Measurement]:
     """The negative log-likelihoods by response position."""
     return position_rows(
-        found, task=task, system=system, with_base=with_base, seed=seed, metric="nll", note=NOTE
+        table, task=task, system=system, with_base=with_base, seed=seed, metric="nll", note=NOTE
     )

@@ -95,13 +95,13 @@ def position_system_rows(
     for system in systems:
         if not isinstance(system, System) or system.name in ELSEWHERE or system.barred:
             continue
-        found = kl_of_system(capture, system, prompts, pair, split.report)
-        names = sorted(set(found.task.values()))
+        table = kl_of_system(capture, system, prompts, pair, split.report)
+        names = sorted(set(table.task.values()))
         for task in ("joint", *(names if len(names) > 1 else ())):
-            yield from kl_rows(found, task=task, system=system.name, with_base=False, seed=seed)
+            yield from kl_rows(table, task=task, system=system.name, with_base=False, seed=seed)
             yield from position_rows(
-                found, task=task, system=system.name, with_base=False, seed=seed
+                table, task=task, system=system.name, with_base=False, seed=seed
             )
         yield from early_share_rows(
-            found, names if len(names) > 1 else (), system=system.name, seed=seed
+            table, names if len(names) > 1 else (), system=system.name, seed=seed
         )

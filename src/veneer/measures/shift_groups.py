@@ -171,7 +171,7 @@ def _is_number(old: str, new: str, context: str) -> bool:
 
 def _is_refusal(old: str, new: str, context: str) -> bool:
     start = context.strip()
-    if any(old in some and new in some for some in SAME):
+    if any(old in forms and new in forms for forms in SAME):
         return False
     if (
         not start
@@ -214,6 +214,6 @@ def _opens(context: str, after: str) -> bool:
 
 def _is_style(old: str, new: str) -> bool:
     a, b = old.lower().strip("'’"), new.lower().strip("'’")
-    if a == b or any(a in some and b in some for some in SAME):
+    if a == b or any(a in forms and b in forms for forms in SAME):
         return True
     return b in FUNCTION_WORDS or b in DISCOURSE

@@ -195,7 +195,7 @@ def decode_steps(
         own, tops = _logprobs(logits, chosen, logprobs)
         tokens = []
         for place, (number, token) in enumerate(zip(open_rows, chosen.tolist(), strict=True)):
-            answers[number].said.append(token)
+            answers[number].tokens.append(token)
             reason = _reason(stepper, rows[number], answers[number], stops)
             tokens.append(Token(number, token, own[place], tops[place], reason))
         yield tokens
@@ -245,16 +245,16 @@ def _finite(logits: Tensor) -> bool:
 
 
 def _reason(stepper: Stepper, row: Row, answer: Answer, stops: Collection[int]) -> str | None:
-    if answer.said[-1] in stops:
+    if answer.tokens[-1] in stops:
         return "stop"
     if row.stop_strings:
         ids, prompt = (
-            [*row.begun, *answer.said],
+            [*row.begun, *answer.tokens],
             answer.prompt[: len(answer.prompt) - len(row.begun)],
         )
         if hits(stepper.tokenizer, ids, row.stop_strings, prompt, raw=row.raw):
             return "stop"
-    return "length" if len(answer.said) == row.sampling.max_new_tokens else None
+    return "length" if len(answer.tokens) == row.sampling.max_new_tokens else None
 
 
 def hits(
@@ -290,5 +290,5 @@ def _logprobs(
     if not top:
         return own, none
     values, ids = logits.topk(min(top, logits.shape[-1]), dim=-1)
-    found = zip(ids.tolist(), (values - logz).tolist(), strict=True)
-    return own, [tuple(zip(i, p, strict=True)) for i, p in found]
+    pairs = zip(ids.tolist(), (values - logz).tolist(), strict=True)
+    return own, [tuple(zip(i, p, strict=True)) for i, p in pairs]

@@ -52,7 +52,7 @@ def find_end(tokenizer: Any) -> EndOfTurn:
         _behind(inner).partition(NEXT)[0] if inner is not None and NEXT in _behind(inner) else ""
     )
     opens = _opens(tokenizer, turns[:1], last)
-    tokens = _Tokens(tokenizer)
+    tokens = _TurnTokens(tokenizer)
     first, second = tokens.first(tail), tokens.first(between)
     if (
         first is not None
@@ -85,10 +85,10 @@ def _opening(text: str | None) -> str:
     return "" if text is None else text.partition(MARK)[2].rpartition(ANSWER)[0]
 
 
-def _opens(tokenizer: Any, asked: Sequence[dict[str, str]], whole: str | None) -> bool:
+def _opens(tokenizer: Any, turns: Sequence[dict[str, str]], whole: str | None) -> bool:
     """False where the prompt is the same with and without a generation prompt, and an answer begins
     with more than that."""
-    with_prompt, without = _render(tokenizer, asked, prompt=True), _render(tokenizer, asked)
+    with_prompt, without = _render(tokenizer, turns, prompt=True), _render(tokenizer, turns)
     if (
         whole is None
         or with_prompt is None
@@ -99,7 +99,7 @@ def _opens(tokenizer: Any, asked: Sequence[dict[str, str]], whole: str | None) -
     return not whole[len(with_prompt) :].partition(ANSWER)[0].strip()
 
 
-class _Tokens:
+class _TurnTokens:
     """The added tokens of a tokenizer that may end a turn."""
 
     def __init__(self, tokenizer: Any):

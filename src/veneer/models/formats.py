@@ -181,13 +181,13 @@ def check_arguments(form: Format, *tokenizers: Any) -> None:
     if not isinstance(form, ChatFormat) or not form.arguments:
         return
     templates = [t for t in map(template_of, tokenizers) if t is not None]
-    known = [variables(t) for t in templates]
-    if not templates or None in known:
+    names_of_templates = [variables(t) for t in templates]
+    if not templates or None in names_of_templates:
         return
     unread = [
         name
         for name in form.arguments
-        if not any(name in names for names in known if names is not None)
+        if not any(name in names for names in names_of_templates if names is not None)
     ]
     if unread:
         read = sorted({name for t in templates for name in arguments_read(t)})

@@ -214,9 +214,13 @@ def _fit(head: Head, hidden: Tensor, own: Tensor, softcap: float | None) -> tupl
 def _on_probe(model: Any, backbone: Any, head: Head, name: str) -> tuple[Tensor, Tensor]:
     """(hidden (1, 16, d), the model's own logits (1, 16, V)) of a few tokens. Raises VeneerError
     where the model does not run on them."""
-    known = getattr(model.config.get_text_config(decoder=True), "vocab_size", None) or head.rows
+    named_rows = (
+        getattr(model.config.get_text_config(decoder=True), "vocab_size", None) or head.rows
+    )
     # (1, 16)
-    probe = torch.arange(3, 19, device=head.weight.device).remainder(min(head.rows, known))[None]
+    probe = torch.arange(3, 19, device=head.weight.device).remainder(min(head.rows, named_rows))[
+        None
+    ]
     try:
         with torch.inference_mode():
             hidden = backbone(input_ids=probe, use_cache=False).last_hidden_state

@@ -17,7 +17,7 @@ from veneer.models.adapters import check_kind, merged, resize_to
 from veneer.models.auto_class import auto_class
 from veneer.models.language_model import LanguageModel
 from veneer.models.quantised import check_all_read, plain_words, refusal, settle, stored
-from veneer.models.split import Split, quiet, room_on_disk
+from veneer.models.split import DeviceSplit, quiet, room_on_disk
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -27,17 +27,17 @@ def resolve_device(device: str) -> torch.device:
     InputError for a device that is not there."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if (split := Split.parse(device)) is not None:
+    if (split := DeviceSplit.parse(device)) is not None:
         return split.first
     try:
-        found = torch.device(device)
-        torch.empty(1, device=found)
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
             f"the device {device!r} cannot be used here ({str(error).splitlines()[0]}); try "
             "--device auto"
         ) from None
-    return found
+    return chosen
 
 
 def resolve_dtype(dtype: str, device: torch.device) -> Any:
@@ -79,7 +79,7 @@ def load_model(
             f"{name[:80]!r} cannot be read ({_first(error)}); expected the name of a model or "
             "of its folder"
         ) from None
-    where, split = resolve_device(device), Split.parse(device)
+    where, split = resolve_device(device), DeviceSplit.parse(device)
     words = {
         "dtype": resolve_dtype(dtype, where),
         "revision": revision,
@@ -147,9 +147,9 @@ def _check_folder(path: Path) -> None:
         pickles = sorted(
             p.name for p in [*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")]
         )
-        found = f"only pickled weights ({', '.join(pickles)})" if pickles else "no weights"
+        content = f"only pickled weights ({', '.join(pickles)})" if pickles else "no weights"
         raise InputError(
-            f"{path} holds {found}; expected *.safetensors: save the model again with "
+            f"{path} holds {content}; expected *.safetensors: save the model again with "
             "save_pretrained"
         )
 

@@ -27,10 +27,10 @@ PARTS = re.compile(
 def method_of(config: Any) -> str | None:
     """How a model's weights are quantised (`quant_method` of its config), or None."""
     for part in (config, config.get_text_config(decoder=True)):
-        found = getattr(part, "quantization_config", None)
-        if found is None:
+        config = getattr(part, "quantization_config", None)
+        if config is None:
             continue
-        words = found if isinstance(found, dict) else found.to_dict()
+        words = config if isinstance(config, dict) else config.to_dict()
         method = words.get("quant_method") or (
             "bitsandbytes" if words.get("load_in_4bit") or words.get("load_in_8bit") else None
         )

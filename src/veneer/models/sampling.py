@@ -114,7 +114,7 @@ class Answer:
     sampling: Sampling
     prompt: Sequence[int]
     key: str
-    said: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
     stream: torch.Generator | None = None
 
     def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[in
     """Logits with each answer's penalties, bias and bars."""
     own = logits
     for place, answer in enumerate(answers):
-        how, step = answer.sampling, len(answer.said)
+        how, step = answer.sampling, len(answer.tokens)
         barred = {
             *(how.barred if step < how.barred_steps else ()),
             *(stop_ids if step < how.min_new_tokens else ()),
@@ -151,13 +151,15 @@ def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[in
             logits = own.clone()
         row = logits[place]
         if how.repetition_penalty != 1:
-            ids = _ids({*answer.prompt, *answer.said}, row)
-            found = row[ids]
+            ids = _ids({*answer.prompt, *answer.tokens}, row)
+            logits_of_ids = row[ids]
             row[ids] = torch.where(
-                found < 0, found * how.repetition_penalty, found / how.repetition_penalty
+                logits_of_ids < 0,
+                logits_of_ids * how.repetition_penalty,
+                logits_of_ids / how.repetition_penalty,
             )
         if how.presence_penalty or how.frequency_penalty:
-            counts = Counter(answer.said)
+            counts = Counter(answer.tokens)
             ids = _ids(counts, row)
             often = torch.tensor(
                 [counts[i] for i in ids.tolist()], device=row.device, dtype=row.dtype

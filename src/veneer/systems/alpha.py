@@ -63,12 +63,12 @@ class Alpha:
         words = str(text).strip()
         if _CONSTANT.fullmatch(words):
             return cls(float(words))
-        if found := _FIRST.fullmatch(words):
-            return cls(float(found[1]), steps=_count(found[2]))
-        if found := _LINE.fullmatch(words):
-            return cls(float(found[1]), float(found[2]), _count(found[3]))
-        if found := _FADE.fullmatch(words):
-            return cls(float(found[1]), half_life=float(found[2]))
+        if match := _FIRST.fullmatch(words):
+            return cls(float(match[1]), steps=_count(match[2]))
+        if match := _LINE.fullmatch(words):
+            return cls(float(match[1]), float(match[2]), _count(match[3]))
+        if match := _FADE.fullmatch(words):
+            return cls(float(match[1]), half_life=float(match[2]))
         raise InputError(f"alpha is {words[:60]!r}; {EXPECTED}")
 
     @property
@@ -103,12 +103,12 @@ class Alpha:
 
     def __str__(self) -> str:
         if self.half_life is not None:
-            return f"{_said(self.start)}~{_said(self.half_life)}"
+            return f"{_shortest(self.start)}~{_shortest(self.half_life)}"
         if self.steps is None:
-            return _said(self.start)
+            return _shortest(self.start)
         if self.end is None:
-            return f"{_said(self.start)}@{self.steps}"
-        return f"{_said(self.start)}>{_said(self.end)}@{self.steps}"
+            return f"{_shortest(self.start)}@{self.steps}"
+        return f"{_shortest(self.start)}>{_shortest(self.end)}@{self.steps}"
 
 
 def _count(digits: str) -> int:
@@ -116,6 +116,6 @@ def _count(digits: str) -> int:
     return int(digits) if len(digits) <= 9 else 10**9
 
 
-def _said(value: float) -> str:
+def _shortest(value: float) -> str:
     """The shortest text that gives the same number."""
     return repr(float(value) + 0.0).removesuffix(".0")

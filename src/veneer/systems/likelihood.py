@@ -50,11 +50,11 @@ def loglikelihoods(
     """
     pairs = [
         encode_pair(system, p, c)
-        for p, some in zip(prompts, continuations, strict=True)
-        for c in some
+        for p, texts in zip(prompts, continuations, strict=True)
+        for c in texts
     ]
-    found = iter(score_pairs(system, pairs, batch_size=batch_size))
-    return [[next(found) for _ in some] for some in continuations]
+    scores = iter(score_pairs(system, pairs, batch_size=batch_size))
+    return [[next(scores) for _ in texts] for texts in continuations]
 
 
 def encode_pair(system: System, prompt: Prompt, continuation: str) -> tuple[list[int], list[int]]:
@@ -101,13 +101,15 @@ def score_pairs(
     out: list[Likelihood] = [Likelihood(0.0, True, 0)] * len(pairs)
     for batch in _batches(pairs, batch_size):
         parts = halving(
-            lambda some: _score(system, some), [pairs[i] for i in batch], message=NO_MEMORY
+            lambda batch_pairs: _score(system, batch_pairs),
+            [pairs[i] for i in batch],
+            message=NO_MEMORY,
         )
-        found = [likelihood for part in parts for likelihood in part]
-        for i, likelihood in zip(batch, found, strict=True):
+        scores = [likelihood for part in parts for likelihood in part]
+        for i, likelihood in zip(batch, scores, strict=True):
             out[i] = likelihood
         if done:
-            done(batch, found)
+            done(batch, scores)
     return out
 
 

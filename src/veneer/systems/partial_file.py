@@ -14,7 +14,7 @@ from veneer.foundation.errors import InputError, VeneerError
 from veneer.systems.responses import Response
 
 
-class Part:
+class PartialFile:
     """path: of the file. stamp: hash of the settings, the first line. batches: the numbers of the
     answers in each batch. day: the date that a chat template writes, kept in the first line so that
     the next process writes the same.
@@ -89,17 +89,17 @@ class Part:
             os.ftruncate(self._handle, 0)
             self._write(self._header)
             return {}
-        found: dict[int, Response] = {}
+        answers: dict[int, Response] = {}
         whole = len(self._header)
         for line in text[whole:].split(b"\n")[:-1]:  # what stands behind the last line feed was cut
             try:
-                found |= _answers(json.loads(line))
+                answers |= _answers(json.loads(line))
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 break  # damaged: from here on it is answered again
             whole += len(line) + 1
         os.ftruncate(self._handle, whole)
-        known = {i for batch in batches if all(i in found for i in batch) for i in batch}
-        return {i: r for i, r in found.items() if i in known}
+        complete = {i for batch in batches if all(i in answers for i in batch) for i in batch}
+        return {i: r for i, r in answers.items() if i in complete}
 
 
 def discard(path: Path, stamp: str) -> None:

@@ -19,7 +19,7 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.shipped import left_out
 from veneer.prompts.prompt import Prompt
 from veneer.systems.dated import dated_system, day_in
-from veneer.systems.partial_file import Part, discard
+from veneer.systems.partial_file import PartialFile, discard
 from veneer.systems.responses import Response, read_responses
 from veneer.systems.system import Answering
 
@@ -48,35 +48,35 @@ def respond(
     for name, value in (("batch_size", batch_size), ("samples", samples)):
         if value < 1:
             raise InputError(f"{name} is {value}; expected 1 or more")
-    work = [(p, s) for p in prompts for s in range(samples)]
-    if not work:
+    questions = [(p, s) for p in prompts for s in range(samples)]
+    if not questions:
         raise InputError("there are no prompts to answer; give at least one")
     if out is not None:
-        system = dated_system(system, day_of(_manifest(out), _part(out)))
+        system = dated_system(system, day_of(_manifest(out), _partial_path(out)))
     lengths = [n for n in system.prompt_tokens(prompts) for _ in range(samples)]
-    check_lengths(lengths, [p.id for p, _ in work], system.longest(), sampling.max_new_tokens)
-    order = sorted(range(len(work)), key=lambda i: (work[i][0].task, lengths[i], i))
+    check_lengths(lengths, [p.id for p, _ in questions], system.longest(), sampling.max_new_tokens)
+    order = sorted(range(len(questions)), key=lambda i: (questions[i][0].task, lengths[i], i))
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
-    asked = [[p.task, p.id, p.plain, list(p.messages)] for p in prompts]
+    texts = [[p.task, p.id, p.plain, list(p.messages)] for p in prompts]
     stamp = sha256_text(
         json.dumps(
-            [system.facts(), sampling.facts(), list(stop_strings), batch_size, samples, asked],
+            [system.facts(), sampling.facts(), list(stop_strings), batch_size, samples, texts],
             ensure_ascii=False,
         )
     )
     if out is None:
-        return _answer(system, work, batches, sampling, stop_strings, {}, None, progress)
+        return _answer(system, questions, batches, sampling, stop_strings, {}, None, progress)
     if out.exists():
-        return _there(out, stamp)
-    part = Part(_part(out), stamp, batches, day=day_in(system))
+        return _read_whole(out, stamp)
+    partial = PartialFile(_partial_path(out), stamp, batches, day=day_in(system))
     try:
         if out.exists():  # another process has just ended
-            found = _there(out, stamp)
+            responses = _read_whole(out, stamp)
         else:
-            found = _answer(
-                system, work, batches, sampling, stop_strings, part.done, part, progress
+            responses = _answer(
+                system, questions, batches, sampling, stop_strings, partial.done, partial, progress
             )
-            text = "".join(r.line() for r in found)
+            text = "".join(r.line() for r in responses)
             facts = {
                 "system": system.facts(),
                 "sampling": sampling.facts(),
@@ -94,13 +94,13 @@ def respond(
             write_text(out, text)
     except BaseException:
         # without an answer it would only stand in the way of other settings
-        part.close(remove=not part.done)
+        partial.close(remove=not partial.done)
         raise
-    part.close(remove=True)
-    return found
+    partial.close(remove=True)
+    return responses
 
 
-def _part(out: Path) -> Path:
+def _partial_path(out: Path) -> Path:
     return out.with_name(out.name + ".part")
 
 
@@ -108,49 +108,49 @@ def _manifest(out: Path) -> Path:
     return out.with_name(out.name + ".manifest.json")
 
 
-def _there(out: Path, stamp: str) -> list[Response]:
+def _read_whole(out: Path, stamp: str) -> list[Response]:
     """The answers of a whole file of the same settings. Raises InputError where it is of
     others, or damaged."""
     manifest = _manifest(out)
-    found = (
+    recorded = (
         read_json(manifest, "the settings of a file of responses") if manifest.is_file() else None
     )
-    if not isinstance(found, dict) or found.get("settings") != stamp:
+    if not isinstance(recorded, dict) or recorded.get("settings") != stamp:
         raise InputError(
             f"{out} exists and was made with other settings, models or prompts; give another "
             "--out, or delete it"
         )
-    if "sha256" in found and found["sha256"] != sha256_file(out):
+    if "sha256" in recorded and recorded["sha256"] != sha256_file(out):
         raise InputError(
             f"{out} is damaged, or was changed since it was written; delete it and run the same "
             "command again"
         )
     rows = read_responses(out)
-    discard(_part(out), stamp)  # of a run that was killed between the two
+    discard(_partial_path(out), stamp)  # of a run that was killed between the two
     return rows
 
 
 def _answer(
     system: Answering,
-    work: Sequence[tuple[Prompt, int]],
+    questions: Sequence[tuple[Prompt, int]],
     batches: Sequence[Sequence[int]],
     sampling: Sampling,
     stop_strings: Sequence[str],
     done: dict[int, Response],
-    part: Part | None,
+    partial: PartialFile | None,
     progress: Progress | None,
 ) -> list[Response]:
     """The batches that are not in `done`, each kept in `part` as soon as it is there."""
     for number, batch in enumerate(batches):
         if all(i in done for i in batch):
             continue
-        decoded = _decode(system, [work[i] for i in batch], sampling, stop_strings)
+        decoded = _decode(system, [questions[i] for i in batch], sampling, stop_strings)
         fresh = {
             i: Response(
-                work[i][0].id,
-                work[i][1],
+                questions[i][0].id,
+                questions[i][1],
                 system.name,
-                work[i][0].task,
+                questions[i][0].task,
                 d.text,
                 d.token_ids,
                 d.finish_reason,
@@ -159,12 +159,12 @@ def _answer(
             )
             for i, d in zip(batch, decoded, strict=True)
         }
-        if part is not None:
-            part.append(number, fresh)
+        if partial is not None:
+            partial.append(number, fresh)
         done.update(fresh)
         if progress:
-            progress(len(done), len(work), system.name)
-    return [done[i] for i in range(len(work))]
+            progress(len(done), len(questions), system.name)
+    return [done[i] for i in range(len(questions))]
 
 
 def _vocabulary(system: Answering) -> str | None:
@@ -182,7 +182,7 @@ def _model(system: Answering) -> LanguageModel | None:
 
 def _decode(
     system: Answering,
-    work: Sequence[tuple[Prompt, int]],
+    questions: Sequence[tuple[Prompt, int]],
     sampling: Sampling,
     stop_strings: Sequence[str],
 ) -> list[Decoded]:
@@ -192,4 +192,4 @@ def _decode(
         keys = [f"{p.task}/{p.id}/{s}" for p, s in part]
         return system.decode([p for p, _ in part], sampling, stop_strings, keys)
 
-    return [d for part in halving(run, work, message=NO_MEMORY) for d in part]
+    return [d for part in halving(run, questions, message=NO_MEMORY) for d in part]

@@ -213,8 +213,8 @@ def shift_of(
     to_small[to_large] = torch.arange(vocabulary.size)
     ends = [i for i in veneer.facts.get("stop_ids", ()) if i < vocabulary.size]
     named = torch.zeros(small.head.rows, dtype=torch.bool)
-    known = [*small.tokenizer.get_vocab().values(), *ends]
-    named[[i for i in known if i < vocabulary.size]] = True
+    named_ids = [*small.tokenizer.get_vocab().values(), *ends]
+    named[[i for i in named_ids if i < vocabulary.size]] = True
     named[to_small[[i for i in large.tokenizer.get_vocab().values() if i < large.head.rows]]] = True
     rows = veneer.changed_rows().cpu()
     kept = named[rows]

@@ -107,10 +107,10 @@ class System:
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Raises InputError for a prompt with a token that the model cannot read."""
         self.warn_of_formats(prompts)
-        found = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
-        for prompt, ids in zip(prompts, found, strict=True):
+        ids_of_prompts = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
+        for prompt, ids in zip(prompts, ids_of_prompts, strict=True):
             check_readable(self.lm, ids, prompt.id)
-        return [len(ids) for ids in found]
+        return [len(ids) for ids in ids_of_prompts]
 
     def warn_of_formats(self, prompts: Sequence[Prompt]) -> None:
         """Warn where the format puts prompts in a template that the veneer was

@@ -72,8 +72,8 @@ def fit_answers(
         total = 0.0
         order = torch.randperm(len(examples), generator=draw).tolist()
         for at in range(0, len(order), batch):
-            some = [examples[i] for i in order[at : at + batch]]
-            loss = answer_loss(lm, some, head)
+            drawn = [examples[i] for i in order[at : at + batch]]
+            loss = answer_loss(lm, drawn, head)
             if not torch.isfinite(loss):
                 raise VeneerError(
                     f"the loss of {name} is not finite at step {step + 1}; use --dtype float32 or "
@@ -85,7 +85,7 @@ def fit_answers(
             adam.step()
             schedule.step()
             step += 1
-            total += float(loss.detach()) * len(some)
+            total += float(loss.detach()) * len(drawn)
             if progress:
                 progress(step, steps, name)
         losses.append(round(total / len(examples), 6))

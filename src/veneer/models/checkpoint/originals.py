@@ -111,7 +111,7 @@ def _folder(
     # files that loading did not need are asked for; without a network, what is there has to do
     for offline in (False, True):
         try:
-            found = Path(
+            folder = Path(
                 snapshot_download(
                     name,
                     revision=commit,
@@ -122,6 +122,6 @@ def _folder(
         # of the address, the network, the cache, or access: the model itself is loaded
         except Exception:
             continue
-        if (found / needed).is_file():
-            return found
+        if (folder / needed).is_file():
+            return folder
     return None
