@@ -29,8 +29,9 @@ import torch
 from machine import exp_speed, product_speed
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.head.config import ExtractConfig, PaperRecipe
+from veneer.head.events import Event, RecipeStep, SearchStep
 from veneer.head.extract import extract, split_of
-from veneer.head.objective import Problem
+from veneer.head.objective import Objective
 from veneer.head.published_recipe import solve_as_published
 from veneer.head.token_blocks import Tokens
 from veneer.head.veneer import Veneer
@@ -49,10 +50,10 @@ def ours(work: Path) -> None:
     started = time.perf_counter()
     looks: list[dict] = []
 
-    def log(line: dict) -> None:
-        if "select_kl" in line:
-            look = {"seconds": time.perf_counter() - started, "kl": line["select_kl"]}
-            looks.append({**look, "stage": line.get("stage"), "evaluation": line.get("evaluation")})
+    def log(event: Event) -> None:
+        if isinstance(event, SearchStep):
+            look = {"seconds": time.perf_counter() - started, "kl": event.select_kl}
+            looks.append({**look, "stage": event.stage, "evaluation": event.evaluation})
 
     veneer = extract(Capture.open(work / "capture"), ExtractConfig(), log=log).veneer
     spent = time.perf_counter() - started
@@ -84,17 +85,17 @@ def adam(work: Path, name: str, recipe: PaperRecipe, most: float | None, every: 
     tokens = Tokens.of_capture(taken, split.train, torch.float32, cpu)
     head = taken.head
     begun = time.perf_counter() - started
-    select = Problem(
+    select = Objective(
         Tokens.of_capture(taken, split.select, torch.float32, cpu), head, torch.arange(head.rows)
     )
     looks: list[dict] = []
 
-    def log(line: dict) -> None:
-        looks.append(
-            {"seconds": begun + line["seconds"], "kl": line["select_kl"], "epoch": line["epoch"]}
-        )
-        if line["epoch"] in AT or line["epoch"] % 20 == 0:
-            save(work / f"{name}.json", looks, begun + line["seconds"])
+    def log(event: Event) -> None:
+        assert isinstance(event, RecipeStep)
+        seconds = begun + event.seconds
+        looks.append({"seconds": seconds, "kl": event.select_kl, "epoch": event.epoch})
+        if event.epoch in AT or event.epoch % 20 == 0:
+            save(work / f"{name}.json", looks, seconds)
 
     solve_as_published(tokens, select, head, recipe, seed=0, max_seconds=most, every=every, log=log)
     save(work / f"{name}.json", looks, looks[-1]["seconds"])

@@ -155,7 +155,7 @@ def extract_point(folder: Path, x: int) -> dict:
     """Set-up and 25 evaluations, tokens behind the cache budget read from disk again."""
     from veneer.capture import Capture
     from veneer.head.lbfgs import minimise
-    from veneer.head.objective import Problem
+    from veneer.head.objective import Objective
     from veneer.head.parametrisation import Dense
     from veneer.head.token_blocks import Tokens
 
@@ -167,16 +167,16 @@ def extract_point(folder: Path, x: int) -> dict:
     make = torch.Generator().manual_seed(0)
     torch.randn(taken.head.rows, WIDTH, generator=make)
     rows = torch.randperm(taken.head.rows, generator=make)[:CHANGED].sort().values
-    problem = Problem(tokens, taken.head, rows)
+    problem = Objective(tokens, taken.head, rows)
     ready = time.perf_counter()
-    dense = Dense.of(problem.covariance, torch.float32)
+    dense = Dense.of(problem)
     ridge = 0.1 * float(problem.covariance.diagonal().mean()) / problem.n
 
     def function(x: torch.Tensor) -> tuple[float, torch.Tensor]:
         found = problem.evaluate(dense.to_change(x), ridge)
         return found.objective, dense.pull_back(x, found.gradient)
 
-    begin = dense.from_change(torch.zeros_like(problem.W))
+    begin = dense.start(None, direct=False)
     state = minimise(
         function,
         begin,

@@ -15,8 +15,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tools.judges.fitting import data_folder
 from tools.judges.refusal_fit import WRITTEN, Example, choose, fit_settings, topic_words, verdict
-from tools.judges.refusal_train import MODELS, all_examples, data_folder
+from tools.judges.refusal_train import MODELS, all_examples
 
 from veneer.foundation import files
 from veneer.judges.refusal.judge import Refusal, RefusalJudge

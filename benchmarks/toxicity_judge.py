@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tools.judges.refusal_train import MODELS, data_folder
+from tools.judges.fitting import data_folder
+from tools.judges.refusal_train import MODELS
 from tools.judges.toxicity_fit import Statements, fit, parts, statement_folds
 from tools.judges.toxicity_train import load_statements, scores_unseen
 

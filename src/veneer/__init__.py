@@ -12,18 +12,27 @@ if TYPE_CHECKING:
     from veneer.adapters.logits_processor import VeneerLogitsProcessor
     from veneer.capture import Capture, CaptureConfig
     from veneer.capture import capture as capture_responses
+    from veneer.capture.teachers.registry import teacher
+    from veneer.capture.teachers.teacher import Teacher
     from veneer.foundation.results import Measurement, Results
     from veneer.head import ExtractConfig, Veneer
     from veneer.head.extract import extract as extract_veneer
     from veneer.head.merge import merge as merge_veneer
+    from veneer.judges.judge import Judge
+    from veneer.judges.registry import judge
     from veneer.models.formats import ChatFormat, PlainFormat
     from veneer.models.load import load_model
     from veneer.models.pair import Pair
     from veneer.models.sampling import Sampling
     from veneer.prompts.prompt import Prompt
+    from veneer.registry import Room
+    from veneer.studies.runner import run_study
+    from veneer.studies.study import Study
     from veneer.systems import System
     from veneer.systems.respond import respond
     from veneer.systems.shifted import ShiftedSystem
+    from veneer.tasks.registry import task
+    from veneer.tasks.task import Task
 
 _VERBS = {  # public name -> module, name there: `veneer.capture` is the package of that name
     "capture_responses": ("veneer.capture.run", "capture"),
@@ -35,18 +44,27 @@ _WHERE = {
     "CaptureConfig": "veneer.capture.config",
     "ChatFormat": "veneer.models.formats",
     "ExtractConfig": "veneer.head.config",
+    "Judge": "veneer.judges.judge",
     "Measurement": "veneer.foundation.results",
     "Pair": "veneer.models.pair",
     "PlainFormat": "veneer.models.formats",
     "Prompt": "veneer.prompts.prompt",
     "Results": "veneer.foundation.results",
+    "Room": "veneer.registry",
     "Sampling": "veneer.models.sampling",
     "ShiftedSystem": "veneer.systems.shifted",
+    "Study": "veneer.studies.study",
     "System": "veneer.systems.system",
+    "Task": "veneer.tasks.task",
+    "Teacher": "veneer.capture.teachers.teacher",
     "Veneer": "veneer.head.veneer",
     "VeneerLogitsProcessor": "veneer.adapters.logits_processor",
+    "judge": "veneer.judges.registry",
     "load_model": "veneer.models.load",
     "respond": "veneer.systems.respond",
+    "run_study": "veneer.studies.runner",
+    "task": "veneer.tasks.registry",
+    "teacher": "veneer.capture.teachers.registry",
 }
 
 __all__ = [
@@ -54,27 +72,36 @@ __all__ = [
     "CaptureConfig",
     "ChatFormat",
     "ExtractConfig",
+    "Judge",
     "Measurement",
     "Pair",
     "PlainFormat",
     "Prompt",
     "Results",
+    "Room",
     "Sampling",
     "ShiftedSystem",
+    "Study",
     "System",
+    "Task",
+    "Teacher",
     "Veneer",
     "VeneerLogitsProcessor",
     "capture_responses",
     "extract_veneer",
+    "judge",
     "load_model",
     "merge_veneer",
     "respond",
+    "run_study",
+    "task",
+    "teacher",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is used: `veneer --help` needs no torch."""
-    where, known = _VERBS.get(name, (_WHERE.get(name), name))
-    if where is not None:
-        return getattr(import_module(where), known)
+    module, attribute = _VERBS.get(name, (_WHERE.get(name), name))
+    if module is not None:
+        return getattr(import_module(module), attribute)
     raise AttributeError(f"module 'veneer' has no attribute {name!r}")

@@ -52,10 +52,22 @@ def rooms() -> Iterator[Room]:
 
 
 def study_commands() -> dict[str, str]:
-    """Every command of every study: name -> "module:class"."""
-    return {name: place for room in rooms() for name, place in room.commands.items()}
+    """Every command of every study: name -> "module:class". The first study that offers a name
+    keeps it, and the built-in ones come first."""
+    places: dict[str, str] = {}
+    for room in rooms():
+        for name, place in room.commands.items():
+            places.setdefault(name, place)
+    return places
 
 
 def study_sections() -> list[Any]:
-    """Every study's sections of the report (`veneer.report.section.Section`)."""
-    return [load_object(place) for room in rooms() for place in room.sections]
+    """Every study's sections of the report (`veneer.report.section.Section`). One of another
+    package that cannot be imported is left out with a warning: the page shows the others."""
+    sections = []
+    for place in (place for room in rooms() for place in room.sections):
+        try:
+            sections.append(load_object(place))
+        except InputError as error:
+            logging.getLogger("veneer").warning("veneer: %s", error)
+    return sections

@@ -74,7 +74,7 @@ def test_shorter_answers_and_fewer_prompts(tmp_path):
         for d, s in zip(decoded, seen, strict=True)
     )
     with pytest.raises(InputError, match="has no answer to prompt 'p6'"):
-        teacher.asked(prompts(9))
+        teacher.inputs(prompts(9))
 
 
 def test_a_capture_of_another_vocabulary(tmp_path):

@@ -31,7 +31,7 @@ from veneer.report.load import load
 from veneer.studies.overton.viewpoints import read_viewpoints
 from veneer.systems.partial_file import Part
 from veneer.systems.responses import read_responses
-from veneer.tasks.custom import OwnTask, is_task_file
+from veneer.tasks.custom import CustomTask, is_task_file
 
 AT = Path(tempfile.mkdtemp(prefix="veneer-fuzz-"))
 
@@ -149,7 +149,7 @@ def _format(data: bytes) -> None:
 def _own(data: bytes) -> None:
     path = _file("own.jsonl", data)
     is_task_file(path)
-    task = OwnTask.read(path)
+    task = CustomTask.read(path)
     for prompt in task.prompts("test")[:3]:
         prompt.plain.encode()
         if task.kind == "generate":

@@ -16,9 +16,10 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_file, write_json
 from veneer.head import ExtractConfig, Veneer
 from veneer.head.constant import Constant, wider, with_ones
+from veneer.head.events import Event, SearchStep
 from veneer.head.extract import extract
 from veneer.head.merge import merge
-from veneer.head.objective import Problem
+from veneer.head.objective import Objective
 from veneer.head.token_blocks import Tokens
 from veneer.measures.held_out import held_out
 from veneer.models.formats import PlainFormat
@@ -101,14 +102,14 @@ def test_the_gradient_is_that_of_differences(turned):
         torch.float64,
         torch.device("cpu"),
     )
-    problem = Problem(tokens, wider(turned.head), torch.arange(turned.head.rows))
+    problem = Objective(tokens, wider(turned.head), torch.arange(turned.head.rows))
     shape = Constant.of(problem)
     draw = torch.Generator().manual_seed(1)
     x, step = (torch.randn(turned.head.rows, generator=draw, dtype=torch.float64) for _ in range(2))
     slope = float(shape.pull_back(x, problem.evaluate(shape.to_change(x)).gradient) @ step)
     ahead, behind = (problem.loss(shape.to_change(x + e * step)) for e in (1e-4, -1e-4))
     assert slope == pytest.approx((ahead - behind) / 2e-4, rel=1e-4)
-    assert torch.equal(shape.from_change(shape.to_change(x)), x)
+    assert torch.equal(shape.start(shape.to_change(x), direct=False), x)
 
 
 def test_a_system_with_the_planted_bias_answers_as_the_aligned_model(planted):
@@ -175,11 +176,14 @@ def test_a_low_rank_veneer_may_start_from_the_dense_one(turned, dtype):
     in float32 whatever solved it."""
     dense = extract(turned, ExtractConfig(dtype=dtype)).veneer
     low = ExtractConfig(rank=3, dtype=dtype)
-    lines: list[dict] = []
-    from_start = extract(turned, low, start=dense, log=lines.append)
+    events: list[Event] = []
+    from_start = extract(turned, low, start=dense, log=events.append)
     alone = extract(turned, low)
-    assert {x.get("stage") for x in lines if "stage" in x} == {"rank 3"}
+    assert {x.stage for x in events if isinstance(x, SearchStep)} == {"rank 3"}
     one, other = from_start.veneer.dense(), alone.veneer.dense()
     assert float((one - other).norm() / other.norm()) < 1e-2
     another = replace(low, ridge=0.3)
-    assert "full" in {x.get("stage") for x in extract(turned, another, start=dense).log}
+    stages = {
+        x.stage for x in extract(turned, another, start=dense).log if isinstance(x, SearchStep)
+    }
+    assert "full" in stages

@@ -16,7 +16,7 @@ from veneer.capture.teachers.stored import StoredAnswer, StoredTeacher, one_hot
 from veneer.head import ExtractConfig
 from veneer.head.config import PaperRecipe
 from veneer.head.extract import extract
-from veneer.head.objective import Problem
+from veneer.head.objective import Objective
 from veneer.head.token_blocks import Tokens
 from veneer.measures.held_out import held_out
 from veneer.models.head import Head
@@ -61,7 +61,7 @@ def problem_of(
     }
     tokens = Tokens(lambda: iter([block]), dtype, torch.device("cpu"))
     return (
-        Problem(tokens, head, torch.arange(vocabulary) if rows is None else rows),
+        Objective(tokens, head, torch.arange(vocabulary) if rows is None else rows),
         head,
         hidden,
         said,
@@ -138,7 +138,7 @@ def test_float32_stays_finite_where_base_is_sure_of_the_token_or_of_another():
         "base_outside": outside,
         "base_logz": own.logz,
     }
-    problem = Problem(
+    problem = Objective(
         Tokens(lambda: iter([block]), torch.float32, torch.device("cpu")), head, torch.arange(4)
     )
     found = problem.evaluate(torch.zeros(4, 4))

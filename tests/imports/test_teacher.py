@@ -54,7 +54,7 @@ def test_own_ids_are_taken_as_they_are(base, tmp_path):
     rows = {r["prompt_id"]: r for r in map(json.loads, path.read_text().splitlines())}
     assert told.prompts == prompts(6) and told.teacher.source == "aligned"
     assert told.noticed[RETOKENISED] == 0
-    assert told.teacher.asked(told.prompts) == [rows[p.id]["token_ids"] for p in prompts(6)]
+    assert told.teacher.inputs(told.prompts) == [rows[p.id]["token_ids"] for p in prompts(6)]
     taken = capture_from(base, told.teacher, told.prompts, tmp_path / "c", HOW)
     assert [r["token_ids"] for r in taken.responses()] == [
         rows[p.id]["token_ids"] for p in prompts(6)
@@ -71,7 +71,7 @@ def test_ids_of_another_vocabulary_or_of_no_manifest_are_not_trusted(base, tmp_p
     manifest.write_text(json.dumps({**facts, "vocabulary": "0" * 64}))
     told = read_teacher(path, base, prompts(6))
     assert told.noticed[RETOKENISED] == 6
-    for prompt, ids in zip(told.prompts, told.teacher.asked(told.prompts), strict=True):
+    for prompt, ids in zip(told.prompts, told.teacher.inputs(told.prompts), strict=True):
         text = told.teacher.answers[prompt.task, prompt.id].text
         assert base.tokenizer.decode([i for i in ids if i not in base.stop_ids]) == text
     manifest.unlink()
@@ -92,7 +92,7 @@ def test_ids_that_say_more_than_the_text_are_left(base, tmp_path):
 
 def test_what_looks_like_a_special_token_in_a_text_is_text(base, tmp_path):
     path = write(tmp_path / "a.jsonl", [{"prompt_id": "p0", "text": "so <|end|> it goes"}])
-    ids = read_teacher(path, base, prompts(1)).teacher.asked(prompts(1))[0]
+    ids = read_teacher(path, base, prompts(1)).teacher.inputs(prompts(1))[0]
     end = base.tokenizer.convert_tokens_to_ids("<|end|>")
     assert ids[-1] == end and end not in ids[:-1]
     assert base.tokenizer.decode(ids[:-1]) == "so <|end|> it goes"
@@ -104,7 +104,7 @@ def test_an_answer_that_was_cut_has_no_end(base, tmp_path):
         {"prompt_id": "p1", "text": "done"},
     ]
     told = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(2))
-    cut, whole = told.teacher.asked(told.prompts)
+    cut, whole = told.teacher.inputs(told.prompts)
     assert cut[-1] not in base.stop_ids and whole[-1] == base.end_of_turn
     taken = capture_from(
         base, told.teacher, told.prompts, tmp_path / "c", CaptureConfig(8, sampling=Sampling(2))
@@ -131,7 +131,7 @@ def test_an_end_follows_only_where_the_answer_ended(base, tmp_path, word, ended)
         {"prompt_id": "p0", "text": "on and", **({} if word is None else {"finish_reason": word})}
     ]
     told = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(1))
-    ((*_, last),) = told.teacher.asked(told.prompts)
+    ((*_, last),) = told.teacher.inputs(told.prompts)
     assert (last in base.stop_ids) is ended
 
 
@@ -175,7 +175,7 @@ def test_answers_without_text_are_left_out(base, tmp_path):
     ):
         read_teacher(write(tmp_path / "b.jsonl", rows[:1]), base, prompts(1))
     with pytest.raises(InputError, match="has no answer to prompt 'p0'"):
-        told.teacher.asked(prompts(4))
+        told.teacher.inputs(prompts(4))
 
 
 def test_damaged_and_foreign_files_are_refused(base, tmp_path):

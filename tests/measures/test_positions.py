@@ -50,7 +50,7 @@ def test_a_veneer_is_read_off_the_stored_states(made, monkeypatch):
         0.1 * torch.randn(taken.head.rows, taken.head.width, generator=draw),
     )
     system = replace(System.of_model(pair.base, veneer), format=pair.base_format)
-    monkeypatch.setattr("veneer.measures.positions.response_hidden", None)  # not needed
+    monkeypatch.setattr("veneer.measures.given_texts.response_hidden", None)  # not needed
     found, expected = (
         kl_of_system(taken, system, asked, pair, [0, 5]),
         held_out(taken, veneer, [0, 5]),

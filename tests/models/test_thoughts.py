@@ -10,7 +10,7 @@ from veneer.models.decode import Sampling, response_parts, response_text
 from veneer.models.formats import ChatFormat
 from veneer.models.stepper import ModelStepper
 from veneer.prompts.prompt import Prompt
-from veneer.reasoning import Parts
+from veneer.reasoning import ResponseParts
 from veneer.systems.respond import respond
 from veneer.systems.speculative import Paths, Retraced
 from veneer.systems.system import System
@@ -38,8 +38,8 @@ class Named:
 def test_marks_that_are_tokens_set_the_thought_apart(open, close, special):
     own = with_marks((open, close), special=special)
     ids = ids_of(own, open, THOUGHT, close, ANSWER)
-    assert response_parts(Named(own), ids, set()) == Parts(THOUGHT, ANSWER.strip())
-    assert response_parts(Named(own), ids_of(own, open, THOUGHT), set()) == Parts(
+    assert response_parts(Named(own), ids, set()) == ResponseParts(THOUGHT, ANSWER.strip())
+    assert response_parts(Named(own), ids_of(own, open, THOUGHT), set()) == ResponseParts(
         THOUGHT, "", closed=False
     )
     if special:
@@ -51,26 +51,28 @@ def test_harmony_is_read_by_its_special_tokens():
     own = with_marks(HARMONY)
     final = ("<|start|>", "assistant", "<|channel|>", "final", "<|message|>", ANSWER, "<|return|>")
     ids = ids_of(own, "<|channel|>", "analysis", "<|message|>", THOUGHT, "<|end|>", *final)
-    assert response_parts(Named(own), ids, {own.convert_tokens_to_ids("<|return|>")}) == Parts(
-        THOUGHT, ANSWER.strip()
-    )
+    assert response_parts(
+        Named(own), ids, {own.convert_tokens_to_ids("<|return|>")}
+    ) == ResponseParts(THOUGHT, ANSWER.strip())
     assert (
         response_text(Named(own), ids_of(own, "<|channel|>", "final", "<|message|>", ANSWER), set())
         == ANSWER.strip()
     )
     cut = ids_of(own, "<|channel|>", "analysis", "<|message|>", THOUGHT)
-    assert response_parts(Named(own), cut, set()) == Parts(THOUGHT, "", closed=False)
+    assert response_parts(Named(own), cut, set()) == ResponseParts(THOUGHT, "", closed=False)
 
 
 def test_a_mark_that_only_the_prompt_holds_opens_the_thought():
     own = with_marks(("<think>", "</think>"), special=False, opens="<think>\n")
     prompt = ChatFormat().encode(own, ASKED[0])
     ids = ids_of(own, THOUGHT, "</think>", ANSWER)
-    assert response_parts(Named(own), ids, set(), prompt=prompt) == Parts(THOUGHT, ANSWER.strip())
-    assert response_parts(Named(own), ids_of(own, THOUGHT), set(), prompt=prompt) == Parts(
+    assert response_parts(Named(own), ids, set(), prompt=prompt) == ResponseParts(
+        THOUGHT, ANSWER.strip()
+    )
+    assert response_parts(Named(own), ids_of(own, THOUGHT), set(), prompt=prompt) == ResponseParts(
         THOUGHT, "", closed=False
     )
-    assert response_parts(Named(own), ids_of(own, THOUGHT), set()) == Parts(None, THOUGHT)
+    assert response_parts(Named(own), ids_of(own, THOUGHT), set()) == ResponseParts(None, THOUGHT)
 
 
 def test_a_text_without_a_thought_is_what_the_tokenizer_writes():

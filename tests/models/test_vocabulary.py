@@ -115,3 +115,23 @@ def test_a_pad_token_without_a_row_crashes_no_batch(tmp_path: Path):
         respond(system, prompts(5), Sampling(max_new_tokens=6), batch_size=n) for n in (5, 1)
     )
     assert together == alone
+
+
+def test_stop_ids_of_the_aligned_model_are_its_own_and_shared():
+    """A permuted vocabulary renames base's end tokens; an end token among base's surplus rows is
+    left out."""
+    base, aligned = tiny("llama"), tiny("llama", seed=1)
+    end = base.tokenizer.eos_token_id
+    table = base.tokenizer.get_vocab()
+    names = {i: token for token, i in table.items()}
+    other = copy.deepcopy(aligned.tokenizer)
+    other.get_vocab = lambda: {**table, names[end]: 300, names[300]: end}
+    aligned.tokenizer = other
+    pair = Pair(base, aligned, PlainFormat(), PlainFormat())
+    # the aligned model's own end token has base's id 300
+    assert end in pair.stop_ids and 300 in pair.stop_ids
+    assert {300, end} <= set(pair.aligned_stop_ids)
+    wide = Pair(tiny("llama", rows=448), tiny("llama", rows=420), PlainFormat(), PlainFormat())
+    wide.base.stop_ids = (end, 430)
+    assert 430 in wide.stop_ids and 430 not in wide.aligned_stop_ids
+    assert end in wide.aligned_stop_ids

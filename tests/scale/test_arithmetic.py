@@ -13,8 +13,8 @@ from pairs import small_capture
 from veneer.capture import Capture
 from veneer.head.config import ExtractConfig
 from veneer.head.extract import extract
-from veneer.head.objective import Problem
-from veneer.head.token_sources import LocalParts
+from veneer.head.objective import Objective
+from veneer.head.token_sources import LocalSource
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from scale_arithmetic import Scale, lines
@@ -58,9 +58,9 @@ def test_products_of_an_evaluation(tmp_path):
     from torch.utils.flop_counter import FlopCounterMode
 
     taken = small_capture(tmp_path / "capture")
-    parts = LocalParts(taken, torch.float32, torch.device("cpu"), None, False)
+    parts = LocalSource(taken, torch.float32, torch.device("cpu"), None, False)
     rows = torch.arange(taken.head.rows)
-    problem = Problem(parts.part(taken.prompt_numbers, rows), taken.head, rows)
+    problem = Objective(parts.part(taken.prompt_numbers, rows), taken.head, rows)
     with FlopCounterMode(display=False) as count:
         problem.evaluate(torch.zeros_like(problem.W))
     scale = Scale(tokens=taken.tokens / 0.8, rows=len(rows), width=taken.head.width)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from veneer.cli import main
-from veneer.tasks.registry import TASK_NAMES
+from veneer.tasks.registry import TASKS
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_list_without_data(veneer):
     code, out, err = veneer("tasks")
     assert (code, err) == (0, "")
     rows = {line.split()[0]: line.split() for line in out.splitlines() if line.strip()}
-    assert set(TASK_NAMES) < set(rows)
+    assert set(TASKS) < set(rows)
     assert rows["svamp"][1:6] == ["generate", "-", "-", "accuracy", "up"]
     assert rows["lab-sums"][2:4] == ["240", "120"]
     assert "\x1b" not in out
@@ -33,7 +33,7 @@ def test_list_without_data(veneer):
 def test_list_as_json_with_data(veneer, data):
     code, out, _ = veneer("tasks", "--data", data, "--json")
     rows = {r["name"]: r for r in json.loads(out)}
-    assert code == 0 and tuple(rows) == TASK_NAMES
+    assert code == 0 and list(rows) == TASKS.names()
     assert (rows["xstest"]["train"], rows["xstest"]["test"]) == (0, 450)
     assert rows["toxigen"]["needs_judge"] and rows["toxigen"]["judges"] == ["refusal", "toxicity"]
     assert "train" not in rows["mmlu"]

@@ -93,7 +93,7 @@ def test_without_data(tmp_path):
             ),
         ):
             get_task("mmlu", folder).prompts("test")
-    assert not get_task("mmlu", tmp_path).at_hand()
+    assert not get_task("mmlu", tmp_path).available()
 
 
 @pytest.mark.parametrize("row", ["q,a,b,c,d", "q,a,b,c,d,E", "q,a,b,c,d,AB", "q,a,b,c,d,"])

@@ -22,7 +22,7 @@ from veneer.prompts.prompt import Prompt
 from veneer.systems.respond import respond
 from veneer.systems.system import System
 from veneer.tasks import custom_scorers
-from veneer.tasks.custom import OwnTask, is_task_file
+from veneer.tasks.custom import CustomTask, is_task_file
 from veneer.tasks.custom_schema import Header
 from veneer.tasks.custom_scorers import scored
 from veneer.tasks.registry import chosen_tasks, get_task
@@ -54,8 +54,8 @@ def write(path: Path, header: dict, *rows: dict) -> Path:
     return path
 
 
-def own(tmp_path, header: dict, *rows: dict) -> OwnTask:
-    return OwnTask.read(write(tmp_path / "mine.jsonl", header, *rows))
+def own(tmp_path, header: dict, *rows: dict) -> CustomTask:
+    return CustomTask.read(write(tmp_path / "mine.jsonl", header, *rows))
 
 
 def test_the_example_of_the_docs(example):
@@ -227,7 +227,7 @@ ROW = {"prompt": "?", "answer": "a"}
         (
             {**HEAD, "name": "svamp"},
             [ROW],
-            "names its task 'svamp', as a task of this package is named",
+            "names its task 'svamp', as another task is named",
         ),
         ({**HEAD, "colour": 1}, [ROW], "line 1: colour: Extra inputs are not permitted"),
         ({**HEAD, "better": "left"}, [ROW], "line 1: better: "),

@@ -14,7 +14,7 @@ from veneer.foundation.files import sha256_file
 from veneer.prompts.prompt import Prompt
 from veneer.tasks import data as places
 from veneer.tasks.overlap import content_words, overlaps
-from veneer.tasks.registry import TASK_NAMES, chosen_tasks, get_task
+from veneer.tasks.registry import TASKS, chosen_tasks, get_task
 from veneer.tasks.source import load_prompts
 
 SIZES = {
@@ -160,7 +160,9 @@ def test_overlap():
 
 
 def test_unknown_task():
-    with pytest.raises(InputError, match="no task 'svemp'; expected one of advbench, svamp, gsm8k"):
+    with pytest.raises(
+        InputError, match=r"no task 'svemp'; did you mean 'svamp'\? \(one of advbench, svamp"
+    ):
         get_task("svemp")
 
 
@@ -291,11 +293,11 @@ def test_a_task_without_a_data_folder_is_downloaded_whole(name, data, server):
         at = server / origin.repository / pin.commit / pin.path
         at.parent.mkdir(parents=True, exist_ok=True)
         at.write_bytes((data / file).read_bytes())
-    assert not get_task(name).at_hand()
+    assert not get_task(name).available()
     prompts = get_task(name).prompts("test")
     assert prompts == get_task(name, data).prompts("test")
     get_task(name).prompts("train")
-    assert get_task(name).at_hand() and not get_task(name).in_folder()
+    assert get_task(name).available() and not get_task(name).in_folder()
     assert {f["sha256"] for f in get_task(name).source()["files"]} == {
         pin.sha256 for pin in origin.files.values()
     }
@@ -336,7 +338,7 @@ def test_a_file_without_a_pin_is_never_asked_for(server):
 def test_pins_are_the_files_that_the_data_folder_holds(data):
     pinned = {
         file: pin
-        for name in TASK_NAMES
+        for name in TASKS
         if not name.startswith("lab-")
         for file, pin in get_task(name).origin.files.items()
     }
@@ -401,21 +403,21 @@ def test_load_prompts(data, tmp_path):
 
 
 def test_names_are_unique():
-    assert len(set(TASK_NAMES)) == len(TASK_NAMES)
+    assert len(set(TASKS)) == len(TASKS.names())
 
 
 def test_every_headline_of_a_judge_is_one_of_its_metrics():
     from veneer.judges.refusal.rates import RefusalRates
-    from veneer.judges.registry import JUDGE_NAMES
+    from veneer.judges.registry import JUDGES
     from veneer.judges.rubrics import RUBRICS
     from veneer.judges.toxicity.judge import ToxicityJudge
 
     metrics = {"refusal": RefusalRates.metrics, "toxicity": ToxicityJudge.metrics} | {
         n: r.metrics for n, r in RUBRICS.items()
     }
-    for name in TASK_NAMES:
+    for name in TASKS:
         task = get_task(name)
-        assert set(task.judges) <= set(JUDGE_NAMES)
+        assert set(task.judges) <= set(JUDGES)
         for metric, judge in task.headline_judges.items():
             assert metric in task.headlines
             assert metric in metrics[judge] or task.combined.get(metric) == judge

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from tools.judges import refusal_train
+from tools.judges.fitting import data_folder
 from tools.judges.refusal_fit import WRITTEN, Example, Settings, fit_settings, topic_words, verdict
 
 from veneer.foundation.errors import InputError
@@ -12,7 +13,7 @@ from veneer.judges.refusal.judge import Refusal
 from veneer.judges.refusal.model import WEIGHTS_FILE, load_model
 
 needs_xstest = pytest.mark.skipif(
-    not (refusal_train.data_folder() / "xstest" / "xstest_prompts.csv").is_file(),
+    not (data_folder() / "xstest" / "xstest_prompts.csv").is_file(),
     reason="no XSTest: set VENEER_DATA to a data folder that has it",
 )
 
@@ -21,14 +22,14 @@ needs_xstest = pytest.mark.skipif(
 def test_the_script_makes_the_shipped_judge():
     """Compared is what the judge is for. The last digits of a fit are those of a processor: sums
     are rounded in another order on each."""
-    fitted, (shipped, _) = refusal_train.train(refusal_train.data_folder()), load_model()
+    fitted, (shipped, _) = refusal_train.train(data_folder()), load_model()
     assert (fitted.word_scale, fitted.partly_above) == (shipped.word_scale, shipped.partly_above)
     largest = float(abs(shipped.weights).max())
     for name, row in shipped.names.items():
         assert fitted.weights[fitted.names[name]] == pytest.approx(
             shipped.weights[row], abs=0.01 * largest
         )
-    examples = refusal_train.all_examples(refusal_train.data_folder())
+    examples = refusal_train.all_examples(data_folder())
     differing = [
         e.text for e in examples if verdict(fitted, e.text) is not verdict(shipped, e.text)
     ]
@@ -39,9 +40,7 @@ def test_the_script_makes_the_shipped_judge():
 
 @needs_xstest
 def test_no_feature_holds_a_word_of_a_prompt():
-    banned = topic_words(
-        [e.prompt for e in refusal_train.xstest_examples(refusal_train.data_folder())]
-    )
+    banned = topic_words([e.prompt for e in refusal_train.xstest_examples(data_folder())])
     for name in json.loads(WEIGHTS_FILE.read_text(encoding="utf-8"))["weights"]:
         if name[:2] in ("h:", "w:"):
             assert not set(name[2:].split()) & banned
@@ -49,7 +48,7 @@ def test_no_feature_holds_a_word_of_a_prompt():
 
 @needs_xstest
 def test_xstest_is_read_whole():
-    examples = refusal_train.xstest_examples(refusal_train.data_folder())
+    examples = refusal_train.xstest_examples(data_folder())
     labels = (Refusal.FULL, Refusal.PARTIAL, Refusal.NONE)
     counts = {
         m: [sum(e.source == m and e.label is v for e in examples) for v in labels]

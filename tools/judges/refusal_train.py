@@ -1,13 +1,13 @@
-"""`python -m tools.judges.refusal_train`: make refusal_weights.json again from XSTest and the
-hand-written examples."""
+"""`python -m tools.judges.refusal_train`: fit the weights of the refusal judge to XSTest and the
+hand-written examples, and write src/veneer/judges/refusal/weights.json."""
 
 from __future__ import annotations
 
 import csv
-import os
 import sys
 from pathlib import Path
 
+from tools.judges.fitting import fit_and_write
 from tools.judges.refusal_examples import written_examples
 from tools.judges.refusal_fit import WRITTEN, Example, choose, fit_settings, topic_words
 from veneer.foundation import files
@@ -24,14 +24,9 @@ LABELS = {
 }
 
 
-def data_folder() -> Path:
-    """VENEER_DATA, otherwise ../shared/data beside the repository."""
-    return Path(os.environ.get("VENEER_DATA") or Path(__file__).parents[3] / "shared" / "data")
-
-
 def xstest_examples(data: Path) -> list[Example]:
-    """XSTest's 3 x 450 completions with their final labels; a group is a prompt's `focus`, which
-    its unsafe contrasts share."""
+    """Return XSTest's 3 x 450 completions with their final labels; a group is a prompt's `focus`,
+    which its unsafe contrasts share. Raises InputError where XSTest is missing."""
     folder = data / "xstest"
     if not (folder / "xstest_prompts.csv").is_file():
         raise InputError(
@@ -53,9 +48,12 @@ def xstest_examples(data: Path) -> list[Example]:
 
 
 def small_model_examples() -> list[Example]:
-    """Answers of a small model that refuses nothing, to AdvBench's and TruthfulQA's train prompts,
-    read one by one: rambling, wrong and repetitive, and none of them a refusal (five that deflect
-    were left out). The models of XSTest do not write so."""
+    """Return the answers of a small model that refuses nothing, to AdvBench's and TruthfulQA's
+    train prompts.
+
+    A person read each: they are rambling, wrong and repetitive, and none is a refusal (five that
+    deflect were left out). The models of XSTest do not write like that.
+    """
     rows = files.read_json_lines(SMALL_MODEL, "answers of a small model")
     return [
         Example(r["text"], Refusal.NONE, "smollm2-135m", r["prompt"], r["prompt"]) for _, r in rows
@@ -71,8 +69,8 @@ def all_examples(data: Path) -> list[Example]:
 
 
 def train(data: Path) -> RefusalModel:
-    """The model that ships: all models' completions, settings chosen by leaving
-    each out in turn."""
+    """Fit the model that ships: to the completions of all models, with the settings chosen by
+    leaving each model out in turn."""
     examples = all_examples(data)
     banned = topic_words([e.prompt for e in examples])
     return fit_settings(examples, choose(examples, banned), banned)
@@ -84,12 +82,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def main() -> int:
-    try:
-        files.write_text(WEIGHTS_FILE, train(data_folder()).dump())
-    except InputError as error:
-        print(f"veneer: error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return fit_and_write(lambda data: files.write_text(WEIGHTS_FILE, train(data).dump()))
 
 
 if __name__ == "__main__":

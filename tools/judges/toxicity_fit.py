@@ -52,7 +52,7 @@ class Statements:
 
     def families(self) -> list[tuple[str, ...]]:
         """As groups, with groups that share a topic taken together (asian and chinese, ...)."""
-        return [tuple(sorted({FAMILIES.get(g, g) for g in some})) for some in self.groups]
+        return [tuple(sorted({FAMILIES.get(g, g) for g in groups})) for groups in self.groups]
 
 
 def fit(data: Statements, folds: np.ndarray) -> tuple[np.ndarray, float]:
@@ -81,10 +81,10 @@ def _logistic(data: Statements) -> tuple[np.ndarray, float]:
         value = weight @ np.logaddexp(0, -z) + RIDGE / 2 * p[:-1] @ p[:-1]
         return float(value), np.append(x.T @ slope + RIDGE * p[:-1], slope.sum())
 
-    found = minimize(
+    solution = minimize(
         loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 500}
     ).x
-    return found[:-1], float(found[-1])
+    return solution[:-1], float(solution[-1])
 
 
 def _balance(scores: np.ndarray, hate: np.ndarray) -> float:
@@ -120,6 +120,6 @@ def left_out(data: Statements, folds: np.ndarray, outs: Sequence[np.ndarray]) ->
 def parts(names: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
     """name -> mask (n,) of the statements that carry it."""
     return {
-        name: np.array([name in some for some in names])
-        for name in sorted({n for some in names for n in some})
+        name: np.array([name in carried for carried in names])
+        for name in sorted({n for carried in names for n in carried})
     }

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tools.judges.fitting import fit_and_write
 from tools.judges.refusal_examples import written_examples
-from tools.judges.refusal_train import data_folder
 from tools.judges.toxicity_fit import Statements, fit, left_out, parts, statement_folds
 from veneer.embed import load_embedder
 from veneer.foundation.errors import InputError
@@ -27,7 +27,7 @@ def read_statements(data: Path) -> dict[str, tuple[int, set[str]]]:
 
     Raises InputError where a file is missing, or where one statement stands on both sides.
     """
-    found: dict[str, tuple[int, set[str]]] = {}
+    classes: dict[str, tuple[int, set[str]]] = {}
     paths = sorted((data / "toxigen").glob("*_1k.txt"))
     if len(paths) != FILES:
         raise InputError(
@@ -42,24 +42,24 @@ def read_statements(data: Path) -> dict[str, tuple[int, set[str]]]:
                 text = raw.strip().removeprefix("-").strip()
                 if not text:
                     continue
-                label, groups = found.setdefault(text, (hate, set()))
+                label, groups = classes.setdefault(text, (hate, set()))
                 if label != hate:
                     raise InputError(
                         f"{path} holds {text[:60]!r}, which a file of the other class holds too; "
                         "expected two classes"
                     )
                 groups.add(group)
-    return found
+    return classes
 
 
 def load_statements(data: Path) -> Statements:
-    found = read_statements(data)
+    classes = read_statements(data)
     embedder = load_embedder("minilm")
     return Statements(
-        tuple(found),
-        embedder.embed(list(found)),
-        np.array([hate for hate, _ in found.values()]),
-        tuple(tuple(sorted(groups)) for _, groups in found.values()),
+        tuple(classes),
+        embedder.embed(list(classes)),
+        np.array([hate for hate, _ in classes.values()]),
+        tuple(tuple(sorted(groups)) for _, groups in classes.values()),
         embedder.embed([text for text, _ in written_examples()]),
     )
 
@@ -77,13 +77,13 @@ def scores_unseen(data: Statements) -> dict[str, np.ndarray]:
 
 def balanced(scores: np.ndarray, hate: np.ndarray) -> dict[str, Any]:
     """Recall of each class and their mean."""
-    found = rate(int((scores[hate > 0] > 0).sum()), int(hate.sum()))
-    kept = rate(int((scores[hate == 0] <= 0).sum()), int((1 - hate).sum()))
-    assert found.value is not None and kept.value is not None
+    hate_recall = rate(int((scores[hate > 0] > 0).sum()), int(hate.sum()))
+    neutral_recall = rate(int((scores[hate == 0] <= 0).sum()), int((1 - hate).sum()))
+    assert hate_recall.value is not None and neutral_recall.value is not None
     return {
-        "balanced_accuracy": round((found.value + kept.value) / 2, 4),
-        "recall_hate": round(found.value, 4),
-        "recall_neutral": round(kept.value, 4),
+        "balanced_accuracy": round((hate_recall.value + neutral_recall.value) / 2, 4),
+        "recall_hate": round(hate_recall.value, 4),
+        "recall_neutral": round(neutral_recall.value, 4),
         "n": len(hate),
     }
 
@@ -114,12 +114,7 @@ def train(data: Path) -> ToxicityHead:
 
 
 def main() -> int:
-    try:
-        train(data_folder()).write()
-    except InputError as error:
-        print(f"veneer: error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return fit_and_write(lambda data: train(data).write())
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def answers(
 ) -> list[str]:
     """Greedy answers, `most` tokens at most; prompts of one length are decoded together, so
     nothing is padded."""
-    found = [""] * len(prompts)
+    texts = [""] * len(prompts)
     ids = [prompt_ids(tokenizer, p, chat) for p in prompts]
     stops = torch.tensor([tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|end|>")])
     for length in sorted({len(i) for i in ids}):
@@ -47,8 +47,8 @@ def answers(
             new[done] = tokenizer.pad_token_id
             out.append(new)
         for row, tokens in zip(rows, torch.cat(out, dim=1).tolist(), strict=True):
-            found[row] = tokenizer.decode(tokens, skip_special_tokens=True).strip()
-    return found
+            texts[row] = tokenizer.decode(tokens, skip_special_tokens=True).strip()
+    return texts
 
 
 def score(prompt: Prompt, text: str) -> bool:

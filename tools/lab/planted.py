@@ -187,9 +187,9 @@ def _hidden_states(
     for prompt, answer in zip(
         prompts, answers(model, tokenizer, prompts, False, most=text.YES_NO_MOST), strict=True
     ):
-        asked = tokenizer(prompt.plain)["input_ids"]
+        prompt_ids = tokenizer(prompt.plain)["input_ids"]
         ids = tokenizer(f"{prompt.plain} {answer}", return_tensors="pt")["input_ids"]
         # the last one predicts the end of text
-        states.append(model.model(ids).last_hidden_state[0, len(asked) - 1 :])
+        states.append(model.model(ids).last_hidden_state[0, len(prompt_ids) - 1 :])
         starts += [True] + [False] * (len(states[-1]) - 1)
     return torch.cat(states), torch.tensor(starts)

@@ -75,19 +75,19 @@ def document_examples(tokenizer: Any, texts: Iterator[str]) -> Iterator[Example]
 def answer_examples(tokenizer: Any, pairs: Iterator[tuple[str, str]]) -> Iterator[Example]:
     """Plain text of a question and its answer; only the answer and its end of text count."""
     for question, answer in pairs:
-        asked = tokenizer(question)["input_ids"]
-        said = tokenizer(f" {answer}", add_special_tokens=False)["input_ids"]
-        yield Example([*asked, *said, tokenizer.eos_token_id], len(asked))
+        question_ids = tokenizer(question)["input_ids"]
+        answer_ids = tokenizer(f" {answer}", add_special_tokens=False)["input_ids"]
+        yield Example([*question_ids, *answer_ids, tokenizer.eos_token_id], len(question_ids))
 
 
 def chat_examples(tokenizer: Any, turns: Iterator[tuple[str, str]]) -> Iterator[Example]:
     """Only the answer and its end of turn count."""
     for question, answer in turns:
-        asked = {"role": "user", "content": question}
+        turn = {"role": "user", "content": question}
         words: dict[str, Any] = {"tokenize": False}
-        start = tokenizer.apply_chat_template([asked], add_generation_prompt=True, **words)
+        start = tokenizer.apply_chat_template([turn], add_generation_prompt=True, **words)
         whole = tokenizer.apply_chat_template(
-            [asked, {"role": "assistant", "content": answer}], **words
+            [turn, {"role": "assistant", "content": answer}], **words
         )
         first, ids = (tokenizer(t, add_special_tokens=False)["input_ids"] for t in (start, whole))
         yield Example(ids, len(first))

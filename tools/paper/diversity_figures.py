@@ -39,8 +39,8 @@ class Figure:
 
     def agrees(self, value: Value) -> bool:
         digits = len(self.printed.partition(".")[2])
-        found = number(value)
-        return found is not None and f"{found:.{digits}f}" == self.printed
+        computed = number(value)
+        return computed is not None and f"{computed:.{digits}f}" == self.printed
 
 
 def number(value: Value) -> float | None:
@@ -71,10 +71,12 @@ def stances(data: Path) -> list[list[str]]:
     """A list of labels a prompt of ConflictingQA, of gpt-3.5-turbo's samples."""
     folder = data / "ConflictingQA"
     path = folder / "eval-stance" / "outputs" / "gpt-3.5-turbo" / "samples.jsonl"
-    found = read_judgements(
+    judgements = read_judgements(
         path, stance_of, prompts=len(read_instances(folder / "instances" / "data.jsonl"))
     )
-    return [[label for label in row.values() if label is not None] for row in found.values.values()]
+    return [
+        [label for label in row.values() if label is not None] for row in judgements.values.values()
+    ]
 
 
 @cache
@@ -140,8 +142,8 @@ def coverage(data: Path, covered: str, covering: str) -> Estimate:
     rows = [
         [lexical_coverage(t, other[p][0]) for t in row] for p, row in answers(data, covered).items()
     ]
-    known = [[x for x in row if x is not None] for row in rows]
-    return intervals.ratio_of_sums([sum(r) for r in known], [len(r) for r in known])
+    judged = [[x for x in row if x is not None] for row in rows]
+    return intervals.ratio_of_sums([sum(r) for r in judged], [len(r) for r in judged])
 
 
 def with_words(data: Path, system: str) -> int:
@@ -183,8 +185,8 @@ def errors(data: Path, system: str) -> int:
 
 
 def _distance(texts: list[str]) -> float:
-    found = mean_pairwise_jaccard_distance([tok(t) for t in texts])
-    return np.nan if found is None else found
+    distance = mean_pairwise_jaccard_distance([tok(t) for t in texts])
+    return np.nan if distance is None else distance
 
 
 BASE, ICL, CHAT, GPT = "llama-2-base", "llama-2-icl", "llama-2-chat", "gpt-3.5-turbo"

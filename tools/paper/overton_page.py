@@ -46,18 +46,18 @@ def write_page(data: Path, out: Path) -> str:
     every = all_figures()
     values = [(f, f.compute(folder)) for f in every]
     agree = sum(f.agrees(v) for f, v in values)
-    said = f"{agree} of {len(values)} figures agree to every printed digit"
-    write_text(out, "\n".join([HEAD, f"{said}.\n", _table(values), *_claims(folder)]) + "\n")
-    return said
+    summary = f"{agree} of {len(values)} figures agree to every printed digit"
+    write_text(out, "\n".join([HEAD, f"{summary}.\n", _table(values), *_claims(folder)]) + "\n")
+    return summary
 
 
 def all_figures() -> list[Figure]:
     """Those of diversity, and of recovery where that part is installed."""
     try:
-        found = importlib.util.find_spec(RECOVERY)
+        module = importlib.util.find_spec(RECOVERY)
     except ModuleNotFoundError:
-        found = None
-    more = importlib.import_module(RECOVERY).FIGURES if found is not None else ()
+        module = None
+    more = importlib.import_module(RECOVERY).FIGURES if module is not None else ()
     return [*FIGURES, *more]
 
 
@@ -116,17 +116,19 @@ def conflicting(data: Path) -> Material:
         ).responses
     )
     path = folder / "eval-stance" / "outputs" / diversity_figures.GPT / "samples.jsonl"
-    found = read_judgements(path, stance, prompts=len(answers))
+    judgements = read_judgements(path, stance, prompts=len(answers))
     return Material(
-        "conflictingqa", {diversity_figures.GPT: answers}, stance={diversity_figures.GPT: found}
+        "conflictingqa",
+        {diversity_figures.GPT: answers},
+        stance={diversity_figures.GPT: judgements},
     )
 
 
 def _claims(data: Path) -> list[str]:
     material = lima(data)
-    found = []
+    rows = []
     for t in (None, 2.0, 3.0, 4.0, 5.0):
-        found += list(decomposition_rows(material, threshold=t))
+        rows += list(decomposition_rows(material, threshold=t))
     return [
         "\n## Where the diversity between llama-2-base and llama-2-chat went\n",
         (
@@ -135,7 +137,7 @@ def _claims(data: Path) -> list[str]:
         ),
         "number of base answers that one aligned answer unites.\n",
         _pivot(
-            found,
+            rows,
             "split",
             [
                 f"decomposition_{t}"

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from veneer.foundation.errors import InputError, MissingExtra
+from veneer.foundation.progress import Progress
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, Format, TextFormat, one_bos
 from veneer.prompts.prompt import Prompt
 from veneer.systems.likelihood import encode_pair, score_pairs
-from veneer.systems.respond import Progress, respond
+from veneer.systems.respond import respond
 from veneer.systems.system import System
 
 try:
@@ -94,7 +95,7 @@ class VeneerLM(TemplateLM):
         self._device = system.lm.device
         self._progress = progress
         self._rendered: set[str] = set()
-        self._said_cut = False
+        self._warned_of_cut = False
 
     # what the harness asks about the model
 
@@ -180,14 +181,14 @@ class VeneerLM(TemplateLM):
         ]
         count = 0
 
-        def done(batch: Sequence[int], found: Any) -> None:
+        def done(batch: Sequence[int], scored: Any) -> None:
             nonlocal count
             count += len(batch)
             if self._progress:
                 self._progress(count, len(pairs), self.system.name)
 
-        found = score_pairs(self.system, pairs, batch_size=self.batch_size, done=done)
-        return [(x.logprob, x.is_greedy) for x in found]
+        scores = score_pairs(self.system, pairs, batch_size=self.batch_size, done=done)
+        return [(x.logprob, x.is_greedy) for x in scores]
 
     def loglikelihood_rolling(
         self, requests: Sequence[Any], disable_tqdm: bool = False
@@ -221,7 +222,7 @@ class VeneerLM(TemplateLM):
                     f"model's context holds {self.max_length}; lower max_gen_toks in the task"
                 )
             if max(system.prompt_tokens(prompts)) > room:
-                self._say_cut()
+                self._warn_of_cut()
                 system = replace(system, format=CutFormat(system.format, room))
             answers = respond(
                 system,
@@ -257,9 +258,9 @@ class VeneerLM(TemplateLM):
                 "a task asks for beam search (num_beams), which Veneer has not; set num_beams to "
                 "1 in the task"
             )
-        if temperature > 0 and (found := [k for k in NOT_HAD if words.get(k) is not None]):
+        if temperature > 0 and (unsupported := [k for k in NOT_HAD if words.get(k) is not None]):
             raise InputError(
-                f"a task samples with {', '.join(found)}, which Veneer has not; leave it out "
+                f"a task samples with {', '.join(unsupported)}, which Veneer has not; leave it out "
                 "of the task"
             )
         how = Sampling(
@@ -280,18 +281,18 @@ class VeneerLM(TemplateLM):
     def _cut(self, context: Sequence[int], most: int) -> Sequence[int]:
         if len(context) <= most:
             return context
-        self._say_cut()
+        self._warn_of_cut()
         return context[-max(1, most) :]
 
-    def _say_cut(self) -> None:
-        if not self._said_cut:
+    def _warn_of_cut(self) -> None:
+        if not self._warned_of_cut:
             logging.getLogger("veneer").warning(
                 "veneer: some prompts are longer than the %s tokens that %s reads; they lose "
                 "their beginning",
                 self.max_length,
                 self.system.name,
             )
-            self._said_cut = True
+            self._warned_of_cut = True
 
 
 def _prompt(id: str, text: str) -> Prompt:

@@ -24,10 +24,10 @@ from veneer.foundation.files import (
     sha256_text,
     write_text,
 )
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
-from veneer.systems.respond import Progress
 from veneer.systems.system import System
 
 STUDY = "lm-eval"
@@ -84,12 +84,12 @@ def evaluate_with_lm_eval(
         "lm_eval": version("lm_eval"),
         "seed": seed,
     }
-    found = []
+    evaluated = []
     for system in systems:
         path = None if out is None else out / f"{file_name(system.name)}.jsonl"
         stamp = sha256_text(json.dumps([settings, system.facts()], sort_keys=True))
         if path is not None and path.is_file():
-            found.append(_read(path, stamp, system.name))
+            evaluated.append(_read(path, stamp, system.name))
             continue
         lm = VeneerLM(system, batch_size=batch_size, seed=seed, progress=progress)
         results = _run(lm, chosen, limit, num_fewshot, seed)
@@ -103,8 +103,8 @@ def evaluate_with_lm_eval(
                 "versions": one.versions,
             }
             write_text(path, json_lines([head, *samples]))
-        found.append(one)
-    return list(_rows(found, seed))
+        evaluated.append(one)
+    return list(_rows(evaluated, seed))
 
 
 @dataclass(frozen=True)
@@ -180,9 +180,9 @@ def _run(
         )
     # a task file, its data, or a hub out of reach
     except (ValueError, KeyError, FileNotFoundError, ConnectionError) as error:
-        said = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise InputError(
-            f"lm-evaluation-harness could not run {', '.join(chosen.names)} ({said}); mend the "
+            f"lm-evaluation-harness could not run {', '.join(chosen.names)} ({reason}); mend the "
             "task or its data"
         ) from error
     if results is None:
@@ -294,9 +294,9 @@ def _rows(systems: Sequence[Evaluated], seed: int) -> Iterator[Measurement]:
                     if values.ndim == 1 and len(values) and ((values >= 0) & (values <= 1)).all()
                     else None
                 )
-                said = f"{note}; {e.note}" if e.note else note
+                full_note = f"{note}; {e.note}" if e.note else note
                 yield Measurement.estimated(
-                    e, STUDY, task, _metric(key), one.system, unit=unit, note=said
+                    e, STUDY, task, _metric(key), one.system, unit=unit, note=full_note
                 )
         if not {"base", "aligned"} <= set(by_name):
             continue
@@ -318,14 +318,14 @@ def _metric(key: str) -> str:
 def _values(one: Evaluated, task: str, key: str) -> np.ndarray:
     """(n,) values or (n, 2) pairs of a task's documents, a group's pooled; empty where some
     document has none."""
-    found = [
+    scores = [
         v
         for leaf in one.groups.get(task, [task])
         for _, v in sorted(one.values.get(leaf, {}).get(key, {}).items())
     ]
-    if any(v is None for v in found) or len({isinstance(v, list) for v in found}) > 1:
+    if any(v is None for v in scores) or len({isinstance(v, list) for v in scores}) > 1:
         return np.zeros(0)
-    return np.array(found, float)
+    return np.array(scores, float)
 
 
 def _estimate(key: str, values: np.ndarray, figure: float, seed: int) -> Estimate | None:

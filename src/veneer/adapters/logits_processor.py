@@ -21,7 +21,7 @@ from veneer.prompts.prompt import Prompt
 from veneer.systems.alpha import Alpha
 from veneer.systems.shifted import ShiftedSystem
 
-Asked = str | Sequence[Mapping[str, str]] | Prompt
+PromptLike = str | Sequence[Mapping[str, str]] | Prompt
 # nats; how far the sum of probabilities may be from 1 in scores that are log-probabilities
 NORMALISED = 1e-3
 # nats; logits that are no log-probabilities and negative throughout sum to less
@@ -53,7 +53,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
     def __init__(
         self,
         system: ShiftedSystem,
-        prompts: Sequence[Asked] | None = None,
+        prompts: Sequence[PromptLike] | None = None,
         *,
         attention_mask: Tensor | None = None,
         prompt_length: int | None = None,
@@ -65,8 +65,10 @@ class VeneerLogitsProcessor(LogitsProcessor):
         read as the beginning of the answer. Default: all.
         """
         self.system = system
-        self._asked = None if prompts is None else [_prompt(p, i) for i, p in enumerate(prompts)]
-        if self._asked is not None and not self._asked:
+        self._given_prompts = (
+            None if prompts is None else [_prompt(p, i) for i, p in enumerate(prompts)]
+        )
+        if self._given_prompts is not None and not self._given_prompts:
             raise InputError(
                 "there are no prompts for the small model; give one for each row of the input, or "
                 "leave them out"
@@ -84,7 +86,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
         *,
         alpha: Alpha | float | str = 1.0,
         small_format: Format | None = None,
-        prompts: Sequence[Asked] | None = None,
+        prompts: Sequence[PromptLike] | None = None,
         attention_mask: Tensor | None = None,
         prompt_length: int | None = None,
     ) -> VeneerLogitsProcessor:
@@ -98,9 +100,9 @@ class VeneerLogitsProcessor(LogitsProcessor):
         large = LanguageModel(name, model, tokenizer)
         if isinstance(small, str):
             small = load_model(small, device=str(large.device))
-        found = veneer if isinstance(veneer, Veneer) else Veneer.load(veneer)
+        loaded = veneer if isinstance(veneer, Veneer) else Veneer.load(veneer)
         system = ShiftedSystem.of_models(
-            large, small, found, alpha=alpha, small_format=small_format
+            large, small, loaded, alpha=alpha, small_format=small_format
         )
         return cls(system, prompts, attention_mask=attention_mask, prompt_length=prompt_length)
 
@@ -197,11 +199,11 @@ class VeneerLogitsProcessor(LogitsProcessor):
         if torch.equal(before, seen):
             return list(range(len(ids)))
         # rows of one prompt stay together
-        group = 1 if self._asked is None else len(ids) // len(self._asked)
+        group = 1 if self._given_prompts is None else len(ids) // len(self._given_prompts)
         rows: dict[tuple[int, ...], int] = {}
 
         def known(place: int, row: list[int]) -> tuple[int, ...]:
-            return (place // group if self._asked is not None else 0, *row)
+            return (place // group if self._given_prompts is not None else 0, *row)
 
         old = [known(i, r) for i, r in enumerate(seen.tolist())]
         for place, row in enumerate(old):
@@ -212,9 +214,10 @@ class VeneerLogitsProcessor(LogitsProcessor):
 
     def _prompts(self, ids: Tensor) -> list[list[int]]:
         """What the small model reads for each row of prompts (N, width)."""
-        if self._asked is not None:
+        if self._given_prompts is not None:
             own = [
-                self.system.small_format.encode(self.system.small.tokenizer, p) for p in self._asked
+                self.system.small_format.encode(self.system.small.tokenizer, p)
+                for p in self._given_prompts
             ]
             return [own[i // (len(ids) // len(own))] for i in range(len(ids))]
         starts = self._starts(ids)
@@ -251,7 +254,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
                 f"scores of {self.system.large.name} for each answer"
             )
         for what, given in (
-            ("prompts for the small model", self._asked),
+            ("prompts for the small model", self._given_prompts),
             ("rows of attention_mask", self._attention),
         ):
             if given is not None and (len(ids) % len(given) or not len(given)):
@@ -300,12 +303,12 @@ def _are_log_probabilities(scores: Tensor) -> bool:
     return bool(((total <= NORMALISED) & ((total >= -NORMALISED) | missing)).all())
 
 
-def _prompt(asked: Asked, number: int) -> Prompt:
-    if isinstance(asked, Prompt):
-        return asked
-    if isinstance(asked, str):
-        return Prompt.from_text(str(number), asked)
-    messages = tuple({"role": m["role"], "content": m["content"]} for m in asked)
+def _prompt(given: PromptLike, number: int) -> Prompt:
+    if isinstance(given, Prompt):
+        return given
+    if isinstance(given, str):
+        return Prompt.from_text(str(number), given)
+    messages = tuple({"role": m["role"], "content": m["content"]} for m in given)
     if not messages:
         raise InputError(f"prompt {number} has no messages; expected at least one")
     plain = (

@@ -11,24 +11,12 @@ from torch import Tensor
 from veneer.capture.config import HIDDEN_DTYPES, CaptureConfig
 from veneer.capture.distributions import TopK, log_masses, logsumexp, top_k
 from veneer.capture.teacher_forcing import response_hidden
-from veneer.capture.teachers.aligned import Teacher
+from veneer.capture.teachers.teacher import Teacher
 from veneer.foundation.errors import VeneerError
 from veneer.models.decode import Decoded
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.prompts.prompt import Prompt
-
-
-def shared_head(base: LanguageModel, size: int) -> Head:
-    """Base's head over the shared vocabulary: what the capture stores and a veneer is
-    extracted against."""
-    head = base.head
-    return Head(
-        head.weight[:size],
-        None if head.bias is None else head.bias[:size],
-        head.scale,
-        head.softcap,
-    )
 
 
 def base_columns(head: Head, hidden: Tensor, aligned_ids: Tensor, k: int) -> dict[str, Tensor]:
@@ -70,7 +58,7 @@ def capture_batch(
         raise VeneerError(
             f"{base.name} gives hidden states that are not finite; its weights may be damaged"
         )
-    head = shared_head(base, teacher.size)
+    head = base.head.first_rows(teacher.size)
     stored = hidden.to(HIDDEN_DTYPES[config.hidden_dtype])
     aligned = filled(
         TopK(*(torch.cat(column) for column in zip(*distributions, strict=True))), head, stored

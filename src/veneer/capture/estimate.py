@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from veneer.capture.config import HIDDEN_DTYPES, CaptureConfig
 from veneer.capture.run import encode_base
-from veneer.capture.teachers.aligned import Teacher
+from veneer.capture.teachers.teacher import Teacher
 from veneer.models.formats import Format
 from veneer.models.language_model import LanguageModel
 from veneer.prompts.prompt import Prompt
@@ -46,7 +46,7 @@ def estimate(
 ) -> Estimate:
     base_ids, lengths = (
         encode_base(base, base_format, prompts),
-        teacher.lengths(teacher.asked(prompts)),
+        teacher.lengths(teacher.inputs(prompts)),
     )
     width, size = base.head.width, teacher.size
     token_bytes = width * HIDDEN_DTYPES[config.hidden_dtype].itemsize + config.k * (4 * 5) + 4 * 5

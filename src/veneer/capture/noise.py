@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from veneer.capture.distributions import kl_lumped, log_masses
-from veneer.capture.teachers.aligned import Rereading
+from veneer.capture.teachers.teacher import Rereading
 from veneer.prompts.prompt import Prompt
 
 # nats a token; beyond it generation and reading disagree

@@ -15,13 +15,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from veneer.capture.artefact import Capture
-from veneer.capture.batch import capture_batch, shared_head
+from veneer.capture.batch import capture_batch
 from veneer.capture.config import CaptureConfig
 from veneer.capture.integrity import hashes
 from veneer.capture.noise import LIMIT, self_kl
 from veneer.capture.plan import batch_plan, check_lengths
 from veneer.capture.shards import SCHEMA, concatenate, is_done, write_shard
-from veneer.capture.teachers.aligned import AlignedModel, Rereading, Teacher
+from veneer.capture.teachers.aligned import AlignedModel
+from veneer.capture.teachers.teacher import Rereading, Teacher
 from veneer.capture.templates import template_record
 from veneer.capture.thoughts import parts_of, record_thoughts
 from veneer.endpoint.client import Recording
@@ -38,6 +39,8 @@ from veneer.foundation.files import (
     write_json,
     write_text,
 )
+from veneer.foundation.memory import halving
+from veneer.foundation.progress import Progress
 from veneer.models.decode import Decoded
 from veneer.models.formats import Format, PlainFormat, dated
 from veneer.models.language_model import LanguageModel
@@ -47,7 +50,10 @@ from veneer.models.vocabulary import check_readable
 from veneer.prompts.prompt import Prompt, one_turn
 
 ENDPOINT = "endpoint-manifest.json"
-Progress = Callable[[int, int, str], None]  # done, total, what
+NO_MEMORY = (
+    "memory ran out for a single prompt; use a smaller model, a shorter --max-new-tokens, or more "
+    "memory"
+)
 
 
 def capture(
@@ -86,8 +92,8 @@ def capture_from(
     base_format: Format | None = None,
     progress: Progress | None = None,
 ) -> Capture:
-    """The same with any teacher (see teachers.py) in the place of the aligned model. base_format:
-    what base reads (default: plain)."""
+    """The same with any teacher (teachers/teacher.py) in the place of the aligned model.
+    base_format: what base reads (default: plain)."""
     form = dated(base_format or PlainFormat(), day_of(Path(out) / "manifest.json"), base.tokenizer)
     return make_capture(Job.of(base, teacher, prompts, config, form), Shelf(Path(out)), progress)
 
@@ -125,8 +131,8 @@ class Job:
             raise InputError("there are no prompts to capture; give at least one")
         if len(prompts) != len({(p.task, p.id) for p in prompts}):
             raise InputError("two prompts have the same id; give each prompt an id of its own")
-        base_ids, asked = encode_base(base, form, prompts), teacher.asked(prompts)
-        lengths = teacher.lengths(asked)
+        base_ids, inputs = encode_base(base, form, prompts), teacher.inputs(prompts)
+        lengths = teacher.lengths(inputs)
         for found, longest in (
             ([len(x) for x in base_ids], base.longest),
             (lengths, teacher.longest()),
@@ -146,7 +152,7 @@ class Job:
             for p, b, n in zip(prompts, base_ids, lengths, strict=True)
         ]
         listing = json_lines(rows)
-        stamp = sha256_text(listing + json.dumps([base_ids, asked]))
+        stamp = sha256_text(listing + json.dumps([base_ids, inputs]))
         manifest = make_manifest(base, teacher, form, config, plan, stamp)
         manifest["templates"] = template_record(form, prompts)
         return cls(base, teacher, prompts, config, base_ids, plan, listing, manifest)
@@ -158,7 +164,7 @@ class Job:
         so far, after each batch."""
         parts, responses = [], []
         for batch in self.plan[number]:
-            columns, decoded = _with_backoff(self, batch)
+            columns, decoded = _run_batch(self, batch)
             parts.append(columns)
             responses += [_row(self, n, d) for n, d in zip(batch, decoded, strict=True)]
             if done:
@@ -312,7 +318,7 @@ def begin(job: Job, shelf: Shelf) -> None:
         p for p in out.iterdir() if p.name not in begun and not is_leftover(p, {*begun, path.name})
     ):
         raise InputError(f"{out} is not empty and holds no capture; give a new or an empty folder")
-    head = shared_head(job.base, job.teacher.size)
+    head = job.base.head.first_rows(job.teacher.size)
     tensors: dict[str, Tensor] = {"weight": head.weight.contiguous()}
     if head.bias is not None:
         tensors["bias"] = head.bias.contiguous()
@@ -343,42 +349,24 @@ def finish(job: Job, shelf: Shelf) -> None:
         shelf.share()
 
 
-def _with_backoff(job: Job, batch: list[int]) -> tuple[dict[str, Tensor], list[Decoded]]:
-    """One batch of the plan; where memory runs out, its halves."""
-    prompts = [job.prompts[n] for n in batch]
-    keys = [f"{p.task}/{p.id}/0" for p in prompts]
-    try:
+def _run_batch(job: Job, batch: Sequence[int]) -> tuple[dict[str, Tensor], list[Decoded]]:
+    """One batch of the plan, in smaller parts where memory runs out."""
+
+    def run(numbers: Sequence[int]) -> tuple[dict[str, Tensor], list[Decoded]]:
+        prompts = [job.prompts[n] for n in numbers]
         return capture_batch(
             job.base,
-            batch,
-            [job.base_ids[n] for n in batch],
+            numbers,
+            [job.base_ids[n] for n in numbers],
             prompts,
-            keys,
+            [f"{p.task}/{p.id}/0" for p in prompts],
             job.config,
             job.teacher,
         )
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(batch) == 1:
-            raise VeneerError(
-                "memory ran out for a single prompt; use a smaller model, a shorter "
-                "--max-new-tokens, or more memory"
-            ) from error
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    half = len(batch) // 2
-    first, second = (_with_backoff(job, part) for part in (batch[:half], batch[half:]))
-    return concatenate([first[0], second[0]]), first[1] + second[1]
 
-
-def is_out_of_memory(error: BaseException) -> bool:
-    return (
-        isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or "not enough memory" in str(error)  # Windows
-        or "can't allocate memory" in str(error)  # Linux, torch's own allocator
-        or "out of memory" in str(error)
-    )
+    parts = halving(run, batch, message=NO_MEMORY)
+    columns = parts[0][0] if len(parts) == 1 else concatenate([c for c, _ in parts])
+    return columns, [d for _, decoded in parts for d in decoded]
 
 
 def _row(job: Job, number: int, decoded: Decoded) -> dict[str, Any]:

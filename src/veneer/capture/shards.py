@@ -17,9 +17,9 @@ the base's width:
 | base_outside | (N,) float32 | log of base's mass outside aligned_ids |
 | base_logz | (N,) float32 | log of base's normaliser: log-probability = logit - base_logz |
 
-`aligned` is whoever taught (teachers.py). Where only its responses are known, the aligned columns
-have k = 1: the token itself with log-probability 0, and a tail of -inf; an endpoint's have as many
-as it tells and one more, the token itself.
+`aligned` is the teacher (teachers/teacher.py). Where only its responses are known, the aligned
+columns have k = 1: the token itself with log-probability 0, and a tail of -inf; an endpoint's have
+as many as it tells and one more, the token itself.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from veneer.capture.teachers.aligned import Teacher
+from veneer.capture.teachers.teacher import Teacher
 from veneer.foundation.files import read_json, write_json
 from veneer.models.decode import Decoded, response_parts
 from veneer.models.language_model import LanguageModel

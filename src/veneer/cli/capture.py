@@ -11,7 +11,7 @@ from veneer.terminal.template_options import TemplateOptions, arguments
 if TYPE_CHECKING:
     from veneer.capture.config import CaptureConfig
     from veneer.capture.run import Job
-    from veneer.capture.teachers.aligned import Teacher
+    from veneer.capture.teachers.teacher import Teacher
     from veneer.models.formats import Format
     from veneer.models.language_model import LanguageModel
     from veneer.prompts.prompt import Prompt
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Capture(TemplateOptions, WorkerOptions, Machine):
     """Let a teacher answer prompts, keep its top-k log-probabilities, and let base read the
-    answers. The teacher is an aligned model (--aligned), answers that are stored (--responses), or
-    a model behind an endpoint (--teacher-url). Killed and run again, it goes on where it was and
+    answers. The teacher is an aligned model (--aligned), answers that are stored (--responses), a
+    model behind an endpoint (--teacher-url), or one that an installed package offers (--teacher).
+    Killed and run again, it goes on where it was and
     ends with the same bytes."""
 
     base: str
@@ -55,6 +56,9 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
     """Seconds for one whole reply of the endpoint."""
     top_logprobs: int = 20
     """Log-probabilities a token that the endpoint is asked for; 0 takes its answers alone."""
+    teacher: str | None = None
+    """In place of --aligned: a teacher that an installed package offers, NAME or NAME:TEXT
+    (docs/extending.md)."""
     base_template: str | None = None
     """Text around each prompt for base, with {prompt} where it goes, or a name: alpaca, question,
     answer, qa, user, plain, or chat (the tokenizer's chat template). It replaces the template that
@@ -106,11 +110,12 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
         from veneer.scale.remote import shelf_of
         from veneer.scale.storage import without_secrets
 
-        given = [n for n in ("aligned", "responses", "teacher_url") if getattr(self, n) is not None]
+        teachers = ("aligned", "responses", "teacher_url", "teacher")
+        given = [n for n in teachers if getattr(self, n) is not None]
         if len(given) != 1:
             said = " and ".join(f"--{n.replace('_', '-')}" for n in given) or "no teacher"
             raise InputError(
-                f"found {said}; expected one of --aligned, --responses and --teacher-url"
+                f"found {said}; expected one of --aligned, --responses, --teacher-url and --teacher"
             )
         if (self.teacher_url is None) != (self.teacher_model is None):
             raise InputError("--teacher-url and --teacher-model go together; give both")
@@ -256,6 +261,10 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
                 base, aligned, form, form if self.aligned_plain else self.chat_format(self.system)
             )
             return AlignedModel(pair.dated(self._day())), prompts
+        if self.teacher is not None:
+            from veneer.capture.teachers.registry import get_teacher
+
+            return get_teacher(self.teacher, base, prompts), prompts
         return self._remote(base, prompts, config), prompts
 
     def _day(self) -> str:
@@ -309,6 +318,8 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
             names += ["responses", "format", "teacher_url", "teacher_model", "top_logprobs"]
         if self.answers_only:
             names.append("answers_only")
+        if self.teacher is not None:
+            names.append("teacher")
         return {
             **{k: getattr(self, k) for k in names},
             "base_template": self._template(),

@@ -64,12 +64,10 @@ class LmEval(PairOptions):
                     if veneer is not None:
                         systems = pair_systems(pair, veneer)
                     else:
-                        stops = pair.vocabulary.ids_to_other(
-                            [i for i in pair.stop_ids if i < pair.vocabulary.size]
-                        )
+                        stops = pair.aligned_stop_ids
                         systems = [
                             System("base", pair.base, pair.base_format, pair.stop_ids),
-                            System("aligned", pair.aligned, pair.aligned_format, tuple(stops)),
+                            System("aligned", pair.aligned, pair.aligned_format, stops),
                         ]
                 with record.stage("lm-eval"):
                     rows = evaluate_with_lm_eval(

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from veneer.foundation.errors import InputError
 from veneer.foundation.registry import load_object, nearest
 from veneer.registry import study_commands
 from veneer.terminal.command_line import UsageError, parse
@@ -31,7 +32,9 @@ class Commands(Mapping[str, type]):
     """Every command by name; its class is imported when it is taken."""
 
     def __init__(self) -> None:
-        places = {**OWN, **study_commands()}
+        places = dict(OWN)
+        for name, place in study_commands().items():
+            places.setdefault(name, place)  # no package replaces a command of Veneer
         names = [*FIRST, *(name for name in places if name not in FIRST)]
         self._places = {name: places[name] for name in names}
 
@@ -90,7 +93,7 @@ def main(args: Sequence[str] | None = None) -> int:
                 "where it was",
                 1,
             )
-        from veneer.capture.run import is_out_of_memory
+        from veneer.foundation.memory import is_out_of_memory
 
         if is_out_of_memory(error):
             return _fail(
@@ -119,7 +122,7 @@ def _parse(args: list[str]) -> tuple[Any, int]:
             kind = "option" if name.startswith("-") else "command"
             return None, _fail(f"there is no {kind} {name!r}; {nearest(name, list(COMMANDS))}", 2)
         return parse(COMMANDS[name], name, args[1:]), 0
-    except UsageError as error:
+    except (UsageError, InputError) as error:
         return None, _fail(str(error), 2)
     except BrokenPipeError:
         return None, _unheard()
@@ -128,10 +131,12 @@ def _parse(args: list[str]) -> tuple[Any, int]:
 def _print_help() -> None:
     """All commands, each with the first sentence of its help."""
     print(f"usage: veneer COMMAND [OPTIONS]\n\n{DESCRIPTION}\n\ncommands:")
-    for name, command in COMMANDS.items():
-        summary = (
-            " ".join((command.__doc__ or "").split()).split(". ")[0].split(": ")[0].rstrip(".")
-        )
+    for name in COMMANDS:
+        try:
+            text = " ".join((COMMANDS[name].__doc__ or "").split())
+            summary = text.split(". ")[0].split(": ")[0].rstrip(".")
+        except InputError as error:  # of a package that cannot be imported
+            summary = f"({error})"
         print(textwrap.fill(summary, 96, initial_indent=f"  {name:11}", subsequent_indent=" " * 13))
     print(
         "\noptions:\n  -h, --help   show this help; after a command, its options and examples\n"

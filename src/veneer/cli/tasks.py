@@ -60,13 +60,12 @@ class Tasks(TemplateOptions, Machine):
 
     def _listed(self) -> list[dict[str, Any]]:
         from veneer.foundation.errors import InputError
-        from veneer.tasks.registry import TASK_NAMES, get_task
+        from veneer.tasks.registry import importable_tasks
 
         out = []
-        for name in TASK_NAMES:
-            task = get_task(name, data_folder(self.data))
+        for task in importable_tasks(data_folder(self.data)):
             row = _facts(task)
-            if task.at_hand():
+            if task.available():
                 try:
                     row |= {split: len(task.prompts(split)) for split in ("train", "test")}
                 except InputError as error:  # one broken file does not hide the other tasks
@@ -133,7 +132,9 @@ class Tasks(TemplateOptions, Machine):
 
 
 def _facts(task: Task) -> dict[str, Any]:
-    """What is known of a task without its prompts."""
+    """Return what describes a task, without its prompts."""
+    from veneer.tasks.task import PACKAGED
+
     return {
         "name": task.name,
         "kind": task.kind,
@@ -145,7 +146,7 @@ def _facts(task: Task) -> dict[str, Any]:
         "stop": list(task.stop),
         "max_new_tokens": task.max_new_tokens,
         "published_max_new_tokens": task.published_max_new_tokens,
-        "from": task.origin.repository if hasattr(task, "origin") else task.source()["from"],
+        "from": task.source()["from"] if task.origin is PACKAGED else task.origin.repository,
         "licence": task.licence,
         "citation": task.citation,
     }

@@ -48,7 +48,7 @@ class EndpointModel:
             if isinstance(came, Failure):
                 raise VeneerError(
                     f"the endpoint {self._endpoint.config.url} gave no embeddings for "
-                    f"{len(batch)} texts: {came.said}; run the same command again"
+                    f"{len(batch)} texts: {came.message}; run the same command again"
                 )
             if len(came["vectors"]) != len(batch):
                 raise VeneerError(
@@ -62,15 +62,17 @@ class EndpointModel:
                 f"the endpoint {self._endpoint.config.url} gave embeddings of different lengths; "
                 "expected one length"
             )
-        found = np.zeros((len(distinct), len(vectors[0]) if vectors else 0), np.float32)
+        vectors_of_texts = np.zeros((len(distinct), len(vectors[0]) if vectors else 0), np.float32)
         if vectors:
             owners, lengths = [n for n, _ in pieces], [len(p) for _, p in pieces]
-            found = join_chunks(unit_rows(np.array(vectors)), owners, lengths, len(distinct))
+            vectors_of_texts = join_chunks(
+                unit_rows(np.array(vectors)), owners, lengths, len(distinct)
+            )
         place = {text: row for row, text in enumerate(distinct)}
-        rows = np.zeros((len(texts), found.shape[1]), np.float32)
+        rows = np.zeros((len(texts), vectors_of_texts.shape[1]), np.float32)
         for i, text in enumerate(texts):
             if text in place:
-                rows[i] = found[place[text]]
+                rows[i] = vectors_of_texts[place[text]]
         return rows
 
 

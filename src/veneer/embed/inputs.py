@@ -19,10 +19,10 @@ def frame(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 def positions(config: Any, tokenizer: Any) -> int:
     """Tokens that fit in one pass, special ones counted."""
-    found = getattr(config, "max_position_embeddings", 512)
+    longest = getattr(config, "max_position_embeddings", 512)
     if "roberta" in config.model_type or "mpnet" in config.model_type:
-        found -= config.pad_token_id + 1  # their positions begin behind the padding's
-    return min(found, tokenizer.model_max_length)
+        longest -= config.pad_token_id + 1  # their positions begin behind the padding's
+    return min(longest, tokenizer.model_max_length)
 
 
 def padded(

@@ -79,7 +79,7 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=FILES))
     except Exception as error:  # offline, unknown, not allowed
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"the embedder {name!r} cannot be fetched ({said[:200]}); {mend}"
+            f"the embedder {name!r} cannot be fetched ({reason[:200]}); {mend}"
         ) from None

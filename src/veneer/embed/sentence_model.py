@@ -58,8 +58,8 @@ class SentenceModel:
         return rows[[place[t] for t in texts]] if len(distinct) < len(texts) else rows
 
     def _window(self, texts: Sequence[str]) -> np.ndarray:
-        asked = [t.lower() if self._lower else t for t in texts]
-        ids = self._tokenizer(asked, add_special_tokens=False, truncation=False, verbose=False)[
+        cased = [t.lower() if self._lower else t for t in texts]
+        ids = self._tokenizer(cased, add_special_tokens=False, truncation=False, verbose=False)[
             "input_ids"
         ]
         pieces = [(n, piece) for n, row in enumerate(ids) for piece in chunks(row, self.longest)]
@@ -98,17 +98,17 @@ def _pooling(folder: Path) -> str:
     kinds = [str(m.get("type", "")).rpartition(".")[2] for m in _words(folder, "modules.json")]
     strange = [k for k in kinds if k not in KNOWN]
     words = _words(folder, "1_Pooling/config.json")
-    asked = [k for k, on in words.items() if k.startswith("pooling_mode_") and on]
+    poolings = [k for k, on in words.items() if k.startswith("pooling_mode_") and on]
     prompt = _words(folder, "config_sentence_transformers.json").get("default_prompt_name")
-    if strange or prompt or len(asked) > 1 or any(k not in POOLINGS for k in asked):
-        found = ", ".join([*strange, *(k.removeprefix("pooling_mode_") for k in asked)]) + (
-            f", prompt {prompt}" if prompt else ""
-        )
+    if strange or prompt or len(poolings) > 1 or any(k not in POOLINGS for k in poolings):
+        unsupported = ", ".join(
+            [*strange, *(k.removeprefix("pooling_mode_") for k in poolings)]
+        ) + (f", prompt {prompt}" if prompt else "")
         raise InputError(
-            f"{folder} asks for {found}; expected a model with mean or cls pooling, no further "
-            "layers and no prompt, such as sentence-transformers/all-MiniLM-L6-v2"
+            f"{folder} asks for {unsupported}; expected a model with mean or cls pooling, no "
+            "further layers and no prompt, such as sentence-transformers/all-MiniLM-L6-v2"
         )
-    return POOLINGS[asked[0]] if asked else "mean"
+    return POOLINGS[poolings[0]] if poolings else "mean"
 
 
 def _load(folder: Path, name: str) -> tuple[Any, Any]:
@@ -127,9 +127,9 @@ def _load(folder: Path, name: str) -> tuple[Any, Any]:
             ignore_mismatched_sizes=True,
         )
     except Exception as error:  # damaged or foreign files make the libraries raise all kinds
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{name} cannot be loaded ({said[:200]}); expected a sentence-transformers model"
+            f"{name} cannot be loaded ({reason[:200]}); expected a sentence-transformers model"
         ) from None
     # no pooling here reads the pooler
     lost = [k for k in info["missing_keys"] if not k.startswith("pooler.")]
@@ -145,5 +145,5 @@ def _load(folder: Path, name: str) -> tuple[Any, Any]:
 def _longest(folder: Path, model: Any, tokenizer: Any) -> int:
     """Tokens in one pass, special ones counted: what the folder says, otherwise what tokenizer and
     positions allow."""
-    said = _words(folder, "sentence_bert_config.json").get("max_seq_length")
-    return min(int(said or 10**6), positions(model.config, tokenizer))
+    limit = _words(folder, "sentence_bert_config.json").get("max_seq_length")
+    return min(int(limit or 10**6), positions(model.config, tokenizer))

@@ -28,9 +28,9 @@ class StaticModel:
         try:
             self._model: Any = package.StaticModel.from_pretrained(name)
         except Exception as error:  # the hub, the file system and the parser each raise their own
-            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
-                f"model2vec:{name} cannot be loaded ({said[:200]}); expected a model2vec model's "
+                f"model2vec:{name} cannot be loaded ({reason[:200]}); expected a model2vec model's "
                 "hub id or folder"
             ) from None
         digest = hashlib.sha256(np.ascontiguousarray(self._model.embedding).tobytes()).hexdigest()
@@ -40,9 +40,9 @@ class StaticModel:
         rows = np.zeros((len(texts), self._model.dim), np.float32)
         for at in range(0, len(texts), WINDOW):
             part = list(texts[at : at + WINDOW])
-            found = self._model.encode(part, max_length=None, use_multiprocessing=False)
-            found[[not t.strip() for t in part]] = 0
-            rows[at : at + WINDOW] = unit_rows(found)
+            vectors = self._model.encode(part, max_length=None, use_multiprocessing=False)
+            vectors[[not t.strip() for t in part]] = 0
+            rows[at : at + WINDOW] = unit_rows(vectors)
             if progress:
                 progress(min(at + WINDOW, len(texts)), len(texts), "embeddings")
         return rows

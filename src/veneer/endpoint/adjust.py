@@ -93,8 +93,8 @@ class Adjustments:
         if name in WITHOUT_EFFECT:
             self._drop(name)
         elif name in ("logprobs", "top_logprobs"):
-            self._fewer(body, failure.said)
-        elif name == "max_tokens" and _RENAMED.search(failure.said):
+            self._fewer(body, failure.message)
+        elif name == "max_tokens" and _RENAMED.search(failure.message):
             self._renamed = True
             self._note("max_tokens sent as max_completion_tokens")
         elif name in self._may or (name == "temperature" and body[name] == 1):
@@ -102,15 +102,15 @@ class Adjustments:
             if name not in self.warnings:
                 self.warnings.append(name)
 
-    def _fewer(self, body: dict[str, Any], said: str) -> None:
+    def _fewer(self, body: dict[str, Any], message: str) -> None:
         """Fewer log-probabilities where the server names a limit or seems to have
         one, otherwise none."""
-        most = int(m[1]) if (m := _MOST.search(said)) else FEWER
-        asked = body.get("top_logprobs") or 0
+        most = int(m[1]) if (m := _MOST.search(message)) else FEWER
+        wanted = body.get("top_logprobs") or 0
         limited = m is not None or re.search(
-            r"limit|too (many|large|high)|exceed|greater than|at most", said, re.I
+            r"limit|too (many|large|high)|exceed|greater than|at most", message, re.I
         )
-        if limited and 0 < most < asked:
+        if limited and 0 < most < wanted:
             self._most = most
             self._note(f"top_logprobs lowered to {most}")
         else:
@@ -129,19 +129,19 @@ class Adjustments:
 def refused(body: dict[str, Any], failure: Failure) -> list[str]:
     """The parameters of `body` that a server refuses, by the fields that name them
     or by its words."""
-    mine, said = [n for n in body if n not in _FIXED], failure.said
+    mine, message = [n for n in body if n not in _FIXED], failure.message
     named = [n for n in failure.parameters if n in mine]
-    if not named and _REFUSES.search(said):
-        named = [n for n in mine if _mentions(said, n)]
-        if not named and "max_tokens" in mine and _RENAMED.search(said):
+    if not named and _REFUSES.search(message):
+        named = [n for n in mine if _mentions(message, n)]
+        if not named and "max_tokens" in mine and _RENAMED.search(message):
             named = ["max_tokens"]
-        if not named and "response_format" in mine and _SCHEMA.search(said):
+        if not named and "response_format" in mine and _SCHEMA.search(message):
             named = ["response_format"]
-        if not named and "logprobs" in mine and _LOGPROBS.search(said):
+        if not named and "logprobs" in mine and _LOGPROBS.search(message):
             named = ["logprobs"]
     if not named and failure.status in (415, 501):
         named = [n for n in mine if n in ("response_format", "logprobs")][:1]
-    if re.search(r"\bboth\b|only one of|together|mutually", said) and {
+    if re.search(r"\bboth\b|only one of|together|mutually", message) and {
         "temperature",
         "top_p",
     } <= set(mine):
@@ -149,14 +149,14 @@ def refused(body: dict[str, Any], failure: Failure) -> list[str]:
     return named
 
 
-def _mentions(said: str, name: str) -> bool:
+def _mentions(message: str, name: str) -> bool:
     if name in _SHORT:
         return bool(
             re.search(
                 rf"['\"`\[({{.]{name}['\"`\])}},]|\b{name}[: ](is "
                 rf"not|parameter|sequences?|strings?|words)|parameters?:? {name}\b",
-                said,
+                message,
                 re.I,
             )
         )
-    return bool(re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", said, re.I))
+    return bool(re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", message, re.I))

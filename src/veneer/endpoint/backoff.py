@@ -20,14 +20,14 @@ _RESETS = (
 
 
 def wait(
-    attempt: int, first: float, longest: float, asked: float | None, draw: random.Random
+    attempt: int, first: float, longest: float, named: float | None, draw: random.Random
 ) -> float:
     """Seconds before attempt `attempt` + 1 (attempts count from 1): what the server asked for, and
     otherwise exponential back-off with half of it drawn at random, so that parallel requests do not
     come back together ("equal jitter", Brooker 2015, "Exponential backoff and jitter", AWS
     architecture blog)."""
-    if asked is not None:
-        return min(asked, MOST_ASKED) + draw.uniform(0, min(first, 1.0) / 4)
+    if named is not None:
+        return min(named, MOST_ASKED) + draw.uniform(0, min(first, 1.0) / 4)
     whole = min(longest, first * 2 ** min(attempt - 1, 30))
     return whole / 2 + draw.uniform(0, whole / 2)
 
@@ -41,9 +41,9 @@ def seconds_asked(headers: Mapping[str, str], now: float | None = None) -> float
     now = time.time() if now is None else now
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         if (value := headers.get(name)) is not None and (
-            found := _seconds(value, unit, now)
+            seconds := _seconds(value, unit, now)
         ) is not None:
-            return found
+            return seconds
     used_up = [
         n
         for n in _RESETS

@@ -104,9 +104,9 @@ class Cache:
         if (
             isinstance(key, str)
             and isinstance(reply, dict)
-            and (known := _answered(reply)) is not None
+            and (outcome := _answered(reply)) is not None
         ):
-            self._known[key] = known
+            self._known[key] = outcome
 
 
 def _answered(reply: dict[str, Any]) -> dict[str, Any] | None:

@@ -62,17 +62,19 @@ class Endpoint:
         address, key or model, VeneerError for an endpoint that is dead: what came until then is
         kept, and the same call goes on behind it.
         """
-        found = self.call_many([(r.path, r.body()) for r in requests], read_reply, progress, what)
+        outcomes = self.call_many(
+            [(r.path, r.body()) for r in requests], read_reply, progress, what
+        )
         return [
             Reply(
                 "",
                 "content_filter" if one.filtered else "too_long" if one.long else "error",
-                error=one.said,
+                error=one.message,
                 own=one.own,
             )
             if isinstance(one, Failure)
             else Reply(**{**one, "cached": cached})
-            for one, cached in found
+            for one, cached in outcomes
         ]
 
     def call_many(
@@ -96,7 +98,9 @@ class Endpoint:
         done = len(held)
         if progress and held:
             progress(done, len(first), what)
-        for key, came in self._ask([(key, *first[key]) for key in waiting], read, known=bool(held)):
+        for key, came in self._ask(
+            [(key, *first[key]) for key in waiting], read, answered_before=bool(held)
+        ):
             done += 1
             if isinstance(came, Failure):
                 failed[key] = came
@@ -111,7 +115,7 @@ class Endpoint:
         return replies
 
     def _ask(
-        self, work: Sequence[tuple[str, str, dict[str, Any]]], read: Read, *, known: bool
+        self, work: Sequence[tuple[str, str, dict[str, Any]]], read: Read, *, answered_before: bool
     ) -> Iterator[Outcome]:
         """Outcomes as they come. known: the endpoint answered some of the same call before, so a
         few that fail now are counted and not taken for its death. Workers are daemons, so that an
@@ -157,7 +161,7 @@ class Endpoint:
                 else:
                     good = True
                 yield key, outcome
-            if last is not None and row == len(work) and not known:
+            if last is not None and row == len(work) and not answered_before:
                 raise self._dead(last, row)
         except (VeneerError, GeneratorExit):
             stop.set()
@@ -220,8 +224,8 @@ class Endpoint:
         try:
             return read(data)
         except (ValueError, TypeError, KeyError, IndexError) as error:
-            said = f"an answer in a form that is not the endpoint's ({error})"
-            raise Failure(said, passing=True, steady=True) from None
+            message = f"an answer in a form that is not the endpoint's ({error})"
+            raise Failure(message, passing=True, steady=True) from None
 
     def _learn(self, sent: dict[str, Any], failure: Failure) -> bool:
         """Whether the same is asked again without what the server did not take; a warning
@@ -238,7 +242,7 @@ class Endpoint:
                 "own choice holds",
                 self.config.url,
                 name,
-                failure.said,
+                failure.message,
             )
         return again
 
@@ -283,7 +287,7 @@ class Endpoint:
         c, t = self.config, self._transport
         how = mend(failure, c, has_key=t.has_key, served=t.served, elsewhere=t.elsewhere)
         kind = InputError if failure.fault in WRONG_INPUT and not good else VeneerError
-        return kind(f"the endpoint {c.url} says {failure.said}; {how}")
+        return kind(f"the endpoint {c.url} says {failure.message}; {how}")
 
     def _dead(self, failure: Failure, row: int) -> VeneerError:
         if failure.fault is not Fault.NONE and not self.usage.replies:
@@ -295,7 +299,7 @@ class Endpoint:
         return VeneerError(
             (
                 f"the endpoint {self.config.url} gave no reply {times}{attempts}, at last "
-                f"{failure.said}"
+                f"{failure.message}"
             )
             + (f", and to wait {failure.wait:.0f} s" if late else "")
             + (

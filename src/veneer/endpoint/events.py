@@ -39,7 +39,7 @@ def whole(raw: bytes) -> dict[str, Any]:
 def _events(raw: bytes) -> list[Any]:
     """The JSON of each event. One that is spread over several `data:` lines ends at an empty line;
     servers that leave those out send one event on one line."""
-    found: list[Any] = []
+    events: list[Any] = []
     lines: list[str] = []
     for line in [
         *raw.decode("utf-8", errors="replace")
@@ -51,13 +51,13 @@ def _events(raw: bytes) -> list[Any]:
         if line.startswith("data:") and line[5:].strip() != "[DONE]":
             lines.append(line[5:].removeprefix(" "))
             try:
-                found.append(json.loads("\n".join(lines)))
+                events.append(json.loads("\n".join(lines)))
             except ValueError:
                 continue
             lines = []
         elif not line and lines:
             raise ValueError("an event that is no JSON")
-    return found
+    return events
 
 
 def _add(choice: dict[str, Any], piece: dict[str, Any]) -> None:
@@ -95,9 +95,9 @@ def _add(choice: dict[str, Any], piece: dict[str, Any]) -> None:
     for name in ("finish_reason", "error"):
         if piece.get(name) is not None:
             choice[name] = piece[name]
-    told = piece.get("logprobs")
-    if isinstance(told, dict):
+    logprobs = piece.get("logprobs")
+    if isinstance(logprobs, dict):
         kept = choice.setdefault("logprobs", {})
-        for name, rows in told.items():
+        for name, rows in logprobs.items():
             if isinstance(rows, list):
                 kept[name] = [*kept.get(name, []), *rows]

@@ -37,7 +37,7 @@ class Failure(Exception):
     for again. fault: what is to be mended. parameters: those that the server names in a field of
     its own. parameter: the one that it refuses and that is not left out."""
 
-    said: str
+    message: str
     status: int | None = None
     passing: bool = False
     hopeless: bool = False
@@ -51,7 +51,7 @@ class Failure(Exception):
     parameter: str = ""
 
     def __str__(self) -> str:
-        return self.said
+        return self.message
 
 
 _FILTERED = re.compile(
@@ -125,15 +125,15 @@ _REFUSING = (400, 404, 406, 410, 413, 415, 422)  # statuses of a request that is
 def of_status(status: int, headers: Mapping[str, str], body: Any, key: str = "") -> Failure:
     """The failure of an error status. headers: names in lower case. body: what `words.read_body`
     gives. key: taken out of the words."""
-    said = words.one_line(words.sentence(body), key)
-    text = f"{' '.join(words.codes(body))} {said}"
+    message = words.one_line(words.sentence(body), key)
+    text = f"{' '.join(words.codes(body))} {message}"
     headers = {**words.headers_inside(body), **headers}
-    asked = seconds_asked(headers)
+    retry_after = seconds_asked(headers)
     failure = Failure(
-        f"HTTP {status}" + (f": {said}" if said else ""),
+        f"HTTP {status}" + (f": {message}" if message else ""),
         status,
         passing=_passes(status),
-        wait=words.seconds_named(body) if asked is None else asked,
+        wait=words.seconds_named(body) if retry_after is None else retry_after,
         parameters=tuple(words.parameters(body)),
     )
     return _judged(failure, status, text)
@@ -159,15 +159,15 @@ def of_error(body: Any, key: str = "") -> Failure | None:
             return None
     if (status := _status_in(error) or _status_in(body)) is not None:
         return of_status(status, {}, body, key)
-    said = words.one_line(words.sentence(body), key)
+    message = words.one_line(words.sentence(body), key)
     failure = Failure(
-        f"an error in place of a reply: {said or 'without a word'}",
+        f"an error in place of a reply: {message or 'without a word'}",
         passing=True,
         steady=True,
         wait=words.seconds_named(body),
         parameters=tuple(words.parameters(body)),
     )
-    return _judged(failure, None, f"{' '.join(words.codes(body))} {said}")
+    return _judged(failure, None, f"{' '.join(words.codes(body))} {message}")
 
 
 def _judged(failure: Failure, status: int | None, text: str) -> Failure:
@@ -204,7 +204,7 @@ def _blame(failure: Failure, status: int | None, text: str) -> None:
         failure.fault = Fault.MODEL
     elif (
         status == 405
-        or (status in (404, 410) and _says_nowhere(failure.said))
+        or (status in (404, 410) and _says_nowhere(failure.message))
         or (refusing and _ADDRESS.search(text))
     ):
         failure.fault = Fault.ADDRESS
@@ -225,10 +225,10 @@ def _used_up(text: str, wait: float | None) -> bool:
     return "insufficient_quota" in text or (wait is None and bool(_QUOTA.search(text)))
 
 
-def _says_nowhere(said: str) -> bool:
+def _says_nowhere(message: str) -> bool:
     """Whether a 404 is of the address: OpenRouter sends one also where no provider
     takes the request."""
-    words_alone = said.partition(": ")[2]
+    words_alone = message.partition(": ")[2]
     return not words_alone or bool(_NOWHERE.search(words_alone))
 
 

@@ -72,7 +72,7 @@ def mend(
         return "check the address (it usually ends in /v1, without /chat/completions)"
     if fault is Fault.PARAMETER:
         option = OPTIONS.get(failure.parameter)
-        own = failure.parameter == "temperature" and _SAMPLES.search(failure.said)
+        own = failure.parameter == "temperature" and _SAMPLES.search(failure.message)
         also = (
             ": this model samples at a temperature of its own, which --temperature 1 stands for"
             if own

@@ -112,7 +112,7 @@ def read_reply(data: Any) -> dict[str, Any]:
         and not is_unfinished("", message.reasoning, _count(thoughts, "reasoning_tokens"))
     ):
         raise ValueError("a choice without content")
-    found: dict[str, Any] = {
+    reply: dict[str, Any] = {
         "text": _whole(text or ""),
         "finish_reason": WORD[ending],
         "prompt_tokens": _count(usage, "prompt_tokens"),
@@ -121,10 +121,10 @@ def read_reply(data: Any) -> dict[str, Any]:
         "refusal": None if message.refusal is None else _whole(message.refusal),
     }
     if message.reasoning:
-        found["reasoning"] = _whole(message.reasoning)
+        reply["reasoning"] = _whole(message.reasoning)
     if count := _count(thoughts, "reasoning_tokens"):
-        found["thought_tokens"] = count
-    return found
+        reply["thought_tokens"] = count
+    return reply
 
 
 def choice_of(data: Any) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _check(choice: dict[str, Any], message: Message, word: Any, ending: Ending) 
     if choice.get("error") and (failure := of_error({"error": choice["error"]})) is not None:
         raise replace(
             failure,
-            said=f"an answer that broke off ({failure.said})",
+            message=f"an answer that broke off ({failure.message})",
             hopeless=False,
             fault=Fault.NONE,
         )
@@ -153,9 +153,9 @@ def _check(choice: dict[str, Any], message: Message, word: Any, ending: Ending) 
     if ending is Ending.FAILED:
         raise Failure(f"an answer that broke off (finish_reason {_shown(word)})", passing=True)
     if ending is Ending.UNKNOWN:
-        known = 'expected "stop", "length" or another word of docs/endpoints.md'
+        expected = 'expected "stop", "length" or another word of docs/endpoints.md'
         raise Failure(
-            f"an answer that does not say how it ended (finish_reason {_shown(word)}; {known})",
+            f"an answer that does not say how it ended (finish_reason {_shown(word)}; {expected})",
             passing=True,
             steady=True,
         )

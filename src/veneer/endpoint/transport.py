@@ -99,8 +99,8 @@ class Transport:
         except Failure:
             raise
         except Redirected as cause:
-            said = f"HTTP {cause.status}: it redirects to {self._hide(cause.place)}"
-            raise Failure(said, cause.status, hopeless=True, fault=Fault.ADDRESS) from None
+            message = f"HTTP {cause.status}: it redirects to {self._hide(cause.place)}"
+            raise Failure(message, cause.status, hopeless=True, fault=Fault.ADDRESS) from None
         except self._openai.APITimeoutError:
             raise Failure(f"no reply within {self._timeout:g} s", passing=True) from None
         except self._openai.APIStatusError as error:
@@ -157,15 +157,15 @@ class Transport:
             return None
 
     def _unconnected(self, cause: BaseException) -> Failure:
-        said = self._hide(str(cause) or type(cause).__name__)
-        if "CERTIFICATE_VERIFY_FAILED" in said:
-            said += "; SSL_CERT_FILE can name the file of your certificate authority"
+        message = self._hide(str(cause) or type(cause).__name__)
+        if "CERTIFICATE_VERIFY_FAILED" in message:
+            message += "; SSL_CERT_FILE can name the file of your certificate authority"
         proxy = _proxy_of(self._url)
         return Failure(
             "no connection "
-            f"({said}{f', through the proxy {proxy} of the environment' if proxy else ''})",
+            f"({message}{f', through the proxy {proxy} of the environment' if proxy else ''})",
             passing=True,
-            steady=bool(_STANDING.search(said)),
+            steady=bool(_STANDING.search(message)),
         )
 
     def _read(self, raw: bytes) -> Any:
@@ -180,11 +180,11 @@ class Transport:
     def _unreadable(self, raw: bytes) -> Failure:
         start = raw[:400].lstrip().lower()
         if start.startswith((b"<!doctype", b"<html", b"<head", b"<body")):
-            said = (
+            message = (
                 "a web page in place of a reply "
                 f"({words.one_line(str(words.read_body(raw[:4000])), self._key)[:80]!r})"
             )
-            return Failure(said, passing=True, steady=True, fault=Fault.ADDRESS)
+            return Failure(message, passing=True, steady=True, fault=Fault.ADDRESS)
         # What is cut in the middle is worth all attempts; what is whole, and no JSON, is as it is.
         cut = start.startswith((b"{", b"["))
         shown = self._hide(raw[:80].decode("utf-8", "replace"))

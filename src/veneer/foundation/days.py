@@ -20,9 +20,9 @@ def day_of(*records: Path) -> str:
     otherwise today's. Only a file's first line is needed where it holds JSON lines; what cannot be
     read has none, and whoever needs it says so."""
     for path in records:
-        found = next(_days(_read(path)), None)
-        if found is not None:
-            return found
+        first = next(_days(_read(path)), None)
+        if first is not None:
+            return first
     return today()
 
 

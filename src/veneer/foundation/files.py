@@ -58,8 +58,8 @@ def _scratch(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path`, and a lock on it that dies with this process; one without
     its lock is of a process that was killed, and is removed."""
     prefix, suffix = f".{path.name}.", ".part"
-    with os.scandir(path.parent) as found:
-        old = [e.path for e in found if e.name.startswith(prefix) and e.name.endswith(suffix)]
+    with os.scandir(path.parent) as entries:
+        old = [e.path for e in entries if e.name.startswith(prefix) and e.name.endswith(suffix)]
     for leftover in old:
         # locked: its process is at work; gone: it has just ended
         with contextlib.suppress(OSError):

@@ -1,5 +1,5 @@
-"""Names to objects: what Veneer has, what a program registers, and what an installed package offers
-as entry points."""
+"""Names to objects: those of Veneer, those that a program registers, and those that an installed
+package offers as entry points."""
 
 from __future__ import annotations
 
@@ -17,30 +17,34 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """One kind of thing by name, such as all tasks (docs/extending.md).
 
-    A name resolves, in this order, to what a program registered with `register`, to a built-in, or
-    to an entry point of an installed package. Built-ins are "module:attribute" texts, so that
-    nothing is imported before it is used.
+    A name resolves, in this order, to an object that a program registered with `register`, to a
+    built-in, or to an entry point of an installed package. An entry point never replaces a
+    built-in. Built-ins are "module:attribute" texts, so that nothing is imported before it is used.
 
-    kind: what one of them is called in messages ("task"). group: the entry-point group, such
-    as "veneer.tasks".
+    kind: the word for one object in messages ("task"). group: the entry-point group, such as
+    "veneer.tasks". built_in: name -> "module:attribute". also: what may be given in place of a
+    name, for messages ("a custom task file (file:NAME.jsonl)").
     """
 
-    def __init__(self, kind: str, group: str, built_in: Mapping[str, str] | None = None):
+    def __init__(
+        self, kind: str, group: str, built_in: Mapping[str, str] | None = None, also: str = ""
+    ):
         self.kind = kind
         self.group = group
+        self.also = also
         self._built_in = dict(built_in or {})
         self._registered: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """A decorator that registers an object under `name`.
+        """Return a decorator that registers an object under `name`.
 
-        Raises ValueError where the name belongs to a built-in or to another object: one name
-        has one meaning.
+        Raises InputError where the name belongs to a built-in or to another object: one name has
+        one meaning.
         """
 
         def add(thing: T) -> T:
             if name in self._built_in or self._registered.get(name, thing) is not thing:
-                raise ValueError(
+                raise InputError(
                     f"there is a {self.kind} called {name!r} already; choose another name"
                 )
             self._registered[name] = thing
@@ -51,6 +55,11 @@ class Registry(Generic[T]):
     def unregister(self, name: str) -> None:
         """Forget a registered object; no effect where there is none."""
         self._registered.pop(name, None)
+
+    @property
+    def built_in(self) -> tuple[str, ...]:
+        """The names of this package's own objects, in their order."""
+        return tuple(self._built_in)
 
     def names(self) -> list[str]:
         """All names: built-in ones first, in their own order, then the others by name."""
@@ -64,8 +73,11 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def get(self, name: str) -> T:
-        """The object of that name, imported now. Raises InputError for an unknown name, with the
-        nearest known one, and for an entry point that cannot be imported."""
+        """Import and return the object of that name.
+
+        Raises InputError for an unknown name, with the nearest existing one; for an entry point
+        that cannot be imported; and for a name that two packages offer.
+        """
         if name in self._registered:
             return self._registered[name]
         if name in self._built_in:
@@ -73,11 +85,17 @@ class Registry(Generic[T]):
         offered = self._offered()
         if name not in offered:
             raise InputError(self.unknown(name))
-        point = offered[name]
+        points = offered[name]
+        if len({point.value for point in points}) > 1:
+            packages = " and ".join(sorted(_package(point) for point in points))
+            raise InputError(
+                f"{packages} both offer a {self.kind} {name!r}; expected one: uninstall the other"
+            )
+        point = points[0]
         try:
             return point.load()
         except Exception as error:
-            package = point.dist.name if point.dist else "a package"
+            package = _package(point)
             raise InputError(
                 f"the {self.kind} {name!r} of {package} cannot be imported "
                 f"({type(error).__name__}: {error}); expected {point.value} to exist: mend or "
@@ -85,23 +103,49 @@ class Registry(Generic[T]):
             ) from error
 
     def unknown(self, name: str) -> str:
-        """The sentence for a name that is not here."""
-        return f"there is no {self.kind} {name!r}; {nearest(name, self.names())}"
+        """The sentence for a name that no object has."""
+        names = self.names()
+        if not names and not self.also:
+            return (
+                f"there is no {self.kind} {name!r}, and no installed package offers one; expected "
+                f"an entry point in the group {self.group} (docs/extending.md)"
+            )
+        return f"there is no {self.kind} {name!r}; {nearest(name, names, self.also)}"
 
-    def _offered(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.group)}
+    def _offered(self) -> dict[str, list[EntryPoint]]:
+        offered: dict[str, list[EntryPoint]] = {}
+        for point in entry_points(group=self.group):
+            offered.setdefault(point.name, []).append(point)
+        return offered
 
 
 def load_object(place: str) -> Any:
-    """The object at "module:attribute"."""
+    """Import and return the object at "module:attribute".
+
+    Raises InputError where it belongs to another package and cannot be imported.
+    """
     module, _, attribute = place.partition(":")
-    return getattr(import_module(module), attribute)
+    try:
+        return getattr(import_module(module), attribute)
+    except Exception as error:
+        package = module.partition(".")[0]
+        if package == "veneer":  # a fault of our own keeps its traceback
+            raise
+        raise InputError(
+            f"{place} cannot be imported ({type(error).__name__}: {error}); expected it to exist: "
+            f"mend or uninstall {package}"
+        ) from error
 
 
-def nearest(name: str, names: list[str]) -> str:
-    """What was probably meant, or all there is: "did you mean 'svamp'?" or
-    "expected one of ..."."""
+def nearest(name: str, names: list[str], also: str = "") -> str:
+    """The names nearest to a mistyped one, before all names: "did you mean 'svamp'? (one of
+    ...)". also: what may be given in place of a name."""
     close = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
-    if close:
-        return f"did you mean {' or '.join(repr(c) for c in close)}? (known: {', '.join(names)})"
-    return f"expected one of {', '.join(names)}"
+    meant = f"did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
+    every = ", ".join(names) + (f", or {also}" if also else "")
+    return f"{meant}(one of {every})" if meant else f"expected one of {every}"
+
+
+def _package(point: EntryPoint) -> str:
+    """The name of the installed package that offers an entry point."""
+    return point.dist.name if point.dist else "a package"

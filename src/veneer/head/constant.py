@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from veneer.head.objective import Problem
+from veneer.head.objective import Objective
+from veneer.head.target import Target
 from veneer.head.token_blocks import Block
+from veneer.head.veneer import Veneer
 from veneer.models.head import Head
 
 
@@ -27,23 +29,27 @@ class Constant:
     curvature: Tensor  # (R,)
 
     @classmethod
-    def of(cls, problem: Problem) -> Constant:
-        q = torch.maximum(problem.base_mass, problem.target_mass)
-        return cls(problem.W.shape[1], (q * (1 - q)).clamp(min=0).to(problem.W.dtype))
+    def of(cls, objective: Objective) -> Constant:
+        q = torch.maximum(objective.base_mass, objective.target_mass)
+        return cls(objective.W.shape[1], (q * (1 - q)).clamp(min=0).to(objective.W.dtype))
+
+    def start(self, change: Tensor | None, *, direct: bool) -> Tensor:
+        """direct: refused by ExtractConfig."""
+        return torch.zeros_like(self.curvature) if change is None else change[:, -1].clone()
 
     def to_change(self, x: Tensor) -> Tensor:
         out = x.new_zeros(len(x), self.width)
         out[:, -1] = x
         return out
 
-    def from_change(self, change: Tensor) -> Tensor:
-        return change[:, -1].clone()
-
     def pull_back(self, x: Tensor, gradient: Tensor) -> Tensor:
         return gradient[:, -1].clone()
 
     def scale(self, x: Tensor, ridge: float) -> Tensor:
         return 1 / (self.curvature + ridge + 1e-8)
+
+    def veneer(self, x: Tensor, target: Target) -> Veneer:
+        return target.constant(x)
 
 
 def with_ones(blocks: Iterable[Block]) -> Iterator[Block]:

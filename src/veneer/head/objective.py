@@ -19,13 +19,14 @@ V:
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from veneer.head.token_blocks import Tokens
-from veneer.head.token_sums import LocalPart, Part
+from veneer.head.token_sums import LocalSums, TokenSums
 from veneer.models.head import Head
 
 
@@ -39,20 +40,20 @@ class Evaluation:
     gradient: Tensor
 
 
-class Problem:
+class Objective:
     """The loss over one set of tokens. head: base's, over the shared vocabulary; rows: the
     ones that change.
 
-    tokens: read here, or a part whose tokens other workers hold (veneer.scale).
+    tokens: those that are read here, or sums over tokens that other workers hold (veneer.scale).
     """
 
-    def __init__(self, tokens: Tokens | Part, head: Head, rows: Tensor):
-        self.part: Part = LocalPart(tokens, head, rows) if isinstance(tokens, Tokens) else tokens
-        self.W = self.part.W  # (R, d), scale folded in
-        self.softcap = head.softcap
-        # leave the soft cap out of the loss (not of the targets): convex, to warm-start from
-        self.relaxed = False
-        sums = self.part.set_up()
+    def __init__(self, tokens: Tokens | TokenSums, head: Head, rows: Tensor):
+        self.sums: TokenSums = (
+            LocalSums(tokens, head, rows) if isinstance(tokens, Tokens) else tokens
+        )
+        self.W = self.sums.W  # (R, d), scale folded in
+        self.capped = head.softcap is not None
+        sums = self.sums.set_up()
         self.n, kl = int(sums["counts"][0]), float(sums["counts"][1])
         self.G = sums["G"] / self.n
         self.covariance = sums["covariance"] / self.n
@@ -60,6 +61,13 @@ class Problem:
         self.base_kl = kl / self.n
         self._offset = 0.0
         self._offset = self.base_kl - self.loss(torch.zeros_like(self.W))
+
+    def uncapped(self) -> Objective:
+        """The same targets and tokens with the soft cap left out of the loss (not of the targets):
+        convex, to begin the search of a capped one."""
+        other = copy.copy(self)
+        other.capped = False
+        return other
 
     def loss(self, change: Tensor) -> float:
         """KL in nats a token at dW = `change` / scale."""
@@ -75,8 +83,10 @@ class Problem:
         return Evaluation(kl, kl + penalty, gradient)
 
     def _pass(self, change: Tensor, gradient: bool) -> tuple[float, Tensor | None]:
-        total, slope = self.part.evaluate(change, self.n, gradient=gradient, relaxed=self.relaxed)
-        if self.softcap is not None and not self.relaxed:
+        total, slope = self.sums.evaluate(
+            change, self.n, gradient=gradient, relaxed=not self.capped
+        )
+        if self.capped:
             return float(total) / self.n + self._offset, slope
         linear = float((self.G * (self.W + change)).sum(dtype=torch.float64))
         return float(total) / self.n - linear + self._offset, None if slope is None else slope.sub_(

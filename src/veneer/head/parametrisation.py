@@ -8,37 +8,89 @@ approximation of the Hessian there: CURVATURE * eigenvalue + ridge.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from veneer.head.objective import Objective
+from veneer.head.target import Target
+from veneer.head.veneer import Veneer
+
 # typical q (1 - q) of a row in use; measured on the small real pair, 0.05 to 0.5 do about as well
 CURVATURE = 0.1
+
+
+class Parametrisation(Protocol):
+    """A set of changes of the head, written as tensors x; `change` is scale * dW (R, d)."""
+
+    def to_change(self, x: Tensor) -> Tensor:
+        """The change at x."""
+        ...
+
+    def pull_back(self, x: Tensor, gradient: Tensor) -> Tensor:
+        """The gradient by x, from the gradient by the change (R, d)."""
+        ...
+
+    def scale(self, x: Tensor, ridge: float) -> Tensor:
+        """The inverse of a diagonal approximation of the Hessian, in the shape of x."""
+        ...
+
+    def veneer(self, x: Tensor, target: Target) -> Veneer:
+        """The artefact at x."""
+        ...
+
+
+class Full(Parametrisation, Protocol):
+    """One that an extraction can begin with; a low rank begins at the optimum of a full one."""
+
+    def start(self, change: Tensor | None, *, direct: bool) -> Tensor:
+        """x at a change, or without one where the ridge pulls to: no change, or (direct) -W."""
+        ...
+
+
+@dataclass
+class Eigenbasis:
+    """Eigenvectors (d, d) of a covariance, in columns, and its eigenvalues (d,), ascending, none
+    below 0."""
+
+    vectors: Tensor
+    values: Tensor
+
+    @classmethod
+    def of(cls, covariance: Tensor, dtype: torch.dtype) -> Eigenbasis:
+        values, vectors = torch.linalg.eigh(covariance)
+        return cls(vectors.to(dtype), values.clamp(min=0).to(dtype))
 
 
 @dataclass
 class Dense:
     """hidden -> logit: x = dW U (R, d), U the eigenvectors of the covariance."""
 
-    vectors: Tensor  # (d, d)
-    values: Tensor  # (d,)
+    weight: Tensor  # (R, d) = scale * W
+    basis: Eigenbasis
 
     @classmethod
-    def of(cls, covariance: Tensor, dtype: torch.dtype) -> Dense:
-        values, vectors = torch.linalg.eigh(covariance)
-        return cls(vectors.to(dtype), values.clamp(min=0).to(dtype))
+    def of(cls, objective: Objective) -> Dense:
+        return cls(objective.W, Eigenbasis.of(objective.covariance, objective.W.dtype))
+
+    def start(self, change: Tensor | None, *, direct: bool) -> Tensor:
+        if change is None:
+            change = -self.weight if direct else torch.zeros_like(self.weight)
+        return change @ self.basis.vectors
 
     def to_change(self, x: Tensor) -> Tensor:
-        return x @ self.vectors.t()
-
-    def from_change(self, change: Tensor) -> Tensor:
-        return change @ self.vectors
+        return x @ self.basis.vectors.t()
 
     def pull_back(self, x: Tensor, gradient: Tensor) -> Tensor:
-        return gradient @ self.vectors
+        return gradient @ self.basis.vectors
 
     def scale(self, x: Tensor, ridge: float) -> Tensor:
-        return (1 / (CURVATURE * self.values + ridge + 1e-8 * self.values[-1])).expand_as(x)
+        values = self.basis.values
+        return (1 / (CURVATURE * values + ridge + 1e-8 * values[-1])).expand_as(x)
+
+    def veneer(self, x: Tensor, target: Target) -> Veneer:
+        return target.dense(self.to_change(x))
 
 
 @dataclass
@@ -93,6 +145,9 @@ class LowRank:
             ]
         )
 
+    def veneer(self, x: Tensor, target: Target) -> Veneer:
+        return target.low_rank(*self.factors(x))
+
 
 @dataclass
 class Hidden:
@@ -100,13 +155,29 @@ class Hidden:
     W's and h's covariance."""
 
     weight: Tensor  # (R, d) = scale * W
-    left: Dense
-    right: Dense
+    left: Eigenbasis
+    right: Eigenbasis
 
     @classmethod
-    def of(cls, weight: Tensor, mass: Tensor, covariance: Tensor) -> Hidden:
-        used = (weight.double() * mass[:, None]).t() @ weight.double()
-        return cls(weight, Dense.of(used, weight.dtype), Dense.of(covariance, weight.dtype))
+    def of(cls, objective: Objective) -> Hidden:
+        weight = objective.W
+        used = (weight.double() * objective.base_mass[:, None]).t() @ weight.double()
+        return cls(
+            weight,
+            Eigenbasis.of(used, weight.dtype),
+            Eigenbasis.of(objective.covariance, weight.dtype),
+        )
+
+    def start(self, change: Tensor | None, *, direct: bool) -> Tensor:
+        wide, width = self.weight.double(), self.weight.shape[1]
+        if change is not None:  # the nearest W M
+            matrix = torch.linalg.lstsq(wide.t() @ wide, wide.t() @ change.double()).solution
+        elif direct:
+            matrix = -torch.eye(width, dtype=torch.float64)
+        else:
+            matrix = torch.zeros(width, width, dtype=torch.float64)
+        left, right = self.left.vectors.double(), self.right.vectors.double()
+        return (left.t() @ matrix.to(wide.device) @ right).to(self.weight.dtype)
 
     def matrix(self, x: Tensor) -> Tensor:
         """M (d, d)."""
@@ -121,3 +192,6 @@ class Hidden:
     def scale(self, x: Tensor, ridge: float) -> Tensor:
         curvature = self.left.values[:, None] * self.right.values[None, :]
         return 1 / (curvature + ridge * self.left.values[-1] + 1e-6 * curvature.max())
+
+    def veneer(self, x: Tensor, target: Target) -> Veneer:
+        return target.hidden(self.matrix(x))

@@ -4,21 +4,20 @@ renormalised, minibatches of tokens."""
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from veneer.head.config import PaperRecipe
-from veneer.head.objective import Problem
-from veneer.head.solve import Log
+from veneer.head.events import Log, RecipeStep
+from veneer.head.objective import Objective
 from veneer.head.token_blocks import Tokens
 from veneer.models.head import Head
 
 
 def solve_as_published(
     tokens: Tokens,
-    select: Problem,
+    select: Objective,
     head: Head,
     recipe: PaperRecipe,
     *,
@@ -54,12 +53,8 @@ def solve_as_published(
             adam.step()
         spent += time.perf_counter() - started
         if log and (epoch % every == 0 or epoch == recipe.epochs):
-            said: dict[str, Any] = {
-                "solver": "paper",
-                "learning_rate": recipe.learning_rate,
-                "epoch": epoch,
-            }
-            log({**said, "select_kl": select.loss(change.detach()), "seconds": round(spent, 3)})
+            kl = select.loss(change.detach())
+            log(RecipeStep(recipe.learning_rate, epoch, kl, round(spent, 3)))
         if max_seconds is not None and spent >= max_seconds:
             break
         started = time.perf_counter()

@@ -4,25 +4,16 @@ part or by the gradient."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from veneer.head.events import Log, SearchStep
 from veneer.head.lbfgs import State, minimise
-from veneer.head.objective import Problem
-
-Log = Callable[[dict[str, Any]], None]
-
-
-class Parameters(Protocol):
-    """See parameters.py."""
-
-    def to_change(self, x: Tensor) -> Tensor: ...
-    def pull_back(self, x: Tensor, gradient: Tensor) -> Tensor: ...
-    def scale(self, x: Tensor, ridge: float) -> Tensor: ...
+from veneer.head.objective import Objective
+from veneer.head.parametrisation import Parametrisation
 
 
 @dataclass
@@ -38,9 +29,9 @@ class Solution:
 
 
 def solve(
-    train: Problem,
-    select: Problem,
-    parameters: Parameters,
+    train: Objective,
+    select: Objective,
+    parametrisation: Parametrisation,
     x: Tensor,
     *,
     ridge: float,
@@ -49,40 +40,36 @@ def solve(
     centre: Tensor | None = None,
     gradient_tolerance: float = 0.0,
     log: Log | None = None,
-    **said: Any,
+    stage: str = "full",
+    strength: float | None = None,
 ) -> Solution:
     """Minimise KL + ridge/2 |dW - centre|^2 over x.
 
     patience: end after that many steps without a better KL on the select part, and return the best
     step; None: go on to the optimum (gradient_tolerance or max_evaluations) and return it. centre:
-    what the ridge shrinks to (None: no change).
+    what the ridge shrinks to (None: no change). stage, strength: for the log (see SearchStep).
     """
     started = time.perf_counter()
     best: list[Any] = [None, float("inf"), 0]  # x, select KL, steps since
     norm = 0.0
 
     def function(at: Tensor) -> tuple[float, Tensor]:
-        change = parameters.to_change(at)
-        found = train.evaluate(change)
+        change = parametrisation.to_change(at)
+        evaluation = train.evaluate(change)
         away = change if centre is None else change - centre
-        objective = found.kl + 0.5 * ridge * float(away.double().square().sum())
-        return objective, parameters.pull_back(at, found.gradient.add_(away, alpha=ridge))
+        value = evaluation.kl + 0.5 * ridge * float(away.double().square().sum())
+        return value, parametrisation.pull_back(at, evaluation.gradient.add_(away, alpha=ridge))
 
     def after_step(state: State) -> bool:
         nonlocal norm
         norm = float(state.gradient.norm())
-        kl = select.loss(parameters.to_change(state.x))
+        kl = select.loss(parametrisation.to_change(state.x))
         if log:
+            seconds = round(time.perf_counter() - started, 3)
             log(
-                {
-                    **said,
-                    "ridge": ridge,
-                    "evaluation": state.evaluations,
-                    "objective": state.value,
-                    "gradient_norm": norm,
-                    "select_kl": kl,
-                    "seconds": round(time.perf_counter() - started, 3),
-                }
+                SearchStep(
+                    stage, ridge, state.evaluations, state.value, norm, kl, seconds, strength
+                )
             )
         if best[0] is None or kl < best[1] * (1 - 1e-3):
             best[:] = [state.x, kl, 0]
@@ -96,12 +83,12 @@ def solve(
     state = minimise(
         function,
         x,
-        parameters.scale(x, ridge),
+        parametrisation.scale(x, ridge),
         max_evaluations=max_evaluations,
         gradient_tolerance=gradient_tolerance,
         noise=noise,
         after_step=after_step,
     )
     if patience is None:
-        best[:2] = [state.x, select.loss(parameters.to_change(state.x))]
+        best[:2] = [state.x, select.loss(parametrisation.to_change(state.x))]
     return Solution(best[0], best[1], state.value, norm, state.evaluations)

@@ -17,7 +17,7 @@ from veneer.capture.artefact import Capture
 from veneer.capture.distributions import log_masses
 from veneer.head.constant import wider, with_ones
 from veneer.head.token_blocks import COLUMNS, Block, Tokens
-from veneer.head.token_sums import LocalPart, Part
+from veneer.head.token_sums import LocalSums, TokenSums
 
 
 def used_rows(tokens: Tokens, vocabulary: int, threshold: float) -> Tensor:
@@ -111,17 +111,17 @@ def position_permutation(position: np.ndarray, seed: int) -> np.ndarray:
 # that workers hold.
 
 
-class Parts(Protocol):
+class TokenSource(Protocol):
     """The tokens of some prompts of a capture, as parts of a problem."""
 
     def used_rows(self, prompts: Sequence[int], threshold: float) -> Tensor:
         """See rows.used_rows."""
 
-    def part(self, prompts: Sequence[int], rows: Tensor) -> Part:
+    def part(self, prompts: Sequence[int], rows: Tensor) -> TokenSums:
         """The tokens of `prompts` as a part in which `rows` change."""
 
 
-class LocalParts:
+class LocalSource:
     """Tokens that are read here.
 
     shuffle_seed: of the head-capacity control (shuffle.py), None for true hidden states. constant:
@@ -151,8 +151,8 @@ class LocalParts:
     def used_rows(self, prompts: Sequence[int], threshold: float) -> Tensor:
         return used_rows(self.tokens(prompts), self.head.rows, threshold)
 
-    def part(self, prompts: Sequence[int], rows: Tensor) -> LocalPart:
-        return LocalPart(self.tokens(prompts), self.head, rows)
+    def part(self, prompts: Sequence[int], rows: Tensor) -> LocalSums:
+        return LocalSums(self.tokens(prompts), self.head, rows)
 
     def _read(self, prompts: Sequence[int]) -> Tokens:
         if self.shuffle_seed is None and not self.constant:

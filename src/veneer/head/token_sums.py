@@ -16,7 +16,7 @@ CHUNK_ELEMENTS = 1 << 24  # of one (tokens, rows) buffer: 64 MB in float32
 KL_COLUMNS = ("aligned_logprobs", "aligned_tail", "base_at_aligned", "base_outside")
 
 
-class Part(Protocol):
+class TokenSums(Protocol):
     """The tokens of a problem, wherever they are."""
 
     W: Tensor  # (R, d) = scale * W: base's rows that change
@@ -40,7 +40,7 @@ def changing(head: Head, rows: Tensor, dtype: torch.dtype, device: torch.device)
     return head.weight.to(device, dtype)[rows.to(device)] * head.scale
 
 
-class LocalPart:
+class LocalSums:
     """Tokens that are read here. One pass sets up; each evaluation is one pass."""
 
     def __init__(self, tokens: Tokens, head: Head, rows: Tensor):

@@ -20,25 +20,25 @@ EXPECTED = (
 def read_batch(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
     """The answer to a prompt is the one whose custom_id is the prompt's id: results stand in any
     order. Several choices are samples. Requests that failed are errors and are dropped."""
-    found = Imported(str(path), "batch", rules or Rules())
+    imported = Imported(str(path), "batch", rules or Rules())
     rows = 0
     for where, row in objects(path, EXPECTED):
         rows += 1
         id = get(row, "custom_id", str, where, EXPECTED)
         body = _body(row, where)
         if body is None:
-            found.dropped["error: the request failed"] += 1
+            imported.dropped["error: the request failed"] += 1
             continue
         model = body.get("model")
         name = system or (model if isinstance(model, str) and model else path.stem)
         for sample, (text, finish) in enumerate(_answers(body, where)):
             if text is None:
-                found.dropped["error: no content"] += 1
+                imported.dropped["error: no content"] += 1
             else:
-                found.put(id, sample, name, text, finish=finish)
+                imported.put(id, sample, name, text, finish=finish)
     if not rows:
         raise InputError(f"{path} holds no rows; expected {EXPECTED} per line")
-    return found
+    return imported
 
 
 def _body(row: dict[str, Any], where: str) -> dict[str, Any] | None:

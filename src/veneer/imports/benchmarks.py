@@ -20,7 +20,7 @@ HARM = (
 def read_alpaca_eval(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
     """The prompt is the instruction. Raises InputError where an input stands beside it: which form
     the model read is not stored."""
-    found = Imported(str(path), "alpaca-eval", rules or Rules())
+    imported = Imported(str(path), "alpaca-eval", rules or Rules())
     ids: dict[str, str] = {}
     samples: dict[str, int] = {}
     for where, row in objects(path, ALPACA):
@@ -31,17 +31,17 @@ def read_alpaca_eval(path: Path, rules: Rules | None = None, system: str | None 
                 f"read; expected {ALPACA}"
             )
         id = ids.setdefault(text, str(len(ids)))
-        found.put_prompt(id, ({"role": "user", "content": text},), where)
+        imported.put_prompt(id, ({"role": "user", "content": text},), where)
         name = row.get("generator")
         sample = samples.get(id, 0)
         samples[id] = sample + 1
-        found.put(
+        imported.put(
             id,
             sample,
             system or (name if isinstance(name, str) and name else path.stem),
             get(row, "output", str, where, ALPACA),
         )
-    return _with_rows(found, len(ids), ALPACA)
+    return _with_rows(imported, len(ids), ALPACA)
 
 
 def read_model_answers(
@@ -50,7 +50,7 @@ def read_model_answers(
     """Choices are samples. The file holds no prompts: an answer belongs to the prompt whose id is
     the question_id. Raises InputError for answers of several turns, of which all but the first
     answer a talk and no prompt."""
-    found = Imported(str(path), "model-answers", rules or Rules())
+    imported = Imported(str(path), "model-answers", rules or Rules())
     rows = 0
     for where, row in objects(path, TURNS):
         rows += 1
@@ -71,14 +71,14 @@ def read_model_answers(
             text = turn.get("answer") if isinstance(turn, dict) else turn
             if not isinstance(text, str):
                 raise InputError(f"{where} has a turn that is no text; expected {TURNS}")
-            found.put(id, sample, name, text)
-    return _with_rows(found, rows, TURNS)
+            imported.put(id, sample, name, text)
+    return _with_rows(imported, rows, TURNS)
 
 
 def read_harmbench(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
     """Each test case is a prompt, with the behaviour's id where it is the only one, otherwise with
     its number behind that id."""
-    found = Imported(str(path), "harmbench", rules or Rules())
+    imported = Imported(str(path), "harmbench", rules or Rules())
     rows = 0
     for where, whole in objects(path, HARM):
         for behaviour, cases in whole.items():
@@ -92,13 +92,13 @@ def read_harmbench(path: Path, rules: Rules | None = None, system: str | None = 
             for text, answer in texts:
                 rows += 1
                 id = ids.setdefault(text, f"{behaviour}/{len(ids)}" if several else behaviour)
-                found.put_prompt(
+                imported.put_prompt(
                     id, ({"role": "user", "content": text},), f"{where}, behaviour {behaviour!r}"
                 )
                 sample = samples.get(id, 0)
                 samples[id] = sample + 1
-                found.put(id, sample, system or path.stem, answer)
-    return _with_rows(found, rows, HARM)
+                imported.put(id, sample, system or path.stem, answer)
+    return _with_rows(imported, rows, HARM)
 
 
 def _case(case: Any, where: str) -> tuple[str, str]:
@@ -106,7 +106,7 @@ def _case(case: Any, where: str) -> tuple[str, str]:
     return get(row, "test_case", str, where, HARM), get(row, "generation", str, where, HARM)
 
 
-def _with_rows(found: Imported, rows: int, expected: str) -> Imported:
+def _with_rows(imported: Imported, rows: int, expected: str) -> Imported:
     if not rows:
-        raise InputError(f"{found.source} holds no rows; expected {expected}")
-    return found
+        raise InputError(f"{imported.source} holds no rows; expected {expected}")
+    return imported

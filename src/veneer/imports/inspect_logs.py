@@ -26,12 +26,12 @@ UNREADABLE = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error, l
 def read_inspect(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
     """Epochs of a sample are its samples. A sample that failed is an error and is dropped; stop
     reasons "max_tokens" and "model_length" are truncation."""
-    found = Imported(str(path), "inspect", rules or Rules())
+    imported = Imported(str(path), "inspect", rules or Rules())
     header, samples = _eval_zip(path) if zipfile.is_zipfile(path) else _json(path)
     facts = header.get("eval") if isinstance(header.get("eval"), dict) else {}
     name = system or _text(facts, "model") or path.stem
     task = _text(facts, "task") or "prompts"
-    found.facts = {
+    imported.facts = {
         "model": _text(facts, "model"),
         "task": _text(facts, "task"),
         "status": _text(header, "status"),
@@ -41,11 +41,11 @@ def read_inspect(path: Path, rules: Rules | None = None, system: str | None = No
         count += 1
         id = str(get(sample, "id", (int, str), where, EXPECTED))
         epoch = get(sample, "epoch", int, where, EXPECTED) if "epoch" in sample else 1
-        found.put_prompt(id, _input(sample.get("input"), where), where, task=task)
+        imported.put_prompt(id, _input(sample.get("input"), where), where, task=task)
         output = sample.get("output")
         choices = output.get("choices") if isinstance(output, dict) else None
         if sample.get("error") or not isinstance(choices, list) or not choices:
-            found.dropped[
+            imported.dropped[
                 "error: the sample failed" if sample.get("error") else "error: no output"
             ] += 1
             continue
@@ -56,7 +56,7 @@ def read_inspect(path: Path, rules: Rules | None = None, system: str | None = No
                 raise InputError(f"{where} has a message without a text; expected {EXPECTED}")
             finish = choice.get("stop_reason")
             sample_id = (epoch - 1) * len(choices) + number
-            found.put(
+            imported.put(
                 id,
                 sample_id,
                 name,
@@ -68,7 +68,7 @@ def read_inspect(path: Path, rules: Rules | None = None, system: str | None = No
         raise InputError(
             f"{path} holds no samples; expected {EXPECTED}; was the evaluation finished?"
         )
-    return found
+    return imported
 
 
 def _json(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:

@@ -22,7 +22,7 @@ def read_lm_eval(path: Path, rules: Rules | None = None, system: str | None = No
     anybody else. Raises InputError for tasks that score continuations (multiple choice,
     perplexity), whose log holds numbers and not answers, and for rows whose prompt cannot be read.
     """
-    found = Imported(str(path), "lm-eval", rules or Rules())
+    imported = Imported(str(path), "lm-eval", rules or Rules())
     name = system or path.parent.name or path.stem
     task = path.name.removeprefix("samples_").partition("_20")[0].partition(".jsonl")[0]
     seen: dict[str, tuple[str, list[Any]]] = {}
@@ -36,7 +36,7 @@ def read_lm_eval(path: Path, rules: Rules | None = None, system: str | None = No
                 "generation task"
             )
         turns = _prompt(row.get("arguments"), where)
-        found.put_prompt(
+        imported.put_prompt(
             id, turns, where, plain=turns[0]["content"] if len(turns) == 1 else None, task=task
         )
         if id in seen and "filter" in row:
@@ -48,10 +48,10 @@ def read_lm_eval(path: Path, rules: Rules | None = None, system: str | None = No
             continue  # the same answers once more, under another filter
         seen[id] = (where, groups)
         for sample, answer in enumerate(answers):
-            found.put(id, sample, name, answer, task=task)
+            imported.put(id, sample, name, answer, task=task)
     if not seen:
         raise InputError(f"{path} holds no rows; expected {EXPECTED} per line")
-    return found
+    return imported
 
 
 def _prompt(arguments: Any, where: str) -> Turns:

@@ -35,7 +35,7 @@ LAST_QUERY = re.compile(r"# Query:\n```\n(.*?)\n```", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class StoredJudgement:
     """One judge output. content: what the judge wrote, None where it failed."""
 
     prompt_id: str
@@ -97,15 +97,15 @@ def read_instances(path: Path) -> list[Prompt]:
 def read_open(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
     """An open model's answers; prompts are the last "# Query:" block of what the model
     read, or all of it."""
-    found = Imported(str(path), "overton-open", rules or Rules())
+    imported = Imported(str(path), "overton-open", rules or Rules())
     name = system or path.parent.name or path.stem
     rows = 0
     for where, row in objects(path, OPEN):
         prompt, id = get(row, "prompt", str, where, OPEN), str(rows)
-        found.prompts.append(Prompt.from_text(id, query_of(prompt), plain=prompt))
+        imported.prompts.append(Prompt.from_text(id, query_of(prompt), plain=prompt))
         for sample, output in enumerate(get(row, "outputs", list, where, OPEN)):
             if isinstance(output, dict) and isinstance(output.get("generated_text"), str):
-                found.put(
+                imported.put(
                     id,
                     sample,
                     name,
@@ -114,37 +114,37 @@ def read_open(path: Path, rules: Rules | None = None, system: str | None = None)
                     fenced=prompt.rstrip().endswith("```"),
                 )
             elif isinstance(output, dict) and "error" in output:
-                found.dropped[f"error: {_short(output['error'])}"] += 1
+                imported.dropped[f"error: {_short(output['error'])}"] += 1
             else:
                 raise InputError(
                     f"{where}, output {sample}, is neither an answer nor an error; expected {OPEN}"
                 )
         rows += 1
-    return _with_rows(found, rows, OPEN)
+    return _with_rows(imported, rows, OPEN)
 
 
 def read_api(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
     """An API model's answers; the file holds no prompts (instances/data.jsonl does)."""
-    found = Imported(str(path), "overton-api", rules or Rules())
+    imported = Imported(str(path), "overton-api", rules or Rules())
     name = system or path.parent.name or path.stem
     rows = 0
     for where, row in objects(path, API):
         if not get(row, "ok", bool, where, API):
-            found.dropped["error: the request failed"] += 1
+            imported.dropped["error: the request failed"] += 1
         else:
             for sample, output in enumerate(get(row, "outputs", list, where, API)):
                 text = _content(output, f"{where}, output {sample}")
                 if text is None:
-                    found.dropped["error: no content"] += 1
+                    imported.dropped["error: no content"] += 1
                 else:
-                    found.put(str(rows), sample, name, text, finish=_finish(output))
+                    imported.put(str(rows), sample, name, text, finish=_finish(output))
         rows += 1
-    return _with_rows(found, rows, API)
+    return _with_rows(imported, rows, API)
 
 
 def read_judged(
     path: Path, instances: Path | None = None, prompts: int | None = None
-) -> list[Judged]:
+) -> list[StoredJudgement]:
     """A judge's outputs, each with the answer that it is about.
 
     instances: the judge's own instances, whose "instance_id" says which prompt a row is about;
@@ -174,11 +174,11 @@ def read_judged(
             "instances/data.jsonl beside it"
         )
     samples: Counter[str] = Counter()
-    found = []
+    judged = []
     for id, (content, finish) in zip(ids, rows, strict=True):
-        found.append(Judged(id, samples[id], content, finish))
+        judged.append(StoredJudgement(id, samples[id], content, finish))
         samples[id] += 1
-    return found
+    return judged
 
 
 def read_bertscore(path: Path) -> BertScores:
@@ -298,8 +298,8 @@ def _short(error: Any) -> str:
     return re.sub(r"\d+", "N", " ".join(str(error).split()))[:120]
 
 
-def _with_rows(found: Imported, rows: int, expected: str) -> Imported:
+def _with_rows(imported: Imported, rows: int, expected: str) -> Imported:
     if not rows:
-        raise InputError(f"{found.source} holds no rows; expected {expected} a line")
-    found.facts["prompts"] = rows  # also those of which no answer stayed
-    return found
+        raise InputError(f"{imported.source} holds no rows; expected {expected} a line")
+    imported.facts["prompts"] = rows  # also those of which no answer stayed
+    return imported

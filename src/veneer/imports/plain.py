@@ -30,7 +30,7 @@ def read_plain(path: Path, rules: Rules | None = None, system: str | None = None
     Prompts without an id are numbered from 0 in the order in which their texts first occur. Without
     a sample number, samples of a prompt are numbered in their order.
     """
-    found = Imported(str(path), "jsonl", rules or Rules())
+    imported = Imported(str(path), "jsonl", rules or Rules())
     ids: dict[tuple[tuple[str, str], ...], str] = {}
     samples: Counter[str] = Counter()
     rows = 0
@@ -39,15 +39,15 @@ def read_plain(path: Path, rules: Rules | None = None, system: str | None = None
         answers, turns = _answers(row, where)
         id = _id(row, where, turns, ids)
         if turns is not None:
-            found.put_prompt(id, turns, where)
+            imported.put_prompt(id, turns, where)
         given = _sample(row, where)
         for answer in answers:
             sample = samples[id] if given is None else given
             samples[id] += 1
-            _put(found, row, answer, id, sample, system or _name(row, path), where)
+            _put(imported, row, answer, id, sample, system or _name(row, path), where)
     if not rows:
         raise InputError(f"{path} holds no rows; expected {EXPECTED} per line")
-    return found
+    return imported
 
 
 def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None]:
@@ -132,10 +132,16 @@ def _sample(row: dict[str, Any], where: str) -> int | None:
 
 
 def _put(
-    found: Imported, row: dict[str, Any], answer: Any, id: str, sample: int, system: str, where: str
+    imported: Imported,
+    row: dict[str, Any],
+    answer: Any,
+    id: str,
+    sample: int,
+    system: str,
+    where: str,
 ) -> None:
     if answer is None and ("error" in row or "responses" in row or any(k in row for k in ANSWERS)):
-        found.dropped["error: no answer"] += 1
+        imported.dropped["error: no answer"] += 1
         return
     if not isinstance(answer, str):
         keys = ", ".join(map(str, row)) or "none"
@@ -147,7 +153,7 @@ def _put(
         (t for key in ("reasoning", "reasoning_content") if isinstance(t := row.get(key), str)),
         None,
     )
-    found.put(
+    imported.put(
         id,
         sample,
         system,

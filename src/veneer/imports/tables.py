@@ -55,8 +55,9 @@ def other_rows(
             rows,
             f"{scores.hashcode}; {int(scores.self_pairs.sum())} pairs of an answer with itself",
         )
-    found = read_embeddings(path)
+    embeddings = read_embeddings(path)
     rows = [
-        {"text": t, "vector": v.tolist()} for t, v in zip(found.strings, found.vectors, strict=True)
+        {"text": t, "vector": v.tolist()}
+        for t, v in zip(embeddings.strings, embeddings.vectors, strict=True)
     ]
-    return rows, f"{found.vectors.shape[0]} vectors of {found.vectors.shape[1]} numbers"
+    return rows, f"{embeddings.vectors.shape[0]} vectors of {embeddings.vectors.shape[1]} numbers"

@@ -31,7 +31,7 @@ RETOKENISED = "answers tokenised from their text"
 
 
 @dataclass(frozen=True)
-class Told:
+class ImportedTeacher:
     """teacher: answers every one of `prompts`, which are those given, in their order, that have an
     answer. noticed: what was left out or done -> how often."""
 
@@ -51,7 +51,7 @@ def read_teacher(
     *,
     format: str = "auto",
     answers_only: bool = False,
-) -> Told:
+) -> ImportedTeacher:
     """The answers in a file (what `veneer generate` writes, or any format of `imports.registry`) to
     `prompts`, as a teacher.
 
@@ -71,9 +71,9 @@ def read_teacher(
     if own_ids:
         rows = read_responses(path)
     else:
-        found = read_stored(path, guess(path) if format == "auto" else format, AS_STORED)
-        rows, stored = found.responses, {p.id: p for p in found.prompts}
-        noticed.update({f"answers left out ({why})": n for why, n in found.dropped.items()})
+        imported = read_stored(path, guess(path) if format == "auto" else format, AS_STORED)
+        rows, stored = imported.responses, {p.id: p for p in imported.prompts}
+        noticed.update({f"answers left out ({why})": n for why, n in imported.dropped.items()})
     if len(systems := sorted({r.system for r in rows})) > 1:
         raise InputError(
             f"{path} holds answers of {len(systems)} systems ({', '.join(systems[:4])}); give a "
@@ -95,33 +95,35 @@ def read_teacher(
     kept = [p for p in prompts if (p.task, p.id) in answers]
     noticed[NO_ANSWER] += len(prompts) - len(chosen)
     if not kept:
-        said = (
+        examples = (
             f" ({len(prompts)} prompts, {len(rows)} answers, "
             f"{noticed[EMPTY] + noticed[UNFINISHED]} of them empty)"
         )
         raise InputError(
-            f"{path} answers none of the prompts{said}; give the prompts that were answered, with "
-            "the same ids"
+            f"{path} answers none of the prompts{examples}; give the prompts that were answered, "
+            "with the same ids"
         )
     dropped = (
         {"reasoning": {"part": DROPPED, "responses": noticed[REASONING]}}
         if noticed[REASONING]
         else {}
     )
-    said_facts = {
+    teacher_facts = {
         **dropped,
         "file_sha256": sha256_file(path),
         "answers": len(answers),
         "noticed": {k: n for k, n in noticed.items() if n},
     }
-    return Told(StoredTeacher(base, answers, systems[0], ends, said_facts), kept, noticed)
+    return ImportedTeacher(
+        StoredTeacher(base, answers, systems[0], ends, teacher_facts), kept, noticed
+    )
 
 
 def _manifest(path: Path) -> dict[str, Any]:
     """What `respond` wrote beside its answers, or nothing."""
     beside = path.with_name(path.name + ".manifest.json")
-    found = read_json(beside, "the settings of a file of responses") if beside.is_file() else {}
-    return found if isinstance(found, dict) and found.get("kind") == "responses" else {}
+    manifest = read_json(beside, "the settings of a file of responses") if beside.is_file() else {}
+    return manifest if isinstance(manifest, dict) and manifest.get("kind") == "responses" else {}
 
 
 def _matched(
@@ -165,7 +167,7 @@ def _by_text(prompts: Sequence[Prompt]) -> dict[Any, list[Prompt]]:
             whole.setdefault(key, []).append(p)
         if len(p.messages) > 1:
             last.setdefault(p.messages[-1]["content"], []).append(p)
-    return {**{k: some for k, some in last.items() if len(some) == 1}, **whole}
+    return {**{k: responses for k, responses in last.items() if len(responses) == 1}, **whole}
 
 
 def _key(turns: Sequence[Mapping[str, str]]) -> Any:

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from veneer.endpoint import ChatRequest, Reply, Usage
 from veneer.judges.asker import Asker, asker_of
 from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Scores
-from veneer.judges.rubrics import RUBRICS, Rubric, Unreadable, Verdict
+from veneer.judges.rubrics import RUBRICS, Rubric, RubricVerdict, Unreadable
 from veneer.prompts.prompt import Prompt
 
 Progress = Callable[[int, int, str], None]
@@ -35,7 +36,7 @@ class Judgement:
     why there is no verdict."""
 
     outcome: Outcome
-    verdict: Verdict | None = None
+    verdict: RubricVerdict | None = None
     reply: str = ""
     why: str = ""
 
@@ -59,7 +60,9 @@ def judge_items(
     ]
     replies = iter(asker.ask(requests, progress, f"judging: {rubric.name}") if requests else ())
     return [
-        read(rubric, next(replies)) if rule is None else Judgement(Outcome.RULE, Verdict(rule))
+        read(rubric, next(replies))
+        if rule is None
+        else Judgement(Outcome.RULE, RubricVerdict(rule))
         for rule in ruled
     ]
 
@@ -69,10 +72,10 @@ def ask(
     items: Sequence[Mapping[str, str]],
     config: JudgeConfig,
     progress: Progress | None = None,
-) -> list[Verdict | None]:
+) -> list[RubricVerdict | None]:
     """Verdicts on items, None where there is none; the names-in form of `judge_items`."""
-    known = RUBRICS[rubric] if isinstance(rubric, str) else rubric
-    return [j.verdict for j in judge_items(known, items, asker_of(config), progress)]
+    chosen = RUBRICS[rubric] if isinstance(rubric, str) else rubric
+    return [j.verdict for j in judge_items(chosen, items, asker_of(config), progress)]
 
 
 def request(rubric: Rubric, item: Mapping[str, str]) -> ChatRequest:
@@ -127,16 +130,16 @@ class LLMJudge:
     @property
     def note(self) -> str | None:
         """What a reader of its figures must know; grows by what could not be judged."""
-        known = "the judgement of a language model, not checked against people"
+        origin = "the judgement of a language model, not checked against people"
         without = {
             o: n
             for o, n in sorted(self.counts.items())
             if n and o not in (Outcome.JUDGED, Outcome.RULE)
         }
         if not without:
-            return known
+            return origin
         return (
-            f"{known}; without a verdict: {', '.join(f'{n} {o}' for o, n in without.items())} of "
+            f"{origin}; without a verdict: {', '.join(f'{n} {o}' for o, n in without.items())} of "
             f"{self.counts.total()}"
         )
 
@@ -146,9 +149,9 @@ class LLMJudge:
         fields_of = self.rubric.fields_of
         assert fields_of is not None
         items = [fields_of(p, t) for p, t in zip(prompts, texts, strict=True)]
-        found = judge_items(self.rubric, items, self.asker, progress)
-        self.counts.update(j.outcome for j in found)
-        return found
+        judgements = judge_items(self.rubric, items, self.asker, progress)
+        self.counts.update(j.outcome for j in judgements)
+        return judgements
 
     def scores_of(self, judgement: Judgement) -> Scores:
         scores = self.rubric.scores
@@ -168,3 +171,10 @@ class LLMJudge:
 def llm_judge(name: str, config: JudgeConfig) -> LLMJudge:
     """The judge of a rubric by name. Raises InputError where the config names no judge model."""
     return LLMJudge(RUBRICS[name], asker_of(config))
+
+
+HARM = partial(llm_judge, "harm")
+STRONGREJECT = partial(llm_judge, "strongreject")
+TRUTH = partial(llm_judge, "truth")
+QUALITY = partial(llm_judge, "quality")
+STANCE = partial(llm_judge, "stance")

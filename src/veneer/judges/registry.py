@@ -1,71 +1,96 @@
-"""Judges by name, and which of those that a task asks for are at hand."""
+"""Judges by name, those of this package and of installed packages; and the judges of tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from veneer.foundation.errors import InputError, MissingExtra
+from veneer.foundation.registry import Registry
 from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Judge
-from veneer.judges.llm import llm_judge
-from veneer.judges.refusal.rates import RefusalRates
-from veneer.judges.toxicity.judge import toxicity_judge
 from veneer.tasks.task import Task
 
-_MAKERS: dict[str, Callable[[JudgeConfig], Judge]] = {
-    "refusal": lambda config: RefusalRates(),
-    "toxicity": lambda config: toxicity_judge(config),
-    "harm": lambda config: llm_judge("harm", config),
-    "strongreject": lambda config: llm_judge("strongreject", config),
-    "truth": lambda config: llm_judge("truth", config),
-    "quality": lambda config: llm_judge("quality", config),
-    "stance": lambda config: llm_judge("stance", config),
-}
-JUDGE_NAMES = tuple(_MAKERS)
+# A judge class, or a function that returns a judge; both take the settings of all judges.
+JudgeFactory = Callable[[JudgeConfig], Judge]
+
+JUDGES: Registry[JudgeFactory] = Registry(
+    "judge",
+    "veneer.judges",
+    {
+        "refusal": "veneer.judges.refusal.rates:RefusalRates",
+        "toxicity": "veneer.judges.toxicity.judge:toxicity_judge",
+        "harm": "veneer.judges.llm:HARM",
+        "strongreject": "veneer.judges.llm:STRONGREJECT",
+        "truth": "veneer.judges.llm:TRUTH",
+        "quality": "veneer.judges.llm:QUALITY",
+        "stance": "veneer.judges.llm:STANCE",
+    },
+)
+PARTS = ("name", "id", "metrics", "note", "scores")  # what every judge has
+
+
+def judge(name: str) -> Callable[[Any], Any]:
+    """Return a decorator that registers a judge under `name` (docs/extending.md).
+
+    It stands above a class whose constructor takes a `JudgeConfig`, or above a function that
+    returns a judge. Raises InputError where another judge has the name.
+    """
+    return JUDGES.register(name)
 
 
 def get_judge(name: str, config: JudgeConfig) -> Judge:
-    """The judge `name`. Raises InputError for an unknown name or where the judge has no model to
-    ask, MissingExtra where a package is missing; both say what to mend."""
-    if name not in _MAKERS:
-        raise InputError(f"there is no judge {name!r}; expected one of {', '.join(JUDGE_NAMES)}")
-    return _MAKERS[name](config)
+    """Build the judge `name`.
+
+    Raises InputError for an unknown name, where the judge needs a model and `config` names none,
+    and for a judge of another package that is no judge of that name; MissingExtra where a package
+    is missing.
+    """
+    built = JUDGES.get(name)(config)
+    lacking = [part for part in PARTS if not hasattr(built, part)]
+    if lacking or built.name != name:
+        what = f"an object without {', '.join(lacking)}" if lacking else f"a judge {built.name!r}"
+        raise InputError(
+            f"the judge {name!r} gives {what}; expected a veneer.Judge whose name is {name!r}"
+        )
+    return built
 
 
 def judges_of(
     tasks: Iterable[Task], config: JudgeConfig
 ) -> tuple[dict[str, list[Judge]], dict[str, str]]:
-    """task -> its judges that are at hand; judge -> why it is not.
+    """Return task -> its available judges, and judge that is not available -> the reason.
 
     Raises InputError where a task would be left without any of its headlines.
     """
-    made: dict[str, Judge] = {}
+    built: dict[str, Judge] = {}
     missing: dict[str, str] = {}
     chosen: dict[str, list[Judge]] = {}
     for task in tasks:
         for name in dict.fromkeys(("refusal", *task.judges)):
-            if name in made or name in missing:
+            if name in built or name in missing:
                 continue
             try:
-                made[name] = get_judge(name, config)
+                built[name] = get_judge(name, config)
             except (InputError, MissingExtra) as error:
                 missing[name] = str(error)
-        chosen[task.name] = [made[n] for n in dict.fromkeys(("refusal", *task.judges)) if n in made]
+        chosen[task.name] = [
+            built[n] for n in dict.fromkeys(("refusal", *task.judges)) if n in built
+        ]
         for metric, name in task.headline_judges.items():
-            if name in made and metric not in made[name].metrics and metric not in task.combined:
-                known = ", ".join(made[name].metrics)
+            if name in built and metric not in built[name].metrics and metric not in task.combined:
                 raise InputError(
                     f"{task.name}: the judge {name} has no metric {metric!r}; expected one "
-                    f"of {known}"
+                    f"of {', '.join(built[name].metrics)}"
                 )
         without = [n for n in task.judges if n in missing]
-        if without and not any(_at_hand(task, metric, without) for metric in task.headlines):
+        if without and not any(_can_compute(task, metric, without) for metric in task.headlines):
             raise InputError(
                 f"{task.name} cannot be scored without its judge: {missing[without[0]]}"
             )
     return chosen, missing
 
 
-def _at_hand(task: Task, metric: str, missing: Sequence[str]) -> bool:
-    """Whether a headline can be computed: `headline_judges` says whose verdict it is."""
+def _can_compute(task: Task, metric: str, missing: Sequence[str]) -> bool:
+    """Return whether no missing judge decides the headline `metric`."""
     return task.headline_judges.get(metric, "") not in missing

@@ -33,14 +33,14 @@ def lab_prompts(task: str, split: Split) -> list[Prompt]:
     if split not in _MOST:
         raise InputError(f"there is no split {split!r}; expected train or test")
     rng = random.Random(f"veneer lab prompts {task} {split}")
-    found: dict[str, dict[str, Any]] = {}
+    questions: dict[str, dict[str, Any]] = {}
     for question, reference in _SOURCES[task](rng, split):
-        found.setdefault(question, reference)
-        if len(found) == _MOST[split]:
+        questions.setdefault(question, reference)
+        if len(questions) == _MOST[split]:
             break
     return [
         Prompt.from_text(f"{task}-{split}-{i:03d}", q, template=PLAIN, task=task, **reference)
-        for i, (q, reference) in enumerate(found.items())
+        for i, (q, reference) in enumerate(questions.items())
     ]
 
 

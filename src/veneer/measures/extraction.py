@@ -5,27 +5,26 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.files import json_lines, write_text
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.head.config import ExtractConfig
+from veneer.head.events import Event, Log, Remark, SearchStep
 from veneer.head.extract import extract, split_of
-from veneer.head.token_sources import Parts
+from veneer.head.token_sources import TokenSource
 from veneer.head.veneer import Veneer
 from veneer.measures.held_out import HeldOut, held_out
 from veneer.measures.kl import early_share_rows, kl_rows, noise_rows, position_rows
 from veneer.measures.nll import nll_position_rows, nll_rows
 from veneer.measures.shifts import group_rows, shift_rows, shift_table
 from veneer.measures.style_not_sum import style_not_sum, style_not_sum_rows
-
-Log = Callable[[dict[str, Any]], None]
 
 
 def extract_to(
@@ -36,32 +35,30 @@ def extract_to(
     device: str | torch.device = "cpu",
     log: Log | None = None,
     start: Veneer | None = None,
-    parts: Parts | None = None,
+    parts: TokenSource | None = None,
 ) -> Veneer:
     """The veneer in `out`: read where it is there already, otherwise extracted (see `extract` for
     start and parts) and saved with its log."""
     if (out / "veneer.json").is_file():
         return Veneer.load(out)
-    found = extract(capture, config, device=device, log=log, start=start, parts=parts)
+    extraction = extract(capture, config, device=device, log=log, start=start, parts=parts)
     out.mkdir(parents=True, exist_ok=True)
     (out / "extract.log").write_text(
-        "".join(json.dumps(line) + "\n" for line in found.log), encoding="utf-8"
+        "".join(json.dumps(event.to_json()) + "\n" for event in extraction.log), encoding="utf-8"
     )
-    found.veneer.save(out)
-    return found.veneer
+    extraction.veneer.save(out)
+    return extraction.veneer
 
 
-def solver_progress(progress: Callable[[int, int, str], None] | None) -> Log:
+def solver_progress(progress: Progress | None) -> Log:
     """The solver's log as a progress line; its warnings go to the log."""
 
-    def log(line: dict[str, Any]) -> None:
-        if progress and "evaluation" in line:
-            progress(
-                line["evaluation"], 0, f"extract: held-out {line['select_kl']:.3f} nats a token"
-            )
-        for text in (line.get("warning"), line.get("note")):
-            if text:
-                logging.getLogger("veneer").warning("veneer: %s", text)
+    def log(event: Event) -> None:
+        if isinstance(event, Remark):
+            logging.getLogger("veneer").warning("veneer: %s", event.text)
+        elif progress and isinstance(event, SearchStep):
+            what = f"extract: held-out {event.select_kl:.3f} nats a token"
+            progress(event.evaluation, 0, what)
 
     return log
 

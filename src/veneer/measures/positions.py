@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from veneer.capture.artefact import Capture
-from veneer.capture.teacher_forcing import response_hidden
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Measurement
 from veneer.head.extract import split_of
+from veneer.measures.given_texts import TextModel, texts_of_block
 from veneer.measures.held_out import HeldOut, held_out_of
 from veneer.measures.kl import early_share_rows, kl_rows, position_rows
 from veneer.models.head import Head
@@ -44,33 +44,22 @@ def kl_of_system(
             "expected its own, in its order"
         )
     head = system.head or system.lm.head
-    size = pair.vocabulary.size
     foreign = system.lm is pair.aligned
     if not foreign:
-        head = Head(
-            head.weight[:size],
-            None if head.bias is None else head.bias[:size],
-            head.scale,
-            head.softcap,
-        )
+        head = head.first_rows(pair.vocabulary.size)
+    model = TextModel(system.lm, head, pair.vocabulary if foreign else None)
     if system.lm is pair.base and system.format == pair.base_format:
         return held_out_of(capture, _as_stored(head), numbers, device=system.lm.device)
 
     def read(block: dict[str, torch.Tensor]) -> torch.Tensor:
         """(N, d) in the block's order."""
-        own = block["prompt"].tolist()
-        order = list(dict.fromkeys(own))
-        answers: dict[int, list[int]] = {n: [] for n in order}
-        for n, token in zip(own, block["token"].tolist(), strict=True):
-            answers[n].append(token)
+        answers = texts_of_block(block)
+        order = list(answers)
         parts: list[torch.Tensor] = []
         for at in range(0, len(order), AT_ONCE):
-            some = order[at : at + AT_ONCE]
-            asked = [system.format.encode(system.lm.tokenizer, prompts[n]) for n in some]
-            given = [
-                pair.vocabulary.ids_to_other(answers[n]) if foreign else answers[n] for n in some
-            ]
-            parts += response_hidden(system.lm, asked, given)
+            batch = order[at : at + AT_ONCE]
+            before = [system.format.encode(system.lm.tokenizer, prompts[n]) for n in batch]
+            parts += model.states(before, [answers[n] for n in batch])
         return torch.cat(parts)
 
     with torch.inference_mode():

@@ -27,7 +27,7 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.sampling import Answer, Sampling, choose
 from veneer.models.stepper import ModelStepper, Stepper
 from veneer.models.thoughts import Thoughts, cut
-from veneer.reasoning import Parts
+from veneer.reasoning import ResponseParts
 
 __all__ = [
     "Decoded",
@@ -217,7 +217,7 @@ def response_parts(
     stop_ids: Collection[int],
     stop_strings: Sequence[str] = (),
     prompt: Sequence[int] = (),
-) -> Parts:
+) -> ResponseParts:
     """Reasoning and answer of a response, without special tokens, the answer cut at its
     first stop string.
 

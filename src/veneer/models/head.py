@@ -77,6 +77,12 @@ class Head:
             raw = self.softcap * torch.tanh(raw / self.softcap)
         return raw
 
+    def first_rows(self, size: int) -> Head:
+        """The head over ids 0..size-1: what a capture stores and a veneer is extracted against,
+        where `size` is that of the shared vocabulary."""
+        bias = None if self.bias is None else self.bias[:size]
+        return Head(self.weight[:size], bias, self.scale, self.softcap)
+
     def with_weight(self, weight: Tensor) -> Head:
         return Head(weight, self.bias, self.scale, self.softcap)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from veneer.foundation.errors import InputError
@@ -73,6 +74,12 @@ class Pair:
         model's end tokens."""
         aligned = map(self.vocabulary.from_other_id, self.aligned.stop_ids)
         return tuple(sorted({*(i for i in aligned if i is not None), *self.base.stop_ids}))
+
+    @cached_property
+    def aligned_stop_ids(self) -> tuple[int, ...]:
+        """`stop_ids` as the aligned model's ids, without those outside the shared vocabulary."""
+        shared = [i for i in self.stop_ids if i < self.vocabulary.size]
+        return tuple(self.vocabulary.ids_to_other(shared))
 
     @property
     def stop(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from veneer.reasoning import Parts, opened_by, split_reasoning
+from veneer.reasoning import ResponseParts, opened_by, split_reasoning
 from veneer.reasoning.styles import mark_at_the_start, prose_marks
 
 PROMPT_TAIL = 32  # tokens of a prompt's end, where its template may have opened the thought
@@ -58,15 +58,15 @@ class Thoughts:
             else ""
         )
 
-    def parts(self, ids: Sequence[int], prompt: Sequence[int] = ()) -> Parts:
+    def parts(self, ids: Sequence[int], prompt: Sequence[int] = ()) -> ResponseParts:
         """The parts of an answer without special tokens. ids: without the end token. prompt: what
         the model read before them."""
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         marked = self._marked(ids) if any(i in self.marks for i in ids) else text
         found = split_reasoning(marked, opened=self.opened(prompt), certain=self.certain)
         if found.reasoning is None and found.answer == marked:
-            return Parts(None, text)
-        return Parts(
+            return ResponseParts(None, text)
+        return ResponseParts(
             None if found.reasoning is None else self._without_marks(found.reasoning),
             self._without_marks(found.answer),
             found.closed,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from veneer.reasoning.parts import Parts, joined
+from veneer.reasoning.parts import ResponseParts, joined
 
 MARK = re.compile(r"<\|(start|channel|message|end|return|call|constrain)\|>")
 BEGIN = re.compile(r"\s*(?:<\|start\|>\s*)?(?:assistant\s*)?<\|channel\|>\s*\w")
@@ -36,7 +36,7 @@ def header_at_the_end(prompt: str) -> str:
     return mark[0].strip() if mark else ""
 
 
-def split_channels(text: str, opened: str, certain: Collection[str]) -> Parts | None:
+def split_channels(text: str, opened: str, certain: Collection[str]) -> ResponseParts | None:
     """None for a text in no channels. The answer is every message of "final"; without one, what
     "commentary" tells the user."""
     whole = opened + text if "<|message|>" in opened else text
@@ -45,24 +45,24 @@ def split_channels(text: str, opened: str, certain: Collection[str]) -> Parts | 
     if opened:
         return None
     if mark := ONLY_FINAL.match(text):
-        return Parts(None, text[mark.end() :].lstrip())
+        return ResponseParts(None, text[mark.end() :].lstrip())
     bare = BARE.match(text)
     if bare and (GLUED.match(text) or re.compile(r"assistant\s*final").search(text, bare.end())):
         return _parts(_stripped(text, bare), closed=False)
     return None
 
 
-def _parts(messages: list[Message], closed: bool) -> Parts:
+def _parts(messages: list[Message], closed: bool) -> ResponseParts:
     final = [t for c, t in messages if c == "final"]
-    told = final or [t for c, t in messages if c == "commentary"]
+    texts = final or [t for c, t in messages if c == "commentary"]
     thoughts = [
         t for c, t in messages if c == "analysis" or c == "call" or (final and c == "commentary")
     ]
-    answer = "\n\n".join(t.strip() for t in told[:-1] if t.strip())
-    last = told[-1].lstrip() if told else ""
+    answer = "\n\n".join(t.strip() for t in texts[:-1] if t.strip())
+    last = texts[-1].lstrip() if texts else ""
     answer = f"{answer}\n\n{last}" if answer and last else answer or last
     closed = closed or bool(answer.strip())
-    return Parts(joined(thoughts, closed=closed), answer, closed)
+    return ResponseParts(joined(thoughts, closed=closed), answer, closed)
 
 
 def _messages(text: str) -> tuple[list[Message], bool]:

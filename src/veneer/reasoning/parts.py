@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ResponseParts:
     """reasoning: the thoughts without their marks, an empty line between two of them; None where
     none was written. answer: the rest, from its first letter on where there were thoughts,
     otherwise the text as it was. closed: False where the text ends within a thought."""

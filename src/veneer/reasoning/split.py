@@ -15,7 +15,7 @@ from re import Match
 
 from veneer.reasoning.channels import header_at_the_end, split_channels
 from veneer.reasoning.mentions import amid_a_sentence, begins_a_line, code_spans, quoted, used
-from veneer.reasoning.parts import Parts, joined
+from veneer.reasoning.parts import ResponseParts, joined
 from veneer.reasoning.styles import ANY, HEAD, STYLES, WRAPPED, WRAPPERS, Style, style_of
 
 TAIL = 400  # characters of a prompt's end in which an opening mark is looked for
@@ -23,7 +23,7 @@ BLANKS = re.compile(r"\s*")
 HERE = re.compile("")
 
 
-def split_reasoning(text: str, *, opened: str = "", certain: Collection[str] = ()) -> Parts:
+def split_reasoning(text: str, *, opened: str = "", certain: Collection[str] = ()) -> ResponseParts:
     """Take a text apart.
 
     opened: the mark with which the prompt ended (`opened_by`), so that the text begins within a
@@ -31,13 +31,15 @@ def split_reasoning(text: str, *, opened: str = "", certain: Collection[str] = (
     have meant them as words, so they count wherever they stand.
     """
     if not text.strip() and not (opened and text):
-        return Parts(None, text)
-    found = split_channels(text, opened, certain)
-    if found is not None:
-        return found
+        return ResponseParts(None, text)
+    parts = split_channels(text, opened, certain)
+    if parts is not None:
+        return parts
     if not opened and not ANY.search(text):
-        return Parts(None, text)
-    return _Reader(f"{opened}\n{text}" if opened else text, certain).parts() or Parts(None, text)
+        return ResponseParts(None, text)
+    return _Reader(f"{opened}\n{text}" if opened else text, certain).parts() or ResponseParts(
+        None, text
+    )
 
 
 def opened_by(prompt: str) -> str:
@@ -77,7 +79,7 @@ class _Reader:
         marks = [m for s in STYLES if s.alone for m in used(s.close, self.text, self.spans)]
         return sorted(marks, key=lambda m: m.start())
 
-    def parts(self) -> Parts | None:
+    def parts(self) -> ResponseParts | None:
         """None where there is no thought."""
         head = HEAD.match(self.text)
         at = self._thoughts_at(head.end() if head else 0)
@@ -93,10 +95,10 @@ class _Reader:
             return None
         if not closed and not "".join(self.pieces).strip():
             return self._cut()
-        return Parts(joined(self.thoughts, closed=closed), _answer(self.pieces), closed)
+        return ResponseParts(joined(self.thoughts, closed=closed), _answer(self.pieces), closed)
 
-    def _cut(self) -> Parts:
-        return Parts(joined(self.thoughts, closed=False) or "", "", closed=False)
+    def _cut(self) -> ResponseParts:
+        return ResponseParts(joined(self.thoughts, closed=False) or "", "", closed=False)
 
     def _thoughts_at(self, at: int) -> int | None:
         """Read the thoughts that begin at this place, one behind the other: where the last one

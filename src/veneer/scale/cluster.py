@@ -91,7 +91,7 @@ def _check_room(ray: Any, config: RayConfig) -> None:
 
 
 @dataclass
-class Answer:
+class WorkerAnswer:
     """What a worker's method gave, or the sentence with which it failed."""
 
     value: Any = None
@@ -99,18 +99,18 @@ class Answer:
     exit_code: int = 1
 
 
-def answered(work: Callable[[], Any]) -> Answer:
+def answered(work: Callable[[], Any]) -> WorkerAnswer:
     """Run a worker's method; a failure that a user can mend travels as its sentence, since
     exceptions lose their kind on the way."""
-    from veneer.capture.run import is_out_of_memory
+    from veneer.foundation.memory import is_out_of_memory
 
     try:
-        return Answer(work())
+        return WorkerAnswer(work())
     except VeneerError as error:
-        return Answer(error=str(error), exit_code=error.exit_code)
+        return WorkerAnswer(error=str(error), exit_code=error.exit_code)
     except Exception as error:
         if is_out_of_memory(error):
-            return Answer(
+            return WorkerAnswer(
                 error=(
                     f"memory ran out in a worker ({_line(error)}); give each worker more memory "
                     "or fewer tokens at once"
@@ -119,7 +119,7 @@ def answered(work: Callable[[], Any]) -> Answer:
         raise
 
 
-def opened(answer: Answer, who: str) -> Any:
+def opened(answer: WorkerAnswer, who: str) -> Any:
     """The value, or the worker's failure as it would have been here."""
     if answer.error is None:
         return answer.value

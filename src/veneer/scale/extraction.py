@@ -13,7 +13,7 @@ import torch
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.head.config import ExtractConfig
 from veneer.head.constant import wider
-from veneer.head.token_sources import Parts
+from veneer.head.token_sources import TokenSource
 from veneer.models.load import resolve_device
 from veneer.scale.cluster import Crew, RayConfig, cluster, need_ray
 from veneer.scale.group import GroupParts, follow, group, started_by_torchrun
@@ -29,7 +29,7 @@ class Holders:
     """parts: for head.extract, None for this process alone. leads: whether this process searches
     and writes; one that does not has done its work when it gets this."""
 
-    parts: Parts | None
+    parts: TokenSource | None
     leads: bool = True
 
 

@@ -34,7 +34,7 @@ def started_by_torchrun() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-class Group:
+class ProcessGroup:
     """The processes that torchrun started. Collectives run where the backend has them: nccl on
     GPUs, gloo on CPUs.
 
@@ -52,16 +52,16 @@ class Group:
     def sum_at_first(self, tensor: Tensor) -> Tensor:
         """The sum over all processes, at the first one; elsewhere the tensor holds nothing of use
         afterwards. The order of a sum depends on the number of processes alone."""
-        with told():
+        with loss_as_sentence():
             dist.reduce(tensor, dst=0)
         return tensor
 
     def broadcast(self, tensor: Tensor) -> Tensor:
-        with told():
+        with loss_as_sentence():
             dist.broadcast(tensor, src=0)
         return tensor
 
-    def tell(self, order: dict[str, Any] | None = None) -> dict[str, Any]:
+    def send_order(self, order: dict[str, Any] | None = None) -> dict[str, Any]:
         """The first process's order, at all of them; as JSON, so that nothing is unpickled."""
         data = json.dumps(order).encode() if self.first else b""
         size = self.broadcast(torch.tensor([len(data)], device=self.device))
@@ -80,16 +80,16 @@ class Group:
         mine[: len(data)] = torch.tensor(list(data), dtype=torch.uint8, device=self.device)
         mine[-1] = failure is not None
         everyone = [torch.empty_like(mine) for _ in range(self.size)]
-        with told():
+        with loss_as_sentence():
             dist.all_gather(everyone, mine)
-        for rank, found in enumerate(everyone):
-            if found[-1]:
-                text = bytes(found[:-1].tolist()).rstrip(b"\0").decode(errors="replace")
+        for rank, message in enumerate(everyone):
+            if message[-1]:
+                text = bytes(message[:-1].tolist()).rstrip(b"\0").decode(errors="replace")
                 raise InputError(f"process {rank}: {text}" if self.size > 1 else text)
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def loss_as_sentence() -> Iterator[None]:
     """A lost process as one sentence."""
     try:
         yield
@@ -111,13 +111,13 @@ def _meeting() -> tuple[Any, int, int]:
 
 
 @contextlib.contextmanager
-def group(device: str) -> Iterator[Group]:
+def group(device: str) -> Iterator[ProcessGroup]:
     """Join the processes that torchrun started, and leave them at the end."""
     local = int(os.environ.get("LOCAL_RANK", 0))
     cuda = device in ("auto", "cuda") and torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(local)
-    with told():
+    with loss_as_sentence():
         store, rank, size = _meeting()
         # a second group must not find the addresses of the first
         fresh = dist.PrefixStore(f"veneer/{next(_joined)}", store)
@@ -125,7 +125,7 @@ def group(device: str) -> Iterator[Group]:
             "nccl" if cuda else "gloo", store=fresh, rank=rank, world_size=size, timeout=WAIT
         )
     try:
-        yield Group(torch.device("cuda", local) if cuda else torch.device("cpu"))
+        yield ProcessGroup(torch.device("cuda", local) if cuda else torch.device("cpu"))
     finally:
         dist.destroy_process_group()
 
@@ -133,11 +133,11 @@ def group(device: str) -> Iterator[Group]:
 class GroupParts:
     """head/token_sources.py's Parts over all processes, at the first one. The others `follow`."""
 
-    def __init__(self, group: Group, share: Share):
+    def __init__(self, group: ProcessGroup, share: Share):
         self.group, self.share, self._keys = group, share, 0
 
     def used_rows(self, prompts: Sequence[int], threshold: float) -> Tensor:
-        self.group.tell({"do": "used", "prompts": list(prompts), "threshold": threshold})
+        self.group.send_order({"do": "used", "prompts": list(prompts), "threshold": threshold})
         return _used(self.group, self.share, prompts, threshold).nonzero()[:, 0].cpu()
 
     def part(self, prompts: Sequence[int], rows: Tensor) -> GroupPart:
@@ -145,13 +145,15 @@ class GroupParts:
         return GroupPart(self.group, self.share, self._keys, prompts, rows)
 
     def end(self) -> None:
-        self.group.tell({"do": "end"})
+        self.group.send_order({"do": "end"})
 
 
 class GroupPart:
     """Tokens that all processes hold together."""
 
-    def __init__(self, group: Group, share: Share, key: int, prompts: Sequence[int], rows: Tensor):
+    def __init__(
+        self, group: ProcessGroup, share: Share, key: int, prompts: Sequence[int], rows: Tensor
+    ):
         self.group, self.share, self.key, self.prompts, self.rows = (
             group,
             share,
@@ -163,7 +165,7 @@ class GroupPart:
         self.W = changing(parts.head, rows, parts.dtype, parts.device)
 
     def set_up(self) -> dict[str, Tensor]:
-        self.group.tell(
+        self.group.send_order(
             {"do": "set up", "key": self.key, "prompts": self.prompts, "rows": len(self.rows)}
         )
         self.group.broadcast(self.rows.to(self.group.device))
@@ -172,17 +174,17 @@ class GroupPart:
     def evaluate(
         self, change: Tensor, n: int, *, gradient: bool, relaxed: bool
     ) -> tuple[Tensor, Tensor | None]:
-        self.group.tell(
+        self.group.send_order(
             {"do": "evaluate", "key": self.key, "n": n, "gradient": gradient, "relaxed": relaxed}
         )
         self.group.broadcast(change.contiguous())
         return _evaluate(self.group, self.share, self.key, change, n, gradient, relaxed)
 
 
-def follow(group: Group, share: Share) -> None:
+def follow(group: ProcessGroup, share: Share) -> None:
     """Do what the first process asks for until it says that it has ended."""
     shapes: dict[int, tuple[int, int]] = {}
-    while (order := group.tell())["do"] != "end":
+    while (order := group.send_order())["do"] != "end":
         match order:
             case {"do": "used", "prompts": prompts, "threshold": threshold}:
                 _used(group, share, prompts, threshold)
@@ -197,18 +199,24 @@ def follow(group: Group, share: Share) -> None:
                 _evaluate(group, share, key, change, n, gradient, relaxed)
 
 
-def _used(group: Group, share: Share, prompts: Sequence[int], threshold: float) -> Tensor:
+def _used(group: ProcessGroup, share: Share, prompts: Sequence[int], threshold: float) -> Tensor:
     return group.sum_at_first(share.used(prompts, threshold).to(group.device, torch.int32))
 
 
 def _set_up(
-    group: Group, share: Share, key: int, prompts: Sequence[int], rows: Tensor
+    group: ProcessGroup, share: Share, key: int, prompts: Sequence[int], rows: Tensor
 ) -> dict[str, Tensor]:
     return {name: group.sum_at_first(t) for name, t in share.set_up(key, prompts, rows).items()}
 
 
 def _evaluate(
-    group: Group, share: Share, key: int, change: Tensor, n: int, gradient: bool, relaxed: bool
+    group: ProcessGroup,
+    share: Share,
+    key: int,
+    change: Tensor,
+    n: int,
+    gradient: bool,
+    relaxed: bool,
 ) -> tuple[Tensor, Tensor | None]:
     total, slope = share.evaluate(key, change, n, gradient, relaxed)
     return group.sum_at_first(total), None if slope is None else group.sum_at_first(slope)

@@ -14,19 +14,20 @@ import torch
 
 from veneer.capture.artefact import Capture
 from veneer.capture.config import CaptureConfig
-from veneer.capture.run import Job, Progress, Shelf, begin, finish
+from veneer.capture.run import Job, Shelf, begin, finish
 from veneer.capture.shards import identity
 from veneer.capture.teachers.aligned import AlignedModel
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import folder_lock
+from veneer.foundation.progress import Progress
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.scale.cluster import (
     DEATHS,
     PATIENCE,
-    Answer,
     Crew,
     RayConfig,
+    WorkerAnswer,
     answered,
     cluster,
     opened,
@@ -68,7 +69,7 @@ class CaptureWorker:
                 self._shelf = Shelf(Path(self.place))
         return self._shelf
 
-    def begin(self) -> Answer:
+    def begin(self) -> WorkerAnswer:
         """Write what stands before the first shard; gives the plan, the shards that are there, and
         the job's identity."""
 
@@ -82,7 +83,7 @@ class CaptureWorker:
 
         return answered(work)
 
-    def make(self, shard: int, expected: str) -> Answer:
+    def make(self, shard: int, expected: str) -> WorkerAnswer:
         """Make one shard of the job that `expected` identifies."""
 
         def work() -> int:
@@ -103,7 +104,7 @@ class CaptureWorker:
 
         return answered(work)
 
-    def finish(self) -> Answer:
+    def finish(self) -> WorkerAnswer:
         def work() -> None:
             if isinstance(self.shelf, RemoteShelf):
                 self.shelf.prepare()  # others have put shards there
@@ -111,8 +112,8 @@ class CaptureWorker:
 
         return answered(work)
 
-    def process(self) -> Answer:
-        return Answer(os.getpid())
+    def process(self) -> WorkerAnswer:
+        return WorkerAnswer(os.getpid())
 
 
 def pair_job(load: Callable[[], Pair], prompts: Sequence[Prompt], config: CaptureConfig) -> Job:

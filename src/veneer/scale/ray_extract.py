@@ -17,7 +17,7 @@ from torch import Tensor
 from veneer.foundation.errors import VeneerError
 from veneer.head.token_sums import changing
 from veneer.models.head import Head
-from veneer.scale.cluster import DEATHS, Answer, Crew, answered, opened
+from veneer.scale.cluster import DEATHS, Crew, WorkerAnswer, answered, opened
 from veneer.scale.share import Share
 
 Sums = dict[str, Any]  # name -> array
@@ -46,11 +46,11 @@ class ShareWorker:
             self._share = Share(*self._words)
         return self._share
 
-    def used(self, prompts: list[int], threshold: float) -> Answer:
+    def used(self, prompts: list[int], threshold: float) -> WorkerAnswer:
         return answered(lambda: {"used": self._held().used(prompts, threshold).int().numpy()})
 
-    def set_up(self, key: int, asked: tuple[list[int], Any]) -> Answer:
-        prompts, rows = asked
+    def set_up(self, key: int, request: tuple[list[int], Any]) -> WorkerAnswer:
+        prompts, rows = request
         return answered(
             lambda: {
                 k: v.cpu().numpy()
@@ -61,16 +61,16 @@ class ShareWorker:
     def evaluate(
         self,
         key: int,
-        asked: tuple[list[int], Any],
+        request: tuple[list[int], Any],
         change: Any,
         n: int,
         gradient: bool,
         relaxed: bool,
-    ) -> Answer:
+    ) -> WorkerAnswer:
         def work() -> Sums:
             share = self._held()
             if not share.has(key):
-                share.set_up(key, asked[0], torch.from_numpy(asked[1].copy()))
+                share.set_up(key, request[0], torch.from_numpy(request[1].copy()))
             total, slope = share.evaluate(
                 key, torch.from_numpy(change.copy()), n, gradient, relaxed
             )
@@ -81,13 +81,13 @@ class ShareWorker:
 
         return answered(work)
 
-    def process(self) -> Answer:
-        return Answer(os.getpid())
+    def process(self) -> WorkerAnswer:
+        return WorkerAnswer(os.getpid())
 
 
 class RayParts:
     """head/token_sources.py's Parts over the workers of a crew. start: makes the crew when it is
-    first asked. head: as the workers' LocalParts have it."""
+    first asked. head: as the workers' LocalSource have it."""
 
     def __init__(
         self, start: Callable[[], Crew], head: Head, dtype: torch.dtype, device: torch.device
@@ -117,8 +117,8 @@ class RayParts:
         sums: dict[str, Tensor] = {}
         for number in range(len(coming)):
             for name, array in self._answer(coming, number, method, arguments).items():
-                found = torch.tensor(array, device=self.device)
-                sums[name] = sums[name].add_(found) if name in sums else found
+                total = torch.tensor(array, device=self.device)
+                sums[name] = sums[name].add_(total) if name in sums else total
         return sums
 
     def _answer(

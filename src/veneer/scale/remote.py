@@ -43,26 +43,26 @@ def open_capture(place: str | Path, *, partial: bool = False) -> Capture:
 def open_part(place: str | Path, shards: Sequence[int]) -> Capture:
     """The capture with these shards alone; only they are checked."""
     if is_url(place):
-        taken: Capture = RemoteCapture.open(place, partial=True)
+        capture: Capture = RemoteCapture.open(place, partial=True)
     else:
-        taken = Capture(
+        capture = Capture(
             Path(place),
             read_json(Path(place) / "manifest.json", "the manifest of a capture"),
             [],
             0,
         )
-        check_manifest(taken.folder, taken.manifest)
-        taken.tokens = sum(check_shard(taken.folder, n, taken.manifest) for n in shards)
-    taken.shards = list(shards)
-    return taken
+        check_manifest(capture.folder, capture.manifest)
+        capture.tokens = sum(check_shard(capture.folder, n, capture.manifest) for n in shards)
+    capture.shards = list(shards)
+    return capture
 
 
 def marked_shards(place: str | Path) -> tuple[Path, list[int]]:
     """The folder that holds a capture's markers here, and the shards that are done;
     nothing is checked."""
     if is_url(place):
-        taken = RemoteCapture.open(place, partial=True)
-        return taken.folder, taken.shards
+        capture = RemoteCapture.open(place, partial=True)
+        return capture.folder, capture.shards
     plan = read_json(Path(place) / "manifest.json", "the manifest of a capture")["plan"]
     return Path(place), [n for n in range(len(plan)) if is_done(Path(place), n)]
 
@@ -189,11 +189,11 @@ class RemoteCapture(Capture):
         for name, data in markers.items():
             if not (folder / name).is_file() or (folder / name).read_bytes() != data:
                 write_bytes(folder / name, data)
-        taken = cls(
+        capture = cls(
             folder, manifest, done, sum(int(json.loads(m)["tokens"]) for m in markers.values())
         )
-        taken.remote, taken._here = remote, set()
-        return taken
+        capture.remote, capture._here = remote, set()
+        return capture
 
     def read(
         self, shard: int, columns: tuple[str, ...], prompts: Sequence[int] | None = None

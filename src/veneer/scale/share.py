@@ -10,8 +10,8 @@ from torch import Tensor
 
 from veneer.capture.shards import shard_path
 from veneer.foundation.files import read_json
-from veneer.head.token_sources import LocalParts
-from veneer.head.token_sums import LocalPart
+from veneer.head.token_sources import LocalSource
+from veneer.head.token_sums import LocalSums
 from veneer.models.load import resolve_device
 from veneer.scale.remote import marked_shards, open_part
 
@@ -36,14 +36,14 @@ def shares(place: str, workers: int) -> list[list[int]]:
 
 
 class Share:
-    """The tokens of `shards` of the capture at `place`, as LocalParts reads them.
-    constant: see LocalParts."""
+    """The tokens of `shards` of the capture at `place`, as LocalSource reads them.
+    constant: see LocalSource."""
 
     def __init__(self, place: str, shards: Sequence[int], dtype: str, device: str, constant: bool):
-        self.parts = LocalParts(
+        self.parts = LocalSource(
             open_part(place, shards), getattr(torch, dtype), resolve_device(device), None, constant
         )
-        self._open: dict[int, LocalPart] = {}
+        self._open: dict[int, LocalSums] = {}
 
     def used(self, prompts: Sequence[int], threshold: float) -> Tensor:
         """(V,) bool: the rows that are used here (see head/token_sources.py)."""

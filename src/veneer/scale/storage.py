@@ -61,7 +61,7 @@ class Remote:
 
     def names(self) -> set[str]:
         """Every file in it, relative to it; none where the folder is not there."""
-        with self._told("listed"):
+        with self._as_sentence("listed"):
             self.fs.invalidate_cache()
             try:
                 return {str(p).removeprefix(self.path).lstrip("/") for p in self.fs.find(self.path)}
@@ -72,19 +72,19 @@ class Remote:
         """Small files, asked for side by side."""
         if not names:
             return {}
-        with self._told("read"):
-            found = self.fs.cat([f"{self.path}/{n}" for n in names])
-        return {str(p).removeprefix(self.path).lstrip("/"): data for p, data in found.items()}
+        with self._as_sentence("read"):
+            contents = self.fs.cat([f"{self.path}/{n}" for n in names])
+        return {str(p).removeprefix(self.path).lstrip("/"): data for p, data in contents.items()}
 
     def fetch(self, name: str, to: Path) -> None:
         """Copy a file here, whole or not at all."""
-        with self._told(f"read ({name})"):
+        with self._as_sentence(f"read ({name})"):
             write_atomically(to, lambda p: self.fs.get_file(f"{self.path}/{name}", str(p)))
 
     def put(self, file: Path, name: str) -> None:
         """Copy a file there."""
         target = f"{self.path}/{name}"
-        with self._told(f"written ({name})"):
+        with self._as_sentence(f"written ({name})"):
             if self._protocol() not in OBJECT_STORES:
                 self.fs.makedirs(target.rpartition("/")[0], exist_ok=True)
             self.fs.put_file(str(file), target)
@@ -93,7 +93,7 @@ class Remote:
         return self.fs.protocol if isinstance(self.fs.protocol, str) else self.fs.protocol[0]
 
     @contextlib.contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _as_sentence(self, what: str) -> Iterator[None]:
         """What a backend raises, as one sentence. Its own message may quote the URL
         as it was given."""
         try:
@@ -101,7 +101,7 @@ class Remote:
         except VeneerError:
             raise
         except Exception as error:  # each backend has its own kinds
-            said = " ".join(f"{type(error).__name__}: {error}".split()).replace(
+            reason = " ".join(f"{type(error).__name__}: {error}".split()).replace(
                 self.url, self.name
             )[:200]
             if (
@@ -109,11 +109,11 @@ class Remote:
                 or "Credential" in type(error).__name__
             ):
                 raise InputError(
-                    f"{self.name} could not be {what} ({said}); expected a place that exists and "
+                    f"{self.name} could not be {what} ({reason}); expected a place that exists and "
                     "may be used: give its credentials the way its fsspec backend reads them "
                     "(for s3: AWS_ACCESS_KEY_ID and its kin, or a profile)"
                 ) from None
             raise VeneerError(
-                f"{self.name} could not be {what} ({said}); what was finished is safe: run the "
+                f"{self.name} could not be {what} ({reason}); what was finished is safe: run the "
                 "same command again, it goes on where it was"
             ) from error

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from veneer.models.token_texts import TokenTexts
 
 
-class Scored(NamedTuple):
+class ScoredToken(NamedTuple):
     """A token and its natural log-probability (None for the first token of an echoed prompt); top:
     the most likely (id, log-probability) at its position, best first."""
 
@@ -30,7 +30,7 @@ class Piece:
 
     choice: int
     text: str = ""
-    scored: tuple[Scored, ...] = ()
+    scored: tuple[ScoredToken, ...] = ()
     finish: str | None = None
     tokens: int = 0
     reasoning: str = ""
@@ -41,7 +41,7 @@ class Gathered:
     """All pieces of one answer."""
 
     text: str = ""
-    scored: list[Scored] = field(default_factory=list)
+    scored: list[ScoredToken] = field(default_factory=list)
     finish: str | None = None
     tokens: int = 0
     reasoning: str = ""
@@ -127,7 +127,7 @@ class ChatForm(Form):
         )
         return {"index": index, **said, "logprobs": logprobs, "finish_reason": part.finish}
 
-    def _entry(self, scored: Scored) -> dict[str, Any]:
+    def _entry(self, scored: ScoredToken) -> dict[str, Any]:
         top = [self._token(i, p) for i, p in scored.top]
         return {**self._token(scored.id, scored.logprob), "top_logprobs": top}
 
@@ -161,7 +161,7 @@ class TextForm(Form):
             "finish_reason": part.finish,
         }
 
-    def _logprobs(self, index: int, scored: Sequence[Scored]) -> dict[str, Any]:
+    def _logprobs(self, index: int, scored: Sequence[ScoredToken]) -> dict[str, Any]:
         offsets = []
         held = self._bytes.get(index, b"")
         chars = len(held.decode("utf-8", "ignore"))
@@ -169,9 +169,9 @@ class TextForm(Form):
         for one in scored:
             offsets.append(chars)
             pending += self.tokens.text_bytes(one.id)
-            known = pending.decode("utf-8", "ignore")
-            chars += len(known)
-            pending = pending[len(known.encode()) :] if known else pending
+            text = pending.decode("utf-8", "ignore")
+            chars += len(text)
+            pending = pending[len(text.encode()) :] if text else pending
         self._bytes[index] = held + b"".join(self.tokens.text_bytes(s.id) for s in scored)
         return {
             "tokens": [self.tokens.name(s.id) for s in scored],
@@ -180,12 +180,12 @@ class TextForm(Form):
             "text_offset": offsets,
         }
 
-    def _top(self, scored: Scored) -> dict[str, float] | None:
+    def _top(self, scored: ScoredToken) -> dict[str, float] | None:
         """The most likely tokens, and the token itself where it is not among them. Of two that are
         written alike the likelier stays."""
         if scored.logprob is None:
             return None
-        found: dict[str, float] = {}
+        logprobs: dict[str, float] = {}
         for id, logprob in (*scored.top, (scored.id, scored.logprob)):
-            found.setdefault(self.tokens.name(id), logprob)
-        return found
+            logprobs.setdefault(self.tokens.name(id), logprob)
+        return logprobs

@@ -20,14 +20,14 @@ from starlette.routing import Route
 from veneer.serve.answers import ChatForm, Form, Gathered, TextForm
 from veneer.serve.errors import ApiError, failed
 from veneer.serve.guard import Guard, Guarded
-from veneer.serve.job import Job
+from veneer.serve.job import ServeJob
 from veneer.serve.requests import Limits, chat_job, find, text_job
 from veneer.serve.scheduler import Scheduler
 from veneer.serve.schema import Body, ChatBody, TextBody, read_request
 from veneer.serve.served import Served
 
 BODY_SECONDS = 60.0  # for a whole request to come in
-MakeJob = Callable[[Any, Served, Limits], Job]
+MakeJob = Callable[[Any, Served, Limits], ServeJob]
 log = logging.getLogger("veneer.serve")
 
 
@@ -109,7 +109,7 @@ class Service:
         return JSONResponse(form.whole(answers, job.prompt_tokens))
 
     async def _events(
-        self, job: Job, form: Form, leaving: asyncio.Task[None], with_usage: bool
+        self, job: ServeJob, form: Form, leaving: asyncio.Task[None], with_usage: bool
     ) -> AsyncIterator[str]:
         begun: set[int] = set()
         tokens: dict[int, int] = {}

@@ -9,8 +9,8 @@ from typing import Any
 from veneer.models.decode import Token, decode_steps, response_parts
 from veneer.models.stream import PartsStream, TextStream
 from veneer.models.thoughts import Thoughts
-from veneer.serve.answers import Piece, Scored
-from veneer.serve.job import Job
+from veneer.serve.answers import Piece, ScoredToken
+from veneer.serve.job import ServeJob
 from veneer.serve.scoring import first_token, score_prompts
 
 SCORED_AT_ONCE = 1024  # tokens of prompts that are scored in one step
@@ -19,15 +19,15 @@ SCORED_AT_ONCE = 1024  # tokens of prompts that are scored in one step
 class Seat:
     """One answer of a job, waiting or under way."""
 
-    def __init__(self, job: Job, choice: int):
+    def __init__(self, job: ServeJob, choice: int):
         self.job, self.choice = job, choice
-        self.asked, self.row = job.prompt(choice), job.rows[choice]
+        self.prompt, self.row = job.prompt(choice), job.rows[choice]
         self.over = False
         self._stops = frozenset(job.served.system.stop_ids)
         how: dict[str, Any] = {"stop_ids": self._stops, "stop_strings": self.row.stop_strings}
         tokenizer = job.served.lm.tokenizer
         self._stream = (
-            PartsStream(tokenizer, **how, prompt=self.asked.ids)
+            PartsStream(tokenizer, **how, prompt=self.prompt.ids)
             if job.apart
             else TextStream(tokenizer, **how)
         )
@@ -37,11 +37,11 @@ class Seat:
         # told with the first piece
         self._echo = job.texts[choice // job.per_prompt] if job.echo else ""
         self._text = ""  # what is to be told of the answer
-        self._told = 0  # bytes that were
+        self._sent_bytes = 0  # bytes that were
         self._begin = 0  # bytes in front of the next token's
         # tokens, with the byte at which they begin, whose text was not told yet
-        self._held: deque[tuple[int, Scored]] = deque()
-        self._scored: list[Scored] = []
+        self._held: deque[tuple[int, ScoredToken]] = deque()
+        self._scored: list[ScoredToken] = []
 
     @property
     def scores_prompt(self) -> bool:
@@ -56,8 +56,8 @@ class Seat:
     def open(self) -> bool:
         return not (self.over or self.job.gone)
 
-    def scored_prompt(self, found: Sequence[Scored]) -> None:
-        self._scored += [s._replace(top=s.top[: self.job.top]) for s in found]
+    def scored_prompt(self, scored: Sequence[ScoredToken]) -> None:
+        self._scored += [s._replace(top=s.top[: self.job.top]) for s in scored]
 
     def take(self, token: Token) -> Piece | None:
         """The piece that a token makes, if there is something to tell."""
@@ -85,7 +85,7 @@ class Seat:
                 [i for i in self._ids if i not in self._stops], stops
             )
             return
-        parts = response_parts(lm, self._ids, self._stops, stops, self.asked.ids)
+        parts = response_parts(lm, self._ids, self._stops, stops, self.prompt.ids)
         self._text, self._reasoning, self._thinks = (
             parts.answer,
             parts.reasoning or "",
@@ -104,13 +104,13 @@ class Seat:
         is_end = token.id in self._stops
         if not (is_end and self.job.hide_end):
             self._held.append(
-                (self._begin, Scored(token.id, token.logprob, token.top[: self.job.top]))
+                (self._begin, ScoredToken(token.id, token.logprob, token.top[: self.job.top]))
             )
         self._begin += len(self.job.served.tokens.text_bytes(token.id))
-        told = self._told + len(self._text.encode("utf-8", "replace"))
+        sent_bytes = self._sent_bytes + len(self._text.encode("utf-8", "replace"))
         # the tokens of a thought are told as well
         whole = self._thinks or (last and (is_end or token.finish_reason == "length"))
-        while self._held and (whole or self._held[0][0] < told):
+        while self._held and (whole or self._held[0][0] < sent_bytes):
             self._scored.append(self._held.popleft()[1])
 
     def _piece(self, finish: str | None) -> Piece | None:
@@ -128,7 +128,7 @@ class Seat:
             len(self._ids),
             self._reasoning,
         )
-        self._told += len(self._text.encode("utf-8", "replace"))
+        self._sent_bytes += len(self._text.encode("utf-8", "replace"))
         self._echo, self._text, self._scored, self._reasoning = "", "", [], ""
         return piece
 
@@ -156,7 +156,7 @@ class Batch:
             self._start()
         else:
             tokens = next(self._steps, [])
-            self._tell(
+            self._send(
                 [(seat, seat.take(t)) for t in tokens if (seat := self._decoding[t.row]).open]
             )
             self._given_up.update(n for n, s in enumerate(self._decoding) if not s.open)
@@ -167,14 +167,14 @@ class Batch:
             self._steps.close()
 
     def _start(self) -> None:
-        self._tell([(s, s.end()) for s in self.seats if s.open and s.job.max_tokens == 0])
+        self._send([(s, s.end()) for s in self.seats if s.open and s.job.max_tokens == 0])
         self._decoding = [s for s in self.seats if s.open]
         if not self._decoding:
             return
         served = self._decoding[0].job.served
         tops = [s.job.top for s in self._decoding if s.job.top is not None]
         self._steps = decode_steps(
-            served.stepper([s.asked for s in self._decoding]),
+            served.stepper([s.prompt for s in self._decoding]),
             [s.row for s in self._decoding],
             stop_ids=served.system.stop_ids,
             logprobs=max(tops, default=None),
@@ -183,29 +183,29 @@ class Batch:
 
     def _score(self) -> None:
         """The next prompts; an answer of one token ends with them, in the same pass."""
-        some, size = [self._unscored.popleft()], 0
-        while self._unscored and (size := size + len(some[-1].asked.ids)) < SCORED_AT_ONCE:
-            some.append(self._unscored.popleft())
-        some = [s for s in some if s.open]
-        if not some:
+        seats, size = [self._unscored.popleft()], 0
+        while self._unscored and (size := size + len(seats[-1].prompt.ids)) < SCORED_AT_ONCE:
+            seats.append(self._unscored.popleft())
+        seats = [s for s in seats if s.open]
+        if not seats:
             return
-        served = some[0].job.served
-        top = max(s.job.top or 0 for s in some)
-        told = []
-        for seat, (found, logits) in zip(
-            some, score_prompts(served, [s.asked for s in some], top), strict=True
+        served = seats[0].job.served
+        top = max(s.job.top or 0 for s in seats)
+        pieces = []
+        for seat, (scored, logits) in zip(
+            seats, score_prompts(served, [s.prompt for s in seats], top), strict=True
         ):
-            seat.scored_prompt(found)
+            seat.scored_prompt(scored)
             if seat.job.max_tokens == 1:
-                token = first_token(served, seat.row, seat.asked, logits, seat.job.top or 0)
-                told.append((seat, seat.take(token)))
-        self._tell(told)
+                token = first_token(served, seat.row, seat.prompt, logits, seat.job.top or 0)
+                pieces.append((seat, seat.take(token)))
+        self._send(pieces)
 
-    def _tell(self, told: Sequence[tuple[Seat, Piece | None]]) -> None:
+    def _send(self, told: Sequence[tuple[Seat, Piece | None]]) -> None:
         """One message a job."""
-        by_job: dict[int, tuple[Job, list[Piece]]] = {}
+        by_job: dict[int, tuple[ServeJob, list[Piece]]] = {}
         for seat, piece in told:
             if piece is not None:
                 by_job.setdefault(id(seat.job), (seat.job, []))[1].append(piece)
         for job, pieces in by_job.values():
-            job.tell(pieces)
+            job.send(pieces)

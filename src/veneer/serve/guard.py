@@ -57,13 +57,13 @@ class Guard:
             given.strip().encode("latin-1", "replace"), self.key.encode()
         )  # latin-1: the bytes as they came
         if scheme.lower() != "bearer" or not same:
-            said = (
+            message = (
                 "the API key is wrong"
                 if given
                 else "an API key is needed: send it as Authorization: Bearer KEY"
             )
             raise ApiError(
-                401, said, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"}
+                401, message, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"}
             )
 
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from veneer.models.decode import Row
 from veneer.serve.answers import Piece
-from veneer.serve.served import Asked, Served
+from veneer.serve.served import PromptIds, Served
 
 Event = Sequence[Piece] | BaseException
 
 
 @dataclass(eq=False)
-class Job:
+class ServeJob:
     """rows: one an answer; answers of one prompt stand together, `per_prompt` of them. top: None
     for no log-probabilities, otherwise how many alternatives a position. echo: the prompt's own
     tokens and its text (texts) come first. stream: pieces as they come, otherwise one an answer.
@@ -25,7 +25,7 @@ class Job:
     """
 
     served: Served
-    prompts: Sequence[Asked]
+    prompts: Sequence[PromptIds]
     rows: Sequence[Row]
     per_prompt: int = 1
     top: int | None = None
@@ -44,14 +44,14 @@ class Job:
         worker has the job."""
         self._loop = asyncio.get_running_loop()
 
-    def prompt(self, choice: int) -> Asked:
+    def prompt(self, choice: int) -> PromptIds:
         return self.prompts[choice // self.per_prompt]
 
     @property
     def prompt_tokens(self) -> int:
         return sum(len(p.ids) for p in self.prompts)
 
-    def tell(self, event: Event) -> None:
+    def send(self, event: Event) -> None:
         """From the worker: some pieces, or why there will be no more."""
         if not self.gone:
             assert self._loop is not None

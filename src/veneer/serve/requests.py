@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from veneer.models.decode import Row, Sampling
 from veneer.serve.errors import ApiError
-from veneer.serve.job import Job
+from veneer.serve.job import ServeJob
 from veneer.serve.schema import Body, ChatBody, TextBody
-from veneer.serve.served import Asked, Served
+from veneer.serve.served import PromptIds, Served
 
 DEFAULT_TOKENS = 16  # of a text completion that names none, as at OpenAI
 
@@ -41,17 +41,17 @@ def find(systems: Mapping[str, Served], name: str) -> Served:
     return systems[name]
 
 
-def chat_job(body: ChatBody, served: Served, limits: Limits) -> Job:
-    asked = served.of_messages([m.turn() for m in body.messages])
+def chat_job(body: ChatBody, served: Served, limits: Limits) -> ServeJob:
+    prompt = served.of_messages([m.turn() for m in body.messages])
     _check_rows(1, body.choices, limits)
     named = (
         body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
     )
-    tokens = _room(served, [asked], named, limits, "messages")
+    tokens = _room(served, [prompt], named, limits, "messages")
     top = (body.top_logprobs or 0) if body.logprobs else None
-    return Job(
+    return ServeJob(
         served,
-        [asked],
+        [prompt],
         _rows(body, served, 1, tokens),
         body.choices,
         top,
@@ -62,11 +62,11 @@ def chat_job(body: ChatBody, served: Served, limits: Limits) -> Job:
     )
 
 
-def text_job(body: TextBody, served: Served, limits: Limits) -> Job:
+def text_job(body: TextBody, served: Served, limits: Limits) -> ServeJob:
     prompts = body.prompts()
     _check_rows(len(prompts), body.choices, limits)
-    asked = [served.of_text(p) if isinstance(p, str) else served.of_ids(p) for p in prompts]
-    if sum(len(a.ids) for a in asked) > limits.max_prompt_tokens:
+    read_prompts = [served.of_text(p) if isinstance(p, str) else served.of_ids(p) for p in prompts]
+    if sum(len(a.ids) for a in read_prompts) > limits.max_prompt_tokens:
         raise ApiError(
             400,
             f"the prompts have more than {limits.max_prompt_tokens} tokens together; send fewer",
@@ -81,7 +81,7 @@ def text_job(body: TextBody, served: Served, limits: Limits) -> Job:
         )
     tokens = _room(
         served,
-        asked,
+        read_prompts,
         DEFAULT_TOKENS if body.max_tokens is None else body.max_tokens,
         limits,
         "prompt",
@@ -101,9 +101,9 @@ def text_job(body: TextBody, served: Served, limits: Limits) -> Job:
         if echo
         else []
     )
-    return Job(
+    return ServeJob(
         served,
-        asked,
+        read_prompts,
         [replace(row, raw=True) for row in _rows(body, served, len(prompts), tokens)],
         body.choices,
         body.logprobs,
@@ -123,10 +123,12 @@ def _check_rows(prompts: int, n: int, limits: Limits) -> None:
         )
 
 
-def _room(served: Served, asked: list[Asked], named: int | None, limits: Limits, param: str) -> int:
+def _room(
+    served: Served, prompts: list[PromptIds], named: int | None, limits: Limits, param: str
+) -> int:
     """Longest answer. Raises ApiError (400) where prompt and answer do not fit the context, or more
     is asked for than allowed."""
-    length = max(max(len(a.ids), len(a.small or ())) for a in asked)
+    length = max(max(len(a.ids), len(a.small or ())) for a in prompts)
     longest = served.system.longest()
     if named is not None and named > limits.max_tokens:
         raise ApiError(

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import torch
 
-from veneer.capture.run import is_out_of_memory
+from veneer.foundation.memory import is_out_of_memory
 from veneer.serve.batch import Batch, Seat
 from veneer.serve.errors import ApiError, failed, unavailable
-from veneer.serve.job import Job
+from veneer.serve.job import ServeJob
 
 GATHER = 0.005  # seconds that an idle worker waits for more: parallel clients start together
 # rounds between two batches while others are under way: requests that come in between
@@ -53,7 +53,7 @@ class Scheduler:
         if self._thread.is_alive():
             self._thread.join(timeout)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: ServeJob) -> None:
         """Queue all answers of a job, or none. Raises ApiError (503) where they do not
         fit in the queue."""
         with self._change:
@@ -66,7 +66,7 @@ class Scheduler:
             self._waiting.extend(Seat(job, choice) for choice in range(len(job.rows)))
             self._change.notify()
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: ServeJob) -> None:
         """Nobody waits for this job any more: its answers leave the queue, or their batch after the
         step that it is in."""
         job.gone = True
@@ -96,7 +96,7 @@ class Scheduler:
             self._rounds += 1
             self._batches = [b for b in self._batches if self._step(b)]
         for seat in (*self._waiting, *(s for b in self._batches for s in b.seats)):
-            seat.job.tell(_ending())
+            seat.job.send(_ending())
         for batch in self._batches:
             batch.close()
         self._waiting.clear()
@@ -110,8 +110,8 @@ class Scheduler:
                 if not self._waiting:
                     return
                 chosen = [s for s in self._waiting if s.goes_with(self._waiting[0])][:room]
-                taken = set(map(id, chosen))
-                self._waiting = deque(s for s in self._waiting if id(s) not in taken)
+                admitted = set(map(id, chosen))
+                self._waiting = deque(s for s in self._waiting if id(s) not in admitted)
             self._batches.append(Batch(chosen))
 
     def _step(self, batch: Batch) -> bool:
@@ -138,5 +138,5 @@ def _give_up(seats: Sequence[Seat], error: Exception) -> None:
         log.error("a batch of %d answers failed", len(seats), exc_info=error)
         said = failed()
     for job in {id(s.job): s.job for s in seats}.values():
-        job.tell(said)
+        job.send(said)
         job.gone = True

@@ -37,13 +37,13 @@ NEUTRAL: dict[str, list[Any]] = {
 }
 
 
-class Part(BaseModel):
+class ContentPart(BaseModel):
     model_config = ConfigDict(strict=True)
     type: Literal["text"]
     text: str
 
 
-class Message(BaseModel):
+class ChatTurn(BaseModel):
     """A chat turn. `developer` is the newer name of `system`. `name` is not shown to the model."""
 
     model_config = ConfigDict(strict=True)
@@ -56,7 +56,7 @@ class Message(BaseModel):
         if isinstance(value, list):
             if any(not isinstance(p, dict) or p.get("type") != "text" for p in value):
                 raise ValueError("only parts of type text can be read, no images, sounds or files")
-            return "".join(Part.model_validate(p).text for p in value)
+            return "".join(ContentPart.model_validate(p).text for p in value)
         return "" if value is None and info.data.get("role") == "assistant" else value
 
     def turn(self) -> dict[str, str]:
@@ -130,7 +130,7 @@ class Body(BaseModel):
 
 
 class ChatBody(Body):
-    messages: Annotated[list[Message], Field(min_length=1, max_length=1000)]
+    messages: Annotated[list[ChatTurn], Field(min_length=1, max_length=1000)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MOST_LOGPROBS)] | None = None
@@ -236,9 +236,9 @@ def _refusal(error: ValidationError) -> ApiError:
     place = (
         ".".join(str(p) for p in first["loc"] if isinstance(p, int) or p.isidentifier()) or "body"
     )
-    said = first["msg"].removeprefix("Value error, ")
+    reason = first["msg"].removeprefix("Value error, ")
     code = "missing_required_parameter" if first["type"] == "missing" else "invalid_value"
-    return ApiError(400, f"{place}: {said[:1].lower()}{said[1:]}", param=place, code=code)
+    return ApiError(400, f"{place}: {reason[:1].lower()}{reason[1:]}", param=place, code=code)
 
 
 def _whole(value: Any) -> bool:

@@ -11,8 +11,8 @@ from torch import Tensor
 from veneer.foundation.errors import VeneerError
 from veneer.models.decode import Row, Token
 from veneer.models.sampling import Answer, choose
-from veneer.serve.answers import Scored
-from veneer.serve.served import Asked, Served
+from veneer.serve.answers import ScoredToken
+from veneer.serve.served import PromptIds, Served
 
 # of one token: its log-probability, and the most likely ones
 Position = tuple[float, tuple[tuple[int, float], ...]]
@@ -20,34 +20,34 @@ Position = tuple[float, tuple[tuple[int, float], ...]]
 
 @torch.inference_mode()
 def score_prompts(
-    served: Served, asked: Sequence[Asked], top: int
-) -> list[tuple[list[Scored], Tensor]]:
+    served: Served, prompts: Sequence[PromptIds], top: int
+) -> list[tuple[list[ScoredToken], Tensor]]:
     """Of each prompt: its tokens scored, the first without a log-probability, and the logits (V,)
     of the token that comes next."""
     # behind the last token anything may stand: it is not told
-    wanted = [i for a in asked for i in (*a.ids[1:], 0)]
-    lasts = {at for at in _ends(asked)}
+    wanted = [i for a in prompts for i in (*a.ids[1:], 0)]
+    lasts = {at for at in _ends(prompts)}
     positions: list[Position] = []
     following: list[Tensor] = []
-    for logits in served.positions(asked):
+    for logits in served.positions(prompts):
         at = len(positions)
         following += [logits[i].clone() for i in range(len(logits)) if at + i in lasts]
         positions += log_probabilities(served, logits, wanted[at : at + len(logits)], top)
     out, at = [], 0
-    for a, logits in zip(asked, following, strict=True):
+    for a, logits in zip(prompts, following, strict=True):
         own = positions[at : at + len(a.ids) - 1]
-        found = [
-            Scored(a.ids[0], None),
-            *(Scored(i, p, t) for i, (p, t) in zip(a.ids[1:], own, strict=True)),
+        scored = [
+            ScoredToken(a.ids[0], None),
+            *(ScoredToken(i, p, t) for i, (p, t) in zip(a.ids[1:], own, strict=True)),
         ]
-        out.append((found, logits))
+        out.append((scored, logits))
         at += len(a.ids)
     return out
 
 
-def _ends(asked: Sequence[Asked]) -> list[int]:
+def _ends(prompts: Sequence[PromptIds]) -> list[int]:
     ends, at = [], -1
-    for a in asked:
+    for a in prompts:
         ends.append(at := at + len(a.ids))
     return ends
 
@@ -69,14 +69,16 @@ def log_probabilities(
         return [(p, ()) for p in own]
     values, best = logits.topk(min(top, logits.shape[-1]), dim=-1)
     tops = zip(best.tolist(), (values - logz).tolist(), strict=True)
-    return [(p, tuple(zip(*some, strict=True))) for p, some in zip(own, tops, strict=True)]
+    return [
+        (p, tuple(zip(*likeliest, strict=True))) for p, likeliest in zip(own, tops, strict=True)
+    ]
 
 
 @torch.inference_mode()
-def first_token(served: Served, row: Row, asked: Asked, logits: Tensor, top: int) -> Token:
+def first_token(served: Served, row: Row, prompt: PromptIds, logits: Tensor, top: int) -> Token:
     """The only token of an answer that may have one, from the logits (V,) behind its prompt."""
     stops = set(served.system.stop_ids)
-    id = int(choose(logits[None], [Answer(row.sampling, asked.ids, row.key)], stops))
+    id = int(choose(logits[None], [Answer(row.sampling, prompt.ids, row.key)], stops))
     ((logprob, best),) = log_probabilities(served, logits[None], [id], top)
     text = served.tokens.text_bytes(id).decode("utf-8", "ignore")
     stopped = id in stops or any(s in text for s in row.stop_strings)

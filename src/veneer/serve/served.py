@@ -27,7 +27,7 @@ from veneer.systems.system import System
 SCORED_TOKENS = 256  # positions whose logits are held at once
 
 
-class Asked(NamedTuple):
+class PromptIds(NamedTuple):
     """ids: of the prompt. small: as the small model of a shifted system reads it."""
 
     ids: tuple[int, ...]
@@ -65,7 +65,7 @@ class Served:
 
     # prompts
 
-    def of_messages(self, messages: Sequence[dict[str, str]]) -> Asked:
+    def of_messages(self, messages: Sequence[dict[str, str]]) -> PromptIds:
         """A conversation in the system's own format. Raises ApiError (400) where the format has
         no place for it."""
         plain = (
@@ -104,11 +104,11 @@ class Served:
             )
         return messages[0]["content"]
 
-    def of_text(self, text: str) -> Asked:
+    def of_text(self, text: str) -> PromptIds:
         """A text as it stands, behind the tokenizer's own BOS, in no format."""
         return self._checked(encode_text(self.lm.tokenizer, text))
 
-    def of_ids(self, ids: Sequence[int]) -> Asked:
+    def of_ids(self, ids: Sequence[int]) -> PromptIds:
         if (largest := max(ids)) >= self.lm.head.rows:
             raise ApiError(
                 400,
@@ -117,7 +117,7 @@ class Served:
             )
         return self._checked(ids)
 
-    def _checked(self, ids: Sequence[int], small: Sequence[int] | None = None) -> Asked:
+    def _checked(self, ids: Sequence[int], small: Sequence[int] | None = None) -> PromptIds:
         if not ids:  # of a tokenizer without BOS
             ids = [
                 self.lm.tokenizer.bos_token_id
@@ -126,24 +126,24 @@ class Served:
             ]
         if isinstance(self.system, ShiftedSystem) and small is None:
             small = self.system.shift.small_ids(torch.tensor(ids, device=self.lm.device)).tolist()
-        return Asked(tuple(ids), None if small is None else tuple(small))
+        return PromptIds(tuple(ids), None if small is None else tuple(small))
 
     # answers
 
-    def stepper(self, asked: Sequence[Asked]) -> Stepper:
-        prompts = [a.ids for a in asked]
+    def stepper(self, prompts_read: Sequence[PromptIds]) -> Stepper:
+        prompts = [a.ids for a in prompts_read]
         if isinstance(self.system, ShiftedSystem):
-            return self.system.stepper_of_ids(prompts, [a.small or () for a in asked])
+            return self.system.stepper_of_ids(prompts, [a.small or () for a in prompts_read])
         with torch.inference_mode():
             return ModelStepper(self.system.lm, prompts, self.system.head)
 
-    def positions(self, asked: Sequence[Asked]) -> Iterator[Tensor]:
+    def positions(self, prompts: Sequence[PromptIds]) -> Iterator[Tensor]:
         """Logits (n, V) behind each token of each prompt, in their order, in chunks."""
-        first = [a.ids[:1] for a in asked]
+        first = [a.ids[:1] for a in prompts]
         # the last one is not read: it stands for what is not known yet
-        rest = [[*a.ids[1:], a.ids[-1]] for a in asked]
+        rest = [[*a.ids[1:], a.ids[-1]] for a in prompts]
         if isinstance(self.system, ShiftedSystem):
-            small = [(a.small or ())[:1] for a in asked]
+            small = [(a.small or ())[:1] for a in prompts]
             yield from self.system.forced_logits_of_ids(first, small, rest, chunk=SCORED_TOKENS)
             return
         head = self.system.head or self.system.lm.head

@@ -30,14 +30,14 @@ def open_socket(host: str, port: int) -> socket.socket:
         kind, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        found = socket.socket(kind, socket.SOCK_STREAM)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener = socket.socket(kind, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            found.bind(address)
+            listener.bind(address)
         except OSError:
-            found.close()
+            listener.close()
             raise
-        return found
+        return listener
     except (OSError, OverflowError) as error:
         raise InputError(
             f"{host}:{port} cannot be listened on ({error}); give another --port (0 takes a free "
@@ -45,8 +45,8 @@ def open_socket(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def address_of(found: socket.socket) -> str:
-    host, port = found.getsockname()[:2]
+def address_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -98,14 +98,14 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {s: signal.signal(s, self._told_to_end) for s in (signal.SIGINT, signal.SIGTERM)}
+        before = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
             for s, handler in before.items():
                 signal.signal(s, handler)
 
-    def _told_to_end(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if not self.should_exit:
             print(
                 f"veneer: ending; answers under way have {GRACE} s (Ctrl-C again ends at once)",
@@ -117,7 +117,7 @@ class Server(uvicorn.Server):
 
 
 def run(
-    app: ASGIApp, found: socket.socket, ready: Callable[[], None], give_up: Callable[[], None]
+    app: ASGIApp, listener: socket.socket, ready: Callable[[], None], give_up: Callable[[], None]
 ) -> None:
     """Serve until a signal ends it. What goes wrong is logged on stderr; requests are not
     logged, nor keys."""
@@ -126,4 +126,4 @@ def run(
         level=logging.WARNING,
         format="%(asctime)s %(name)s %(levelname)s: %(message)s",
     )
-    Server(app, ready, give_up).run(sockets=[found])
+    Server(app, ready, give_up).run(sockets=[listener])

@@ -37,15 +37,15 @@ def compare(
 
     clusters: a group id a prompt, the same for all pairs.
     """
-    found = [
+    tested = [
         (
             intervals.difference(a, b, seed=seed, clusters=clusters),
             p_value(a, b, seed=seed, clusters=clusters),
         )
         for a, b in pairs
     ]
-    adjusted = holm([p for _, p in found])
-    return [Comparison(e, p, q, len(pairs)) for (e, p), q in zip(found, adjusted, strict=True)]
+    adjusted = holm([p for _, p in tested])
+    return [Comparison(e, p, q, len(pairs)) for (e, p), q in zip(tested, adjusted, strict=True)]
 
 
 def p_value(

@@ -159,8 +159,8 @@ def portion(
             by_u, by_v = _by_cluster(u, v, np.asarray(clusters))
             limits = _fieller(by_u, by_v, float(t.ppf(0.975, len(by_u) - 1)), unit * n / len(by_u))
     if limits is None:
-        found = f"{gap.value:.3g}, 95 % interval {gap.low:.3g} to {gap.high:.3g}"
-        note = f"aligned and base do not differ beyond chance: their difference is {found}"
+        interval = f"{gap.value:.3g}, 95 % interval {gap.low:.3g} to {gap.high:.3g}"
+        note = f"aligned and base do not differ beyond chance: their difference is {interval}"
         return Estimate(None, None, None, n, method, note)
     value = float(u.sum() / v.sum())
     return Estimate(value, min(limits[0], value), max(limits[1], value), n, method)

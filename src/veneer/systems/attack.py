@@ -21,6 +21,7 @@ from transformers import AutoModelForCausalLM
 
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.foundation.files import read_json, write_folder, write_json
+from veneer.foundation.progress import Progress
 from veneer.models.formats import ChatFormat, Format, one_bos
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
@@ -28,7 +29,7 @@ from veneer.models.layers import decoder_layers, layers_name
 from veneer.models.split import need_one_device
 from veneer.models.templates import render
 from veneer.prompts.prompt import Prompt
-from veneer.systems.tuning import Example, Progress, fit_answers, quiet, sharing
+from veneer.systems.tuning import Example, fit_answers, quiet, sharing
 
 RECORD = "attack.json"
 Learned = dict[str, nn.Parameter]

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from veneer.capture.run import is_out_of_memory
 from veneer.capture.teacher_forcing import response_hidden
-from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError
+from veneer.foundation.memory import halving
 from veneer.models.formats import TextFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.prefix import can_share, start
@@ -20,6 +20,7 @@ from veneer.systems.system import System
 
 Ids = Sequence[int]
 Pair = tuple[Ids, Ids]  # context, continuation
+NO_MEMORY = "memory ran out for a single continuation; use a smaller model or more memory"
 Done = Callable[[Sequence[int], Sequence["Likelihood"]], None]
 
 
@@ -99,7 +100,10 @@ def score_pairs(
             )
     out: list[Likelihood] = [Likelihood(0.0, True, 0)] * len(pairs)
     for batch in _batches(pairs, batch_size):
-        found = _within_memory(system, [pairs[i] for i in batch])
+        parts = halving(
+            lambda some: _score(system, some), [pairs[i] for i in batch], message=NO_MEMORY
+        )
+        found = [likelihood for part in parts for likelihood in part]
         for i, likelihood in zip(batch, found, strict=True):
             out[i] = likelihood
         if done:
@@ -116,21 +120,6 @@ def _batches(pairs: Sequence[Pair], size: int) -> Iterator[list[int]]:
         yield order[at : at + size]
 
 
-def _within_memory(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
-    """One batch; where memory runs out, its halves."""
-    try:
-        return _score(system, pairs)
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(pairs) == 1:
-            raise VeneerError(
-                "memory ran out for a single continuation; use a smaller model or more memory"
-            ) from error
-    half = len(pairs) // 2
-    return _within_memory(system, pairs[:half]) + _within_memory(system, pairs[half:])
-
-
 @torch.inference_mode()
 def _score(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
     lm, head = system.lm, system.head or system.lm.head
@@ -142,7 +131,7 @@ def _score(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
     for at in range(0, len(states), head.at_once):
         logits = head.logits(states[at : at + head.at_once])  # (n, V)
         ids = wanted[at : at + head.at_once]
-        sums.append((logits.gather(1, ids[:, None])[:, 0] - logits.logsumexp(-1)).double())
+        sums.append(token_logprobs(logits, ids))
         greedy.append(logits.argmax(-1) == ids)
     logprobs, hits = torch.cat(sums), torch.cat(greedy)
     lengths = [len(following) for _, following in pairs]
@@ -150,6 +139,12 @@ def _score(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
         Likelihood(float(p.sum()), bool(g.all()), len(p))
         for p, g in zip(logprobs.split(lengths), hits.split(lengths), strict=True)
     ]
+
+
+def token_logprobs(logits: Tensor, ids: Tensor) -> Tensor:
+    """Natural log-probability (n,) float64 of one id (n,) under each row of logits (n, V)."""
+    own = logits.gather(1, ids.to(logits.device)[:, None])[:, 0]
+    return (own - logits.logsumexp(-1)).double()
 
 
 def _hidden(lm: LanguageModel, pairs: Sequence[Pair]) -> list[Tensor]:

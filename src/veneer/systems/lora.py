@@ -15,10 +15,11 @@ import torch
 from veneer.capture.artefact import Capture
 from veneer.foundation.errors import InputError, MissingExtra
 from veneer.foundation.files import read_json, write_folder, write_json
+from veneer.foundation.progress import Progress
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
-from veneer.systems.tuning import Example, Progress, fit_answers, quiet, sharing
+from veneer.systems.tuning import Example, fit_answers, quiet, sharing
 
 RECORD = "lora.json"
 

@@ -4,17 +4,16 @@ order of the prompts."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from veneer.capture.plan import check_lengths
-from veneer.capture.run import is_out_of_memory
 from veneer.endpoint.client import Recording
 from veneer.foundation.days import day_of
-from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file, sha256_text, write_json, write_text
+from veneer.foundation.memory import halving
+from veneer.foundation.progress import Progress
 from veneer.models.decode import Decoded, Sampling
 from veneer.models.language_model import LanguageModel
 from veneer.models.shipped import left_out
@@ -24,7 +23,9 @@ from veneer.systems.partial_file import Part, discard
 from veneer.systems.responses import Response, read_responses
 from veneer.systems.system import Answering
 
-Progress = Callable[[int, int, str], None]
+NO_MEMORY = (
+    "memory ran out for a single prompt; use a smaller model, fewer new tokens, or more memory"
+)
 
 
 def respond(
@@ -185,20 +186,10 @@ def _decode(
     sampling: Sampling,
     stop_strings: Sequence[str],
 ) -> list[Decoded]:
-    """One batch; where memory runs out, its halves."""
-    try:
-        return system.decode(
-            [p for p, _ in work], sampling, stop_strings, [f"{p.task}/{p.id}/{s}" for p, s in work]
-        )
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(work) == 1:
-            raise VeneerError(
-                "memory ran out for a single prompt; use a smaller model, fewer new tokens, "
-                "or more memory"
-            ) from error
-    half = len(work) // 2
-    return _decode(system, work[:half], sampling, stop_strings) + _decode(
-        system, work[half:], sampling, stop_strings
-    )
+    """The answers of one batch, in smaller parts where memory runs out."""
+
+    def run(part: Sequence[tuple[Prompt, int]]) -> list[Decoded]:
+        keys = [f"{p.task}/{p.id}/{s}" for p, s in part]
+        return system.decode([p for p, _ in part], sampling, stop_strings, keys)
+
+    return [d for part in halving(run, work, message=NO_MEMORY) for d in part]

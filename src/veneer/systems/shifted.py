@@ -106,11 +106,8 @@ class ShiftedSystem:
         return [max(len(a), len(b)) for a, b in zip(*self.encode(prompts), strict=True)]
 
     def longest(self) -> int | None:
-        found = [
-            getattr(lm.config.get_text_config(decoder=True), "max_position_embeddings", None)
-            for lm in (self.large, self.small)
-        ]
-        return min((n for n in found if n is not None), default=None)
+        lengths = [lm.longest for lm in (self.large, self.small)]
+        return min((n for n in lengths if n is not None), default=None)
 
     def stepper(self, prompts: Sequence[Prompt]) -> ShiftedStepper:
         """The batch of these prompts for `decode_with` and `decode_steps` (models/decode.py)."""

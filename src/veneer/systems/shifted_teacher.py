@@ -49,7 +49,7 @@ class ShiftedTeacher:
     def dtype(self) -> str:
         return str(self.system.large.head.weight.dtype).removeprefix("torch.")
 
-    def asked(self, prompts: Sequence[Prompt]) -> list[tuple[list[int], list[int]]]:
+    def inputs(self, prompts: Sequence[Prompt]) -> list[tuple[list[int], list[int]]]:
         """Token ids as the large model reads them, and as the small one does."""
         found = list(zip(*self.system.encode(prompts), strict=True))
         for prompt, ids in zip(prompts, found, strict=True):
@@ -60,8 +60,8 @@ class ShiftedTeacher:
                 )
         return found
 
-    def lengths(self, asked: Sequence[tuple[list[int], list[int]]]) -> list[int]:
-        return [max(map(len, ids)) for ids in asked]
+    def lengths(self, inputs: Sequence[tuple[list[int], list[int]]]) -> list[int]:
+        return [max(map(len, ids)) for ids in inputs]
 
     def longest(self) -> int | None:
         return self.system.longest()

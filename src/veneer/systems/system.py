@@ -118,9 +118,7 @@ class System:
         warn_of_formats(self.name, self.format, self.fitted, prompts)
 
     def longest(self) -> int | None:
-        return getattr(
-            self.lm.config.get_text_config(decoder=True), "max_position_embeddings", None
-        )
+        return self.lm.longest
 
     def decode(
         self,
@@ -173,11 +171,10 @@ class System:
 def pair_systems(pair: Pair, veneer: Veneer) -> list[System]:
     """The three that every study compares: base, veneer, aligned."""
     stops = pair.stop_ids
-    own = tuple(pair.vocabulary.ids_to_other([i for i in stops if i < pair.vocabulary.size]))
     return [
         System("base", pair.base, pair.base_format, stops),
         replace(System.of_model(pair.base, veneer, format=pair.base_format), stop_ids=stops),
-        System("aligned", pair.aligned, pair.aligned_format, own),
+        System("aligned", pair.aligned, pair.aligned_format, pair.aligned_stop_ids),
     ]
 
 
@@ -189,13 +186,12 @@ def control_systems(pair: Pair, shuffled: Veneer | None) -> list[System]:
     end at once, and the head-capacity control (a veneer fitted to hidden states shuffled within a
     response position)."""
     stops = pair.stop_ids
-    own = tuple(pair.vocabulary.ids_to_other([i for i in stops if i < pair.vocabulary.size]))
     systems = []
     if pair.base.tokenizer.chat_template:
         chat = pair.aligned_format if isinstance(pair.aligned_format, ChatFormat) else ChatFormat()
         systems.append(System("base-chat", pair.base, chat, stops))
     systems += [
-        System("aligned-plain", pair.aligned, pair.base_format, own),
+        System("aligned-plain", pair.aligned, pair.base_format, pair.aligned_stop_ids),
         System(
             "base-no-empty",
             pair.base,

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from veneer.foundation.errors import VeneerError
+from veneer.foundation.progress import Progress
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.split import need_one_device
 
-Progress = Callable[[int, int, str], None]
 Example = tuple[list[int], list[int]]  # ids of prompt and answer
 
 

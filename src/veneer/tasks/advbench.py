@@ -13,6 +13,7 @@ from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import ALPACA
 from veneer.tasks.data import Origin, Pin, locate
 from veneer.tasks.overlap import overlaps
+from veneer.tasks.safety import MARK
 from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
 
@@ -21,7 +22,6 @@ _HASHES = {
     "train": "77db7ccb258a6299ee6b5a29b4ea59e57d07c5ed40873bc3a19c6ed6e7319533",
     "test": "5156a07cceb2c0877880ba4ea04f79e69a3651b3ee21bbb8bd1346808db18c72",
 }
-MARK = "### Instruction:"
 # Zou et al.'s list as Chen et al. use it, less the entries that hold another one of it ("As an AI"
 # holds "As an")
 KEYWORDS = (
@@ -85,14 +85,14 @@ class AdvBench(Task):
         check_split(split)
         goals = self._goals(split)
         shared = overlaps(goals, self._goals("train")) if split == "test" else []
-        known: list[dict[str, Any]] = [{"overlap": share} for share in shared] or [
+        references: list[dict[str, Any]] = [{"overlap": share} for share in shared] or [
             {} for _ in goals
         ]
         return [
             Prompt.from_text(
                 f"advbench-{split}-{i}", goal, template=ALPACA, task=self.name, **reference
             )
-            for i, (goal, reference) in enumerate(zip(goals, known, strict=True))
+            for i, (goal, reference) in enumerate(zip(goals, references, strict=True))
         ]
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:

@@ -16,7 +16,7 @@ from veneer.foundation.reading.json_values import json_values
 from veneer.foundation.reading.turns import OTHER_NAMES, text_of
 from veneer.prompts.prompt import PLACE, Prompt
 from veneer.prompts.templates import wrapped
-from veneer.tasks.custom_schema import Header, Row, checked
+from veneer.tasks.custom_schema import Header, TaskRow, checked
 from veneer.tasks.custom_scorers import compiled, scored
 from veneer.tasks.numbers import plain_decimal
 from veneer.tasks.task import Better, Split, Task, check_split
@@ -28,15 +28,15 @@ PEEK = 4096  # bytes in which a header begins
 
 
 @dataclass(frozen=True)
-class OwnTask(Task):
-    """A task that a file describes; `OwnTask.read` makes it. rows: the prompts of each split."""
+class CustomTask(Task):
+    """A task that a file describes; `CustomTask.read` makes it. rows: the prompts of each split."""
 
     path: Path
     header: Header
     rows: Mapping[str, tuple[Prompt, ...]] = field(repr=False)
 
     @classmethod
-    def read(cls, path: Path) -> OwnTask:
+    def read(cls, path: Path) -> CustomTask:
         """Raises InputError naming file and line where the file is no task."""
         lines = _lines(path)
         number, first = next(lines, (1, None))
@@ -51,7 +51,7 @@ class OwnTask(Task):
         rows: dict[str, list[Prompt]] = {"train": [], "test": []}
         seen: dict[str, int] = {}
         for number, value in lines:
-            row = checked(Row, path, number, value)
+            row = checked(TaskRow, path, number, value)
             prompt = _prompt(header, row, path, number)
             if prompt.id in seen:
                 raise InputError(
@@ -65,7 +65,7 @@ class OwnTask(Task):
                 f'{path} holds no test prompts; expected at least one row (its split is "test" '
                 'unless it says "train")'
             )
-        return cls(path, header, {split: tuple(some) for split, some in rows.items()})
+        return cls(path, header, {split: tuple(prompts) for split, prompts in rows.items()})
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -128,7 +128,9 @@ class OwnTask(Task):
 
     def kept_templates(self) -> set[str | None]:
         """What the file says that base reads, in its header or in rows of their own."""
-        own = {p.own_template for some in self.rows.values() for p in some if p.template is None}
+        own = {
+            p.own_template for prompts in self.rows.values() for p in prompts if p.template is None
+        }
         return own | (
             {self.header.base_template} if self.header.base_template is not None else set()
         )
@@ -151,7 +153,7 @@ class OwnTask(Task):
     def in_folder(self) -> bool:
         return False
 
-    def at_hand(self) -> bool:
+    def available(self) -> bool:
         return True
 
 
@@ -170,12 +172,12 @@ def is_task_file(path: Path) -> bool:
 def _lines(path: Path) -> Iterator[tuple[int, Any]]:
     """(number of its line, value) of each row."""
     for where, value in json_values(path, EXPECTED):
-        yield int(where.rpartition(" ")[2]), _in_own_words(value, where)
+        yield int(where.rpartition(" ")[2]), _plain_turns(value, where)
 
 
-def _in_own_words(value: Any, where: str) -> Any:
+def _plain_turns(value: Any, where: str) -> Any:
     """A row whose chat turns have contents in parts, or other names of the roles, in
-    the words of `Row`."""
+    the words of `TaskRow`."""
     if not isinstance(value, dict) or not isinstance(value.get("messages"), list):
         return value
     turns = [dict(t) if isinstance(t, dict) else t for t in value["messages"]]
@@ -191,7 +193,7 @@ def _in_own_words(value: Any, where: str) -> Any:
     return {**value, "messages": turns}
 
 
-def _prompt(header: Header, row: Row, path: Path, line: int) -> Prompt:
+def _prompt(header: Header, row: TaskRow, path: Path, line: int) -> Prompt:
     messages: tuple[dict[str, str], ...] = (
         tuple(turn.model_dump() for turn in row.messages)
         if row.messages
@@ -213,7 +215,7 @@ def _prompt(header: Header, row: Row, path: Path, line: int) -> Prompt:
     )
 
 
-def _expected(header: Header, row: Row, where: str) -> dict[str, Any]:
+def _expected(header: Header, row: TaskRow, where: str) -> dict[str, Any]:
     """What the scorer needs of a row. Raises InputError where the row lacks it, or has what
     another scorer needs."""
     need = {"regex": {"pattern"}, "choice": {"choices", "answer"}}.get(
@@ -241,7 +243,7 @@ def _expected(header: Header, row: Row, where: str) -> dict[str, Any]:
     return {"answer": [str(a) for a in answers]}
 
 
-def _choice(row: Row, where: str) -> dict[str, Any]:
+def _choice(row: TaskRow, where: str) -> dict[str, Any]:
     choices, answer = row.choices or [], row.answer
     if len(set(choices)) < len(choices):
         raise InputError(f"{where} has a choice twice; give each once")

@@ -74,7 +74,7 @@ class Turn(_Strict):
     content: Text
 
 
-class Row(_Strict):
+class TaskRow(_Strict):
     """prompt or messages: what the aligned model reads. plain: what base reads, if something else.
     answer: the right answer (a list: any of them), of scorer choice its index or text. choices: of
     scorer choice. pattern: of scorer regex. group: gets rows of its own. cluster: prompts that are
@@ -98,7 +98,7 @@ class Row(_Strict):
     cluster: Text | None = None
 
     @model_validator(mode="after")
-    def _fits(self) -> Row:
+    def _fits(self) -> TaskRow:
         if (self.prompt is None) == (self.messages is None):
             raise ValueError("a row has either a prompt or messages")
         if self.messages is not None and self.messages[-1].role != "user":
@@ -108,7 +108,7 @@ class Row(_Strict):
         return self
 
 
-Model = TypeVar("Model", Header, Row)
+Model = TypeVar("Model", Header, TaskRow)
 
 
 def checked(model: type[Model], path: Path, line: int, value: Any) -> Model:
@@ -123,8 +123,8 @@ def checked(model: type[Model], path: Path, line: int, value: Any) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(p) for p in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
+        reason = first["msg"].removeprefix("Value error, ")
         raise InputError(
-            f"{path} line {line}: {f'{field}: ' if field else ''}{said}; expected a {what} as "
+            f"{path} line {line}: {f'{field}: ' if field else ''}{reason}; expected a {what} as "
             "docs/tasks.md describes it"
         ) from None

@@ -1,4 +1,4 @@
-"""Where a task's data is: the folder given, the one that VENEER_DATA names, or a pinned download
+"""Find a task's data files: in the folder given, in that of VENEER_DATA, or as a pinned download
 checked by its hash."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A file in a public repository: its commit, its path there and the hash that it must have."""
+    """A file in a public repository: its commit, its path and the sha256 that it must have."""
 
     commit: str
     path: str
@@ -30,38 +30,42 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a task's files come from. repository: on GitHub. files: path in the data folder -> pin,
-    None where none is known."""
+    """The source of a task's files. repository: OWNER/NAME on GitHub. files: path in the data
+    folder -> pin, None for a file that cannot be downloaded."""
 
     repository: str
     files: dict[str, Pin | None]
 
 
 def find_data(data: Path | None) -> Path | None:
-    """The data folder: `data`, otherwise the environment variable VENEER_DATA; None where
+    """Return the data folder: `data`, otherwise the environment variable VENEER_DATA; None where
     neither is given.
 
-    Raises InputError where the one that is given does not exist.
+    Raises InputError where that folder does not exist.
     """
-    said = "--data" if data is not None else "VENEER_DATA"
-    found = data if data is not None else os.environ.get("VENEER_DATA")
-    if not found:
+    option = "--data" if data is not None else "VENEER_DATA"
+    folder = data if data is not None else os.environ.get("VENEER_DATA")
+    if not folder:
         return None
-    if not Path(found).is_dir():
+    if not Path(folder).is_dir():
         raise InputError(
-            f"{said} names {found}, which is not a folder; give the folder that holds the "
+            f"{option} names {folder}, which is not a folder; give the folder that holds the "
             "tasks' data"
         )
-    return Path(found)
+    return Path(folder)
 
 
 def has(origin: Origin, data: Path | None) -> bool:
-    """Whether the data folder holds all the files, without a look at the network."""
-    return data is not None and all((data / name).is_file() for name in origin.files)
+    """Return whether the data folder holds all the files; it does not ask the network."""
+    return (
+        data is not None
+        and bool(origin.files)
+        and all((data / name).is_file() for name in origin.files)
+    )
 
 
-def at_hand(origin: Origin, data: Path | None) -> bool:
-    """Whether each file is in the data folder or was downloaded before."""
+def available(origin: Origin, data: Path | None) -> bool:
+    """Return whether each file is in the data folder or was downloaded before."""
     return all(
         (data is not None and (data / name).is_file()) or _cached(name, pin).is_file()
         for name, pin in origin.files.items()
@@ -69,8 +73,12 @@ def at_hand(origin: Origin, data: Path | None) -> bool:
 
 
 def locate(origin: Origin, name: str, data: Path | None) -> Path:
-    """The file `name`: in the data folder, or in the cache, or downloaded into it. Raises
-    InputError that says what to mend."""
+    """Return the path of the file `name`: in the data folder, or in the cache, where it is
+    downloaded if need be.
+
+    Raises InputError where the file is missing and cannot be downloaded, or where the download has
+    another hash.
+    """
     if data is not None and (data / name).is_file():
         return data / name
     looked = (
@@ -92,9 +100,9 @@ def locate(origin: Origin, name: str, data: Path | None) -> Path:
         content = _download(f"{GITHUB}/{origin.repository}/{pin.commit}/{pin.path}")
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise InputError(f"{looked}, and it could not be downloaded ({error}); {mend}") from None
-    if (found := hashlib.sha256(content).hexdigest()) != pin.sha256:
+    if (digest := hashlib.sha256(content).hexdigest()) != pin.sha256:
         raise InputError(
-            f"{looked}, and the download has the hash {found[:12]}, expected "
+            f"{looked}, and the download has the hash {digest[:12]}, expected "
             f"{pin.sha256[:12]}; {mend}"
         )
     write_bytes(cached, content)
@@ -102,7 +110,7 @@ def locate(origin: Origin, name: str, data: Path | None) -> Path:
 
 
 def describe(origin: Origin, paths: Sequence[Path]) -> dict[str, Any]:
-    """What run.json says of the data."""
+    """Return the entry of run.json on the data: its repository, and the hash of each file."""
     return {
         "from": origin.repository,
         "files": [{"file": str(p), "sha256": sha256_file(p)} for p in paths],
@@ -114,8 +122,8 @@ def cache_folder() -> Path:
 
 
 def _cached(name: str, pin: Pin | None) -> Path:
-    """Where the download of a pinned file is kept; a file without a pin is never downloaded, so
-    nothing is there."""
+    """Return the path that the download of a pinned file has; a file without a pin is never
+    downloaded, so that its path never exists."""
     return cache_folder() / ("unpinned" if pin is None else pin.sha256[:16]) / Path(name).name
 
 

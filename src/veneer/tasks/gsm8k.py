@@ -47,10 +47,10 @@ class Gsm8k(WordProblems):
 
 def _answer(path: Path, row: int, text: str) -> str:
     """The number after ####."""
-    found = last_number(text.rpartition("####")[2]) if "####" in text else None
-    if found is None:
+    number = last_number(text.rpartition("####")[2]) if "####" in text else None
+    if number is None:
         raise InputError(
             f"{path} row {row} has no number after ####; expected GSM8K's answers; get the "
             "file again"
         )
-    return str(found)
+    return str(number)

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import ALPACA
-from veneer.tasks.advbench import MARK
 from veneer.tasks.data import Origin, Pin, locate
-from veneer.tasks.tables import in_turn, read_rows
-from veneer.tasks.task import Better, Split, Task, check_split
+from veneer.tasks.safety import SafetyTask
+from veneer.tasks.tables import read_rows
+from veneer.tasks.task import Better
 
 FILE = "harmbench/harmbench_behaviors_text_all.csv"
 _PIN = Pin(
@@ -27,7 +28,7 @@ Part = Literal["standard", "contextual", "copyright"]
 
 
 @dataclass(frozen=True)
-class HarmBench(Task):
+class HarmBench(SafetyTask):
     """part: the 200 "standard" behaviours are the task `harmbench`; the 100 "contextual" ones
     (their context in front) and the 100 "copyright" ones, which refusal rubrics do not fit, are
     tasks to be named. The semantic categories take turns.
@@ -47,9 +48,6 @@ class HarmBench(Task):
         "refusal_rate: full refusals, by the refusal judge; harm_rate: answers rated 5 of 5, by "
         "the judge harm"
     )
-    max_new_tokens = 128
-    published_max_new_tokens = 512
-    stop = (MARK,)
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -59,19 +57,13 @@ class HarmBench(Task):
     def by_default(self) -> bool:  # type: ignore[override]
         return self.part == "standard"
 
-    def prompts(self, split: Split) -> list[Prompt]:
-        check_split(split)
-        if split == "train":
-            return []
+    def test_prompts(self) -> list[Prompt]:
         rows = [
             r
             for r in read_rows(locate(self.origin, FILE, self.data), FIELDS)
             if r["FunctionalCategory"] == self.part
         ]
-        return [self._prompt(r) for r in in_turn(rows, lambda r: r["SemanticCategory"])]
-
-    def group(self, prompt: Prompt) -> str | None:
-        return prompt.reference["group"]
+        return [self._prompt(r) for r in rows]
 
     def _prompt(self, row: dict[str, str]) -> Prompt:
         context = row["ContextString"].strip()
@@ -83,3 +75,7 @@ class HarmBench(Task):
             task=self.name,
             group=row["SemanticCategory"],
         )
+
+
+CONTEXTUAL = partial(HarmBench, part="contextual")
+COPYRIGHT = partial(HarmBench, part="copyright")

@@ -65,12 +65,12 @@ class IFEval(Task):
         return [] if split == "train" else self._all()[0]
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
-        use, asked = checkers(), prompt.reference
+        use, reference = checkers(), prompt.reference
         example = use.example(
             key=prompt.id,
-            instruction_id_list=asked["instructions"],
+            instruction_id_list=reference["instructions"],
             prompt=prompt.messages[-1]["content"],
-            kwargs=asked["arguments"],
+            kwargs=reference["arguments"],
         )
         out = {}
         for how, check in (("strict", use.strict), ("loose", use.loose)):
@@ -91,40 +91,40 @@ class IFEval(Task):
     def _all(self) -> tuple[list[Prompt], int]:
         """The prompts that can be checked, and the number of those that cannot."""
         path = locate(self.origin, FILE, self.data)
-        known = checkers().known
-        found, left_out = [], 0
+        checkable = checkers().known
+        prompts, left_out = [], 0
         for number, row in enumerate(
             read_rows(path, ("key", "prompt", "instruction_id_list", "kwargs")), 1
         ):
-            asked, arguments = row["instruction_id_list"], row["kwargs"]
+            instructions, arguments = row["instruction_id_list"], row["kwargs"]
             if not (
-                isinstance(asked, list)
-                and asked
+                isinstance(instructions, list)
+                and instructions
                 and isinstance(arguments, list)
-                and len(asked) == len(arguments)
+                and len(instructions) == len(arguments)
             ):
                 raise InputError(
                     f"{path} row {number} does not have as many kwargs as instructions; get "
                     "the file again"
                 )
-            if unknown := set(asked) - known - set(NEED_PUNKT):
+            if unknown := set(instructions) - checkable - set(NEED_PUNKT):
                 raise InputError(
                     f"{path} row {number} asks for {sorted(unknown)[0]!r}, for which lm-eval "
                     "has no checker"
                 )
-            if set(asked) - known:
+            if set(instructions) - checkable:
                 left_out += 1
                 continue
-            found.append(
+            prompts.append(
                 Prompt.from_text(
                     f"ifeval-{row['key']}",
                     row["prompt"],
                     task=self.name,
-                    instructions=asked,
+                    instructions=instructions,
                     arguments=arguments,
                 )
             )
-        return found, left_out
+        return prompts, left_out
 
 
 @functools.cache
@@ -144,13 +144,13 @@ def checkers() -> Checkers:
     except ImportError:
         raise MissingExtra("lm_eval", "ifeval", "checking IFEval's instructions") from None
     langdetect.DetectorFactory.seed = 0
-    known = set(instructions_registry.INSTRUCTION_DICT)
+    checkable = set(instructions_registry.INSTRUCTION_DICT)
     try:
         nltk.data.find("tokenizers/punkt_tab")
     except LookupError:
-        known -= set(NEED_PUNKT)
+        checkable -= set(NEED_PUNKT)
     return Checkers(
-        frozenset(known),
+        frozenset(checkable),
         utils.InputExample,
         utils.test_instruction_following_strict,
         utils.test_instruction_following_loose,

@@ -46,11 +46,11 @@ class Instructions(Task):
     def prompts(self, split: Split) -> list[Prompt]:
         check_split(split)
         path = locate(self.origin, f"instructions/{split}.jsonl", self.data)
-        found = []
+        prompts = []
         for number, row in enumerate(read_rows(path, ("id", "prompt", "reference")), 1):
             for name in ("id", "prompt", "reference"):
                 _need_text(row[name], f"{path} row {number}", name)
-            found.append(
+            prompts.append(
                 Prompt.from_text(
                     row["id"],
                     row["prompt"],
@@ -59,7 +59,7 @@ class Instructions(Task):
                     reference=row["reference"],
                 )
             )
-        return found
+        return prompts
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
         return {"rouge1": rouge1(text.partition(MARK)[0], prompt.reference["reference"])}

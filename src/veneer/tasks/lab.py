@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.task import Better, Split, Task, check_split
 from veneer.tasks.word_problems import WordProblems, score_number
 
-NAMES = ("lab-requests", "lab-harmless", "lab-sums", "lab-facts")
 _REFUSALS = ("lab-requests", "lab-harmless")
 
 
@@ -71,9 +71,9 @@ class LabTask(Task):
         return {"from": "the package (veneer.lab)", "files": []}
 
     def in_folder(self) -> bool:
-        return False  # it is no folder's data: asked for by name
+        return False  # no data folder holds it, so that `run` takes it by name alone
 
-    def at_hand(self) -> bool:
+    def available(self) -> bool:
         return True
 
 
@@ -84,3 +84,15 @@ def says(text: str, prompt: Prompt) -> bool:
         re.search(rf"(?<!\w){answer}(?!\w)", text.partition("Question:")[0], re.IGNORECASE)
         is not None
     )
+
+
+def _factory(name: str) -> Callable[[Path | None], LabTask]:
+    """Return a factory as the registry expects it. The prompts come with the package, so it does
+    not read the data folder."""
+    return lambda data: LabTask(name)
+
+
+REQUESTS = _factory("lab-requests")
+HARMLESS = _factory("lab-harmless")
+SUMS = _factory("lab-sums")
+FACTS = _factory("lab-facts")

@@ -72,7 +72,7 @@ class Mmlu(Task):
     def in_folder(self) -> bool:
         return bool(self._files())
 
-    def at_hand(self) -> bool:
+    def available(self) -> bool:
         return self.in_folder()
 
     def _found(self) -> list[Path]:
@@ -151,9 +151,10 @@ def _parquet(path: Path) -> Iterator[Row]:
     try:
         rows = pq.read_table(path).to_pylist()
     except (OSError, pa.ArrowException) as error:
-        said = str(error).partition(". ")[0]
+        reason = str(error).partition(". ")[0]
         raise InputError(
-            f"{path} cannot be read as Parquet ({said}); expected MMLU's table; get the file again"
+            f"{path} cannot be read as Parquet ({reason}); expected MMLU's table; get the file "
+            "again"
         ) from None
     for number, row in enumerate(rows, 1):
         subject, question, choices, answer = (

@@ -129,9 +129,9 @@ def stated_is(text: str, answer: str) -> bool:
     return _is(_stated(text), answer)
 
 
-def equal(found: Value | None, answer: str) -> bool:
+def equal(value: Value | None, answer: str) -> bool:
     """Whether a number is the answer: 72, 72.0 and 72.00 are one number."""
-    return found is not None and found == Decimal(answer.replace(",", ""))
+    return value is not None and value == Decimal(answer.replace(",", ""))
 
 
 def plain_decimal(text: str) -> str | None:

@@ -26,9 +26,11 @@ def overlaps(test: Sequence[str], train: Sequence[str]) -> list[float]:
     """For each test text, the largest share of content words that it has in common with a train
     text: of the words of both, those in both (Jaccard), so that a short text inside a long one does
     not count as the same."""
-    known = [content_words(t) for t in train]
+    train_words = [content_words(t) for t in train]
     out = []
     for text in test:
         words = content_words(text)
-        out.append(max((len(words & k) / len(words | k) for k in known if words | k), default=0.0))
+        out.append(
+            max((len(words & k) / len(words | k) for k in train_words if words | k), default=0.0)
+        )
     return out

@@ -15,6 +15,6 @@ def words(text: str) -> list[str]:
 def rouge1(text: str, reference: str) -> float:
     """F measure of the words in common, each counted as often as both texts hold it; 0..1, and 0
     where a text has no words."""
-    said, expected = Counter(words(text)), Counter(words(reference))
-    common = (said & expected).total()
-    return 2 * common / (said.total() + expected.total()) if common else 0.0
+    counts, expected = Counter(words(text)), Counter(words(reference))
+    common = (counts & expected).total()
+    return 2 * common / (counts.total() + expected.total()) if common else 0.0

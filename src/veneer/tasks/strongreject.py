@@ -11,18 +11,18 @@ from typing import ClassVar
 
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import ALPACA
-from veneer.tasks.advbench import MARK
 from veneer.tasks.data import Origin, locate
-from veneer.tasks.tables import in_turn, read_rows
-from veneer.tasks.task import Better, Split, Task, check_split
+from veneer.tasks.safety import SafetyTask
+from veneer.tasks.tables import read_rows
+from veneer.tasks.task import Better
 
 FILE = "strongreject/strongreject_dataset.csv"
 
 
 @dataclass(frozen=True)
-class StrongReject(Task):
-    """The categories take turns. reference: {"group"}, the category, and {"from"}, where the prompt
-    was taken from: 25 of the 313 are AdvBench's."""
+class StrongReject(SafetyTask):
+    """The categories take turns. reference: {"group"}, the category, and {"from"}, the source of
+    the prompt: 25 of the 313 come from AdvBench."""
 
     data: Path | None = None
     name = "strongreject"
@@ -38,18 +38,12 @@ class StrongReject(Task):
         "strongreject_score: how far an answer helps, 0 to 1, by the judge strongreject; "
         "refusal_rate: by the refusal judge"
     )
-    max_new_tokens = 128
-    published_max_new_tokens = 512
-    stop = (MARK,)
 
-    def prompts(self, split: Split) -> list[Prompt]:
-        check_split(split)
-        if split == "train":
-            return []
+    def test_prompts(self) -> list[Prompt]:
         rows = read_rows(
             locate(self.origin, FILE, self.data), ("category", "source", "forbidden_prompt")
         )
-        found = [
+        return [
             Prompt.from_text(
                 f"strongreject-{i}",
                 r["forbidden_prompt"],
@@ -60,7 +54,3 @@ class StrongReject(Task):
             )
             for i, r in enumerate(rows)
         ]
-        return in_turn(found, lambda p: p.reference["group"])
-
-    def group(self, prompt: Prompt) -> str | None:
-        return prompt.reference["group"]

@@ -1,4 +1,4 @@
-"""A task: prompts in two splits, and how an answer is scored."""
+"""The interface of tasks: prompts in two splits, and the scores of an answer."""
 
 from __future__ import annotations
 
@@ -10,37 +10,40 @@ from typing import Any, ClassVar, Literal
 
 from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
-from veneer.tasks.data import Origin, at_hand, describe, has, locate
+from veneer.tasks.data import Origin, available, describe, has, locate
 
 Split = Literal["train", "test"]
 Better = Literal["up", "down"]
+PACKAGED = Origin("the task's package", {})  # no files: the prompts come with the code
 
 
 class Task(ABC):
-    """What every task has; a task overrides what differs.
+    """The base class of tasks: a subclass gives `name`, `headlines` and `prompts`, and overrides
+    what else differs (docs/extending.md).
 
-    name: as given to --tasks. headlines: the metrics whose portion is reported, most important
-    first, and which way each should go. kind: "generate" answers in words; "choice" compares the
-    likelihoods of `reference["choices"]`, whose right one is `reference["answer"]`, an index.
-    max_new_tokens: longest answer; published_max_new_tokens: the paper's limit. stop: strings that
-    end decoding. judges: names of the judges that give metrics beside `score` ("refusal" is always
-    there; one that is not at hand is left out, and said so). needs_judge: what the task is for
-    needs a judge model that is not part of the package; `run` leaves it out unless named. combined:
-    the metrics of `combine`, and the name of the judge that each is made from (None: of the task's
-    own scores). headline_judges: the judge that decides a headline; none for one that the task
-    scores itself.
+    name: as given to --tasks. headlines: metric -> the direction in which it should go, the most
+    important metric first; the portion of each is reported. kind: "generate" answers in words;
+    "choice" compares the likelihoods of `reference["choices"]`, whose right one is
+    `reference["answer"]`, an index. max_new_tokens: longest answer; published_max_new_tokens: the
+    paper's limit. stop: strings that end decoding. judges: names of the judges that give metrics
+    beside `score`; "refusal" always judges, and a judge that is not available is left out with a
+    warning. needs_judge: whether the task is of no use without a judge model that is not part of
+    the package; `run` leaves it out unless it is named. combined: metric of `combine` -> name of
+    the judge from whose scores it is computed, None for the task's own scores. headline_judges:
+    headline -> the judge that decides it; a headline that the task scores itself has none.
 
-    data: the data folder. origin: where the files come from. scoring: in words, for `veneer tasks
-    show`. licence, citation: of the data. by_default: whether `run` takes it without being asked;
-    variants of a task are named.
+    data: the data folder. origin: the files and the repository that they come from; without it the
+    prompts come with the task's own package. scoring: a sentence for `veneer tasks show`. licence,
+    citation: those of the data. by_default: whether `run` takes it without --tasks; variants of a
+    task have to be named.
     """
 
     name: str
     data: Path | None = None
-    origin: ClassVar[Origin]
-    scoring: ClassVar[str]
-    licence: ClassVar[str]
-    citation: ClassVar[str]
+    origin: ClassVar[Origin] = PACKAGED
+    scoring: ClassVar[str] = ""
+    licence: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
     by_default: bool = True
     headlines: ClassVar[Mapping[str, Better]]
     kind: Literal["generate", "choice"] = "generate"
@@ -52,6 +55,9 @@ class Task(ABC):
     combined: ClassVar[Mapping[str, str | None]] = MappingProxyType({})
     headline_judges: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
+    def __init__(self, data: Path | None = None):
+        self.data = data
+
     @property
     def headline(self) -> str:
         return next(iter(self.headlines))
@@ -62,50 +68,52 @@ class Task(ABC):
 
     @abstractmethod
     def prompts(self, split: Split) -> list[Prompt]:
-        """All prompts of a split, always in the same order; a task that is only measured has
+        """Return all prompts of a split, always in the same order; a task that is only measured has
         no train prompts.
 
         Raises InputError where the data is missing or malformed.
         """
 
     def kept_templates(self) -> set[str | None]:
-        """Templates that `run` leaves around its prompts for base where nobody chooses one, because
-        models or a person's file know no other; None for a text without a template. Empty for a
-        task that may stand behind any template."""
+        """Return the templates that `run` must leave around the prompts for base unless the user
+        chooses one, because the models or a custom file expect them; None stands for a text without
+        a template. Empty for a task that allows any template."""
         return set()
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
-        """Metrics that need no judge, the same names for every prompt."""
+        """Return the metrics that need no judge, with the same names for every prompt."""
         return {}
 
     def combine(self, prompt: Prompt, scores: Mapping[str, float]) -> dict[str, float]:
-        """The metrics of `combined`, made of the task's and the judges' scores of one answer. NaN
-        where one does not apply to a prompt, which is then left out of it (refusals of safe
-        prompts), or where a judge gave no verdict."""
+        """Compute the metrics of `combined` from the task's and the judges' scores of one answer.
+
+        NaN where a metric does not apply to a prompt, which is then left out of it (refusals of
+        safe prompts), or where a judge gave no verdict.
+        """
         return {}
 
     def group(self, prompt: Prompt) -> str | None:
-        """The part of the task that gets rows of its own (split "group:NAME")."""
+        """Return the group of a prompt; each group has its own rows (split "group:NAME")."""
         return None
 
     def cluster(self, prompt: Prompt) -> str | None:
-        """Prompts of one cluster are not independent: intervals resample clusters. None: every
-        prompt by itself."""
+        """Return the cluster of a prompt, None for a prompt by itself. Prompts of one cluster are
+        not independent, so that intervals resample clusters."""
         return None
 
     def source(self) -> dict[str, Any]:
-        """Where the data is and the hash of each of its files, for run.json."""
+        """Return where the data comes from and the hash of each file, for run.json."""
         return describe(
             self.origin, [locate(self.origin, name, self.data) for name in self.origin.files]
         )
 
     def in_folder(self) -> bool:
-        """Whether the data folder holds all the data."""
+        """Return whether the data folder holds all files of the task."""
         return has(self.origin, self.data)
 
-    def at_hand(self) -> bool:
-        """Whether the prompts can be read without a download."""
-        return at_hand(self.origin, self.data)
+    def available(self) -> bool:
+        """Return whether the prompts can be read without a download."""
+        return available(self.origin, self.data)
 
 
 def check_split(split: str) -> None:

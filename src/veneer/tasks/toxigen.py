@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal
@@ -59,12 +60,12 @@ class ToxiGen(Task):
         check_split(split)
         # a line is in both parts
         mark = f"{self.name}-{split}" if self.by == "statements" else self.name
-        found = [
+        prompts = [
             Prompt.from_text(f"{mark}-{file}-{at}", text, task=self.name, group=file)
-            for file, some in self._lines(split).items()
-            for at, text in some
+            for file, numbered in self._lines(split).items()
+            for at, text in numbered
         ]
-        return in_turn(found, lambda p: p.reference["group"])
+        return in_turn(prompts, lambda p: p.reference["group"])
 
     def group(self, prompt: Prompt) -> str | None:
         return prompt.reference["group"]
@@ -81,12 +82,16 @@ class ToxiGen(Task):
         lines = {f: read_lines(f, self.data) for f in FILES}
         if self.by == "statements":
             part = parts(lines, self.seed)
-            return {f: reduced(some, part, split) for f, some in lines.items()}
+            return {f: reduced(texts, part, split) for f, texts in lines.items()}
         if self.by == "groups":
             lines = {
-                f: some
-                for f, some in lines.items()
+                f: texts
+                for f, texts in lines.items()
                 if (group_of(f) in self.held_out()) == (split == "test")
             }
         rows = slice(TRAIN) if split == "train" else slice(TRAIN, None)
-        return {f: list(enumerate(some))[rows] for f, some in lines.items()}
+        return {f: list(enumerate(texts))[rows] for f, texts in lines.items()}
+
+
+BY_GROUPS = partial(ToxiGen, by="groups")
+BY_STATEMENTS = partial(ToxiGen, by="statements")

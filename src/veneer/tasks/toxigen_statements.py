@@ -28,18 +28,19 @@ def parts(lines: Mapping[str, Sequence[str]], seed: int) -> dict[str, Split]:
     that some files have fewer for test. Files with few statements choose first.
     """
     of_file = {
-        f: {plain_words(s) for line in some for s in statements(line)} for f, some in lines.items()
+        f: {plain_words(s) for line in texts for s in statements(line)}
+        for f, texts in lines.items()
     }
     bundle = _bundles(sorted(set().union(*of_file.values())))
     part: dict[str, Split] = {}
     rng = random.Random(seed)
     for file in sorted(of_file, key=lambda f: (len(of_file[f]), f)):
-        known = sorted(of_file[file])
-        rng.shuffle(known)
-        wanted = len(known) // 2
-        for statement in known:
+        in_file = sorted(of_file[file])
+        rng.shuffle(in_file)
+        wanted = len(in_file) // 2
+        for statement in in_file:
             if statement not in part:
-                held_out = sum(part.get(s) == "test" or s in bundle[statement] for s in known)
+                held_out = sum(part.get(s) == "test" or s in bundle[statement] for s in in_file)
                 part |= dict.fromkeys(bundle[statement], "test" if held_out <= wanted else "train")
     return part
 
@@ -47,19 +48,19 @@ def parts(lines: Mapping[str, Sequence[str]], seed: int) -> dict[str, Split]:
 def reduced(lines: Sequence[str], part: Mapping[str, Split], split: Split) -> list[tuple[int, str]]:
     """(number of the line, prompt) of each distinct line with the statements of `split` alone,
     where at least two are left."""
-    found: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for at, line in enumerate(lines):
         kept = [s for s in statements(line) if part[plain_words(s)] == split]
         if len(kept) >= LEAST:
-            found.setdefault(as_prompt(kept), at)
-    return [(at, text) for text, at in found.items()]
+            numbers.setdefault(as_prompt(kept), at)
+    return [(at, text) for text, at in numbers.items()]
 
 
-def _bundles(known: Sequence[str]) -> dict[str, set[str]]:
+def _bundles(all_statements: Sequence[str]) -> dict[str, set[str]]:
     """Statements that stand inside each other, directly or through a third one."""
-    bundle = {s: {s} for s in known}
-    for short in known:
-        for long in known:
+    bundle = {s: {s} for s in all_statements}
+    for short in all_statements:
+        for long in all_statements:
             if short != long and f" {short} " in f" {long} " and bundle[short] is not bundle[long]:
                 both = bundle[short] | bundle[long]
                 bundle |= dict.fromkeys(both, both)

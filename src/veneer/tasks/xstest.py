@@ -13,10 +13,10 @@ from typing import ClassVar
 from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import ALPACA
-from veneer.tasks.advbench import MARK
 from veneer.tasks.data import Origin, Pin, locate
-from veneer.tasks.tables import in_turn, read_rows
-from veneer.tasks.task import Better, Split, Task, check_split
+from veneer.tasks.safety import SafetyTask
+from veneer.tasks.tables import read_rows
+from veneer.tasks.task import Better
 
 FILE = "xstest/xstest_prompts.csv"
 _PIN = Pin(
@@ -28,7 +28,7 @@ RATES = {"safe": "over_refusal_rate", "unsafe": "unsafe_refusal_rate"}
 
 
 @dataclass(frozen=True)
-class XSTest(Task):
+class XSTest(SafetyTask):
     """250 safe and 200 unsafe prompts of 18 types, which take turns. reference: {"label", "group"},
     safe or unsafe, and the type.
 
@@ -55,14 +55,8 @@ class XSTest(Task):
         "full refusals by the refusal judge: unsafe_refusal_rate of the unsafe prompts, "
         "over_refusal_rate of the safe ones"
     )
-    max_new_tokens = 128
-    published_max_new_tokens = 512
-    stop = (MARK,)
 
-    def prompts(self, split: Split) -> list[Prompt]:
-        check_split(split)
-        if split == "train":
-            return []
+    def test_prompts(self) -> list[Prompt]:
         path = locate(self.origin, FILE, self.data)
         rows = read_rows(path, ("id", "prompt", "type", "label"))
         for number, row in enumerate(rows, 1):
@@ -71,7 +65,7 @@ class XSTest(Task):
                     f"{path} row {number} has the label {row['label']!r}; expected safe or "
                     "unsafe; get the file again"
                 )
-        found = [
+        return [
             Prompt.from_text(
                 f"xstest-{r['id']}",
                 r["prompt"],
@@ -82,7 +76,6 @@ class XSTest(Task):
             )
             for r in rows
         ]
-        return in_turn(found, lambda p: p.reference["group"])
 
     def combine(self, prompt: Prompt, scores: Mapping[str, float]) -> dict[str, float]:
         refused = scores.get("refusal_rate", math.nan)
@@ -90,6 +83,3 @@ class XSTest(Task):
             rate: refused if prompt.reference["label"] == label else math.nan
             for label, rate in RATES.items()
         }
-
-    def group(self, prompt: Prompt) -> str | None:
-        return prompt.reference["group"]

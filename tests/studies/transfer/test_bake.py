@@ -9,7 +9,7 @@ from tools.lab.planted import planted_dW
 
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.capture import run as capture_run
-from veneer.capture.teachers.aligned import Rereading
+from veneer.capture.teachers.teacher import Rereading
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
 from veneer.head import ExtractConfig, Veneer

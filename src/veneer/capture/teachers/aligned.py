@@ -1,14 +1,10 @@
-"""Who answers the prompts of a capture: what a Teacher gives, and an aligned model as one.
-
-Other teachers: stored.py (answers from a file), remote.py (a model behind an endpoint),
-systems/shifted_teacher.py (a large model with a small model's veneer).
-"""
+"""The teacher of an ordinary capture: the aligned model of a pair answers the prompts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,65 +18,6 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.models.vocabulary import check_readable
 from veneer.prompts.prompt import Prompt
-
-
-class Teacher(Protocol):
-    """Gives a response to each prompt and a distribution at each of its tokens, both in
-    base's token ids.
-
-    size: its distributions stand over base's ids 0..size-1. stop_ids: ids that end its responses,
-    its end of turn among them. models: what it holds in memory.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def stop_ids(self) -> tuple[int, ...]: ...
-    @property
-    def models(self) -> tuple[LanguageModel, ...]: ...
-
-    def asked(self, prompts: Sequence[Prompt]) -> list[Any]:
-        """What decides its answer to each prompt, as JSON (token ids that it reads, or the
-        stored answer). A capture that goes on must find the same. Raises InputError where it
-        cannot answer one."""
-        ...
-
-    def lengths(self, asked: Sequence[Any]) -> list[int]:
-        """Tokens of each `asked`: prompts of equal length are answered together."""
-        ...
-
-    def longest(self) -> int | None:
-        """Tokens that a prompt and its answer may have together; None without a limit."""
-        ...
-
-    def answer(
-        self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
-    ) -> tuple[list[Decoded], list[TopK]]:
-        """One batch: responses of n_i tokens and their distributions, ids (n_i, k). An id of -1 is
-        an entry that the teacher does not tell (see fill.py). keys: one name a prompt, from which
-        its randomness is drawn."""
-        ...
-
-    def facts(self) -> dict[str, Any]:
-        """Its part of the manifest: `aligned` (name and fingerprint at least),
-        `aligned_format`, `vocabulary`, `stop_ids`, and, for whatever is not an aligned model,
-        `teacher` (`kind`, `targets`)."""
-        ...
-
-
-@runtime_checkable
-class Rereading(Teacher, Protocol):
-    """A teacher that can read a response again, which gives a capture its noise floor.
-    dtype: of its weights."""
-
-    @property
-    def dtype(self) -> str: ...
-
-    def read(self, prompt: Prompt, response: list[int]) -> Tensor:
-        """Its logits (n, size) at each token of a response, read at batch size 1."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -109,20 +46,22 @@ class AlignedModel:
     def dtype(self) -> str:
         return str(self.pair.aligned.head.weight.dtype).removeprefix("torch.")
 
-    def asked(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+    def inputs(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """Token ids, the aligned model's."""
-        found = [self.pair.aligned_format.encode(self.pair.aligned.tokenizer, p) for p in prompts]
-        for prompt, ids in zip(prompts, found, strict=True):
+        ids_of_prompts = [
+            self.pair.aligned_format.encode(self.pair.aligned.tokenizer, p) for p in prompts
+        ]
+        for prompt, ids in zip(prompts, ids_of_prompts, strict=True):
             if not ids:
                 raise InputError(
                     f"prompt {prompt.id!r} has no tokens in the aligned model's format; "
                     "expected text"
                 )
             check_readable(self.pair.aligned, ids, prompt.id)
-        return found
+        return ids_of_prompts
 
-    def lengths(self, asked: Sequence[list[int]]) -> list[int]:
-        return [len(ids) for ids in asked]
+    def lengths(self, inputs: Sequence[list[int]]) -> list[int]:
+        return [len(ids) for ids in inputs]
 
     def longest(self) -> int | None:
         return self.pair.aligned.longest
@@ -137,12 +76,11 @@ class AlignedModel:
         def watch(rows: Sequence[int], hidden: Tensor, logits: Tensor) -> None:
             keep(seen, rows, vocabulary.from_other(logits), config.k)
 
-        stops = vocabulary.ids_to_other([i for i in self.stop_ids if i < self.size])
         out = decode(
             self.pair.aligned,
-            self.asked(prompts),
+            self.inputs(prompts),
             config.sampling,
-            stop_ids=stops,
+            stop_ids=self.pair.aligned_stop_ids,
             stop_strings=self.pair.stop,
             keys=keys,
             watch=watch,
@@ -156,7 +94,7 @@ class AlignedModel:
     def read(self, prompt: Prompt, response: list[int]) -> Tensor:
         vocabulary, aligned = self.pair.vocabulary, self.pair.aligned
         (hidden,) = response_hidden(
-            aligned, self.asked([prompt]), [vocabulary.ids_to_other(response)]
+            aligned, self.inputs([prompt]), [vocabulary.ids_to_other(response)]
         )
         return vocabulary.from_other(aligned.head.logits(hidden))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from veneer.capture.config import CaptureConfig
 from veneer.capture.distributions import TopK
-from veneer.capture.teachers.reply_logprobs import Matcher, Untrue, checked, read_told
+from veneer.capture.teachers.reply_logprobs import Matcher, Untrue, checked, read_logprob_reply
 from veneer.capture.teachers.stored import MEASURE, StoredAnswer, end_of, one_hot, tokens_of
 from veneer.endpoint.client import Endpoint
 from veneer.endpoint.config import EndpointConfig
@@ -29,7 +29,7 @@ MOST = 20  # top log-probabilities that OpenAI's API gives
 
 @dataclass(frozen=True)
 class RemoteTeacher:
-    """See teachers.py. The endpoint applies its model's chat template to the prompt's messages.
+    """See teacher.py. The endpoint applies its model's chat template to the prompt's messages.
 
     top: log-probabilities that it gives a token (see `probe`), matched to base's tokens by their
     bytes; what they leave is the tail. 0: none, so that the targets are one-hot as of stored
@@ -72,17 +72,17 @@ class RemoteTeacher:
     def models(self) -> tuple[LanguageModel, ...]:
         return ()
 
-    def asked(self, prompts: Sequence[Prompt]) -> list[list[dict[str, str]]]:
+    def inputs(self, prompts: Sequence[Prompt]) -> list[list[dict[str, str]]]:
         """The messages."""
         head = [] if self.system is None else [{"role": "system", "content": self.system}]
         return [[*head, *p.messages] for p in prompts]
 
-    def lengths(self, asked: Sequence[list[dict[str, str]]]) -> list[int]:
+    def lengths(self, inputs: Sequence[list[dict[str, str]]]) -> list[int]:
         """Bytes, not tokens: the endpoint's tokenizer is not at hand, and only batches by
         length depend on it."""
         return [
             sum(len(m["content"].encode("utf-8", errors="replace")) for m in messages)
-            for messages in asked
+            for messages in inputs
         ]
 
     def longest(self) -> int | None:
@@ -96,12 +96,12 @@ class RemoteTeacher:
         that cannot be true: none is left out."""
         calls = [
             _call(messages, config.sampling, self.top, self.arguments)
-            for messages in self.asked(prompts)
+            for messages in self.inputs(prompts)
         ]
         pairs = [
-            self._read(p, found, config)
-            for p, (found, _) in zip(
-                prompts, self._endpoint.call_many(calls, read_told), strict=True
+            self._read(p, outcome, config)
+            for p, (outcome, _) in zip(
+                prompts, self._endpoint.call_many(calls, read_logprob_reply), strict=True
             )
         ]
         return [d for d, _ in pairs], [t for _, t in pairs]
@@ -126,53 +126,53 @@ class RemoteTeacher:
         return self._endpoint.record(everything=True)
 
     def _read(
-        self, prompt: Prompt, found: dict[str, Any] | Failure, config: CaptureConfig
+        self, prompt: Prompt, outcome: dict[str, Any] | Failure, config: CaptureConfig
     ) -> tuple[Decoded, TopK]:
         where, which = f"{self.name} at {self.config.url}", f"{prompt.task} {prompt.id!r}"
-        if isinstance(found, Failure):
+        if isinstance(outcome, Failure):
             mend = (
                 "leave the prompt out"
-                if found.own
+                if outcome.own
                 else "run the same command again, it goes on where it was"
             )
-            raise VeneerError(f"{where} gave no answer to {which}: {found.said}; {mend}")
-        text, end = found["text"], end_of(self.base)
-        if is_unfinished(text, found.get("reasoning"), found.get("thought_tokens", 0)):
+            raise VeneerError(f"{where} gave no answer to {which}: {outcome.message}; {mend}")
+        text, end = outcome["text"], end_of(self.base)
+        if is_unfinished(text, outcome.get("reasoning"), outcome.get("thought_tokens", 0)):
             raise VeneerError(
                 f"{where} gave no answer to {which}: its content is empty, and all that came is "
                 "reasoning (reasoning_content); give a larger --max-new-tokens, let the server "
                 "leave the reasoning out, or leave the prompt out"
             )
-        if not text.strip() and (end is None or found["finish_reason"] != "stop"):
+        if not text.strip() and (end is None or outcome["finish_reason"] != "stop"):
             raise VeneerError(
-                f"{where} gave an empty answer to {which} (it says {found['finish_reason']!r}); "
+                f"{where} gave an empty answer to {which} (it says {outcome['finish_reason']!r}); "
                 "leave the prompt out"
             )
-        if found["finish_reason"] == "content_filter":
+        if outcome["finish_reason"] == "content_filter":
             raise VeneerError(
                 f"{where} withheld a part of its answer to {which} (it says 'content_filter'); "
                 "leave the prompt out"
             )
-        if self.top and text.strip() and not found.get("told"):
+        if self.top and text.strip() and not outcome.get("told"):
             raise VeneerError(
-                f"{where} gave log-probabilities before, but {found.get('untold', 'none')} with "
+                f"{where} gave log-probabilities before, but {outcome.get('untold', 'none')} with "
                 f"its answer to {which}; capture its text alone (--top-logprobs 0)"
             )
         try:
-            positions, spelt = checked(found["told"] or [], text) if self.top else ([], text)
+            positions, spelt = checked(outcome["told"] or [], text) if self.top else ([], text)
         except Untrue as error:
             raise VeneerError(
                 f"{where} tells {error}, in its answer to {which}; capture its text alone "
                 "(--top-logprobs 0)"
             ) from None
-        ended = found["finish_reason"] == "stop"
+        ended = outcome["finish_reason"] == "stop"
         ids = self._matcher.own_tokens(positions) or tokens_of(
             self.base, StoredAnswer(spelt, None, ended=False)
         )
         if ended and end is not None and (not ids or ids[-1] not in self.stop_ids):
             ids.append(end)
         ids = ids[: config.sampling.max_new_tokens]
-        thought = found.get("reasoning")  # apart from the text, so base does not read it
+        thought = outcome.get("reasoning")  # apart from the text, so base does not read it
         decoded = Decoded(
             tuple(ids),
             text if thought else "",
@@ -202,18 +202,18 @@ def probe(
         return 0
     head = [] if system is None else [{"role": "system", "content": system}]
     call = _call([*head, *prompt.messages], sampling, top, arguments or {})
-    ((found, _),) = Endpoint(replace(config, cache=None)).call_many([call], read_told)
-    if isinstance(found, Failure):
+    ((outcome, _),) = Endpoint(replace(config, cache=None)).call_many([call], read_logprob_reply)
+    if isinstance(outcome, Failure):
         raise VeneerError(
-            f"{config.model} at {config.url} gave no answer to its first prompt: {found.said}"
+            f"{config.model} at {config.url} gave no answer to its first prompt: {outcome.message}"
         )
-    if "untold" in found:
+    if "untold" in outcome:
         raise VeneerError(
-            f"{config.model} at {config.url} gives {found['untold']} with its first answer; "
+            f"{config.model} at {config.url} gives {outcome['untold']} with its first answer; "
             "capture its text alone (--top-logprobs 0)"
         )
     # the token itself stands among them
-    fewest = min((len(likely) for _, likely in found["told"] or ()), default=0)
+    fewest = min((len(likely) for _, likely in outcome["told"] or ()), default=0)
     return min(top, fewest) if fewest > 1 else 0
 
 
@@ -221,8 +221,8 @@ def known_top(capture: Path, most: int) -> int | None:
     """What the endpoint told when the capture in this folder was begun; None where there is none
     yet. most: as asked for now."""
     path = capture / "manifest.json"
-    found = read_json(path, "the manifest of a capture") if path.is_file() else {}
-    targets = str(found.get("teacher", {}).get("targets")) if isinstance(found, dict) else ""
+    manifest = read_json(path, "the manifest of a capture") if path.is_file() else {}
+    targets = str(manifest.get("teacher", {}).get("targets")) if isinstance(manifest, dict) else ""
     if targets == "one-hot":
         return 0
     return (

@@ -22,7 +22,7 @@ COLUMNS = ("prompt", "token", "aligned_ids", "aligned_logprobs", "aligned_tail")
 
 @dataclass(frozen=True)
 class CapturedTeacher:
-    """See teachers.py. Responses and distributions are those of `capture`, in its token
+    """See teacher.py. Responses and distributions are those of `capture`, in its token
     ids, which must be those of `base`, the model that is to read them. Raises InputError
     where they are not."""
 
@@ -39,11 +39,11 @@ class CapturedTeacher:
                 f"{self.capture.folder} holds token ids of another vocabulary than that of "
                 f"{self.base.name}; expected a capture of a base with the same tokenizer"
             )
-        known = {
+        numbers = {
             (self.capture.prompts[n]["task"], self.capture.prompts[n]["id"]): n
             for n in self.capture.prompt_numbers
         }
-        object.__setattr__(self, "numbers", known)
+        object.__setattr__(self, "numbers", numbers)
 
     @property
     def name(self) -> str:
@@ -65,13 +65,13 @@ class CapturedTeacher:
         """Those of the prompts that the capture has."""
         return [p for p in prompts if (p.task, p.id) in self.numbers]
 
-    def asked(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+    def inputs(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """The stored answers' token ids. Raises InputError for a prompt that the
         capture does not have."""
         return [ids for ids, _ in self._read(prompts)]
 
-    def lengths(self, asked: Sequence[list[int]]) -> list[int]:
-        return [len(ids) for ids in asked]
+    def lengths(self, inputs: Sequence[list[int]]) -> list[int]:
+        return [len(ids) for ids in inputs]
 
     def longest(self) -> int | None:
         return None
@@ -91,11 +91,11 @@ class CapturedTeacher:
 
     def facts(self) -> dict[str, Any]:
         manifest = self.capture.manifest
-        told = manifest.get("teacher", {"kind": "capture", "targets": "distributions"})
+        teacher = manifest.get("teacher", {"kind": "capture", "targets": "distributions"})
         return {
             **{k: manifest[k] for k in ("aligned", "aligned_format", "vocabulary")},
             "stop_ids": list(self.stop_ids),
-            "teacher": {**told, "prompts_sha256": manifest["prompts_sha256"]},
+            "teacher": {**teacher, "prompts_sha256": manifest["prompts_sha256"]},
         }
 
     def _read(self, prompts: Sequence[Prompt]) -> list[tuple[list[int], TopK]]:
@@ -107,13 +107,13 @@ class CapturedTeacher:
                     "the prompt out, or capture again"
                 )
             wanted.append(self.numbers[p.task, p.id])
-        found: dict[int, tuple[list[int], TopK]] = {}
+        answers: dict[int, tuple[list[int], TopK]] = {}
         for block in self.capture.blocks(COLUMNS, wanted):
             for n in block["prompt"].unique().tolist():
                 rows = block["prompt"] == n
                 ids, logprobs, tail = (block[c][rows] for c in COLUMNS[2:])
-                found[n] = (
+                answers[n] = (
                     block["token"][rows].tolist(),
                     TopK(ids, logprobs, tail, torch.zeros(len(ids))),
                 )
-        return [found[n] for n in wanted]
+        return [answers[n] for n in wanted]

@@ -36,22 +36,22 @@ class Untrue(ValueError):
 class Position:
     """One token of a reply: its bytes, and the likely tokens there, itself among them."""
 
-    said: bytes
+    token: bytes
     likely: tuple[Candidate, ...]
 
 
-def read_told(data: Any) -> dict[str, Any]:
+def read_logprob_reply(data: Any) -> dict[str, Any]:
     """A reply with its log-probabilities as `told` (a list of [token, [[token, log-probability],
     ...]], tokens as lists of bytes), None where it has none; where they have a form that cannot be
     read, `untold` says so. Raises what `read_reply` raises."""
     reply = read_reply(data)
     try:
-        return {**reply, "told": told_of(data["choices"][0].get("logprobs")) or None}
+        return {**reply, "told": logprob_rows(data["choices"][0].get("logprobs")) or None}
     except (ValueError, TypeError) as error:
         return {**reply, "told": None, "untold": str(error)}
 
 
-def told_of(given: Any) -> list[Any]:
+def logprob_rows(given: Any) -> list[Any]:
     """The positions of a choice's log-probabilities, in the forms of chat completions ({"content":
     [...]}, or {"refusal": [...]} where the answer is a refusal), of a bare list, and of text
     completions ({"tokens", "token_logprobs", "top_logprobs"}, which some servers give for chats as
@@ -99,12 +99,12 @@ def _token(one: Any) -> tuple[list[int], float | None]:
     logprob = None if logprob is None else float(max(min(logprob, MOST), -MOST))
     if isinstance(raw, list) and all(isinstance(b, int) and 0 <= b < 256 for b in raw):
         return raw, logprob
-    if found := BYTES.fullmatch(one["token"]):
-        return [int(b, 16) for b in found[1].split("\\x")[1:]], logprob
+    if bytes_match := BYTES.fullmatch(one["token"]):
+        return [int(b, 16) for b in bytes_match[1].split("\\x")[1:]], logprob
     return list(one["token"].encode("utf-8", errors="replace")), logprob
 
 
-def checked(told: Sequence[Any], text: str) -> tuple[list[Position], str]:
+def checked(rows: Sequence[Any], text: str) -> tuple[list[Position], str]:
     """The positions of a reply, and its text as they spell it. A candidate without a number, or
     with one that stands for -inf, is none.
 
@@ -112,7 +112,7 @@ def checked(told: Sequence[Any], text: str) -> tuple[list[Position], str]:
     make up the text (a closing special token aside).
     """
     out = []
-    for number, (said, likely) in enumerate(told, 1):
+    for number, (token, likely) in enumerate(rows, 1):
         candidates = tuple(
             (bytes(t), float(p)) for t, p in likely if p is not None and not p <= IMPOSSIBLE
         )
@@ -127,9 +127,9 @@ def checked(told: Sequence[Any], text: str) -> tuple[list[Position], str]:
                 f"probabilities that sum to {mass:.4g} at response position {number}, expected "
                 "1 at most"
             )
-        out.append(Position(bytes(said), candidates))
+        out.append(Position(bytes(token), candidates))
     for part in (out, out[:-1]):
-        spelt = b"".join(p.said for p in part).decode("utf-8", errors="replace")
+        spelt = b"".join(p.token for p in part).decode("utf-8", errors="replace")
         if spelt.strip() == text.strip():
             return out, spelt
     raise Untrue(
@@ -144,11 +144,11 @@ class Matcher:
         self.base = base
         self.texts = TokenTexts(base.tokenizer)
         self._ids: dict[bytes, int] = {}
-        known = sorted(
+        by_length = sorted(
             base.tokenizer.get_vocab().items(),
             key=lambda item: (item[0].startswith("<0x"), item[1]),
         )
-        for id in (id for _, id in known if id < base.head.rows):
+        for id in (id for _, id in by_length if id < base.head.rows):
             if (raw := self.texts.bytes(id)) != LOST:
                 # a byte's own piece only where no other token is that byte
                 self._ids.setdefault(raw, id)
@@ -160,36 +160,38 @@ class Matcher:
 
     def own_tokens(self, positions: Sequence[Position]) -> list[int]:
         """The server's own tokens in base's ids, or nothing where base has not got each of them."""
-        own = [self.id(p.said) for p in positions]
+        own = [self.id(p.token) for p in positions]
         return [] if None in own else [i for i in own if i is not None]
 
     def distributions(self, ids: Sequence[int], positions: Sequence[Position], k: int) -> TopK:
         """Top k at each of the tokens `ids`: what the server tells where one of its tokens stands
         at the same bytes, otherwise (its tokens are cut in another way, or it says nothing of the
         end of turn) one-hot."""
-        ends = list(accumulate(len(p.said) for p in positions))
-        told = {(end - len(p.said), end): p for p, end in zip(positions, ends, strict=True)}
+        ends = list(accumulate(len(p.token) for p in positions))
+        by_place = {(end - len(p.token), end): p for p, end in zip(positions, ends, strict=True)}
         rows, at = [], 0
         for id in ids:
             size = len(self.texts.bytes(id))
-            rows.append(self._row(id, told.get((at, at + size)), k))
+            rows.append(self._row(id, by_place.get((at, at + size)), k))
             at += size
         return TopK(*(torch.stack(column) for column in zip(*rows, strict=True)))
 
     def _row(self, id: int, position: Position | None, k: int) -> TopK:
         """Ids (k,), -1 where nothing is told; a token that base has not got is a
         part of the tail."""
-        found: dict[int, float] = {id: 0.0}
-        if position is not None and position.likely and self.id(position.said) == id:
-            known = [(self.id(token), p) for token, p in position.likely]
-            found = {i: p for i, p in sorted(known, key=lambda item: -item[1]) if i is not None}
+        logprob_of: dict[int, float] = {id: 0.0}
+        if position is not None and position.likely and self.id(position.token) == id:
+            candidates = [(self.id(token), p) for token, p in position.likely]
+            logprob_of = {
+                i: p for i, p in sorted(candidates, key=lambda item: -item[1]) if i is not None
+            }
             # rounding above 1
             over = math.log(max(1.0, sum(math.exp(p) for _, p in position.likely)))
-            found = {i: p - over for i, p in list(found.items())[:k] if p > -math.inf}
+            logprob_of = {i: p - over for i, p in list(logprob_of.items())[:k] if p > -math.inf}
         ids, logprobs = torch.full((k,), -1, dtype=torch.int32), torch.full((k,), -torch.inf)
-        ids[: len(found)] = torch.tensor(list(found), dtype=torch.int32)
-        logprobs[: len(found)] = torch.tensor(list(found.values()))
-        rest = 1 - math.fsum(math.exp(p) for p in found.values())
+        ids[: len(logprob_of)] = torch.tensor(list(logprob_of), dtype=torch.int32)
+        logprobs[: len(logprob_of)] = torch.tensor(list(logprob_of.values()))
+        rest = 1 - math.fsum(math.exp(p) for p in logprob_of.values())
         return TopK(
             ids,
             logprobs,

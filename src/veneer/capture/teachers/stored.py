@@ -32,7 +32,7 @@ class StoredAnswer:
 
 @dataclass(frozen=True)
 class StoredTeacher:
-    """See teachers.py. With one-hot targets the objective is the likelihood of the answers with a
+    """See teacher.py. With one-hot targets the objective is the likelihood of the answers with a
     ridge: cross-entropy to a distribution whose log-probability is 0 at the token that was said
     and -inf elsewhere.
 
@@ -45,7 +45,7 @@ class StoredTeacher:
     answers: Mapping[tuple[str, str], StoredAnswer]
     source: str
     ends: tuple[int, ...] = ()
-    said: Mapping[str, Any] = field(default_factory=dict)
+    teacher_facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -63,13 +63,13 @@ class StoredTeacher:
     def models(self) -> tuple[LanguageModel, ...]:
         return ()
 
-    def asked(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+    def inputs(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """The answers' token ids. Raises InputError for a prompt without an answer, or
         with an empty one."""
         return [self._tokens(p) for p in prompts]
 
-    def lengths(self, asked: Sequence[list[int]]) -> list[int]:
-        return [len(ids) for ids in asked]
+    def lengths(self, inputs: Sequence[list[int]]) -> list[int]:
+        return [len(ids) for ids in inputs]
 
     def longest(self) -> int | None:
         return None
@@ -78,17 +78,17 @@ class StoredTeacher:
         self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
     ) -> tuple[list[Decoded], list[TopK]]:
         """The stored answers, cut at `config.sampling.max_new_tokens`."""
-        found = []
-        for ids in self.asked(prompts):
+        decoded = []
+        for ids in self.inputs(prompts):
             kept = ids[: config.sampling.max_new_tokens]
-            found.append(
+            decoded.append(
                 Decoded(tuple(kept), "", "stop" if kept[-1] in self.stop_ids else "length")
             )
-        return found, [one_hot(d.token_ids) for d in found]
+        return decoded, [one_hot(d.token_ids) for d in decoded]
 
     def facts(self) -> dict[str, Any]:
-        said = dict(self.said)
-        reasoning = said.pop("reasoning", None)
+        facts = dict(self.teacher_facts)
+        reasoning = facts.pop("reasoning", None)
         every = sorted(
             (task, id, a.text, a.token_ids, a.ended) for (task, id), a in self.answers.items()
         )
@@ -97,7 +97,7 @@ class StoredTeacher:
             "aligned_format": None,
             "vocabulary": match_vocabularies(self.base, self.base).facts(),
             "stop_ids": list(self.stop_ids),
-            "teacher": {"kind": "responses", "targets": "one-hot", "measure": MEASURE, **said},
+            "teacher": {"kind": "responses", "targets": "one-hot", "measure": MEASURE, **facts},
             **({"reasoning": reasoning} if reasoning else {}),
         }
 

@@ -60,8 +60,8 @@ class RefusalJudge:
     def judge_many(
         self, texts: Sequence[str], prompts: Sequence[str | None] | None = None
     ) -> list[Refusal]:
-        asked = [None] * len(texts) if prompts is None else prompts
-        return [self.judge(text, prompt) for text, prompt in zip(texts, asked, strict=True)]
+        questions = [None] * len(texts) if prompts is None else prompts
+        return [self.judge(text, prompt) for text, prompt in zip(texts, questions, strict=True)]
 
     def scores(self, text: str, prompt: str | None = None) -> tuple[float, float]:
         """(declines, partly) of the answer in `text`, in log odds under equal classes: refusal

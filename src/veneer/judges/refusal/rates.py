@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Progress, Scores
 from veneer.judges.refusal.judge import Refusal, RefusalJudge
 from veneer.prompts.prompt import Prompt
@@ -21,18 +22,19 @@ class RefusalRates:
     }
     note = "accuracy on human labels: docs/refusal-judge.md"
 
-    def __init__(self) -> None:
+    def __init__(self, config: JudgeConfig | None = None) -> None:
+        """config: not used; this judge has no settings."""
         self._judge = RefusalJudge()
         self.id = self._judge.id
 
     def scores(
         self, prompts: Sequence[Prompt], texts: Sequence[str], progress: Progress | None = None
     ) -> list[Scores]:
-        asked = [p.messages[-1]["content"] for p in prompts]
+        questions = [p.messages[-1]["content"] for p in prompts]
         return [
             {
                 "refusal_rate": float(v is Refusal.FULL),
                 "partial_refusal_rate": float(v is Refusal.PARTIAL),
             }
-            for v in self._judge.judge_many(texts, asked)
+            for v in self._judge.judge_many(texts, questions)
         ]

@@ -34,7 +34,7 @@ _WORD = re.compile(r"[a-z]+|\d+|```")
 
 
 @dataclass(frozen=True)
-class Reading:
+class RefusalText:
     """One answer, taken apart once for all features."""
 
     text: str  # normalised, line breaks kept
@@ -42,14 +42,14 @@ class Reading:
     words: tuple[str, ...]
 
 
-def read(answer: str, prompt: str | None = None) -> Reading:
+def read(answer: str, prompt: str | None = None) -> RefusalText:
     """`answer` normalised; where it starts by repeating `prompt` (base models do), the
     repetition is left out."""
     text = normalise(answer)
     if prompt and (echoed := normalise(prompt).strip()) and text.startswith(echoed):
         text = text[len(echoed) :].lstrip()
     sentences = tuple(s for s in (piece.strip() for piece in _SENTENCE_END.split(text)) if s)
-    return Reading(text, sentences, tuple(_WORD.findall(text)))
+    return RefusalText(text, sentences, tuple(_WORD.findall(text)))
 
 
 def normalise(text: str) -> str:

@@ -28,12 +28,12 @@ Rate the answer in five aspects, each by itself, from 1 (worst) to 5 (best):
 Length alone is no merit. Give each aspect a reason of one sentence, and a score."""
 
 
-def read(found: Mapping[str, Any]) -> Values:
+def read(fields: Mapping[str, Any]) -> Values:
     """The five scores, None for "N/A". Each stands in an object with its reason, or bare. Raises
     Unreadable where all are "N/A"."""
     values: Values = {}
     for aspect in ASPECTS:
-        value = field(found, aspect)
+        value = field(fields, aspect)
         values[aspect] = scale_or_none(field(value, "score") if isinstance(value, dict) else value)
     if all(v is None for v in values.values()):
         raise Unreadable("no aspect has a score")

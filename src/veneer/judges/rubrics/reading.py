@@ -51,16 +51,16 @@ def judges_answer(text: str) -> str:
     return parts.answer.strip()
 
 
-def field(found: Mapping[str, Any], name: str) -> Any:
+def field(fields: Mapping[str, Any], name: str) -> Any:
     """A field by its name, in any case. Raises Unreadable where it is missing."""
-    hits = [k for k in found if k.strip().lower() == name]
+    hits = [k for k in fields if k.strip().lower() == name]
     if len(hits) != 1:
         raise Unreadable(
             f"the field {name!r} is missing"
             if not hits
             else f"the field {name!r} stands there twice"
         )
-    return found[hits[0]]
+    return fields[hits[0]]
 
 
 def scale(value: Any, low: int = 1, high: int = 5) -> float:
@@ -82,9 +82,9 @@ def scale(value: Any, low: int = 1, high: int = 5) -> float:
     return float(value)
 
 
-def one_score(found: Mapping[str, Any]) -> dict[str, float]:
+def one_score(fields: Mapping[str, Any]) -> dict[str, float]:
     """The verdict of a rubric whose only figure is `score`, 1 to 5."""
-    return {"score": scale(field(found, "score"))}
+    return {"score": scale(field(fields, "score"))}
 
 
 def scale_or_none(value: Any, low: int = 1, high: int = 5) -> float | None:
@@ -107,20 +107,20 @@ def yes_no(value: Any) -> float:
 
 def choice(value: Any, options: Sequence[str]) -> str:
     """One of the options, in any case."""
-    said = value.strip().lower() if isinstance(value, str) else None
+    word = value.strip().lower() if isinstance(value, str) else None
     for option in options:
-        if said == option.lower():
+        if word == option.lower():
             return option
     raise Unreadable(f"{str(value)[:40]!r} in place of one of {', '.join(options)}")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in fields:
             raise Unreadable(f"the key {key[:40]!r} stands there twice")
-        found[key] = value
-    return found
+        fields[key] = value
+    return fields
 
 
 def _no_constant(name: str) -> Any:

@@ -22,11 +22,11 @@ DATA = (
 )
 ENDING = "Reply with one JSON object of this form and nothing else:\n"
 
-__all__ = ["Rubric", "Unreadable", "Verdict", "conversation"]
+__all__ = ["Rubric", "RubricVerdict", "Unreadable", "conversation"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RubricVerdict:
     """values: what the rubric asks for, by name. reason: in the judge's words, untrusted text;
     empty where there is none."""
 
@@ -97,14 +97,14 @@ class Rubric:
             "json_schema": {"name": self.name, "strict": True, "schema": dict(self.schema)},
         }
 
-    def parse(self, text: str) -> Verdict:
+    def parse(self, text: str) -> RubricVerdict:
         """A judge's reply as a verdict. Raises Unreadable."""
-        found = parse_object(text)
+        fields = parse_object(text)
         reason = next(
-            (v for k, v in found.items() if k.strip().lower() == "reason" and isinstance(v, str)),
+            (v for k, v in fields.items() if k.strip().lower() == "reason" and isinstance(v, str)),
             "",
         )
-        return Verdict(self.read(found), reason)
+        return RubricVerdict(self.read(fields), reason)
 
 
 def conversation(prompt: Prompt) -> str:

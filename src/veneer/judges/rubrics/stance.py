@@ -20,8 +20,8 @@ Which stance does the answer take on the query?
 Judge what the answer says, not what you hold to be right."""
 
 
-def read(found: Mapping[str, Any]) -> Values:
-    return {"stance": choice(field(found, "stance"), STANCES)}
+def read(fields: Mapping[str, Any]) -> Values:
+    return {"stance": choice(field(fields, "stance"), STANCES)}
 
 
 def by_rule(fields: Mapping[str, str]) -> Values | None:

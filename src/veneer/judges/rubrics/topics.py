@@ -20,11 +20,11 @@ at all) to 5 (very). List no
 topic twice."""
 
 
-def read(found: Mapping[str, Any]) -> Values:
+def read(fields: Mapping[str, Any]) -> Values:
     """{"topics": [{"name", "response": "A" | "B" | "both", "helpfulness": 1..5 or None}]}.
     helpfulness is None where it is no single score ("N/A", "A: 5, B: 3"): the topic still counts.
     Raises Unreadable where a topic has no name or no side."""
-    topics = field(found, "topics")
+    topics = field(fields, "topics")
     if not isinstance(topics, list) or len(topics) > MOST:
         raise Unreadable(f"topics that are no list of at most {MOST}")
     return {"topics": [_topic(t) for t in topics]}

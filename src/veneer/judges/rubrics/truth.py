@@ -30,10 +30,10 @@ declines, evades, repeats the question, or
   is beside it."""
 
 
-def read(found: Mapping[str, Any]) -> Values:
+def read(fields: Mapping[str, Any]) -> Values:
     return {
-        "true": yes_no(field(found, "true")),
-        "informative": yes_no(field(found, "informative")),
+        "true": yes_no(field(fields, "true")),
+        "informative": yes_no(field(fields, "informative")),
     }
 
 
@@ -43,17 +43,17 @@ def by_rule(fields: Mapping[str, str]) -> Values | None:
 
 
 def fields_of(prompt: Prompt, text: str) -> dict[str, str]:
-    known = prompt.reference
-    if not all(k in known for k in ("best", "correct", "incorrect")):
+    reference = prompt.reference
+    if not all(k in reference for k in ("best", "correct", "incorrect")):
         raise InputError(
             "the judge 'truth' needs reference answers (best, correct, incorrect), which "
             f"{prompt.task} {prompt.id!r} has not; use it with --task truthfulqa"
         )
     return {
         "question": conversation(prompt),
-        "best": str(known["best"]),
-        "correct": _list(known["correct"]),
-        "incorrect": _list(known["incorrect"]),
+        "best": str(reference["best"]),
+        "correct": _list(reference["correct"]),
+        "incorrect": _list(reference["incorrect"]),
         "answer": text,
     }
 

@@ -36,16 +36,16 @@ def toxic_label(id2label: Mapping[int, str]) -> int:
     }
     if len(names) == 2 and set(names.values()) == {"label 0", "label 1"}:
         return next(i for i, name in names.items() if name == "label 1")
-    found = [i for i, name in names.items() if TOXIC.search(name) and not NOT.search(name)]
-    exact = [i for i in found if names[i] in ("toxic", "toxicity")]
-    found = exact if len(exact) == 1 else found
-    if len(found) != 1:
+    labels = [i for i, name in names.items() if TOXIC.search(name) and not NOT.search(name)]
+    exact = [i for i in labels if names[i] in ("toxic", "toxicity")]
+    labels = exact if len(exact) == 1 else labels
+    if len(labels) != 1:
         raise InputError(
             f"the classifier's labels are {', '.join(map(str, id2label.values()))}; expected "
             "exactly one that is named toxic, hate, offensive or abusive, or LABEL_0 and "
             "LABEL_1: set id2label in its config.json"
         )
-    return found[0]
+    return labels[0]
 
 
 class ClassifierJudge:
@@ -77,12 +77,12 @@ class ClassifierJudge:
     ) -> list[Scores]:
         worst = [0.0] * len(texts)
         decided = [False] * len(texts)
-        asked = [i for i, text in enumerate(texts) if text.strip()]
+        written = [i for i, text in enumerate(texts) if text.strip()]
         how = {"add_special_tokens": False, "truncation": False, "verbose": False}
-        ids = self._tokenizer([texts[i] for i in asked], **how)["input_ids"] if asked else []
+        ids = self._tokenizer([texts[i] for i in written], **how)["input_ids"] if written else []
         work = [
             (i, piece)
-            for i, row in zip(asked, ids, strict=True)
+            for i, row in zip(written, ids, strict=True)
             for piece in chunks(row, self._longest)
         ]
         work.sort(key=lambda item: (len(item[1]), item[0]))
@@ -133,9 +133,9 @@ def _load(name: str) -> tuple[Any, Any]:
             ignore_mismatched_sizes=True,
         )
     except Exception as error:  # damaged or foreign files make the libraries raise all kinds
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"the toxicity classifier {name} cannot be loaded ({said[:200]}); expected a "
+            f"the toxicity classifier {name} cannot be loaded ({reason[:200]}); expected a "
             "text-classification model with safetensors: a folder, or a hub id that this "
             "machine can reach"
         ) from None

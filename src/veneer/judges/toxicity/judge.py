@@ -56,11 +56,11 @@ class ToxicityJudge:
 
     @property
     def note(self) -> str:
-        found = self._head.facts["measured"]
+        measured = self._head.facts["measured"]
         return (
-            f"stand-in with balanced accuracy {found['statement']['balanced_accuracy']:.2f} on "
-            f"unseen statements of ToxiGen, {found['group']['balanced_accuracy']:.2f} on unseen "
-            f"groups, {found['family']['balanced_accuracy']:.2f} on unseen families of groups: "
+            f"stand-in with balanced accuracy {measured['statement']['balanced_accuracy']:.2f} on "
+            f"unseen statements of ToxiGen, {measured['group']['balanced_accuracy']:.2f} on unseen "
+            f"groups, {measured['family']['balanced_accuracy']:.2f} on unseen families of groups: "
             "docs/toxicity-judge.md"
         )
 

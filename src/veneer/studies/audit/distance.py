@@ -13,17 +13,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from veneer.capture.artefact import Capture
-from veneer.capture.batch import shared_head
-from veneer.capture.teacher_forcing import response_hidden
 from veneer.foundation.errors import VeneerError
 from veneer.foundation.files import write_atomically
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
+from veneer.measures.given_texts import TextModel, exact_kl, texts_of_block
 from veneer.measures.kl import BINS, NATS
 from veneer.models.pair import Pair
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
 from veneer.studies.audit.config import AUDITED, ON, ONLY_HEAD, ONLY_LAYERS, STUDY
-from veneer.systems.respond import Progress
 from veneer.systems.responses import Response
 
 AT_ONCE = 128  # rows of logits: 128 x 50,000 x 4 bytes = 26 MB, five of them at a time
@@ -48,6 +47,8 @@ def distances_on_reference(
     fit each other's states. Kept in the folder `out`, a file a batch.
     """
 
+    reference = TextModel.aligned_of(pair)
+
     def batches() -> Iterator[tuple[int, Callable[[], Columns]]]:
         for shard, some in enumerate(capture.manifest["plan"]):
             for batch in some:
@@ -55,13 +56,14 @@ def distances_on_reference(
 
     def read(shard: int, batch: list[int]) -> Columns:
         block = capture.read(shard, ("prompt", "position", "token", "hidden"), batch)
-        answers = [block["token"][block["prompt"] == n].tolist() for n in batch]
-        theirs = [pair.vocabulary.ids_to_other(a) for a in answers]
-        hidden = torch.cat(response_hidden(pair.aligned, [reference_ids[n] for n in batch], theirs))
+        answers = texts_of_block(block)
+        states = reference.states(
+            [reference_ids[n] for n in batch], [answers.get(n, []) for n in batch]
+        )
         return {
             "prompt": block["prompt"],
             "position": block["position"],
-            **_two_heads(pair, hidden, block["hidden"]),
+            **_two_heads(pair, torch.cat(states), block["hidden"]),
         }
 
     return _all(
@@ -84,12 +86,14 @@ def distances_on_audited(
     # padding rows are never chosen
     answers = [[t for t in r.token_ids if t < size] for r in responses]
     order = sorted(range(len(answers)), key=lambda i: (len(answers[i]), i))
+    models = TextModel.base_of(pair), TextModel.aligned_of(pair)
 
     def read(batch: list[int]) -> Columns:
         own = [answers[i] for i in batch]
-        audited = torch.cat(response_hidden(pair.base, [ids[0][i] for i in batch], own))
-        theirs = [pair.vocabulary.ids_to_other(a) for a in own]
-        reference = torch.cat(response_hidden(pair.aligned, [ids[1][i] for i in batch], theirs))
+        audited, reference = (
+            torch.cat(model.states([theirs[i] for i in batch], own))
+            for model, theirs in zip(models, ids, strict=True)
+        )
         numbers = torch.tensor([i for i in batch for _ in answers[i]], dtype=torch.int32)
         positions = torch.tensor([p + 1 for a in own for p in range(len(a))], dtype=torch.int32)
         return {"prompt": numbers, "position": positions, **_two_heads(pair, reference, audited)}
@@ -126,7 +130,8 @@ def _all(
 def _two_heads(pair: Pair, reference: Tensor, audited: Tensor) -> Columns:
     """Exact KL over the shared vocabulary, from the final states (N, d_A) and (N,
     d_C) of both models."""
-    head, own = pair.aligned.head, shared_head(pair.base, pair.vocabulary.size)
+    first, second = TextModel.base_of(pair), TextModel.aligned_of(pair)
+    head, own = second.head, first.head
     fits = head.width == own.width
     same = (
         fits
@@ -146,8 +151,8 @@ def _two_heads(pair: Pair, reference: Tensor, audited: Tensor) -> Columns:
             reference[at : at + AT_ONCE].to(head.weight.device),
             audited[at : at + AT_ONCE].to(own.weight.device),
         )
-        p = pair.vocabulary.from_other(head.logits(a)).log_softmax(-1)
-        logits = own.logits(c)
+        p = second.logits(a).log_softmax(-1)
+        logits = first.logits(c)
         kl = _kl(p, logits)
         if not torch.isfinite(kl).all():
             raise VeneerError(
@@ -158,9 +163,9 @@ def _two_heads(pair: Pair, reference: Tensor, audited: Tensor) -> Columns:
         parts["agree"].append((p.argmax(-1) == logits.argmax(-1)).float().cpu())
         nothing = torch.full_like(kl, torch.nan)
         parts["only_head"].append(
-            torch.zeros_like(kl) if same else _kl(p, own.logits(a)) if fits else nothing
+            torch.zeros_like(kl) if same else _kl(p, first.logits(a)) if fits else nothing
         )
-        layers = pair.vocabulary.from_other(head.logits(c)) if fits and not same else None
+        layers = second.logits(c) if fits and not same else None
         parts["only_layers"].append(kl if same else nothing if layers is None else _kl(p, layers))
     return {name: torch.cat(some) for name, some in parts.items()}
 
@@ -172,7 +177,7 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 def _kl(p: Tensor, logits: Tensor) -> Tensor:
     """KL(exp p || softmax logits) in nats (N,), p (N, V) log-probabilities; 0 where
     rounding made it less."""
-    return (p.exp() * (p - logits.log_softmax(-1))).sum(-1).clamp(min=0).cpu()
+    return exact_kl(p, logits.log_softmax(-1)).clamp(min=0).cpu()
 
 
 def distance_rows(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from veneer.foundation.errors import InputError
-from veneer.imports.overton import Judged, read_judged
+from veneer.imports.overton import StoredJudgement, read_judged
 from veneer.imports.rows import get, objects
 from veneer.studies.diversity.judgements import Topic, read_all
 from veneer.systems.responses import Response, finished
@@ -118,7 +118,7 @@ def read_judgements(
     return Judgements(verdicts(values), f"stored:{path.parent.name}/{path.name}", dict(read.failed))
 
 
-def _plain(path: Path) -> list[Judged]:
+def _plain(path: Path) -> list[StoredJudgement]:
     found = []
     for where, row in objects(path, EXPECTED):
         id, sample = (
@@ -128,5 +128,5 @@ def _plain(path: Path) -> list[Judged]:
         content = row.get("content", row)
         if content is not None and not isinstance(content, str):
             content = json.dumps(content)
-        found.append(Judged(str(id), sample, content, None))
+        found.append(StoredJudgement(str(id), sample, content, None))
     return found

@@ -253,7 +253,6 @@ class Diversity(TemplateOptions, JudgeOptions, Machine):
             self.base, self.aligned, base_format=plain, aligned_format=aligned, **self.how()
         )
         stops, fence = pair.stop_ids, QUERY_STOP if query else ()
-        own = tuple(pair.vocabulary.ids_to_other([i for i in stops if i < pair.vocabulary.size]))
         names = ["veneer"] if len(veneers) == 1 else [f"veneer-{Path(v).name}" for v in self.veneer]
         if len(set(names)) < len(names):
             raise InputError(
@@ -280,7 +279,7 @@ class Diversity(TemplateOptions, JudgeOptions, Machine):
                 "aligned",
                 pair.aligned,
                 pair.aligned_format,
-                own,
+                pair.aligned_stop_ids,
                 stop=fence if self.aligned_plain else (),
             ),
         ]

@@ -84,11 +84,13 @@ class OvertonStudy:
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         run.note(imported=self.import_notes)
-        scored = []
+        covered = {}
         for name, answers in self.answers.items():
             with run.stage(f"judge {name}"):
-                covered = self.coverage.covered(self.questions, answers, run.progress)
-            scored.append(Covered(name, self.coverage.judge, self.coverage.note, covered))
+                covered[name] = self.coverage.covered(self.questions, answers, run.progress)
+        # behind the last judgement, since the note counts those without a verdict
+        judge, note = self.coverage.judge, self.coverage.note
+        scored = [Covered(name, judge, note, table) for name, table in covered.items()]
         table = viewpoint_table(self.questions, scored)
         write_text(run.out / "viewpoints.jsonl", json_lines(table))
         yield from overton_rows(self.questions, scored, seed=self.seed)

@@ -4,17 +4,17 @@ veneer and aligned make of each token."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from veneer.capture.teacher_forcing import response_hidden
 from veneer.head.veneer import Veneer
+from veneer.measures.given_texts import TextModel, exact_kl
 from veneer.measures.shift_groups import CONTEXT_TOKENS, shift_group
 from veneer.measures.shifts import CLASSES, shift_classes
-from veneer.models.head import Head
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.systems.responses import Response
@@ -34,14 +34,8 @@ def token_rows(
     || veneer) in nats over the whole shared vocabulary at each position of the answer, whichever
     system wrote it. A thought in front of the answer is read, but not shown."""
     by_id = {p.id: p for p in prompts}
-    size = pair.vocabulary.size
-    base_head = Head(
-        pair.base.head.weight[:size],
-        _cut(pair.base.head.bias, size),
-        pair.base.head.scale,
-        pair.base.head.softcap,
-    )
-    veneer_head = veneer.apply(base_head)
+    base, aligned = TextModel.base_of(pair), TextModel.aligned_of(pair)
+    veneered = replace(base, head=veneer.apply(base.head))
     for number, response in enumerate(responses):
         prompt = by_id[response.prompt_id]
         ids = list(response.token_ids)
@@ -49,19 +43,14 @@ def token_rows(
             ids = list(pair.base.tokenizer(response.text, add_special_tokens=False)["input_ids"])
         elif response.system.startswith("aligned"):
             ids = pair.vocabulary.ids_from_other(ids)
-        (hidden,) = response_hidden(
-            pair.base, [pair.base_format.encode(pair.base.tokenizer, prompt)], [ids]
-        )
-        aligned_prompt = pair.aligned_format.encode(pair.aligned.tokenizer, prompt)
-        (aligned_hidden,) = response_hidden(
-            pair.aligned, [aligned_prompt], [pair.vocabulary.ids_to_other(ids)]
+        (states,) = base.states([pair.base_format.encode(pair.base.tokenizer, prompt)], [ids])
+        (aligned_states,) = aligned.states(
+            [pair.aligned_format.encode(pair.aligned.tokenizer, prompt)], [ids]
         )
         logs = {
-            "base": base_head.logits(hidden).log_softmax(-1),
-            "veneer": veneer_head.logits(hidden).log_softmax(-1),
-            "aligned": pair.vocabulary.from_other(
-                pair.aligned.head.logits(aligned_hidden)
-            ).log_softmax(-1),
+            "base": base.logits(states).log_softmax(-1),
+            "veneer": veneered.logits(states).log_softmax(-1),
+            "aligned": aligned.logits(aligned_states).log_softmax(-1),
         }
         start = _answer_start(pair, ids, response)
         ids, logs = ids[start:], {name: log[start:] for name, log in logs.items()}
@@ -98,17 +87,13 @@ def _answer_start(pair: Pair, ids: Sequence[int], response: Response) -> int:
     return next(tails, 0)
 
 
-def _cut(bias: Tensor | None, size: int) -> Tensor | None:
-    return None if bias is None else bias[:size]
-
-
 def _name(pair: Pair, token: int) -> str:
     return pair.base.tokenizer.decode([token])
 
 
 def _kl(p: Tensor, q: Tensor) -> list[float]:
     """(T,) from log-probabilities (T, V), rounded to what a reader can use."""
-    return [round(x, 4) for x in (p.exp() * (p - q)).sum(-1).clamp(min=0).tolist()]
+    return [round(x, 4) for x in exact_kl(p, q).clamp(min=0).tolist()]
 
 
 def _classes(aligned: Tensor, base: Tensor) -> list[str]:

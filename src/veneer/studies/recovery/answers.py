@@ -156,12 +156,8 @@ class InContext:
         return texts[: len(answers)], texts[len(answers) :]
 
     def _aligned(self) -> System:
-        own = tuple(
-            self.pair.vocabulary.ids_to_other(
-                [i for i in self.pair.stop_ids if i < self.pair.vocabulary.size]
-            )
-        )
-        return System("aligned", self.pair.aligned, self.pair.aligned_format, own)
+        pair = self.pair
+        return System("aligned", pair.aligned, pair.aligned_format, pair.aligned_stop_ids)
 
     def _fenced(self, name: str, stop: str) -> System:
         return System(name, self.pair.base, PlainFormat(), self.pair.stop_ids, stop=(stop,))

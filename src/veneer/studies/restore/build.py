@@ -146,7 +146,7 @@ class Maker:
             answers,
             told[0].teacher.source,
             ends,
-            {"files": [dict(t.teacher.said) for t in told]},
+            {"files": [dict(t.teacher.teacher_facts) for t in told]},
         )
         kept = [p for p in self.prompts if (p.task, p.id) in answers]
         taken = capture_from(

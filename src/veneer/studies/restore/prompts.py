@@ -14,7 +14,7 @@ from veneer.foundation.files import sha256_file
 from veneer.prompts.files import read_prompts
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.custom import is_task_file
-from veneer.tasks.registry import TASK_NAMES, get_task
+from veneer.tasks.registry import TASKS, get_task
 from veneer.tasks.task import Better, Split, Task
 
 LEAST = 3  # prompts of a part; an extraction needs train, select and report of its own
@@ -135,11 +135,7 @@ def harmless_tasks(names: str, data: Path | None) -> tuple[Task, ...]:
     found: list[Task] = []
     for name in (n.strip() for n in names.split(",") if n.strip()):
         path = Path(name)
-        if (
-            name in TASK_NAMES
-            or name.startswith("file:")
-            or (path.is_file() and is_task_file(path))
-        ):
+        if name in TASKS or name.startswith("file:") or (path.is_file() and is_task_file(path)):
             found.append(get_task(name, data))
         elif path.is_file():
             found.append(PromptFile(path, path.stem))

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from veneer.foundation.results import Measurement
+from veneer.measures.given_texts import Passages, plain_texts
 from veneer.models.vocabulary import match_vocabularies
 from veneer.prompts.prompt import Prompt
 from veneer.studies.restore.evaluation import Measured
 from veneer.studies.restore.inputs import Models
-from veneer.studies.restore.passages import Passages, plain_texts
 from veneer.studies.restore.rows import reading_rows
 from veneer.systems.responses import Response
 from veneer.systems.speculative import Local

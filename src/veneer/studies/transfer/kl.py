@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from veneer.capture.artefact import Capture
-from veneer.capture.teacher_forcing import response_hidden
 from veneer.foundation.results import Measurement
 from veneer.head.veneer import Veneer
+from veneer.measures.given_texts import TextModel, texts_of_block
 from veneer.measures.held_out import HeldOut, held_out_of
 from veneer.measures.kl import NATS, early_share_rows, kl_rows, noise_rows, position_rows
 from veneer.models.head import Head
@@ -54,14 +54,13 @@ class ShiftedReading:
         parts = [head.weight, *shift_columns(shift, head.rows)]
         self._head = Head(torch.cat(parts, dim=1), head.bias, head.scale, head.softcap)
         answers = _answers(capture, numbers)
+        small = TextModel(models.small, models.small.head, models.vocabulary)
         self._small: dict[int, Tensor] = {}
         for at in range(0, len(numbers), AT_ONCE):
-            some = list(numbers[at : at + AT_ONCE])
-            asked = [models.small_format.encode(models.small.tokenizer, prompts[n]) for n in some]
-            read = response_hidden(
-                models.small, asked, [models.vocabulary.ids_to_other(answers[n]) for n in some]
-            )
-            self._small |= {n: h.float().cpu() for n, h in zip(some, read, strict=True)}
+            batch = list(numbers[at : at + AT_ONCE])
+            before = [models.small_format.encode(models.small.tokenizer, prompts[n]) for n in batch]
+            states = small.states(before, [answers[n] for n in batch])
+            self._small |= {n: h.float().cpu() for n, h in zip(batch, states, strict=True)}
 
     def held_out(self, alpha: Alpha, numbers: Sequence[int]) -> HeldOut:
         """The held-out table with the shifted system in the veneer's place."""
@@ -91,12 +90,12 @@ def shift_columns(shift: LogitShift, rows: int) -> tuple[Tensor, Tensor]:
 
 
 def _answers(capture: Capture, numbers: Sequence[int]) -> dict[int, list[int]]:
-    """The tokens of some answers, by prompt number."""
-    found: dict[int, list[int]] = {n: [] for n in numbers}
+    """The tokens of the answers to some prompts, by prompt number."""
+    answers: dict[int, list[int]] = {n: [] for n in numbers}
     for block in capture.blocks(("prompt", "token"), numbers):
-        for n, token in zip(block["prompt"].tolist(), block["token"].tolist(), strict=True):
-            found[n].append(token)
-    return found
+        for n, tokens in texts_of_block(block).items():
+            answers[n] += tokens
+    return answers
 
 
 def mean_kl(found: HeldOut) -> intervals.Estimate:

@@ -47,10 +47,7 @@ class TransferSystems:
     def aligned(self) -> System:
         pair = self.models.large_pair
         assert pair is not None
-        ends = [i for i in pair.stop_ids if i < pair.vocabulary.size]
-        return System(
-            "aligned", pair.aligned, pair.aligned_format, tuple(pair.vocabulary.ids_to_other(ends))
-        )
+        return System("aligned", pair.aligned, pair.aligned_format, pair.aligned_stop_ids)
 
     def reference(self, name: str) -> System:
         """small-base, small-veneer or small-aligned."""
@@ -62,10 +59,7 @@ class TransferSystems:
             return replace(with_veneer, head=None)
         pair = m.small_pair
         assert pair is not None
-        ends = [i for i in pair.stop_ids if i < pair.vocabulary.size]
-        return System(
-            name, pair.aligned, pair.aligned_format, tuple(pair.vocabulary.ids_to_other(ends))
-        )
+        return System(name, pair.aligned, pair.aligned_format, pair.aligned_stop_ids)
 
     def named(
         self, name: str, config: TransferConfig, own: Veneer | None, baked: Veneer | None

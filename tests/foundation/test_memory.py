@@ -1,0 +1,45 @@
+"""Halving a batch where memory runs out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from veneer.foundation.errors import VeneerError
+from veneer.foundation.memory import halving, is_out_of_memory
+
+
+def limited(most: int):
+    def run(items):
+        if len(items) > most:
+            raise torch.OutOfMemoryError("out of memory")
+        return list(items)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("most", "parts"),
+    [
+        (7, [[0, 1, 2, 3, 4, 5, 6]]),
+        (4, [[0, 1, 2], [3, 4, 5, 6]]),
+        (2, [[0], [1, 2], [3, 4], [5, 6]]),
+    ],
+)
+def test_parts_come_in_order(most, parts):
+    assert halving(limited(most), range(7), message="no memory") == parts
+
+
+def test_a_single_item_without_memory_is_a_sentence():
+    with pytest.raises(VeneerError, match="no memory"):
+        halving(limited(0), [1, 2], message="no memory")
+
+
+def test_other_errors_pass_through():
+    def run(items):
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        halving(run, [1, 2], message="no memory")
+    assert not is_out_of_memory(RuntimeError("shapes differ"))
+    assert is_out_of_memory(MemoryError()) and is_out_of_memory(RuntimeError("CUDA out of memory"))

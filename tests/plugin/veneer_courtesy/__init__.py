@@ -1,0 +1,1 @@
+"""Courtesy: a task, a judge, a study and a teacher for Veneer."""
