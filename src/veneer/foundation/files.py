@@ -181,11 +181,13 @@ def json_lines(rows: Iterable[Any]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
 
 
-def read_json_lines(path: Path, what: str) -> Iterator[tuple[int, Any]]:
+def read_json_lines(path: Path, what: str, *, replace: bool = False) -> Iterator[tuple[int, Any]]:
     """(line number, value) of each line; lines end at a line feed alone, not at the other signs
     that str.splitlines knows and that model output may hold. Compression and encoding are those of
-    `reading`. Raises InputError naming the line that is not JSON, or not UTF-8."""
-    text = decoded(read_bytes(path, what), path)
+    `reading`. replace: bytes that are not UTF-8 become the replacement character. Raises InputError
+    naming the line that is not JSON, or not UTF-8."""
+    data = read_bytes(path, what)
+    text = data.decode("utf-8", "replace") if replace else decoded(data, path)
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
