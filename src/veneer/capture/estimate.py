@@ -15,7 +15,7 @@ from veneer.prompts.prompt import Prompt
 
 @dataclass(frozen=True, slots=True)
 class CaptureEstimate:
-    """Upper bounds: every response is taken to be as long as it may be. Bytes are bytes."""
+    """Upper bounds, for responses of the greatest length; sizes are in bytes."""
 
     prompts: int
     prompt_tokens: int

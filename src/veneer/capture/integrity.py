@@ -21,7 +21,7 @@ COLUMNS = {
     "position": (1, "place"),
     "token": (1, "id"),
     "hidden": (2, "finite"),
-    "aligned_ids": (2, "told id"),
+    "aligned_ids": (2, "given id"),
     "aligned_logprobs": (2, "log"),
     "aligned_tail": (1, "log"),
     "base_ids": (2, "id"),
@@ -34,7 +34,7 @@ ROUNDING = 0.1  # by which the log of a probability may be above 0
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """sha256 of the files beside the shards that are there from the start."""
+    """sha256 of the files beside the shards that exist before the first one."""
     places = [
         folder / "head.safetensors",
         folder / "prompts.jsonl",
@@ -129,10 +129,10 @@ def _wrong(stream: Any, name: str, head: dict[str, Any]) -> str | None:
     # NaN is not below either; -inf is the log of 0
     if what == "log" and not (column <= ROUNDING).all():
         return f"{name} holds values that are no logs of probabilities"
-    # -1 where an endpoint told less than k
+    # -1 where an endpoint gave fewer than k
     least, most = {
         "id": (0, head["rows"]),
-        "told id": (-1, head["rows"]),
+        "given id": (-1, head["rows"]),
         "place": (1, None),
         "number": (0, None),
     }.get(what, (None, None))

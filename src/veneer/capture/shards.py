@@ -17,7 +17,7 @@ the base's width:
 | base_outside | (N,) float32 | log of base's mass outside aligned_ids |
 | base_logz | (N,) float32 | log of base's normaliser: log-probability = logit - base_logz |
 
-`aligned` is the teacher (teachers/teacher.py). Where only its responses are known, the aligned
+`aligned` is the teacher (teachers/teacher.py). Where it gives only its responses, the aligned
 columns have k = 1: the token itself with log-probability 0, and a tail of -inf; an endpoint's have
 as many as it tells and one more, the token itself.
 """
@@ -80,8 +80,8 @@ def is_done(folder: Path, number: int) -> bool:
 
 
 def identity(manifest: dict[str, Any]) -> str:
-    """Tells captures apart: sha256 of the manifest without what may differ between two runs of one,
-    or follows from the prompts."""
+    """Identifies a capture: sha256 of the manifest without the parts that may differ between two
+    runs, or follows from the prompts."""
     left_out = (
         "versions",
         "files",

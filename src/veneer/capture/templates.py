@@ -22,7 +22,7 @@ def template_record(form: Format, prompts: Sequence[Prompt]) -> list[dict[str, A
 def record_of_tasks(
     record: Sequence[Mapping[str, Any]], tasks: Sequence[str] | None
 ) -> list[dict[str, Any]]:
-    """The part of a record that is about some tasks; None: all of it."""
+    """The part of a record that belongs to the given tasks; None: all of it."""
     counted = Counter(
         {(row["template"], task): n for row in record for task, n in row["tasks"].items()}
     )

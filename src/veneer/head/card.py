@@ -241,7 +241,8 @@ def _table(rows: Iterable[Measurement], task: str | None = None) -> list[str]:
             groups.setdefault((task or r.task, measure, r.judge or ""), {})[system] = r
     return [
         f"| {name} | {measure.replace('_', ' ')}{f', judge {judge}' if judge else ''} | "
-        f"{' | '.join(_cell(by_system.get(s)) for s in SYSTEMS)} | {max(r.n for r in by_system.values())} |"
+        f"{' | '.join(_cell(by_system.get(s)) for s in SYSTEMS)} | "
+        f"{max(r.n for r in by_system.values())} |"
         for (name, measure, judge), by_system in groups.items()
     ]
 

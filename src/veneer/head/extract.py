@@ -145,7 +145,7 @@ def _solve(
     start: Veneer | None,
     log: Log,
 ) -> tuple[Veneer, float]:
-    """The veneer at the solver's end, and its KL on the select part in nats a token."""
+    """The veneer at the solver's end, and its KL on the select part in nats per token."""
     dense = _dense_start(start, config, target)
     begin: Tensor | None
     if dense is not None:

@@ -14,7 +14,7 @@ Function = Callable[[Tensor], tuple[float, Tensor]]  # x -> value, gradient
 
 @dataclass
 class State:
-    """Where the search stands: x, value and gradient there, evaluations spent so far, the last
+    """The state of the search: x, the value and gradient at x, evaluations spent so far, the last
     step's length factor."""
 
     x: Tensor

@@ -27,8 +27,8 @@ def merge_record(
     template: str | None = None,
     form: Format | None = None,
 ) -> dict[str, Any]:
-    """run.json of a merged checkpoint: what a second merge into the same folder must share, and the
-    format that it serves.
+    """run.json of a merged checkpoint: the settings that a second merge into the same folder must
+    share, and the format that it serves.
 
     template: a person's choice among several (see `merge_format`). form: that format,
     where it is known.

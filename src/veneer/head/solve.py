@@ -1,5 +1,5 @@
-"""Solving one extraction problem: L-BFGS in a parametrisation's coordinates, ended by the select
-part or by the gradient."""
+"""Minimise the objective by L-BFGS in a parametrisation's coordinates, until the select part no
+longer gains or the gradient is small."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from veneer.head.parametrisation import Parametrisation
 
 @dataclass
 class Solution:
-    """x at the best step by the select part (or the last one), its select KL in nats a token,
+    """x at the best step by the select part (or the last one), its select KL in nats per token,
     evaluations spent."""
 
     x: Tensor

@@ -132,7 +132,7 @@ class Veneer:
         return out
 
     def identity(self) -> str:
-        """sha256 of what the veneer changes, to tell two apart in a run's configuration."""
+        """sha256 of the change, which identifies the veneer in a run's configuration."""
         digest = hashlib.sha256(self.unembedding.encode())
         for tensor in (self.dW, self.rows, self.A, self.B, self.bias):
             if tensor is not None:
@@ -287,7 +287,7 @@ class Veneer:
 
 
 def _names_rows(rows: Tensor, vocabulary: int) -> bool:
-    """Whether each of `rows` is a row of the vocabulary, and none stands there twice."""
+    """Whether each of `rows` is a row of the vocabulary, and none is listed twice."""
     whole = rows.ndim == 1 and rows.dtype in (torch.int32, torch.int64)
     return whole and (
         len(rows) == 0

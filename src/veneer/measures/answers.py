@@ -94,7 +94,7 @@ def answer_all(
 
 def _ends(base: System) -> tuple[str, ...]:
     """What ends an answer behind a template that replaces the tasks' own, for all systems alike:
-    base goes on with another turn."""
+    base continues with another turn."""
     form = base.format
     return marks(form.template) if isinstance(form, PlainFormat) and not form.own else ()
 

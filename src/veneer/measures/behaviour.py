@@ -1,4 +1,4 @@
-"""Behaviour: what systems answer to a task's test prompts, how it is scored, and the portion."""
+"""Behaviour: scores of the systems' answers to a task's test prompts, and the portion."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OVERLAP_LIMIT = 0.5
 @dataclass
 class Scored:
     """One system's scores on one task: metric -> (n,) values in the order of the prompts, NaN where
-    a prompt has none; and of each metric who judged it and what is known of the judge."""
+    a prompt has none; and per metric the judge's id and a note on the judge."""
 
     system: str
     values: dict[str, np.ndarray] = field(default_factory=dict)
@@ -48,8 +48,9 @@ def score(
     refusal nor compliance); where a system thinks, also the share of answers that were cut within
     their reasoning, which are neither as well. All else reads the answers alone.
 
-    Of several samples a prompt the mean counts. Where a judge gave no verdict on a prompt's every
-    sample the value is NaN, and the judge's `unscored_rate` says for how many answers it gave none.
+    Where a prompt has several samples, their mean counts. Where a judge gave no verdict on any
+    sample of a prompt, the value is NaN; the judge's `unscored_rate` is the share of answers
+    without a verdict.
     """
     place = {p.id: i for i, p in enumerate(prompts)}
     rows = sorted(
@@ -92,7 +93,7 @@ def behaviour_rows(
     split: str = "test",
     seed: int = 0,
 ) -> Iterator[Measurement]:
-    """A row a system and metric, and for the task's headlines the portion of every system but
+    """One row per system and metric, and for the task's headlines the portion of every system but
     base and aligned.
 
     More sets of rows: split "deduplicated" leaves out prompts that share half or more of their

@@ -37,8 +37,8 @@ def score_choices(
 
     The choices stand behind the prompt in the system's format: in a text after one space, if the
     text does not end in white space; in a chat format directly behind the generation prompt. out:
-    JSON lines, the settings and then a row a prompt, written batch by batch; the same call goes on
-    where it was cut, and a file of other settings is refused (InputError).
+    JSON lines, the settings and then one row per prompt, written batch by batch; the same call
+    resumes where it was cut, and a file of other settings is refused (InputError).
     """
     if not isinstance(system, System):
         raise InputError(
@@ -96,7 +96,7 @@ def _read(
     batch: Sequence[int],
     size: int,
 ) -> list[dict[str, Any]]:
-    """The rows of some prompts."""
+    """The rows of one batch of prompts."""
     pairs = [
         encode_pair(system, prompts[i], _following(system, prompts[i], c))
         for i in batch
@@ -123,7 +123,7 @@ def _read(
 
 
 def _following(system: System, prompt: Prompt, choice: str) -> str:
-    """The choice as it stands behind the prompt."""
+    """The choice as it follows the prompt."""
     form = system.format
     if not isinstance(form, TextFormat):
         return choice.strip()
@@ -164,12 +164,12 @@ def _append(out: Path, rows: Any) -> None:
     except OSError as error:
         raise VeneerError(
             f"{out} could not be written ({error}); free some space and run the same command "
-            "again, it goes on where it was"
+            "again: it resumes"
         ) from error
 
 
 def _resume(out: Path, stamp: str) -> dict[str, Mapping[str, Any]]:
-    """What a run that was cut has read; the line that was cut goes."""
+    """The rows of an interrupted run; an incomplete last line is removed."""
     begun = json_lines([{"settings": stamp}])
     if out.is_file():
         text = out.read_bytes().decode("utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""What a study is asked to do."""
+"""The settings of a study."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ def extract_to(
     start: Veneer | None = None,
     parts: TokenSource | None = None,
 ) -> Veneer:
-    """The veneer in `out`: read where it is there already, otherwise extracted (see `extract` for
-    start and parts) and saved with its log."""
+    """The veneer in `out`: read if it exists, otherwise extracted (see `extract` for start and
+    parts) and saved with its log."""
     if (out / "veneer.json").is_file():
         return Veneer.load(out)
     extraction = extract(capture, config, device=device, log=log, start=start, parts=parts)
@@ -66,9 +66,9 @@ def solver_progress(progress: Progress | None) -> Log:
 def joint_rows(
     capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu"
 ) -> tuple[HeldOut, list[Measurement]]:
-    """Held-out rows of the joint veneer, overall and by position, with shifts and noise
-    floor. Where a teacher told nothing but its responses, their likelihood stands in the
-    place of the KL (nll.py)."""
+    """Held-out rows of the joint veneer, overall and by position, with shifts and noise floor.
+    Where a teacher gave nothing but its responses, their likelihood takes the place of the KL
+    (nll.py)."""
     split = split_of(capture, config.seed, config.tasks)
     table = held_out(capture, veneer, split.report, device=device)
     tasks = sorted(set(table.task.values()))
@@ -112,7 +112,8 @@ def _likelihood_rows(
 
 
 def _token_rows(table: HeldOut, capture: Capture, task: str, seed: int) -> Iterator[Measurement]:
-    """What is restyled, what is left, and the sums that the veneer misses."""
+    """Rows on the shifts: those the veneer restores, those it leaves, and the sums that it
+    misses."""
     yield from shift_rows(table, task=task, seed=seed)
     yield from group_rows(table, capture, capture.tokenizer, task=task, seed=seed)
     yield from style_not_sum_rows(table, capture.tokenizer, task=task, seed=seed)

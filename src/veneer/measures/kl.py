@@ -21,7 +21,7 @@ BINS = [(p, p) for p in range(1, 11)] + [
     (321, 10**6),
 ]
 NATS = "nats/token"
-# nats a token; float32 makes so much of two equal models, and a share of it means nothing
+# nats per token; float32 makes so much of two equal models, and a share of it means nothing
 ROUNDING = 1e-6
 
 
@@ -144,7 +144,7 @@ def early_share_rows(
     table: HeldOut, tasks: Sequence[str], *, system: str = "base", first: int = 10, seed: int = 0
 ) -> Iterator[Measurement]:
     """Share of a system's KL that lies in the first ten response positions ("where it sits"):
-    base's is the alignment's own; another system's is that of what it leaves."""
+    base's is the alignment's own; another system's is the share of the KL that it leaves."""
     values = table.kl_base if system == "base" else table.kl_veneer
     for task in ("joint", *tasks):
         mask = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])

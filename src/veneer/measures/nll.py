@@ -1,7 +1,7 @@
 """Held-out figures of a capture whose targets are one-hot: how likely the responses are, in
 the place of a KL.
 
-Where only a teacher's responses are known, its distributions are not, so there is neither a KL from
+A teacher that gives only its responses gives no distributions, so there is neither a KL from
 it nor a noise floor. The cross-entropy to a one-hot target is the token's negative log-likelihood;
 it holds the responses' own entropy, so it does not go to 0, and a share of it would mean nothing:
 what a veneer gains is a difference.
@@ -31,7 +31,7 @@ def nll_rows(
     with_base: bool = True,
     seed: int = 0,
 ) -> Iterator[Measurement]:
-    """Negative log-likelihood of the responses under base and a veneer in nats a token, the gain
+    """Negative log-likelihood of the responses under base and a veneer in nats per token, the gain
     (base's minus the veneer's, paired by prompt), and the share of their tokens that are the
     system's most likely one. Each interval resamples prompts."""
     mask = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])

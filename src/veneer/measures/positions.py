@@ -90,7 +90,7 @@ def position_system_rows(
 ) -> Iterator[Measurement]:
     """KL, what is recovered of it, top-1 agreement, KL by position and its early share of every
     local system that is not in `ELSEWHERE`, on the report prompts, jointly and by task. A system
-    that differs by what it may not say has base's own distributions and no rows."""
+    that only bars tokens has base's own distributions and no rows."""
     split = split_of(capture, seed, tuple(tasks) if tasks else None)
     for system in systems:
         if not isinstance(system, System) or system.name in ELSEWHERE or system.barred:

@@ -11,8 +11,8 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Articles, pronouns, prepositions, conjunctions, auxiliaries and adverbs: they change how a thing
-# is said and seldom what is said. Negations are left out, for they turn the meaning.
+# Articles, pronouns, prepositions, conjunctions, auxiliaries and adverbs: they change the
+# wording and seldom the meaning. Negations are left out, since they reverse it.
 FUNCTION_WORDS = _words(
     """
     a an the this that these those it its he she they them we us our ours i me my mine you your
@@ -103,8 +103,8 @@ CONTEXT_TOKENS = 16  # to the left of a shift
 class Group(StrEnum):
     """refusal: words that decline, and those that say why (harm, law, respect). number: a figure or
     the sign of a sum. structure: line breaks, spaces, punctuation, list and other marks, the end of
-    the answer. style: the same said with other words, and words that only frame. content: another
-    thing is said."""
+    the answer. style: the same meaning in other words, and words that only frame. content: another
+    meaning."""
 
     REFUSAL = "refusal"
     NUMBER = "number"

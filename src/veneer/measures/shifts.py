@@ -62,7 +62,7 @@ def shift_table(
     """The kinds of shift with their counts, most frequent first; unshifted positions that the
     veneer leaves alone are not listed.
 
-    With the capture, whose responses give the text to their left, kinds are told apart by task and
+    With the capture, whose responses give the text to their left, kinds are separated by task and
     group too: `group` of the shift that is seen (base to veneer, or base to aligned where the
     veneer stays), `deep_group` where only the aligned model makes one.
     """

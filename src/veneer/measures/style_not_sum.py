@@ -34,7 +34,7 @@ def style_not_sum(
     largest KL(aligned || veneer) first.
 
     Rows: prompt_id, task, context (the response so far), base, veneer, aligned (top tokens),
-    position (1-based), next (how the aligned model's answer goes on).
+    position (1-based), next (how the aligned model's answer continues).
     """
     missed = _missed(table, tokenizer)
     left = contexts(table, capture, tokenizer, missed, LEFT)

@@ -3,7 +3,7 @@ lengths together, share a beginning.
 
 The tries are few and short, run when they are first needed, and are repeated beyond each length at
 which a model may change its way (an attention window, a chunk of a recurrence) once a text grows
-beyond it. What a model cannot do is never used, and is said once.
+beyond it. What a model cannot do is never used; one warning names it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Abilities:
 
     @cached_property
     def shares(self) -> bool:
-        """Whether padding may stand between a beginning that all rows share and what follows it."""
+        """Whether padding may come between a beginning that all rows share and the rest."""
         with self._evaluating():
             return (
                 self.words.cache is not None
@@ -106,7 +106,7 @@ class Abilities:
         return True
 
     def facts(self) -> dict[str, Any]:
-        """What a manifest says: nothing for a model that can do all."""
+        """The abilities' part of a manifest: nothing for a model that can do all."""
         way, limits = self.way(0), {}
         if not way.cached:
             limits["cache"] = "none: each new token reads the whole text again"

@@ -48,9 +48,9 @@ def _learns_prompts(config: Any) -> bool:
 
 
 def resize_to(model: Any, folder: Path, written: dict[str, Any], tokenizer: Any) -> None:
-    """Give the base as many rows of embeddings as the adapter was trained with, where it says so.
-    Rows that the adapter does not bring get the mean of the old ones, with a warning. Raises
-    InputError where it says two things."""
+    """Give the base as many rows of embeddings as the adapter was trained with, where its files
+    hold that number. Rows that the adapter does not bring get the mean of the old ones, with a
+    warning. Raises InputError where it holds two numbers."""
     brought = _rows_of(model, folder)
     rows = {n for sizes in brought.values() for n in sizes}
     now = model.get_input_embeddings().weight.shape[0]

@@ -24,7 +24,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 def resolve_device(device: str) -> torch.device:
     """`auto` is the first GPU if there is one; of a split model, the device of its head. Raises
-    InputError for a device that is not there."""
+    InputError for a device that does not exist."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if (split := DeviceSplit.parse(device)) is not None:
@@ -157,7 +157,8 @@ def _check_folder(path: Path) -> None:
 def _from_pretrained(
     name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any
 ) -> tuple[Any, Any]:
-    """Both halves from a folder or the hub, with errors that say what to mend."""
+    """Model and tokenizer from a folder or the hub. Raises VeneerError and InputError that tell how
+    to fix what is wrong."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
     weights = {k: v for k, v in words.items() if k not in ("split", "plain")}
     method: str | None = None

@@ -62,7 +62,7 @@ def plain_words(config: Any, method: str | None) -> dict[str, Any]:
 def settle(model: Any, method: str | None, dtype: torch.dtype | str) -> None:
     """After loading: where weights were made plain, all of one dtype (the library leaves those that
     were not quantised as they are stored), under the names of a plain checkpoint when they are
-    saved, and `model.dequantised_from` says so."""
+    saved, and `model.dequantised_from` records it."""
     if method is None or method_of(model.config) is not None:
         return
     wanted = model.get_output_embeddings().weight.dtype if isinstance(dtype, str) else dtype

@@ -14,9 +14,9 @@ from veneer.models.prefix import start
 
 
 class Reader:
-    """A batch on its way, its cache kept. Where a row would depend on its batch, or a cache is
-    wrong at this length (`Abilities.way`), the batch is read in another way; one that grows into
-    such a length is read anew."""
+    """A batch that is being decoded, with its cache. Where a row would depend on its batch, or a
+    cache is wrong at this length (`Abilities.way`), the batch is read in another way; one that
+    grows into such a length is read anew."""
 
     def __init__(self, lm: LanguageModel, prompts: Sequence[Sequence[int]]):
         self.lm = lm
@@ -26,7 +26,7 @@ class Reader:
         self._begin()
 
     def hidden(self) -> Tensor:
-        """Final hidden states (B, d) behind what was fed last."""
+        """Final hidden states (B, d) at the last tokens fed."""
         if len(self._groups) == 1:
             return self._groups[0].hidden()
         states = torch.cat([g.hidden() for g in self._groups])

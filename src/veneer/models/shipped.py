@@ -1,5 +1,5 @@
-"""Generation settings that a model ships (generation_config.json): what Veneer leaves out, and
-what it can apply.
+"""Generation settings that a model ships (generation_config.json): those that Veneer leaves out,
+and what it can apply.
 
 Figures are of greedy decoding or of the sampling that the user names, whatever a model ships; its
 end tokens alone are always honoured.

@@ -1,4 +1,4 @@
-"""A model that no single device holds: its layers on the GPUs, what is left of them in memory, then
+"""A model that no single device holds: its layers on the GPUs, further ones in memory, then
 on disk; all else on the first GPU.
 
 Hidden states leave the last layer, wherever that is, for the first device, where the final norm,

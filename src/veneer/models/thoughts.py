@@ -17,8 +17,8 @@ PROMPT_TAIL = 32  # tokens of a prompt's end, where its template may have opened
 
 @dataclass(frozen=True)
 class Thoughts:
-    """What a tokenizer knows of thoughts. Special tokens are left out of a text, and with them the
-    marks that set a thought apart: they are kept here until the thought is taken out."""
+    """How a tokenizer marks thoughts. Special tokens are left out of a text, and with them the
+    marks that set a thought apart: they are kept here until the thought is split off."""
 
     tokenizer: Any
 
@@ -79,8 +79,8 @@ class Thoughts:
     def stopped(
         self, ids: Sequence[int], prompt: Sequence[int], stop_strings: Sequence[str]
     ) -> bool:
-        """Whether a stop string stands in the answer; in a thought it does not count. To be called
-        where one stands in the text."""
+        """Whether the answer holds a stop string; in a thought it does not count. To be called
+        where the text holds one."""
         parts = self.parts(ids, prompt)
         if parts.reasoning is None and parts.closed:
             return True

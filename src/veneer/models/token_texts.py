@@ -1,4 +1,4 @@
-"""What a token stands for: its bytes, and how it is written where they are no whole character."""
+"""The bytes of a token, and how it is shown where they are no whole character."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ EXPECTED = (
 class Alpha:
     """alpha(t) of logits_L + alpha(t) dW h_s, t = 1 at the first token of the answer.
 
-    start: alpha(1). steps: None for a constant or a fade; otherwise alpha goes on a line to `end`
-    at position `steps` and stays there, or, with end None, is `start` up to position `steps` and 0
-    behind it. half_life: tokens in which a fade halves.
+    start: alpha(1). steps: None for a constant or a fade; otherwise alpha changes linearly to `end`
+    at position `steps` and stays at it, or, with end None, is `start` up to position `steps` and 0
+    after it. half_life: tokens in which a fade halves.
     """
 
     start: float = 1.0
@@ -78,7 +78,7 @@ class Alpha:
 
     @property
     def last(self) -> int | None:
-        """The last position at which it is not 0; None where there is none."""
+        """The last position at which it is not 0; None without such a limit."""
         if self.start == 0 and not self.end:
             return 0
         if self.steps is None:
@@ -117,5 +117,5 @@ def _count(digits: str) -> int:
 
 
 def _shortest(value: float) -> str:
-    """The shortest text that gives the same number."""
+    """The shortest text of a number."""
     return repr(float(value) + 0.0).removesuffix(".0")

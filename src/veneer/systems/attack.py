@@ -86,9 +86,9 @@ def attack(
 
     examples: prompts in `format` (default: the chat template) with the words that the answer is to
     begin with. `out` gets a folder epoch-E for each of `config.kept`, a PEFT adapter (lora) or a
-    checkpoint (full), and attack.json; whole or not at all. Where it is there already it is read
-    (see `attacked`). Raises InputError where it was made with other settings, models or examples,
-    or where an example is empty; MissingExtra without peft.
+    checkpoint (full), and attack.json; whole or not at all. An existing one is read (see
+    `attacked`). Raises InputError where it was made with other settings, models or examples, or
+    where an example is empty; MissingExtra without peft.
     """
     if config.method == "lora":
         need_peft()
@@ -113,7 +113,7 @@ def attack(
 
 def attacked(lm: LanguageModel, out: Path, epoch: int) -> LanguageModel:
     """`lm` as the attack in `out` left it after an epoch that was kept. Raises InputError where it
-    is not there or damaged."""
+    is missing or damaged."""
     folder = out / f"epoch-{epoch}"
     if not folder.is_dir():
         raise InputError(
@@ -168,8 +168,8 @@ def encode(
 def _as_written(
     lm: LanguageModel, prompt_ids: list[int], format: ChatFormat, prompt: Prompt, answer: str
 ) -> list[int] | None:
-    """The ids of an answer behind `asked`, up to its end of turn; None where the template writes
-    answers otherwise."""
+    """The ids of an answer after `prompt_ids`, up to its end of turn; None where the template
+    writes answers otherwise."""
     turns = [*format.messages(prompt), {"role": "assistant", "content": answer}]
     words = format.words(lm.tokenizer)
     whole = one_bos(

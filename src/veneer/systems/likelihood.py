@@ -1,5 +1,5 @@
-"""Log-likelihoods of given continuations, exact: contexts are read once and shared by all
-continuations of a prompt."""
+"""Log-likelihoods of given continuations, exact: each context is read once for all continuations of
+its prompt."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def loglikelihoods(
     """Log-likelihoods of each prompt's continuations under a system, its own head (a
     veneer's) included.
 
-    The continuation stands behind the prompt in the system's format, in nats over the whole
+    The continuation follows the prompt in the system's format, in nats over the whole
     vocabulary; tokens that a system bars while decoding are not barred here. batch_size:
     continuations read together. Raises InputError for an empty continuation or one that does not
     fit the model's context.

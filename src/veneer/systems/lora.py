@@ -1,4 +1,4 @@
-"""A LoRA of base fine-tuned on some of the aligned model's answers: the baseline in
+"""A LoRA of base fine-tuned on a few of the aligned model's answers: the baseline in
 the place of LIMA."""
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def lora_model(
     *,
     progress: Progress | None = None,
 ) -> LanguageModel:
-    """Base with the adapter in `out`: trained if it is not there yet, and the same for the same
-    seed. Base's weights are shared, not changed.
+    """Base with the adapter in `out`, which is trained if it does not exist; equal seeds give equal
+    adapters. Base's weights are shared, not changed.
 
     prompts: numbers of the capture's prompts to choose from (its train part). `out` is a PEFT
     adapter folder, whole or not at all. Raises InputError where it was made with other settings, or

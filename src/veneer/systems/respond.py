@@ -1,5 +1,5 @@
-"""Letting a system answer many prompts: batches by length, resumable, in the
-order of the prompts."""
+"""Answer many prompts with one system: in batches by length, resumable, in the order of the
+prompts."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def respond(
     """Answer every prompt `samples` times; responses come in the order of the prompts.
 
     out: where to write them (JSON lines), with the settings in `OUT.manifest.json` beside it. Until
-    all are there, finished batches stand in `OUT.part`, and the same call goes on behind them. A
-    whole `out` of the same settings is read, of other settings refused (InputError).
+    all are answered, `OUT.part` holds the finished batches, and the same call resumes after them. A
+    complete `out` of the same settings is read; raises InputError for one of other settings.
     """
     for name, value in (("batch_size", batch_size), ("samples", samples)):
         if value < 1:
@@ -93,7 +93,7 @@ def respond(
             )
             write_text(out, text)
     except BaseException:
-        # without an answer it would only stand in the way of other settings
+        # a file without an answer would only block a run with other settings
         partial.close(remove=not partial.done)
         raise
     partial.close(remove=True)
@@ -109,8 +109,8 @@ def _manifest(out: Path) -> Path:
 
 
 def _read_whole(out: Path, stamp: str) -> list[Response]:
-    """The answers of a whole file of the same settings. Raises InputError where it is of
-    others, or damaged."""
+    """The answers of a complete file. Raises InputError where it is of other settings, or
+    damaged."""
     manifest = _manifest(out)
     recorded = (
         read_json(manifest, "the settings of a file of responses") if manifest.is_file() else None
@@ -140,7 +140,8 @@ def _answer(
     partial: PartialFile | None,
     progress: Progress | None,
 ) -> list[Response]:
-    """The batches that are not in `done`, each kept in `part` as soon as it is there."""
+    """Answer the batches that are not in `done`, and keep each in `partial` as soon as it is
+    answered."""
     for number, batch in enumerate(batches):
         if all(i in done for i in batch):
             continue
@@ -175,7 +176,7 @@ def _vocabulary(system: Answering) -> str | None:
 
 
 def _model(system: Answering) -> LanguageModel | None:
-    """The model whose token ids answers have, where it is at hand."""
+    """The model whose token ids the answers have; None for a system without a local model."""
     lm = getattr(system, "lm", getattr(system, "large", None))
     return lm if isinstance(lm, LanguageModel) else None
 

@@ -1,4 +1,4 @@
-"""Responses: what a system answered, a JSON line each."""
+"""Responses of a system, one JSON line each."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Response:
 
     @property
     def unfinished(self) -> bool:
-        """It was cut within its reasoning: there is no answer that could be judged."""
+        """Whether it ended within its reasoning, so that it has no answer to judge."""
         return is_unfinished(self.reasoning, self.text)
 
     @property
     def empty(self) -> bool:
-        """It says nothing at all."""
+        """Whether it has no text."""
         return not self.text.strip() and not self.unfinished
 
     def line(self) -> str:

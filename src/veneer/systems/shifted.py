@@ -64,9 +64,9 @@ class ShiftedSystem:
         small_format: Format | None = None,
         name: str | None = None,
     ) -> ShiftedSystem:
-        """A large model with the veneer of `small`, its base. format: what the large one reads,
-        plain by default; small_format: what the small one reads, by default what the veneer
-        recorded for base. name: by default "shifted-" and alpha.
+        """A large model with the veneer of `small`, its base. format: the large one's format, plain
+        by default; small_format: the small one's, by default the one that the veneer recorded for
+        base. name: by default "shifted-" and alpha.
 
         Answers end at the aligned model's end of turn, which the veneer recorded, and at the large
         model's own end tokens. Raises InputError where the veneer is not of `small`, or the two

@@ -69,7 +69,7 @@ class ShiftedTeacher:
     def answer(
         self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
     ) -> tuple[list[Decoded], list[TopK]]:
-        """The shifted distributions are taken while it generates."""
+        """Answer one batch; the shifted distributions are those of the generation."""
         seen: list[list[TopK]] = [[] for _ in prompts]
 
         def watch(rows: Sequence[int], hidden: Tensor, logits: Tensor) -> None:

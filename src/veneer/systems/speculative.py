@@ -1,9 +1,9 @@
-"""Many heads over one backbone, answered greedily: what one head's answer has shown of the backbone
-serves all others.
+"""Greedy answers of many heads over one backbone: the hidden states along one head's answer serve
+all other heads.
 
 The hidden state behind a prefix does not depend on the head. So where the states along a known
-answer are kept, another head's greedy answer is read off them, without decoding, for as long as it
-says the same; only from the first other token on must anything be decoded. The check is that of
+answer are kept, another head's greedy answer is read off them, without decoding, as far as it is
+the same; only from the first other token on must anything be decoded. The check is that of
 speculative decoding (Leviathan et al. 2023, arXiv 2211.17192) with another head's answer as the
 draft.
 """
@@ -27,7 +27,7 @@ from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.system import System
 
 Local = System | ShiftedSystem
-KEPT = 4  # known answers of a prompt; the ones used or made last
+KEPT = 4  # known answers per prompt; the last ones used or added
 STRIDE = 16  # tokens that are compared at a time
 
 
@@ -54,9 +54,9 @@ class Paths:
 
 @dataclass(frozen=True)
 class Retraced:
-    """A system that answers as `system` does, up to rounding, and uses and extends what `paths`
-    knows. Sampling, penalties, barred tokens and a shift that changes over the answer are left to
-    `system` itself."""
+    """A system that answers as `system` does, up to rounding, and uses and extends the known
+    answers in `paths`. Sampling, penalties, barred tokens and a shift that changes over the answer
+    are left to `system` itself."""
 
     system: Local
     paths: Paths
@@ -137,8 +137,8 @@ class Retraced:
     def _begin(
         self, prompt: tuple[int, ...], sampling: Sampling, stops: Sequence[str]
     ) -> tuple[int, ...]:
-        """The longest beginning of the answer that known answers tell, its end included
-        where they tell that."""
+        """The longest beginning of the answer that the known answers give, with its end where they
+        give that."""
         best: tuple[int, ...] = ()
         for answer in self.paths.known.get(prompt, []):
             beginning = self._ended(self._along(answer), sampling, stops, prompt)
@@ -149,7 +149,7 @@ class Retraced:
         return best
 
     def _along(self, answer: KnownAnswer) -> tuple[int, ...]:
-        """What this head says along a known answer, up to and with its first other token."""
+        """This head's tokens along a known answer, up to and with the first that differs."""
         for at in range(0, len(answer.ids), STRIDE):
             own = self._logits(answer, slice(at, at + STRIDE)).argmax(-1).tolist()
             for t, (mine, known) in enumerate(

@@ -53,7 +53,8 @@ def fit_answers(
     progress: Progress | None = None,
     after_epoch: Callable[[int], None] | None = None,
 ) -> list[float]:
-    """Train the parameters `learned` in place; returns the mean loss of each epoch in nats a token.
+    """Train the parameters `learned` in place; returns the mean loss of each epoch in nats per
+    token.
 
     AdamW without decay at `rate`, warmed up over a tenth of the steps and then falling linearly to
     0; gradients are clipped to norm 1. The last step counts: nothing is selected. head: see

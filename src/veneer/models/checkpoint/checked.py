@@ -65,7 +65,7 @@ def check_checkpoint(folder: Path, model: Any, weight: Tensor, base_files: list[
 
 
 def _written_head(saved: Tensors, head: str, weight: Tensor) -> str:
-    """The name under which the head stands in the files: the model's own (`head`), or that of
+    """The name of the head in the files: the model's own (`head`), or that of
     the architecture's published files (GPT-NeoX: embed_out). Raises VeneerError where no tensor
     there is `weight`."""
     names = (

@@ -31,7 +31,7 @@ IGNORES_MERGES = {"llama-bpe"}  # there a whole word of the vocabulary is taken 
 
 @dataclass(frozen=True)
 class GgufVocabulary:
-    """What GGUF keeps of a tokenizer. tokens, types: a row each of the embedding,
+    """The tokenizer's data in a GGUF file. tokens, types: one per row of the embedding,
     `config.vocab_size` in all."""
 
     tokens: list[str]
