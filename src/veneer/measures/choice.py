@@ -4,7 +4,7 @@ is the right one."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,29 +46,13 @@ def score_choices(
             "for this system"
         )
     choices = [_choices(task, p) for p in prompts]
-    stamp = sha256_text(
-        json.dumps(
-            [
-                system.facts(),
-                [
-                    [p.id, p.plain, list(p.messages), c]
-                    for p, c in zip(prompts, choices, strict=True)
-                ],
-            ]
-        )
-    )
+    texts = [[p.id, p.plain, list(p.messages), c] for p, c in zip(prompts, choices, strict=True)]
+    stamp = sha256_text(json.dumps([system.facts(), texts]))
     rows = _resume(out, stamp) if out is not None else {}
     todo = [i for i, p in enumerate(prompts) if p.id not in rows]
-    at, size, finished = 0, max(1, batch_size), len(prompts) - len(todo)
+    size, finished = max(1, batch_size), len(prompts) - len(todo)
     order = sorted(todo, key=lambda i: (len(prompts[i].plain), i))
-    while at < len(order):
-        batch = [order[at]]
-        while (
-            at + len(batch) < len(order)
-            and sum(len(choices[i]) for i in [*batch, order[at + len(batch)]]) <= size
-        ):
-            batch.append(order[at + len(batch)])
-        at += len(batch)
+    for batch in _batches(order, [len(c) for c in choices], size):
         fresh = {
             prompts[i].id: row
             for i, row in zip(batch, _read(system, prompts, choices, batch, size), strict=True)
@@ -87,6 +71,19 @@ def score_choices(
     scored.put("accuracy", [a for a, _ in right])
     scored.put("accuracy_norm", [b for _, b in right])
     return scored
+
+
+def _batches(order: Sequence[int], counts: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Prompt numbers in batches of at most `size` choices, or of one prompt that has more. counts:
+    choices of each prompt."""
+    batch: list[int] = []
+    for i in order:
+        if batch and sum(counts[j] for j in batch) + counts[i] > size:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
 
 
 def _read(

@@ -266,6 +266,37 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
             f"{folder} is an adapter, which is merged on one device; give --device a single "
             "device, or the merged model as a folder"
         )
+    written, base = _adapter_config(folder, named_base)
+    try:
+        model, tokenizer = _whole(base, words)
+    except InputError as error:
+        raise InputError(
+            f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give "
+            f"{folder}@BASE"
+        ) from None
+    if (folder / "tokenizer_config.json").is_file():
+        remote = {k: words[k] for k in ("revision", "trust_remote_code")}
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), **remote)
+        except Exception as error:
+            raise InputError(
+                f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save "
+                "it again, or delete its files to use that of the base"
+            ) from None
+    try:
+        resize_to(model, folder, written, tokenizer)
+    except SafetensorError as error:
+        raise InputError(
+            f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); save it again"
+        ) from None
+    whole = merged(model, folder, written, base)
+    whole.adapted = True
+    return whole, tokenizer
+
+
+def _adapter_config(folder: Path, named_base: str | None) -> tuple[dict[str, Any], str]:
+    """The contents of adapter_config.json, and the base to load: `named_base`, or the one that the
+    config names. Raises InputError where the folder is no adapter that can be merged."""
     if not (folder / "adapter_model.safetensors").is_file():
         raise InputError(
             f"{folder} has no adapter_model.safetensors; expected a PEFT adapter saved as "
@@ -292,28 +323,4 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
         and (folder / base).is_dir()
     ):
         base = str(folder / base)
-    try:
-        model, tokenizer = _whole(base, words)
-    except InputError as error:
-        raise InputError(
-            f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give "
-            f"{folder}@BASE"
-        ) from None
-    if (folder / "tokenizer_config.json").is_file():
-        remote = {k: words[k] for k in ("revision", "trust_remote_code")}
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), **remote)
-        except Exception as error:
-            raise InputError(
-                f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save "
-                "it again, or delete its files to use that of the base"
-            ) from None
-    try:
-        resize_to(model, folder, written, tokenizer)
-    except SafetensorError as error:
-        raise InputError(
-            f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); save it again"
-        ) from None
-    whole = merged(model, folder, written, base)
-    whole.adapted = True
-    return whole, tokenizer
+    return written, base

@@ -76,28 +76,37 @@ def respond(
             responses = _answer(
                 system, questions, batches, sampling, stop_strings, partial.done, partial, progress
             )
-            text = "".join(r.line() for r in responses)
-            facts = {
-                "system": system.facts(),
-                "sampling": sampling.facts(),
-                "vocabulary": _vocabulary(system),
-            }
-            lm = _model(system)
-            if lm is not None and (ignored := left_out(lm, sampling)):
-                facts["settings_not_applied"] = ignored
-            digest = sha256_text(text.encode("utf-8", errors="replace").decode("utf-8"))
-            record = system.record() if isinstance(system, Recording) else {}
-            facts |= {"endpoint": record} if record else {}
-            write_json(
-                _manifest(out), {"kind": "responses", "settings": stamp, "sha256": digest, **facts}
-            )
-            write_text(out, text)
+            _write_whole(out, stamp, system, sampling, responses)
     except BaseException:
         # a file without an answer would only block a run with other settings
         partial.close(remove=not partial.done)
         raise
     partial.close(remove=True)
     return responses
+
+
+def _write_whole(
+    out: Path,
+    stamp: str,
+    system: Answering,
+    sampling: Sampling,
+    responses: Sequence[Response],
+) -> None:
+    """Write the manifest and then the answers, so that no answers are without their settings."""
+    text = "".join(r.line() for r in responses)
+    facts = {
+        "system": system.facts(),
+        "sampling": sampling.facts(),
+        "vocabulary": _vocabulary(system),
+    }
+    lm = _model(system)
+    if lm is not None and (ignored := left_out(lm, sampling)):
+        facts["settings_not_applied"] = ignored
+    if isinstance(system, Recording) and (record := system.record()):
+        facts["endpoint"] = record
+    digest = sha256_text(text.encode("utf-8", errors="replace").decode("utf-8"))
+    write_json(_manifest(out), {"kind": "responses", "settings": stamp, "sha256": digest, **facts})
+    write_text(out, text)
 
 
 def _partial_path(out: Path) -> Path:
