@@ -103,7 +103,7 @@ LIMITS = (
 def front_matter(
     base: LanguageModel, tags: Iterable[str], *, library: str = "transformers"
 ) -> list[str]:
-    """The YAML head of a card: base as a hub id where it is known, and the licence that
+    """The YAML head of a card: base as a hub id if it has one, and the licence that
     base's own card names."""
     originals = Originals.of(base)
     fields: dict[str, Any] = {}

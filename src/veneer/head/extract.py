@@ -78,7 +78,7 @@ def extract(
     start: the dense veneer of the same capture and settings, from which a low-rank one begins;
     without it that is solved first. parts: who holds the tokens, None for this process
     (veneer.scale has workers that hold them). Raises InputError where the capture has too few
-    prompts or not the tasks asked for.
+    prompts or lacks one of the tasks.
     """
     config, device = config or ExtractConfig(), torch.device(device)
     split = split_of(capture, config.seed, config.tasks)

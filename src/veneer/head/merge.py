@@ -31,7 +31,7 @@ def merge_record(
     share, and the format that it serves.
 
     template: a person's choice among several (see `merge_format`). form: that format,
-    where it is known.
+    if known.
     """
     chosen = {} if template is None else {"template": template}
     return {

@@ -95,8 +95,8 @@ def key(form: Format, prompt: Prompt) -> str | None:
 def warn_of_formats(
     name: str, form: Format, fitted: Sequence[str | None], prompts: Sequence[Prompt]
 ) -> None:
-    """Warn once of each template that none of the `fitted` ones is; nothing where
-    those are not known."""
+    """Warn once of each template that none of the `fitted` ones is; nothing where none are
+    recorded."""
     if not fitted:
         return
     for template in dict.fromkeys(key(form, p) for p in prompts):

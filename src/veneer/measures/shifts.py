@@ -102,7 +102,7 @@ def shift_table(
 def contexts(
     table: HeldOut, capture: Capture, tokenizer: Any, mask: np.ndarray, tokens: int = CONTEXT_TOKENS
 ) -> dict[int, str]:
-    """Place in `found` -> the text of up to `tokens` tokens of the response to its left, for the
+    """Place in `table` -> the text of up to `tokens` tokens of the response to its left, for the
     places in `mask`."""
     ids = {r["number"]: r["token_ids"] for r in capture.responses()}
     return {
@@ -118,12 +118,12 @@ def contexts(
 def group_rows(
     table: HeldOut, capture: Capture, tokenizer: Any, *, task: str = "joint", seed: int = 0
 ) -> Iterator[Measurement]:
-    """What is restyled and what is left. system veneer: `moved_rate`, the share of tokens at which
-    the veneer's top token is not base's, and of those the share of each group (`style_share`, ...).
-    system aligned: `deep_rate`, the share of tokens that only the aligned model makes (neither
-    base's nor the veneer's), and the groups' shares of those. `style_restored_rate`, ... (system
-    veneer): of the aligned model's shifts away from base in a group, the share at which the veneer
-    has its token."""
+    """Rows on the shifts that the veneer makes, and on those it leaves. System veneer:
+    `moved_rate`, the share of tokens at which the veneer's top token is not base's, and of those
+    the share of each group (`style_share`, ...). System aligned: `deep_rate`, the share of tokens
+    that only the aligned model makes (neither base's nor the veneer's), and the groups' shares of
+    those. `style_restored_rate`, ... (system veneer): of the aligned model's shifts away from base
+    in a group, the share at which the veneer has its token."""
     part = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
     if not part.any():
         return

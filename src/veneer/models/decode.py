@@ -8,7 +8,7 @@ Three doors to one loop:
   model, or a large one shifted by a small one; `System.stepper` and `ShiftedSystem.stepper` make
   them from prompts);
 - `decode_steps(stepper, rows, stop_ids=...)`: a generator, one list of `Token` a step, each row
-  with a Sampling, stop strings and key of its own, log-probabilities where asked for; rows can be
+  with a Sampling, stop strings and key of its own, log-probabilities where requested; rows can be
   given up on the way. models/stream.py turns its tokens into text.
 """
 
@@ -72,7 +72,7 @@ class Token:
     """One token of one row's answer.
 
     logprob: natural log of its probability under the system's own distribution, before temperature,
-    penalties and bars; None where it was not asked for. top: (id, logprob) of the most likely
+    penalties and bars; None where it was not requested. top: (id, logprob) of the most likely
     tokens, downwards. finish_reason: "stop" (an end token or a stop string) or "length" with the
     row's last token, otherwise None.
     """
@@ -280,7 +280,7 @@ def _logprobs(
     logits: Tensor, chosen: Tensor, top: int | None
 ) -> tuple[Sequence[float | None], Tops]:
     """Log-probabilities of the chosen tokens (B,) and of the `top` most likely ones, where
-    they are asked for."""
+    they are requested."""
     none: Tops = [()] * len(logits)
     if top is None:
         return [None] * len(logits), none

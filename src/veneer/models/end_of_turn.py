@@ -60,7 +60,7 @@ def find_end(tokenizer: Any) -> EndOfTurn:
         and first not in between
         and first in _opening(last)
     ):
-        first = second  # the template opens an answer although none was asked for
+        first = second  # the template opens an answer even without a generation prompt
     if first is None and tail.strip():
         text = tail.strip().split()[0]
         return EndOfTurn(None, text if len(text) > 2 and MARKUP & set(text) else None, opens)

@@ -22,8 +22,8 @@ class LanguageModel:
 
     backbone(ids) gives the final hidden states (after the final norm), `head` turns them into
     logits; both are found through the transformers API and checked against the model's own logits
-    when made (see head.find_head). What the model can do with a batch is found by trying, when it
-    is first needed (`abilities`).
+    when made (see head.find_head). What the model can do with a batch is tried when it is first
+    needed (`abilities`).
     """
 
     def __init__(self, name: str, model: Any, tokenizer: Any):

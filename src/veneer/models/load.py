@@ -120,7 +120,7 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _check_hub(name: str, revision: str | None) -> None:
-    """Ask for one file before the library asks for ten: a hub that is ill would otherwise be asked
+    """Request one file before the library requests ten: a hub that fails would otherwise be tried
     again for minutes."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError

@@ -1,4 +1,4 @@
-"""How a model is called: which arguments its forward takes, found by trying them.
+"""How a model is called: which arguments its forward takes, by trial.
 
 Names of arguments change between releases of transformers (`past_key_values` became `cache` in
 5.24), and a forward that takes any keyword says nothing of what it does with it. So each argument

@@ -141,7 +141,7 @@ def applied(lm: LanguageModel, given: Sampling) -> Sampling:
 
 
 def _singles(shipped: dict[str, Any], name: str, ids: Any) -> list[Any]:
-    """The rows of a setting on token sequences, taken out of `shipped` where each sequence
+    """The rows of a setting on token sequences, removed from `shipped` where each sequence
     is a single token."""
     rows = shipped.get(name) or []
     if all(isinstance(ids(row), list) and len(ids(row)) == 1 for row in rows):

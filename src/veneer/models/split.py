@@ -146,7 +146,7 @@ def need_one_device(model: nn.Module, what: str) -> None:
     places = {"memory or disk" if p.is_meta else str(p.device) for p in model.parameters()}
     if len(places) > 1:
         raise InputError(
-            f"{what} needs all of it on one device, found it on {' and '.join(sorted(places))}; "
+            f"{what} needs the model on one device, but it is on {' and '.join(sorted(places))}; "
             "give a single --device"
         )
 

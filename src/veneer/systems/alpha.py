@@ -37,21 +37,21 @@ class Alpha:
     def __post_init__(self) -> None:
         for value in (self.start, self.end, self.half_life):
             if value is not None and not math.isfinite(value):
-                raise InputError(f"found the number {value} in alpha; {EXPECTED}")
+                raise InputError(f"alpha has the number {value}; {EXPECTED}")
         if self.half_life is not None and (
             self.half_life <= 0 or self.steps is not None or self.end is not None
         ):
             raise InputError(
-                f"found the half-life {self.half_life} in alpha, alone and above 0 was "
-                f"wanted; {EXPECTED}"
+                f"alpha has the half-life {self.half_life}, which must be above 0 and without "
+                f"positions; {EXPECTED}"
             )
         if self.end is not None and (self.steps is None or self.steps < 2):
             raise InputError(
-                f"found a line over {self.steps} position(s) in alpha, 2 or more were "
-                f"wanted; {EXPECTED}"
+                f"alpha has a line over {self.steps} position(s), which must be 2 or more; "
+                f"{EXPECTED}"
             )
         if self.steps is not None and self.steps < 1:
-            raise InputError(f"found {self.steps} positions in alpha; {EXPECTED}")
+            raise InputError(f"alpha has {self.steps} positions; {EXPECTED}")
 
     @classmethod
     def parse(cls, text: str | float | Alpha) -> Alpha:

@@ -22,7 +22,7 @@ MOST_STOPS = 4  # stop strings that the OpenAI API takes; all of them are cut he
 
 class EndpointSystem:
     """style "chat": the endpoint applies its model's chat template to the prompt's messages;
-    "completion": it goes on from the plain text, as a base model does. system: a system text in
+    "completion": it continues the plain text, as a base model does. system: a system text in
     front of the messages. arguments: values for its chat template, sent as `chat_template_kwargs`
     (vLLM, SGLang and llama.cpp know it).
 
@@ -71,11 +71,7 @@ class EndpointSystem:
         )
         for prompt, reply in zip(prompts, replies, strict=True):
             if reply.error is not None and reply.finish_reason != "content_filter":
-                mend = (
-                    LEAVE_OUT
-                    if reply.own
-                    else "run the same command again, it goes on where it was"
-                )
+                mend = LEAVE_OUT if reply.own else "run the same command again to resume"
                 raise VeneerError(
                     f"{self.name} gave no answer to {prompt.task} {prompt.id!r}: "
                     f"{reply.error}; {mend}"

@@ -54,7 +54,7 @@ def write_responses(path: Path, responses: Iterable[Response]) -> None:
 
 def read_responses(path: Path) -> list[Response]:
     """Raises InputError naming the line that is no response. A thought that still stands in a text
-    (version 0.1.0) is taken out."""
+    (version 0.1.0) is removed."""
     rows = []
     for number, row in read_json_lines(path, "responses, which `veneer generate` writes"):
         try:

@@ -43,7 +43,7 @@ def check_checkpoint(folder: Path, model: Any, weight: Tensor, base_files: list[
     """Raise VeneerError unless the checkpoint in `folder` is base with the head `weight`
     and loads whole.
 
-    base_files: base's own safetensors files, or [] where the loaded `model` is all that is known of
+    base_files: base's own safetensors files, or [] where only the loaded `model` is left of
     base. Returns the names of base's tensors that the checkpoint lacks: those that the library
     leaves unread in base (layers for drafting tokens, buffers that are computed). Tensors are
     compared one at a time; only where the library saves them under other names than base's files
@@ -90,7 +90,7 @@ def head_name(model: Any) -> str:
 
 
 def _compare(saved: Tensors, originals: Any, names: list[str], folder: Path) -> None:
-    """Raise VeneerError where a tensor is not the known one, rounded to the dtype in
+    """Raise VeneerError where a tensor is not the original, rounded to the dtype in
     which it is saved."""
     differ = []
     for name in names:

@@ -26,7 +26,7 @@ PRE_TOKENIZERS: dict[tuple[str, ...], str] = {
     (_LLAMA3, "bytes"): "llama-bpe",
     (_LLAMA3.replace("{1,3}", ""), "bytes"): "qwen2",
 }
-IGNORES_MERGES = {"llama-bpe"}  # there a whole word of the vocabulary is taken as it stands
+IGNORES_MERGES = {"llama-bpe"}  # a whole word of the vocabulary is one token
 
 
 @dataclass(frozen=True)
