@@ -90,11 +90,11 @@ class VeneerLogitsProcessor(LogitsProcessor):
         attention_mask: Tensor | None = None,
         prompt_length: int | None = None,
     ) -> VeneerLogitsProcessor:
-        """For a transformers `model` and its tokenizer, from names or objects.
+        """Build the processor for a transformers `model` and its tokenizer, from names or objects.
 
-        small: the veneer's base, by name or loaded; small_format: what it reads `prompts` in, by
-        default what the veneer recorded. Raises InputError where veneer and small model, or the
-        vocabularies, do not fit.
+        small: the veneer's base, by name or loaded; small_format: its format for `prompts`, by
+        default the one that the veneer recorded. Raises InputError where veneer and small model, or
+        the vocabularies, do not fit.
         """
         name = getattr(model.config, "_name_or_path", "") or type(model).__name__
         large = LanguageModel(name, model, tokenizer)
@@ -108,12 +108,12 @@ class VeneerLogitsProcessor(LogitsProcessor):
 
     @property
     def stop_ids(self) -> list[int]:
-        """For generate's `eos_token_id`: the large model's end tokens and the aligned
+        """The ids for generate's `eos_token_id`: the large model's end tokens and the aligned
         model's end of turn."""
         return list(self.system.stop_ids)
 
     def reset(self) -> None:
-        """Forget what was read: the next call begins a new answer."""
+        """Forget the prompts and answers so far: the next call begins a new answer."""
         self._reader: Reader | None = None
         self._seen: Tensor | None = None  # (N, T) of the last call
         self._first = torch.empty(0)  # of the call that began the answer
@@ -137,7 +137,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
 
     @property
     def _position(self) -> int:
-        """Of the token that is scored, in the answer; 1 for the first."""
+        """Return the position in the answer of the token that is scored; 1 for the first."""
         return (0 if self._seen is None else self._seen.shape[1]) - self._width + 1
 
     def _read(self, ids: Tensor) -> None:
@@ -152,7 +152,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
             self._reader = None  # alpha is 0 from here on
 
     def _goes_on(self, seen: Tensor, ids: Tensor) -> bool:
-        """Whether the call continues the last one, and not begins a new answer."""
+        """Return whether the call continues the last one, rather than beginning a new answer."""
         same = ids.shape[0] == seen.shape[0] and ids.shape[1] > self._width
         same = same and torch.equal(ids[:, : self._width], seen[:, : self._width])
         if same and ids.shape[1] == seen.shape[1] + 1:
@@ -185,7 +185,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
         reader.feed(self._small_ids(ids[:, -1]))
 
     def _reread(self, ids: Tensor) -> Reader:
-        """Prompts and answers from the start."""
+        """Read prompts and answers again from the start."""
         answers = self._small_ids(ids[:, self._width :]).tolist()
         return Reader(
             self.system.small,
@@ -193,8 +193,8 @@ class VeneerLogitsProcessor(LogitsProcessor):
         )
 
     def _places(self, seen: Tensor, ids: Tensor) -> list[int] | None:
-        """The row of the last call that each row continues, its own where it can be; None where
-        one continues none."""
+        """Return the row of the last call that each row continues, its own where possible; None
+        where one continues no row."""
         before = ids[:, :-1]
         if torch.equal(before, seen):
             return list(range(len(ids)))
@@ -213,7 +213,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
         return None if -1 in places else places
 
     def _prompts(self, ids: Tensor) -> list[list[int]]:
-        """What the small model reads for each row of prompts (N, width)."""
+        """Return the small model's token ids for each row of prompts (N, width)."""
         if self._given_prompts is not None:
             own = [
                 self.system.small_format.encode(self.system.small.tokenizer, p)
@@ -224,7 +224,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
         return [row[at:] for row, at in zip(self._small_ids(ids).tolist(), starts, strict=True)]
 
     def _starts(self, ids: Tensor) -> list[int]:
-        """Columns of padding on the left of each row."""
+        """Return the columns of padding on the left of each row."""
         if self._attention is not None:
             mask = self._attention[:, : ids.shape[1]].bool()
             padded = mask.int().argmax(-1).tolist()
@@ -279,8 +279,8 @@ class VeneerLogitsProcessor(LogitsProcessor):
         return out.log_softmax(-1) if normalised else out
 
     def _check_beams(self, scores: Tensor) -> None:
-        """Raise InputError where the logits cannot be had back from the log-probabilities that
-        beam search shows."""
+        """Raise InputError where the logits cannot be recovered from the log-probabilities that
+        beam search passes."""
         if self.system.large.head.softcap is not None:
             raise InputError(
                 f"{self.system.large.name} soft-caps its logits, and beam search shows "
@@ -296,8 +296,8 @@ class VeneerLogitsProcessor(LogitsProcessor):
 
 
 def _are_log_probabilities(scores: Tensor) -> bool:
-    """Whether each row sums to one, as in beam search; where tokens are barred, their
-    share may be missing."""
+    """Return whether each row sums to one, as in beam search; where tokens are barred, their share
+    may be missing."""
     total = scores.logsumexp(-1)
     missing = scores.isneginf().any(-1) & (total > MOST_MISSING)
     return bool(((total <= NORMALISED) & ((total >= -NORMALISED) | missing)).all())

@@ -1,4 +1,4 @@
-"""Which endpoint, which model, and how patiently it is asked."""
+"""The settings of an endpoint: address, model, limits and patience."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class EndpointConfig:
                 raise InputError(f"{name} is {value}; expected a positive number")
 
     def facts(self) -> dict[str, Any]:
-        """What decides a reply."""
+        """Return the settings that decide a reply."""
         return {"url": self.url.rstrip("/"), "model": self.model}
 
 

@@ -80,7 +80,7 @@ ORIGIN = Origin(
 
 
 def read_lines(file: str, data: Path | None) -> list[str]:
-    """The prompts of a file, each with line breaks between its statements and an open list
+    """Return the prompts of a file, each with line breaks between its statements and an open list
     item at the end."""
     path = locate(ORIGIN, f"toxigen/{file}_1k.txt", data)
     try:
@@ -93,7 +93,7 @@ def read_lines(file: str, data: Path | None) -> list[str]:
 
 
 def statements(line: str) -> list[str]:
-    """The statements of a prompt, in order, without their list marks."""
+    """Return the statements of a prompt, in order, without their list marks."""
     return [s for item in line.split("\n") if (s := item.strip().removeprefix("-").strip())]
 
 

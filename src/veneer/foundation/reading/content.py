@@ -1,5 +1,5 @@
-"""The bytes of a file: regular files only, decompressed by what they begin with, and never
-more than a bound."""
+"""The bytes of a file: regular files only, decompressed by their first bytes, and never more than a
+bound."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def opened(path: Path, expected: str) -> Iterator[IO[bytes]]:
 
 
 def read_whole(stream: IO[bytes], path: Path, before: bytes = b"") -> bytes:
-    """All that is left of a stream, behind `before`. Raises InputError where it is
-    more than LARGEST."""
+    """Return the rest of a stream, behind `before`. Raises InputError where it is more than
+    LARGEST."""
     pieces, size = [before], len(before)
     while piece := stream.read(PIECE):  # a read of the whole bound would ask for its memory first
         pieces.append(piece)
@@ -95,14 +95,14 @@ def read_whole(stream: IO[bytes], path: Path, before: bytes = b"") -> bytes:
 
 
 def read_bytes(path: Path, expected: str) -> bytes:
-    """All bytes of a file, decompressed."""
+    """Return all bytes of a file, decompressed."""
     with opened(path, expected) as stream:
         return read_whole(stream, path)
 
 
 def ending(path: Path) -> str:
-    """The ending of a file's name in small letters, without that of its compression:
-    ".csv" of "a.CSV.gz"."""
+    """Return the ending of a file's name in lower case, without that of its compression: ".csv" of
+    "a.CSV.gz"."""
     endings = [s.lower() for s in path.suffixes]
     while endings and endings[-1] in (*(name for _, name, _ in COMPRESSIONS), ".bgz", ".lzma"):
         endings.pop()

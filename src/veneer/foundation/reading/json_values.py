@@ -52,7 +52,8 @@ def json_values(path: Path, expected: str) -> Iterator[tuple[str, Any]]:
 
 
 def parsed(text: str | bytes, where: str, expected: str) -> Any:
-    """One JSON value. Raises InputError where `text` is none, or names a key of an object twice."""
+    """Return one JSON value. Raises InputError where `text` is none, or repeats a key of an
+    object."""
     if isinstance(text, bytes):
         text = decode.decoded(text, where)
     try:
@@ -68,7 +69,7 @@ def parsed(text: str | bytes, where: str, expected: str) -> Any:
 
 
 class _Twice(Exception):
-    """A key that an object names twice; Python's reader would take the last one without a word."""
+    """A key that an object repeats; Python's reader would silently take the last one."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def _first_value(first: Line, path: Path) -> Any:
 
 
 def _of_text(text: str, path: Path, expected: str) -> Iterator[tuple[str, Any]]:
-    """The values of a text that follow each other; of one array, its items."""
+    """Return the values of a text that follow each other; for one array, its items."""
     decoder = json.JSONDecoder(object_pairs_hook=_unique)
     at, values = _skipped(text, 0), 0
     while at < len(text):

@@ -1,5 +1,5 @@
-"""Which way a file is read: by its ending, by its beginning where the ending says nothing, and
-never against what its beginning is."""
+"""Choose how to read a file: by its ending, by its beginning where the ending says nothing, and
+never against its beginning."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class Rows:
 
 
 def open_rows(path: Path, expected: str) -> Rows:
-    """The rows of a file. expected: what it should hold, for the refusals.
+    """Open the rows of a file. expected: a description of the right content, for error messages.
 
-    Raises InputError for anything that is no such file, at once or when the rows are read; each
-    names the file and the line.
+    Raises InputError for anything else, at once or when the rows are read; each error names the
+    file and the line.
     """
     with opened(path, expected) as stream:
         head = stream.read(512)

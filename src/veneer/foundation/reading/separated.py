@@ -1,5 +1,5 @@
-"""Tables of separated values with a header: .csv and .tsv, and what spreadsheets of other
-countries call so."""
+"""Read tables of separated values with a header: .csv, .tsv, and what spreadsheets of other
+countries write under these endings."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _header(body: str) -> str:
 
 
 def _read(body: str, separator: str, above: int) -> Separated:
-    """The table with one separator. Raises _Unfit."""
+    """Read the table with one separator. Raises _Unfit."""
     header = _header(body)
     # "id, prompt": the rows have a blank behind the separator too, and a quote behind that is one
     blank = bool(re.search(re.escape(separator) + " +[^ ]", header)) and not separator.isspace()
