@@ -186,14 +186,16 @@ def json_lines(rows: Iterable[Any]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
 
 
-def read_json_lines(path: Path, what: str) -> Iterator[tuple[int, Any]]:
+def read_json_lines(path: Path, what: str, *, replace: bool = False) -> Iterator[tuple[int, Any]]:
     """Yield (line number, value) of each line.
 
     Lines end at a line feed alone, not at the other characters that str.splitlines splits at and
-    that model output may hold. `veneer.foundation.reading` handles compression and encoding. Raises
-    InputError naming the line that is not JSON, or not UTF-8.
+    that model output may hold. `veneer.foundation.reading` handles compression and encoding.
+    replace: bytes that are not UTF-8 become the replacement character. Raises InputError naming the
+    line that is not JSON, or not UTF-8.
     """
-    text = decoded(read_bytes(path, what), path)
+    data = read_bytes(path, what)
+    text = data.decode("utf-8", "replace") if replace else decoded(data, path)
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue

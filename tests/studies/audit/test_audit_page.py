@@ -9,7 +9,7 @@ import pytest
 
 from veneer.foundation.results import Measurement, Results
 from veneer.report.load import load
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.render import render
 from veneer.studies.audit.page import SECTION, curves, layers, models, patched, verdict
 
@@ -103,7 +103,7 @@ def folder(tmp_path):
 
 
 def test_what_the_section_reads(folder):
-    part = Part(load(folder))
+    part = PageContext(load(folder))
     assert (
         SECTION.applies(part)
         and models(part) == [("A", "a"), ("C", EVIL)]

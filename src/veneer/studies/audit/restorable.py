@@ -4,9 +4,8 @@ out from one of them."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -63,7 +62,7 @@ def restored_answers(
     roles = [p.task for p in prompts]
     before, after, tokens = (np.zeros(len(prompts)) for _ in range(3))
     answers: dict[int, Response] = {}
-    log: Callable[[dict[str, Any]], None] = solver_progress(progress)
+    log = solver_progress(progress)
     for number, held in enumerate(folds, 1):
         learned = [n for n in range(len(prompts)) if n not in set(held)]
         how = ExtractConfig(seed=config.seed)
