@@ -37,8 +37,9 @@ class VeneerLogitsProcessor(LogitsProcessor):
 
     The small model keeps its cache from call to call. Batches padded on the left, greedy search,
     sampling, `num_return_sequences` and beam search are understood: rows that change places are
-    found by their tokens. In beam search the scores come as log-probabilities and leave as such.
-    For another answer to the same prompts, or without `prompts`, the same processor serves again.
+    recognised by their tokens. Beam search passes log-probabilities, and gets log-probabilities
+    back. For another answer to the same prompts, or without `prompts`, the same processor serves
+    again.
 
     The processors that `generate` itself makes of `repetition_penalty` and `sequence_bias` run
     before this one, so on the logits of the large model alone; to penalise the shifted ones, give
@@ -202,13 +203,13 @@ class VeneerLogitsProcessor(LogitsProcessor):
         group = 1 if self._given_prompts is None else len(ids) // len(self._given_prompts)
         rows: dict[tuple[int, ...], int] = {}
 
-        def known(place: int, row: list[int]) -> tuple[int, ...]:
+        def row_key(place: int, row: list[int]) -> tuple[int, ...]:
             return (place // group if self._given_prompts is not None else 0, *row)
 
-        old = [known(i, r) for i, r in enumerate(seen.tolist())]
+        old = [row_key(i, r) for i, r in enumerate(seen.tolist())]
         for place, row in enumerate(old):
             rows.setdefault(row, place)
-        wanted = [known(i, r) for i, r in enumerate(before.tolist())]
+        wanted = [row_key(i, r) for i, r in enumerate(before.tolist())]
         places = [i if old[i] == row else rows.get(row, -1) for i, row in enumerate(wanted)]
         return None if -1 in places else places
 

@@ -307,8 +307,5 @@ class Endpoint:
                 f"{failure.message}"
             )
             + (f", and to wait {failure.wait:.0f} s" if late else "")
-            + (
-                "; what it said before is kept: mend it and run the same command again, it "
-                "goes on there"
-            )
+            + "; its earlier replies are kept: mend it and run the same command again to resume"
         )

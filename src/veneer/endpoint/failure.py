@@ -31,13 +31,13 @@ class Fault(StrEnum):
 class Failure(Exception):
     """An attempt without an answer.
 
-    message: the cause, in the server's words. status: HTTP status, or None. passing: another
-    attempt may succeed. hopeless: no request will succeed. wait: seconds that the server named.
-    filtered: the endpoint refuses this content; long: the request does not fit the model; own: the
-    fault is this request's own (its content, its length), others may succeed. steady: the reply
-    cannot be read; where the next one is like it, the request is not sent again. fault: the kind of
-    mend. parameters: those that the server names in a field of its own. parameter: the one that it
-    refuses and that is not left out.
+    message: the cause, for people. words: the server's own sentence, "" where it sent none. status:
+    HTTP status, or None. passing: another attempt may succeed. hopeless: no request will succeed.
+    wait: seconds that the server named. filtered: the endpoint refuses this content; long: the
+    request does not fit the model; own: the fault is this request's own (its content, its length),
+    others may succeed. steady: the reply cannot be read; where the next one is like it, the request
+    is not sent again. fault: the kind of mend. parameters: those that the server names in a field
+    of its own. parameter: the one that it refuses and that is not left out.
     """
 
     message: str
@@ -52,6 +52,7 @@ class Failure(Exception):
     fault: Fault = Fault.NONE
     parameters: tuple[str, ...] = ()
     parameter: str = ""
+    words: str = ""
 
     def __str__(self) -> str:
         return self.message
@@ -128,16 +129,17 @@ _REFUSING = (400, 404, 406, 410, 413, 415, 422)  # statuses of a request that is
 def of_status(status: int, headers: Mapping[str, str], body: Any, key: str = "") -> Failure:
     """Return the failure of an error status. headers: names in lower case. body: what
     `words.read_body` gives. key: taken out of the words."""
-    message = words.one_line(words.sentence(body), key)
-    text = f"{' '.join(words.codes(body))} {message}"
+    sentence = words.one_line(words.sentence(body), key)
+    text = f"{' '.join(words.codes(body))} {sentence}"
     headers = {**words.headers_inside(body), **headers}
     retry_after = seconds_asked(headers)
     failure = Failure(
-        f"HTTP {status}" + (f": {message}" if message else ""),
+        f"HTTP {status}" + (f": {sentence}" if sentence else ""),
         status,
         passing=_passes(status),
         wait=words.seconds_named(body) if retry_after is None else retry_after,
         parameters=tuple(words.parameters(body)),
+        words=sentence,
     )
     return _judged(failure, status, text)
 
@@ -162,15 +164,16 @@ def of_error(body: Any, key: str = "") -> Failure | None:
             return None
     if (status := _status_in(error) or _status_in(body)) is not None:
         return of_status(status, {}, body, key)
-    message = words.one_line(words.sentence(body), key)
+    sentence = words.one_line(words.sentence(body), key)
     failure = Failure(
-        f"an error in place of a reply: {message or 'without a word'}",
+        f"an error in place of a reply: {sentence or 'without a word'}",
         passing=True,
         steady=True,
         wait=words.seconds_named(body),
         parameters=tuple(words.parameters(body)),
+        words=sentence,
     )
-    return _judged(failure, None, f"{' '.join(words.codes(body))} {message}")
+    return _judged(failure, None, f"{' '.join(words.codes(body))} {sentence}")
 
 
 def _judged(failure: Failure, status: int | None, text: str) -> Failure:
@@ -207,7 +210,7 @@ def _blame(failure: Failure, status: int | None, text: str) -> None:
         failure.fault = Fault.MODEL
     elif (
         status == 405
-        or (status in (404, 410) and _says_nowhere(failure.message))
+        or (status in (404, 410) and _says_nowhere(failure.words))
         or (refusing and _ADDRESS.search(text))
     ):
         failure.fault = Fault.ADDRESS
@@ -228,11 +231,10 @@ def _used_up(text: str, wait: float | None) -> bool:
     return "insufficient_quota" in text or (wait is None and bool(_QUOTA.search(text)))
 
 
-def _says_nowhere(message: str) -> bool:
+def _says_nowhere(sentence: str) -> bool:
     """Return whether a 404 concerns the address: OpenRouter also sends one where no provider takes
     the request."""
-    words_alone = message.partition(": ")[2]
-    return not words_alone or bool(_NOWHERE.search(words_alone))
+    return not sentence or bool(_NOWHERE.search(sentence))
 
 
 def _passes(status: int) -> bool:

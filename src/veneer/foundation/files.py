@@ -47,9 +47,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         except Exception as error:
             if is_disk_full(error):
                 raise VeneerError(
-                    f"the disk that holds {path.parent} is full; what was finished before is "
-                    "intact: free some space and run the same command again, it goes on where "
-                    "it was"
+                    f"the disk that holds {path.parent} is full; finished files are intact: "
+                    "free some space and run the same command again to resume"
                 ) from error
             raise
         finally:

@@ -147,14 +147,14 @@ class RayPart:
     def __init__(self, parts: RayParts, key: int, prompts: list[int], rows: Tensor):
         self.parts, self.key = parts, key
         self.W = changing(parts.head, rows, parts.dtype, parts.device)
-        self.asked = parts.crew.ray.put((prompts, rows.cpu().numpy()))
+        self.request = parts.crew.ray.put((prompts, rows.cpu().numpy()))
 
     def set_up(self) -> dict[str, Tensor]:
-        return self.parts.ask("set_up", self.key, self.asked)
+        return self.parts.ask("set_up", self.key, self.request)
 
     def evaluate(
         self, change: Tensor, n: int, *, gradient: bool, relaxed: bool
     ) -> tuple[Tensor, Tensor | None]:
         sent = self.parts.crew.ray.put(change.cpu().numpy())
-        sums = self.parts.ask("evaluate", self.key, self.asked, sent, n, gradient, relaxed)
+        sums = self.parts.ask("evaluate", self.key, self.request, sent, n, gradient, relaxed)
         return sums["total"], sums.get("slope")

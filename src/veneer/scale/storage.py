@@ -116,6 +116,6 @@ class Remote:
                     "(for s3: AWS_ACCESS_KEY_ID and its kin, or a profile)"
                 ) from None
             raise VeneerError(
-                f"{self.name} could not be {what} ({reason}); what was finished is safe: run the "
-                "same command again, it goes on where it was"
+                f"{self.name} could not be {what} ({reason}); finished shards are safe: run the "
+                "same command again to resume"
             ) from error

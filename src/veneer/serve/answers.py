@@ -116,17 +116,17 @@ class ChatForm(Form):
         text, thought = part.text, {"reasoning_content": part.reasoning} if part.reasoning else {}
         if chunk:
             content = {"content": text} if text or (role and not thought) else {}
-            said: dict[str, Any] = {
+            body: dict[str, Any] = {
                 "delta": {**({"role": "assistant"} if role else {}), **thought, **content}
             }
         else:
-            said = {"message": {"role": "assistant", "content": text, **thought, "refusal": None}}
+            body = {"message": {"role": "assistant", "content": text, **thought, "refusal": None}}
         logprobs = (
             {"content": [self._entry(s) for s in part.scored], "refusal": None}
             if self.logprobs
             else None
         )
-        return {"index": index, **said, "logprobs": logprobs, "finish_reason": part.finish}
+        return {"index": index, **body, "logprobs": logprobs, "finish_reason": part.finish}
 
     def _entry(self, scored: ScoredToken) -> dict[str, Any]:
         top = [self._token(i, p) for i, p in scored.top]

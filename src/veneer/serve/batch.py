@@ -31,15 +31,15 @@ class Seat:
             if job.apart
             else TextStream(tokenizer, **how)
         )
-        self._reasoning = ""  # what is to be told of the thought in front of it
+        self._reasoning = ""  # the part of the thought that is not sent yet
         self._thinks = False
         self._ids: list[int] = []
-        # told with the first piece
+        # sent with the first piece
         self._echo = job.texts[choice // job.per_prompt] if job.echo else ""
-        self._text = ""  # what is to be told of the answer
+        self._text = ""  # the part of the answer that is not sent yet
         self._sent_bytes = 0  # bytes that were
         self._begin = 0  # bytes in front of the next token's
-        # tokens, with the byte at which they begin, whose text was not told yet
+        # tokens, with the byte at which they begin, whose text is not sent yet
         self._held: deque[tuple[int, ScoredToken]] = deque()
         self._scored: list[ScoredToken] = []
 
@@ -108,7 +108,7 @@ class Seat:
             )
         self._begin += len(self.job.served.tokens.text_bytes(token.id))
         sent_bytes = self._sent_bytes + len(self._text.encode("utf-8", "replace"))
-        # the tokens of a thought are told as well
+        # the tokens of a thought are sent as well
         whole = self._thinks or (last and (is_end or token.finish_reason == "length"))
         while self._held and (whole or self._held[0][0] < sent_bytes):
             self._scored.append(self._held.popleft()[1])
@@ -201,10 +201,10 @@ class Batch:
                 pieces.append((seat, seat.take(token)))
         self._send(pieces)
 
-    def _send(self, told: Sequence[tuple[Seat, Piece | None]]) -> None:
+    def _send(self, sent: Sequence[tuple[Seat, Piece | None]]) -> None:
         """Send each job one message with its pieces."""
         by_job: dict[int, tuple[ServeJob, list[Piece]]] = {}
-        for seat, piece in told:
+        for seat, piece in sent:
             if piece is not None:
                 by_job.setdefault(id(seat.job), (seat.job, []))[1].append(piece)
         for job, pieces in by_job.values():

@@ -130,13 +130,13 @@ def _ending() -> ApiError:
 def _give_up(seats: Sequence[Seat], error: Exception) -> None:
     """Send a failure to every client of a batch that failed. The cause goes to the log."""
     if is_out_of_memory(error):
-        said = unavailable(
+        refusal = unavailable(
             "memory ran out; ask for fewer or shorter answers at once", "out_of_memory"
         )
         torch.cuda.empty_cache()
     else:
         log.error("a batch of %d answers failed", len(seats), exc_info=error)
-        said = failed()
+        refusal = failed()
     for job in {id(s.job): s.job for s in seats}.values():
-        job.send(said)
+        job.send(refusal)
         job.gone = True

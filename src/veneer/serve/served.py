@@ -139,7 +139,7 @@ class Served:
     def positions(self, prompts: Sequence[PromptIds]) -> Iterator[Tensor]:
         """Yield logits (n, V) behind each token of each prompt, in their order, in chunks."""
         first = [a.ids[:1] for a in prompts]
-        # the last one is not read: it stands for what is not known yet
+        # the last one is not read: it stands for the token to come
         rest = [[*a.ids[1:], a.ids[-1]] for a in prompts]
         if isinstance(self.system, ShiftedSystem):
             small = [(a.small or ())[:1] for a in prompts]

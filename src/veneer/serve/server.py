@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from veneer.foundation.errors import InputError
 
-GRACE = 5  # seconds that answers under way have once the server is told to end
+GRACE = 5  # seconds that answers under way have once the server gets a signal to end
 IDLE = 30  # seconds that a connection may stay open without a request
 MOST_CONNECTIONS = 512
 

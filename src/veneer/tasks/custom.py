@@ -173,7 +173,7 @@ def is_task_file(path: Path) -> bool:
 def _lines(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield (line number, value) of each row."""
     for where, value in json_values(path, EXPECTED):
-        yield int(where.rpartition(" ")[2]), _plain_turns(value, where)
+        yield where.number, _plain_turns(value, where)
 
 
 def _plain_turns(value: Any, where: str) -> Any:

@@ -29,10 +29,10 @@ LONGEST = 32_768  # characters that are looked at: some checkers take quadratic 
 
 
 class Checkers(NamedTuple):
-    """known: ids of the instructions that can be checked here. strict, loose: (example, answer) ->
-    a result with follow_instruction_list."""
+    """checkable: ids of the instructions that can be checked here. strict, loose: (example, answer)
+    -> a result with follow_instruction_list."""
 
-    known: frozenset[str]
+    checkable: frozenset[str]
     example: Callable[..., Any]
     strict: Callable[..., Any]
     loose: Callable[..., Any]
@@ -91,7 +91,7 @@ class IFEval(Task):
     def _all(self) -> tuple[list[Prompt], int]:
         """Return the prompts that can be checked, and the number of those that cannot."""
         path = locate(self.origin, FILE, self.data)
-        checkable = checkers().known
+        checkable = checkers().checkable
         prompts, left_out = [], 0
         for number, row in enumerate(
             read_rows(path, ("key", "prompt", "instruction_id_list", "kwargs")), 1

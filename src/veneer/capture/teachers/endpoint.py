@@ -133,11 +133,7 @@ class RemoteTeacher:
     ) -> tuple[Decoded, TopK]:
         where, which = f"{self.name} at {self.config.url}", f"{prompt.task} {prompt.id!r}"
         if isinstance(outcome, Failure):
-            mend = (
-                "leave the prompt out"
-                if outcome.own
-                else "run the same command again, it goes on where it was"
-            )
+            mend = "leave the prompt out" if outcome.own else "run the same command again to resume"
             raise VeneerError(f"{where} gave no answer to {which}: {outcome.message}; {mend}")
         text, end = outcome["text"], end_of(self.base)
         if is_unfinished(text, outcome.get("reasoning"), outcome.get("thought_tokens", 0)):

@@ -1,5 +1,5 @@
-"""JSON values of a file: an object on each line, objects one after the other, or
-one array of them."""
+"""Read the JSON values of a file: one object per line, objects one after the other, or one array of
+them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,26 @@ Line = tuple[int, bytes]
 BLANK = " \t\r\n\ufeff"  # a mark also stands where files with marks were put together
 
 
-def json_values(path: Path, expected: str) -> Iterator[tuple[str, Any]]:
-    """(where it stands, value) of each value: "FILE line 3" of JSON lines and of objects that
-    follow each other, "FILE item 3" of an array, or of the array under one of `WRAPPERS` in an
-    object that is all that the file holds.
+class Place(str):
+    """The place of a value in a file, for messages: "FILE line 3" or "FILE item 3". number: the 3;
+    both count from 1."""
 
-    Lines end at a line feed, not at the other signs that str.splitlines knows and that texts hold.
-    Raises InputError that names the line that is no JSON, or that names a key twice.
+    __slots__ = ("number",)
+    number: int
+
+    def __new__(cls, path: Path, kind: str, number: int) -> Place:
+        place = super().__new__(cls, f"{path} {kind} {number}")
+        place.number = number
+        return place
+
+
+def json_values(path: Path, expected: str) -> Iterator[tuple[Place, Any]]:
+    """Yield (place, value) of each value: lines of JSON lines and of objects that follow each
+    other; items of an array, or of the array under one of `WRAPPERS` in an object that is all that
+    the file holds.
+
+    Lines end at a line feed, not at the other characters that str.splitlines splits at and that
+    texts may hold. Raises InputError that names the line that is not JSON, or that repeats a key.
     """
     with opened(path, expected) as stream:
         lines = _lines(stream, path, expected)
@@ -43,11 +56,11 @@ def json_values(path: Path, expected: str) -> Iterator[tuple[str, Any]]:
             return
         second = next(lines, None)
         if second is None and (rows := _wrapped(whole)) is not None:
-            yield from ((f"{path} item {i}", row) for i, row in enumerate(rows, 1))
+            yield from ((Place(path, "item", i), row) for i, row in enumerate(rows, 1))
             return
-        yield f"{path} line {first[0]}", whole
+        yield Place(path, "line", first[0]), whole
         for number, line in chain([second] if second else [], lines):
-            where = f"{path} line {number}"
+            where = Place(path, "line", number)
             yield where, parsed(decode.decoded(line, path, number), where, expected)
 
 
@@ -121,12 +134,12 @@ def _first_value(first: Line, path: Path) -> Any:
         return None
 
 
-def _of_text(text: str, path: Path, expected: str) -> Iterator[tuple[str, Any]]:
-    """Return the values of a text that follow each other; for one array, its items."""
+def _of_text(text: str, path: Path, expected: str) -> Iterator[tuple[Place, Any]]:
+    """Yield the values of a text that follow each other; for one array, its items."""
     decoder = json.JSONDecoder(object_pairs_hook=_unique)
     at, values = _skipped(text, 0), 0
     while at < len(text):
-        where = f"{path} line {_line(text, at)}"
+        where = Place(path, "line", _line(text, at))
         try:
             value, end = decoder.raw_decode(text, at)
         except _Twice as error:
@@ -150,7 +163,7 @@ def _of_text(text: str, path: Path, expected: str) -> Iterator[tuple[str, Any]]:
             else None
         )
         if rows is not None:
-            yield from ((f"{path} item {i}", row) for i, row in enumerate(rows, 1))
+            yield from ((Place(path, "item", i), row) for i, row in enumerate(rows, 1))
         else:
             yield where, value
 
