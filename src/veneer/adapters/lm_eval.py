@@ -66,13 +66,14 @@ class CutFormat:
 class VeneerLM(TemplateLM):
     """A System under lm-evaluation-harness.
 
-    What a task asks (few-shot examples included) is one user message in the system's own format:
-    plain text for base and its veneer, the chat template for an aligned model, fences for an
-    in-context one. With the harness' `apply_chat_template` its messages go through the system's
-    format (through the tokenizer's template for a plain one) instead. A prompt that is too long
-    loses its beginning, as with the harness' own models, and this is said once. batch_size:
-    continuations or prompts read together. max_gen_toks: longest answer where a task names none.
-    seed: of sampling.
+    A task's text (few-shot examples included) is one user message in the system's own format: plain
+    text for base and its veneer, the chat template for an aligned model, fences for an in-context
+    one. With the harness' `apply_chat_template` its messages go through the system's format instead
+    (through the tokenizer's template for a plain one). A prompt that is too long loses its
+    beginning, as with the harness' own models, with one warning.
+
+    batch_size: continuations or prompts read together. max_gen_toks: longest answer where a task
+    names none. seed: seed of sampling.
     """
 
     def __init__(

@@ -38,9 +38,12 @@ PER_WORD = {"word_perplexity": "exp", "byte_perplexity": "exp", "bits_per_byte":
 
 @dataclass
 class Evaluated:
-    """One system on all tasks. values: task -> "metric,filter" -> document -> value, or
-    (log-likelihood, weight), or None where the value of a document is no number. figures: task (or
-    group) -> "metric,filter" -> the harness' own figure. groups: group -> its tasks."""
+    """The results of one system on all tasks.
+
+    values: task -> "metric,filter" -> document -> value, or (log-likelihood, weight), or None where
+    the value of a document is no number. figures: task (or group) -> "metric,filter" -> the
+    harness' own figure. groups: group -> its tasks.
+    """
 
     system: str
     values: dict[str, dict[str, dict[int, Any]]]

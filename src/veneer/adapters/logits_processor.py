@@ -59,11 +59,13 @@ class VeneerLogitsProcessor(LogitsProcessor):
         attention_mask: Tensor | None = None,
         prompt_length: int | None = None,
     ):
-        """prompts: what the small model reads, in its own format, one for each row of `generate`'s
-        input (texts, messages or Prompt); None: the large model's own token ids, padding on the
-        left left out. attention_mask: `generate`'s own, (B, T), to tell padding from a prompt that
-        begins with the same token. prompt_length: columns of the input that are prompt; the rest is
-        read as the beginning of the answer. Default: all.
+        """Build the processor from a system.
+
+        prompts: the small model's prompts, in its own format, one for each row of `generate`'s
+        input (texts, messages or Prompt); None: the large model's own token ids without the padding
+        on the left. attention_mask: `generate`'s own, (B, T), which distinguishes padding from a
+        prompt that begins with the same token. prompt_length: number of input columns that are
+        prompt; the rest is the beginning of the answer. Default: all.
         """
         self.system = system
         self._given_prompts = (

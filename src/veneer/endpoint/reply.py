@@ -16,8 +16,9 @@ Messages = Sequence[Mapping[str, str]]
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """messages: chat turns; or prompt: the text that a completion goes on from. parameters: as the
-    endpoint names them (temperature, max_tokens, seed, stop, response_format ...)."""
+    """One request. messages: chat turns; or prompt: the text that a completion continues.
+    parameters: by the endpoint's names (temperature, max_tokens, seed, stop, response_format
+    ...)."""
 
     messages: Messages = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)

@@ -16,10 +16,12 @@ PATIENCE = 120.0  # seconds to wait for a worker to find a place while none is a
 
 @dataclass(frozen=True, slots=True)
 class RayConfig:
-    """workers: processes, each with models or tokens of its own. cpus, gpus: that each takes; cpus
-    are its threads as well. address: of a running cluster ("auto": the one that RAY_ADDRESS or this
-    machine knows), None for one of this command's own on this machine. object_store_mb: memory of
-    that own cluster's object store.
+    """The workers on a Ray cluster.
+
+    workers: number of processes, each with its own models or tokens. cpus, gpus: CPUs and GPUs of
+    each; it uses as many threads as CPUs. address: of a running cluster ("auto": the one of
+    RAY_ADDRESS or of this machine), None to start a cluster on this machine. object_store_mb:
+    memory of that cluster's object store.
     """
 
     workers: int = 2
@@ -129,8 +131,11 @@ def opened(answer: WorkerAnswer, who: str) -> Any:
 @dataclass
 class Crew:
     """Workers of one class, kind(number, threads, *arguments), which has a method `process`; Ray
-    may put them anywhere. They end with its `with` block: an actor that somebody still refers to,
-    in the traceback of an error say, would keep its CPUs for ever."""
+    may place them anywhere.
+
+    They end with the `with` block: an actor that an object still refers to, such as the traceback
+    of an error, would keep its CPUs for ever.
+    """
 
     ray: Any
     kind: type

@@ -131,7 +131,7 @@ class Service:
 
 
 def create_app(service: Service, guard: Guard) -> Starlette:
-    """Return the ASGI app. It starts the scheduler and ends it."""
+    """Return the ASGI app. It starts the scheduler, and ends it with the server."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

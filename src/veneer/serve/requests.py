@@ -18,9 +18,9 @@ DEFAULT_TOKENS = 16  # of a text completion that names none, as at OpenAI
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """max_tokens: longest answer. max_rows: answers of one request (prompts times n). max_body:
-    bytes of a request. max_prompt_tokens: over all prompts of one request; a single one is bounded
-    by its model's context anyway."""
+    """max_tokens: longest answer. max_rows: most answers to one request (prompts times n).
+    max_body: bytes of a request. max_prompt_tokens: tokens over all prompts of one request; the
+    model's context bounds a single one anyway."""
 
     max_tokens: int = 1024
     max_rows: int = 128

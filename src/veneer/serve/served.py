@@ -35,11 +35,14 @@ class PromptIds(NamedTuple):
 
 @dataclass(frozen=True)
 class Served:
-    """join_turns: a conversation of several turns becomes plain text by joining their contents with
-    an empty line between; otherwise a system that reads plain text takes one user message only.
-    more: facts beside the system's own (its veneer). settings: what a request gets where it leaves
-    an option open; its temperature 0 stands for OpenAI's 1. Raises InputError for a chat format
-    without a template."""
+    """A served system.
+
+    join_turns: a conversation of several turns becomes plain text by joining their contents with an
+    empty line between; otherwise a system that reads plain text accepts one user message only.
+    more: facts beside the system's own (its veneer). settings: the values of options that a request
+    leaves open; its temperature 0 stands for OpenAI's 1. Raises InputError for a chat format
+    without a template.
+    """
 
     system: System | ShiftedSystem
     join_turns: bool = False

@@ -22,7 +22,7 @@ from veneer.tasks.numbers import plain_decimal
 from veneer.tasks.task import Better, Split, Task, check_split
 
 EXPECTED = (
-    'a task: a first line {"task": {"name", "scorer", ...}} and a line a prompt (docs/tasks.md)'
+    'a task: a first line {"task": {"name", "scorer", ...}} and one line per prompt (docs/tasks.md)'
 )
 PEEK = 4096  # bytes in which a header begins
 

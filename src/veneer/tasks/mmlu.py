@@ -130,7 +130,8 @@ def _numbered(rows: list[Row]) -> list[tuple[int, Row]]:
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    """Without a header: question, four choices, the letter of the right one."""
+    """Return the rows of a table without a header: question, four choices, the letter of the right
+    one."""
     subject = path.name.removesuffix("_test.csv")
     try:
         with path.open(encoding="utf-8", newline="") as stream:

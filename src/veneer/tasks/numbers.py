@@ -92,8 +92,8 @@ _LONGEST_POWER = 30  # digits of a number that is raised to a power
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """value: with its scale, 1,200 of "1.2k". bare: without it, for an answer that is counted in
-    thousands. end: where it ends."""
+    """A number read from a text. value: with its scale, 1,200 of "1.2k". bare: without it, for an
+    answer that counts in thousands. end: the index behind it."""
 
     value: Value
     bare: Value
@@ -101,8 +101,8 @@ class _Reading:
 
 
 def cut(text: str, marks: Sequence[str]) -> str:
-    """Return the text before the first of `marks`: what follows is a next question that a base
-    model asks itself."""
+    """Return the text before the first of `marks`, behind which a base model writes the next
+    question itself."""
     return text[: min((at for m in marks if (at := text.find(m)) >= 0), default=len(text))]
 
 
@@ -125,7 +125,7 @@ def last_is(text: str, answer: str) -> bool:
 
 
 def stated_is(text: str, answer: str) -> bool:
-    """Return whether the number that is stated as the answer is it."""
+    """Return whether the number stated as the answer is the right one."""
     return _is(_stated(text), answer)
 
 

@@ -87,7 +87,7 @@ def read_lines(file: str, data: Path | None) -> list[str]:
         lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} cannot be read ({error}); expected a prompt a line; get the file again"
+            f"{path} cannot be read ({error}); expected one prompt per line; get the file again"
         ) from None
     return [line.replace("\\n", "\n") for line in lines]
 

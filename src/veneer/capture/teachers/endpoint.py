@@ -31,11 +31,11 @@ MOST = 20  # top log-probabilities that OpenAI's API gives
 class RemoteTeacher:
     """See teacher.py. The endpoint applies its model's chat template to the prompt's messages.
 
-    top: log-probabilities that it gives a token (see `probe`), matched to base's tokens by their
-    bytes; what they leave is the tail. 0: none, so that the targets are one-hot as of stored
-    answers. system: a system text in front of the messages. arguments: values for the endpoint's
-    chat template, sent as `chat_template_kwargs` (vLLM, SGLang and llama.cpp know it). Replies are
-    kept in `config.cache`, so that a capture that was cut asks for none again. Raises MissingExtra
+    top: log-probabilities per token (see `probe`), matched to base's tokens by their bytes; the
+    remaining mass is the tail. 0: none, so that the targets are one-hot as for stored answers.
+    system: a system text in front of the messages. arguments: values for the endpoint's chat
+    template, sent as `chat_template_kwargs` (vLLM, SGLang and llama.cpp accept it). `config.cache`
+    keeps the replies, so that a capture that resumes sends no request twice. Raises MissingExtra
     without the package `openai`.
     """
 

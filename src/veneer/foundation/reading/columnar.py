@@ -11,7 +11,7 @@ from veneer.foundation.reading.content import read_bytes
 
 
 class Columnar:
-    """columns: the names, in their order."""
+    """A table in Parquet, Arrow or Feather. columns: the names, in their order."""
 
     def __init__(self, path: Path, arrow: bool, compressed: bool):
         """Raises InputError where the file is damaged."""

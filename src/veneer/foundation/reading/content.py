@@ -28,7 +28,7 @@ DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ZstdError)
 
 
 def check_regular(path: Path, expected: str) -> None:
-    """Raises InputError where `path` is missing, a folder, or a pipe or device, which could wait or
+    """Raise InputError where `path` is missing, a folder, or a pipe or device, which could block or
     give bytes for ever."""
     try:
         mode = path.stat().st_mode
@@ -51,9 +51,11 @@ def check_regular(path: Path, expected: str) -> None:
 
 @contextlib.contextmanager
 def opened(path: Path, expected: str) -> Iterator[IO[bytes]]:
-    """A file's bytes as a stream, decompressed. Raises InputError for what `check_regular`
-    refuses, and, also while the stream is read, for a file that cannot be read or whose
-    compression is damaged or cut."""
+    """Yield a file's bytes as a stream, decompressed.
+
+    Raises InputError as `check_regular` does and, also while the stream is read, for a file that
+    cannot be read or whose compression is damaged or cut.
+    """
     check_regular(path, expected)
     try:
         with path.open("rb") as raw:

@@ -94,9 +94,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _lines(stream: IO[bytes], path: Path, expected: str) -> Iterator[Line]:
-    """(number, line) of each line that is not blank. UTF-16 and UTF-32, whose line ends are of
-    several bytes, come as UTF-8. A first line that is an array may be of any length, and comes with
-    as much as was read of it."""
+    """Yield (number, line) of each line that is not blank.
+
+    UTF-16 and UTF-32, whose line ends have several bytes, come as UTF-8. A first line that is an
+    array may have any length, and comes with as much as was read of it.
+    """
     number = 0
     while line := stream.readline(LONGEST_LINE + 1):
         if number == 0 and decode.marked(line) in decode.WIDE:
@@ -118,13 +120,13 @@ def _lines(stream: IO[bytes], path: Path, expected: str) -> Iterator[Line]:
 
 
 def _begins(line: bytes) -> bytes:
-    """The first sign of a line, if it is not blank."""
+    """Return the first character of a line that is not blank."""
     return line.removeprefix(decode.MARKS[2][0]).lstrip()[:1]
 
 
 def _first_value(first: Line, path: Path) -> Any:
-    """The value of the first line, or None where the file is to be read as a whole: an array, an
-    object over several lines, or several values on the line."""
+    """Return the value of the first line, or None where the file must be read as a whole: an array,
+    an object over several lines, or several values on the line."""
     if _begins(first[1]) == b"[":
         return None
     text = decode.decoded(first[1], path, first[0])
@@ -169,7 +171,7 @@ def _of_text(text: str, path: Path, expected: str) -> Iterator[tuple[Place, Any]
 
 
 def _wrapped(value: Any) -> list[Any] | None:
-    """The rows of an object that holds nothing but them and words about them: {"version": 1,
+    """Return the rows of an object that holds only them and descriptions of them: {"version": 1,
     "data": [{...}, ...]}."""
     if not isinstance(value, dict):
         return None

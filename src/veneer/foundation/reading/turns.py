@@ -57,8 +57,9 @@ def with_system(turns: Turns, system: Any) -> Turns:
 
 
 def text_of(content: Any, where: str) -> str | None:
-    """A content as text: the text itself, or the texts of its parts with a line feed between them.
-    None where it is neither. Raises InputError for a part that is no text (an image, a sound)."""
+    """Return a content as text: the text itself, or the texts of its parts with a line feed between
+    them; None where it is neither. Raises InputError for a part that is no text (an image, a
+    sound)."""
     if not isinstance(content, list):
         return content if isinstance(content, str) else None
     texts = []
