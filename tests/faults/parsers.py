@@ -210,7 +210,7 @@ READ: dict[str, Callable[[bytes], object]] = {
     "study run": _study("run.json"),
     "responses": lambda d: read_responses(_file("r.jsonl", d)),
     "unfinished answers": _part,
-    "own task": _own,
+    "custom task": _own,
     "viewpoints": lambda d: read_viewpoints(_file("v.jsonl", d)),
     "veneer config": _veneer,
     "format": _format,
@@ -306,7 +306,7 @@ SEEDS: dict[str, list[bytes]] = {
         b'0, "system": "s", "task": "t", "text": "x", "token_ids": [1], "finish_reason": "stop", '
         b'"seed": 0}}}\n'
     ],
-    "own task": [
+    "custom task": [
         b'{"task": {"name": "a", "scorer": "regex", "pattern": "a+"}}\n{"prompt": "b", "id": 3}\n',
         (
             b'{"task": {"name": "a", "scorer": "choice"}}\n'
