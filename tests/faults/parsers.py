@@ -95,7 +95,7 @@ def _endpoint_error(data: bytes) -> None:
                 },
                 failure,
             )
-            assert failure.said.isprintable() and len(failure.said) < 400
+            assert failure.message.isprintable() and len(failure.message) < 400
 
 
 def _endpoint_stream(data: bytes) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from veneer.capture.config import HIDDEN_DTYPES, CaptureConfig
-from veneer.capture.run import encode_base
+from veneer.capture.job import encode_base
 from veneer.capture.teachers.teacher import Teacher
 from veneer.models.formats import Format
 from veneer.models.language_model import LanguageModel

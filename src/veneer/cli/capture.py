@@ -10,7 +10,7 @@ from veneer.terminal.template_options import TemplateOptions, arguments
 
 if TYPE_CHECKING:
     from veneer.capture.config import CaptureConfig
-    from veneer.capture.run import Job
+    from veneer.capture.job import Job
     from veneer.capture.teachers.teacher import Teacher
     from veneer.models.formats import Format
     from veneer.models.language_model import LanguageModel
@@ -204,7 +204,7 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
     def job(self) -> Job:
         """What is to be made: called by the process, or the worker, that makes it."""
         from veneer.capture import CaptureConfig
-        from veneer.capture.run import Job
+        from veneer.capture.job import Job
         from veneer.models.decode import Sampling
         from veneer.models.load import load_model
         from veneer.tasks.source import load_prompts

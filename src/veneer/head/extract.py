@@ -147,6 +147,7 @@ def _solve(
 ) -> tuple[Veneer, float]:
     """The veneer at the solver's end, and its KL on the select part in nats a token."""
     dense = _dense_start(start, config, target)
+    begin: Tensor | None
     if dense is not None:
         train = part.objective()
         ridge, begin = dense[0], dense[1].to(train.W)

@@ -1,4 +1,6 @@
-"""A veneer cut to a lower rank, in the metric of the hidden states that it will meet."""
+"""Veneers of low rank: cut to a lower one in the metric of the hidden states, moved to another
+head, and written as a PEFT LoRA, which any engine that loads adapters runs (dW = A B = lora_B
+lora_A)."""
 
 from __future__ import annotations
 
@@ -74,9 +76,6 @@ def on_other_rows(
     facts = {key: value for key, value in veneer.facts.items() if key != ROUNDED}
     return Veneer(unembedding, vocabulary, veneer.dW, rows, veneer.A, veneer.B, facts, veneer.bias)
 
-
-# A low-rank veneer as a PEFT LoRA on the head: dW = A B is lora_B lora_A, so any engine that
-# loads adapters runs it.
 
 TIED = (
     "The base ties its head to its input embeddings. As an adapter it leaves the embeddings "

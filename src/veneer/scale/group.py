@@ -131,7 +131,8 @@ def group(device: str) -> Iterator[ProcessGroup]:
 
 
 class GroupParts:
-    """head/token_sources.py's Parts over all processes, at the first one. The others `follow`."""
+    """A TokenSource (head/token_sources.py) over all processes, at the first one. The others
+    `follow`."""
 
     def __init__(self, group: ProcessGroup, share: Share):
         self.group, self.share, self._keys = group, share, 0

@@ -14,8 +14,9 @@ import torch
 
 from veneer.capture.artefact import Capture
 from veneer.capture.config import CaptureConfig
-from veneer.capture.run import Job, Shelf, begin, finish
+from veneer.capture.job import Job
 from veneer.capture.shards import identity
+from veneer.capture.shelf import Shelf, begin, finish
 from veneer.capture.teachers.aligned import AlignedModel
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import folder_lock

@@ -86,8 +86,8 @@ class ShareWorker:
 
 
 class RayParts:
-    """head/token_sources.py's Parts over the workers of a crew. start: makes the crew when it is
-    first asked. head: as the workers' LocalSource have it."""
+    """A TokenSource (head/token_sources.py) over the workers of a crew. start: makes the crew when
+    it is first needed. head: as the workers' LocalSource have it."""
 
     def __init__(
         self, start: Callable[[], Crew], head: Head, dtype: torch.dtype, device: torch.device

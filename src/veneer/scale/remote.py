@@ -13,8 +13,8 @@ from torch import Tensor
 
 from veneer.capture.artefact import Capture
 from veneer.capture.integrity import check_manifest
-from veneer.capture.run import Shelf
 from veneer.capture.shards import SCHEMA, check_shard, is_done, shard_path, write_shard
+from veneer.capture.shelf import Shelf
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file, write_bytes
 from veneer.scale.storage import Remote, cache_folder, is_url

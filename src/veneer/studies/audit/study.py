@@ -10,7 +10,8 @@ from typing import Any
 
 from veneer.capture.artefact import Capture
 from veneer.capture.config import CaptureConfig
-from veneer.capture.run import capture, encode_base
+from veneer.capture.job import encode_base
+from veneer.capture.run import capture
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import sha256_text
 from veneer.foundation.progress import Progress
