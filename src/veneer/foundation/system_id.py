@@ -13,8 +13,11 @@ NAMES = {
     "veneer-from": "veneer-from-{task}",
     "lora": "lora-{answers}",
     "shifted": "shifted-{alpha}",
+    "patched-bottom": "bottom-{layers}",
+    "patched-top": "top-{layers}",
+    "patched-all": "all-{layers}",
 }
-NUMBERS = ("rank", "answers")  # settings that are whole numbers
+NUMBERS = ("rank", "answers", "layers")  # settings that are whole numbers
 
 
 def _pattern(form: str) -> re.Pattern[str]:
