@@ -13,8 +13,11 @@ NAMES = {
     "veneer-from": "veneer-from-{task}",
     "lora": "lora-{answers}",
     "shifted": "shifted-{alpha}",
+    "random": "random-{examples}",
+    "knn-prompt": "knn-prompt-{examples}",
+    "knn-response": "knn-response-{examples}",
 }
-NUMBERS = ("rank", "answers")  # settings that are whole numbers
+NUMBERS = ("rank", "answers", "examples")  # settings that are whole numbers
 
 
 def _pattern(form: str) -> re.Pattern[str]:
