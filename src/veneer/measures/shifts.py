@@ -13,7 +13,13 @@ import numpy as np
 from veneer.capture.artefact import Capture
 from veneer.foundation.results import Measurement
 from veneer.measures.held_out import HeldOut
-from veneer.measures.shift_groups import CONTEXT_TOKENS, Group, deep_group, group_of, shift_group
+from veneer.measures.shift_groups import (
+    CONTEXT_TOKENS,
+    ShiftGroup,
+    deep_group,
+    group_of,
+    shift_group,
+)
 from veneer.statistics import intervals
 
 CLASSES = ("unshifted", "marginal", "shifted")
@@ -141,7 +147,7 @@ def group_rows(
         yield Measurement.estimated(rate, "shift", task, metric, system, **words)
         if not (moves & part).any():
             continue
-        for group in Group:
+        for group in ShiftGroup:
             share = intervals.ratio_of_sums(
                 *table.by_prompt((groups == group.value).astype(float), moves & part), seed=seed
             )
@@ -149,7 +155,7 @@ def group_rows(
                 share, "shift", task, f"{group.value}_share", system, note=GROUP_NOTE, **words
             )
     hit = (table.veneer_top == table.aligned_top).astype(float)
-    for group in Group:
+    for group in ShiftGroup:
         own = to_aligned == group.value
         if own.any():
             share = intervals.ratio_of_sums(*table.by_prompt(hit, own), seed=seed)
