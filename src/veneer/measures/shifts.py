@@ -14,7 +14,13 @@ from veneer.capture.artefact import Capture
 from veneer.foundation.results import Measurement
 from veneer.measures import words
 from veneer.measures.held_out import HeldOut
-from veneer.measures.shift_groups import CONTEXT_TOKENS, Group, deep_group, group_of, shift_group
+from veneer.measures.shift_groups import (
+    CONTEXT_TOKENS,
+    ShiftGroup,
+    deep_group,
+    group_of,
+    shift_group,
+)
 from veneer.statistics import intervals
 
 CLASSES = ("unshifted", "marginal", "shifted")
@@ -141,7 +147,7 @@ def group_rows(
         yield Measurement.estimated(rate, "shift", task, metric, system, **common)
         if not (moves & part).any():
             continue
-        for group in Group:
+        for group in ShiftGroup:
             share = intervals.ratio_of_sums(
                 *table.by_prompt((groups == group.value).astype(float), moves & part), seed=seed
             )
@@ -155,7 +161,7 @@ def group_rows(
                 **common,
             )
     hit = (table.veneer_top == table.aligned_top).astype(float)
-    for group in Group:
+    for group in ShiftGroup:
         own = to_aligned == group.value
         if own.any():
             share = intervals.ratio_of_sums(*table.by_prompt(hit, own), seed=seed)
