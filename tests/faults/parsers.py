@@ -29,7 +29,7 @@ from veneer.models.formats import format_from_facts
 from veneer.prompts.files import read_prompts
 from veneer.report.load import load
 from veneer.studies.overton.viewpoints import read_viewpoints
-from veneer.systems.partial_file import Part
+from veneer.systems.partial_file import PartialFile
 from veneer.systems.responses import read_responses
 from veneer.tasks.custom import CustomTask, is_task_file
 
@@ -157,7 +157,7 @@ def _own(data: bytes) -> None:
 
 
 def _part(data: bytes) -> None:
-    part = Part(_file("answers.jsonl.part", data), "stamp", [[0, 1], [2]])
+    part = PartialFile(_file("answers.jsonl.part", data), "stamp", [[0, 1], [2]])
     part.close(remove=False)
 
 
