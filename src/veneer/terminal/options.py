@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from veneer.models.formats import Format
     from veneer.models.pair import Pair
     from veneer.scale.cluster import RayConfig
+    from veneer.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,6 +257,14 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
             bar.update(tasks[key], completed=done, total=total or None, description=what)
 
         yield draw
+
+
+def tasks_named(names: tuple[str, ...] | None, data: str | None) -> list[Task]:
+    """The tasks of --tasks and --data; without names, all that the data folder has and that need
+    no judge model. Raises InputError for an unknown or repeated name."""
+    from veneer.tasks.registry import chosen_tasks
+
+    return chosen_tasks(None if names is None else ",".join(names), data_folder(data))
 
 
 def data_folder(data: str | None) -> Path | None:
