@@ -31,9 +31,8 @@ class RunTemplates(PairTemplates):
     """What base and the aligned model read around each prompt (docs/chat-templates.md)."""
 
     prompt_template: str | None = None
-    """Template in which base reads the prompts of all tasks: text with {prompt}, a name as for
-    --base-template, or published (each task's own; the veneer then serves several formats).
-    Default: alpaca, or the template of a task file that names one."""
+    """Template in which base reads the prompts of all tasks: as --base-template, or published for
+    each task's own. Default: alpaca, or the template of a task file that names one."""
 
     @property
     def given(self) -> str | None:
