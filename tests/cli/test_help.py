@@ -16,8 +16,11 @@ import pytest
 from veneer.cli.main import COMMANDS
 from veneer.foundation.settings import Option
 
+# In one column: side by side, tyro gives a box less room than its longest line needs
 ASK = """
-import contextlib, io, json
+import contextlib, io, json, os, types
+import tyro._backends._argparse_help_formatting as layout
+layout.shutil = types.SimpleNamespace(get_terminal_size=lambda: os.terminal_size((64, 24)))
 from veneer.cli.main import COMMANDS, main
 said = {}
 for name in COMMANDS:
@@ -32,7 +35,7 @@ print(json.dumps(said))
 @pytest.fixture(scope="module")
 def helps() -> dict[str, str]:
     """In a process of its own, since what was parsed before is remembered."""
-    wide = {**os.environ, "COLUMNS": "30000"}  # boxes stand side by side, each wide enough
+    wide = {**os.environ, "COLUMNS": "4000"}
     done = subprocess.run(
         [sys.executable, "-c", ASK], env=wide, capture_output=True, text=True, check=True
     )

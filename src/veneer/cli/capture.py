@@ -103,9 +103,9 @@ class CaptureTemplates(PairTemplates):
     """What base and the aligned model read around each prompt (docs/chat-templates.md)."""
 
     base_template: str | None = None
-    """Text around each prompt for base, with {prompt} where it goes, or a name: alpaca, question,
-    answer, qa, user, plain, or chat (the tokenizer's chat template). Default: a task's own
-    template, a file's text as it is."""
+    """Text around each prompt for base: text with {prompt}, or alpaca, question, answer, qa, user,
+    plain, or chat (the tokenizer's template). Default: a task's own template, a file's text as it
+    is."""
     prompt_template: str | None = None
     """The same as --base-template, under its name in `veneer run`; published leaves a task's own
     template."""

@@ -23,9 +23,8 @@ class Machine:
     """Where models run and how they are loaded."""
 
     device: str = "auto"
-    """Where models run: auto (a GPU if there is one), cpu, cuda, cuda:1, ..., or split: layers over
-    all GPUs, then in memory, then on disk; split:0=40GB,1=40GB,cpu=100GB says how much weights may
-    take (docs/scale.md)."""
+    """Where models run: auto (a GPU if there is one), cpu, cuda, cuda:1, ..., or split (layers over
+    GPUs, memory and disk) with or without limits: split:0=40GB,cpu=100GB (docs/scale.md)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number type of the weights; auto is float32 on a CPU (bfloat16 is several times slower there)
     and the checkpoint's own on a GPU."""
