@@ -1,84 +1,123 @@
-"""What a restoration is asked to do."""
+"""The settings of a restoration."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
 
-from veneer.capture import CaptureConfig
 from veneer.foundation.errors import InputError
+from veneer.foundation.settings import Option
 from veneer.head.config import ExtractConfig
-from veneer.judges.config import JudgeConfig
-from veneer.models.decode import Sampling
-from veneer.studies.restore.selection import Weights
 from veneer.systems.alpha import Alpha
 from veneer.systems.attack import AttackConfig
 
-WAYS = {
-    "head": "the veneer of base and aligned model added to the compromised model's head",
-    "shifted": "the compromised model's logits shifted by base and its veneer, which reads along",
-    "own": (
-        "a veneer extracted for the compromised model itself from the aligned model's answers and "
-        "distributions"
-    ),
-    "own-responses": "the same from stored answers alone",
-    "urial": "the compromised model behind URIAL's instructions and examples; nothing is changed",
-}
-DEFAULT_WAYS = ("head", "shifted", "own", "urial")
-DEFAULT_ALPHAS = ("0.5", "1", "1.5", "2", "3")
-DEFAULT_SCHEDULES = ("2@10", "2>0.5@10")
-DEFAULT_RANKS = (4, 16, 64)
+METHODS = ("head", "shifted", "own", "own-responses", "urial")
+HEAD_METHODS = ("head", "own", "own-responses")  # change the head, so they give a checkpoint
+BASE_METHODS = ("head", "shifted")  # use the veneer of base
+OWN_METHODS = ("own", "own-responses")  # extract a veneer for the compromised model itself
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreConfig:
-    """ways: of WAYS. alphas: how much of the veneer is added, for every way; schedules: over the
-    answer's positions, for the shifted one alone, which is the only one that can. ranks: tried at
-    the best alpha of the dense veneer, for the ways that change the head.
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the three terms of the loss that a method's settings are chosen by."""
 
-    train: prompts of each task for extraction; validation: prompts of each measured task for
-    choosing; test: for the report (None: all). validation_tokens, max_new_tokens: longest answers
-    there. weights: of the choice. merge: write the restored checkpoints. reattack: what the best
-    restored checkpoint is fine-tuned on again (guard.attack_examples), with `attack`."""
-
-    ways: tuple[str, ...] = DEFAULT_WAYS
-    alphas: tuple[str, ...] = DEFAULT_ALPHAS
-    schedules: tuple[str, ...] = DEFAULT_SCHEDULES
-    ranks: tuple[int, ...] = DEFAULT_RANKS
-    weights: Weights = field(default_factory=Weights)
-    train: int = 100
-    validation: int = 32
-    test: int | None = None
-    validation_tokens: int = 64
-    max_new_tokens: int = 128
-    batch_size: int = 32
-    k: int = 64
-    merge: bool = True
-    reattack: str | None = None
-    attack: AttackConfig = field(default_factory=AttackConfig)
-    seed: int = 0
-    extraction: ExtractConfig = field(default_factory=ExtractConfig)
-    judges: JudgeConfig = field(default_factory=JudgeConfig)
+    harm: float = 1.0
+    over_refusal: float = 1.0
+    capability: float = 1.0
 
     def __post_init__(self) -> None:
-        unknown = [w for w in self.ways if w not in WAYS]
-        if unknown or not self.ways:
+        """Raises InputError for a negative or infinite weight, and where all are 0."""
+        values = (self.harm, self.over_refusal, self.capability)
+        if any(not (math.isfinite(w) and w >= 0) for w in values) or not sum(values):
             raise InputError(
-                f"there is no way {unknown[0] if unknown else ''!r} to restore; expected some of "
-                f"{', '.join(WAYS)}"
+                f"the weights are {', '.join(f'{w:g}' for w in values)}; expected three numbers "
+                "of 0 or more, not all 0"
             )
-        for name in (
-            "train",
-            "validation",
-            "test",
-            "validation_tokens",
-            "max_new_tokens",
-            "batch_size",
-            "k",
-        ):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} is {value}; expected 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSizes:
+    """Number of prompts of each task in each part; no prompt is in two parts."""
+
+    train: int = 100
+    """Train prompts per task, to extract a veneer from."""
+    validation: int = 32
+    """Prompts per task on which alpha and rank are chosen."""
+    test: int | None = None
+    """Prompts per task in the report. Default: all."""
+    limit: int | None = None
+    """Upper limit for each of the three numbers above. Default: none."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a number below 1."""
+        sizes = {**self.limited(), "limit": self.limit}
+        _refuse_below_1(sizes)
+
+    def limited(self) -> dict[str, int | None]:
+        """train, validation and test, each at most `limit`; None: all prompts."""
+        sizes = {"train": self.train, "validation": self.validation, "test": self.test}
+        if self.limit is None:
+            return dict(sizes)
+        return {k: self.limit if n is None else min(n, self.limit) for k, n in sizes.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreSettings:
+    """Which methods are tried, with which settings, and how one of them is chosen."""
+
+    methods: Annotated[tuple[str, ...], Option(name="ways", commas=True)] = (
+        "head",
+        "shifted",
+        "own",
+        "urial",
+    )
+    """Methods to try: head (adds the veneer to the head), shifted (base and its veneer shift the
+    logits while decoding), own (a veneer extracted for the compromised model itself),
+    own-responses (the same from answers alone), urial (in-context examples)."""
+    alphas: Annotated[tuple[str, ...], Option(commas=True)] = ("0.5", "1", "1.5", "2", "3")
+    """Strengths of the veneer to try: alpha in W + alpha dW."""
+    schedules: Annotated[tuple[str, ...], Option(commas=True)] = ("2@10", "2>0.5@10")
+    """Alphas that change over the answer, for the method shifted: 2@10 (2 for the first 10 tokens,
+    then 0), 2>0.5@10 (a line), 2~8 (halved every 8 tokens). Empty for none."""
+    ranks: Annotated[tuple[int, ...], Option(commas=True)] = (4, 16, 64)
+    """Ranks to try at the best alpha of the dense veneer, for the methods that change the head.
+    Empty for none."""
+    weights: Annotated[tuple[float, ...], Option(commas=True, metavar="A,B,C")] = (1.0, 1.0, 1.0)
+    """Weights of harm, over-refusal and lost capability in the loss that chooses alpha and rank."""
+    validation_tokens: int = 64
+    """Longest answer on the validation part, in tokens."""
+    max_new_tokens: int = 128
+    """Longest answer in the capture and in the report, in tokens."""
+    k: int = 64
+    """Number of log-probabilities kept per token; the rest of the mass is kept as one number."""
+    reattack: str | None = None
+    """Fine-tune the best restored checkpoint, and the aligned model beside it, on compliant
+    answers again: advbench, lab-requests, or a file of JSON lines {"prompt", "target"}. Needs the
+    extra peft. Default: no such test."""
+    merge: bool = True
+    """Write the restored checkpoints; with --no-merge, do not."""
+    batch_size: int = 32
+    """Number of prompts answered together."""
+    seed: int = 0
+    """Seed for the split and the intervals."""
+    sizes: Annotated[PartSizes, Option(hidden=True)] = field(default_factory=PartSizes)
+    """Number of prompts in each part."""
+    extraction: Annotated[ExtractConfig, Option(hidden=True)] = field(default_factory=ExtractConfig)
+    """How a veneer is extracted."""
+    attack: Annotated[AttackConfig, Option(hidden=True)] = field(default_factory=AttackConfig)
+    """How the repeated fine-tuning trains."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a value that no restoration can use."""
+        unknown = [m for m in self.methods if m not in METHODS]
+        if unknown or not self.methods:
+            raise InputError(
+                f"there is no method {unknown[0] if unknown else ''!r} to restore; expected some "
+                f"of {', '.join(METHODS)}"
+            )
+        counts = ("validation_tokens", "max_new_tokens", "batch_size", "k")
+        _refuse_below_1({name: getattr(self, name) for name in counts})
         if any(r < 1 for r in self.ranks):
             raise InputError(
                 f"the ranks are {', '.join(map(str, self.ranks))}; expected numbers of 1 or more"
@@ -93,34 +132,45 @@ class RestoreConfig:
                 )
         for text in self.schedules:
             Alpha.parse(text)
+        if len(self.weights) != 3:
+            raise InputError(
+                f"--weights has {len(self.weights)} numbers; expected three: harm, over-refusal, "
+                "capability"
+            )
+        Weights(*self.weights)
 
-    def tries(self, way: str) -> bool:
-        """Whether a way has an alpha to choose."""
-        return way != "urial"
+    @property
+    def loss_weights(self) -> Weights:
+        return Weights(*self.weights)
 
-    def tried_alphas(self, way: str) -> list[Alpha]:
-        """In the order given, each once."""
-        texts = (*self.alphas, *self.schedules) if way == "shifted" else self.alphas
+    def alphas_of(self, method: str) -> list[Alpha]:
+        """The alphas that a method tries, in the given order, each once; none for urial, which has
+        nothing to set."""
+        if method == "urial":
+            return []
+        texts = (*self.alphas, *self.schedules) if method == "shifted" else self.alphas
         return list({str(a): a for a in map(Alpha.parse, texts)}.values())
 
-    def capture_config(self) -> CaptureConfig:
-        return CaptureConfig(
-            self.k,
-            batch_size=self.batch_size,
-            sampling=Sampling(self.max_new_tokens, seed=self.seed),
-        )
-
-    def sampling(self, longest: int, *, validation: bool) -> Sampling:
-        """Greedy. longest: of the task."""
-        most = min(longest, self.validation_tokens if validation else self.max_new_tokens)
-        return Sampling(most, seed=self.seed)
-
-    def facts(self) -> dict[str, Any]:
-        named = {f.name: getattr(self, f.name) for f in fields(self)}
+    def to_json(self) -> dict[str, Any]:
+        """For run.json, which a second run into the same folder must share. The keys are those of
+        Veneer 0.1, so that its folders still resume."""
+        names = ("alphas", "schedules", "ranks", "validation_tokens", "max_new_tokens")
         return {
-            **named,
-            "weights": asdict(self.weights),
-            "extraction": asdict(self.extraction),
+            "ways": self.methods,
+            **{name: getattr(self, name) for name in names},
+            "weights": asdict(self.loss_weights),
+            **self.sizes.limited(),
+            "batch_size": self.batch_size,
+            "k": self.k,
+            "merge": self.merge,
+            "reattack": self.reattack,
             "attack": asdict(self.attack),
-            "judges": self.judges.facts(),
+            "seed": self.seed,
+            "extraction": asdict(self.extraction),
         }
+
+
+def _refuse_below_1(values: dict[str, int | None]) -> None:
+    for name, value in values.items():
+        if value is not None and value < 1:
+            raise InputError(f"{name} is {value}; expected 1 or more")
