@@ -1,5 +1,5 @@
-"""The inputs of restore: methods that lack one, tasks that make no sense, models that are not broken,
-answers alone."""
+"""The inputs of restore: methods that lack one, tasks that make no sense, models that are not
+broken, answers alone."""
 
 from __future__ import annotations
 
