@@ -13,7 +13,8 @@ import torch
 from pairs import chat_pair, plain_pair, prompts, small_capture
 from tiny import ARCHITECTURES, tiny
 from veneer.capture import Capture, CaptureConfig, capture
-from veneer.capture import run as capture_run
+from veneer.capture import job as capture_job
+from veneer.capture import shelf as capture_shelf
 from veneer.capture.distributions import kl_lumped, log_masses, top_k
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.decode import Sampling
@@ -156,13 +157,13 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 import torch; torch.set_num_threads(1)
 from pairs import small_capture
-from veneer.capture import run
-real = run.write_shard
+from veneer.capture import shelf
+real = shelf.write_shard
 def slow(*args):
     real(*args)
     print("shard", args[1], flush=True)
     time.sleep(60)  # until it is killed
-run.write_shard = slow
+shelf.write_shard = slow
 small_capture(__import__("pathlib").Path(sys.argv[2]))
 """
 
@@ -223,7 +224,7 @@ def test_a_full_disk_leaves_a_usable_capture(tmp_path):
     if made.returncode:
         pytest.skip("needs the right to mount a tmpfs")
     try:
-        with pytest.raises(VeneerError, match=r"disk that holds .* is full.*goes on where it was"):
+        with pytest.raises(VeneerError, match=r"disk that holds .* is full.*again to resume"):
             small_capture(mount / "c", n=120, k=128)
         partial = Capture.open(mount / "c", partial=True)
         assert 0 < len(partial.shards) < 30
@@ -253,7 +254,7 @@ def test_two_runs_in_one_folder(tmp_path):
 
 
 def test_memory_that_runs_out_halves_the_batch(tmp_path, monkeypatch):
-    real, sizes = capture_run.capture_batch, []
+    real, sizes = capture_job.capture_batch, []
 
     def greedy(base, numbers, *rest):
         sizes.append(len(numbers))
@@ -262,7 +263,7 @@ def test_memory_that_runs_out_halves_the_batch(tmp_path, monkeypatch):
         return real(base, numbers, *rest)
 
     expected = files(small_capture(tmp_path / "a").folder).keys()
-    monkeypatch.setattr(capture_run, "capture_batch", greedy)
+    monkeypatch.setattr(capture_job, "capture_batch", greedy)
     taken = small_capture(tmp_path / "b")
     assert set(sizes) == {4, 2}
     assert files(taken.folder).keys() == expected
@@ -316,14 +317,14 @@ def test_noise_floor_is_tiny_and_a_model_that_disagrees_with_itself_is_refused(
     assert abs(sum(r["kl"] for r in taken.noise)) < 1e-4
     assert all(r["top1"] == r["tokens"] for r in taken.noise)
     pair = chat_pair()
-    real = capture_run.self_kl
+    real = capture_shelf.self_kl
 
     def other_weights(teacher, asked, rows):
         with torch.no_grad():
             pair.aligned.model.get_output_embeddings().weight.mul_(1.5)
         return real(teacher, asked, rows)
 
-    monkeypatch.setattr(capture_run, "self_kl", other_weights)
+    monkeypatch.setattr(capture_shelf, "self_kl", other_weights)
     with pytest.raises(
         VeneerError, match="other log-probabilities while it generates than while it reads"
     ):

@@ -23,8 +23,8 @@ from veneer.capture.teachers.reply_logprobs import (
     Position,
     Untrue,
     checked,
-    read_told,
-    told_of,
+    logprob_rows,
+    read_logprob_reply,
 )
 from veneer.endpoint import EndpointConfig
 from veneer.foundation.errors import InputError, VeneerError
@@ -97,7 +97,7 @@ def test_it_equals_a_capture_of_the_model_itself(base, aligned, tmp_path):
         remote = capture_from(base, teacher, prompts(6), tmp_path / "remote", HOW)
     assert (
         remote.manifest["teacher"]["targets"] == "top-5"
-        and "5 most likely" in remote.told
+        and "5 most likely" in remote.endpoint_note
         and not remote.one_hot
     )
     assert not (tmp_path / "remote" / "noise.json").exists()
@@ -304,7 +304,7 @@ def test_parts_of_characters_are_matched_by_their_bytes(base):
         pytest.skip("the tokenizer has this character whole")
     # "bytes:\\xc3", without `bytes`
     content = [{"token": texts.name(i), "logprob": -0.1, "top_logprobs": []} for i in ids]
-    told = read_told(
+    endpoint_note = read_logprob_reply(
         {
             "choices": [
                 {
@@ -315,13 +315,13 @@ def test_parts_of_characters_are_matched_by_their_bytes(base):
             ]
         }
     )["told"]
-    positions, spelt = checked(json.loads(json.dumps(told)), "é")
+    positions, spelt = checked(json.loads(json.dumps(endpoint_note)), "é")
     assert spelt == "é" and matcher.own_tokens(positions) == ids
 
 
 def test_forms_that_are_none_are_named():
     for logprobs in ([{"token": 1}], [{"token": "a", "logprob": "x"}], [{"token": "a"}], ["a"]):
-        found = read_told(
+        found = read_logprob_reply(
             {
                 "choices": [
                     {
@@ -338,7 +338,9 @@ def test_forms_that_are_none_are_named():
             and re.search(r"token|log-prob", found["untold"])
         )
     assert (
-        read_told({"choices": [{"finish_reason": "stop", "message": {"content": "a"}}]})["told"]
+        read_logprob_reply({"choices": [{"finish_reason": "stop", "message": {"content": "a"}}]})[
+            "told"
+        ]
         is None
     )
     with pytest.raises(Untrue, match="tokens that spell"):
@@ -366,7 +368,7 @@ JSON = st.recursive(
 def test_whatever_a_server_sends_is_read_or_named(content):
     """Read, or named in `untold` or by Untrue; what is read is finite."""
     try:
-        told = read_told(
+        endpoint_note = read_logprob_reply(
             {
                 "choices": [
                     {
@@ -377,13 +379,13 @@ def test_whatever_a_server_sends_is_read_or_named(content):
                 ]
             }
         )["told"]
-        positions, _ = checked(told or [], "a")
+        positions, _ = checked(endpoint_note or [], "a")
     except Untrue:
         return
     assert all(p <= 1e-3 for one in positions for _, p in one.likely)
 
 
-def told(token: str, logprob: float | None, *others: tuple[str, float | None]) -> dict:
+def endpoint_note(token: str, logprob: float | None, *others: tuple[str, float | None]) -> dict:
     every = [(token, logprob), *others]
     return {
         "token": token,
@@ -403,7 +405,12 @@ def test_a_candidate_without_a_probability_is_none(base, tmp_path, nothing):
     """sgl-project/sglang#20323 writes null for -inf, vllm-project/vllm#11073 -9999.0: the rest of
     the row is as the server tells it."""
     reply = answered(
-        "No", {"content": [told("No", math.log(0.75), ("on", math.log(0.125)), ("the", nothing))]}
+        "No",
+        {
+            "content": [
+                endpoint_note("No", math.log(0.75), ("on", math.log(0.125)), ("the", nothing))
+            ]
+        },
     )
     with serving(lambda c: c.json(reply)) as server:
         assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 3
@@ -432,7 +439,7 @@ def test_a_candidate_without_a_probability_is_none(base, tmp_path, nothing):
 def test_log_probabilities_in_other_forms_are_the_same():
     """Text completions' columns, dictionaries of candidates, a bare list, and the
     tokens of a refusal."""
-    rows = [told("Y", -0.1, ("N", -2.5)), told("es", -0.2, ("o", -2.0))]
+    rows = [endpoint_note("Y", -0.1, ("N", -2.5)), endpoint_note("es", -0.2, ("o", -2.0))]
     columns = {
         "tokens": ["Y", "es"],
         "token_logprobs": [-0.1, -0.2],
@@ -442,28 +449,30 @@ def test_log_probabilities_in_other_forms_are_the_same():
         {**row, "top_logprobs": {t["token"]: t["logprob"] for t in row["top_logprobs"]}}
         for row in rows
     ]
-    wanted = told_of({"content": rows})
+    wanted = logprob_rows({"content": rows})
     assert (
         wanted
-        == told_of(columns)
-        == told_of({"content": as_dict})
-        == told_of(rows)
-        == told_of({"content": None, "refusal": rows})
+        == logprob_rows(columns)
+        == logprob_rows({"content": as_dict})
+        == logprob_rows(rows)
+        == logprob_rows({"content": None, "refusal": rows})
     )
-    assert told_of({"tokens": ["Y"], "token_logprobs": [-0.1], "top_logprobs": None}) == [
+    assert logprob_rows({"tokens": ["Y"], "token_logprobs": [-0.1], "top_logprobs": None}) == [
         [[89], [[[89], -0.1]]]
     ]
-    assert told_of(None) == told_of({}) == told_of({"content": []}) == []
+    assert logprob_rows(None) == logprob_rows({}) == logprob_rows({"content": []}) == []
     with pytest.raises(ValueError, match="1 log-probabilities for 2 tokens"):
-        told_of({"tokens": ["a", "b"], "token_logprobs": [-0.1]})
+        logprob_rows({"tokens": ["a", "b"], "token_logprobs": [-0.1]})
 
 
 def test_a_token_whose_own_number_is_null_takes_it_from_the_candidates_or_is_one_hot(base):
-    (row,) = told_of(
+    (row,) = logprob_rows(
         [{"token": "a", "logprob": None, "top_logprobs": [{"token": "a", "logprob": -0.5}]}]
     )
     assert row == [[97], [[[97], -0.5]]]
-    positions, _ = checked(told_of([{"token": "a", "logprob": None, "top_logprobs": None}]), "a")
+    positions, _ = checked(
+        logprob_rows([{"token": "a", "logprob": None, "top_logprobs": None}]), "a"
+    )
     matcher = Matcher(base)
     found = matcher.distributions([matcher.id(b"a")], positions, 3)
     assert found.logprobs[0, 0] == 0 and found.tail[0] == -math.inf

@@ -52,7 +52,7 @@ def kind_of(failure: Failure) -> str:
 )
 def test_error_bodies_of_public_reports(source, status, body, kind):
     failure = of_status(status, {}, read_body(body.encode()) if isinstance(body, str) else body)
-    assert kind_of(failure) == kind and failure.said.startswith(f"HTTP {status}")
+    assert kind_of(failure) == kind and failure.message.startswith(f"HTTP {status}")
 
 
 @pytest.mark.parametrize(("source", "body", "kind"), INSIDE, ids=[r[0] for r in INSIDE])

@@ -187,7 +187,7 @@ def test_a_key_that_is_said_back_is_not_kept(tmp_path, tally):
             Transport(config(server.url)).post(
                 "chat/completions", {"model": "m", "messages": [{"role": "user", "content": "a"}]}
             )
-        assert KEY not in caught.value.said
+        assert KEY not in caught.value.message
 
 
 def test_memory_of_a_bomb_is_bounded(tally):

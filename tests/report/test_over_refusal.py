@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 
 from veneer.foundation.results import Measurement, Results
-from veneer.report.load import Study
+from veneer.report.load import StudyFolder
 from veneer.report.opening import finding
 from veneer.report.over_refusal import is_safety, over_refusal
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.sections import applying
 from veneer.report.sections.portion import SECTION
 from veneer.terminal.show import show
@@ -73,7 +73,9 @@ def test_the_terminal_says_where_it_was_not_measured(capsys):
 
 def first_table(some: list[Measurement]) -> str:
     return re.sub(
-        r"<[^>]+>", "", SECTION.render(Part(Study("made-up", tuple(some)))).split("</table>")[0]
+        r"<[^>]+>",
+        "",
+        SECTION.render(PageContext(StudyFolder("made-up", tuple(some)))).split("</table>")[0],
     )
 
 
@@ -99,7 +101,7 @@ def test_where_it_is_measured():
 
 
 def opening(some: list[Measurement]) -> str:
-    part = Part(Study("made-up", tuple(some)))
+    part = PageContext(StudyFolder("made-up", tuple(some)))
     return finding(part, applying(part)).striptags()
 
 

@@ -48,6 +48,23 @@ def test_only_results_are_needed(tmp_path):
             '{"study":null,"task":"t","metric":"m","system":"s","value":3,"n":1}\n',
             "study None",
         ),
+        *(
+            (
+                "results.jsonl",
+                '{"study":"x","task":"t","metric":"m","system":"s","value":1,"n":1,'
+                + field
+                + "}\n",
+                name,
+            )
+            for field, name in (
+                ('"n":1.5', "n 1.5"),
+                ('"position":[1]', "position"),
+                ('"position":3', "position"),
+                ('"note":3', "note"),
+                ('"facts":[]', "facts"),
+                ('"system_id":{"kind":3}', "system_id"),
+            )
+        ),
         (
             "results.jsonl",
             '{"study":"x","task":"t","metric":"m","system":"s","value":1,"n":1}\n' * 2,
@@ -64,7 +81,7 @@ def test_only_results_are_needed(tmp_path):
         ),
         ("tokens.jsonl", '\n{"system": "base", "tokens": "no list"}\n', "line 2"),
         ("tokens.jsonl", '{"tokens": []}\n', "system"),
-        ("tokens.jsonl", "{]\n", "not JSON"),
+        ("tokens.jsonl", "{]\n", "not valid JSON"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(tmp_path, name, text, said):

@@ -9,7 +9,7 @@ import pytest
 from veneer.foundation.results import Measurement, Results
 from veneer.report.load import load
 from veneer.report.opening import COMPARED, finding, title
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.sections import applying
 from veneer.report.sections import portion as portion_section
 from veneer.studies.restore.page import SECTION as RESTORE
@@ -44,21 +44,21 @@ def verdict(way: str, note: str) -> Measurement:
 
 @pytest.fixture
 def made(tmp_path):
-    def make(name: str, rows: list[Measurement], **run) -> Part:
+    def make(name: str, rows: list[Measurement], **run) -> PageContext:
         folder = tmp_path / name
         folder.mkdir()
         Results(rows).write(folder / "results.jsonl")
         (folder / "run.json").write_text(json.dumps(run))
-        return Part(load(folder))
+        return PageContext(load(folder))
 
     return make
 
 
-def question(*parts: Part) -> str:
+def question(*parts: PageContext) -> str:
     return title([(part, applying(part)) for part in parts])
 
 
-def opening(part: Part):
+def opening(part: PageContext):
     return finding(part, applying(part))
 
 

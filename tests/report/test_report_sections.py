@@ -9,9 +9,10 @@ import pytest
 
 from made_up_study import BASELINES, figures, shifts
 from veneer.foundation.results import Measurement
+from veneer.foundation.system_id import SystemId
 from veneer.report import tables
-from veneer.report.load import Deep, Shift, Study, load
-from veneer.report.page_context import Part
+from veneer.report.load import Deep, Shift, StudyFolder, load
+from veneer.report.page_context import PageContext
 from veneer.report.sections import all_sections
 from veneer.report.sections.behaviour import SECTION as BEHAVIOUR
 from veneer.report.sections.cross import SECTION as CROSS
@@ -24,8 +25,8 @@ from veneer.report.systems import about, family, order
 
 
 @pytest.fixture
-def part() -> Part:
-    return Part(Study("made-up", tuple(figures())))
+def part() -> PageContext:
+    return PageContext(StudyFolder("made-up", tuple(figures())))
 
 
 def test_sections_have_one_key_each_and_show_a_study_once():
@@ -35,7 +36,7 @@ def test_sections_have_one_key_each_and_show_a_study_once():
 
 
 def test_a_study_with_one_row_has_only_what_applies(tmp_path):
-    one = Part(Study("one", (Measurement("other", "t", "m", "base", 1.0, 3),)))
+    one = PageContext(StudyFolder("one", (Measurement("other", "t", "m", "base", 1.0, 3),)))
     assert [s.key for s in all_sections() if s.applies(one)] == ["more", "run", "results"]
 
 
@@ -82,9 +83,29 @@ def test_families_and_words_of_systems():
     )
 
 
+def test_rows_say_what_their_systems_are():
+    """A row's identity decides, whatever the name is."""
+    rows = (
+        Measurement("measure", "t", "m", "zebra", 0.1, 9, system_id=SystemId("base")),
+        Measurement(
+            "measure", "t", "m", "ape", 0.2, 9, system_id=SystemId.of("shifted", alpha="2")
+        ),
+        Measurement("measure", "t", "m", "base", 0.3, 9, system_id=SystemId("shuffled")),
+    )
+    page = PageContext(StudyFolder("s", rows))
+    assert page.order(["base", "ape", "zebra"]) == ["zebra", "ape", "base"]
+    assert [page.family(s) for s in page.systems] == ["base", "variant", "control"]
+    assert "alpha 2" in str(page.about("ape"))
+    table = page.pivot(page.groups, "c")
+    assert table.index("zebra") < table.index("ape") < table.index(">base<")
+
+
 def test_anchors_stay_when_other_rows_come():
     rows = figures()
-    one, more = Part(Study("a", tuple(rows[5:]))), Part(Study("a", tuple(rows)))
+    one, more = (
+        PageContext(StudyFolder("a", tuple(rows[5:]))),
+        PageContext(StudyFolder("a", tuple(rows))),
+    )
     assert [one.anchor(r) for r in rows[5:]] == [more.anchor(r) for r in rows[5:]]
     assert len({more.anchor(r) for r in rows}) == len(rows)
 
@@ -146,7 +167,7 @@ def test_several_headlines_of_one_task():
         rows.append(
             Measurement("measure", "gsm8k", "portion", "veneer", 0.25, 9, 0.1, 0.4, of=metric)
         )
-    part = Part(Study("two", tuple(rows)))
+    part = PageContext(StudyFolder("two", tuple(rows)))
     assert [h.values.metric for h in tables.headlines(part.groups)] == [
         "accuracy",
         "accuracy_strict",
@@ -206,7 +227,7 @@ def test_deep_examples_of_every_task_come_first():
     deep = [Deep(f"a{i}", "a", "x" * 500, " 1", " 1", " 2", i, "") for i in range(20)] + [
         Deep("b0", "b", "c", " 1", " 1", " 3", None, "n")
     ]
-    page = DEEP.render(Part(Study("d", (), deep=tuple(deep))))
+    page = DEEP.render(PageContext(StudyFolder("d", (), deep=tuple(deep))))
     assert (
         page.count("<li>") == 12
         and "b · b0" in page
@@ -222,7 +243,7 @@ def test_a_deep_example_names_the_token_once():
 
 
 def test_facts_say_who_judged_and_what_is_missing(study):
-    page = FACTS.render(Part(load(study)))
+    page = FACTS.render(PageContext(load(study)))
     assert "refusal-words-1" in page and "truthfulqa: truth" in page and "312" in page
     assert re.search(r"svamp</dt><dd>n = 300", page)
 
@@ -236,7 +257,7 @@ def test_facts_say_who_judged_and_what_is_missing(study):
 )
 def test_facts_of_any_shape(run):
     assert "measurements" in FACTS.render(
-        Part(Study("s", (Measurement("a", "b", "c", "d", 1.0, 1),), run=run))
+        PageContext(StudyFolder("s", (Measurement("a", "b", "c", "d", 1.0, 1),), run=run))
     )
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from pairs import chat_pair, plain_pair, prompts, small_capture
 from veneer.capture import CaptureConfig
-from veneer.capture.run import Job, make_capture
+from veneer.capture.job import Job
+from veneer.capture.run import make_capture
 from veneer.capture.teachers.aligned import AlignedModel
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.head.extract import extract

@@ -1,5 +1,6 @@
-"""One batch of a capture: the teacher answers, base reads the answers, and both give
-their distributions."""
+"""One batch of a capture: the teacher answers, base reads the answers, and both give their
+distributions. The log-probabilities that a teacher does not give are filled in as the objective
+would fill them."""
 
 from __future__ import annotations
 
@@ -27,10 +28,10 @@ def base_columns(head: Head, hidden: Tensor, aligned_ids: Tensor, k: int) -> dic
     names = ("base_ids", "base_logprobs", "base_at_aligned", "base_outside", "base_logz")
     parts: dict[str, list[Tensor]] = {name: [] for name in names}
     for at in range(0, len(hidden), head.at_once):
-        some = slice(at, at + head.at_once)
-        logits = head.exact_logits(hidden[some])
+        cut = slice(at, at + head.at_once)
+        logits = head.exact_logits(hidden[cut])
         own = top_k(logits, k)
-        at_aligned, outside = log_masses(logits, aligned_ids[some], own.logz)
+        at_aligned, outside = log_masses(logits, aligned_ids[cut], own.logz)
         parts["base_ids"].append(own.ids)
         parts["base_logprobs"].append(own.logprobs)
         parts["base_at_aligned"].append(at_aligned)
@@ -80,26 +81,22 @@ def capture_batch(
     return columns, decoded
 
 
-# What a teacher does not tell, filled in as the objective would fill it.
+def filled(partial: TopK, head: Head, hidden: Tensor) -> TopK:
+    """`partial` with other ids in its empty places (ids (n, k) of -1), and their share of the tail.
 
-
-def filled(told: TopK, head: Head, hidden: Tensor) -> TopK:
-    """`told` (ids (n, k), -1 where nothing is told) with other ids in the empty places, and their
-    share of the tail.
-
-    An endpoint tells fewer than k tokens where some of its tokens are none of base's. Such a place
-    gets base's next most likely token and that part of the tail mass which base itself would give
-    it (p_j = tail * b_j / sum of b outside): the very distribution that head/objective.py makes of
-    a tail, so neither the targets nor base's KL change. A tail of -inf gives -inf.
+    An endpoint gives fewer than k tokens where base lacks one of its tokens. Such a place gets
+    base's next most likely token and that part of the tail mass which base itself would give it
+    (p_j = tail * b_j / sum of b outside): the very distribution that head/objective.py makes of a
+    tail, so neither the targets nor base's KL change. A tail of -inf gives -inf.
     """
-    missing = told.ids < 0  # (n, k)
+    missing = partial.ids < 0  # (n, k)
     if not missing.any():
-        return told
-    ids, logprobs, tail = told.ids.clone(), told.logprobs.clone(), told.tail.clone()
+        return partial
+    ids, logprobs, tail = partial.ids.clone(), partial.logprobs.clone(), partial.tail.clone()
     for at in (missing.any(1).nonzero()[:, 0]).split(head.at_once):
         logits = head.exact_logits(hidden[at.to(hidden.device)]).to(ids.device, logprobs.dtype)
         empty = missing[at]
-        others = _without(logits, ids[at], ~empty)  # (m, V), -inf at what is told
+        others = _without(logits, ids[at], ~empty)  # (m, V), -inf at the given ids
         outside = logsumexp(others)
         values, own = others.topk(empty.shape[1], dim=1)
         nth = (empty.cumsum(1) - 1).clamp(min=0)  # the first empty place gets the most likely token
@@ -108,7 +105,7 @@ def filled(told: TopK, head: Head, hidden: Tensor) -> TopK:
             empty, (tail[at] - outside)[:, None] + values.gather(1, nth), logprobs[at]
         )
         tail[at] = tail[at] - outside + logsumexp(_without(others, ids[at], empty))
-    return TopK(ids, logprobs, tail, told.logz)
+    return TopK(ids, logprobs, tail, partial.logz)
 
 
 def _without(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
-"""A distribution over a large vocabulary, kept as its k largest log-probabilities and the
-mass of the rest."""
+"""A distribution over a large vocabulary, kept as its k largest log-probabilities and the mass of
+the rest; and the KL that can be computed from these alone, with the rest as one class."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def top_k(logits: Tensor, k: int) -> TopK:
 
 
 def log_masses(logits: Tensor, ids: Tensor, logz: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """What softmax(logits (n, V)) gives to some tokens ids (n, k): their log-probabilities (n, k),
-    and the log of the mass outside them (n,), again summed from its own logits."""
+    """The log-probabilities (n, k) of tokens ids (n, k) under softmax(logits (n, V)), and the log
+    of the mass outside them (n,), again summed from its own logits."""
     index = ids.long().to(logits.device)
     if logz is None:
         logz = logsumexp(logits)
@@ -59,12 +59,8 @@ def log_masses(logits: Tensor, ids: Tensor, logz: Tensor | None = None) -> tuple
     return inside, outside - logz
 
 
-# KL with a lumped tail: what k log-probabilities and a tail mass allow to be said without any
-# assumption.
-
-
 def kl_lumped(logprobs: Tensor, tail: Tensor, others: Tensor, others_tail: Tensor) -> Tensor:
-    """KL(p || q) in nats a token (n,), all tokens outside p's top k taken as one class.
+    """KL(p || q) in nats per token (n,), all tokens outside p's top k as one class.
 
     logprobs (n, k) and tail (n,): p's top k and the log of its remaining mass. others (n, k) and
     others_tail (n,): log q of the same tokens and of the rest. A lower bound of the full KL (data

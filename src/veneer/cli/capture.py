@@ -10,7 +10,7 @@ from veneer.terminal.template_options import TemplateOptions, arguments
 
 if TYPE_CHECKING:
     from veneer.capture.config import CaptureConfig
-    from veneer.capture.run import Job
+    from veneer.capture.job import Job
     from veneer.capture.teachers.teacher import Teacher
     from veneer.models.formats import Format
     from veneer.models.language_model import LanguageModel
@@ -198,13 +198,13 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
                 "only the answers' tokens are known: no distributions, so `veneer extract` "
                 "reports their likelihood and no KL"
             )
-        elif taken.told:
-            print(taken.told)
+        elif taken.endpoint_note:
+            print(taken.endpoint_note)
 
     def job(self) -> Job:
         """What is to be made: called by the process, or the worker, that makes it."""
         from veneer.capture import CaptureConfig
-        from veneer.capture.run import Job
+        from veneer.capture.job import Job
         from veneer.models.decode import Sampling
         from veneer.models.load import load_model
         from veneer.tasks.source import load_prompts
@@ -245,12 +245,12 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
 
             from veneer.imports.teacher import read_teacher
 
-            told = read_teacher(
+            answers = read_teacher(
                 self.responses, base, prompts, format=self.format, answers_only=self.answers_only
             )
-            for line in told.lines():
+            for line in answers.lines():
                 print(line, file=sys.stderr)
-            return told.teacher, told.prompts
+            return answers.teacher, answers.prompts
         if self.aligned is not None:
             from veneer.capture.teachers.aligned import AlignedModel
             from veneer.models.load import load_model

@@ -3,6 +3,7 @@ judge that made it."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,6 +15,9 @@ from veneer.foundation.system_id import SystemId
 from veneer.statistics.intervals import Estimate
 
 OPTIONAL = ("facts", "system_id")
+TEXTS = ("study", "task", "metric", "system")
+TEXTS_OR_NULL = ("of", "split", "judge", "unit", "note")
+LARGEST = 10**15  # of what is counted
 KEY = ("study", "task", "metric", "of", "system", "split", "position", "judge")
 
 
@@ -91,15 +95,46 @@ class Measurement:
     def from_json(cls, row: Mapping[str, Any]) -> Measurement:
         """Raises TypeError, ValueError or AttributeError where the row is no measurement."""
         values = dict(row)
-        if values.get("position") is not None:
+        if isinstance(values.get("position"), list):
             values["position"] = tuple(values["position"])
         if values.get("system_id") is not None:
             values["system_id"] = SystemId.from_json(values["system_id"])
         if not isinstance(values.get("facts"), Mapping | None):
             raise TypeError("facts is not a JSON object")
         measurement = cls(**values)
-        hash(measurement.key)  # refuses a list as a name
+        measurement._check_fields()
         return measurement
+
+    def _check_fields(self) -> None:
+        """Raises ValueError for a field of another type: JSON holds anything."""
+        for name in TEXTS:
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} {getattr(self, name)!r} is no text")
+        for name in TEXTS_OR_NULL:
+            if not isinstance(getattr(self, name), str | None):
+                raise ValueError(f"{name} is no text")
+        for name in ("value", "low", "high"):
+            x = getattr(self, name)
+            if x is not None and not is_finite(x):
+                raise ValueError(f"{name} {x!r} is neither a finite number nor null")
+        if not is_count(self.n):
+            raise ValueError(f"n {str(self.n)[:40]} is no whole number")
+        place = self.position
+        if place is not None and not (
+            isinstance(place, tuple) and len(place) == 2 and all(map(is_count, place))
+        ):
+            raise ValueError("position is not [first, last]")
+
+
+def is_finite(x: Any) -> bool:
+    """Whether a JSON value is a finite number."""
+    number = isinstance(x, int | float) and not isinstance(x, bool)
+    return number and -sys.float_info.max <= x <= sys.float_info.max
+
+
+def is_count(x: Any) -> bool:
+    """Whether a JSON value counts something: a whole number from 0 on."""
+    return type(x) is int and 0 <= x < LARGEST
 
 
 class Results:

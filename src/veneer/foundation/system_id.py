@@ -17,8 +17,14 @@ NAMES = {
     "head": "head[-{alpha}][-rank-{rank}]",
     "own": "own[-{alpha}][-rank-{rank}]",
     "own-responses": "own-responses[-{alpha}][-rank-{rank}]",
+    "patched-bottom": "bottom-{layers}",
+    "patched-top": "top-{layers}",
+    "patched-all": "all-{layers}",
+    "random": "random-{examples}",
+    "knn-prompt": "knn-prompt-{examples}",
+    "knn-response": "knn-response-{examples}",
 }
-NUMBERS = ("rank", "answers")  # settings that are whole numbers
+NUMBERS = ("rank", "answers", "layers", "examples")  # settings that are whole numbers
 VALUES = {**dict.fromkeys(NUMBERS, "[0-9]+"), "alpha": r"[+-]?\.?[0-9].*?"}  # how they are written
 _PIECE = re.compile(r"\[([^\]{]*\{(\w+)\}[^\]]*)\]")
 

@@ -1,4 +1,6 @@
-"""A veneer cut to a lower rank, in the metric of the hidden states that it will meet."""
+"""Veneers of low rank: cut to a lower one in the metric of the hidden states, moved to another
+head, and written as a PEFT LoRA, which any engine that loads adapters runs (dW = A B = lora_B
+lora_A)."""
 
 from __future__ import annotations
 
@@ -75,9 +77,6 @@ def on_other_rows(
     return Veneer(unembedding, vocabulary, veneer.dW, rows, veneer.A, veneer.B, facts, veneer.bias)
 
 
-# A low-rank veneer as a PEFT LoRA on the head: dW = A B is lora_B lora_A, so any engine that
-# loads adapters runs it.
-
 TIED = (
     "The base ties its head to its input embeddings. As an adapter it leaves the embeddings "
     "alone; do not merge it with `merge_and_unload`, which would change them too: `veneer merge` "
@@ -86,7 +85,7 @@ TIED = (
 
 
 def lora_record(veneer: Veneer, base_name: str, alpha: float) -> dict[str, Any]:
-    """run.json of an adapter folder: what a second export into it must share."""
+    """run.json of an adapter folder: the settings that a second export into it must share."""
     record = merge_record(veneer, base_name, alpha)
     return {**record, "config": {**record["config"], "lora": True}}
 

@@ -1,4 +1,8 @@
-"""Which vocabulary rows may change: those that either model uses. The others keep base's values."""
+"""The tokens of an extraction's prompts: which rows of the vocabulary they use, and their hidden
+states, true ones or those of a control.
+
+Rows that neither model uses keep base's values. The head-capacity control has the same targets with
+hidden states shuffled within a response position."""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ def used_rows(tokens: Tokens, vocabulary: int, threshold: float) -> Tensor:
     `threshold` at some position.
 
     threshold 0: all rows. A fixed row's part of the normaliser is a constant at each position
-    (see problem.py).
+    (see objective.py).
     """
     if threshold <= 0:
         return torch.arange(vocabulary)
@@ -37,19 +41,15 @@ def used_rows(tokens: Tokens, vocabulary: int, threshold: float) -> Tensor:
     return used.nonzero()[:, 0]
 
 
-# The head-capacity control: the same targets with hidden states shuffled within a response
-# position (contract.md).
-
-
 def shuffled_blocks(
     capture: Capture, prompts: Sequence[int], seed: int
 ) -> Callable[[], Iterator[Block]]:
-    """Blocks (see tokens.py) whose hidden states are permuted among all tokens of the same response
-    position, over every prompt and task given.
+    """Blocks (see token_blocks.py) whose hidden states are permuted among all tokens of the same
+    response position, over every prompt and task given.
 
-    What a veneer fitted to that recovers is knowledge of the position, not of the text (nor of the
-    task: a permutation within a task would leave that known). The permuted states stand in a
-    temporary file, so memory stays flat.
+    What a veneer fitted to that recovers comes from the position, not from the text (nor from the
+    task, which a permutation within a task would leave). The permuted states lie in a temporary
+    file, so memory stays flat.
     """
     position = np.concatenate(
         [b["position"].numpy() for b in capture.blocks(("position",), prompts)]
@@ -107,25 +107,21 @@ def position_permutation(position: np.ndarray, seed: int) -> np.ndarray:
     return out
 
 
-# Where an extraction's problems come from: tokens that are read here, or (veneer.scale) tokens
-# that workers hold.
-
-
 class TokenSource(Protocol):
-    """The tokens of some prompts of a capture, as parts of a problem."""
+    """Who holds the tokens of a capture: this process (LocalSource), or workers (veneer.scale)."""
 
     def used_rows(self, prompts: Sequence[int], threshold: float) -> Tensor:
-        """See rows.used_rows."""
+        """See `used_rows`."""
 
     def part(self, prompts: Sequence[int], rows: Tensor) -> TokenSums:
-        """The tokens of `prompts` as a part in which `rows` change."""
+        """The sums over the tokens of `prompts`, of which `rows` change."""
 
 
 class LocalSource:
     """Tokens that are read here.
 
-    shuffle_seed: of the head-capacity control (shuffle.py), None for true hidden states. constant:
-    hidden states with a feature that is always 1 (constant.py).
+    shuffle_seed: of the head-capacity control (shuffled_blocks), None for true hidden states.
+    constant: hidden states with a feature that is always 1 (constant.py).
     """
 
     def __init__(

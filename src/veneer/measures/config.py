@@ -1,4 +1,4 @@
-"""What a study is asked to do."""
+"""The settings of a study."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class StudyConfig:
         ):
             value = getattr(self, name)
             if value is not None and value < 1:
-                said = name + " (--limit, --train)" if name.endswith("prompts") else name
-                raise InputError(f"{said} is {value}; expected 1 or more")
+                what = name + " (--limit, --train)" if name.endswith("prompts") else name
+                raise InputError(f"{what} is {value}; expected 1 or more")
         if self.temperature < 0:
             raise InputError(f"temperature is {self.temperature}; expected 0 (greedy) or more")
         if self.samples > 1 and self.temperature == 0:

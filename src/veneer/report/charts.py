@@ -8,14 +8,15 @@ that no chart depends on colour.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
+from veneer.foundation.system_id import SystemId
 from veneer.report.marks import mark, sign, system_class
-from veneer.report.systems import MAIN, family, order
+from veneer.report.systems import MAIN, family, identity, order
 from veneer.report.words import Anchor, figure, interval, name, position
 
 __all__ = [
@@ -75,7 +76,7 @@ def lane(
         LANE,
         title,
         Markup("").join(lines),
-        system_class(row.system),
+        system_class(row.identity),
         _dot(row, scale, 4 if small else 6.5),
     )
 
@@ -107,7 +108,7 @@ def _dot(row: Measurement, scale: Scale, size: float) -> Markup:
             else:
                 marks.append(_arrow(end, x > scale.high))
     if scale.holds(row.value):
-        marks.append(mark(row.system, f"{scale.at(row.value)}%", MID, size))
+        marks.append(mark(row.identity, f"{scale.at(row.value)}%", MID, size))
     else:
         marks.append(_arrow(scale.at(row.value), row.value > scale.high))
     return Markup("").join(marks)
@@ -123,19 +124,19 @@ def strip(systems: Mapping[str, Measurement], scale: Scale, anchor: Anchor) -> M
         scale.at(0), scale.at(1), y=40
     )
     others = []
-    for system in order(systems):
+    for system in order({s: row.identity for s, row in systems.items()}):
         other = systems[system]
         if system == "veneer" or other.value is None:
             continue
         said = f"{name(system)}: {figure(other.value, 2)}, 95 % interval {interval(other, 2)}"
         drawn = (
-            mark(system, f"{scale.at(other.value)}%", 40, 5)
+            mark(other.identity, f"{scale.at(other.value)}%", 40, 5)
             if scale.holds(other.value)
             else _arrow(scale.at(other.value), other.value > scale.high, 40)
         )
         others.append(
             Markup('<a href="#{}" tabindex="-1" class="{}"><title>{}</title>{}</a>').format(
-                anchor(other), system_class(system), said, drawn
+                anchor(other), system_class(other.identity), said, drawn
             )
         )
     title = (
@@ -182,12 +183,12 @@ def dumbbell(
         said.append(f"noise floor {figure(floor.value)}")
     for row in rows:
         drawn = mark(
-            row.system,
+            row.identity,
             f"{scale.at(row.value or 0)}%",
             MID,
             5.5 if row.system in ("base", "veneer") else 4,
         )
-        marks.append(Markup('<g class="{}">{}</g>').format(system_class(row.system), drawn))
+        marks.append(Markup('<g class="{}">{}</g>').format(system_class(row.identity), drawn))
     return Markup(
         '<svg class="lane" height="{}" role="img"><title>KL in nats a token: {}</title>{}</svg>'
     ).format(LANE, "; ".join(said), Markup("").join(marks))
@@ -259,7 +260,7 @@ def positions(
             assert r.position and r.value is not None
             place = f"{name(system)}, position {position(r.position)}"
             title = f"{place}: {figure(r.value)} nats, 95 % {interval(r)}, n = {r.n}"
-            drawn = mark(system, f"{centres[r.position]}%", y(r.value), 3.5)
+            drawn = mark(r.identity, f"{centres[r.position]}%", y(r.value), 3.5)
             dots.append(
                 Markup('<a href="#{}" tabindex="-1" class="{}">{}<title>{}</title></a>').format(
                     anchor(r), kind, drawn, title
@@ -285,13 +286,19 @@ def positions(
     )
 
 
-def line_classes(systems: Iterable[str]) -> dict[str, str]:
-    """The CSS classes of each system's line: those beside base, veneer and aligned differ in
+def line_classes(series: Mapping[str, Sequence[Measurement]]) -> dict[str, str]:
+    """The CSS classes of each line of a chart: those beside base, veneer and aligned differ in
     colour and dashes."""
-    others = [s for s in systems if family(s) not in MAIN]
+    systems = {name: _of_line(name, rows) for name, rows in series.items()}
+    others = [name for name, system in systems.items() if family(system) not in MAIN]
     return {
-        s: system_class(s) + (f" alt{others.index(s) % 6}" if s in others else "") for s in systems
+        name: system_class(system) + (f" alt{others.index(name) % 6}" if name in others else "")
+        for name, system in systems.items()
     }
+
+
+def _of_line(name: str, rows: Sequence[Measurement]) -> SystemId:
+    return rows[0].identity if rows else identity(name)
 
 
 def gauge(row: Measurement, anchor: Anchor) -> Markup:
@@ -302,7 +309,7 @@ def gauge(row: Measurement, anchor: Anchor) -> Markup:
     return Markup(
         '<a class="gauge {}" href="#{}" title="{t}" aria-label="{t}"><i '
         'style="width:{:.1f}%"></i></a>'
-    ).format(system_class(row.system), anchor(row), 100 * share, t=title)
+    ).format(system_class(row.identity), anchor(row), 100 * share, t=title)
 
 
 def shade(share: float) -> int:

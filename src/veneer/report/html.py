@@ -8,7 +8,8 @@ from markupsafe import Markup, escape
 
 from veneer.foundation.results import Measurement
 from veneer.report import charts
-from veneer.report.tables import Group, columns
+from veneer.report.systems import System
+from veneer.report.tables import Group, columns, identities
 from veneer.report.visible import visible
 from veneer.report.words import Anchor, interval, linked, name, position
 
@@ -34,7 +35,7 @@ def cell(row: Measurement | None, anchor: Anchor, digits: int = 3) -> Markup:
     return Markup('<td class="num">{}{}</td>').format(linked(row, anchor, digits), below)
 
 
-def head(text: str, system: str | None = None, *, number: bool = True) -> Markup:
+def head(text: str, system: System | None = None, *, number: bool = True) -> Markup:
     """A column's head; a system gets its sign."""
     sign = charts.sign(system) if system is not None else Markup("")
     return Markup('<th scope="col"{}>{}{}</th>').format(
@@ -53,14 +54,19 @@ def scrolled(table: Markup, label: str, *, wide: bool = False) -> Markup:
 def pivot(
     groups: Sequence[Group], caption: str, anchor: Anchor, wanted: Iterable[str] | None = None
 ) -> Markup:
-    """A line a group, a column a system; columns that all groups would leave empty are left out."""
+    """One row per group, one column per system; empty columns are dropped."""
     systems = columns(groups) if wanted is None else list(wanted)
+    known = identities(groups)
     split, place, judge = (
         any(getattr(g, f) is not None for g in groups) for f in ("split", "position", "judge")
     )
     heads = [head("Task", number=False), head("Metric", number=False)]
     heads += [head("Split", number=False)] * split + [head("Position", number=False)] * place
-    heads += [head(s, s) for s in systems] + [head("n")] + [head("Judge", number=False)] * judge
+    heads += (
+        [head(s, known.get(s, s)) for s in systems]
+        + [head("n")]
+        + [head("Judge", number=False)] * judge
+    )
     lines = []
     for g in groups:
         cells = [

@@ -3,21 +3,19 @@ with their tokens."""
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import read_json
-from veneer.foundation.results import Measurement, Results
+from veneer.foundation.files import read_json, read_json_lines
+from veneer.foundation.results import Measurement, Results, is_count, is_finite
 from veneer.reasoning.parts import is_unfinished
 
 CLASSES = ("unshifted", "marginal", "shifted")
 GROUPS = ("style", "structure", "refusal", "number", "content")
 TOP_OF = ("base", "veneer", "aligned")
-LARGEST = 10**15  # of what is counted
 
 
 # of one position: (base, veneer, aligned) x up to 5 x (token, p)
@@ -102,7 +100,7 @@ class TokenRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class StudyFolder:
     """All that the report shows of one folder. `rows` keeps the order of results.jsonl."""
 
     name: str
@@ -113,7 +111,7 @@ class Study:
     deep: tuple[Deep, ...] = ()
 
 
-def load(folder: Path) -> Study:
+def load(folder: Path) -> StudyFolder:
     """Read a study folder. Raises InputError where a file is missing or a line is not
     what it should be."""
     path = folder / "results.jsonl"
@@ -123,63 +121,23 @@ def load(folder: Path) -> Study:
             f"{folder} {found}; expected a study folder that `veneer run`, `demo` or `measure` "
             "finished: give such a folder or run the study again"
         )
-    return Study(
+    return StudyFolder(
         name=folder.resolve().name,
         rows=_rows(path),
         run=_run(folder / "run.json"),
-        shifts=tuple(_shift(place, row) for place, row in _lines(folder / "shifts.jsonl")),
-        responses=tuple(_response(place, row) for place, row in _lines(folder / "tokens.jsonl")),
-        deep=tuple(_deep(place, row) for place, row in _lines(folder / "deep_examples.jsonl")),
+        shifts=tuple(_shift(place, row) for place, row in _objects(folder / "shifts.jsonl")),
+        responses=tuple(_response(place, row) for place, row in _objects(folder / "tokens.jsonl")),
+        deep=tuple(_deep(place, row) for place, row in _objects(folder / "deep_examples.jsonl")),
     )
 
 
 def _rows(path: Path) -> tuple[Measurement, ...]:
-    try:
-        rows = tuple(Results.read(path))
-    except InputError:
-        raise
-    except ValueError as error:  # two rows with one key, or bytes that are not UTF-8
-        raise InputError(
-            f"{path} is not a table of measurements ({error}); expected UTF-8 JSON lines with "
-            "unique keys; make it again with `veneer run`"
-        ) from None
+    rows = tuple(Results.read(path))
     if not rows:
         raise InputError(
-            f"{path} holds no rows; expected a measurement a line; run the study again to its end"
+            f"{path} holds no rows; expected one measurement per line; run the "
+            "study again to its end"
         )
-    for number, row in enumerate(rows, 1):
-        for name in ("value", "low", "high"):
-            x = getattr(row, name)
-            if x is not None and _finite(x) is None:
-                raise InputError(
-                    f"{path} row {number} has {name} {x!r}; expected a finite number or null; "
-                    "make the file again with `veneer run`"
-                )
-        if type(row.n) is not int or not 0 <= row.n < LARGEST:
-            raise InputError(
-                f"{path} row {number} has n {str(row.n)[:40]}; expected a whole number; make the "
-                "file again with `veneer run`"
-            )
-        if row.position is not None and (
-            len(row.position) != 2
-            or any(type(x) is not int or not 0 <= x < LARGEST for x in row.position)
-        ):
-            raise InputError(
-                f"{path} row {number} has a position that is not [first, last]; make the file "
-                "again with `veneer run`"
-            )
-        for name in ("of", "split", "judge", "unit", "note"):
-            if not isinstance(getattr(row, name), str | None):
-                raise InputError(
-                    f"{path} row {number} has {name} that is no text; make the file again with "
-                    "`veneer run`"
-                )
-        for name in ("study", "task", "metric", "system"):
-            if not isinstance(getattr(row, name), str):
-                raise InputError(
-                    f"{path} row {number} has {name} {getattr(row, name)!r}; expected a string; "
-                    "make the file again with `veneer run`"
-                )
     return rows
 
 
@@ -195,22 +153,13 @@ def _run(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"run": value}
 
 
-def _lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
+def _objects(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """The objects of an optional JSON-lines file, each with its place for messages."""
     if not path.exists():
         return []
     rows = []
-    # split at \n only: a token may hold U+2028, which str.splitlines would cut at
-    for number, line in enumerate(_decoded(path).split("\n"), 1):
-        if not line.strip():
-            continue
+    for number, row in read_json_lines(path, "an object per line", replace=True):
         place = f"{path} line {number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(
-                f"{place} is not JSON ({error}); expected an object a line; run the study again"
-            ) from None
         if not isinstance(row, dict):
             raise InputError(
                 f"{place} holds a {type(row).__name__}; expected a JSON object; run the study again"
@@ -219,20 +168,10 @@ def _lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
     return rows
 
 
-def _decoded(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}); expected an object a line; run the "
-            "study again"
-        ) from None
-
-
 def _shift(place: str, row: dict[str, Any]) -> Shift:
     base, veneer, aligned = (_text(place, row, name, needed=True) for name in TOP_OF)
     count = row.get("count", 0)
-    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < LARGEST:
+    if not is_count(count):
         raise InputError(
             f"{place} has count {count!r}; expected a whole number; run the study again"
         )
@@ -334,9 +273,4 @@ def _sized(value: Any, n: int) -> list[Any]:
 
 
 def _finite(x: Any) -> float | None:
-    ok = (
-        isinstance(x, int | float)
-        and not isinstance(x, bool)
-        and -sys.float_info.max <= x <= sys.float_info.max
-    )
-    return float(x) if ok else None
+    return float(x) if is_finite(x) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from veneer.report.systems import family
+from veneer.report.systems import System, family
 
 SHAPES = {  # outlines around 0, 0 with a radius of 1; a ring and discs are circles
     "aligned": ((0, -1.15), (1.15, 0), (0, 1.15), (-1.15, 0)),
@@ -14,7 +14,7 @@ SHAPES = {  # outlines around 0, 0 with a radius of 1; a ring and discs are circ
 }
 
 
-def mark(system: str, x: str, y: float, r: float) -> Markup:
+def mark(system: System, x: str, y: float, r: float) -> Markup:
     """base a ring, veneer a disc, its variants a smaller disc with a hole, aligned a diamond,
     baselines a triangle, controls a square."""
     kind = family(system)
@@ -34,12 +34,12 @@ def mark(system: str, x: str, y: float, r: float) -> Markup:
     ).format(x, y, points)
 
 
-def sign(system: str, kind: str | None = None) -> Markup:
+def sign(system: System, kind: str | None = None) -> Markup:
     """The same sign alone, for legends and table heads; `kind` replaces its CSS class."""
     return Markup('<svg class="sign {}" width="16" height="14" aria-hidden="true">{}</svg>').format(
         kind or system_class(system), mark(system, "8", 7, 5)
     )
 
 
-def system_class(system: str) -> str:
+def system_class(system: System) -> str:
     return f"sys-{family(system)}"

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from veneer.report import tables
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.visible import visible
 
@@ -17,7 +17,7 @@ from veneer.report.visible import visible
 COMPARED = "A base model and its aligned model, compared"
 
 
-def title(parts: Sequence[tuple[Part, Sequence[Section]]]) -> str:
+def title(parts: Sequence[tuple[PageContext, Sequence[Section]]]) -> str:
     """The question that all folders ask, each with the sections that apply to it; a general title
     where they differ."""
     questions = {
@@ -26,7 +26,7 @@ def title(parts: Sequence[tuple[Part, Sequence[Section]]]) -> str:
     return questions.pop() if len(questions) == 1 else COMPARED
 
 
-def finding(part: Part, sections: Sequence[Section]) -> Markup:
+def finding(part: PageContext, sections: Sequence[Section]) -> Markup:
     """The finding of the first section that has one; empty where none has."""
     for section in sections:
         if section.finding is not None and (found := section.finding(part)) is not None:
@@ -34,7 +34,7 @@ def finding(part: Part, sections: Sequence[Section]) -> Markup:
     return Markup()
 
 
-def headline(part: Part) -> list[tables.Group]:
+def headline(part: PageContext) -> list[tables.Group]:
     """The portions that lead in a folder."""
     return tables.headline(part.of("measure", metric="portion"))
 

@@ -13,17 +13,22 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
+from veneer.foundation.system_id import SystemId
 from veneer.report import blob, charts, html, systems, tables, words
-from veneer.report.load import Study
+from veneer.report.load import StudyFolder
 from veneer.report.visible import visible
 
 
 @dataclass
-class Part:
-    """index: 1 for the first folder. level: of the section headings (h2, or h3 where several
-    folders share the page). room: bytes that are left for a section that fills up the page."""
+class PageContext:
+    """What a section gets to render one study folder.
 
-    study: Study
+    study: the folder, as it was read. index: 1 for the first folder. level: of the
+    section headings (h2, or h3 where several folders share the page). room: bytes that are left for
+    a section that fills up the page.
+    """
+
+    study: StudyFolder
     index: int = 1
     level: int = 2
     room: int = 0
@@ -43,22 +48,45 @@ class Part:
         return [g for g in self.groups if g.study in studies and metric in (None, g.metric)]
 
     @cached_property
+    def systems(self) -> dict[str, SystemId]:
+        """What each system of the folder is, by its name."""
+        return tables.identities(self.groups)
+
+    def order(self, names: Iterable[str]) -> list[str]:
+        """Systems in reading order."""
+        return systems.order({name: self._identity(name) for name in names})
+
+    def family(self, name: str) -> str:
+        """The family of a system, which gives it its mark (`systems.family`)."""
+        return systems.family(self._identity(name))
+
+    def about(self, name: str) -> str | None:
+        """What a system is, in words (`systems.about`)."""
+        return systems.about(self._identity(name))
+
+    def sign(self, name: str, kind: str | None = None) -> Markup:
+        """A system's sign, for legends and table heads (`marks.sign`)."""
+        return charts.sign(self._identity(name), kind)
+
+    def _identity(self, name: str) -> SystemId:
+        return self.systems.get(name) or systems.identity(name)
+
+    @cached_property
     def _anchors(self) -> dict[tuple, str]:
-        found: dict[tuple, str] = {}
-        taken: set[str] = set()
+        anchors: dict[tuple, str] = {}
+        used: set[str] = set()
         for row in self.study.rows:
             digest = hashlib.sha256(repr(row.key).encode("utf-8", "surrogatepass")).hexdigest()
-            size = next(n for n in range(8, 65) if digest[:n] not in taken)
-            taken.add(digest[:size])
-            found[row.key] = f"{self.prefix}-r{digest[:size]}"
-        return found
+            size = next(n for n in range(8, 65) if digest[:n] not in used)
+            used.add(digest[:size])
+            anchors[row.key] = f"{self.prefix}-r{digest[:size]}"
+        return anchors
 
     def anchor(self, row: Measurement) -> str:
         """The id of a row in the table of all results: of its key, so that it stays when other
         rows come or go."""
-        found = self._anchors
-        # a noise floor is drawn at each position
-        return found.get(row.key) or found[replace(row, position=None).key]
+        # a noise floor is drawn at each position, and has a row without one
+        return self._anchors.get(row.key) or self._anchors[replace(row, position=None).key]
 
     def link(self, row: Measurement, digits: int = 3) -> Markup:
         """A row's value as a link to the row."""
@@ -71,7 +99,7 @@ class Part:
     def pivot(
         self, groups: Sequence[tables.Group], caption: str, columns: Iterable[str] | None = None
     ) -> Markup:
-        """A table: a line a group, a column a system (`columns`, or all there are)."""
+        """A table: one row per group, one column per system (`columns`, or all of them)."""
         return html.pivot(groups, caption, self.anchor, columns)
 
     def blob(self, name: str, value: Any) -> Markup:
@@ -85,8 +113,14 @@ class Part:
 
     def template(self, name: str, *, package: str | None = None, **values: Any) -> Markup:
         """Render templates/NAME, or NAME beside the modules of `package`, with `part`, `p` (the
-        prefix), `h` (the heading level) and `values`."""
-        return template(name, package=package, part=self, p=self.prefix, h=self.level, **values)
+        prefix), `h` (the heading level), `order` and `family` of this folder's systems, and
+        `values`."""
+        tools = {"part": self, "p": self.prefix, "h": self.level}
+        tools |= {"order": self.order, "family": self.family}
+        return template(name, package=package, **tools, **values)
+
+
+Part = PageContext  # the name that pages used before
 
 
 @cache
@@ -108,8 +142,6 @@ def _environment(package: str | None) -> Environment:
     }
     environment.filters["tail"] = lambda text, size: visible(text[-size:], size)
     tools: dict[str, Callable] = {
-        "order": systems.order,
-        "family": systems.family,
         "interval": words.interval,
         "verdict": words.verdict,
     }

@@ -15,7 +15,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import write_text
 from veneer.report.load import load
 from veneer.report.opening import finding, headline, models, title
-from veneer.report.page_context import Part, template
+from veneer.report.page_context import PageContext, template
 from veneer.report.section import Section
 from veneer.report.sections import all_sections, applying
 from veneer.report.visible import script_pattern
@@ -46,7 +46,7 @@ def render(folders: Sequence[Path]) -> str:
             "a report was asked for no folder at all; expected one study folder or more: name them"
         )
     level = 3 if len(folders) > 1 else 2
-    parts = [Part(load(Path(f)), number, level) for number, f in enumerate(folders, 1)]
+    parts = [PageContext(load(Path(f)), number, level) for number, f in enumerate(folders, 1)]
     shown = [(part, applying(part)) for part in parts]
     bodies = {
         (part.index, s.key): s.render(part)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,11 @@ class Section:
     key: str
     title: str
     menu: str
-    applies: Callable[[Part], bool]
-    render: Callable[[Part], Markup]
+    applies: Callable[[PageContext], bool]
+    render: Callable[[PageContext], Markup]
     studies: tuple[str, ...] = ()
     last: bool = False
     rank: int = 70
     question: str | None = None
-    finding: Callable[[Part], Markup | None] | None = None
+    finding: Callable[[PageContext], Markup | None] | None = None
     package: str | None = None

@@ -1,81 +1,120 @@
-"""Names of systems: what they are, their order, and the family that gives them a mark."""
+"""What systems are, in words; their order; and the family that gives them a mark. All by kind and
+settings: no name is taken apart here."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from veneer.foundation.system_id import SystemId
 
 MAIN = ("base", "veneer", "aligned")
-CONTROLS = ("shuffled", "base-chat", "aligned-plain", "base-no-empty")
+System = SystemId | str  # a text is a name that a legend writes or a person typed
 
-_ABOUT = (
-    (r"base", "the base model in its plain format"),
-    (r"veneer", "the base model with the learned change of its LM head"),
-    (
-        r"aligned",
-        (
-            "the aligned model in its chat format; beside a KL, the aligned model against itself: "
-            "the noise floor"
-        ),
+
+class Kind(NamedTuple):
+    """family: of `family`. about: what a system of this kind is. settings: those that `about`
+    names; a system without them is of no kind that this table holds."""
+
+    family: str
+    about: str
+    settings: tuple[str, ...] = ()
+
+
+# in reading order within each family
+KINDS = {
+    "base": Kind("base", "the base model in its plain format"),
+    "veneer": Kind("veneer", "the base model with the learned change of its LM head"),
+    "aligned": Kind(
+        "aligned",
+        "the aligned model in its chat format; beside a KL, the aligned model against itself: the "
+        "noise floor",
     ),
-    (
-        r"veneer-joint",
+    "veneer-joint": Kind(
+        "variant",
         "the base model with the joint veneer, which was extracted from all tasks at once",
     ),
-    (r"veneer-bias", "a constant added to the logits in place of dW h: what style alone can do"),
-    (r"veneer-rank-(\d+)", "a veneer of rank {0}"),
-    (r"veneer-from-(.+)", "the veneer extracted on {0} alone"),
-    (
-        r"shifted-(.+)",
-        "a model whose logits a small base's veneer shifts while it decodes, alpha {0}",
+    "veneer-bias": Kind(
+        "variant", "a constant added to the logits in place of dW h: what style alone can do"
     ),
-    (r"baked", "the large base with that shift distilled into its own head"),
-    (r"small-base", "the small base model, which the transferred veneer belongs to"),
-    (r"small-veneer", "the small base with its veneer"),
-    (r"small-aligned", "the small aligned model, which that veneer was extracted from"),
-    (r"urial", "base behind URIAL's instructions and three examples; nothing is trained"),
-    (r"system-prompt", "base behind URIAL's instructions alone; nothing is trained"),
-    (r"lora-(\d+)", "a LoRA of base, tuned on {0} answers of the aligned model"),
-    (
-        r"shuffled",
+    "veneer-rank": Kind("variant", "a veneer of rank {rank}", ("rank",)),
+    "veneer-from": Kind("variant", "the veneer extracted on {task} alone", ("task",)),
+    "shifted": Kind(
+        "variant",
+        "a model whose logits a small base's veneer shifts while it decodes, alpha {alpha}",
+        ("alpha",),
+    ),
+    "baked": Kind("variant", "the large base with that shift distilled into its own head"),
+    "small-base": Kind("baseline", "the small base model, which the transferred veneer belongs to"),
+    "small-veneer": Kind("baseline", "the small base with its veneer"),
+    "small-aligned": Kind(
+        "baseline", "the small aligned model, which that veneer was extracted from"
+    ),
+    "urial": Kind(
+        "baseline", "base behind URIAL's instructions and three examples; nothing is trained"
+    ),
+    "system-prompt": Kind("baseline", "base behind URIAL's instructions alone; nothing is trained"),
+    "lora": Kind(
+        "baseline", "a LoRA of base, tuned on {answers} answers of the aligned model", ("answers",)
+    ),
+    "shuffled": Kind(
+        "control",
         "head-capacity control: a veneer fitted to hidden states shuffled within a response "
         "position, so that it can know the position but not the text",
     ),
-    (r"base-chat", "control: the base model in the aligned model's format"),
-    (r"aligned-plain", "control: the aligned model in the base's format"),
-    (r"base-no-empty", "control: the base model, barred from ending in its first 12 tokens"),
-)
-_RANK = {name: i for i, name in enumerate((*MAIN, "veneer-joint", "veneer-bias"))}
+    "base-chat": Kind("control", "control: the base model in the aligned model's format"),
+    "aligned-plain": Kind("control", "control: the aligned model in the base's format"),
+    "base-no-empty": Kind(
+        "control", "control: the base model, barred from ending in its first 12 tokens"
+    ),
+}
+FIRST = (*MAIN, "veneer-joint", "veneer-bias")  # they open every table
+FAMILIES = ("variant", "baseline", "control")  # and these follow
+_RANK = {kind: i for i, kind in enumerate(KINDS)}
 
 
-def about(system: str) -> str | None:
-    """What a system is, or None for a name that says itself."""
-    for pattern, text in _ABOUT:
-        match = re.fullmatch(pattern, system)
-        if match:
-            return text.format(*match.groups())
-    return None
+def identity(system: System) -> SystemId:
+    """The identity itself, or that of a name."""
+    return SystemId.from_name(system) if isinstance(system, str) else system
 
 
-def family(system: str) -> str:
+def about(system: System) -> str | None:
+    """What a system is, or None for a kind that this table does not hold."""
+    kind = _kind(system)
+    return None if kind is None else kind.about.format(**dict(identity(system).settings))
+
+
+def family(system: System) -> str:
     """base, veneer, aligned, variant (another veneer), control, or baseline (any other system)."""
-    if system in MAIN:
-        return system
-    if system.startswith(("veneer", "shifted-", "baked")):
-        return "variant"
-    return "control" if system in CONTROLS else "baseline"
+    kind = _kind(system)
+    return "baseline" if kind is None else kind.family
 
 
-def order(systems: Iterable[str]) -> list[str]:
-    """Reading order: base, veneer, aligned, other veneers, baselines, controls; numbers
-    in names by size."""
-    return sorted(dict.fromkeys(systems), key=_place)
+def _kind(system: System) -> Kind | None:
+    system = identity(system)
+    kind = KINDS.get(system.kind)
+    settings = [name for name, _ in system.settings]
+    return kind if kind is not None and set(kind.settings) <= set(settings) else None
 
 
-def _place(system: str) -> tuple:
-    if system in _RANK:
-        return (0, _RANK[system])
-    if system in CONTROLS:
-        return (3, CONTROLS.index(system))
-    words = [(0, int(w), "") if w.isdigit() else (1, 0, w) for w in re.split(r"(\d+)", system) if w]
-    return (1 if family(system) == "variant" else 2, "from" in system, words)
+def order(systems: Mapping[str, SystemId] | Iterable[str]) -> list[str]:
+    """Names in reading order: base, veneer, aligned, other veneers, baselines, controls; numbers
+    in names by size. A mapping gives each name's identity."""
+    known = systems if isinstance(systems, Mapping) else {s: identity(s) for s in systems}
+    return sorted(known, key=lambda name: _place(name, known[name]))
+
+
+def _place(name: str, system: SystemId) -> tuple:
+    if system.kind in FIRST:
+        return (0, FIRST.index(system.kind))
+    group = 1 + FAMILIES.index(family(system))
+    if family(system) == "control":
+        return (group, _RANK[system.kind])
+    return (group, system.kind == "veneer-from", _by_size(name))
+
+
+def _by_size(name: str) -> list[tuple]:
+    """A name as a sort key in which 16 stands behind 4."""
+    words = (w for w in re.split(r"(\d+)", name) if w)
+    return [(0, int(w), "") if w.isdigit() else (1, 0, w) for w in words]

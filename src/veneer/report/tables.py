@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from veneer.foundation.results import Measurement
+from veneer.foundation.system_id import SystemId
 from veneer.report.systems import MAIN, order
 
-FROM = "veneer-from-"
 GROUP = "group:"  # a split of this name is a part of the task's prompts
 ASIDE = (
     "empty_rate",
@@ -45,7 +45,7 @@ class Group:
     @property
     def others(self) -> dict[str, Measurement]:
         """The systems beside base, veneer and aligned, controls first."""
-        return {s: self.systems[s] for s in order(self.systems) if s not in MAIN}
+        return {s: self.systems[s] for s in columns([self]) if s not in MAIN}
 
 
 def groups(rows: Iterable[Measurement]) -> list[Group]:
@@ -58,9 +58,14 @@ def groups(rows: Iterable[Measurement]) -> list[Group]:
     return list(found.values())
 
 
-def columns(found: Sequence[Group]) -> list[str]:
-    """The systems that a table of these groups needs."""
-    return order(s for g in found for s in g.systems)
+def identities(found: Iterable[Group]) -> dict[str, SystemId]:
+    """What the systems of these groups are, by name."""
+    return {name: row.identity for g in found for name, row in g.systems.items()}
+
+
+def columns(found: Iterable[Group]) -> list[str]:
+    """The systems that a table of these groups needs, in reading order."""
+    return order(identities(found))
 
 
 def headline(found: Iterable[Group]) -> list[Group]:
@@ -148,7 +153,9 @@ def cross(found: Iterable[Group]) -> list[tuple[Group, dict[str, Measurement]]]:
     """
     table = []
     for g in headline(found):
-        rows = {s.removeprefix(FROM): r for s, r in g.systems.items() if s.startswith(FROM)}
+        systems = g.systems.values()
+        own = [r for r in systems if r.identity.kind == "veneer-from"]
+        rows = {str(r.identity.get("task")): r for r in own}
         if rows:
             joint = {JOINT: g.systems["veneer"]} if "veneer" in g.systems else {}
             table.append((g, rows | joint))

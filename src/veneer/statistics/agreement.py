@@ -34,8 +34,8 @@ class Agreement:
 def agreement(
     a: Sequence[float], b: Sequence[float], clusters: Sequence[str] | None = None, *, seed: int = 0
 ) -> Agreement:
-    """Of paired values. clusters: the prompt of each pair; answers to one prompt are not
-    independent. n counts prompts."""
+    """Measure the agreement of paired values. clusters: the prompt of each pair, because answers to
+    one prompt are not independent. n counts prompts."""
     x, y = np.asarray(a, float), np.asarray(b, float)
     if x.shape != y.shape or x.ndim != 1 or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("expected two lists of finite values of the same length")

@@ -20,8 +20,8 @@ Z = float(norm.ppf(0.975))
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """value with its 95 % interval; None where undefined, `note` then says why. n: prompts. method:
-    how the interval was made."""
+    """A value with its 95 % interval; None where undefined, and `note` then gives the reason. n:
+    number of prompts. method: the method of the interval."""
 
     value: float | None
     low: float | None
@@ -32,7 +32,8 @@ class Estimate:
 
 
 def rate(successes: int, n: int) -> Estimate:
-    """A share of n, with the score interval of Wilson 1927 ("Probable inference ...", JASA 22)."""
+    """Return a share of n, with the score interval of Wilson 1927 ("Probable inference ...", JASA
+    22)."""
     if n == 0:
         return _nothing("wilson")
     if not 0 <= successes <= n:
@@ -226,8 +227,8 @@ def _wilson(p: float, n: float, z: float = Z) -> tuple[float, float]:
 def _all_equal(
     value: float, groups: int, n: int, *, scale: float | None = None, share: bool = True
 ) -> Estimate:
-    """An interval where every prompt (or group) gives the same value, so that a
-    bootstrap has width zero.
+    """Return an interval where every prompt (or group) gives the same value, so that a bootstrap
+    has width zero.
 
     Wilson: of g prompts, none of which differs, up to w = z^2 / (g + z^2) may. They are taken to
     differ by `scale`, by default |value|, or 1 where the value is 0. A value of 0 keeps to [0, w]
@@ -270,7 +271,8 @@ def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:
 def _by_cluster(
     x: np.ndarray, y: np.ndarray, clusters: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of x and of y by group, in an order that does not depend on the groups' names."""
+    """Return the sums of x and of y by group, in an order that does not depend on the groups'
+    names."""
     if len(clusters) != len(x):
         raise ValueError(f"{len(clusters)} group ids for {len(x)} prompts")
     _, group = np.unique(clusters, return_inverse=True)
@@ -296,7 +298,8 @@ def _binary(x: np.ndarray) -> bool:
 
 
 def _spread(*arrays: np.ndarray) -> float:
-    """Standard deviation of all values together; where all are equal, their size, or 1."""
+    """Return the standard deviation of all values together; where all are equal, their size, or
+    1."""
     x = np.sort(np.concatenate(arrays))
     return float(x.std()) or float(abs(x[0])) or 1.0
 

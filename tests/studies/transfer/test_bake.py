@@ -8,7 +8,7 @@ import torch
 from tools.lab.planted import planted_dW
 
 from veneer.capture import Capture, CaptureConfig, capture
-from veneer.capture import run as capture_run
+from veneer.capture import shelf as capture_shelf
 from veneer.capture.teachers.teacher import Rereading
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
@@ -202,7 +202,7 @@ def test_a_bake_that_was_cut_goes_on_with_the_same_bytes(tmp_path, monkeypatch):
         }
 
     small_bake(tmp_path / "whole")
-    real = capture_run.write_shard
+    real = capture_shelf.write_shard
 
     def cut(folder, number, *rest):
         real(folder, number, *rest)
@@ -210,7 +210,7 @@ def test_a_bake_that_was_cut_goes_on_with_the_same_bytes(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(capture_run, "write_shard", cut)
+        patch.setattr(capture_shelf, "write_shard", cut)
         with pytest.raises(KeyboardInterrupt):
             small_bake(tmp_path / "cut")
     assert not (tmp_path / "cut" / "results.jsonl").exists()

@@ -10,8 +10,8 @@ import pytest
 
 from veneer.foundation.results import Measurement, Results
 from veneer.report import write_report
-from veneer.report.load import Study, load
-from veneer.report.page_context import Part
+from veneer.report.load import StudyFolder, load
+from veneer.report.page_context import PageContext
 from veneer.report.sections import all_sections
 from veneer.report.systems import about, family
 from veneer.studies.transfer.order import constant, first_headlines, order
@@ -122,7 +122,9 @@ def made(tmp_path_factory):
 
 def test_headlines_are_what_portions_are_of_or_else_the_first_metric():
     assert first_headlines(ROWS) == {"sums": "accuracy", HOSTILE: "accuracy"}
-    assert [t.portions is not None for t in measured_tasks(Part(Study("s", tuple(ROWS))))] == [
+    assert [
+        t.portions is not None for t in measured_tasks(PageContext(StudyFolder("s", tuple(ROWS))))
+    ] == [
         True,
         False,
     ]
@@ -147,7 +149,7 @@ def test_systems_stand_in_the_order_of_the_question():
 
 
 def test_a_sweep_has_base_at_0_constants_on_the_axis_and_the_rest_beside(made):
-    part = Part(load(made))
+    part = PageContext(load(made))
     (group,) = [t.values for t in measured_tasks(part) if t.values.task == "sums"]
     chart = sweep(group, part.anchor)
     assert drawn(group) and chart.count("<a href") == len(SYSTEMS)
@@ -169,13 +171,13 @@ def test_a_sweep_has_base_at_0_constants_on_the_axis_and_the_rest_beside(made):
 
 
 def test_what_cannot_be_drawn_is_not(made):
-    part = Part(load(made))
+    part = PageContext(load(made))
     (group,) = part.of("transfer", metric="early_kl_share")
     assert not drawn(group)
 
 
 def test_the_curves_show_the_chosen_kinds_and_the_table_has_all(made):
-    part = Part(load(made))
+    part = PageContext(load(made))
     assert leading(part) == ["shifted-1", "shifted-1.5>0.5@10"]
     (chart,) = curves(part)
     assert set(chart.series) == {
@@ -195,7 +197,7 @@ def test_the_curves_show_the_chosen_kinds_and_the_table_has_all(made):
 
 
 def test_section_leads_to_rows_and_says_what_was_chosen(made, tmp_path):
-    part = Part(load(made))
+    part = PageContext(load(made))
     assert SECTION in all_sections() and SECTION.applies(part)
     page = SECTION.render(part)
     assert (
@@ -205,7 +207,9 @@ def test_section_leads_to_rows_and_says_what_was_chosen(made, tmp_path):
     )
     anchors = {part.anchor(r) for r in part.study.rows}
     assert set(re.findall(r'href="#([^"]+)"', page)) <= anchors
-    other = Part(load(folder(tmp_path / "other", [r for r in ROWS if r.study == "measure"], {})))
+    other = PageContext(
+        load(folder(tmp_path / "other", [r for r in ROWS if r.study == "measure"], {}))
+    )
     assert not SECTION.applies(other)
 
 
@@ -216,7 +220,7 @@ def test_without_the_large_aligned_model_there_is_a_table_and_no_distance(tmp_pa
         for r in ROWS
         if r.metric in ("accuracy", "time_ratio", "memory_ratio") and r.system != "aligned"
     ]
-    part = Part(load(folder(tmp_path / "s", rows, {"choice": None, "fairness": None})))
+    part = PageContext(load(folder(tmp_path / "s", rows, {"choice": None, "fairness": None})))
     page = SECTION.render(part)
     assert (
         "was chosen" not in page

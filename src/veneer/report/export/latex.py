@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from veneer.foundation.results import Measurement
 from veneer.report import tables
-from veneer.report.systems import family, order
+from veneer.report.systems import family
 from veneer.report.visible import visible
 from veneer.report.words import figure
 
@@ -54,14 +54,15 @@ def main_table(found: Sequence[tables.Group]) -> str:
     heads = tables.headlines(found)
     if not heads:
         return ""
-    systems = order(s for h in heads for s in h.values.systems)
+    known = tables.identities(h.values for h in heads)
+    systems = tables.columns(h.values for h in heads)
     lines = [
         _row(["", *(_centred(escape(h.values.task)) for h in heads)]),
         _row(["System", *(_centred(escape(_words(h.values.metric))) for h in heads)]),
         r"\midrule",
     ]
     for before, system in zip([None, *systems], systems, strict=False):
-        if before is not None and family(before) != family(system):
+        if before is not None and family(known[before]) != family(known[system]):
             lines.append(r"\addlinespace")
         lines.append(_row([escape(system), *(_main_cell(h, system) for h in heads)]))
     sizes = "; ".join(

@@ -18,11 +18,11 @@ from veneer.foundation.files import write_bytes
 from veneer.foundation.results import Measurement
 from veneer.report import tables
 from veneer.report.export.tables import places
-from veneer.report.load import Study, load
-from veneer.report.page_context import Part
+from veneer.report.load import StudyFolder, load
+from veneer.report.page_context import PageContext
 from veneer.report.sections.position import Curves, curves
 from veneer.report.sections.shifts import outcomes
-from veneer.report.systems import family, order
+from veneer.report.systems import MAIN, family
 from veneer.report.visible import visible
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def write_plots(folders: Sequence[Path], out: Path) -> list[Path]:
     return written
 
 
-def _figures(study: Study) -> dict[str, Figure]:
+def _figures(study: StudyFolder) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     lead = [
         g
@@ -104,7 +104,7 @@ def _figures(study: Study) -> dict[str, Figure]:
     ]
     if lead:
         figures["portion"] = portion_plot(lead)
-    for chart in curves(Part(study)):
+    for chart in curves(PageContext(study)):
         name = "position-" + (re.sub(r"[^A-Za-z0-9._-]+", "_", chart.task)[:60] or "task")
         figures[name if name not in figures else f"{name}-{len(figures)}"] = position_plot(chart)
     found = outcomes(study.shifts)
@@ -118,11 +118,11 @@ def portion_plot(lead: Sequence[tables.Group]) -> Figure:
     figure, axes = _blank(WIDTH, 0.7 + 0.55 * len(lead))
     drawn: set[str] = set()
     for y, g in enumerate(lead):
-        for system in order(g.systems):
+        for system in tables.columns([g]):
             row = g.systems[system]
             if row.value is None:
                 continue
-            kind = family(system)
+            kind = family(row.identity)
             main = system == "veneer"
             look = {
                 "color": COLOURS[kind],
@@ -169,14 +169,15 @@ def position_plot(chart: Curves) -> Figure:
     figure, axes = _blank(WIDTH, 2.6)
     bins = sorted({r.position for rows in chart.series.values() for r in rows if r.position})
     dashes = ["-", (0, (1, 1.5)), (0, (5, 2)), (0, (3, 1, 1, 1)), (0, (2, 2)), (0, (8, 2))]
-    others = [s for s in chart.series if family(s) not in ("base", "veneer", "aligned")]
+    families = {s: family(rows[0].identity) for s, rows in chart.series.items()}
+    others = [s for s, kind in families.items() if kind not in MAIN]
     for system, rows in chart.series.items():
         known = sorted(
             (r for r in rows if r.position and r.value is not None),
             key=lambda r: r.position or (0, 0),
         )
         xs = [bins.index(r.position) for r in known if r.position]
-        kind = family(system)
+        kind = families[system]
         colour = OTHERS[others.index(system) % len(OTHERS)] if system in others else COLOURS[kind]
         style = (
             (0, (4, 2))

@@ -17,8 +17,7 @@ from veneer.foundation.files import write_atomically, write_text
 from veneer.foundation.results import Measurement
 from veneer.report import tables
 from veneer.report.export.latex import cross_table, main_table, portion_table
-from veneer.report.load import Study, load
-from veneer.report.systems import order
+from veneer.report.load import StudyFolder, load
 from veneer.report.visible import visible
 
 FIGURES = ("value", "low", "high", "portion", "portion_low", "portion_high")
@@ -63,7 +62,7 @@ def write_tables(folders: Sequence[Path], out: Path) -> list[Path]:
     return written
 
 
-def places(studies: Sequence[Study], out: Path) -> list[Path]:
+def places(studies: Sequence[StudyFolder], out: Path) -> list[Path]:
     """A folder for each study: `out` itself for one, out/NAME for several."""
     if len(studies) == 1:
         return [out]
@@ -71,7 +70,7 @@ def places(studies: Sequence[Study], out: Path) -> list[Path]:
     return [out / (n if names.count(n) == 1 else f"{n}-{i}") for i, n in enumerate(names, 1)]
 
 
-def results(study: Study) -> Table:
+def results(study: StudyFolder) -> Table:
     """Every row of results.jsonl; the position as its first and last."""
     columns = (
         "study",
@@ -100,7 +99,7 @@ def results(study: Study) -> Table:
     return Table("results", columns, rows)
 
 
-def main(study: Study) -> Table:
+def main(study: StudyFolder) -> Table:
     columns = (
         "task",
         "metric",
@@ -118,7 +117,7 @@ def main(study: Study) -> Table:
     )
     rows = []
     for head in tables.headlines(tables.groups(study.rows)):
-        for system in order(head.values.systems):
+        for system in tables.columns([head.values]):
             row = head.values.systems[system]
             of = head.portions.systems.get(system) if head.portions else None
             rows.append(
@@ -146,17 +145,17 @@ def main(study: Study) -> Table:
     return Table("main", columns, rows)
 
 
-def portions(study: Study) -> Table:
+def portions(study: StudyFolder) -> Table:
     columns = ("task", "of", "split", "system", "n", "value", "low", "high", "judge", "note")
     found = [g for g in tables.groups(study.rows) if g.study == "measure" and g.metric == "portion"]
     return Table(
         "portions",
         columns,
-        [_fields(g.systems[s], columns) for g in found for s in order(g.systems)],
+        [_fields(g.systems[s], columns) for g in found for s in tables.columns([g])],
     )
 
 
-def cross(study: Study) -> Table:
+def cross(study: StudyFolder) -> Table:
     columns = ("extracted_on", "measured_on", "of", "n", "value", "low", "high", "judge", "note")
     rows = [
         _fields(row, ("of", "n", "value", "low", "high", "judge", "note"))

@@ -9,7 +9,7 @@ To add one, for a study "example":
    the rows that it shows.
 2. The module in the import and in ALL below, at its place on the page.
 
-`part` (veneer.report.page_context.Part) has all that a section needs:
+`part` (veneer.report.page_context.PageContext) has all that a section needs:
 
 - `part.study`: `rows`, `run` (run.json), `shifts`, `responses`, `deep`; `part.of("example")`: the
   rows as Groups (veneer.report.tables), those that differ only in their system together,
@@ -33,7 +33,7 @@ light, dark and print. Text that a model or a user wrote goes through `visible` 
 from __future__ import annotations
 
 from veneer.registry import study_sections
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.sections import (
     behaviour,
@@ -61,6 +61,6 @@ def all_sections() -> list[Section]:
     )
 
 
-def applying(part: Part) -> list[Section]:
+def applying(part: PageContext) -> list[Section]:
     """The sections that a folder has something for, in the order of the page."""
     return [section for section in all_sections() if section.applies(part)]

@@ -6,15 +6,15 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from veneer.report import tables
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.sections.portion import QUESTION
-from veneer.report.systems import about, order
+from veneer.report.systems import about
 
 UNSCORED = "_unscored_rate"
 
 
-def _measured(part: Part) -> list[tables.Group]:
+def _measured(part: PageContext) -> list[tables.Group]:
     return [
         g
         for g in part.of("measure")
@@ -22,10 +22,11 @@ def _measured(part: Part) -> list[tables.Group]:
     ]
 
 
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     measured = _measured(part)
     main = tables.headlines(part.groups)
-    systems = order(s for h in main for s in h.values.systems)
+    known = tables.identities(h.values for h in main)
+    systems = tables.columns(h.values for h in main)
     differences = [g for g in measured if g.metric.startswith("difference_from_")]
     unscored = [g for g in measured if g.metric.endswith(UNSCORED)]
     aside = {id(g) for g in (*differences, *unscored)}
@@ -33,7 +34,7 @@ def _render(part: Part) -> Markup:
         "behaviour.html.j2",
         main=main,
         systems=systems,
-        known=[(s, about(s)) for s in systems if about(s)],
+        known=[(s, about(known[s])) for s in systems if about(known[s])],
         every=[g for g in measured if id(g) not in aside],
         differences=differences,
         unscored=unscored,
@@ -42,7 +43,7 @@ def _render(part: Part) -> Markup:
     )
 
 
-def _judges(part: Part, main: list[tables.Headline]) -> list[tuple[str, str | None]]:
+def _judges(part: PageContext, main: list[tables.Headline]) -> list[tuple[str, str | None]]:
     """(judge, what is known of it) of the main metrics. A judged row carries the judge's note, a
     portion the reason it is null."""
     notes: dict[str, str | None] = {h.values.judge: None for h in main if h.values.judge}

@@ -6,11 +6,11 @@ from markupsafe import Markup
 
 from veneer.report import pack
 from veneer.report.load import GROUPS
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 
 
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     packed = pack.pack_responses(part.study.responses, part.room)
     return part.template(
         "browser.html.j2",

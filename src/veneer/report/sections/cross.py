@@ -5,11 +5,11 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from veneer.report import tables
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 
 
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     columns = tables.cross(part.groups)
     sources = list(dict.fromkeys(source for _, rows in columns for source in rows))
     measured = [g.task for g, _ in columns]

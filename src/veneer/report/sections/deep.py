@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 
 SHOWN = 12
 BEFORE = 220  # characters of context on a card
 
 
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     examples = part.study.deep
     tasks = list(dict.fromkeys(e.task for e in examples))
     turns = [[e for e in examples if e.task == t] for t in tasks]

@@ -7,12 +7,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.visible import visible
 
 
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     run = part.study.run
     judges = sorted({r.judge for r in part.study.rows if r.judge} | set(_texts(run.get("judges"))))
     sizes: dict[str, int] = {}

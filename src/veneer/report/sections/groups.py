@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from veneer.report import tables
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
-from veneer.report.systems import order
 
 
 @dataclass
@@ -22,7 +21,7 @@ class Map:
 
     @property
     def systems(self) -> list[str]:
-        return order(s for _, g in self.lines for s in g.systems)
+        return tables.columns(g for _, g in self.lines)
 
     @property
     def high(self) -> float:
@@ -31,7 +30,7 @@ class Map:
         )
 
 
-def maps(part: Part) -> list[Map]:
+def maps(part: PageContext) -> list[Map]:
     found: dict[tuple, Map] = {}
     for g in part.of("measure"):
         if not (g.split or "").startswith(tables.GROUP) or g.metric.startswith("difference_from_"):

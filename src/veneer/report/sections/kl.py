@@ -5,12 +5,12 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from veneer.report import charts, tables
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.sections.portion import QUESTION
 
 
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     extract = part.of("extract")
     kl = [g for g in extract if g.metric == "kl" and set(g.systems) - {"base", "aligned"}]
     recovered = {(g.task, g.split, g.judge): g for g in extract if g.metric == "kl_recovered"}

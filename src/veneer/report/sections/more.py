@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.tables import Group
 
 
-def _rest(part: Part) -> dict[str, list[Group]]:
+def _rest(part: PageContext) -> dict[str, list[Group]]:
     from veneer.report.sections import all_sections  # this module is one of them
 
     known = {study for section in all_sections() for study in section.studies}

@@ -7,20 +7,20 @@ from markupsafe import Markup
 from veneer.report import charts, tables, words
 from veneer.report.opening import headline
 from veneer.report.over_refusal import MISSING, SOURCES, is_safety, over_refusal
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.systems import family
 
 
-def _portions(part: Part) -> list[tables.Group]:
+def _portions(part: PageContext) -> list[tables.Group]:
     return part.of("measure", metric="portion")
 
 
-def _applies(part: Part) -> bool:
+def _applies(part: PageContext) -> bool:
     return bool(tables.headline(_portions(part)))
 
 
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     portions = [g for g in _portions(part) if not (g.split or "").startswith(tables.GROUP)]
     lead = tables.headline(portions)
     return part.template(
@@ -45,11 +45,11 @@ FAMILIES = (
 
 def _families(lead: list[tables.Group]) -> list[tuple[str, str]]:
     """(a system with the mark, words) of each family that is drawn beside the veneer."""
-    there = {family(s) for g in lead for s in g.systems}
-    return [(example, text) for kind, example, text in FAMILIES if kind in there]
+    drawn = {family(system) for system in tables.identities(lead).values()}
+    return [(example, text) for kind, example, text in FAMILIES if kind in drawn]
 
 
-def _finding(part: Part) -> Markup:
+def _finding(part: PageContext) -> Markup:
     """The portions of the headline figures. Refusing what is harmless is a cost, and stands in a
     sentence of its own."""
     groups = headline(part)
@@ -58,7 +58,7 @@ def _finding(part: Part) -> Markup:
     return words.lead(gains, part.anchor) + (_cost(part) if both else "")
 
 
-def _cost(part: Part) -> Markup:
+def _cost(part: PageContext) -> Markup:
     """How often base with the veneer and the aligned model refuse harmless prompts."""
     refused = over_refusal(part.study.rows)
     if refused is None or not {"veneer", "aligned"} <= set(refused.systems):

@@ -9,8 +9,9 @@ from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
 from veneer.report import tables
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
+from veneer.report.systems import order
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Curves:
         return [known[0], known[-1]] if len(known) > 1 else []
 
 
-def curves(part: Part) -> list[Curves]:
+def curves(part: PageContext) -> list[Curves]:
     """A chart a task (and split, judge), `joint` first."""
     every = part.of("position")
     charts: dict[tuple, Curves] = {}
@@ -62,7 +63,8 @@ def curves(part: Part) -> list[Curves]:
             if (g.task, g.metric) == (chart.task, "early_kl_share") and "base" in g.systems
         )
         chart.early = next(early, None)
-        chart.series = {s: chart.series[s] for s in tables.order(chart.series)}
+        known = {s: rows[0].identity for s, rows in chart.series.items()}
+        chart.series = {s: chart.series[s] for s in order(known)}
     return sorted(charts.values(), key=lambda c: c.task != "joint")
 
 
@@ -73,7 +75,7 @@ def _floor(chart: Curves, rows: Sequence[Measurement]) -> None:
         chart.series["aligned"] = [replace(flat, position=g.position) for g in chart.groups]
 
 
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     found = curves(part)
     drawn = {id(g) for chart in found for g in chart.groups}
     rest = [g for g in part.of("position") if id(g) not in drawn]

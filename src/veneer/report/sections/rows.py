@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup, escape
 
 from veneer.foundation.results import Measurement
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.visible import visible
 from veneer.report.words import figure, position
@@ -30,7 +30,7 @@ NUMBERS = ("value", "low", "high", "n")
 LIMITS = {"note": 400, "task": 80, "judge": 60}  # characters shown; the saved files have them all
 
 
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     body = Markup("").join(_line(part, row) for row in part.study.rows)
     data = [[getattr(row, f) for f in FIELDS] for row in part.study.rows]
     return part.template(
@@ -42,7 +42,7 @@ def _render(part: Part) -> Markup:
     )
 
 
-def _line(part: Part, row: Measurement) -> Markup:
+def _line(part: PageContext, row: Measurement) -> Markup:
     """Without end tags, which HTML lets one leave out: a study may have thousands of rows."""
     return Markup('<tr id="{}">{}\n').format(
         part.anchor(row), Markup("").join(_cell(row, f) for f in FIELDS)

@@ -11,13 +11,13 @@ from markupsafe import Markup
 from veneer.foundation.results import Measurement
 from veneer.report import pack, tables
 from veneer.report.load import GROUPS, Shift
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 
 RATES = ("unshifted_rate", "marginal_rate", "shifted_rate", "restored_rate")
 
 
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     packed = pack.pack_shifts(part.study.shifts)
     found = part.of("shift")
     return part.template(

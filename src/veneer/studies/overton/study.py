@@ -15,7 +15,8 @@ from veneer.imports import Imported, Rules, read_stored
 from veneer.studies.overton.coverage import Coverage
 from veneer.studies.overton.score import Covered, overton_rows, viewpoint_table
 from veneer.studies.overton.viewpoints import Question
-from veneer.studies.runner import Run, run_study
+from veneer.studies.runner import run_study
+from veneer.studies.study import Run
 from veneer.systems.responses import finished
 
 RULES = Rules(drop_truncated=False, drop_empty=False)

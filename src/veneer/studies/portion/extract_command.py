@@ -12,7 +12,7 @@ from veneer.terminal.show import show
 
 if TYPE_CHECKING:
     from veneer.head.config import ExtractConfig
-    from veneer.head.token_sources import Parts
+    from veneer.head.token_sources import TokenSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Extract(WorkerOptions):
             if held.leads:
                 self._lead(config, held.parts)
 
-    def _lead(self, config: ExtractConfig, parts: Parts | None) -> None:
+    def _lead(self, config: ExtractConfig, parts: TokenSource | None) -> None:
         """What one process does, whoever holds the tokens."""
         from veneer.foundation.files import folder_lock
         from veneer.foundation.results import Results

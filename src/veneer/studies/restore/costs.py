@@ -10,7 +10,7 @@ from typing import Any
 
 from veneer.foundation.results import Measurement
 from veneer.studies.restore import words
-from veneer.studies.runner import Run
+from veneer.studies.study import Run
 
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")

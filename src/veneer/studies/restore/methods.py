@@ -33,7 +33,7 @@ from veneer.models.vocabulary import match_vocabularies
 from veneer.prompts.prompt import Prompt
 from veneer.studies.restore.inputs import RestoreModels
 from veneer.studies.restore.settings import BASE_METHODS, OWN_METHODS, RestoreSettings
-from veneer.studies.runner import Run
+from veneer.studies.study import Run
 from veneer.systems.alpha import Alpha
 from veneer.systems.in_context import in_context_format
 from veneer.systems.respond import respond

@@ -57,7 +57,8 @@ from veneer.studies.restore.verdict import (
     verdict_rows,
     verdicts,
 )
-from veneer.studies.runner import Run, run_study
+from veneer.studies.runner import run_study
+from veneer.studies.study import Run
 from veneer.systems.attack import need_peft
 from veneer.systems.speculative import Local
 from veneer.systems.system import System
