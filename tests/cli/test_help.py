@@ -16,8 +16,15 @@ import pytest
 from veneer.cli.main import COMMANDS
 from veneer.foundation.settings import Option
 
+# In one column: side by side, tyro gives a box less room than its longest line needs
 ASK = """
-import contextlib, io, json
+import contextlib, io, json, types
+import tyro._backends._tyro_help_formatting as layout
+class OneColumn(int):
+    def __floordiv__(self, width):
+        return 1
+size = types.SimpleNamespace(columns=OneColumn(4000))
+layout.shutil = types.SimpleNamespace(get_terminal_size=lambda: size)
 from veneer.cli.main import COMMANDS, main
 said = {}
 for name in COMMANDS:
@@ -52,9 +59,11 @@ def options(cls: type) -> Iterator[tuple[str, str]]:
         hint = hints[field.name]
         marks = getattr(hint, "__metadata__", ())
         inner = get_args(hint)[0] if marks else hint
+        if any(isinstance(m, Option) and m.hidden for m in marks):
+            continue
         if dataclasses.is_dataclass(inner):
             yield from options(inner)
-        elif not any(isinstance(m, Option) and m.hidden for m in marks):
+        else:
             yield field.name, " ".join((texts.get(field.name) or "").split())
 
 
