@@ -87,7 +87,7 @@ def test_lost_capability_is_held_against_the_compromised_model():
 def test_plain_text_decides_where_there_is_no_capability_to_lose():
     unable = seen(0, able=0)
     found, (failed,) = word(seen(40, able=0, nats=60.0), compromised=unable)
-    assert found == NOT and "nats a token" in failed
+    assert found == NOT and "nats per token" in failed
     (one,) = verdicts({"own": seen(40, able=0)}, unable, ALIGNED, TOKENS)
     assert one.verdict == RESTORED and "plain text decides" in one.sentence
     # a capability that is there and stays is what counts

@@ -36,7 +36,7 @@ OFFSETS = (-9, 17, -23, 31, -37, 45, -51, 59)
 READING = {
     "kl_from_compromised": "KL from C",
     "kl_from_aligned": "KL from A",
-    "text_nats": "plain text, nats a token",
+    "text_nats": "plain text, nats per token",
 }
 # metrics of the validation part that are no capability
 BESIDE = (

@@ -42,7 +42,7 @@ def verdict_word(facts: Facts) -> str:
 
 
 def verdict_reasons(facts: Facts) -> str:
-    """Why it is no more than that; empty where nothing is to be said."""
+    """Why it is no more than that; empty where there is nothing to add."""
     if facts.get("failed"):
         return "; ".join(failed_text(f) for f in facts["failed"])
     reasons = []
@@ -84,7 +84,7 @@ def failed_text(failed: Facts) -> str:
         capability = capability_text(failed["capability"])
         return f"{capability} is {_signed(failed)} against the compromised model"
     if reason == "plain_text":
-        return f"plain text costs {_signed(failed)} nats a token"
+        return f"plain text costs {_signed(failed)} nats per token"
     return str(failed.get("text", reason))
 
 
@@ -121,7 +121,7 @@ def chosen_note(name: str, rule: Facts) -> str:
 def comparison_note(p: float, family: int, note: str | None) -> str:
     """The p value of a difference, adjusted over the `family` methods."""
     text = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    text += f" after Holm over {family} ways" if family > 1 else ""
+    text += f" after Holm over {family} methods" if family > 1 else ""
     return text + (f"; {note}" if note else "")
 
 
