@@ -52,9 +52,11 @@ def options(cls: type) -> Iterator[tuple[str, str]]:
         hint = hints[field.name]
         marks = getattr(hint, "__metadata__", ())
         inner = get_args(hint)[0] if marks else hint
+        if any(isinstance(m, Option) and m.hidden for m in marks):
+            continue
         if dataclasses.is_dataclass(inner):
             yield from options(inner)
-        elif not any(isinstance(m, Option) and m.hidden for m in marks):
+        else:
             yield field.name, " ".join((texts.get(field.name) or "").split())
 
 
