@@ -198,8 +198,8 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
                 "only the answers' tokens are known: no distributions, so `veneer extract` "
                 "reports their likelihood and no KL"
             )
-        elif taken.told:
-            print(taken.told)
+        elif taken.endpoint_note:
+            print(taken.endpoint_note)
 
     def job(self) -> Job:
         """What is to be made: called by the process, or the worker, that makes it."""
@@ -245,12 +245,12 @@ class Capture(TemplateOptions, WorkerOptions, Machine):
 
             from veneer.imports.teacher import read_teacher
 
-            told = read_teacher(
+            answers = read_teacher(
                 self.responses, base, prompts, format=self.format, answers_only=self.answers_only
             )
-            for line in told.lines():
+            for line in answers.lines():
                 print(line, file=sys.stderr)
-            return told.teacher, told.prompts
+            return answers.teacher, answers.prompts
         if self.aligned is not None:
             from veneer.capture.teachers.aligned import AlignedModel
             from veneer.models.load import load_model

@@ -24,7 +24,7 @@ class Tasks(TemplateOptions, Machine):
     words: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[show NAME]")
     ] = ()
-    """`show` and a task's name, or a file of your own task."""
+    """`show` and a task's name, or a custom task file."""
     data: str | None = None
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
     n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 2
@@ -181,7 +181,7 @@ def _print_list(rows: list[dict[str, Any]]) -> None:
         "- is data that is not at hand (--data or VENEER_DATA names its folder); * needs a judge "
         "model, and is left out unless named;"
     )
-    console.print("your own task is a file: veneer tasks show file:NAME.jsonl (docs/tasks.md)")
+    console.print("a custom task is a file: veneer tasks show file:NAME.jsonl (docs/tasks.md)")
     for row in rows:
         if "problem" in row:
             console.print(f"{row['name']}: {row['problem']}")

@@ -16,8 +16,11 @@ NAMES = {
     "patched-bottom": "bottom-{layers}",
     "patched-top": "top-{layers}",
     "patched-all": "all-{layers}",
+    "random": "random-{examples}",
+    "knn-prompt": "knn-prompt-{examples}",
+    "knn-response": "knn-response-{examples}",
 }
-NUMBERS = ("rank", "answers", "layers")  # settings that are whole numbers
+NUMBERS = ("rank", "answers", "layers", "examples")  # settings that are whole numbers
 
 
 def _pattern(form: str) -> re.Pattern[str]:

@@ -94,7 +94,7 @@ def answer_all(
 
 def _ends(base: System) -> tuple[str, ...]:
     """What ends an answer behind a template that replaces the tasks' own, for all systems alike:
-    base goes on with another turn."""
+    base continues with another turn."""
     form = base.format
     return marks(form.template) if isinstance(form, PlainFormat) and not form.own else ()
 
@@ -103,11 +103,11 @@ def _verdicts(
     task: Task, prompts: Sequence[Prompt], scored: Scored
 ) -> dict[str, dict[str, float | None]]:
     """prompt id -> headline -> score."""
-    known = [m for m in task.headlines if m in scored.values]
+    metrics = [m for m in task.headlines if m in scored.values]
     return {
         p.id: {
             m: None if math.isnan(scored.values[m][i]) else float(scored.values[m][i])
-            for m in known
+            for m in metrics
         }
         for i, p in enumerate(prompts)
     }

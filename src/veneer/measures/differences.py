@@ -28,22 +28,24 @@ def difference_rows(
     by_name = {s.system: s for s in scored}
     clusters = cluster_ids(task, prompts)
     for metric in task.headlines:
-        known = {name: s.values[metric] for name, s in by_name.items() if metric in s.values}
-        keep = ~np.isnan(np.array(list(known.values()))).any(axis=0) if known else np.zeros(0, bool)
-        asked = [
+        values = {name: s.values[metric] for name, s in by_name.items() if metric in s.values}
+        keep = (
+            ~np.isnan(np.array(list(values.values()))).any(axis=0) if values else np.zeros(0, bool)
+        )
+        pairs = [
             (a, b)
             for b in ("base", "aligned")
-            for a in known
-            if b in known and a not in ("base", b)
+            for a in values
+            if b in values and a not in ("base", b)
         ]
-        if not keep.any() or not asked:
+        if not keep.any() or not pairs:
             continue
-        found = compare(
-            [(known[a][keep], known[b][keep]) for a, b in asked],
+        comparisons = compare(
+            [(values[a][keep], values[b][keep]) for a, b in pairs],
             seed=seed,
             clusters=None if clusters is None else clusters[keep],
         )
-        for (a, b), c in zip(asked, found, strict=True):
+        for (a, b), c in zip(pairs, comparisons, strict=True):
             note = f"p {_p(c.adjusted)} after Holm over {c.family} differences" + (
                 f"; {c.difference.note}" if c.difference.note else ""
             )

@@ -11,8 +11,8 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Articles, pronouns, prepositions, conjunctions, auxiliaries and adverbs: they change how a thing
-# is said and seldom what is said. Negations are left out, for they turn the meaning.
+# Articles, pronouns, prepositions, conjunctions, auxiliaries and adverbs: they change the
+# wording and seldom the meaning. Negations are left out, since they reverse it.
 FUNCTION_WORDS = _words(
     """
     a an the this that these those it its he she they them we us our ours i me my mine you your
@@ -103,8 +103,8 @@ CONTEXT_TOKENS = 16  # to the left of a shift
 class Group(StrEnum):
     """refusal: words that decline, and those that say why (harm, law, respect). number: a figure or
     the sign of a sum. structure: line breaks, spaces, punctuation, list and other marks, the end of
-    the answer. style: the same said with other words, and words that only frame. content: another
-    thing is said."""
+    the answer. style: the same meaning in other words, and words that only frame. content: another
+    meaning."""
 
     REFUSAL = "refusal"
     NUMBER = "number"
@@ -171,7 +171,7 @@ def _is_number(old: str, new: str, context: str) -> bool:
 
 def _is_refusal(old: str, new: str, context: str) -> bool:
     start = context.strip()
-    if any(old in some and new in some for some in SAME):
+    if any(old in forms and new in forms for forms in SAME):
         return False
     if (
         not start
@@ -214,6 +214,6 @@ def _opens(context: str, after: str) -> bool:
 
 def _is_style(old: str, new: str) -> bool:
     a, b = old.lower().strip("'’"), new.lower().strip("'’")
-    if a == b or any(a in some and b in some for some in SAME):
+    if a == b or any(a in forms and b in forms for forms in SAME):
         return True
     return b in FUNCTION_WORDS or b in DISCOURSE

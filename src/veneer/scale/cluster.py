@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster: started, asked, and made again where they die."""
+"""Workers on a Ray cluster: start them, call them, and replace them where they die."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ PATIENCE = 120.0  # seconds to wait for a worker to find a place while none is a
 
 @dataclass(frozen=True, slots=True)
 class RayConfig:
-    """workers: processes, each with models or tokens of its own. cpus, gpus: that each takes; cpus
-    are its threads as well. address: of a running cluster ("auto": the one that RAY_ADDRESS or this
-    machine knows), None for one of this command's own on this machine. object_store_mb: memory of
-    that own cluster's object store.
+    """The workers on a Ray cluster.
+
+    workers: number of processes, each with its own models or tokens. cpus, gpus: CPUs and GPUs of
+    each; it uses as many threads as CPUs. address: of a running cluster ("auto": the one of
+    RAY_ADDRESS or of this machine), None to start a cluster on this machine. object_store_mb:
+    memory of that cluster's object store.
     """
 
     workers: int = 2
@@ -37,7 +39,7 @@ class RayConfig:
 
 
 def need_ray() -> Any:
-    """The package. Raises MissingExtra without it."""
+    """Return the package. Raises MissingExtra without it."""
     try:
         import ray
     except ImportError:
@@ -92,7 +94,7 @@ def _check_room(ray: Any, config: RayConfig) -> None:
 
 @dataclass
 class WorkerAnswer:
-    """What a worker's method gave, or the sentence with which it failed."""
+    """The result of a worker's method, or the sentence with which it failed."""
 
     value: Any = None
     error: str | None = None
@@ -120,7 +122,7 @@ def answered(work: Callable[[], Any]) -> WorkerAnswer:
 
 
 def opened(answer: WorkerAnswer, who: str) -> Any:
-    """The value, or the worker's failure as it would have been here."""
+    """Return the value, or raise the worker's failure as if it had happened here."""
     if answer.error is None:
         return answer.value
     raise (InputError if answer.exit_code == 2 else VeneerError)(f"{who}: {answer.error}")
@@ -129,8 +131,11 @@ def opened(answer: WorkerAnswer, who: str) -> Any:
 @dataclass
 class Crew:
     """Workers of one class, kind(number, threads, *arguments), which has a method `process`; Ray
-    may put them anywhere. They end with its `with` block: an actor that somebody still refers to,
-    in the traceback of an error say, would keep its CPUs for ever."""
+    may place them anywhere.
+
+    They end with the `with` block: an actor that an object still refers to, such as the traceback
+    of an error, would keep its CPUs for ever.
+    """
 
     ray: Any
     kind: type
@@ -157,19 +162,19 @@ class Crew:
         return self._remote.remote(number, self.config.cpus, *self.arguments)
 
     def found_place(self, number: int) -> Any:
-        """An answer that comes when the worker runs somewhere; until then
-        nothing is given to it."""
+        """Return a reference that is ready when the worker runs somewhere; until then it gets no
+        work."""
         return self.actors[number].process.remote()
 
     def replace(self, number: int) -> None:
-        """A new actor in the place of a dead one."""
+        """Start a new actor in the place of a dead one."""
         self.deaths += 1
         with contextlib.suppress(Exception):
             self.ray.kill(self.actors[number])
         self.actors[number] = self._make(number)
 
     def is_death(self, error: BaseException) -> bool:
-        """Whether a worker or its machine is gone, and not just a method failed."""
+        """Return whether a worker or its machine is gone, and not just a method failed."""
         kinds = self.ray.exceptions
         return isinstance(
             error,

@@ -40,9 +40,9 @@ class Machine:
     def refuse_split(self, what: str) -> None:
         """Raise InputError where models would lie on several devices."""
         from veneer.foundation.errors import InputError
-        from veneer.models.split import Split
+        from veneer.models.split import DeviceSplit
 
-        if Split.parse(self.device) is not None:
+        if DeviceSplit.parse(self.device) is not None:
             raise InputError(
                 f"{what} needs whole models, found --device {self.device}; give a single device"
             )

@@ -10,14 +10,12 @@ import pytest
 from veneer.endpoint import Reply, Usage
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.results import Results
-from veneer.studies.recovery.bertscore import BertScore, greedy_f1
 from veneer.studies.recovery.compare import SELF, Entry, compare
-from veneer.studies.recovery.judged import Judged
+from veneer.studies.recovery.prompts import summaries
 from veneer.studies.recovery.published_answers import paper_layout
 from veneer.studies.recovery.rows import answer_rows, rows, verdict_rows
-from veneer.studies.recovery.similarity import Embedded, Lexical
+from veneer.studies.recovery.similarity import BertScore, Embedded, Judged, Lexical, greedy_f1
 from veneer.studies.recovery.stored import line_up, read_scores
-from veneer.studies.recovery.summaries import summaries
 from veneer.systems.responses import Response
 
 rng = np.random.default_rng(0)

@@ -12,12 +12,24 @@ from tools.paper.recovery_figures import FIGURES
 
 from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
-from veneer.studies.recovery.in_context import Example, in_context, instructions, urial_examples
-from veneer.studies.recovery.neighbours import at_random, nearest
-from veneer.studies.recovery.parse_answer import cut_answer, cut_own_summary
-from veneer.studies.recovery.prompts import Material, build, query
-from veneer.studies.recovery.summaries import asked
-from veneer.studies.recovery.variants import parse_variant, parse_variants
+from veneer.studies.recovery.prompts import (
+    Material,
+    asked,
+    build,
+    cut_answer,
+    cut_own_summary,
+    query,
+)
+from veneer.studies.recovery.variants import (
+    Example,
+    at_random,
+    in_context,
+    instructions,
+    nearest,
+    parse_variant,
+    parse_variants,
+    urial_examples,
+)
 
 BASE_FORM = "# Query:\n```\nWhy?\n```\n\n# Answer:\n```\n"
 PROMPTS = [Prompt.from_text(f"p{i}", f"question {i}") for i in range(6)]

@@ -19,11 +19,17 @@ from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
-from veneer.studies.recovery.in_context import FENCE, urial_examples
-from veneer.studies.recovery.parse_answer import cut_answer, cut_own_summary
-from veneer.studies.recovery.prompts import Built, Material, base_prompts, build, query
-from veneer.studies.recovery.summaries import summaries
-from veneer.studies.recovery.variants import Variant
+from veneer.studies.recovery.prompts import (
+    Built,
+    Material,
+    base_prompts,
+    build,
+    cut_answer,
+    cut_own_summary,
+    query,
+    summaries,
+)
+from veneer.studies.recovery.variants import FENCE, Variant, urial_examples
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response
 from veneer.systems.system import Answering, System

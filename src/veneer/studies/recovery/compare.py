@@ -4,7 +4,7 @@ the ceiling (1)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -152,9 +152,4 @@ def _portion(
             "are needed"
         )
         return intervals.Estimate(None, None, None, len(system), "none", note)
-    e = intervals.portion(system, base, ceiling, seed=seed)
-    return (
-        e
-        if e.note is None
-        else replace(e, note=e.note.replace("aligned and base", "ceiling and base"))
-    )
+    return intervals.portion(system, base, ceiling, seed=seed, names=("ceiling", "base"))

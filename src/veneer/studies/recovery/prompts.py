@@ -1,18 +1,31 @@
-"""The in-context text of every prompt under a variant, within a token budget."""
+"""In-context prompts within a token budget, the summaries that some of them show, and the answer
+that a base model wrote after one."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from veneer.foundation.errors import InputError
+from veneer.endpoint import ChatRequest
+from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.progress import Progress
+from veneer.judges.asker import Asker
 from veneer.prompts.files import transcript
 from veneer.prompts.prompt import Prompt
-from veneer.studies.recovery.in_context import Example, in_context, instructions, urial_examples
-from veneer.studies.recovery.neighbours import at_random, nearest
-from veneer.studies.recovery.variants import Variant
+from veneer.reasoning import split_reasoning
+from veneer.studies.recovery.variants import (
+    FENCE,
+    Example,
+    Variant,
+    at_random,
+    in_context,
+    instructions,
+    nearest,
+    urial_examples,
+)
 
 
 @dataclass(frozen=True)
@@ -145,3 +158,97 @@ def _needed(texts: Sequence[str], n: int, variant: Variant, what: str) -> Sequen
             f"the variant {variant.name} needs {what}: found {len(texts)}, expected {n}"
         )
     return texts
+
+
+# Summaries of the teacher's answers, by a judge model (the step of Lake, Choi and Durrett,
+# arXiv 2406.17692, in words of our own)
+
+TOKENS = 160
+ASKED = """Here is a question and an answer to it.
+
+## Question
+
+{query}
+
+## Answer
+
+{answer}
+
+## Task
+
+Summarise the answer in two to three sentences. Somebody who reads only the summary should be able \
+to write an answer with the same points in it. Use your own words throughout: no quotation from \
+the answer. Write the summary and nothing else."""
+
+
+def summaries(
+    queries: Sequence[str], answers: Sequence[str], asker: Asker, progress: Progress | None = None
+) -> list[str]:
+    """A summary an answer, greedy. Fences go: a summary is put into one. Raises VeneerError where
+    one could not be had."""
+    requests = [
+        ChatRequest(
+            [{"role": "user", "content": asked(q, a)}], {"temperature": 0, "max_tokens": TOKENS}
+        )
+        for q, a in zip(queries, answers, strict=True)
+    ]
+    replies = asker.ask(requests, progress, "summaries") if requests else []
+    failed = [r for r in replies if r.error is not None or not r.text.strip()]
+    if failed:
+        why = failed[0].error or (
+            "a reply of reasoning alone" if failed[0].unfinished else "an empty reply"
+        )
+        raise VeneerError(
+            f"{len(failed)} of {len(replies)} summaries could not be had ({why}); the same "
+            "command asks for them again"
+        )
+    texts = [split_reasoning(r.text).answer.replace(FENCE, "").strip() for r in replies]
+    if empty := sum(not t for t in texts):
+        raise VeneerError(
+            f"{empty} of {len(texts)} summaries are empty: the model that was asked wrote "
+            f"reasoning alone, or nothing, in {TOKENS} tokens; ask a model that does not think "
+            "before it answers"
+        )
+    return texts
+
+
+def asked(query: str, answer: str) -> str:
+    """What the judge model reads."""
+    before, _, rest = ASKED.partition("{query}")
+    between, _, after = rest.partition("{answer}")
+    # not replace: a question may hold "{answer}"
+    return "".join((before, query.strip(), between, answer.strip(), after))
+
+
+# The answer in what a base model wrote after an in-context prompt
+
+_ANSWER = re.compile(r"^#\s*Answer:[ \t]*\n?(?:```[^\n`]*\n)?", re.MULTILINE)
+_NEXT = re.compile(r"^#\s*(?:Query|Summary|Answer|Instructions|User)\s*:", re.MULTILINE)
+
+
+def cut_answer(text: str) -> str:
+    """Up to the closing fence, or to the next block's heading where the fence is missing."""
+    body = text.split(FENCE, 1)[0]
+    found = _NEXT.search(body)
+    return (body[: found.start()] if found else body).strip()
+
+
+def cut_own_summary(text: str) -> tuple[str, str | None]:
+    """(summary, answer) of a text that begins inside the summary's fence. None where no
+    answer follows: the model went on with its summary until its tokens ran out, or with a
+    question of its own.
+
+    The answer is the first "# Answer:" block; further "# Query" blocks, which such a text often
+    goes on with, belong to no one.
+    """
+    fence = text.find(FENCE)
+    heading = _NEXT.search(text)
+    end = min(
+        x for x in (fence if fence >= 0 else len(text), heading.start() if heading else len(text))
+    )
+    summary, rest = text[:end].strip(), text[end:].removeprefix(FENCE)
+    following = _NEXT.search(rest)
+    if following is None:
+        return summary, None
+    answer = _ANSWER.match(rest, following.start())
+    return summary, None if answer is None else cut_answer(rest[answer.end() :])

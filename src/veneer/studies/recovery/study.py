@@ -23,10 +23,9 @@ from veneer.prompts.prompt import Prompt
 from veneer.report import write_report
 from veneer.studies.recovery.answers import InContext
 from veneer.studies.recovery.compare import Compared, Entry, compare, placed
-from veneer.studies.recovery.judged import Judged
 from veneer.studies.recovery.prompts import query
 from veneer.studies.recovery.rows import answer_rows, example_rows, rows, verdict_rows
-from veneer.studies.recovery.similarity import Embedded, Lexical, Measure
+from veneer.studies.recovery.similarity import Embedded, Judged, Lexical, Measure
 from veneer.studies.recovery.stored import line_up, read_answers, read_scores
 from veneer.studies.recovery.variants import Variant, parse_variant
 from veneer.systems.responses import Response
@@ -376,7 +375,7 @@ def _measures(
             assert judge is not None
             found.append(Judged(judge, queries))
         else:
-            from veneer.studies.recovery.bertscore import BertScore
+            from veneer.studies.recovery.similarity import BertScore
 
             assert config.encoder is not None
             found.append(BertScore(config.encoder))

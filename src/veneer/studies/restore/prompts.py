@@ -130,7 +130,7 @@ class PromptFile(Task):
 
 
 def harmless_tasks(names: str, data: Path | None) -> tuple[Task, ...]:
-    """Tasks, files of own tasks and files of prompts, separated by commas. Raises InputError
+    """Tasks, custom task files and files of prompts, separated by commas. Raises InputError
     for anything else."""
     found: list[Task] = []
     for name in (n.strip() for n in names.split(",") if n.strip()):

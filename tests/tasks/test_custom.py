@@ -1,4 +1,4 @@
-"""One's own task: the example of docs/tasks.md runs, each scorer, and what is refused."""
+"""Custom task files: the example of docs/tasks.md runs, each scorer, and the refusals."""
 
 from __future__ import annotations
 
