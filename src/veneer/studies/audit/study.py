@@ -36,7 +36,8 @@ from veneer.studies.audit.restorable import folds_of, restored_answers
 from veneer.studies.audit.settings import AuditSettings
 from veneer.studies.audit.verdict import conclude, has_moved
 from veneer.studies.audit.weights import Change, changed_layers, weight_changes, weight_rows
-from veneer.studies.runner import Run, run_study
+from veneer.studies.runner import run_study
+from veneer.studies.study import Run
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response, apart
 from veneer.systems.system import System
