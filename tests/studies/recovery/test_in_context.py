@@ -14,11 +14,11 @@ from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.studies.recovery.prompts import (
     Material,
-    asked,
     build,
     cut_answer,
     cut_own_summary,
     query,
+    summary_request,
 )
 from veneer.studies.recovery.variants import (
     Example,
@@ -104,8 +104,8 @@ def test_unknown_variants_are_refused(name):
 
 def test_a_variant_named_twice_is_refused():
     with pytest.raises(InputError, match="random-3 is named twice"):
-        parse_variants("random,urial, random-3")
-    assert parse_variants(" ,") == []
+        parse_variants(("random", "urial", "random-3"))
+    assert parse_variants(()) == []
 
 
 def test_nearest_leaves_itself_out_and_puts_the_most_similar_first():
@@ -214,7 +214,7 @@ def test_query_of_several_turns_is_a_transcript():
 
 
 def test_summary_prompt_takes_texts_that_hold_its_own_marks():
-    text = asked("what is {answer} and {query}?", "{query} it is")
+    text = summary_request("what is {answer} and {query}?", "{query} it is")
     assert "what is {answer} and {query}?" in text and "\n{query} it is\n" in text
 
 
