@@ -15,7 +15,13 @@ from veneer.studies.recovery.compare import SELF, Entry, compare
 from veneer.studies.recovery.prompts import summaries
 from veneer.studies.recovery.published_answers import paper_layout
 from veneer.studies.recovery.rows import answer_rows, rows, verdict_rows
-from veneer.studies.recovery.similarity import BertScore, Embedded, Judged, Lexical, greedy_f1
+from veneer.studies.recovery.similarity import (
+    BertScore,
+    Embedded,
+    JudgedSimilarity,
+    Lexical,
+    greedy_f1,
+)
 from veneer.studies.recovery.stored import line_up, read_scores
 from veneer.systems.responses import Response
 
@@ -259,7 +265,7 @@ class Scripted:
 
 
 def test_judged_similarity_counts_pairs_without_a_verdict():
-    measure = Judged(Scripted(), ["q", "r"])
+    measure = JudgedSimilarity(Scripted(), ["q", "r"])
     found = measure.similarities(["a", ""], [["a", "b", "mumble"], ["", "c"]])
     assert [x.tolist() for x in found] == [[1.0, 0.5], [1.0, 0.0]]
     assert "1 of 5 pairs without a verdict" in measure.note and measure.judge.startswith(

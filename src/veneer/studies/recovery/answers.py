@@ -17,7 +17,7 @@ from veneer.models.formats import PlainFormat
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.studies.recovery.prompts import (
-    Material,
+    PromptMaterial,
     PromptSet,
     base_prompts,
     build,
@@ -76,7 +76,7 @@ class InContext:
         stops = tuple(sorted({*system.stop_ids, *self.pair.stop_ids}))
         return self.answer(replace(system, stop_ids=stops), self.prompts)
 
-    def variant(self, variant: Variant, material: Material) -> list[Response]:
+    def variant(self, variant: Variant, material: PromptMaterial) -> list[Response]:
         """Base in context."""
         own = variant.own_summary
         system = self._fenced(variant.name, NEXT_QUERY if own else FENCE)
@@ -109,7 +109,7 @@ class InContext:
                 progress=self.run.progress,
             )
 
-    def material(self, teacher: Sequence[Response], embedder: Embedder | None) -> Material:
+    def material(self, teacher: Sequence[Response], embedder: Embedder | None) -> PromptMaterial:
         """What the variants need from the teacher, and no more."""
         variants = self.method.prompts
         first = {r.prompt_id: r.text for r in teacher if r.sample_id == 0}
@@ -134,7 +134,7 @@ class InContext:
             else embedder.embed(rows, self.run.progress)
             for kind, rows in texts.items()
         }
-        return Material(
+        return PromptMaterial(
             answers,
             fixed,
             hints,

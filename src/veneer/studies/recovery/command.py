@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class ModelOptions:
     """Models that answer prompts."""
 
-    base: str = ""
+    base: str | None = None
     """The base model."""
-    aligned: str = ""
+    aligned: str | None = None
     """The aligned model, whose answers are the teacher's; it must share base's tokenizer."""
     prompts: Annotated[str | None, Option(metavar="TASK|FILE")] = None
     """Prompt file, hub data set or a task's name."""
@@ -42,9 +42,14 @@ class ModelOptions:
     def given(self) -> bool:
         return bool(self.base or self.aligned or self.prompts or self.veneer)
 
-    @property
-    def complete(self) -> bool:
-        return bool(self.base and self.aligned and self.prompts)
+    def needed(self) -> tuple[str, str, str]:
+        """(base, aligned, prompts). Raises InputError where one is missing."""
+        if not (self.base and self.aligned and self.prompts):
+            raise InputError(
+                "there is nothing to compare; give --base, --aligned and --prompts, or --teacher "
+                "with --responses, or --paper"
+            )
+        return self.base, self.aligned, self.prompts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,11 +135,8 @@ class Recover:
             )
         if self.stored.given:
             self.templates.refuse_template_options("stored answers")
-        elif not self.models.complete:
-            raise InputError(
-                "there is nothing to compare; give --base, --aligned and --prompts, or --teacher "
-                "with --responses, or --paper"
-            )
+        else:
+            self.models.needed()
         self.stored.refuse_where_unused()
         if self.stored.paper and self.peers:
             raise InputError("--paper has its own aligned models; leave out --peers")
@@ -146,12 +148,13 @@ class Recover:
         from veneer.terminal.pairs import named
 
         models = self.models
+        base, aligned, source = models.needed()
         peers = named(self.peers, "--peers", "NAME=MODEL")
         prompts = load_prompts(
-            str(models.prompts), data=data_folder(models.data), split="test", limit=models.limit
+            source, data=data_folder(models.data), split="test", limit=models.limit
         )
         veneer = None if models.veneer is None else Veneer.load(models.veneer)
-        pair = (models.base, models.aligned, self.templates, self.machine)
+        pair = (base, aligned, self.templates, self.machine)
         return recover_models(
             lambda: load_pair(*pair),
             prompts,

@@ -18,7 +18,7 @@ SELF = "\0teacher"
 
 
 @dataclass(frozen=True)
-class Scale:
+class RecoveryScale:
     """How systems are placed between base and the ceilings.
 
     base: name of the system at 0. fraction: the margin of the equivalence test as a share of the
@@ -47,7 +47,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PlacedSystems:
     """The figures of one measure.
 
     similarity, best: system -> (n,) by prompt, NaN where there is none; the ceilings are among
@@ -64,7 +64,7 @@ class Comparison:
     candidates: int
     similarity: dict[str, np.ndarray]
     best: dict[str, np.ndarray]
-    scale: Scale = Scale()
+    scale: RecoveryScale = RecoveryScale()
     portions: dict[tuple[str, str], intervals.Estimate] = field(default_factory=dict)
     best_portions: dict[tuple[str, str], intervals.Estimate] = field(default_factory=dict)
     verdicts: dict[tuple[str, str], Equivalence] = field(default_factory=dict)
@@ -75,9 +75,9 @@ def compare(
     measure: Measure,
     teacher: Sequence[Sequence[str]],
     entries: Sequence[Entry],
-    scale: Scale = Scale(),
+    scale: RecoveryScale = RecoveryScale(),
     progress: Progress | None = None,
-) -> Comparison:
+) -> PlacedSystems:
     """Compare every system with the teacher by one measure.
 
     teacher: its answers, one list per prompt, none empty; the first of each is the reference, the
@@ -102,9 +102,9 @@ def placed(
     measure: str,
     judge: str | None = None,
     note: str | None = None,
-    scale: Scale = Scale(),
+    scale: RecoveryScale = RecoveryScale(),
     peers: Sequence[str] = (),
-) -> Comparison:
+) -> PlacedSystems:
     """The same from existing similarities.
 
     similarities: system (SELF: the teacher's other samples) -> for each prompt the similarity of
@@ -117,13 +117,13 @@ def placed(
         for name, prompts in similarities.items()
     }
     n = max((len(prompts) for prompts in similarities.values()), default=0)
-    comparison = Comparison(measure, judge, note, n, count, similarity, best, scale)
+    comparison = PlacedSystems(measure, judge, note, n, count, similarity, best, scale)
     if scale.base in similarities:
         _place(comparison, peers)
     return comparison
 
 
-def _place(c: Comparison, peers: Sequence[str]) -> None:
+def _place(c: PlacedSystems, peers: Sequence[str]) -> None:
     """Add portions and verdicts of every system against every ceiling."""
     scale = c.scale
     statistics: tuple[tuple[Mapping[str, np.ndarray], dict, dict], ...] = (

@@ -22,7 +22,7 @@ VERDICTS = ("equivalent", "different", "undecided")
 
 
 @dataclass(frozen=True)
-class Line:
+class RecoveryLine:
     """A system on the scale. row: its portion. gap: its distance to the ceiling, with the
     verdict."""
 
@@ -60,7 +60,7 @@ class Chart:
 
     group: tables.Group
     ceiling: str
-    lines: list[Line]
+    lines: list[RecoveryLine]
     zero: Measurement | None
     one: Measurement | None
 
@@ -86,7 +86,9 @@ def recovered(part: PageContext) -> list[Chart]:
     for g in part.of(STUDY, metric="portion"):
         ceiling = (g.split or "").removeprefix(CEILING)
         gap = gaps.get((g.of, g.split, g.judge))
-        lines = [Line(row, gap.systems.get(s) if gap else None) for s, row in g.systems.items()]
+        lines = [
+            RecoveryLine(row, gap.systems.get(s) if gap else None) for s, row in g.systems.items()
+        ]
         lines.sort(key=lambda line: (line.row.value is None, -(line.row.value or 0)))
         ends = values.get((g.of or "", g.judge))
         zero, one = (ends.systems.get(s) if ends else None for s in (base, ceiling))

@@ -29,7 +29,7 @@ from veneer.studies.recovery.variants import (
 
 
 @dataclass(frozen=True)
-class Material:
+class PromptMaterial:
     """What variants are made from; each field is needed by some of them only.
 
     answers: the teacher's sample 0 to each prompt. fixed_answers: its answers to URIAL's three
@@ -76,7 +76,7 @@ def base_prompts(prompts: Sequence[Prompt]) -> list[Prompt]:
 def build(
     variant: Variant,
     prompts: Sequence[Prompt],
-    material: Material,
+    material: PromptMaterial,
     *,
     budget: int | None = None,
     count: Callable[[Sequence[str]], list[int]] | None = None,
@@ -118,7 +118,7 @@ def build(
 
 
 def _examples(
-    variant: Variant, prompts: Sequence[Prompt], material: Material
+    variant: Variant, prompts: Sequence[Prompt], material: PromptMaterial
 ) -> list[list[Example]]:
     """The examples of each prompt."""
     if not variant.chosen:
@@ -139,7 +139,7 @@ def _examples(
     return [[Example(query(prompts[j]), answers[j]) for j in others] for others in chosen]
 
 
-def _fixed_examples(variant: Variant, material: Material) -> list[Example]:
+def _fixed_examples(variant: Variant, material: PromptMaterial) -> list[Example]:
     """URIAL's three examples, with the teacher's answers and summaries where the variant has
     them."""
     fixed = list(urial_examples(published=material.published))
@@ -159,7 +159,9 @@ def _fixed_examples(variant: Variant, material: Material) -> list[Example]:
     return fixed
 
 
-def _hints(variant: Variant, prompts: Sequence[Prompt], material: Material) -> Sequence[str | None]:
+def _hints(
+    variant: Variant, prompts: Sequence[Prompt], material: PromptMaterial
+) -> Sequence[str | None]:
     """The summary that each prompt shows of the answer it asks for; None where it shows none."""
     if not variant.hint:
         return [None] * len(prompts)

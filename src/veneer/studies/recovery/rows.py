@@ -13,7 +13,7 @@ from veneer.foundation.results import Measurement
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
 from veneer.studies.recovery import words
-from veneer.studies.recovery.compare import SELF, Comparison, Entry, defined
+from veneer.studies.recovery.compare import SELF, Entry, PlacedSystems, defined
 from veneer.studies.recovery.equivalence import FEW_PROMPTS, LEAST, NO_DISTANCE, Equivalence
 
 STUDY = "recovery"
@@ -21,7 +21,7 @@ UNITS = {"lexical": "Jaccard", "embedding": "cosine", "bertscore": "F1"}
 
 
 def rows(
-    c: Comparison, entries: Sequence[Entry], *, teacher: str, task: str, seed: int = 0
+    c: PlacedSystems, entries: Sequence[Entry], *, teacher: str, task: str, seed: int = 0
 ) -> Iterator[Measurement]:
     """The rows of one measure.
 
@@ -106,7 +106,7 @@ def _reason(e: Estimate, three: np.ndarray, seed: int) -> dict[str, Any]:
 
 
 def verdict_rows(
-    c: Comparison, entries: Sequence[Entry], *, teacher: str
+    c: PlacedSystems, entries: Sequence[Entry], *, teacher: str
 ) -> Iterator[dict[str, Any]]:
     """One row per system, ceiling and statistic: the whole outcome of the equivalence test."""
     oracles = {e.name: e.oracle for e in entries}
@@ -193,7 +193,7 @@ def _oracle(seen: str | None) -> dict[str, Any]:
     return {} if seen is None else {"oracle": seen}
 
 
-def _metrics(c: Comparison) -> tuple[tuple[str, dict[str, np.ndarray]], ...]:
+def _metrics(c: PlacedSystems) -> tuple[tuple[str, dict[str, np.ndarray]], ...]:
     return (f"{c.measure}_similarity", c.similarity), (f"{c.measure}_best", c.best)
 
 

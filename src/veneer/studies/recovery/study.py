@@ -20,11 +20,17 @@ from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.studies.recovery import words
 from veneer.studies.recovery.answers import InContext
-from veneer.studies.recovery.compare import Comparison, Entry, Scale, compare, placed
+from veneer.studies.recovery.compare import Entry, PlacedSystems, RecoveryScale, compare, placed
 from veneer.studies.recovery.prompts import query
 from veneer.studies.recovery.rows import answer_rows, example_rows, rows, verdict_rows
 from veneer.studies.recovery.settings import RecoverySettings
-from veneer.studies.recovery.similarity import BertScore, Embedded, Judged, Lexical, Measure
+from veneer.studies.recovery.similarity import (
+    BertScore,
+    Embedded,
+    JudgedSimilarity,
+    Lexical,
+    Measure,
+)
 from veneer.studies.recovery.stored import line_up, read_answers, read_scores
 from veneer.studies.runner import run_study
 from veneer.studies.study import Run
@@ -108,7 +114,7 @@ def recover_models(
 
 
 @dataclass(frozen=True)
-class Answers:
+class RecoveryAnswers:
     """What a recovery study compares.
 
     teacher: its name. references: its answers by prompt, sample 0 first. base: the name of the
@@ -120,7 +126,7 @@ class Answers:
     entries: Sequence[Entry]
     base: str = "base"
     task: str = "prompts"
-    stored: Sequence[Comparison] = ()
+    stored: Sequence[PlacedSystems] = ()
     more: Sequence[Measurement] = ()
 
 
@@ -172,7 +178,7 @@ class RecoveryStudy:
                 measures.append(Embedded(embedder))
             elif name == "judge":
                 assert asker is not None
-                measures.append(Judged(asker, queries))
+                measures.append(JudgedSimilarity(asker, queries))
             else:
                 assert self.method.encoder is not None
                 measures.append(BertScore(self.method.encoder))
@@ -181,12 +187,12 @@ class RecoveryStudy:
     def _embedder(self) -> Embedder | None:
         return load_embedder(self.method.embedder) if self.method.needs_embedder else None
 
-    def _scale(self, base: str) -> Scale:
+    def _scale(self, base: str) -> RecoveryScale:
         method = self.method
-        return Scale(base, method.margin, method.absolute_margin, method.seed)
+        return RecoveryScale(base, method.margin, method.absolute_margin, method.seed)
 
     def _rows(
-        self, run: Run, answers: Answers, measures: Sequence[Measure]
+        self, run: Run, answers: RecoveryAnswers, measures: Sequence[Measure]
     ) -> Iterator[Measurement]:
         """Compare by every measure; verdicts.jsonl is written along the way."""
         method, teacher, entries = self.method, answers.teacher, answers.entries
@@ -299,7 +305,7 @@ class StoredRecovery(RecoveryStudy):
             judge = f"bertscore {self.hashcode}"
             scale = self._scale(self.base)
             stored.append(placed(self.scores, "bertscore", judge, None, scale, self.peers))
-        answers = Answers(
+        answers = RecoveryAnswers(
             self.teacher, self.lined_up.teacher, entries, self.base, "prompts", stored
         )
         yield from self._rows(run, answers, measures)
@@ -360,7 +366,9 @@ class ModelRecovery(RecoveryStudy):
         in_context = InContext(run, pair, self.prompts, self.method, writer)
         yield from self._rows(run, self._answers(run, in_context, embedder), measures)
 
-    def _answers(self, run: Run, in_context: InContext, embedder: Embedder | None) -> Answers:
+    def _answers(
+        self, run: Run, in_context: InContext, embedder: Embedder | None
+    ) -> RecoveryAnswers:
         """Let every system answer, the teacher first: its answers are the others' examples."""
         variants = self.method.prompts
         run.identify(*(v.identity for v in variants))
@@ -383,7 +391,7 @@ class ModelRecovery(RecoveryStudy):
         peer_names = {s.name for s in peers}
         tasks = {p.task for p in self.prompts}
         task = tasks.pop() if len(tasks) == 1 else "prompts"
-        return Answers(
+        return RecoveryAnswers(
             "aligned",
             lined_up.teacher,
             [Entry(s, a, oracles.get(s), s in peer_names) for s, a in lined_up.systems.items()],
