@@ -16,8 +16,15 @@ import pytest
 from veneer.cli.main import COMMANDS
 from veneer.foundation.settings import Option
 
+# In one column: side by side, tyro gives a box less room than its longest line needs
 ASK = """
 import contextlib, io, json
+from tyro import _fmtlib as layout
+side_by_side = layout.cols
+def cols(*parts):
+    boxes = all(isinstance(part, layout._Rows) for part in parts)
+    return layout.rows(*parts) if boxes else side_by_side(*parts)
+layout.cols = cols
 from veneer.cli.main import COMMANDS, main
 said = {}
 for name in COMMANDS:

@@ -80,7 +80,7 @@ def test_stored_answers_that_were_cut_are_counted(tmp_path):
         prompts,
         [RefusalRates()],
         tmp_path / "out",
-        said={},
+        settings={},
     )
     assert [(r.system, r.value) for r in results.where(metric="unfinished_rate")] == [
         ("a", pytest.approx(1 / 3))

@@ -227,7 +227,7 @@ ROW = {"prompt": "?", "answer": "a"}
         (
             {**HEAD, "name": "svamp"},
             [ROW],
-            "names its task 'svamp', as another task is named",
+            "names its task 'svamp', the name of another task",
         ),
         ({**HEAD, "colour": 1}, [ROW], "line 1: colour: Extra inputs are not permitted"),
         ({**HEAD, "better": "left"}, [ROW], "line 1: better: "),

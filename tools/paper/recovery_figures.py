@@ -12,7 +12,7 @@ from veneer.imports.overton import BertScores, read_bertscore, read_embeddings, 
 from veneer.imports.registry import read_stored
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
-from veneer.studies.recovery.prompts import Material, base_prompts, build
+from veneer.studies.recovery.prompts import PromptMaterial, base_prompts, build
 from veneer.studies.recovery.similarity import bests, means
 from veneer.studies.recovery.stored import stored_f1
 from veneer.studies.recovery.variants import Variant
@@ -55,7 +55,7 @@ def in_context_texts(data: Path, kind: str, teacher: str = GPT, k: int = 3) -> l
     prompts = read_instances(folder / "instances" / "data.jsonl")
     vectors = read_embeddings(folder / "instances" / "embeddings-prompt_similar.npz").vectors
     first = [row[0] for row in answers(data, teacher).values()]
-    material = Material(answers=first, prompt_vectors=vectors, published=True)
+    material = PromptMaterial(answers=first, prompt_vectors=vectors, published=True)
     return [p.plain for p in build(Variant(kind, k), prompts, material).prompts]
 
 

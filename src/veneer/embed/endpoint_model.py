@@ -128,7 +128,7 @@ def _vector(given: Any) -> list[float]:
     if any(
         isinstance(x, bool) or not isinstance(x, int | float) or not math.isfinite(x) for x in given
     ):
-        raise ValueError("an embedding that holds something else than finite numbers")
+        raise ValueError("an embedding with values that are not finite numbers")
     if not any(given):
         raise ValueError("an embedding of zeros alone")
     return [float(x) for x in given]

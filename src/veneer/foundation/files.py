@@ -221,6 +221,15 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def sha256_input(path: Path, expected: str) -> str:
+    """The hash of a file that a person named. expected: what it should hold, such as "a file of
+    stored answers". Raises InputError where there is no such file."""
+    if not path.is_file():
+        missing = "is no file" if path.exists() else "does not exist"
+        raise InputError(f"{path} {missing}; expected {expected}")
+    return sha256_file(path)
+
+
 def sha256_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()
 

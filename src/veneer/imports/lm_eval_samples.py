@@ -61,8 +61,7 @@ def _prompt(arguments: Any, where: str) -> Turns:
     requests = list(arguments.values()) if isinstance(arguments, dict) else arguments
     if not isinstance(requests, list) or not requests:
         raise InputError(
-            f'{where} has no "arguments", so that nobody knows which prompt it answers; '
-            f"expected {EXPECTED}"
+            f'{where} has no "arguments", so that its prompt is unknown; expected {EXPECTED}'
         )
     prompts = [_request(request, where) for request in requests]
     if any(p != prompts[0] for p in prompts):

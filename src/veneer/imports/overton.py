@@ -88,7 +88,7 @@ def read_instances(path: Path) -> list[Prompt]:
             raise InputError(f"{where} has no message of the user; expected {INSTANCE}")
         prompts.append(Prompt.from_text(str(len(prompts)), users[-1]["content"]))
     if not prompts:
-        raise InputError(f"{path} holds no prompts; expected {INSTANCE} a line")
+        raise InputError(f"{path} holds no prompts; expected {INSTANCE} per line")
     return prompts
 
 
@@ -160,8 +160,8 @@ def read_judged(
         ids = _instance_ids(instances)
         if len(ids) != len(rows):
             raise InputError(
-                f"{path} has {len(rows)} rows and {instances} has {len(ids)}; expected a judge "
-                "output an instance"
+                f"{path} has {len(rows)} rows and {instances} has {len(ids)}; expected one judge "
+                "output per instance"
             )
     elif prompts and rows and len(rows) % prompts == 0:
         ids = [str(i * prompts // len(rows)) for i in range(len(rows))]
@@ -201,7 +201,7 @@ def read_bertscore(path: Path) -> BertScores:
         ]
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(
-            f"{path} holds something else than numbers ({error}); expected {expected}"
+            f"{path} holds values that are not numbers ({error}); expected {expected}"
         ) from None
     texts = [
         tuple(str(t) for t in get(row, k, list, where, expected))
@@ -299,6 +299,6 @@ def _short(error: Any) -> str:
 
 def _with_rows(imported: Imported, rows: int, expected: str) -> Imported:
     if not rows:
-        raise InputError(f"{imported.source} holds no rows; expected {expected} a line")
+        raise InputError(f"{imported.source} holds no rows; expected {expected} per line")
     imported.facts["prompts"] = rows  # also those of which no answer stayed
     return imported

@@ -67,7 +67,7 @@ def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None]:
         return [turns[-1]["content"]], of_user(where, turns[:-1])
     if len(keys) > 1:
         raise InputError(
-            f"{where} has {' and '.join(map(repr, keys))}, and nobody knows which is the answer; "
+            f"{where} has {' and '.join(map(repr, keys))}, and only one can be the answer; "
             f"expected {EXPECTED}"
         )
     answers = row.get("responses", [row.get(keys[0]) if keys else None])
@@ -106,7 +106,7 @@ def _id(
     if id is None and turns is None:
         keys = ", ".join(map(str, row)) or "none"
         raise InputError(
-            f"{where} does not say which prompt it answers (its keys are {keys}); "
+            f"{where} does not name the prompt that it answers (its keys are {keys}); "
             f"expected {EXPECTED}"
         )
     if id is not None:

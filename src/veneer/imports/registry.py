@@ -88,6 +88,6 @@ def guess(path: Path) -> str:
         return "harmbench"
     shown = f"an object with the keys {', '.join(map(str, row))[:200]}" if row else "no object"
     raise InputError(
-        f"{path} begins with {shown}, and nothing in it is known as a format of answers; "
-        f"expected one of {', '.join(READERS)}: say which with --format"
+        f"{path} begins with {shown}, which fits no format of answers; "
+        f"expected one of {', '.join(READERS)}: name it with --format"
     )

@@ -27,7 +27,7 @@ from veneer.tasks.task import Task
 SHOWN = ("base", "veneer", "aligned")  # systems of the response browser
 
 
-class Shown(NamedTuple):
+class ShownResponse(NamedTuple):
     """A response of the report's browser, and its prompt's scores on the task's
     headlines (None: none)."""
 
@@ -44,10 +44,10 @@ def answer_all(
     config: StudyConfig,
     record: RunRecord,
     progress: Progress | None = None,
-) -> tuple[list[Measurement], list[Shown]]:
+) -> tuple[list[Measurement], list[ShownResponse]]:
     """Rows of study "measure", and the responses that the report shows."""
     rows: list[Measurement] = []
-    shown: list[Shown] = []
+    shown: list[ShownResponse] = []
     ends = next((_ends(s) for s in systems if isinstance(s, System) and s.name == "base"), ())
     for task in tasks:
         prompts = test[task.name]
@@ -83,7 +83,7 @@ def answer_all(
             if system.name in SHOWN:
                 verdicts = _verdicts(task, prompts, scored[-1])
                 shown += [
-                    Shown(r, verdicts[r.prompt_id])
+                    ShownResponse(r, verdicts[r.prompt_id])
                     for r in answers
                     if r.prompt_id in keep and r.sample_id == 0
                 ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from veneer.foundation.results import Measurement
 from veneer.judges.judge import Judge
+from veneer.measures import words
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.systems.responses import Response
@@ -200,4 +201,4 @@ def _of(clusters: np.ndarray | None, part: np.ndarray) -> np.ndarray | None:
 
 
 def _noted(row: Measurement, note: str | None) -> Measurement:
-    return row if note is None else replace(row, note=f"{row.note}; {note}" if row.note else note)
+    return replace(row, note=words.joined(row.note, note))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from veneer.foundation.results import Measurement
+from veneer.measures import words
 from veneer.measures.behaviour import Scored, cluster_ids
 from veneer.prompts.prompt import Prompt
 from veneer.statistics.comparisons import compare
@@ -24,7 +25,7 @@ def difference_rows(
 ) -> Iterator[Measurement]:
     """Rows `difference_from_base` and `difference_from_aligned` of a task's headlines, over the
     prompts that every system has a value for. One family is all the differences of one headline;
-    the note carries the adjusted p value. The interval is the difference's own, not adjusted."""
+    the adjusted p value is a fact. The interval is the difference's own, not adjusted."""
     by_name = {s.system: s for s in scored}
     clusters = cluster_ids(task, prompts)
     for metric in task.headlines:
@@ -46,9 +47,6 @@ def difference_rows(
             clusters=None if clusters is None else clusters[keep],
         )
         for (a, b), c in zip(pairs, comparisons, strict=True):
-            note = f"p {_p(c.adjusted)} after Holm over {c.family} differences" + (
-                f"; {c.difference.note}" if c.difference.note else ""
-            )
             yield Measurement.estimated(
                 c.difference,
                 "measure",
@@ -58,10 +56,7 @@ def difference_rows(
                 judge=by_name[a].judges[metric],
                 of=metric,
                 split=split,
-                note=note,
+                note=words.adjusted_p(c.adjusted, c.family, c.difference.note),
+                facts={"adjusted_p": c.adjusted, "family": c.family},
                 unit=by_name[a].units.get(metric, "share"),
             )
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

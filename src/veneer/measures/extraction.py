@@ -20,6 +20,7 @@ from veneer.head.events import Event, Log, Remark, SearchStep
 from veneer.head.extract import extract, split_of
 from veneer.head.token_sources import TokenSource
 from veneer.head.veneer import Veneer
+from veneer.measures import words
 from veneer.measures.held_out import HeldOut, held_out
 from veneer.measures.kl import early_share_rows, kl_rows, noise_rows, position_rows
 from veneer.measures.nll import nll_position_rows, nll_rows
@@ -106,8 +107,7 @@ def _likelihood_rows(
         for row in _token_rows(table, capture, task, seed):
             yield replace(
                 row,
-                note=row.note
-                or "the token that was said counts as the aligned model's most likely one",
+                note=row.note or words.ANSWER_IS_TOP,
             )
 
 

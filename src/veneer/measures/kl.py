@@ -9,6 +9,7 @@ import numpy as np
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.results import Measurement
+from veneer.measures import words
 from veneer.measures.held_out import HeldOut
 from veneer.statistics import intervals
 
@@ -43,13 +44,9 @@ def noise_rows(capture: Capture, *, study: str, task: str = "joint") -> list[Mea
         np.array([float(r["tokens"]) for r in records]),
         seed=0,
     )
-    note = (
-        "noise floor: its log-probabilities while generating against those while reading at "
-        "batch size 1"
-    )
     return [
         Measurement.estimated(
-            kl, study, task, "kl", "aligned", split="noise", unit=NATS, note=note
+            kl, study, task, "kl", "aligned", split="noise", unit=NATS, note=words.NOISE_FLOOR
         ),
         Measurement(
             study,
@@ -62,7 +59,7 @@ def noise_rows(capture: Capture, *, study: str, task: str = "joint") -> list[Mea
             top.high,
             split="noise",
             unit="share",
-            note=note,
+            note=words.NOISE_FLOOR,
         ),
     ]
 

@@ -14,13 +14,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from veneer.foundation.results import Measurement
+from veneer.measures import words
 from veneer.measures.held_out import HeldOut
 from veneer.measures.kl import NATS, position_rows
 from veneer.statistics import intervals
-
-NOTE = (
-    "only the responses were known: no distributions to compare with, so no KL and no noise floor"
-)
 
 
 def nll_rows(
@@ -37,23 +34,23 @@ def nll_rows(
     mask = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
     if not mask.any():
         return
-    words = {"split": "report", "note": NOTE}
+    fields = {"split": "report", "note": words.LIKELIHOOD_ONLY}
     both = {"base": (table.kl_base, table.base_top), system: (table.kl_veneer, table.veneer_top)}
     for name, (nll, top) in both.items():
         if name == "base" and not with_base:
             continue
         loss = intervals.ratio_of_sums(*table.by_prompt(nll, mask), seed=seed)
-        yield Measurement.estimated(loss, "extract", task, "nll", name, unit=NATS, **words)
+        yield Measurement.estimated(loss, "extract", task, "nll", name, unit=NATS, **fields)
         hits = intervals.ratio_of_sums(
             *table.by_prompt((top == table.aligned_top).astype(float), mask), seed=seed
         )
         yield Measurement.estimated(
-            hits, "extract", task, "token_accuracy", name, unit="share", **words
+            hits, "extract", task, "token_accuracy", name, unit="share", **fields
         )
     gain = intervals.ratio_of_sums(
         *table.by_prompt(table.kl_base - table.kl_veneer, mask), seed=seed
     )
-    yield Measurement.estimated(gain, "extract", task, "nll_gain", system, unit=NATS, **words)
+    yield Measurement.estimated(gain, "extract", task, "nll_gain", system, unit=NATS, **fields)
 
 
 def nll_position_rows(
@@ -66,5 +63,11 @@ def nll_position_rows(
 ) -> Iterator[Measurement]:
     """The negative log-likelihoods by response position."""
     return position_rows(
-        table, task=task, system=system, with_base=with_base, seed=seed, metric="nll", note=NOTE
+        table,
+        task=task,
+        system=system,
+        with_base=with_base,
+        seed=seed,
+        metric="nll",
+        note=words.LIKELIHOOD_ONLY,
     )

@@ -100,7 +100,7 @@ DECLINES = re.compile(
 CONTEXT_TOKENS = 16  # to the left of a shift
 
 
-class Group(StrEnum):
+class ShiftGroup(StrEnum):
     """refusal: words that decline, and those that say why (harm, law, respect). number: a figure or
     the sign of a sum. structure: line breaks, spaces, punctuation, list and other marks, the end of
     the answer. style: the same meaning in other words, and words that only frame. content: another
@@ -119,7 +119,7 @@ _SIGN = re.compile(r"[-+*/×÷=()^%]+$")
 _ENDS_IN_SUM = re.compile(r"(?:\d|\d ?[-+*/×÷=()^] ?)\s*$")
 
 
-def group_of(before: str, after: str, context: str) -> Group:
+def group_of(before: str, after: str, context: str) -> ShiftGroup:
     """The group of one shift: the token `before` becomes `after` behind `context` (some
     text to its left).
 
@@ -130,26 +130,26 @@ def group_of(before: str, after: str, context: str) -> Group:
     """
     old, new = before.strip(), after.strip()
     if _is_number(old, new, context):
-        return Group.NUMBER
+        return ShiftGroup.NUMBER
     if _is_refusal(old.lower(), new.lower(), context):
-        return Group.REFUSAL
+        return ShiftGroup.REFUSAL
     if not _is_word(new):
-        return Group.STRUCTURE
+        return ShiftGroup.STRUCTURE
     if not _is_word(old) and (not context.strip() or _opens(context, after)):
-        return Group.STRUCTURE
+        return ShiftGroup.STRUCTURE
     if _is_style(old, new):
-        return Group.STYLE
-    return Group.CONTENT
+        return ShiftGroup.STYLE
+    return ShiftGroup.CONTENT
 
 
-def shift_group(base: str, veneer: str, aligned: str, context: str) -> Group | None:
+def shift_group(base: str, veneer: str, aligned: str, context: str) -> ShiftGroup | None:
     """The group of the shift that is seen at a position: base's token to the veneer's where the
     veneer moves, otherwise to the aligned model's; None where neither moves."""
     after = veneer if veneer != base else aligned
     return None if after == base else group_of(base, after, context)
 
 
-def deep_group(base: str, veneer: str, aligned: str, context: str) -> Group | None:
+def deep_group(base: str, veneer: str, aligned: str, context: str) -> ShiftGroup | None:
     """The group of a shift that only the aligned model makes; None where base or the veneer
     has its token too."""
     return None if aligned in (base, veneer) else group_of(base, aligned, context)

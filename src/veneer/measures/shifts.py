@@ -12,12 +12,18 @@ import numpy as np
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.results import Measurement
+from veneer.measures import words
 from veneer.measures.held_out import HeldOut
-from veneer.measures.shift_groups import CONTEXT_TOKENS, Group, deep_group, group_of, shift_group
+from veneer.measures.shift_groups import (
+    CONTEXT_TOKENS,
+    ShiftGroup,
+    deep_group,
+    group_of,
+    shift_group,
+)
 from veneer.statistics import intervals
 
 CLASSES = ("unshifted", "marginal", "shifted")
-GROUP_NOTE = "groups by rule: docs/token-shifts.md"
 
 
 def shift_classes(
@@ -132,24 +138,30 @@ def group_rows(
     deep = aligned_moves & (table.aligned_top != table.veneer_top)
     to_veneer = _groups(table, table.veneer_top, veneer_moves & part, capture, tokenizer)
     to_aligned = _groups(table, table.aligned_top, aligned_moves & part, capture, tokenizer)
-    words: dict[str, Any] = {"split": "report", "unit": "share"}
+    common: dict[str, Any] = {"split": "report", "unit": "share"}
     for system, metric, moves, groups in (
         ("veneer", "moved_rate", veneer_moves, to_veneer),
         ("aligned", "deep_rate", deep, to_aligned),
     ):
         rate = intervals.ratio_of_sums(*table.by_prompt(moves.astype(float), part), seed=seed)
-        yield Measurement.estimated(rate, "shift", task, metric, system, **words)
+        yield Measurement.estimated(rate, "shift", task, metric, system, **common)
         if not (moves & part).any():
             continue
-        for group in Group:
+        for group in ShiftGroup:
             share = intervals.ratio_of_sums(
                 *table.by_prompt((groups == group.value).astype(float), moves & part), seed=seed
             )
             yield Measurement.estimated(
-                share, "shift", task, f"{group.value}_share", system, note=GROUP_NOTE, **words
+                share,
+                "shift",
+                task,
+                f"{group.value}_share",
+                system,
+                note=words.SHIFT_GROUPS,
+                **common,
             )
     hit = (table.veneer_top == table.aligned_top).astype(float)
-    for group in Group:
+    for group in ShiftGroup:
         own = to_aligned == group.value
         if own.any():
             share = intervals.ratio_of_sums(*table.by_prompt(hit, own), seed=seed)
@@ -159,8 +171,8 @@ def group_rows(
                 task,
                 f"{group.value}_restored_rate",
                 "veneer",
-                note=GROUP_NOTE,
-                **words,
+                note=words.SHIFT_GROUPS,
+                **common,
             )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.results import Measurement
+from veneer.measures import words
 from veneer.measures.held_out import HeldOut
 from veneer.measures.shifts import contexts
 from veneer.statistics import intervals
@@ -82,7 +83,7 @@ def style_not_sum_rows(
         ("number_missed_rate", "base", table.base_top != table.aligned_top),
     ):
         share = intervals.ratio_of_sums(*table.by_prompt(wrong.astype(float), figures), seed=seed)
-        note = f"of {int(figures.sum())} tokens at which the aligned model writes a figure"
+        count = int(figures.sum())
         yield Measurement.estimated(
             share,
             "shift",
@@ -91,7 +92,8 @@ def style_not_sum_rows(
             system,
             split="report",
             unit="share",
-            note=share.note or note,
+            note=share.note or words.figure_tokens(count),
+            facts={"figure_tokens": count},
         )
 
 

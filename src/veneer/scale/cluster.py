@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster: start them, call them, and replace them where they die."""
+"""Workers on a Ray cluster: started, asked, and made again where they die."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
+from veneer.foundation.settings import Option
 
 DEATHS = 3  # of the worker that holds one piece of work, one after the other, before it is given up
 PATIENCE = 120.0  # seconds to wait for a worker to find a place while none is at work
@@ -16,19 +17,19 @@ PATIENCE = 120.0  # seconds to wait for a worker to find a place while none is a
 
 @dataclass(frozen=True, slots=True)
 class RayConfig:
-    """The workers on a Ray cluster.
-
-    workers: number of processes, each with its own models or tokens. cpus, gpus: CPUs and GPUs of
-    each; it uses as many threads as CPUs. address: of a running cluster ("auto": the one of
-    RAY_ADDRESS or of this machine), None to start a cluster on this machine. object_store_mb:
-    memory of that cluster's object store.
-    """
+    """Workers of --engine ray (docs/scale.md)."""
 
     workers: int = 2
-    cpus: int = 1
-    gpus: float = 0.0
-    address: str | None = None
-    object_store_mb: int = 200
+    """Number of workers; each holds the models, or its share of a capture's tokens."""
+    cpus: Annotated[int, Option(name="cpus-per-worker")] = 1
+    """CPUs, and threads, of each worker."""
+    gpus: Annotated[float, Option(name="gpus-per-worker")] = 0.0
+    """GPUs of each worker."""
+    address: Annotated[str | None, Option(name="ray-address", metavar="ADDRESS")] = None
+    """Address of a running Ray cluster, such as 10.0.0.1:6379; auto is the one that RAY_ADDRESS or
+    this machine knows. Default: a new one on this machine."""
+    object_store_mb: Annotated[int, Option(hidden=True)] = 200
+    """Memory of the object store of a new cluster, in MiB."""
 
     def __post_init__(self) -> None:
         if self.workers < 1 or self.cpus < 1 or self.gpus < 0:
@@ -39,7 +40,7 @@ class RayConfig:
 
 
 def need_ray() -> Any:
-    """Return the package. Raises MissingExtra without it."""
+    """The package. Raises MissingExtra without it."""
     try:
         import ray
     except ImportError:
@@ -94,7 +95,7 @@ def _check_room(ray: Any, config: RayConfig) -> None:
 
 @dataclass
 class WorkerAnswer:
-    """The result of a worker's method, or the sentence with which it failed."""
+    """What a worker's method gave, or the sentence with which it failed."""
 
     value: Any = None
     error: str | None = None
@@ -122,7 +123,7 @@ def answered(work: Callable[[], Any]) -> WorkerAnswer:
 
 
 def opened(answer: WorkerAnswer, who: str) -> Any:
-    """Return the value, or raise the worker's failure as if it had happened here."""
+    """The value, or the worker's failure as it would have been here."""
     if answer.error is None:
         return answer.value
     raise (InputError if answer.exit_code == 2 else VeneerError)(f"{who}: {answer.error}")
@@ -131,11 +132,8 @@ def opened(answer: WorkerAnswer, who: str) -> Any:
 @dataclass
 class Crew:
     """Workers of one class, kind(number, threads, *arguments), which has a method `process`; Ray
-    may place them anywhere.
-
-    They end with the `with` block: an actor that an object still refers to, such as the traceback
-    of an error, would keep its CPUs for ever.
-    """
+    may put them anywhere. They end with its `with` block: an actor that somebody still refers to,
+    in the traceback of an error say, would keep its CPUs for ever."""
 
     ray: Any
     kind: type
@@ -162,19 +160,19 @@ class Crew:
         return self._remote.remote(number, self.config.cpus, *self.arguments)
 
     def found_place(self, number: int) -> Any:
-        """Return a reference that is ready when the worker runs somewhere; until then it gets no
-        work."""
+        """An answer that comes when the worker runs somewhere; until then
+        nothing is given to it."""
         return self.actors[number].process.remote()
 
     def replace(self, number: int) -> None:
-        """Start a new actor in the place of a dead one."""
+        """A new actor in the place of a dead one."""
         self.deaths += 1
         with contextlib.suppress(Exception):
             self.ray.kill(self.actors[number])
         self.actors[number] = self._make(number)
 
     def is_death(self, error: BaseException) -> bool:
-        """Return whether a worker or its machine is gone, and not just a method failed."""
+        """Whether a worker or its machine is gone, and not just a method failed."""
         kinds = self.ray.exceptions
         return isinstance(
             error,

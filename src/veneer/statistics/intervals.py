@@ -280,7 +280,7 @@ def _by_cluster(
 def _finite(values: ArrayLike) -> np.ndarray:
     x = np.asarray(values, float)
     if x.ndim != 1 or not np.all(np.isfinite(x)):
-        raise ValueError("expected a list of finite numbers, one a prompt")
+        raise ValueError("expected a list of finite numbers, one per prompt")
     return x
 
 

@@ -91,6 +91,8 @@ def _form(name: str, hint: Any, text: str, default: Any) -> Any:
     bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     inner = _without_none(bare)
     words: dict[str, Any] = {"name": option.name, "help": " ".join(text.split()) or None}
+    if option.alias:
+        words["aliases"] = [option.alias]
     if default in (None, "", ()) or inner is bool:
         words["help_behavior_hint"] = ""  # the text says what the default is; a flag is off
     if inner is not bool and not dataclasses.is_dataclass(inner):

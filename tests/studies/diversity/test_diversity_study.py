@@ -15,7 +15,8 @@ from veneer.foundation.results import Results
 from veneer.prompts.prompt import Prompt
 from veneer.studies.diversity.answers_table import Material
 from veneer.studies.diversity.judge_answers import ask_judge
-from veneer.studies.diversity.study import DiversityConfig, diversity_rows
+from veneer.studies.diversity.settings import DiversitySettings
+from veneer.studies.diversity.study import diversity_rows
 
 PROMPTS = 14
 
@@ -365,7 +366,7 @@ def test_a_judge_is_asked():
     assert material.stance["aligned"].values == {"p": {0: "yes", 1: "yes"}}
     assert material.novelty["aligned", "base"].values["p"][1] == 5, "the reference says good"
     assert material.topics["aligned", "base"].values["p"][0][0].where == "B"
-    rows = diversity_rows(material, DiversityConfig())
+    rows = diversity_rows(material, DiversitySettings())
     assert any(r.metric == "kept" and r.judge and "scripted" in r.judge for r in rows)
     again = Scripted()
     ask_judge(material, prompts, again, ["quality"])

@@ -203,9 +203,7 @@ def test_a_request_without_a_reply_leaves_the_run_open(veneer, stored, tmp_path)
     with serving(answer) as server:
         words = command(stored, server.url, out, "--judge-retries", 1, "--judge-concurrency", 1)
         said = veneer(*words)
-        assert (
-            said.code == 0 and "2 got no reply: the same command asks for these again" in said.out
-        )
+        assert said.code == 0 and "2 got no reply; run the same command again" in said.out
         assert not json.loads((out / "run.json").read_text())["finished"]
         before, broken[0] = len(server.calls), False
         assert veneer(*words).code == 0 and len(server.calls) == before + 2
@@ -331,3 +329,17 @@ def test_bad_input_is_one_sentence(veneer, stored, tmp_path):
             and said.err.strip().splitlines()[-1].startswith("veneer: error: ")
         ), (words, said.err)
         assert not (tmp_path / "judged").exists(), words
+
+
+def test_notes_are_made_from_facts(tmp_path):
+    from veneer.statistics.agreement import agreement
+    from veneer.studies.judging.compare import JudgeComparison, agreement_rows
+
+    table = agreement([0, 0, 1, 1], [0, 1, 1, 1], ["a", "b", "c", "d"])
+    comparison = JudgeComparison(("harm", "harm"), ("x", "y"), "t", "all", table, 2, 0)
+    rows = agreement_rows([comparison])
+    assert {r.metric for r in rows} >= {"kappa", "raw_agreement"}
+    for row in rows:
+        assert row.fact("table") == [[1, 1], [0, 2]] and row.fact("categories") == [0, 1]
+        assert (row.fact("without"), row.fact("alone")) == (2, 0)
+        assert row.note.endswith("x in rows: 0: 1 1 | 1: 0 2; 2 without a verdict")

@@ -273,3 +273,11 @@ def test_answers_to_other_questions_are_refused(tmp_path, capsys):
         "a answers none of the 3 questions" in capsys.readouterr().err
         and not (tmp_path / "out").exists()
     )
+
+
+def test_a_missing_file_is_bad_input(tmp_path, capsys):
+    args = ["overton", "--viewpoints", "example", "--embedding-threshold", "0.5"]
+    missing = ["--responses", f"a={tmp_path / 'no.jsonl'}", "--out", str(tmp_path / "out")]
+    assert main([*args, *missing]) == 2
+    assert "does not exist; expected a file of stored answers" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

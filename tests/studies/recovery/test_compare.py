@@ -10,11 +10,18 @@ import pytest
 from veneer.endpoint import Reply, Usage
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.results import Results
+from veneer.studies.recovery import words
 from veneer.studies.recovery.compare import SELF, Entry, compare
 from veneer.studies.recovery.prompts import summaries
 from veneer.studies.recovery.published_answers import paper_layout
 from veneer.studies.recovery.rows import answer_rows, rows, verdict_rows
-from veneer.studies.recovery.similarity import BertScore, Embedded, Judged, Lexical, greedy_f1
+from veneer.studies.recovery.similarity import (
+    BertScore,
+    Embedded,
+    JudgedSimilarity,
+    Lexical,
+    greedy_f1,
+)
 from veneer.studies.recovery.stored import line_up, read_scores
 from veneer.systems.responses import Response
 
@@ -39,7 +46,7 @@ TEACHER = [[answer(p, 0, 20), *rest] for p, rest in enumerate(answers(16, 4, sta
 ENTRIES = [
     Entry("base", answers(3, 5, start=10)),
     Entry("near", answers(16, 5, start=20)),
-    Entry("half", answers(9, 5, start=30), oracle="oracle: it has seen the test answers"),
+    Entry("half", answers(9, 5, start=30), oracle="test-answers"),
     Entry("peer", answers(12, 5, start=40), peer=True),
 ]
 
@@ -53,9 +60,10 @@ def test_planted_systems_stand_where_they_were_put():
         c.verdicts["near", SELF].word == "equivalent"
         and c.verdicts["half", SELF].word == "different"
     )
-    assert (
-        c.verdicts["near", "peer"].word == "different"
-        and "above the ceiling" in c.verdicts["near", "peer"].sentence()
+    assert c.verdicts[
+        "near", "peer"
+    ].word == "different" and "above the ceiling" in words.verdict_sentence(
+        c.verdicts["near", "peer"].facts
     )
     assert set(c.verdicts) == {
         ("near", SELF),
@@ -80,7 +88,10 @@ def test_the_reference_is_never_its_own_candidate():
 def test_rows_have_unique_keys_intervals_and_oracle_marks():
     c = compare(Lexical(), TEACHER, ENTRIES)
     table = Results(
-        [*rows(c, ENTRIES, teacher="aligned", task="t"), *answer_rows(ENTRIES, task="t", asked=5)]
+        [
+            *rows(c, ENTRIES, teacher="aligned", task="t"),
+            *answer_rows(ENTRIES, task="t", expected=5),
+        ]
     )
     (ceiling,) = table.where(system="aligned", metric="lexical_similarity")
     assert (
@@ -106,10 +117,10 @@ def test_missing_answers_are_counted_and_leave_their_prompts_out():
     c = compare(Lexical(), TEACHER, [ENTRIES[0], few])
     assert c.candidates == 4 and np.isfinite(c.similarity["few"]).sum() == 2
     assert (
-        "2 prompts have all" in c.verdicts["few", SELF].sentence()
+        "2 prompts have all" in words.verdict_sentence(c.verdicts["few", SELF].facts)
         and c.portions["few", SELF].n == 2
     )
-    (row,) = Results(answer_rows([few], task="t", asked=5)).where(metric="answers")
+    (row,) = Results(answer_rows([few], task="t", expected=5)).where(metric="answers")
     assert (
         row.value == 0.5
         and row.note.startswith("90 of 100 answers are missing; counted")
@@ -254,7 +265,7 @@ class Scripted:
 
 
 def test_judged_similarity_counts_pairs_without_a_verdict():
-    measure = Judged(Scripted(), ["q", "r"])
+    measure = JudgedSimilarity(Scripted(), ["q", "r"])
     found = measure.similarities(["a", ""], [["a", "b", "mumble"], ["", "c"]])
     assert [x.tolist() for x in found] == [[1.0, 0.5], [1.0, 0.0]]
     assert "1 of 5 pairs without a verdict" in measure.note and measure.judge.startswith(
@@ -266,7 +277,7 @@ def test_summaries_lose_their_fences_and_failures_stop():
     assert (
         summaries(["q"], ["a"], Scripted()) == ["a summary"] and summaries([], [], Scripted()) == []
     )
-    with pytest.raises(VeneerError, match="1 of 2 summaries could not be had"):
+    with pytest.raises(VeneerError, match="1 of 2 summaries are missing"):
         summaries(["q", "gone"], ["a", "b"], Scripted())
 
 

@@ -11,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
-from veneer.studies.recovery.equivalence import equivalence, one_sided_tests
+from veneer.studies.recovery.equivalence import (
+    FEW_PROMPTS,
+    NO_DISTANCE,
+    equivalence,
+    one_sided_tests,
+)
 from veneer.studies.recovery.similarity import bests, common_count, expected_best, means
+from veneer.studies.recovery.words import no_verdict, verdict_sentence
 
 RUNS = 2000
 N = 50
@@ -88,8 +94,9 @@ def test_verdicts_on_planted_systems():
         "base": "different",
     }
     assert (
-        "below the ceiling" in found["far"].sentence()
-        and "above the ceiling" in found["above"].sentence()
+        "below the ceiling" in verdict_sentence(found["far"].facts)
+        and "above the ceiling" in verdict_sentence(found["above"].facts)
+        and (found["far"].side, found["above"].side, found["same"].side) == ("below", "above", None)
     )
     assert all(v.family == 4 and v.n == N for v in found.values())
     one = found["same"]
@@ -115,20 +122,21 @@ def test_holm_over_systems_makes_it_harder():
 
 
 @pytest.mark.parametrize(
-    ("base", "ceiling", "note"),
+    ("base", "ceiling", "reason", "note"),
     [
-        ([0.5] * 6, [0.5, 0.6, 0.4, 0.5, 0.55, 0.45], "not above base beyond chance"),
-        ([0.9] * 6, [0.5, 0.6, 0.4, 0.5, 0.55, 0.45], "not above base beyond chance"),
-        ([0.1, 0.2] + [np.nan] * 4, [0.9] * 6, "2 prompts have all of"),
+        ([0.5] * 6, [0.5, 0.6, 0.4, 0.5, 0.55, 0.45], NO_DISTANCE, "not above base beyond chance"),
+        ([0.9] * 6, [0.5, 0.6, 0.4, 0.5, 0.55, 0.45], NO_DISTANCE, "not above base beyond chance"),
+        ([0.1, 0.2] + [np.nan] * 4, [0.9] * 6, FEW_PROMPTS, "2 prompts have all of"),
     ],
 )
-def test_where_there_is_no_scale_there_is_no_verdict(base, ceiling, note):
+def test_where_there_is_no_scale_there_is_no_verdict(base, ceiling, reason, note):
     found = equivalence({"s": [0.5] * 6}, base, ceiling)["s"]
     assert (
         found.word == "undecided"
         and found.p is None
-        and note in (found.note or "")
-        and note in found.sentence()
+        and found.reason == found.facts["reason"] == reason
+        and note in (no_verdict(found.facts) or "")
+        and note in verdict_sentence(found.facts)
     )
 
 

@@ -13,12 +13,12 @@ from tools.paper.recovery_figures import FIGURES
 from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.studies.recovery.prompts import (
-    Material,
-    asked,
+    PromptMaterial,
     build,
     cut_answer,
     cut_own_summary,
     query,
+    summary_request,
 )
 from veneer.studies.recovery.variants import (
     Example,
@@ -104,8 +104,8 @@ def test_unknown_variants_are_refused(name):
 
 def test_a_variant_named_twice_is_refused():
     with pytest.raises(InputError, match="random-3 is named twice"):
-        parse_variants("random,urial, random-3")
-    assert parse_variants(" ,") == []
+        parse_variants(("random", "urial", "random-3"))
+    assert parse_variants(()) == []
 
 
 def test_nearest_leaves_itself_out_and_puts_the_most_similar_first():
@@ -143,7 +143,9 @@ def test_too_few_prompts_for_k(draw):
 def test_build_puts_the_teachers_answers_to_the_nearest_prompts():
     vectors = np.array([[np.cos(a), np.sin(a)] for a in (0.0, 0.1, 0.3, 0.7, 1.2, 1.5)])
     built = build(
-        parse_variant("knn-prompt-2"), PROMPTS, Material(answers=ANSWERS, prompt_vectors=vectors)
+        parse_variant("knn-prompt-2"),
+        PROMPTS,
+        PromptMaterial(answers=ANSWERS, prompt_vectors=vectors),
     )
     expected = in_context(
         "question 0",
@@ -156,7 +158,7 @@ def test_build_puts_the_teachers_answers_to_the_nearest_prompts():
 
 def test_budget_drops_the_least_similar_first_and_says_how_many():
     vectors = np.array([[np.cos(a), np.sin(a)] for a in (0.0, 0.1, 0.3, 0.7, 1.2, 1.5)])
-    material = Material(
+    material = PromptMaterial(
         answers=[a * (40 if i == 2 else 1) for i, a in enumerate(ANSWERS)], prompt_vectors=vectors
     )
     words = lambda texts: [len(t.split()) for t in texts]  # noqa: E731
@@ -168,7 +170,7 @@ def test_budget_drops_the_least_similar_first_and_says_how_many():
     assert [a + b for a, b in zip(built.examples, built.dropped, strict=True)] == [3] * 6
     for p, q, kept in zip(whole.prompts, built.prompts, built.examples, strict=True):
         assert q.plain.split("# Query:")[1 : kept + 1] == p.plain.split("# Query:")[1 : kept + 1]
-    none = build(parse_variant("urial"), PROMPTS, Material(), budget=1, count=words)
+    none = build(parse_variant("urial"), PROMPTS, PromptMaterial(), budget=1, count=words)
     assert none.examples == [0] * 6 and none.dropped == [3] * 6
 
 
@@ -182,11 +184,11 @@ def test_budget_drops_the_least_similar_first_and_says_how_many():
 )
 def test_missing_material_is_named(name, what):
     with pytest.raises(InputError, match=f"{name} needs {what}"):
-        build(parse_variant(name), PROMPTS, Material())
+        build(parse_variant(name), PROMPTS, PromptMaterial())
 
 
 def test_summary_variants():
-    material = Material(
+    material = PromptMaterial(
         fixed_answers=["a", "b", "c"],
         fixed_summaries=["x", "y", "z"],
         summaries=[f"hint {i}" for i in range(6)],
@@ -214,7 +216,7 @@ def test_query_of_several_turns_is_a_transcript():
 
 
 def test_summary_prompt_takes_texts_that_hold_its_own_marks():
-    text = asked("what is {answer} and {query}?", "{query} it is")
+    text = summary_request("what is {answer} and {query}?", "{query} it is")
     assert "what is {answer} and {query}?" in text and "\n{query} it is\n" in text
 
 
@@ -295,7 +297,7 @@ def test_stored_own_summary_prompts_have_this_form(overton):
     )
     examples = block.findall(stored[0])
     assert [q for q, _, _ in examples] == [e.query for e in urial_examples()]
-    material = Material(
+    material = PromptMaterial(
         fixed_answers=[a for _, _, a in examples],
         fixed_summaries=[s for _, s, _ in examples],
         published=True,

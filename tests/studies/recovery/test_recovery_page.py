@@ -9,7 +9,7 @@ import pytest
 
 from veneer.foundation.results import Results
 from veneer.report.load import load
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.render import render
 from veneer.studies.recovery.compare import Entry, compare
 from veneer.studies.recovery.page import band, dropped, recovered
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
     entries = [
         Entry("base", texts(0.1, 4)),
         Entry(near, texts(0.9, 4)),
-        Entry("knn-response-3", texts(0.5, 4), oracle="oracle: has seen it"),
+        Entry("knn-response-3", texts(0.5, 4), oracle="teacher-answer"),
         Entry("few", [t if i < 2 else [] for i, t in enumerate(texts(0.5, 4))]),
     ]
     teacher = [
@@ -48,11 +48,11 @@ def folder(tmp_path_factory):
     c = compare(Lexical(), teacher, entries)
     found = [
         *rows(c, entries, teacher="aligned", task="t"),
-        *answer_rows(entries, task="t", asked=4),
+        *answer_rows(entries, task="t", expected=4),
     ]
     found += example_rows(
         {"knn-response-3": ([2] * 20, [1] * 20)},
-        {"knn-response-3": "oracle: has seen it"},
+        {"knn-response-3": "teacher-answer"},
         task="t",
     )
     Results(found).write(out / "results.jsonl")
@@ -63,7 +63,7 @@ def folder(tmp_path_factory):
 
 
 def test_charts_have_lines_verdicts_and_ends(folder):
-    part = Part(load(folder))
+    part = PageContext(load(folder))
     charts = recovered(part)
     assert [(c.group.of, c.ceiling) for c in charts] == [
         ("lexical_similarity", "aligned"),
@@ -104,4 +104,6 @@ def test_an_absolute_margin_has_no_band(folder, tmp_path):
     (tmp_path / "run.json").write_text(
         json.dumps({"scale": {"zero": "base", "margin_share": None}})
     )
-    assert band(Part(load(tmp_path))) is None and 'class="band-key"' not in render([tmp_path])
+    assert band(PageContext(load(tmp_path))) is None and 'class="band-key"' not in render(
+        [tmp_path]
+    )

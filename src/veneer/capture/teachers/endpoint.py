@@ -50,7 +50,7 @@ class RemoteTeacher:
     def __post_init__(self) -> None:
         if not 0 <= self.top <= MOST:
             raise InputError(
-                f"{self.top} top log-probabilities were asked for; expected 0 (the text alone) "
+                f"{self.top} top log-probabilities are requested; expected 0 (the text alone) "
                 f"to {MOST}"
             )
         object.__setattr__(self, "_endpoint", Endpoint(self.config))

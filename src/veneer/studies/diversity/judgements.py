@@ -15,7 +15,6 @@ from typing import Any, Generic, TypeVar
 
 from veneer.judges.rubrics.reading import Unreadable, parse_object
 
-ASPECTS = ("helpfulness", "clarity", "factuality", "depth", "engagement")
 STANCES = ("yes", "no", "both", "other")
 SCORE = re.compile(r"\s*([1-5](?:\.\d+)?)\s*(?:/\s*5)?\s*")
 OF_EACH = re.compile(r"\b(A|B)\s*[:=]\s*([1-5](?:\.\d+)?)(?!\d)", re.IGNORECASE)

@@ -1,10 +1,8 @@
-"""The diversity study: answers (sampled here or stored) in, what became of base's variety out. Rows
-of study "diversity"."""
+"""Diversity: is base's variety gone, filtered, or gathered into one answer (docs/diversity.md)?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +10,13 @@ import numpy as np
 
 from veneer.embed import Embedder
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import file_name, folder_lock
+from veneer.foundation.files import file_name
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
-from veneer.foundation.run_record import RunRecord
 from veneer.foundation.text import clean
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.prompts.prompt import PLACE, Prompt
-from veneer.report import write_report
 from veneer.studies.diversity.answers_table import Judgements, Material, by_prompt
 from veneer.studies.diversity.rows_cross import coverage_rows, decomposition_rows
 from veneer.studies.diversity.rows_judged import (
@@ -30,16 +26,19 @@ from veneer.studies.diversity.rows_judged import (
     stance_rows,
 )
 from veneer.studies.diversity.rows_own import measured, own_rows
+from veneer.studies.diversity.settings import DiversitySettings
+from veneer.studies.runner import run_study
+from veneer.studies.study import Run
 from veneer.systems.dated import dated_system
 from veneer.systems.respond import respond
 from veneer.systems.system import Answering
 
-Judging = Callable[[Material], None]
-"""Puts judgements into the material (studies/diversity/judge_answers.py)."""
+Judging = Callable[[Material, Run], None]
+"""Adds a judge's verdicts to the material (studies/diversity/judge_answers.py)."""
 
 
 class QueryFormat(PlainFormat):
-    """A fence around what is asked, turns of a conversation as a transcript inside one."""
+    """A fence around the prompt; the turns of a conversation stand in it as a transcript."""
 
     def text(self, prompt: Prompt) -> str:
         return self.template.replace(PLACE, prompt.plain)
@@ -50,113 +49,143 @@ QUERY_FORMAT = QueryFormat("# Query:\n```\n{prompt}\n```\n\n# Answer:\n```\n")
 QUERY_STOP = ("```",)
 
 
-@dataclass(frozen=True, slots=True)
-class DiversityConfig:
-    """samples, temperature, max_new_tokens, batch_size: of sampling; stored answers do not look at
-    them. threshold: of helpfulness in the decomposition. orders: q of the Vendi scores (inf
-    allowed). seed: of sampling and of the intervals."""
-
-    samples: int = 5
-    temperature: float = 0.5
-    max_new_tokens: int = 256
-    batch_size: int = 32
-    threshold: float = 4.0
-    orders: tuple[float, ...] = (1.0,)
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("samples", "max_new_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
-        if self.samples > 1 and not self.temperature > 0:
-            raise InputError(
-                f"the temperature is {self.temperature}, at which all samples are equal; expected "
-                "more than 0, such as 0.5"
-            )
-        if not self.orders or any(not q >= 0 for q in self.orders):
-            raise InputError(
-                f"the orders of the Vendi score are {list(self.orders)}; expected numbers of 0 or "
-                "more, or inf"
-            )
-
-    def facts(self) -> dict[str, Any]:
-        return {**asdict(self), "orders": [str(q) for q in self.orders]}
-
-
 def study_stored(
     material: Material,
     out: Path,
-    config: DiversityConfig,
+    method: DiversitySettings,
     *,
     embedder: Embedder | None = None,
-    said: dict[str, Any] | None = None,
+    judging: Judging | None = None,
+    settings: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
-    judge: Judging | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """The study of answers that are there already. said: of the configuration (files and their
-    hashes), which a second run must share. facts: more for run.json (what an import dropped).
-    judge: asks for judgements that are not stored."""
-    with folder_lock(out):
-        record = _record(
-            out, config, {**(said or {}), "embedder": None if embedder is None else embedder.id}
-        )
-        if record.finished:
-            return Results.read(out / "results.jsonl")
-        record.note(seeds={"study": config.seed}, **(facts or {}))
-        return _finish(material, out, config, record, embedder, judge, progress)
+    """Study existing answers and write the study folder `out`.
+
+    judging: asks for judgements that are not stored. settings: more of the settings for run.json
+    (files and their hashes), which a second run must share. facts: more for run.json (what an
+    import left out). Raises InputError for answers that no figure can be made of.
+    """
+    study = StoredDiversity(material, method, embedder, judging, settings or {}, facts or {})
+    return run_study(study, out, progress=progress)
 
 
 def study_systems(
     load: Callable[[], Sequence[Answering]],
     prompts: Sequence[Prompt],
     out: Path,
-    config: DiversityConfig,
+    method: DiversitySettings,
     *,
     embedder: Embedder | None = None,
-    judge: Judging | None = None,
-    said: dict[str, Any] | None = None,
+    judging: Judging | None = None,
+    settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Sample every system's answers (resumable, in OUT/responses), then as `study_stored`. load:
-    gives the systems; it is not called where the folder is finished already."""
-    with folder_lock(out):
-        record = _record(
-            out, config, {**(said or {}), "embedder": None if embedder is None else embedder.id}
-        )
-        if record.finished:
-            return Results.read(out / "results.jsonl")
-        with record.stage("load"):
-            systems = [dated_system(s, record.day) for s in load()]
-        record.note(systems=[s.facts() for s in systems], seeds={"study": config.seed})
-        sampling = Sampling(config.max_new_tokens, config.temperature, seed=config.seed)
-        answers = {}
-        for system in systems:
-            with record.stage(f"sample {system.name}"):
-                path = (
-                    out
-                    / "responses"
-                    / f"{file_name(prompts[0].task)}.{file_name(system.name)}.jsonl"
+    """Sample every system's answers (kept in OUT/responses), then as `study_stored`. load: gives
+    the systems; not called where the folder is finished."""
+    study = SampledDiversity(load, prompts, method, embedder, judging, settings or {})
+    return run_study(study, out, progress=progress)
+
+
+class DiversityStudy:
+    """What the studies of stored and of sampled answers share: settings, judgements and rows."""
+
+    name = "diversity"
+
+    def __init__(
+        self,
+        method: DiversitySettings,
+        embedder: Embedder | None,
+        judging: Judging | None,
+        settings: Mapping[str, Any],
+    ):
+        self.method, self.embedder, self.judging = method, embedder, judging
+        self.more_settings = settings
+
+    def settings(self) -> dict[str, Any]:
+        embedder = None if self.embedder is None else self.embedder.id
+        return {**self.more_settings, "embedder": embedder, "settings": self.method.to_json()}
+
+    def _rows(self, run: Run, material: Material) -> Iterator[Measurement]:
+        if self.judging is not None:
+            with run.stage("judge"):
+                self.judging(material, run)
+        run.note(judges=sorted(_judges(material)))
+        with run.stage("measure"):
+            yield from diversity_rows(material, self.method, self.embedder, run.progress)
+
+
+class StoredDiversity(DiversityStudy):
+    """Existing answers. See `study_stored` for the arguments."""
+
+    def __init__(
+        self,
+        material: Material,
+        method: DiversitySettings,
+        embedder: Embedder | None,
+        judging: Judging | None,
+        settings: Mapping[str, Any],
+        facts: Mapping[str, Any],
+    ):
+        super().__init__(method, embedder, judging, settings)
+        self.material, self.facts = material, facts
+
+    def check(self) -> None:
+        _check(self.material)
+
+    def measure(self, run: Run) -> Iterator[Measurement]:
+        run.note(seeds={"study": self.method.seed}, **self.facts)
+        yield from self._rows(run, self.material)
+
+
+class SampledDiversity(DiversityStudy):
+    """Answers that systems give now. See `study_systems` for the arguments."""
+
+    def __init__(
+        self,
+        load: Callable[[], Sequence[Answering]],
+        prompts: Sequence[Prompt],
+        method: DiversitySettings,
+        embedder: Embedder | None,
+        judging: Judging | None,
+        settings: Mapping[str, Any],
+    ):
+        super().__init__(method, embedder, judging, settings)
+        self.load, self.prompts = load, prompts
+
+    def check(self) -> None:
+        """Whether the answers give a figure shows once they are sampled."""
+
+    def measure(self, run: Run) -> Iterator[Measurement]:
+        with run.stage("load"):
+            systems = [dated_system(s, run.day) for s in self.load()]
+        run.note(systems=[s.facts() for s in systems], seeds={"study": self.method.seed})
+        answers = {system.name: self._sample(run, system) for system in systems}
+        material = Material(self.prompts[0].task, answers)
+        _check(material)
+        yield from self._rows(run, material)
+
+    def _sample(self, run: Run, system: Answering) -> dict[str, dict[int, str]]:
+        """prompt -> sample -> answer."""
+        method = self.method
+        file = f"{file_name(self.prompts[0].task)}.{file_name(system.name)}.jsonl"
+        with run.stage(f"sample {system.name}"):
+            return by_prompt(
+                respond(
+                    system,
+                    self.prompts,
+                    Sampling(method.max_new_tokens, method.temperature, seed=method.seed),
+                    batch_size=method.batch_size,
+                    samples=method.samples,
+                    out=run.out / "responses" / file,
+                    progress=run.progress,
                 )
-                answers[system.name] = by_prompt(
-                    respond(
-                        system,
-                        prompts,
-                        sampling,
-                        batch_size=config.batch_size,
-                        samples=config.samples,
-                        out=path,
-                        progress=progress,
-                    )
-                )
-        return _finish(
-            Material(prompts[0].task, answers), out, config, record, embedder, judge, progress
-        )
+            )
 
 
 def diversity_rows(
     material: Material,
-    config: DiversityConfig,
+    method: DiversitySettings,
     embedder: Embedder | None = None,
     progress: Progress | None = None,
 ) -> list[Measurement]:
@@ -167,10 +196,10 @@ def diversity_rows(
         else {s: _embedded(material, s, embedder, progress) for s in material.answers}
     )
     name = None if embedder is None else embedder.id
-    found, prompts = measured(material, vectors, config.orders)
-    seed = config.seed
+    values, prompts = measured(material, vectors, method.orders)
+    seed = method.seed
     rows = [
-        *own_rows(material, found, prompts, embedder=name, seed=seed),
+        *own_rows(material, values, prompts, embedder=name, seed=seed),
         *helpfulness_rows(material, seed=seed),
         *filter_rows(material, vectors, name, seed=seed),
         *decomposition_rows(material, vectors, threshold=None, embedder=name, seed=seed),
@@ -180,37 +209,9 @@ def diversity_rows(
     ]
     if "base" in material.helpfulness:
         rows += decomposition_rows(
-            material, vectors, threshold=config.threshold, embedder=name, seed=seed
+            material, vectors, threshold=method.threshold, embedder=name, seed=seed
         )
     return rows
-
-
-def _record(out: Path, config: DiversityConfig, said: dict[str, Any]) -> RunRecord:
-    return RunRecord(out, "diversity", {**said, "settings": config.facts()})
-
-
-def _finish(
-    material: Material,
-    out: Path,
-    config: DiversityConfig,
-    record: RunRecord,
-    embedder: Embedder | None,
-    judge: Judging | None,
-    progress: Progress | None,
-) -> Results:
-    _check(material)
-    if judge is not None:
-        with record.stage("judge"):
-            judge(material)
-    record.note(judges=sorted(_judges(material)))
-    with record.stage("measure"):
-        results = Results(diversity_rows(material, config, embedder, progress))
-    results.write(out / "results.jsonl")
-    with record.stage("report"):
-        write_report([out], out / "report.html")
-    record.finish()
-    write_report([out], out / "report.html")  # once more, with all its seconds
-    return results
 
 
 def _judges(material: Material) -> set[str]:
@@ -224,7 +225,7 @@ def _judges(material: Material) -> set[str]:
 
 
 def _check(material: Material) -> None:
-    """Refuse what would give no figure or a figure of something else."""
+    """Raise InputError for answers or judgements that no figure can be made of."""
     if not material.answers:
         raise InputError(
             "there are no answers to study; give --responses NAME=FILE, or models with --base "

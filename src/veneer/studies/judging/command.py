@@ -2,172 +2,167 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import tyro
-
-from veneer.terminal.options import JudgeOptions, data_folder, progress
+from veneer.foundation.errors import InputError
+from veneer.foundation.settings import Option
+from veneer.judges.config import JudgeConfig
+from veneer.studies.judging.settings import JudgingSettings
+from veneer.terminal.options import data_folder
+from veneer.terminal.options import progress as progress_line
 
 if TYPE_CHECKING:
-    from veneer.studies.judging.compare import Compared
+    from veneer.prompts.prompt import Prompt
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge(JudgeOptions):
-    """Judge stored answers (files of `veneer generate` or a study's responses/), or
-    compare two judges."""
+class AnsweredPrompts:
+    """The prompts that were answered: a task's, or those of a file."""
 
-    responses: Annotated[
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RESPONSES")
-    ] = ()
-    """Files of answers, JSON lines."""
-    judge: str | None = None
-    """Judges, separated by commas: refusal, toxicity, harm, strongreject, truth,
-    quality, stance."""
-    out: str | None = None
-    """Folder for verdicts.jsonl, results.jsonl, run.json and report.html; needed to judge."""
     task: str | None = None
     """Task whose prompts were answered."""
-    prompts: str | None = None
+    prompts: Annotated[str | None, Option(metavar="FILE")] = None
     """File of the prompts that were answered, in place of a task."""
     column: str | None = None
-    """Column that holds the prompt, of a CSV or Parquet file or a hub data set."""
-    data: str | None = None
+    """Column that holds the prompt, in a CSV or Parquet file or a hub data set."""
+    data: Annotated[str | None, Option(metavar="FOLDER")] = None
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
     split: Literal["train", "test"] = "test"
     """Part of a task's prompts."""
     limit: int | None = None
     """Judge the answers to the first so many prompts. Default: all."""
-    compare: tuple[str, str] | None = None
-    """Two judges by name, or two files of verdicts, each with :METRIC behind it where they
-    do not share one."""
-    seed: int = 0
-    """Of the intervals."""
+
+    def load(self) -> list[Prompt]:
+        """Raises InputError unless exactly one of --task and --prompts is given."""
+        from veneer.tasks.registry import get_task
+        from veneer.tasks.source import load_prompts
+
+        if self.task is None and self.prompts is None:
+            raise InputError(
+                "found neither --task nor --prompts; give the one whose prompts were answered"
+            )
+        if self.task is not None and self.prompts is not None:
+            raise InputError(
+                "found both --task and --prompts; give the one whose prompts were answered"
+            )
+        data = data_folder(self.data)
+        if self.task is not None:
+            # an unknown task is named as such, not as a missing file
+            get_task(self.task, data)
+        source = self.task or self.prompts or ""
+        return load_prompts(
+            source, data=data, column=self.column, limit=self.limit, split=self.split
+        )
+
+    def clusters(self, prompts: list[Prompt]) -> dict[str, str] | None:
+        """prompt id -> group, where the task's prompts are not independent."""
+        from veneer.measures.behaviour import cluster_ids
+        from veneer.tasks.registry import get_task
+
+        if self.task is None:
+            return None
+        ids = cluster_ids(get_task(self.task, data_folder(self.data)), prompts)
+        if ids is None:
+            return None
+        return {p.id: str(c) for p, c in zip(prompts, ids, strict=True)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalJudge:
+    """How a judge model that runs here is loaded."""
+
     device: str = "auto"
-    """Where a local judge runs: auto, cpu, cuda, ..."""
+    """Device of the judge model: auto, cpu, cuda, ..."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Of a local judge's weights."""
+    """Number type of its weights."""
     batch_size: int = 8
-    """Answers that a local judge reads together."""
+    """Number of answers that it reads together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Judge stored answers (files of `veneer generate` or a study's responses/), or compare two
+    judges. Run again, it asks only for the judgements that got no reply."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer judge base.jsonl aligned.jsonl --task lab-requests --judge refusal --out judged",
+        "veneer judge --compare judged/verdicts.jsonl other/verdicts.jsonl",
+    )
+
+    responses: Annotated[tuple[str, ...], Option(positional=True, metavar="RESPONSES")] = ()
+    """Files of answers, JSON lines."""
+    out: Annotated[str | None, Option(metavar="FOLDER")] = None
+    """Folder for verdicts.jsonl, results.jsonl, run.json and report.html; needed to judge."""
+    answered: AnsweredPrompts = field(default_factory=AnsweredPrompts)
+    method: JudgingSettings = field(default_factory=JudgingSettings)
+    judge_model: JudgeConfig = field(default_factory=JudgeConfig)
+    machine: LocalJudge = field(default_factory=LocalJudge)
 
     def run(self) -> None:
-        from pathlib import Path
+        from veneer.studies.judging.compare import compare, side
+        from veneer.studies.judging.show import show_compared
 
-        from veneer.foundation.errors import InputError
-        from veneer.studies.judging.compare import compare, side, split_side
-
-        names = _names(self.judge)
-        sides = self.compare or ()
+        sides = self.method.compare or ()
         if not self.responses:
-            if names or not sides:
+            if self.method.judge or not sides:
                 raise InputError(
                     "found no file of answers; give some, or --compare with two files of verdicts"
                 )
-            self._compared(compare(side(sides[0]), side(sides[1]), seed=self.seed))
+            a, b = (side(label) for label in sides)
+            show_compared(compare(a, b, seed=self.method.seed))
             return
-        for said in sides:
-            name, _ = split_side(said)
-            if not Path(name).exists() and name not in names:
-                names.append(name)
+        names = self._judge_names()
         if not names:
             raise InputError("found no judge; name some with --judge, such as --judge refusal")
         if self.out is None:
             raise InputError("found no --out; give a folder for the verdicts and the report")
         self._judge(names, Path(self.out))
 
-    def _judge(self, names: list[str], out) -> None:
-        from dataclasses import replace
-        from pathlib import Path
+    def _judge_names(self) -> list[str]:
+        """The judges of --judge, and those that only --compare names."""
+        from veneer.studies.judging.compare import split_side
 
+        names = list(self.method.judge)
+        for label in self.method.compare or ():
+            name, _ = split_side(label)
+            if not Path(name).exists() and name not in names:
+                names.append(name)
+        return names
+
+    def _judge(self, names: list[str], out: Path) -> None:
         from veneer.judges.registry import get_judge
-        from veneer.measures.behaviour import cluster_ids
-        from veneer.studies.judging.compare import agreement_rows, compare, side
+        from veneer.studies.judging.compare import compare, side
+        from veneer.studies.judging.show import show_compared, show_judged
         from veneer.studies.judging.study import judge_responses
-        from veneer.tasks.registry import get_task
 
-        prompts = self._prompts()
-        config = self.judges(device=self.device, dtype=self.dtype, batch_size=self.batch_size)
-        config = replace(config, cache=config.cache or out / "judge")
-        judges = [get_judge(n, config) for n in names]
-        ids = (
-            None
-            if self.task is None
-            else cluster_ids(get_task(self.task, data_folder(self.data)), prompts)
-        )
-        compared: list[Compared] = []
-
-        def agree(rows):
-            if not self.compare:
-                return []
-            a, b = (side(s, rows) for s in self.compare)
-            compared.extend(compare(a, b, seed=self.seed))
-            return agreement_rows(compared)
-
-        said = {
-            **config.facts(),
-            "task": self.task,
-            "prompts_file": self.prompts,
-            "split": self.split,
-            "limit": self.limit,
-            "compare": list(self.compare or ()),
-        }
-        with progress() as say:
-            results, rows, used = judge_responses(
+        prompts = self.answered.load()
+        cache = self.judge_model.cache or out / "judge"
+        config = replace(self.judge_model, cache=cache, **asdict(self.machine))
+        judges = [get_judge(name, config) for name in names]
+        sides = self.method.compare or ()
+        with progress_line() as progress:
+            results, rows, usage = judge_responses(
                 [Path(r) for r in self.responses],
                 prompts,
                 judges,
                 out,
-                said=said,
-                partly=self.limit is not None,
-                seed=self.seed,
-                clusters=None
-                if ids is None
-                else {p.id: str(c) for p, c in zip(prompts, ids, strict=True)},
-                extra=agree,
-                progress=say,
+                settings={
+                    **config.facts(),
+                    "task": self.answered.task,
+                    "prompts_file": self.answered.prompts,
+                    "split": self.answered.split,
+                    "limit": self.answered.limit,
+                },
+                partly=self.answered.limit is not None,
+                compared=sides,
+                seed=self.method.seed,
+                clusters=self.answered.clusters(prompts),
+                progress=progress,
             )
-        from veneer.studies.judging.show import show_judged
-
-        show_judged(results, rows, used)
-        if self.compare:
-            self._compared(
-                compared or compare(*(side(s, rows) for s in self.compare), seed=self.seed)
-            )
+        show_judged(results, rows, usage)
+        if sides:
+            a, b = (side(label, rows) for label in sides)
+            show_compared(compare(a, b, seed=self.method.seed))
         print(f"\nreport: {out / 'report.html'}")
-
-    def _prompts(self):
-        from veneer.foundation.errors import InputError
-        from veneer.tasks.registry import get_task
-        from veneer.tasks.source import load_prompts
-
-        if (self.task is None) == (self.prompts is None):
-            found = (
-                "neither --task nor --prompts" if self.task is None else "both --task and --prompts"
-            )
-            raise InputError(f"found {found}; give the one whose prompts were answered")
-        if self.task is not None:
-            # an unknown task is named as such, not as a missing file
-            get_task(self.task, data_folder(self.data))
-        source = self.task or self.prompts or ""
-        return load_prompts(
-            source,
-            data=data_folder(self.data),
-            column=self.column,
-            limit=self.limit,
-            split=self.split,
-        )
-
-    def _compared(self, found: list[Compared]) -> None:
-        from veneer.studies.judging.show import show_compared
-
-        show_compared(found)
-
-
-def _names(text: str | None) -> list[str]:
-    from veneer.foundation.errors import InputError
-
-    names = [n.strip() for n in (text or "").split(",") if n.strip()]
-    if len(set(names)) < len(names):
-        raise InputError(f"--judge {text} names a judge twice; name each once")
-    return names

@@ -1,22 +1,26 @@
-"""Two judges on the same answers: which verdicts are compared, and the rows that come of it."""
+"""Two judges on the same answers: which verdicts are compared, and the rows of their
+agreement."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Measurement
 from veneer.statistics.agreement import Agreement, agreement
+from veneer.studies.judging import words
 from veneer.studies.judging.verdicts import VerdictRow, read_verdicts
 
 
 @dataclass(frozen=True)
 class Side:
-    """One judge's verdicts. said: as the user named it."""
+    """One judge's verdicts. label: as the user named it."""
 
-    said: str
+    label: str
     rows: tuple[VerdictRow, ...]
     metric: str | None = None
 
@@ -30,50 +34,67 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """without: answers that at least one side has no verdict on; alone: answers that
-    only one side holds."""
+class JudgeComparison:
+    """The agreement of two judges on a task.
+
+    without: number of answers that at least one side has no verdict on. alone: number that only one
+    side holds.
+    """
 
     metrics: tuple[str, str]
     judges: tuple[str, str]
     task: str
     system: str
-    found: Agreement
+    agreement: Agreement
     without: int
     alone: int
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The confusion table, the first judge's values in rows, as the facts of a row."""
+        return {
+            "judges": list(self.judges),
+            "metrics": list(self.metrics),
+            "categories": list(self.agreement.categories),
+            "table": self.agreement.table.tolist(),
+            "without": self.without,
+            "alone": self.alone,
+        }
 
-def split_side(said: str) -> tuple[str, str | None]:
+
+def split_side(label: str) -> tuple[str, str | None]:
     """`NAME`, `NAME:METRIC`, `FILE` or `FILE:METRIC`."""
-    if Path(said).exists():
-        return said, None
-    name, colon, metric = said.rpartition(":")
-    return (name, metric) if colon and name else (said, None)
+    if Path(label).exists():
+        return label, None
+    name, colon, metric = label.rpartition(":")
+    return (name, metric) if colon and name else (label, None)
 
 
-def side(said: str, rows: Sequence[VerdictRow] = ()) -> Side:
+def side(label: str, rows: Sequence[VerdictRow] = ()) -> Side:
     """The verdicts of a judge by its name among `rows`, or those of a file (or of a folder that
     `veneer judge` wrote). Raises InputError where the verdicts are of several judges."""
-    name, metric = split_side(said)
-    found = [r for r in rows if name in (r.judge_name, r.judge)]
-    if not found:
+    name, metric = split_side(label)
+    verdicts = [r for r in rows if name in (r.judge_name, r.judge)]
+    if not verdicts:
         path = Path(name) / "verdicts.jsonl" if Path(name).is_dir() else Path(name)
-        found = read_verdicts(path)
+        verdicts = read_verdicts(path)
     if metric is not None:
-        known = list(dict.fromkeys(m for r in found for m in r.metrics))
-        if metric not in known:
-            raise InputError(f"{name} has no metric {metric!r}; expected one of {', '.join(known)}")
-        found = [r for r in found if metric in r.metrics]
-    judges = list(dict.fromkeys(r.judge for r in found))
+        metrics = list(dict.fromkeys(m for r in verdicts for m in r.metrics))
+        if metric not in metrics:
+            raise InputError(
+                f"{name} has no metric {metric!r}; expected one of {', '.join(metrics)}"
+            )
+        verdicts = [r for r in verdicts if metric in r.metrics]
+    judges = list(dict.fromkeys(r.judge for r in verdicts))
     if len(judges) > 1:
         raise InputError(
             f"{name} holds verdicts of {', '.join(judges)}; name a metric of one of them, as in "
             f"{name}:METRIC"
         )
-    return Side(said, tuple(found), metric)
+    return Side(label, tuple(verdicts), metric)
 
 
-def compare(a: Side, b: Side, *, seed: int = 0) -> list[Compared]:
+def compare(a: Side, b: Side, *, seed: int = 0) -> list[JudgeComparison]:
     """Agreement by task and metric, over all systems together. Answers to one prompt
     count as one cluster.
 
@@ -81,79 +102,74 @@ def compare(a: Side, b: Side, *, seed: int = 0) -> list[Compared]:
     texts under one name.
     """
     pairs = [(m, m) for m in a.metrics if m in b.metrics]
-    if a.metric or b.metric or (not pairs and len(a.metrics) == len(b.metrics) == 1):
-        pairs = (
-            [(x, y) for x in a.metrics for y in b.metrics]
-            if len(a.metrics) == len(b.metrics) == 1
-            else pairs
-        )
+    one_each = len(a.metrics) == len(b.metrics) == 1
+    if one_each and (a.metric or b.metric or not pairs):
+        pairs = list(product(a.metrics, b.metrics))
     if not pairs:
         raise InputError(
-            f"{a.said} has {', '.join(a.metrics)} and {b.said} has {', '.join(b.metrics)}; name "
-            f"what to compare, as in {a.said}:{a.metrics[0]} {b.said}:{b.metrics[0]}"
+            f"{a.label} has {', '.join(a.metrics)} and {b.label} has {', '.join(b.metrics)}; name "
+            f"what to compare, as in {a.label}:{a.metrics[0]} {b.label}:{b.metrics[0]}"
         )
     return [c for x, y in pairs for c in _by_task(a, b, x, y, seed)]
 
 
-def _by_task(a: Side, b: Side, x: str, y: str, seed: int) -> Iterator[Compared]:
+def _by_task(a: Side, b: Side, x: str, y: str, seed: int) -> Iterator[JudgeComparison]:
     mine, other = _indexed(a), _indexed(b)
     both = [k for k in mine if k in other]
     if not both:
         raise InputError(
-            f"{a.said} and {b.said} share no answer; expected verdicts on the same responses"
+            f"{a.label} and {b.label} share no answer; expected verdicts on the same responses"
         )
     for k in both:
         if mine[k].text_sha256 != other[k].text_sha256:
             raise InputError(
-                f"{a.said} and {b.said} judged different answers of {k[3]} to {k[1]!r}; expected "
+                f"{a.label} and {b.label} judged different answers of {k[3]} to {k[1]!r}; expected "
                 "verdicts on the same responses"
             )
     for task in dict.fromkeys(k[0] for k in both):
         here = [k for k in both if k[0] == task]
         values = [(mine[k].metrics.get(x), other[k].metrics.get(y), k) for k in here]
-        known = [(u, v, k) for u, v, k in values if u is not None and v is not None]
+        judged = [(u, v, k) for u, v, k in values if u is not None and v is not None]
         systems = list(dict.fromkeys(k[3] for k in here))
-        yield Compared(
+        yield JudgeComparison(
             (x, y),
             (a.rows[0].judge, b.rows[0].judge),
             task,
             systems[0] if len(systems) == 1 else "all",
             agreement(
-                [u for u, _, _ in known],
-                [v for _, v, _ in known],
-                [k[1] for _, _, k in known],
+                [u for u, _, _ in judged],
+                [v for _, v, _ in judged],
+                [k[1] for _, _, k in judged],
                 seed=seed,
             ),
-            len(here) - len(known),
+            len(here) - len(judged),
             sum(k[0] == task for k in mine.keys() ^ other.keys()),
         )
 
 
 def _indexed(one: Side) -> dict[tuple[str, str, int, str], VerdictRow]:
-    found: dict[tuple[str, str, int, str], VerdictRow] = {}
+    by_answer: dict[tuple[str, str, int, str], VerdictRow] = {}
     for r in one.rows:
-        if r.answer in found:
+        if r.answer in by_answer:
             raise InputError(
-                f"{one.said} holds two verdicts on {r.system}'s answer to {r.prompt_id!r}; "
+                f"{one.label} holds two verdicts on {r.system}'s answer to {r.prompt_id!r}; "
                 "expected one"
             )
-        found[r.answer] = r
-    return found
+        by_answer[r.answer] = r
+    return by_answer
 
 
-def agreement_rows(compared: Sequence[Compared]) -> list[Measurement]:
-    """kappa, weighted_kappa for scales, and raw_agreement of each comparison; the note holds the
-    confusion table."""
+def agreement_rows(comparisons: Sequence[JudgeComparison]) -> list[Measurement]:
+    """kappa, weighted_kappa for scales, and raw_agreement of each comparison, with the confusion
+    table among their facts."""
     rows = []
-    for c in compared:
+    for c in comparisons:
         of = c.metrics[0] if c.metrics[0] == c.metrics[1] else f"{c.metrics[0]} ~ {c.metrics[1]}"
-        note = f"{c.judges[0]} in rows: {table_text(c.found)}" + (
-            f"; {c.without} without a verdict" if c.without else ""
-        )
+        note = words.agreement_note(c.facts)
         for metric, e, unit in (
-            ("kappa", c.found.kappa, "kappa"),
-            ("weighted_kappa", c.found.weighted, "kappa"),
-            ("raw_agreement", c.found.raw, "share"),
+            ("kappa", c.agreement.kappa, "kappa"),
+            ("weighted_kappa", c.agreement.weighted, "kappa"),
+            ("raw_agreement", c.agreement.raw, "share"),
         ):
             if e is not None:
                 row = Measurement.estimated(
@@ -165,14 +181,7 @@ def agreement_rows(compared: Sequence[Compared]) -> list[Measurement]:
                     of=of,
                     judge=" ~ ".join(c.judges),
                     unit=unit,
+                    facts=c.facts,
                 )
-                rows.append(replace(row, note=f"{row.note}; {note}" if row.note else note))
+                rows.append(replace(row, note=words.joined(row.note, note)))
     return rows
-
-
-def table_text(found: Agreement) -> str:
-    """The confusion table in one line: "0: 12 3 | 1: 1 20"."""
-    return " | ".join(
-        f"{c:g}: {' '.join(map(str, row))}"
-        for c, row in zip(found.categories, found.table.tolist(), strict=True)
-    )

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from veneer.terminal.show import figure
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
-    from veneer.studies.judging.compare import Compared
+    from veneer.studies.judging.compare import JudgeComparison
     from veneer.studies.judging.verdicts import VerdictRow
 
 KINDS = ("unparsable", "truncated", "refused", "too-long", "failed")
 
 
-def show_judged(results: Results, rows: Sequence[VerdictRow], used: dict[str, Any]) -> None:
-    """A line a task, system and metric; below it what became of the judgements,
-    and what they cost."""
+def show_judged(results: Results, rows: Sequence[VerdictRow], usage: Mapping[str, Any]) -> None:
+    """One line per task, system and metric; below them the judges' outcomes, and what they cost."""
     from rich.table import Table
 
     console, table = _console(), Table(box=None, header_style="bold", pad_edge=False)
@@ -41,7 +40,7 @@ def show_judged(results: Results, rows: Sequence[VerdictRow], used: dict[str, An
             f"verdict: {without}",
             soft_wrap=True,
         )
-        u = used.get(judge)
+        u = usage.get(judge)
         if u:
             cost = "" if u["cost"] is None else f", cost {u['cost']:.4f}"
             again = f", {u['retries']} retries" if u["retries"] else ""
@@ -52,17 +51,17 @@ def show_judged(results: Results, rows: Sequence[VerdictRow], used: dict[str, An
             )
         if counts["failed"]:
             console.print(
-                f"  {counts['failed']} got no reply: the same command asks for these again",
+                f"  {counts['failed']} got no reply; run the same command again to ask for these",
                 soft_wrap=True,
             )
 
 
-def show_compared(found: Sequence[Compared]) -> None:
+def show_compared(comparisons: Sequence[JudgeComparison]) -> None:
     """Kappa, raw agreement and the confusion table of each comparison."""
     from rich.table import Table
 
     console = _console()
-    for c in found:
+    for c in comparisons:
         console.print()
         console.print(
             f"{c.task}, {c.system}: {c.judges[0]} {c.metrics[0]} (rows) and {c.judges[1]} "
@@ -71,15 +70,15 @@ def show_compared(found: Sequence[Compared]) -> None:
         )
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("")
-        for category in c.found.categories:
+        for category in c.agreement.categories:
             table.add_column(f"{category:g}", justify="right")
-        for category, row in zip(c.found.categories, c.found.table.tolist(), strict=True):
+        for category, row in zip(c.agreement.categories, c.agreement.table.tolist(), strict=True):
             table.add_row(f"{category:g}", *map(str, row))
         console.print(table)
         for name, e in (
-            ("kappa", c.found.kappa),
-            ("kappa, quadratic weights", c.found.weighted),
-            ("raw agreement", c.found.raw),
+            ("kappa", c.agreement.kappa),
+            ("kappa, quadratic weights", c.agreement.weighted),
+            ("raw agreement", c.agreement.raw),
         ):
             if e is not None:
                 value = (

@@ -3,70 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import folder_lock, sha256_file, sha256_text
+from veneer.foundation.files import read_json, sha256_input, sha256_text
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
-from veneer.foundation.run_record import RunRecord
 from veneer.judges.judge import Judge
 from veneer.judges.llm import LLMJudge, Outcome
 from veneer.prompts.prompt import Prompt
-from veneer.report import write_report
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
+from veneer.studies.judging import words
+from veneer.studies.judging.compare import agreement_rows, compare, side
 from veneer.studies.judging.verdicts import VerdictRow, read_verdicts, verdicts, write_verdicts
+from veneer.studies.runner import run_study
+from veneer.studies.study import Run
 from veneer.systems.responses import Response, read_responses
 
-Progress = Callable[[int, int, str], None]
-Extra = Callable[[Sequence[VerdictRow]], Sequence[Measurement]]
 STUDY = "judge"
+VERDICTS = "verdicts.jsonl"
 
 
-def matched(
-    files: Sequence[Path], prompts: Sequence[Prompt], *, partly: bool = False
-) -> list[tuple[Prompt, Response]]:
-    """The answers in the files with their prompts, by prompt_id. partly: answers to other prompts
-    are left out, because only some of the prompts were asked for. Raises InputError for an answer
-    without a prompt or one that stands there twice."""
-    if not files:
-        raise InputError(
-            "no file of responses is given; expected some that `veneer generate` or `veneer "
-            "run` wrote"
-        )
-    by_id = {p.id: p for p in prompts}
-    seen: dict[tuple[str, str, int], Path] = {}
-    found, strange = [], []
-    for path in files:
-        for response in read_responses(path):
-            if response.prompt_id not in by_id:
-                strange.append((path, response.prompt_id))
-                continue
-            key = (response.system, response.prompt_id, response.sample_id)
-            if key in seen:
-                raise InputError(
-                    f"{path} holds sample {response.sample_id} of {response.system} for "
-                    f"{response.prompt_id!r}, as does {seen[key]}; give each answer once"
-                )
-            seen[key] = path
-            found.append((by_id[response.prompt_id], response))
-    if strange and not partly:
-        raise InputError(
-            f"{len(strange)} answers have no prompt, first {strange[0][1]!r} of {strange[0][0]}; "
-            f"expected the ids of the prompts given, such as {next(iter(by_id), '')!r}: give the "
-            "task, split or prompt file that was answered"
-        )
-    if not found:
-        raise InputError(
-            f"none of the {len(strange)} answers has a prompt among those given; give the task or "
-            "file that was answered"
-        )
-    return found
+class JudgedAnswers(NamedTuple):
+    """results: the rows. verdicts: one per judge and answer. usage: judge's id -> what its model
+    was sent, read and cost."""
+
+    results: Results
+    verdicts: list[VerdictRow]
+    usage: dict[str, Any]
 
 
 def judge_responses(
@@ -75,71 +46,136 @@ def judge_responses(
     judges: Sequence[Judge],
     out: Path,
     *,
-    said: Mapping[str, Any],
+    settings: Mapping[str, Any] | None = None,
     clusters: Mapping[str, str] | None = None,
     partly: bool = False,
+    compared: Sequence[str] = (),
     seed: int = 0,
-    extra: Extra | None = None,
     progress: Progress | None = None,
-) -> tuple[Results, list[VerdictRow], dict[str, Any]]:
+) -> JudgedAnswers:
     """Judge answers; writes verdicts.jsonl, results.jsonl, run.json and report.html into `out`.
-    Returns results, verdicts and what the judges used.
 
-    said: what a second run of the same command must share. clusters: prompt id -> group, where
-    prompts are not independent. extra: rows made of all verdicts (agreement). Judgements that
-    failed for want of a reply leave the run unfinished, so that the same command asks for those
-    again and for no others.
+    files: answers of `veneer generate` or of a study. settings: more of the settings for run.json,
+    which a second run must share. clusters: prompt id -> group, where prompts are not independent.
+    partly: answers to other prompts are left out instead of refused. compared: two judges or files
+    of verdicts, whose agreement is measured too. Judgements that failed for want of a reply leave
+    the run unfinished, so that the same command asks for those again and for no others. Raises
+    InputError for an answer without a prompt or one that stands there twice.
     """
-    pairs = matched(files, prompts, partly=partly)
-    asked = sha256_text("\n".join(f"{p.task}/{p.id}: {p.messages}" for p, _ in pairs))
-    config = {
-        **said,
-        "judges": [j.id for j in judges],
-        "seed": seed,
-        "prompts": asked,
-        "responses": [[f.name, sha256_file(f)] for f in files],
-    }
-    with folder_lock(out):
-        record = RunRecord(out, "judge", config)
-        new = not record.path.is_file()
-        if record.finished:
-            return (
-                Results.read(out / "results.jsonl"),
-                read_verdicts(out / "verdicts.jsonl"),
-                record.found.get("usage", {}),
-            )
-        try:
-            record.note(judges={j.id: {"name": j.name, "note": j.note} for j in judges})
-            rows: list[VerdictRow] = []
-            for judge in judges:
-                with record.stage(f"judging: {judge.name}"):
-                    rows += verdicts(judge, [p for p, _ in pairs], [r for _, r in pairs], progress)
-            results = Results(rows_of(rows, judges, clusters, seed))
-            results.extend(unfinished_rows(pairs, clusters, seed))
-            results.extend(extra(rows) if extra else ())
-        except InputError:
-            if new:
-                record.path.unlink(missing_ok=True)
-            raise
-        used = {j.id: asdict(j.usage) for j in judges if isinstance(j, LLMJudge)}
-        record.note(
-            usage=used,
-            outcomes=_outcomes(rows),
-            judges={j.id: {"name": j.name, "note": j.note} for j in judges},
+    study = JudgingStudy(files, prompts, judges, settings or {}, clusters, partly, compared, seed)
+    results = run_study(study, out, progress=progress)
+    record = read_json(out / "run.json", "the record of a run")
+    return JudgedAnswers(results, read_verdicts(out / VERDICTS), record.get("usage", {}))
+
+
+class JudgingStudy:
+    """Judges on stored answers. See `judge_responses` for the arguments."""
+
+    name = "judge"
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        prompts: Sequence[Prompt],
+        judges: Sequence[Judge],
+        settings: Mapping[str, Any],
+        clusters: Mapping[str, str] | None,
+        partly: bool,
+        compared: Sequence[str],
+        seed: int,
+    ):
+        self.files, self.prompts, self.judges = files, prompts, judges
+        self.more_settings, self.clusters, self.partly = settings, clusters, partly
+        self.compared, self.seed = compared, seed
+
+    @cached_property
+    def pairs(self) -> list[tuple[Prompt, Response]]:
+        return matched(self.files, self.prompts, partly=self.partly)
+
+    def settings(self) -> dict[str, Any]:
+        prompts = "\n".join(f"{p.task}/{p.id}: {p.messages}" for p, _ in self.pairs)
+        expected = "a file of answers"
+        return {
+            **self.more_settings,
+            "compare": list(self.compared),
+            "judges": [j.id for j in self.judges],
+            "seed": self.seed,
+            "prompts": sha256_text(prompts),
+            "responses": [[f.name, sha256_input(f, expected)] for f in self.files],
+        }
+
+    def check(self) -> None:
+        """Answers and prompts are matched already: their hash is one of the settings."""
+
+    def measure(self, run: Run) -> Iterator[Measurement]:
+        self._note_judges(run)
+        prompts, responses = [p for p, _ in self.pairs], [r for _, r in self.pairs]
+        rows: list[VerdictRow] = []
+        for judge in self.judges:
+            with run.stage(f"judging: {judge.name}"):
+                rows += verdicts(judge, prompts, responses, run.progress)
+        yield from rows_of(rows, self.judges, self.clusters, self.seed)
+        yield from unfinished_rows(self.pairs, self.clusters, self.seed)
+        if self.compared:
+            a, b = (side(label, rows) for label in self.compared)
+            yield from agreement_rows(compare(a, b, seed=self.seed))
+        usage = {j.id: asdict(j.usage) for j in self.judges if isinstance(j, LLMJudge)}
+        run.note(usage=usage, outcomes=_outcomes(rows))
+        self._note_judges(run)  # once more: a judge's note counts what it left undecided
+        write_verdicts(run.out / VERDICTS, rows)
+        if any(r.outcome == Outcome.FAILED for r in rows):
+            run.leave_incomplete()
+
+    def _note_judges(self, run: Run) -> None:
+        run.note(judges={j.id: {"name": j.name, "note": j.note} for j in self.judges})
+
+
+def matched(
+    files: Sequence[Path], prompts: Sequence[Prompt], *, partly: bool = False
+) -> list[tuple[Prompt, Response]]:
+    """The answers in the files with their prompts, by prompt_id. partly: answers to other prompts
+    are left out. Raises InputError for an answer without a prompt or one that stands there
+    twice."""
+    if not files:
+        raise InputError(
+            "no file of responses is given; expected some that `veneer generate` or `veneer "
+            "run` wrote"
         )
-        write_verdicts(out / "verdicts.jsonl", rows)
-        results.write(out / "results.jsonl")
-        if not any(r.outcome == Outcome.FAILED for r in rows):
-            record.finish()
-        write_report([out], out / "report.html")
-        return results, rows, used
+    by_id = {p.id: p for p in prompts}
+    first: dict[tuple[str, str, int], Path] = {}
+    pairs, strange = [], []
+    for path in files:
+        for response in read_responses(path):
+            if response.prompt_id not in by_id:
+                strange.append((path, response.prompt_id))
+                continue
+            key = (response.system, response.prompt_id, response.sample_id)
+            if key in first:
+                raise InputError(
+                    f"{path} holds sample {response.sample_id} of {response.system} for "
+                    f"{response.prompt_id!r}, as does {first[key]}; give each answer once"
+                )
+            first[key] = path
+            pairs.append((by_id[response.prompt_id], response))
+    if strange and not partly:
+        raise InputError(
+            f"{len(strange)} answers have no prompt, first {strange[0][1]!r} of {strange[0][0]}; "
+            f"expected the ids of the prompts given, such as {next(iter(by_id), '')!r}: give the "
+            "task, split or prompt file that was answered"
+        )
+    if not pairs:
+        raise InputError(
+            f"none of the {len(strange)} answers has a prompt among those given; give the task or "
+            "file that was answered"
+        )
+    return pairs
 
 
 def _outcomes(rows: Sequence[VerdictRow]) -> dict[str, dict[str, int]]:
-    found: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     for r in rows:
-        found.setdefault(r.judge, Counter())[r.outcome] += 1
-    return {judge: dict(sorted(c.items())) for judge, c in found.items()}
+        counts.setdefault(r.judge, Counter())[r.outcome] += 1
+    return {judge: dict(sorted(c.items())) for judge, c in counts.items()}
 
 
 def rows_of(
@@ -148,21 +184,21 @@ def rows_of(
     clusters: Mapping[str, str] | None,
     seed: int,
 ) -> Iterator[Measurement]:
-    """A row a task, system, judge and metric, over the answers with a verdict; and the share of
-    answers without one."""
+    """One row per task, system, judge and metric, over the answers with a verdict; and the share
+    of answers without one."""
     for judge in judges:
         mine = [r for r in rows if r.judge == judge.id]
         for task, system in dict.fromkeys((r.task, r.system) for r in mine):
-            some = [r for r in mine if (r.task, r.system) == (task, system)]
+            answers = [r for r in mine if (r.task, r.system) == (task, system)]
             for metric, unit in judge.metrics.items():
-                values = {r.answer: r.metrics[metric] for r in some}
+                values = {r.answer: r.metrics[metric] for r in answers}
                 e = _by_prompt(values, clusters, seed)
                 yield _estimated(e, task, metric, system, judge.id, unit, judge.note)
-            without = {r.answer: float(all(v is None for v in r.metrics.values())) for r in some}
+            without = {r.answer: float(all(v is None for v in r.metrics.values())) for r in answers}
             counts = Counter(
-                r.outcome for r in some if r.outcome not in (Outcome.JUDGED, Outcome.RULE)
+                r.outcome for r in answers if r.outcome not in (Outcome.JUDGED, Outcome.RULE)
             )
-            note = ", ".join(f"{n} {o}" for o, n in sorted(counts.items())) or None
+            facts = {"outcomes": dict(sorted(counts.items()))}
             yield _estimated(
                 _by_prompt(without, clusters, seed),
                 task,
@@ -170,7 +206,8 @@ def rows_of(
                 system,
                 judge.id,
                 "share",
-                note,
+                words.outcomes_note(facts),
+                facts,
             )
 
 
@@ -178,13 +215,13 @@ def unfinished_rows(
     pairs: Sequence[tuple[Prompt, Response]], clusters: Mapping[str, str] | None, seed: int
 ) -> Iterator[Measurement]:
     """The share of answers that were cut within their reasoning, of each task and system that wrote
-    any reasoning: no judge's verdict says anything of these."""
+    any reasoning: a judge's verdict says nothing about these."""
     for task, system in dict.fromkeys(
         (p.task, r.system) for p, r in pairs if r.reasoning is not None
     ):
-        some = [r for p, r in pairs if (p.task, r.system) == (task, system)]
+        responses = [r for p, r in pairs if (p.task, r.system) == (task, system)]
         values: dict[tuple, float | None] = {
-            (task, r.prompt_id, r.sample_id, system): float(r.unfinished) for r in some
+            (task, r.prompt_id, r.sample_id, system): float(r.unfinished) for r in responses
         }
         yield Measurement.estimated(
             _by_prompt(values, clusters, seed), STUDY, task, "unfinished_rate", system, unit="share"
@@ -205,7 +242,16 @@ def _by_prompt(
 
 
 def _estimated(
-    e: Estimate, task: str, metric: str, system: str, judge: str, unit: str, note: str | None
+    e: Estimate,
+    task: str,
+    metric: str,
+    system: str,
+    judge: str,
+    unit: str,
+    note: str | None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Measurement:
-    said = "; ".join(x for x in (e.note, note) if x) or None
-    return Measurement.estimated(e, STUDY, task, metric, system, judge=judge, unit=unit, note=said)
+    note = words.joined(e.note, note)
+    return Measurement.estimated(
+        e, STUDY, task, metric, system, judge=judge, unit=unit, note=note, facts=facts
+    )

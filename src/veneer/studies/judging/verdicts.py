@@ -1,4 +1,4 @@
-"""verdicts.jsonl: what a judge decided about each answer, a line each."""
+"""verdicts.jsonl: what a judge decided about each answer, one line per answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, read_json_lines, sha256_text, write_text
-from veneer.judges.judge import Judge, Progress
+from veneer.foundation.progress import Progress
+from veneer.judges.judge import Judge
 from veneer.judges.llm import LLMJudge, Outcome
 from veneer.prompts.prompt import Prompt
 from veneer.systems.responses import Response
@@ -16,9 +17,12 @@ from veneer.systems.responses import Response
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
-    """metrics: None where there is no verdict. outcome: `judges.llm.Outcome`. reply, reason, why:
-    the judge's words and what is wrong with them. text_sha256: of the answer, so that two files can
-    be known to be about the same one."""
+    """A judge's verdict on one answer.
+
+    metrics: values None where there is no verdict. outcome: `judges.llm.Outcome`. reply, reason,
+    why: the judge's words and what is wrong with them. text_sha256: of the answer, which shows
+    whether two files are about the same one.
+    """
 
     task: str
     prompt_id: str
@@ -46,10 +50,10 @@ def verdicts(
     responses: Sequence[Response],
     progress: Progress | None = None,
 ) -> list[VerdictRow]:
-    """A row a response, whose prompt stands at the same place of `prompts`."""
+    """One row per response. prompts: each response's own, in the same order."""
     texts = [r.text for r in responses]
     if isinstance(judge, LLMJudge):
-        found = judge.judgements(prompts, texts, progress)
+        judgements = judge.judgements(prompts, texts, progress)
         return [
             _row(
                 judge,
@@ -65,7 +69,7 @@ def verdicts(
                     else {}
                 ),
             )
-            for p, r, j in zip(prompts, responses, found, strict=True)
+            for p, r, j in zip(prompts, responses, judgements, strict=True)
         ]
     scores = judge.scores(prompts, texts, progress)
     return [
@@ -106,9 +110,10 @@ def read_verdicts(path: Path) -> list[VerdictRow]:
     rows = []
     for number, row in read_json_lines(path, "verdicts, which `veneer judge` writes"):
         try:
-            found = VerdictRow(**row)
-            if not isinstance(found.metrics, dict) or not all(
-                v is None or (isinstance(v, int | float) and v == v) for v in found.metrics.values()
+            verdict = VerdictRow(**row)
+            if not isinstance(verdict.metrics, dict) or not all(
+                v is None or (isinstance(v, int | float) and v == v)
+                for v in verdict.metrics.values()
             ):
                 raise TypeError("metrics that are no numbers")
         except TypeError as error:
@@ -116,7 +121,7 @@ def read_verdicts(path: Path) -> list[VerdictRow]:
                 f"{path} line {number} is not a verdict ({error}); expected what `veneer judge` "
                 "writes; make it again"
             ) from None
-        rows.append(found)
+        rows.append(verdict)
     if not rows:
         raise InputError(
             f"{path} holds no verdicts; expected one a line, as `veneer judge` writes them"

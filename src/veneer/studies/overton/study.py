@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import json_lines, sha256_file, sha256_text, write_text
+from veneer.foundation.files import json_lines, sha256_input, sha256_text, write_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.imports import Imported, Rules, read_stored
@@ -72,7 +72,10 @@ class OvertonStudy:
         )
         return {
             "viewpoints": sha256_text(json_lines(questions)),
-            "files": {name: sha256_file(path) for name, path in self.responses.items()},
+            "files": {
+                name: sha256_input(path, "a file of stored answers")
+                for name, path in self.responses.items()
+            },
             "judge": self.coverage.judge,
             "seed": self.seed,
         }

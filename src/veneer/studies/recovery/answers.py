@@ -1,17 +1,14 @@
-"""Everybody's answers for a recovery study: the teacher's, base's, base's in
+"""The answers of all systems in a recovery study of models: the teacher's, base's, base's in
 context, a veneer's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from veneer.embed import Embedder
 from veneer.foundation.files import file_name, json_lines, sha256_text, write_text
-from veneer.foundation.progress import Progress
-from veneer.foundation.run_record import RunRecord
 from veneer.head.recorded import chosen_format, recorded_format
 from veneer.head.veneer import Veneer
 from veneer.judges.asker import Asker
@@ -20,8 +17,8 @@ from veneer.models.formats import PlainFormat
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.studies.recovery.prompts import (
-    Built,
-    Material,
+    PromptMaterial,
+    PromptSet,
     base_prompts,
     build,
     cut_answer,
@@ -29,34 +26,34 @@ from veneer.studies.recovery.prompts import (
     query,
     summaries,
 )
+from veneer.studies.recovery.settings import RecoverySettings
 from veneer.studies.recovery.variants import FENCE, Variant, urial_examples
+from veneer.studies.study import Run
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response
 from veneer.systems.system import Answering, System
 
-# where a model that wrote its own summary and answer goes on with a question of its own
+# where a model that wrote its own summary and answer begins a question of its own
 NEXT_QUERY = "# Query:"
 
 
 @dataclass
 class InContext:
-    """Answers stand in `out`/responses and are made once. examples: variant -> (shown, dropped) by
-    prompt. shown: a row a variant and prompt, for in_context.jsonl. facts: of every system that
-    answered. asker: who writes summaries."""
+    """Lets systems answer. Answers stand in OUT/responses; existing ones are read.
 
+    writer: who writes summaries, where a variant needs them. examples: variant -> (shown, dropped)
+    examples by prompt. prompt_rows: one row per variant and prompt, for in_context.jsonl.
+    manifests: one of each system that answered.
+    """
+
+    run: Run
     pair: Pair
     prompts: Sequence[Prompt]
-    out: Path
-    sampling: Sampling
-    samples: int
-    batch_size: int
-    record: RunRecord
-    progress: Progress | None = None
-    published: bool = False
-    asker: Asker | None = None
+    method: RecoverySettings
+    writer: Asker | None = None
     examples: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
-    shown: list[dict[str, Any]] = field(default_factory=list)
-    facts: list[dict[str, Any]] = field(default_factory=list)
+    prompt_rows: list[dict[str, Any]] = field(default_factory=list)
+    manifests: list[dict[str, Any]] = field(default_factory=list)
 
     def teacher(self) -> list[Response]:
         return self.answer(self._aligned(), self.prompts)
@@ -79,16 +76,17 @@ class InContext:
         stops = tuple(sorted({*system.stop_ids, *self.pair.stop_ids}))
         return self.answer(replace(system, stop_ids=stops), self.prompts)
 
-    def variant(self, variant: Variant, material: Material) -> list[Response]:
+    def variant(self, variant: Variant, material: PromptMaterial) -> list[Response]:
         """Base in context."""
-        own = variant.kind == "summary-cot"
+        own = variant.own_summary
         system = self._fenced(variant.name, NEXT_QUERY if own else FENCE)
         longest = system.longest()
-        budget = None if longest is None else longest - self.sampling.max_new_tokens
+        budget = None if longest is None else longest - self.method.max_new_tokens
         built = build(variant, self.prompts, material, budget=budget, count=self._count)
-        self._note(variant, built)
-        found = self.answer(system, built.prompts)
-        return [_with_text(r, _own_answer(r.text) if own else cut_answer(r.text)) for r in found]
+        self._record(variant, built)
+        responses = self.answer(system, built.prompts)
+        cut = _own_answer if own else cut_answer
+        return [replace(r, text=cut(r.text)) for r in responses]
 
     def answer(
         self,
@@ -97,69 +95,74 @@ class InContext:
         samples: int | None = None,
         name: str | None = None,
     ) -> list[Response]:
-        with self.record.stage(f"answers {name or system.name}"):
-            self.facts.append(system.facts())
+        """A system's answers. samples: per prompt, by default the settings'. name: of the file."""
+        name = name or system.name
+        with self.run.stage(f"answers {name}"):
+            self.manifests.append(system.facts())
             return respond(
                 system,
                 prompts,
-                self.sampling,
-                batch_size=self.batch_size,
-                samples=samples or self.samples,
-                out=self.out / "responses" / f"{file_name(name or system.name)}.jsonl",
-                progress=self.progress,
+                self._sampling,
+                batch_size=self.method.batch_size,
+                samples=samples or self.method.samples,
+                out=self.run.out / "responses" / f"{file_name(name)}.jsonl",
+                progress=self.run.progress,
             )
 
-    def material(
-        self, variants: Sequence[Variant], teacher: Sequence[Response], embedder: Embedder | None
-    ) -> Material:
-        """What the variants need of the teacher, and no more."""
+    def material(self, teacher: Sequence[Response], embedder: Embedder | None) -> PromptMaterial:
+        """What the variants need from the teacher, and no more."""
+        variants = self.method.prompts
         first = {r.prompt_id: r.text for r in teacher if r.sample_id == 0}
         answers = [first[p.id] for p in self.prompts]
         fixed: list[str] = []
         if any(v.teacher_examples for v in variants):
-            asked = [
+            questions = [
                 Prompt.from_text(f"urial-{i}", e.query, task="urial")
                 for i, e in enumerate(urial_examples())
             ]
-            fixed = [r.text for r in self.answer(self._aligned(), asked, 1, "aligned-urial")]
+            fixed = [r.text for r in self.answer(self._aligned(), questions, 1, "aligned-urial")]
         hints: list[str] = []
         fixed_hints: list[str] = []
         if any(v.summaries for v in variants):
-            wanted = any(v.kind == "summary" for v in variants)
-            hints, fixed_hints = self._summaries(answers if wanted else [], fixed)
+            hinted = any(v.hint for v in variants)
+            hints, fixed_hints = self._summaries(answers if hinted else [], fixed)
+        texts = {"prompt": [query(p) for p in self.prompts], "answer": answers}
+        nearest_by = {v.nearest_by for v in variants}
         vectors = {
             kind: None
-            if embedder is None or not any(v.kind == kind for v in variants)
-            else embedder.embed(texts, self.progress)
-            for kind, texts in (
-                ("knn-prompt", [query(p) for p in self.prompts]),
-                ("knn-response", answers),
-            )
+            if embedder is None or kind not in nearest_by
+            else embedder.embed(rows, self.run.progress)
+            for kind, rows in texts.items()
         }
-        return Material(
+        return PromptMaterial(
             answers,
             fixed,
             hints,
             fixed_hints,
-            vectors["knn-prompt"],
-            vectors["knn-response"],
-            self.sampling.seed,
-            self.published,
+            vectors["prompt"],
+            vectors["answer"],
+            self.method.seed,
+            self.method.published,
         )
 
     def _summaries(
         self, answers: Sequence[str], fixed: Sequence[str]
     ) -> tuple[list[str], list[str]]:
         """Summaries of the teacher's answers to the prompts, and to URIAL's questions."""
-        assert self.asker is not None, "a summary variant without anybody who writes summaries"
+        assert self.writer is not None, "a summary variant without a writer of summaries"
         queries = [query(p) for p in self.prompts][: len(answers)] + [
             e.query for e in urial_examples()
         ]
-        with self.record.stage("summaries"):
-            texts = summaries(queries, [*answers, *fixed], self.asker, self.progress)
+        with self.run.stage("summaries"):
+            texts = summaries(queries, [*answers, *fixed], self.writer, self.run.progress)
         rows = [{"query": q, "summary": t} for q, t in zip(queries, texts, strict=True)]
-        write_text(self.out / "summaries.jsonl", json_lines(rows))
+        write_text(self.run.out / "summaries.jsonl", json_lines(rows))
         return texts[: len(answers)], texts[len(answers) :]
+
+    @property
+    def _sampling(self) -> Sampling:
+        method = self.method
+        return Sampling(method.max_new_tokens, temperature=method.temperature, seed=method.seed)
 
     def _aligned(self) -> System:
         pair = self.pair
@@ -169,11 +172,12 @@ class InContext:
         return System(name, self.pair.base, PlainFormat(), self.pair.stop_ids, stop=(stop,))
 
     def _count(self, texts: Sequence[str]) -> list[int]:
+        """Number of tokens of each text."""
         return [
             len(ids) for ids in self.pair.base.tokenizer(list(texts), verbose=False)["input_ids"]
         ]
 
-    def _note(self, variant: Variant, built: Built) -> None:
+    def _record(self, variant: Variant, built: PromptSet) -> None:
         self.examples[variant.name] = (built.examples, built.dropped)
         for p, n, dropped in zip(built.prompts, built.examples, built.dropped, strict=True):
             row = {
@@ -183,15 +187,11 @@ class InContext:
                 "dropped": dropped,
                 "sha256": sha256_text(p.plain),
             }
-            self.shown.append(row)
+            self.prompt_rows.append(row)
 
 
 def _own_answer(text: str) -> str:
-    """The answer behind the own summary; where none follows, what was written in the
-    summary's place."""
+    """The answer after the model's own summary; without one, what it wrote in the summary's
+    place."""
     summary, answer = cut_own_summary(text)
     return summary if answer is None else answer
-
-
-def _with_text(r: Response, text: str) -> Response:
-    return replace(r, text=text)

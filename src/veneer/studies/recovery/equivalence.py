@@ -1,7 +1,7 @@
-"""Is a system as similar to the teacher as the ceiling is? An equivalence test with a margin that
-is fixed beforehand.
+"""Whether a system is as similar to the teacher as the ceiling is: an equivalence test with a
+margin that is fixed beforehand.
 
-Overlapping intervals show nothing of the kind. Two one-sided tests (Schuirmann 1987, J.
+Overlapping intervals do not show it. Two one-sided tests (Schuirmann 1987, J.
 Pharmacokinetics and Biopharmaceutics 15) ask whether the paired difference to the ceiling lies
 within a margin. The margin is by default a tenth of the distance from base to ceiling; since that
 distance is itself estimated, each one-sided test is of one linear contrast of the three systems on
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,16 +27,22 @@ from veneer.statistics.comparisons import holm, p_value
 
 LEVEL = 0.05
 LEAST = 3  # prompts: below this a t test says nothing
+# Why there is no verdict
+FEW_PROMPTS = "few-prompts"  # fewer than LEAST have all of system, base and ceiling
+NO_DISTANCE = "no-distance"  # the ceiling is not above base beyond chance
 Word = Literal["equivalent", "different", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """difference: mean(system) - mean(ceiling) over n prompts, with its 90 % interval (the one that
+class Equivalence:
+    """The outcome of the test of one system against one ceiling.
+
+    difference: mean(system) - mean(ceiling) over n prompts, with its 90 % interval (the one that
     two one-sided tests at 5 % correspond to) in `low`, `high`. margin: in the measure's unit.
     p_low, p_high: of "too low" and of "too high". p: the larger of both, after Holm over `family`
-    systems. p_difference: two-sided, of no difference at all, after Holm. note: why there is
-    none."""
+    systems. p_difference: two-sided, of no difference at all, after Holm. reason: why there is no
+    verdict, FEW_PROMPTS or NO_DISTANCE.
+    """
 
     word: Word
     n: int
@@ -49,22 +55,26 @@ class Verdict:
     p: float | None
     p_difference: float | None
     family: int
-    note: str | None = None
+    reason: str | None = None
 
-    def sentence(self) -> str:
-        """The verdict in words, for the note of a row."""
-        if self.p is None or self.p_difference is None or self.margin is None:
-            return f"undecided: {self.note}"
-        side = (
-            ("below the ceiling" if (self.difference or 0) < 0 else "above the ceiling")
-            if self.word == "different"
-            else ""
-        )
-        return (
-            f"{self.word}{f' ({side})' if side else ''}: margin {self.margin:.4g}, one-sided p "
-            f"{self.p_low:.3g} (too low) and {self.p_high:.3g} (too high), {self.p:.3g} after "
-            f"Holm over {self.family}; p of no difference {self.p_difference:.3g}"
-        )
+    @property
+    def side(self) -> str | None:
+        """Where a system that differs stands, "below" or "above" the ceiling."""
+        if self.word != "different":
+            return None
+        return "below" if (self.difference or 0) < 0 else "above"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The verdict as the facts of a row."""
+        if self.reason is not None:
+            return {"verdict": self.word, "reason": self.reason, "prompts": self.n}
+        names = ("margin", "p_low", "p_high", "p", "p_difference", "family")
+        return {
+            "verdict": self.word,
+            "side": self.side,
+            **{name: getattr(self, name) for name in names},
+        }
 
 
 def equivalence(
@@ -75,7 +85,7 @@ def equivalence(
     fraction: float = 0.1,
     margin: float | None = None,
     seed: int = 0,
-) -> dict[str, Verdict]:
+) -> dict[str, Equivalence]:
     """The verdict on each system's similarities (n,), in the order of base's and the
     ceiling's; NaN where a prompt has none, which leaves that prompt out of that system's test.
     All systems are one family.
@@ -91,17 +101,17 @@ def equivalence(
             f"a margin above 0 is needed, not {margin if margin is not None else fraction}"
         )
     b, c = np.asarray(base, float), np.asarray(ceiling, float)
-    found = {
+    outcomes = {
         name: _tests(np.asarray(s, float), b, c, fraction, margin, seed)
         for name, s in systems.items()
     }
     tested = {
-        name: v for name, v in found.items() if v.p is not None and v.p_difference is not None
+        name: v for name, v in outcomes.items() if v.p is not None and v.p_difference is not None
     }
     two = holm([max(v.p_low or 0.0, v.p_high or 0.0) for v in tested.values()])
     no_difference = holm([v.p_difference or 0.0 for v in tested.values()])
     adjusted = {name: (p, q) for name, p, q in zip(tested, two, no_difference, strict=True)}
-    return {name: _decided(v, adjusted.get(name), len(tested)) for name, v in found.items()}
+    return {name: _decided(v, adjusted.get(name), len(tested)) for name, v in outcomes.items()}
 
 
 def one_sided_tests(
@@ -126,46 +136,42 @@ def one_sided_tests(
 
 def _tests(
     s: np.ndarray, b: np.ndarray, c: np.ndarray, fraction: float, margin: float | None, seed: int
-) -> Verdict:
+) -> Equivalence:
     keep = np.isfinite(s) & np.isfinite(c) & (np.isfinite(b) if margin is None else True)
     s, b, c = s[keep], b[keep], c[keep]
     n = len(s)
     if n < LEAST:
-        return _none(
-            n, f"{n} prompts have all of system, base and ceiling; at least {LEAST} are needed"
-        )
+        return _without(n, FEW_PROMPTS)
     difference, (low, high) = float((s - c).mean()), _interval(s - c)
     if margin is None and _one_sided(c - b) > LEVEL / 2:
-        said = (
-            "the ceiling is not above base beyond chance, so there is no distance to take a "
-            "share of"
-        )
-        return _none(n, said, difference, low, high)
+        return _without(n, NO_DISTANCE, difference, low, high)
     width, p_low, p_high = one_sided_tests(s, b, c, fraction=fraction, margin=margin)
     p_no = p_value(s, c, seed=seed)
-    return Verdict(
+    return Equivalence(
         "undecided", n, difference, low, high, width, p_low, p_high, max(p_low, p_high), p_no, 1
     )
 
 
-def _decided(v: Verdict, adjusted: tuple[float, float] | None, family: int) -> Verdict:
+def _decided(v: Equivalence, adjusted: tuple[float, float] | None, family: int) -> Equivalence:
     if adjusted is None:
         return v
     p, q = adjusted
     word: Word = "equivalent" if p <= LEVEL else "different" if q <= LEVEL else "undecided"
-    return Verdict(
+    return Equivalence(
         word, v.n, v.difference, v.low, v.high, v.margin, v.p_low, v.p_high, p, q, family
     )
 
 
-def _none(
+def _without(
     n: int,
-    note: str,
+    reason: str,
     difference: float | None = None,
     low: float | None = None,
     high: float | None = None,
-) -> Verdict:
-    return Verdict("undecided", n, difference, low, high, None, None, None, None, None, 0, note)
+) -> Equivalence:
+    return Equivalence(
+        "undecided", n, difference, low, high, None, None, None, None, None, 0, reason
+    )
 
 
 def _one_sided(x: np.ndarray) -> float:

@@ -3,14 +3,18 @@ test and its verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from veneer.foundation.results import Measurement
 from veneer.report import charts, tables
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
+from veneer.studies.recovery import words
+from veneer.studies.recovery.folders_0_1 import facts_of
 
 STUDY = "recovery"
 CEILING = "ceiling:"
@@ -18,30 +22,36 @@ VERDICTS = ("equivalent", "different", "undecided")
 
 
 @dataclass(frozen=True)
-class Line:
-    """A system on the scale. verdict: one of VERDICTS and, where it differs, the side; word:
-    without the side."""
+class RecoveryLine:
+    """A system on the scale. row: its portion. gap: its distance to the ceiling, with the
+    verdict."""
 
     row: Measurement
     gap: Measurement | None
 
     @property
     def oracle(self) -> bool:
-        return "oracle" in (self.row.note or "")
+        return bool(facts_of(self.row).get("oracle"))
 
     @property
     def verdict(self) -> str:
-        found = ((self.gap.note if self.gap else None) or "").partition(":")[0]
-        return found if self.word in VERDICTS and found.startswith(self.word) else ""
+        """The verdict and, where the system differs, the side."""
+        return words.verdict(self._facts) if self.word else ""
 
     @property
     def word(self) -> str:
-        return ((self.gap.note if self.gap else None) or "").partition(":")[0].partition(" ")[0]
+        """One of VERDICTS, or nothing."""
+        word = self._facts.get("verdict")
+        return word if word in VERDICTS else ""
 
     @property
     def why(self) -> str:
-        """Why there is no place on the scale: the portion's own note, without the oracle's mark."""
-        return (self.row.note or "no reason given").partition("; oracle")[0]
+        """Why there is no place on the scale."""
+        return words.undefined(facts_of(self.row)) or words.NO_REASON
+
+    @property
+    def _facts(self) -> Mapping[str, Any]:
+        return {} if self.gap is None else facts_of(self.gap)
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,7 @@ class Chart:
 
     group: tables.Group
     ceiling: str
-    lines: list[Line]
+    lines: list[RecoveryLine]
     zero: Measurement | None
     one: Measurement | None
 
@@ -66,53 +76,56 @@ class Chart:
         return [(w, n) for w in VERDICTS if (n := sum(line.word == w for line in self.lines))]
 
 
-def recovered(part: Part) -> list[Chart]:
-    """A chart a similarity and ceiling; mean similarities before best ones, the
-    best-recovered system first."""
+def recovered(part: PageContext) -> list[Chart]:
+    """One chart per similarity and ceiling; mean similarities before best ones, the best-recovered
+    system first."""
     gaps = {(g.of, g.split, g.judge): g for g in part.of(STUDY, metric="gap_to_ceiling")}
     values = {(g.metric, g.judge): g for g in part.of(STUDY)}
     base = str(_scale(part).get("zero") or "base")
-    found = []
+    charted = []
     for g in part.of(STUDY, metric="portion"):
         ceiling = (g.split or "").removeprefix(CEILING)
         gap = gaps.get((g.of, g.split, g.judge))
-        lines = [Line(row, gap.systems.get(s) if gap else None) for s, row in g.systems.items()]
+        lines = [
+            RecoveryLine(row, gap.systems.get(s) if gap else None) for s, row in g.systems.items()
+        ]
         lines.sort(key=lambda line: (line.row.value is None, -(line.row.value or 0)))
         ends = values.get((g.of or "", g.judge))
         zero, one = (ends.systems.get(s) if ends else None for s in (base, ceiling))
-        found.append(Chart(g, ceiling, lines, zero, one))
-    return sorted(found, key=lambda c: c.best)
+        charted.append(Chart(g, ceiling, lines, zero, one))
+    return sorted(charted, key=lambda c: c.best)
 
 
-def band(part: Part) -> tuple[float, float] | None:
+def band(part: PageContext) -> tuple[float, float] | None:
     """The margin around the ceiling on the scale, where it is a share of it."""
     share = _scale(part).get("margin_share")
     return (1 - share, 1 + share) if isinstance(share, float) and 0 < share < 1 else None
 
 
-def _scale(part: Part) -> dict[str, Any]:
-    """What run.json says of the scale; nothing about it is assumed."""
-    found = part.study.run.get("scale")
-    return found if isinstance(found, dict) else {}
+def _scale(part: PageContext) -> dict[str, Any]:
+    """The scale in run.json, which may hold anything."""
+    scale = part.study.run.get("scale")
+    return scale if isinstance(scale, dict) else {}
 
 
-def others(part: Part) -> Sequence[tables.Group]:
+def others(part: PageContext) -> Sequence[tables.Group]:
     return [g for g in part.of(STUDY) if g.metric not in ("portion", "gap_to_ceiling")]
 
 
-def dropped(part: Part) -> list[tuple[str, str]]:
-    """(system, what was left out of its prompts)."""
+def dropped(part: PageContext) -> list[tuple[str, str]]:
+    """(system, the examples left out of its prompts)."""
     rows = [r for g in part.of(STUDY, metric="examples") for r in g.systems.values()]
-    return [(r.system, r.note.partition(";")[0]) for r in rows if r.note and "dropped" in r.note]
+    facts = {r.system: facts_of(r) for r in rows}
+    return [(system, words.dropped(f)) for system, f in facts.items() if f.get("dropped")]
 
 
-def _render(part: Part):
-    found = recovered(part)
+def _render(part: PageContext) -> Markup:
+    charted = recovered(part)
     return part.template(
         "page.html.j2",
         package=__package__,
-        charted=[c for c in found if not c.best],
-        best=[c for c in found if c.best],
+        charted=[c for c in charted if not c.best],
+        best=[c for c in charted if c.best],
         portions=part.of(STUDY, metric="portion") + part.of(STUDY, metric="gap_to_ceiling"),
         others=others(part),
         band=band(part),

@@ -29,11 +29,14 @@ from veneer.studies.recovery.variants import (
 
 
 @dataclass(frozen=True)
-class Material:
-    """What variants are made of, each where a variant needs it. answers: the teacher's sample 0 to
-    each prompt. fixed_answers: its answers to URIAL's three questions. summaries, fixed_summaries:
-    of these answers. prompt_vectors, answer_vectors: (n, d) embeddings of the prompts and of the
-    teacher's answers."""
+class PromptMaterial:
+    """What variants are made from; each field is needed by some of them only.
+
+    answers: the teacher's sample 0 to each prompt. fixed_answers: its answers to URIAL's three
+    questions. summaries, fixed_summaries: of these answers. prompt_vectors, answer_vectors: (n, d)
+    embeddings of the prompts and of the teacher's answers. seed: for random examples. published:
+    whether the text is the paper's, byte for byte.
+    """
 
     answers: Sequence[str] = ()
     fixed_answers: Sequence[str] = ()
@@ -46,9 +49,12 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Built:
-    """prompts: with the in-context text as `plain`. examples: how many each shows. dropped: how
-    many were left out of each because prompt and answer would not have fitted."""
+class PromptSet:
+    """The prompts of one variant.
+
+    prompts: with the in-context text as `plain`. examples: number that each shows. dropped: number
+    left out of each because prompt and answer would not fit.
+    """
 
     prompts: list[Prompt]
     examples: list[int]
@@ -56,8 +62,8 @@ class Built:
 
 
 def query(prompt: Prompt) -> str:
-    """What stands under "# Query:": the user's message, or the turns as a transcript where
-    there are several."""
+    """The text under "# Query:": the user's message, or a transcript where there are several
+    turns."""
     only = len(prompt.messages) == 1 and prompt.messages[0]["role"] == "user"
     return prompt.messages[0]["content"] if only else transcript(prompt.messages)
 
@@ -70,17 +76,17 @@ def base_prompts(prompts: Sequence[Prompt]) -> list[Prompt]:
 def build(
     variant: Variant,
     prompts: Sequence[Prompt],
-    material: Material,
+    material: PromptMaterial,
     *,
     budget: int | None = None,
     count: Callable[[Sequence[str]], list[int]] | None = None,
-) -> Built:
+) -> PromptSet:
     """The variant's text of every prompt.
 
     budget: tokens that the text may have (the model's length less the answer's), counted by
-    `count`. Where a text is longer, examples go from the end - the least similar ones, since the
-    most similar stand first - until it fits or none is left. Raises InputError where the variant's
-    material is missing.
+    `count`. Where a text is longer, examples are dropped from the end (the least similar ones,
+    since the most similar stand first) until it fits or none is left. Raises InputError where the
+    variant's material is missing.
     """
     shown = _examples(variant, prompts, material)
     system = instructions(
@@ -89,12 +95,15 @@ def build(
     hints = _hints(variant, prompts, material)
 
     def text(i: int, n: int) -> str:
-        own = variant.kind == "summary-cot"
         return in_context(
-            query(prompts[i]), shown[i][:n], system=system, summary=hints[i], own_summary=own
+            query(prompts[i]),
+            shown[i][:n],
+            system=system,
+            summary=hints[i],
+            own_summary=variant.own_summary,
         )
 
-    kept = [len(some) for some in shown]
+    kept = [len(examples) for examples in shown]
     if budget is not None and count is not None:
         over = list(range(len(prompts)))
         while over:
@@ -102,35 +111,24 @@ def build(
             over = [i for i, n in zip(over, lengths, strict=True) if n > budget and kept[i]]
             for i in over:
                 kept[i] -= 1
-    made = [replace(p, plain=text(i, kept[i])) for i, p in enumerate(prompts)]
-    return Built(made, kept, [len(some) - n for some, n in zip(shown, kept, strict=True)])
+    dropped = [len(examples) - n for examples, n in zip(shown, kept, strict=True)]
+    return PromptSet(
+        [replace(p, plain=text(i, kept[i])) for i, p in enumerate(prompts)], kept, dropped
+    )
 
 
 def _examples(
-    variant: Variant, prompts: Sequence[Prompt], material: Material
+    variant: Variant, prompts: Sequence[Prompt], material: PromptMaterial
 ) -> list[list[Example]]:
+    """The examples of each prompt."""
     if not variant.chosen:
-        fixed = list(urial_examples(published=material.published))
-        if variant.teacher_examples:
-            answers = _needed(
-                material.fixed_answers,
-                len(fixed),
-                variant,
-                "the teacher's answers to URIAL's questions",
-            )
-            fixed = [replace(e, answer=a) for e, a in zip(fixed, answers, strict=True)]
-        if variant.summaries:
-            summaries = _needed(
-                material.fixed_summaries, len(fixed), variant, "summaries of the teacher's answers"
-            )
-            fixed = [replace(e, summary=s) for e, s in zip(fixed, summaries, strict=True)]
-        return [fixed] * len(prompts)
+        return [_fixed_examples(variant, material)] * len(prompts)
     answers = _needed(material.answers, len(prompts), variant, "the teacher's answers")
-    if variant.kind == "random":
+    if variant.nearest_by is None:
         chosen = at_random([p.id for p in prompts], variant.k, material.seed)
     else:
         vectors = (
-            material.prompt_vectors if variant.kind == "knn-prompt" else material.answer_vectors
+            material.prompt_vectors if variant.nearest_by == "prompt" else material.answer_vectors
         )
         if vectors is None or len(vectors) != len(prompts):
             raise InputError(
@@ -138,11 +136,34 @@ def _examples(
                 "prompts; give an embedder"
             )
         chosen = nearest(vectors, variant.k)
-    return [[Example(query(prompts[j]), answers[j]) for j in some] for some in chosen]
+    return [[Example(query(prompts[j]), answers[j]) for j in others] for others in chosen]
 
 
-def _hints(variant: Variant, prompts: Sequence[Prompt], material: Material) -> Sequence[str | None]:
-    if variant.kind != "summary":
+def _fixed_examples(variant: Variant, material: PromptMaterial) -> list[Example]:
+    """URIAL's three examples, with the teacher's answers and summaries where the variant has
+    them."""
+    fixed = list(urial_examples(published=material.published))
+    if variant.teacher_examples:
+        answers = _needed(
+            material.fixed_answers,
+            len(fixed),
+            variant,
+            "the teacher's answers to URIAL's questions",
+        )
+        fixed = [replace(e, answer=a) for e, a in zip(fixed, answers, strict=True)]
+    if variant.summaries:
+        texts = _needed(
+            material.fixed_summaries, len(fixed), variant, "summaries of the teacher's answers"
+        )
+        fixed = [replace(e, summary=s) for e, s in zip(fixed, texts, strict=True)]
+    return fixed
+
+
+def _hints(
+    variant: Variant, prompts: Sequence[Prompt], material: PromptMaterial
+) -> Sequence[str | None]:
+    """The summary that each prompt shows of the answer it asks for; None where it shows none."""
+    if not variant.hint:
         return [None] * len(prompts)
     return _needed(
         material.summaries,
@@ -163,8 +184,8 @@ def _needed(texts: Sequence[str], n: int, variant: Variant, what: str) -> Sequen
 # Summaries of the teacher's answers, by a judge model (the step of Lake, Choi and Durrett,
 # arXiv 2406.17692, in words of our own)
 
-TOKENS = 160
-ASKED = """Here is a question and an answer to it.
+SUMMARY_TOKENS = 160
+REQUEST = """Here is a question and an answer to it.
 
 ## Question
 
@@ -184,11 +205,12 @@ the answer. Write the summary and nothing else."""
 def summaries(
     queries: Sequence[str], answers: Sequence[str], asker: Asker, progress: Progress | None = None
 ) -> list[str]:
-    """A summary an answer, greedy. Fences go: a summary is put into one. Raises VeneerError where
-    one could not be had."""
+    """One summary per answer, decoded greedily. Fences are removed, since a summary is put into
+    one. Raises VeneerError where a summary is missing."""
     requests = [
         ChatRequest(
-            [{"role": "user", "content": asked(q, a)}], {"temperature": 0, "max_tokens": TOKENS}
+            [{"role": "user", "content": summary_request(q, a)}],
+            {"temperature": 0, "max_tokens": SUMMARY_TOKENS},
         )
         for q, a in zip(queries, answers, strict=True)
     ]
@@ -199,22 +221,22 @@ def summaries(
             "a reply of reasoning alone" if failed[0].unfinished else "an empty reply"
         )
         raise VeneerError(
-            f"{len(failed)} of {len(replies)} summaries could not be had ({why}); the same "
-            "command asks for them again"
+            f"{len(failed)} of {len(replies)} summaries are missing ({why}); run the same command "
+            "again to ask for them"
         )
     texts = [split_reasoning(r.text).answer.replace(FENCE, "").strip() for r in replies]
     if empty := sum(not t for t in texts):
         raise VeneerError(
-            f"{empty} of {len(texts)} summaries are empty: the model that was asked wrote "
-            f"reasoning alone, or nothing, in {TOKENS} tokens; ask a model that does not think "
-            "before it answers"
+            f"{empty} of {len(texts)} summaries are empty: the model wrote reasoning alone, or "
+            f"nothing, in {SUMMARY_TOKENS} tokens; ask a model that does not think before it "
+            "answers"
         )
     return texts
 
 
-def asked(query: str, answer: str) -> str:
-    """What the judge model reads."""
-    before, _, rest = ASKED.partition("{query}")
+def summary_request(query: str, answer: str) -> str:
+    """The text that the judge model reads."""
+    before, _, rest = REQUEST.partition("{query}")
     between, _, after = rest.partition("{answer}")
     # not replace: a question may hold "{answer}"
     return "".join((before, query.strip(), between, answer.strip(), after))
@@ -227,19 +249,20 @@ _NEXT = re.compile(r"^#\s*(?:Query|Summary|Answer|Instructions|User)\s*:", re.MU
 
 
 def cut_answer(text: str) -> str:
-    """Up to the closing fence, or to the next block's heading where the fence is missing."""
+    """The text up to the closing fence, or to the next block's heading where the fence is
+    missing."""
     body = text.split(FENCE, 1)[0]
-    found = _NEXT.search(body)
-    return (body[: found.start()] if found else body).strip()
+    heading = _NEXT.search(body)
+    return (body[: heading.start()] if heading else body).strip()
 
 
 def cut_own_summary(text: str) -> tuple[str, str | None]:
     """(summary, answer) of a text that begins inside the summary's fence. None where no
-    answer follows: the model went on with its summary until its tokens ran out, or with a
-    question of its own.
+    answer follows: the model continued its summary until its tokens ran out, or with a question of
+    its own.
 
-    The answer is the first "# Answer:" block; further "# Query" blocks, which such a text often
-    goes on with, belong to no one.
+    The answer is the first "# Answer:" block; the text after it, often further "# Query" blocks,
+    is left out.
     """
     fence = text.find(FENCE)
     heading = _NEXT.search(text)

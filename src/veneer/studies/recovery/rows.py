@@ -4,79 +4,111 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from veneer.foundation.results import Measurement
 from veneer.statistics import intervals
-from veneer.studies.recovery.compare import SELF, Compared, Entry
-from veneer.studies.recovery.equivalence import Verdict
+from veneer.statistics.intervals import Estimate
+from veneer.studies.recovery import words
+from veneer.studies.recovery.compare import SELF, Entry, PlacedSystems, defined
+from veneer.studies.recovery.equivalence import FEW_PROMPTS, LEAST, NO_DISTANCE, Equivalence
 
 STUDY = "recovery"
 UNITS = {"lexical": "Jaccard", "embedding": "cosine", "bertscore": "F1"}
 
 
 def rows(
-    c: Compared, entries: Sequence[Entry], *, teacher: str, task: str, seed: int = 0
+    c: PlacedSystems, entries: Sequence[Entry], *, teacher: str, task: str, seed: int = 0
 ) -> Iterator[Measurement]:
-    """Of every system and ceiling: `MEASURE_similarity` (mean over prompts of the mean over
-    candidates) and `MEASURE_best` (expected best of as many candidates as all have); of every
-    system, against every ceiling (split "ceiling:NAME"): `portion` of both, 0 at base and 1 at the
-    ceiling, and `gap_to_ceiling`, with the verdict in its note. The teacher's own other samples go
-    by its name."""
+    """The rows of one measure.
+
+    For every system and ceiling: `MEASURE_similarity` (mean over prompts of the mean over
+    candidates) and `MEASURE_best` (expected best of as many candidates as all have). For every
+    system and each ceiling (split "ceiling:NAME"): `portion` of both, 0 at base and 1 at the
+    ceiling, and `gap_to_ceiling`, with the verdict among its facts. The teacher's own other samples
+    go by its name.
+    """
     oracles = {e.name: e.oracle for e in entries}
     unit = UNITS.get(c.measure, "similarity")
     for metric, values in _metrics(c):
-        best = f"expected best of {c.candidates} candidates" if metric.endswith("_best") else None
+        best = metric.endswith("_best")
         for system, x in values.items():
-            if metric.endswith("_best") and not c.candidates:
+            if best and not c.candidates:
                 continue
-            known = x[np.isfinite(x)]
-            own = (
-                "ceiling: the teacher's other samples against its sample 0"
-                if system == SELF
-                else None
-            )
+            facts = _oracle(oracles.get(system))
+            if best:
+                facts["best_of"] = c.candidates
+            if system == SELF:
+                facts["ceiling"] = True
             yield Measurement.estimated(
-                intervals.mean(known, seed=seed),
+                intervals.mean(x[np.isfinite(x)], seed=seed),
                 STUDY,
                 task,
                 metric,
                 teacher if system == SELF else system,
                 judge=c.judge,
                 unit=unit,
-                note=_joined(best, own, oracles.get(system), c.note),
+                note=words.similarity_note(facts, c.note),
+                facts=facts,
             )
+    (mean, similarity), (best_of, bests) = _metrics(c)
     for metric, values, portions, verdicts in (
-        (f"{c.measure}_similarity", c.similarity, c.portions, c.verdicts),
-        (f"{c.measure}_best", c.best, c.best_portions, c.best_verdicts),
+        (mean, similarity, c.portions, c.verdicts),
+        (best_of, bests, c.best_portions, c.best_verdicts),
     ):
         for (system, ceiling), e in portions.items():
             split = f"ceiling:{teacher if ceiling == SELF else ceiling}"
-            common: dict[str, Any] = {"judge": c.judge, "of": metric, "split": split}
+            place: dict[str, Any] = {"judge": c.judge, "of": metric, "split": split}
+            three = defined(values[system], values[c.scale.base], values[ceiling])
+            oracle = _oracle(oracles.get(system))
+            facts = {**oracle, **_reason(e, three, seed)}
             yield Measurement.estimated(
-                e,
+                replace(e, note=None),
                 STUDY,
                 task,
                 "portion",
                 system,
-                **common,
-                note=_joined(e.note, oracles.get(system)),
+                **place,
+                note=words.portion_note(facts),
+                facts=facts,
             )
-            keep = np.isfinite(values[system]) & np.isfinite(values[ceiling])
-            gap = intervals.difference(values[system][keep], values[ceiling][keep], seed=seed)
-            note = _joined(verdicts[system, ceiling].sentence(), oracles.get(system))
+            facts = {**oracle, **verdicts[system, ceiling].facts}
             yield Measurement.estimated(
-                gap, STUDY, task, "gap_to_ceiling", system, **common, unit=unit, note=note
+                intervals.difference(*defined(values[system], values[ceiling]), seed=seed),
+                STUDY,
+                task,
+                "gap_to_ceiling",
+                system,
+                **place,
+                unit=unit,
+                note=words.gap_note(facts),
+                facts=facts,
             )
+
+
+def _reason(e: Estimate, three: np.ndarray, seed: int) -> dict[str, Any]:
+    """Why a portion is undefined, as facts. three: (3, prompts) of system, base and ceiling."""
+    if e.value is not None:
+        return {}
+    if e.n < LEAST:
+        return {"reason": FEW_PROMPTS, "prompts": e.n}
+    _, base, ceiling = three
+    distance = intervals.difference(ceiling, base, seed=seed)
+    return {
+        "reason": NO_DISTANCE,
+        "distance": distance.value,
+        "distance_low": distance.low,
+        "distance_high": distance.high,
+    }
 
 
 def verdict_rows(
-    c: Compared, entries: Sequence[Entry], *, teacher: str
+    c: PlacedSystems, entries: Sequence[Entry], *, teacher: str
 ) -> Iterator[dict[str, Any]]:
-    """A row a system, ceiling and statistic: all that the equivalence test says."""
+    """One row per system, ceiling and statistic: the whole outcome of the equivalence test."""
     oracles = {e.name: e.oracle for e in entries}
     for statistic, verdicts in (("mean", c.verdicts), ("best", c.best_verdicts)):
         for (system, ceiling), v in verdicts.items():
@@ -88,21 +120,28 @@ def verdict_rows(
                 **_flat(v),
                 "candidates": c.candidates if statistic == "best" else None,
                 "judge": c.judge,
-                "oracle": oracles.get(system),
+                "oracle": words.oracle(_oracle(oracles.get(system))),
             }
 
 
 def answer_rows(
-    entries: Sequence[Entry], *, task: str, asked: int, seed: int = 0
+    entries: Sequence[Entry], *, task: str, expected: int, seed: int = 0
 ) -> Iterator[Measurement]:
-    """Of every system `answers` (a prompt), and `empty_rate`, the share of
-    answers without a word."""
+    """For every system `answers` (per prompt), and `empty_rate`, the share of answers without a
+    word. expected: number of answers per prompt."""
     for e in entries:
-        counts = [len(some) for some in e.answers]
-        missing = sum(max(0, asked - n) for n in counts)
-        said = f"{missing} of {asked * len(counts)} answers are missing" if missing else None
-        yield _counted("answers", e.name, counts, "answers a prompt", task, said, e.oracle)
-        empty = [float(np.mean([not t.strip() for t in some])) for some in e.answers if some]
+        counts = [len(samples) for samples in e.answers]
+        oracle = _oracle(e.oracle)
+        facts = {
+            **oracle,
+            "missing": sum(max(0, expected - n) for n in counts),
+            "expected": expected * len(counts),
+        }
+        note = words.answers_note(facts)
+        yield _counted("answers", e.name, counts, "answers a prompt", task, note, facts)
+        empty = [
+            float(np.mean([not t.strip() for t in samples])) for samples in e.answers if samples
+        ]
         yield Measurement.estimated(
             intervals.mean(empty, seed=seed),
             STUDY,
@@ -110,7 +149,8 @@ def answer_rows(
             "empty_rate",
             e.name,
             unit="share",
-            note=e.oracle,
+            note=words.oracle(oracle),
+            facts=oracle,
         )
 
 
@@ -120,21 +160,17 @@ def example_rows(
     *,
     task: str,
 ) -> Iterator[Measurement]:
-    """Of every in-context system how many examples its prompts show; counts: system -> (shown,
-    dropped for the token budget)."""
+    """For every in-context system the number of examples that its prompts show. counts: system ->
+    (shown, dropped for the token budget), by prompt."""
     for system, (shown, dropped) in counts.items():
-        over = sum(n > 0 for n in dropped)
-        said = (
-            (
-                f"{sum(dropped)} examples dropped on {over} of {len(dropped)} prompts: prompt and "
-                "answer would not fit"
-            )
-            if over
-            else None
-        )
-        yield _counted(
-            "examples", system, shown, "examples a prompt", task, said, oracles.get(system)
-        )
+        facts = {
+            **_oracle(oracles.get(system)),
+            "dropped": sum(dropped),
+            "dropped_prompts": sum(n > 0 for n in dropped),
+            "prompts": len(dropped),
+        }
+        note = words.examples_note(facts)
+        yield _counted("examples", system, shown, "examples a prompt", task, note, facts)
 
 
 def _counted(
@@ -143,24 +179,24 @@ def _counted(
     counts: Sequence[int],
     unit: str,
     task: str,
-    said: str | None,
-    oracle: str | None,
+    note: str | None,
+    facts: dict[str, Any],
 ) -> Measurement:
-    """A mean of what was done; without an interval, since it estimates nothing."""
-    note = _joined(said, "counted, not estimated: no interval", oracle)
+    """A mean of counts; without an interval, since it estimates nothing."""
+    value = float(np.mean(counts))
     return Measurement(
-        STUDY, task, metric, system, float(np.mean(counts)), len(counts), unit=unit, note=note
+        STUDY, task, metric, system, value, len(counts), unit=unit, note=note, facts=facts
     )
 
 
-def _metrics(c: Compared) -> tuple[tuple[str, dict[str, np.ndarray]], ...]:
+def _oracle(seen: str | None) -> dict[str, Any]:
+    return {} if seen is None else {"oracle": seen}
+
+
+def _metrics(c: PlacedSystems) -> tuple[tuple[str, dict[str, np.ndarray]], ...]:
     return (f"{c.measure}_similarity", c.similarity), (f"{c.measure}_best", c.best)
 
 
-def _flat(v: Verdict) -> dict[str, Any]:
-    found = asdict(v)
-    return {"verdict": found.pop("word"), **found}
-
-
-def _joined(*notes: str | None) -> str | None:
-    return "; ".join(n for n in notes if n) or None
+def _flat(v: Equivalence) -> dict[str, Any]:
+    fields = asdict(v)
+    return {"verdict": fields.pop("word"), **fields, "note": words.no_verdict(v.facts)}

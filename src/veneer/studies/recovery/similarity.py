@@ -317,7 +317,7 @@ RUBRIC = Rubric(
 )
 
 
-class Judged:
+class JudgedSimilarity:
     """(score - 1) / 4 of the judge's scale of 1 to 5. A pair without a verdict has no similarity
     and is counted, never scored."""
 

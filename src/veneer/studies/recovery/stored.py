@@ -1,4 +1,5 @@
-"""Stored answers, lined up by prompt: what the comparison needs of every system."""
+"""Stored answers of all systems, in the order of the teacher's prompts, and stored BERTScore
+files."""
 
 from __future__ import annotations
 
@@ -21,10 +22,13 @@ OWN_BLOCKS = Rules(clean=True, drop_truncated=False, drop_empty=False, answer_on
 
 
 @dataclass
-class Lined:
-    """ids: the prompts that have a reference, in the teacher's order. teacher: its answers by
-    prompt, sample 0 first. systems: name -> answers by prompt. notes: what was left out and why,
-    a sentence each."""
+class LinedUp:
+    """All systems' answers to the same prompts.
+
+    ids: the prompts that have a reference, in the teacher's order. teacher: its answers by prompt,
+    sample 0 first. systems: name -> answers by prompt. notes: one sentence for each thing that is
+    left out.
+    """
 
     ids: list[str]
     teacher: list[list[str]]
@@ -32,13 +36,15 @@ class Lined:
     notes: list[str] = field(default_factory=list)
 
 
-def line_up(teacher: Sequence[Response], systems: Mapping[str, Sequence[Response]]) -> Lined:
-    """Answers by prompt id, each prompt's in the order of their sample numbers. A prompt without
-    the teacher's sample 0 has no reference and goes. Raises InputError where nothing is left, or
-    where a system answers none of the prompts."""
+def line_up(teacher: Sequence[Response], systems: Mapping[str, Sequence[Response]]) -> LinedUp:
+    """Bring all answers into the order of the teacher's prompts and of their sample numbers.
+
+    A prompt without the teacher's sample 0 has no reference and is left out. Raises InputError
+    where no prompt is left, or where a system answers none of them.
+    """
     by_id = _by_prompt(teacher)
-    ids = [i for i, some in by_id.items() if 0 in some]
-    lined = Lined(ids, [[by_id[i][s] for s in sorted(by_id[i])] for i in ids], {})
+    ids = [i for i, samples in by_id.items() if 0 in samples]
+    lined = LinedUp(ids, [[by_id[i][s] for s in sorted(by_id[i])] for i in ids], {})
     if len(ids) < len(by_id):
         lined.notes.append(
             f"{len(by_id) - len(ids)} of {len(by_id)} prompts have no sample 0 of the teacher and "
@@ -52,7 +58,7 @@ def line_up(teacher: Sequence[Response], systems: Mapping[str, Sequence[Response
     for name, responses in systems.items():
         own = _by_prompt(responses)
         lined.systems[name] = [[own[i][s] for s in sorted(own[i])] if i in own else [] for i in ids]
-        answered = sum(bool(some) for some in lined.systems[name])
+        answered = sum(bool(texts) for texts in lined.systems[name])
         if not answered:
             raise InputError(
                 f"{name} answers none of the teacher's {len(ids)} prompts: their ids differ, such "
@@ -66,37 +72,37 @@ def line_up(teacher: Sequence[Response], systems: Mapping[str, Sequence[Response
 def read_answers(
     path: Path, name: str, format: str = "auto"
 ) -> tuple[list[Response], list[str], dict[str, str]]:
-    """(answers, what was dropped or noticed, prompt id -> question where the file has it). Answers
-    that carry blocks of their own (an own summary first) are cut to the answer."""
+    """(answers, notes of the import, prompt id -> question where the file has it). Answers that
+    begin with a summary of their own are cut to the answer."""
     rules = OWN_BLOCKS if "summary-cot" in name or "summary-cot" in str(path) else KEEP
-    found = read_stored(path, format, rules, name)
-    return found.responses, found.summary(), {p.id: query(p) for p in found.prompts}
+    imported = read_stored(path, format, rules, name)
+    return imported.responses, imported.summary(), {p.id: query(p) for p in imported.prompts}
 
 
 def _by_prompt(responses: Sequence[Response]) -> dict[str, dict[int, str]]:
-    found: dict[str, dict[int, str]] = {}
+    by_id: dict[str, dict[int, str]] = {}
     for r in finished(responses):
-        found.setdefault(r.prompt_id, {})[r.sample_id] = r.text
-    return found
+        by_id.setdefault(r.prompt_id, {})[r.sample_id] = r.text
+    return by_id
 
 
-# Stored BERTScore files as similarities to the teacher's sample 0.
+# Stored BERTScore files as similarities to the teacher's sample 0
 
 
-def stored_f1(found: BertScores, reference: int = 0) -> list[np.ndarray]:
+def stored_f1(scores: BertScores, reference: int = 0) -> list[np.ndarray]:
     """F1 of each prompt's candidates against sample `reference`, by candidate sample, without the
     pair of an answer with itself."""
-    keep = (found.ref_samples == reference) & ~found.self_pairs
+    keep = (scores.ref_samples == reference) & ~scores.self_pairs
     return [
-        found.f1[_candidates(found, keep & (found.instances == p))]
-        for p in np.unique(found.instances)
+        scores.f1[_candidates(scores, keep & (scores.instances == p))]
+        for p in np.unique(scores.instances)
     ]
 
 
 def read_scores(files: Sequence[Path], teacher: str) -> tuple[dict[str, list[np.ndarray]], str]:
     """(system -> similarities by prompt, hash code of the computation). Raises InputError where a
-    file is of another reference, or where the files are not of the same prompts and computation."""
-    found: dict[str, list[np.ndarray]] = {}
+    file has another reference, or where the files are not of the same prompts and computation."""
+    similarities: dict[str, list[np.ndarray]] = {}
     first: BertScores | None = None
     for path in files:
         scores = read_bertscore(path)
@@ -115,15 +121,15 @@ def read_scores(files: Sequence[Path], teacher: str) -> tuple[dict[str, list[np.
                 "scores of one run"
             )
         name = SELF if scores.alt_model == teacher else scores.alt_model
-        if name in found:
+        if name in similarities:
             raise InputError(
                 f"{path} has scores of {scores.alt_model!r}, as another file has; give "
                 "each system once"
             )
-        found[name] = stored_f1(scores)
-    return found, "" if first is None else first.hashcode
+        similarities[name] = stored_f1(scores)
+    return similarities, "" if first is None else first.hashcode
 
 
-def _candidates(found: BertScores, here: np.ndarray) -> np.ndarray:
+def _candidates(scores: BertScores, here: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(here)
-    return rows[np.argsort(found.alt_samples[rows], kind="stable")]
+    return rows[np.argsort(scores.alt_samples[rows], kind="stable")]

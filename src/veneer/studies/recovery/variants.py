@@ -10,13 +10,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
 import numpy as np
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.system_id import SystemId
 
 DEFAULT_K = 3  # examples in the paper's prompts
 FIXED = {
@@ -39,26 +40,34 @@ CHOSEN = {
         "test prompt"
     ),
 }
-ORACLES = {
-    "knn-response": "oracle: it has seen the teacher's answer to the test prompt",
-    "summary": "oracle: it has seen a summary of the teacher's answer to the test prompt",
-}
+# What an oracle has seen (words.ORACLES says it in English)
+ORACLES = {"knn-response": "teacher-answer", "summary": "teacher-summary"}
+NEAREST_BY = {"knn-prompt": "prompt", "knn-response": "answer"}
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """kind: a key of FIXED or CHOSEN. k: examples, for the chosen ones; the fixed have three."""
+    """An in-context prompt.
+
+    kind: a key of FIXED or CHOSEN. k: number of examples of a chosen one; the fixed ones have
+    three.
+    """
 
     kind: str
     k: int = DEFAULT_K
 
     @property
+    def identity(self) -> SystemId:
+        """Base with this prompt, as a system."""
+        return SystemId.of(self.kind, **({"examples": self.k} if self.chosen else {}))
+
+    @property
     def name(self) -> str:
-        return self.kind if self.kind in FIXED else f"{self.kind}-{self.k}"
+        return self.identity.name
 
     @property
     def oracle(self) -> str | None:
-        """Why its figures are no fair comparison, or None."""
+        """What makes its figures no fair comparison, a value of ORACLES; None for the others."""
         return ORACLES.get(self.kind)
 
     @property
@@ -67,16 +76,32 @@ class Variant:
 
     @property
     def chosen(self) -> bool:
-        """Its examples are other prompts of the same set."""
+        """Whether its examples are other prompts of the same set."""
         return self.kind in CHOSEN
 
     @property
+    def nearest_by(self) -> str | None:
+        """What is embedded to find its examples: "prompt", "answer", or None."""
+        return NEAREST_BY.get(self.kind)
+
+    @property
+    def own_summary(self) -> bool:
+        """Whether the model writes a summary of its own before it answers."""
+        return self.kind == "summary-cot"
+
+    @property
+    def hint(self) -> bool:
+        """Whether it shows a summary of the teacher's answer to the test prompt."""
+        return self.kind == "summary"
+
+    @property
     def summaries(self) -> bool:
-        return self.kind.startswith("summary")
+        """Whether its examples show summaries of their answers."""
+        return self.hint or self.own_summary
 
     @property
     def teacher_examples(self) -> bool:
-        """It needs the teacher's answers to URIAL's questions."""
+        """Whether it needs the teacher's answers to URIAL's questions."""
         return self.kind in FIXED and self.kind != "urial"
 
 
@@ -84,21 +109,21 @@ def parse_variant(name: str) -> Variant:
     """ "urial", "random-3", "knn-prompt" (3 examples). Raises InputError for any other name."""
     if name in FIXED:
         return Variant(name)
-    found = re.fullmatch(rf"({'|'.join(CHOSEN)})(?:-([0-9]{{1,3}}))?", name)
-    k = int(found[2]) if found and found[2] else DEFAULT_K
-    if found is None or k < 1:
-        known = ", ".join([*FIXED, *(f"{c}-K" for c in CHOSEN)])
-        raise InputError(f"there is no in-context variant {name!r}; expected one of {known}")
-    return Variant(found[1], k)
+    match = re.fullmatch(rf"({'|'.join(CHOSEN)})(?:-([0-9]{{1,3}}))?", name)
+    k = int(match[2]) if match and match[2] else DEFAULT_K
+    if match is None or k < 1:
+        names = ", ".join([*FIXED, *(f"{c}-K" for c in CHOSEN)])
+        raise InputError(f"there is no in-context variant {name!r}; expected one of {names}")
+    return Variant(match[1], k)
 
 
-def parse_variants(names: str) -> list[Variant]:
-    """Names separated by commas, each once; an empty text is none."""
-    found = [parse_variant(n.strip()) for n in names.split(",") if n.strip()]
-    twice = sorted({v.name for v in found if found.count(v) > 1})
+def parse_variants(names: Iterable[str]) -> list[Variant]:
+    """Raises InputError for an unknown name, and for one given twice."""
+    variants = [parse_variant(name) for name in names]
+    twice = sorted({v.name for v in variants if variants.count(v) > 1})
     if twice:
         raise InputError(f"the variant {twice[0]} is named twice; name each variant once")
-    return found
+    return variants
 
 
 # Which other prompts serve as examples
@@ -217,10 +242,11 @@ def in_context(
     """
     head = "" if system is None else f"# Instructions:\n\n{system}\n\n"
     shown = "".join(
-        _block("Query", e.query) + _said(e.summary) + _block("Answer", e.answer) for e in examples
+        _block("Query", e.query) + _summary(e.summary) + _block("Answer", e.answer)
+        for e in examples
     )
-    asked = head + shown + _block("Query", query)
-    return asked + _open("Summary") if own_summary else asked + _said(summary) + _open("Answer")
+    text = head + shown + _block("Query", query)
+    return text + _open("Summary") if own_summary else text + _summary(summary) + _open("Answer")
 
 
 def _open(name: str) -> str:
@@ -231,7 +257,7 @@ def _block(name: str, text: str) -> str:
     return f"{_open(name)}{text.strip()}\n{FENCE}\n\n"
 
 
-def _said(summary: str | None) -> str:
+def _summary(summary: str | None) -> str:
     return "" if summary is None else _block("Summary", summary)
 
 

@@ -1,0 +1,69 @@
+"""The settings of a diversity study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from veneer.foundation.errors import InputError
+from veneer.foundation.settings import Option
+
+ASPECTS = ("helpfulness", "clarity", "factuality", "depth", "engagement")
+RECORDED = ("samples", "temperature", "max_new_tokens", "batch_size", "threshold", "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiversitySettings:
+    """How answers are sampled and measured, and what a judge model is asked."""
+
+    samples: int = 5
+    """Answers per prompt and model."""
+    temperature: float = 0.5
+    """Sampling temperature."""
+    max_new_tokens: int = 256
+    """Longest answer, in tokens."""
+    batch_size: int = 32
+    """Number of prompts answered together."""
+    threshold: float = 4.0
+    """Helpfulness, 1 to 5, that an answer must reach in the decomposition; the filter is shown at
+    every threshold."""
+    orders: Annotated[tuple[float, ...], Option(name="vendi", metavar="Q")] = (1.0,)
+    """Orders q of the Vendi score; inf is one."""
+    embedder: Annotated[str, Option(metavar="MODEL")] = "minilm"
+    """Embedding model: minilm, model2vec:NAME, a sentence-transformers folder or hub id; none
+    leaves semantic measures out."""
+    judge_for: tuple[Literal["quality", "stance", "novelty", "topics"], ...] = ("quality",)
+    """Questions to a judge model (--judge-url and --judge-model, or --judge-local), where no
+    stored judgements are given."""
+    aspect: str = "helpfulness"
+    """Aspect of the quality judgements that filters."""
+    seed: int = 0
+    """Seed for sampling and the intervals."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a value outside its range."""
+        for name in ("samples", "max_new_tokens", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        if self.samples > 1 and not self.temperature > 0:
+            raise InputError(
+                f"the temperature is {self.temperature}, at which all samples are equal; expected "
+                "more than 0, such as 0.5"
+            )
+        if not self.orders or any(not q >= 0 for q in self.orders):
+            raise InputError(
+                f"the orders of the Vendi score are {list(self.orders)}; expected numbers of 0 or "
+                "more, or inf"
+            )
+        if self.aspect not in ASPECTS:
+            raise InputError(
+                f"there is no aspect {self.aspect!r}; expected one of {', '.join(ASPECTS)}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings of sampling and measuring as run.json holds them; embedder, aspect and the
+        judge's questions stand beside them."""
+        return {
+            **{name: getattr(self, name) for name in RECORDED},
+            "orders": [str(q) for q in self.orders],
+        }

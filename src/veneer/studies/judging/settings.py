@@ -1,0 +1,26 @@
+"""The settings of a study of judges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from veneer.foundation.errors import InputError
+from veneer.foundation.settings import Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgingSettings:
+    """Which judges read the answers, and which two are compared."""
+
+    judge: Annotated[tuple[str, ...], Option(commas=True)] = ()
+    """Judges: refusal, toxicity, harm, strongreject, truth, quality, stance."""
+    compare: Annotated[tuple[str, str] | None, Option(metavar="A B")] = None
+    """Two judges by name, or two files of verdicts, each with :METRIC behind it where they do not
+    share one."""
+    seed: int = 0
+    """Seed for the intervals."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.judge)) < len(self.judge):
+            raise InputError(f"--judge {','.join(self.judge)} names a judge twice; name each once")
