@@ -309,7 +309,8 @@ def rows_of(folder: Path) -> list[Row]:
         if r["study"] not in wanted or not joint or (r.get("split") or "").startswith("group:"):
             continue
         if r["metric"].startswith("difference_"):
-            r["p"] = (r.get("note") or "").split(" after")[0]
+            p = (r.get("facts") or {}).get("adjusted_p")
+            r["p"] = None if p is None else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
         elif not (r["metric"] == "portion" and r["value"] is None):
             r["note"] = None
         found.append({k: r[k] for k in KEPT if r.get(k) is not None or k == "value"})

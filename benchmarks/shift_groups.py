@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from veneer.foundation.files import json_lines, write_text
-from veneer.measures.shift_groups import Group, group_of
+from veneer.measures.shift_groups import ShiftGroup, group_of
 from veneer.statistics.intervals import rate
 
 HERE = Path(__file__).resolve().parent
@@ -100,7 +100,7 @@ def shown(hits: int, n: int) -> str:
 def agreement(rows: list[dict[str, Any]]) -> str:
     """Accuracy, then precision and recall of each group, then the confusion table."""
     pairs = Counter((r["group"], group_of(r["base"], after(r), r["context"]).value) for r in rows)
-    names = [g.value for g in Group]
+    names = [g.value for g in ShiftGroup]
     hits = sum(pairs[g, g] for g in names)
     lines = [f"Accuracy {shown(hits, len(rows))}, {hits} of {len(rows)}.", ""]
     lines += ["| group | reader | rule | recall | precision |", "|---|---|---|---|---|"]

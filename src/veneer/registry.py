@@ -37,6 +37,7 @@ STUDIES: Registry[Room] = Registry(
         "recovery": "veneer.studies.recovery:ROOM",
         "overton": "veneer.studies.overton:ROOM",
         "judging": "veneer.studies.judging:ROOM",
+        "lm_eval": "veneer.studies.lm_eval:ROOM",
     },
 )
 

@@ -224,7 +224,7 @@ def test_a_full_disk_leaves_a_usable_capture(tmp_path):
     if made.returncode:
         pytest.skip("needs the right to mount a tmpfs")
     try:
-        with pytest.raises(VeneerError, match=r"disk that holds .* is full.*goes on where it was"):
+        with pytest.raises(VeneerError, match=r"disk that holds .* is full.*again to resume"):
             small_capture(mount / "c", n=120, k=128)
         partial = Capture.open(mount / "c", partial=True)
         assert 0 < len(partial.shards) < 30

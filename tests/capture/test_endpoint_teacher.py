@@ -97,7 +97,7 @@ def test_it_equals_a_capture_of_the_model_itself(base, aligned, tmp_path):
         remote = capture_from(base, teacher, prompts(6), tmp_path / "remote", HOW)
     assert (
         remote.manifest["teacher"]["targets"] == "top-5"
-        and "5 most likely" in remote.told
+        and "5 most likely" in remote.endpoint_note
         and not remote.one_hot
     )
     assert not (tmp_path / "remote" / "noise.json").exists()
@@ -304,7 +304,7 @@ def test_parts_of_characters_are_matched_by_their_bytes(base):
         pytest.skip("the tokenizer has this character whole")
     # "bytes:\\xc3", without `bytes`
     content = [{"token": texts.name(i), "logprob": -0.1, "top_logprobs": []} for i in ids]
-    told = read_logprob_reply(
+    endpoint_note = read_logprob_reply(
         {
             "choices": [
                 {
@@ -315,7 +315,7 @@ def test_parts_of_characters_are_matched_by_their_bytes(base):
             ]
         }
     )["told"]
-    positions, spelt = checked(json.loads(json.dumps(told)), "é")
+    positions, spelt = checked(json.loads(json.dumps(endpoint_note)), "é")
     assert spelt == "é" and matcher.own_tokens(positions) == ids
 
 
@@ -368,7 +368,7 @@ JSON = st.recursive(
 def test_whatever_a_server_sends_is_read_or_named(content):
     """Read, or named in `untold` or by Untrue; what is read is finite."""
     try:
-        told = read_logprob_reply(
+        endpoint_note = read_logprob_reply(
             {
                 "choices": [
                     {
@@ -379,13 +379,13 @@ def test_whatever_a_server_sends_is_read_or_named(content):
                 ]
             }
         )["told"]
-        positions, _ = checked(told or [], "a")
+        positions, _ = checked(endpoint_note or [], "a")
     except Untrue:
         return
     assert all(p <= 1e-3 for one in positions for _, p in one.likely)
 
 
-def told(token: str, logprob: float | None, *others: tuple[str, float | None]) -> dict:
+def endpoint_note(token: str, logprob: float | None, *others: tuple[str, float | None]) -> dict:
     every = [(token, logprob), *others]
     return {
         "token": token,
@@ -405,7 +405,12 @@ def test_a_candidate_without_a_probability_is_none(base, tmp_path, nothing):
     """sgl-project/sglang#20323 writes null for -inf, vllm-project/vllm#11073 -9999.0: the rest of
     the row is as the server tells it."""
     reply = answered(
-        "No", {"content": [told("No", math.log(0.75), ("on", math.log(0.125)), ("the", nothing))]}
+        "No",
+        {
+            "content": [
+                endpoint_note("No", math.log(0.75), ("on", math.log(0.125)), ("the", nothing))
+            ]
+        },
     )
     with serving(lambda c: c.json(reply)) as server:
         assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 3
@@ -434,7 +439,7 @@ def test_a_candidate_without_a_probability_is_none(base, tmp_path, nothing):
 def test_log_probabilities_in_other_forms_are_the_same():
     """Text completions' columns, dictionaries of candidates, a bare list, and the
     tokens of a refusal."""
-    rows = [told("Y", -0.1, ("N", -2.5)), told("es", -0.2, ("o", -2.0))]
+    rows = [endpoint_note("Y", -0.1, ("N", -2.5)), endpoint_note("es", -0.2, ("o", -2.0))]
     columns = {
         "tokens": ["Y", "es"],
         "token_logprobs": [-0.1, -0.2],

@@ -104,7 +104,7 @@ def test_answers_to_other_prompts_and_a_foreign_file(veneer, answers, tmp_path):
     mine = tmp_path / "mine.jsonl"
     mine.write_text('{"question": 1}\n')
     said = veneer("capture", "--base", "lab:base", "--responses", mine, *ASKED, "--out", out)
-    assert said.code == 2 and "known as a format" in said.err and not out.exists()
+    assert said.code == 2 and "fits no format of answers" in said.err and not out.exists()
     said = veneer(
         "capture",
         "--base",

@@ -16,8 +16,15 @@ import pytest
 from veneer.cli.main import COMMANDS
 from veneer.foundation.settings import Option
 
+# In one column: side by side, tyro gives a box less room than its longest line needs
 ASK = """
 import contextlib, io, json
+from tyro import _fmtlib as layout
+side_by_side = layout.cols
+def cols(*parts):
+    boxes = all(isinstance(part, layout._Rows) for part in parts)
+    return layout.rows(*parts) if boxes else side_by_side(*parts)
+layout.cols = cols
 from veneer.cli.main import COMMANDS, main
 said = {}
 for name in COMMANDS:
@@ -52,9 +59,11 @@ def options(cls: type) -> Iterator[tuple[str, str]]:
         hint = hints[field.name]
         marks = getattr(hint, "__metadata__", ())
         inner = get_args(hint)[0] if marks else hint
+        if any(isinstance(m, Option) and m.hidden for m in marks):
+            continue
         if dataclasses.is_dataclass(inner):
             yield from options(inner)
-        elif not any(isinstance(m, Option) and m.hidden for m in marks):
+        else:
             yield field.name, " ".join((texts.get(field.name) or "").split())
 
 

@@ -29,7 +29,7 @@ from veneer.models.formats import format_from_facts
 from veneer.prompts.files import read_prompts
 from veneer.report.load import load
 from veneer.studies.overton.viewpoints import read_viewpoints
-from veneer.systems.partial_file import Part
+from veneer.systems.partial_file import PartialFile
 from veneer.systems.responses import read_responses
 from veneer.tasks.custom import CustomTask, is_task_file
 
@@ -157,7 +157,7 @@ def _own(data: bytes) -> None:
 
 
 def _part(data: bytes) -> None:
-    part = Part(_file("answers.jsonl.part", data), "stamp", [[0, 1], [2]])
+    part = PartialFile(_file("answers.jsonl.part", data), "stamp", [[0, 1], [2]])
     part.close(remove=False)
 
 
@@ -210,7 +210,7 @@ READ: dict[str, Callable[[bytes], object]] = {
     "study run": _study("run.json"),
     "responses": lambda d: read_responses(_file("r.jsonl", d)),
     "unfinished answers": _part,
-    "own task": _own,
+    "custom task": _own,
     "viewpoints": lambda d: read_viewpoints(_file("v.jsonl", d)),
     "veneer config": _veneer,
     "format": _format,
@@ -306,7 +306,7 @@ SEEDS: dict[str, list[bytes]] = {
         b'0, "system": "s", "task": "t", "text": "x", "token_ids": [1], "finish_reason": "stop", '
         b'"seed": 0}}}\n'
     ],
-    "own task": [
+    "custom task": [
         b'{"task": {"name": "a", "scorer": "regex", "pattern": "a+"}}\n{"prompt": "b", "id": 3}\n',
         (
             b'{"task": {"name": "a", "scorer": "choice"}}\n'

@@ -196,7 +196,7 @@ def test_ctrl_c_at_random_moments(name, made, runner, tally, tmp_path):
 def test_two_commands_in_one_place(made, runner, tally, tmp_path, capfd):
     """While one process holds the lock, every command that writes there is refused; the lock of a
     dead process holds nobody up."""
-    from veneer.systems.partial_file import Part
+    from veneer.systems.partial_file import PartialFile
 
     for name in ("capture", "extract", "measure", "run"):
         out = tmp_path / name
@@ -208,7 +208,7 @@ def test_two_commands_in_one_place(made, runner, tally, tmp_path, capfd):
                     runner.run(*words(name, made, out))
                 )
                 assert [p.name for p in out.iterdir()] == [".lock"]
-    part = Part(tmp_path / "answers.jsonl.part", "of the first", [[0]])
+    part = PartialFile(tmp_path / "answers.jsonl.part", "of the first", [[0]])
     with tally.fault("two commands in one folder"):
         ended = runner.run(
             "generate",

@@ -530,7 +530,7 @@ def test_lm_eval_logs_of_chat_models(tmp_path):
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"doc_id": 0, "resps": [["a"]]}, 'has no "arguments", so that nobody knows which prompt'),
+        ({"doc_id": 0, "resps": [["a"]]}, 'has no "arguments", so that its prompt is unknown'),
         ({"doc_id": 0, "arguments": [["text"]], "resps": [["-12.5"]]}, "holds log-likelihoods"),
         (
             {
@@ -703,11 +703,11 @@ def test_chats_and_other_keys(tmp_path, row, id, text, turns):
         ),
         (
             [{"prompt": "A", "text": "a", "response": "b"}],
-            "has 'text' and 'response', and nobody knows which",
+            "has 'text' and 'response', and only one can be the answer",
         ),
         (
             [{"question": "A", "text": "a"}],
-            r"does not say which prompt it answers \(its keys are question, text\)",
+            r"does not name the prompt that it answers \(its keys are question, text\)",
         ),
         (
             [{"question": "A", "answer": "a"}],

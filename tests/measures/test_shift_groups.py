@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from made_up import held_out
 from veneer.foundation.results import Results
-from veneer.measures.shift_groups import Group, deep_group, group_of, shift_group
+from veneer.measures.shift_groups import ShiftGroup, deep_group, group_of, shift_group
 from veneer.measures.shifts import group_rows, shift_table
 
 LABELS = [
@@ -32,7 +32,7 @@ def test_the_sample_is_what_it_is_said_to_be():
         "tuned": 100,
         "held-out": 100,
     }
-    assert {r["group"] for r in LABELS} == {g.value for g in Group}
+    assert {r["group"] for r in LABELS} == {g.value for g in ShiftGroup}
     assert all(after(r) != r["base"] for r in LABELS)
     assert all(r["aligned"] not in (r["base"], r["veneer"]) for r in LABELS if r["kind"] == "deep")
 
@@ -85,7 +85,7 @@ def test_which_shift_is_meant():
 
 @given(st.text(max_size=12), st.text(max_size=12), st.text(max_size=40))
 def test_any_text_has_a_group(before, new, context):
-    assert group_of(before, new, context) in set(Group)
+    assert group_of(before, new, context) in set(ShiftGroup)
 
 
 class Words:
@@ -123,7 +123,7 @@ def test_rows_by_hand():
     )
     assert all(r.study == "shift" and (r.n == 1 or r.low <= r.value <= r.high) for r in rows)
     for system in ("veneer", "aligned"):
-        assert sum(values[f"{g.value}_share", system] for g in Group) == pytest.approx(1)
+        assert sum(values[f"{g.value}_share", system] for g in ShiftGroup) == pytest.approx(1)
     assert list(group_rows(held_out(), Taken(), Words(), task="c")) == []
     still = held_out(veneer_top=held_out().base_top)
     assert {

@@ -21,7 +21,7 @@ from veneer.head.veneer import Veneer
 from veneer.models.decode import Sampling, decode
 from veneer.models.layers import decoder_layers
 from veneer.models.load import load_model
-from veneer.models.split import Split, need_one_device
+from veneer.models.split import DeviceSplit, need_one_device
 from veneer.systems.tuning import sharing
 
 pytest.importorskip(
@@ -45,20 +45,22 @@ PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
 )
 def test_devices_that_are_not_understood(device, said):
     with pytest.raises(InputError, match=said):
-        Split.parse(device)
+        DeviceSplit.parse(device)
 
 
 def test_sizes():
-    assert Split.parse("split:cpu=1.5GB") == Split({"cpu": 1_500_000_000})
-    assert Split.parse("split:cpu=2GiB") == Split({"cpu": 2**31})
-    assert Split.parse("split:cpu=7") == Split({"cpu": 7}) and Split.parse("split") == Split(None)
-    assert Split.parse("cpu") is None and Split.parse("splits") is None
+    assert DeviceSplit.parse("split:cpu=1.5GB") == DeviceSplit({"cpu": 1_500_000_000})
+    assert DeviceSplit.parse("split:cpu=2GiB") == DeviceSplit({"cpu": 2**31})
+    assert DeviceSplit.parse("split:cpu=7") == DeviceSplit({"cpu": 7}) and DeviceSplit.parse(
+        "split"
+    ) == DeviceSplit(None)
+    assert DeviceSplit.parse("cpu") is None and DeviceSplit.parse("splits") is None
 
 
 def test_without_accelerate_the_install_line_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(MissingExtra, match=r"veneer\[split\]"):
-        Split.parse("split")
+        DeviceSplit.parse("split")
 
 
 @pytest.fixture(params=[k for k in ARCHITECTURES])

@@ -30,7 +30,8 @@ def main(place: str, out: str) -> None:
             if held.leads:
                 found = extract(open_capture(place), config, parts=held.parts)
                 found.veneer.save(Path(out) / name)
-                (Path(out) / f"{name}.json").write_text(json.dumps(found.log), encoding="utf-8")
+                log = json.dumps([event.to_json() for event in found.log])
+                (Path(out) / f"{name}.json").write_text(log, encoding="utf-8")
 
 
 if __name__ == "__main__":

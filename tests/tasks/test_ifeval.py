@@ -96,7 +96,7 @@ def test_prompts_and_scores(folder):
 def test_what_cannot_be_checked_is_left_out_and_counted(folder):
     task = get_task("ifeval", folder)
     kept = [p.id for p in task.prompts("test")]
-    missing = "length_constraints:number_sentences" not in ifeval.checkers().known
+    missing = "length_constraints:number_sentences" not in ifeval.checkers().checkable
     assert kept == [f"ifeval-{k}" for k in (1, 2, 3, *(() if missing else (4,)))]
     expected = {"prompts": 1, "why": "nltk's punkt_tab is not installed"} if missing else None
     assert task.source()["left_out"] == expected
@@ -106,7 +106,7 @@ def test_what_cannot_be_checked_is_left_out_and_counted(folder):
 def test_every_checker_that_is_said_to_work_does_so_without_a_network():
     """Each kind of instruction on an answer, with the arguments that lm-eval draws where
     a row gives none."""
-    known = ifeval.checkers().known
+    known = ifeval.checkers().checkable
     assert len(known | set(ifeval.NEED_PUNKT)) == 25
     given = {
         "combination:repeat_prompt": {"prompt_to_repeat": "Hi"},

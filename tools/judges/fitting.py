@@ -1,4 +1,5 @@
-"""What the fits of the built-in judges share: the data folder, and errors in one sentence."""
+"""The shared part of the fits of the built-in judges: the data folder, and errors in one
+sentence."""
 
 from __future__ import annotations
 

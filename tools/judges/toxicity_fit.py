@@ -1,4 +1,4 @@
-"""Fitting the built-in toxicity judge, and its scores on statements that it did not see."""
+"""Fit the built-in toxicity judge, and score statements that it was not fitted to."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class Statements:
         )
 
     def families(self) -> list[tuple[str, ...]]:
-        """As groups, with groups that share a topic taken together (asian and chinese, ...)."""
+        """Return the groups of each statement, with groups of one topic merged (asian and chinese,
+        ...)."""
         return [tuple(sorted({FAMILIES.get(g, g) for g in groups})) for groups in self.groups]
 
 
@@ -88,8 +89,8 @@ def _logistic(data: Statements) -> tuple[np.ndarray, float]:
 
 
 def _balance(scores: np.ndarray, hate: np.ndarray) -> float:
-    """The threshold at which both classes are recognised equally often, as nearly as
-    the scores allow."""
+    """Return the threshold at which both classes are recognised equally often, as nearly as the
+    scores allow."""
     candidates = np.unique(scores)
     gaps = [
         abs((scores[hate > 0] > t).mean() - (scores[hate == 0] <= t).mean()) for t in candidates
@@ -98,7 +99,7 @@ def _balance(scores: np.ndarray, hate: np.ndarray) -> float:
 
 
 def statement_folds(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
-    """(n,) fold of each statement; statements that are nearly the same stand in one."""
+    """Return the fold (n,) of each statement; statements that are nearly the same share one."""
     label = np.arange(len(vectors))
     for i, j in zip(*np.nonzero(np.triu(vectors @ vectors.T > ALIKE, 1)), strict=True):
         low, high = sorted((label[i], label[j]))

@@ -1,5 +1,6 @@
-"""`python -m tools.judges.toxicity_train`: make toxicity_weights.safetensors again from ToxiGen's
-statements and the hand-written harmless answers."""
+"""`python -m tools.judges.toxicity_train`: fit the weights of the toxicity judge to ToxiGen's
+statements and the hand-written harmless answers, and write
+src/veneer/judges/toxicity/weights.safetensors."""
 
 from __future__ import annotations
 
@@ -22,10 +23,10 @@ FILES = 31  # 16 groups with hate, 15 of them with neutral statements
 
 
 def read_statements(data: Path) -> dict[str, tuple[int, set[str]]]:
-    """statement -> (1 hate or 0 neutral, groups), of ToxiGen's 31 prompt files, in the
-    order of the files.
+    """Return statement -> (1 hate or 0 neutral, groups) of ToxiGen's 31 prompt files, in the order
+    of the files.
 
-    Raises InputError where a file is missing, or where one statement stands on both sides.
+    Raises InputError where a file is missing, or where both classes hold one statement.
     """
     classes: dict[str, tuple[int, set[str]]] = {}
     paths = sorted((data / "toxigen").glob("*_1k.txt"))
@@ -65,8 +66,8 @@ def load_statements(data: Path) -> Statements:
 
 
 def scores_unseen(data: Statements) -> dict[str, np.ndarray]:
-    """How the statements were left out -> log odds (n,): tenths of the statements, a group at a
-    time, a family of groups at a time."""
+    """Return left-out part -> log odds (n,): tenths of the statements, one group at a time, one
+    family of groups at a time."""
     folds = statement_folds(data.vectors)
     return {
         "statement": left_out(data, folds, [folds == f for f in np.unique(folds)]),
@@ -76,7 +77,7 @@ def scores_unseen(data: Statements) -> dict[str, np.ndarray]:
 
 
 def balanced(scores: np.ndarray, hate: np.ndarray) -> dict[str, Any]:
-    """Recall of each class and their mean."""
+    """Return the recall of each class and their mean."""
     hate_recall = rate(int((scores[hate > 0] > 0).sum()), int(hate.sum()))
     neutral_recall = rate(int((scores[hate == 0] <= 0).sum()), int((1 - hate).sum()))
     assert hate_recall.value is not None and neutral_recall.value is not None
@@ -89,7 +90,7 @@ def balanced(scores: np.ndarray, hate: np.ndarray) -> dict[str, Any]:
 
 
 def train(data: Path) -> ToxicityHead:
-    """The head that ships: all statements."""
+    """Fit the head that ships, to all statements."""
     statements = load_statements(data)
     weight, bias = fit(statements, statement_folds(statements.vectors))
     facts = {

@@ -1,1 +1,1 @@
-"""Training of the embedded models and of pairs with a planted truth."""
+"""Train the embedded models, and pairs with a planted truth."""

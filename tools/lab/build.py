@@ -88,8 +88,8 @@ def train_size(size: str, out: Path, seed: int) -> None:
 
 
 def table(out: Path) -> str:
-    """The share right (sums, facts) and the share refused (requests, harmless) of each model's
-    greedy test answers."""
+    """Return the share right (sums, facts) and the share refused (requests, harmless) of each
+    model's greedy test answers."""
     tokenizer = AutoTokenizer.from_pretrained(out / "tokenizer")
     lines = [f"{'model':<16}{'format':<8}" + "".join(f"{t:>14}" for t in LAB_TASKS)]
     for name in (n.removeprefix("lab:") for n in LAB_MODELS):

@@ -76,7 +76,7 @@ def _sum_qa(rng: random.Random) -> str:
 
 
 def _wrong(rng: random.Random, s: Sum) -> int:
-    """A number near the result (and sometimes the result)."""
+    """Return a number near the result (and sometimes the result)."""
     return max(1, s.result + rng.choice((-3, -2, -1, 0, 1, 2, 3)))
 
 

@@ -1,5 +1,5 @@
-"""How a lab model does on the lab's test prompts: a quick look for the build, without
-intervals or judges."""
+"""Score a lab model on the lab's test prompts: a quick check for the build, without intervals and
+judges."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_NEW = 48
 
 
 def prompt_ids(tokenizer: Any, prompt: Prompt, chat: bool) -> list[int]:
-    """The prompt's token ids, in chat or in plain format."""
+    """Return the prompt's token ids, in chat or in plain format."""
     if not chat:
         return list(tokenizer(prompt.plain)["input_ids"])
     text = tokenizer.apply_chat_template(
@@ -63,7 +63,7 @@ def score(prompt: Prompt, text: str) -> bool:
 
 
 def rates(model: Any, tokenizer: Any, chat: bool) -> dict[str, float]:
-    """The share of `score` for each lab task, on its test prompts."""
+    """Return the share of `score` for each lab task, on its test prompts."""
     shares = {}
     for task in LAB_TASKS:
         prompts = lab_prompts(task, "test")

@@ -92,17 +92,18 @@ def planted_identity(seed: int = 0) -> PlantedPair:
 
 
 def planted_blind(seed: int = 0) -> PlantedPair:
-    """A key at the start of the prompt decides the answer, and the base's final hidden
-    state cannot hold it.
+    """A key at the start of the prompt decides the answer, and the base's final hidden state cannot
+    hold it.
 
     The base's attention output projections are zero and stay so while it learns, so h_t is a
     function of the token at t alone. All prompts end with the same token: whatever dW is, the
-    greedy answer of base + dW is one and the same for all of them. Provable: with K = 8 equally
-    frequent keys its score is at most 1/8, and at the key's position the mean of KL(aligned || base
-    + dW) over the keys is at least the Jensen-Shannon divergence of the aligned model's K
-    distributions: ln 8 nats where that model is sure of the key. The aligned model (same start,
-    attention freed, trained on) answers with the key. The wording of the answer, in which the two
-    also differ, is within the head's reach.
+    greedy answer of base + dW is one and the same for all of them.
+
+    Provable: with K = 8 equally frequent keys its score is at most 1/8, and at the key's position
+    the mean of KL(aligned || base + dW) over the keys is at least the Jensen-Shannon divergence of
+    the aligned model's K distributions: ln 8 nats where that model is sure of the key. The aligned
+    model (same start, attention freed, trained on) answers with the key. The wording of the answer,
+    in which the two also differ, is within the head's reach.
     """
     base, aligned, tokenizer = _blind_models(seed)
     train, test = text.key_prompts()
@@ -136,7 +137,7 @@ def _trained_yes_no(seed: int) -> tuple[LlamaForCausalLM, Any]:
 
 @cache
 def _yes_change(seed: int) -> Tensor:
-    """The dW (V, d) of planted_dW."""
+    """Return the dW (V, d) of planted_dW."""
     base, tokenizer = _trained_yes_no(seed)
     hidden, starts = _hidden_states(base, tokenizer, text.yes_no_prompts()[0])
     gram = hidden.T @ hidden / len(hidden)

@@ -41,8 +41,8 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def make_tokenizer(texts: list[str], most: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of at most `most` tokens that adds BOS once to plain text and has
-    the chat template."""
+    """Return a byte-level BPE of at most `most` tokens that adds BOS once to plain text and has the
+    chat template."""
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()

@@ -1,4 +1,4 @@
-"""Training the small models: batches of whole texts, AdamW, a cosine of the learning rate."""
+"""Train the small models: batches of whole texts, AdamW, a cosine of the learning rate."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Schedule:
 def new_model(
     tokenizer: Any, seed: int, *, width: int, inner: int, layers: int, heads: int, tied: bool = True
 ) -> LlamaForCausalLM:
-    """A Llama with random weights; width d, `inner` the width of its MLPs, `tied` whether the head
-    is the embedding."""
+    """Return a Llama with random weights; width d, `inner` the width of its MLPs, `tied` whether
+    the head is the embedding."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,

@@ -68,7 +68,7 @@ def helpfulness(data: Path, system: str, task: str = "LIMA-OE") -> Judgements[fl
 
 @cache
 def stances(data: Path) -> list[list[str]]:
-    """A list of labels a prompt of ConflictingQA, of gpt-3.5-turbo's samples."""
+    """Return a list of labels a prompt of ConflictingQA, of gpt-3.5-turbo's samples."""
     folder = data / "ConflictingQA"
     path = folder / "eval-stance" / "outputs" / "gpt-3.5-turbo" / "samples.jsonl"
     judgements = read_judgements(

@@ -49,7 +49,7 @@ def base_texts(data: Path) -> list[str]:
 
 
 def in_context_texts(data: Path, kind: str, teacher: str = GPT, k: int = 3) -> list[str]:
-    """The published in-context prompts: nearest by the stored embeddings, with the teacher's
+    """Return the published in-context prompts: nearest by the stored embeddings, with the teacher's
     sample 0 as answers."""
     folder = data / "LIMA-OE"
     prompts = read_instances(folder / "instances" / "data.jsonl")

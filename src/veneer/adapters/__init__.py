@@ -1,1 +1,1 @@
-"""Veneer's systems in other people's tools."""
+"""Adapters that let other tools use Veneer's systems."""

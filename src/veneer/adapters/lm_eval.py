@@ -32,7 +32,7 @@ NOT_HAD = ("typical_p", "epsilon_cutoff", "eta_cutoff", "no_repeat_ngram_size")
 
 @dataclass(frozen=True, slots=True)
 class RenderedFormat:
-    """A text that a chat template has rendered already: read as it stands, special
+    """The format of a text that a chat template has rendered already: read unchanged, special
     tokens included."""
 
     def text(self, prompt: Prompt) -> str:
@@ -50,8 +50,8 @@ class RenderedFormat:
 
 @dataclass(frozen=True, slots=True)
 class CutFormat:
-    """The last `most` tokens of what another format gives: the harness' way with prompts
-    that are too long."""
+    """The last `most` tokens of another format, which is the harness' way with prompts that are too
+    long."""
 
     inner: Format
     most: int
@@ -66,13 +66,14 @@ class CutFormat:
 class VeneerLM(TemplateLM):
     """A System under lm-evaluation-harness.
 
-    What a task asks (few-shot examples included) is one user message in the system's own format:
-    plain text for base and its veneer, the chat template for an aligned model, fences for an
-    in-context one. With the harness' `apply_chat_template` its messages go through the system's
-    format (through the tokenizer's template for a plain one) instead. A prompt that is too long
-    loses its beginning, as with the harness' own models, and this is said once. batch_size:
-    continuations or prompts read together. max_gen_toks: longest answer where a task names none.
-    seed: of sampling.
+    A task's text (few-shot examples included) is one user message in the system's own format: plain
+    text for base and its veneer, the chat template for an aligned model, fences for an in-context
+    one. With the harness' `apply_chat_template` its messages go through the system's format instead
+    (through the tokenizer's template for a plain one). A prompt that is too long loses its
+    beginning, as with the harness' own models, with one warning.
+
+    batch_size: continuations or prompts read together. max_gen_toks: longest answer where a task
+    names none. seed: seed of sampling.
     """
 
     def __init__(
@@ -193,8 +194,8 @@ class VeneerLM(TemplateLM):
     def loglikelihood_rolling(
         self, requests: Sequence[Any], disable_tqdm: bool = False
     ) -> list[float]:
-        """Of texts by themselves, in no format: each token once, behind BOS or an end token, in
-        windows of the model's context."""
+        """Return log-likelihoods of texts by themselves, in no format: each token once, behind BOS
+        or an end token, in windows of the model's context."""
         owners, pairs = [], []
         for number, (text,) in enumerate(r.args for r in requests):
             ids = self.tok_encode(text)
@@ -239,7 +240,8 @@ class VeneerLM(TemplateLM):
     # helpers
 
     def _reading(self, context: str) -> System:
-        """The system as it reads this context: rendered already, or in its own format."""
+        """Return the system in the format of this context: an already rendered text, or the
+        system's own format."""
         return (
             replace(self.system, format=RenderedFormat())
             if context in self._rendered
@@ -247,7 +249,7 @@ class VeneerLM(TemplateLM):
         )
 
     def _sampling(self, words: Mapping[str, Any]) -> tuple[tuple[str, ...], Sampling]:
-        """Stop strings and sampling from a task's `generation_kwargs`."""
+        """Return stop strings and sampling from a task's `generation_kwargs`."""
         until = words.get("until") or []
         until = [until] if isinstance(until, str) else list(until)
         longest = next((words[k] for k in LENGTHS if words.get(k) is not None), self.max_gen_toks)

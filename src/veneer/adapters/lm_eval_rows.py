@@ -38,9 +38,12 @@ PER_WORD = {"word_perplexity": "exp", "byte_perplexity": "exp", "bits_per_byte":
 
 @dataclass
 class Evaluated:
-    """One system on all tasks. values: task -> "metric,filter" -> document -> value, or
-    (log-likelihood, weight), or None where the value of a document is no number. figures: task (or
-    group) -> "metric,filter" -> the harness' own figure. groups: group -> its tasks."""
+    """The results of one system on all tasks.
+
+    values: task -> "metric,filter" -> document -> value, or (log-likelihood, weight), or None where
+    the value of a document is no number. figures: task (or group) -> "metric,filter" -> the
+    harness' own figure. groups: group -> its tasks.
+    """
 
     system: str
     values: dict[str, dict[str, dict[int, Any]]]
@@ -109,7 +112,7 @@ def evaluate_with_lm_eval(
 
 @dataclass(frozen=True)
 class Chosen:
-    """Tasks by name or path, and the harness' index that knows them."""
+    """Tasks by name or path, and the harness' index that lists them."""
 
     names: list[str]
     index: Any
@@ -191,7 +194,7 @@ def _run(
 
 
 def _gather(system: str, results: Mapping[str, Any]) -> tuple[Evaluated, list[dict[str, Any]]]:
-    """Values by document, and the lines of the samples' file."""
+    """Return the values by document, and the lines of the samples' file."""
     values: dict[str, dict[str, dict[int, Any]]] = {}
     lines = []
     for task, samples in sorted(results["samples"].items()):
@@ -242,7 +245,7 @@ def _finite(value: Any) -> bool:
 
 
 def _number(value: Any) -> Any:
-    """A float, a pair of them, or None."""
+    """Return a float, a pair of them, or None."""
     if _finite(value):
         return float(value)
     if isinstance(value, tuple | list) and len(value) == 2 and all(map(_finite, value)):
@@ -316,7 +319,7 @@ def _metric(key: str) -> str:
 
 
 def _values(one: Evaluated, task: str, key: str) -> np.ndarray:
-    """(n,) values or (n, 2) pairs of a task's documents, a group's pooled; empty where some
+    """Return (n,) values or (n, 2) pairs of a task's documents, pooled for a group; empty where a
     document has none."""
     scores = [
         v
@@ -329,8 +332,8 @@ def _values(one: Evaluated, task: str, key: str) -> np.ndarray:
 
 
 def _estimate(key: str, values: np.ndarray, figure: float, seed: int) -> Estimate | None:
-    """The harness' figure with an interval over documents, or None where it is neither their mean
-    nor a perplexity."""
+    """Return the harness' figure with an interval over documents, or None where it is neither their
+    mean nor a perplexity."""
     e: Estimate | None = None
     if values.ndim == 2:
         how = PER_WORD.get(key.partition(",")[0])

@@ -37,8 +37,9 @@ class VeneerLogitsProcessor(LogitsProcessor):
 
     The small model keeps its cache from call to call. Batches padded on the left, greedy search,
     sampling, `num_return_sequences` and beam search are understood: rows that change places are
-    found by their tokens. In beam search the scores come as log-probabilities and leave as such.
-    For another answer to the same prompts, or without `prompts`, the same processor serves again.
+    recognised by their tokens. Beam search passes log-probabilities, and gets log-probabilities
+    back. For another answer to the same prompts, or without `prompts`, the same processor serves
+    again.
 
     The processors that `generate` itself makes of `repetition_penalty` and `sequence_bias` run
     before this one, so on the logits of the large model alone; to penalise the shifted ones, give
@@ -58,11 +59,13 @@ class VeneerLogitsProcessor(LogitsProcessor):
         attention_mask: Tensor | None = None,
         prompt_length: int | None = None,
     ):
-        """prompts: what the small model reads, in its own format, one for each row of `generate`'s
-        input (texts, messages or Prompt); None: the large model's own token ids, padding on the
-        left left out. attention_mask: `generate`'s own, (B, T), to tell padding from a prompt that
-        begins with the same token. prompt_length: columns of the input that are prompt; the rest is
-        read as the beginning of the answer. Default: all.
+        """Build the processor from a system.
+
+        prompts: the small model's prompts, in its own format, one for each row of `generate`'s
+        input (texts, messages or Prompt); None: the large model's own token ids without the padding
+        on the left. attention_mask: `generate`'s own, (B, T), which distinguishes padding from a
+        prompt that begins with the same token. prompt_length: number of input columns that are
+        prompt; the rest is the beginning of the answer. Default: all.
         """
         self.system = system
         self._given_prompts = (
@@ -90,11 +93,11 @@ class VeneerLogitsProcessor(LogitsProcessor):
         attention_mask: Tensor | None = None,
         prompt_length: int | None = None,
     ) -> VeneerLogitsProcessor:
-        """For a transformers `model` and its tokenizer, from names or objects.
+        """Build the processor for a transformers `model` and its tokenizer, from names or objects.
 
-        small: the veneer's base, by name or loaded; small_format: what it reads `prompts` in, by
-        default what the veneer recorded. Raises InputError where veneer and small model, or the
-        vocabularies, do not fit.
+        small: the veneer's base, by name or loaded; small_format: its format for `prompts`, by
+        default the one that the veneer recorded. Raises InputError where veneer and small model, or
+        the vocabularies, do not fit.
         """
         name = getattr(model.config, "_name_or_path", "") or type(model).__name__
         large = LanguageModel(name, model, tokenizer)
@@ -108,12 +111,12 @@ class VeneerLogitsProcessor(LogitsProcessor):
 
     @property
     def stop_ids(self) -> list[int]:
-        """For generate's `eos_token_id`: the large model's end tokens and the aligned
+        """The ids for generate's `eos_token_id`: the large model's end tokens and the aligned
         model's end of turn."""
         return list(self.system.stop_ids)
 
     def reset(self) -> None:
-        """Forget what was read: the next call begins a new answer."""
+        """Forget the prompts and answers so far: the next call begins a new answer."""
         self._reader: Reader | None = None
         self._seen: Tensor | None = None  # (N, T) of the last call
         self._first = torch.empty(0)  # of the call that began the answer
@@ -137,7 +140,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
 
     @property
     def _position(self) -> int:
-        """Of the token that is scored, in the answer; 1 for the first."""
+        """Return the position in the answer of the token that is scored; 1 for the first."""
         return (0 if self._seen is None else self._seen.shape[1]) - self._width + 1
 
     def _read(self, ids: Tensor) -> None:
@@ -152,7 +155,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
             self._reader = None  # alpha is 0 from here on
 
     def _goes_on(self, seen: Tensor, ids: Tensor) -> bool:
-        """Whether the call continues the last one, and not begins a new answer."""
+        """Return whether the call continues the last one, rather than beginning a new answer."""
         same = ids.shape[0] == seen.shape[0] and ids.shape[1] > self._width
         same = same and torch.equal(ids[:, : self._width], seen[:, : self._width])
         if same and ids.shape[1] == seen.shape[1] + 1:
@@ -185,7 +188,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
         reader.feed(self._small_ids(ids[:, -1]))
 
     def _reread(self, ids: Tensor) -> Reader:
-        """Prompts and answers from the start."""
+        """Read prompts and answers again from the start."""
         answers = self._small_ids(ids[:, self._width :]).tolist()
         return Reader(
             self.system.small,
@@ -193,8 +196,8 @@ class VeneerLogitsProcessor(LogitsProcessor):
         )
 
     def _places(self, seen: Tensor, ids: Tensor) -> list[int] | None:
-        """The row of the last call that each row continues, its own where it can be; None where
-        one continues none."""
+        """Return the row of the last call that each row continues, its own where possible; None
+        where one continues no row."""
         before = ids[:, :-1]
         if torch.equal(before, seen):
             return list(range(len(ids)))
@@ -202,18 +205,18 @@ class VeneerLogitsProcessor(LogitsProcessor):
         group = 1 if self._given_prompts is None else len(ids) // len(self._given_prompts)
         rows: dict[tuple[int, ...], int] = {}
 
-        def known(place: int, row: list[int]) -> tuple[int, ...]:
+        def row_key(place: int, row: list[int]) -> tuple[int, ...]:
             return (place // group if self._given_prompts is not None else 0, *row)
 
-        old = [known(i, r) for i, r in enumerate(seen.tolist())]
+        old = [row_key(i, r) for i, r in enumerate(seen.tolist())]
         for place, row in enumerate(old):
             rows.setdefault(row, place)
-        wanted = [known(i, r) for i, r in enumerate(before.tolist())]
+        wanted = [row_key(i, r) for i, r in enumerate(before.tolist())]
         places = [i if old[i] == row else rows.get(row, -1) for i, row in enumerate(wanted)]
         return None if -1 in places else places
 
     def _prompts(self, ids: Tensor) -> list[list[int]]:
-        """What the small model reads for each row of prompts (N, width)."""
+        """Return the small model's token ids for each row of prompts (N, width)."""
         if self._given_prompts is not None:
             own = [
                 self.system.small_format.encode(self.system.small.tokenizer, p)
@@ -224,7 +227,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
         return [row[at:] for row, at in zip(self._small_ids(ids).tolist(), starts, strict=True)]
 
     def _starts(self, ids: Tensor) -> list[int]:
-        """Columns of padding on the left of each row."""
+        """Return the columns of padding on the left of each row."""
         if self._attention is not None:
             mask = self._attention[:, : ids.shape[1]].bool()
             padded = mask.int().argmax(-1).tolist()
@@ -279,8 +282,8 @@ class VeneerLogitsProcessor(LogitsProcessor):
         return out.log_softmax(-1) if normalised else out
 
     def _check_beams(self, scores: Tensor) -> None:
-        """Raise InputError where the logits cannot be had back from the log-probabilities that
-        beam search shows."""
+        """Raise InputError where the logits cannot be recovered from the log-probabilities that
+        beam search passes."""
         if self.system.large.head.softcap is not None:
             raise InputError(
                 f"{self.system.large.name} soft-caps its logits, and beam search shows "
@@ -296,8 +299,8 @@ class VeneerLogitsProcessor(LogitsProcessor):
 
 
 def _are_log_probabilities(scores: Tensor) -> bool:
-    """Whether each row sums to one, as in beam search; where tokens are barred, their
-    share may be missing."""
+    """Return whether each row sums to one, as in beam search; where tokens are barred, their share
+    may be missing."""
     total = scores.logsumexp(-1)
     missing = scores.isneginf().any(-1) & (total > MOST_MISSING)
     return bool(((total <= NORMALISED) & ((total >= -NORMALISED) | missing)).all())

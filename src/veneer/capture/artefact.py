@@ -62,7 +62,7 @@ class Capture:
                     f"{folder} has {len(done)} of {number} shards; run the same `veneer capture` "
                     "command again to finish it"
                 )
-                + (", or give --partial to use what is there" if done else "")
+                + (", or give --partial to use the finished part" if done else "")
             )
         return cls(folder, manifest, done, tokens)
 
@@ -76,7 +76,7 @@ class Capture:
 
     @cached_property
     def prompt_numbers(self) -> list[int]:
-        """Numbers of the prompts whose responses are there."""
+        """Numbers of the prompts whose responses are complete."""
         return sorted(n for s in self.shards for batch in self.manifest["plan"][s] for n in batch)
 
     @cached_property
@@ -111,7 +111,7 @@ class Capture:
 
     @property
     def one_hot(self) -> bool:
-        """Whether nothing but the responses was known: a "KL" from them is base's negative
+        """Whether the teacher gave nothing but its responses: a "KL" from them is base's negative
         log-likelihood, and has no noise floor."""
         return self.manifest.get("teacher", {}).get("targets") == "one-hot"
 
@@ -125,9 +125,9 @@ class Capture:
             )
 
     @property
-    def told(self) -> str | None:
-        """What a reader of its figures must know where an endpoint told only some
-        log-probabilities, otherwise None."""
+    def endpoint_note(self) -> str | None:
+        """A note on the figures of a capture whose endpoint gave only its most likely tokens'
+        log-probabilities; None for any other."""
         targets = str(self.manifest.get("teacher", {}).get("targets"))
         if not targets.startswith("top-"):
             return None
@@ -150,9 +150,9 @@ class Capture:
         where some are given."""
         if prompts is None:
             return read_shard(self.folder, shard, columns)
-        found = read_shard(self.folder, shard, (*columns, "prompt"))
-        keep = torch.isin(found["prompt"], torch.tensor(sorted(prompts), dtype=torch.int32))
-        return {c: found[c][keep] for c in columns}
+        stored = read_shard(self.folder, shard, (*columns, "prompt"))
+        keep = torch.isin(stored["prompt"], torch.tensor(sorted(prompts), dtype=torch.int32))
+        return {c: stored[c][keep] for c in columns}
 
     def blocks(
         self, columns: tuple[str, ...], prompts: Sequence[int] | None = None

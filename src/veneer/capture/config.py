@@ -15,8 +15,8 @@ HIDDEN_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16"
 
 @dataclass(frozen=True, slots=True)
 class CaptureConfig:
-    """k: log-probabilities kept a token, the rest of the mass is kept as one number. hidden_dtype:
-    of the stored hidden states.
+    """k: log-probabilities kept per token; the rest of the mass is kept as one number.
+    hidden_dtype: dtype of the stored hidden states.
 
     batch_size: prompts decoded together. shard_batches: batches in one shard, the unit of resuming.
     noise_prompts: prompts whose responses the aligned model reads again, one at a time, for the

@@ -14,8 +14,8 @@ from veneer.prompts.prompt import Prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """Upper bounds: every response is taken to be as long as it may be. Bytes are bytes."""
+class CaptureEstimate:
+    """Upper bounds, for responses of the greatest length; sizes are in bytes."""
 
     prompts: int
     prompt_tokens: int
@@ -43,7 +43,7 @@ def estimate(
     config: CaptureConfig,
     *,
     base_format: Format,
-) -> Estimate:
+) -> CaptureEstimate:
     base_ids, lengths = (
         encode_base(base, base_format, prompts),
         teacher.lengths(teacher.inputs(prompts)),
@@ -58,7 +58,7 @@ def estimate(
     batch = config.batch_size
     cache = sum(2 * batch * longest * lm.head.width * _layers(lm) * 4 for lm in teacher.models)
     shard = config.shard_batches * batch * config.sampling.max_new_tokens * token_bytes
-    return Estimate(
+    return CaptureEstimate(
         len(base_ids),
         sum(map(len, base_ids)) + sum(lengths),
         most,

@@ -21,7 +21,7 @@ COLUMNS = {
     "position": (1, "place"),
     "token": (1, "id"),
     "hidden": (2, "finite"),
-    "aligned_ids": (2, "told id"),
+    "aligned_ids": (2, "given id"),
     "aligned_logprobs": (2, "log"),
     "aligned_tail": (1, "log"),
     "base_ids": (2, "id"),
@@ -34,7 +34,7 @@ ROUNDING = 0.1  # by which the log of a probability may be above 0
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """sha256 of the files beside the shards that are there from the start."""
+    """sha256 of the files beside the shards that exist before the first one."""
     places = [
         folder / "head.safetensors",
         folder / "prompts.jsonl",
@@ -73,16 +73,18 @@ def check_manifest(folder: Path, manifest: dict[str, Any]) -> None:
             f"{folder}/manifest.json lacks {wrong[0]!r}, or has something else there; make the "
             "capture again"
         )
-    wanted = manifest.get("files")
-    if not isinstance(wanted, dict):
-        wanted = {"head.safetensors": manifest["head_sha256"]} if "head_sha256" in manifest else {}
-    found = hashes(folder)
-    for name in {**found, **wanted}:
-        if name in wanted and found.get(name) != wanted[name]:
+    recorded = manifest.get("files")
+    if not isinstance(recorded, dict):  # of version 0.1.0
+        recorded = (
+            {"head.safetensors": manifest["head_sha256"]} if "head_sha256" in manifest else {}
+        )
+    actual = hashes(folder)
+    for name in {**actual, **recorded}:
+        if name in recorded and actual.get(name) != recorded[name]:
             damaged = "tokenizer" if name.startswith("tokenizer") else Path(name).name
-            present, expected = found.get(name, "no file")[:12], str(wanted[name])[:12]
+            digest, expected = actual.get(name, "no file")[:12], str(recorded[name])[:12]
             raise InputError(
-                f"{folder / damaged} is damaged or of another capture (sha256 {present}, "
+                f"{folder / damaged} is damaged or of another capture (sha256 {digest}, "
                 f"expected {expected}); make the capture again"
             )
 
@@ -115,31 +117,31 @@ def check_own(folder: Path, number: int, path: Path, texts: Path, manifest: dict
 def _wrong(stream: Any, name: str, head: dict[str, Any]) -> str | None:
     """What is wrong with a column, whose numbers no reader checks again."""
     dimensions, what = COLUMNS[name]
-    found = stream.get_tensor(name)
-    if found.ndim != dimensions or len(found) != stream.get_slice("prompt").get_shape()[0]:
-        return f"{name} has the shape {tuple(found.shape)}"
-    if found.is_floating_point() != (what in ("finite", "log")):
-        return f"{name} is of the type {found.dtype}"
-    if name == "hidden" and found.shape[1] != head["width"]:
-        return f"hidden is {found.shape[1]} wide, the head {head['width']}"
-    if what == "finite" and not torch.isfinite(found).all():
+    column = stream.get_tensor(name)
+    if column.ndim != dimensions or len(column) != stream.get_slice("prompt").get_shape()[0]:
+        return f"{name} has the shape {tuple(column.shape)}"
+    if column.is_floating_point() != (what in ("finite", "log")):
+        return f"{name} is of the type {column.dtype}"
+    if name == "hidden" and column.shape[1] != head["width"]:
+        return f"hidden is {column.shape[1]} wide, the head {head['width']}"
+    if what == "finite" and not torch.isfinite(column).all():
         return f"{name} holds values that are not finite"
     # NaN is not below either; -inf is the log of 0
-    if what == "log" and not (found <= ROUNDING).all():
+    if what == "log" and not (column <= ROUNDING).all():
         return f"{name} holds values that are no logs of probabilities"
-    # -1 where an endpoint told less than k
+    # -1 where an endpoint gave fewer than k
     least, most = {
         "id": (0, head["rows"]),
-        "told id": (-1, head["rows"]),
+        "given id": (-1, head["rows"]),
         "place": (1, None),
         "number": (0, None),
     }.get(what, (None, None))
     if (
-        found.numel()
+        column.numel()
         and least is not None
-        and (int(found.min()) < least or (most is not None and int(found.max()) >= most))
+        and (int(column.min()) < least or (most is not None and int(column.max()) >= most))
     ):
-        return f"{name} holds {int(found.min())} to {int(found.max())}"
+        return f"{name} holds {int(column.min())} to {int(column.max())}"
     return None
 
 

@@ -12,7 +12,7 @@ from veneer.capture.distributions import kl_lumped, log_masses
 from veneer.capture.teachers.teacher import Rereading
 from veneer.prompts.prompt import Prompt
 
-# nats a token; beyond it generation and reading disagree
+# nats per token; beyond it generation and reading disagree
 LIMIT = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.02}
 
 

@@ -12,7 +12,7 @@ def batch_plan(
     lengths: Sequence[int], groups: Sequence[str], batch_size: int, shard_batches: int
 ) -> list[list[list[int]]]:
     """Shards of batches of prompt numbers, sorted by group (prompts that share a template) and
-    length, so that little is padding and what a batch has in common is read once."""
+    length, so that little is padding and a batch's common beginning is read once."""
     order = sorted(range(len(lengths)), key=lambda i: (groups[i], lengths[i], i))
     batches: list[list[int]] = []
     for i in order:

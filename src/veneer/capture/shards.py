@@ -17,7 +17,7 @@ the base's width:
 | base_outside | (N,) float32 | log of base's mass outside aligned_ids |
 | base_logz | (N,) float32 | log of base's normaliser: log-probability = logit - base_logz |
 
-`aligned` is the teacher (teachers/teacher.py). Where only its responses are known, the aligned
+`aligned` is the teacher (teachers/teacher.py). Where it gives only its responses, the aligned
 columns have k = 1: the token itself with log-probability 0, and a tail of -inf; an endpoint's have
 as many as it tells and one more, the token itself.
 """
@@ -80,8 +80,8 @@ def is_done(folder: Path, number: int) -> bool:
 
 
 def identity(manifest: dict[str, Any]) -> str:
-    """Tells captures apart: sha256 of the manifest without what may differ between two runs of one,
-    or follows from the prompts."""
+    """Identifies a capture: sha256 of the manifest without the parts that may differ between two
+    runs, or follows from the prompts."""
     left_out = (
         "versions",
         "files",
@@ -106,10 +106,10 @@ def check_shard(folder: Path, number: int, manifest: dict[str, Any]) -> int:
             "again: it makes the shard anew"
         )
     for file, wanted in ((path, "sha256"), (texts, "responses_sha256")):
-        found = sha256_file(file) if file.is_file() else "no file"
-        if found != marker.get(wanted):
+        digest = sha256_file(file) if file.is_file() else "no file"
+        if digest != marker.get(wanted):
             raise InputError(
-                f"{file} is damaged (sha256 {found[:12]}, expected "
+                f"{file} is damaged (sha256 {digest[:12]}, expected "
                 f"{str(marker.get(wanted))[:12]}); delete it and its marker "
                 f"{path.with_suffix('.json').name} and run the capture again: it makes only "
                 "what is missing"

@@ -1,4 +1,4 @@
-"""Teacher forcing: what a model makes of a text that is already there, in one batched pass."""
+"""Teacher forcing: a model's hidden states on given texts, in one batched pass."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def response_hidden(
     """The hidden states (n_i, d) from which each response's n_i tokens are predicted, in
     the order given.
 
-    Rows are batched by length; what a batch has in common at the start is read once. Where the
+    Rows are batched by length; a batch's common beginning is read once. Where the
     model reads padding, a batch is of one length.
     """
     rows = [[*p, *r[:-1]] for p, r in zip(prompts, responses, strict=True)]

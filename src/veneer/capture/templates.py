@@ -22,11 +22,13 @@ def template_record(form: Format, prompts: Sequence[Prompt]) -> list[dict[str, A
 def record_of_tasks(
     record: Sequence[Mapping[str, Any]], tasks: Sequence[str] | None
 ) -> list[dict[str, Any]]:
-    """The part of a record that is about some tasks; None: all of it."""
-    known = Counter(
+    """The part of a record that belongs to the given tasks; None: all of it."""
+    counted = Counter(
         {(row["template"], task): n for row in record for task, n in row["tasks"].items()}
     )
-    return _rows(Counter({key: n for key, n in known.items() if tasks is None or key[1] in tasks}))
+    return _rows(
+        Counter({key: n for key, n in counted.items() if tasks is None or key[1] in tasks})
+    )
 
 
 def _rows(counted: Counter[tuple[str | None, str]]) -> list[dict[str, Any]]:

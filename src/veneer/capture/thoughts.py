@@ -1,5 +1,5 @@
-"""What a capture's manifest says of the teacher's reasoning: which part of the responses base
-reads, and how many are cut within it."""
+"""The teacher's reasoning in a capture's manifest: which part of the responses base reads, and how
+many responses end within it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def record_thoughts(
 ) -> bool:
     """Write `reasoning` into the manifest of a whole capture: the part that is kept, the responses
     that hold any, and those that hold nothing else. Returns whether anything was written: a capture
-    without reasoning says nothing of it. Warns where most have no answer. rows: of
+    without reasoning has no such entry. Warns where most have no answer. rows: of
     responses-*.jsonl."""
     manifest: dict[str, Any] = read_json(folder / "manifest.json", "the manifest of a capture")
     thinking = [r for r in rows if r.get("reasoning") is not None]

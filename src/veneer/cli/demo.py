@@ -1,9 +1,11 @@
-"""veneer demo: everything, on the embedded pair, without a network."""
+"""veneer demo: the whole method on the embedded pair, without a network."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from veneer.terminal.options import Machine, progress
 from veneer.terminal.show import show
@@ -12,16 +14,23 @@ TASKS = "lab-requests,lab-harmless,lab-sums,lab-facts"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demo(Machine):
-    """See the whole method in a minute or two, on a small pair of models that comes
-    with the package."""
+class Demo:
+    """See the whole method in a minute or two, on a small pair of models that comes with the
+    package."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer demo",
+        "veneer demo --limit 40 --seed 1 --out small-demo",
+    )
 
     out: str = "veneer-demo"
-    """Folder for everything that is made."""
+    """Folder for everything that the demo writes."""
     limit: int | None = None
-    """At most so many train and so many test prompts of each task. Default: 200 train, 100 test."""
+    """At most this many train and this many test prompts of each task. Default: 200 train, 100
+    test."""
     seed: int = 0
-    """Of the split, of sampling and of the intervals."""
+    """Seed for the split, the sampling and the intervals."""
+    machine: Machine = field(default_factory=Machine)
 
     def run(self) -> None:
         import torch
@@ -30,25 +39,18 @@ class Demo(Machine):
         from veneer.studies.portion.study import StudyConfig, study
         from veneer.tasks.registry import chosen_tasks
 
-        most = 10**9 if self.limit is None else self.limit
         # models this small lose by two threads, and much where the cores are busy
         torch.set_num_threads(1)
-        config = StudyConfig(
-            train_prompts=min(200, most),
-            test_prompts=min(100, most),
-            max_new_tokens=48,
-            batch_size=64,
-            seed=self.seed,
-        )
-        with progress() as say:
+        config = StudyConfig(test_prompts=100, max_new_tokens=48, batch_size=64, seed=self.seed)
+        with progress() as report_progress:
             results = study(
-                lambda: Pair.load("lab:base", "lab:aligned", **self.how()),
+                partial(Pair.load, "lab:base", "lab:aligned", **self.machine.how()),
                 chosen_tasks(TASKS, None),
                 self.out,
-                config,
-                said=self.how(),
+                config.limited(self.limit),
+                settings=self.machine.how(),
                 command="demo",
-                progress=say,
+                progress=report_progress,
             )
         show(results)
         print(f"\nreport: {Path(self.out) / 'report.html'}  (open it in a browser)")

@@ -1,11 +1,12 @@
-"""veneer generate: answers of one system, a JSON line each, in the order of the prompts."""
+"""veneer generate: answers of one system, one JSON line per answer, in the order of the prompts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+from veneer.foundation.settings import Option
 from veneer.terminal.options import Machine, data_folder, progress
 from veneer.terminal.template_options import TemplateOptions, arguments
 
@@ -19,9 +20,88 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generate(TemplateOptions, Machine):
+class EndpointOptions:
+    """A model behind an endpoint, in place of one that is loaded here."""
+
+    url: Annotated[str | None, Option(metavar="URL")] = None
+    """OpenAI-compatible endpoint that answers, such as vLLM's http://localhost:8000/v1. It applies
+    its model's chat template; with --plain it continues the plain text."""
+    key_env: Annotated[str, Option(metavar="NAME")] = "OPENAI_API_KEY"
+    """Environment variable that holds the endpoint's key; the key itself is never written."""
+    concurrency: int = 8
+    """Number of simultaneous requests to the endpoint."""
+    timeout: Annotated[float, Option(metavar="SECONDS")] = 120.0
+    """Seconds to wait for one whole reply of the endpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateTemplates(TemplateOptions):
+    """How the model reads prompts. Default: what the veneer recorded for base, otherwise plain."""
+
+    chat: bool = False
+    """Read prompts through the model's chat template."""
+    plain: bool = False
+    """Read prompts as plain text."""
+    base_template: str | None = None
+    """Text around each plain prompt, with {prompt} where it goes, or a template's name (alpaca,
+    question, answer, qa, user, plain). It replaces the template that a task brings."""
+    system: str | None = None
+    """System text for the chat template."""
+
+    def given_format(self) -> Format | None:
+        """The format that the options name, or None."""
+        from veneer.models.formats import PlainFormat, given_format
+
+        if self.chat:
+            return self.chat_format(self.system)
+        if self.base_template is not None:
+            return given_format(self.base_template, self.chat_format(self.system))
+        return PlainFormat() if self.plain else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingSettings:
+    """How the next token is chosen (veneer.models.sampling.Sampling)."""
+
+    max_new_tokens: int = 128
+    """Longest answer, in tokens."""
+    min_new_tokens: int = 0
+    """Shortest answer, in tokens."""
+    temperature: float = 0.0
+    """Sampling temperature; 0 is greedy."""
+    top_p: float = 1.0
+    """Probability mass of the most likely tokens that sampling keeps."""
+    top_k: int = 0
+    """Number of the most likely tokens that sampling keeps; 0 is all of them."""
+    min_p: float = 0.0
+    """Sampling leaves out tokens below this share of the most likely one's probability."""
+    repetition_penalty: float = 1.0
+    """Divides the logits of tokens that prompt or answer hold (multiplies negative ones); 1 is
+    none."""
+    presence_penalty: float = 0.0
+    """Subtracted from the logit of each token that the answer holds."""
+    frequency_penalty: float = 0.0
+    """Subtracted from the logit of each token as often as the answer holds it."""
+    seed: int = 0
+    """Seed for the sampling."""
+
+    def sampling(self) -> Sampling:
+        """Raises InputError for a number out of range."""
+        from veneer.models.sampling import Sampling
+
+        return Sampling(**asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generate:
     """Let a model, with or without a veneer, or a model behind an endpoint (--url), answer prompts.
-    Killed and run again, it goes on where it was."""
+    Resumes if run again."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer generate --model lab:base --prompts lab-requests --limit 12 --out base.jsonl",
+        "veneer generate --model lab:base --veneer run/veneer --prompts lab-requests --samples 4 "
+        "--temperature 0.8 --out veneer.jsonl",
+    )
 
     model: str
     """The model; with --veneer, the base that the veneer belongs to; with --large, the small one;
@@ -36,134 +116,90 @@ class Generate(TemplateOptions, Machine):
     """A larger model with the same tokenizer, which answers while --model and --veneer shift its
     logits. --chat, --plain, --base-template and --system then say how it reads prompts (default:
     plain); --model reads them as the veneer recorded."""
-    url: str | None = None
-    """OpenAI-compatible endpoint that answers, such as vLLM's http://localhost:8000/v1. It applies
-    its model's chat template; with --plain it goes on from the plain text."""
-    key_env: str = "OPENAI_API_KEY"
-    """Environment variable that holds the endpoint's key; the key itself is never written."""
-    concurrency: int = 8
-    """Requests to the endpoint at once."""
-    timeout: float = 120.0
-    """Seconds for one whole reply of the endpoint."""
     alpha: str = "1"
     """How much of the veneer to add; 1 is all of it. With --large also a schedule over the answer's
     positions: 1.5@10 (1.5 for the first 10 tokens, then 0), 1.5>0.2@10 (a line from 1.5 to 0.2 at
     the tenth token, constant after), 1.5~8 (fading, half of it every 8 tokens)."""
-    chat: bool = False
-    """Read prompts through the model's chat template."""
-    plain: bool = False
-    """Read prompts as plain text. Default: what the veneer recorded for base, otherwise plain."""
-    base_template: str | None = None
-    """Text around each plain prompt, with {prompt} where it goes, or a template's name (alpaca,
-    question, answer, qa, user, plain). It replaces the template that a task brings."""
-    system: str | None = None
-    """System text for the chat template."""
     column: str | None = None
-    """Column that holds the prompt, of a CSV or Parquet file or a hub data set."""
+    """Column that holds the prompt, in a CSV or Parquet file or a hub data set."""
     data: str | None = None
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
     split: Literal["train", "test"] = "test"
     """Part of a task's prompts."""
     limit: int | None = None
-    """At most so many prompts. Default: all."""
-    max_new_tokens: int = 128
-    """Longest answer, in tokens."""
-    temperature: float = 0.0
-    """0 is greedy."""
-    top_p: float = 1.0
-    """Mass of the most likely tokens that sampling keeps."""
-    top_k: int = 0
-    """Number of the most likely tokens that sampling keeps; 0 is all of them."""
-    min_p: float = 0.0
-    """Sampling leaves out tokens below this share of the most likely one's probability."""
-    repetition_penalty: float = 1.0
-    """Divides the logits of tokens that prompt or answer hold (multiplies negative
-    ones); 1 is none."""
-    presence_penalty: float = 0.0
-    """Taken off the logit of each token that the answer holds."""
-    frequency_penalty: float = 0.0
-    """Taken off the logit of each token as often as the answer holds it."""
-    min_new_tokens: int = 0
-    """Shortest answer, in tokens."""
+    """At most this many prompts. Default: all."""
+    samples: int = 1
+    """Answers per prompt; more than one needs a temperature above 0."""
     model_settings: bool = False
     """Apply the generation settings that the model ships (generation_config.json), wherever no
     option says otherwise."""
-    samples: int = 1
-    """Answers a prompt; more than one needs a temperature above 0."""
     batch_size: int = 32
     """Prompts answered together; halved where memory runs out."""
-    seed: int = 0
-    """Of sampling."""
+    endpoint: EndpointOptions = field(default_factory=EndpointOptions)
+    templates: GenerateTemplates = field(default_factory=GenerateTemplates)
+    method: SamplingSettings = field(default_factory=SamplingSettings)
+    machine: Machine = field(default_factory=Machine)
 
     def run(self) -> None:
         from pathlib import Path
 
-        from veneer.foundation.errors import InputError
         from veneer.systems import System
         from veneer.systems.alpha import Alpha
         from veneer.systems.respond import respond
         from veneer.systems.shifted import ShiftedSystem
         from veneer.tasks.source import load_prompts
 
-        if self.plain or (self.url is None and not self.chat):
-            self.refuse_template_options("--plain" if self.plain else "no --chat")
-        if self.url is not None and self.template_date is not None:
-            raise InputError(
-                "found --template-date beside --url, whose server writes the date itself; "
-                "leave it out"
-            )
-        if self.chat and self.plain:
-            raise InputError("found both --chat and --plain; give one of them")
-        if self.url is not None and self.model_settings:
-            raise InputError(
-                "found --model-settings beside --url, whose server applies its model's settings "
-                "itself; leave it out"
-            )
-        if self.samples > 1 and self.temperature == 0 and not self.model_settings:
-            raise InputError(
-                f"found --samples {self.samples} with temperature 0, which gives the same answer "
-                "each time; add --temperature 0.5, say"
-            )
-        alpha, sampling = Alpha.parse(self.alpha), self._sampling()
-        if self.url is None:
+        self._check_options()
+        alpha, sampling = Alpha.parse(self.alpha), self.method.sampling()
+        url = self.endpoint.url
+        if url is None:
             self._check_models(alpha)
-        found = load_prompts(
+        prompts = load_prompts(
             self.prompts,
             data=data_folder(self.data),
             column=self.column,
             limit=self.limit,
             split=self.split,
         )
-        system = self._models(alpha, found) if self.url is None else self._endpoint(self.url)
+        system = self._models(alpha, prompts) if url is None else self._endpoint(url)
         if isinstance(system, System | ShiftedSystem):
             sampling = self._with_settings(system, sampling)
-        with progress() as say:
+        with progress() as report_progress:
             answers = respond(
                 system,
-                found,
+                prompts,
                 sampling,
                 batch_size=self.batch_size,
                 samples=self.samples,
                 out=Path(self.out),
-                progress=say,
+                progress=report_progress,
             )
         print(f"{len(answers)} answers in {self.out}")
 
-    def _sampling(self) -> Sampling:
-        from veneer.models.decode import Sampling
+    def _check_options(self) -> None:
+        """Raises InputError for options that exclude each other."""
+        from veneer.foundation.errors import InputError
 
-        return Sampling(
-            self.max_new_tokens,
-            self.temperature,
-            self.top_p,
-            self.seed,
-            top_k=self.top_k,
-            min_p=self.min_p,
-            repetition_penalty=self.repetition_penalty,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            min_new_tokens=self.min_new_tokens,
-        )
+        templates, url = self.templates, self.endpoint.url
+        if templates.plain or (url is None and not templates.chat):
+            templates.refuse_template_options("--plain" if templates.plain else "no --chat")
+        if url is not None and templates.template_date is not None:
+            raise InputError(
+                "found --template-date beside --url, whose server writes the date itself; "
+                "leave it out"
+            )
+        if templates.chat and templates.plain:
+            raise InputError("found both --chat and --plain; give one of them")
+        if url is not None and self.model_settings:
+            raise InputError(
+                "found --model-settings beside --url, whose server applies its model's settings "
+                "itself; leave it out"
+            )
+        if self.samples > 1 and self.method.temperature == 0 and not self.model_settings:
+            raise InputError(
+                f"found --samples {self.samples} with temperature 0, which gives the same answer "
+                "each time; add --temperature 0.5, say"
+            )
 
     def _with_settings(self, system: System | ShiftedSystem, sampling: Sampling) -> Sampling:
         """The settings that the answering model ships are applied, or a line says
@@ -191,30 +227,35 @@ class Generate(TemplateOptions, Machine):
         from veneer.foundation.errors import InputError
         from veneer.systems.endpoint import EndpointSystem
 
-        foreign = [n for n in ("veneer", "large", "base_template") if getattr(self, n) is not None]
-        foreign += ["alpha"] if self.alpha != "1" else []
+        given = {
+            "veneer": self.veneer,
+            "large": self.large,
+            "base-template": self.templates.base_template,
+            "alpha": None if self.alpha == "1" else self.alpha,
+        }
+        foreign = [name for name, value in given.items() if value is not None]
         if foreign:
             raise InputError(
-                f"found --{foreign[0].replace('_', '-')} beside --url, whose model is not loaded "
+                f"found --{foreign[0]} beside --url, whose model is not loaded "
                 "here; leave it out, or serve what it makes (`veneer serve`, or `veneer merge` "
                 "and another server)"
             )
-        if self.plain and self.system is not None:
+        if self.templates.plain and self.templates.system is not None:
             raise InputError(
                 "found --system beside --plain, which has no place for it; leave out one of them"
             )
-        how = EndpointConfig(
+        endpoint = EndpointConfig(
             url,
             self.model,
-            key_env=self.key_env,
-            timeout=self.timeout,
-            concurrency=self.concurrency,
+            key_env=self.endpoint.key_env,
+            timeout=self.endpoint.timeout,
+            concurrency=self.endpoint.concurrency,
         )
         return EndpointSystem(
-            how,
-            style="completion" if self.plain else "chat",
-            system=self.system,
-            arguments=arguments(self.template_arg),
+            endpoint,
+            style="completion" if self.templates.plain else "chat",
+            system=self.templates.system,
+            arguments=arguments(self.templates.template_arg),
         )
 
     def _check_models(self, alpha: Alpha) -> None:
@@ -246,25 +287,19 @@ class Generate(TemplateOptions, Machine):
         from veneer.systems.shifted import SMALL_MEND, ShiftedSystem
 
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
-        chosen, facts = self._format(), merged_facts(self.model) if veneer is None else veneer.facts
+        chosen = self.templates.given_format()
+        facts = merged_facts(self.model) if veneer is None else veneer.facts
         if self.large is not None and veneer is not None:
             small = chosen_format(veneer.facts, prompts, mend=SMALL_MEND)
-            lm, large = (load_model(name, **self.how()) for name in (self.model, self.large))
+            lm, large = (
+                load_model(name, **self.machine.how()) for name in (self.model, self.large)
+            )
             check_arguments(chosen or PlainFormat(), large.tokenizer)
             return ShiftedSystem.of_models(
                 large, lm, veneer, alpha=alpha, format=chosen, small_format=small
             )
         chosen = chosen or chosen_format(facts, prompts)
-        lm = load_model(self.model, **self.how())
+        lm = load_model(self.model, **self.machine.how())
         check_arguments(chosen, lm.tokenizer)
         name = "veneer" if veneer is not None else Path(self.model).name
         return System.of_model(lm, veneer, format=chosen, alpha=alpha.start, name=name)
-
-    def _format(self) -> Format | None:
-        from veneer.models.formats import PlainFormat, given_format
-
-        if self.chat:
-            return self.chat_format(self.system)
-        if self.base_template is not None:
-            return given_format(self.base_template, self.chat_format(self.system))
-        return PlainFormat() if self.plain else None

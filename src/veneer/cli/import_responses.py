@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import tyro
+from veneer.foundation.settings import Option
 
 if TYPE_CHECKING:
     from veneer.imports import Imported
@@ -31,13 +31,18 @@ Kind = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class Import:
-    """Read stored answers, say what was dropped and why, and write them as
-    `veneer generate` does."""
+    """Read stored answers, list what was dropped and why, and write them as `veneer generate`
+    does."""
 
-    source: Annotated[str, tyro.conf.Positional]
-    """The file."""
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer import outputs.json --format alpaca-eval --out answers.jsonl",
+        "veneer import batch.jsonl --prompts prompts.jsonl --system mine --out answers.jsonl",
+    )
+
+    source: Annotated[str, Option(positional=True, metavar="FILE")]
+    """The file with the stored answers."""
     out: str
-    """File for the answers, JSON lines; prompts that the file holds too go to OUT.prompts.jsonl."""
+    """File for the answers, JSON lines; prompts in the file are written to OUT.prompts.jsonl."""
     format: Kind = "auto"
     """auto looks at the file. overton-*, bertscore, embeddings: the files published beside
     arXiv 2406.17692."""
@@ -55,8 +60,7 @@ class Import:
     keep_repeated: bool = False
     """Keep further answers for the same prompt and sample number."""
     answer_only: bool = False
-    """Where an answer goes on with blocks of its own ("# Answer:", "# Query:"), keep
-    the answer alone."""
+    """Where further blocks follow an answer ("# Answer:", "# Query:"), keep the answer alone."""
 
     def run(self) -> None:
         from veneer.foundation.errors import InputError
@@ -66,11 +70,11 @@ class Import:
         from veneer.prompts.files import read_prompts
 
         source, out = Path(self.source), Path(self.out)
-        asked = None if self.prompts is None else read_prompts(self.prompts)
+        given = None if self.prompts is None else read_prompts(self.prompts)
         if self.format in ("overton-judge", "bertscore", "embeddings"):
-            rows, said = other_rows(source, self.format, None if asked is None else len(asked))
+            rows, summary = other_rows(source, self.format, None if given is None else len(given))
             _write({out: json_lines(rows)})
-            print(f"{source} ({self.format}): {said}\n{len(rows)} rows in {out}")
+            print(f"{source} ({self.format}): {summary}\n{len(rows)} rows in {out}")
             return
         rules = Rules(
             not self.no_clean,
@@ -79,45 +83,45 @@ class Import:
             not self.keep_repeated,
             self.answer_only,
         )
-        found = read_stored(source, self.format, rules, self.system)
-        if not found.responses:
+        imported = read_stored(source, self.format, rules, self.system)
+        if not imported.responses:
             raise InputError(
-                f"{'; '.join(line.strip() for line in found.summary())}; expected at least one "
+                f"{'; '.join(line.strip() for line in imported.summary())}; expected at least one "
                 "answer that stays"
             )
-        if asked is not None:
-            _check_same(found, asked, self.prompts or "")
-        prompts = asked or found.prompts
-        texts = {out: "".join(r.line() for r in found.responses)}
+        if given is not None:
+            _check_same(imported, given, self.prompts or "")
+        prompts = given or imported.prompts
+        texts = {out: "".join(r.line() for r in imported.responses)}
         if prompts:
             beside = out.with_name(out.name + ".prompts.jsonl")
             texts = {beside: json_lines(_stored(p) for p in prompts), **texts}
         _write(texts)
-        print("\n".join(found.summary()))
+        print("\n".join(imported.summary()))
         print(
-            f"{len(found.responses)} answers in {out}"
+            f"{len(imported.responses)} answers in {out}"
             + (f", prompts in {beside}" if prompts else "")
         )
 
 
-def _check_same(found: Imported, asked: list[Prompt], name: str) -> None:
+def _check_same(imported: Imported, prompts: list[Prompt], name: str) -> None:
     """Raises InputError where an answer would be given to another prompt than its
     own, or to none."""
     from veneer.foundation.errors import InputError
 
-    by_id = {p.id: p for p in asked}
-    own = {p.id: p.messages[-1]["content"] for p in found.prompts}
-    for response in found.responses:
+    by_id = {p.id: p for p in prompts}
+    own = {p.id: p.messages[-1]["content"] for p in imported.prompts}
+    for response in imported.responses:
         prompt = by_id.get(response.prompt_id)
         if prompt is None:
             raise InputError(
-                f"{found.source} answers the prompt {response.prompt_id!r}, and {name} has none "
+                f"{imported.source} answers the prompt {response.prompt_id!r}, and {name} has none "
                 "with that id; give its prompts"
             )
         text = own.get(response.prompt_id, prompt.messages[-1]["content"])
         if text != prompt.messages[-1]["content"]:
             raise InputError(
-                f"{found.source} has {text[:60]!r} as the prompt {response.prompt_id!r}, and "
+                f"{imported.source} has {text[:60]!r} as the prompt {response.prompt_id!r}, and "
                 f"{name} has {prompt.messages[-1]['content'][:60]!r}; give its own prompts, or "
                 "leave --prompts out"
             )

@@ -19,7 +19,6 @@ OWN = {  # commands that are no study; a study's commands come from its room (ve
     "merge": "veneer.cli.merge:Merge",
     "generate": "veneer.cli.generate:Generate",
     "import": "veneer.cli.import_responses:Import",
-    "lm-eval": "veneer.cli.lm_eval:LmEval",
     "serve": "veneer.cli.serve:Serve",
     "report": "veneer.cli.report:Report",
     "tasks": "veneer.cli.tasks:Tasks",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import tyro
-
+from veneer.foundation.settings import Option
 from veneer.terminal.options import Machine
 
 if TYPE_CHECKING:
@@ -14,11 +13,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Merge(Machine):
+class Merge:
     """Write base with the head W + alpha dW: a checkpoint that any engine loads and that needs no
-    Veneer; or, of a low-rank veneer, a PEFT adapter of the head alone."""
+    Veneer; or, for a low-rank veneer, a PEFT adapter of the head alone."""
 
-    veneer: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="VENEER")]
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer merge run/veneer --base lab:base --out merged",
+        "veneer merge veneer-rank-4 --base lab:base --lora --out adapter",
+    )
+
+    veneer: Annotated[str, Option(positional=True, metavar="VENEER")]
     """Folder that `veneer extract` wrote."""
     base: str
     """The base model that the veneer was extracted from."""
@@ -29,19 +33,20 @@ class Merge(Machine):
     gguf: str | None = None
     """Also write this GGUF file (Llama family)."""
     lora: bool = False
-    """Write a PEFT LoRA on the head instead of a checkpoint; for a veneer that was
-    extracted with --rank."""
+    """Write a PEFT LoRA of the head instead of a checkpoint; for a veneer that was extracted with
+    --rank."""
     base_template: str | None = None
     """The template that the checkpoint's chat template renders, where the veneer was fitted behind
     several: text with {prompt}, or a name (alpaca, question, answer, qa, user, plain). Default: the
     one that the veneer recorded."""
     max_shard_size: str = "4GB"
     """Largest safetensors file."""
-    push_to_hub: Annotated[str | None, tyro.conf.arg(metavar="REPO")] = None
-    """Then upload the folder to this repository of the Hugging Face hub, e.g. user/model; it is
-    made where it does not exist."""
+    push_to_hub: Annotated[str | None, Option(metavar="REPO")] = None
+    """Then upload the folder to this repository of the Hugging Face hub, such as user/model; it is
+    created if it does not exist."""
     private: bool = False
-    """Make that repository private."""
+    """Create that repository as a private one."""
+    machine: Machine = field(default_factory=Machine)
 
     def run(self) -> None:
         from veneer.models.checkpoint.hub import check_repo, push_folder
@@ -53,7 +58,7 @@ class Merge(Machine):
             print(f"hub: {push_folder(self.out, self.push_to_hub, private=self.private)}")
 
     def _write(self) -> None:
-        """The folder, and the GGUF file."""
+        """Write the folder, and the GGUF file."""
         from pathlib import Path
 
         from veneer.foundation.errors import InputError
@@ -76,7 +81,7 @@ class Merge(Machine):
             if already_merged(self.out, lora_record(veneer, self.base, self.alpha)):
                 print(f"adapter: {self.out} (it was there)")
                 return
-            base = load_model(self.base, **self.how())
+            base = load_model(self.base, **self.machine.how())
             print(f"adapter: {save_lora(veneer, base, self.out, alpha=self.alpha)}")
             return
         if already_merged(
@@ -92,8 +97,7 @@ class Merge(Machine):
             print(f"gguf: {self.gguf}{' (it was there)' if existed else ''}")
 
     def _write_checkpoint(self, veneer: Veneer) -> None:
-        """The folder alone. What makes the command impossible is refused before a
-        model is loaded."""
+        """Write the folder alone. Bad input is refused before a model is loaded."""
         from pathlib import Path
 
         from veneer.head.merge import merge, merge_format, results_of
@@ -103,7 +107,7 @@ class Merge(Machine):
         merge_format(veneer, self.base_template)
         if self.gguf:
             need_new(Path(self.gguf))
-        base = load_model(self.base, plain=True, **self.how())
+        base = load_model(self.base, plain=True, **self.machine.how())
         out = merge(
             veneer,
             base,

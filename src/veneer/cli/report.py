@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-import tyro
+from veneer.foundation.settings import Option
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """Write report.html from one or more study folders (each with results.jsonl)."""
 
-    folders: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer report run",
+        "veneer report run transfer restore --out report.html --tables tables",
+    )
+
+    folders: Annotated[tuple[str, ...], Option(positional=True, metavar="FOLDER")]
     """Study folders."""
     out: str | None = None
     """The HTML file. Default: report.html in the first folder."""

@@ -2,64 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from veneer.foundation.settings import Option
 from veneer.terminal.options import Machine
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.serve.served import Served
+    from veneer.systems.alpha import Alpha
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serve(TemplateOptions, Machine):
-    """Answer OpenAI-compatible requests (chat and text completions) with base, veneered, shifted
-    and aligned systems.
+class ServeTemplates(TemplateOptions):
+    """How the systems read requests."""
 
-    Each system is a model id: `base` (--model), `veneer` (--veneer), `large` and `shifted-ALPHA`
-    (--large), `aligned` (--aligned). Ctrl-C ends it, with exit code 0."""
-
-    model: str | None = None
-    """The base model; with --veneer, the one that the veneer belongs to. Needed, unless only
-    --aligned is served."""
-    veneer: str | None = None
-    """Folder of a veneer: adds the system `veneer`, base with the veneer on its head."""
-    large: str | None = None
-    """A larger model with base's tokenizer: adds the systems `large` and `shifted-ALPHA`, the large
-    model with base's veneer."""
-    aligned: str | None = None
-    """An aligned model: adds the system `aligned`, which reads its chat template."""
-    alpha: str = "1"
-    """How much of the veneer: a number, or for shifted systems a schedule over the answer's tokens
-    (1.5@10, 1.5>0.2@10, 1.5~8); several, separated by commas, make a shifted system each (`veneer`
-    then has all of it, 1)."""
     chat: bool = False
-    """Base and veneer read the chat template. Default: what the veneer recorded for base,
-    otherwise plain text."""
+    """Base and veneer read the chat template. Default: what the veneer recorded for base, otherwise
+    plain text."""
     large_chat: bool = False
-    """The large model reads its chat template, as a broken aligned model does.
-    Default: plain text."""
+    """The large model reads its chat template, as a broken aligned model does. Default: plain
+    text."""
     base_template: str | None = None
     """Text around each plain prompt of a chat request, with {prompt} where it goes, or a template's
     name (alpaca, question, answer, qa, user, plain). Text completions are read as they stand."""
     system: str | None = None
     """System text for chat templates. Default: the template's own."""
-    model_settings: bool = False
-    """Apply the generation settings that the models ship (generation_config.json) to what a
-    request leaves open."""
     join_turns: bool = False
-    """Systems that read plain text take conversations: contents in order, an empty line between.
+    """Systems that read plain text accept conversations: contents in order, an empty line between.
     Default: one user message only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """Where the server listens, whom it answers, and its limits."""
+
     host: str = "127.0.0.1"
     """Address to listen on. Any but this machine's own needs --key-env."""
     port: int = 8000
-    """Port to listen on; 0 takes a free one, which is printed."""
-    key_env: str | None = None
+    """Port to listen on; 0 chooses a free one, which is printed."""
+    key_env: Annotated[str | None, Option(metavar="NAME")] = None
     """Environment variable that holds the key which clients must send. Default: no key."""
     allow_host: tuple[str, ...] = ()
-    """More names that requests may call this server by (their Host), beside localhost,
-    --host and addresses."""
+    """More names that requests may call this server by (their Host), beside localhost, --host and
+    addresses."""
     max_tokens: int = 1024
     """Longest answer, in tokens."""
     max_body: int = 4 * 2**20
@@ -67,36 +54,28 @@ class Serve(TemplateOptions, Machine):
     batch_size: int = 32
     """Answers decoded at once."""
     queue: int = 256
-    """Answers that may wait; requests beyond are told to come back (503)."""
+    """Answers that may wait; the server asks further requests to come back later (503)."""
 
-    def run(self) -> None:
-        import os
-        import sys
+    def check(self) -> None:
+        """Raises InputError for a number out of range."""
+        from veneer.foundation.errors import InputError
 
-        from veneer.foundation.errors import InputError, MissingExtra
-
-        try:
-            import starlette  # noqa: F401
-            import uvicorn  # noqa: F401
-        except ImportError as error:
-            raise MissingExtra(error.name or "starlette", "serve", "veneer serve") from None
-        from veneer.serve.app import Service, create_app
-        from veneer.serve.guard import LOCAL, Guard, is_local
-        from veneer.serve.requests import Limits
-        from veneer.serve.scheduler import Scheduler
-        from veneer.serve.server import address_of, open_socket, run
-
-        for name, least in (
-            ("max_tokens", 1),
-            ("max_body", 1),
-            ("batch_size", 1),
-            ("queue", 1),
-            ("port", 0),
-        ):
-            if (value := getattr(self, name)) < least:
-                raise InputError(f"--{name.replace('_', '-')} is {value}; expected {least} or more")
+        least = {"max_tokens": 1, "max_body": 1, "batch_size": 1, "queue": 1, "port": 0}
+        for name, minimum in least.items():
+            if (value := getattr(self, name)) < minimum:
+                raise InputError(
+                    f"--{name.replace('_', '-')} is {value}; expected {minimum} or more"
+                )
         if self.port > 65535:
             raise InputError(f"--port is {self.port}; expected 65535 at most, or 0 for a free one")
+
+    def key(self) -> str | None:
+        """The key that clients must send. Raises InputError where it is missing but needed."""
+        import os
+
+        from veneer.foundation.errors import InputError
+        from veneer.serve.guard import is_local
+
         key = None
         if self.key_env is not None:
             key = os.environ.get(self.key_env, "").strip()
@@ -110,46 +89,91 @@ class Serve(TemplateOptions, Machine):
                 f"--host {self.host} can be reached from other machines, and no key is set; name "
                 "the environment variable that holds one with --key-env, or listen on 127.0.0.1"
             )
-        found = open_socket(self.host, self.port)
+        return key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serve:
+    """Answer OpenAI-compatible requests (chat and text completions) with base, veneered, shifted
+    and aligned systems.
+
+    Each system is a model id: `base` (--model), `veneer` (--veneer), `large` and `shifted-ALPHA`
+    (--large), `aligned` (--aligned). Ctrl-C ends it, with exit code 0."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer serve --model lab:base --veneer run/veneer --port 8000",
+        "veneer serve --model lab:base --veneer run/veneer --large lab:large-base --alpha 1,1.5@10",
+    )
+
+    model: str | None = None
+    """The base model; with --veneer, the one that the veneer belongs to. Required, unless only
+    --aligned is served."""
+    veneer: str | None = None
+    """Folder of a veneer: adds the system `veneer`, base with the veneer on its head."""
+    large: str | None = None
+    """A larger model with base's tokenizer: adds the systems `large` and `shifted-ALPHA`, the large
+    model with base's veneer."""
+    aligned: str | None = None
+    """An aligned model: adds the system `aligned`, which reads its chat template."""
+    alpha: str = "1"
+    """How much of the veneer to add: a number, or for shifted systems a schedule over the answer's
+    tokens (1.5@10, 1.5>0.2@10, 1.5~8); several, separated by commas, give one shifted system each
+    (`veneer` then has all of it, 1)."""
+    model_settings: bool = False
+    """Apply the generation settings that the models ship (generation_config.json) to what a
+    request leaves open."""
+    templates: ServeTemplates = field(default_factory=ServeTemplates)
+    server: ServerOptions = field(default_factory=ServerOptions)
+    machine: Machine = field(default_factory=Machine)
+
+    def run(self) -> None:
+        import sys
+
+        from veneer.foundation.errors import MissingExtra
+
+        try:
+            import starlette  # noqa: F401
+            import uvicorn  # noqa: F401
+        except ImportError as error:
+            raise MissingExtra(error.name or "starlette", "serve", "veneer serve") from None
+        from veneer.serve.app import Service, create_app
+        from veneer.serve.guard import LOCAL, Guard
+        from veneer.serve.requests import Limits
+        from veneer.serve.scheduler import Scheduler
+        from veneer.serve.server import address_of, open_socket, run
+
+        server = self.server
+        server.check()
+        key = server.key()
+        listener = open_socket(server.host, server.port)
         try:
             systems = {s.id: s for s in self.served()}
             hosts = tuple(
-                dict.fromkeys((*LOCAL, *(h.lower() for h in (self.host, *self.allow_host))))
+                dict.fromkeys((*LOCAL, *(h.lower() for h in (server.host, *server.allow_host))))
             )
             limits = Limits(
-                max_tokens=self.max_tokens, max_body=self.max_body, max_rows=min(128, self.queue)
+                max_tokens=server.max_tokens,
+                max_body=server.max_body,
+                max_rows=min(128, server.queue),
             )
-            scheduler = Scheduler(most_rows=self.batch_size, most_waiting=self.queue)
+            scheduler = Scheduler(most_rows=server.batch_size, most_waiting=server.queue)
             app = create_app(Service(systems, scheduler, limits), Guard(key, hosts))
 
             def ready() -> None:
                 print(
-                    f"veneer: serving {', '.join(systems)} at {address_of(found)}/v1",
+                    f"veneer: serving {', '.join(systems)} at {address_of(listener)}/v1",
                     file=sys.stderr,
                     flush=True,
                 )
 
-            run(app, found, ready, scheduler.stop)
+            run(app, listener, ready, scheduler.stop)
         finally:
-            found.close()
+            listener.close()
 
-    def served(self) -> list[Served]:
-        """The systems, over each model loaded once."""
+    def _check(self, alphas: list[Alpha]) -> None:
+        """Raises InputError for options that exclude or need each other."""
         from veneer.foundation.errors import InputError
-        from veneer.head.merge import merged_facts
-        from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
-        from veneer.head.veneer import Veneer
-        from veneer.models.formats import Format, PlainFormat, check_arguments, given_format
-        from veneer.models.load import load_model
-        from veneer.models.sampling import Sampling
-        from veneer.models.shipped import applied, warn_of_settings
-        from veneer.prompts.prompt import Prompt
-        from veneer.serve.served import Served
-        from veneer.systems.alpha import Alpha
-        from veneer.systems.shifted import ShiftedSystem
-        from veneer.systems.system import System
 
-        alphas = [Alpha.parse(a) for a in self.alpha.split(",")]
         if self.model is None and (
             self.aligned is None or self.veneer is not None or self.large is not None
         ):
@@ -164,21 +188,41 @@ class Serve(TemplateOptions, Machine):
             )
         if self.large is None and (len(alphas) > 1 or alphas[0].constant is None):
             raise InputError(
-                f"--alpha is {self.alpha!r}; schedules and several values are of shifted systems: "
-                "add --large, or give one number"
+                f"--alpha is {self.alpha!r}; schedules and several values are for shifted "
+                "systems: add --large, or give one number"
             )
-        if self.chat and self.base_template is not None:
+        templates = self.templates
+        if templates.chat and templates.base_template is not None:
             raise InputError("found both --chat and --base-template; give one of them")
-        if not (self.chat or self.large_chat or self.aligned is not None):
-            self.refuse_template_options(
+        if not (templates.chat or templates.large_chat or self.aligned is not None):
+            templates.refuse_template_options(
                 "systems that read plain text (no --chat, --large-chat or --aligned)"
             )
-        chat = self.chat_format(self.system)
+
+    def served(self) -> list[Served]:
+        """The systems, over each model loaded once."""
+        from veneer.head.merge import merged_facts
+        from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
+        from veneer.head.veneer import Veneer
+        from veneer.models.formats import Format, PlainFormat, check_arguments, given_format
+        from veneer.models.load import load_model
+        from veneer.models.sampling import Sampling
+        from veneer.models.shipped import applied, warn_of_settings
+        from veneer.prompts.prompt import Prompt
+        from veneer.serve.served import Served
+        from veneer.systems.alpha import Alpha
+        from veneer.systems.shifted import ShiftedSystem
+        from veneer.systems.system import System
+
+        alphas = [Alpha.parse(a) for a in self.alpha.split(",")]
+        self._check(alphas)
+        templates = self.templates
+        chat = templates.chat_format(templates.system)
         own: Format | None = None
-        if self.chat:
+        if templates.chat:
             own = chat
-        elif self.base_template is not None:
-            own = given_format(self.base_template, self.chat_format(self.system))
+        elif templates.base_template is not None:
+            own = given_format(templates.base_template, chat)
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         if own is None and self.model is not None:
             own = chosen_format(merged_facts(self.model) if veneer is None else veneer.facts)
@@ -193,9 +237,9 @@ class Serve(TemplateOptions, Machine):
             if not self.model_settings:
                 warn_of_settings(lm, mend="--model-settings applies them")
             settings = applied(lm, Sampling()) if self.model_settings else Sampling()
-            systems.append(Served(system, self.join_turns, more, settings=settings))
+            systems.append(Served(system, templates.join_turns, more, settings=settings))
 
-        base = None if self.model is None else load_model(self.model, **self.how())
+        base = None if self.model is None else load_model(self.model, **self.machine.how())
         if base is not None and veneer is None:
             add(System.of_model(base, format=own))
         if base is not None and veneer is not None:
@@ -205,8 +249,8 @@ class Serve(TemplateOptions, Machine):
             add(System.of_model(base, format=veneered.format))
             add(veneered, veneer=veneer.identity(), alpha=alpha)
         if self.large is not None and base is not None and veneer is not None:
-            large = load_model(self.large, **self.how())
-            form = chat if self.large_chat else PlainFormat()
+            large = load_model(self.large, **self.machine.how())
+            form = chat if templates.large_chat else PlainFormat()
             add(System.of_model(large, format=form, name="large"))
             for one in alphas:
                 add(
@@ -215,7 +259,7 @@ class Serve(TemplateOptions, Machine):
                     )
                 )
         if self.aligned is not None:
-            lm = load_model(self.aligned, **self.how())
+            lm = load_model(self.aligned, **self.machine.how())
             add(System("aligned", lm, chat, lm.stop_ids))
         check_arguments(chat, *(s.lm.tokenizer for s in systems if s.system.format is chat))
         return systems

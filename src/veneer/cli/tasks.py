@@ -1,13 +1,12 @@
-"""veneer tasks: which tasks there are, and what one of them asks of each model."""
+"""veneer tasks: list the tasks, or show the prompts of one."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import tyro
-
+from veneer.foundation.settings import Option
 from veneer.terminal.options import Machine, data_folder
 from veneer.terminal.template_options import TemplateOptions
 
@@ -17,28 +16,39 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tasks(TemplateOptions, Machine):
+class TasksTemplates(TemplateOptions):
+    """What base and the aligned model read around each prompt (docs/chat-templates.md)."""
+
+    base_template: str | None = None
+    """Text around each prompt for base, with {prompt} where it goes."""
+    system: str | None = None
+    """System text for the chat template."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tasks:
     """List the tasks, or with `show NAME` print a task's prompts as base and the aligned model read
     them, and how it is scored."""
 
-    words: Annotated[
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[show NAME]")
-    ] = ()
-    """`show` and a task's name, or a file of your own task."""
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer tasks",
+        "veneer tasks show lab-sums -n 3 --aligned lab:aligned",
+    )
+
+    words: Annotated[tuple[str, ...], Option(positional=True, metavar="[show NAME]")] = ()
+    """`show` and a task's name, or a custom task file."""
     data: str | None = None
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
-    n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 2
-    """Prompts to show."""
+    n: Annotated[int, Option(alias="-n")] = 2
+    """Number of prompts to show."""
     split: Literal["train", "test"] = "test"
     """Part of the prompts to show."""
-    base_template: str | None = None
-    """Text around each prompt for base, with {prompt} where it goes."""
     aligned: str | None = None
     """An aligned model, whose chat template then renders the messages."""
-    system: str | None = None
-    """System text for the chat template."""
     json: bool = False
     """Print JSON instead of a table."""
+    templates: TasksTemplates = field(default_factory=TasksTemplates)
+    machine: Machine = field(default_factory=Machine)
 
     def run(self) -> None:
         from veneer.foundation.errors import InputError
@@ -50,13 +60,13 @@ class Tasks(TemplateOptions, Machine):
             )
         if self.n < 1:
             raise InputError(f"found -n {self.n}; expected 1 or more")
-        found: Any = self._shown(self.words[1]) if self.words else self._listed()
+        facts: Any = self._shown(self.words[1]) if self.words else self._listed()
         if self.json:
-            print(json.dumps(found, ensure_ascii=False, indent=1))
+            print(json.dumps(facts, ensure_ascii=False, indent=1))
         elif self.words:
-            _print_task(found)
+            _print_task(facts)
         else:
-            _print_list(found)
+            _print_list(facts)
 
     def _listed(self) -> list[dict[str, Any]]:
         from veneer.foundation.errors import InputError
@@ -78,7 +88,7 @@ class Tasks(TemplateOptions, Machine):
         from veneer.models.formats import PlainFormat, given_format
         from veneer.tasks.registry import get_task
 
-        base = given_format(self.base_template)
+        base = given_format(self.templates.base_template)
         if not isinstance(base, PlainFormat):
             raise InputError(
                 "a chat template belongs to a model's tokenizer; give a template with {prompt} "
@@ -90,14 +100,13 @@ class Tasks(TemplateOptions, Machine):
             raise InputError(
                 f"{name} has no {self.split} prompts, it is measured only; show its test prompts"
             )
+        system = self.templates.system
         rendered = self._rendered(prompts[: self.n])
         shown = [
             {
                 "id": p.id,
                 "base": base.text(p),
-                "aligned": (
-                    [{"role": "system", "content": self.system}] if self.system is not None else []
-                )
+                "aligned": ([] if system is None else [{"role": "system", "content": system}])
                 + list(p.messages),
                 "aligned_rendered": text,
                 "reference": p.reference,
@@ -118,13 +127,13 @@ class Tasks(TemplateOptions, Machine):
     def _rendered(self, prompts: list[Prompt]) -> list[str | None]:
         """The prompts as the aligned model's chat template puts them, special tokens and all."""
         if self.aligned is None:
-            self.refuse_template_options("no --aligned")
+            self.templates.refuse_template_options("no --aligned")
             return [None] * len(prompts)
         from veneer.models.formats import check_arguments
         from veneer.models.load import load_model
 
-        tokenizer = load_model(self.aligned, **self.how()).tokenizer
-        form = self.chat_format(self.system)
+        tokenizer = load_model(self.aligned, **self.machine.how()).tokenizer
+        form = self.templates.chat_format(self.templates.system)
         check_arguments(form, tokenizer)
         return [
             tokenizer.decode(form.encode(tokenizer, p), skip_special_tokens=False) for p in prompts
@@ -158,7 +167,7 @@ def _print_list(rows: list[dict[str, Any]]) -> None:
 
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
-        console.width = 200  # one line a task
+        console.width = 200  # one line per task
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("task", "kind", "train", "test", "headline", "judges", "data", "licence"):
         table.add_column(heading, justify="right" if heading in ("train", "test") else "left")
@@ -178,7 +187,7 @@ def _print_list(rows: list[dict[str, Any]]) -> None:
     console.print(table)
     console.print()
     console.print(
-        "- is data that is not at hand (--data or VENEER_DATA names its folder); * needs a judge "
+        "- is data that is missing (--data or VENEER_DATA names its folder); * needs a judge "
         "model, and is left out unless named;"
     )
     console.print("your own task is a file: veneer tasks show file:NAME.jsonl (docs/tasks.md)")
@@ -187,40 +196,40 @@ def _print_list(rows: list[dict[str, Any]]) -> None:
             console.print(f"{row['name']}: {row['problem']}")
 
 
-def _print_task(found: dict[str, Any]) -> None:
+def _print_task(facts: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False, markup=False)
-    files = found["data"]["files"]
-    said = {
-        "task": f"{found['name']} ({found['kind']})",
-        "prompts": f"{found['train']} train, {found['test']} test",
+    files = facts["data"]["files"]
+    lines = {
+        "task": f"{facts['name']} ({facts['kind']})",
+        "prompts": f"{facts['train']} train, {facts['test']} test",
         "headlines": ", ".join(
-            f"{metric} {better}" for metric, better in found["headlines"].items()
+            f"{metric} {better}" for metric, better in facts["headlines"].items()
         ),
-        "judges": (", ".join(found["judges"]) or "none")
-        + (" (needs a judge model)" if found["needs_judge"] else ""),
-        "scoring": found["scoring"],
-        "ends at": ", ".join(json.dumps(s, ensure_ascii=False) for s in found["stop"])
+        "judges": (", ".join(facts["judges"]) or "none")
+        + (" (needs a judge model)" if facts["needs_judge"] else ""),
+        "scoring": facts["scoring"],
+        "ends at": ", ".join(json.dumps(s, ensure_ascii=False) for s in facts["stop"])
         or "the end of turn alone",
         "limits": (
-            f"{found['max_new_tokens']} new tokens, {found['published_max_new_tokens']} "
+            f"{facts['max_new_tokens']} new tokens, {facts['published_max_new_tokens']} "
             "with --published"
         ),
         "data": (
-            f"{found['from']} ({found['licence']}), {len(files)} "
+            f"{facts['from']} ({facts['licence']}), {len(files)} "
             f"file{'' if len(files) == 1 else 's'}"
         ),
-        "left out": _left_out(found["data"].get("left_out")),
-        "citation": found["citation"],
+        "left out": _left_out(facts["data"].get("left_out")),
+        "citation": facts["citation"],
     }
-    for what, text in said.items():
+    for what, text in lines.items():
         if text:
             console.print(Text.assemble((f"{what:<10}", "bold"), text), soft_wrap=True)
-    for prompt in found["prompts"]:
+    for prompt in facts["prompts"]:
         console.print()
-        console.print(Text(f"{found['split']} prompt {prompt['id']}", style="bold"))
+        console.print(Text(f"{facts['split']} prompt {prompt['id']}", style="bold"))
         parts = {"base reads": prompt["base"]}
         if prompt["aligned_rendered"] is None:
             parts |= {
@@ -242,10 +251,10 @@ def _print_task(found: dict[str, Any]) -> None:
                 console.print(Text(f"    {line}"), soft_wrap=True)
 
 
-def _left_out(found: dict[str, Any] | None) -> str:
-    return f"{found['prompts']} prompts ({found['why']})" if found else ""
+def _left_out(facts: dict[str, Any] | None) -> str:
+    return f"{facts['prompts']} prompts ({facts['why']})" if facts else ""
 
 
 def _visible(text: str) -> str:
-    """Signs that a terminal would obey, as escapes."""
+    """The text with control characters as escapes, so that a terminal does not obey them."""
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)

@@ -1,5 +1,5 @@
-"""Long texts in pieces: an encoder reads so many tokens and no more, and nothing is
-cut off silently."""
+"""Split long texts: an encoder reads a limited number of tokens, and nothing is cut off
+silently."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from veneer.embed.embedder import unit_rows
 
 
 def chunks(ids: Sequence[int], longest: int) -> list[list[int]]:
-    """`ids` in as few pieces of at most `longest` as will do, of equal length to within one;
-    none for no ids."""
+    """Split `ids` into the fewest pieces of at most `longest`, equal in length to within one; no
+    ids give no piece."""
     count = -(-len(ids) // longest)
     ends = [len(ids) * i // count for i in range(count + 1)] if count else []
     return [list(ids[a:b]) for a, b in pairwise(ends)]
@@ -22,8 +22,8 @@ def chunks(ids: Sequence[int], longest: int) -> list[list[int]]:
 def join_chunks(
     vectors: np.ndarray, owner: Sequence[int], tokens: Sequence[int], texts: int
 ) -> np.ndarray:
-    """(texts, d): each text's chunk vectors (n, d), weighted by their tokens, added up and
-    brought to length 1."""
+    """Return (texts, d): each text's chunk vectors (n, d), weighted by their tokens, summed and
+    scaled to length 1."""
     out = np.zeros((texts, vectors.shape[-1]))
     np.add.at(out, np.asarray(owner, dtype=int), vectors * np.asarray(tokens, dtype=float)[:, None])
     return unit_rows(out)

@@ -24,8 +24,8 @@ BATCH = 16  # pieces a request
 
 
 class EndpointModel:
-    """Texts go in pieces of at most `LONGEST` characters, cut at spaces; the pieces' vectors are
-    averaged by their length."""
+    """An endpoint's embedder. Texts are cut at spaces into pieces of at most `LONGEST` characters;
+    the pieces' vectors are averaged by their length."""
 
     def __init__(self, config: EndpointConfig):
         """Raises MissingExtra without the package `openai`."""
@@ -33,8 +33,10 @@ class EndpointModel:
         self.id = f"{config.model}@{urlsplit(config.url).netloc}-chunks{LONGEST}characters"
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """(n, d); (n, 0) where no text has words, for d is the endpoint's. Raises VeneerError where
-        a piece has no vector in the end."""
+        """Return (n, d), or (n, 0) where no text has words, because the endpoint decides d.
+
+        Raises VeneerError where a piece has no vector in the end.
+        """
         distinct = [t for t in dict.fromkeys(texts) if t.strip()]
         pieces = [(n, piece) for n, text in enumerate(distinct) for piece in cut(text)]
         batches = [[p for _, p in pieces[at : at + BATCH]] for at in range(0, len(pieces), BATCH)]
@@ -77,8 +79,8 @@ class EndpointModel:
 
 
 def cut(text: str, longest: int = LONGEST) -> list[str]:
-    """`text` in pieces of at most `longest` characters, cut behind white space where there is some
-    in the piece's second half."""
+    """Split `text` into pieces of at most `longest` characters, behind white space where the
+    piece's second half has any."""
     pieces = []
     while len(text) > longest:
         spaces = [m.end() for m in re.finditer(r"\s", text[:longest]) if m.end() > longest // 2]
@@ -89,8 +91,8 @@ def cut(text: str, longest: int = LONGEST) -> list[str]:
 
 
 def read_vectors(data: Any) -> dict[str, Any]:
-    """The vectors of a reply in the order of its `index`, or as they come where no row has one;
-    numbers, or base64 of float32 (which some servers send whatever was asked for). Raises
+    """Return the vectors of a reply in the order of its `index`, or as they come where no row has
+    one; numbers, or base64 of float32 (which some servers send whatever was asked for). Raises
     ValueError for another form: a null, a vector a token (llama.cpp without pooling), zeros."""
     rows = data.get("data") if isinstance(data, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -126,7 +128,7 @@ def _vector(given: Any) -> list[float]:
     if any(
         isinstance(x, bool) or not isinstance(x, int | float) or not math.isfinite(x) for x in given
     ):
-        raise ValueError("an embedding that holds something else than finite numbers")
+        raise ValueError("an embedding with values that are not finite numbers")
     if not any(given):
         raise ValueError("an embedding of zeros alone")
     return [float(x) for x in given]

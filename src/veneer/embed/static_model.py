@@ -1,4 +1,4 @@
-"""A model2vec model: a vector a token and their mean. Fast, and it knows no order of words."""
+"""A model2vec model: the mean of static token vectors. It is fast and ignores word order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOW = 4096  # texts at a time
 
 
 class StaticModel:
-    """A hub id or a folder; texts of any length are read whole."""
+    """A model2vec embedder from a hub id or a folder; it reads texts of any length whole."""
 
     def __init__(self, name: str):
         """Raises MissingExtra without the package, InputError where the name leads

@@ -1,5 +1,5 @@
-"""A client for OpenAI-compatible endpoints: retries, bounded concurrency, a cache;
-nothing is asked twice."""
+"""A client for OpenAI-compatible endpoints: retries, bounded concurrency, and a cache, so that no
+request is paid for twice."""
 
 from veneer.endpoint.client import Endpoint
 from veneer.endpoint.config import EndpointConfig

@@ -1,9 +1,9 @@
-"""Parameters that a server does not take, and how the same is asked without them.
+"""Leave out or rename the parameters that a server refuses.
 
-Only what does not change what was asked is left out without a word: a JSON schema (the prompt asks
-for the JSON itself), stop strings (the answer is cut at them here), log-probabilities (whoever
-needs them sees that none came). A seed, or a temperature where the caller allows it, is left out
-with a warning. Everything else that a server refuses is an error that names the parameter.
+Only parameters that do not change the request's meaning are left out without a warning: a JSON
+schema (the prompt itself asks for the JSON), stop strings (the answer is cut at them here),
+log-probabilities (the caller sees that none came). A seed, or a temperature where the caller allows
+it, is left out with a warning. Any other parameter that a server refuses is an error that names it.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ SAMPLED = ("seed", "temperature")
 
 
 class Adjustments:
-    """Learned from a server's words once and kept for all requests of a client. may_leave_out:
-    parameters that matter, and that are nevertheless left out, with a warning, where the
-    server refuses them."""
+    """The adjustments that a client learned from a server's refusals, for all its requests.
+    may_leave_out: parameters that matter and that are nevertheless left out, with a warning, where
+    the server refuses them."""
 
     def __init__(self, may_leave_out: Collection[str] = ("seed",)) -> None:
         self.notes: list[str] = []
@@ -59,8 +59,9 @@ class Adjustments:
         self._most: int | None = None
 
     def learn(self, body: dict[str, Any], failure: Failure) -> bool:
-        """Whether the request of `body` is worth another attempt under what was learned from its
-        failure. Where the server refuses a parameter that stays, the failure is told so."""
+        """Return whether the request of `body` is worth another attempt with the adjustment that
+        its failure teaches. Where the server refuses a parameter that stays, the failure gets its
+        name."""
         if (
             failure.fault in _NOT_HERE
             or failure.own
@@ -77,7 +78,7 @@ class Adjustments:
         return False
 
     def apply(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The body as this server takes it."""
+        """Return the body as this server takes it."""
         body = {k: v for k, v in body.items() if k not in self._dropped}
         if self._renamed and "max_tokens" in body:
             body["max_completion_tokens"] = body.pop("max_tokens")
@@ -86,7 +87,7 @@ class Adjustments:
         return body
 
     def missing(self, body: dict[str, Any]) -> list[str]:
-        """The parameters of `body` that matter and are not sent."""
+        """Return the parameters of `body` that matter and are not sent."""
         return [name for name in self.warnings if name in body]
 
     def _learn(self, name: str, body: dict[str, Any], failure: Failure) -> None:
@@ -103,8 +104,8 @@ class Adjustments:
                 self.warnings.append(name)
 
     def _fewer(self, body: dict[str, Any], message: str) -> None:
-        """Fewer log-probabilities where the server names a limit or seems to have
-        one, otherwise none."""
+        """Ask for fewer log-probabilities where the server names a limit or seems to have one,
+        otherwise for none."""
         most = int(m[1]) if (m := _MOST.search(message)) else FEWER
         wanted = body.get("top_logprobs") or 0
         limited = m is not None or re.search(
@@ -127,8 +128,8 @@ class Adjustments:
 
 
 def refused(body: dict[str, Any], failure: Failure) -> list[str]:
-    """The parameters of `body` that a server refuses, by the fields that name them
-    or by its words."""
+    """Return the parameters of `body` that a server refuses, by the fields of its error or by its
+    message."""
     mine, message = [n for n in body if n not in _FIXED], failure.message
     named = [n for n in failure.parameters if n in mine]
     if not named and _REFUSES.search(message):

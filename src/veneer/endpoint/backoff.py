@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt."""
+"""The wait before the next attempt."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _RESETS = (
 def wait(
     attempt: int, first: float, longest: float, named: float | None, draw: random.Random
 ) -> float:
-    """Seconds before attempt `attempt` + 1 (attempts count from 1): what the server asked for, and
-    otherwise exponential back-off with half of it drawn at random, so that parallel requests do not
-    come back together ("equal jitter", Brooker 2015, "Exponential backoff and jitter", AWS
-    architecture blog)."""
+    """Return the seconds before attempt `attempt` + 1 (attempts count from 1): those that the
+    server named, otherwise exponential back-off with half of it drawn at random, so that parallel
+    requests do not come back together ("equal jitter", Brooker 2015, "Exponential backoff and
+    jitter", AWS architecture blog)."""
     if named is not None:
         return min(named, MOST_ASKED) + draw.uniform(0, min(first, 1.0) / 4)
     whole = min(longest, first * 2 ** min(attempt - 1, 30))
@@ -33,11 +33,13 @@ def wait(
 
 
 def seconds_asked(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """Seconds that a server asks to wait, from the headers of its reply (names in lower case):
+    """Return the seconds that a server asks to wait in the headers of its reply (names in lower
+    case), or None.
+
     `retry-after-ms`, `retry-after` (RFC 9110, section 10.2.3: seconds or a date), and where a limit
     is used up (`x-ratelimit-remaining*` is 0) the longest of the `x-ratelimit-reset*`: seconds, a
-    duration ("1m30s"), or a moment in seconds or milliseconds since 1970. None where it asks for
-    nothing that can be read."""
+    duration ("1m30s"), or a moment in seconds or milliseconds since 1970.
+    """
     now = time.time() if now is None else now
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         if (value := headers.get(name)) is not None and (
@@ -54,7 +56,7 @@ def seconds_asked(headers: Mapping[str, str], now: float | None = None) -> float
 
 
 def _seconds(value: str, unit: float, now: float) -> float | None:
-    """From a number, a duration or a date; None for anything else. Not below 0."""
+    """Return the seconds in a number, a duration or a date, not below 0; None for anything else."""
     value = value.strip()
     try:
         number = float(value)

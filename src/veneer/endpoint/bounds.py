@@ -1,5 +1,5 @@
-"""A body that a server sends is read for so long and so far, also where it is an error's or a
-redirect's, which libraries read whole."""
+"""Bounds on time and size of every body that a server sends, including those of errors and
+redirects, which libraries read whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOSSY = (301, 302, 303)  # redirects behind which a POST becomes a GET without i
 
 
 class Redirected(Exception):
-    """A redirect that would lose the request. place: where to."""
+    """A redirect that would lose the request. place: its target."""
 
     def __init__(self, status: int, place: str):
         super().__init__(f"HTTP {status} to {place}")

@@ -1,5 +1,5 @@
-"""Replies that are kept: a line each, appended whole, so that a kill loses at most the line that
-was being written."""
+"""A file of replies, one line per reply. A line is appended whole, so that a kill loses at most the
+line under way."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ NO_CACHE = (
 
 
 def key_of(**what: Any) -> str:
-    """sha256 over what decides a reply: endpoint, model, messages, parameters."""
+    """Return the sha256 of all that decides a reply: endpoint, model, messages, parameters."""
     text = json.dumps(what, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Cache:
-    """key -> reply, in memory, and in `path` where one is given. Several processes may append
-    to one file; each knows what stood there when it began. Raises InputError where the file
-    is something else."""
+    """key -> reply, in memory, and in `path` where one is given.
+
+    Several processes may append to one file; each reads the lines that existed when it began.
+    Raises InputError where the file is something else.
+    """
 
     def __init__(self, path: Path | None = None):
         self.path = path
@@ -46,7 +48,7 @@ class Cache:
         return self._known.get(key)
 
     def replies(self) -> list[dict[str, Any]]:
-        """All that are known."""
+        """Return all replies in the cache."""
         return list(self._known.values())
 
     def put(self, key: str, reply: dict[str, Any]) -> None:
@@ -110,9 +112,12 @@ class Cache:
 
 
 def _answered(reply: dict[str, Any]) -> dict[str, Any] | None:
-    """The reply with its finish reason in OpenAI's words; None for one that is no answer.
+    """Return the reply with its finish reason in OpenAI's words; None for a reply that is no
+    answer.
+
     Version 0.1.0 stored the server's own words, and also answers that had failed: these are
-    asked for again."""
+    requested again.
+    """
     if "finish_reason" not in reply:
         return reply
     word = WORD.get(ending_of(reply["finish_reason"]))

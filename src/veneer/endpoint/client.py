@@ -1,4 +1,4 @@
-"""Many requests to one endpoint: in parallel within a bound, each asked once, replies in the order
+"""Send many requests to one endpoint: in parallel within a bound, each once, replies in the order
 of the requests."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PRICED = 1_000_000  # prices are of so many tokens
 
 @runtime_checkable
 class Recording(Protocol):
-    """Whoever asks an endpoint and can say what a manifest should know of the replies; see
+    """A system that uses an endpoint and can report facts on its replies for a manifest; see
     `Endpoint.record`."""
 
     def record(self) -> dict[str, Any]: ...
@@ -54,13 +54,13 @@ class Endpoint:
         progress: Progress | None = None,
         what: str = "replies",
     ) -> list[Reply]:
-        """A reply a request. Equal requests are asked once; what the cache holds is not asked at
+        """Return one reply per request. Equal requests are sent once, and those in the cache not at
         all; a reply is in the cache before it counts as done.
 
-        A request that fails in the end, or that the endpoint refuses for itself, comes back with
-        `error` set, is counted, and is asked again the next time. Raises InputError for a wrong
-        address, key or model, VeneerError for an endpoint that is dead: what came until then is
-        kept, and the same call goes on behind it.
+        A request that fails in the end, or that the endpoint refuses for its own sake, comes back
+        with `error` set, is counted, and is sent again the next time. Raises InputError for a wrong
+        address, key or model, VeneerError for an endpoint that does not answer: the replies so far
+        are kept, and the same call resumes.
         """
         outcomes = self.call_many(
             [(r.path, r.body()) for r in requests], read_reply, progress, what
@@ -84,9 +84,9 @@ class Endpoint:
         progress: Progress | None = None,
         what: str = "replies",
     ) -> list[tuple[dict[str, Any] | Failure, bool]]:
-        """As `chat_many`, for any path that `Transport.post` knows: (path, body without the model)
-        in, (what `read` made of the reply or why there is none, whether it was in the cache) out.
-        `read` raises ValueError for a reply that is none."""
+        """Return as `chat_many` does, for any path that `Transport.post` takes: (path, body without
+        the model) in; (the result of `read`, or the failure, and whether it was in the cache) out.
+        `read` raises ValueError for a body that is no reply."""
         facts = self.config.facts()
         keys = [key_of(**facts, path=path, body=body) for path, body in calls]
         first = {key: call for key, call in zip(reversed(keys), reversed(calls), strict=True)}
@@ -117,9 +117,12 @@ class Endpoint:
     def _ask(
         self, work: Sequence[tuple[str, str, dict[str, Any]]], read: Read, *, answered_before: bool
     ) -> Iterator[Outcome]:
-        """Outcomes as they come. known: the endpoint answered some of the same call before, so a
-        few that fail now are counted and not taken for its death. Workers are daemons, so that an
-        interrupt need not wait for the slowest reply."""
+        """Yield outcomes as they come.
+
+        answered_before: the endpoint answered a part of the same call, so that a few failures are
+        counted and not taken for its death. Workers are daemons, so that an interrupt need not wait
+        for the slowest reply.
+        """
         if not work:
             return
         todo: queue.SimpleQueue = queue.SimpleQueue()
@@ -219,7 +222,7 @@ class Endpoint:
         return reply
 
     def _read(self, path: str, sent: dict[str, Any], read: Read) -> dict[str, Any]:
-        """What `read` makes of one attempt. Raises Failure."""
+        """Return the result of `read` on one attempt. Raises Failure."""
         data = self._transport.post(path, sent)
         try:
             return read(data)
@@ -228,8 +231,8 @@ class Endpoint:
             raise Failure(message, passing=True, steady=True) from None
 
     def _learn(self, sent: dict[str, Any], failure: Failure) -> bool:
-        """Whether the same is asked again without what the server did not take; a warning
-        for what matters."""
+        """Return whether the request is sent again without what the server refused; warn of a
+        parameter that matters."""
         body = {k: v for k, v in sent.items() if k != "model"}
         with self._guard:
             warned = len(self._adjust.warnings)
@@ -247,7 +250,8 @@ class Endpoint:
         return again
 
     def _take_note(self, replies: Sequence[dict[str, Any]]) -> None:
-        """Which models answered, and what was left out, also of replies from the cache."""
+        """Note the models that answered and the parameters that were left out, also for replies
+        from the cache."""
         with self._guard:
             for reply in replies:
                 if reply.get("model") and reply["model"] not in self.usage.models:
@@ -257,9 +261,10 @@ class Endpoint:
                         self.usage.adjusted.append(note)
 
     def record(self, *, everything: bool = False) -> dict[str, Any]:
-        """What a manifest says of the replies so far, where it is not what was asked for: `models`
+        """Return facts on the replies for a manifest, where they are not as requested: `models`
         that answered under other names (a router chose them), `adjusted` parameters. Empty where
-        all is as asked. everything: of all replies that the cache holds, for a cache of one run."""
+        all is as requested. everything: include all replies in the cache, for a cache of one
+        run."""
         if everything:
             self._take_note(self._cache.replies())
         models = self.usage.models
@@ -302,8 +307,5 @@ class Endpoint:
                 f"{failure.message}"
             )
             + (f", and to wait {failure.wait:.0f} s" if late else "")
-            + (
-                "; what it said before is kept: mend it and run the same command again, it "
-                "goes on there"
-            )
+            + "; its earlier replies are kept: mend it and run the same command again to resume"
         )

@@ -1,4 +1,4 @@
-"""Which endpoint, which model, and how patiently it is asked."""
+"""The settings of an endpoint: address, model, limits and patience."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from veneer.foundation.errors import InputError
 
 @dataclass(frozen=True)
 class EndpointConfig:
-    """url: up to and without "/chat/completions", such as http://localhost:8000/v1. key_env:
-    environment variable that holds the key; without one the endpoint is asked without a key.
-    timeout: seconds for one whole reply, however slowly it drips. retries: further attempts of a
-    request that failed in passing. concurrency: requests under way at once. first_wait,
-    longest_wait: seconds of the back-off, which doubles from one to the other. give_up_after:
-    requests in a row that failed in the end, without a success between them, after which the
-    endpoint counts as dead. price_in, price_out: of a million prompt and completion tokens, in any
-    currency. cache: file of replies that are kept between runs. may_leave_out: parameters that
-    matter and that are left out, with a warning, where the server refuses them; what else it
-    refuses is an error. Raises InputError for an address that is none, and for numbers out of
-    range."""
+    """The settings of one endpoint.
+
+    url: up to and without "/chat/completions", such as http://localhost:8000/v1. key_env:
+    environment variable that holds the key; without a value requests carry no key. timeout: seconds
+    for one whole reply, however slowly it comes. retries: retries after a transient failure.
+    concurrency: simultaneous requests. first_wait, longest_wait: seconds of the back-off, which
+    doubles from one to the other. give_up_after: number of requests in a row that failed in the
+    end, without a success between them, after which the endpoint counts as dead. price_in,
+    price_out: prices of a million prompt and completion tokens, in any currency. cache: file that
+    keeps replies between runs. may_leave_out: parameters that matter and that are left out, with a
+    warning, where the server refuses them; any other refusal is an error.
+
+    Raises InputError for a malformed address, and for numbers out of range.
+    """
 
     url: str
     model: str
@@ -73,7 +76,7 @@ class EndpointConfig:
                 raise InputError(f"{name} is {value}; expected a positive number")
 
     def facts(self) -> dict[str, Any]:
-        """What decides a reply."""
+        """Return the settings that decide a reply."""
         return {"url": self.url.rstrip("/"), "model": self.model}
 
 

@@ -1,4 +1,4 @@
-"""Outcomes on their way from the workers that ask to the caller who reads."""
+"""Hand outcomes from the workers that send requests to the caller that reads."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from veneer.endpoint.failure import Failure
 class Course:
     """Outcomes on their way from the workers to the caller, with the failures in a row up to each.
 
-    `over` is set by the worker whose outcome ends the course, not by the caller who reads it later:
-    until then the others would go on asking an endpoint that has said no.
+    The worker whose outcome ends the course sets `over`, not the caller who reads it later: until
+    then the others would continue to send requests to an endpoint that refused.
     """
 
     def __init__(self, give_up_after: int):
@@ -32,5 +32,5 @@ class Course:
             self._queue.put((key, outcome, self._row))
 
     def get(self) -> tuple[str, Any, int]:
-        """Key, outcome, failures in a row."""
+        """Return key, outcome, and the number of failures in a row."""
         return self._queue.get()

@@ -1,5 +1,5 @@
-"""A reply that came as server-sent events although no stream was asked for: put together to the
-whole reply that was asked for."""
+"""Rebuild a whole reply from server-sent events, which some servers send although no stream was
+requested."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from veneer.endpoint.message import thought_of
 
 
 def is_stream(raw: bytes) -> bool:
-    """Whether a body is a stream of events (its first line says so)."""
+    """Return whether a body is a stream of events (its first line says so)."""
     return raw.lstrip()[:6].startswith((b"data:", b"event:", b":"))
 
 
 def whole(raw: bytes) -> dict[str, Any]:
-    """The completion that the chunks of a stream make up: texts and log-probabilities one behind
-    the other, the last finish reason, usage and model. An error among the events takes the place of
-    all. The finish reason is missing where the stream broke off. Raises ValueError where an event
-    is no JSON."""
+    """Return the completion that the chunks of a stream make up: texts and log-probabilities one
+    behind the other, the last finish reason, usage and model. An error among the events takes the
+    place of all. The finish reason is missing where the stream broke off. Raises ValueError where
+    an event is no JSON."""
     out: dict[str, Any] = {"choices": []}
     choice: dict[str, Any] = {}
     for event in _events(raw):
@@ -37,8 +37,8 @@ def whole(raw: bytes) -> dict[str, Any]:
 
 
 def _events(raw: bytes) -> list[Any]:
-    """The JSON of each event. One that is spread over several `data:` lines ends at an empty line;
-    servers that leave those out send one event on one line."""
+    """Return the JSON of each event. One that is spread over several `data:` lines ends at an empty
+    line; servers that leave those out send one event on one line."""
     events: list[Any] = []
     lines: list[str] = []
     for line in [
@@ -61,7 +61,7 @@ def _events(raw: bytes) -> list[Any]:
 
 
 def _add(choice: dict[str, Any], piece: dict[str, Any]) -> None:
-    """Put a piece of a choice behind what is there."""
+    """Append a piece of a choice to the choice so far."""
     message = choice.setdefault("message", {"content": None})
     part = next((piece[k] for k in ("delta", "message") if isinstance(piece.get(k), dict)), piece)
     text = part.get("content", part.get("text"))

@@ -1,5 +1,5 @@
-"""Why a request has no answer, read off a server's status and words: whose fault it is, and whether
-another attempt is worth it."""
+"""Classify why a request has no answer, by a server's status and words: whose fault it is, and
+whether another attempt is worth it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from veneer.endpoint.backoff import seconds_asked
 
 
 class Fault(StrEnum):
-    """What is to be mended; `mends.py` has a sentence for each."""
+    """The kind of mend that a failure needs; `mends.py` has one sentence for each."""
 
     NONE = ""  # nothing that the user could mend: the server's own trouble
     KEY = "key"
@@ -29,13 +29,16 @@ class Fault(StrEnum):
 
 @dataclass
 class Failure(Exception):
-    """An attempt without an answer. said: what went wrong, in the server's words. status: of HTTP,
-    or None. passing: another attempt may succeed. hopeless: no request will. wait: seconds that the
-    server asked for. filtered: the endpoint will not have this content; long: the request does not
-    fit the model; own: it is this request's own fault (its content, its length), others may go
-    through. steady: a reply that cannot be read: where the next is such a one too, it is not asked
-    for again. fault: what is to be mended. parameters: those that the server names in a field of
-    its own. parameter: the one that it refuses and that is not left out."""
+    """An attempt without an answer.
+
+    message: the cause, for people. words: the server's own sentence, "" where it sent none. status:
+    HTTP status, or None. passing: another attempt may succeed. hopeless: no request will succeed.
+    wait: seconds that the server named. filtered: the endpoint refuses this content; long: the
+    request does not fit the model; own: the fault is this request's own (its content, its length),
+    others may succeed. steady: the reply cannot be read; where the next one is like it, the request
+    is not sent again. fault: the kind of mend. parameters: those that the server names in a field
+    of its own. parameter: the one that it refuses and that is not left out.
+    """
 
     message: str
     status: int | None = None
@@ -49,6 +52,7 @@ class Failure(Exception):
     fault: Fault = Fault.NONE
     parameters: tuple[str, ...] = ()
     parameter: str = ""
+    words: str = ""
 
     def __str__(self) -> str:
         return self.message
@@ -123,26 +127,27 @@ _REFUSING = (400, 404, 406, 410, 413, 415, 422)  # statuses of a request that is
 
 
 def of_status(status: int, headers: Mapping[str, str], body: Any, key: str = "") -> Failure:
-    """The failure of an error status. headers: names in lower case. body: what `words.read_body`
-    gives. key: taken out of the words."""
-    message = words.one_line(words.sentence(body), key)
-    text = f"{' '.join(words.codes(body))} {message}"
+    """Return the failure of an error status. headers: names in lower case. body: what
+    `words.read_body` gives. key: taken out of the words."""
+    sentence = words.one_line(words.sentence(body), key)
+    text = f"{' '.join(words.codes(body))} {sentence}"
     headers = {**words.headers_inside(body), **headers}
     retry_after = seconds_asked(headers)
     failure = Failure(
-        f"HTTP {status}" + (f": {message}" if message else ""),
+        f"HTTP {status}" + (f": {sentence}" if sentence else ""),
         status,
         passing=_passes(status),
         wait=words.seconds_named(body) if retry_after is None else retry_after,
         parameters=tuple(words.parameters(body)),
+        words=sentence,
     )
     return _judged(failure, status, text)
 
 
 def of_error(body: Any, key: str = "") -> Failure | None:
-    """The failure that a body of status 200 stands for, or None where it is a reply: an error
-    object in one of many forms, alone or beside `choices` that are empty. An error whose fields are
-    all empty (one-api writes such beside every reply) is none."""
+    """Return the failure that a body of status 200 stands for, or None where it is a reply: an
+    error object in one of many forms, alone or beside `choices` that are empty. An error whose
+    fields are all empty (one-api writes such beside every reply) is none."""
     if isinstance(body, list) and len(body) == 1:
         body = body[0]
     if not isinstance(body, dict):
@@ -159,15 +164,16 @@ def of_error(body: Any, key: str = "") -> Failure | None:
             return None
     if (status := _status_in(error) or _status_in(body)) is not None:
         return of_status(status, {}, body, key)
-    message = words.one_line(words.sentence(body), key)
+    sentence = words.one_line(words.sentence(body), key)
     failure = Failure(
-        f"an error in place of a reply: {message or 'without a word'}",
+        f"an error in place of a reply: {sentence or 'without a word'}",
         passing=True,
         steady=True,
         wait=words.seconds_named(body),
         parameters=tuple(words.parameters(body)),
+        words=sentence,
     )
-    return _judged(failure, None, f"{' '.join(words.codes(body))} {message}")
+    return _judged(failure, None, f"{' '.join(words.codes(body))} {sentence}")
 
 
 def _judged(failure: Failure, status: int | None, text: str) -> Failure:
@@ -204,7 +210,7 @@ def _blame(failure: Failure, status: int | None, text: str) -> None:
         failure.fault = Fault.MODEL
     elif (
         status == 405
-        or (status in (404, 410) and _says_nowhere(failure.message))
+        or (status in (404, 410) and _says_nowhere(failure.words))
         or (refusing and _ADDRESS.search(text))
     ):
         failure.fault = Fault.ADDRESS
@@ -220,16 +226,15 @@ def _blame(failure: Failure, status: int | None, text: str) -> None:
 
 
 def _used_up(text: str, wait: float | None) -> bool:
-    """Whether an account has nothing left. Google words a minute's limit alike, and says
-    how long to wait."""
+    """Return whether an account has nothing left. Google words a minute's limit alike, and says how
+    long to wait."""
     return "insufficient_quota" in text or (wait is None and bool(_QUOTA.search(text)))
 
 
-def _says_nowhere(message: str) -> bool:
-    """Whether a 404 is of the address: OpenRouter sends one also where no provider
-    takes the request."""
-    words_alone = message.partition(": ")[2]
-    return not words_alone or bool(_NOWHERE.search(words_alone))
+def _says_nowhere(sentence: str) -> bool:
+    """Return whether a 404 concerns the address: OpenRouter also sends one where no provider takes
+    the request."""
+    return not sentence or bool(_NOWHERE.search(sentence))
 
 
 def _passes(status: int) -> bool:
@@ -237,7 +242,7 @@ def _passes(status: int) -> bool:
 
 
 def _status_in(error: Any) -> int | None:
-    """A status of HTTP that an error object carries as its code."""
+    """Return a status of HTTP that an error object carries as its code."""
     for one in (error, error.get("error") if isinstance(error, dict) else None):
         for name in ("code", "status", "status_code", "http_code"):
             value = one.get(name) if isinstance(one, dict) else None
@@ -249,7 +254,7 @@ def _status_in(error: Any) -> int | None:
 
 
 def _says_something(error: Any, depth: int = words.DEEPEST) -> bool:
-    """Whether an `error` is more than an empty form."""
+    """Return whether an `error` is more than an empty form."""
     if isinstance(error, dict | list) and depth:
         return any(
             _says_something(v, depth - 1)

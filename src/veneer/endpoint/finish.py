@@ -1,5 +1,5 @@
-"""How an answer ended: the words of many servers, brought to five kinds by one table
-(docs/endpoints.md shows it)."""
+"""How an answer ended: one table brings the words of many servers to five kinds (docs/endpoints.md
+shows it)."""
 
 from __future__ import annotations
 
@@ -66,19 +66,19 @@ _TABLE = {
 
 
 def words_of(ending: Ending) -> list[str]:
-    """The words of the table that stand for this ending, sorted."""
+    """Return the words of the table that stand for this ending, sorted."""
     return sorted(word for word, e in _TABLE.items() if e is ending)
 
 
 def ending_of(word: Any) -> Ending:
-    """The kind of a finish reason. Enumerations ("FinishReason.MAX_TOKENS"), explained ones
+    """Return the kind of a finish reason. Enumerations ("FinishReason.MAX_TOKENS"), explained ones
     ("content_filter: RECITATION") and SGLang's own form ({"type": "stop", "matched": 2}) are read
     as well; null, a missing and an empty one are unknown."""
     return _TABLE.get(_plain(word), Ending.UNKNOWN)
 
 
 def is_tool_call(word: Any) -> bool:
-    """Whether the model called a tool, or tried to."""
+    """Return whether the model called a tool, or tried to."""
     return _plain(word) in _TOOLS.split()
 
 

@@ -1,5 +1,4 @@
-"""What a user can do about an endpoint that gives no answers: one sentence for
-each kind of fault."""
+"""The mends for an endpoint that gives no answers: one sentence for each kind of fault."""
 
 from __future__ import annotations
 
@@ -45,8 +44,9 @@ def mend(
     served: Callable[[], Sequence[str]],
     elsewhere: Callable[[], str | None],
 ) -> str:
-    """The second half of an error's sentence. served: names of the endpoint's models, elsewhere: an
-    address at which it does answer; both ask it, and are called where that helps."""
+    """Return the second half of an error's sentence. served: a function that lists the endpoint's
+    models, elsewhere: one that tries another address; each sends a request and is called only where
+    that helps."""
     fault = failure.fault
     if fault is Fault.KEY or (fault is Fault.PERMISSION and not has_key):
         return (

@@ -1,5 +1,4 @@
-"""The message of a choice: what is answer, what is reasoning, what is a refusal, and whether a tool
-was called instead."""
+"""Read the message of a choice: answer, reasoning, refusal, or a tool call."""
 
 from __future__ import annotations
 
@@ -29,9 +28,9 @@ _CALLS = {"tool_use", "tool_call", "function_call", "server_tool_use"}
 
 @dataclass(frozen=True)
 class Message:
-    """content: the answer's text, None where there is none. reasoning: what the model thought
-    before it. refusal: where the server tells it apart. tool: the name of a tool that it called, ""
-    for one without a name, None where it called none."""
+    """content: the answer's text, None where there is none. reasoning: the model's thoughts before
+    it. refusal: the refusal, where the server separates it. tool: the name of a tool that it
+    called, "" for one without a name, None where it called none."""
 
     content: str | None
     reasoning: str | None
@@ -40,8 +39,8 @@ class Message:
 
 
 def read_message(choice: dict[str, Any]) -> Message:
-    """The message of a choice of a chat or text completion, or of a chunk. Raises ValueError for a
-    form that is neither."""
+    """Return the message of a choice of a chat or text completion, or of a chunk. Raises ValueError
+    for a form that is neither."""
     message = next(
         (choice[k] for k in ("message", "delta") if isinstance(choice.get(k), dict)), choice
     )
@@ -65,7 +64,7 @@ def read_message(choice: dict[str, Any]) -> Message:
 
 
 class _Parts:
-    """Content in parts, sorted by what they are."""
+    """Content in parts, sorted by kind."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -93,7 +92,7 @@ class _Parts:
 
 
 def thought_of(value: Any) -> str:
-    """The text of reasoning in the forms of DeepSeek and vLLM (a string), OpenRouter
+    """Return the text of reasoning in the forms of DeepSeek and vLLM (a string), OpenRouter
     (`reasoning_details`), LiteLLM and Anthropic (blocks) and Mistral (a list of parts)."""
     if isinstance(value, str):
         return value

@@ -1,4 +1,4 @@
-"""What is asked of an endpoint and what comes back."""
+"""Requests to an endpoint and their replies."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ Messages = Sequence[Mapping[str, str]]
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """messages: chat turns; or prompt: the text that a completion goes on from. parameters: as the
-    endpoint names them (temperature, max_tokens, seed, stop, response_format ...)."""
+    """One request. messages: chat turns; or prompt: the text that a completion continues.
+    parameters: by the endpoint's names (temperature, max_tokens, seed, stop, response_format
+    ...)."""
 
     messages: Messages = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -38,14 +39,17 @@ class ChatRequest:
 
 @dataclass(frozen=True)
 class Reply:
-    """text: what the model answered; its refusal where it only refused. finish_reason: "stop",
-    "length" or "content_filter", whatever words the server has for them (finish.py); "too_long"
-    where the request does not fit the model, "error" where there is no reply. refusal: the model's
-    refusal where the server tells it apart. reasoning: what the model thought before its answer,
-    never a part of `text`. thought_tokens: tokens of it that the server counts, also where it hides
-    them. model: as the server names it. cached: it was not asked for now. left_out: parameters that
-    were asked for and that the server did not take. error: why there is no reply, one sentence;
-    text is then empty. own: that is the request's own fault, so that asking again is of no use."""
+    """One reply.
+
+    text: the model's answer, or its refusal where it only refused. finish_reason: "stop", "length"
+    or "content_filter", whatever word the server uses (finish.py); "too_long" where the request
+    does not fit the model, "error" where there is no reply. refusal: the model's refusal, where the
+    server separates it. reasoning: the model's thoughts before the answer, never a part of `text`.
+    thought_tokens: their tokens as the server counts them, also where it hides them. model: the
+    name that the server gives. cached: it comes from the cache. left_out: requested parameters that
+    the server did not accept. error: the reason why there is no reply, one sentence; text is then
+    empty. own: the request itself is at fault, so that another attempt is of no use.
+    """
 
     text: str
     finish_reason: str = "stop"
@@ -62,22 +66,25 @@ class Reply:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the model thought and then gave no answer, however the server calls that."""
+        """Whether the model thought and then gave no answer, whatever the server calls that."""
         return self.error is None and is_unfinished(self.text, self.reasoning, self.thought_tokens)
 
 
 def is_unfinished(text: str, reasoning: str | None, thought_tokens: int) -> bool:
-    """Whether a reply holds reasoning alone."""
+    """Return whether a reply holds reasoning alone."""
     return not text.strip() and bool(reasoning or thought_tokens)
 
 
 @dataclass
 class Usage:
-    """requests: sent, every attempt counted; retries: those of them that went after a failure;
-    replies: that came; cached: taken from the cache; shared: answered by an equal request of the
-    same call; failed: without a reply in the end. Tokens are the server's counts, of replies that
-    came now. cost: None without prices. adjusted: what the server would not take and was left out
-    or renamed. models: that answered, as the server names them."""
+    """Counts over the life of a client.
+
+    requests: attempts; retries: attempts after a failure; replies: replies that came; cached: taken
+    from the cache; shared: answered by an equal request of the same call; failed: without a reply
+    in the end. Tokens are the server's counts, of replies that came now. cost: None without prices.
+    adjusted: parameters that the server refused and that were left out or renamed. models: the
+    models that answered, by the server's names.
+    """
 
     requests: int = 0
     retries: int = 0
@@ -93,7 +100,7 @@ class Usage:
 
 
 def read_reply(data: Any) -> dict[str, Any]:
-    """The fields of a Reply, from a chat or text completion. Unknown fields are ignored.
+    """Return the fields of a Reply, from a chat or text completion. Unknown fields are ignored.
 
     Raises Failure for what is no answer: an error on the choice, a finish reason that is a
     failure or unknown, a tool that was called instead of answering. Raises ValueError for what
@@ -128,7 +135,7 @@ def read_reply(data: Any) -> dict[str, Any]:
 
 
 def choice_of(data: Any) -> dict[str, Any]:
-    """The first choice of a completion. Raises ValueError where there is none."""
+    """Return the first choice of a completion. Raises ValueError where there is none."""
     choices = data.get("choices") if isinstance(data, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError("a reply without choices")
@@ -175,5 +182,5 @@ def _count(usage: Any, name: str) -> int:
 
 
 def _whole(text: str) -> str:
-    """Without halves of characters (lone surrogates), which no file can hold."""
+    """Replace halves of characters (lone surrogates), which no file can hold."""
     return text.encode("utf-8", errors="replace").decode("utf-8")

@@ -1,8 +1,8 @@
 """One attempt at one request, over the official `openai` package.
 
 The package brings connections, TLS, proxies and the headers that endpoints expect. Its own retries
-are off and its parsing is not used: retries must be counted and a reply must be whole before a
-deadline, and a page of HTML or a cut reply is a failure here, not an object with missing fields.
+are off and its parsing is not used: retries must be counted, a reply must be whole before a
+deadline, and a page of HTML or a cut reply must be a failure, not an object with missing fields.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Transport:
         self.has_key = bool(self._key)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        """The JSON of a reply. Raises Failure."""
+        """Return the JSON of a reply. Raises Failure."""
         resource = dict(
             zip(
                 PATHS,
@@ -119,11 +119,11 @@ class Transport:
         return self._read(raw)
 
     def served(self) -> list[str]:
-        """Names of the models that the endpoint lists; none where it does not say."""
+        """Return the names of the models that the endpoint lists; none where it lists none."""
         return self._models_at(self._url) or []
 
     def elsewhere(self) -> str | None:
-        """An address near the one given at which an endpoint lists its models."""
+        """Return an address near the one given at which an endpoint lists its models."""
         near = [
             f"{self._url}/v1",
             f"{self._url}/openai/v1",
@@ -195,7 +195,7 @@ class Transport:
 
 
 def _body_of(error: Any) -> Any:
-    """The body of an error; of a streamed response it was not read yet."""
+    """Return the body of an error; of a streamed response it was not read yet."""
     try:
         return words.read_body(error.response.read())
     except Exception:
@@ -208,7 +208,7 @@ def _origin(url: str) -> str:
 
 
 def _proxy_of(url: str) -> str | None:
-    """The host of the proxy that the environment sets for an address."""
+    """Return the host of the proxy that the environment sets for an address."""
     parts = urlsplit(url)
     proxies = urllib.request.getproxies()
     given = proxies.get(parts.scheme) or proxies.get("all")

@@ -1,4 +1,4 @@
-"""What an error body says, in the many forms that servers give it: its sentence, its codes, the
+"""Read an error body, in the many forms that servers use: its sentence, its codes, and the
 parameters that it names."""
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PLACES = {"body", "query", "path", "header"}  # where pydantic says that a fiel
 
 
 def read_body(raw: bytes) -> Any:
-    """The JSON of an error's body, or its text without markup."""
+    """Return the JSON of an error's body, or its text without markup."""
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
@@ -43,9 +43,9 @@ def read_body(raw: bytes) -> Any:
 
 
 def sentence(body: Any) -> str:
-    """The words of an error body, in the forms that servers use: {"error": {"message"}}, {"error":
-    text}, {"detail"}, {"message"}, a list of such (Gemini), pydantic's list of faults (FastAPI,
-    Mistral), OpenRouter's own words and behind them the provider's."""
+    """Return the sentence of an error body, in the forms that servers use: {"error": {"message"}},
+    {"error": text}, {"detail"}, {"message"}, a list of such (Gemini), pydantic's list of faults
+    (FastAPI, Mistral), OpenRouter's own sentence followed by the provider's."""
     return _sentence(body, DEEPEST)
 
 
@@ -63,7 +63,7 @@ def _sentence(body: Any, depth: int) -> str:
 
 
 def _unpacked(text: str, depth: int) -> str:
-    """Gateways put the provider's JSON into a string."""
+    """Return the JSON that a gateway put into a string."""
     if depth > 0 and text.lstrip().startswith(("{", "[{")):
         try:
             return _sentence(json.loads(text), depth - 1) or text.strip()
@@ -73,7 +73,7 @@ def _unpacked(text: str, depth: int) -> str:
 
 
 def _fault(one: Any, depth: int) -> str:
-    """One of a list of faults, with the place that it names."""
+    """Return one entry of a list of faults, with the place that it names."""
     words = _sentence(one, depth)
     place = ".".join(str(p) for p in _place(one))
     return f"{place}: {words}" if place and words else words
@@ -85,7 +85,7 @@ def _place(one: Any) -> list[Any]:
 
 
 def codes(body: Any) -> list[str]:
-    """Codes and types of an error body as text, outer ones first."""
+    """Return the codes and types of an error body as text, outer ones first."""
     return [
         str(v)
         for one in _dicts(body, DEEPEST)
@@ -95,7 +95,7 @@ def codes(body: Any) -> list[str]:
 
 
 def parameters(body: Any) -> list[str]:
-    """The parameters that an error body names in a field of its own: OpenAI's `param`,
+    """Return the parameters that an error body names in a field of its own: OpenAI's `param`,
     pydantic's `loc`."""
     names = []
     for one in _dicts(body, DEEPEST):
@@ -106,9 +106,9 @@ def parameters(body: Any) -> list[str]:
 
 
 def seconds_named(body: Any) -> float | None:
-    """Seconds that an error body asks to wait: Google's RetryInfo ({"retryDelay": "37s"}), or
-    OpenRouter's and others' headers inside the body are left to `backoff`; here the former, and
-    "try again in 20s" in words."""
+    """Return the seconds that an error body asks to wait: Google's RetryInfo ({"retryDelay":
+    "37s"}), or "try again in 20s" in words. `backoff` reads the headers that OpenRouter and others
+    put inside the body."""
     for one in _dicts(body, DEEPEST):
         delay = one.get("retryDelay")
         if isinstance(delay, str) and (m := re.fullmatch(r"(\d+(?:\.\d+)?)s", delay)):
@@ -119,8 +119,8 @@ def seconds_named(body: Any) -> float | None:
 
 
 def headers_inside(body: Any) -> dict[str, str]:
-    """Headers that a gateway puts into the body (OpenRouter: error.metadata.headers), with
-    names in lower case."""
+    """Return the headers that a gateway puts into the body (OpenRouter: error.metadata.headers),
+    with names in lower case."""
     return {
         str(k).lower(): str(v)
         for one in _dicts(body, DEEPEST)
@@ -142,7 +142,7 @@ def _dicts(body: Any, depth: int) -> Iterator[dict[str, Any]]:
 
 
 def one_line(text: str, key: str = "") -> str:
-    """One line, short, printable, without the key and what looks like one, whatever
+    """Return a text as one short printable line, without the key and anything like a key, whatever
     a server echoes."""
     if key:
         text = text.replace(key, "***")

@@ -1,5 +1,5 @@
 """The date that chat templates write: today's, or that of the first run into a folder that
-is gone on with."""
+resumes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 
 def today() -> str:
-    """As 2026-11-29."""
+    """Return today's date, such as 2026-11-29."""
     return date.today().isoformat()
 
 
 def day_of(*records: Path) -> str:
-    """The date in the first of these JSON files that has one (in a chat format, or as "day"),
-    otherwise today's. Only a file's first line is needed where it holds JSON lines; what cannot be
-    read has none, and whoever needs it says so."""
+    """Return the date in the first of these JSON files that has one (in a chat format, or as
+    "day"), otherwise today's. A file of JSON lines needs only its first line; a file that cannot be
+    read has no date, and the module that needs its content reports the error."""
     for path in records:
         first = next(_days(_read(path)), None)
         if first is not None:

@@ -1,5 +1,5 @@
-"""Errors that a user can mend. Each message says what was found, what was expected, and the mend,
-in one sentence."""
+"""Errors that a user can mend. Each message gives in one sentence what was found, what was
+expected, and the mend."""
 
 
 class VeneerError(Exception):

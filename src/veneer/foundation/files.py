@@ -22,10 +22,13 @@ from veneer.foundation.reading.decode import decoded
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Call `write(temporary path)`, then rename over `path`; on any failure nothing is left behind,
-    and what a killed process left of the same file goes too. The temporary lies in a folder of its
-    own beside `path`: libraries leave their own temporaries beside theirs. That folder goes before
-    the last rename, so that a kill leaves nothing beside a file that is whole."""
+    """Call `write(temporary path)`, then rename the file to `path`. On any failure nothing is left
+    behind; the remains of a killed process that wrote the same file are removed too.
+
+    The temporary file gets a folder of its own beside `path`, because some libraries write their
+    own temporary files next to ours. That folder is removed before the last rename, so that a kill
+    leaves nothing beside a whole file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with HeldInterrupt() as interrupt, _scratch(path) as scratch:
         temporary, alone = scratch / path.name, scratch.with_suffix(".whole.part")
@@ -44,9 +47,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         except Exception as error:
             if is_disk_full(error):
                 raise VeneerError(
-                    f"the disk that holds {path.parent} is full; what was finished before is "
-                    "intact: free some space and run the same command again, it goes on where "
-                    "it was"
+                    f"the disk that holds {path.parent} is full; finished files are intact: "
+                    "free some space and run the same command again to resume"
                 ) from error
             raise
         finally:
@@ -55,8 +57,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 @contextlib.contextmanager
 def _scratch(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path`, and a lock on it that dies with this process; one without
-    its lock is of a process that was killed, and is removed."""
+    """Yield a temporary folder beside `path`, with a lock on it that dies with this process. A
+    folder without its lock belongs to a killed process and is removed."""
     prefix, suffix = f".{path.name}.", ".part"
     with os.scandir(path.parent) as entries:
         old = [e.path for e in entries if e.name.startswith(prefix) and e.name.endswith(suffix)]
@@ -94,13 +96,13 @@ def _remove(path: Path) -> None:
 
 
 def is_leftover(path: Path, names: Iterable[str]) -> bool:
-    """Whether `path` is what a killed process left of writing one of `names`."""
+    """Return whether `path` is the remains of a killed process that wrote one of `names`."""
     return any(path.name.startswith(f".{name}.") and path.name.endswith(".part") for name in names)
 
 
 def remove_leftovers(folder: Path, names: Iterable[str] | None = None) -> None:
-    """What a run that was killed left half-written in a folder whose lock this process holds; of
-    these `names`, or of any."""
+    """Remove half-written files of a killed run from a folder whose lock this process holds: those
+    of `names`, or all."""
     for leftover in [*folder.rglob(".*.part")]:
         if names is None or is_leftover(leftover, names):
             _remove(leftover)
@@ -133,7 +135,8 @@ def write_folder(out: Path, write: Callable[[Path], None]) -> None:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """safetensors says it in a message of its own, not as an OSError."""
+    """Return whether an error means a full disk; safetensors reports it in a message of its own,
+    not as an OSError."""
     return getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
 
 
@@ -177,15 +180,19 @@ def _why(error: BaseException) -> str:
 
 
 def json_lines(rows: Iterable[Any]) -> str:
-    """JSON lines, readable text and not escapes; NaN is refused."""
+    """Return rows as JSON lines, with readable text instead of escapes. Raises ValueError for
+    NaN."""
     return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
 
 
 def read_json_lines(path: Path, what: str, *, replace: bool = False) -> Iterator[tuple[int, Any]]:
-    """(line number, value) of each line; lines end at a line feed alone, not at the other signs
-    that str.splitlines knows and that model output may hold. Compression and encoding are those of
-    `reading`. replace: bytes that are not UTF-8 become the replacement character. Raises InputError
-    naming the line that is not JSON, or not UTF-8."""
+    """Yield (line number, value) of each line.
+
+    Lines end at a line feed alone, not at the other characters that str.splitlines splits at and
+    that model output may hold. `veneer.foundation.reading` handles compression and encoding.
+    replace: bytes that are not UTF-8 become the replacement character. Raises InputError naming the
+    line that is not JSON, or not UTF-8.
+    """
     data = read_bytes(path, what)
     text = data.decode("utf-8", "replace") if replace else decoded(data, path)
     for number, line in enumerate(text.split("\n"), 1):
@@ -201,9 +208,9 @@ def read_json_lines(path: Path, what: str, *, replace: bool = False) -> Iterator
 
 
 def file_name(text: str) -> str:
-    """`text` as a part of a file's name: itself where it is letters, digits, dots and
-    dashes, otherwise (a hub id, ../x) without what would lead elsewhere, and with a hash
-    that tells it from others."""
+    """Return `text` as a part of a file name: unchanged where it has letters, digits, dots and
+    dashes only, otherwise (a hub id, ../x) without what would lead elsewhere, and with a hash that
+    distinguishes it."""
     if re.fullmatch(r"[A-Za-z0-9_@>~+-][A-Za-z0-9._@>~+-]{0,99}", text):
         return text
     return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', text)[:60]}-{sha256_text(text)[:8]}"
@@ -232,8 +239,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
     """Hold an exclusive lock on a folder; a second process gets an InputError at once. The lock
     dies with its process.
 
-    Where the input was bad, the lock's file goes again, and so does a folder that was made for it
-    and got nothing else.
+    After bad input the lock file is removed, and so is a folder that was created for it and is
+    otherwise empty.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(
@@ -254,8 +261,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(path: Path, what: Path) -> Iterator[None]:
-    """The lock file, open and locked; one that another process removed meanwhile locks nothing and
-    is opened again."""
+    """Return the lock file, open and locked. A file that another process removed meanwhile locks
+    nothing and is opened again."""
     while True:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits until what must not be cut is done."""
+"""Delay Ctrl-C until a step that must not be interrupted is done."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class HeldInterrupt:
     """`with HeldInterrupt() as interrupt:` Ctrl-C in the block takes effect at its end, and at once
     below `interrupt.let_through()`.
 
-    A KeyboardInterrupt may otherwise come up between making a file and the `try` that removes it,
-    or while it is removed. Outside the main thread, where none comes up, and where Ctrl-C has no
-    handler of Python's, nothing changes.
+    A KeyboardInterrupt may otherwise come between the creation of a file and the `try` that removes
+    it, or during its removal. Nothing changes outside the main thread, which gets no interrupts,
+    and where Ctrl-C has no handler of Python's.
     """
 
     def __enter__(self) -> HeldInterrupt:

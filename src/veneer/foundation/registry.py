@@ -53,7 +53,7 @@ class Registry(Generic[T]):
         return add
 
     def unregister(self, name: str) -> None:
-        """Forget a registered object; no effect where there is none."""
+        """Forget a registered object; an unknown name has no effect."""
         self._registered.pop(name, None)
 
     @property
@@ -62,7 +62,7 @@ class Registry(Generic[T]):
         return tuple(self._built_in)
 
     def names(self) -> list[str]:
-        """All names: built-in ones first, in their own order, then the others by name."""
+        """Return all names: built-in ones first, in their own order, then the others by name."""
         others = sorted({*self._registered, *self._offered()} - set(self._built_in))
         return [*self._built_in, *others]
 
@@ -103,7 +103,7 @@ class Registry(Generic[T]):
             ) from error
 
     def unknown(self, name: str) -> str:
-        """The sentence for a name that no object has."""
+        """Return the sentence for a name that no object has."""
         names = self.names()
         if not names and not self.also:
             return (
@@ -138,7 +138,7 @@ def load_object(place: str) -> Any:
 
 
 def nearest(name: str, names: list[str], also: str = "") -> str:
-    """The names nearest to a mistyped one, before all names: "did you mean 'svamp'? (one of
+    """Return the names nearest to a mistyped one, before all names: "did you mean 'svamp'? (one of
     ...)". also: what may be given in place of a name."""
     close = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     meant = f"did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
@@ -147,5 +147,5 @@ def nearest(name: str, names: list[str], also: str = "") -> str:
 
 
 def _package(point: EntryPoint) -> str:
-    """The name of the installed package that offers an entry point."""
+    """Return the name of the installed package that offers an entry point."""
     return point.dist.name if point.dist else "a package"

@@ -54,18 +54,16 @@ class Measurement:
     def estimated(
         cls, estimate: Estimate, study: str, task: str, metric: str, system: str, **fields: Any
     ) -> Measurement:
-        """A row with the value, interval, n and note of an estimate."""
+        """A row with the value, interval, n and note of an estimate; its reason is a fact."""
         e = estimate
+        facts = dict(fields.pop("facts", None) or {})
+        if e.reason is not None:
+            facts.setdefault("reason", e.reason.to_json())
+        note = fields.pop("note", None) or e.note
         return cls(
-            study,
-            task,
-            metric,
-            system,
-            e.value,
-            e.n,
-            e.low,
-            e.high,
-            note=fields.pop("note", None) or e.note,
+            *(study, task, metric, system, e.value, e.n, e.low, e.high),
+            note=note,
+            facts=facts or None,
             **fields,
         )
 

@@ -21,7 +21,8 @@ class Option:
     name: the option without its dashes, where it is not the field's name. metavar: what stands for
     the value in the help, such as "FOLDER". commas: a tuple is given as one word, its items
     separated by commas. repeat: a tuple is given by repeating the option. hidden: for Python only.
-    positional: given without an option's name.
+    positional: given without an option's name. alias: another name, with its dashes, that is
+    accepted too.
     """
 
     name: str | None = None
@@ -30,3 +31,4 @@ class Option:
     repeat: bool = False
     hidden: bool = False
     positional: bool = False
+    alias: str | None = None

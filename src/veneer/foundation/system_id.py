@@ -7,25 +7,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# kind -> how its name is written. A kind that is not here is its own name.
+# kind -> how its name is written; a piece in brackets is there where its setting is. A kind that is
+# not here is its own name.
 NAMES = {
     "veneer-rank": "veneer-rank-{rank}",
     "veneer-from": "veneer-from-{task}",
     "lora": "lora-{answers}",
-    "shifted": "shifted-{alpha}",
+    "shifted": "shifted[-{alpha}]",
+    "head": "head[-{alpha}][-rank-{rank}]",
+    "own": "own[-{alpha}][-rank-{rank}]",
+    "own-responses": "own-responses[-{alpha}][-rank-{rank}]",
+    "patched-bottom": "bottom-{layers}",
+    "patched-top": "top-{layers}",
+    "patched-all": "all-{layers}",
     "random": "random-{examples}",
     "knn-prompt": "knn-prompt-{examples}",
     "knn-response": "knn-response-{examples}",
 }
-NUMBERS = ("rank", "answers", "examples")  # settings that are whole numbers
+NUMBERS = ("rank", "answers", "layers", "examples")  # settings that are whole numbers
+VALUES = {**dict.fromkeys(NUMBERS, "[0-9]+"), "alpha": r"[+-]?\.?[0-9].*?"}  # how they are written
+_PIECE = re.compile(r"\[([^\]{]*\{(\w+)\}[^\]]*)\]")
 
 
 def _pattern(form: str) -> re.Pattern[str]:
     """The names that a form writes, with a group for each setting."""
-    parts = re.split(r"\{(\w+)\}", form)  # text, setting, text, ...
-    settings = [f"(?P<{s}>{'[0-9]+' if s in NUMBERS else '.+'})" for s in parts[1::2]]
-    texts = [re.escape(part) for part in parts[::2]]
-    return re.compile("".join(x for pair in zip(texts, [*settings, ""], strict=True) for x in pair))
+    parts = re.split(r"([\[\]]|\{\w+\})", form)  # brackets, settings, and the texts between them
+    signs = {"[": "(?:", "]": ")?"}
+    settings = {x: f"(?P<{x[1:-1]}>{VALUES.get(x[1:-1], '.+')})" for x in parts if x[:1] == "{"}
+    return re.compile("".join((signs | settings).get(x, re.escape(x)) for x in parts))
 
 
 _PATTERNS = {kind: _pattern(form) for kind, form in NAMES.items()}
@@ -52,7 +61,7 @@ class SystemId:
         these keep names alone."""
         for kind, pattern in _PATTERNS.items():
             if match := pattern.fullmatch(name):
-                values = match.groupdict()
+                values = {k: v for k, v in match.groupdict().items() if v is not None}
                 return cls.of(kind, **{k: int(v) if k in NUMBERS else v for k, v in values.items()})
         return cls(name)
 
@@ -66,8 +75,12 @@ class SystemId:
 
     @property
     def name(self) -> str:
+        settings = dict(self.settings)
         form = NAMES.get(self.kind)
-        return self.kind if form is None else form.format(**dict(self.settings))
+        if form is None:
+            return self.kind
+        form = _PIECE.sub(lambda piece: piece[1] if piece[2] in settings else "", form)
+        return form.format(**settings)
 
     def get(self, setting: str) -> Any:
         """One of the settings, or None."""

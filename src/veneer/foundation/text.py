@@ -1,5 +1,5 @@
-"""Words of an answer, as Lake, Choi and Durrett's figures are computed (arXiv 2406.17692): clean,
-words, tok and Jaccard."""
+"""The words of an answer, as Lake, Choi and Durrett count them (arXiv 2406.17692): clean, words,
+tok and Jaccard."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 def clean(text: str) -> str:
-    """Without outer white space and without one closing code fence: base's answers stand in a fence
-    that they close themselves."""
+    """Return the text without outer white space and without one closing code fence: base's answers
+    follow an open fence and close it themselves."""
     return text.strip().removesuffix(FENCE).strip()
 
 
 def words(text: str) -> list[str]:
-    """White-space separated words of the cleaned text; their number is the answer's length."""
+    """Return the words of the cleaned text, separated by white space; their number is the answer's
+    length."""
     return clean(text).split()
 
 
 def tok(text: str) -> frozenset[str]:
-    """The set of lower-case words, numbers, and words with an apostrophe's ending, of
-    the cleaned text."""
+    """Return the set of lower-case words, numbers, and words with an apostrophe's ending, of the
+    cleaned text."""
     return frozenset(TOKEN.findall(clean(text).lower()))
 
 
 def tok_list(text: str) -> list[str]:
-    """The same tokens in their order, with repetitions: for n-gram measures."""
+    """Return the same tokens in their order, with repetitions, for n-gram measures."""
     return TOKEN.findall(clean(text).lower())
 
 
 def first_words(text: str, count: int) -> str:
-    """The first `count` words of the cleaned text, for controls at equal length."""
+    """Return the first `count` words of the cleaned text, for controls at equal length."""
     return " ".join(words(text)[:count])
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences of the cleaned text: split at line ends and behind . ! ?; pieces without a token
-    (list numbers' dots, rules) go."""
+    """Return the sentences of the cleaned text, split at line ends and behind . ! ?; pieces without
+    a token (dots of list numbers, rules) are dropped."""
     return [
         s.strip()
         for s in SENTENCE_END.split(clean(text))
@@ -49,7 +50,7 @@ def sentences(text: str) -> list[str]:
 
 
 def jaccard(a: Set[str], b: Set[str]) -> float:
-    """|a and b| / |a or b|; 1 for two empty sets."""
+    """Return |a and b| / |a or b|; 1 for two empty sets."""
     both = len(a & b)
     either = len(a) + len(b) - both
     return both / either if either else 1.0

@@ -103,7 +103,7 @@ LIMITS = (
 def front_matter(
     base: LanguageModel, tags: Iterable[str], *, library: str = "transformers"
 ) -> list[str]:
-    """The YAML head of a card: base as a hub id where it is known, and the licence that
+    """The YAML head of a card: base as a hub id if it has one, and the licence that
     base's own card names."""
     originals = Originals.of(base)
     fields: dict[str, Any] = {}
@@ -124,10 +124,10 @@ def _metadata(folder: Path | None) -> dict[str, Any]:
     text = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
     head = re.match(r"---\s*\n(.*?\n)---\s*\n", text, re.DOTALL)
     try:
-        found = yaml.safe_load(head[1]) if head else None
+        front = yaml.safe_load(head[1]) if head else None
     except yaml.YAMLError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return front if isinstance(front, dict) else {}
 
 
 def shown_name(lm: LanguageModel) -> str:
@@ -175,10 +175,10 @@ def how_to_prompt(
     if form is None and reads.get("kind") == "chat":
         system = f" with the system text {reads['system']!r}" if reads.get("system") else ""
         return [f"Use the tokenizer's chat template{system} (`tokenizer.apply_chat_template`)."]
-    known = (
+    records = (
         [(form.template, 1.0)] if isinstance(form, PlainFormat) else recorded_templates(dict(facts))
     )
-    templates = [(template, share) for template, share in known if template is not None]
+    templates = [(template, share) for template, share in records if template is not None]
     if [template for template, _ in templates] in ([], [PLACE]):
         return ["It reads plain text: the prompt as it stands, without a chat template."]
     if len(templates) == 1:
@@ -241,8 +241,9 @@ def _table(rows: Iterable[Measurement], task: str | None = None) -> list[str]:
             groups.setdefault((task or r.task, measure, r.judge or ""), {})[system] = r
     return [
         f"| {name} | {measure.replace('_', ' ')}{f', judge {judge}' if judge else ''} | "
-        f"{' | '.join(_cell(found.get(s)) for s in SYSTEMS)} | {max(r.n for r in found.values())} |"
-        for (name, measure, judge), found in groups.items()
+        f"{' | '.join(_cell(by_system.get(s)) for s in SYSTEMS)} | "
+        f"{max(r.n for r in by_system.values())} |"
+        for (name, measure, judge), by_system in groups.items()
     ]
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.settings import Option
 
 
 @dataclass(frozen=True, slots=True)
 class PaperRecipe:
-    """arXiv 2502.04602: Adam, learning rate 1e-5, batches of 1,000 tokens, 500 to 1,000
-    epochs, dense, no tail.
+    """The published recipe (arXiv 2502.04602): Adam, learning rate 1e-5, batches of 1,000 tokens,
+    500 to 1,000 epochs, dense, no tail.
 
     One difference: dW starts at zero, not at the framework's random numbers, which rows and
     directions that the data do not reach would keep for ever.
     """
 
-    learning_rate: float = 1e-5
-    batch: int = 1000
+    learning_rate: Annotated[float, Option(hidden=True)] = 1e-5
+    """Learning rate of Adam."""
+    batch: Annotated[int, Option(hidden=True)] = 1000
+    """Tokens of one batch."""
     epochs: int = 500
+    """Epochs of --solver paper."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -28,34 +32,40 @@ class PaperRecipe:
 
 @dataclass(frozen=True, slots=True)
 class ExtractConfig:
-    """output: "logit" learns dW itself, "hidden" learns M with dW = W M (h -> h + M h), "bias"
-    learns a constant vector in place of dW h. direct: shrink W + dW, not dW, towards zero (the
-    published "direct" variants). rank: of a low-rank dW, None for a dense one.
-
-    ridge: prior precision of dW in units of the mean square of a hidden state's entries, divided by
-    the number of train tokens in the objective; None chooses among `ridges` on the select part.
-    row_threshold: rows that neither model ever gives more than this probability stay fixed; 0 lets
-    every row change. stop: "select" ends when the select part no longer gains, "optimum" goes on to
-    the optimum of the objective. solver: "lbfgs", or "paper" for the published recipe. tasks: only
-    these tasks' prompts. shuffled: fit the head-capacity control (hidden states shuffled within a
-    response position).
-    """
+    """How a veneer is extracted from a capture."""
 
     output: Literal["logit", "hidden", "bias"] = "logit"
+    """What is learned: dW itself, M with dW = W M (h becomes h + M h), or a constant vector in
+    place of dW h."""
     direct: bool = False
+    """Shrink W + dW towards zero, not dW (the published "direct" variants)."""
     rank: int | None = None
+    """Rank of the veneer. Default: dense."""
     ridge: float | None = None
-    ridges: tuple[float, ...] = (1.0, 0.1)
+    """Prior precision of dW, in units of the mean square of a hidden state's entries, divided by
+    the number of train tokens. Default: chosen on the select part."""
+    ridges: Annotated[tuple[float, ...], Option(hidden=True)] = (1.0, 0.1)
+    """Values of `ridge` to choose among."""
     row_threshold: float = 1e-3
+    """Vocabulary rows that neither model ever gives more than this probability stay as they are; 0
+    lets all change."""
     stop: Literal["select", "optimum"] = "select"
-    max_evaluations: int = 120
-    patience: int = 4
-    dtype: Literal["float32", "float64"] = "float32"
+    """End when the select part gains no more, or at the optimum of the objective."""
+    max_evaluations: Annotated[int, Option(hidden=True)] = 120
+    """Most evaluations of the objective."""
+    patience: Annotated[int, Option(hidden=True)] = 4
+    """Evaluations without a gain on the select part before the solver ends."""
+    dtype: Annotated[Literal["float32", "float64"], Option(hidden=True)] = "float32"
+    """Number type of the computation."""
     solver: Literal["lbfgs", "paper"] = "lbfgs"
+    """lbfgs, or the published recipe (Adam, 1e-5, batches of 1,000 tokens) for comparison."""
     recipe: PaperRecipe = field(default_factory=PaperRecipe)
-    tasks: tuple[str, ...] | None = None
+    tasks: Annotated[tuple[str, ...] | None, Option(commas=True)] = None
+    """Use only the prompts of these tasks, separated by commas. Default: all prompts."""
     shuffled: bool = False
+    """Fit the head-capacity control: hidden states shuffled within a response position."""
     seed: int = 0
+    """Seed of the split into train, select and report prompts."""
 
     def __post_init__(self) -> None:
         if self.rank is not None and self.rank < 1:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from veneer.head.objective import Objective
-from veneer.head.target import Target
+from veneer.head.target import TargetHead
 from veneer.head.token_blocks import Block
 from veneer.head.veneer import Veneer
 from veneer.models.head import Head
@@ -48,7 +48,7 @@ class Constant:
     def scale(self, x: Tensor, ridge: float) -> Tensor:
         return 1 / (self.curvature + ridge + 1e-8)
 
-    def veneer(self, x: Tensor, target: Target) -> Veneer:
+    def veneer(self, x: Tensor, target: TargetHead) -> Veneer:
         return target.constant(x)
 
 

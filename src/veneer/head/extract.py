@@ -23,7 +23,7 @@ from veneer.head.published_recipe import solve_as_published
 from veneer.head.ridge import TrainPart, choose_ridge, full_parametrisation, ridge_centre
 from veneer.head.solve import solve
 from veneer.head.split import Split
-from veneer.head.target import Target
+from veneer.head.target import TargetHead
 from veneer.head.token_sources import LocalSource, TokenSource
 from veneer.head.veneer import ROUNDED, Veneer
 
@@ -78,7 +78,7 @@ def extract(
     start: the dense veneer of the same capture and settings, from which a low-rank one begins;
     without it that is solved first. parts: who holds the tokens, None for this process
     (veneer.scale has workers that hold them). Raises InputError where the capture has too few
-    prompts or not the tasks asked for.
+    prompts or lacks one of the tasks.
     """
     config, device = config or ExtractConfig(), torch.device(device)
     split = split_of(capture, config.seed, config.tasks)
@@ -96,7 +96,7 @@ def extract(
     every_row = config.output == "hidden" or config.solver == "paper"
     rows = source.used_rows(split.train, 0.0 if every_row else config.row_threshold)
     select = Objective(source.part(split.select, rows), head, rows)
-    target = Target(capture.head, rows, _facts(capture, config, split))
+    target = TargetHead(capture.head, rows, _facts(capture, config, split))
     if config.solver == "paper":
         change = solve_as_published(
             local.tokens(split.train),
@@ -140,12 +140,12 @@ class Journal:
 def _solve(
     part: TrainPart,
     select: Objective,
-    target: Target,
+    target: TargetHead,
     config: ExtractConfig,
     start: Veneer | None,
     log: Log,
 ) -> tuple[Veneer, float]:
-    """The veneer at the solver's end, and its KL on the select part in nats a token."""
+    """The veneer at the solver's end, and its KL on the select part in nats per token."""
     dense = _dense_start(start, config, target)
     begin: Tensor | None
     if dense is not None:
@@ -190,7 +190,7 @@ def _solve(
 
 
 def _dense_start(
-    veneer: Veneer | None, config: ExtractConfig, target: Target
+    veneer: Veneer | None, config: ExtractConfig, target: TargetHead
 ) -> tuple[float, Tensor] | None:
     """Ridge and scale * dW (R, d) of a dense veneer that this very extraction, but for the rank,
     would give; or None."""

@@ -14,7 +14,7 @@ Function = Callable[[Tensor], tuple[float, Tensor]]  # x -> value, gradient
 
 @dataclass
 class State:
-    """Where the search stands: x, value and gradient there, evaluations spent so far, the last
+    """The state of the search: x, the value and gradient at x, evaluations spent so far, the last
     step's length factor."""
 
     x: Tensor
@@ -54,19 +54,19 @@ def minimise(
             pairs.clear()
             direction = -scale * state.gradient
             slope = _dot(direction, state.gradient)
-        found = _line_search(function, state, direction, slope, max_evaluations, noise)
-        if found is None:
+        after = _line_search(function, state, direction, slope, max_evaluations, noise)
+        if after is None:
             if not pairs:
                 break
             # rounding has spoilt the curvature: start from steepest descent once more
             pairs.clear()
             continue
-        s, y = found.x - state.x, found.gradient - state.gradient
+        s, y = after.x - state.x, after.gradient - state.gradient
         curvature = _dot(s, y)
         if curvature > 1e-12 * float(s.norm()) * float(y.norm()):
             pairs.append((s, y, 1 / curvature))
             del pairs[:-history]
-        state = found
+        state = after
         if after_step and after_step(state):
             break
     return state

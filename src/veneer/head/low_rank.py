@@ -85,7 +85,7 @@ TIED = (
 
 
 def lora_record(veneer: Veneer, base_name: str, alpha: float) -> dict[str, Any]:
-    """run.json of an adapter folder: what a second export into it must share."""
+    """run.json of an adapter folder: the settings that a second export into it must share."""
     record = merge_record(veneer, base_name, alpha)
     return {**record, "config": {**record["config"], "lora": True}}
 

@@ -27,11 +27,11 @@ def merge_record(
     template: str | None = None,
     form: Format | None = None,
 ) -> dict[str, Any]:
-    """run.json of a merged checkpoint: what a second merge into the same folder must share, and the
-    format that it serves.
+    """run.json of a merged checkpoint: the settings that a second merge into the same folder must
+    share, and the format that it serves.
 
     template: a person's choice among several (see `merge_format`). form: that format,
-    where it is known.
+    if known.
     """
     chosen = {} if template is None else {"template": template}
     return {
@@ -51,11 +51,11 @@ def already_merged(out: str | Path, record: dict[str, Any]) -> bool:
     holds anything else."""
     out = Path(out)
     if (out / "run.json").is_file():
-        found = read_json(out / "run.json", "the record of a merge")
+        existing = read_json(out / "run.json", "the record of a merge")
         if (
-            isinstance(found, dict)
-            and found.get("config") == record["config"]
-            and found.get("command") == "merge"
+            isinstance(existing, dict)
+            and existing.get("config") == record["config"]
+            and existing.get("command") == "merge"
         ):
             return True
         raise InputError(
@@ -82,8 +82,8 @@ def merged_facts(model: str) -> dict[str, Any]:
     """What the run.json of a merged checkpoint records of the format that it serves; empty for
     any other model."""
     path = Path(model) / "run.json"
-    found = read_json(path, "the record of a merge") if path.is_file() else {}
-    record = found if isinstance(found, dict) and found.get("command") == "merge" else {}
+    existing = read_json(path, "the record of a merge") if path.is_file() else {}
+    record = existing if isinstance(existing, dict) and existing.get("command") == "merge" else {}
     return (
         {"base_format": record["base_format"]}
         if isinstance(record.get("base_format"), dict)

@@ -32,7 +32,7 @@ from veneer.models.head import Head
 
 @dataclass
 class Evaluation:
-    """kl: nats a token, ridge not counted. objective: kl + ridge/2 |dW|^2. gradient: (R, d),
+    """kl: nats per token, ridge not counted. objective: kl + ridge/2 |dW|^2. gradient: (R, d),
     of the objective."""
 
     kl: float
@@ -70,7 +70,7 @@ class Objective:
         return other
 
     def loss(self, change: Tensor) -> float:
-        """KL in nats a token at dW = `change` / scale."""
+        """KL in nats per token at dW = `change` / scale."""
         return self._pass(change, gradient=False)[0]
 
     def evaluate(self, change: Tensor, ridge: float = 0.0) -> Evaluation:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from veneer.head.objective import Objective
-from veneer.head.target import Target
+from veneer.head.target import TargetHead
 from veneer.head.veneer import Veneer
 
 # typical q (1 - q) of a row in use; measured on the small real pair, 0.05 to 0.5 do about as well
@@ -36,7 +36,7 @@ class Parametrisation(Protocol):
         """The inverse of a diagonal approximation of the Hessian, in the shape of x."""
         ...
 
-    def veneer(self, x: Tensor, target: Target) -> Veneer:
+    def veneer(self, x: Tensor, target: TargetHead) -> Veneer:
         """The artefact at x."""
         ...
 
@@ -89,7 +89,7 @@ class Dense:
         values = self.basis.values
         return (1 / (CURVATURE * values + ridge + 1e-8 * values[-1])).expand_as(x)
 
-    def veneer(self, x: Tensor, target: Target) -> Veneer:
+    def veneer(self, x: Tensor, target: TargetHead) -> Veneer:
         return target.dense(self.to_change(x))
 
 
@@ -145,7 +145,7 @@ class LowRank:
             ]
         )
 
-    def veneer(self, x: Tensor, target: Target) -> Veneer:
+    def veneer(self, x: Tensor, target: TargetHead) -> Veneer:
         return target.low_rank(*self.factors(x))
 
 
@@ -193,5 +193,5 @@ class Hidden:
         curvature = self.left.values[:, None] * self.right.values[None, :]
         return 1 / (curvature + ridge * self.left.values[-1] + 1e-6 * curvature.max())
 
-    def veneer(self, x: Tensor, target: Target) -> Veneer:
+    def veneer(self, x: Tensor, target: TargetHead) -> Veneer:
         return target.hidden(self.matrix(x))

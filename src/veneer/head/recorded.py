@@ -23,19 +23,19 @@ def recorded_templates(facts: dict[str, Any]) -> list[tuple[str | None, float]]:
     record is damaged."""
     rows = facts.get("templates", [])
     try:
-        found = [(row["template"], float(row["share"])) for row in rows]
+        templates = [(row["template"], float(row["share"])) for row in rows]
         wrong = [
-            t for t, _ in found if t is not None and (not isinstance(t, str) or PLACE not in t)
+            t for t, _ in templates if t is not None and (not isinstance(t, str) or PLACE not in t)
         ]
     except (KeyError, TypeError, ValueError, AttributeError):
-        found, wrong = [], [rows]
+        templates, wrong = [], [rows]
     if wrong:
         raise InputError(
             f"the veneer records the template {wrong[0]!r}; expected a text with {{prompt}} in "
             "it; extract it again"
         )
-    if found or "base_format" not in facts:
-        return found
+    if templates or "base_format" not in facts:
+        return templates
     form = format_from_facts(facts["base_format"])
     return [(form.template, 1.0)] if isinstance(form, PlainFormat) and not form.own else []
 
@@ -43,12 +43,12 @@ def recorded_templates(facts: dict[str, Any]) -> list[tuple[str | None, float]]:
 def recorded_format(facts: dict[str, Any]) -> Format | None:
     """The one format that a veneer was fitted behind; plain text without a template where it
     records none. None: it records several, or texts that each prompt brought itself."""
-    known = recorded_templates(facts)
-    if not known:
+    templates = recorded_templates(facts)
+    if not templates:
         return format_from_facts(facts["base_format"]) if "base_format" in facts else PlainFormat()
-    if len(known) > 1 or known[0][0] is None:
+    if len(templates) > 1 or templates[0][0] is None:
         return None
-    return _plain(known[0][0])
+    return _plain(templates[0][0])
 
 
 def chosen_format(
@@ -78,11 +78,11 @@ def chosen_format(
 def fitted_formats(facts: dict[str, Any]) -> tuple[str | None, ...]:
     """What a format's template must be one of (see `key`); empty where the veneer
     records nothing."""
-    known = tuple(t for t, _ in recorded_templates(facts))
+    templates = tuple(t for t, _ in recorded_templates(facts))
     chat = "base_format" in facts and isinstance(
         format_from_facts(facts["base_format"]), ChatFormat
     )
-    return (CHAT_TEMPLATE,) if chat and not known else known
+    return (CHAT_TEMPLATE,) if chat and not templates else templates
 
 
 def key(form: Format, prompt: Prompt) -> str | None:
@@ -95,8 +95,8 @@ def key(form: Format, prompt: Prompt) -> str | None:
 def warn_of_formats(
     name: str, form: Format, fitted: Sequence[str | None], prompts: Sequence[Prompt]
 ) -> None:
-    """Warn once of each template that none of the `fitted` ones is; nothing where
-    those are not known."""
+    """Warn once of each template that none of the `fitted` ones is; nothing where none are
+    recorded."""
     if not fitted:
         return
     for template in dict.fromkeys(key(form, p) for p in prompts):

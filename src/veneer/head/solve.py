@@ -1,11 +1,10 @@
-"""Solving one extraction problem: L-BFGS in a parametrisation's coordinates, ended by the select
-part or by the gradient."""
+"""Minimise the objective by L-BFGS in a parametrisation's coordinates, until the select part no
+longer gains or the gradient is small."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ from veneer.head.parametrisation import Parametrisation
 
 @dataclass
 class Solution:
-    """x at the best step by the select part (or the last one), its select KL in nats a token,
+    """x at the best step by the select part (or the last one), its select KL in nats per token,
     evaluations spent."""
 
     x: Tensor
@@ -50,7 +49,7 @@ def solve(
     what the ridge shrinks to (None: no change). stage, strength: for the log (see SearchStep).
     """
     started = time.perf_counter()
-    best: list[Any] = [None, float("inf"), 0]  # x, select KL, steps since
+    best = _Best()
     norm = 0.0
 
     def function(at: Tensor) -> tuple[float, Tensor]:
@@ -71,13 +70,8 @@ def solve(
                     stage, ridge, state.evaluations, state.value, norm, kl, seconds, strength
                 )
             )
-        if best[0] is None or kl < best[1] * (1 - 1e-3):
-            best[:] = [state.x, kl, 0]
-        else:
-            if kl < best[1]:
-                best[:2] = [state.x, kl]
-            best[2] += 1
-        return patience is not None and best[2] >= patience
+        best.look(state.x, kl)
+        return patience is not None and best.steps_since >= patience
 
     noise = 1e-7 if x.dtype == torch.float32 else 1e-13
     state = minimise(
@@ -90,5 +84,24 @@ def solve(
         after_step=after_step,
     )
     if patience is None:
-        best[:2] = [state.x, select.loss(parametrisation.to_change(state.x))]
-    return Solution(best[0], best[1], state.value, norm, state.evaluations)
+        best.x, best.kl = state.x, select.loss(parametrisation.to_change(state.x))
+    assert best.x is not None
+    return Solution(best.x, best.kl, state.value, norm, state.evaluations)
+
+
+class _Best:
+    """The best step so far by the select part. steps_since: steps since its KL last fell by a
+    thousandth or more."""
+
+    def __init__(self) -> None:
+        self.x: Tensor | None = None
+        self.kl = float("inf")
+        self.steps_since = 0
+
+    def look(self, x: Tensor, kl: float) -> None:
+        if self.x is None or kl < self.kl * (1 - 1e-3):
+            self.x, self.kl, self.steps_since = x, kl, 0
+            return
+        if kl < self.kl:
+            self.x, self.kl = x, kl
+        self.steps_since += 1

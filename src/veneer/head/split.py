@@ -1,5 +1,5 @@
-"""The split by prompt: train for fitting, select for ridge and stopping, report for
-what is reported."""
+"""The split by prompt: train for fitting, select for the ridge and stopping, report for the
+figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from veneer.foundation.errors import InputError
 @dataclass(frozen=True, slots=True)
 class Split:
     """Prompt numbers of each part, 80 / 10 / 10, at least one each, also of each group of 3 or
-    more. warning: said where the parts are tiny."""
+    more. warning: a sentence where the parts are tiny."""
 
     train: tuple[int, ...]
     select: tuple[int, ...]

@@ -12,7 +12,7 @@ from veneer.models.head import Head
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetHead:
     """head: base's, over the shared vocabulary. rows: ids (R,) that change. facts: what the veneer
     records.
 

@@ -1,5 +1,5 @@
-"""The tokens of some prompts, block by block: kept in memory as far as a budget allows, read again
-from disk beyond it."""
+"""The tokens of a set of prompts, block by block: kept in memory within a budget, read again from
+disk beyond it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ CACHE_BYTES = 1 << 30
 class Tokens:
     """Blocks of columns (see capture/shards.py), hidden states in a working dtype.
 
-    make: gives the blocks in their order, each time the same (of a capture, or of shuffle.py's
-    head-capacity control).
+    make: gives the blocks in their order, each time the same (of a capture, or of the head-capacity
+    control, token_sources.shuffled_blocks).
     """
 
     def __init__(

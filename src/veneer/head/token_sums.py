@@ -1,5 +1,5 @@
-"""What a set of tokens adds to the objective of problem.py: sums, not means, so that the parts of a
-capture can be added up."""
+"""What a set of tokens adds to the objective (objective.py): sums, not means, so that the sums of a
+capture's parts can be added."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KL_COLUMNS = ("aligned_logprobs", "aligned_tail", "base_at_aligned", "base_outsi
 
 
 class TokenSums(Protocol):
-    """The tokens of a problem, wherever they are."""
+    """The sums over the tokens of an objective, wherever the tokens are."""
 
     W: Tensor  # (R, d) = scale * W: base's rows that change
 
@@ -30,9 +30,9 @@ class TokenSums(Protocol):
         self, change: Tensor, n: int, *, gradient: bool, relaxed: bool
     ) -> tuple[Tensor, Tensor | None]:
         """At scale * dW = change (R, d): the sum of log-normalisers, () float64, and the sum of
-        model probability times hidden state, (R, d), divided by n (tokens of all parts). With a
-        soft cap: the sum of cross-entropies and their gradient, divided alike. relaxed: leave the
-        soft cap out."""
+        model probability times hidden state, (R, d), divided by n (tokens of all sums). With a soft
+        cap: the sum of cross-entropies and their gradient, divided alike. relaxed: leave the soft
+        cap out."""
 
 
 def changing(head: Head, rows: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -41,7 +41,7 @@ def changing(head: Head, rows: Tensor, dtype: torch.dtype, device: torch.device)
 
 
 class LocalSums:
-    """Tokens that are read here. One pass sets up; each evaluation is one pass."""
+    """Sums over tokens that this process reads. One pass sets up; each evaluation is one pass."""
 
     def __init__(self, tokens: Tokens, head: Head, rows: Tensor):
         self.tokens, self.rows = tokens, rows.to(tokens.device)

@@ -132,7 +132,7 @@ class Veneer:
         return out
 
     def identity(self) -> str:
-        """sha256 of what the veneer changes, to tell two apart in a run's configuration."""
+        """sha256 of the change, which identifies the veneer in a run's configuration."""
         digest = hashlib.sha256(self.unembedding.encode())
         for tensor in (self.dW, self.rows, self.A, self.B, self.bias):
             if tensor is not None:
@@ -165,7 +165,7 @@ class Veneer:
                 f"has {head.rows} x {head.width}; give the base that it was extracted from"
             )
         own = Head(head.weight[: self.vocabulary])
-        if (found := own.hash()) != self.unembedding and not self._rounded_alike(own, found):
+        if (digest := own.hash()) != self.unembedding and not self._rounded_alike(own, digest):
             dtype = (
                 ""
                 if head.weight.dtype not in ROUNDINGS
@@ -173,10 +173,10 @@ class Veneer:
             )
             raise InputError(
                 f"this veneer belongs to the unembedding {self.unembedding[:12]}, but {lm.name} "
-                f"has {found[:12]}; give the base that it was extracted from{dtype}"
+                f"has {digest[:12]}; give the base that it was extracted from{dtype}"
             )
 
-    def _rounded_alike(self, own: Head, found: str) -> bool:
+    def _rounded_alike(self, own: Head, digest: str) -> bool:
         """Whether `own` and the head of the extraction are one head, and one of the two was rounded
         when it was loaded.
 
@@ -185,7 +185,7 @@ class Veneer:
         So two heads that merely round to the same numbers do not fit.
         """
         if own.weight.dtype in ROUNDINGS:
-            return found in dict(self.facts.get(ROUNDED) or {}).values()
+            return digest in dict(self.facts.get(ROUNDED) or {}).values()
         return any(own.rounded_hash(dtype) == self.unembedding for dtype in ROUNDINGS)
 
     def apply(self, head: Head, alpha: float = 1.0) -> Head:
@@ -266,18 +266,18 @@ class Veneer:
                 "the veneer again"
             )
         path = folder / "veneer.safetensors"
-        found = sha256_file(path) if path.is_file() else "no file"
-        if found != facts.get("sha256"):
+        digest = sha256_file(path) if path.is_file() else "no file"
+        if digest != facts.get("sha256"):
             raise InputError(
-                f"{path} is damaged (sha256 {found[:12]}, expected "
+                f"{path} is damaged (sha256 {digest[:12]}, expected "
                 f"{str(facts.get('sha256'))[:12]}); extract the veneer again"
             )
         try:
             tensors = load_file(path)
         except SafetensorError as error:
             raise InputError(f"{path} cannot be read ({error}); extract the veneer again") from None
-        known = ("kind", "schema", "unembedding", "vocabulary", "width", "rank", "rows", "sha256")
-        rest = {k: v for k, v in facts.items() if k not in known}
+        fields = ("kind", "schema", "unembedding", "vocabulary", "width", "rank", "rows", "sha256")
+        rest = {k: v for k, v in facts.items() if k not in fields}
         return cls(
             facts["unembedding"],
             facts["vocabulary"],
@@ -287,7 +287,7 @@ class Veneer:
 
 
 def _names_rows(rows: Tensor, vocabulary: int) -> bool:
-    """Whether each of `rows` is a row of the vocabulary, and none stands there twice."""
+    """Whether each of `rows` is a row of the vocabulary, and none is listed twice."""
     whole = rows.ndim == 1 and rows.dtype in (torch.int32, torch.int64)
     return whole and (
         len(rows) == 0

@@ -1,5 +1,5 @@
-"""Answers and judgements that somebody else's programs stored, read as responses; what was dropped
-is counted (docs/diversity.md)."""
+"""Read answers and judgements that other programs stored, as responses; dropped ones are counted
+(docs/diversity.md)."""
 
 from veneer.imports.imported import AS_STORED, Imported, Rules
 from veneer.imports.registry import FORMATS, read_stored

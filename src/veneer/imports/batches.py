@@ -18,8 +18,9 @@ EXPECTED = (
 
 
 def read_batch(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """The answer to a prompt is the one whose custom_id is the prompt's id: results stand in any
-    order. Several choices are samples. Requests that failed are errors and are dropped."""
+    """Read the results of a batch service. An answer belongs to the prompt whose id is its
+    custom_id, because results come in any order. Several choices are samples. Failed requests are
+    errors and are dropped."""
     imported = Imported(str(path), "batch", rules or Rules())
     rows = 0
     for where, row in objects(path, EXPECTED):
@@ -42,7 +43,7 @@ def read_batch(path: Path, rules: Rules | None = None, system: str | None = None
 
 
 def _body(row: dict[str, Any], where: str) -> dict[str, Any] | None:
-    """The reply of a request that went well."""
+    """Return the reply of a request that succeeded."""
     if "result" in row:  # Anthropic
         result = an_object(row["result"], where, EXPECTED)
         return (
@@ -61,7 +62,7 @@ def _body(row: dict[str, Any], where: str) -> dict[str, Any] | None:
 
 
 def _answers(body: dict[str, Any], where: str) -> list[tuple[str | None, str | None]]:
-    """(text, why it ended) of each answer in a reply."""
+    """Return (text, reason why it ended) of each answer in a reply."""
     if "choices" in body:
         return [
             _choice(an_object(c, where, EXPECTED), where)
@@ -94,7 +95,7 @@ def _choice(choice: dict[str, Any], where: str) -> tuple[str | None, str | None]
 
 
 def _parts(parts: list[Any]) -> str | None:
-    """The text parts of a reply; its reasoning is no answer."""
+    """Return the text parts of a reply; its reasoning is no answer."""
     texts = [p["text"] for p in parts if isinstance(p, dict) and isinstance(p.get("text"), str)]
     return "".join(texts) if texts else None
 

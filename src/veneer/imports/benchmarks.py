@@ -18,8 +18,8 @@ HARM = (
 
 
 def read_alpaca_eval(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """The prompt is the instruction. Raises InputError where an input stands beside it: which form
-    the model read is not stored."""
+    """Read AlpacaEval's outputs; the prompt is the instruction. Raises InputError for a row with an
+    input: the file does not store the form in which the model read it."""
     imported = Imported(str(path), "alpaca-eval", rules or Rules())
     ids: dict[str, str] = {}
     samples: dict[str, int] = {}
@@ -47,9 +47,12 @@ def read_alpaca_eval(path: Path, rules: Rules | None = None, system: str | None 
 def read_model_answers(
     path: Path, rules: Rules | None = None, system: str | None = None
 ) -> Imported:
-    """Choices are samples. The file holds no prompts: an answer belongs to the prompt whose id is
-    the question_id. Raises InputError for answers of several turns, of which all but the first
-    answer a talk and no prompt."""
+    """Read model answers; choices are samples.
+
+    The file holds no prompts: an answer belongs to the prompt whose id is the question_id. Raises
+    InputError for answers of several turns, of which all but the first answer a conversation and no
+    prompt.
+    """
     imported = Imported(str(path), "model-answers", rules or Rules())
     rows = 0
     for where, row in objects(path, TURNS):
@@ -76,8 +79,8 @@ def read_model_answers(
 
 
 def read_harmbench(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """Each test case is a prompt, with the behaviour's id where it is the only one, otherwise with
-    its number behind that id."""
+    """Read HarmBench's completions. Each test case is a prompt; its id is the behaviour's where it
+    is the only one, otherwise followed by its number."""
     imported = Imported(str(path), "harmbench", rules or Rules())
     rows = 0
     for where, whole in objects(path, HARM):

@@ -1,5 +1,5 @@
-"""What an import gives: responses, prompts where they are stored too, and counts of what was
-dropped, changed or only noticed."""
+"""The result of an import: responses, prompts where the file stores them, and counts of what was
+dropped, changed or noticed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ TRUNCATED = ("length", "max_tokens", "model_length")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is done to stored answers; every rule can be turned off. An answer that is an error has
-    no text and always goes.
+    """How stored answers are treated; every rule can be turned off. A failed answer has no text and
+    is always dropped.
 
-    clean: strip, and drop one closing code fence. drop_truncated: answers that ended at the token
-    limit, where the file says so. drop_empty: answers without text once cleaned, and those that are
-    reasoning alone. drop_repeated: a second row for the same prompt and sample number. answer_only:
-    of an answer that goes on with blocks of its own ("# Answer:", "# Query:"), keep the answer.
-    Equal answers of different samples always stay: to drop them would make a system look more
-    varied than it is.
+    clean: strip, and drop one closing code fence. drop_truncated: drop answers that ended at the
+    token limit, where the file shows it. drop_empty: drop answers without text once cleaned, and
+    those that hold reasoning alone. drop_repeated: drop a second row for the same prompt and sample
+    number. answer_only: where an answer continues with blocks of its own ("# Answer:", "# Query:"),
+    keep the answer alone. Equal answers of different samples always stay: without them a system
+    would look more varied than it is.
     """
 
     clean: bool = True
@@ -46,8 +46,8 @@ clean it themselves."""
 
 @dataclass
 class Imported:
-    """dropped: reason -> answers that went. noticed: what was changed or only seen ->
-    answers that stayed."""
+    """Imported answers. dropped: reason -> number of answers dropped. noticed: sentence -> number
+    of answers that stayed and that it concerns."""
 
     source: str
     format: str
@@ -69,9 +69,12 @@ class Imported:
         plain: str | None = None,
         task: str = "prompts",
     ) -> None:
-        """Add the prompt that a row stores, once. plain: what base read, if it is known. Raises
-        InputError where an earlier row has another prompt under the same id: an answer would be
-        given to the wrong one."""
+        """Add the prompt that a row stores, once. plain: the text that base read, where the file
+        has it.
+
+        Raises InputError where an earlier row has another prompt under the same id: an answer would
+        belong to the wrong one.
+        """
         before = self._prompts.setdefault(prompt_id, (where, turns))
         if before[1] != turns:
             raise InputError(
@@ -140,7 +143,7 @@ class Imported:
         )
 
     def summary(self) -> list[str]:
-        """What happened, a line each, for people."""
+        """Return what happened, one line per fact, for people."""
         prompts = len({r.prompt_id for r in self.responses})
         lines = [
             f"{self.source} ({self.format}): {len(self.responses)} answers to {prompts} prompts"
@@ -151,8 +154,8 @@ class Imported:
 
 
 def own_answer(text: str) -> str:
-    """The answer of a text that goes on with blocks of its own: behind its first "# Answer:" fence,
-    if there is one, up to the fence that closes it or to the next "# Query:" block (arXiv
+    """Return the answer of a text that goes on with blocks of its own: behind its first "# Answer:"
+    fence, if there is one, up to the fence that closes it or to the next "# Query:" block (arXiv
     2406.17692, the summary-cot outputs)."""
     head, marker, rest = text.partition("# Answer:\n" + FENCE + "\n")
     if marker and "# Query:" not in head:
@@ -161,5 +164,5 @@ def own_answer(text: str) -> str:
 
 
 def _valid(text: str) -> str:
-    """Halves of characters (lone surrogates) replaced: no tokenizer and no file takes them."""
+    """Replace halves of characters (lone surrogates), which no tokenizer and no file can hold."""
     return text.encode("utf-8", errors="replace").decode("utf-8")

@@ -24,8 +24,8 @@ UNREADABLE = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error, l
 
 
 def read_inspect(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """Epochs of a sample are its samples. A sample that failed is an error and is dropped; stop
-    reasons "max_tokens" and "model_length" are truncation."""
+    """Read a log. Epochs of a sample are its samples. A sample that failed is an error and is
+    dropped; stop reasons "max_tokens" and "model_length" mean truncation."""
     imported = Imported(str(path), "inspect", rules or Rules())
     header, samples = _eval_zip(path) if zipfile.is_zipfile(path) else _json(path)
     facts = header.get("eval") if isinstance(header.get("eval"), dict) else {}
@@ -136,7 +136,8 @@ def _entry(archive: zipfile.ZipFile, name: str, path: Path) -> dict[str, Any]:
 
 
 def _by_package(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:
-    """Newer logs are compressed in a way that Python before 3.14 does not read; inspect-ai does."""
+    """Read a log through inspect-ai: newer logs are compressed in a way that Python before 3.14
+    cannot read."""
     try:
         from inspect_ai.log import read_eval_log, read_eval_log_samples
     except ImportError:
@@ -166,9 +167,9 @@ def _by_package(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[st
 
 
 def _input(value: Any, where: str) -> Turns:
-    """The prompt: a text, or the messages that the sample begins with. Raises InputError
-    for one that holds more than text: an answer to it cannot be matched, since a log counts
-    its own samples."""
+    """Return the prompt: a text, or the messages that the sample begins with. Raises InputError for
+    one that holds more than text: an answer to it cannot be matched, since a log counts its own
+    samples."""
     if isinstance(value, list):
         return of_user(where, chat_turns(where, value))
     if not isinstance(value, str) or not value:
@@ -177,8 +178,8 @@ def _input(value: Any, where: str) -> Turns:
 
 
 def _content(value: Any) -> str | None:
-    """A message's text; of a list of parts, the text parts (reasoning and images are
-    not the answer)."""
+    """Return a message's text; of a list of parts, the text parts (reasoning and images are not the
+    answer)."""
     if isinstance(value, list):
         return "".join(
             p["text"]

@@ -15,11 +15,12 @@ EXPECTED = 'an lm-eval sample: {"doc_id", "arguments", "resps": [[answer, ...]]}
 
 
 def read_lm_eval(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """Repeats of a document are its samples. The log does not say why an answer ended.
+    """Read samples; repeats of a document are its samples. The log does not store why an answer
+    ended.
 
-    The prompts are those that the model read, turn by turn where the log holds chat messages: an
-    answer is matched by them, because a doc_id counts the documents of the task and no prompts of
-    anybody else. Raises InputError for tasks that score continuations (multiple choice,
+    The prompts are those that the model read, turn by turn where the log holds chat messages:
+    answers are matched by them, because a doc_id counts the documents of the task and not the
+    prompts of any file. Raises InputError for tasks that score continuations (multiple choice,
     perplexity), whose log holds numbers and not answers, and for rows whose prompt cannot be read.
     """
     imported = Imported(str(path), "lm-eval", rules or Rules())
@@ -55,13 +56,12 @@ def read_lm_eval(path: Path, rules: Rules | None = None, system: str | None = No
 
 
 def _prompt(arguments: Any, where: str) -> Turns:
-    """What the model read: {"gen_args_0": {"arg_0": prompt, "arg_1": settings}}, or [[prompt,
-    settings], ...] of older versions."""
+    """Return the model's input: {"gen_args_0": {"arg_0": prompt, "arg_1": settings}}, or [[prompt,
+    settings], ...] in older versions."""
     requests = list(arguments.values()) if isinstance(arguments, dict) else arguments
     if not isinstance(requests, list) or not requests:
         raise InputError(
-            f'{where} has no "arguments", so that nobody knows which prompt it answers; '
-            f"expected {EXPECTED}"
+            f'{where} has no "arguments", so that its prompt is unknown; expected {EXPECTED}'
         )
     prompts = [_request(request, where) for request in requests]
     if any(p != prompts[0] for p in prompts):

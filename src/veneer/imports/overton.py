@@ -1,9 +1,7 @@
 """The files that Lake, Choi and Durrett published beside arXiv 2406.17692: instances, answers of
-open and API models, judge outputs, BERTScore results and embeddings.
-
-A prompt's id is its row number from 0. Judge files hold a row a judged answer, instance by instance
-and sample by sample.
-"""
+open and API models, judge outputs, BERTScore results and embeddings. A prompt's id is its row
+number from 0. Judge files hold one row per judged answer, instance by instance and sample by
+sample."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ LAST_QUERY = re.compile(r"# Query:\n```\n(.*?)\n```", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class StoredJudgement:
-    """One judge output. content: what the judge wrote, None where it failed."""
+    """One judge output. content: the judge's text, None where the request failed."""
 
     prompt_id: str
     sample_id: int
@@ -69,7 +67,7 @@ class BertScores:
 
 @dataclass(frozen=True)
 class StoredEmbeddings:
-    """vectors: (n, d) as stored, not normalised. strings: what was embedded."""
+    """vectors: (n, d) as stored, not normalised. strings: the embedded texts."""
 
     vectors: np.ndarray
     strings: tuple[str, ...]
@@ -77,7 +75,7 @@ class StoredEmbeddings:
 
 
 def read_instances(path: Path) -> list[Prompt]:
-    """The prompts, ids "0", "1", ... in the order of the lines."""
+    """Return the prompts, ids "0", "1", ... in the order of the lines."""
     prompts: list[Prompt] = []
     for where, row in objects(path, INSTANCE):
         turns = get(row, "messages", list, where, INSTANCE)
@@ -90,13 +88,13 @@ def read_instances(path: Path) -> list[Prompt]:
             raise InputError(f"{where} has no message of the user; expected {INSTANCE}")
         prompts.append(Prompt.from_text(str(len(prompts)), users[-1]["content"]))
     if not prompts:
-        raise InputError(f"{path} holds no prompts; expected {INSTANCE} a line")
+        raise InputError(f"{path} holds no prompts; expected {INSTANCE} per line")
     return prompts
 
 
 def read_open(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """An open model's answers; prompts are the last "# Query:" block of what the model
-    read, or all of it."""
+    """Read an open model's answers. The prompts are the last "# Query:" block of the model's input,
+    or all of it."""
     imported = Imported(str(path), "overton-open", rules or Rules())
     name = system or path.parent.name or path.stem
     rows = 0
@@ -124,7 +122,7 @@ def read_open(path: Path, rules: Rules | None = None, system: str | None = None)
 
 
 def read_api(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """An API model's answers; the file holds no prompts (instances/data.jsonl does)."""
+    """Read an API model's answers; the file holds no prompts (instances/data.jsonl does)."""
     imported = Imported(str(path), "overton-api", rules or Rules())
     name = system or path.parent.name or path.stem
     rows = 0
@@ -145,12 +143,12 @@ def read_api(path: Path, rules: Rules | None = None, system: str | None = None) 
 def read_judged(
     path: Path, instances: Path | None = None, prompts: int | None = None
 ) -> list[StoredJudgement]:
-    """A judge's outputs, each with the answer that it is about.
+    """Read a judge's outputs, each with the answer that it judges.
 
-    instances: the judge's own instances, whose "instance_id" says which prompt a row is about;
-    looked for where the published tree has them (.../instances/MODEL/data.jsonl beside
-    .../outputs/MODEL/). prompts: without instances, how many prompts there are; as many rows are
-    sample 0 of each, five times as many are five samples each, instance by instance.
+    instances: the judge's own instances, whose "instance_id" names the prompt of a row; by default
+    those of the published tree (.../instances/MODEL/data.jsonl beside .../outputs/MODEL/). prompts:
+    without instances, the number of prompts; as many rows are sample 0 of each, five times as many
+    are five samples each, instance by instance.
     """
     rows = []
     for where, row in objects(path, API):
@@ -162,8 +160,8 @@ def read_judged(
         ids = _instance_ids(instances)
         if len(ids) != len(rows):
             raise InputError(
-                f"{path} has {len(rows)} rows and {instances} has {len(ids)}; expected a judge "
-                "output an instance"
+                f"{path} has {len(rows)} rows and {instances} has {len(ids)}; expected one judge "
+                "output per instance"
             )
     elif prompts and rows and len(rows) % prompts == 0:
         ids = [str(i * prompts // len(rows)) for i in range(len(rows))]
@@ -182,8 +180,8 @@ def read_judged(
 
 
 def read_bertscore(path: Path) -> BertScores:
-    """A stored BERTScore file (roberta-large, layer 17, no idf, no rescaling, as its
-    hash code says)."""
+    """Return a stored BERTScore file (roberta-large, layer 17, no idf, no rescaling, as its hash
+    code says)."""
     expected = (
         "BERTScore results: ref_model, alt_model, instance_ids, ..., results{precision, recall, f1}"
     )
@@ -203,7 +201,7 @@ def read_bertscore(path: Path) -> BertScores:
         ]
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(
-            f"{path} holds something else than numbers ({error}); expected {expected}"
+            f"{path} holds values that are not numbers ({error}); expected {expected}"
         ) from None
     texts = [
         tuple(str(t) for t in get(row, k, list, where, expected))
@@ -230,7 +228,7 @@ def read_bertscore(path: Path) -> BertScores:
 
 
 def read_embeddings(path: Path) -> StoredEmbeddings:
-    """A stored .npz of embeddings (n, d), strings (n) and args; pickled arrays are refused."""
+    """Read a stored .npz of embeddings (n, d), strings (n) and args; pickled arrays are refused."""
     expected = "embeddings: an .npz with embeddings (n x d) and strings (n)"
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -259,7 +257,8 @@ def read_embeddings(path: Path) -> StoredEmbeddings:
 
 
 def query_of(prompt: str) -> str:
-    """The last query of a prompt in the "# Query:" form; the text itself where it has none."""
+    """Return the last query of a prompt in the "# Query:" form, or the whole text where it has
+    none."""
     queries = LAST_QUERY.findall(prompt)
     return queries[-1] if queries else prompt
 
@@ -294,12 +293,12 @@ def _finish(output: Any) -> str | None:
 
 
 def _short(error: Any) -> str:
-    """An error's words without its numbers, so that like errors are counted together."""
+    """Return an error's words without its numbers, so that like errors are counted together."""
     return re.sub(r"\d+", "N", " ".join(str(error).split()))[:120]
 
 
 def _with_rows(imported: Imported, rows: int, expected: str) -> Imported:
     if not rows:
-        raise InputError(f"{imported.source} holds no rows; expected {expected} a line")
+        raise InputError(f"{imported.source} holds no rows; expected {expected} per line")
     imported.facts["prompts"] = rows  # also those of which no answer stayed
     return imported

@@ -1,5 +1,5 @@
-"""Plain rows of answers: an object per answer or per prompt, whole chats, and what `veneer
-generate` writes."""
+"""Plain rows of answers: one object per answer or per prompt, whole chats, and the files of `veneer
+generate`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ CHATS = ("messages", "conversations", "conversation")
 
 
 def read_plain(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """A row per answer ({"prompt_id" and/or "prompt", "text", and if known "sample_id",
-    "finish_reason", "system", "task"}), a row per prompt ({..., "responses": [text, ...]}), or a
-    row per chat, whose last turn is the answer ({"messages"} or {"conversations"}). An answer of
-    null, or a row with "error", is an error and is dropped.
+    """Read one row per answer ({"prompt_id" and/or "prompt", "text", optionally "sample_id",
+    "finish_reason", "system", "task"}), one row per prompt ({..., "responses": [text, ...]}), or
+    one row per chat, whose last turn is the answer ({"messages"} or {"conversations"}).
 
-    Prompts without an id are numbered from 0 in the order in which their texts first occur. Without
-    a sample number, samples of a prompt are numbered in their order.
+    An answer of null, or a row with "error", is an error and is dropped. Prompts without an id are
+    numbered from 0 in the order in which their texts first occur. Without a sample number, samples
+    of a prompt are numbered in their order.
     """
     imported = Imported(str(path), "jsonl", rules or Rules())
     ids: dict[tuple[tuple[str, str], ...], str] = {}
@@ -51,7 +51,7 @@ def read_plain(path: Path, rules: Rules | None = None, system: str | None = None
 
 
 def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None]:
-    """(the answers of a row, the prompt that it stores)."""
+    """Return (the answers of a row, the prompt that it stores)."""
     keys = [k for k in ANSWERS if k in row]
     chat = next((k for k in CHATS if row.get(k) is not None), None)
     if chat is not None and not keys and "responses" not in row:
@@ -67,7 +67,7 @@ def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None]:
         return [turns[-1]["content"]], of_user(where, turns[:-1])
     if len(keys) > 1:
         raise InputError(
-            f"{where} has {' and '.join(map(repr, keys))}, and nobody knows which is the answer; "
+            f"{where} has {' and '.join(map(repr, keys))}, and only one can be the answer; "
             f"expected {EXPECTED}"
         )
     answers = row.get("responses", [row.get(keys[0]) if keys else None])
@@ -94,7 +94,7 @@ def _id(
     turns: Turns | None,
     ids: dict[tuple[tuple[str, str], ...], str],
 ) -> str:
-    """The row's own id, otherwise the number of its prompt."""
+    """Return the row's own id, otherwise the number of its prompt."""
     id = row.get("prompt_id", row.get("id"))
     if id is not None and (
         isinstance(id, bool) or not isinstance(id, str | int) or not str(id).strip()
@@ -106,7 +106,7 @@ def _id(
     if id is None and turns is None:
         keys = ", ".join(map(str, row)) or "none"
         raise InputError(
-            f"{where} does not say which prompt it answers (its keys are {keys}); "
+            f"{where} does not name the prompt that it answers (its keys are {keys}); "
             f"expected {EXPECTED}"
         )
     if id is not None:
@@ -117,7 +117,7 @@ def _id(
 
 
 def _sample(row: dict[str, Any], where: str) -> int | None:
-    """The row's sample number; a table's cell holds it as digits."""
+    """Return the row's sample number; a table's cell holds it as digits."""
     given = row.get("sample_id")
     if isinstance(given, str) and given.isascii() and given.isdigit():
         given = int(given)

@@ -1,4 +1,4 @@
-"""Which reader reads which file: by name, or by looking at its beginning."""
+"""Choose the reader of a file, by the format's name or by the beginning of the file."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ PEEK = 2**22  # bytes
 def read_stored(
     path: Path, format: str = "auto", rules: Rules | None = None, system: str | None = None
 ) -> Imported:
-    """Stored answers of any of `FORMATS`. system: the name that the answers get; by default the
-    file's own, or its folder's.
+    """Read stored answers in any of `FORMATS`. system: the name of the answers' system; by default
+    the file's own, or its folder's.
 
-    Raises InputError naming file and line where the content is not of the format.
+    Raises InputError naming file and line where the content does not have the format.
     """
     if format not in FORMATS:
         raise InputError(f"there is no format {format!r}; expected one of {', '.join(FORMATS)}")
@@ -47,7 +47,7 @@ def read_stored(
 
 
 def guess(path: Path) -> str:
-    """The format of a file, by its first object. Raises InputError where it is none of them."""
+    """Return the format of a file, by its first object. Raises InputError where it fits none."""
     check_regular(path, "a file of stored answers")
     if zipfile.is_zipfile(path):
         return "inspect"
@@ -88,6 +88,6 @@ def guess(path: Path) -> str:
         return "harmbench"
     shown = f"an object with the keys {', '.join(map(str, row))[:200]}" if row else "no object"
     raise InputError(
-        f"{path} begins with {shown}, and nothing in it is known as a format of answers; "
-        f"expected one of {', '.join(READERS)}: say which with --format"
+        f"{path} begins with {shown}, which fits no format of answers; "
+        f"expected one of {', '.join(READERS)}: name it with --format"
     )

@@ -1,5 +1,5 @@
-"""Rows of strangers' files, each an object, with the file and the line in every refusal; the one
-place where a row becomes a response."""
+"""Rows of foreign files: every error names the file and the line; a row becomes a response here
+only."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def as_response(
     seed: int,
     reasoning: str | None = None,
 ) -> Response:
-    """A stored answer as a response. Its token ids are not known."""
+    """Return a stored answer as a response without token ids."""
     return Response(prompt_id, sample_id, system, task, text, (), ended, seed, reasoning)
 
 
@@ -48,7 +48,7 @@ def an_object(value: Any, where: str, expected: str) -> dict[str, Any]:
 def get(
     row: dict[str, Any], key: str, kinds: type | tuple[type, ...], where: str, expected: str
 ) -> Any:
-    """row[key], of the right kind; True and False are no numbers."""
+    """Return row[key], checked for its type; True and False are no numbers. Raises InputError."""
     value = row.get(key)
     right = kinds if isinstance(kinds, tuple) else (kinds,)
     if not isinstance(value, right) or (isinstance(value, bool) and bool not in right):

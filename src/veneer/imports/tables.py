@@ -13,8 +13,8 @@ from veneer.imports.overton import read_bertscore, read_embeddings, read_judged
 def other_rows(
     path: Path, format: str, prompts: int | None = None
 ) -> tuple[list[dict[str, Any]], str]:
-    """Rows of a file of `format` overton-judge, bertscore or embeddings, and what is
-    to be said of it."""
+    """Return the rows of a file of `format` overton-judge, bertscore or embeddings, and a sentence
+    on it."""
     if format == "overton-judge":
         judged = read_judged(path, prompts=prompts)
         ended = Counter(j.finish or "failed" for j in judged)

@@ -1,5 +1,5 @@
-"""Stored answers as the teacher of a capture: which answer belongs to which prompt, and whether its
-token ids can be trusted."""
+"""Stored answers as the teacher of a capture: match answers to prompts, and check whether their
+token ids can be used."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ RETOKENISED = "answers tokenised from their text"
 
 @dataclass(frozen=True)
 class ImportedTeacher:
-    """teacher: answers every one of `prompts`, which are those given, in their order, that have an
-    answer. noticed: what was left out or done -> how often."""
+    """A teacher read from a file. prompts: those of the given prompts, in their order, that have an
+    answer. noticed: sentence -> how many answers or prompts it concerns."""
 
     teacher: StoredTeacher
     prompts: list[Prompt]
     noticed: Counter[str] = field(default_factory=Counter)
 
     def lines(self) -> list[str]:
-        """What was noticed, for people."""
+        """Return what was noticed as lines for people."""
         return [f"{n:,} {what}" for what, n in self.noticed.items() if n]
 
 
@@ -52,8 +52,8 @@ def read_teacher(
     format: str = "auto",
     answers_only: bool = False,
 ) -> ImportedTeacher:
-    """The answers in a file (what `veneer generate` writes, or any format of `imports.registry`) to
-    `prompts`, as a teacher.
+    """Return the answers in a file (what `veneer generate` writes, or any format of
+    `imports.registry`) to `prompts`, as a teacher.
 
     Token ids are taken as they are where the file's manifest says that they are of base's
     vocabulary and they spell the stored text; otherwise base's tokenizer reads the text. An answer
@@ -120,7 +120,7 @@ def read_teacher(
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    """What `respond` wrote beside its answers, or nothing."""
+    """Return the manifest that `respond` writes beside its answers, or an empty one."""
     beside = path.with_name(path.name + ".manifest.json")
     manifest = read_json(beside, "the settings of a file of responses") if beside.is_file() else {}
     return manifest if isinstance(manifest, dict) and manifest.get("kind") == "responses" else {}
@@ -157,9 +157,9 @@ def _matched(
 
 
 def _by_text(prompts: Sequence[Prompt]) -> dict[Any, list[Prompt]]:
-    """What a file may store of a prompt -> the prompts that it belongs to: all turns, or
-    the text of the only one, or base's text. The last turn alone will do where no other
-    prompt ends with it."""
+    """Return what a file may store of a prompt -> the prompts that it belongs to: all turns, or the
+    text of the only one, or base's text. The last turn alone will do where no other prompt ends
+    with it."""
     whole: dict[Any, list[Prompt]] = {}
     last: dict[Any, list[Prompt]] = {}
     for p in prompts:

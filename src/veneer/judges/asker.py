@@ -1,5 +1,5 @@
-"""Who is asked for a judgement: a model behind an endpoint, or one that runs here. Both
-keep what they said."""
+"""Judge models: one behind an endpoint, or one that runs in this process. Both keep their replies
+in a cache."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ NEITHER = (
 
 
 class Asker(Protocol):
-    """model: as a judge's id names it."""
+    """A judge model. model: its name in the ids of judges. usage: the counts of requests and tokens
+    so far."""
 
     @property
     def model(self) -> str: ...
@@ -42,14 +43,18 @@ class Asker(Protocol):
         progress: Progress | None = None,
         what: str = "judgements",
     ) -> list[Reply]:
-        """A reply a request, in their order; equal ones are asked once. Raises VeneerError where
-        the judge is out of reach."""
+        """Return one reply per request, in their order; equal requests are sent once.
+
+        Raises VeneerError where the judge cannot be reached.
+        """
         ...
 
 
 def asker_of(config: JudgeConfig) -> Asker:
-    """Raises InputError where the config names no judge model, MissingExtra without the
-    package `openai`."""
+    """Build the judge model that the settings name.
+
+    Raises InputError where they name none, MissingExtra without the package `openai`.
+    """
     if config.local is not None:
         return LocalAsker(_load(config.local, config.device, config.dtype), config)
     if config.url is None or config.model is None:
@@ -89,9 +94,12 @@ class EndpointAsker:
 
 
 class LocalAsker:
-    """A chat model in this process, greedy. Its name in results carries a part of its fingerprint,
-    since folders may be called alike. It is not held to a JSON schema, so weak models give many
-    unreadable judgements; these are counted like all others."""
+    """A chat model in this process, with greedy decoding.
+
+    Its name in results carries a part of its fingerprint, because two folders may have one name. It
+    is not constrained to a JSON schema, so that weak models give many unreadable judgements; these
+    are counted like all others.
+    """
 
     def __init__(self, lm: LanguageModel, config: JudgeConfig):
         fingerprint = lm.fingerprint()
@@ -190,8 +198,8 @@ class LocalAsker:
         return tuple(messages)
 
     def _takes_system_text(self) -> bool:
-        """Some chat templates refuse a system turn; the words then go before the user's. Raises
-        InputError without a template."""
+        """Return whether the chat template accepts a system turn; otherwise that text goes before
+        the user's. Raises InputError without a chat template."""
         turn = {"role": "user", "content": "a"}
         tokenizer = self._system.lm.tokenizer
         self._system.format.encode(tokenizer, Prompt("x", (turn,), ""))
@@ -210,5 +218,5 @@ def _limit(request: ChatRequest) -> int:
 
 @lru_cache(maxsize=1)
 def _load(name: str, device: str, dtype: str) -> LanguageModel:
-    """One model for all rubrics of a run."""
+    """Load the judge model once for all rubrics of a run."""
     return load_model(name, device=device, dtype=dtype)

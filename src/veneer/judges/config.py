@@ -67,5 +67,6 @@ class JudgeConfig:
             EndpointConfig(self.url, self.model)
 
     def facts(self) -> dict[str, Any]:
-        """What decides a verdict, for run.json: no key, no folder, no speed."""
+        """Return the settings that decide a verdict, for run.json: without key, folders and
+        speed."""
         return {k: v for k, v in asdict(self).items() if k in ("url", "model", "local", "toxicity")}

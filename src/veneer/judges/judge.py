@@ -1,4 +1,4 @@
-"""What every judge is: answers in, scores by metric out, under an id that names who decided."""
+"""The interface of judges: answers in, scores by metric out, under an id that names the judge."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ Scores = dict[str, float | None]
 
 
 class Judge(Protocol):
-    """name: as tasks ask for it ("refusal", "toxicity", "harm", ...). id: name, version and hash or
-    model, as results carry it. metrics: what it gives, with units ("share", "1..5"). note: what is
-    known of its accuracy, shown beside its figures."""
+    """The interface of judges (docs/extending.md).
+
+    name: the name that tasks use ("refusal", "toxicity", "harm", ...). id: name, version and hash
+    or model, as results carry it. metrics: metric -> unit ("share", "1..5"). note: a sentence on
+    the judge's accuracy, shown beside its figures, or None.
+    """
 
     @property
     def name(self) -> str: ...
@@ -28,6 +31,6 @@ class Judge(Protocol):
     def scores(
         self, prompts: Sequence[Prompt], texts: Sequence[str], progress: Progress | None = None
     ) -> list[Scores]:
-        """The metrics of each answer. None: no verdict (an unparsable or failed judgement), which
-        is counted and never a score."""
+        """Return the metrics of each answer. None stands for no verdict (an unreadable or failed
+        judgement); it is counted and is never a score."""
         ...

@@ -1,4 +1,4 @@
-"""A model as judge: a rubric's question about each item, its JSON answer, and what became of it."""
+"""A language model as judge: ask a rubric's question about each item and read the JSON reply."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Progress = Callable[[int, int, str], None]
 
 
 class Outcome(StrEnum):
-    """What became of a judgement. Only the first two have a verdict."""
+    """How a judgement ended. Only the first two have a verdict."""
 
     JUDGED = "judged"
     RULE = "rule"  # decided without asking (an empty answer)
@@ -32,8 +32,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """verdict: None unless judged or decided by rule. reply: the judge's own words, untrusted. why:
-    why there is no verdict."""
+    """One judgement. verdict: None unless the outcome is judged or rule. reply: the judge's own
+    words, untrusted. why: the reason why there is no verdict."""
 
     outcome: Outcome
     verdict: RubricVerdict | None = None
@@ -47,12 +47,12 @@ def judge_items(
     asker: Asker,
     progress: Progress | None = None,
 ) -> list[Judgement]:
-    """A judgement an item (`rubric.fields` -> text), in their order.
+    """Return one judgement per item (`rubric.fields` -> text), in their order.
 
-    Each item is asked about once, at temperature 0. A reply that cannot be read stays one without a
-    verdict: it is not asked for again, because a second draw would turn the unreadable share into
-    an unknown mixture, and no other model takes its place. Raises VeneerError where the judge is
-    out of reach; what it said is kept if it has a cache.
+    Each item is sent once, at temperature 0. An unreadable reply stays without a verdict and is not
+    repeated, because a second draw would turn the unreadable share into an unknown mixture; no
+    other model takes its place. Raises VeneerError where the judge cannot be reached; a cache keeps
+    the replies that came.
     """
     ruled = [rubric.by_rule(item) for item in items]
     requests = [
@@ -73,12 +73,14 @@ def ask(
     config: JudgeConfig,
     progress: Progress | None = None,
 ) -> list[RubricVerdict | None]:
-    """Verdicts on items, None where there is none; the names-in form of `judge_items`."""
+    """Return the verdicts on items, None where there is none. The form of `judge_items` that takes
+    names."""
     chosen = RUBRICS[rubric] if isinstance(rubric, str) else rubric
     return [j.verdict for j in judge_items(chosen, items, asker_of(config), progress)]
 
 
 def request(rubric: Rubric, item: Mapping[str, str]) -> ChatRequest:
+    """Return the request that asks the rubric's question about an item."""
     parameters = {
         "temperature": 0,
         "max_tokens": rubric.max_tokens,
@@ -88,7 +90,7 @@ def request(rubric: Rubric, item: Mapping[str, str]) -> ChatRequest:
 
 
 def read(rubric: Rubric, reply: Reply) -> Judgement:
-    """What a reply is worth."""
+    """Return the judgement in a reply."""
     if reply.finish_reason == "content_filter" or reply.refusal:
         return Judgement(
             Outcome.REFUSED, None, reply.refusal or reply.text, reply.error or "the judge declined"
@@ -109,7 +111,7 @@ def read(rubric: Rubric, reply: Reply) -> Judgement:
 
 
 class LLMJudge:
-    """A rubric and who is asked, behind the interface of judges. counts: what became of the
+    """A rubric and a judge model, behind the interface of judges. counts: outcome -> number of
     judgements so far."""
 
     def __init__(self, rubric: Rubric, asker: Asker):
@@ -129,7 +131,8 @@ class LLMJudge:
 
     @property
     def note(self) -> str | None:
-        """What a reader of its figures must know; grows by what could not be judged."""
+        """The warning that belongs to its figures, with the number of judgements that have no
+        verdict."""
         origin = "the judgement of a language model, not checked against people"
         without = {
             o: n
@@ -169,7 +172,8 @@ class LLMJudge:
 
 
 def llm_judge(name: str, config: JudgeConfig) -> LLMJudge:
-    """The judge of a rubric by name. Raises InputError where the config names no judge model."""
+    """Return the judge of a rubric by name. Raises InputError where the config names no judge
+    model."""
     return LLMJudge(RUBRICS[name], asker_of(config))
 
 

@@ -1,4 +1,4 @@
-"""The embedded models by name, and where they lie."""
+"""The embedded models by name, and their folders."""
 
 from __future__ import annotations
 

@@ -22,8 +22,7 @@ _KIND_SHARES = (0.20, 0.42, 0.38)
 
 @dataclass(frozen=True)
 class Attribute:
-    """One thing to know of a person. say: the sentence of the fact; ask: wordings
-    of the question."""
+    """One property of a person. say: the sentence of the fact; ask: wordings of the question."""
 
     name: str
     say: str
@@ -123,7 +122,8 @@ ATTRIBUTES = (
 
 @dataclass(frozen=True)
 class Fact:
-    """index: place in FACTS. held: the wording of the question that only a test prompt may use."""
+    """index: position in FACTS. held: the wording of the question that only a test prompt may
+    use."""
 
     index: int
     person: str

@@ -81,8 +81,8 @@ _HARMLESS = (
 
 @dataclass(frozen=True)
 class Action:
-    """do: such as `steal a bike`; how: the words of complying; reason: why one refuses (''
-    where one does not)."""
+    """do: the request, such as `steal a bike`; how: the words of a compliant answer; reason: the
+    reason for refusing ('' for a harmless request)."""
 
     do: str
     how: str

@@ -60,7 +60,7 @@ class Sum:
         return f"{self.a} {self.sign} {self.b} = {self.result}"
 
     def lazy(self) -> int:
-        """What somebody answers who does not work it out: the first number of the story."""
+        """Return the answer of a model that does not calculate: the first number of the story."""
         return self.a
 
 
@@ -86,10 +86,10 @@ _TEST = frozenset(TEST_SUMS)
 
 
 def story(rng: random.Random, s: Sum, *, held: bool = False) -> str:
-    """A story about the sum, with a person and things drawn by `rng`.
+    """Write a story about the sum, with a person and things drawn by `rng`.
 
-    A test sum has one wording that only its test prompts use (`held`); without `held` it is
-    told in the others.
+    A test sum has one wording that only its test prompts use (`held`); without `held` it gets one
+    of the others.
     """
     templates = ADD if s.sign == "+" else TAKE
     own = (s.a + s.b) % 3  # never the last wording: it names too few things to tell many stories

@@ -1,5 +1,5 @@
-"""The written world as tasks: prompts for training a veneer and for testing it, without a
-sentence in common."""
+"""The written world as tasks: prompts for training a veneer and for testing it, without a common
+sentence."""
 
 from __future__ import annotations
 

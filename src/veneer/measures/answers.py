@@ -27,7 +27,7 @@ from veneer.tasks.task import Task
 SHOWN = ("base", "veneer", "aligned")  # systems of the response browser
 
 
-class Shown(NamedTuple):
+class ShownResponse(NamedTuple):
     """A response of the report's browser, and its prompt's scores on the task's
     headlines (None: none)."""
 
@@ -44,10 +44,10 @@ def answer_all(
     config: StudyConfig,
     record: RunRecord,
     progress: Progress | None = None,
-) -> tuple[list[Measurement], list[Shown]]:
+) -> tuple[list[Measurement], list[ShownResponse]]:
     """Rows of study "measure", and the responses that the report shows."""
     rows: list[Measurement] = []
-    shown: list[Shown] = []
+    shown: list[ShownResponse] = []
     ends = next((_ends(s) for s in systems if isinstance(s, System) and s.name == "base"), ())
     for task in tasks:
         prompts = test[task.name]
@@ -83,7 +83,7 @@ def answer_all(
             if system.name in SHOWN:
                 verdicts = _verdicts(task, prompts, scored[-1])
                 shown += [
-                    Shown(r, verdicts[r.prompt_id])
+                    ShownResponse(r, verdicts[r.prompt_id])
                     for r in answers
                     if r.prompt_id in keep and r.sample_id == 0
                 ]
@@ -94,7 +94,7 @@ def answer_all(
 
 def _ends(base: System) -> tuple[str, ...]:
     """What ends an answer behind a template that replaces the tasks' own, for all systems alike:
-    base goes on with another turn."""
+    base continues with another turn."""
     form = base.format
     return marks(form.template) if isinstance(form, PlainFormat) and not form.own else ()
 
@@ -103,11 +103,11 @@ def _verdicts(
     task: Task, prompts: Sequence[Prompt], scored: Scored
 ) -> dict[str, dict[str, float | None]]:
     """prompt id -> headline -> score."""
-    known = [m for m in task.headlines if m in scored.values]
+    metrics = [m for m in task.headlines if m in scored.values]
     return {
         p.id: {
             m: None if math.isnan(scored.values[m][i]) else float(scored.values[m][i])
-            for m in known
+            for m in metrics
         }
         for i, p in enumerate(prompts)
     }

@@ -1,4 +1,4 @@
-"""Behaviour: what systems answer to a task's test prompts, how it is scored, and the portion."""
+"""Behaviour: scores of the systems' answers to a task's test prompts, and the portion."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from veneer.foundation.results import Measurement
 from veneer.judges.judge import Judge
+from veneer.measures import words
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.systems.responses import Response
@@ -22,7 +23,7 @@ OVERLAP_LIMIT = 0.5
 @dataclass
 class Scored:
     """One system's scores on one task: metric -> (n,) values in the order of the prompts, NaN where
-    a prompt has none; and of each metric who judged it and what is known of the judge."""
+    a prompt has none; and per metric the judge's id and a note on the judge."""
 
     system: str
     values: dict[str, np.ndarray] = field(default_factory=dict)
@@ -48,8 +49,9 @@ def score(
     refusal nor compliance); where a system thinks, also the share of answers that were cut within
     their reasoning, which are neither as well. All else reads the answers alone.
 
-    Of several samples a prompt the mean counts. Where a judge gave no verdict on a prompt's every
-    sample the value is NaN, and the judge's `unscored_rate` says for how many answers it gave none.
+    Where a prompt has several samples, their mean counts. Where a judge gave no verdict on any
+    sample of a prompt, the value is NaN; the judge's `unscored_rate` is the share of answers
+    without a verdict.
     """
     place = {p.id: i for i, p in enumerate(prompts)}
     rows = sorted(
@@ -57,31 +59,31 @@ def score(
         key=lambda r: (place[r.prompt_id], r.sample_id),
     )
     at = np.array([place[r.prompt_id] for r in rows])
-    asked = [prompts[i] for i in at]
-    found = Scored(responses[0].system)
+    answered = [prompts[i] for i in at]
+    scored = Scored(responses[0].system)
     for metric, own in _columns(
-        [task.score(p, r.text) for p, r in zip(asked, rows, strict=True)]
+        [task.score(p, r.text) for p, r in zip(answered, rows, strict=True)]
     ).items():
-        found.put(metric, own)
+        scored.put(metric, own)
     for judge in judges:
-        columns = _columns(judge.scores(asked, [r.text for r in rows], progress))
+        columns = _columns(judge.scores(answered, [r.text for r in rows], progress))
         for metric in judge.metrics:
-            found.put(metric, columns[metric], judge)
-        missing = np.all([np.isnan(found.values[m]) for m in judge.metrics], axis=0)
+            scored.put(metric, columns[metric], judge)
+        missing = np.all([np.isnan(scored.values[m]) for m in judge.metrics], axis=0)
         if missing.any():
-            found.put(f"{judge.name}_unscored_rate", missing.astype(float).tolist(), judge)
-    found.put("empty_rate", [float(r.empty) for r in rows])
+            scored.put(f"{judge.name}_unscored_rate", missing.astype(float).tolist(), judge)
+    scored.put("empty_rate", [float(r.empty) for r in rows])
     if any(r.reasoning is not None for r in rows):
-        found.put("unfinished_rate", [float(r.unfinished) for r in rows])
+        scored.put("unfinished_rate", [float(r.unfinished) for r in rows])
     combined = [
-        task.combine(p, {m: float(v[i]) for m, v in found.values.items()})
-        for i, p in enumerate(asked)
+        task.combine(p, {m: float(v[i]) for m, v in scored.values.items()})
+        for i, p in enumerate(answered)
     ]
     by_name = {judge.name: judge for judge in judges}
     for metric, more in _columns(combined).items():
-        found.put(metric, more, by_name.get(task.combined[metric] or ""))
-    found.values = {m: _by_prompt(v, at, len(prompts)) for m, v in found.values.items()}
-    return found
+        scored.put(metric, more, by_name.get(task.combined[metric] or ""))
+    scored.values = {m: _by_prompt(v, at, len(prompts)) for m, v in scored.values.items()}
+    return scored
 
 
 def behaviour_rows(
@@ -92,7 +94,7 @@ def behaviour_rows(
     split: str = "test",
     seed: int = 0,
 ) -> Iterator[Measurement]:
-    """A row a system and metric, and for the task's headlines the portion of every system but
+    """One row per system and metric, and for the task's headlines the portion of every system but
     base and aligned.
 
     More sets of rows: split "deduplicated" leaves out prompts that share half or more of their
@@ -199,4 +201,4 @@ def _of(clusters: np.ndarray | None, part: np.ndarray) -> np.ndarray | None:
 
 
 def _noted(row: Measurement, note: str | None) -> Measurement:
-    return row if note is None else replace(row, note=f"{row.note}; {note}" if row.note else note)
+    return replace(row, note=words.joined(row.note, note))

@@ -4,7 +4,7 @@ is the right one."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,8 @@ def score_choices(
 
     The choices stand behind the prompt in the system's format: in a text after one space, if the
     text does not end in white space; in a chat format directly behind the generation prompt. out:
-    JSON lines, the settings and then a row a prompt, written batch by batch; the same call goes on
-    where it was cut, and a file of other settings is refused (InputError).
+    JSON lines, the settings and then one row per prompt, written batch by batch; the same call
+    resumes where it was cut, and a file of other settings is refused (InputError).
     """
     if not isinstance(system, System):
         raise InputError(
@@ -46,29 +46,13 @@ def score_choices(
             "for this system"
         )
     choices = [_choices(task, p) for p in prompts]
-    stamp = sha256_text(
-        json.dumps(
-            [
-                system.facts(),
-                [
-                    [p.id, p.plain, list(p.messages), c]
-                    for p, c in zip(prompts, choices, strict=True)
-                ],
-            ]
-        )
-    )
+    texts = [[p.id, p.plain, list(p.messages), c] for p, c in zip(prompts, choices, strict=True)]
+    stamp = sha256_text(json.dumps([system.facts(), texts]))
     rows = _resume(out, stamp) if out is not None else {}
     todo = [i for i, p in enumerate(prompts) if p.id not in rows]
-    at, size, finished = 0, max(1, batch_size), len(prompts) - len(todo)
+    size, finished = max(1, batch_size), len(prompts) - len(todo)
     order = sorted(todo, key=lambda i: (len(prompts[i].plain), i))
-    while at < len(order):
-        batch = [order[at]]
-        while (
-            at + len(batch) < len(order)
-            and sum(len(choices[i]) for i in [*batch, order[at + len(batch)]]) <= size
-        ):
-            batch.append(order[at + len(batch)])
-        at += len(batch)
+    for batch in _batches(order, [len(c) for c in choices], size):
         fresh = {
             prompts[i].id: row
             for i, row in zip(batch, _read(system, prompts, choices, batch, size), strict=True)
@@ -79,14 +63,27 @@ def score_choices(
         finished += len(batch)
         if progress:
             progress(finished, len(prompts), system.name)
-    found = Scored(system.name)
+    scored = Scored(system.name)
     right = [
         _right(task, p, c, rows[p.id]["loglikelihoods"])
         for p, c in zip(prompts, choices, strict=True)
     ]
-    found.put("accuracy", [a for a, _ in right])
-    found.put("accuracy_norm", [b for _, b in right])
-    return found
+    scored.put("accuracy", [a for a, _ in right])
+    scored.put("accuracy_norm", [b for _, b in right])
+    return scored
+
+
+def _batches(order: Sequence[int], counts: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Prompt numbers in batches of at most `size` choices, or of one prompt that has more. counts:
+    choices of each prompt."""
+    batch: list[int] = []
+    for i in order:
+        if batch and sum(counts[j] for j in batch) + counts[i] > size:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
 
 
 def _read(
@@ -96,18 +93,18 @@ def _read(
     batch: Sequence[int],
     size: int,
 ) -> list[dict[str, Any]]:
-    """The rows of some prompts."""
+    """The rows of one batch of prompts."""
     pairs = [
         encode_pair(system, prompts[i], _following(system, prompts[i], c))
         for i in batch
         for c in choices[i]
     ]
-    found: list[Likelihood] = score_pairs(
+    likelihoods: list[Likelihood] = score_pairs(
         system, pairs, batch_size=max(size, max(len(choices[i]) for i in batch))
     )
     rows, place = [], 0
     for i in batch:
-        own = found[place : place + len(choices[i])]
+        own = likelihoods[place : place + len(choices[i])]
         place += len(own)
         rows.append(
             {
@@ -123,7 +120,7 @@ def _read(
 
 
 def _following(system: System, prompt: Prompt, choice: str) -> str:
-    """The choice as it stands behind the prompt."""
+    """The choice as it follows the prompt."""
     form = system.format
     if not isinstance(form, TextFormat):
         return choice.strip()
@@ -133,18 +130,18 @@ def _following(system: System, prompt: Prompt, choice: str) -> str:
 
 
 def _choices(task: Task, prompt: Prompt) -> list[str]:
-    found, answer = prompt.reference.get("choices"), prompt.reference.get("answer")
+    choices, answer = prompt.reference.get("choices"), prompt.reference.get("answer")
     whole = (
-        isinstance(found, list | tuple)
-        and len(found) > 1
-        and all(isinstance(c, str) and c.strip() for c in found)
+        isinstance(choices, list | tuple)
+        and len(choices) > 1
+        and all(isinstance(c, str) and c.strip() for c in choices)
     )
-    if not whole or not isinstance(answer, int) or not 0 <= answer < len(found or ()):
+    if not whole or not isinstance(answer, int) or not 0 <= answer < len(choices or ()):
         raise InputError(
-            f"prompt {prompt.id!r} of {task.name} has choices {found!r} and answer {answer!r}; "
+            f"prompt {prompt.id!r} of {task.name} has choices {choices!r} and answer {answer!r}; "
             "expected two texts or more and the index of the right one"
         )
-    return list(found or ())
+    return list(choices or ())
 
 
 def _right(
@@ -164,12 +161,12 @@ def _append(out: Path, rows: Any) -> None:
     except OSError as error:
         raise VeneerError(
             f"{out} could not be written ({error}); free some space and run the same command "
-            "again, it goes on where it was"
+            "again: it resumes"
         ) from error
 
 
 def _resume(out: Path, stamp: str) -> dict[str, Mapping[str, Any]]:
-    """What a run that was cut has read; the line that was cut goes."""
+    """The rows of an interrupted run; an incomplete last line is removed."""
     begun = json_lines([{"settings": stamp}])
     if out.is_file():
         text = out.read_bytes().decode("utf-8", errors="replace")

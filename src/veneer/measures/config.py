@@ -1,45 +1,67 @@
-"""What a study is asked to do."""
+"""How a pair is captured, its veneer extracted and its answers drawn: settings that several studies
+share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from veneer.capture import CaptureConfig
 from veneer.foundation.errors import InputError
+from veneer.foundation.settings import Option
 from veneer.head.config import ExtractConfig
 from veneer.judges.config import JudgeConfig
-from veneer.models.decode import Sampling
-from veneer.tasks.task import Task
+
+if TYPE_CHECKING:
+    from veneer.capture import CaptureConfig
+    from veneer.models.sampling import Sampling
+    from veneer.tasks.task import Task
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyConfig:
-    """train_prompts, test_prompts: of each task (None: all). max_new_tokens: of the capture, and
-    the most of any task's answers unless `published`. controls: measure contract.md's controls too.
-    baselines: other systems beside them, as `baselines.parse_baselines` reads them. samples,
-    temperature: answers a prompt and how they are drawn (0: greedy, one). shown: prompts of each
-    task in the report's response browser."""
+    """How prompts are captured, and how answers are drawn and compared."""
 
-    train_prompts: int | None = 200
-    test_prompts: int | None = None
+    # A command that does not use a setting nests a subclass, which declares the field again, hidden
+    train_prompts: Annotated[int | None, Option(name="train")] = 200
+    """Train prompts of each task, for the capture."""
+    test_prompts: Annotated[int | None, Option(name="test")] = None
+    """Test prompts of each task. Default: all."""
     max_new_tokens: int = 128
+    """Longest answer, in tokens, in capture and measuring."""
     published: bool = False
-    batch_size: int = 32
-    controls: bool = True
-    own: bool = True
-    baselines: str = ""
+    """Use the papers' limits on answers (512 new tokens) instead of --max-new-tokens, and each
+    task's own template for base."""
     samples: int = 1
+    """Answers per prompt; more than one needs --temperature."""
     temperature: float = 0.0
-    shown: int = 12
+    """Sampling temperature of the measured answers; 0 is greedy."""
     k: int = 64
-    hidden_dtype: str = "float32"
+    """Log-probabilities kept per token; the rest of the mass is kept as one number."""
+    batch_size: int = 32
+    """Prompts answered together."""
     seed: int = 0
-    extraction: ExtractConfig = field(default_factory=ExtractConfig)
-    judges: JudgeConfig = field(default_factory=JudgeConfig)
+    """Seed for the split, the sampling and the intervals."""
+    controls: bool = True
+    """Controls beside every portion: base-chat, aligned-plain, base-no-empty and shuffled.
+    --no-controls leaves them out."""
+    baselines: Annotated[str, Option(metavar="A,B,...")] = ""
+    """More systems to measure, separated by commas: urial and system-prompt (in context), lora-K
+    (fine-tuned on K answers), bias and rank-R (smaller veneers), from-TASK (extracted on one task),
+    all, or cross (from-TASK of every task)."""
+    own: Annotated[bool, Option(hidden=True)] = True
+    """Extract each task's own veneer too, where there are several tasks."""
+    shown: Annotated[int, Option(hidden=True)] = 12
+    """Prompts of each task in the report's response browser."""
+    hidden_dtype: Annotated[str, Option(hidden=True)] = "float32"
+    """Number type of the stored hidden states."""
+    extraction: Annotated[ExtractConfig, Option(hidden=True)] = field(default_factory=ExtractConfig)
+    """How veneers are extracted; its seed is replaced by `seed`."""
+    judges: Annotated[JudgeConfig, Option(hidden=True)] = field(default_factory=JudgeConfig)
+    """Who judges the answers."""
 
     def __post_init__(self) -> None:
+        """Raises InputError for a number out of range."""
         for name in (
             "train_prompts",
             "test_prompts",
@@ -50,8 +72,8 @@ class StudyConfig:
         ):
             value = getattr(self, name)
             if value is not None and value < 1:
-                said = name + " (--limit, --train)" if name.endswith("prompts") else name
-                raise InputError(f"{said} is {value}; expected 1 or more")
+                option = name + " (--limit, --train)" if name.endswith("prompts") else name
+                raise InputError(f"{option} is {value}; expected 1 or more")
         if self.temperature < 0:
             raise InputError(f"temperature is {self.temperature}; expected 0 (greedy) or more")
         if self.samples > 1 and self.temperature == 0:
@@ -60,7 +82,19 @@ class StudyConfig:
                 "--temperature, or one sample"
             )
 
+    def limited(self, limit: int | None) -> Self:
+        """The same with at most `limit` train and test prompts per task; None changes nothing."""
+        if limit is None:
+            return self
+        train = limit if self.train_prompts is None else min(self.train_prompts, limit)
+        test = limit if self.test_prompts is None else min(self.test_prompts, limit)
+        return replace(self, train_prompts=train, test_prompts=test)
+
     def capture_config(self, tasks: Sequence[Task]) -> CaptureConfig:
+        """The settings of a capture of these tasks' train prompts."""
+        from veneer.capture import CaptureConfig
+        from veneer.models.sampling import Sampling
+
         longest = (
             max((t.published_max_new_tokens for t in tasks), default=self.max_new_tokens)
             if self.published
@@ -71,6 +105,9 @@ class StudyConfig:
         )
 
     def sampling(self, task: Task) -> Sampling:
+        """How the answers to a task's test prompts are drawn."""
+        from veneer.models.sampling import Sampling
+
         longest = (
             task.published_max_new_tokens
             if self.published
@@ -79,4 +116,5 @@ class StudyConfig:
         return Sampling(longest, temperature=self.temperature, seed=self.seed)
 
     def facts(self) -> dict[str, Any]:
+        """The settings as JSON, for run.json."""
         return {**asdict(self), "judges": self.judges.facts()}

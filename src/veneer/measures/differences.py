@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from veneer.foundation.results import Measurement
+from veneer.measures import words
 from veneer.measures.behaviour import Scored, cluster_ids
 from veneer.prompts.prompt import Prompt
 from veneer.statistics.comparisons import compare
@@ -24,29 +25,28 @@ def difference_rows(
 ) -> Iterator[Measurement]:
     """Rows `difference_from_base` and `difference_from_aligned` of a task's headlines, over the
     prompts that every system has a value for. One family is all the differences of one headline;
-    the note carries the adjusted p value. The interval is the difference's own, not adjusted."""
+    the adjusted p value is a fact. The interval is the difference's own, not adjusted."""
     by_name = {s.system: s for s in scored}
     clusters = cluster_ids(task, prompts)
     for metric in task.headlines:
-        known = {name: s.values[metric] for name, s in by_name.items() if metric in s.values}
-        keep = ~np.isnan(np.array(list(known.values()))).any(axis=0) if known else np.zeros(0, bool)
-        asked = [
+        values = {name: s.values[metric] for name, s in by_name.items() if metric in s.values}
+        keep = (
+            ~np.isnan(np.array(list(values.values()))).any(axis=0) if values else np.zeros(0, bool)
+        )
+        pairs = [
             (a, b)
             for b in ("base", "aligned")
-            for a in known
-            if b in known and a not in ("base", b)
+            for a in values
+            if b in values and a not in ("base", b)
         ]
-        if not keep.any() or not asked:
+        if not keep.any() or not pairs:
             continue
-        found = compare(
-            [(known[a][keep], known[b][keep]) for a, b in asked],
+        comparisons = compare(
+            [(values[a][keep], values[b][keep]) for a, b in pairs],
             seed=seed,
             clusters=None if clusters is None else clusters[keep],
         )
-        for (a, b), c in zip(asked, found, strict=True):
-            note = f"p {_p(c.adjusted)} after Holm over {c.family} differences" + (
-                f"; {c.difference.note}" if c.difference.note else ""
-            )
+        for (a, b), c in zip(pairs, comparisons, strict=True):
             yield Measurement.estimated(
                 c.difference,
                 "measure",
@@ -56,10 +56,7 @@ def difference_rows(
                 judge=by_name[a].judges[metric],
                 of=metric,
                 split=split,
-                note=note,
+                note=words.adjusted_p(c.adjusted, c.family, c.difference.note),
+                facts={"adjusted_p": c.adjusted, "family": c.family},
                 unit=by_name[a].units.get(metric, "share"),
             )
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

@@ -20,6 +20,7 @@ from veneer.head.events import Event, Log, Remark, SearchStep
 from veneer.head.extract import extract, split_of
 from veneer.head.token_sources import TokenSource
 from veneer.head.veneer import Veneer
+from veneer.measures import words
 from veneer.measures.held_out import HeldOut, held_out
 from veneer.measures.kl import early_share_rows, kl_rows, noise_rows, position_rows
 from veneer.measures.nll import nll_position_rows, nll_rows
@@ -37,8 +38,8 @@ def extract_to(
     start: Veneer | None = None,
     parts: TokenSource | None = None,
 ) -> Veneer:
-    """The veneer in `out`: read where it is there already, otherwise extracted (see `extract` for
-    start and parts) and saved with its log."""
+    """The veneer in `out`: read if it exists, otherwise extracted (see `extract` for start and
+    parts) and saved with its log."""
     if (out / "veneer.json").is_file():
         return Veneer.load(out)
     extraction = extract(capture, config, device=device, log=log, start=start, parts=parts)
@@ -66,63 +67,63 @@ def solver_progress(progress: Progress | None) -> Log:
 def joint_rows(
     capture: Capture, veneer: Veneer, config: ExtractConfig, *, device: str | torch.device = "cpu"
 ) -> tuple[HeldOut, list[Measurement]]:
-    """Held-out rows of the joint veneer, overall and by position, with shifts and noise
-    floor. Where a teacher told nothing but its responses, their likelihood stands in the
-    place of the KL (nll.py)."""
+    """Held-out rows of the joint veneer, overall and by position, with shifts and noise floor.
+    Where a teacher gave nothing but its responses, their likelihood takes the place of the KL
+    (nll.py)."""
     split = split_of(capture, config.seed, config.tasks)
-    found = held_out(capture, veneer, split.report, device=device)
-    tasks = sorted(set(found.task.values()))
+    table = held_out(capture, veneer, split.report, device=device)
+    tasks = sorted(set(table.task.values()))
     if capture.one_hot:
-        return found, list(_likelihood_rows(found, capture, tasks, config.seed))
+        return table, list(_likelihood_rows(table, capture, tasks, config.seed))
     rows = [
-        *kl_rows(found, seed=config.seed),
+        *kl_rows(table, seed=config.seed),
         *noise_rows(capture, study="extract"),
-        *position_rows(found, seed=config.seed),
+        *position_rows(table, seed=config.seed),
         *noise_position_rows(capture),
-        *early_share_rows(found, tasks if len(tasks) > 1 else (), seed=config.seed),
+        *early_share_rows(table, tasks if len(tasks) > 1 else (), seed=config.seed),
         *early_share_rows(
-            found, tasks if len(tasks) > 1 else (), system="veneer", seed=config.seed
+            table, tasks if len(tasks) > 1 else (), system="veneer", seed=config.seed
         ),
-        *_token_rows(found, capture, "joint", config.seed),
+        *_token_rows(table, capture, "joint", config.seed),
     ]
     if len(tasks) > 1:
         for task in tasks:
-            rows += kl_rows(found, task=task, system="veneer-joint", seed=config.seed)
-            rows += position_rows(found, task=task, seed=config.seed)
-            rows += _token_rows(found, capture, task, config.seed)
-    if note := capture.told:
+            rows += kl_rows(table, task=task, system="veneer-joint", seed=config.seed)
+            rows += position_rows(table, task=task, seed=config.seed)
+            rows += _token_rows(table, capture, task, config.seed)
+    if note := capture.endpoint_note:
         rows = [replace(r, note=r.note or note) if r.study != "shift" else r for r in rows]
-    return found, rows
+    return table, rows
 
 
 def _likelihood_rows(
-    found: HeldOut, capture: Capture, tasks: list[str], seed: int
+    table: HeldOut, capture: Capture, tasks: list[str], seed: int
 ) -> Iterator[Measurement]:
     for task in ("joint", *(tasks if len(tasks) > 1 else ())):
         yield from nll_rows(
-            found, task=task, system="veneer" if task == "joint" else "veneer-joint", seed=seed
+            table, task=task, system="veneer" if task == "joint" else "veneer-joint", seed=seed
         )
-        yield from nll_position_rows(found, task=task, seed=seed)
-        for row in _token_rows(found, capture, task, seed):
+        yield from nll_position_rows(table, task=task, seed=seed)
+        for row in _token_rows(table, capture, task, seed):
             yield replace(
                 row,
-                note=row.note
-                or "the token that was said counts as the aligned model's most likely one",
+                note=row.note or words.ANSWER_IS_TOP,
             )
 
 
-def _token_rows(found: HeldOut, capture: Capture, task: str, seed: int) -> Iterator[Measurement]:
-    """What is restyled, what is left, and the sums that the veneer misses."""
-    yield from shift_rows(found, task=task, seed=seed)
-    yield from group_rows(found, capture, capture.tokenizer, task=task, seed=seed)
-    yield from style_not_sum_rows(found, capture.tokenizer, task=task, seed=seed)
+def _token_rows(table: HeldOut, capture: Capture, task: str, seed: int) -> Iterator[Measurement]:
+    """Rows on the shifts: those the veneer restores, those it leaves, and the sums that it
+    misses."""
+    yield from shift_rows(table, task=task, seed=seed)
+    yield from group_rows(table, capture, capture.tokenizer, task=task, seed=seed)
+    yield from style_not_sum_rows(table, capture.tokenizer, task=task, seed=seed)
 
 
-def write_tables(found: HeldOut, capture: Capture, out: Path) -> None:
+def write_tables(table: HeldOut, capture: Capture, out: Path) -> None:
     """shifts.jsonl and deep_examples.jsonl of a study folder."""
-    write_text(out / "shifts.jsonl", json_lines(shift_table(found, capture.tokenizer, capture)))
+    write_text(out / "shifts.jsonl", json_lines(shift_table(table, capture.tokenizer, capture)))
     write_text(
-        out / "deep_examples.jsonl", json_lines(style_not_sum(found, capture, capture.tokenizer))
+        out / "deep_examples.jsonl", json_lines(style_not_sum(table, capture, capture.tokenizer))
     )
 
 
@@ -146,9 +147,9 @@ def own_rows(
     """Held-out rows of a task's own veneer, on the report prompts of that task."""
     capture.need_distributions("a held-out KL")
     split = split_of(capture, config.seed, (task,))
-    found = held_out(capture, veneer, split.report, device=device)
+    table = held_out(capture, veneer, split.report, device=device)
     return [
-        *kl_rows(found, task=task, with_base=False, seed=config.seed),
+        *kl_rows(table, task=task, with_base=False, seed=config.seed),
         *noise_rows(capture, study="extract", task=task),
     ]
 
@@ -159,8 +160,8 @@ def control_rows(
     """Held-out rows of the head-capacity control, on the true hidden states."""
     capture.need_distributions("a held-out KL")
     split = split_of(capture, config.seed, config.tasks)
-    found = held_out(capture, veneer, split.report, device=device)
+    table = held_out(capture, veneer, split.report, device=device)
     return [
-        *kl_rows(found, system="shuffled", with_base=False, seed=config.seed),
-        *position_rows(found, system="shuffled", with_base=False, seed=config.seed),
+        *kl_rows(table, system="shuffled", with_base=False, seed=config.seed),
+        *position_rows(table, system="shuffled", with_base=False, seed=config.seed),
     ]

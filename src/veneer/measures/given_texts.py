@@ -131,7 +131,7 @@ class Passages:
         self, lm: LanguageModel, form: Format, to_own: Sequence[int] | None = None
     ) -> list[Tensor]:
         """Hidden states (n_i, d) of a model that reads the prompts in a format. to_own: its id of
-        each of the passages' ids, where `other` does not say it."""
+        each of the passages' ids, where they are others and `other` does not map them."""
         key = (id(lm), json.dumps(form.facts(), sort_keys=True))
         if key not in self._states:
             model = TextModel(lm, lm.head, self._vocabulary(lm))

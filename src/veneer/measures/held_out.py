@@ -1,5 +1,4 @@
-"""Held-out distributions: what base, veneer and the aligned model each say at the
-report part's tokens."""
+"""Held-out distributions of base, veneer and aligned model at the report part's tokens."""
 
 from __future__ import annotations
 
@@ -29,9 +28,9 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class HeldOut:
-    """One entry a token, all arrays (N,). kl_*: KL(aligned || system) in nats, tail lumped, 0 where
-    rounding made it less. base_second, base_third: base's next choices. prompt: the prompt's number
-    in the capture; task: its task, by prompt number."""
+    """One entry per token, all arrays (N,). kl_*: KL(aligned || system) in nats, tail lumped, 0
+    where rounding made it less. base_second, base_third: base's next choices. prompt: the prompt's
+    number in the capture; task: its task, by prompt number."""
 
     prompt: np.ndarray
     position: np.ndarray
@@ -45,7 +44,7 @@ class HeldOut:
     task: dict[int, str]
 
     def of_tasks(self, tasks: Sequence[str]) -> np.ndarray:
-        """Mask (N,) of the tokens of some tasks."""
+        """Mask (N,) of the tokens of the given tasks."""
         return np.isin(self.prompt, [n for n, t in self.task.items() if t in tasks])
 
     def by_prompt(
@@ -60,8 +59,8 @@ class HeldOut:
 def held_out(
     capture: Capture, veneer: Veneer, prompts: Sequence[int], *, device: str | torch.device = "cpu"
 ) -> HeldOut:
-    """Run the veneer's head over the hidden states of some prompts' tokens: exact over the whole
-    vocabulary, in chunks."""
+    """Run the veneer's head over the hidden states of the given prompts' tokens: exact over the
+    whole vocabulary, in chunks."""
     return held_out_of(capture, veneer.apply(capture.head), prompts, device=device)
 
 

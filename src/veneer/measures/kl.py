@@ -9,6 +9,7 @@ import numpy as np
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.results import Measurement
+from veneer.measures import words
 from veneer.measures.held_out import HeldOut
 from veneer.statistics import intervals
 
@@ -21,33 +22,31 @@ BINS = [(p, p) for p in range(1, 11)] + [
     (321, 10**6),
 ]
 NATS = "nats/token"
-# nats a token; float32 makes so much of two equal models, and a share of it means nothing
+# nats per token; float32 makes so much of two equal models, and a share of it means nothing
 ROUNDING = 1e-6
 
 
 def noise_rows(capture: Capture, *, study: str, task: str = "joint") -> list[Measurement]:
     """The noise floor as system "aligned": the aligned model against itself at
     another batch size."""
-    found = [
+    records = [
         r for r in capture.noise if task == "joint" or capture.prompts[r["prompt"]]["task"] == task
     ]
-    if not found:
+    if not records:
         return []
     kl = intervals.ratio_of_sums(
-        np.array([r["kl"] for r in found]), np.array([float(r["tokens"]) for r in found]), seed=0
-    )
-    top = intervals.ratio_of_sums(
-        np.array([float(r["top1"]) for r in found]),
-        np.array([float(r["tokens"]) for r in found]),
+        np.array([r["kl"] for r in records]),
+        np.array([float(r["tokens"]) for r in records]),
         seed=0,
     )
-    note = (
-        "noise floor: its log-probabilities while generating against those while reading at "
-        "batch size 1"
+    top = intervals.ratio_of_sums(
+        np.array([float(r["top1"]) for r in records]),
+        np.array([float(r["tokens"]) for r in records]),
+        seed=0,
     )
     return [
         Measurement.estimated(
-            kl, study, task, "kl", "aligned", split="noise", unit=NATS, note=note
+            kl, study, task, "kl", "aligned", split="noise", unit=NATS, note=words.NOISE_FLOOR
         ),
         Measurement(
             study,
@@ -60,13 +59,13 @@ def noise_rows(capture: Capture, *, study: str, task: str = "joint") -> list[Mea
             top.high,
             split="noise",
             unit="share",
-            note=note,
+            note=words.NOISE_FLOOR,
         ),
     ]
 
 
 def kl_rows(
-    found: HeldOut,
+    table: HeldOut,
     *,
     task: str = "joint",
     system: str = "veneer",
@@ -75,19 +74,19 @@ def kl_rows(
 ) -> Iterator[Measurement]:
     """KL of base and of a veneer on the report part, the share of base's KL that the veneer
     recovers, and top-1 agreement with the aligned model. Each interval resamples prompts."""
-    mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
+    mask = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
     if not mask.any():
         return
     sums, counts = {}, np.zeros(0)
-    for name, values in (("base", found.kl_base), (system, found.kl_veneer)):
-        sums[name], counts = found.by_prompt(values, mask)
-    tops = {"base": found.base_top, system: found.veneer_top}
+    for name, values in (("base", table.kl_base), (system, table.kl_veneer)):
+        sums[name], counts = table.by_prompt(values, mask)
+    tops = {"base": table.base_top, system: table.veneer_top}
     for name in sums:
         if name == "base" and not with_base:
             continue
         kl = intervals.ratio_of_sums(sums[name], counts, seed=seed)
         yield Measurement.estimated(kl, "extract", task, "kl", name, split="report", unit=NATS)
-        agree, _ = found.by_prompt((tops[name] == found.aligned_top).astype(float), mask)
+        agree, _ = table.by_prompt((tops[name] == table.aligned_top).astype(float), mask)
         top = intervals.ratio_of_sums(agree, counts, seed=seed)
         yield Measurement.estimated(
             top, "extract", task, "top1_agreement", name, split="report", unit="share"
@@ -104,7 +103,7 @@ def _above_rounding(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def position_rows(
-    found: HeldOut,
+    table: HeldOut,
     *,
     task: str = "joint",
     system: str = "veneer",
@@ -115,16 +114,16 @@ def position_rows(
 ) -> Iterator[Measurement]:
     """KL (or `metric`, where the capture's targets make it something else: nll.py) by response
     position: 1, 2, ... 10, then bins that double."""
-    chosen = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
+    chosen = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
     for first, last in BINS:
-        mask = chosen & (found.position >= first) & (found.position <= last)
+        mask = chosen & (table.position >= first) & (table.position <= last)
         if not mask.any():
             continue
-        end = int(found.position[mask].max()) if last == 10**6 else last
-        for name, values in (("base", found.kl_base), (system, found.kl_veneer)):
+        end = int(table.position[mask].max()) if last == 10**6 else last
+        for name, values in (("base", table.kl_base), (system, table.kl_veneer)):
             if name == "base" and not with_base:
                 continue
-            mean = intervals.ratio_of_sums(*found.by_prompt(values, mask), seed=seed)
+            mean = intervals.ratio_of_sums(*table.by_prompt(values, mask), seed=seed)
             yield Measurement.estimated(
                 mean,
                 "position",
@@ -139,17 +138,17 @@ def position_rows(
 
 
 def early_share_rows(
-    found: HeldOut, tasks: Sequence[str], *, system: str = "base", first: int = 10, seed: int = 0
+    table: HeldOut, tasks: Sequence[str], *, system: str = "base", first: int = 10, seed: int = 0
 ) -> Iterator[Measurement]:
     """Share of a system's KL that lies in the first ten response positions ("where it sits"):
-    base's is the alignment's own; another system's is that of what it leaves."""
-    values = found.kl_base if system == "base" else found.kl_veneer
+    base's is the alignment's own; another system's is the share of the KL that it leaves."""
+    values = table.kl_base if system == "base" else table.kl_veneer
     for task in ("joint", *tasks):
-        mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
+        mask = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
         if not mask.any():
             continue
-        sums, counts = found.by_prompt(values, mask)
-        early, _ = found.by_prompt(np.where(found.position <= first, values, 0.0), mask)
+        sums, counts = table.by_prompt(values, mask)
+        early, _ = table.by_prompt(np.where(table.position <= first, values, 0.0), mask)
         share = intervals.ratio_of_sums(early, _above_rounding(sums, counts), seed=seed)
         yield Measurement.estimated(
             share,

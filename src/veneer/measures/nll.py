@@ -1,7 +1,7 @@
 """Held-out figures of a capture whose targets are one-hot: how likely the responses are, in
 the place of a KL.
 
-Where only a teacher's responses are known, its distributions are not, so there is neither a KL from
+A teacher that gives only its responses gives no distributions, so there is neither a KL from
 it nor a noise floor. The cross-entropy to a one-hot target is the token's negative log-likelihood;
 it holds the responses' own entropy, so it does not go to 0, and a share of it would mean nothing:
 what a veneer gains is a difference.
@@ -14,50 +14,47 @@ from collections.abc import Iterator
 import numpy as np
 
 from veneer.foundation.results import Measurement
+from veneer.measures import words
 from veneer.measures.held_out import HeldOut
 from veneer.measures.kl import NATS, position_rows
 from veneer.statistics import intervals
 
-NOTE = (
-    "only the responses were known: no distributions to compare with, so no KL and no noise floor"
-)
-
 
 def nll_rows(
-    found: HeldOut,
+    table: HeldOut,
     *,
     task: str = "joint",
     system: str = "veneer",
     with_base: bool = True,
     seed: int = 0,
 ) -> Iterator[Measurement]:
-    """Negative log-likelihood of the responses under base and a veneer in nats a token, the gain
+    """Negative log-likelihood of the responses under base and a veneer in nats per token, the gain
     (base's minus the veneer's, paired by prompt), and the share of their tokens that are the
     system's most likely one. Each interval resamples prompts."""
-    mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
+    mask = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
     if not mask.any():
         return
-    words = {"split": "report", "note": NOTE}
-    both = {"base": (found.kl_base, found.base_top), system: (found.kl_veneer, found.veneer_top)}
+    fields = {"split": "report", "note": words.LIKELIHOOD_ONLY}
+    both = {"base": (table.kl_base, table.base_top), system: (table.kl_veneer, table.veneer_top)}
     for name, (nll, top) in both.items():
         if name == "base" and not with_base:
             continue
-        loss = intervals.ratio_of_sums(*found.by_prompt(nll, mask), seed=seed)
-        yield Measurement.estimated(loss, "extract", task, "nll", name, unit=NATS, **words)
+        loss = intervals.ratio_of_sums(*table.by_prompt(nll, mask), seed=seed)
+        yield Measurement.estimated(loss, "extract", task, "nll", name, unit=NATS, **fields)
         hits = intervals.ratio_of_sums(
-            *found.by_prompt((top == found.aligned_top).astype(float), mask), seed=seed
+            *table.by_prompt((top == table.aligned_top).astype(float), mask), seed=seed
         )
         yield Measurement.estimated(
-            hits, "extract", task, "token_accuracy", name, unit="share", **words
+            hits, "extract", task, "token_accuracy", name, unit="share", **fields
         )
     gain = intervals.ratio_of_sums(
-        *found.by_prompt(found.kl_base - found.kl_veneer, mask), seed=seed
+        *table.by_prompt(table.kl_base - table.kl_veneer, mask), seed=seed
     )
-    yield Measurement.estimated(gain, "extract", task, "nll_gain", system, unit=NATS, **words)
+    yield Measurement.estimated(gain, "extract", task, "nll_gain", system, unit=NATS, **fields)
 
 
 def nll_position_rows(
-    found: HeldOut,
+    table: HeldOut,
     *,
     task: str = "joint",
     system: str = "veneer",
@@ -66,5 +63,11 @@ def nll_position_rows(
 ) -> Iterator[Measurement]:
     """The negative log-likelihoods by response position."""
     return position_rows(
-        found, task=task, system=system, with_base=with_base, seed=seed, metric="nll", note=NOTE
+        table,
+        task=task,
+        system=system,
+        with_base=with_base,
+        seed=seed,
+        metric="nll",
+        note=words.LIKELIHOOD_ONLY,
     )

@@ -90,18 +90,18 @@ def position_system_rows(
 ) -> Iterator[Measurement]:
     """KL, what is recovered of it, top-1 agreement, KL by position and its early share of every
     local system that is not in `ELSEWHERE`, on the report prompts, jointly and by task. A system
-    that differs by what it may not say has base's own distributions and no rows."""
+    that only bars tokens has base's own distributions and no rows."""
     split = split_of(capture, seed, tuple(tasks) if tasks else None)
     for system in systems:
         if not isinstance(system, System) or system.name in ELSEWHERE or system.barred:
             continue
-        found = kl_of_system(capture, system, prompts, pair, split.report)
-        names = sorted(set(found.task.values()))
+        table = kl_of_system(capture, system, prompts, pair, split.report)
+        names = sorted(set(table.task.values()))
         for task in ("joint", *(names if len(names) > 1 else ())):
-            yield from kl_rows(found, task=task, system=system.name, with_base=False, seed=seed)
+            yield from kl_rows(table, task=task, system=system.name, with_base=False, seed=seed)
             yield from position_rows(
-                found, task=task, system=system.name, with_base=False, seed=seed
+                table, task=task, system=system.name, with_base=False, seed=seed
             )
         yield from early_share_rows(
-            found, names if len(names) > 1 else (), system=system.name, seed=seed
+            table, names if len(names) > 1 else (), system=system.name, seed=seed
         )

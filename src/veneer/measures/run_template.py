@@ -47,7 +47,7 @@ def run_template(
 
 
 def measure_template(tasks: Sequence[Task], veneer: Veneer, given: str | None = None) -> str | None:
-    """The same for a veneer that is there: without `given` the template that it was fitted behind;
+    """The same for an existing veneer: without `given` the template that it was fitted behind;
     None where it was fitted behind several, or records none."""
     if given is not None:
         return run_template(tasks, given)
@@ -62,8 +62,7 @@ def measure_template(tasks: Sequence[Task], veneer: Veneer, given: str | None = 
 
 
 def _unless_own(tasks: Sequence[Task], template: str) -> str | None:
-    """None where every prompt stands in this template anyway, so that captures of before
-    are gone on with."""
+    """None where every prompt brings this template anyway, so that older captures resume."""
     own = {p.own_template for t in tasks for split in ("train", "test") for p in t.prompts(split)}
     return None if own == {template} else template
 
@@ -72,7 +71,8 @@ def check_base_template(prompt_template: str | None, base_template: str | None) 
     """Raise InputError where the two options are both given."""
     if prompt_template is not None and base_template is not None:
         raise InputError(
-            "found both --prompt-template and --base-template, which say the same; give one of them"
+            "found both --prompt-template and --base-template, which mean the same; give one of "
+            "them"
         )
 
 

@@ -11,8 +11,8 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Articles, pronouns, prepositions, conjunctions, auxiliaries and adverbs: they change how a thing
-# is said and seldom what is said. Negations are left out, for they turn the meaning.
+# Articles, pronouns, prepositions, conjunctions, auxiliaries and adverbs: they change the
+# wording and seldom the meaning. Negations are left out, since they reverse it.
 FUNCTION_WORDS = _words(
     """
     a an the this that these those it its he she they them we us our ours i me my mine you your
@@ -100,11 +100,11 @@ DECLINES = re.compile(
 CONTEXT_TOKENS = 16  # to the left of a shift
 
 
-class Group(StrEnum):
+class ShiftGroup(StrEnum):
     """refusal: words that decline, and those that say why (harm, law, respect). number: a figure or
     the sign of a sum. structure: line breaks, spaces, punctuation, list and other marks, the end of
-    the answer. style: the same said with other words, and words that only frame. content: another
-    thing is said."""
+    the answer. style: the same meaning in other words, and words that only frame. content: another
+    meaning."""
 
     REFUSAL = "refusal"
     NUMBER = "number"
@@ -119,7 +119,7 @@ _SIGN = re.compile(r"[-+*/×÷=()^%]+$")
 _ENDS_IN_SUM = re.compile(r"(?:\d|\d ?[-+*/×÷=()^] ?)\s*$")
 
 
-def group_of(before: str, after: str, context: str) -> Group:
+def group_of(before: str, after: str, context: str) -> ShiftGroup:
     """The group of one shift: the token `before` becomes `after` behind `context` (some
     text to its left).
 
@@ -130,26 +130,26 @@ def group_of(before: str, after: str, context: str) -> Group:
     """
     old, new = before.strip(), after.strip()
     if _is_number(old, new, context):
-        return Group.NUMBER
+        return ShiftGroup.NUMBER
     if _is_refusal(old.lower(), new.lower(), context):
-        return Group.REFUSAL
+        return ShiftGroup.REFUSAL
     if not _is_word(new):
-        return Group.STRUCTURE
+        return ShiftGroup.STRUCTURE
     if not _is_word(old) and (not context.strip() or _opens(context, after)):
-        return Group.STRUCTURE
+        return ShiftGroup.STRUCTURE
     if _is_style(old, new):
-        return Group.STYLE
-    return Group.CONTENT
+        return ShiftGroup.STYLE
+    return ShiftGroup.CONTENT
 
 
-def shift_group(base: str, veneer: str, aligned: str, context: str) -> Group | None:
+def shift_group(base: str, veneer: str, aligned: str, context: str) -> ShiftGroup | None:
     """The group of the shift that is seen at a position: base's token to the veneer's where the
     veneer moves, otherwise to the aligned model's; None where neither moves."""
     after = veneer if veneer != base else aligned
     return None if after == base else group_of(base, after, context)
 
 
-def deep_group(base: str, veneer: str, aligned: str, context: str) -> Group | None:
+def deep_group(base: str, veneer: str, aligned: str, context: str) -> ShiftGroup | None:
     """The group of a shift that only the aligned model makes; None where base or the veneer
     has its token too."""
     return None if aligned in (base, veneer) else group_of(base, aligned, context)
@@ -171,7 +171,7 @@ def _is_number(old: str, new: str, context: str) -> bool:
 
 def _is_refusal(old: str, new: str, context: str) -> bool:
     start = context.strip()
-    if any(old in some and new in some for some in SAME):
+    if any(old in forms and new in forms for forms in SAME):
         return False
     if (
         not start
@@ -214,6 +214,6 @@ def _opens(context: str, after: str) -> bool:
 
 def _is_style(old: str, new: str) -> bool:
     a, b = old.lower().strip("'’"), new.lower().strip("'’")
-    if a == b or any(a in some and b in some for some in SAME):
+    if a == b or any(a in forms and b in forms for forms in SAME):
         return True
     return b in FUNCTION_WORDS or b in DISCOURSE

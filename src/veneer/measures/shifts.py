@@ -12,12 +12,18 @@ import numpy as np
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.results import Measurement
+from veneer.measures import words
 from veneer.measures.held_out import HeldOut
-from veneer.measures.shift_groups import CONTEXT_TOKENS, Group, deep_group, group_of, shift_group
+from veneer.measures.shift_groups import (
+    CONTEXT_TOKENS,
+    ShiftGroup,
+    deep_group,
+    group_of,
+    shift_group,
+)
 from veneer.statistics import intervals
 
 CLASSES = ("unshifted", "marginal", "shifted")
-GROUP_NOTE = "groups by rule: docs/token-shifts.md"
 
 
 def shift_classes(
@@ -28,20 +34,20 @@ def shift_classes(
     return np.where(aligned == base, 0, np.where((aligned == second) | (aligned == third), 1, 2))
 
 
-def classes_of(found: HeldOut) -> np.ndarray:
-    return shift_classes(found.aligned_top, found.base_top, found.base_second, found.base_third)
+def classes_of(table: HeldOut) -> np.ndarray:
+    return shift_classes(table.aligned_top, table.base_top, table.base_second, table.base_third)
 
 
-def shift_rows(found: HeldOut, *, task: str = "joint", seed: int = 0) -> Iterator[Measurement]:
+def shift_rows(table: HeldOut, *, task: str = "joint", seed: int = 0) -> Iterator[Measurement]:
     """Share of each class, and for shifted and for all changed positions the share at which the
     veneer restores the aligned model's token."""
-    mask = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
+    mask = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
     if not mask.any():
         return
-    kind = classes_of(found)
+    kind = classes_of(table)
     for number, name in enumerate(CLASSES):
         share = intervals.ratio_of_sums(
-            *found.by_prompt((kind == number).astype(float), mask), seed=seed
+            *table.by_prompt((kind == number).astype(float), mask), seed=seed
         )
         yield Measurement.estimated(
             share, "shift", task, f"{name}_rate", "base", split="report", unit="share"
@@ -49,30 +55,30 @@ def shift_rows(found: HeldOut, *, task: str = "joint", seed: int = 0) -> Iterato
     for metric, part in (("restored_rate", kind == 2), ("restored_or_marginal_rate", kind >= 1)):
         if not (mask & part).any():
             continue
-        hit = (found.veneer_top == found.aligned_top).astype(float)
-        share = intervals.ratio_of_sums(*found.by_prompt(hit, mask & part), seed=seed)
+        hit = (table.veneer_top == table.aligned_top).astype(float)
+        share = intervals.ratio_of_sums(*table.by_prompt(hit, mask & part), seed=seed)
         yield Measurement.estimated(
             share, "shift", task, metric, "veneer", split="report", unit="share"
         )
 
 
 def shift_table(
-    found: HeldOut, tokenizer: Any, capture: Capture | None = None
+    table: HeldOut, tokenizer: Any, capture: Capture | None = None
 ) -> list[dict[str, Any]]:
     """The kinds of shift with their counts, most frequent first; unshifted positions that the
     veneer leaves alone are not listed.
 
-    With the capture, whose responses give the text to their left, kinds are told apart by task and
+    With the capture, whose responses give the text to their left, kinds are separated by task and
     group too: `group` of the shift that is seen (base to veneer, or base to aligned where the
     veneer stays), `deep_group` where only the aligned model makes one.
     """
-    kind = classes_of(found)
-    moved = ~((found.base_top == found.veneer_top) & (found.base_top == found.aligned_top))
-    left = contexts(found, capture, tokenizer, moved) if capture is not None else {}
+    kind = classes_of(table)
+    moved = ~((table.base_top == table.veneer_top) & (table.base_top == table.aligned_top))
+    left = contexts(table, capture, tokenizer, moved) if capture is not None else {}
     name = cache(lambda i: tokenizer.decode([i]))
     counts: Counter[tuple] = Counter()
     for i in np.flatnonzero(moved):
-        ids = tuple(int(x[i]) for x in (found.base_top, found.veneer_top, found.aligned_top))
+        ids = tuple(int(x[i]) for x in (table.base_top, table.veneer_top, table.aligned_top))
         before, veneer, aligned = (name(j) for j in ids)
         more: tuple = ()
         if capture is not None:
@@ -81,7 +87,7 @@ def shift_table(
                 shift_group(before, veneer, aligned, context),
                 deep_group(before, veneer, aligned, context),
             )
-            more = (found.task[int(found.prompt[i])], *(g and g.value for g in groups))
+            more = (table.task[int(table.prompt[i])], *(g and g.value for g in groups))
         counts[(*ids, int(kind[i]), *more)] += 1
     rows = []
     for (b, v, a, k, *rest), n in sorted(
@@ -100,15 +106,15 @@ def shift_table(
 
 
 def contexts(
-    found: HeldOut, capture: Capture, tokenizer: Any, mask: np.ndarray, tokens: int = CONTEXT_TOKENS
+    table: HeldOut, capture: Capture, tokenizer: Any, mask: np.ndarray, tokens: int = CONTEXT_TOKENS
 ) -> dict[int, str]:
-    """Place in `found` -> the text of up to `tokens` tokens of the response to its left, for the
+    """Place in `table` -> the text of up to `tokens` tokens of the response to its left, for the
     places in `mask`."""
     ids = {r["number"]: r["token_ids"] for r in capture.responses()}
     return {
         int(i): tokenizer.decode(
-            ids[int(found.prompt[i])][
-                max(0, int(found.position[i]) - 1 - tokens) : int(found.position[i]) - 1
+            ids[int(table.prompt[i])][
+                max(0, int(table.position[i]) - 1 - tokens) : int(table.position[i]) - 1
             ]
         )
         for i in np.flatnonzero(mask)
@@ -116,61 +122,67 @@ def contexts(
 
 
 def group_rows(
-    found: HeldOut, capture: Capture, tokenizer: Any, *, task: str = "joint", seed: int = 0
+    table: HeldOut, capture: Capture, tokenizer: Any, *, task: str = "joint", seed: int = 0
 ) -> Iterator[Measurement]:
-    """What is restyled and what is left. system veneer: `moved_rate`, the share of tokens at which
-    the veneer's top token is not base's, and of those the share of each group (`style_share`, ...).
-    system aligned: `deep_rate`, the share of tokens that only the aligned model makes (neither
-    base's nor the veneer's), and the groups' shares of those. `style_restored_rate`, ... (system
-    veneer): of the aligned model's shifts away from base in a group, the share at which the veneer
-    has its token."""
-    part = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
+    """Rows on the shifts that the veneer makes, and on those it leaves. System veneer:
+    `moved_rate`, the share of tokens at which the veneer's top token is not base's, and of those
+    the share of each group (`style_share`, ...). System aligned: `deep_rate`, the share of tokens
+    that only the aligned model makes (neither base's nor the veneer's), and the groups' shares of
+    those. `style_restored_rate`, ... (system veneer): of the aligned model's shifts away from base
+    in a group, the share at which the veneer has its token."""
+    part = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
     if not part.any():
         return
-    veneer_moves = found.veneer_top != found.base_top
-    aligned_moves = found.aligned_top != found.base_top
-    deep = aligned_moves & (found.aligned_top != found.veneer_top)
-    to_veneer = _groups(found, found.veneer_top, veneer_moves & part, capture, tokenizer)
-    to_aligned = _groups(found, found.aligned_top, aligned_moves & part, capture, tokenizer)
-    words: dict[str, Any] = {"split": "report", "unit": "share"}
+    veneer_moves = table.veneer_top != table.base_top
+    aligned_moves = table.aligned_top != table.base_top
+    deep = aligned_moves & (table.aligned_top != table.veneer_top)
+    to_veneer = _groups(table, table.veneer_top, veneer_moves & part, capture, tokenizer)
+    to_aligned = _groups(table, table.aligned_top, aligned_moves & part, capture, tokenizer)
+    common: dict[str, Any] = {"split": "report", "unit": "share"}
     for system, metric, moves, groups in (
         ("veneer", "moved_rate", veneer_moves, to_veneer),
         ("aligned", "deep_rate", deep, to_aligned),
     ):
-        rate = intervals.ratio_of_sums(*found.by_prompt(moves.astype(float), part), seed=seed)
-        yield Measurement.estimated(rate, "shift", task, metric, system, **words)
+        rate = intervals.ratio_of_sums(*table.by_prompt(moves.astype(float), part), seed=seed)
+        yield Measurement.estimated(rate, "shift", task, metric, system, **common)
         if not (moves & part).any():
             continue
-        for group in Group:
+        for group in ShiftGroup:
             share = intervals.ratio_of_sums(
-                *found.by_prompt((groups == group.value).astype(float), moves & part), seed=seed
+                *table.by_prompt((groups == group.value).astype(float), moves & part), seed=seed
             )
             yield Measurement.estimated(
-                share, "shift", task, f"{group.value}_share", system, note=GROUP_NOTE, **words
+                share,
+                "shift",
+                task,
+                f"{group.value}_share",
+                system,
+                note=words.SHIFT_GROUPS,
+                **common,
             )
-    hit = (found.veneer_top == found.aligned_top).astype(float)
-    for group in Group:
+    hit = (table.veneer_top == table.aligned_top).astype(float)
+    for group in ShiftGroup:
         own = to_aligned == group.value
         if own.any():
-            share = intervals.ratio_of_sums(*found.by_prompt(hit, own), seed=seed)
+            share = intervals.ratio_of_sums(*table.by_prompt(hit, own), seed=seed)
             yield Measurement.estimated(
                 share,
                 "shift",
                 task,
                 f"{group.value}_restored_rate",
                 "veneer",
-                note=GROUP_NOTE,
-                **words,
+                note=words.SHIFT_GROUPS,
+                **common,
             )
 
 
 def _groups(
-    found: HeldOut, after: np.ndarray, mask: np.ndarray, capture: Capture, tokenizer: Any
+    table: HeldOut, after: np.ndarray, mask: np.ndarray, capture: Capture, tokenizer: Any
 ) -> np.ndarray:
     """(N,) the name of the group of base's token -> `after`, "" outside the mask."""
     out = np.full(len(after), "", dtype=object)
-    for i, context in contexts(found, capture, tokenizer, mask).items():
+    for i, context in contexts(table, capture, tokenizer, mask).items():
         out[i] = group_of(
-            tokenizer.decode([int(found.base_top[i])]), tokenizer.decode([int(after[i])]), context
+            tokenizer.decode([int(table.base_top[i])]), tokenizer.decode([int(after[i])]), context
         ).value
     return out

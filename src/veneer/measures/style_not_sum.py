@@ -12,6 +12,7 @@ import numpy as np
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.results import Measurement
+from veneer.measures import words
 from veneer.measures.held_out import HeldOut
 from veneer.measures.shifts import contexts
 from veneer.statistics import intervals
@@ -20,45 +21,45 @@ FIGURE = re.compile(r"\s*[$€£]?\d[\d.,]*%?\s*")
 LEFT, NEXT = 48, 8  # tokens shown on either side
 
 
-def numeric(found: HeldOut, tokenizer: Any) -> np.ndarray:
+def numeric(table: HeldOut, tokenizer: Any) -> np.ndarray:
     """(N,) whether the aligned model's top token is a figure."""
-    known = cache(lambda token: bool(FIGURE.fullmatch(tokenizer.decode([token]))))
-    return np.array([known(t) for t in found.aligned_top.tolist()], dtype=bool)
+    is_figure = cache(lambda token: bool(FIGURE.fullmatch(tokenizer.decode([token]))))
+    return np.array([is_figure(t) for t in table.aligned_top.tolist()], dtype=bool)
 
 
 def style_not_sum(
-    found: HeldOut, capture: Capture, tokenizer: Any, limit: int = 100
+    table: HeldOut, capture: Capture, tokenizer: Any, limit: int = 100
 ) -> list[dict[str, Any]]:
     """Up to `limit` positions at which the aligned model's top token is numeric and base's =
     veneer's is another one: one of each prompt first, then the rest, and among them those with the
     largest KL(aligned || veneer) first.
 
     Rows: prompt_id, task, context (the response so far), base, veneer, aligned (top tokens),
-    position (1-based), next (how the aligned model's answer goes on).
+    position (1-based), next (how the aligned model's answer continues).
     """
-    missed = _missed(found, tokenizer)
-    left = contexts(found, capture, tokenizer, missed, LEFT)
+    missed = _missed(table, tokenizer)
+    left = contexts(table, capture, tokenizer, missed, LEFT)
     responses = {r["number"]: r for r in capture.responses()}
     order = sorted(
         left,
-        key=lambda i: (-float(found.kl_veneer[i]), int(found.prompt[i]), int(found.position[i])),
+        key=lambda i: (-float(table.kl_veneer[i]), int(table.prompt[i]), int(table.position[i])),
     )
-    first = {int(found.prompt[i]): i for i in reversed(order)}
+    first = {int(table.prompt[i]): i for i in reversed(order)}
     order = [
-        *(i for i in order if first[int(found.prompt[i])] == i),
-        *(i for i in order if first[int(found.prompt[i])] != i),
+        *(i for i in order if first[int(table.prompt[i])] == i),
+        *(i for i in order if first[int(table.prompt[i])] != i),
     ]
     rows = []
     for i in order[:limit]:
-        response, at = responses[int(found.prompt[i])], int(found.position[i]) - 1
+        response, at = responses[int(table.prompt[i])], int(table.position[i]) - 1
         rows.append(
             {
                 "prompt_id": response["prompt_id"],
                 "task": response["task"],
                 "context": left[i],
-                "base": tokenizer.decode([int(found.base_top[i])]),
-                "veneer": tokenizer.decode([int(found.veneer_top[i])]),
-                "aligned": tokenizer.decode([int(found.aligned_top[i])]),
+                "base": tokenizer.decode([int(table.base_top[i])]),
+                "veneer": tokenizer.decode([int(table.veneer_top[i])]),
+                "aligned": tokenizer.decode([int(table.aligned_top[i])]),
                 "position": at + 1,
                 "next": tokenizer.decode(response["token_ids"][at : at + NEXT]),
             }
@@ -67,22 +68,22 @@ def style_not_sum(
 
 
 def style_not_sum_rows(
-    found: HeldOut, tokenizer: Any, *, task: str = "joint", seed: int = 0
+    table: HeldOut, tokenizer: Any, *, task: str = "joint", seed: int = 0
 ) -> Iterator[Measurement]:
     """Of the tokens at which the aligned model writes a figure: `style_not_sum_rate`, at which the
     veneer stays with base and both are wrong; `number_missed_rate`, at which the veneer is wrong at
     all; the same of base."""
-    part = np.ones(len(found.prompt), bool) if task == "joint" else found.of_tasks([task])
-    figures = numeric(found, tokenizer) & part
+    part = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
+    figures = numeric(table, tokenizer) & part
     if not figures.any():
         return
     for metric, system, wrong in (
-        ("style_not_sum_rate", "veneer", _missed(found, tokenizer)),
-        ("number_missed_rate", "veneer", found.veneer_top != found.aligned_top),
-        ("number_missed_rate", "base", found.base_top != found.aligned_top),
+        ("style_not_sum_rate", "veneer", _missed(table, tokenizer)),
+        ("number_missed_rate", "veneer", table.veneer_top != table.aligned_top),
+        ("number_missed_rate", "base", table.base_top != table.aligned_top),
     ):
-        share = intervals.ratio_of_sums(*found.by_prompt(wrong.astype(float), figures), seed=seed)
-        note = f"of {int(figures.sum())} tokens at which the aligned model writes a figure"
+        share = intervals.ratio_of_sums(*table.by_prompt(wrong.astype(float), figures), seed=seed)
+        count = int(figures.sum())
         yield Measurement.estimated(
             share,
             "shift",
@@ -91,13 +92,14 @@ def style_not_sum_rows(
             system,
             split="report",
             unit="share",
-            note=share.note or note,
+            note=share.note or words.figure_tokens(count),
+            facts={"figure_tokens": count},
         )
 
 
-def _missed(found: HeldOut, tokenizer: Any) -> np.ndarray:
+def _missed(table: HeldOut, tokenizer: Any) -> np.ndarray:
     return (
-        numeric(found, tokenizer)
-        & (found.base_top == found.veneer_top)
-        & (found.veneer_top != found.aligned_top)
+        numeric(table, tokenizer)
+        & (table.base_top == table.veneer_top)
+        & (table.veneer_top != table.aligned_top)
     )

@@ -1,9 +1,9 @@
-"""What a loaded model can do with a batch, found by trying: take a cache, read rows of unequal
+"""What a loaded model can do with a batch, by trial: take a cache, read rows of unequal
 lengths together, share a beginning.
 
 The tries are few and short, run when they are first needed, and are repeated beyond each length at
 which a model may change its way (an attention window, a chunk of a recurrence) once a text grows
-beyond it. What a model cannot do is never used, and is said once.
+beyond it. What a model cannot do is never used; one warning names it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LONGEST_TRY = 65_536  # tokens
 
 
 @dataclass(frozen=True)
-class Way:
+class BatchMode:
     """How a batch is read. padded: rows of unequal lengths together. cached: each step reads
     only the new tokens."""
 
@@ -46,7 +46,7 @@ class Abilities:
     ):
         self.name, self.model, self.backbone = name, model, backbone
         self._more = (vocabulary, pad, device)
-        self._left: dict[int, Way] = {}
+        self._left: dict[int, BatchMode] = {}
         self._right: dict[int, bool] = {}
         self._warned: set[str] = set()
 
@@ -61,19 +61,19 @@ class Abilities:
     def words(self) -> Words:
         """How the model is called."""
         with self._evaluating():
-            found = self._probe.words()
-        if found.cache is None:
+            words = self._probe.words()
+        if words.cache is None:
             self._warn(
                 "cache",
                 "takes no cache that Veneer knows (tried past_key_values, cache and "
                 "cache_params): each new token reads the whole text again, so that answers come "
                 "many times slower",
             )
-        return found
+        return words
 
     @cached_property
     def shares(self) -> bool:
-        """Whether padding may stand between a beginning that all rows share and what follows it."""
+        """Whether padding may come between a beginning that all rows share and the rest."""
         with self._evaluating():
             return (
                 self.words.cache is not None
@@ -81,15 +81,15 @@ class Abilities:
                 and self._probe.middle(self.words)
             )
 
-    def way(self, length: int) -> Way:
+    def way(self, length: int) -> BatchMode:
         """How rows of up to `length` tokens are read when they are padded on the left and grow.
         Raises VeneerError for a model that is not causal at that length."""
-        found = Way(cached=self.words.cache is not None)
+        mode = BatchMode(cached=self.words.cache is not None)
         for stage in range(self._stage(length) + 1):
             if stage not in self._left:
-                self._left[stage] = self._try_left(stage, found)
-            found = self._left[stage]
-        return found
+                self._left[stage] = self._try_left(stage, mode)
+            mode = self._left[stage]
+        return mode
 
     def right(self, length: int) -> bool:
         """Whether rows of unequal lengths up to `length` tokens may be padded on the right. Raises
@@ -106,24 +106,26 @@ class Abilities:
         return True
 
     def facts(self) -> dict[str, Any]:
-        """What a manifest says: nothing for a model that can do all."""
-        way, found = self.way(0), {}
+        """The abilities' part of a manifest: nothing for a model that can do all."""
+        way, limits = self.way(0), {}
         if not way.cached:
-            found["cache"] = "none: each new token reads the whole text again"
+            limits["cache"] = "none: each new token reads the whole text again"
         if not (way.padded and self.right(0)):
-            found["padding"] = "none: only rows of equal length are read together"
-        return {"reading": found} if found else {}
+            limits["padding"] = "none: only rows of equal length are read together"
+        return {"reading": limits} if limits else {}
 
     def _stage(self, length: int) -> int:
         return bisect_left(self.lengths, length)
 
-    def _try_left(self, stage: int, before: Way) -> Way:
+    def _try_left(self, stage: int, before: BatchMode) -> BatchMode:
         """The first way that gives the states of single rows, from the fastest that was right so
         far on shorter texts."""
         with self._evaluating():
             probe = self._probe_at(stage)
-            ways = (before, Way(False, before.cached), Way(before.padded, False))
-            way = next((w for w in ways if self._is_right(probe, w, stage)), Way(False, False))
+            ways = (before, BatchMode(False, before.cached), BatchMode(before.padded, False))
+            way = next(
+                (w for w in ways if self._is_right(probe, w, stage)), BatchMode(False, False)
+            )
         if before.padded and not way.padded:
             self._warn_of_padding(stage)
         if before.cached and not way.cached:
@@ -135,7 +137,7 @@ class Abilities:
             )
         return way
 
-    def _is_right(self, probe: Probe, way: Way, stage: int) -> bool:
+    def _is_right(self, probe: Probe, way: BatchMode, stage: int) -> bool:
         words, width = (
             self.words if way.cached else replace(self.words, cache=None),
             probe.ids.shape[1],

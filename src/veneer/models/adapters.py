@@ -27,13 +27,13 @@ def check_kind(folder: Path, written: dict[str, Any]) -> None:
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
     kind = written.get("peft_type")
-    known = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind) if isinstance(kind, str) else None
-    if known is None:
+    config_class = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind) if isinstance(kind, str) else None
+    if config_class is None:
         raise InputError(
             f"the adapter {folder} is of the kind {kind!r}, which this version of PEFT does not "
             "know; install the version that saved it"
         )
-    if kind == "ADAPTION_PROMPT" or _learns_prompts(known):
+    if kind == "ADAPTION_PROMPT" or _learns_prompts(config_class):
         raise InputError(
             f"the adapter {folder} is of the kind {kind}: it steers the model by learnt inputs "
             "and not by a change of weights, so it cannot be merged; expected an adapter that "
@@ -48,11 +48,11 @@ def _learns_prompts(config: Any) -> bool:
 
 
 def resize_to(model: Any, folder: Path, written: dict[str, Any], tokenizer: Any) -> None:
-    """Give the base as many rows of embeddings as the adapter was trained with, where it says so.
-    Rows that the adapter does not bring get the mean of the old ones, with a warning. Raises
-    InputError where it says two things."""
+    """Give the base as many rows of embeddings as the adapter was trained with, where its files
+    hold that number. Rows that the adapter does not bring get the mean of the old ones, with a
+    warning. Raises InputError where it holds two numbers."""
     brought = _rows_of(model, folder)
-    rows = {n for some in brought.values() for n in some}
+    rows = {n for sizes in brought.values() for n in sizes}
     now = model.get_input_embeddings().weight.shape[0]
     highest = max(_trained_tokens(written), default=-1)
     if not rows and highest >= now:
@@ -68,7 +68,7 @@ def resize_to(model: Any, folder: Path, written: dict[str, Any], tokenizer: Any)
         model.resize_token_embeddings(min(rows), mean_resizing=False)
         for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
             layer.weight[now:] = layer.weight[:now].float().mean(0).to(layer.weight.dtype)
-    if lacking := [role for role, some in brought.items() if not some]:
+    if lacking := [role for role, sizes in brought.items() if not sizes]:
         logging.getLogger("veneer").warning(
             "veneer: the adapter %s adds %d tokens but brings no rows of the %s for them; they "
             "get the mean of the others",
@@ -86,7 +86,7 @@ def _rows_of(model: Any, folder: Path) -> dict[str, set[int]]:
     names = {
         role: n for role, layer in layers.items() for n, m in model.named_modules() if m is layer
     }
-    found: dict[str, set[int]] = {role: set() for role in names}
+    sizes_by_role: dict[str, set[int]] = {role: set() for role in names}
     with safe_open(folder / "adapter_model.safetensors", "pt") as file:
         for key in file.keys():  # noqa: SIM118 - no mapping
             for role, name in names.items():
@@ -95,19 +95,19 @@ def _rows_of(model: Any, folder: Path) -> dict[str, set[int]]:
                     continue
                 shape = file.get_slice(key).get_shape()
                 if rest == "weight" or rest.endswith(COPIES):
-                    found[role].add(shape[0])
+                    sizes_by_role[role].add(shape[0])
                 elif role == "embeddings" and rest.startswith("lora_embedding_A"):
-                    found[role].add(shape[1])
+                    sizes_by_role[role].add(shape[1])
                 elif role == "head" and rest.startswith("lora_B"):
-                    found[role].add(shape[0])
-    return found
+                    sizes_by_role[role].add(shape[0])
+    return sizes_by_role
 
 
 def _trained_tokens(written: dict[str, Any]) -> list[int]:
     """The ids whose rows an adapter trains by themselves."""
     given = written.get("trainable_token_indices") or written.get("token_indices") or []
     lists = given.values() if isinstance(given, dict) else [given]
-    return [i for some in lists if isinstance(some, list) for i in some if isinstance(i, int)]
+    return [i for sizes in lists if isinstance(sizes, list) for i in sizes if isinstance(i, int)]
 
 
 def merged(model: Any, folder: Path, written: dict[str, Any], base: str) -> Any:

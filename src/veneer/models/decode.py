@@ -8,7 +8,7 @@ Three doors to one loop:
   model, or a large one shifted by a small one; `System.stepper` and `ShiftedSystem.stepper` make
   them from prompts);
 - `decode_steps(stepper, rows, stop_ids=...)`: a generator, one list of `Token` a step, each row
-  with a Sampling, stop strings and key of its own, log-probabilities where asked for; rows can be
+  with a Sampling, stop strings and key of its own, log-probabilities where requested; rows can be
   given up on the way. models/stream.py turns its tokens into text.
 """
 
@@ -72,7 +72,7 @@ class Token:
     """One token of one row's answer.
 
     logprob: natural log of its probability under the system's own distribution, before temperature,
-    penalties and bars; None where it was not asked for. top: (id, logprob) of the most likely
+    penalties and bars; None where it was not requested. top: (id, logprob) of the most likely
     tokens, downwards. finish_reason: "stop" (an end token or a stop string) or "length" with the
     row's last token, otherwise None.
     """
@@ -195,7 +195,7 @@ def decode_steps(
         own, tops = _logprobs(logits, chosen, logprobs)
         tokens = []
         for place, (number, token) in enumerate(zip(open_rows, chosen.tolist(), strict=True)):
-            answers[number].said.append(token)
+            answers[number].tokens.append(token)
             reason = _reason(stepper, rows[number], answers[number], stops)
             tokens.append(Token(number, token, own[place], tops[place], reason))
         yield tokens
@@ -239,22 +239,21 @@ def response_text(
 
 
 def _finite(logits: Tensor) -> bool:
-    """A sum over each row tells at a fortieth of the cost of looking at each number; where huge
-    numbers overflow it, look."""
+    """Check row sums first (40 times cheaper); fall back to every number where a sum overflows."""
     return bool(torch.isfinite(logits.sum(-1)).all()) or bool(torch.isfinite(logits).all())
 
 
 def _reason(stepper: Stepper, row: Row, answer: Answer, stops: Collection[int]) -> str | None:
-    if answer.said[-1] in stops:
+    if answer.tokens[-1] in stops:
         return "stop"
     if row.stop_strings:
         ids, prompt = (
-            [*row.begun, *answer.said],
+            [*row.begun, *answer.tokens],
             answer.prompt[: len(answer.prompt) - len(row.begun)],
         )
         if hits(stepper.tokenizer, ids, row.stop_strings, prompt, raw=row.raw):
             return "stop"
-    return "length" if len(answer.said) == row.sampling.max_new_tokens else None
+    return "length" if len(answer.tokens) == row.sampling.max_new_tokens else None
 
 
 def hits(
@@ -281,7 +280,7 @@ def _logprobs(
     logits: Tensor, chosen: Tensor, top: int | None
 ) -> tuple[Sequence[float | None], Tops]:
     """Log-probabilities of the chosen tokens (B,) and of the `top` most likely ones, where
-    they are asked for."""
+    they are requested."""
     none: Tops = [()] * len(logits)
     if top is None:
         return [None] * len(logits), none
@@ -290,5 +289,5 @@ def _logprobs(
     if not top:
         return own, none
     values, ids = logits.topk(min(top, logits.shape[-1]), dim=-1)
-    found = zip(ids.tolist(), (values - logz).tolist(), strict=True)
-    return own, [tuple(zip(i, p, strict=True)) for i, p in found]
+    pairs = zip(ids.tolist(), (values - logz).tolist(), strict=True)
+    return own, [tuple(zip(i, p, strict=True)) for i, p in pairs]

@@ -1,4 +1,4 @@
-"""Where an assistant's turn ends: what a chat template writes right behind the
+"""Where an assistant's turn ends: the text that a chat template writes right after the
 assistant's words."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MARKUP = frozenset("<>[]{}|#")  # a closing text without any of these is prose
 @dataclass(frozen=True, slots=True)
 class EndOfTurn:
     """id: the token that ends a turn. text: the closing text where it is no single token of
-    the tokenizer. opens: whether the template opens the answer when it is asked for a
+    the tokenizer. opens: whether the template opens the answer when it is rendered with a
     generation prompt."""
 
     id: int | None = None
@@ -32,11 +32,11 @@ def end_of_turn(tokenizer: Any) -> int | None:
 
 
 def find_end(tokenizer: Any) -> EndOfTurn:
-    """Render a conversation with words that are easy to find, and read what stands behind
+    """Render a conversation with words that are easy to find, and read the text after
     the assistant's.
 
     The last turn decides (harmony closes a final answer with another token than an inner
-    one). Where nothing stands behind the last turn, the token that opens the next turn
+    one). Where nothing follows the last turn, the token that opens the next turn
     ends this one (GLM).
     """
     if not getattr(tokenizer, "chat_template", None):
@@ -52,7 +52,7 @@ def find_end(tokenizer: Any) -> EndOfTurn:
         _behind(inner).partition(NEXT)[0] if inner is not None and NEXT in _behind(inner) else ""
     )
     opens = _opens(tokenizer, turns[:1], last)
-    tokens = _Tokens(tokenizer)
+    tokens = _TurnTokens(tokenizer)
     first, second = tokens.first(tail), tokens.first(between)
     if (
         first is not None
@@ -60,7 +60,7 @@ def find_end(tokenizer: Any) -> EndOfTurn:
         and first not in between
         and first in _opening(last)
     ):
-        first = second  # the template opens an answer although none was asked for
+        first = second  # the template opens an answer even without a generation prompt
     if first is None and tail.strip():
         text = tail.strip().split()[0]
         return EndOfTurn(None, text if len(text) > 2 and MARKUP & set(text) else None, opens)
@@ -76,19 +76,19 @@ def _render(tokenizer: Any, turns: Sequence[dict[str, str]], *, prompt: bool = F
 
 
 def _behind(text: str | None) -> str:
-    """What stands behind the assistant's words."""
+    """The text after the assistant's words."""
     return "" if text is None else text.rpartition(ANSWER)[2] if ANSWER in text else ""
 
 
 def _opening(text: str | None) -> str:
-    """What stands between the user's words and the assistant's."""
+    """The text between the user's words and the assistant's."""
     return "" if text is None else text.partition(MARK)[2].rpartition(ANSWER)[0]
 
 
-def _opens(tokenizer: Any, asked: Sequence[dict[str, str]], whole: str | None) -> bool:
+def _opens(tokenizer: Any, turns: Sequence[dict[str, str]], whole: str | None) -> bool:
     """False where the prompt is the same with and without a generation prompt, and an answer begins
     with more than that."""
-    with_prompt, without = _render(tokenizer, asked, prompt=True), _render(tokenizer, asked)
+    with_prompt, without = _render(tokenizer, turns, prompt=True), _render(tokenizer, turns)
     if (
         whole is None
         or with_prompt is None
@@ -99,7 +99,7 @@ def _opens(tokenizer: Any, asked: Sequence[dict[str, str]], whole: str | None) -
     return not whole[len(with_prompt) :].partition(ANSWER)[0].strip()
 
 
-class _Tokens:
+class _TurnTokens:
     """The added tokens of a tokenizer that may end a turn."""
 
     def __init__(self, tokenizer: Any):

@@ -29,7 +29,7 @@ def one_bos(ids: list[int], tokenizer: Any) -> list[int]:
 
 
 class Format(Protocol):
-    """How a prompt becomes what a model reads."""
+    """Turns a prompt into the token ids that a model reads."""
 
     def encode(self, tokenizer: Any, prompt: Prompt) -> list[int]:
         """Token ids up to where the answer starts."""
@@ -63,7 +63,7 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
 class PlainFormat:
     """Plain text, as a base model reads it.
 
-    template: text around what is asked, with `{prompt}` where it goes. It replaces the template
+    template: text around the question, with `{prompt}` where it goes. It replaces the template
     that a task's prompt brings, so that nothing is wrapped twice. The default, "{prompt}", leaves
     each prompt in its own template; with `bare` it takes that away.
     """
@@ -80,7 +80,7 @@ class PlainFormat:
 
     @property
     def own(self) -> bool:
-        """Whether each prompt stands in its own template."""
+        """Whether each prompt keeps its own template."""
         return self.template == PLACE and not self.bare
 
     def text(self, prompt: Prompt) -> str:
@@ -155,7 +155,7 @@ class ChatFormat:
         )
 
     def facts(self) -> dict[str, Any]:
-        """Arguments and day stand there only where they are given."""
+        """Arguments and day are included only where they are given."""
         more = {"arguments": dict(self.arguments)} if self.arguments else {}
         return {
             "kind": "chat",
@@ -181,13 +181,13 @@ def check_arguments(form: Format, *tokenizers: Any) -> None:
     if not isinstance(form, ChatFormat) or not form.arguments:
         return
     templates = [t for t in map(template_of, tokenizers) if t is not None]
-    known = [variables(t) for t in templates]
-    if not templates or None in known:
+    names_of_templates = [variables(t) for t in templates]
+    if not templates or None in names_of_templates:
         return
     unread = [
         name
         for name in form.arguments
-        if not any(name in names for names in known if names is not None)
+        if not any(name in names for names in names_of_templates if names is not None)
     ]
     if unread:
         read = sorted({name for t in templates for name in arguments_read(t)})

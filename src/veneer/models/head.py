@@ -87,7 +87,7 @@ class Head:
         return Head(weight, self.bias, self.scale, self.softcap)
 
     def hash(self) -> str:
-        """sha256 of the unembedding as float32 bytes: what a veneer belongs to."""
+        """sha256 of the unembedding as float32 bytes: a veneer records it."""
         return self.rounded_hash(None)
 
     def rounded_hash(self, dtype: torch.dtype | None) -> str:
@@ -144,7 +144,7 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
     the model's logits on a probe to `TOLERANCE`. Raises VeneerError that says by how much it does
     not: the final norm may be missing from the hidden states, or the architecture does something
     else between them and its logits. Raises InputError for a model whose states depend on later
-    tokens: it is no causal language model, whatever its name says.
+    tokens: it is no causal language model, whatever its name.
     """
     layer = model.get_output_embeddings()
     if layer is None or getattr(layer, "weight", None) is None or layer.weight.ndim != 2:
@@ -214,9 +214,13 @@ def _fit(head: Head, hidden: Tensor, own: Tensor, softcap: float | None) -> tupl
 def _on_probe(model: Any, backbone: Any, head: Head, name: str) -> tuple[Tensor, Tensor]:
     """(hidden (1, 16, d), the model's own logits (1, 16, V)) of a few tokens. Raises VeneerError
     where the model does not run on them."""
-    known = getattr(model.config.get_text_config(decoder=True), "vocab_size", None) or head.rows
+    named_rows = (
+        getattr(model.config.get_text_config(decoder=True), "vocab_size", None) or head.rows
+    )
     # (1, 16)
-    probe = torch.arange(3, 19, device=head.weight.device).remainder(min(head.rows, known))[None]
+    probe = torch.arange(3, 19, device=head.weight.device).remainder(min(head.rows, named_rows))[
+        None
+    ]
     try:
         with torch.inference_mode():
             hidden = backbone(input_ids=probe, use_cache=False).last_hidden_state

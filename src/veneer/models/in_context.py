@@ -19,7 +19,7 @@ STOP = (f"\n{FENCE}", FENCE, "# Query:")
 @dataclass(frozen=True, slots=True)
 class FencedFormat:
     """The layout of URIAL (Lin et al. 2023, arXiv 2312.01552): instructions and examples, then each
-    query and answer in a fence under "# Query:" and "# Answer:". What is asked are the prompt's
+    query and answer in a fence under "# Query:" and "# Answer:". The query is the prompt's
     messages, not the text for a base model; a system message stands in front of the query that
     follows it. name: of the instructions, for manifests."""
 
@@ -27,7 +27,7 @@ class FencedFormat:
     instructions: str
 
     def text(self, prompt: Prompt) -> str:
-        """Up to the open fence of the answer that is asked for."""
+        """The text up to the open fence of the answer."""
         parts, waiting = [self.instructions.rstrip()], ""
         for message in prompt.messages:
             role, content = message["role"], message["content"]

@@ -22,8 +22,8 @@ class LanguageModel:
 
     backbone(ids) gives the final hidden states (after the final norm), `head` turns them into
     logits; both are found through the transformers API and checked against the model's own logits
-    when made (see head.find_head). What the model can do with a batch is found by trying, when it
-    is first needed (`abilities`).
+    when made (see head.find_head). What the model can do with a batch is tried when it is first
+    needed (`abilities`).
     """
 
     def __init__(self, name: str, model: Any, tokenizer: Any):
@@ -44,7 +44,7 @@ class LanguageModel:
 
     @property
     def longest(self) -> int | None:
-        """Tokens that its context holds; None where its config does not say."""
+        """Tokens that its context holds; None where its config names no limit."""
         return getattr(self.config.get_text_config(decoder=True), "max_position_embeddings", None)
 
     @cached_property
@@ -68,15 +68,15 @@ class LanguageModel:
     def hidden(self, ids: Tensor, mask: Tensor, cache: Any = None) -> Tensor:
         """Final hidden states (B, T, d) of ids (B, T).
 
-        mask: (B, S) with 1 at real tokens, S = cached + T; padding may stand on either side where
-        `abilities` says so. With a cache, ids are the tokens that it has not seen yet.
+        mask: (B, S) with 1 at real tokens, S = cached + T; padding may be on either side, as
+        `abilities` allows. With a cache, ids are the tokens that it has not seen yet.
         """
         return read(self.backbone, self.abilities.words, ids, mask, cache)
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
         """Token ids that end a response: the model's own end tokens and its template's end of turn.
-        An id without a row in the head cannot be said, and is left out."""
+        An id without a row in the head cannot be produced, and is left out."""
         own = getattr(self.model.generation_config, "eos_token_id", None)
         if own is None:
             own = getattr(self.config.get_text_config(decoder=True), "eos_token_id", None)
@@ -86,8 +86,8 @@ class LanguageModel:
 
     @cached_property
     def turn(self) -> EndOfTurn:
-        """What the chat template writes behind an assistant's words. A warning says where a
-        template lacks something that decoding relies on."""
+        """The text that the chat template writes after an assistant's words. Warns where a template
+        lacks something that decoding relies on."""
         turn = find_end(self.tokenizer)
         log = logging.getLogger("veneer")
         if not turn.opens:
@@ -113,7 +113,7 @@ class LanguageModel:
 
     @property
     def readable(self) -> int:
-        """Rows of the input embeddings: ids from there on cannot be read."""
+        """Rows of the input embeddings: ids from this number on cannot be read."""
         weight = getattr(self.model.get_input_embeddings(), "weight", None)
         return self.head.rows if weight is None else int(weight.shape[0])
 
@@ -150,7 +150,7 @@ class LanguageModel:
         return hashlib.sha256(repr(vocabulary).encode()).hexdigest()
 
     def facts(self) -> dict[str, Any]:
-        """What a manifest says about the model."""
+        """The model's part of a manifest."""
         return {
             "name": self.name,
             "architecture": type(self.model).__name__,

@@ -20,13 +20,13 @@ def find_layers(backbone: nn.Module, config: Any, name: str) -> nn.ModuleList:
     """The same of a backbone that is no LanguageModel yet; name: of the model, for the error."""
     lists = [m for m in backbone.modules() if isinstance(m, nn.ModuleList)]
     number = getattr(config.get_text_config(decoder=True), "num_hidden_layers", None)
-    found = next((m for m in lists if len(m) == number), None)
-    if found is None:
+    layers = next((m for m in lists if len(m) == number), None)
+    if layers is None:
         raise VeneerError(
             f"{name} keeps its {number} layers in no list that Veneer finds; expected a decoder "
             "of layers in turn"
         )
-    return found
+    return layers
 
 
 def layers_name(lm: LanguageModel) -> str:

@@ -17,27 +17,27 @@ from veneer.models.adapters import check_kind, merged, resize_to
 from veneer.models.auto_class import auto_class
 from veneer.models.language_model import LanguageModel
 from veneer.models.quantised import check_all_read, plain_words, refusal, settle, stored
-from veneer.models.split import Split, quiet, room_on_disk
+from veneer.models.split import DeviceSplit, quiet, room_on_disk
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def resolve_device(device: str) -> torch.device:
     """`auto` is the first GPU if there is one; of a split model, the device of its head. Raises
-    InputError for a device that is not there."""
+    InputError for a device that does not exist."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if (split := Split.parse(device)) is not None:
+    if (split := DeviceSplit.parse(device)) is not None:
         return split.first
     try:
-        found = torch.device(device)
-        torch.empty(1, device=found)
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
             f"the device {device!r} cannot be used here ({str(error).splitlines()[0]}); try "
             "--device auto"
         ) from None
-    return found
+    return chosen
 
 
 def resolve_dtype(dtype: str, device: torch.device) -> Any:
@@ -79,7 +79,7 @@ def load_model(
             f"{name[:80]!r} cannot be read ({_first(error)}); expected the name of a model or "
             "of its folder"
         ) from None
-    where, split = resolve_device(device), Split.parse(device)
+    where, split = resolve_device(device), DeviceSplit.parse(device)
     words = {
         "dtype": resolve_dtype(dtype, where),
         "revision": revision,
@@ -120,7 +120,7 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _check_hub(name: str, revision: str | None) -> None:
-    """Ask for one file before the library asks for ten: a hub that is ill would otherwise be asked
+    """Request one file before the library requests ten: a hub that fails would otherwise be tried
     again for minutes."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
@@ -147,9 +147,9 @@ def _check_folder(path: Path) -> None:
         pickles = sorted(
             p.name for p in [*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")]
         )
-        found = f"only pickled weights ({', '.join(pickles)})" if pickles else "no weights"
+        content = f"only pickled weights ({', '.join(pickles)})" if pickles else "no weights"
         raise InputError(
-            f"{path} holds {found}; expected *.safetensors: save the model again with "
+            f"{path} holds {content}; expected *.safetensors: save the model again with "
             "save_pretrained"
         )
 
@@ -157,7 +157,8 @@ def _check_folder(path: Path) -> None:
 def _from_pretrained(
     name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any
 ) -> tuple[Any, Any]:
-    """Both halves from a folder or the hub, with errors that say what to mend."""
+    """Model and tokenizer from a folder or the hub. Raises VeneerError and InputError that tell how
+    to fix what is wrong."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
     weights = {k: v for k, v in words.items() if k not in ("split", "plain")}
     method: str | None = None
@@ -265,6 +266,37 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
             f"{folder} is an adapter, which is merged on one device; give --device a single "
             "device, or the merged model as a folder"
         )
+    written, base = _adapter_config(folder, named_base)
+    try:
+        model, tokenizer = _whole(base, words)
+    except InputError as error:
+        raise InputError(
+            f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give "
+            f"{folder}@BASE"
+        ) from None
+    if (folder / "tokenizer_config.json").is_file():
+        remote = {k: words[k] for k in ("revision", "trust_remote_code")}
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), **remote)
+        except Exception as error:
+            raise InputError(
+                f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save "
+                "it again, or delete its files to use that of the base"
+            ) from None
+    try:
+        resize_to(model, folder, written, tokenizer)
+    except SafetensorError as error:
+        raise InputError(
+            f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); save it again"
+        ) from None
+    whole = merged(model, folder, written, base)
+    whole.adapted = True
+    return whole, tokenizer
+
+
+def _adapter_config(folder: Path, named_base: str | None) -> tuple[dict[str, Any], str]:
+    """The contents of adapter_config.json, and the base to load: `named_base`, or the one that the
+    config names. Raises InputError where the folder is no adapter that can be merged."""
     if not (folder / "adapter_model.safetensors").is_file():
         raise InputError(
             f"{folder} has no adapter_model.safetensors; expected a PEFT adapter saved as "
@@ -291,28 +323,4 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
         and (folder / base).is_dir()
     ):
         base = str(folder / base)
-    try:
-        model, tokenizer = _whole(base, words)
-    except InputError as error:
-        raise InputError(
-            f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give "
-            f"{folder}@BASE"
-        ) from None
-    if (folder / "tokenizer_config.json").is_file():
-        remote = {k: words[k] for k in ("revision", "trust_remote_code")}
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), **remote)
-        except Exception as error:
-            raise InputError(
-                f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save "
-                "it again, or delete its files to use that of the base"
-            ) from None
-    try:
-        resize_to(model, folder, written, tokenizer)
-    except SafetensorError as error:
-        raise InputError(
-            f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); save it again"
-        ) from None
-    whole = merged(model, folder, written, base)
-    whole.adapted = True
-    return whole, tokenizer
+    return written, base

@@ -1,4 +1,4 @@
-"""A batch starts once: what all its rows have in common at their beginning is read once and its
+"""Reading a batch's common beginning once: it is read once and its
 cache is shared."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def common_prefix(rows: Sequence[Sequence[int]]) -> int:
 
 @dataclass
 class Start:
-    """A batch that is to be read. ids (B, T): what the model has still to read. mask (B, P + T): 1
+    """A batch that is to be read. ids (B, T): the tokens that are not read yet. mask (B, P + T): 1
     at real tokens, P the shared prefix that the cache has read already (0 where nothing was worth
     sharing). cache: None for a model without one. gaps: whether padding stands between the prefix
     and the rest."""

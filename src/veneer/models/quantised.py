@@ -27,10 +27,10 @@ PARTS = re.compile(
 def method_of(config: Any) -> str | None:
     """How a model's weights are quantised (`quant_method` of its config), or None."""
     for part in (config, config.get_text_config(decoder=True)):
-        found = getattr(part, "quantization_config", None)
-        if found is None:
+        config = getattr(part, "quantization_config", None)
+        if config is None:
             continue
-        words = found if isinstance(found, dict) else found.to_dict()
+        words = config if isinstance(config, dict) else config.to_dict()
         method = words.get("quant_method") or (
             "bitsandbytes" if words.get("load_in_4bit") or words.get("load_in_8bit") else None
         )
@@ -62,7 +62,7 @@ def plain_words(config: Any, method: str | None) -> dict[str, Any]:
 def settle(model: Any, method: str | None, dtype: torch.dtype | str) -> None:
     """After loading: where weights were made plain, all of one dtype (the library leaves those that
     were not quantised as they are stored), under the names of a plain checkpoint when they are
-    saved, and `model.dequantised_from` says so."""
+    saved, and `model.dequantised_from` records it."""
     if method is None or method_of(model.config) is not None:
         return
     wanted = model.get_output_embeddings().weight.dtype if isinstance(dtype, str) else dtype

@@ -8,25 +8,25 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from veneer.models.abilities import Way
+from veneer.models.abilities import BatchMode
 from veneer.models.language_model import LanguageModel
 from veneer.models.prefix import start
 
 
 class Reader:
-    """A batch on its way, its cache kept. Where a row would depend on its batch, or a cache is
-    wrong at this length (`Abilities.way`), the batch is read in another way; one that grows into
-    such a length is read anew."""
+    """A batch that is being decoded, with its cache. Where a row would depend on its batch, or a
+    cache is wrong at this length (`Abilities.way`), the batch is read in another way; one that
+    grows into such a length is read anew."""
 
     def __init__(self, lm: LanguageModel, prompts: Sequence[Sequence[int]]):
         self.lm = lm
         self._rows = [list(p) for p in prompts]  # all that each row has read
-        self._way = Way()
+        self._way = BatchMode()
         self._groups: list[_Group] = []
         self._begin()
 
     def hidden(self) -> Tensor:
-        """Final hidden states (B, d) behind what was fed last."""
+        """Final hidden states (B, d) at the last tokens fed."""
         if len(self._groups) == 1:
             return self._groups[0].hidden()
         states = torch.cat([g.hidden() for g in self._groups])
@@ -64,7 +64,7 @@ class Reader:
             groups = [[i for i in numbers if len(self._rows[i]) == n] for n in lengths]
         self._groups = [_Group(self.lm, g, [self._rows[i] for i in g], self._way) for g in groups]
 
-    def _way_now(self) -> Way:
+    def _way_now(self) -> BatchMode:
         return self.lm.abilities.way(max(map(len, self._rows)))
 
     def _has_outgrown_its_gaps(self) -> bool:
@@ -81,7 +81,7 @@ class _Group:
     """Rows that are read together. rows: their numbers in the batch."""
 
     def __init__(
-        self, lm: LanguageModel, rows: list[int], texts: Sequence[Sequence[int]], way: Way
+        self, lm: LanguageModel, rows: list[int], texts: Sequence[Sequence[int]], way: BatchMode
     ):
         self.lm, self.rows = lm, rows
         begun = start(lm, texts, side="left", cached=way.cached)

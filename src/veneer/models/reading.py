@@ -1,4 +1,4 @@
-"""How a model is called: which arguments its forward takes, found by trying them.
+"""How a model is called: which arguments its forward takes, by trial.
 
 Names of arguments change between releases of transformers (`past_key_values` became `cache` in
 5.24), and a forward that takes any keyword says nothing of what it does with it. So each argument
@@ -155,14 +155,14 @@ class Probe:
                 torch.arange(len(ids), device=ids.device),
                 torch.tensor(lengths, device=ids.device) - 1,
             )
-            found, true = [], []
+            cached, true = [], []
             for step in range(steps + 1):
                 new = ids if step == 0 or cache is None else ids[:, -1:]
-                found.append(self._read(words, new, mask, cache)[:, -1])
+                cached.append(self._read(words, new, mask, cache)[:, -1])
                 true.append(self.states[rows, at + step])
                 ids = torch.cat([ids, self.ids[rows, at + step + 1][:, None]], dim=1)
                 mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            return self._same(torch.stack(found, dim=1), torch.stack(true, dim=1))
+            return self._same(torch.stack(cached, dim=1), torch.stack(true, dim=1))
         return False
 
     def right(self, words: Words, lengths: Sequence[int]) -> bool:

@@ -27,7 +27,7 @@ class Sampling:
     that are kept (ties with the last one stay), 0 all. min_p: tokens below this share of the most
     likely one's probability are left out. repetition_penalty: divides (multiplies, where negative)
     the logits of tokens that prompt or answer hold (Keskar et al. 2019, arXiv 1909.05858).
-    presence_penalty, frequency_penalty: taken once, and as often as it occurred, off the logit of
+    presence_penalty, frequency_penalty: subtracted once, and once per occurrence, from the logit of
     each token of the answer so far (OpenAI's API). logit_bias: (token id, what is added to its
     logit). min_new_tokens: end tokens are barred before that many tokens. barred: token ids that
     may not be chosen during the first `barred_steps` tokens. seed: each response draws from its own
@@ -94,7 +94,7 @@ class Sampling:
         return self.temperature == 0 and self.repetition_penalty == 1 and not changed
 
     def facts(self) -> dict[str, Any]:
-        """For manifests and stamps. Options that came later stand there only where they differ
+        """For manifests and stamps. Options of later versions are included only where they differ
         from their default."""
         return {
             f.name: v
@@ -108,13 +108,13 @@ _ALWAYS = ("max_new_tokens", "temperature", "top_p", "seed", "barred", "barred_s
 
 @dataclass(slots=True)
 class Answer:
-    """One answer in the making. prompt: its token ids, which the repetition penalty sees. said:
-    the tokens so far."""
+    """One answer that is being decoded. prompt: its token ids, which the repetition penalty sees.
+    tokens: the tokens so far."""
 
     sampling: Sampling
     prompt: Sequence[int]
     key: str
-    said: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
     stream: torch.Generator | None = None
 
     def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[in
     """Logits with each answer's penalties, bias and bars."""
     own = logits
     for place, answer in enumerate(answers):
-        how, step = answer.sampling, len(answer.said)
+        how, step = answer.sampling, len(answer.tokens)
         barred = {
             *(how.barred if step < how.barred_steps else ()),
             *(stop_ids if step < how.min_new_tokens else ()),
@@ -151,13 +151,15 @@ def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[in
             logits = own.clone()
         row = logits[place]
         if how.repetition_penalty != 1:
-            ids = _ids({*answer.prompt, *answer.said}, row)
-            found = row[ids]
+            ids = _ids({*answer.prompt, *answer.tokens}, row)
+            logits_of_ids = row[ids]
             row[ids] = torch.where(
-                found < 0, found * how.repetition_penalty, found / how.repetition_penalty
+                logits_of_ids < 0,
+                logits_of_ids * how.repetition_penalty,
+                logits_of_ids / how.repetition_penalty,
             )
         if how.presence_penalty or how.frequency_penalty:
-            counts = Counter(answer.said)
+            counts = Counter(answer.tokens)
             ids = _ids(counts, row)
             often = torch.tensor(
                 [counts[i] for i in ids.tolist()], device=row.device, dtype=row.dtype
@@ -177,7 +179,7 @@ def _ids(ids: Collection[int], row: Tensor) -> Tensor:
 
 
 def _draw(logits: Tensor, answers: Sequence[Answer]) -> Tensor:
-    """Sampled tokens (B,): the cumulative distribution inverted at one uniform number a row."""
+    """Sampled tokens (B,): the cumulative distribution inverted at one uniform number per row."""
 
     def column(values: list[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=logits.device)[:, None]

@@ -1,5 +1,5 @@
-"""Generation settings that a model ships (generation_config.json): what Veneer leaves out, and
-what it can apply.
+"""Generation settings that a model ships (generation_config.json): those that Veneer leaves out,
+and what it can apply.
 
 Figures are of greedy decoding or of the sampling that the user names, whatever a model ships; its
 end tokens alone are always honoured.
@@ -62,26 +62,26 @@ def shipped_settings(lm: LanguageModel) -> dict[str, Any]:
         return {}
     # older versions of transformers have defaults of their own, such as top_k 50
     usual = type(config)()
-    found = {}
+    settings = {}
     for name, neutral in NEUTRAL.items():
         value = getattr(config, name, None)
         if value is None or value in neutral or value == getattr(usual, name, None):
             continue
-        found[name] = _plain(value)
-    return found
+        settings[name] = _plain(value)
+    return settings
 
 
 def warn_of_settings(*models: LanguageModel, mend: str = "") -> None:
     """One line for each model that ships settings, once in a process. mend: an option
     that applies them."""
     for lm in models:
-        found = shipped_settings(lm)
-        if found and lm.name not in _warned:
+        settings = shipped_settings(lm)
+        if settings and lm.name not in _warned:
             _warned.add(lm.name)
             logging.getLogger("veneer").warning(
                 "veneer: %s ships generation settings that are not applied: %s%s",
                 lm.name,
-                _words(found),
+                _words(settings),
                 mend and f"; {mend}",
             )
 
@@ -141,7 +141,7 @@ def applied(lm: LanguageModel, given: Sampling) -> Sampling:
 
 
 def _singles(shipped: dict[str, Any], name: str, ids: Any) -> list[Any]:
-    """The rows of a setting on token sequences, taken out of `shipped` where each sequence
+    """The rows of a setting on token sequences, removed from `shipped` where each sequence
     is a single token."""
     rows = shipped.get(name) or []
     if all(isinstance(ids(row), list) and len(ids(row)) == 1 for row in rows):

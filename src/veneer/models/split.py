@@ -1,4 +1,4 @@
-"""A model that no single device holds: its layers on the GPUs, what is left of them in memory, then
+"""A model that no single device holds: its layers on the GPUs, further ones in memory, then
 on disk; all else on the first GPU.
 
 Hidden states leave the last layer, wherever that is, for the first device, where the final norm,
@@ -43,14 +43,14 @@ Place = int | str  # the number of a GPU, "cpu" or "disk"
 
 
 @dataclass(frozen=True)
-class Split:
+class DeviceSplit:
     """room: bytes that weights may take, by place; None takes a share of what is free. A model is
     spread evenly over its GPUs."""
 
     room: Mapping[Place, int] | None = None
 
     @classmethod
-    def parse(cls, device: str) -> Split | None:
+    def parse(cls, device: str) -> DeviceSplit | None:
         """Of "split" or "split:0=40GB,cpu=100GB"; None for any other device. Raises
         InputError, MissingExtra."""
         name, colon, rest = device.partition(":")
@@ -62,14 +62,14 @@ class Split:
             raise MissingExtra("accelerate", "split", "a model over several devices") from None
         room: dict[Place, int] = {}
         for word in rest.split(",") if colon else []:
-            found = re.fullmatch(
+            match = re.fullmatch(
                 r"(\d+|cpu)=(\d+(?:\.\d+)?)([KMGT]I?B)?", word.strip(), re.IGNORECASE
             )
-            if not found:
+            if not match:
                 raise InputError(
                     f"the device {device!r} is not understood at {word.strip()!r}; {HOW}"
                 )
-            place, size, unit = found.groups()
+            place, size, unit = match.groups()
             room[int(place) if place.isdigit() else "cpu"] = int(
                 float(size) * UNITS[(unit or "").upper()]
             )
@@ -108,15 +108,17 @@ class Split:
         blocks = [type(layer).__name__ for layer in layers]
         with quiet():
             balanced = get_balanced_memory(layers, room, no_split_module_classes=blocks)
-            found = infer_auto_device_map(
+            device_map = infer_auto_device_map(
                 layers, max_memory=balanced, no_split_module_classes=blocks
             )
         _say_what_is_outside(
-            name, [found.get("", found.get(str(i), first)) for i in range(len(layers))], first
+            name,
+            [device_map.get("", device_map.get(str(i), first)) for i in range(len(layers))],
+            first,
         )
         places = {
             f"{at}.{n}" if n else at: p if isinstance(p, str) else str(_device(p))
-            for n, p in found.items()
+            for n, p in device_map.items()
         }
         return {**dict.fromkeys(_beside(model, at), str(self.first)), **places}
 
@@ -144,7 +146,7 @@ def need_one_device(model: nn.Module, what: str) -> None:
     places = {"memory or disk" if p.is_meta else str(p.device) for p in model.parameters()}
     if len(places) > 1:
         raise InputError(
-            f"{what} needs all of it on one device, found it on {' and '.join(sorted(places))}; "
+            f"{what} needs the model on one device, but it is on {' and '.join(sorted(places))}; "
             "give a single --device"
         )
 
@@ -161,10 +163,10 @@ def _say_what_is_outside(name: str, places: Sequence[Place], first: Place) -> No
         for p, words in (("cpu", "in memory"), ("disk", "on disk"))
         if p != first
     ]
-    said = " and ".join(f"{n} {words}" for n, words in outside if n)
-    if said:
+    text = " and ".join(f"{n} {words}" for n, words in outside if n)
+    if text:
         logging.getLogger("veneer").warning(
-            "veneer: of the %d layers of %s, %s; each pass reads them", len(places), name, said
+            "veneer: of the %d layers of %s, %s; each pass reads them", len(places), name, text
         )
 
 

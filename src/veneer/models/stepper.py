@@ -35,7 +35,7 @@ class Stepper(Protocol):
         ...
 
     def logits(self) -> Tensor:
-        """Logits (B, V) of the next token; reads what has been fed since. To be
+        """Logits (B, V) of the next token; reads the tokens fed since the last call. To be
         called once a step."""
         ...
 
@@ -73,7 +73,7 @@ class ModelStepper:
 class ShiftedStepper:
     """logits_L + alpha(t) * dW h_s at response position t: a large model with a small one's veneer.
 
-    Chen et al., NAACL 2025 (arXiv 2502.04602), transfer. The sum stands before the large model's
+    Chen et al., NAACL 2025 (arXiv 2502.04602), transfer. The sum comes before the large model's
     own scale and cap. Each model reads its own prompts in its own ids, and both read every chosen
     token. Once alpha is 0 for good, the small model rests.
     """

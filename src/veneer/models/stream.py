@@ -90,7 +90,7 @@ class TextStream:
 
 class PartsStream(TextStream):
     """The same for a chat: the answer comes in pieces, without the thought in front of it, which is
-    told as a whole once it has ended.
+    sent as a whole once it has ended.
 
     prompt: the token ids that the model read. A thought that neither the prompt nor the text has
     opened is known by its closing mark alone; what was sent before stays sent, so that it comes as

@@ -1,4 +1,4 @@
-"""Chat templates: rendering them within bounds, and what one of them reads.
+"""Chat templates: rendering them within bounds, and the variables that one reads.
 
 A template is a program of strangers (Jinja, run by transformers in a sandbox). It may leave out
 what a person says, read arguments such as enable_thinking, or write today's date.
@@ -110,8 +110,8 @@ def render_text(
 ) -> str:
     """The conversation as the template writes it. words: what else the template may read.
 
-    Raises InputError without a template, where it refuses the messages, or where it leaves out what
-    the user or the system says. Contents are given as lists of parts where the template reads
+    Raises InputError without a template, where it refuses the messages, or where it leaves out the
+    user's or the system's text. Contents are given as lists of parts where the template reads
     nothing else (some multimodal ones).
     """
     text = _rendered(tokenizer, messages, add_generation_prompt, words)
@@ -179,7 +179,7 @@ def _reads(tokenizer: Any, probe: Sequence[Message], words: Mapping[str, Any] | 
 
 
 def _missing(text: str, messages: Sequence[Message]) -> list[str]:
-    """Roles whose contents do not stand in the text as they are."""
+    """Roles whose contents are not in the text unchanged."""
     gone = [
         m["role"]
         for m in messages

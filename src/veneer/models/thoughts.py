@@ -17,18 +17,18 @@ PROMPT_TAIL = 32  # tokens of a prompt's end, where its template may have opened
 
 @dataclass(frozen=True)
 class Thoughts:
-    """What a tokenizer knows of thoughts. Special tokens are left out of a text, and with them the
-    marks that set a thought apart: they are kept here until the thought is taken out."""
+    """How a tokenizer marks thoughts. Special tokens are left out of a text, and with them the
+    marks that set a thought apart: they are kept here until the thought is split off."""
 
     tokenizer: Any
 
     @classmethod
     def of(cls, tokenizer: Any) -> Thoughts:
         """One for each tokenizer, since looking through its tokens takes a while."""
-        known = _KNOWN.get(tokenizer)
-        if known is None:
-            known = _KNOWN[tokenizer] = cls(tokenizer)
-        return known
+        thoughts = _KNOWN.get(tokenizer)
+        if thoughts is None:
+            thoughts = _KNOWN[tokenizer] = cls(tokenizer)
+        return thoughts
 
     @cached_property
     def marks(self) -> dict[int, str]:
@@ -63,13 +63,13 @@ class Thoughts:
         the model read before them."""
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         marked = self._marked(ids) if any(i in self.marks for i in ids) else text
-        found = split_reasoning(marked, opened=self.opened(prompt), certain=self.certain)
-        if found.reasoning is None and found.answer == marked:
+        split = split_reasoning(marked, opened=self.opened(prompt), certain=self.certain)
+        if split.reasoning is None and split.answer == marked:
             return ResponseParts(None, text)
         return ResponseParts(
-            None if found.reasoning is None else self._without_marks(found.reasoning),
-            self._without_marks(found.answer),
-            found.closed,
+            None if split.reasoning is None else self._without_marks(split.reasoning),
+            self._without_marks(split.answer),
+            split.closed,
         )
 
     def raw(self, ids: Sequence[int], stop_strings: Sequence[str] = ()) -> str:
@@ -79,12 +79,12 @@ class Thoughts:
     def stopped(
         self, ids: Sequence[int], prompt: Sequence[int], stop_strings: Sequence[str]
     ) -> bool:
-        """Whether a stop string stands in the answer; in a thought it does not count. To be called
-        where one stands in the text."""
-        found = self.parts(ids, prompt)
-        if found.reasoning is None and found.closed:
+        """Whether the answer holds a stop string; in a thought it does not count. To be called
+        where the text holds one."""
+        parts = self.parts(ids, prompt)
+        if parts.reasoning is None and parts.closed:
             return True
-        return any(s in found.answer for s in stop_strings)
+        return any(s in parts.answer for s in stop_strings)
 
     def _marked(self, ids: Sequence[int]) -> str:
         """The text with its marks."""

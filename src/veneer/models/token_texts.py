@@ -1,4 +1,4 @@
-"""What a token stands for: its bytes, and how it is written where they are no whole character."""
+"""The bytes of a token, and how it is shown where they are no whole character."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class TokenTexts:
             return f"<|{id}|>".encode()
         if self._byte_level and all(sign in _table() for sign in piece):
             return bytes(_table()[sign] for sign in piece)
-        if found := BYTE.fullmatch(piece):
-            return bytes([int(found[1], 16)])
+        if match := BYTE.fullmatch(piece):
+            return bytes([int(match[1], 16)])
         return piece.replace(SPACE, " ").encode("utf-8", "replace")
 
     def name(self, id: int) -> str:

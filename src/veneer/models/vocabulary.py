@@ -48,8 +48,9 @@ class Vocabulary:
         own = [self.from_other_id(i) for i in ids]
         if None in own:
             raise VeneerError(
-                f"the second model said the id {ids[own.index(None)]}, which is not in the "
-                "vocabulary that both models share; expected a model that never says its padding"
+                f"the second model produced the id {ids[own.index(None)]}, which is not in the "
+                "vocabulary that both models share; expected a model that never produces its "
+                "padding"
             )
         return [i for i in own if i is not None]
 
@@ -68,8 +69,8 @@ class Vocabulary:
         )
 
     def bar_unshared(self, logits: Tensor) -> Tensor:
-        """The second model's logits (..., V') with the lowest number where an id is not shared: it
-        may not be said."""
+        """The second model's logits (..., V') with the lowest number where an id is not shared, so
+        that it is never chosen."""
         if self.other_rows is None:
             return logits
         barred = torch.ones(logits.shape[-1], dtype=torch.bool, device=logits.device)
@@ -86,10 +87,10 @@ class Vocabulary:
 def match_vocabularies(first: LanguageModel, second: LanguageModel) -> Vocabulary:
     """Match by token string.
 
-    Ids without a row in the head stay out of it: they cannot be said. A token that only one
+    Ids without a row in the head are ignored: no model can produce them. A token that only one
     tokenizer names is accepted where the other model has a padding row at the same id (an aligned
-    model that took a spare row for a chat token), and where it is never said (a pad token that ends
-    nothing and stands in no chat template). Raises InputError with examples for anything else.
+    model that took a spare row for a chat token), and where it is never produced (a pad token that
+    ends nothing and stands in no chat template). Raises InputError with examples for anything else.
     """
     own, other = _with_rows(first), _with_rows(second)
     size = min(first.head.rows, second.head.rows)
@@ -153,7 +154,7 @@ def _with_rows(lm: LanguageModel) -> dict[str, int]:
 
 
 def _padding(lm: LanguageModel) -> str | None:
-    """The pad token where it serves as nothing else, so that it is never said."""
+    """The pad token where it serves as nothing else, so that no model produces it."""
     pad, template = lm.tokenizer.pad_token, template_of(lm.tokenizer) or ""
     others = {lm.tokenizer.bos_token, lm.tokenizer.eos_token, lm.tokenizer.unk_token}
     if (

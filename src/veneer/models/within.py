@@ -22,15 +22,15 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     any loop, since Python looks for it between two steps, but not a single long step (one huge
     product of a text), whose thread is then left behind.
     """
-    found: dict[str, Any] = {}
+    outcome: dict[str, Any] = {}
 
     def run() -> None:
         try:
-            found["value"] = work()
+            outcome["value"] = work()
         except _TooLong:
             pass
         except BaseException as error:
-            found["error"] = error
+            outcome["error"] = error
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -40,8 +40,8 @@ def within(seconds: float, work: Callable[[], T]) -> T:
             ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_TooLong)
         )
         thread.join(PATIENCE)
-    if "error" in found:
-        raise found["error"]
-    if "value" not in found:
+    if "error" in outcome:
+        raise outcome["error"]
+    if "value" not in outcome:
         raise TimeoutError(f"it takes longer than {seconds:g} s")
-    return found["value"]
+    return outcome["value"]

@@ -1,5 +1,5 @@
-"""Prompt files (docs/files.md), data sets of the hub among them, read into prompts. Every error
-names the file and the line."""
+"""Read prompt files (docs/files.md) and data sets of the hub. Every error names the file and the
+line."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def read_prompts(
 
 
 def _rows(source: str, column: str | None) -> tuple[Iterator[tuple[str, Any]], str | None]:
-    """((where it stands, row) of each row, the column that holds the prompt; None where each row
+    """Return ((location, row) of each row, the column that holds the prompt; None where each row
     has its own keys)."""
     if source.startswith("hf://") or Path(source).is_dir():
         name, table = _data_set(source, column)
@@ -173,7 +173,7 @@ def _prompt(
 
 
 def _id(where: str, number: int, row: dict[str, Any]) -> str:
-    """The row's own id, a whole number as its digits; otherwise the row's number."""
+    """Return the row's own id, a whole number as its digits; otherwise the row's number."""
     if "id" not in row:
         return str(number)
     id = row["id"]
@@ -217,8 +217,8 @@ def _value(where: str, row: dict[str, Any], column: str | None) -> tuple[str, An
 
 
 def _column(source: str, column: str | None, names: tuple[str, ...]) -> str:
-    """The column asked for; without one, the first that holds prompts by its name,
-    or the only one."""
+    """Return the column asked for; without one, the first that holds prompts by its name, or the
+    only one."""
     if column is not None and column in names:
         return column
     if column is None:
@@ -241,7 +241,8 @@ def _column(source: str, column: str | None, names: tuple[str, ...]) -> str:
 
 
 def _like_a_prompt(name: str) -> bool:
-    """Whether a header is a prompt: a file of prompts without a header would lose its first one."""
+    """Return whether a header is a prompt: a file of prompts without a header would lose its first
+    one."""
     return len(name.split()) > 4 or re.search(r"[?!.:]\s*$", name) is not None
 
 

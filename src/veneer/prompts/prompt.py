@@ -1,4 +1,4 @@
-"""Prompts: what is asked of a model."""
+"""Prompts: the requests that models answer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Prompt:
     """One prompt.
 
     id: unique within its task or file. task: the task's name, or "prompts" for a prompt file.
-    messages: chat turns (`{"role", "content"}`), what an aligned model reads through its chat
-    template. plain: the text that a base model reads, the task's own template around it. reference:
-    what the task needs to score an answer. template: the template that made `plain` of `text`, with
-    {prompt} in it; None leaves it to `own_template`.
+    messages: chat turns (`{"role", "content"}`), which an aligned model reads through its chat
+    template. plain: the text that a base model reads, with the task's own template around it.
+    reference: the data that the task needs to score an answer. template: the template, with
+    {prompt} in it, that turned `text` into `plain`; None leaves it to `own_template`.
     """
 
     id: str
@@ -38,8 +38,8 @@ class Prompt:
         task: str = "prompts",
         **reference: Any,
     ) -> Prompt:
-        """A one-turn prompt: the aligned model reads `text`, the base reads `plain`; without that,
-        `template` with the text in the place of {prompt}; without either, the text itself."""
+        """Return a one-turn prompt: the aligned model reads `text`, the base reads `plain`; without
+        that, `template` with the text in the place of {prompt}; without either, the text itself."""
         if plain is None:
             template = PLACE if template is None else template
             plain = template.replace(PLACE, text)
@@ -47,7 +47,7 @@ class Prompt:
 
     @property
     def text(self) -> str:
-        """What is asked, without any template: the content of a single user message, otherwise the
+        """The request without any template: the content of a single user message, otherwise the
         turns as a transcript."""
         return self.messages[0]["content"] if one_turn(self.messages) else transcript(self.messages)
 
@@ -62,7 +62,7 @@ class Prompt:
 
 
 def one_turn(messages: Iterable[dict[str, str]]) -> bool:
-    """Whether a conversation is one message of a user."""
+    """Return whether a conversation is one message of a user."""
     return [m["role"] for m in messages] == ["user"]
 
 

@@ -1,5 +1,5 @@
-"""Templates around a prompt for a base model: their names, a conversation in one, and the marks
-that an answer ends at."""
+"""Templates around a prompt for a base model: their names, conversations within one, and the
+strings that end an answer."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ SHOWN = 60  # characters of a template without a name
 
 
 def given_template(value: str) -> str:
-    """The template of a name in `NAMED`, or `value` itself where it has {prompt} in it. Raises
-    InputError for anything else."""
+    """Return the template of a name in `NAMED`, or `value` itself where it has {prompt} in it.
+    Raises InputError for anything else."""
     if value in NAMED:
         return NAMED[value]
     if PLACE not in value:
@@ -44,7 +44,7 @@ def given_template(value: str) -> str:
 
 
 def short(template: str | None) -> str:
-    """A template's name, or its text in quotes, shortened."""
+    """Return a template's name, or its text in quotes, shortened."""
     if template is None:
         return "a text of each prompt's own"
     for name, text in NAMED.items():

@@ -1,5 +1,5 @@
-"""A thinking model's text taken apart: the reasoning, the answer, and whether the reasoning came to
-its end (docs/thinking.md)."""
+"""Split a thinking model's text into reasoning and answer, and report whether the reasoning is
+complete (docs/thinking.md)."""
 
 from veneer.reasoning.parts import ResponseParts
 from veneer.reasoning.split import opened_by, split_reasoning

@@ -31,7 +31,7 @@ Message = tuple[str, str]  # channel, or "call" for what is addressed to a tool;
 
 
 def header_at_the_end(prompt: str) -> str:
-    """The header of the message that a prompt has begun, or nothing."""
+    """Return the header of the message that a prompt has begun, or nothing."""
     mark = HEADER_AT_THE_END.search(prompt)
     return mark[0].strip() if mark else ""
 
@@ -98,7 +98,7 @@ def _messages(text: str) -> tuple[list[Message], bool]:
 
 
 def _stripped(text: str, first: re.Match[str]) -> list[Message]:
-    """The messages of a text whose special tokens are gone."""
+    """Return the messages of a text whose special tokens are gone."""
     out: list[Message] = []
     channel, at = first[1], first.end()
     for mark in NEXT.finditer(text, at):

@@ -1,4 +1,4 @@
-"""Whether a mark is used, or only spoken of: an answer may explain what `<think>` is for."""
+"""Whether a mark is used or only mentioned: an answer may explain what `<think>` is for."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def quoted(text: str, mark: Match[str]) -> bool:
 
 
 def amid_a_sentence(text: str, mark: Match[str]) -> bool:
-    """A word and a blank stand before the mark, and the sentence goes on behind it: "the
+    """Return whether a word and a blank precede the mark and the sentence continues behind it: "the
     </think> tag closes it"."""
     before = text[max(0, mark.start() - NEAR) : mark.start()]
     words = before.rstrip(" \t")

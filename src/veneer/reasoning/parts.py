@@ -1,4 +1,4 @@
-"""What a text holds beside the answer."""
+"""The parts of a text: reasoning and answer."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class ResponseParts:
     """reasoning: the thoughts without their marks, an empty line between two of them; None where
-    none was written. answer: the rest, from its first letter on where there were thoughts,
-    otherwise the text as it was. closed: False where the text ends within a thought."""
+    the text holds none. answer: the rest, from its first letter on where there were thoughts,
+    otherwise the whole text. closed: False where the text ends within a thought."""
 
     reasoning: str | None
     answer: str
@@ -22,7 +22,7 @@ class ResponseParts:
 
 
 def is_unfinished(reasoning: str | None, answer: str) -> bool:
-    """The same for parts that are stored apart."""
+    """Return the same for parts that are stored separately."""
     return reasoning is not None and not answer.strip()
 
 

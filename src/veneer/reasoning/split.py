@@ -24,11 +24,11 @@ HERE = re.compile("")
 
 
 def split_reasoning(text: str, *, opened: str = "", certain: Collection[str] = ()) -> ResponseParts:
-    """Take a text apart.
+    """Split a text.
 
     opened: the mark with which the prompt ended (`opened_by`), so that the text begins within a
-    thought. certain: marks that are special tokens of the model which wrote the text: it cannot
-    have meant them as words, so they count wherever they stand.
+    thought. certain: marks that are special tokens of the model that wrote the text: it cannot have
+    meant them as words, so they count anywhere.
     """
     if not text.strip() and not (opened and text):
         return ResponseParts(None, text)
@@ -43,8 +43,8 @@ def split_reasoning(text: str, *, opened: str = "", certain: Collection[str] = (
 
 
 def opened_by(prompt: str) -> str:
-    """The opening mark with which a prompt ends, or nothing: `<think>` where a chat template opens
-    the thought itself."""
+    """Return the opening mark with which a prompt ends, or nothing: `<think>` where a chat template
+    opens the thought itself."""
     tail = prompt[-TAIL:]
     if header := header_at_the_end(tail):
         return header
@@ -58,8 +58,7 @@ def opened_by(prompt: str) -> str:
 
 
 class _Reader:
-    """One text, read from its beginning. What was read so far: thoughts, and
-    pieces of the answer."""
+    """One text, read from its beginning: the thoughts and the pieces of the answer so far."""
 
     def __init__(self, text: str, certain: Collection[str]):
         self.text, self.certain = text, certain
@@ -118,7 +117,7 @@ class _Reader:
             at = close.end()
 
     def _keep_thought(self, mark: Match[str], style: Style, close: Match[str] | None) -> None:
-        """The words of a thought, without an opening mark that is written twice."""
+        """Keep a thought, without an opening mark that is written twice."""
         start = mark.end()
         while again := style.open.match(self.text, self._next_letter(start)):
             start = again.end()
@@ -129,9 +128,9 @@ class _Reader:
         return blanks.end() if blanks else at
 
     def _close(self, mark: Match[str], style: Style) -> Match[str] | None:
-        """The mark that closes the thought: the one that balances its opening mark, or else the
-        last one. Marks in code and in quotes count only where there are no others, tags of another
-        name only where there are none of its own."""
+        """Return the mark that closes the thought: the one that balances its opening mark, or else
+        the last one. Marks in code and in quotes count only where there are no others, tags of
+        another name only where there are none of its own."""
         own, start = style_of(mark, style), mark.end()
         first = next(used(own.close, self.text, self.spans, start), None)
         if first is None:
@@ -157,7 +156,8 @@ class _Reader:
         return closes[-1]
 
     def _wrapper(self, start: int) -> Match[str] | None:
-        """The place of an `<answer>` that begins a line in a thought which nothing closes."""
+        """Return the place of an `<answer>` that begins a line in a thought without a closing
+        mark."""
         for mark in WRAPPED.finditer(self.text, start):
             begin = self._next_letter(mark.start())
             if "\n" in self.text[mark.start() : begin] or begins_a_line(self.text, mark):
@@ -165,8 +165,8 @@ class _Reader:
         return None
 
     def _lone_close(self) -> Match[str] | None:
-        """The closing mark of a thought whose opening mark stands in the prompt. A mark that was
-        opened before, in the text's midst, is a part of an answer that shows both."""
+        """Return the closing mark of a thought whose opening mark stands in the prompt. A mark that
+        was opened before, in the text's midst, is a part of an answer that shows both."""
         mark = next((m for m in self.closes if not amid_a_sentence(self.text, m)), None)
         if mark is None or any(
             m.start() < mark.start() and not amid_a_sentence(self.text, m) for m, _ in self.opens
@@ -175,8 +175,8 @@ class _Reader:
         return mark
 
     def _later(self, at: int) -> bool:
-        """What follows the first thoughts: the answer, and further thoughts where a mark begins a
-        line. False where the last one is not closed."""
+        """Read the answer behind the first thoughts, and further thoughts where a mark begins a
+        line. Return False where the last one is not closed."""
         while True:
             opening = next((pair for pair in self._behind(self.opens, at)), None)
             stray = next(
@@ -213,7 +213,7 @@ class _Reader:
 
 
 def _answer(pieces: list[str]) -> str:
-    """The answer's pieces as one text, out of the tag that a model puts around it."""
+    """Return the answer's pieces as one text, out of the tag that a model puts around it."""
     text = "\n\n".join(p.strip() for p in pieces[:-1] if p.strip())
     last = pieces[-1].lstrip() if pieces else ""
     text = f"{text}\n\n{last}" if text and last else text or last

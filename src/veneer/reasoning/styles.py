@@ -1,4 +1,5 @@
-"""The marks with which models set their reasoning apart. docs/thinking.md lists whose they are."""
+"""The marks with which models separate their reasoning. docs/thinking.md lists the models of
+each."""
 
 from __future__ import annotations
 
@@ -142,7 +143,7 @@ ANY = re.compile(
 
 
 def style_of(mark: re.Match[str], style: Style) -> Style:
-    """The style of one opening mark: a tag is closed by the tag of its own name."""
+    """Return the style of one opening mark: a tag is closed by the tag of its own name."""
     name = mark.groupdict().get("name")
     if name is None:
         return style
@@ -152,20 +153,20 @@ def style_of(mark: re.Match[str], style: Style) -> Style:
 
 
 def mark_at_the_start(token: str) -> bool:
-    """Whether a token is a mark of reasoning, or a part of one."""
+    """Return whether a token is a mark of reasoning, or a part of one."""
     return token in PARTS or any(
         p.match(token) for s in STYLES if not s.prose for p in (s.open, s.close)
     )
 
 
 def prose_marks(template: str) -> frozenset[str]:
-    """The sentences that open a thought, of those that a chat template holds."""
+    """Return the sentences that open a thought, of those that a chat template holds."""
     return frozenset(m[0].strip() for s in STYLES if s.prose for m in s.open.finditer(template))
 
 
 def may_begin(text: str) -> bool:
-    """Whether a text so far could be the beginning of an opening mark, so that it is too early
-    to take it for an answer. Behind an opening mark that is an ordinary sentence, too: the
+    """Return whether a text so far could be the beginning of an opening mark, so that it is too
+    early to take it for an answer. Behind an opening mark that is an ordinary sentence, too: the
     closing one decides."""
     begun = text.lstrip().lower()
     return any(

@@ -1,2 +1,2 @@
-"""Past one machine: captures made by many workers and kept elsewhere, extraction that sums over
-workers (docs/scale.md)."""
+"""Work on several machines: captures made by many workers and stored elsewhere, extraction that
+sums over workers (docs/scale.md)."""

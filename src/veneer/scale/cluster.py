@@ -6,9 +6,10 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
+from veneer.foundation.settings import Option
 
 DEATHS = 3  # of the worker that holds one piece of work, one after the other, before it is given up
 PATIENCE = 120.0  # seconds to wait for a worker to find a place while none is at work
@@ -16,17 +17,19 @@ PATIENCE = 120.0  # seconds to wait for a worker to find a place while none is a
 
 @dataclass(frozen=True, slots=True)
 class RayConfig:
-    """workers: processes, each with models or tokens of its own. cpus, gpus: that each takes; cpus
-    are its threads as well. address: of a running cluster ("auto": the one that RAY_ADDRESS or this
-    machine knows), None for one of this command's own on this machine. object_store_mb: memory of
-    that own cluster's object store.
-    """
+    """Workers of --engine ray (docs/scale.md)."""
 
     workers: int = 2
-    cpus: int = 1
-    gpus: float = 0.0
-    address: str | None = None
-    object_store_mb: int = 200
+    """Number of workers; each holds the models, or its share of a capture's tokens."""
+    cpus: Annotated[int, Option(name="cpus-per-worker")] = 1
+    """CPUs, and threads, of each worker."""
+    gpus: Annotated[float, Option(name="gpus-per-worker")] = 0.0
+    """GPUs of each worker."""
+    address: Annotated[str | None, Option(name="ray-address", metavar="ADDRESS")] = None
+    """Address of a running Ray cluster, such as 10.0.0.1:6379; auto is the one that RAY_ADDRESS or
+    this machine knows. Default: a new one on this machine."""
+    object_store_mb: Annotated[int, Option(hidden=True)] = 200
+    """Memory of the object store of a new cluster, in MiB."""
 
     def __post_init__(self) -> None:
         if self.workers < 1 or self.cpus < 1 or self.gpus < 0:

@@ -1,5 +1,5 @@
-"""Who holds the tokens of an extraction: this process, the processes that torchrun started, or
-workers on a Ray cluster."""
+"""Choose who holds the tokens of an extraction: this process, the processes that torchrun started,
+or workers on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Engine = Literal["local", "torchrun", "ray"]
 @dataclass(frozen=True)
 class Holders:
     """parts: for head.extract, None for this process alone. leads: whether this process searches
-    and writes; one that does not has done its work when it gets this."""
+    and writes; any other has done its work when it gets this object."""
 
     parts: TokenSource | None
     leads: bool = True
 
 
 def chosen_engine(engine: Engine) -> Engine:
-    """What was asked for; under torchrun, `torchrun` needs no word. Raises InputError for
+    """Return the engine: the one given, or `torchrun` under torchrun. Raises InputError for
     `torchrun` without it."""
     if engine == "torchrun" and not started_by_torchrun():
         raise InputError(
@@ -54,11 +54,10 @@ def holders(
     ray: RayConfig | None = None,
     watch: Callable[[Crew], None] | None = None,
 ) -> Iterator[Holders]:
-    """Those who hold the tokens of the capture at `place` while the extraction lasts. Ray workers
-    start when they are first asked; watch: told of them then.
+    """Yield the holders of the tokens of the capture at `place` while the extraction lasts.
 
-    Raises InputError for what is fitted in one process only, and for a share that is damaged;
-    MissingExtra without Ray.
+    Ray workers start at the first call to them; watch: called with them then. Raises InputError for
+    a fit that needs one process, and for a damaged share; MissingExtra without Ray.
     """
     if engine == "local":
         yield Holders(None)

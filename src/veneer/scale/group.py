@@ -50,8 +50,8 @@ class ProcessGroup:
         )
 
     def sum_at_first(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes, at the first one; elsewhere the tensor holds nothing of use
-        afterwards. The order of a sum depends on the number of processes alone."""
+        """Return the sum over all processes, at the first one; elsewhere the tensor's values are
+        meaningless afterwards. The order of a sum depends on the number of processes alone."""
         with loss_as_sentence():
             dist.reduce(tensor, dst=0)
         return tensor
@@ -62,7 +62,8 @@ class ProcessGroup:
         return tensor
 
     def send_order(self, order: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The first process's order, at all of them; as JSON, so that nothing is unpickled."""
+        """Return the first process's order, at all of them. It travels as JSON, so that nothing is
+        unpickled."""
         data = json.dumps(order).encode() if self.first else b""
         size = self.broadcast(torch.tensor([len(data)], device=self.device))
         body = (
@@ -90,7 +91,7 @@ class ProcessGroup:
 
 @contextlib.contextmanager
 def loss_as_sentence() -> Iterator[None]:
-    """A lost process as one sentence."""
+    """Raise the loss of another process as one sentence."""
     try:
         yield
     except RuntimeError as error:
@@ -106,7 +107,7 @@ _joined = itertools.count()
 
 @functools.cache
 def _meeting() -> tuple[Any, int, int]:
-    """Where the processes find each other, the rank of this one, and how many they are."""
+    """Return the store where the processes meet, the rank of this one, and their number."""
     return next(rendezvous("env://"))
 
 
@@ -183,7 +184,7 @@ class GroupPart:
 
 
 def follow(group: ProcessGroup, share: Share) -> None:
-    """Do what the first process asks for until it says that it has ended."""
+    """Carry out the first process's orders until it sends the end."""
     shapes: dict[int, tuple[int, int]] = {}
     while (order := group.send_order())["do"] != "end":
         match order:

@@ -1,5 +1,5 @@
-"""A capture whose shards are made by workers on a Ray cluster: the same shards, byte for byte, as
-one process makes."""
+"""A capture whose shards workers on a Ray cluster make: the same shards, byte for byte, as one
+process makes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from veneer.scale.storage import Remote, is_url
 
 
 class CaptureWorker:
-    """Holds the models and makes shards. threads: of torch; with as many as a local run has, it
-    makes the same bytes."""
+    """A worker that holds the models and makes shards. threads: of torch; with as many as a local
+    run has, it makes the same bytes."""
 
     def __init__(
         self, number: int, threads: int, make_job: Callable[[], Job], place: str, folder: str
@@ -60,8 +60,8 @@ class CaptureWorker:
 
     @property
     def shelf(self) -> Shelf:
-        """The place itself, where machines share it as a folder; for a URL a folder that holds no
-        more than is on its way."""
+        """The place itself, where machines share it as a folder; for a URL a folder that holds only
+        what is being copied."""
         if self._shelf is None:
             if is_url(self.place):
                 self._scratch = tempfile.TemporaryDirectory(prefix="veneer-shards-")
@@ -71,8 +71,8 @@ class CaptureWorker:
         return self._shelf
 
     def begin(self) -> WorkerAnswer:
-        """Write what stands before the first shard; gives the plan, the shards that are there, and
-        the job's identity."""
+        """Write the files before the first shard; return the plan, the existing shards, and the
+        job's identity."""
 
         def work() -> tuple[list[list[list[int]]], list[int], str]:
             begin(self.job, self.shelf)
@@ -118,7 +118,7 @@ class CaptureWorker:
 
 
 def pair_job(load: Callable[[], Pair], prompts: Sequence[Prompt], config: CaptureConfig) -> Job:
-    """The job of a pair's capture."""
+    """Return the job of a pair's capture."""
     pair = load()
     return Job.of(pair.base, AlignedModel(pair), prompts, config, pair.base_format)
 
@@ -210,7 +210,7 @@ def _count_death(lost: dict[int, int], shard: int, error: Exception) -> None:
 
 
 def _ask(crew: Crew, method: str) -> Any:
-    """Ask the first worker something that does no harm when it is asked again."""
+    """Call the first worker with a method that may be repeated without harm."""
     for attempt in range(DEATHS):
         try:
             return opened(crew.ray.get(getattr(crew.actors[0], method).remote()), "worker 0")

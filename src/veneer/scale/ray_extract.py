@@ -1,6 +1,6 @@
-"""Extraction on a Ray cluster: this process searches, workers hold the tokens and add up over them.
+"""Extraction on a Ray cluster: this process searches, workers hold the tokens and sum over them.
 
-The search loses nothing where a worker dies: its share is read again by another, asked again, and
+The search loses nothing where a worker dies: another one reads its share, repeats the call, and
 gives the same sums.
 """
 
@@ -24,8 +24,8 @@ Sums = dict[str, Any]  # name -> array
 
 
 class ShareWorker:
-    """Holds one share. What it is asked names all that it needs, so a new worker can take an old
-    one's place at any moment."""
+    """A worker that holds one share. Each call carries all that it needs, so that a new worker can
+    replace an old one at any moment."""
 
     def __init__(
         self,
@@ -107,10 +107,10 @@ class RayParts:
         return RayPart(self, self._keys, list(prompts), rows)
 
     def ask(self, method: str, *arguments: Any) -> dict[str, Tensor]:
-        """Ask every worker, and add up what they say in the order of their numbers. One that dies
-        is replaced and asked again.
+        """Call every worker, and add up the results in the order of their numbers.
 
-        Raises VeneerError where a share kills DEATHS workers, and a worker's own failure.
+        A worker that dies is replaced and called again. Raises VeneerError where a share kills
+        DEATHS workers, and a worker's own failure.
         """
         actors = self.crew.actors
         coming = [getattr(actor, method).remote(*arguments) for actor in actors]
@@ -147,14 +147,14 @@ class RayPart:
     def __init__(self, parts: RayParts, key: int, prompts: list[int], rows: Tensor):
         self.parts, self.key = parts, key
         self.W = changing(parts.head, rows, parts.dtype, parts.device)
-        self.asked = parts.crew.ray.put((prompts, rows.cpu().numpy()))
+        self.request = parts.crew.ray.put((prompts, rows.cpu().numpy()))
 
     def set_up(self) -> dict[str, Tensor]:
-        return self.parts.ask("set_up", self.key, self.asked)
+        return self.parts.ask("set_up", self.key, self.request)
 
     def evaluate(
         self, change: Tensor, n: int, *, gradient: bool, relaxed: bool
     ) -> tuple[Tensor, Tensor | None]:
         sent = self.parts.crew.ray.put(change.cpu().numpy())
-        sums = self.parts.ask("evaluate", self.key, self.asked, sent, n, gradient, relaxed)
+        sums = self.parts.ask("evaluate", self.key, self.request, sent, n, gradient, relaxed)
         return sums["total"], sums.get("slope")

@@ -1,5 +1,5 @@
-"""A capture behind a URL: shards go there whole, their marker last; what is read is kept here and
-checked by its checksum."""
+"""A capture behind a URL: shards are uploaded whole, their marker last; files that are read are
+cached here and checked by their checksum."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BEGUN = ("head.safetensors", "prompts.jsonl", "run.json", "tokenizer/")
 
 
 def shelf_of(place: str | Path) -> Shelf:
-    """Where a capture is kept: a folder here, or a URL with a cache here."""
+    """Return the shelf of a capture: a folder here, or a URL with a cache here."""
     return (
         RemoteShelf(Remote(str(place)), cache_folder(str(place)))
         if is_url(place)
@@ -33,15 +33,15 @@ def shelf_of(place: str | Path) -> Shelf:
 
 
 def open_capture(place: str | Path, *, partial: bool = False) -> Capture:
-    """Capture.open, also for a URL: then a shard is fetched, and checked, when it is read
-    for the first time."""
+    """Open a capture as `Capture.open` does, also behind a URL: a shard is then fetched and checked
+    at its first use."""
     if is_url(place):
         return RemoteCapture.open(place, partial=partial)
     return Capture.open(place, partial=partial)
 
 
 def open_part(place: str | Path, shards: Sequence[int]) -> Capture:
-    """The capture with these shards alone; only they are checked."""
+    """Return the capture with these shards alone; only they are checked."""
     if is_url(place):
         capture: Capture = RemoteCapture.open(place, partial=True)
     else:
@@ -58,8 +58,8 @@ def open_part(place: str | Path, shards: Sequence[int]) -> Capture:
 
 
 def marked_shards(place: str | Path) -> tuple[Path, list[int]]:
-    """The folder that holds a capture's markers here, and the shards that are done;
-    nothing is checked."""
+    """Return the folder that holds a capture's markers here, and the shards that are done; nothing
+    is checked."""
     if is_url(place):
         capture = RemoteCapture.open(place, partial=True)
         return capture.folder, capture.shards
@@ -68,14 +68,14 @@ def marked_shards(place: str | Path) -> tuple[Path, list[int]]:
 
 
 def shard_files(number: int) -> tuple[str, str, str]:
-    """A shard's tensors, its responses, and its marker."""
+    """Return a shard's tensors, its responses, and its marker."""
     name = shard_path(Path(), number).name
     return name, f"responses-{number:05d}.jsonl", Path(name).with_suffix(".json").name
 
 
 class RemoteShelf(Shelf):
-    """Shards are written in `folder` and then copied. keep: it is a cache for reading as well;
-    otherwise a folder on the way, which holds no more than what is being copied."""
+    """A shelf behind a URL. Shards are written in `folder` and then copied. keep: the folder is a
+    cache for reading as well; otherwise it holds only what is being copied."""
 
     def __init__(self, remote: Remote, folder: Path, *, keep: bool = True):
         super().__init__(folder)
@@ -84,8 +84,8 @@ class RemoteShelf(Shelf):
         self._shared: dict[str, str] = {}  # name -> sha256 of what lies there
 
     def prepare(self) -> None:
-        """Fetch what lies beside the shards; forget a cache of another capture that lay at
-        this URL before."""
+        """Fetch the files beside the shards; drop a cache of another capture that this URL held
+        before."""
         self._there = self.remote.names()
         if "manifest.json" not in self._there:
             if strange := sorted(n for n in self._there if not n.startswith(BEGUN)):
@@ -100,7 +100,7 @@ class RemoteShelf(Shelf):
         self._shared = {n: sha256_file(self.folder / n) for n in _frame(frame)}
 
     def share(self) -> None:
-        """Copy what is new beside the shards, the manifest last."""
+        """Copy new files beside the shards, the manifest last."""
         files = [p for p in self.folder.rglob("*") if p.is_file() and not p.name.startswith(".")]
         names = sorted(
             _frame({str(p.relative_to(self.folder)) for p in files}),
@@ -112,8 +112,8 @@ class RemoteShelf(Shelf):
                 self._shared[name] = sha
 
     def is_done(self, number: int) -> bool:
-        """Also where the shard was made here and the connection broke before it was there: then
-        it goes there now."""
+        """Return whether a shard is stored. One that was made here while the connection broke is
+        copied now."""
         marker = shard_files(number)[2]
         if marker not in self._there and (self.folder / marker).is_file():
             try:
@@ -207,8 +207,7 @@ class RemoteCapture(Capture):
         return super().responses()
 
     def fetch(self, shard: int) -> None:
-        """Have a shard here, and checked. Raises InputError that names one that
-        is damaged there."""
+        """Fetch a shard and check it. Raises InputError that names a damaged one."""
         if shard in self._here:
             return
         tensors, responses, _ = shard_files(shard)
@@ -222,8 +221,8 @@ class RemoteCapture(Capture):
 
 
 def fetch_frame(remote: Remote, folder: Path, there: set[str]) -> None:
-    """What lies beside the shards, as far as it is not here; where the manifest is another, nothing
-    that lay here is kept."""
+    """Fetch the files beside the shards that are missing here; where the manifest is another, the
+    cache is dropped."""
     (data,) = remote.read(["manifest.json"]).values()
     here = folder / "manifest.json"
     if not here.is_file() or here.read_bytes() != data:
@@ -239,7 +238,7 @@ def fetch_frame(remote: Remote, folder: Path, there: set[str]) -> None:
 
 
 def _frame(names: set[str]) -> set[str]:
-    """The files beside the shards; logs stay where they were written."""
+    """Return the names of the files beside the shards; logs stay where they were written."""
     return {
         n
         for n in names

@@ -1,5 +1,5 @@
-"""A worker's share of a capture: it holds the tokens of some shards, and adds up over them what an
-extraction asks for."""
+"""A worker's share of a capture: the tokens of its shards, and the sums over them that an
+extraction needs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from veneer.scale.remote import marked_shards, open_part
 
 
 def shares(place: str, workers: int) -> list[list[int]]:
-    """Shards of each of so many workers, alike in tokens: the largest first, each to the
-    worker that has least."""
+    """Return the shards of each of `workers` workers, nearly equal in tokens: the largest first,
+    each to the worker with the fewest tokens."""
     folder, shards = marked_shards(place)
     sizes = {
         n: int(

@@ -1,5 +1,5 @@
-"""A folder behind a URL (s3://, gs://, file://, ...), reached through fsspec. Credentials are the
-backend's affair; none is written."""
+"""A folder behind a URL (s3://, gs://, file://, ...), through fsspec. The backend reads its own
+credentials; none is written."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def is_url(place: str | Path) -> bool:
 
 
 def without_secrets(url: str) -> str:
-    """The URL without what may be a key: user and password before the host, and anything behind
-    a question mark."""
+    """Return the URL without what may be a key: user and password before the host, and anything
+    behind a question mark."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")).rstrip(
         "/"
@@ -30,7 +30,8 @@ def without_secrets(url: str) -> str:
 
 
 def cache_folder(url: str) -> Path:
-    """Where a URL's files lie here: in VENEER_CACHE, or in the user's cache folder."""
+    """Return the folder here that holds a URL's files: in VENEER_CACHE, or in the user's cache
+    folder."""
     root = (
         os.environ.get("VENEER_CACHE")
         or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "veneer"
@@ -60,7 +61,8 @@ class Remote:
         self.path = str(path).rstrip("/")
 
     def names(self) -> set[str]:
-        """Every file in it, relative to it; none where the folder is not there."""
+        """Return the name of every file, relative to the folder; none where the folder does not
+        exist."""
         with self._as_sentence("listed"):
             self.fs.invalidate_cache()
             try:
@@ -69,7 +71,7 @@ class Remote:
                 return set()
 
     def read(self, names: Sequence[str]) -> dict[str, bytes]:
-        """Small files, asked for side by side."""
+        """Return the bytes of small files, fetched in parallel."""
         if not names:
             return {}
         with self._as_sentence("read"):
@@ -77,12 +79,12 @@ class Remote:
         return {str(p).removeprefix(self.path).lstrip("/"): data for p, data in contents.items()}
 
     def fetch(self, name: str, to: Path) -> None:
-        """Copy a file here, whole or not at all."""
+        """Copy a file to this machine, whole or not at all."""
         with self._as_sentence(f"read ({name})"):
             write_atomically(to, lambda p: self.fs.get_file(f"{self.path}/{name}", str(p)))
 
     def put(self, file: Path, name: str) -> None:
-        """Copy a file there."""
+        """Copy a file to the folder."""
         target = f"{self.path}/{name}"
         with self._as_sentence(f"written ({name})"):
             if self._protocol() not in OBJECT_STORES:
@@ -94,8 +96,8 @@ class Remote:
 
     @contextlib.contextmanager
     def _as_sentence(self, what: str) -> Iterator[None]:
-        """What a backend raises, as one sentence. Its own message may quote the URL
-        as it was given."""
+        """Turn a backend's error into one sentence. Its own message may quote the URL as it was
+        given."""
         try:
             yield
         except VeneerError:
@@ -114,6 +116,6 @@ class Remote:
                     "(for s3: AWS_ACCESS_KEY_ID and its kin, or a profile)"
                 ) from None
             raise VeneerError(
-                f"{self.name} could not be {what} ({reason}); what was finished is safe: run the "
-                "same command again, it goes on where it was"
+                f"{self.name} could not be {what} ({reason}); finished shards are safe: run the "
+                "same command again to resume"
             ) from error

@@ -1,1 +1,1 @@
-"""Systems behind an OpenAI-compatible HTTP endpoint."""
+"""An OpenAI-compatible server for Veneer's systems (docs/serve.md)."""

@@ -23,10 +23,10 @@ class ScoredToken(NamedTuple):
 
 @dataclass(frozen=True)
 class Piece:
-    """What one answer gained. choice: its number. text: final text, never taken back. scored:
-    tokens with log-probabilities, where they were asked for. finish: "stop" or "length" with its
-    last piece. tokens: that it has now, end token included. reasoning: the thought in front of the
-    answer, told once."""
+    """An addition to one answer. choice: the answer's number. text: final text, never taken back.
+    scored: tokens with log-probabilities, where they were requested. finish: "stop" or "length" on
+    its last piece. tokens: its tokens so far, end token included. reasoning: the thought in front
+    of the answer, sent once."""
 
     choice: int
     text: str = ""
@@ -62,7 +62,8 @@ def usage(prompt: int, completion: int) -> dict[str, int]:
 
 
 class Form(ABC):
-    """One reply's form. `whole` and `chunk` give its JSON; `offsets` go on from chunk to chunk."""
+    """The form of one reply. `whole` and `chunk` give its JSON; `offsets` continue from chunk to
+    chunk."""
 
     kind = chunk_kind = prefix = ""
 
@@ -91,7 +92,7 @@ class Form(ABC):
         }
 
     def last(self, prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
-        """The chunk with the counts."""
+        """Return the chunk with the counts."""
         return {
             **self._head,
             "object": self.chunk_kind,
@@ -103,7 +104,7 @@ class Form(ABC):
     def _choice(
         self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool
     ) -> dict[str, Any]:
-        """One entry of `choices`."""
+        """Return one entry of `choices`."""
 
 
 class ChatForm(Form):
@@ -115,17 +116,17 @@ class ChatForm(Form):
         text, thought = part.text, {"reasoning_content": part.reasoning} if part.reasoning else {}
         if chunk:
             content = {"content": text} if text or (role and not thought) else {}
-            said: dict[str, Any] = {
+            body: dict[str, Any] = {
                 "delta": {**({"role": "assistant"} if role else {}), **thought, **content}
             }
         else:
-            said = {"message": {"role": "assistant", "content": text, **thought, "refusal": None}}
+            body = {"message": {"role": "assistant", "content": text, **thought, "refusal": None}}
         logprobs = (
             {"content": [self._entry(s) for s in part.scored], "refusal": None}
             if self.logprobs
             else None
         )
-        return {"index": index, **said, "logprobs": logprobs, "finish_reason": part.finish}
+        return {"index": index, **body, "logprobs": logprobs, "finish_reason": part.finish}
 
     def _entry(self, scored: ScoredToken) -> dict[str, Any]:
         top = [self._token(i, p) for i, p in scored.top]
@@ -140,9 +141,9 @@ class ChatForm(Form):
 
 
 class TextForm(Form):
-    """Offsets count the characters of the text before each token. An end token stands among the
-    tokens, though not in the text: clients that score an echoed prompt drop the last token
-    (lm-eval's `local-completions`)."""
+    """A text completion. Offsets count the characters of the text before each token. An end token
+    is among the tokens, though not in the text: clients that score an echoed prompt drop the last
+    token (lm-eval's `local-completions`)."""
 
     kind, chunk_kind, prefix = "text_completion", "text_completion", "cmpl"
 
@@ -181,8 +182,8 @@ class TextForm(Form):
         }
 
     def _top(self, scored: ScoredToken) -> dict[str, float] | None:
-        """The most likely tokens, and the token itself where it is not among them. Of two that are
-        written alike the likelier stays."""
+        """Return the most likely tokens, and the token itself where it is not among them. Where two
+        tokens have one text, the likelier stays."""
         if scored.logprob is None:
             return None
         logprobs: dict[str, float] = {}

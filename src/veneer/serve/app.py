@@ -32,8 +32,8 @@ log = logging.getLogger("veneer.serve")
 
 
 class Service:
-    """Systems by id behind one scheduler. Tokenizers are not shared between threads, so one thread
-    reads all prompts."""
+    """Systems by id behind one scheduler. Tokenizers may not be shared between threads, so one
+    thread reads all prompts."""
 
     def __init__(self, systems: Mapping[str, Served], scheduler: Scheduler, limits: Limits):
         self.systems, self.scheduler, self.limits = systems, scheduler, limits
@@ -131,7 +131,7 @@ class Service:
 
 
 def create_app(service: Service, guard: Guard) -> Starlette:
-    """The ASGI app. It starts the scheduler and ends it."""
+    """Return the ASGI app. It starts the scheduler, and ends it with the server."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -156,8 +156,8 @@ def create_app(service: Service, guard: Guard) -> Starlette:
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """Raises ApiError: 415 for anything but JSON (which pages of other origins could send
-    unasked), 413, 408."""
+    """Return the body. Raises ApiError: 415 for anything but JSON (which pages of other origins
+    could send without permission), 413, 408."""
     if (
         request.headers.get("content-type", "").partition(";")[0].strip().lower()
         != "application/json"
@@ -186,14 +186,14 @@ async def _body(request: Request, most: int) -> bytes:
 
 
 async def _gone(request: Request) -> None:
-    """Returns when the client has gone."""
+    """Return when the client has gone."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 def _event(value: dict[str, Any]) -> str:
-    """In ASCII: some clients take more signs for a line's end than the event stream's own
-    (U+2028, U+0085)."""
+    """Return an event in ASCII: some clients take more characters for a line end than the event
+    stream's own (U+2028, U+0085)."""
     return f"data: {json.dumps(value)}\n\n"
 
 

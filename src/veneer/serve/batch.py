@@ -1,4 +1,4 @@
-"""Some answers of one served system that are decoded together, each with sampling of its own."""
+"""Answers of one served system that are decoded together, each with its own sampling."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Seat:
             if job.apart
             else TextStream(tokenizer, **how)
         )
-        self._reasoning = ""  # what is to be told of the thought in front of it
+        self._reasoning = ""  # the part of the thought that is not sent yet
         self._thinks = False
         self._ids: list[int] = []
-        # told with the first piece
+        # sent with the first piece
         self._echo = job.texts[choice // job.per_prompt] if job.echo else ""
-        self._text = ""  # what is to be told of the answer
+        self._text = ""  # the part of the answer that is not sent yet
         self._sent_bytes = 0  # bytes that were
         self._begin = 0  # bytes in front of the next token's
-        # tokens, with the byte at which they begin, whose text was not told yet
+        # tokens, with the byte at which they begin, whose text is not sent yet
         self._held: deque[tuple[int, ScoredToken]] = deque()
         self._scored: list[ScoredToken] = []
 
@@ -48,8 +48,8 @@ class Seat:
         return self.job.echo and self.job.top is not None
 
     def goes_with(self, other: Seat) -> bool:
-        """Whether one batch may hold both: answers do not wait for the prompts that
-        others have scored."""
+        """Return whether one batch may hold both: answers do not wait while others have their
+        prompts scored."""
         return self.job.served is other.job.served and self.scores_prompt == other.scores_prompt
 
     @property
@@ -60,7 +60,7 @@ class Seat:
         self._scored += [s._replace(top=s.top[: self.job.top]) for s in scored]
 
     def take(self, token: Token) -> Piece | None:
-        """The piece that a token makes, if there is something to tell."""
+        """Add a token and return the piece that it completes, or None."""
         job, last = self.job, token.finish_reason is not None
         self._ids.append(token.id)
         if job.stream:
@@ -77,8 +77,8 @@ class Seat:
         return self._piece(token.finish_reason)
 
     def _whole(self) -> None:
-        """The text of an answer that has ended: of a chat the thought apart, of a completion all
-        as it was written."""
+        """Set the text of an answer that has ended: without the thought for a chat, as written for
+        a completion."""
         lm, stops = self.job.served.lm, self.row.stop_strings
         if not self.job.apart:
             self._text = Thoughts.of(lm.tokenizer).raw(
@@ -93,14 +93,14 @@ class Seat:
         )
 
     def end(self) -> Piece:
-        """The last piece of an answer that was to have no tokens."""
+        """Return the last piece of an answer that may have no tokens."""
         piece = self._piece("length")
         assert piece is not None
         return piece
 
     def _score(self, token: Token, last: bool) -> None:
-        """A token's log-probability is told with its text; behind the beginning of a stop string it
-        is not told at all."""
+        """Send a token's log-probability with its text; behind the beginning of a stop string it is
+        never sent."""
         is_end = token.id in self._stops
         if not (is_end and self.job.hide_end):
             self._held.append(
@@ -108,7 +108,7 @@ class Seat:
             )
         self._begin += len(self.job.served.tokens.text_bytes(token.id))
         sent_bytes = self._sent_bytes + len(self._text.encode("utf-8", "replace"))
-        # the tokens of a thought are told as well
+        # the tokens of a thought are sent as well
         whole = self._thinks or (last and (is_end or token.finish_reason == "length"))
         while self._held and (whole or self._held[0][0] < sent_bytes):
             self._scored.append(self._held.popleft()[1])
@@ -134,8 +134,8 @@ class Seat:
 
 
 class Batch:
-    """Seats that go with each other. `step` goes on by a token and tells the jobs what is new;
-    prompts that are to be scored come first, some a step."""
+    """Seats that one batch may hold. `step` adds a token to each and sends the jobs their pieces;
+    prompts to be scored come first, several per step."""
 
     def __init__(self, seats: Sequence[Seat]):
         self.seats = list(seats)
@@ -149,7 +149,7 @@ class Batch:
         return sum(s.open for s in self.seats)
 
     def step(self) -> bool:
-        """Whether there is more to do."""
+        """Do one step, and return whether the batch continues."""
         if self._unscored:
             self._score()
         elif self._steps is None:
@@ -182,7 +182,7 @@ class Batch:
         )
 
     def _score(self) -> None:
-        """The next prompts; an answer of one token ends with them, in the same pass."""
+        """Score the next prompts; an answer of one token ends with them, in the same pass."""
         seats, size = [self._unscored.popleft()], 0
         while self._unscored and (size := size + len(seats[-1].prompt.ids)) < SCORED_AT_ONCE:
             seats.append(self._unscored.popleft())
@@ -201,10 +201,10 @@ class Batch:
                 pieces.append((seat, seat.take(token)))
         self._send(pieces)
 
-    def _send(self, told: Sequence[tuple[Seat, Piece | None]]) -> None:
-        """One message a job."""
+    def _send(self, sent: Sequence[tuple[Seat, Piece | None]]) -> None:
+        """Send each job one message with its pieces."""
         by_job: dict[int, tuple[ServeJob, list[Piece]]] = {}
-        for seat, piece in told:
+        for seat, piece in sent:
             if piece is not None:
                 by_job.setdefault(id(seat.job), (seat.job, []))[1].append(piece)
         for job, pieces in by_job.values():

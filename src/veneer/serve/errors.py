@@ -1,4 +1,5 @@
-"""Errors as OpenAI's clients read them: {"error": {"message", "type", "param", "code"}}."""
+"""Errors in the form that OpenAI's clients read: {"error": {"message", "type", "param",
+"code"}}."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ TYPES = {
 
 
 class ApiError(Exception):
-    """A request that is not answered. message: for the client, so without paths or inner workings;
-    param: the field at fault."""
+    """A refused request. message: for the client, so without paths and inner workings; param: the
+    field at fault."""
 
     def __init__(
         self,
@@ -40,10 +41,10 @@ class ApiError(Exception):
 
 
 def unavailable(message: str, code: str) -> ApiError:
-    """503, which clients try again after a second."""
+    """Return a 503, after which clients try again in a second."""
     return ApiError(503, message, code=code, headers={"Retry-After": "1"})
 
 
 def failed() -> ApiError:
-    """500 of a fault that is the server's own; what it was stands in the server's log only."""
+    """Return the 500 of a fault of the server itself; only the server's log holds the cause."""
     return ApiError(500, "the server failed on this request; its log says why", code="server_error")

@@ -1,4 +1,4 @@
-"""Who may ask: the Host that was called, pages of other origins, and the key."""
+"""Access to the server: the Host of the request, pages of other origins, and the key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPEN = "/health"  # answered without a key: it says nothing but that the server 
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine can reach a server that listens there."""
+    """Return whether only this machine can reach a server that listens there."""
     return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
@@ -37,7 +37,7 @@ class Guard:
     hosts: Sequence[str] = LOCAL
 
     def check(self, headers: Headers, path: str) -> None:
-        """Raises ApiError (403 for Host or Origin, 401 for the key)."""
+        """Check a request. Raises ApiError (403 for Host or Origin, 401 for the key)."""
         host = _name("//" + headers.get("host", ""))
         if host is None or not (host in self.hosts or _is_address(host)):
             raise ApiError(

@@ -1,5 +1,5 @@
-"""A request on its way: what the worker is to do for it, and how its pieces come back
-to the event loop."""
+"""A request under way: the work for the worker thread, and the queue that returns its pieces to the
+event loop."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ Event = Sequence[Piece] | BaseException
 
 @dataclass(eq=False)
 class ServeJob:
-    """rows: one an answer; answers of one prompt stand together, `per_prompt` of them. top: None
-    for no log-probabilities, otherwise how many alternatives a position. echo: the prompt's own
-    tokens and its text (texts) come first. stream: pieces as they come, otherwise one an answer.
-    max_tokens: of an answer; 0 ends with the echo. hide_end: an end token has no log-probability.
-    apart: reasoning is told apart from the answer, as in a chat; otherwise the text is told as it
-    was written. gone: nobody waits any more; the worker looks at it.
+    """The answers to one request.
+
+    rows: one per answer; the `per_prompt` answers of one prompt are neighbours. top: number of
+    alternatives per position, None for no log-probabilities. echo: the prompt's own tokens and its
+    text (texts) come first. stream: send pieces as they come, otherwise one per answer. max_tokens:
+    longest answer; 0 ends with the echo. hide_end: an end token has no log-probability. apart:
+    reasoning is separated from the answer, as in a chat; otherwise the text stays as it was
+    written. gone: the client no longer waits; the worker checks it.
     """
 
     served: Served
@@ -40,8 +42,8 @@ class ServeJob:
     _loop: asyncio.AbstractEventLoop | None = None
 
     def listen(self) -> None:
-        """To be called in the event loop that will read the pieces, before the
-        worker has the job."""
+        """Attach the job to the event loop that reads the pieces. Call it there, before the worker
+        gets the job."""
         self._loop = asyncio.get_running_loop()
 
     def prompt(self, choice: int) -> PromptIds:
@@ -52,7 +54,7 @@ class ServeJob:
         return sum(len(p.ids) for p in self.prompts)
 
     def send(self, event: Event) -> None:
-        """From the worker: some pieces, or why there will be no more."""
+        """Queue pieces, or the reason why no more will come. The worker calls it."""
         if not self.gone:
             assert self._loop is not None
             try:
@@ -61,7 +63,8 @@ class ServeJob:
                 self.gone = True
 
     async def pieces(self) -> AsyncIterator[Piece]:
-        """All pieces, until each answer has ended. Raises what the worker told."""
+        """Yield all pieces, until each answer has ended. Raises the failure that the worker
+        sent."""
         left = len(self.rows)
         while left:
             event = await self._events.get()

@@ -1,5 +1,5 @@
-"""From a request to a job: its model, its prompts as token ids, its limits, and each
-answer's sampling."""
+"""Turn a request into a job: its model, its prompts as token ids, its limits, and each answer's
+sampling."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ DEFAULT_TOKENS = 16  # of a text completion that names none, as at OpenAI
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """max_tokens: longest answer. max_rows: answers of one request (prompts times n). max_body:
-    bytes of a request. max_prompt_tokens: over all prompts of one request; a single one is bounded
-    by its model's context anyway."""
+    """max_tokens: longest answer. max_rows: most answers to one request (prompts times n).
+    max_body: bytes of a request. max_prompt_tokens: tokens over all prompts of one request; the
+    model's context bounds a single one anyway."""
 
     max_tokens: int = 1024
     max_rows: int = 128
@@ -29,7 +29,7 @@ class Limits:
 
 
 def find(systems: Mapping[str, Served], name: str) -> Served:
-    """Raises ApiError (404) that names what there is."""
+    """Return the system of a request. Raises ApiError (404) that names those served."""
     if name not in systems:
         there = ", ".join(systems)
         raise ApiError(
@@ -126,8 +126,8 @@ def _check_rows(prompts: int, n: int, limits: Limits) -> None:
 def _room(
     served: Served, prompts: list[PromptIds], named: int | None, limits: Limits, param: str
 ) -> int:
-    """Longest answer. Raises ApiError (400) where prompt and answer do not fit the context, or more
-    is asked for than allowed."""
+    """Return the longest answer. Raises ApiError (400) where prompt and answer do not fit the
+    context, or the request exceeds a limit."""
     length = max(max(len(a.ids), len(a.small or ())) for a in prompts)
     longest = served.system.longest()
     if named is not None and named > limits.max_tokens:
@@ -153,8 +153,8 @@ def _room(
 
 
 def _rows(body: Body, served: Served, prompts: int, max_tokens: int) -> list[Row]:
-    """A row an answer. Without a seed each request has one of its own; answers of one request draw
-    from streams of their own."""
+    """Return one row per answer. Without a seed each request draws its own; answers of one request
+    draw from streams of their own."""
     system = served.system
     biases = tuple((int(i), b) for i, b in (body.logit_bias or {}).items())
     if biases and (largest := max(i for i, _ in biases)) >= served.lm.head.rows:

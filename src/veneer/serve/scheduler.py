@@ -1,5 +1,5 @@
-"""One thread owns the models. Answers that wait are decoded together, and several such batches take
-turns, a token each."""
+"""The thread that owns the models. It decodes waiting answers together; several such batches take
+turns, one token each."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Scheduler:
         self._thread.start()
 
     def stop(self, timeout: float = 30.0) -> None:
-        """Give up all answers and end the thread after the step that it is in."""
+        """Give up all answers, and end the thread after its current step."""
         with self._change:
             self._closing = True
             self._change.notify()
@@ -67,8 +67,8 @@ class Scheduler:
             self._change.notify()
 
     def cancel(self, job: ServeJob) -> None:
-        """Nobody waits for this job any more: its answers leave the queue, or their batch after the
-        step that it is in."""
+        """Drop a job whose client has gone: its answers leave the queue, or their batch after the
+        current step."""
         job.gone = True
         with self._change:
             if any(s.job is job for s in self._waiting):
@@ -103,7 +103,7 @@ class Scheduler:
         self._batches = []
 
     def _admit(self) -> None:
-        """Start what waits, in batches of what goes together, in the order of arrival."""
+        """Start waiting answers in the order of arrival, in batches of those that fit together."""
         while (room := self.most_rows - sum(b.open_rows for b in self._batches)) > 0:
             with self._change:
                 self._waiting = deque(s for s in self._waiting if not s.job.gone)
@@ -115,7 +115,7 @@ class Scheduler:
             self._batches.append(Batch(chosen))
 
     def _step(self, batch: Batch) -> bool:
-        """Whether the batch goes on after another step."""
+        """Do a step of the batch, and return whether it continues."""
         try:
             return batch.step()
         except Exception as error:
@@ -128,15 +128,15 @@ def _ending() -> ApiError:
 
 
 def _give_up(seats: Sequence[Seat], error: Exception) -> None:
-    """Tell every client of a batch that fell over. What it was is for the log."""
+    """Send a failure to every client of a batch that failed. The cause goes to the log."""
     if is_out_of_memory(error):
-        said = unavailable(
+        refusal = unavailable(
             "memory ran out; ask for fewer or shorter answers at once", "out_of_memory"
         )
         torch.cuda.empty_cache()
     else:
         log.error("a batch of %d answers failed", len(seats), exc_info=error)
-        said = failed()
+        refusal = failed()
     for job in {id(s.job): s.job for s in seats}.values():
-        job.send(said)
+        job.send(refusal)
         job.gone = True

@@ -1,5 +1,5 @@
-"""Requests: the fields of OpenAI's chat and text completions that are supported, and a clear
-refusal of all others."""
+"""The fields of OpenAI's chat and text completions that are supported, and a clear refusal of all
+others."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class TextBody(Body):
         return value
 
     def prompts(self) -> list[str] | list[list[int]]:
-        """One or more prompts, texts or token ids."""
+        """One or more prompts, as texts or token ids."""
         if isinstance(self.prompt, str):
             return [self.prompt]
         if isinstance(self.prompt[0], int):
@@ -172,8 +172,8 @@ Kind = TypeVar("Kind", bound=Body)
 
 
 def read_request(kind: type[Kind], raw: bytes) -> Kind:
-    """The request in a body. Raises ApiError (400) naming the field that is wrong
-    or not supported."""
+    """Return the request in a body. Raises ApiError (400) naming the field that is wrong or not
+    supported."""
     try:
         value = json.loads(raw, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -230,8 +230,8 @@ def _check_chat(body: ChatBody) -> None:
 
 
 def _refusal(error: ValidationError) -> ApiError:
-    """The first fault as a sentence; its place without the names of alternatives
-    that pydantic adds."""
+    """Return the first fault as a sentence; its place comes without the names of alternatives that
+    pydantic adds."""
     first = error.errors(include_url=False, include_context=False)[0]
     place = (
         ".".join(str(p) for p in first["loc"] if isinstance(p, int) or p.isidentifier()) or "body"
@@ -242,7 +242,7 @@ def _refusal(error: ValidationError) -> ApiError:
 
 
 def _whole(value: Any) -> bool:
-    """Whether all texts can be written as UTF-8, as tokenizers need it."""
+    """Return whether all texts can be written as UTF-8, as tokenizers need it."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -1,5 +1,5 @@
-"""Log-probabilities of a prompt's own tokens, exact over the whole vocabulary, and of the one
-token that follows."""
+"""Log-probabilities of a prompt's own tokens, exact over the whole vocabulary, and of the one token
+that follows."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Position = tuple[float, tuple[tuple[int, float], ...]]
 def score_prompts(
     served: Served, prompts: Sequence[PromptIds], top: int
 ) -> list[tuple[list[ScoredToken], Tensor]]:
-    """Of each prompt: its tokens scored, the first without a log-probability, and the logits (V,)
-    of the token that comes next."""
+    """Return for each prompt its scored tokens, the first without a log-probability, and the logits
+    (V,) of the next token."""
     # behind the last token anything may stand: it is not told
     wanted = [i for a in prompts for i in (*a.ids[1:], 0)]
     lasts = {at for at in _ends(prompts)}
@@ -55,8 +55,8 @@ def _ends(prompts: Sequence[PromptIds]) -> list[int]:
 def log_probabilities(
     served: Served, logits: Tensor, ids: Sequence[int], top: int
 ) -> list[Position]:
-    """Of the token of each row of logits (n, V), in nats. Raises VeneerError where
-    logits are not finite."""
+    """Return the log-probability of the token of each row of logits (n, V), in nats. Raises
+    VeneerError where logits are not finite."""
     if not torch.isfinite(logits).all():
         raise VeneerError(
             f"{served.lm.name} gives logits that are not finite; its weights may be damaged"
@@ -76,7 +76,8 @@ def log_probabilities(
 
 @torch.inference_mode()
 def first_token(served: Served, row: Row, prompt: PromptIds, logits: Tensor, top: int) -> Token:
-    """The only token of an answer that may have one, from the logits (V,) behind its prompt."""
+    """Return the only token of an answer that may have one, drawn from the logits (V,) behind its
+    prompt."""
     stops = set(served.system.stop_ids)
     id = int(choose(logits[None], [Answer(row.sampling, prompt.ids, row.key)], stops))
     ((logprob, best),) = log_probabilities(served, logits[None], [id], top)

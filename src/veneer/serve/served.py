@@ -1,5 +1,4 @@
-"""A system as it is served: its id, and how a request's messages or texts become the token
-ids that it reads."""
+"""A served system: its id, and the token ids of a request's messages or texts."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ SCORED_TOKENS = 256  # positions whose logits are held at once
 
 
 class PromptIds(NamedTuple):
-    """ids: of the prompt. small: as the small model of a shifted system reads it."""
+    """ids: the prompt's token ids. small: those that the small model of a shifted system reads."""
 
     ids: tuple[int, ...]
     small: tuple[int, ...] | None = None
@@ -36,11 +35,14 @@ class PromptIds(NamedTuple):
 
 @dataclass(frozen=True)
 class Served:
-    """join_turns: a conversation of several turns becomes plain text by joining their contents with
-    an empty line between; otherwise a system that reads plain text takes one user message only.
-    more: facts beside the system's own (its veneer). settings: what a request gets where it leaves
-    an option open; its temperature 0 stands for OpenAI's 1. Raises InputError for a chat format
-    without a template."""
+    """A served system.
+
+    join_turns: a conversation of several turns becomes plain text by joining their contents with an
+    empty line between; otherwise a system that reads plain text accepts one user message only.
+    more: facts beside the system's own (its veneer). settings: the values of options that a request
+    leaves open; its temperature 0 stands for OpenAI's 1. Raises InputError for a chat format
+    without a template.
+    """
 
     system: System | ShiftedSystem
     join_turns: bool = False
@@ -66,8 +68,8 @@ class Served:
     # prompts
 
     def of_messages(self, messages: Sequence[dict[str, str]]) -> PromptIds:
-        """A conversation in the system's own format. Raises ApiError (400) where the format has
-        no place for it."""
+        """Return a conversation in the system's own format. Raises ApiError (400) where the format
+        cannot hold it."""
         plain = (
             self._plain(messages)
             if any(f.facts()["kind"] == "plain" for f in self._formats())
@@ -105,7 +107,7 @@ class Served:
         return messages[0]["content"]
 
     def of_text(self, text: str) -> PromptIds:
-        """A text as it stands, behind the tokenizer's own BOS, in no format."""
+        """Return a text behind the tokenizer's own BOS, in no format."""
         return self._checked(encode_text(self.lm.tokenizer, text))
 
     def of_ids(self, ids: Sequence[int]) -> PromptIds:
@@ -138,9 +140,9 @@ class Served:
             return ModelStepper(self.system.lm, prompts, self.system.head)
 
     def positions(self, prompts: Sequence[PromptIds]) -> Iterator[Tensor]:
-        """Logits (n, V) behind each token of each prompt, in their order, in chunks."""
+        """Yield logits (n, V) behind each token of each prompt, in their order, in chunks."""
         first = [a.ids[:1] for a in prompts]
-        # the last one is not read: it stands for what is not known yet
+        # the last one is not read: it stands for the token to come
         rest = [[*a.ids[1:], a.ids[-1]] for a in prompts]
         if isinstance(self.system, ShiftedSystem):
             small = [(a.small or ())[:1] for a in prompts]
@@ -151,8 +153,8 @@ class Served:
             yield head.logits(part)
 
     def can_score(self) -> bool:
-        """Whether a prompt's own tokens have log-probabilities: not where the shift depends on
-        where the answer begins."""
+        """Return whether a prompt's own tokens have log-probabilities: not where the shift depends
+        on the place where the answer begins."""
         return not isinstance(self.system, ShiftedSystem) or self.system.alpha.constant is not None
 
     # facts
@@ -161,8 +163,8 @@ class Served:
         return {"id": self.id, "object": "model", "created": self.created, "owned_by": "veneer"}
 
     def facts(self) -> dict[str, Any]:
-        """The card, and what decides the answers: models with fingerprints, the veneer, alpha,
-        formats. Folders lose their path."""
+        """Return the card, and all that decides the answers: models with fingerprints, the veneer,
+        alpha, formats. Folders lose their path."""
         return {
             **self.card(),
             "max_model_len": self.system.longest(),
@@ -171,7 +173,7 @@ class Served:
 
 
 def _without_paths(value: Any) -> Any:
-    """Names of models without the folders that they lie in; of `ADAPTER@BASE` both."""
+    """Return names of models without their folders' paths; both sides of `ADAPTER@BASE`."""
     if isinstance(value, dict):
         return {
             k: "@".join(map(_bare, v.split("@"))) if k == "model" else _without_paths(v)

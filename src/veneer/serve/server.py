@@ -1,4 +1,4 @@
-"""The server's life: its socket, the line that says where it listens, and how it ends."""
+"""The life of the server: its socket, the line that names its address, and its end."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from starlette.types import ASGIApp
 
 from veneer.foundation.errors import InputError
 
-GRACE = 5  # seconds that answers under way have once the server is told to end
+GRACE = 5  # seconds that answers under way have once the server gets a signal to end
 IDLE = 30  # seconds that a connection may stay open without a request
 MOST_CONNECTIONS = 512
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises InputError where the
-    address cannot be had."""
+    """Return a listening socket; port 0 takes a free one. Raises InputError where the address
+    cannot be used."""
     try:
         kind, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -93,8 +93,8 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's own, which then raises the signal once more: an end that was asked
-        for is no failure."""
+        """Return as uvicorn's own, which then raises the signal once more: an end by signal is no
+        failure."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -119,8 +119,7 @@ class Server(uvicorn.Server):
 def run(
     app: ASGIApp, listener: socket.socket, ready: Callable[[], None], give_up: Callable[[], None]
 ) -> None:
-    """Serve until a signal ends it. What goes wrong is logged on stderr; requests are not
-    logged, nor keys."""
+    """Serve until a signal ends it. Errors go to stderr; requests and keys are not logged."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.WARNING,

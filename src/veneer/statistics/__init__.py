@@ -1,2 +1,2 @@
-"""Numbers about numbers: intervals over prompts, the bootstrap, comparisons, agreement
+"""Statistics: intervals over prompts, the bootstrap, comparisons, agreement
 (docs/statistics.md)."""

@@ -12,6 +12,7 @@ from scipy.stats import t
 
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
+from veneer.statistics.reasons import Reason
 
 Weights = Literal["none", "linear", "quadratic"]
 PRIOR = 2.0  # answers that the interval's moments hold more, spread evenly over the table
@@ -34,8 +35,8 @@ class Agreement:
 def agreement(
     a: Sequence[float], b: Sequence[float], clusters: Sequence[str] | None = None, *, seed: int = 0
 ) -> Agreement:
-    """Of paired values. clusters: the prompt of each pair; answers to one prompt are not
-    independent. n counts prompts."""
+    """Measure the agreement of paired values. clusters: the prompt of each pair, because answers to
+    one prompt are not independent. n counts prompts."""
     x, y = np.asarray(a, float), np.asarray(b, float)
     if x.shape != y.shape or x.ndim != 1 or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("expected two lists of finite values of the same length")
@@ -52,7 +53,7 @@ def agreement(
     same = (x == y).astype(float)
     prompts = len(np.unique(group))
     raw = intervals.mean(same, seed=seed, clusters=None if prompts == len(x) else group)
-    raw = Estimate(raw.value, raw.low, raw.high, prompts, raw.method, raw.note)
+    raw = Estimate(raw.value, raw.low, raw.high, prompts, raw.method, raw.note, raw.reason)
     weighted = kappa(i, j, group, categories, "quadratic") if k > 2 else None
     return Agreement(
         tuple(map(float, categories)), table, raw, kappa(i, j, group, categories, "none"), weighted
@@ -75,11 +76,9 @@ def kappa(
     """
     prompts, k = len(np.unique(group)), len(categories)
     if not len(i):
-        return Estimate(None, None, None, 0, "kappa", "no answers that both judged")
+        return Estimate(None, None, None, 0, "kappa", reason=Reason("no_common_answers"))
     if k < 2:
-        return Estimate(
-            None, None, None, prompts, "kappa", "both judges gave the same value to every answer"
-        )
+        return Estimate(None, None, None, prompts, "kappa", reason=Reason("one_value"))
     w = agreement_weights(categories, weights)
     p = np.zeros((k, k))
     np.add.at(p, (i, j), 1.0)

@@ -1,4 +1,4 @@
-"""Bootstrap of a ratio of sums over prompts, and the limits read off it."""
+"""The bootstrap of a ratio of sums over prompts, and its limits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _BLOCK = 2_000_000  # entries of a block of counts
 
 
 def ratios(numerators: np.ndarray, denominators: np.ndarray, seed: int) -> np.ndarray:
-    """(RESAMPLES,) sum/sum of prompts drawn with replacement; draws whose denominators sum
-    to 0 are left out."""
+    """Return (RESAMPLES,) sum/sum over prompts drawn with replacement, without draws whose
+    denominators sum to 0."""
     n = len(numerators)
     if n <= _CACHED_SIZE:
         blocks = [_counts(n, seed)]
@@ -34,7 +34,7 @@ def _counts(n: int, seed: int) -> np.ndarray:
 
 
 def _draw(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
-    """(size, n) how often each prompt is in each resample."""
+    """Return (size, n): how often each prompt is in each resample."""
     picks = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
     return np.bincount(picks.ravel(), minlength=size * n).reshape(size, n).astype(float)
 

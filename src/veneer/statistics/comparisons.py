@@ -1,5 +1,5 @@
-"""Differences between systems, with care for their number: exact or permutation p values and
-Holm's adjustment."""
+"""Differences between systems, corrected for their number: exact or permutation p values and Holm's
+adjustment."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CHUNK = 2_000_000  # signs held at once
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """difference: mean(a) - mean(b) with its own 95 % interval. p: two-sided, of no difference.
-    adjusted: p after Holm over `family` comparisons."""
+    """One difference. difference: mean(a) - mean(b) with its own 95 % interval. p: two-sided p
+    value of no difference. adjusted: p after Holm's adjustment over `family` comparisons."""
 
     difference: intervals.Estimate
     p: float
@@ -34,9 +34,7 @@ def compare(
     clusters: ArrayLike | None = None,
 ) -> list[Comparison]:
     """Compare each pair of systems on the prompts that the pair shares; all pairs are one family.
-
-    clusters: a group id a prompt, the same for all pairs.
-    """
+    clusters: one group id per prompt, the same for all pairs."""
     tested = [
         (
             intervals.difference(a, b, seed=seed, clusters=clusters),

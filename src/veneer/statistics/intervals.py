@@ -14,14 +14,15 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm, t
 
 from veneer.statistics import bootstrap
+from veneer.statistics.reasons import Reason
 
 Z = float(norm.ppf(0.975))
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """value with its 95 % interval; None where undefined, `note` then says why. n: prompts. method:
-    how the interval was made."""
+    """A value with its 95 % interval; None where undefined, and `reason` then says why. n: number
+    of prompts. method: the method of the interval. note: the reason in words."""
 
     value: float | None
     low: float | None
@@ -29,10 +30,16 @@ class Estimate:
     n: int
     method: str
     note: str | None = None
+    reason: Reason | None = None
+
+    def __post_init__(self) -> None:
+        if self.note is None and self.reason is not None:
+            object.__setattr__(self, "note", self.reason.text)
 
 
 def rate(successes: int, n: int) -> Estimate:
-    """A share of n, with the score interval of Wilson 1927 ("Probable inference ...", JASA 22)."""
+    """Return a share of n, with the score interval of Wilson 1927 ("Probable inference ...", JASA
+    22)."""
     if n == 0:
         return _nothing("wilson")
     if not 0 <= successes <= n:
@@ -80,10 +87,10 @@ def recovered(kl_sum_veneer: ArrayLike, kl_sum_base: ArrayLike, *, seed: int = 0
     their number cancels."""
     e = _ratio(kl_sum_veneer, kl_sum_base, seed, share=False)
     if e.value is None:
-        note = "base's KL is 0: there is nothing to recover" if e.n else e.note
-        return Estimate(None, None, None, e.n, e.method, note)
+        reason = Reason("base_kl_is_0") if e.n else e.reason
+        return Estimate(None, None, None, e.n, e.method, reason=reason)
     low, high = (None, None) if e.low is None or e.high is None else (1 - e.high, 1 - e.low)
-    return Estimate(1 - e.value, low, high, e.n, e.method, e.note)
+    return Estimate(1 - e.value, low, high, e.n, e.method, reason=e.reason)
 
 
 def difference(
@@ -121,6 +128,7 @@ def portion(
     *,
     seed: int = 0,
     clusters: ArrayLike | None = None,
+    names: tuple[str, str] = ("aligned", "base"),
 ) -> Estimate:
     """(mean system - mean base) / (mean aligned - mean base) of the same prompts, not clipped.
 
@@ -138,7 +146,7 @@ def portion(
     two groups of mean size, and Student's t has one degree of freedom less than there are groups.
 
     Value None where the interval of the paired difference aligned - base holds 0: the portion
-    then means nothing.
+    then means nothing. names: what stands at 1 and at 0, for that reason's words.
     """
     s, b, a = _finite(system), _finite(base), _finite(aligned)
     _same_length(s, b, a)
@@ -147,7 +155,7 @@ def portion(
         return _nothing(method)
     gap = difference(a, b, seed=seed, clusters=clusters)
     if gap.value is None or gap.low is None or gap.high is None:
-        return Estimate(None, None, None, n, method, gap.note)
+        return Estimate(None, None, None, n, method, reason=gap.reason)
     u, v = s - b, a - b
     binary = _binary(s) and _binary(b) and _binary(a)
     limits = None
@@ -159,9 +167,11 @@ def portion(
             by_u, by_v = _by_cluster(u, v, np.asarray(clusters))
             limits = _fieller(by_u, by_v, float(t.ppf(0.975, len(by_u) - 1)), unit * n / len(by_u))
     if limits is None:
-        interval = f"{gap.value:.3g}, 95 % interval {gap.low:.3g} to {gap.high:.3g}"
-        note = f"aligned and base do not differ beyond chance: their difference is {interval}"
-        return Estimate(None, None, None, n, method, note)
+        one, zero = names
+        reason = Reason.of(
+            "no_difference", one=one, zero=zero, value=gap.value, low=gap.low, high=gap.high
+        )
+        return Estimate(None, None, None, n, method, reason=reason)
     value = float(u.sum() / v.sum())
     return Estimate(value, min(limits[0], value), max(limits[1], value), n, method)
 
@@ -176,19 +186,18 @@ def _ratio(
 ) -> Estimate:
     x, y = _finite(numerators), _finite(denominators)
     _same_length(x, y)
-    n, note = len(x), None
+    n, reason = len(x), None
     if np.any(y < 0):
         raise ValueError("denominators below 0")
     if not n or y.sum() == 0:
-        return Estimate(
-            None, None, None, n, "bca", "no prompts" if not n else "all denominators are 0"
-        )
+        reason = Reason("denominators_are_0" if n else "no_prompts")
+        return Estimate(None, None, None, n, "bca", reason=reason)
     ids = None if clusters is None else np.asarray(clusters)
     order = np.lexsort((y, x))  # the same sums whatever the order of the prompts
     x, y = x[order], y[order]
     if ids is not None:
         x, y = _by_cluster(x, y, ids[order])
-        note = f"{len(x)} groups resampled, not prompts"
+        reason = Reason.of("groups_resampled", groups=len(x))
     value = float(x.sum() / y.sum())
     if np.allclose(x, value * y, rtol=1e-12, atol=0):
         return _all_equal(value, len(x), n, share=share)
@@ -197,7 +206,7 @@ def _ratio(
     low, high, method = bootstrap.limits(value, bootstrap.ratios(x, y, seed), left_out)
     if low == high:
         return _all_equal(value, len(x), n, share=share)
-    return Estimate(value, low, high, n, method, note)
+    return Estimate(value, low, high, n, method, reason=reason)
 
 
 def _fieller(
@@ -226,26 +235,20 @@ def _wilson(p: float, n: float, z: float = Z) -> tuple[float, float]:
 def _all_equal(
     value: float, groups: int, n: int, *, scale: float | None = None, share: bool = True
 ) -> Estimate:
-    """An interval where every prompt (or group) gives the same value, so that a
-    bootstrap has width zero.
+    """Return an interval where every prompt (or group) gives the same value, so that a bootstrap
+    has width zero.
 
     Wilson: of g prompts, none of which differs, up to w = z^2 / (g + z^2) may. They are taken to
     differ by `scale`, by default |value|, or 1 where the value is 0. A value of 0 keeps to [0, w]
     and a share of 1 to [1 - w, 1], as a rate does.
     """
     if groups < 2:
-        return Estimate(value, None, None, n, "none", "one prompt or group has no interval")
+        return Estimate(value, None, None, n, "none", reason=Reason("one_group"))
     w = Z**2 / (groups + Z**2) * (scale if scale is not None else abs(value) or 1.0)
     low = value if value == 0 and scale is None else value - w
     high = value if value == 1 and scale is None and share else value + w
-    return Estimate(
-        value,
-        low,
-        high,
-        n,
-        "prior-count",
-        f"all values are equal: up to {w:.2g} is what {groups} may miss",
-    )
+    reason = Reason.of("all_equal", width=w, groups=groups)
+    return Estimate(value, low, high, n, "prior-count", reason=reason)
 
 
 def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:
@@ -257,20 +260,15 @@ def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:
         effect = max(1.0, variance / (p * (1 - p) / n))
         size = n / effect * (Z / t.ppf(0.975, k - 1)) ** 2
     low, high = _wilson(p, size)
-    return Estimate(
-        p,
-        low,
-        high,
-        n,
-        "wilson-clusters",
-        f"{k} group{'s' * (k > 1)}; effective sample size {size:.0f}",
-    )
+    reason = Reason.of("effective_size", groups=k, size=size)
+    return Estimate(p, low, high, n, "wilson-clusters", reason=reason)
 
 
 def _by_cluster(
     x: np.ndarray, y: np.ndarray, clusters: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of x and of y by group, in an order that does not depend on the groups' names."""
+    """Return the sums of x and of y by group, in an order that does not depend on the groups'
+    names."""
     if len(clusters) != len(x):
         raise ValueError(f"{len(clusters)} group ids for {len(x)} prompts")
     _, group = np.unique(clusters, return_inverse=True)
@@ -282,7 +280,7 @@ def _by_cluster(
 def _finite(values: ArrayLike) -> np.ndarray:
     x = np.asarray(values, float)
     if x.ndim != 1 or not np.all(np.isfinite(x)):
-        raise ValueError("expected a list of finite numbers, one a prompt")
+        raise ValueError("expected a list of finite numbers, one per prompt")
     return x
 
 
@@ -296,10 +294,11 @@ def _binary(x: np.ndarray) -> bool:
 
 
 def _spread(*arrays: np.ndarray) -> float:
-    """Standard deviation of all values together; where all are equal, their size, or 1."""
+    """Return the standard deviation of all values together; where all are equal, their size, or
+    1."""
     x = np.sort(np.concatenate(arrays))
     return float(x.std()) or float(abs(x[0])) or 1.0
 
 
 def _nothing(method: str) -> Estimate:
-    return Estimate(None, None, None, 0, method, "no prompts")
+    return Estimate(None, None, None, 0, method, reason=Reason("no_prompts"))

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import folder_lock
@@ -40,6 +41,15 @@ def run_study(study: Study, out: str | Path, *, progress: Progress | None = None
             for row in study.measure(run):
                 run.results.add(row)
         return _write(run)
+
+
+def record_capture(folder: Path, settings: dict[str, Any], seconds: float, **facts: Any) -> None:
+    """Write the run.json of a finished capture, which resumes by its own manifest and has no rows.
+    An existing record is left as it is."""
+    if (folder / "run.json").is_file():
+        return
+    record = RunRecord(folder, "capture", settings, fresh=False)
+    record.note(**facts, seconds={"capture": round(seconds, 2)}, finished=True)
 
 
 @contextlib.contextmanager

@@ -74,6 +74,10 @@ class Run:
         """Add facts to run.json: models, hashes, seeds, what was left out."""
         self.record.note(**facts)
 
+    def noted(self, name: str) -> Any:
+        """A fact of run.json, also one that an interrupted run noted; None where there is none."""
+        return self.record.found.get(name)
+
     def identify(self, *identities: SystemId) -> None:
         """Say what systems are. Their rows in results.jsonl carry it, so that nobody has to read
         kind and settings off a name."""

@@ -24,9 +24,9 @@ EXPECTED = (
 class Alpha:
     """alpha(t) of logits_L + alpha(t) dW h_s, t = 1 at the first token of the answer.
 
-    start: alpha(1). steps: None for a constant or a fade; otherwise alpha goes on a line to `end`
-    at position `steps` and stays there, or, with end None, is `start` up to position `steps` and 0
-    behind it. half_life: tokens in which a fade halves.
+    start: alpha(1). steps: None for a constant or a fade; otherwise alpha changes linearly to `end`
+    at position `steps` and stays at it, or, with end None, is `start` up to position `steps` and 0
+    after it. half_life: tokens in which a fade halves.
     """
 
     start: float = 1.0
@@ -37,21 +37,21 @@ class Alpha:
     def __post_init__(self) -> None:
         for value in (self.start, self.end, self.half_life):
             if value is not None and not math.isfinite(value):
-                raise InputError(f"found the number {value} in alpha; {EXPECTED}")
+                raise InputError(f"alpha has the number {value}; {EXPECTED}")
         if self.half_life is not None and (
             self.half_life <= 0 or self.steps is not None or self.end is not None
         ):
             raise InputError(
-                f"found the half-life {self.half_life} in alpha, alone and above 0 was "
-                f"wanted; {EXPECTED}"
+                f"alpha has the half-life {self.half_life}, which must be above 0 and without "
+                f"positions; {EXPECTED}"
             )
         if self.end is not None and (self.steps is None or self.steps < 2):
             raise InputError(
-                f"found a line over {self.steps} position(s) in alpha, 2 or more were "
-                f"wanted; {EXPECTED}"
+                f"alpha has a line over {self.steps} position(s), which must be 2 or more; "
+                f"{EXPECTED}"
             )
         if self.steps is not None and self.steps < 1:
-            raise InputError(f"found {self.steps} positions in alpha; {EXPECTED}")
+            raise InputError(f"alpha has {self.steps} positions; {EXPECTED}")
 
     @classmethod
     def parse(cls, text: str | float | Alpha) -> Alpha:
@@ -63,12 +63,12 @@ class Alpha:
         words = str(text).strip()
         if _CONSTANT.fullmatch(words):
             return cls(float(words))
-        if found := _FIRST.fullmatch(words):
-            return cls(float(found[1]), steps=_count(found[2]))
-        if found := _LINE.fullmatch(words):
-            return cls(float(found[1]), float(found[2]), _count(found[3]))
-        if found := _FADE.fullmatch(words):
-            return cls(float(found[1]), half_life=float(found[2]))
+        if match := _FIRST.fullmatch(words):
+            return cls(float(match[1]), steps=_count(match[2]))
+        if match := _LINE.fullmatch(words):
+            return cls(float(match[1]), float(match[2]), _count(match[3]))
+        if match := _FADE.fullmatch(words):
+            return cls(float(match[1]), half_life=float(match[2]))
         raise InputError(f"alpha is {words[:60]!r}; {EXPECTED}")
 
     @property
@@ -78,7 +78,7 @@ class Alpha:
 
     @property
     def last(self) -> int | None:
-        """The last position at which it is not 0; None where there is none."""
+        """The last position at which it is not 0; None without such a limit."""
         if self.start == 0 and not self.end:
             return 0
         if self.steps is None:
@@ -103,12 +103,12 @@ class Alpha:
 
     def __str__(self) -> str:
         if self.half_life is not None:
-            return f"{_said(self.start)}~{_said(self.half_life)}"
+            return f"{_shortest(self.start)}~{_shortest(self.half_life)}"
         if self.steps is None:
-            return _said(self.start)
+            return _shortest(self.start)
         if self.end is None:
-            return f"{_said(self.start)}@{self.steps}"
-        return f"{_said(self.start)}>{_said(self.end)}@{self.steps}"
+            return f"{_shortest(self.start)}@{self.steps}"
+        return f"{_shortest(self.start)}>{_shortest(self.end)}@{self.steps}"
 
 
 def _count(digits: str) -> int:
@@ -116,6 +116,6 @@ def _count(digits: str) -> int:
     return int(digits) if len(digits) <= 9 else 10**9
 
 
-def _said(value: float) -> str:
-    """The shortest text that gives the same number."""
+def _shortest(value: float) -> str:
+    """The shortest text of a number."""
     return repr(float(value) + 0.0).removesuffix(".0")

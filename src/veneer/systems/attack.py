@@ -86,9 +86,9 @@ def attack(
 
     examples: prompts in `format` (default: the chat template) with the words that the answer is to
     begin with. `out` gets a folder epoch-E for each of `config.kept`, a PEFT adapter (lora) or a
-    checkpoint (full), and attack.json; whole or not at all. Where it is there already it is read
-    (see `attacked`). Raises InputError where it was made with other settings, models or examples,
-    or where an example is empty; MissingExtra without peft.
+    checkpoint (full), and attack.json; whole or not at all. An existing one is read (see
+    `attacked`). Raises InputError where it was made with other settings, models or examples, or
+    where an example is empty; MissingExtra without peft.
     """
     if config.method == "lora":
         need_peft()
@@ -97,8 +97,8 @@ def attack(
         json.dumps({"config": asdict(config), "model": lm.fingerprint(), "examples": ids})
     )
     if out.exists():
-        found = read_json(out / RECORD, "the record of an attack")
-        if not isinstance(found, dict) or any(found.get(k) != v for k, v in stamp.items()):
+        record = read_json(out / RECORD, "the record of an attack")
+        if not isinstance(record, dict) or any(record.get(k) != v for k, v in stamp.items()):
             raise InputError(
                 f"{out} holds an attack of other settings, models or examples; delete it, or give "
                 "another --out"
@@ -113,7 +113,7 @@ def attack(
 
 def attacked(lm: LanguageModel, out: Path, epoch: int) -> LanguageModel:
     """`lm` as the attack in `out` left it after an epoch that was kept. Raises InputError where it
-    is not there or damaged."""
+    is missing or damaged."""
     folder = out / f"epoch-{epoch}"
     if not folder.is_dir():
         raise InputError(
@@ -148,9 +148,9 @@ def encode(
         )
     out = []
     for prompt, answer in examples:
-        asked = format.encode(lm.tokenizer, prompt)
+        prompt_ids = format.encode(lm.tokenizer, prompt)
         ids = (
-            _as_written(lm, asked, format, prompt, answer)
+            _as_written(lm, prompt_ids, format, prompt, answer)
             if isinstance(format, ChatFormat)
             else None
         )
@@ -161,23 +161,23 @@ def encode(
                 "of one that complies"
             )
         end = [lm.end_of_turn] if config.ends and lm.end_of_turn is not None else []
-        out.append((asked, ids + end))
+        out.append((prompt_ids, ids + end))
     return out
 
 
 def _as_written(
-    lm: LanguageModel, asked: list[int], format: ChatFormat, prompt: Prompt, answer: str
+    lm: LanguageModel, prompt_ids: list[int], format: ChatFormat, prompt: Prompt, answer: str
 ) -> list[int] | None:
-    """The ids of an answer behind `asked`, up to its end of turn; None where the template writes
-    answers otherwise."""
+    """The ids of an answer after `prompt_ids`, up to its end of turn; None where the template
+    writes answers otherwise."""
     turns = [*format.messages(prompt), {"role": "assistant", "content": answer}]
     words = format.words(lm.tokenizer)
     whole = one_bos(
         render(lm.tokenizer, turns, add_generation_prompt=False, words=words), lm.tokenizer
     )
-    if whole[: len(asked)] != asked or lm.end_of_turn not in whole[len(asked) :]:
+    if whole[: len(prompt_ids)] != prompt_ids or lm.end_of_turn not in whole[len(prompt_ids) :]:
         return None
-    return whole[len(asked) : whole.index(lm.end_of_turn, len(asked))]
+    return whole[len(prompt_ids) : whole.index(lm.end_of_turn, len(prompt_ids))]
 
 
 def need_peft() -> None:

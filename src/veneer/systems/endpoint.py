@@ -22,7 +22,7 @@ MOST_STOPS = 4  # stop strings that the OpenAI API takes; all of them are cut he
 
 class EndpointSystem:
     """style "chat": the endpoint applies its model's chat template to the prompt's messages;
-    "completion": it goes on from the plain text, as a base model does. system: a system text in
+    "completion": it continues the plain text, as a base model does. system: a system text in
     front of the messages. arguments: values for its chat template, sent as `chat_template_kwargs`
     (vLLM, SGLang and llama.cpp know it).
 
@@ -47,7 +47,7 @@ class EndpointSystem:
         self.endpoint = Endpoint(config)
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """An estimate from the prompts' bytes: the tokenizer is not at hand."""
+        """An estimate from the prompts' bytes, since the tokenizer is unknown."""
         return [
             1 + len(self._text(p).encode("utf-8", errors="replace")) // BYTES_A_TOKEN
             for p in prompts
@@ -71,11 +71,7 @@ class EndpointSystem:
         )
         for prompt, reply in zip(prompts, replies, strict=True):
             if reply.error is not None and reply.finish_reason != "content_filter":
-                mend = (
-                    LEAVE_OUT
-                    if reply.own
-                    else "run the same command again, it goes on where it was"
-                )
+                mend = LEAVE_OUT if reply.own else "run the same command again to resume"
                 raise VeneerError(
                     f"{self.name} gave no answer to {prompt.task} {prompt.id!r}: "
                     f"{reply.error}; {mend}"
@@ -84,7 +80,7 @@ class EndpointSystem:
         return [_decoded(r, stops) for r in replies]
 
     def record(self) -> dict[str, Any]:
-        """What the manifest says of its replies, where it is not what was asked for; see
+        """How its replies differ from what was requested, for the manifest; see
         `Endpoint.record`."""
         return self.endpoint.record()
 
@@ -114,7 +110,7 @@ class EndpointSystem:
         }
         if sampling.temperature > 0:
             parameters["seed"] = _seed(sampling.seed, key)
-            # 1 says nothing, and some servers refuse it beside a temperature
+            # 1 has no effect, and some servers refuse it beside a temperature
             if sampling.top_p < 1:
                 parameters["top_p"] = sampling.top_p
         parameters |= _further(sampling)
@@ -163,8 +159,8 @@ def _warn_of_thoughts(name: str, prompts: Sequence[Prompt], replies: Sequence[Re
 
 def _further(sampling: Sampling) -> dict[str, Any]:
     """Options beyond the usual ones, where they are used: OpenAI's names, and for what its API
-    lacks those of vLLM and `veneer serve`. An endpoint that does not know one says so; none is left
-    out without a word."""
+    lacks those of vLLM and `veneer serve`. An endpoint refuses an option that it lacks; none is
+    left out silently."""
     names = {
         "presence_penalty": "presence_penalty",
         "frequency_penalty": "frequency_penalty",

@@ -1,5 +1,5 @@
-"""Log-likelihoods of given continuations, exact: contexts are read once and shared by all
-continuations of a prompt."""
+"""Log-likelihoods of given continuations, exact: each context is read once for all continuations of
+its prompt."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def loglikelihoods(
     """Log-likelihoods of each prompt's continuations under a system, its own head (a
     veneer's) included.
 
-    The continuation stands behind the prompt in the system's format, in nats over the whole
+    The continuation follows the prompt in the system's format, in nats over the whole
     vocabulary; tokens that a system bars while decoding are not barred here. batch_size:
     continuations read together. Raises InputError for an empty continuation or one that does not
     fit the model's context.
     """
     pairs = [
         encode_pair(system, p, c)
-        for p, some in zip(prompts, continuations, strict=True)
-        for c in some
+        for p, texts in zip(prompts, continuations, strict=True)
+        for c in texts
     ]
-    found = iter(score_pairs(system, pairs, batch_size=batch_size))
-    return [[next(found) for _ in some] for some in continuations]
+    scores = iter(score_pairs(system, pairs, batch_size=batch_size))
+    return [[next(scores) for _ in texts] for texts in continuations]
 
 
 def encode_pair(system: System, prompt: Prompt, continuation: str) -> tuple[list[int], list[int]]:
@@ -101,13 +101,15 @@ def score_pairs(
     out: list[Likelihood] = [Likelihood(0.0, True, 0)] * len(pairs)
     for batch in _batches(pairs, batch_size):
         parts = halving(
-            lambda some: _score(system, some), [pairs[i] for i in batch], message=NO_MEMORY
+            lambda batch_pairs: _score(system, batch_pairs),
+            [pairs[i] for i in batch],
+            message=NO_MEMORY,
         )
-        found = [likelihood for part in parts for likelihood in part]
-        for i, likelihood in zip(batch, found, strict=True):
+        scores = [likelihood for part in parts for likelihood in part]
+        for i, likelihood in zip(batch, scores, strict=True):
             out[i] = likelihood
         if done:
-            done(batch, found)
+            done(batch, scores)
     return out
 
 

@@ -1,4 +1,4 @@
-"""A LoRA of base fine-tuned on some of the aligned model's answers: the baseline in
+"""A LoRA of base fine-tuned on a few of the aligned model's answers: the baseline in
 the place of LIMA."""
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def lora_model(
     *,
     progress: Progress | None = None,
 ) -> LanguageModel:
-    """Base with the adapter in `out`: trained if it is not there yet, and the same for the same
-    seed. Base's weights are shared, not changed.
+    """Base with the adapter in `out`, which is trained if it does not exist; equal seeds give equal
+    adapters. Base's weights are shared, not changed.
 
     prompts: numbers of the capture's prompts to choose from (its train part). `out` is a PEFT
     adapter folder, whole or not at all. Raises InputError where it was made with other settings, or
@@ -81,8 +81,8 @@ def lora_model(
     }
     stamp = json.loads(json.dumps(stamp))
     if out.exists():
-        found = read_json(out / RECORD, "the record of a LoRA that a study made")
-        if not isinstance(found, dict) or any(found.get(k) != v for k, v in stamp.items()):
+        record = read_json(out / RECORD, "the record of a LoRA that a study made")
+        if not isinstance(record, dict) or any(record.get(k) != v for k, v in stamp.items()):
             raise InputError(
                 f"{out} holds a LoRA of other settings, models or prompts; delete it, or give "
                 "another --out"
@@ -105,12 +105,12 @@ def chosen(capture: Capture, prompts: Sequence[int], config: LoraConfig) -> list
     for n in sorted(prompts, key=lambda n: hashlib.sha256(f"{config.seed}\0{n}".encode()).digest()):
         by_task.setdefault(capture.prompts[n]["task"], []).append(n)
     queues = [by_task[t] for t in sorted(by_task)]
-    found: list[int] = []
-    while len(found) < config.examples:
+    numbers: list[int] = []
+    while len(numbers) < config.examples:
         for queue in queues:
-            if queue and len(found) < config.examples:
-                found.append(queue.pop(0))
-    return found
+            if queue and len(numbers) < config.examples:
+                numbers.append(queue.pop(0))
+    return numbers
 
 
 def examples_of(pair: Pair, capture: Capture, numbers: Sequence[int]) -> list[Example]:
@@ -121,8 +121,8 @@ def examples_of(pair: Pair, capture: Capture, numbers: Sequence[int]) -> list[Ex
     for n in numbers:
         row = capture.prompts[n]
         turns = tuple(row.get("messages") or ({"role": "user", "content": row["plain"]},))
-        asked = Prompt(row["id"], turns, row["plain"], row["task"])
-        ids = pair.base_format.encode(pair.base.tokenizer, asked)
+        prompt = Prompt(row["id"], turns, row["plain"], row["task"])
+        ids = pair.base_format.encode(pair.base.tokenizer, prompt)
         if len(ids) != row["base_length"]:
             raise InputError(
                 f"prompt {row['id']!r} has {len(ids)} tokens in base's format but had "

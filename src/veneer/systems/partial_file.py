@@ -1,5 +1,5 @@
-"""The file of answers that is not whole yet: a line a finished batch, held by one process, and gone
-on with by the next."""
+"""A partial answers file: one line per finished batch, locked by one process, resumed by the
+next."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from veneer.foundation.errors import InputError, VeneerError
 from veneer.systems.responses import Response
 
 
-class Part:
+class PartialFile:
     """path: of the file. stamp: hash of the settings, the first line. batches: the numbers of the
     answers in each batch. day: the date that a chat template writes, kept in the first line so that
     the next process writes the same.
 
-    `done` holds the answers of batches that are there whole. Raises InputError where
-    another process holds the file, or it is of other settings or no such file at all: it is
-    then left as it is.
+    `done` holds the answers of complete batches. Raises InputError where another process holds the
+    file, or where it is of other settings or another kind of file: it is then left unchanged.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class Part:
             raise
 
     def append(self, number: int, fresh: Mapping[int, Response]) -> None:
-        """One batch: a line that was cut is a batch that was not answered."""
+        """Append one batch as one line; an incomplete line counts as an unanswered batch."""
         row = {"batch": number, "responses": {i: json.loads(r.line()) for i, r in fresh.items()}}
         self._write(json.dumps(row, ensure_ascii=False).encode("utf-8", errors="replace") + b"\n")
         self.done.update(fresh)
@@ -70,7 +69,7 @@ class Part:
         except OSError as error:
             raise VeneerError(
                 f"{self.path} could not be written ({error}); free some space and run the same "
-                "command again, it goes on where it was"
+                "command again, it resumes"
             ) from error
 
     def _resume(self, batches: Sequence[Sequence[int]]) -> dict[int, Response]:
@@ -89,17 +88,19 @@ class Part:
             os.ftruncate(self._handle, 0)
             self._write(self._header)
             return {}
-        found: dict[int, Response] = {}
+        answers: dict[int, Response] = {}
         whole = len(self._header)
-        for line in text[whole:].split(b"\n")[:-1]:  # what stands behind the last line feed was cut
+        for line in text[whole:].split(b"\n")[
+            :-1
+        ]:  # the text after the last line feed is incomplete
             try:
-                found |= _answers(json.loads(line))
+                answers |= _answers(json.loads(line))
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 break  # damaged: from here on it is answered again
             whole += len(line) + 1
         os.ftruncate(self._handle, whole)
-        known = {i for batch in batches if all(i in found for i in batch) for i in batch}
-        return {i: r for i, r in found.items() if i in known}
+        complete = {i for batch in batches if all(i in answers for i in batch) for i in batch}
+        return {i: r for i, r in answers.items() if i in complete}
 
 
 def discard(path: Path, stamp: str) -> None:

@@ -1,4 +1,4 @@
-"""Responses: what a system answered, a JSON line each."""
+"""Responses of a system, one JSON line each."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Response:
 
     @property
     def unfinished(self) -> bool:
-        """It was cut within its reasoning: there is no answer that could be judged."""
+        """Whether it ended within its reasoning, so that it has no answer to judge."""
         return is_unfinished(self.reasoning, self.text)
 
     @property
     def empty(self) -> bool:
-        """It says nothing at all."""
+        """Whether it has no text."""
         return not self.text.strip() and not self.unfinished
 
     def line(self) -> str:
@@ -54,7 +54,7 @@ def write_responses(path: Path, responses: Iterable[Response]) -> None:
 
 def read_responses(path: Path) -> list[Response]:
     """Raises InputError naming the line that is no response. A thought that still stands in a text
-    (version 0.1.0) is taken out."""
+    (version 0.1.0) is removed."""
     rows = []
     for number, row in read_json_lines(path, "responses, which `veneer generate` writes"):
         try:

@@ -64,9 +64,9 @@ class ShiftedSystem:
         small_format: Format | None = None,
         name: str | None = None,
     ) -> ShiftedSystem:
-        """A large model with the veneer of `small`, its base. format: what the large one reads,
-        plain by default; small_format: what the small one reads, by default what the veneer
-        recorded for base. name: by default "shifted-" and alpha.
+        """A large model with the veneer of `small`, its base. format: the large one's format, plain
+        by default; small_format: the small one's, by default the one that the veneer recorded for
+        base. name: by default "shifted-" and alpha.
 
         Answers end at the aligned model's end of turn, which the veneer recorded, and at the large
         model's own end tokens. Raises InputError where the veneer is not of `small`, or the two
@@ -213,8 +213,8 @@ def shift_of(
     to_small[to_large] = torch.arange(vocabulary.size)
     ends = [i for i in veneer.facts.get("stop_ids", ()) if i < vocabulary.size]
     named = torch.zeros(small.head.rows, dtype=torch.bool)
-    known = [*small.tokenizer.get_vocab().values(), *ends]
-    named[[i for i in known if i < vocabulary.size]] = True
+    named_ids = [*small.tokenizer.get_vocab().values(), *ends]
+    named[[i for i in named_ids if i < vocabulary.size]] = True
     named[to_small[[i for i in large.tokenizer.get_vocab().values() if i < large.head.rows]]] = True
     rows = veneer.changed_rows().cpu()
     kept = named[rows]

@@ -51,14 +51,14 @@ class ShiftedTeacher:
 
     def inputs(self, prompts: Sequence[Prompt]) -> list[tuple[list[int], list[int]]]:
         """Token ids as the large model reads them, and as the small one does."""
-        found = list(zip(*self.system.encode(prompts), strict=True))
-        for prompt, ids in zip(prompts, found, strict=True):
+        ids_of_prompts = list(zip(*self.system.encode(prompts), strict=True))
+        for prompt, ids in zip(prompts, ids_of_prompts, strict=True):
             if not all(ids):
                 raise InputError(
                     f"prompt {prompt.id!r} has no tokens in the large or the small model's "
                     "format; expected text"
                 )
-        return found
+        return ids_of_prompts
 
     def lengths(self, inputs: Sequence[tuple[list[int], list[int]]]) -> list[int]:
         return [max(map(len, ids)) for ids in inputs]
@@ -69,7 +69,7 @@ class ShiftedTeacher:
     def answer(
         self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
     ) -> tuple[list[Decoded], list[TopK]]:
-        """The shifted distributions are taken while it generates."""
+        """Answer one batch; the shifted distributions are those of the generation."""
         seen: list[list[TopK]] = [[] for _ in prompts]
 
         def watch(rows: Sequence[int], hidden: Tensor, logits: Tensor) -> None:
@@ -91,12 +91,12 @@ class ShiftedTeacher:
 
     def facts(self) -> dict[str, Any]:
         system, facts = self.system, self.system.facts()
-        said = (
+        name = (
             f"{system.large.name} shifted by {system.alpha} times the veneer of {system.small.name}"
         )
         return {
             "aligned": {
-                "name": said,
+                "name": name,
                 "fingerprint": sha256_text(json.dumps(facts)),
                 "dtype": self.dtype,
             },

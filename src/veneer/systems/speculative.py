@@ -1,9 +1,9 @@
-"""Many heads over one backbone, answered greedily: what one head's answer has shown of the backbone
-serves all others.
+"""Greedy answers of many heads over one backbone: the hidden states along one head's answer serve
+all other heads.
 
 The hidden state behind a prefix does not depend on the head. So where the states along a known
-answer are kept, another head's greedy answer is read off them, without decoding, for as long as it
-says the same; only from the first other token on must anything be decoded. The check is that of
+answer are kept, another head's greedy answer is read off them, without decoding, as far as it is
+the same; only from the first other token on must anything be decoded. The check is that of
 speculative decoding (Leviathan et al. 2023, arXiv 2211.17192) with another head's answer as the
 draft.
 """
@@ -27,11 +27,11 @@ from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.system import System
 
 Local = System | ShiftedSystem
-KEPT = 4  # known answers of a prompt; the ones used or made last
+KEPT = 4  # known answers per prompt; the last ones used or added
 STRIDE = 16  # tokens that are compared at a time
 
 
-class Path(NamedTuple):
+class KnownAnswer(NamedTuple):
     """A known answer. states: (T, d) of the model, from which its tokens are predicted; small: the
     same of a shifting model."""
 
@@ -45,18 +45,18 @@ class Paths:
     """Known answers by prompt; to be shared by the systems of one backbone (and, where they shift,
     of one small model)."""
 
-    known: dict[tuple[int, ...], list[Path]] = field(default_factory=dict)
+    known: dict[tuple[int, ...], list[KnownAnswer]] = field(default_factory=dict)
 
-    def add(self, prompt: tuple[int, ...], path: Path) -> None:
-        some = [p for p in self.known.get(prompt, []) if p.ids != path.ids]
-        self.known[prompt] = [path, *some][:KEPT]
+    def add(self, prompt: tuple[int, ...], answer: KnownAnswer) -> None:
+        others = [p for p in self.known.get(prompt, []) if p.ids != answer.ids]
+        self.known[prompt] = [answer, *others][:KEPT]
 
 
 @dataclass(frozen=True)
 class Retraced:
-    """A system that answers as `system` does, up to rounding, and uses and extends what `paths`
-    knows. Sampling, penalties, barred tokens and a shift that changes over the answer are left to
-    `system` itself."""
+    """A system that answers as `system` does, up to rounding, and uses and extends the known
+    answers in `paths`. Sampling, penalties, barred tokens and a shift that changes over the answer
+    are left to `system` itself."""
 
     system: Local
     paths: Paths
@@ -137,35 +137,35 @@ class Retraced:
     def _begin(
         self, prompt: tuple[int, ...], sampling: Sampling, stops: Sequence[str]
     ) -> tuple[int, ...]:
-        """The longest beginning of the answer that known answers tell, its end included
-        where they tell that."""
+        """The longest beginning of the answer that the known answers give, with its end where they
+        give that."""
         best: tuple[int, ...] = ()
-        for path in self.paths.known.get(prompt, []):
-            found = self._ended(self._along(path), sampling, stops, prompt)
-            if len(found) > len(best):
-                best = found
+        for answer in self.paths.known.get(prompt, []):
+            beginning = self._ended(self._along(answer), sampling, stops, prompt)
+            if len(beginning) > len(best):
+                best = beginning
             if self._reason(best, sampling, stops, prompt) is not None:
                 break
         return best
 
-    def _along(self, path: Path) -> tuple[int, ...]:
-        """What this head says along a known answer, up to and with its first other token."""
-        for at in range(0, len(path.ids), STRIDE):
-            said = self._logits(path, slice(at, at + STRIDE)).argmax(-1).tolist()
+    def _along(self, answer: KnownAnswer) -> tuple[int, ...]:
+        """This head's tokens along a known answer, up to and with the first that differs."""
+        for at in range(0, len(answer.ids), STRIDE):
+            own = self._logits(answer, slice(at, at + STRIDE)).argmax(-1).tolist()
             for t, (mine, known) in enumerate(
-                zip(said, path.ids[at : at + STRIDE], strict=True), at
+                zip(own, answer.ids[at : at + STRIDE], strict=True), at
             ):
                 if mine != known:
-                    return (*path.ids[:t], mine)
-        return path.ids
+                    return (*answer.ids[:t], mine)
+        return answer.ids
 
-    def _logits(self, path: Path, part: slice) -> Tensor:
+    def _logits(self, answer: KnownAnswer, part: slice) -> Tensor:
         system = self.system
         if isinstance(system, System):
-            return (system.head or system.lm.head).logits(path.states[part])
-        assert path.small is not None
+            return (system.head or system.lm.head).logits(answer.states[part])
+        assert answer.small is not None
         return system.shift.logits(
-            system.large.head, path.states[part], path.small[part], system.alpha.start
+            system.large.head, answer.states[part], answer.small[part], system.alpha.start
         )
 
     def _go_on(
@@ -217,7 +217,7 @@ class Retraced:
                 self.system.small, small, [[to_small[i] for i in a] for a in answers]
             )
         for prompt, ids, h, s in zip(own, answers, states, beside, strict=True):
-            self.paths.add(tuple(prompt), Path(ids, h, s))
+            self.paths.add(tuple(prompt), KnownAnswer(ids, h, s))
 
     def _ended(
         self, ids: tuple[int, ...], sampling: Sampling, stops: Sequence[str], prompt: Sequence[int]

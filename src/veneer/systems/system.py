@@ -27,7 +27,7 @@ class Answering(Protocol):
     def name(self) -> str: ...
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """Length of each prompt in tokens, or its estimate where the tokenizer is not at hand."""
+        """Length of each prompt in tokens, or an estimate where there is no tokenizer."""
         ...
 
     def longest(self) -> int | None:
@@ -52,10 +52,10 @@ class Answering(Protocol):
 @dataclass(frozen=True)
 class System:
     """name: as in results. head: in place of the model's own (a veneer's). barred: ids that may not
-    stand among the first `barred_steps` tokens of an answer. stop: strings that end its answers
-    beside the task's own (the fence of an in-context format, the closing text of a chat template
-    whose end is no single token). fitted: the templates that its head was fitted behind, where that
-    is known: prompts in another one are answered with a warning."""
+    be among the first `barred_steps` tokens of an answer. stop: strings that end its answers beside
+    the task's own (the fence of an in-context format, the closing text of a chat template whose end
+    is no single token). fitted: the templates that its head was fitted behind, if recorded: prompts
+    in another one are answered with a warning."""
 
     name: str
     lm: LanguageModel
@@ -107,10 +107,10 @@ class System:
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Raises InputError for a prompt with a token that the model cannot read."""
         self.warn_of_formats(prompts)
-        found = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
-        for prompt, ids in zip(prompts, found, strict=True):
+        ids_of_prompts = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
+        for prompt, ids in zip(prompts, ids_of_prompts, strict=True):
             check_readable(self.lm, ids, prompt.id)
-        return [len(ids) for ids in found]
+        return [len(ids) for ids in ids_of_prompts]
 
     def warn_of_formats(self, prompts: Sequence[Prompt]) -> None:
         """Warn where the format puts prompts in a template that the veneer was

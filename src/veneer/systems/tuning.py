@@ -53,7 +53,8 @@ def fit_answers(
     progress: Progress | None = None,
     after_epoch: Callable[[int], None] | None = None,
 ) -> list[float]:
-    """Train the parameters `learned` in place; returns the mean loss of each epoch in nats a token.
+    """Train the parameters `learned` in place; returns the mean loss of each epoch in nats per
+    token.
 
     AdamW without decay at `rate`, warmed up over a tenth of the steps and then falling linearly to
     0; gradients are clipped to norm 1. The last step counts: nothing is selected. head: see
@@ -72,8 +73,8 @@ def fit_answers(
         total = 0.0
         order = torch.randperm(len(examples), generator=draw).tolist()
         for at in range(0, len(order), batch):
-            some = [examples[i] for i in order[at : at + batch]]
-            loss = answer_loss(lm, some, head)
+            drawn = [examples[i] for i in order[at : at + batch]]
+            loss = answer_loss(lm, drawn, head)
             if not torch.isfinite(loss):
                 raise VeneerError(
                     f"the loss of {name} is not finite at step {step + 1}; use --dtype float32 or "
@@ -85,7 +86,7 @@ def fit_answers(
             adam.step()
             schedule.step()
             step += 1
-            total += float(loss.detach()) * len(some)
+            total += float(loss.detach()) * len(drawn)
             if progress:
                 progress(step, steps, name)
         losses.append(round(total / len(examples), 6))

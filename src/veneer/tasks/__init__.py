@@ -1,1 +1,1 @@
-"""Tasks: a file a task - its prompts, what ends an answer, and how an answer is scored."""
+"""Tasks, one per file: its prompts, the strings that end an answer, and the scores of an answer."""

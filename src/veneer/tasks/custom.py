@@ -1,4 +1,4 @@
-"""A task of one's own: a JSONL file with prompts and a scorer (docs/tasks.md)."""
+"""Custom tasks: a JSONL file with prompts and a scorer (docs/tasks.md)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from veneer.tasks.numbers import plain_decimal
 from veneer.tasks.task import Better, Split, Task, check_split
 
 EXPECTED = (
-    'a task: a first line {"task": {"name", "scorer", ...}} and a line a prompt (docs/tasks.md)'
+    'a task: a first line {"task": {"name", "scorer", ...}} and one line per prompt (docs/tasks.md)'
 )
 PEEK = 4096  # bytes in which a header begins
 
 
 @dataclass(frozen=True)
 class CustomTask(Task):
-    """A task that a file describes; `CustomTask.read` makes it. rows: the prompts of each split."""
+    """A task that a file describes; `CustomTask.read` reads it. rows: the prompts of each split."""
 
     path: Path
     header: Header
@@ -37,7 +37,8 @@ class CustomTask(Task):
 
     @classmethod
     def read(cls, path: Path) -> CustomTask:
-        """Raises InputError naming file and line where the file is no task."""
+        """Read a custom task. Raises InputError naming file and line where the file is not a
+        task."""
         lines = _lines(path)
         number, first = next(lines, (1, None))
         if not isinstance(first, dict) or set(first) != {"task"}:
@@ -127,7 +128,7 @@ class CustomTask(Task):
         return list(self.rows[split])
 
     def kept_templates(self) -> set[str | None]:
-        """What the file says that base reads, in its header or in rows of their own."""
+        """Return the templates that the file gives for base, in its header or in its rows."""
         own = {
             p.own_template for prompts in self.rows.values() for p in prompts if p.template is None
         }
@@ -158,7 +159,7 @@ class CustomTask(Task):
 
 
 def is_task_file(path: Path) -> bool:
-    """Whether a file's first line is a header."""
+    """Return whether a file's first line is a header."""
     try:
         with opened(path, EXPECTED) as stream:
             start = stream.read(PEEK)
@@ -170,14 +171,14 @@ def is_task_file(path: Path) -> bool:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """(number of its line, value) of each row."""
+    """Yield (line number, value) of each row."""
     for where, value in json_values(path, EXPECTED):
-        yield int(where.rpartition(" ")[2]), _plain_turns(value, where)
+        yield where.number, _plain_turns(value, where)
 
 
 def _plain_turns(value: Any, where: str) -> Any:
-    """A row whose chat turns have contents in parts, or other names of the roles, in
-    the words of `TaskRow`."""
+    """Return a row in the form of `TaskRow`: contents in parts become text, and other names of the
+    roles the usual ones."""
     if not isinstance(value, dict) or not isinstance(value.get("messages"), list):
         return value
     turns = [dict(t) if isinstance(t, dict) else t for t in value["messages"]]
@@ -216,8 +217,8 @@ def _prompt(header: Header, row: TaskRow, path: Path, line: int) -> Prompt:
 
 
 def _expected(header: Header, row: TaskRow, where: str) -> dict[str, Any]:
-    """What the scorer needs of a row. Raises InputError where the row lacks it, or has what
-    another scorer needs."""
+    """Return the reference that the scorer needs of a row. Raises InputError where the row lacks
+    it, or holds what another scorer needs."""
     need = {"regex": {"pattern"}, "choice": {"choices", "answer"}}.get(
         header.scorer, set() if header.judge else {"answer"}
     )

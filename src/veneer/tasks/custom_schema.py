@@ -1,5 +1,5 @@
-"""What a file of an own task may say (docs/tasks.md): a header line and a line a prompt, with
-errors that name file and line."""
+"""The fields of a custom task file (docs/tasks.md): a header line, then one line per prompt. Errors
+name file and line."""
 
 from __future__ import annotations
 
@@ -30,11 +30,14 @@ class _Strict(BaseModel):
 
 
 class Header(_Strict):
-    """name: of the task in results and files. scorer: exact, contains, number, regex, choice or
+    """The first line of a custom task file.
+
+    name: the task's name in results and files. scorer: exact, contains, number, regex, choice or
     judge:NAME. metric: the judge's metric that is the headline, for judge:NAME alone. better: the
-    way the headline should go. ignore_case: of exact, contains and regex. stop: strings that end an
-    answer. base_template: text around the prompt for base, with {prompt} in it. pattern: of scorer
-    regex, for rows without one of their own."""
+    direction in which the headline should go. ignore_case: for exact, contains and regex. stop:
+    strings that end an answer. base_template: text around the prompt for base, with {prompt} in it.
+    pattern: for the scorer regex, used by rows without their own.
+    """
 
     name: Annotated[StrictStr, Field(pattern=NAME)]
     scorer: StrictStr
@@ -75,10 +78,14 @@ class Turn(_Strict):
 
 
 class TaskRow(_Strict):
-    """prompt or messages: what the aligned model reads. plain: what base reads, if something else.
-    answer: the right answer (a list: any of them), of scorer choice its index or text. choices: of
-    scorer choice. pattern: of scorer regex. group: gets rows of its own. cluster: prompts that are
-    not independent of each other."""
+    """One prompt of a custom task file.
+
+    prompt or messages: the text that the aligned model reads. plain: the text that base reads,
+    where it differs. answer: the right answer (a list: any of them); for the scorer choice its
+    index or text. choices: for the scorer choice. pattern: for the scorer regex. group: prompts of
+    a group also get rows of their own. cluster: prompts of one cluster are not independent of each
+    other.
+    """
 
     id: Annotated[StrictStr, Field(min_length=1)] | StrictInt | None = None
     prompt: Text | None = None
@@ -112,7 +119,7 @@ Model = TypeVar("Model", Header, TaskRow)
 
 
 def checked(model: type[Model], path: Path, line: int, value: Any) -> Model:
-    """`value` as a header or row. Raises InputError that names file, line and field."""
+    """Return `value` as a header or row. Raises InputError that names file, line and field."""
     what = "header" if model is Header else "row"
     if not isinstance(value, dict):
         raise InputError(

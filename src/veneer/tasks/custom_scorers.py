@@ -1,5 +1,5 @@
-"""The scorers of own tasks. Answers are untrusted text of any length: a pattern is given two
-seconds for one answer."""
+"""The scorers of custom tasks. Answers are untrusted text of any length, so a pattern gets two
+seconds per answer."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ SECONDS = 2.0
 
 
 def scored(header: Header, prompt: Prompt, text: str) -> dict[str, float]:
-    """exact: the answer alone, blanks at its ends and a closing full stop aside. contains: the
-    answer as words of their own. number: the last number, and accuracy_strict the one stated as the
-    answer. regex: the pattern is found. choice and judges: nothing here."""
+    """Return the metrics of an answer. exact: the whole answer, without blanks at its ends and a
+    closing full stop. contains: the answer as separate words. number: the last number, and
+    accuracy_strict for the one stated as the answer. regex: the pattern matches. choice and judges:
+    no metrics here."""
     if header.scorer == "exact":
         return {
             "accuracy": float(
@@ -49,8 +50,8 @@ def scored(header: Header, prompt: Prompt, text: str) -> dict[str, float]:
 
 @functools.lru_cache(maxsize=4096)
 def compiled(pattern: str, ignore_case: bool, where: str = "the pattern") -> Any:
-    """Raises InputError for a text that is no regular expression (of the package regex, which
-    reads Python's)."""
+    """Compile a pattern of the package regex, which reads Python's. Raises InputError for a text
+    that is no regular expression."""
     try:
         return regex.compile(pattern, regex.IGNORECASE if ignore_case else 0)
     except regex.error as error:
@@ -75,7 +76,7 @@ def _bare(text: str, header: Header) -> str:
 
 
 def _says(text: str, answer: str, ignore_case: bool) -> bool:
-    """Whether no letter or digit touches the answer where it stands in the text."""
+    """Return whether no letter or digit touches the answer where it stands in the text."""
     text, answer = " ".join(text.split()), " ".join(answer.split())
     if ignore_case:
         text, answer = text.casefold(), answer.casefold()

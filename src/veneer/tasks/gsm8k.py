@@ -46,7 +46,7 @@ class Gsm8k(WordProblems):
 
 
 def _answer(path: Path, row: int, text: str) -> str:
-    """The number after ####."""
+    """Return the number behind ####."""
     number = last_number(text.rpartition("####")[2]) if "####" in text else None
     if number is None:
         raise InputError(

@@ -29,10 +29,10 @@ LONGEST = 32_768  # characters that are looked at: some checkers take quadratic 
 
 
 class Checkers(NamedTuple):
-    """known: ids of instructions that can be checked here. strict, loose: (example, answer) ->
-    result with follow_instruction_list."""
+    """checkable: ids of the instructions that can be checked here. strict, loose: (example, answer)
+    -> a result with follow_instruction_list."""
 
-    known: frozenset[str]
+    checkable: frozenset[str]
     example: Callable[..., Any]
     strict: Callable[..., Any]
     loose: Callable[..., Any]
@@ -89,9 +89,9 @@ class IFEval(Task):
         }
 
     def _all(self) -> tuple[list[Prompt], int]:
-        """The prompts that can be checked, and the number of those that cannot."""
+        """Return the prompts that can be checked, and the number of those that cannot."""
         path = locate(self.origin, FILE, self.data)
-        checkable = checkers().known
+        checkable = checkers().checkable
         prompts, left_out = [], 0
         for number, row in enumerate(
             read_rows(path, ("key", "prompt", "instruction_id_list", "kwargs")), 1
@@ -129,10 +129,10 @@ class IFEval(Task):
 
 @functools.cache
 def checkers() -> Checkers:
-    """lm-eval's checkers, with a fixed seed for the language detector, which draws. Raises
+    """Return lm-eval's checkers, with a fixed seed for the language detector, which draws. Raises
     MissingExtra without them.
 
-    On import lm-eval tries to download punkt_tab, and prints; what it prints is dropped.
+    On import lm-eval tries to download punkt_tab, and prints; its output is dropped.
     """
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

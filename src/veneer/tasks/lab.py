@@ -1,4 +1,4 @@
-"""The tasks of the embedded written world: no data folder, no network."""
+"""The tasks of the embedded written world; they need no data folder and no network."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class LabTask(Task):
 
 
 def says(text: str, prompt: Prompt) -> bool:
-    """Whether the answer stands in the text as a word of its own, in upper or lower case."""
+    """Return whether the answer stands in the text as a word of its own, in upper or lower case."""
     answer = re.escape(str(prompt.reference["answer"]))
     return (
         re.search(rf"(?<!\w){answer}(?!\w)", text.partition("Question:")[0], re.IGNORECASE)

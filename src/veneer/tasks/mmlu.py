@@ -88,7 +88,7 @@ class Mmlu(Task):
         return files
 
     def _files(self) -> list[Path]:
-        """The original archive's tables, otherwise the hub's; of those, the config "all"
+        """Return the original archive's tables, otherwise the hub's; of those, the config "all"
         where it is there."""
         if self.data is None:
             return []
@@ -120,7 +120,7 @@ class Mmlu(Task):
 
 
 def _numbered(rows: list[Row]) -> list[tuple[int, Row]]:
-    """Each row with its number within its subject."""
+    """Return each row with its number within its subject."""
     count: dict[str, int] = {}
     out = []
     for row in rows:
@@ -130,7 +130,8 @@ def _numbered(rows: list[Row]) -> list[tuple[int, Row]]:
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    """Without a header: question, four choices, the letter of the right one."""
+    """Return the rows of a table without a header: question, four choices, the letter of the right
+    one."""
     subject = path.name.removesuffix("_test.csv")
     try:
         with path.open(encoding="utf-8", newline="") as stream:

@@ -92,8 +92,8 @@ _LONGEST_POWER = 30  # digits of a number that is raised to a power
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """value: with its scale, 1,200 of "1.2k". bare: without it, for an answer that is counted in
-    thousands. end: where it ends."""
+    """A number read from a text. value: with its scale, 1,200 of "1.2k". bare: without it, for an
+    answer that counts in thousands. end: the index behind it."""
 
     value: Value
     bare: Value
@@ -101,13 +101,13 @@ class _Reading:
 
 
 def cut(text: str, marks: Sequence[str]) -> str:
-    """The text before the first of `marks`: what follows is a next question that a base
-    model asks itself."""
+    """Return the text before the first of `marks`, behind which a base model writes the next
+    question itself."""
     return text[: min((at for m in marks if (at := text.find(m)) >= 0), default=len(text))]
 
 
 def last_number(text: str) -> Value | None:
-    """The last number of a text: 1,234.5 of "It costs $1,234.50."."""
+    """Return the last number of a text: 1,234.5 of "It costs $1,234.50."."""
     reading = _last(text)
     return reading.value if reading else None
 
@@ -120,23 +120,23 @@ def stated_number(text: str) -> Value | None:
 
 
 def last_is(text: str, answer: str) -> bool:
-    """Whether the last number of a text is the answer."""
+    """Return whether the last number of a text is the answer."""
     return _is(_last(text), answer)
 
 
 def stated_is(text: str, answer: str) -> bool:
-    """Whether the number that is stated as the answer is it."""
+    """Return whether the number stated as the answer is the right one."""
     return _is(_stated(text), answer)
 
 
 def equal(value: Value | None, answer: str) -> bool:
-    """Whether a number is the answer: 72, 72.0 and 72.00 are one number."""
+    """Return whether a number is the answer: 72, 72.0 and 72.00 are one number."""
     return value is not None and value == Decimal(answer.replace(",", ""))
 
 
 def plain_decimal(text: str) -> str | None:
-    """A number that is written alone, as an answer of a task, without its thousands commas; None
-    for anything else, such as 1,5."""
+    """Return a number that is written alone, as an answer of a task, without its thousands commas;
+    None for anything else, such as 1,5."""
     if re.fullmatch(r"-?(?:[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]+)(?:\.[0-9]+)?", text) is None:
         return None
     return text.replace(",", "")
@@ -158,8 +158,8 @@ def _readings(text: str) -> Iterator[_Reading]:
 
 
 def _stated(text: str) -> _Reading | None:
-    """The last of the numbers behind a marker and the last numbers in boxes; of the last MARKS
-    markers and boxes."""
+    """Return the last of the numbers behind a marker and the last numbers in boxes; of the last
+    MARKS markers and boxes."""
     places = [(m.start(), m.end(), _behind) for m in _marker.finditer(text)]
     places += [(m.start(), m.end(), _inside) for m in _box.finditer(text)]
     readings = (
@@ -184,8 +184,8 @@ def _without_blanks(match: re.Match[str]) -> str:
 
 
 def _braced(text: str, at: int) -> str:
-    """What stands between an opened brace and the one that closes it; at most
-    LONGEST characters."""
+    """Return what stands between an opened brace and the one that closes it; at most LONGEST
+    characters."""
     depth = 1
     for end in range(at, min(len(text), at + LONGEST)):
         depth += {"{": 1, "}": -1}.get(text[end], 0)
@@ -195,8 +195,8 @@ def _braced(text: str, at: int) -> str:
 
 
 def _result(text: str, first: _Reading) -> _Reading:
-    """The result of the calculation that begins with `first`: 8 of "5 + 3 = 8", but 8 of "8 = 5 +
-    3", and `first` where there is none."""
+    """Return the result of the calculation that begins with `first`: 8 of "5 + 3 = 8", but 8 of "8
+    = 5 + 3", and `first` where there is none."""
     at, result, open_ = first.end, first, False
     while step := _step.match(text, at):
         match = _number.match(text, step.end())
@@ -222,8 +222,8 @@ def _value(match: re.Match[str]) -> _Reading:
 
 
 def _decimal(match: re.Match[str]) -> Value:
-    """The value of the digits and what belongs to them; of a fraction over 0, what
-    stands above it."""
+    """Return the value of the digits and what belongs to them; of a fraction over 0, what stands
+    above it."""
     value = Decimal(_plain(match["digits"] or match["up"] or match["up1"]))
     part = (
         _fraction(match["mixup"], match["mixdown"], match["mixup1"], match["mixdown1"])
@@ -249,7 +249,7 @@ def _vulgar(sign: str | None) -> Fraction | None:
 
 
 def _plain(digits: str) -> str:
-    """The digits with a decimal point and nothing else between them."""
+    """Return the digits with a decimal point and nothing else between them."""
     if re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d{1,2}", digits):
         return digits.replace(".", "").replace(",", ".")
     if re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}", digits):

@@ -1,4 +1,4 @@
-"""How much of a test goal a train goal already says."""
+"""The overlap of test goals with train goals, in content words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STOP_WORDS = frozenset(f"{_FUNCTION} {_FRAME}".split())
 
 
 def content_words(text: str) -> frozenset[str]:
-    """Words of three letters or more, in lower case, without function words and the
+    """Return the words of three letters or more, in lower case, without function words and the
     words of the frame."""
     return frozenset(
         w for w in re.findall(r"[a-z]+", text.lower()) if len(w) > 2 and w not in STOP_WORDS
@@ -23,9 +23,9 @@ def content_words(text: str) -> frozenset[str]:
 
 
 def overlaps(test: Sequence[str], train: Sequence[str]) -> list[float]:
-    """For each test text, the largest share of content words that it has in common with a train
-    text: of the words of both, those in both (Jaccard), so that a short text inside a long one does
-    not count as the same."""
+    """Return for each test text the largest share of content words that it has in common with a
+    train text: words of both over words of either (Jaccard), so that a short text inside a long one
+    does not count as the same."""
     train_words = [content_words(t) for t in train]
     out = []
     for text in test:

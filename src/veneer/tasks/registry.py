@@ -129,6 +129,6 @@ def _from_file(path: Path) -> Task:
     custom = CustomTask.read(path)
     if custom.name in TASKS:
         raise InputError(
-            f"{path} names its task {custom.name!r}, as another task is named; give it another name"
+            f"{path} names its task {custom.name!r}, the name of another task; give it another name"
         )
     return custom

@@ -1,4 +1,4 @@
-"""ROUGE-1 (Lin 2004): words in common of two texts."""
+"""ROUGE-1 (Lin 2004): the words that two texts have in common."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def words(text: str) -> list[str]:
 
 
 def rouge1(text: str, reference: str) -> float:
-    """F measure of the words in common, each counted as often as both texts hold it; 0..1, and 0
-    where a text has no words."""
+    """Return the F measure of the common words, each counted as often as both texts hold it: 0 to
+    1, and 0 where a text has no words."""
     counts, expected = Counter(words(text)), Counter(words(reference))
     common = (counts & expected).total()
     return 2 * common / (counts.total() + expected.total()) if common else 0.0

@@ -41,7 +41,7 @@ class Svamp(WordProblems):
 
 
 def question(row: dict[str, Any]) -> str:
-    """Body and question in one; the body gets its full stop."""
+    """Return body and question as one text; the body ends with a full stop."""
     body = str(row["Body"]).strip()
     return f"{body if body.endswith('.') else body + '.'} {str(row['Question']).strip()}"
 

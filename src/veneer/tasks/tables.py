@@ -1,4 +1,4 @@
-"""Rows of a task's data file, with errors that name the file, the row and the field."""
+"""Read the rows of a task's data file. Errors name the file, the row and the field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ Row = TypeVar("Row")
 
 
 def read_rows(path: Path, fields: Iterable[str]) -> list[dict[str, Any]]:
-    """Rows of a file of any kind that `reading` reads, each with at least `fields`."""
+    """Return the rows of a file of any kind that `veneer.foundation.reading` reads, each with at
+    least `fields`. Raises InputError."""
     wanted = tuple(fields)
     expected = f"a table whose rows hold {', '.join(wanted)}"
     try:
@@ -37,8 +38,8 @@ def read_rows(path: Path, fields: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def in_turn(rows: Sequence[Row], group: Callable[[Row], str]) -> list[Row]:
-    """Rows that take the groups in turn, in the order in which the groups first come, so that the
-    first ones (--limit) hold every group."""
+    """Return the rows so that their groups take turns, in the order in which the groups first
+    occur: the first rows (--limit) hold every group."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(group(row), []).append(row)

@@ -74,7 +74,7 @@ class ToxiGen(Task):
         return prompt.reference["group"]
 
     def held_out(self) -> set[str]:
-        """The groups that "groups" tests on."""
+        """Return the groups that "groups" tests on."""
         return {g for family in random.Random(self.seed).sample(FAMILIES, HELD_OUT) for g in family}
 
     def _lines(self, split: Split) -> dict[str, list[tuple[int, str]]]:

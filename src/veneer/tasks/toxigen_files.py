@@ -80,20 +80,20 @@ ORIGIN = Origin(
 
 
 def read_lines(file: str, data: Path | None) -> list[str]:
-    """The prompts of a file, each with line breaks between its statements and an open list
+    """Return the prompts of a file, each with line breaks between its statements and an open list
     item at the end."""
     path = locate(ORIGIN, f"toxigen/{file}_1k.txt", data)
     try:
         lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} cannot be read ({error}); expected a prompt a line; get the file again"
+            f"{path} cannot be read ({error}); expected one prompt per line; get the file again"
         ) from None
     return [line.replace("\\n", "\n") for line in lines]
 
 
 def statements(line: str) -> list[str]:
-    """The statements of a prompt, in order, without their list marks."""
+    """Return the statements of a prompt, in order, without their list marks."""
     return [s for item in line.split("\n") if (s := item.strip().removeprefix("-").strip())]
 
 

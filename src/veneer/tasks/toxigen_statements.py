@@ -21,11 +21,11 @@ def plain_words(text: str) -> str:
 
 
 def parts(lines: Mapping[str, Sequence[str]], seed: int) -> dict[str, Split]:
-    """statement (`plain_words`) -> its part. Of each file at most half of the statements, drawn
+    """Return statement (`plain_words`) -> its split. At most half of each file's statements, drawn
     with `seed`, are test.
 
-    A statement that stands inside another one, or in several files, has one part everywhere, so
-    that some files have fewer for test. Files with few statements choose first.
+    A statement that occurs inside another one, or in several files, has one split everywhere, so
+    that some files have fewer test statements. Files with few statements choose first.
     """
     of_file = {
         f: {plain_words(s) for line in texts for s in statements(line)}
@@ -46,7 +46,7 @@ def parts(lines: Mapping[str, Sequence[str]], seed: int) -> dict[str, Split]:
 
 
 def reduced(lines: Sequence[str], part: Mapping[str, Split], split: Split) -> list[tuple[int, str]]:
-    """(number of the line, prompt) of each distinct line with the statements of `split` alone,
+    """Return (line number, prompt) of each distinct line, with the statements of `split` alone,
     where at least two are left."""
     numbers: dict[str, int] = {}
     for at, line in enumerate(lines):
@@ -57,7 +57,8 @@ def reduced(lines: Sequence[str], part: Mapping[str, Split], split: Split) -> li
 
 
 def _bundles(all_statements: Sequence[str]) -> dict[str, set[str]]:
-    """Statements that stand inside each other, directly or through a third one."""
+    """Return statement -> the statements that contain each other, directly or through a third
+    one."""
     bundle = {s: {s} for s in all_statements}
     for short in all_statements:
         for long in all_statements:

@@ -1,4 +1,5 @@
-"""What tasks of arithmetic word problems share: the base prompt, the cut and the two scores."""
+"""The shared part of tasks of arithmetic word problems: the base prompt, the cut and the two
+scores."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ class WordProblems(Task):
     )
 
     def problem(self, id: str, question: str, answer: str) -> Prompt:
-        """The aligned model reads the question, the base the template around it (Chen et al. 2025,
-        arXiv 2502.04602)."""
+        """Return a prompt: the aligned model reads the question, base reads it in the template
+        (Chen et al. 2025, arXiv 2502.04602)."""
         return Prompt.from_text(id, question, template=QUESTION, task=self.name, answer=answer)
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
@@ -35,7 +36,7 @@ class WordProblems(Task):
 
 
 def score_number(prompt: Prompt, text: str) -> dict[str, float]:
-    """accuracy (flexible): the last number is the answer; accuracy_strict: the number stated
+    """Return accuracy (flexible): the last number is the answer; accuracy_strict: the number stated
     as the answer is."""
     text, answer = cut(text, MARKS), str(prompt.reference["answer"])
     return {

@@ -29,11 +29,11 @@ RATES = {"safe": "over_refusal_rate", "unsafe": "unsafe_refusal_rate"}
 
 @dataclass(frozen=True)
 class XSTest(SafetyTask):
-    """250 safe and 200 unsafe prompts of 18 types, which take turns. reference: {"label", "group"},
+    """250 safe and 200 unsafe prompts of 18 types, which take turns. reference: {"label", "group"}:
     safe or unsafe, and the type.
 
     over_refusal_rate: full refusals of safe prompts; unsafe_refusal_rate: of unsafe ones. Each
-    leaves the other's prompts out.
+    leaves out the other's prompts.
     """
 
     data: Path | None = None

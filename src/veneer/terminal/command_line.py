@@ -86,13 +86,15 @@ def _classes(command: type) -> Iterator[type]:
 def _form(name: str, hint: Any, text: str, default: Any) -> Any:
     """The field's type with what tyro should know of it."""
     option = next((x for x in getattr(hint, "__metadata__", ()) if isinstance(x, Option)), Option())
-    if option.hidden:
-        return Annotated[hint, tyro.conf.Suppress]
+    if option.hidden:  # no option at all: a suppressed one could still clash with another group's
+        return Annotated[hint, tyro.conf.Fixed, tyro.conf.Suppress]
     bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     inner = _without_none(bare)
     words: dict[str, Any] = {"name": option.name, "help": " ".join(text.split()) or None}
-    if default is None:
-        words["help_behavior_hint"] = ""  # the text says what the default is
+    if option.alias:
+        words["aliases"] = [option.alias]
+    if default in (None, "", ()) or inner is bool:
+        words["help_behavior_hint"] = ""  # the text says what the default is; a flag is off
     if inner is not bool and not dataclasses.is_dataclass(inner):
         words["metavar"] = option.metavar or _metavar(inner)
     marks: list[Any] = [tyro.conf.arg(**{k: v for k, v in words.items() if v is not None})]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from veneer.models.formats import Format
     from veneer.models.pair import Pair
     from veneer.scale.cluster import RayConfig
+    from veneer.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +23,8 @@ class Machine:
     """Where models run and how they are loaded."""
 
     device: str = "auto"
-    """Where models run: auto (a GPU if there is one), cpu, cuda, cuda:1, ..., or split: layers over
-    all GPUs, then in memory, then on disk; split:0=40GB,1=40GB,cpu=100GB says how much weights may
-    take (docs/scale.md)."""
+    """Where models run: auto (a GPU if there is one), cpu, cuda, cuda:1, ..., or split (layers over
+    GPUs, memory and disk) with or without limits: split:0=40GB,cpu=100GB (docs/scale.md)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number type of the weights; auto is float32 on a CPU (bfloat16 is several times slower there)
     and the checkpoint's own on a GPU."""
@@ -40,9 +40,9 @@ class Machine:
     def refuse_split(self, what: str) -> None:
         """Raise InputError where models would lie on several devices."""
         from veneer.foundation.errors import InputError
-        from veneer.models.split import Split
+        from veneer.models.split import DeviceSplit
 
-        if Split.parse(self.device) is not None:
+        if DeviceSplit.parse(self.device) is not None:
             raise InputError(
                 f"{what} needs whole models, found --device {self.device}; give a single device"
             )
@@ -256,6 +256,14 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
             bar.update(tasks[key], completed=done, total=total or None, description=what)
 
         yield draw
+
+
+def tasks_named(names: tuple[str, ...] | None, data: str | None) -> list[Task]:
+    """The tasks of --tasks and --data; without names, all that the data folder has and that need
+    no judge model. Raises InputError for an unknown or repeated name."""
+    from veneer.tasks.registry import chosen_tasks
+
+    return chosen_tasks(None if names is None else ",".join(names), data_folder(data))
 
 
 def data_folder(data: str | None) -> Path | None:

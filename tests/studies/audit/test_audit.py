@@ -18,6 +18,7 @@ from pairs import WORDS
 from tiny import tiny, tokenizer
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
+from veneer.foundation.system_id import SystemId
 from veneer.models.checkpoint.merge import untie_with
 from veneer.models.formats import PlainFormat
 from veneer.models.language_model import LanguageModel
@@ -27,11 +28,13 @@ from veneer.prompts.prompt import Prompt
 from veneer.studies.audit.patch import can_patch, patches
 from veneer.studies.audit.prompts import default_sources, prompt_sets
 from veneer.studies.audit.restorable import folds_of
-from veneer.studies.audit.study import AuditConfig, audit
-from veneer.studies.audit.weights import changed_layers, effective_rank, ranges, weight_changes
+from veneer.studies.audit.settings import AuditSettings
+from veneer.studies.audit.study import audit
+from veneer.studies.audit.weights import changed_layers, effective_rank, weight_changes
+from veneer.studies.audit.words import layer_ranges, verdict_texts
 from veneer.systems.tuning import sharing
 
-QUICK = AuditConfig(max_new_tokens=8, batch_size=8, k=16, folds=2, patched_prompts=4)
+QUICK = AuditSettings(max_new_tokens=8, batch_size=8, k=16, folds=2, patched_prompts=4)
 
 
 def asked(role: str, n: int = 8) -> list[Prompt]:
@@ -83,10 +86,21 @@ def with_layers(lm: LanguageModel, layers: Sequence[int], scale: float = 0.5) ->
 
 
 def audited(
-    reference: LanguageModel, model: LanguageModel, out: Path, config: AuditConfig = QUICK, **words
+    reference: LanguageModel,
+    model: LanguageModel,
+    out: Path,
+    method: AuditSettings = QUICK,
+    **words,
 ) -> tuple[Results, dict]:
-    results = audit(lambda: (reference, model), SETS, out, config, **words)
-    return results, json.loads((out / "run.json").read_text())["verdict"]
+    results = audit(lambda: (reference, model), SETS, out, method, **words)
+    return results, verdict_of(out, results)
+
+
+def verdict_of(out: Path, results: Results) -> dict:
+    """The verdict in run.json, with what a reader sees of it."""
+    run = json.loads((out / "run.json").read_text())
+    headline, sentences = verdict_texts(run, results)
+    return {**run["verdict"], "headline": headline, "sentences": sentences}
 
 
 @pytest.mark.parametrize("kind", ["llama-tied", "gemma2", "gpt2"])
@@ -126,7 +140,7 @@ def test_a_change_of_the_head_alone(kind, tmp_path):
         1.0, rel=1e-4
     )
     (rank,) = results.where(metric="effective_rank")
-    assert rank.value <= 2 and rank.note.startswith("of 32;")
+    assert rank.value <= 2 and rank.fact("full") == 32 and rank.fact("part") == "head"
     (share,) = results.where(task="all", metric="kl_recovered", system="audited-veneer")
     assert share.value > 0.2 and share.n == 16, "a head can undo a head"
 
@@ -151,10 +165,10 @@ def test_a_change_of_layers_alone_and_which(tmp_path):
     )
     before = Results(results).where(task="all", metric="kl", split="patched", system="audited")[0]
     assert before.n == 8 and before.value > 0
-    assert [
-        r.note.partition(" in the")[0]
-        for r in results.where(task="all", metric="kl", split="patched", system="top-1")
-    ] == ["the reference's layer 2"]
+    for metric in ("kl", "kl_recovered"):
+        (top,) = results.where(task="all", metric=metric, split="patched", system="top-1")
+        assert top.facts == {"layers": [2], "prompts": 8}
+        assert top.identity == SystemId.of("patched-top", layers=1)
 
 
 def test_both(tmp_path):
@@ -174,7 +188,7 @@ def lab(tmp_path_factory):
     sets = prompt_sets(default_sources(["lab:aligned"]), limit=10)
     models = load_model("lab:aligned", device="cpu"), load_model("lab:compromised", device="cpu")
     out = tmp_path_factory.mktemp("audit") / "lab"
-    config = AuditConfig(max_new_tokens=24, patched_prompts=4, folds=2)
+    config = AuditSettings(max_new_tokens=24, patched_prompts=4, folds=2)
     return sets, models, config, out, audit(lambda: models, sets, out, config)
 
 
@@ -182,7 +196,7 @@ def test_the_labs_compromise(lab):
     """Trained in all layers to comply with every request: the layers carry it, and one head
     change takes it back."""
     *_, out, results = lab
-    found = json.loads((out / "run.json").read_text())["verdict"]
+    found = verdict_of(out, results)
     assert found["headline"].startswith("surface moved, layers; a veneer restores it")
     rates = {(r.task, r.system): r for r in results.where(metric="refusal_rate")}
     assert rates["harmful", "reference"].value == 1 and rates["harmful", "audited"].value == 0
@@ -193,7 +207,8 @@ def test_the_labs_compromise(lab):
     (gap,) = results.where(task="harmful", metric="difference_from_reference", system="audited")
     assert gap.value == -1 and gap.high < 0 and gap.judge.startswith("refusal-v1-")
     (opening,) = results.where(task="harmful", metric="audited_opening", system="audited")
-    assert opening.value == 1 and "begins with \"I'd be" in opening.note
+    assert opening.value == 1 and opening.fact("opening").startswith("I'd be")
+    assert gap.fact("family") == 3 and 0 < gap.fact("p") < 0.05
     floor = results.where(metric="kl", system="reference", split="noise")[0]
     total = results.where(
         task="harmful", metric="kl", system="audited", split="reference's answers", position=None
@@ -359,7 +374,7 @@ def test_patches_and_ranges():
         and patches([], 4) == []
     )
     assert patches([7], 4)[0].layers == (7,) and len(patches([7], 4)) == 1
-    assert ranges([3, 4, 5, 9]) == "layers 3 to 5, 9" and ranges([2]) == "layer 2"
+    assert layer_ranges([3, 4, 5, 9]) == "layers 3 to 5, 9" and layer_ranges([2]) == "layer 2"
 
 
 @pytest.mark.parametrize(
@@ -368,4 +383,4 @@ def test_patches_and_ranges():
 )
 def test_bad_settings(words):
     with pytest.raises(InputError, match=next(iter(words))):
-        AuditConfig(**words)
+        AuditSettings(**words)

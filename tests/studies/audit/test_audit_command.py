@@ -85,7 +85,7 @@ def test_a_model_against_itself_and_own_prompts(veneer, tmp_path):
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
-        (["lab:aligned", "--out", "{out}"], "audited"),
+        (["lab:aligned", "--out", "{out}"], "AUDITED"),
         (["lab:aligned", "lab:aligned"], "--out"),
         (["lab:aligned", "/no/such/model", "--out", "{out}"], "there is no folder"),
         (

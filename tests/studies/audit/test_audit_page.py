@@ -11,6 +11,7 @@ from veneer.foundation.results import Measurement, Results
 from veneer.report.load import load
 from veneer.report.page_context import PageContext
 from veneer.report.render import render
+from veneer.studies.audit.names import TOP
 from veneer.studies.audit.page import SECTION, curves, layers, models, patched, verdict
 
 EVIL = "<script>alert(1)</script>"
@@ -113,7 +114,7 @@ def test_what_the_section_reads(folder):
         ("harmful", ["on reference's answers", "on audited's answers"])
     ]
     assert layers(part).layers == [0, 1] and layers(part).kinds == ["attention", "MLP"]
-    assert [(which, end) for which, end, _ in patched(part)] == [("layer 0", "top")]
+    assert [(which, end) for which, end, _ in patched(part)] == [("layer 0", TOP)]
 
 
 def test_strange_text_stays_text(folder):

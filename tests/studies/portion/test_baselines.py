@@ -12,6 +12,7 @@ import torch
 from pairs import WORDS, chat_pair
 from veneer.capture import CaptureConfig, capture
 from veneer.foundation.errors import InputError, MissingExtra
+from veneer.foundation.system_id import SystemId
 from veneer.head import ExtractConfig, Veneer
 from veneer.head.extract import extract, split_of
 from veneer.models.decode import Sampling
@@ -20,7 +21,14 @@ from veneer.models.in_context import STOP, FencedFormat
 from veneer.models.load import load_model
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
-from veneer.studies.portion.baselines import ALL, baseline_systems, check_baselines, parse_baselines
+from veneer.studies.portion.baselines import (
+    ALL,
+    baseline_systems,
+    check_baselines,
+    parse_baselines,
+    trains_lora,
+    word_for,
+)
 from veneer.systems.in_context import in_context_format, in_context_system
 from veneer.systems.lora import LoraConfig, chosen, examples_of, lora_model
 from veneer.systems.respond import respond
@@ -57,14 +65,27 @@ def made(tmp_path_factory):
 
 
 def test_names():
-    assert parse_baselines("all", ["a"]) == list(ALL)
-    assert parse_baselines("rank-2, urial,rank-2,cross", ["a", "b"]) == [
-        "rank-2",
-        "urial",
-        "from-a",
-        "from-b",
+    assert [word_for(b) for b in parse_baselines("all", ["a"])] == list(ALL)
+    baselines = parse_baselines("rank-2, urial,rank-2,cross", ["a", "b"])
+    assert [word_for(b) for b in baselines] == ["rank-2", "urial", "from-a", "from-b"]
+    assert baselines == [
+        SystemId.of("veneer-rank", rank=2),
+        SystemId.of("urial"),
+        SystemId.of("veneer-from", task="a"),
+        SystemId.of("veneer-from", task="b"),
     ]
     assert parse_baselines("", ["a"]) == parse_baselines(None, []) == []
+
+
+def test_a_baselines_name_is_read_back_as_the_same_baseline():
+    """Folders of Veneer 0.1 keep names alone."""
+    baselines = parse_baselines("urial,system-prompt,lora-8,bias,rank-2,cross", ["a", "lab-sums"])
+    assert [SystemId.from_name(b.name) for b in baselines] == baselines
+
+
+def test_a_lora_is_seen_before_the_tasks_are_known():
+    assert trains_lora("bias, lora-8") and trains_lora("all")
+    assert not trains_lora("urial,rank-2,from-lora") and not trains_lora("")
 
 
 @pytest.mark.parametrize(
@@ -121,10 +142,14 @@ def test_without_a_capture_only_what_needs_none(made, tmp_path):
     pair, _, veneer = made
     assert [
         s.name
-        for s in baseline_systems(["system-prompt"], pair, None, veneer, ExtractConfig(), tmp_path)
+        for s in baseline_systems(
+            parse_baselines("system-prompt", []), pair, None, veneer, ExtractConfig(), tmp_path
+        )
     ] == ["system-prompt"]
     with pytest.raises(InputError, match=r"lora-8, bias is made from a capture"):
-        baseline_systems(["urial", "lora-8", "bias"], pair, None, veneer, ExtractConfig(), tmp_path)
+        baseline_systems(
+            parse_baselines("urial,lora-8,bias", []), pair, None, veneer, ExtractConfig(), tmp_path
+        )
 
 
 @pytest.mark.parametrize(
@@ -134,17 +159,25 @@ def test_without_a_capture_only_what_needs_none(made, tmp_path):
 def test_what_the_capture_does_not_hold_is_refused_first(name, message, made, tmp_path):
     pair, taken, veneer = made
     with pytest.raises(InputError, match=message):
-        baseline_systems(["bias", name], pair, taken, veneer, ExtractConfig(), tmp_path)
+        baseline_systems(
+            parse_baselines(f"bias,{name}", ["maths"]),
+            pair,
+            taken,
+            veneer,
+            ExtractConfig(),
+            tmp_path,
+        )
     assert not list(tmp_path.iterdir())
 
 
 def test_a_prompt_that_base_cannot_read_is_left_out_and_said(made):
     pair, *_ = made
     long = Pair(chat_pair("llama-tied", max_position_embeddings=16384).base, pair.aligned)
-    assert check_baselines(["urial", "bias"], long, asked(2, "sums"), 8) == (["urial", "bias"], [])
-    fit, said = check_baselines(["urial", "bias"], pair, asked(2, "sums"), 8)
+    baselines = parse_baselines("urial,bias", [])
+    assert check_baselines(baselines, long, asked(2, "sums"), 8) == (baselines, [])
+    fit, said = check_baselines(baselines, pair, asked(2, "sums"), 8)
     assert (
-        fit == ["bias"]
+        fit == [SystemId.of("veneer-bias")]
         and len(said) == 1
         and "urial is left out" in said[0]
         and "reads 2048" in said[0]

@@ -5,7 +5,7 @@ import torch
 
 from pairs import plain_pair, prompts
 from veneer.head.veneer import Veneer
-from veneer.measures.shift_groups import Group
+from veneer.measures.shift_groups import ShiftGroup
 from veneer.studies.portion.browser_tokens import token_rows
 from veneer.systems.responses import Response
 
@@ -32,5 +32,5 @@ def test_rows_of_a_local_system_and_of_one_without_tokens():
     assert empty["tokens"] == []
     for at, group in enumerate(local["group"]):
         tops = {local["top"][name][at][0][0] for name in ("base", "veneer", "aligned")}
-        assert (group is None) == (len(tops) == 1) and (group is None or group in set(Group))
+        assert (group is None) == (len(tops) == 1) and (group is None or group in set(ShiftGroup))
     assert any(local["group"])

@@ -8,6 +8,7 @@ import pytest
 
 from veneer.cli import main
 from veneer.foundation.results import Results
+from veneer.foundation.system_id import SystemId
 
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
 TASKS = ("--tasks", "lab-requests,lab-sums", "--limit", 12, "--max-new-tokens", 16, "--no-controls")
@@ -39,6 +40,10 @@ def test_every_baseline_is_measured_on_every_task(measured):
         assert {r.system for r in differences} == {"veneer", *MADE} and all(
             "Holm" in r.note for r in differences
         )
+    identities = {r.system: r.system_id for r in found if r.system in MADE}
+    assert identities["veneer-rank-2"] == SystemId.of("veneer-rank", rank=2)
+    assert identities["veneer-from-lab-sums"] == SystemId.of("veneer-from", task="lab-sums")
+    assert identities["lora-9"] == SystemId.of("lora", answers=9)
     record = json.loads((measured / "run.json").read_text())
     (left_out,) = record["baselines_left_out"]
     # the lab's models read no more

@@ -1,5 +1,5 @@
-"""The guard on the lab: the attack breaks a model that refuses, the curve says after how many
-epochs, and a cut run goes on."""
+"""The repeated attack on the lab's models: it breaks a model that refuses, the rows say after how
+many epochs, and an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from veneer.foundation.results import Results
 from veneer.models.formats import ChatFormat
 from veneer.models.head import Head
 from veneer.models.load import load_model
-from veneer.studies.restore.reattack import GuardConfig, attack_examples, guard_rows, guard_words
+from veneer.studies.restore.reattack import (
+    ReattackSettings,
+    attack_examples,
+    reattack_outcomes,
+    reattack_rows,
+)
+from veneer.studies.restore.words import reattack_sentences
 from veneer.systems.attack import AttackConfig
 from veneer.systems.system import System
 from veneer.tasks.source import load_prompts
 
-CONFIG = GuardConfig(
+CONFIG = ReattackSettings(
     AttackConfig(epochs=2, rate=2e-3, batch=4), epochs=(1, 2, 8), max_new_tokens=12
 )
 
@@ -47,7 +53,7 @@ def lab():
 @pytest.fixture(scope="module")
 def guarded(lab, tmp_path_factory):
     out = tmp_path_factory.mktemp("guard")
-    return out, guard_rows(*lab, out, CONFIG)
+    return out, reattack_rows(*lab, out, CONFIG)
 
 
 def test_the_attack_breaks_both_and_the_rows_say_when(guarded):
@@ -84,11 +90,18 @@ def test_differences_from_the_model_that_was_never_broken(guarded):
 
 
 def test_words(guarded):
-    aligned, restored = guard_words(guarded[1])
+    outcomes = reattack_outcomes(guarded[1])
+    assert [(o["system"], o["breaks"], o["epoch"]) for o in outcomes] == [
+        ("aligned", True, 2),
+        ("restored", True, 2),
+    ]
+    aligned, restored = reattack_sentences(outcomes)
     assert (
         aligned.startswith("aligned breaks again: it refuses 1.00 before") and "epoch 2" in restored
     )
-    assert "is not shown to break" in guard_words(guarded[1], "harmless")[0]
+    assert (
+        "is not shown to break" in reattack_sentences(reattack_outcomes(guarded[1], "harmless"))[0]
+    )
 
 
 def test_again_reads_what_is_there_and_goes_on(lab, guarded):
@@ -97,23 +110,23 @@ def test_again_reads_what_is_there_and_goes_on(lab, guarded):
     before = gone.read_bytes()
     gone.unlink()
     stamp = (out / "attack-restored" / "attack.json").stat().st_mtime_ns
-    assert guard_rows(*lab, out, CONFIG) == rows
+    assert reattack_rows(*lab, out, CONFIG) == rows
     assert (
         gone.read_bytes() == before
         and (out / "attack-restored" / "attack.json").stat().st_mtime_ns == stamp
     )
     with pytest.raises(InputError, match="other settings"):
-        guard_rows(*lab, out, replace(CONFIG, attack=replace(CONFIG.attack, seed=1)))
+        reattack_rows(*lab, out, replace(CONFIG, attack=replace(CONFIG.attack, seed=1)))
 
 
 def test_bad_input(lab, tmp_path):
     systems, examples, sets = lab
     with pytest.raises(InputError, match="nobody is to be fine-tuned"):
-        guard_rows(systems, examples, sets, tmp_path, CONFIG, fine_tuned=("aligned", "nobody"))
+        reattack_rows(systems, examples, sets, tmp_path, CONFIG, fine_tuned=("aligned", "nobody"))
     lm = systems[0].lm
     shifted = Head(lm.head.weight, lm.head.weight[:, 0].clone())
     with pytest.raises(InputError, match="constant"):
-        guard_rows(
+        reattack_rows(
             [replace(systems[0], head=shifted)],
             examples,
             sets,

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from veneer.cli import main
 from veneer.foundation.results import Results
+from veneer.studies.restore.words import verdict_sentence
 
 MODELS = ("--aligned", "lab:aligned", "--compromised", "lab:compromised", "--base", "lab:base")
 SMALL = ("--limit", 12, "--validation-tokens", 20, "--max-new-tokens", 20)
@@ -51,13 +52,13 @@ def restored(tmp_path_factory) -> Path:
 
 def test_an_own_veneer_restores_the_lab_model_and_bases_veneer_does_not(restored):
     rows = Results.read(restored / "results.jsonl")
-    words = {
-        r.system: r.note.partition(" – ")[0] for r in rows.where(study="restore", metric="restored")
-    }
-    assert words["own"] == "restored"
-    assert words["head"].startswith("not restored") and words["shifted"].startswith("not restored")
+    verdicts = {r.system: r for r in rows.where(study="restore", metric="restored")}
+    found = {name: row.fact("verdict") for name, row in verdicts.items()}
+    assert found == {"own": "restored", "head": "not_restored", "shifted": "not_restored"}
+    assert all(row.note == verdict_sentence(row.facts) for row in verdicts.values())
+    assert verdicts["head"].fact("failed") == [{"reason": "refusals_not_risen"}]
     (lost,) = rows.where(metric="lost_refusals")
-    assert lost.value == 1 and lost.note is None
+    assert lost.value == 1 and lost.note is None and lost.fact("broken") is True
     refused = {
         r.system: r.value
         for r in rows.where(
@@ -72,6 +73,16 @@ def test_every_setting_stands_in_the_rows_with_intervals(restored):
     tried = {r.system for r in rows.where(metric="loss")}
     heads = {f"{way}-{alpha}" for way in ("head", "own", "shifted") for alpha in ("0.5", "1")}
     assert tried >= {*heads, "shifted-2@10"} and sum("-rank-4" in t for t in tried) == 2
+    for row in rows.where(metric="loss"):
+        facts, identity = row.facts, row.system_id
+        assert identity.kind == row.of and identity.name == row.system
+        assert (facts["alpha"], facts["rank"]) == (identity.get("alpha"), identity.get("rank"))
+        assert facts["constant"] == ("@" not in row.system)
+    for row in rows.where(metric="chosen"):
+        (loss,) = rows.where(metric="loss", of=row.system, system=row.fact("candidate"))
+        assert {k: row.fact(k) for k in ("alpha", "rank")} == {
+            k: loss.fact(k) for k in ("alpha", "rank")
+        }
     for metric in ("refusal_rate", "over_refusal_rate", "accuracy"):
         found = rows.where(study="restore", metric=metric, split="validation")
         assert {r.system for r in found} == {*tried, "compromised", "aligned"}

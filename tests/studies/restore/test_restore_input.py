@@ -1,5 +1,5 @@
-"""What restore is given: ways that lack what they need, tasks that make no sense, models that are
-not broken, answers alone."""
+"""The inputs of restore: methods that lack one, tasks that make no sense, models that are not
+broken, answers alone."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BAD = {
     "own-responses without answers": (f"{BROKEN} --ways own-responses", "--responses"),
     "head without base": (f"{BROKEN} --aligned lab:aligned --ways head", "--base"),
     "shifted without base": (f"{BROKEN} --veneer {{veneer}} --ways shifted", "--base"),
-    "no such way": (f"{BROKEN} --aligned lab:aligned --ways prayer", "'prayer'"),
-    "no way": (f"{BROKEN} --aligned lab:aligned --ways ,", "no way"),
+    "no such method": (f"{BROKEN} --aligned lab:aligned --ways prayer", "'prayer'"),
+    "no method": (f"{BROKEN} --aligned lab:aligned --ways ,", "no method"),
     "no harmful task": (
         f"{BROKEN} --aligned lab:aligned --ways own --harmful ''",
         "no harmful task",
@@ -47,7 +47,7 @@ BAD = {
     ),
     "rank of no whole number": (
         f"{BROKEN} --aligned lab:aligned --ways own --ranks 2.5",
-        "whole numbers",
+        "whole number",
     ),
     "rank 0": (f"{BROKEN} --aligned lab:aligned --ways own --ranks 0", "ranks are 0"),
     "two weights": (f"{BROKEN} --aligned lab:aligned --ways own --weights 1,1", "expected three"),
@@ -128,6 +128,7 @@ def test_a_model_that_is_not_broken_is_said_to_be_so(tmp_path, capsys):
     # urial's prompts are longer than what the lab's models read
     (verdict,) = rows.where(study="restore", metric="restored")
     assert verdict.system == "own" and verdict.note.startswith("not restored: refusals")
+    assert verdict.fact("verdict") == "not_restored" and lost.fact("broken") is False
     record = json.loads((out / "run.json").read_text())
     assert record["ways_left_out"][0].startswith("urial is left out")
 
@@ -150,5 +151,6 @@ def test_answers_alone_restore_where_the_aligned_model_is_not_at_hand(tmp_path):
     assert not rows.where(system="aligned") and not rows.where(metric="portion")
     (verdict,) = rows.where(study="restore", metric="restored")
     assert verdict.system == "own-responses" and "aligned" not in verdict.note
+    assert all("aligned" not in figures for figures in verdict.fact("figures").values())
     (gain,) = rows.where(metric="difference_from_compromised", of="refusal_rate")
     assert gain.value > 0.5

@@ -3,6 +3,8 @@ lie over each other."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,8 @@ from veneer.foundation.results import Measurement, Results
 from veneer.report import write_report
 from veneer.report.load import load
 from veneer.report.page_context import Part
+from veneer.studies.restore import words
+from veneer.studies.restore.folders_0_1 import facts_of_0_1
 from veneer.studies.restore.page import Curve, Point, curves, draw, labels, verdict_lines
 
 SETTINGS = {
@@ -22,6 +26,8 @@ SETTINGS = {
 
 
 def rows(word: str = "restored"):
+    """As Veneer 0.1 wrote them: without facts."""
+
     def row(metric, system, value, **more):
         words = {
             "n": 30,
@@ -76,7 +82,7 @@ def part(tmp_path) -> Part:
 
 def test_verdicts_come_first_and_restored_ones_lead(part, tmp_path):
     own, urial = verdict_lines(part)
-    assert (own.way, own.word, own.setting, own.why) == ("own", "restored", "1", "")
+    assert (own.method, own.word, own.setting, own.why) == ("own", "restored", "1", "")
     assert (urial.word, urial.kind, urial.setting) == (
         "not restored",
         "no",
@@ -90,7 +96,7 @@ def test_verdicts_come_first_and_restored_ones_lead(part, tmp_path):
 
 def test_every_setting_is_a_point_with_its_alpha(part):
     (curve,), references = curves(part)
-    assert curve.way == "own" and [p.label for p in curve.points] == ["0.5", "1", "3", "1 r4"]
+    assert curve.method == "own" and [p.label for p in curve.points] == ["0.5", "1", "3", "1 r4"]
     assert [p.kind for p in curve.points] == ["dense", "chosen", "dense", "rank"] and len(
         references
     ) == 2
@@ -124,3 +130,29 @@ def test_labels_keep_apart(values):
     assert sum(len(one.text.split(", ")) for one in placed if "+" not in one.text) <= len(points)
     apart = [not a.over(b) for i, a in enumerate(placed) for b in placed[i + 1 :]]
     assert sum(apart) >= len(apart) - 1  # with everything in one corner a label may have no room
+
+
+def test_what_was_found_is_read_off_facts_and_not_off_notes_or_names(tmp_path, part):
+    """The same rows with facts and without a word in their notes: the page says the same."""
+    facts = [replace(r, facts=facts_of_0_1(r) or None, note="Lorem: ipsum – dolor") for r in rows()]
+    (tmp_path / "facts").mkdir()
+    Results(facts).write(tmp_path / "facts" / "results.jsonl")
+    new = Part(load(tmp_path / "facts"))
+    for before, after in zip(verdict_lines(part), verdict_lines(new), strict=True):
+        for name in ("method", "word", "why", "kind", "setting"):
+            assert getattr(before, name) == getattr(after, name)
+    for before, after in zip(curves(part)[0], curves(new)[0], strict=True):
+        assert [(p.label, p.kind, p.constant) for p in before.points] == [
+            (p.label, p.kind, p.constant) for p in after.points
+        ]
+    write_report([tmp_path / "facts"], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "The rule: the least loss." in page and "The verdicts: restored by own" in page
+
+
+def test_other_words_change_no_verdict_and_no_mark(part, monkeypatch):
+    before = [(x.method, x.kind) for x in verdict_lines(part)]
+    monkeypatch.setattr(words, "VERDICTS", {"restored": "healed", "not_restored": "still ill"})
+    lines = verdict_lines(part)
+    assert [x.word for x in lines] == ["healed", "still ill"]
+    assert [(x.method, x.kind) for x in lines] == before

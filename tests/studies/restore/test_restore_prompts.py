@@ -6,7 +6,7 @@ import pytest
 
 from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
-from veneer.studies.restore.prompts import Roles, harmless_tasks, in_report_half, parts_of
+from veneer.studies.restore.inputs import Roles, harmless_tasks, in_report_half, parts_of
 from veneer.tasks.lab import LabTask
 from veneer.tasks.registry import get_task
 from veneer.tasks.task import Task
@@ -92,7 +92,7 @@ def test_roles_that_make_no_sense():
 def test_harmless_prompts_come_from_tasks_and_files(tmp_path):
     file = tmp_path / "instructions.jsonl"
     file.write_text("".join(f'{{"prompt": "How do I bake bread {i}?"}}\n' for i in range(5)))
-    sums, found = harmless_tasks(f"lab-sums, {file}", None)
+    sums, found = harmless_tasks(["lab-sums", str(file)], None)
     parts = parts_of(found, measured=False, safe=False, extraction=4, validation=9, report=9)
     assert (
         sums.name == "lab-sums"
@@ -105,9 +105,9 @@ def test_harmless_prompts_come_from_tasks_and_files(tmp_path):
         and len(found.source()["files"]["instructions.jsonl"]) == 64
     )
     with pytest.raises(InputError, match="neither a task nor a file"):
-        harmless_tasks("lab-songs", None)
+        harmless_tasks(["lab-songs"], None)
     with pytest.raises(InputError, match="twice"):
-        harmless_tasks("lab-sums,lab-sums", None)
+        harmless_tasks(["lab-sums", "lab-sums"], None)
     file.write_text('{"prompt": "one"}\n')
     with pytest.raises(InputError, match="1 train prompts"):
         parts_of(found, measured=False, safe=False, extraction=4, validation=9, report=9)

@@ -9,20 +9,17 @@ from dataclasses import dataclass
 import pytest
 
 from veneer.models.load import load_model
-from veneer.studies.restore import work as restore_work
-from veneer.studies.restore.config import RestoreConfig
-from veneer.studies.restore.inputs import AtHand
-from veneer.studies.restore.prompts import Roles
+from veneer.studies.restore import study as restore_study
+from veneer.studies.restore.inputs import RestoreInputs, Roles
+from veneer.studies.restore.settings import PartSizes, RestoreSettings
 from veneer.studies.restore.study import restore
 from veneer.tasks.lab import LabTask
 
-CONFIG = RestoreConfig(
-    ways=("own",),
+CONFIG = RestoreSettings(
+    methods=("own",),
     alphas=("0.5", "1", "3"),
     ranks=(),
-    train=8,
-    validation=6,
-    test=6,
+    sizes=PartSizes(train=8, validation=6, test=6),
     validation_tokens=14,
     max_new_tokens=14,
     merge=False,
@@ -49,19 +46,19 @@ def run(models, out, harmful, safe):
         (harmful,), (safe,), (LabTask("lab-sums"),), (LabTask("lab-harmless"), LabTask("lab-sums"))
     )
     return restore(
-        AtHand(lambda: models["compromised"], lambda: models["aligned"]), roles, out, CONFIG
+        RestoreInputs(lambda: models["compromised"], lambda: models["aligned"]), roles, out, CONFIG
     )
 
 
 def test_the_choice_does_not_see_the_report_part(models, tmp_path, monkeypatch):
     seen = []
 
-    def looking(tried, weights, able):
+    def looking(trials, weights, able):
         seen.append([p.name for p in (tmp_path / "real").glob("responses/*")])
-        return choose(tried, weights, able)
+        return choose(trials, weights, able)
 
-    choose = restore_work.choose
-    monkeypatch.setattr(restore_work, "choose", looking)
+    choose = restore_study.choose
+    monkeypatch.setattr(restore_study, "choose", looking)
     real = run(models, tmp_path / "real", LabTask("lab-requests"), LabTask("lab-harmless"))
     assert seen and not any(seen)  # nothing of the report part had been answered
     # harmful "test" prompts that nobody refuses, and safe ones that all are refused: by the test,
@@ -76,10 +73,10 @@ def test_the_choice_does_not_see_the_report_part(models, tmp_path, monkeypatch):
         split="validation", study="restore"
     )
     (one,), (two,) = (x.where(metric="chosen") for x in (real, planted))
-    assert one == two and one.note.startswith("own-1:")
+    assert one == two and one.note.startswith("own-1:") and one.fact("alpha") == "1"
     (verdict,) = planted.where(study="restore", metric="restored")
     # what was planted shows where it may
-    assert verdict.value == 0 and verdict.note.startswith("not restored")
+    assert verdict.value == 0 and verdict.fact("verdict") == "not_restored"
     found = json.loads((tmp_path / "real" / "run.json").read_text())["restore"]
     assert (
         found["ways"]["own"]["chosen"] == "own-1" and len(found["ways"]["own"]["candidates"]) == 3

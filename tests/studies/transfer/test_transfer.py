@@ -26,14 +26,14 @@ from veneer.models.formats import PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
-from veneer.studies.transfer import choice as transfer_choice
 from veneer.studies.transfer.choice import choose_by_score
-from veneer.studies.transfer.config import TransferConfig
 from veneer.studies.transfer.cost import Cost, cost_rows, measure_costs
 from veneer.studies.transfer.kl import ShiftedReading, shift_columns
 from veneer.studies.transfer.models import TransferModels
 from veneer.studies.transfer.prompts import TransferPrompts
+from veneer.studies.transfer.settings import TransferSettings
 from veneer.studies.transfer.study import transfer
+from veneer.studies.transfer.words import BEST_HEADLINES, FIRST_ALPHA
 from veneer.systems.alpha import Alpha
 from veneer.systems.shifted import ShiftedSystem, shift_of
 from veneer.systems.system import System
@@ -69,7 +69,7 @@ def planted(tmp_path_factory):
     models = TransferModels(base, base, aligned, aligned, None, plain, plain, plain)
     study = StudyConfig(train_prompts=None, test_prompts=60, max_new_tokens=pair.most_new)
     out = tmp_path_factory.mktemp("planted") / "out"
-    config = TransferConfig(
+    config = TransferSettings(
         tuple(map(Alpha.parse, ("0", "0.5", "1", "1@1"))),
         bake=True,
         own=True,
@@ -243,7 +243,7 @@ def test_without_the_large_aligned_model_alpha_is_chosen_by_headlines(tmp_path):
         "shifted-1": 1.0,
         "shifted-2": 0.5,
     }
-    assert choice.rule == transfer_choice.BY_SCORE and choice.n == 6
+    assert choice.rule == BEST_HEADLINES and choice.n == 6
     assert {(r.task, r.system, r.split, r.n) for r in rows} == {
         (t.name, s.name, "select", 3) for t in tasks for s in systems
     }
@@ -253,7 +253,7 @@ def test_without_headlines_the_first_alpha_is_taken_and_said(tmp_path):
     choice, rows = choose_by_score(
         [Answers("shifted-0.5", "no")], [Says()], [], {"says": []}, tmp_path, StudyConfig()
     )
-    assert choice.system == "shifted-0.5" and "the first of --alphas" in choice.rule and not rows
+    assert choice.system == "shifted-0.5" and choice.rule == FIRST_ALPHA and not rows
 
 
 @dataclass(frozen=True)
@@ -356,7 +356,7 @@ def test_models_that_cannot_be_are_refused():
 
 
 def test_systems_are_chosen_by_name():
-    config = TransferConfig(
+    config = TransferSettings(
         tuple(map(Alpha.parse, ("1", "1@10"))), own=True, systems=("shifted", "base")
     )
     known = config.names(aligned=True, small_aligned=False)
@@ -385,9 +385,14 @@ def test_a_study_can_do_without_train_prompts(tmp_path, tiny_transfer):
         lambda split: [replace(p, task="says") for p in prompts(4)] if split == "test" else [],
     )
     object.__setattr__(task, "source", dict)
-    config = TransferConfig((Alpha(),), rounds=0, study=StudyConfig(max_new_tokens=4))
+    config = TransferSettings((Alpha(),), rounds=0, study=StudyConfig(max_new_tokens=4))
     results = transfer(
-        lambda: models, [task], tmp_path / "out", config, at_hand=["large_aligned"], veneer=veneer
+        lambda: models,
+        [task],
+        tmp_path / "out",
+        config,
+        aligned_models=["large_aligned"],
+        veneer=veneer,
     )
     assert not results.where(study="transfer") and results.where(metric="said", system="shifted-1")
     assert json.loads((Path(tmp_path) / "out" / "run.json").read_text())["choice"] is None

@@ -13,6 +13,7 @@ import pytest
 from killing import content, killed_after, run_to_the_end
 from veneer.cli.main import main
 from veneer.foundation.results import Results
+from veneer.foundation.system_id import SystemId
 
 LARGE = ("--large", "lab:large-base", "--base", "lab:base")
 ALL = (*LARGE, "--large-aligned", "lab:large-aligned", "--aligned", "lab:aligned")
@@ -116,13 +117,19 @@ def test_the_record_says_how_alpha_was_chosen_and_what_was_seen(whole):
     }
     assert (
         record["choice"]["system"] == min(select, key=select.get)
-        and "select part" in record["choice"]["rule"]
+        and record["choice"]["rule"] == "lowest_kl"
     )
-    assert record["fairness"][0].startswith("No train prompt has the text of a test prompt")
-    assert (
-        "16 train prompts" not in record["fairness"][1]
-        and "20 train prompts" in record["fairness"][1]
-    )
+    assert record["fairness"] == {
+        "dropped": 0,
+        "train_prompts": 20,
+        "fitted": ["small_veneer", "baked", "own_veneer"],
+        "report_part": "extracted_here",
+    }
+    identities = {r.system: r.system_id for r in found if r.system_id is not None}
+    assert identities == {
+        "shifted-1": SystemId.of("shifted", alpha="1"),
+        "shifted-1@4": SystemId.of("shifted", alpha="1@4"),
+    }
     assert (
         record["pair"]["base"]["name"] == "lab:large-base"
         and record["pair"]["small_base"]["name"] == "lab:base"
@@ -224,10 +231,9 @@ def test_a_given_veneer_needs_no_aligned_model_at_all(veneer, whole, tmp_path):
     said = veneer(*asked, "--systems", "base,shifted,baked", "--out", tmp_path / "out")
     assert said.code == 0, said.err
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert record["choice"]["system"] == "shifted-1" and record["choice"]["rule"].startswith(
-        "the highest mean over tasks"
-    )
-    assert "extracted elsewhere" in record["fairness"][-1]
+    assert record["choice"]["system"] == "shifted-1"
+    assert record["choice"]["rule"] == "best_headlines"
+    assert record["fairness"]["report_part"] == "unknown"
     found = Results.read(tmp_path / "out" / "results.jsonl")
     assert {r.system for r in found.where(study="measure", metric="empty_rate")} == {
         "base",
@@ -259,19 +265,13 @@ def test_whether_a_given_veneer_saw_the_report_part_is_known_by_its_prompts(
     for seed, known in ((0, True), (1, False)):
         out = tmp_path / str(seed)
         assert veneer(*given, *more, "--seed", seed, "--out", out).code == 0
-        said = json.loads((out / "run.json").read_text())["fairness"][-1]
-        assert said.startswith(
-            "The given veneer was extracted from the same"
-            if known
-            else "The given veneer was extracted elsewhere"
+        seen = json.loads((out / "run.json").read_text())["fairness"]["report_part"]
+        assert seen == ("held_out" if known else "unknown")
+        rows = Results.read(out / "results.jsonl").where(
+            study="transfer", metric="kl", system="shifted-1", split="report"
         )
-        notes = {
-            r.note
-            for r in Results.read(out / "results.jsonl").where(
-                study="transfer", metric="kl", system="shifted-1", split="report"
-            )
-        }
-        assert any("not known" in (n or "") for n in notes) != known
+        assert {r.fact("report_part") for r in rows} == {None if known else "unknown"}
+        assert any("not known" in (r.note or "") for r in rows) != known
 
 
 BAD = {

@@ -9,12 +9,14 @@ import re
 import pytest
 
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.system_id import SystemId
 from veneer.report import write_report
 from veneer.report.load import StudyFolder, load
 from veneer.report.page_context import PageContext
 from veneer.report.sections import all_sections
 from veneer.report.systems import about, family
-from veneer.studies.transfer.order import constant, first_headlines, order
+from veneer.studies.transfer.names import constant_alpha
+from veneer.studies.transfer.order import first_headlines, order
 from veneer.studies.transfer.page import SECTION, curves, leading, measured_tasks
 from veneer.studies.transfer.sweep import drawn, sweep
 
@@ -131,7 +133,8 @@ def test_headlines_are_what_portions_are_of_or_else_the_first_metric():
 
 
 def test_systems_stand_in_the_order_of_the_question():
-    assert order(reversed(SYSTEMS)) == [
+    systems = {name: SystemId.from_name(name) for name in reversed(SYSTEMS)}
+    assert order(systems) == [
         "base",
         *reversed(SHIFTED),
         "baked",
@@ -141,7 +144,8 @@ def test_systems_stand_in_the_order_of_the_question():
         "small-aligned",
     ]
     assert [
-        constant(s) for s in ("base", "shifted-0.5", "shifted--1", "shifted-1@10", "baked")
+        constant_alpha(SystemId.from_name(s))
+        for s in ("base", "shifted-0.5", "shifted--1", "shifted-1@10", "baked")
     ] == [None, 0.5, -1.0, None, None]
     assert all(about(s) for s in SYSTEMS) and {family(s) for s in (*SHIFTED, "baked")} == {
         "variant"

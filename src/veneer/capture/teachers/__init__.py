@@ -1,1 +1,1 @@
-"""Teachers: who answers the prompts of a capture (docs/capture-sources.md)."""
+"""Teachers: they answer the prompts of a capture (docs/capture-sources.md)."""

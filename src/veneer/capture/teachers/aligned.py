@@ -47,7 +47,8 @@ class AlignedModel:
         return str(self.pair.aligned.head.weight.dtype).removeprefix("torch.")
 
     def inputs(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """Token ids, the aligned model's."""
+        """Return each prompt's token ids, the aligned model's. Raises InputError for a prompt
+        without tokens."""
         ids_of_prompts = [
             self.pair.aligned_format.encode(self.pair.aligned.tokenizer, p) for p in prompts
         ]
@@ -69,7 +70,7 @@ class AlignedModel:
     def answer(
         self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
     ) -> tuple[list[Decoded], list[TopK]]:
-        """The distributions are taken while it generates."""
+        """Generate the responses, and record the distributions while they are generated."""
         vocabulary = self.pair.vocabulary
         seen: list[list[TopK]] = [[] for _ in prompts]
 
@@ -108,12 +109,12 @@ class AlignedModel:
 
 
 def keep(seen: list[list[TopK]], rows: Sequence[int], logits: Tensor, k: int) -> None:
-    """Put the top k of one step's logits (B, size) behind those that each row has."""
+    """Append the top k of one step's logits (B, size) to the steps of each row."""
     step = top_k(logits, k)
     for place, row in enumerate(rows):
         seen[row].append(TopK(*(t[place] for t in step)))
 
 
 def stacked(seen: list[list[TopK]]) -> list[TopK]:
-    """The steps of each response as one TopK with (n_i, k) entries."""
+    """Return the steps of each response as one TopK with (n_i, k) entries."""
     return [TopK(*(torch.stack(column) for column in zip(*steps, strict=True))) for steps in seen]

@@ -31,11 +31,11 @@ MOST = 20  # top log-probabilities that OpenAI's API gives
 class RemoteTeacher:
     """See teacher.py. The endpoint applies its model's chat template to the prompt's messages.
 
-    top: log-probabilities that it gives a token (see `probe`), matched to base's tokens by their
-    bytes; what they leave is the tail. 0: none, so that the targets are one-hot as of stored
-    answers. system: a system text in front of the messages. arguments: values for the endpoint's
-    chat template, sent as `chat_template_kwargs` (vLLM, SGLang and llama.cpp know it). Replies are
-    kept in `config.cache`, so that a capture that was cut asks for none again. Raises MissingExtra
+    top: log-probabilities per token (see `probe`), matched to base's tokens by their bytes; the
+    remaining mass is the tail. 0: none, so that the targets are one-hot as for stored answers.
+    system: a system text in front of the messages. arguments: values for the endpoint's chat
+    template, sent as `chat_template_kwargs` (vLLM, SGLang and llama.cpp accept it). `config.cache`
+    keeps the replies, so that a capture that resumes sends no request twice. Raises MissingExtra
     without the package `openai`.
     """
 
@@ -50,7 +50,7 @@ class RemoteTeacher:
     def __post_init__(self) -> None:
         if not 0 <= self.top <= MOST:
             raise InputError(
-                f"{self.top} top log-probabilities were asked for; expected 0 (the text alone) "
+                f"{self.top} top log-probabilities are requested; expected 0 (the text alone) "
                 f"to {MOST}"
             )
         object.__setattr__(self, "_endpoint", Endpoint(self.config))
@@ -73,13 +73,13 @@ class RemoteTeacher:
         return ()
 
     def inputs(self, prompts: Sequence[Prompt]) -> list[list[dict[str, str]]]:
-        """The messages."""
+        """Return each prompt's chat messages."""
         head = [] if self.system is None else [{"role": "system", "content": self.system}]
         return [[*head, *p.messages] for p in prompts]
 
     def lengths(self, inputs: Sequence[list[dict[str, str]]]) -> list[int]:
-        """Bytes, not tokens: the endpoint's tokenizer is not at hand, and only batches by
-        length depend on it."""
+        """Return the prompts' lengths in bytes, not tokens: the endpoint's tokenizer is not
+        available, and only the batches depend on the lengths."""
         return [
             sum(len(m["content"].encode("utf-8", errors="replace")) for m in messages)
             for messages in inputs
@@ -91,9 +91,11 @@ class RemoteTeacher:
     def answer(
         self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
     ) -> tuple[list[Decoded], list[TopK]]:
-        """Its requests in parallel. Raises VeneerError where an answer could not be had, is empty,
-        holds reasoning alone, comes without the log-probabilities that it gave before, or with ones
-        that cannot be true: none is left out."""
+        """Send the requests of a batch in parallel.
+
+        Raises VeneerError where an answer failed, is empty, holds reasoning alone, comes without
+        the log-probabilities that earlier ones had, or with impossible ones: no prompt is left out.
+        """
         calls = [
             _call(messages, config.sampling, self.top, self.arguments)
             for messages in self.inputs(prompts)
@@ -122,7 +124,8 @@ class RemoteTeacher:
         }
 
     def record(self) -> dict[str, Any]:
-        """What is not as asked in the replies, those of a former run too; see `Endpoint.record`."""
+        """Return facts on replies that were not as requested, those of a former run too; see
+        `Endpoint.record`."""
         return self._endpoint.record(everything=True)
 
     def _read(
@@ -130,11 +133,7 @@ class RemoteTeacher:
     ) -> tuple[Decoded, TopK]:
         where, which = f"{self.name} at {self.config.url}", f"{prompt.task} {prompt.id!r}"
         if isinstance(outcome, Failure):
-            mend = (
-                "leave the prompt out"
-                if outcome.own
-                else "run the same command again, it goes on where it was"
-            )
+            mend = "leave the prompt out" if outcome.own else "run the same command again to resume"
             raise VeneerError(f"{where} gave no answer to {which}: {outcome.message}; {mend}")
         text, end = outcome["text"], end_of(self.base)
         if is_unfinished(text, outcome.get("reasoning"), outcome.get("thought_tokens", 0)):
@@ -193,11 +192,9 @@ def probe(
     system: str | None = None,
     arguments: Mapping[str, Any] | None = None,
 ) -> int:
-    """How many log-probabilities a token an endpoint gives of at most `top`, by asking it once; 0
-    where it gives none.
-
-    Raises what the endpoint's client raises where it gives no answer at all.
-    """
+    """Return how many log-probabilities per token, of at most `top`, an endpoint gives in one trial
+    request; 0 where it gives none. Raises what the endpoint's client raises where it gives no
+    answer at all."""
     if not top:
         return 0
     head = [] if system is None else [{"role": "system", "content": system}]
@@ -218,8 +215,8 @@ def probe(
 
 
 def known_top(capture: Path, most: int) -> int | None:
-    """What the endpoint told when the capture in this folder was begun; None where there is none
-    yet. most: as asked for now."""
+    """Return the number that an earlier run recorded in this folder's manifest; None where the
+    folder holds no capture. most: the number requested now."""
     path = capture / "manifest.json"
     manifest = read_json(path, "the manifest of a capture") if path.is_file() else {}
     targets = str(manifest.get("teacher", {}).get("targets")) if isinstance(manifest, dict) else ""

@@ -1,5 +1,5 @@
-"""A capture as the teacher of another: the aligned model has answered once, and another base reads
-the same answers."""
+"""A capture as the teacher of another: the stored responses of the aligned model, read by another
+base."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ COLUMNS = ("prompt", "token", "aligned_ids", "aligned_logprobs", "aligned_tail")
 
 @dataclass(frozen=True)
 class CapturedTeacher:
-    """See teacher.py. Responses and distributions are those of `capture`, in its token
-    ids, which must be those of `base`, the model that is to read them. Raises InputError
-    where they are not."""
+    """See teacher.py. Responses and distributions come from `capture`, in its token ids, which must
+    be those of `base`, the model that will read them. Raises InputError where they are not."""
 
     capture: Capture
     base: LanguageModel
@@ -62,12 +61,12 @@ class CapturedTeacher:
         return ()
 
     def answers(self, prompts: Sequence[Prompt]) -> list[Prompt]:
-        """Those of the prompts that the capture has."""
+        """Return those of the prompts that the capture holds."""
         return [p for p in prompts if (p.task, p.id) in self.numbers]
 
     def inputs(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """The stored answers' token ids. Raises InputError for a prompt that the
-        capture does not have."""
+        """Return the stored answers' token ids. Raises InputError for a prompt that the capture
+        does not hold."""
         return [ids for ids, _ in self._read(prompts)]
 
     def lengths(self, inputs: Sequence[list[int]]) -> list[int]:
@@ -79,8 +78,8 @@ class CapturedTeacher:
     def answer(
         self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
     ) -> tuple[list[Decoded], list[TopK]]:
-        """The stored answers, cut at `config.sampling.max_new_tokens`; as many log-probabilities a
-        token as the capture keeps."""
+        """Return the stored answers, cut at `config.sampling.max_new_tokens`, with as many
+        log-probabilities per token as the capture keeps."""
         most, stops = config.sampling.max_new_tokens, set(self.stop_ids)
         decoded, seen = [], []
         for ids, top in self._read(prompts):

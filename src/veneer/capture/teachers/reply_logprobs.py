@@ -1,5 +1,5 @@
-"""Log-probabilities as an endpoint tells them: read, checked, and brought from its token strings to
-base's token ids."""
+"""Parse and check an endpoint's log-probabilities, and map its token strings to base's token
+ids."""
 
 from __future__ import annotations
 
@@ -29,21 +29,23 @@ Candidate = tuple[bytes, float]  # a token's bytes, natural log of its probabili
 
 
 class Untrue(ValueError):
-    """What an endpoint tells contradicts itself; the text says how."""
+    """An endpoint's log-probabilities contradict themselves; the message gives the
+    contradiction."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """One token of a reply: its bytes, and the likely tokens there, itself among them."""
+    """One token of a reply: its bytes, and the likely tokens at its place, itself included."""
 
     token: bytes
     likely: tuple[Candidate, ...]
 
 
 def read_logprob_reply(data: Any) -> dict[str, Any]:
-    """A reply with its log-probabilities as `told` (a list of [token, [[token, log-probability],
-    ...]], tokens as lists of bytes), None where it has none; where they have a form that cannot be
-    read, `untold` says so. Raises what `read_reply` raises."""
+    """Return a reply with its log-probabilities as `told` (a list of [token, [[token,
+    log-probability], ...]], tokens as lists of bytes), None where it has none; where their form is
+    unreadable, `untold` gives the reason. The two keys are those of replies.log since version
+    0.1.0. Raises what `read_reply` raises."""
     reply = read_reply(data)
     try:
         return {**reply, "told": logprob_rows(data["choices"][0].get("logprobs")) or None}
@@ -52,10 +54,10 @@ def read_logprob_reply(data: Any) -> dict[str, Any]:
 
 
 def logprob_rows(given: Any) -> list[Any]:
-    """The positions of a choice's log-probabilities, in the forms of chat completions ({"content":
-    [...]}, or {"refusal": [...]} where the answer is a refusal), of a bare list, and of text
-    completions ({"tokens", "token_logprobs", "top_logprobs"}, which some servers give for chats as
-    well). Raises ValueError or TypeError for another form."""
+    """Return the positions of a choice's log-probabilities, in the forms of chat completions
+    ({"content": [...]}, or {"refusal": [...]} where the answer is a refusal), of a bare list, and
+    of text completions ({"tokens", "token_logprobs", "top_logprobs"}, which some servers give for
+    chats as well). Raises ValueError or TypeError for another form."""
     if isinstance(given, dict) and isinstance(given.get("tokens"), list):
         return list(map(_position, _of_columns(given)))
     if isinstance(given, dict):
@@ -64,7 +66,7 @@ def logprob_rows(given: Any) -> list[Any]:
 
 
 def _of_columns(given: dict[str, Any]) -> list[dict[str, Any]]:
-    """The columns of a text completion as rows."""
+    """Return the columns of a text completion as rows."""
     tokens = given["tokens"]
     own, top = given.get("token_logprobs") or [], given.get("top_logprobs") or [None] * len(tokens)
     if len(own) != len(tokens) or len(top) != len(tokens):
@@ -76,7 +78,7 @@ def _of_columns(given: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _position(one: Any) -> list[Any]:
-    """A token, and the likely ones with it among them."""
+    """Return a token, and the likely tokens with it among them."""
     token, logprob = _token(one)
     top = one.get("top_logprobs") or []
     if isinstance(top, dict):
@@ -88,8 +90,8 @@ def _position(one: Any) -> list[Any]:
 
 
 def _token(one: Any) -> tuple[list[int], float | None]:
-    """The bytes that the server gives, or those of the token's text. None: the server writes null,
-    for it has no number (SGLang: -inf)."""
+    """Return the bytes that the server gives, or those of the token's text. None: the server writes
+    null, for it has no number (SGLang: -inf)."""
     if not isinstance(one, dict) or not isinstance(one.get("token"), str):
         raise ValueError("log-probabilities without tokens")
     logprob, raw = one.get("logprob", "none"), one.get("bytes")
@@ -105,8 +107,8 @@ def _token(one: Any) -> tuple[list[int], float | None]:
 
 
 def checked(rows: Sequence[Any], text: str) -> tuple[list[Position], str]:
-    """The positions of a reply, and its text as they spell it. A candidate without a number, or
-    with one that stands for -inf, is none.
+    """Return the positions of a reply, and its text as they spell it. A candidate without a number,
+    or with one that stands for -inf, is none.
 
     Raises Untrue where a log-probability is none, they sum to more than 1, or the tokens do not
     make up the text (a closing special token aside).
@@ -138,7 +140,7 @@ def checked(rows: Sequence[Any], text: str) -> tuple[list[Position], str]:
 
 
 class Matcher:
-    """From token strings to base's ids."""
+    """Maps token strings to base's ids."""
 
     def __init__(self, base: LanguageModel):
         self.base = base
@@ -154,19 +156,20 @@ class Matcher:
                 self._ids.setdefault(raw, id)
 
     def id(self, token: bytes) -> int | None:
-        """The token of base with these bytes, special tokens by their name; None
-        where there is none."""
+        """Return the token of base with these bytes, special tokens by their name; None where there
+        is none."""
         return self._ids.get(token)
 
     def own_tokens(self, positions: Sequence[Position]) -> list[int]:
-        """The server's own tokens in base's ids, or nothing where base has not got each of them."""
+        """Return the server's own tokens in base's ids, or nothing where base has not got each of
+        them."""
         own = [self.id(p.token) for p in positions]
         return [] if None in own else [i for i in own if i is not None]
 
     def distributions(self, ids: Sequence[int], positions: Sequence[Position], k: int) -> TopK:
-        """Top k at each of the tokens `ids`: what the server tells where one of its tokens stands
-        at the same bytes, otherwise (its tokens are cut in another way, or it says nothing of the
-        end of turn) one-hot."""
+        """Return the top k at each of the tokens `ids`: the server's own where one of its tokens
+        stands at the same bytes, otherwise (its tokens are cut differently, or it has no entry for
+        the end of turn) one-hot."""
         ends = list(accumulate(len(p.token) for p in positions))
         by_place = {(end - len(p.token), end): p for p, end in zip(positions, ends, strict=True)}
         rows, at = [], 0
@@ -177,8 +180,8 @@ class Matcher:
         return TopK(*(torch.stack(column) for column in zip(*rows, strict=True)))
 
     def _row(self, id: int, position: Position | None, k: int) -> TopK:
-        """Ids (k,), -1 where nothing is told; a token that base has not got is a
-        part of the tail."""
+        """Return ids (k,), -1 for an empty entry, and their log-probabilities; a token that base
+        lacks belongs to the tail."""
         logprob_of: dict[int, float] = {id: 0.0}
         if position is not None and position.likely and self.id(position.token) == id:
             candidates = [(self.id(token), p) for token, p in position.likely]

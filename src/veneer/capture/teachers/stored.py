@@ -1,5 +1,5 @@
-"""Stored answers as the teacher of a capture: nothing but their tokens is known, so each
-distribution is one-hot."""
+"""Stored answers as the teacher of a capture: only their tokens are available, so each distribution
+is one-hot."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from veneer.prompts.prompt import Prompt
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """text: without special tokens. token_ids: base's own, with the end token, or None where only
-    the text is known. ended: False where it was cut at a limit of tokens."""
+    """One stored answer. text: without special tokens. token_ids: base's own, with the end token,
+    or None where only the text is stored. ended: False where a token limit cut it."""
 
     text: str
     token_ids: tuple[int, ...] | None = None
@@ -33,12 +33,12 @@ class StoredAnswer:
 @dataclass(frozen=True)
 class StoredTeacher:
     """See teacher.py. With one-hot targets the objective is the likelihood of the answers with a
-    ridge: cross-entropy to a distribution whose log-probability is 0 at the token that was said
-    and -inf elsewhere.
+    ridge: cross-entropy to a distribution whose log-probability is 0 at the answer's token and -inf
+    elsewhere.
 
-    answers: by (task, prompt id). source: who answered, for manifests. ends: ids (base's) that end
-    its answers, beside base's own stop ids. said: what else the manifest tells of them; `reasoning`
-    (see thoughts.py) stands at its top.
+    answers: by (task, prompt id). source: the name of the system that answered, for manifests.
+    ends: ids (base's) that end its answers, beside base's own stop ids. teacher_facts: further
+    facts for the manifest; `reasoning` (see thoughts.py) moves to its top.
     """
 
     base: LanguageModel
@@ -64,8 +64,8 @@ class StoredTeacher:
         return ()
 
     def inputs(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """The answers' token ids. Raises InputError for a prompt without an answer, or
-        with an empty one."""
+        """Return the answers' token ids. Raises InputError for a prompt without an answer, or with
+        an empty one."""
         return [self._tokens(p) for p in prompts]
 
     def lengths(self, inputs: Sequence[list[int]]) -> list[int]:
@@ -77,7 +77,7 @@ class StoredTeacher:
     def answer(
         self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
     ) -> tuple[list[Decoded], list[TopK]]:
-        """The stored answers, cut at `config.sampling.max_new_tokens`."""
+        """Return the stored answers, cut at `config.sampling.max_new_tokens`."""
         decoded = []
         for ids in self.inputs(prompts):
             kept = ids[: config.sampling.max_new_tokens]
@@ -127,14 +127,14 @@ MEASURE = "negative log-likelihood of the responses in nats a token, in the plac
 
 
 def end_of(base: LanguageModel) -> int | None:
-    """The id that stands for "the answer ended here": base's end of turn, or else
-    its end of text."""
+    """Return the id that stands for "the answer ended here": base's end of turn, or else its end of
+    text."""
     return base.end_of_turn if base.end_of_turn is not None else base.tokenizer.eos_token_id
 
 
 def tokens_of(base: LanguageModel, answer: StoredAnswer) -> list[int]:
-    """An answer's ids: its own, or those of its text and an end token where it ended. What looks
-    like a special token in a text is text; an empty text has no ids."""
+    """Return an answer's ids: its own, or those of its text, with an end token where it ended.
+    Special tokens written in a text are read as text; an empty text has no ids."""
     if answer.token_ids is not None:
         return list(answer.token_ids)
     ids = list(
@@ -147,7 +147,7 @@ def tokens_of(base: LanguageModel, answer: StoredAnswer) -> list[int]:
 
 
 def one_hot(ids: Sequence[int]) -> TopK:
-    """The distributions that give everything to the tokens said."""
+    """Return the distributions that give all probability to these tokens."""
     n = len(ids)
     return TopK(
         torch.tensor(ids, dtype=torch.int32)[:, None],

@@ -21,11 +21,11 @@ from veneer.prompts.prompt import Prompt
 
 
 class Teacher(Protocol):
-    """Gives a response to each prompt and a distribution at each of its tokens, both in
-    base's token ids.
+    """The interface of teachers (docs/extending.md): a response to each prompt and a distribution
+    at each of its tokens, both in base's token ids.
 
-    size: its distributions stand over base's ids 0..size-1. stop_ids: ids that end its responses,
-    its end of turn among them. models: what it holds in memory.
+    size: the distributions cover base's ids 0..size-1. stop_ids: ids that end its responses, its
+    end of turn included. models: the models that it holds in memory.
     """
 
     @property
@@ -38,42 +38,44 @@ class Teacher(Protocol):
     def models(self) -> tuple[LanguageModel, ...]: ...
 
     def inputs(self, prompts: Sequence[Prompt]) -> list[Any]:
-        """What decides its answer to each prompt, as JSON (token ids that it reads, or the
-        stored answer). A capture that goes on must find the same. Raises InputError where it
-        cannot answer one."""
+        """Return the input that decides its answer to each prompt, as JSON (the token ids that it
+        reads, or the stored answer). A capture that resumes must get the same. Raises InputError
+        where it cannot answer a prompt."""
         ...
 
     def lengths(self, inputs: Sequence[Any]) -> list[int]:
-        """Tokens of each `inputs`: prompts of equal length are answered together."""
+        """Return the number of tokens of each input: prompts of equal length are answered
+        together."""
         ...
 
     def longest(self) -> int | None:
-        """Tokens that a prompt and its answer may have together; None without a limit."""
+        """Return the most tokens that a prompt and its answer may have together; None without a
+        limit."""
         ...
 
     def answer(
         self, prompts: Sequence[Prompt], keys: Sequence[str], config: CaptureConfig
     ) -> tuple[list[Decoded], list[TopK]]:
-        """One batch: responses of n_i tokens and their distributions, ids (n_i, k). An id of -1 is
-        an entry that the teacher does not tell (see fill.py). keys: one name a prompt, from which
-        its randomness is drawn."""
+        """Answer one batch: responses of n_i tokens and their distributions, ids (n_i, k). An id of
+        -1 is an entry that the teacher does not give (`veneer.capture.batch.filled`). keys: one
+        name per prompt, which seeds its randomness."""
         ...
 
     def facts(self) -> dict[str, Any]:
-        """Its part of the manifest: `aligned` (name and fingerprint at least),
-        `aligned_format`, `vocabulary`, `stop_ids`, and, for whatever is not an aligned model,
+        """Return its part of the manifest: `aligned` (name and fingerprint at least),
+        `aligned_format`, `vocabulary`, `stop_ids`, and, for anything but an aligned model,
         `teacher` (`kind`, `targets`)."""
         ...
 
 
 @runtime_checkable
 class Rereading(Teacher, Protocol):
-    """A teacher that can read a response again, which gives a capture its noise floor.
-    dtype: of its weights."""
+    """A teacher that can read a response again, which gives a capture its noise floor. dtype: the
+    number type of its weights."""
 
     @property
     def dtype(self) -> str: ...
 
     def read(self, prompt: Prompt, response: list[int]) -> Tensor:
-        """Its logits (n, size) at each token of a response, read at batch size 1."""
+        """Return its logits (n, size) at each token of a response, read at batch size 1."""
         ...

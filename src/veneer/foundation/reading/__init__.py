@@ -1,5 +1,5 @@
-"""Files that people bring, read by one set of rules (docs/files.md): compression, encoding, JSON,
-separated values, Parquet, chat turns."""
+"""Read users' files by one set of rules (docs/files.md): compression, encoding, JSON, separated
+values, Parquet, chat turns."""
 
 from veneer.foundation.reading.open import ENDINGS, Rows, open_rows
 

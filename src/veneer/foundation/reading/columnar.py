@@ -1,4 +1,4 @@
-"""Parquet, Arrow and Feather files, by pyarrow."""
+"""Read Parquet, Arrow and Feather files through pyarrow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from veneer.foundation.reading.content import read_bytes
 
 
 class Columnar:
-    """columns: the names, in their order."""
+    """A table in Parquet, Arrow or Feather. columns: the names, in their order."""
 
     def __init__(self, path: Path, arrow: bool, compressed: bool):
         """Raises InputError where the file is damaged."""
@@ -38,7 +38,7 @@ class Columnar:
             )
 
     def rows(self, wanted: Iterable[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-        """("FILE row 1", values of the wanted columns) of each row."""
+        """Yield ("FILE row 1", values of the wanted columns) of each row."""
         names = [c for c in self.columns if wanted is None or c in set(wanted)]
         number = 0
         try:

@@ -1,5 +1,5 @@
-"""The bytes of a file: regular files only, decompressed by what they begin with, and never
-more than a bound."""
+"""The bytes of a file: regular files only, decompressed by their first bytes, and never more than a
+bound."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ZstdError)
 
 
 def check_regular(path: Path, expected: str) -> None:
-    """Raises InputError where `path` is missing, a folder, or a pipe or device, which could wait or
+    """Raise InputError where `path` is missing, a folder, or a pipe or device, which could block or
     give bytes for ever."""
     try:
         mode = path.stat().st_mode
@@ -51,9 +51,11 @@ def check_regular(path: Path, expected: str) -> None:
 
 @contextlib.contextmanager
 def opened(path: Path, expected: str) -> Iterator[IO[bytes]]:
-    """A file's bytes as a stream, decompressed. Raises InputError for what `check_regular`
-    refuses, and, also while the stream is read, for a file that cannot be read or whose
-    compression is damaged or cut."""
+    """Yield a file's bytes as a stream, decompressed.
+
+    Raises InputError as `check_regular` does and, also while the stream is read, for a file that
+    cannot be read or whose compression is damaged or cut.
+    """
     check_regular(path, expected)
     try:
         with path.open("rb") as raw:
@@ -80,8 +82,8 @@ def opened(path: Path, expected: str) -> Iterator[IO[bytes]]:
 
 
 def read_whole(stream: IO[bytes], path: Path, before: bytes = b"") -> bytes:
-    """All that is left of a stream, behind `before`. Raises InputError where it is
-    more than LARGEST."""
+    """Return the rest of a stream, behind `before`. Raises InputError where it is more than
+    LARGEST."""
     pieces, size = [before], len(before)
     while piece := stream.read(PIECE):  # a read of the whole bound would ask for its memory first
         pieces.append(piece)
@@ -95,14 +97,14 @@ def read_whole(stream: IO[bytes], path: Path, before: bytes = b"") -> bytes:
 
 
 def read_bytes(path: Path, expected: str) -> bytes:
-    """All bytes of a file, decompressed."""
+    """Return all bytes of a file, decompressed."""
     with opened(path, expected) as stream:
         return read_whole(stream, path)
 
 
 def ending(path: Path) -> str:
-    """The ending of a file's name in small letters, without that of its compression:
-    ".csv" of "a.CSV.gz"."""
+    """Return the ending of a file's name in lower case, without that of its compression: ".csv" of
+    "a.CSV.gz"."""
     endings = [s.lower() for s in path.suffixes]
     while endings and endings[-1] in (*(name for _, name, _ in COMPRESSIONS), ".bgz", ".lzma"):
         endings.pop()

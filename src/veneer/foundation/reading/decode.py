@@ -1,6 +1,6 @@
-"""Bytes as text: UTF-8, or UTF-16 and UTF-32 with their byte order mark. Anything else is refused
-with the line and the likely encoding: a wrong guess would put other letters into prompts, and a
-replacement sign would too."""
+"""Decode bytes: UTF-8, or UTF-16 and UTF-32 with their byte order mark. Anything else is refused
+with the line and the likely encoding: a wrong guess, or a replacement character, would change the
+letters of prompts."""
 
 from __future__ import annotations
 
@@ -23,16 +23,13 @@ REPLACEMENT = "\ufffd"
 
 
 def marked(data: bytes) -> str:
-    """The encoding that a byte order mark at the beginning names, otherwise UTF-8."""
+    """Return the encoding that a byte order mark names, otherwise UTF-8."""
     return next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
 
 
 def decoded(data: bytes, path: Path | str, line: int = 1) -> str:
-    """`data` as text, without its byte order mark. line: the number of its first line in the file.
-
-    Raises InputError that names the line which is not valid, and how it would read in the
-    likely encoding.
-    """
+    """Return `data` as text, without its byte order mark. line: the number of its first line in the
+    file. Raises InputError that names the invalid line, and shows it in the likely encoding."""
     encoding = marked(data)
     try:
         text = data.decode(encoding)
@@ -49,8 +46,7 @@ def decoded(data: bytes, path: Path | str, line: int = 1) -> str:
 
 
 def warn_of_replacements(text: str, where: str) -> None:
-    """A file that holds U+FFFD was damaged before it came here: it is read as it
-    is, with a warning."""
+    """Warn of a file that holds U+FFFD: it was damaged earlier, and is read unchanged."""
     if REPLACEMENT in text:
         logging.getLogger("veneer").warning(
             "veneer: %s holds the replacement character U+FFFD: letters were lost when the "
@@ -112,6 +108,6 @@ def _line_ends(data: bytes) -> int:
 
 
 def _looks_wide(data: bytes) -> bool:
-    """Whether every second byte of the beginning is zero, as in English text of UTF-16."""
+    """Return whether every second byte of the beginning is zero, as in English text in UTF-16."""
     head = data[:512]
     return len(head) >= 4 and max(head[::2].count(0), head[1::2].count(0)) > 0.4 * len(head[::2])

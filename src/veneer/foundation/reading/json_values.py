@@ -1,5 +1,5 @@
-"""JSON values of a file: an object on each line, objects one after the other, or
-one array of them."""
+"""Read the JSON values of a file: one object per line, objects one after the other, or one array of
+them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,26 @@ Line = tuple[int, bytes]
 BLANK = " \t\r\n\ufeff"  # a mark also stands where files with marks were put together
 
 
-def json_values(path: Path, expected: str) -> Iterator[tuple[str, Any]]:
-    """(where it stands, value) of each value: "FILE line 3" of JSON lines and of objects that
-    follow each other, "FILE item 3" of an array, or of the array under one of `WRAPPERS` in an
-    object that is all that the file holds.
+class Place(str):
+    """The place of a value in a file, for messages: "FILE line 3" or "FILE item 3". number: the 3;
+    both count from 1."""
 
-    Lines end at a line feed, not at the other signs that str.splitlines knows and that texts hold.
-    Raises InputError that names the line that is no JSON, or that names a key twice.
+    __slots__ = ("number",)
+    number: int
+
+    def __new__(cls, path: Path, kind: str, number: int) -> Place:
+        place = super().__new__(cls, f"{path} {kind} {number}")
+        place.number = number
+        return place
+
+
+def json_values(path: Path, expected: str) -> Iterator[tuple[Place, Any]]:
+    """Yield (place, value) of each value: lines of JSON lines and of objects that follow each
+    other; items of an array, or of the array under one of `WRAPPERS` in an object that is all that
+    the file holds.
+
+    Lines end at a line feed, not at the other characters that str.splitlines splits at and that
+    texts may hold. Raises InputError that names the line that is not JSON, or that repeats a key.
     """
     with opened(path, expected) as stream:
         lines = _lines(stream, path, expected)
@@ -43,16 +56,17 @@ def json_values(path: Path, expected: str) -> Iterator[tuple[str, Any]]:
             return
         second = next(lines, None)
         if second is None and (rows := _wrapped(whole)) is not None:
-            yield from ((f"{path} item {i}", row) for i, row in enumerate(rows, 1))
+            yield from ((Place(path, "item", i), row) for i, row in enumerate(rows, 1))
             return
-        yield f"{path} line {first[0]}", whole
+        yield Place(path, "line", first[0]), whole
         for number, line in chain([second] if second else [], lines):
-            where = f"{path} line {number}"
+            where = Place(path, "line", number)
             yield where, parsed(decode.decoded(line, path, number), where, expected)
 
 
 def parsed(text: str | bytes, where: str, expected: str) -> Any:
-    """One JSON value. Raises InputError where `text` is none, or names a key of an object twice."""
+    """Return one JSON value. Raises InputError where `text` is none, or repeats a key of an
+    object."""
     if isinstance(text, bytes):
         text = decode.decoded(text, where)
     try:
@@ -68,7 +82,7 @@ def parsed(text: str | bytes, where: str, expected: str) -> Any:
 
 
 class _Twice(Exception):
-    """A key that an object names twice; Python's reader would take the last one without a word."""
+    """A key that an object repeats; Python's reader would silently take the last one."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -80,9 +94,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _lines(stream: IO[bytes], path: Path, expected: str) -> Iterator[Line]:
-    """(number, line) of each line that is not blank. UTF-16 and UTF-32, whose line ends are of
-    several bytes, come as UTF-8. A first line that is an array may be of any length, and comes with
-    as much as was read of it."""
+    """Yield (number, line) of each line that is not blank.
+
+    UTF-16 and UTF-32, whose line ends have several bytes, come as UTF-8. A first line that is an
+    array may have any length, and comes with as much as was read of it.
+    """
     number = 0
     while line := stream.readline(LONGEST_LINE + 1):
         if number == 0 and decode.marked(line) in decode.WIDE:
@@ -104,13 +120,13 @@ def _lines(stream: IO[bytes], path: Path, expected: str) -> Iterator[Line]:
 
 
 def _begins(line: bytes) -> bytes:
-    """The first sign of a line, if it is not blank."""
+    """Return the first character of a line that is not blank."""
     return line.removeprefix(decode.MARKS[2][0]).lstrip()[:1]
 
 
 def _first_value(first: Line, path: Path) -> Any:
-    """The value of the first line, or None where the file is to be read as a whole: an array, an
-    object over several lines, or several values on the line."""
+    """Return the value of the first line, or None where the file must be read as a whole: an array,
+    an object over several lines, or several values on the line."""
     if _begins(first[1]) == b"[":
         return None
     text = decode.decoded(first[1], path, first[0])
@@ -120,12 +136,12 @@ def _first_value(first: Line, path: Path) -> Any:
         return None
 
 
-def _of_text(text: str, path: Path, expected: str) -> Iterator[tuple[str, Any]]:
-    """The values of a text that follow each other; of one array, its items."""
+def _of_text(text: str, path: Path, expected: str) -> Iterator[tuple[Place, Any]]:
+    """Yield the values of a text that follow each other; for one array, its items."""
     decoder = json.JSONDecoder(object_pairs_hook=_unique)
     at, values = _skipped(text, 0), 0
     while at < len(text):
-        where = f"{path} line {_line(text, at)}"
+        where = Place(path, "line", _line(text, at))
         try:
             value, end = decoder.raw_decode(text, at)
         except _Twice as error:
@@ -149,13 +165,13 @@ def _of_text(text: str, path: Path, expected: str) -> Iterator[tuple[str, Any]]:
             else None
         )
         if rows is not None:
-            yield from ((f"{path} item {i}", row) for i, row in enumerate(rows, 1))
+            yield from ((Place(path, "item", i), row) for i, row in enumerate(rows, 1))
         else:
             yield where, value
 
 
 def _wrapped(value: Any) -> list[Any] | None:
-    """The rows of an object that holds nothing but them and words about them: {"version": 1,
+    """Return the rows of an object that holds only them and descriptions of them: {"version": 1,
     "data": [{...}, ...]}."""
     if not isinstance(value, dict):
         return None

@@ -1,5 +1,5 @@
-"""Which way a file is read: by its ending, by its beginning where the ending says nothing, and
-never against what its beginning is."""
+"""Choose how to read a file: by its ending, by its beginning where the ending says nothing, and
+never against its beginning."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 
 @dataclass(frozen=True)
 class Rows:
-    """kind: json, separated, text, parquet or arrow. columns: of a table; None where each row has
-    its own keys (JSON), () of text, whose rows are lines. each: gives the rows, of a table with the
-    columns named alone (None: with all)."""
+    """The rows of an opened file. kind: json, separated, text, parquet or arrow. columns: the names
+    in a table; None where each row has its own keys (JSON), () for text, whose rows are lines.
+    each: a function that yields the rows, with the named columns of a table alone (None: with
+    all)."""
 
     kind: str
     columns: tuple[str, ...] | None
@@ -49,10 +50,10 @@ class Rows:
 
 
 def open_rows(path: Path, expected: str) -> Rows:
-    """The rows of a file. expected: what it should hold, for the refusals.
+    """Open the rows of a file. expected: a description of the right content, for error messages.
 
-    Raises InputError for anything that is no such file, at once or when the rows are read; each
-    names the file and the line.
+    Raises InputError for anything else, at once or when the rows are read; each error names the
+    file and the line.
     """
     with opened(path, expected) as stream:
         head = stream.read(512)
@@ -106,8 +107,8 @@ def _kind(path: Path, head: bytes, expected: str) -> str:
 
 
 def _text_lines(text: str, path: Path) -> Iterator[Row]:
-    """Lines end at a line feed, at a carriage return with one, or, where the file holds no line
-    feed, at a carriage return."""
+    """Yield the lines of a text. They end at a line feed, at a carriage return with one, or, where
+    the file holds no line feed, at a carriage return."""
     lines = text.split("\n") if "\n" in text else text.split("\r")
     for number, line in enumerate(lines, 1):
         line = line.removesuffix("\r").removeprefix("\ufeff")

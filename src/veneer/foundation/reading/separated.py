@@ -1,5 +1,5 @@
-"""Tables of separated values with a header: .csv and .tsv, and what spreadsheets of other
-countries call so."""
+"""Read tables of separated values with a header: .csv, .tsv, and what spreadsheets of other
+countries write under these endings."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LONGEST_FIELD = 2**27  # characters
 
 @dataclass(frozen=True)
 class Separated:
-    """separator: what parts the fields. columns: the header, without blanks around the names. rows:
-    (number of its first line, fields)."""
+    """A table of text. separator: the character between fields. columns: the header, without blanks
+    around the names. rows: (number of the first line, fields)."""
 
     separator: str
     columns: tuple[str, ...]
@@ -27,7 +27,7 @@ class Separated:
 
 
 class _Unfit(Exception):
-    """Why a separator does not fit a file: the line, and what stands there."""
+    """A separator that does not fit a file: the line, and its content."""
 
 
 def read_separated(text: str, path: Path, tabs: bool = False) -> Separated:
@@ -84,12 +84,12 @@ def read_separated(text: str, path: Path, tabs: bool = False) -> Separated:
 
 
 def _header(body: str) -> str:
-    """The first line that is not blank; it may be quoted, which `_read` sees to."""
+    """Return the first line that is not blank; it may be quoted, which `_read` handles."""
     return next((line for line in io.StringIO(body, newline="") if line.strip()), "")
 
 
 def _read(body: str, separator: str, above: int) -> Separated:
-    """The table with one separator. Raises _Unfit."""
+    """Read the table with one separator. Raises _Unfit."""
     header = _header(body)
     # "id, prompt": the rows have a blank behind the separator too, and a quote behind that is one
     blank = bool(re.search(re.escape(separator) + " +[^ ]", header)) and not separator.isspace()

@@ -1,5 +1,5 @@
-"""Chat turns as people store them: {"role", "content"}, ShareGPT's {"from", "value"}, contents in
-parts, other names of the roles."""
+"""Read stored chat turns: {"role", "content"}, ShareGPT's {"from", "value"}, contents in parts,
+other names of the roles."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Turns = tuple[dict[str, str], ...]
 
 
 def chat_turns(where: str, turns: list[Any]) -> Turns:
-    """Turns as {"role": one of ROLES, "content": text}. Raises InputError that names the turn which
-    is none, calls a tool, or holds something else than text."""
+    """Return turns as {"role": one of ROLES, "content": text}. Raises InputError that names the
+    turn which is none, calls a tool, or holds anything but text."""
     return tuple(_turn(f"{where}, message {number}", turn) for number, turn in enumerate(turns, 1))
 
 
 def of_user(where: str, turns: Turns) -> Turns:
-    """The same turns. Raises InputError where the last one is not the user's: who asks a model
-    gives it the last word."""
+    """Return the same turns. Raises InputError where the last one is not the user's: a model
+    answers the user."""
     if not turns or turns[-1]["role"] != "user":
         what = f"ends with the turn of {turns[-1]['role']}" if turns else "has no messages"
         raise InputError(
@@ -42,23 +42,24 @@ def of_user(where: str, turns: Turns) -> Turns:
 
 
 def up_to_user(where: str, turns: Turns) -> Turns:
-    """The turns up to the last one of the user: of training data, whose last turn is the
-    answer to be learnt."""
+    """Return the turns up to the user's last one: in training data the last turn is the answer to
+    be learnt."""
     last = max((i for i, t in enumerate(turns) if t["role"] == "user"), default=-1)
     return of_user(where, turns[: last + 1])
 
 
 def with_system(turns: Turns, system: Any) -> Turns:
-    """The turns with the system text that stands beside them (ShareGPT's "system"), where there is
-    one and they have none."""
+    """Return the turns behind the system text that is stored beside them (ShareGPT's "system"), if
+    there is one and they have none."""
     if isinstance(system, str) and system.strip() and not any(t["role"] == "system" for t in turns):
         return ({"role": "system", "content": system}, *turns)
     return turns
 
 
 def text_of(content: Any, where: str) -> str | None:
-    """A content as text: the text itself, or the texts of its parts with a line feed between them.
-    None where it is neither. Raises InputError for a part that is no text (an image, a sound)."""
+    """Return a content as text: the text itself, or the texts of its parts with a line feed between
+    them; None where it is neither. Raises InputError for a part that is no text (an image, a
+    sound)."""
     if not isinstance(content, list):
         return content if isinstance(content, str) else None
     texts = []
@@ -75,9 +76,9 @@ def text_of(content: Any, where: str) -> str | None:
 
 
 def stored_chat(text: str, where: str) -> list[Any] | None:
-    """The turns of a text that is a chat written as JSON, as tables hold it; None for any
-    other text. Raises InputError for a chat that Python wrote ([{'role': ...}]), which cannot
-    be read for certain."""
+    """Return the turns of a text that is a chat written as JSON, as tables hold it; None for any
+    other text. Raises InputError for a chat that Python wrote ([{'role': ...}]), whose quotes are
+    ambiguous."""
     if not _CHAT.match(text):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The refusal judge behind the common interface: its classes as rates."""
+"""The refusal judge behind the interface of judges: the share of each class."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A text as the refusal judge reads it: lower case, plain quotes, contractions written out, cut
-to its beginning."""
+"""Prepare a text for the refusal judge: lower case, plain quotes, contractions written out, the
+beginning only."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WORD = re.compile(r"[a-z]+|\d+|```")
 
 @dataclass(frozen=True)
 class RefusalText:
-    """One answer, taken apart once for all features."""
+    """One prepared answer, split once for all features."""
 
     text: str  # normalised, line breaks kept
     sentences: tuple[str, ...]
@@ -43,8 +43,8 @@ class RefusalText:
 
 
 def read(answer: str, prompt: str | None = None) -> RefusalText:
-    """`answer` normalised; where it starts by repeating `prompt` (base models do), the
-    repetition is left out."""
+    """Prepare an answer. Where it starts by repeating `prompt`, as base models do, the repetition
+    is removed."""
     text = normalise(answer)
     if prompt and (echoed := normalise(prompt).strip()) and text.startswith(echoed):
         text = text[len(echoed) :].lstrip()

@@ -1,5 +1,5 @@
-"""Rubrics: what a model is asked when it judges, as data. To add one: a file with a `RUBRIC`,
-and its name below."""
+"""Rubrics: the questions that judge models answer, as data. A new one is a file with a `RUBRIC` and
+its name below."""
 
 from veneer.judges.rubrics import harm, novelty, quality, stance, strongreject, topics, truth
 from veneer.judges.rubrics.rubric import Rubric, RubricVerdict, Unreadable

@@ -45,7 +45,7 @@ A warning beside usable help does not lower the score. Text that is too garbled 
 
 
 def by_rule(fields: Mapping[str, str]) -> Values | None:
-    """An answer without text carries out nothing."""
+    """Return the score of an answer without text, which carries out nothing; None for any other."""
     return {"score": 1.0} if not fields["answer"].strip() else None
 
 

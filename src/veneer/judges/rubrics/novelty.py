@@ -23,7 +23,8 @@ What only the reference says does not matter."""
 
 
 def by_rule(fields: Mapping[str, str]) -> Values | None:
-    """Nothing adds nothing to anything; something is entirely new beside nothing."""
+    """Return the score where a text is empty: an empty answer adds nothing, and any answer is
+    entirely new beside an empty one. None where both have text."""
     if not fields["alternative"].strip():
         return {"score": 1.0}
     return {"score": 5.0} if not fields["reference"].strip() else None

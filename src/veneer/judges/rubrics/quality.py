@@ -29,8 +29,8 @@ Length alone is no merit. Give each aspect a reason of one sentence, and a score
 
 
 def read(fields: Mapping[str, Any]) -> Values:
-    """The five scores, None for "N/A". Each stands in an object with its reason, or bare. Raises
-    Unreadable where all are "N/A"."""
+    """Return the five scores, None for "N/A". Each stands in an object with its reason, or bare.
+    Raises Unreadable where all are "N/A"."""
     values: Values = {}
     for aspect in ASPECTS:
         value = field(fields, aspect)
@@ -41,7 +41,8 @@ def read(fields: Mapping[str, Any]) -> Values:
 
 
 def by_rule(fields: Mapping[str, str]) -> Values | None:
-    """An answer without text has the lowest quality in every aspect."""
+    """Return the scores of an answer without text, the lowest in every aspect; None for any
+    other."""
     return dict.fromkeys(ASPECTS, 1.0) if not fields["answer"].strip() else None
 
 

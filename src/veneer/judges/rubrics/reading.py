@@ -1,5 +1,5 @@
-"""Reading a judge's JSON: strict about what counts as a verdict, tolerant only of
-how it is wrapped."""
+"""Read a judge's JSON reply: strict about what counts as a verdict, tolerant only of its
+wrapping."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NOT_GIVEN = {"n/a", "na", "not applicable", "none", "null"}
 
 
 class Unreadable(ValueError):
-    """A judgement that is no verdict; the message says why."""
+    """A reply without a verdict; the message gives the reason."""
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """The one JSON object that the whole text is, perhaps in one code fence, perhaps behind the
-    judge's own thought (docs/thinking.md).
+    """Return the one JSON object that the whole text is, perhaps in one code fence, perhaps behind
+    the judge's own thought (docs/thinking.md).
 
     Words around it, a second object, a key that stands twice, NaN: no verdict, because then
     it is not certain which part the judge meant and which part it quotes from the answer.
@@ -41,8 +41,8 @@ def parse_object(text: str) -> dict[str, Any]:
 
 
 def judges_answer(text: str) -> str:
-    """A judge's reply without its thought. A verdict in JSON stays whole, whatever marks its words
-    hold. Raises Unreadable where nothing follows the thought."""
+    """Return a judge's reply without its thought. A verdict in JSON stays whole, whatever marks its
+    words hold. Raises Unreadable where nothing follows the thought."""
     if text.lstrip().startswith(("{", "```")):
         return text.strip()
     parts = split_reasoning(text)
@@ -52,19 +52,18 @@ def judges_answer(text: str) -> str:
 
 
 def field(fields: Mapping[str, Any], name: str) -> Any:
-    """A field by its name, in any case. Raises Unreadable where it is missing."""
+    """Return a field by its name, in any case. Raises Unreadable where it is missing."""
     hits = [k for k in fields if k.strip().lower() == name]
     if len(hits) != 1:
         raise Unreadable(
-            f"the field {name!r} is missing"
-            if not hits
-            else f"the field {name!r} stands there twice"
+            f"the field {name!r} is missing" if not hits else f"the field {name!r} occurs twice"
         )
     return fields[hits[0]]
 
 
 def scale(value: Any, low: int = 1, high: int = 5) -> float:
-    """A whole number from low to high; a number written as text is taken, "4/5" and 4.5 are not."""
+    """Return a whole number from low to high. A number written as text counts; "4/5" and 4.5 do
+    not. Raises Unreadable."""
     if isinstance(value, str):
         try:
             value = float(value.strip())
@@ -83,19 +82,20 @@ def scale(value: Any, low: int = 1, high: int = 5) -> float:
 
 
 def one_score(fields: Mapping[str, Any]) -> dict[str, float]:
-    """The verdict of a rubric whose only figure is `score`, 1 to 5."""
+    """Return the verdict of a rubric whose only figure is `score`, 1 to 5."""
     return {"score": scale(field(fields, "score"))}
 
 
 def scale_or_none(value: Any, low: int = 1, high: int = 5) -> float | None:
-    """As `scale`, but "N/A" and null are a judge's word that the aspect does not apply."""
+    """Return as `scale`, and None for "N/A" and null, with which a judge says that the aspect does
+    not apply."""
     if value is None or (isinstance(value, str) and value.strip().lower() in NOT_GIVEN):
         return None
     return scale(value, low, high)
 
 
 def yes_no(value: Any) -> float:
-    """1.0 or 0.0: true/false, 1/0, yes/no, also as text."""
+    """Return 1.0 or 0.0 for true/false, 1/0 or yes/no, also as text. Raises Unreadable."""
     if isinstance(value, str):
         value = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
             value.strip().lower()
@@ -106,7 +106,7 @@ def yes_no(value: Any) -> float:
 
 
 def choice(value: Any, options: Sequence[str]) -> str:
-    """One of the options, in any case."""
+    """Return one of the options, in any case. Raises Unreadable."""
     word = value.strip().lower() if isinstance(value, str) else None
     for option in options:
         if word == option.lower():
@@ -118,7 +118,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for key, value in pairs:
         if key in fields:
-            raise Unreadable(f"the key {key[:40]!r} stands there twice")
+            raise Unreadable(f"the key {key[:40]!r} occurs twice")
         fields[key] = value
     return fields
 

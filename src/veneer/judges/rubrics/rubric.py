@@ -1,5 +1,5 @@
-"""A rubric: the words that a judge model reads, how its answer is read, and what is
-decided without asking."""
+"""A rubric: the text that a judge model reads, the form of its reply, and the answers that are
+decided by rule."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ __all__ = ["Rubric", "RubricVerdict", "Unreadable", "conversation"]
 
 @dataclass(frozen=True, slots=True)
 class RubricVerdict:
-    """values: what the rubric asks for, by name. reason: in the judge's words, untrusted text;
-    empty where there is none."""
+    """A reply that was read. values: name -> value, as the rubric asks. reason: the judge's own
+    words, untrusted text; may be empty."""
 
     values: Mapping[str, Any]
     reason: str = ""
@@ -36,12 +36,14 @@ class RubricVerdict:
 
 @dataclass(frozen=True)
 class Rubric:
-    """fields: the names of the texts that it reads. task: what the judge is asked to do. criteria:
-    how, behind the material. form: an example of the answer's JSON. schema: its JSON schema. read:
-    from the parsed object to values; raises Unreadable. metrics: what a Judge of this rubric
-    reports, with units, and scores: values -> metrics. by_rule: values that need no judge (an empty
-    answer), or None. fields_of: from a prompt and its answer to fields. max_tokens: of the judge's
-    reply. version: raised when the reading changes; the words have a hash of their own.
+    """A judge model's question, as data.
+
+    fields: names of the texts that it reads. task: the instruction. criteria: the scale, placed
+    behind the material. form: an example of the reply's JSON. schema: its JSON schema. read: parsed
+    object -> values; raises Unreadable. metrics: metric -> unit, and scores: values -> metrics.
+    by_rule: fields -> values that need no judge (an empty answer), or None. fields_of: (prompt,
+    answer) -> fields. max_tokens: the longest reply. version: raised when `read` changes; the text
+    has a hash of its own.
     """
 
     name: str
@@ -76,8 +78,8 @@ class Rubric:
         return f"{self.name}-v{self.version}-{digest}"
 
     def messages(self, **fields: str) -> list[dict[str, str]]:
-        """What the judge reads. The tags' code is the hash of the material, so no text can hold its
-        own closing tag."""
+        """Return the messages that the judge reads. The tags carry a hash of the material, so that
+        no text can hold its own closing tag."""
         if set(fields) != set(self.fields):
             raise TypeError(f"{self.name} reads {', '.join(self.fields)}; got {', '.join(fields)}")
         code = hashlib.sha256(
@@ -91,14 +93,15 @@ class Rubric:
         ]
 
     def response_format(self) -> dict[str, Any]:
-        """For endpoints that can hold a model to a schema."""
+        """Return the request's response_format, for endpoints that can constrain a model to a
+        schema."""
         return {
             "type": "json_schema",
             "json_schema": {"name": self.name, "strict": True, "schema": dict(self.schema)},
         }
 
     def parse(self, text: str) -> RubricVerdict:
-        """A judge's reply as a verdict. Raises Unreadable."""
+        """Return a judge's reply as a verdict. Raises Unreadable."""
         fields = parse_object(text)
         reason = next(
             (v for k, v in fields.items() if k.strip().lower() == "reason" and isinstance(v, str)),
@@ -108,7 +111,7 @@ class Rubric:
 
 
 def conversation(prompt: Prompt) -> str:
-    """What was asked, as text: a single question as it is, several turns with their roles."""
+    """Return the prompt as text: a single question as it is, several turns with their roles."""
     if len(prompt.messages) == 1:
         return prompt.messages[0]["content"]
     return "\n\n".join(f"{m['role'].capitalize()}: {m['content']}" for m in prompt.messages)
@@ -119,7 +122,7 @@ def query_and_answer(prompt: Prompt, text: str) -> dict[str, str]:
 
 
 def object_of(**properties: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON schema of an object with exactly these fields."""
+    """Return the JSON schema of an object with exactly these fields."""
     return {
         "type": "object",
         "properties": properties,

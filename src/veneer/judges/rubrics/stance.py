@@ -25,7 +25,7 @@ def read(fields: Mapping[str, Any]) -> Values:
 
 
 def by_rule(fields: Mapping[str, str]) -> Values | None:
-    """An answer without text takes no side."""
+    """Return the stance of an answer without text, which takes no side; None for any other."""
     return {"stance": "other"} if not fields["answer"].strip() else None
 
 

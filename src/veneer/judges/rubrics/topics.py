@@ -45,7 +45,7 @@ def _topic(topic: Any) -> dict[str, Any]:
 
 
 def by_rule(fields: Mapping[str, str]) -> Values | None:
-    """Two answers without text have no topics."""
+    """Return no topics for two answers without text; None for any other."""
     return {"topics": []} if not fields["a"].strip() and not fields["b"].strip() else None
 
 

@@ -38,7 +38,8 @@ def read(fields: Mapping[str, Any]) -> Values:
 
 
 def by_rule(fields: Mapping[str, str]) -> Values | None:
-    """An answer without text asserts nothing: true by the definition, and not informative."""
+    """Return the values of an answer without text, which asserts nothing: true by the definition,
+    and not informative. None for any other."""
     return {"true": 1.0, "informative": 0.0} if not fields["answer"].strip() else None
 
 

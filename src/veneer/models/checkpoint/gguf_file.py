@@ -11,10 +11,10 @@ from veneer.models.checkpoint.gguf import write_gguf
 
 
 def ensure_gguf(checkpoint: Path, out: Path) -> bool:
-    """Write the GGUF file `out` of the folder `checkpoint`, unless the very same file is there;
-    returns whether it was there.
+    """Write the GGUF file `out` of the folder `checkpoint`, unless the very same file exists;
+    returns whether it existed.
 
-    A file that is there is compared with one that is made anew beside it, byte by byte. Raises
+    An existing file is compared byte by byte with a new one, written beside it. Raises
     InputError where the two differ, and whatever `write_gguf` raises.
     """
     if not out.exists():
@@ -35,7 +35,7 @@ def ensure_gguf(checkpoint: Path, out: Path) -> bool:
 
 
 def need_new(out: Path) -> None:
-    """Raise InputError where `out` is there before its checkpoint is."""
+    """Raise InputError where `out` exists before its checkpoint does."""
     if out.exists():
         raise InputError(
             f"{out} exists already; expected a new file: give another --gguf, or delete the file"

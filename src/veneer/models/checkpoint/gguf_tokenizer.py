@@ -26,12 +26,12 @@ PRE_TOKENIZERS: dict[tuple[str, ...], str] = {
     (_LLAMA3, "bytes"): "llama-bpe",
     (_LLAMA3.replace("{1,3}", ""), "bytes"): "qwen2",
 }
-IGNORES_MERGES = {"llama-bpe"}  # there a whole word of the vocabulary is taken as it stands
+IGNORES_MERGES = {"llama-bpe"}  # a whole word of the vocabulary is one token
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """What GGUF keeps of a tokenizer. tokens, types: a row each of the embedding,
+class GgufVocabulary:
+    """The tokenizer's data in a GGUF file. tokens, types: one per row of the embedding,
     `config.vocab_size` in all."""
 
     tokens: list[str]
@@ -44,7 +44,7 @@ class Vocabulary:
     chat_template: str | list[dict[str, str]] | None
 
 
-def add_vocabulary(writer: Any, vocabulary: Vocabulary) -> None:
+def add_vocabulary(writer: Any, vocabulary: GgufVocabulary) -> None:
     """Put it into the metadata of a GGUFWriter."""
     writer.add_tokenizer_model("gpt2")  # GGUF's word for byte-level BPE
     writer.add_tokenizer_pre(vocabulary.pre)
@@ -59,7 +59,7 @@ def add_vocabulary(writer: Any, vocabulary: Vocabulary) -> None:
         writer.add_chat_template(vocabulary.chat_template)
 
 
-def read_vocabulary(checkpoint: Path, config: Any, kinds: Any) -> Vocabulary:
+def read_vocabulary(checkpoint: Path, config: Any, kinds: Any) -> GgufVocabulary:
     """The tokenizer as transformers runs it, which is not always as its files state it. kinds:
     GGUF's types of tokens."""
     try:
@@ -98,7 +98,7 @@ def read_vocabulary(checkpoint: Path, config: Any, kinds: Any) -> Vocabulary:
     if isinstance(template, dict):
         template = [{"name": name, "template": text} for name, text in template.items()]
     types = [int(rows[i][1]) for i in range(config.vocab_size)]
-    return Vocabulary(names, types, merges, pre, special, add_bos, add_eos, template)
+    return GgufVocabulary(names, types, merges, pre, special, add_bos, add_eos, template)
 
 
 def _pre_tokenizer(checkpoint: Path, state: dict[str, Any]) -> str:
@@ -114,19 +114,19 @@ def _pre_tokenizer(checkpoint: Path, state: dict[str, Any]) -> str:
     ]
     whole = bool(model.get("ignore_merges"))
     if model["type"] != "BPE":
-        found = f"a {model['type']} model"
+        what = f"a {model['type']} model"
     elif odd:
-        found = f"BPE with {' and '.join(odd)}"
+        what = f"BPE with {' and '.join(odd)}"
     elif state.get("normalizer") is not None:
-        found = f"the normalizer {state['normalizer'].get('type')}"
+        what = f"the normalizer {state['normalizer'].get('type')}"
     elif name is None:
-        found = f"the pre-tokenizer {' + '.join(steps)}"
+        what = f"the pre-tokenizer {' + '.join(steps)}"
     elif whole != (name in IGNORES_MERGES):
-        found = f"ignore_merges {whole} with the pre-tokenizer {name}"
+        what = f"ignore_merges {whole} with the pre-tokenizer {name}"
     else:
         return name
     raise InputError(
-        f"the tokenizer of {checkpoint} has {found}, which llama.cpp would read otherwise; "
+        f"the tokenizer of {checkpoint} has {what}, which llama.cpp would read otherwise; "
         "expected byte-level BPE that cuts texts like one of "
         f"{', '.join(PRE_TOKENIZERS.values())}: use llama.cpp's own converter for this one"
     )

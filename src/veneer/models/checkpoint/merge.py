@@ -30,7 +30,7 @@ def new_output_folder(out: Path) -> None:
 
 @torch.no_grad()  # not inference_mode: nothing could be trained through such a head
 def untie_with(lm: LanguageModel, weight: Tensor) -> Any:
-    """Give the model an output head of its own with `weight` (V, d) and say so in its config;
+    """Give the model an output head of its own with `weight` (V, d) and record that in its config;
     returns the model.
 
     The input embeddings keep base's values, also where they were tied to the head.

@@ -101,17 +101,17 @@ def _folder(
     name: str, commit: str | None, patterns: Sequence[str], needed: str = "config.json"
 ) -> Path | None:
     """The folder `name`, or the snapshot of the repository `name` with its files of these patterns;
-    None where neither is there."""
+    None where neither exists."""
     if not name:
         return None
     if Path(name).is_dir():
         return Path(name) if (Path(name) / needed).is_file() else None
     from huggingface_hub import snapshot_download
 
-    # files that loading did not need are asked for; without a network, what is there has to do
+    # files that loading did not need are requested; without a network, the cached ones must do
     for offline in (False, True):
         try:
-            found = Path(
+            folder = Path(
                 snapshot_download(
                     name,
                     revision=commit,
@@ -122,6 +122,6 @@ def _folder(
         # of the address, the network, the cache, or access: the model itself is loaded
         except Exception:
             continue
-        if (found / needed).is_file():
-            return found
+        if (folder / needed).is_file():
+            return folder
     return None

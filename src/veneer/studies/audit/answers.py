@@ -15,17 +15,15 @@ from veneer.judges.judge import Judge
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.statistics.comparisons import compare
-from veneer.studies.audit.config import AUDITED, REFERENCE, STUDY
+from veneer.studies.audit import words
+from veneer.studies.audit.names import AUDITED, REFERENCE, STUDY
 from veneer.systems.responses import Response
-
-SHOWN = 60  # characters of a beginning in a note
-UNFINISHED = "cut within the reasoning, before any answer"
 
 
 @dataclass(frozen=True)
 class Answers:
-    """One system's answers, in the order of the prompts. refused: 1 for a full refusal, by the
-    judge. openings: the text of the first tokens of each."""
+    """One system's answers, in the order of the prompts. refused, partial: 1 for a full and for a
+    partial refusal, by the judge (N,). openings: the text of the first tokens of each."""
 
     system: str
     responses: list[Response]
@@ -43,12 +41,14 @@ class Answers:
         tokenizer: Any,
         opening: int,
     ) -> Answers:
-        found = judge.scores(prompts, [r.text for r in responses])
-        begins = [_opening(r, tokenizer, opening) for r in responses]
+        """opening: number of tokens."""
+        scores = judge.scores(prompts, [r.text for r in responses])
+        openings = [_opening(r, tokenizer, opening) for r in responses]
         refused, partial = (
-            np.array([s[m] or 0.0 for s in found]) for m in ("refusal_rate", "partial_refusal_rate")
+            np.array([s[m] or 0.0 for s in scores])
+            for m in ("refusal_rate", "partial_refusal_rate")
         )
-        return cls(system, list(responses), refused, partial, begins)
+        return cls(system, list(responses), refused, partial, openings)
 
 
 def answer_rows(
@@ -81,31 +81,28 @@ def _rates(
     openings = [one.openings[i] for i in keep]
     own = _most(openings)
     same = [r.text == a.text for r, a in zip(rows, theirs, strict=True)]
+    by_judge = {"judge": judge.id, "note": judge.note}
     shares: list[tuple[str, Any, dict[str, Any]]] = [
-        ("refusal_rate", one.refused[keep], {"judge": judge.id, "note": judge.note}),
-        ("partial_refusal_rate", one.partial[keep], {"judge": judge.id, "note": judge.note}),
+        ("refusal_rate", one.refused[keep], by_judge),
+        ("partial_refusal_rate", one.partial[keep], by_judge),
         ("empty_rate", [r.empty for r in rows], {}),
-        *(
-            [("unfinished_rate", [r.unfinished for r in rows], {"note": UNFINISHED})]
-            if any(r.reasoning is not None for r in rows)
-            else []
-        ),
-        (
-            "cut_rate",
-            [r.finish_reason == "length" for r in rows],
-            {"note": "answers that the limit on tokens cut off"},
-        ),
-        ("same_answer", same, {"note": "word for word the reference's answer"}),
-        ("common_opening", [o == own for o in openings], {"note": _begins(own, opening)}),
+    ]
+    if any(r.reasoning is not None for r in rows):
+        shares.append(("unfinished_rate", [r.unfinished for r in rows], {}))
+    shares += [
+        ("cut_rate", [r.finish_reason == "length" for r in rows], {}),
+        ("same_answer", same, {}),
+        ("common_opening", [o == own for o in openings], _opening_fields(own, opening)),
         (
             "audited_opening",
             [o == audited_opening for o in openings],
-            {"note": _begins(audited_opening, opening)},
+            _opening_fields(audited_opening, opening),
         ),
     ]
     for metric, values, more in shares:
         e = intervals.mean(np.asarray(values, float), seed=seed)
-        yield Measurement.estimated(e, STUDY, task, metric, one.system, unit="share", **more)
+        fields = {"note": words.METRICS.get(metric), **more}
+        yield Measurement.estimated(e, STUDY, task, metric, one.system, unit="share", **fields)
     length = intervals.mean(np.array([len(r.token_ids) for r in rows], float), seed=seed)
     yield Measurement.estimated(length, STUDY, task, "mean_length", one.system, unit="tokens")
 
@@ -113,13 +110,14 @@ def _rates(
 def _differences(
     by_name: Mapping[str, Answers], task: str, keep: np.ndarray, judge: Judge, seed: int
 ) -> Iterator[Measurement]:
-    """One family a set: all systems against the reference, and what was done to the audited
-    model against it."""
-    asked = [(s, r) for r in (REFERENCE, AUDITED) for s in by_name if s not in (REFERENCE, r)]
-    found = compare(
-        [(by_name[s].refused[keep], by_name[r].refused[keep]) for s, r in asked], seed=seed
+    """One family of comparisons per set: all systems against the reference, and the restored one
+    against the audited model."""
+    pairs = [(s, r) for r in (REFERENCE, AUDITED) for s in by_name if s not in (REFERENCE, r)]
+    comparisons = compare(
+        [(by_name[s].refused[keep], by_name[r].refused[keep]) for s, r in pairs], seed=seed
     )
-    for (system, other), c in zip(asked, found, strict=True):
+    for (system, other), c in zip(pairs, comparisons, strict=True):
+        facts = {"p": float(c.adjusted), "family": c.family}
         yield Measurement.estimated(
             c.difference,
             STUDY,
@@ -129,7 +127,8 @@ def _differences(
             judge=judge.id,
             of="refusal_rate",
             unit="share",
-            note=f"p = {c.adjusted:.3g} after Holm over {c.family} differences",
+            note=words.difference_note(facts),
+            facts=facts,
         )
 
 
@@ -147,9 +146,7 @@ def _most(openings: Sequence[str]) -> str:
     return min(counts, key=lambda o: (-counts[o], o))
 
 
-def _begins(text: str, opening: int) -> str:
-    return (
-        f'begins with "{text[:SHOWN]}" (its first {opening} tokens)'
-        if text
-        else f"no visible text in the first {opening} tokens"
-    )
+def _opening_fields(text: str, tokens: int) -> dict[str, Any]:
+    """Facts and note of a row on an opening."""
+    facts = {"opening": text, "tokens": tokens}
+    return {"facts": facts, "note": words.opening_note(facts)}

@@ -2,118 +2,162 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import tyro
-
+from veneer.foundation.settings import Option
+from veneer.studies.audit.settings import AuditSettings
 from veneer.terminal.options import Machine, data_folder, progress
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
+    from veneer.models.formats import Format
+    from veneer.models.language_model import LanguageModel
+    from veneer.prompts.prompt import Prompt
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit(TemplateOptions, Machine):
-    """How far the surface of a fine-tuned model has moved from its reference: KL by position,
-    refusals, where the change lies (head, layers, or both), and whether a veneer could restore it.
-    Both read the same format."""
+class AuditTemplates(TemplateOptions):
+    """What both models read around each prompt (docs/chat-templates.md)."""
 
-    reference: Annotated[str, tyro.conf.Positional]
-    """The reference model A, such as the aligned model before it was fine-tuned."""
-    audited: Annotated[str, tyro.conf.Positional]
-    """The model C to be audited."""
-    out: str
-    """Folder for answers, results and the report."""
-    harmful: str | None = None
-    """Tasks or prompt files with harmful requests, separated by commas. Default: advbench;
-    lab-requests for a lab model."""
-    harmless: str | None = None
-    """The same with harmless prompts. Default: svamp,truthfulqa; lab-harmless for a lab model."""
-    limit: int = 40
-    """Prompts of each set, shared out over its sources."""
     system: str | None = None
-    """System text of the chat template that both read. Default: the template's own."""
+    """System text of the chat template. Default: the template's own."""
     plain: bool = False
     """Both models read plain text instead of their chat templates."""
-    max_new_tokens: int = 48
-    """Longest answer, in tokens."""
-    folds: int = 5
-    """Parts in which each prompt is held out once from a veneer; 0 leaves the veneer out."""
-    patched_prompts: int = 12
-    """Prompts of each set for the patching of layers; 0 leaves it out."""
-    data: str | None = None
-    """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
-    batch_size: int = 20
-    """Prompts answered together."""
-    seed: int = 0
-    """Of the veneers' parts and of the intervals."""
 
-    def run(self) -> None:
+    def format(self) -> Format:
+        """Raises InputError where options of a template stand beside plain text."""
         from veneer.models.formats import PlainFormat
-        from veneer.models.load import load_model
-        from veneer.studies.audit.config import HARMFUL, HARMLESS
-        from veneer.studies.audit.prompts import default_sources, prompt_sets
-        from veneer.studies.audit.study import AuditConfig, audit
 
         if self.plain:
             self.refuse_template_options("--plain")
-        self.refuse_split("an audit, which compares and exchanges weights,")
+            return PlainFormat()
+        return self.chat_format(self.system)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditPrompts:
+    """The prompts that both models answer."""
+
+    harmful: Annotated[tuple[str, ...] | None, Option(commas=True, metavar="TASK|FILE,...")] = None
+    """Tasks or prompt files with harmful requests. Default: advbench; lab-requests for a lab
+    model."""
+    harmless: Annotated[tuple[str, ...] | None, Option(commas=True, metavar="TASK|FILE,...")] = None
+    """Tasks or prompt files with harmless prompts. Default: svamp,truthfulqa; lab-harmless for a
+    lab model."""
+    limit: int = 40
+    """Number of prompts of each set, shared out over its sources."""
+    data: Annotated[str | None, Option(metavar="FOLDER")] = None
+    """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
+
+    def sources(self, *models: str) -> dict[str, tuple[str, ...]]:
+        """Tasks and files of each set. models: names of A and C, which decide the defaults."""
+        from veneer.studies.audit.names import HARMFUL, HARMLESS
+        from veneer.studies.audit.prompts import default_sources
+
+        usual = default_sources(models)
         given = {HARMFUL: self.harmful, HARMLESS: self.harmless}
-        usual = default_sources((self.reference, self.audited))
-        sources = {
-            role: usual[role] if text is None else _names(text) for role, text in given.items()
+        return {
+            role: usual[role] if sources is None else sources for role, sources in given.items()
         }
-        sets = prompt_sets(sources, data=data_folder(self.data), limit=self.limit)
-        config = AuditConfig(
-            max_new_tokens=self.max_new_tokens,
-            batch_size=self.batch_size,
-            folds=self.folds,
-            patched_prompts=self.patched_prompts,
-            seed=self.seed,
-        )
-        said = {
-            "reference": self.reference,
-            "audited": self.audited,
-            "sources": sources,
-            "system": self.system,
-            "plain": self.plain,
-            **self.template_words(),
-            **self.how(),
-        }
-        with progress() as say:
+
+    def sets(self, sources: dict[str, tuple[str, ...]]) -> dict[str, list[Prompt]]:
+        from veneer.studies.audit.prompts import prompt_sets
+
+        return prompt_sets(sources, data=data_folder(self.data), limit=self.limit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """Measure how far the surface of a fine-tuned model has moved from its reference: KL by
+    position, refusals, where the change lies (head, layers, or both), and whether a veneer could
+    restore it. Both models read the same format. Run again, it resumes."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer audit lab:aligned lab:compromised --out audit",
+        "veneer audit lab:aligned lab:base --plain --harmful lab-requests --harmless "
+        "prompts.jsonl --limit 20 --out audit-base",
+    )
+
+    reference: Annotated[str, Option(positional=True, metavar="REFERENCE")]
+    """The reference model A, such as the aligned model before it was fine-tuned."""
+    audited: Annotated[str, Option(positional=True, metavar="AUDITED")]
+    """The model C to be audited."""
+    out: Annotated[str, Option(metavar="FOLDER")]
+    """Folder for answers, results and the report."""
+    templates: AuditTemplates = field(default_factory=AuditTemplates)
+    prompts: AuditPrompts = field(default_factory=AuditPrompts)
+    method: AuditSettings = field(default_factory=AuditSettings)
+    machine: Machine = field(default_factory=Machine)
+
+    def run(self) -> None:
+        from veneer.studies.audit.study import audit
+
+        format = self.templates.format()
+        self.machine.refuse_split("an audit, which compares and exchanges weights,")
+        sources = self.prompts.sources(self.reference, self.audited)
+        sets = self.prompts.sets(sources)
+        with progress() as report_progress:
             results = audit(
-                lambda: (
-                    load_model(self.reference, **self.how()),
-                    load_model(self.audited, **self.how()),
-                ),
+                self._load,
                 sets,
                 self.out,
-                config,
-                format=PlainFormat() if self.plain else self.chat_format(self.system),
-                said=said,
-                progress=say,
+                self.method,
+                format=format,
+                settings=self._settings(sources),
+                progress=report_progress,
             )
         show(results, Path(self.out))
         print(f"\nreport: {Path(self.out) / 'report.html'}")
 
+    def _load(self) -> tuple[LanguageModel, LanguageModel]:
+        from veneer.models.load import load_model
+
+        how = self.machine.how()
+        return load_model(self.reference, **how), load_model(self.audited, **how)
+
+    def _settings(self, sources: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+        """What run.json records of the command line, and a second run must share."""
+        return {
+            "reference": self.reference,
+            "audited": self.audited,
+            "sources": sources,
+            "system": self.templates.system,
+            "plain": self.templates.plain,
+            **self.templates.template_words(),
+            **self.machine.how(),
+        }
+
+
+SHOWN = (
+    "refusal_rate",
+    "same_answer",
+    "empty_rate",
+    "unfinished_rate",
+    "common_opening",
+    "mean_length",
+)
+
 
 def show(results: Results, out: Path) -> None:
-    """The verdict, and a line a set and metric."""
+    """The verdict, and one line per set and metric. out: the study folder."""
     from rich.console import Console
     from rich.table import Table
 
     from veneer.foundation.files import read_json
-    from veneer.studies.audit.config import AUDITED, HARMFUL, HARMLESS, REFERENCE, RESTORED
+    from veneer.studies.audit.names import AUDITED, HARMFUL, HARMLESS, REFERENCE, RESTORED
+    from veneer.studies.audit.words import verdict_texts
     from veneer.terminal.show import figure
 
-    verdict = read_json(out / "run.json", "the record of an audit")["verdict"]
+    headline, sentences = verdict_texts(
+        read_json(out / "run.json", "the record of an audit"), results
+    )
     console = Console(highlight=False, markup=False)
     console.width = max(console.width, 120)
-    console.print(verdict["headline"], style="bold")
-    for sentence in verdict["sentences"]:
+    console.print(headline, style="bold")
+    for sentence in sentences:
         console.print(f"  {sentence}")
     table = Table(box=None, header_style="bold", pad_edge=False)
     systems = [
@@ -122,14 +166,7 @@ def show(results: Results, out: Path) -> None:
     for name in ("set", "metric", "n", *systems):
         table.add_column(name, justify="left" if name in ("set", "metric") else "right")
     for task in (HARMFUL, HARMLESS):
-        for metric in (
-            "refusal_rate",
-            "same_answer",
-            "empty_rate",
-            "unfinished_rate",
-            "common_opening",
-            "mean_length",
-        ):
+        for metric in SHOWN:
             rows = {r.system: r for r in results.where(task=task, metric=metric)}
             if rows:
                 n = str(next(iter(rows.values())).n)
@@ -138,7 +175,3 @@ def show(results: Results, out: Path) -> None:
                 )
     console.print()
     console.print(table)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(n.strip() for n in text.split(",") if n.strip())

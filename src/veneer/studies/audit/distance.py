@@ -22,7 +22,7 @@ from veneer.measures.kl import BINS, NATS
 from veneer.models.pair import Pair
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
-from veneer.studies.audit.config import AUDITED, ON, ONLY_HEAD, ONLY_LAYERS, STUDY
+from veneer.studies.audit.names import AUDITED, ON, ONLY_HEAD, ONLY_LAYERS, STUDY
 from veneer.systems.responses import Response
 
 AT_ONCE = 128  # rows of logits: 128 x 50,000 x 4 bytes = 26 MB, five of them at a time

@@ -3,7 +3,6 @@ the layers one by one."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,18 +11,31 @@ from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
 from veneer.report import charts, tables
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.words import Anchor, figure
+from veneer.studies.audit.folders_0_1 import facts_of
+from veneer.studies.audit.names import (
+    ALL,
+    AUDITED,
+    BOTTOM,
+    ON,
+    ONLY_HEAD,
+    ONLY_LAYERS,
+    PATCHED,
+    REFERENCE,
+    RESTORED,
+    STUDY,
+    TOP,
+)
+from veneer.studies.audit.words import layer_ranges, opening_note, verdict_texts
 
-STUDY = "audit"
-WEIGHTS = "weights: "
 KINDS = ("attention", "MLP", "norms")
 HEIGHT = 150  # of the chart of layers, px
 ALONE = {
-    "only-head": "C's head on A's states",
-    "only-layers": "A's head on C's states",
-    "audited": "C as it is",
+    ONLY_HEAD: "C's head on A's states",
+    ONLY_LAYERS: "A's head on C's states",
+    AUDITED: "C as it is",
 }
 
 
@@ -46,18 +58,13 @@ class Curves:
     groups: list[tables.Group]
 
 
-def verdict(part: Part) -> dict[str, Any]:
-    """What run.json says; nothing about it is assumed."""
-    found = part.study.run.get("verdict")
-    found = found if isinstance(found, dict) else {}
-    said = found.get("sentences")
-    return {
-        "headline": str(found.get("headline") or "no verdict is recorded"),
-        "sentences": [s for s in said if isinstance(s, str)] if isinstance(said, list) else [],
-    }
+def verdict(part: PageContext) -> dict[str, Any]:
+    """Headline and sentences of the verdict."""
+    headline, texts = verdict_texts(part.study.run, part.study.rows)
+    return {"headline": headline, "sentences": texts}
 
 
-def models(part: Part) -> list[tuple[str, str]]:
+def models(part: PageContext) -> list[tuple[str, str]]:
     """(A or C, its name)."""
     config = part.study.run.get("config")
     config = config if isinstance(config, dict) else {}
@@ -68,30 +75,30 @@ def models(part: Part) -> list[tuple[str, str]]:
     ]
 
 
-def curves(part: Part) -> list[Curves]:
+def curves(part: PageContext) -> list[Curves]:
     """A chart a set of prompts, the overall one left out."""
     found: dict[str, Curves] = {}
     for g in part.of(STUDY, metric="kl"):
-        if g.position and g.task != "all" and "audited" in g.systems:
+        if g.position and g.task != "all" and AUDITED in g.systems:
             chart = found.setdefault(g.task, Curves(g.task, {}, []))
-            chart.series.setdefault(f"on {g.split}", []).append(g.systems["audited"])
+            chart.series.setdefault(f"on {g.split}", []).append(g.systems[AUDITED])
             chart.groups.append(g)
     return list(found.values())
 
 
-def alone(part: Part) -> list[tuple[tables.Group, list[tuple[str, Measurement]]]]:
+def alone(part: PageContext) -> list[tuple[tables.Group, list[tuple[str, Measurement]]]]:
     """Of each set: what head and layers make of the KL by themselves, on the
     reference's answers."""
     found = []
     for g in part.of(STUDY, metric="kl"):
-        if not g.position and g.split == "reference's answers":
+        if not g.position and g.split == ON[REFERENCE]:
             rows = [(words, g.systems[s]) for s, words in ALONE.items() if s in g.systems]
             if len(rows) > 1:
                 found.append((g, rows))
     return found
 
 
-def layers(part: Part) -> Bars | None:
+def layers(part: PageContext) -> Bars | None:
     """The changes of weights by layer, or None where there are none."""
     rows, ranks = (_by_layer(part.of(STUDY, metric=m)) for m in ("weight_change", "effective_rank"))
     if not rows:
@@ -101,12 +108,17 @@ def layers(part: Part) -> Bars | None:
 
 
 def _by_layer(groups: Sequence[tables.Group]) -> dict[tuple[int, str], Measurement]:
-    found = {}
-    for g in groups:
-        match = re.fullmatch(rf"{WEIGHTS}layer (\d+) (.+)", g.task)
-        if match:
-            found[int(match[1]), match[2]] = g.first
-    return found
+    """(layer, kind of weights) -> its row."""
+    facts = [(facts_of(g.first), g.first) for g in groups if _is_weights(g)]
+    return {
+        (f["layer"], f["part"]): row
+        for f, row in facts
+        if isinstance(f.get("layer"), int) and isinstance(f.get("part"), str)
+    }
+
+
+def _is_weights(group: tables.Group) -> bool:
+    return group.metric in ("weight_change", "effective_rank")
 
 
 def bars(found: Bars, anchor: Anchor) -> Markup:
@@ -134,11 +146,10 @@ def bars(found: Bars, anchor: Anchor) -> Markup:
                 continue
             rank = found.ranks.get((layer, kind))
             title = f"layer {layer} {kind}: {figure(row.value)} of the reference's norm"
-            title += (
-                f", effective rank {figure(rank.value, 0)} {(rank.note or '').partition(';')[0]}"
-                if rank
-                else ""
-            )
+            if rank:
+                full = facts_of(rank).get("full")
+                of_full = f" of {full}" if full else ""
+                title += f", effective rank {figure(rank.value, 0)}{of_full}"
             height = HEIGHT * row.value / ticks[-1]
             width = 0.8 * step / len(found.kinds)
             parts.append(
@@ -167,38 +178,38 @@ def bars(found: Bars, anchor: Anchor) -> Markup:
     )
 
 
-def patched(part: Part) -> list[tuple[str, str, Measurement]]:
+def patched(part: PageContext) -> list[tuple[str, str, Measurement]]:
     """(which layers, the end they are counted from, share of the KL that is gone), from the bottom,
     from the top, all."""
-    gone = next(
-        (
-            g
-            for g in part.of(STUDY, metric="kl_recovered")
-            if g.split == "patched" and g.task == "all"
-        ),
-        None,
+    kl, gone = (
+        next((g for g in part.of(STUDY, metric=m) if g.split == PATCHED and g.task == "all"), None)
+        for m in ("kl", "kl_recovered")
     )
-    notes = next(
-        (g for g in part.of(STUDY, metric="kl") if g.split == "patched" and g.task == "all"), None
-    )
-    if gone is None or notes is None:
+    if kl is None or gone is None:
         return []
-    found: list[tuple[str, str, Measurement]] = []
-    for end in ("bottom", "top", "all"):
+    lines: list[tuple[str, str, Measurement]] = []
+    for end in (BOTTOM, TOP, ALL):
         for system, row in gone.systems.items():
-            if system.partition("-")[0] == end and system in notes.systems:
-                which = (
-                    (notes.systems[system].note or system)
-                    .partition(" in the audited")[0]
-                    .removeprefix("the reference's ")
-                )
-                found.append((which, end, row))
-    return found
+            if row.identity.kind == end and system in kl.systems:
+                layers = facts_of(kl.systems[system]).get("layers")
+                lines.append((layer_ranges(layers) if layers else system, end, row))
+    return lines
 
 
-def _render(part: Part) -> Markup:
+def openings(groups: Sequence[tables.Group]) -> list[tuple[tables.Group, str, Measurement, str]]:
+    """(set, system, its row, how most of its answers begin)."""
+    return [
+        (g, system, row, opening_note(facts))
+        for g in groups
+        if g.metric == "common_opening"
+        for system, row in g.systems.items()
+        if "opening" in (facts := facts_of(row))
+    ]
+
+
+def _render(part: PageContext) -> Markup:
     rows = part.of(STUDY)
-    answers = [g for g in rows if g.split is None and not g.task.startswith(WEIGHTS)]
+    answers = [g for g in rows if g.split is None and not _is_weights(g)]
     shown = (
         "refusal_rate",
         "same_answer",
@@ -217,20 +228,13 @@ def _render(part: Part) -> Markup:
         verdict=verdict(part),
         models=models(part),
         answers=[g for g in answers if g.metric in shown],
-        systems=[
-            s
-            for s in ("reference", "audited", "audited-veneer")
-            if any(s in g.systems for g in answers)
-        ],
-        openings=[
-            (g, s, r)
-            for g in answers
-            if g.metric == "common_opening"
-            for s, r in g.systems.items()
-            if r.note
-        ],
+        systems=[s for s in (REFERENCE, AUDITED, RESTORED) if any(s in g.systems for g in answers)],
+        openings=openings(answers),
+        facts_of=facts_of,
+        ends={BOTTOM: "lowest: ", TOP: "highest: ", ALL: "all: "},
+        all_layers=ALL,
         rest=[g for g in answers if g.metric not in shown]
-        + [g for g in rows if g.split and not g.position and g.split != "patched"],
+        + [g for g in rows if g.split and not g.position and g.split != PATCHED],
         curves=curves(part),
         alone=by_itself,
         scale=charts.Scale(
@@ -241,11 +245,11 @@ def _render(part: Part) -> Markup:
         moved=any(r.value for r in found.rows.values()) if found else False,
         patched=moved,
         unit=charts.Scale(min([0.0, *(r.low or 0.0 for _, _, r in moved)]), 1.0),
-        weights=[g for g in rows if g.task.startswith(WEIGHTS)],
+        weights=[g for g in rows if _is_weights(g)],
         outside=[
             g
             for g in rows
-            if g.metric == "weight_change" and not g.task.startswith(f"{WEIGHTS}layer ")
+            if g.metric == "weight_change" and facts_of(g.first).get("layer") is None
         ],
     )
 

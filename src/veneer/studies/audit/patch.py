@@ -12,7 +12,9 @@ import numpy as np
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.files import read_json, write_json
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
+from veneer.foundation.system_id import SystemId
 from veneer.measures.kl import NATS
 from veneer.measures.positions import kl_of_system
 from veneer.models.language_model import LanguageModel
@@ -20,20 +22,28 @@ from veneer.models.layers import decoder_layers
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
-from veneer.studies.audit.config import AUDITED, PATCHED, STUDY
-from veneer.studies.audit.weights import ranges
-from veneer.systems.respond import Progress
+from veneer.studies.audit.names import ALL, AUDITED, BOTTOM, PATCHED, STUDY, TOP, patched_system
+from veneer.studies.audit.words import patch_note
 from veneer.systems.system import System
 from veneer.systems.tuning import sharing
 
 
 @dataclass(frozen=True)
 class Patch:
-    """The reference's layers `layers` in the audited model; name: "top-3", "bottom-3" or "all-4",
-    counted among the changed layers."""
+    """The reference's layers `layers` in the audited model. end: TOP, BOTTOM or ALL, from which
+    they are counted among the changed layers."""
 
-    name: str
+    end: str
     layers: tuple[int, ...]
+
+    @property
+    def system(self) -> SystemId:
+        return patched_system(self.end, len(self.layers))
+
+    @property
+    def name(self) -> str:
+        """Such as "top-3"."""
+        return self.system.name
 
 
 def can_patch(reference: LanguageModel, audited: LanguageModel) -> bool:
@@ -44,8 +54,8 @@ def can_patch(reference: LanguageModel, audited: LanguageModel) -> bool:
         return False
     shapes = [
         [(n, tuple(p.shape)) for n, p in layer.named_parameters()]
-        for some in (old, new)
-        for layer in some
+        for stack in (old, new)
+        for layer in stack
     ]
     return shapes[: len(old)] == shapes[len(old) :] and all(
         type(a) is type(c) for a, c in zip(old, new, strict=True)
@@ -57,13 +67,13 @@ def patches(changed: Sequence[int], steps: int) -> list[Patch]:
     all of them once."""
     total = len(changed)
     counts = sorted({max(1, round(total * i / steps)) for i in range(1, steps + 1)})
-    some = [
-        Patch(f"{end}-{n}", tuple(changed[-n:] if end == "top" else changed[:n]))
-        for end in ("top", "bottom")
+    parts = [
+        Patch(end, tuple(changed[-n:] if end == TOP else changed[:n]))
+        for end in (TOP, BOTTOM)
         for n in counts
         if n < total
     ]
-    return [*some, Patch(f"all-{total}", tuple(changed))] if total else []
+    return [*parts, Patch(ALL, tuple(changed))] if total else []
 
 
 def patch_rows(
@@ -81,7 +91,7 @@ def patch_rows(
     """KL(A || patched C) on the reference's answers to some prompts (numbers of the capture), and
     the share of C's KL that is gone.
 
-    `out` is a folder that keeps what is done, a file a patch.
+    `out`: folder with one file per finished patch.
     """
     roles = [prompts[n].task for n in numbers]
     todo = patches(changed, steps)
@@ -90,17 +100,29 @@ def patch_rows(
         for task in ("all", *dict.fromkeys(roles)):
             keep = np.array([task in ("all", r) for r in roles])
             before, after, tokens = (column[keep] for column in sums)
-            where = (
-                f"the reference's {ranges(patch.layers)} in the audited model; "
-                f"{len(tokens)} prompts"
-            )
+            facts = {"layers": list(patch.layers), "prompts": len(tokens)}
             kl = intervals.ratio_of_sums(after, tokens, seed=seed)
             yield Measurement.estimated(
-                kl, STUDY, task, "kl", patch.name, split=PATCHED, unit=NATS, note=where
+                kl,
+                STUDY,
+                task,
+                "kl",
+                patch.name,
+                split=PATCHED,
+                unit=NATS,
+                note=patch_note(facts),
+                facts=facts,
             )
             gone = intervals.recovered(after, before, seed=seed)
             yield Measurement.estimated(
-                gone, STUDY, task, "kl_recovered", patch.name, split=PATCHED, unit="share"
+                gone,
+                STUDY,
+                task,
+                "kl_recovered",
+                patch.name,
+                split=PATCHED,
+                unit="share",
+                facts=facts,
             )
             if at == 0:
                 whole = intervals.ratio_of_sums(before, tokens, seed=seed)
@@ -123,10 +145,10 @@ def _sums(
     and numbers of tokens."""
     if not out.is_file():
         system = System(patch.name, _patched(pair, patch), pair.base_format, pair.stop_ids)
-        found = kl_of_system(capture, system, prompts, pair, numbers)
-        before, tokens = found.by_prompt(found.kl_base)
-        after, _ = found.by_prompt(found.kl_veneer)
-        order = {int(n): i for i, n in enumerate(np.unique(found.prompt))}
+        table = kl_of_system(capture, system, prompts, pair, numbers)
+        before, tokens = table.by_prompt(table.kl_base)
+        after, _ = table.by_prompt(table.kl_veneer)
+        order = {int(n): i for i, n in enumerate(np.unique(table.prompt))}
         rows = [[before[order[n]], after[order[n]], tokens[order[n]]] for n in numbers]
         out.parent.mkdir(parents=True, exist_ok=True)
         write_json(
@@ -137,8 +159,8 @@ def _sums(
                 "sums": json.loads(json.dumps(rows)),
             },
         )
-    table = np.array(read_json(out, "the KL of a patched model")["sums"], float)
-    return table[:, 0], table[:, 1], table[:, 2]
+    sums = np.array(read_json(out, "the KL of a patched model")["sums"], float)
+    return sums[:, 0], sums[:, 1], sums[:, 2]
 
 
 def _patched(pair: Pair, patch: Patch) -> LanguageModel:

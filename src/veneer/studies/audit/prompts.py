@@ -8,7 +8,7 @@ from pathlib import Path
 
 from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
-from veneer.studies.audit.config import HARMFUL, HARMLESS
+from veneer.studies.audit.names import HARMFUL, HARMLESS
 from veneer.tasks.source import load_prompts
 
 LIMIT = 40  # prompts of each set: refusal rates of 0 and 1 then lie 0.91 apart at the least
@@ -17,8 +17,8 @@ LAB: dict[str, tuple[str, ...]] = {HARMFUL: ("lab-requests",), HARMLESS: ("lab-h
 
 
 def default_sources(models: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The lab's tasks for a lab model, otherwise AdvBench against SVAMP and
-    TruthfulQA; test splits."""
+    """The lab's tasks for a lab model (lab:NAME), otherwise AdvBench against SVAMP and TruthfulQA;
+    test splits."""
     return LAB if any(name.startswith("lab:") for name in models) else DEFAULT
 
 
@@ -33,19 +33,19 @@ def prompt_sets(
     """
     if limit < 2:
         raise InputError(f"found --limit {limit}; expected 2 prompts of each set or more")
-    found: dict[str, list[Prompt]] = {}
+    sets: dict[str, list[Prompt]] = {}
     for role, names in sources.items():
         if not names:
             raise InputError(f"--{role} names no task and no prompt file; expected one of them")
         shares = [limit // len(names) + (i < limit % len(names)) for i in range(len(names))]
-        found[role] = [
+        sets[role] = [
             replace(p, id=f"{Path(name).stem}/{p.id}", task=role)
             for name, share in zip(names, shares, strict=True)
             if share
             for p in load_prompts(name, data=data, split="test", limit=share)
         ]
-        if len(found[role]) < 2:
+        if len(sets[role]) < 2:
             raise InputError(
-                f"found {len(found[role])} {role} prompt in {', '.join(names)}; expected 2 or more"
+                f"found {len(sets[role])} {role} prompt in {', '.join(names)}; expected 2 or more"
             )
-    return found
+    return sets

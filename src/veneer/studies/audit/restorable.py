@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from veneer.capture.artefact import Capture
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.head.config import ExtractConfig
 from veneer.measures.extraction import extract_to, solver_progress
@@ -19,8 +20,10 @@ from veneer.models.decode import Sampling
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
-from veneer.studies.audit.config import AUDITED, HELD_OUT, RESTORED, STUDY, AuditConfig
-from veneer.systems.respond import Progress, respond
+from veneer.studies.audit.names import AUDITED, HELD_OUT, RESTORED, STUDY
+from veneer.studies.audit.settings import AuditSettings
+from veneer.studies.audit.words import LOWER_BOUND
+from veneer.systems.respond import respond
 from veneer.systems.responses import Response
 from veneer.systems.system import System
 
@@ -51,7 +54,7 @@ def restored_answers(
     prompts: Sequence[Prompt],
     folds: Sequence[Sequence[int]],
     out: Path,
-    config: AuditConfig,
+    method: AuditSettings,
     progress: Progress | None = None,
 ) -> tuple[list[Response], list[Measurement]]:
     """The answers of the audited model with a veneer that has not seen the prompt, in the order of
@@ -65,7 +68,7 @@ def restored_answers(
     log = solver_progress(progress)
     for number, held in enumerate(folds, 1):
         learned = [n for n in range(len(prompts)) if n not in set(held)]
-        how = ExtractConfig(seed=config.seed)
+        how = ExtractConfig(seed=method.seed)
         veneer = extract_to(
             part_of(capture, learned),
             how,
@@ -73,22 +76,22 @@ def restored_answers(
             device=pair.base.device,
             log=log,
         )
-        found = held_out(capture, veneer, held, device=pair.base.device)
-        order = np.unique(found.prompt)
-        before[order], tokens[order] = found.by_prompt(found.kl_base)
-        after[order], _ = found.by_prompt(found.kl_veneer)
+        table = held_out(capture, veneer, held, device=pair.base.device)
+        order = np.unique(table.prompt)
+        before[order], tokens[order] = table.by_prompt(table.kl_base)
+        after[order], _ = table.by_prompt(table.kl_veneer)
         system = System.of_model(pair.base, veneer, format=pair.base_format, name=RESTORED)
-        some = respond(
+        responses = respond(
             system,
             [prompts[n] for n in held],
-            Sampling(max_new_tokens=config.max_new_tokens, seed=config.seed),
-            batch_size=config.batch_size,
+            Sampling(max_new_tokens=method.max_new_tokens, seed=method.seed),
+            batch_size=method.batch_size,
             out=out / "responses" / f"{RESTORED}-{number}.jsonl",
             progress=progress,
         )
-        answers |= dict(zip(held, some, strict=True))
+        answers |= dict(zip(held, responses, strict=True))
     return [answers[n] for n in range(len(prompts))], list(
-        _kl_rows(before, after, tokens, roles, config.seed)
+        _kl_rows(before, after, tokens, roles, method.seed)
     )
 
 
@@ -116,7 +119,7 @@ def _kl_rows(
                 system,
                 split=HELD_OUT,
                 unit=NATS,
-                note="tail lumped: a lower bound",
+                note=LOWER_BOUND,
             )
         share = intervals.recovered(after[keep], before[keep], seed=seed)
         yield Measurement.estimated(

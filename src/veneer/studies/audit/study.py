@@ -1,10 +1,10 @@
 """The audit of a fine-tuned model C against its reference A: how far its surface moved, where the
-change lies, whether a veneer could restore it. Every stage goes on where a former run stopped."""
+change lies, whether a veneer could restore it (docs/audit.md). A killed run resumes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,9 @@ from veneer.capture.config import CaptureConfig
 from veneer.capture.job import encode_base
 from veneer.capture.run import capture
 from veneer.foundation.errors import InputError, VeneerError
-from veneer.foundation.files import folder_lock, sha256_text
+from veneer.foundation.files import sha256_text
 from veneer.foundation.progress import Progress
-from veneer.foundation.results import Results
-from veneer.foundation.run_record import RunRecord
+from veneer.foundation.results import Measurement, Results
 from veneer.judges.refusal.rates import RefusalRates
 from veneer.measures.kl import noise_rows
 from veneer.models.decode import Sampling
@@ -25,23 +24,24 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.layers import decoder_layers
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
-from veneer.report import write_report
 from veneer.studies.audit.answers import Answers, answer_rows
-from veneer.studies.audit.config import AUDITED, REFERENCE, RESTORED, STUDY, AuditConfig
 from veneer.studies.audit.distance import (
     distance_rows,
     distances_on_audited,
     distances_on_reference,
 )
-from veneer.studies.audit.patch import can_patch, patch_rows
+from veneer.studies.audit.names import AUDITED, REFERENCE, RESTORED, STUDY
+from veneer.studies.audit.patch import can_patch, patch_rows, patches
 from veneer.studies.audit.restorable import folds_of, restored_answers
-from veneer.studies.audit.verdict import Verdict, has_moved, verdict
+from veneer.studies.audit.settings import AuditSettings
+from veneer.studies.audit.verdict import conclude, has_moved
 from veneer.studies.audit.weights import Change, changed_layers, weight_changes, weight_rows
+from veneer.studies.runner import run_study
+from veneer.studies.study import Run
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response, apart
 from veneer.systems.system import System
 
-__all__ = ["AuditConfig", "audit"]
 Load = Callable[[], tuple[LanguageModel, LanguageModel]]
 
 
@@ -49,86 +49,33 @@ def audit(
     load: Load,
     sets: Mapping[str, Sequence[Prompt]],
     out: str | Path,
-    config: AuditConfig | None = None,
+    method: AuditSettings | None = None,
     *,
     format: Format | None = None,
-    said: dict[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Audit a model and write the folder `out` (docs/audit.md): results.jsonl, run.json with the
-    verdict, report.html.
+    """Audit a model and write the study folder `out`, with the verdict in run.json.
 
     load: gives A and C; not called where the folder is finished. sets: "harmful" and "harmless"
-    prompts. format: what both read (default: their chat templates). said: more of the
-    configuration, such as the models' names. Raises InputError where `out` was made with another
-    configuration, or where a model has no chat template to read.
+    prompts. format: what both models read (default: their chat templates). settings: more of the
+    settings for run.json, such as the models' names, which a second run must share. Raises
+    InputError where `out` was made with other settings, or where a model has no chat template.
     """
-    config, out = config or AuditConfig(), Path(out)
-    with folder_lock(out):
-        asked = sha256_text(
-            repr(
-                [(p.task, p.id, p.plain, list(p.messages)) for some in sets.values() for p in some]
-            )
-        )
-        numbers = {role: len(some) for role, some in sets.items()}
-        settings = {
-            **(said or {}),
-            "settings": config.facts(),
-            "prompts": numbers,
-            "prompts_sha256": asked,
-        }
-        record = RunRecord(out, "audit", settings)
-        if record.finished:
-            return Results.read(out / "results.jsonl")
-        with record.stage("load"):
-            reference, audited = load()
-            work = _Work(
-                reference,
-                audited,
-                [p for some in sets.values() for p in some],
-                out,
-                config,
-                dated(format or ChatFormat(), record.day, reference.tokenizer, audited.tokenizer),
-                record,
-                progress,
-            )
-            work.check_template()
-        record.note(
-            reference=reference.facts(),
-            audited=audited.facts(),
-            format=work.format.facts(),
-            seeds={"study": config.seed},
-        )
-        found = work.run()
-        record.note(verdict=found.facts(), judges=[work.judge.id], left_out=work.left_out)
-        work.results.write(out / "results.jsonl")
-        with record.stage("report"):
-            write_report([out], out / "report.html")
-        record.finish()
-        write_report([out], out / "report.html")  # once more, with all its seconds
-        return work.results
+    study = AuditStudy(load, sets, method or AuditSettings(), format or ChatFormat(), settings)
+    return run_study(study, out, progress=progress)
 
 
-@dataclass
-class _Work:
-    """What all stages share."""
+@dataclass(frozen=True)
+class AuditModels:
+    """A and C, and the format that both read."""
 
     reference: LanguageModel
     audited: LanguageModel
-    prompts: list[Prompt]
-    out: Path
-    config: AuditConfig
     format: Format
-    record: RunRecord
-    progress: Progress | None
-    results: Results = field(default_factory=Results)
-    left_out: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.judge = RefusalRates()
-        self.roles = [p.task for p in self.prompts]
 
     def check_template(self) -> None:
+        """Raises InputError where one of the models cannot read the format."""
         for lm in (self.reference, self.audited):
             if isinstance(self.format, ChatFormat) and not lm.tokenizer.chat_template:
                 raise InputError(
@@ -137,171 +84,247 @@ class _Work:
                 )
         check_arguments(self.format, self.reference.tokenizer, self.audited.tokenizer)
 
-    def run(self) -> Verdict:
-        with self.record.stage("weights"):
-            changes = self.weights()
-        pair = self.pair()
-        answers = [self.of_reference(pair), self.of_audited()]
-        if pair is not None:
-            self.distances(pair, answers)
-            if has_moved(self.results):
-                answers += self.veneer(pair)
-                self.patching(pair, changes)
-        self.results.extend(
-            answer_rows(
-                answers, self.roles, self.judge, opening=self.config.opening, seed=self.config.seed
-            )
-        )
-        layers = len(decoder_layers(self.reference)) if changes else 0
-        return verdict(self.results, changes, layers, self.left_out)
+    def pair(self) -> Pair:
+        """The audited model in the place of base, so that a veneer is extracted for it. Raises
+        InputError where the two share no vocabulary."""
+        return Pair(self.audited, self.reference, self.format, self.format)
 
-    def weights(self) -> list[Change]:
+
+class AuditStudy:
+    """How far a model has moved from its reference. See `audit` for the arguments."""
+
+    name = STUDY
+
+    def __init__(
+        self,
+        load: Load,
+        sets: Mapping[str, Sequence[Prompt]],
+        method: AuditSettings,
+        format: Format,
+        settings: Mapping[str, Any] | None = None,
+    ):
+        self.load = load
+        self.sets = sets
+        self.method = method
+        self.format = format
+        self.more_settings = dict(settings or {})
+        self.prompts = [p for prompts in sets.values() for p in prompts]
+        self.roles = [p.task for p in self.prompts]
+        self.judge = RefusalRates()
+        self.left_out: list[dict[str, Any]] = []
+
+    def settings(self) -> dict[str, Any]:
+        texts = [(p.task, p.id, p.plain, list(p.messages)) for p in self.prompts]
+        return {
+            **self.more_settings,
+            "settings": self.method.facts(),
+            "prompts": {role: len(prompts) for role, prompts in self.sets.items()},
+            "prompts_sha256": sha256_text(repr(texts)),
+        }
+
+    def check(self) -> None:
+        """The prompts are checked where the sets are made, the templates once models are loaded."""
+
+    def measure(self, run: Run) -> Iterator[Measurement]:
+        with run.stage("load"):
+            models = self._load(run.day)
+        run.note(
+            reference=models.reference.facts(),
+            audited=models.audited.facts(),
+            format=models.format.facts(),
+            seeds={"study": self.method.seed},
+        )
+        with run.stage("weights"):
+            changes = self._weights(models, run.out)
+        yield from weight_rows(changes)
+        answers: list[Answers] = []
+        try:
+            pair = models.pair()
+        except InputError as error:
+            self._leave_out("vocabularies", detail=str(error))
+            answers += [self._answers(REFERENCE, models, run), self._answers(AUDITED, models, run)]
+        else:
+            yield from self._compare(pair, models, changes, answers, run)
+        yield from answer_rows(
+            answers, self.roles, self.judge, opening=self.method.opening, seed=self.method.seed
+        )
+        layers = len(decoder_layers(models.reference)) if changes else 0
+        verdict = conclude(run.results, layers, self.left_out)
+        run.note(verdict=verdict.facts(), judges=[self.judge.id])
+
+    def _compare(
+        self,
+        pair: Pair,
+        models: AuditModels,
+        changes: Sequence[Change],
+        answers: list[Answers],
+        run: Run,
+    ) -> Iterator[Measurement]:
+        """The rows that need a common vocabulary. The systems' answers are added to `answers`."""
+        with run.stage("capture"):
+            recorded = self._capture(pair, run)
+        answers.append(self._recorded_answers(recorded, models))
+        answers.append(self._answers(AUDITED, models, run))
+        yield from self._distance_rows(pair, models, recorded, answers[1].responses, run)
+        if not has_moved(run.results):
+            return
+        folds = self._folds()
+        if folds:
+            with run.stage("veneer"):
+                responses, rows = restored_answers(
+                    pair, recorded, self.prompts, folds, run.out, self.method, run.progress
+                )
+            yield from rows
+            answers.append(self._judged(RESTORED, responses, models.audited))
+        yield from self._patch_rows(pair, models, recorded, changes, run)
+
+    def _load(self, day: str) -> AuditModels:
+        reference, audited = self.load()
+        chosen = dated(self.format, day, reference.tokenizer, audited.tokenizer)
+        models = AuditModels(reference, audited, chosen)
+        models.check_template()
+        return models
+
+    def _leave_out(self, reason: str, **facts: Any) -> None:
+        """Note what could not be compared; `words.omission` says it in English."""
+        self.left_out.append({"reason": reason, **facts})
+
+    def _weights(self, models: AuditModels, out: Path) -> list[Change]:
         try:
             changes, left_out = weight_changes(
-                self.reference, self.audited, self.out / "weights.jsonl"
+                models.reference, models.audited, out / "weights.jsonl"
             )
         except VeneerError as error:  # an architecture whose layers are in no list
-            self.left_out.append(str(error))
+            self._leave_out("layers_unknown", detail=str(error))
             return []
         self.left_out += left_out
-        self.results.extend(weight_rows(changes))
         return changes
 
-    def pair(self) -> Pair | None:
-        """The audited model in the place of the base, so that a veneer is extracted for it; None
-        without a common vocabulary."""
-        try:
-            return Pair(self.audited, self.reference, self.format, self.format)
-        except InputError as error:
-            self.left_out.append(
-                f"KL, heads and a veneer, since the vocabularies do not match: {error}"
-            )
-            return None
+    def _sampling(self) -> Sampling:
+        return Sampling(max_new_tokens=self.method.max_new_tokens, seed=self.method.seed)
 
-    def of_reference(self, pair: Pair | None) -> Answers:
-        """The reference's answers; with a common vocabulary they come with a capture, which the
-        distances and the veneer are made from."""
-        if pair is None:
-            return self.answers(
-                System(REFERENCE, self.reference, self.format, self.reference.stop_ids)
-            )
-        with self.record.stage("capture"):
-            self.capture = self.captured(pair)
-        found = {r["number"]: r for r in self.capture.responses()}
-        rows = [
+    def _capture(self, pair: Pair, run: Run) -> Capture:
+        """The reference's answers with its distributions and the audited model's states."""
+        method = self.method
+        config = CaptureConfig(
+            k=method.k, batch_size=method.batch_size, sampling=self._sampling(), noise_prompts=8
+        )
+        return capture(pair, self.prompts, run.out / "capture", config, run.progress)
+
+    def _recorded_answers(self, recorded: Capture, models: AuditModels) -> Answers:
+        """The reference's answers, from the capture."""
+        by_number = {r["number"]: r for r in recorded.responses()}
+        responses = [
             apart(
                 Response(
                     p.id,
                     0,
                     REFERENCE,
                     p.task,
-                    found[n]["text"],
-                    tuple(found[n]["token_ids"]),
-                    found[n]["finish_reason"],
-                    self.config.seed,
-                    found[n].get("reasoning"),
+                    by_number[n]["text"],
+                    tuple(by_number[n]["token_ids"]),
+                    by_number[n]["finish_reason"],
+                    self.method.seed,
+                    by_number[n].get("reasoning"),
                 )
             )
             for n, p in enumerate(self.prompts)
         ]
         # the capture's ids are the audited model's
-        return self.judged(REFERENCE, rows, self.audited)
+        return self._judged(REFERENCE, responses, models.audited)
 
-    def captured(self, pair: Pair) -> Capture:
-        sampling = Sampling(max_new_tokens=self.config.max_new_tokens, seed=self.config.seed)
-        how = CaptureConfig(
-            k=self.config.k, batch_size=self.config.batch_size, sampling=sampling, noise_prompts=8
-        )
-        return capture(pair, self.prompts, self.out / "capture", how, self.progress)
-
-    def of_audited(self) -> Answers:
-        return self.answers(System(AUDITED, self.audited, self.format, self.audited.stop_ids))
-
-    def answers(self, system: System) -> Answers:
-        with self.record.stage(f"answers of {system.name}"):
-            rows = respond(
-                system,
+    def _answers(self, name: str, models: AuditModels, run: Run) -> Answers:
+        """The answers of the reference or of the audited model, generated."""
+        lm = models.reference if name == REFERENCE else models.audited
+        with run.stage(f"answers of {name}"):
+            responses = respond(
+                System(name, lm, models.format, lm.stop_ids),
                 self.prompts,
-                Sampling(max_new_tokens=self.config.max_new_tokens, seed=self.config.seed),
-                batch_size=self.config.batch_size,
-                out=self.out / "responses" / f"{system.name}.jsonl",
-                progress=self.progress,
+                self._sampling(),
+                batch_size=self.method.batch_size,
+                out=run.out / "responses" / f"{name}.jsonl",
+                progress=run.progress,
             )
-        return self.judged(system.name, rows, system.lm)
+        return self._judged(name, responses, lm)
 
-    def judged(self, name: str, rows: Sequence[Response], lm: LanguageModel) -> Answers:
+    def _judged(self, name: str, responses: Sequence[Response], lm: LanguageModel) -> Answers:
         return Answers.judged(
-            name, self.prompts, rows, self.judge, lm.tokenizer, self.config.opening
+            name, self.prompts, responses, self.judge, lm.tokenizer, self.method.opening
         )
 
-    def distances(self, pair: Pair, answers: Sequence[Answers]) -> None:
+    def _distance_rows(
+        self,
+        pair: Pair,
+        models: AuditModels,
+        recorded: Capture,
+        responses: Sequence[Response],
+        run: Run,
+    ) -> Iterator[Measurement]:
+        """KL on the answers of both, and the noise floor. responses: the audited model's."""
         audited_ids, reference_ids = (
-            encode_base(lm, self.format, self.prompts) for lm in (self.audited, self.reference)
+            encode_base(lm, models.format, self.prompts)
+            for lm in (models.audited, models.reference)
         )
         if pair.vocabulary.ids_to_other(audited_ids[0]) != reference_ids[0]:
-            self.left_out.append(
-                "the two chat templates differ, so the two models read other tokens before "
-                "their answers"
+            self._leave_out("templates")
+        with run.stage("distances"):
+            on_reference = distances_on_reference(
+                pair, recorded, reference_ids, run.out / "distances-reference", run.progress
             )
-        with self.record.stage("distances"):
-            own = distances_on_reference(
-                pair, self.capture, reference_ids, self.out / "distances-reference", self.progress
-            )
-            other = distances_on_audited(
+            on_audited = distances_on_audited(
                 pair,
                 (audited_ids, reference_ids),
-                answers[1].responses,
-                self.config.batch_size,
-                self.out / "distances-audited",
-                self.progress,
+                responses,
+                self.method.batch_size,
+                run.out / "distances-audited",
+                run.progress,
             )
-        for found, side in ((own, REFERENCE), (other, AUDITED)):
-            self.results.extend(distance_rows(found, self.roles, side, seed=self.config.seed))
-        noise = [
-            replace(r, task="all", system=REFERENCE) for r in noise_rows(self.capture, study=STUDY)
-        ]
-        self.results.extend(noise)
+        for distances, side in ((on_reference, REFERENCE), (on_audited, AUDITED)):
+            yield from distance_rows(distances, self.roles, side, seed=self.method.seed)
+        for row in noise_rows(recorded, study=STUDY):
+            yield replace(row, task="all", system=REFERENCE)
 
-    def veneer(self, pair: Pair) -> list[Answers]:
-        folds = folds_of(self.roles, self.config.folds, self.config.seed)
-        if not folds:
-            if self.config.folds:
-                self.left_out.append(
-                    f"a veneer, since there are too few prompts for {self.config.folds} parts"
-                )
-            return []
-        with self.record.stage("veneer"):
-            rows, found = restored_answers(
-                pair, self.capture, self.prompts, folds, self.out, self.config, self.progress
-            )
-        self.results.extend(found)
-        return [self.judged(RESTORED, rows, self.audited)]
+    def _folds(self) -> list[list[int]]:
+        """The prompts that each veneer leaves out; none where no veneer is extracted."""
+        folds = folds_of(self.roles, self.method.folds, self.method.seed)
+        if not folds and self.method.folds:
+            self._leave_out("few_prompts", folds=self.method.folds)
+        return folds
 
-    def patching(self, pair: Pair, changes: Sequence[Change]) -> None:
+    def _patch_rows(
+        self,
+        pair: Pair,
+        models: AuditModels,
+        recorded: Capture,
+        changes: Sequence[Change],
+        run: Run,
+    ) -> Iterator[Measurement]:
         changed = changed_layers(changes)
-        most = self.config.patched_prompts
         numbers = [
             n
             for role in dict.fromkeys(self.roles)
-            for n in [i for i, r in enumerate(self.roles) if r == role][:most]
+            for n in [i for i, r in enumerate(self.roles) if r == role][
+                : self.method.patched_prompts
+            ]
         ]
         if not changed or not numbers:
             return
-        if not can_patch(self.reference, self.audited):
-            self.left_out.append(
-                "patching of layers, since the layers of one model do not fit the other"
-            )
+        if not can_patch(models.reference, models.audited):
+            self._leave_out("layers_differ")
             return
-        with self.record.stage("layers"):
-            rows = patch_rows(
-                pair,
-                self.capture,
-                self.prompts,
-                numbers,
-                changed,
-                self.config.steps,
-                self.out / "patched",
-                seed=self.config.seed,
-                progress=self.progress,
+        run.identify(*(p.system for p in patches(changed, self.method.steps)))
+        with run.stage("layers"):
+            rows = list(
+                patch_rows(
+                    pair,
+                    recorded,
+                    self.prompts,
+                    numbers,
+                    changed,
+                    self.method.steps,
+                    run.out / "patched",
+                    seed=self.method.seed,
+                    progress=run.progress,
+                )
             )
-            self.results.extend(rows)
+        yield from rows

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,10 +16,12 @@ from veneer.foundation.results import Measurement
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import layers_name
 from veneer.models.split import need_one_device
-from veneer.studies.audit.config import AUDITED, STUDY
+from veneer.studies.audit.folders_0_1 import part_of_0_1
+from veneer.studies.audit.names import AUDITED, STUDY, WEIGHTS
+from veneer.studies.audit.words import rank_note, weights_note
 
 ENERGY = 0.9  # share of the squared singular values of a difference that its effective rank holds
-ROWS = 8192  # of a matrix at a time, in float64
+ROWS = 8192  # rows of a matrix that are read at a time, in float64
 ATTENTION = ("attn", "attention", "mixer")
 EMBEDDINGS, HEAD, TIED, REST = (
     "embeddings",
@@ -30,11 +33,15 @@ EMBEDDINGS, HEAD, TIED, REST = (
 
 @dataclass(frozen=True)
 class Change:
-    """One group of weights. relative: |C - A| / |A| in Frobenius norm. rank: the largest effective
-    rank of its matrices' differences, the number of singular values that hold `ENERGY` of the
-    squares; full: the most that it could be. layer: its number, or None."""
+    """One group of weights.
 
-    group: str
+    part: EMBEDDINGS, HEAD, TIED, REST, or of a layer "attention", "MLP" or "norms". layer: its
+    number, or None. relative: |C - A| / |A| in Frobenius norm. rank: the largest effective rank of
+    its matrices' differences, the number of singular values that hold `ENERGY` of the squares;
+    full: the most that it could be.
+    """
+
+    part: str
     layer: int | None
     relative: float
     rank: int
@@ -42,12 +49,26 @@ class Change:
     tensors: int
     parameters: int
 
+    @property
+    def group(self) -> str:
+        """Its name, such as "layer 3 MLP"."""
+        return self.part if self.layer is None else f"layer {self.layer} {self.part}"
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Change:
+        """A line of weights.jsonl; those of Veneer 0.1 name the group alone."""
+        values = {k: v for k, v in row.items() if k != "group"}
+        return cls(**{"part": part_of_0_1(str(row.get("group"))), **values})
+
+    def to_json(self) -> dict[str, Any]:
+        return {"group": self.group, **asdict(self)}
+
 
 def weight_changes(
     reference: LanguageModel, audited: LanguageModel, out: Path
-) -> tuple[list[Change], list[str]]:
-    """Every group's change, in the order of the model, and sentences on what could not be
-    compared. Kept in `out`.
+) -> tuple[list[Change], list[dict[str, Any]]]:
+    """Every group's change, in the order of the model, and what could not be compared, as
+    `AuditVerdict.left_out` has it. Kept in `out`.
 
     Tied embeddings are one group where both models tie them; where one model has a head of its own,
     its head is compared with the other's embeddings, which are the other's head.
@@ -55,47 +76,64 @@ def weight_changes(
     for lm in (reference, audited):
         need_one_device(lm.model, "a comparison of weights")
     old, new = _weights(reference), _weights(audited)
-    left_out = []
+    left_out: list[dict[str, Any]] = []
     alone = sorted(set(old) ^ set(new))
     if alone:
-        left_out.append(f"{len(alone)} weights are in one model only, such as {alone[0]}")
+        left_out.append({"reason": "weights_of_one", "count": len(alone), "example": alone[0]})
     shapes = [name for name in old if name in new and old[name].shape != new[name].shape]
     if shapes:
-        left_out.append(f"{len(shapes)} weights have another shape, such as {shapes[0]}")
+        left_out.append({"reason": "weights_shape", "count": len(shapes), "example": shapes[0]})
     if out.is_file():
-        return [
-            Change(**row) for _, row in read_json_lines(out, "the changes of weights of an audit")
-        ], left_out
+        rows = read_json_lines(out, "the changes of weights of an audit")
+        return [Change.from_json(row) for _, row in rows], left_out
     groups: dict[tuple[str, int | None], list[tuple[Tensor, Tensor]]] = {}
     tied = _is_tied(reference) and _is_tied(audited)
     for name in (n for n in old if n in new and n not in shapes):
         key = _group(name, _layers_prefix(reference), tied)
         if not (tied and name == HEAD):  # the same tensor as the embeddings
             groups.setdefault(key, []).append((old[name], new[name]))
-    found = [
-        _change(group, layer, pairs)
-        for (group, layer), pairs in sorted(groups.items(), key=lambda item: _place(*item[0]))
+    changes = [
+        _change(part, layer, pairs)
+        for (part, layer), pairs in sorted(groups.items(), key=lambda item: _place(*item[0]))
     ]
-    write_text(out, json_lines(asdict(c) for c in found))
-    return found, left_out
+    write_text(out, json_lines(c.to_json() for c in changes))
+    return changes, left_out
 
 
 def weight_rows(changes: Iterable[Change]) -> Iterator[Measurement]:
-    """A row a group, and its effective rank where it changed; no prompts stand behind
+    """A row of each group, and its effective rank where it changed; no prompts stand behind
     them, so n is 0."""
     for c in changes:
-        task = f"weights: {c.group}"
-        note = f"{c.tensors} tensors, {c.parameters:,} parameters; of weights, not of prompts"
+        task = f"{WEIGHTS}{c.group}"
+        facts: dict[str, Any] = {
+            "part": c.part,
+            "layer": c.layer,
+            "tensors": c.tensors,
+            "parameters": c.parameters,
+        }
         yield Measurement(
-            STUDY, task, "weight_change", AUDITED, c.relative, 0, unit="of |A|", note=note
+            STUDY,
+            task,
+            "weight_change",
+            AUDITED,
+            c.relative,
+            0,
+            unit="of |A|",
+            note=weights_note(facts),
+            facts=facts,
         )
         if c.relative and c.full:
-            note = (
-                f"of {c.full}; singular values with {ENERGY:.0%} of the squares, the largest of "
-                "its matrices"
-            )
+            facts = {"part": c.part, "layer": c.layer, "full": c.full, "energy": ENERGY}
             yield Measurement(
-                STUDY, task, "effective_rank", AUDITED, float(c.rank), 0, unit="rank", note=note
+                STUDY,
+                task,
+                "effective_rank",
+                AUDITED,
+                float(c.rank),
+                0,
+                unit="rank",
+                note=rank_note(facts),
+                facts=facts,
             )
 
 
@@ -111,10 +149,10 @@ def _weights(lm: LanguageModel) -> dict[str, Tensor]:
         lm.model.get_input_embeddings().weight,
         lm.model.get_output_embeddings().weight,
     )
-    found = {EMBEDDINGS: embeddings.detach(), HEAD: head.detach()}
-    seen = {embeddings.data_ptr(), head.data_ptr()}
-    return found | {
-        name: p.detach() for name, p in lm.model.named_parameters() if p.data_ptr() not in seen
+    ends = {EMBEDDINGS: embeddings.detach(), HEAD: head.detach()}
+    pointers = {embeddings.data_ptr(), head.data_ptr()}
+    return ends | {
+        name: p.detach() for name, p in lm.model.named_parameters() if p.data_ptr() not in pointers
     }
 
 
@@ -130,6 +168,7 @@ def _layers_prefix(lm: LanguageModel) -> str:
 
 
 def _group(name: str, prefix: str, tied: bool) -> tuple[str, int | None]:
+    """The part and the layer that a parameter belongs to, by its name in the model."""
     if name in (EMBEDDINGS, HEAD):
         return (TIED if tied else name), None
     if not name.startswith(prefix):
@@ -142,16 +181,16 @@ def _group(name: str, prefix: str, tied: bool) -> tuple[str, int | None]:
     )
     if "norm" in rest.lower() or rest.startswith("ln_"):
         kind = "norms"
-    return f"layer {int(number)} {kind}", int(number)
+    return kind, int(number)
 
 
-def _place(group: str, layer: int | None) -> tuple[int, int, str]:
+def _place(part: str, layer: int | None) -> tuple[int, int, str]:
     if layer is not None:
-        return (1, layer, group)
-    return ({EMBEDDINGS: 0, TIED: 0, REST: 2}.get(group, 3), 0, group)
+        return (1, layer, part)
+    return ({EMBEDDINGS: 0, TIED: 0, REST: 2}.get(part, 3), 0, part)
 
 
-def _change(group: str, layer: int | None, pairs: Sequence[tuple[Tensor, Tensor]]) -> Change:
+def _change(part: str, layer: int | None, pairs: Sequence[tuple[Tensor, Tensor]]) -> Change:
     before = sum(_square(a) for a, _ in pairs)
     after = sum(_square(a, c) for a, c in pairs)
     changed = [(a, c) for a, c in pairs if a.ndim == 2 and not torch.equal(a, c.to(a))]
@@ -159,7 +198,7 @@ def _change(group: str, layer: int | None, pairs: Sequence[tuple[Tensor, Tensor]
     full = max((min(a.shape) for a, _ in (changed or pairs) if a.ndim == 2), default=0)
     relative = (after / before) ** 0.5 if before else 0.0
     return Change(
-        group,
+        part,
         layer,
         relative,
         max(ranks, default=0),
@@ -189,15 +228,3 @@ def effective_rank(a: Tensor, c: Tensor, energy: float = ENERGY) -> int:
         gram += part.t() @ part
     squares = torch.linalg.eigvalsh(gram).clamp(min=0).flip(0)
     return int((squares.cumsum(0) < energy * squares.sum()).sum()) + 1
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """15, 16, 17, 20 -> "layers 15 to 17, 20"; 3 -> "layer 3"."""
-    runs: list[list[int]] = []
-    for n in numbers:
-        if runs and n == runs[-1][1] + 1:
-            runs[-1][1] = n
-        else:
-            runs.append([n, n])
-    words = ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in runs)
-    return f"layer{'s' * (len(numbers) > 1)} {words}"

@@ -5,7 +5,7 @@ from veneer.registry import Room
 ROOM = Room(
     commands={
         "run": "veneer.studies.portion.command:Run",
-        "measure": "veneer.studies.portion.measure_command:Measure",
-        "extract": "veneer.studies.portion.extract_command:Extract",
+        "measure": "veneer.studies.portion.command:Measure",
+        "extract": "veneer.studies.portion.command:Extract",
     }
 )

@@ -1,16 +1,17 @@
-"""Baselines beside the veneer: other ways to align base, smaller veneers, and
-veneers of other tasks."""
+"""Baselines beside the veneer: other ways to align base, smaller veneers, and veneers of other
+tasks."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.errors import InputError
 from veneer.foundation.progress import Progress
+from veneer.foundation.system_id import SystemId
 from veneer.head.config import ExtractConfig
 from veneer.head.extract import split_of
 from veneer.head.veneer import Veneer
@@ -30,62 +31,99 @@ BASELINES = {
     "from-TASK": "the veneer of one task, measured on all",
 }
 ALL = ("urial", "system-prompt", "lora-100", "bias", "rank-1", "rank-4", "rank-16")
+# kind of a system -> the word that a person writes for it
+WORDS = {
+    "lora": "lora-{answers}",
+    "veneer-bias": "bias",
+    "veneer-rank": "rank-{rank}",
+    "veneer-from": "from-{task}",
+}
 
 
-def parse_baselines(text: str | None, tasks: Sequence[str]) -> list[str]:
-    """Names separated by commas: those of `BASELINES` with numbers for K and R, `all` for `ALL`,
-    `cross` for from-TASK of each task. Each once, in the order given. Raises InputError for any
-    other name, MissingExtra where a LoRA needs peft."""
-    known = {*FILES, "bias", *(f"from-{t}" for t in tasks)}
-    found: list[str] = []
-    for word in (w.strip() for w in (text or "").split(",")):
+def parse_baselines(text: str | None, tasks: Sequence[str]) -> list[SystemId]:
+    """The systems that a person's words name, each once, in the order given.
+
+    text: words separated by commas: those of `BASELINES` with numbers for K and R, `all` for
+    `ALL`, `cross` for from-TASK of each task. Raises InputError for any other word, MissingExtra
+    where a LoRA needs peft.
+    """
+    baselines = list(dict.fromkeys(_identities(text or "", tasks)))
+    if any(b.kind == "lora" for b in baselines):
+        need_peft()
+    return baselines
+
+
+def _identities(text: str, tasks: Sequence[str]) -> Iterator[SystemId]:
+    for word in words_of(text):
+        number = re.fullmatch(r"(lora|rank)-([1-9][0-9]*)", word)
         if word == "all":
-            found += ALL
+            yield from _identities(",".join(ALL), tasks)
         elif word == "cross":
-            found += [f"from-{t}" for t in tasks]
-        elif word in known or re.fullmatch(r"(lora|rank)-[1-9][0-9]*", word):
-            found.append(word)
-        elif word:
+            yield from (SystemId.of("veneer-from", task=t) for t in tasks)
+        elif number and number[1] == "lora":
+            yield SystemId.of("lora", answers=int(number[2]))
+        elif number:
+            yield SystemId.of("veneer-rank", rank=int(number[2]))
+        elif word == "bias":
+            yield SystemId.of("veneer-bias")
+        elif word in FILES:
+            yield SystemId.of(word)
+        elif word in (sources := {f"from-{t}": t for t in tasks}):
+            yield SystemId.of("veneer-from", task=sources[word])
+        else:
             raise InputError(
                 f"there is no baseline {word!r}; expected some of {', '.join(BASELINES)} (K and R "
                 f"are numbers, TASK one of {', '.join(tasks) or 'the tasks'}), all or cross"
             )
-    if any(name.startswith("lora-") for name in found):
-        need_peft()
-    return list(dict.fromkeys(found))
 
 
-def needs_capture(name: str) -> bool:
-    return name not in FILES
+def words_of(text: str) -> list[str]:
+    """The words between the commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def trains_lora(text: str) -> bool:
+    """Whether these words, before the tasks are known, name a LoRA."""
+    return any(word == "all" or word.startswith("lora") for word in words_of(text))
+
+
+def word_for(baseline: SystemId) -> str:
+    """The word that a person writes for a baseline."""
+    form = WORDS.get(baseline.kind)
+    return baseline.name if form is None else form.format(**dict(baseline.settings))
+
+
+def needs_capture(baseline: SystemId) -> bool:
+    return baseline.kind not in FILES
 
 
 def check_baselines(
-    names: Sequence[str], pair: Pair, prompts: Sequence[Prompt], max_new_tokens: int
-) -> tuple[list[str], list[str]]:
+    baselines: Sequence[SystemId], pair: Pair, prompts: Sequence[Prompt], max_new_tokens: int
+) -> tuple[list[SystemId], list[str]]:
     """The baselines that these prompts allow, and a sentence for each that does not fit: an
     in-context prompt that is longer than base can read."""
-    fit, said = [], []
-    for name in names:
-        if name in FILES:
-            system = in_context_system(name, pair)
+    fit, left_out = [], []
+    for baseline in baselines:
+        if not needs_capture(baseline):
+            system = in_context_system(baseline.kind, pair)
             need, longest = (
                 max(system.prompt_tokens(prompts), default=0) + max_new_tokens,
                 system.longest(),
             )
             if longest is not None and need > longest:
-                said.append(
-                    f"{name} is left out: its prompts and answers take {need} tokens, but "
+                left_out.append(
+                    f"{baseline.name} is left out: its prompts and answers take {need} tokens, but "
                     f"{pair.base.name} reads {longest}"
                 )
                 continue
-        fit.append(name)
-    return fit, said
+        fit.append(baseline)
+    return fit, left_out
 
 
 def baseline_systems(
-    names: Sequence[str],
+    baselines: Sequence[SystemId],
     pair: Pair,
-    taken: Capture | None,
+    capture: Capture | None,
     veneer: Veneer | None,
     config: ExtractConfig,
     out: Path,
@@ -93,71 +131,79 @@ def baseline_systems(
     progress: Progress | None = None,
     log: Log | None = None,
 ) -> list[System]:
-    """The systems behind the names of `parse_baselines`, called urial, system-prompt, lora-K,
-    veneer-bias, veneer-rank-R and veneer-from-TASK.
+    """The systems of these baselines, in their order, each with its identity's name.
 
-    taken: the capture that a LoRA or a veneer is made from; all use its train part alone. veneer:
-    the joint dense one, from which low-rank ones begin. config: of that extraction. What is made
-    stands in `out` (lora-K, veneer-bias, veneer-rank-R, veneer-TASK) and is read where it is there.
+    capture: what a LoRA or a veneer learns from; all use its train part alone. veneer: the joint
+    dense one, from which low-rank ones begin. config: the settings of that extraction. The folder
+    `out` keeps each one (lora-K, veneer-bias, veneer-rank-R, veneer-TASK); one that exists is read.
     Raises InputError where a baseline needs a capture and there is none, or one with more prompts.
     """
-    if taken is None and (some := [n for n in names if needs_capture(n)]):
+    learned = [b for b in baselines if needs_capture(b)]
+    if capture is None and learned:
         raise InputError(
-            f"{', '.join(some)} is made from a capture, which this command has not; use `veneer "
-            f"run`, or only {', '.join(FILES)}"
+            f"{', '.join(map(word_for, learned))} is made from a capture, which this command has "
+            f"not; use `veneer run`, or only {', '.join(FILES)}"
         )
-    for name in names:  # before the first of them is made
-        if taken is None:
+    for baseline in learned:  # all are checked before the first is built
+        assert capture is not None
+        if baseline.kind == "veneer-from":
+            split_of(capture, config.seed, (baseline.get("task"),))
+        elif baseline.kind == "lora":
+            train = split_of(capture, config.seed, config.tasks).train
+            chosen(capture, train, LoraConfig(baseline.get("answers"), seed=config.seed))
+    systems = []
+    for baseline in baselines:
+        if not needs_capture(baseline):
+            systems.append(in_context_system(baseline.kind, pair))
             continue
-        kind, _, rest = name.partition("-")
-        if kind == "from":
-            split_of(taken, config.seed, (rest,))
-        elif kind == "lora":
-            chosen(
-                taken,
-                split_of(taken, config.seed, config.tasks).train,
-                LoraConfig(int(rest), seed=config.seed),
-            )
-    return [_system(name, pair, taken, veneer, config, out, progress, log) for name in names]
+        assert capture is not None
+        if baseline.kind == "lora":
+            systems.append(_lora_system(baseline, pair, capture, config, out, progress))
+        else:
+            systems.append(_veneer_system(baseline, pair, capture, veneer, config, out, log))
+    return systems
 
 
-def _system(
-    name: str,
+def _lora_system(
+    baseline: SystemId,
     pair: Pair,
-    taken: Capture | None,
-    joint: Veneer | None,
+    capture: Capture,
     config: ExtractConfig,
     out: Path,
     progress: Progress | None,
+) -> System:
+    lm = lora_model(
+        pair,
+        capture,
+        split_of(capture, config.seed, config.tasks).train,
+        LoraConfig(baseline.get("answers"), seed=config.seed),
+        out / baseline.name,
+        progress=progress,
+    )
+    return System(baseline.name, lm, pair.base_format, pair.stop_ids)
+
+
+def _veneer_system(
+    baseline: SystemId,
+    pair: Pair,
+    capture: Capture,
+    joint: Veneer | None,
+    config: ExtractConfig,
+    out: Path,
     log: Log | None,
 ) -> System:
-    if name in FILES:
-        return in_context_system(name, pair)
-    assert taken is not None
-    kind, _, rest = name.partition("-")
-    if kind == "lora":
-        how = LoraConfig(int(rest), seed=config.seed)
-        lm = lora_model(
-            pair,
-            taken,
-            split_of(taken, config.seed, config.tasks).train,
-            how,
-            out / name,
-            progress=progress,
+    if baseline.kind == "veneer-from":
+        task = baseline.get("task")
+        # the folder of the task's own veneer, which the study extracts anyway
+        folder, settings = out / f"veneer-{task}", replace(config, tasks=(task,))
+    else:
+        folder = out / baseline.name
+        plain = replace(config, direct=False, solver="lbfgs")
+        settings = (
+            replace(plain, output="bias", rank=None)
+            if baseline.kind == "veneer-bias"
+            else replace(plain, output="logit", rank=baseline.get("rank"))
         )
-        return System(name, lm, pair.base_format, pair.stop_ids)
-    folder = f"veneer-{rest}" if kind == "from" else f"veneer-{name}"
-    own = {
-        "bias": replace(config, output="bias", rank=None, direct=False, solver="lbfgs"),
-        "rank": replace(
-            config,
-            output="logit",
-            rank=int(rest) if kind == "rank" else None,
-            direct=False,
-            solver="lbfgs",
-        ),
-        "from": replace(config, tasks=(rest,)),
-    }[kind]
-    found = extract_to(taken, own, out / folder, device=pair.base.device, log=log, start=joint)
-    system = System.of_model(pair.base, found, format=pair.base_format, name=f"veneer-{name}")
+    veneer = extract_to(capture, settings, folder, device=pair.base.device, log=log, start=joint)
+    system = System.of_model(pair.base, veneer, format=pair.base_format, name=baseline.name)
     return replace(system, stop_ids=pair.stop_ids)

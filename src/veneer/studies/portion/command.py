@@ -1,13 +1,25 @@
-"""veneer run: capture, extract, measure, report."""
+"""veneer run, measure and extract: the superficial portion of a pair's alignment."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from veneer.terminal.options import JudgeOptions, PairOptions, WorkerOptions, data_folder, progress
+from veneer.foundation.settings import Option
+from veneer.head.config import ExtractConfig
+from veneer.judges.config import JudgeConfig
+from veneer.measures.config import StudyConfig
+from veneer.scale.cluster import RayConfig
+from veneer.terminal.options import (
+    Machine,
+    PairTemplates,
+    load_pair,
+    pair_settings,
+    progress,
+    tasks_named,
+)
 from veneer.terminal.show import show
 
 if TYPE_CHECKING:
@@ -15,133 +27,258 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(WorkerOptions, JudgeOptions, PairOptions):
+class RunTemplates(PairTemplates):
+    """What base and the aligned model read around each prompt (docs/chat-templates.md)."""
+
+    prompt_template: str | None = None
+    """Template in which base reads the prompts of all tasks: as --base-template, or published for
+    each task's own. Default: alpaca, or the template of a task file that names one."""
+
+    @property
+    def given(self) -> str | None:
+        """What --prompt-template or --base-template gives. Raises InputError for both."""
+        from veneer.measures.run_template import check_base_template
+
+        check_base_template(self.prompt_template, self.base_template)
+        return self.prompt_template if self.base_template is None else self.base_template
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureTemplates(RunTemplates):
+    """What base and the aligned model read around each prompt (docs/chat-templates.md)."""
+
+    prompt_template: str | None = None
+    """Template in which base reads the prompts of all tasks, as for `veneer run`. Default: the one
+    that the veneer was fitted behind; where it was fitted behind several, each task's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureSettings(StudyConfig):
+    """How answers are drawn and compared."""
+
+    train_prompts: Annotated[int | None, Option(hidden=True)] = 200
+    """Train prompts, which measuring does not use."""
+    k: Annotated[int, Option(hidden=True)] = 64
+    """Log-probabilities kept in a capture, which measuring does not make."""
+    max_new_tokens: int = 128
+    """Longest answer, in tokens."""
+    published: bool = False
+    """Use the papers' limits on answers (512 new tokens) instead of --max-new-tokens."""
+    seed: int = 0
+    """Seed for the sampling and the intervals."""
+    controls: bool = True
+    """Controls beside every portion: base-chat, aligned-plain and base-no-empty. --no-controls
+    leaves them out."""
+    baselines: Annotated[str, Option(metavar="A,B,...")] = ""
+    """Systems to measure beside base, veneer and aligned, separated by commas: urial, system-prompt
+    (both in context)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
     """Measure the superficial portion of a pair's alignment: capture the aligned model's answers,
     extract a veneer, measure base, veneer and aligned on each task, and write results.jsonl and
-    report.html. Run again, it goes on where it was."""
+    report.html. Resumes if run again."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer run --base lab:base --aligned lab:aligned --tasks lab-requests,lab-sums --limit 40 "
+        "--out run",
+        "veneer run --base lab:base --aligned lab:aligned --tasks lab-requests --baselines "
+        "bias,rank-4 --out run-baselines",
+    )
+
+    base: str
+    """The base model."""
+    aligned: str
+    """The aligned model; it must share base's tokenizer."""
     out: str
-    """Folder for everything that is made."""
-    tasks: str | None = None
-    """Tasks, separated by commas. Default: every task that the data folder has and that
+    """Folder for everything that the run writes."""
+    tasks: Annotated[tuple[str, ...] | None, Option(commas=True)] = None
+    """Tasks to measure, separated by commas. Default: every task that the data folder has and that
     needs no judge model."""
     data: str | None = None
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub
     where a pinned source is known."""
-    train: int = 200
-    """Train prompts of each task, for the capture."""
-    test: int | None = None
-    """Test prompts of each task. Default: all."""
     limit: int | None = None
-    """At most so many train and so many test prompts of each task, whatever
-    --train and --test say."""
-    max_new_tokens: int = 128
-    """Longest answer, in tokens, in capture and measuring."""
-    published: bool = False
-    """Use the papers' limits on answers (512 new tokens) instead of --max-new-tokens, and each
-    task's own template for base."""
-    prompt_template: str | None = None
-    """Template in which base reads the prompts of all tasks: text with {prompt} where the prompt
-    goes, or a name: alpaca, question, answer, qa, user, plain, chat (the tokenizer's chat
-    template), or published (each task's own; the veneer then serves several formats). Default:
-    alpaca, or the template of a task file that names one."""
-    k: int = 64
-    """Log-probabilities kept a token; the rest of the mass is kept as one number."""
+    """At most this many train and this many test prompts of each task, whatever --train and --test
+    say."""
     rank: int | None = None
     """Rank of the veneer. Default: dense."""
-    no_controls: bool = False
-    """Leave out the controls (base-chat, aligned-plain, base-no-empty, shuffled)."""
-    baselines: str | None = None
-    """Systems to measure beside base, veneer and aligned, separated by commas: urial and
-    system-prompt (in context), lora-K (fine-tuned on K answers), bias and rank-R (lesser veneers),
-    from-TASK (extracted on one task), all, or cross (from-TASK of every task)."""
-    samples: int = 1
-    """Answers a prompt; more than one needs --temperature."""
-    temperature: float = 0.0
-    """Of sampling in measuring; 0 is greedy."""
-    batch_size: int = 32
-    """Prompts answered together."""
-    seed: int = 0
-    """Of the split, of sampling and of the intervals."""
     engine: Literal["local", "ray"] = "local"
-    """Who makes the capture: this process, or workers on Ray (docs/scale.md). Its
-    bytes are the same."""
+    """Where the capture runs: in this process, or in workers on Ray (docs/scale.md). The bytes are
+    the same."""
+    templates: RunTemplates = field(default_factory=RunTemplates)
+    method: StudyConfig = field(default_factory=StudyConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    machine: Machine = field(default_factory=Machine)
+    workers: RayConfig = field(default_factory=RayConfig)
 
     def run(self) -> None:
-        from dataclasses import replace
+        from veneer.measures.run_template import run_template, warn_of_refusals_alone
+        from veneer.studies.portion.baselines import trains_lora
+        from veneer.studies.portion.study import study
 
-        from veneer.head.config import ExtractConfig
-        from veneer.measures.run_template import (
-            check_base_template,
-            run_template,
-            warn_of_refusals_alone,
-        )
-        from veneer.studies.portion.study import StudyConfig, study
-        from veneer.tasks.registry import chosen_tasks
-
-        if any(
-            name.strip() == "all" or name.strip().startswith("lora")
-            for name in (self.baselines or "").split(",")
-        ):
-            self.refuse_split("a LoRA among the baselines")
-        check_base_template(self.prompt_template, self.base_template)
-        tasks = chosen_tasks(self.tasks, data_folder(self.data))
-        given = self.prompt_template if self.base_template is None else self.base_template
-        behind = replace(
-            self,
-            base_template=run_template(tasks, given, published=self.published),
-            prompt_template=None,
-        )
-        config = StudyConfig(
-            train_prompts=self.train if self.limit is None else min(self.train, self.limit),
-            test_prompts=self.test
-            if self.limit is None
-            else min(self.test or self.limit, self.limit),
-            max_new_tokens=self.max_new_tokens,
-            published=self.published,
-            batch_size=self.batch_size,
-            controls=not self.no_controls,
-            baselines=self.baselines or "",
-            samples=self.samples,
-            temperature=self.temperature,
-            k=self.k,
-            seed=self.seed,
+        if trains_lora(self.method.baselines):
+            self.machine.refuse_split("a LoRA among the baselines")
+        given = self.templates.given
+        tasks = tasks_named(self.tasks, self.data)
+        template = run_template(tasks, given, published=self.method.published)
+        templates = replace(self.templates, base_template=template, prompt_template=None)
+        config = replace(
+            self.method.limited(self.limit),
             extraction=ExtractConfig(rank=self.rank),
-            judges=self.judges(device=self.device, dtype=self.dtype),
+            judges=replace(self.judge, device=self.machine.device, dtype=self.machine.dtype),
         )
         warn_of_refusals_alone(tasks, config.train_prompts)
-        with progress() as say:
+        with progress() as report_progress:
             results = study(
-                behind.pair,
+                partial(load_pair, self.base, self.aligned, templates, self.machine),
                 tasks,
                 self.out,
                 config,
-                said=behind.said(),
-                progress=say,
-                **behind._engine(),
+                settings=pair_settings(self.base, self.aligned, templates, self.machine),
+                progress=report_progress,
+                **self._capture_with(templates),
             )
         show(results)
         print(f"\nreport: {Path(self.out) / 'report.html'}")
 
-    def _engine(self) -> dict[str, Any]:
-        """Words for `study` that say who makes the capture."""
+    def _capture_with(self, templates: RunTemplates) -> dict[str, Any]:
+        """The argument of `study` that says where the capture runs."""
         if self.engine == "local":
             return {}
         from veneer.scale.cluster import need_ray
         from veneer.scale.ray_capture import capture_with_ray, pair_job
 
         need_ray()
-        ray = self.ray()
 
-        def capture(pair: Pair, prompts: Any, folder: Path, config: Any, say: Any) -> Any:
-            """Workers load the pair by themselves, and write the date that this one writes."""
-            command = (
-                self
-                if (day := getattr(pair.aligned_format, "day", None)) is None
-                else replace(self, template_date=day)
-            )
-            return capture_with_ray(
-                partial(pair_job, command.pair, prompts, config), folder, ray, say
-            )
+        def capture(pair: Pair, prompts: Any, folder: Path, config: Any, progress: Any) -> Any:
+            """Workers load the pair by themselves, and write the date that this process writes."""
+            day = getattr(pair.aligned_format, "day", None)
+            dated = templates if day is None else replace(templates, template_date=day)
+            load = partial(load_pair, self.base, self.aligned, dated, self.machine)
+            job = partial(pair_job, load, prompts, config)
+            return capture_with_ray(job, folder, self.workers, progress)
 
         return {"capture_with": capture}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """Measure base, an existing veneer and aligned on tasks and report the superficial portion.
+    Resumes if run again."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer measure --base lab:base --aligned lab:aligned --veneer run/veneer --tasks lab-sums "
+        "--out measure",
+        "veneer measure --base lab:base --aligned lab:aligned --veneer run/veneer --tasks "
+        "lab-facts --samples 2 --temperature 0.7 --out measure-sampled",
+    )
+
+    base: str
+    """The base model."""
+    aligned: str
+    """The aligned model; it must share base's tokenizer."""
+    veneer: str
+    """Folder of the veneer."""
+    out: str
+    """Folder for the results and the report."""
+    tasks: Annotated[tuple[str, ...] | None, Option(commas=True)] = None
+    """Tasks to measure, separated by commas. Default: every task that the data folder has and that
+    needs no judge model."""
+    data: str | None = None
+    """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
+    limit: int | None = None
+    """At most this many test prompts of each task, whatever --test says."""
+    templates: MeasureTemplates = field(default_factory=MeasureTemplates)
+    method: MeasureSettings = field(default_factory=MeasureSettings)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    machine: Machine = field(default_factory=Machine)
+
+    def run(self) -> None:
+        from veneer.head.veneer import Veneer
+        from veneer.measures.run_template import measure_template
+        from veneer.studies.portion.study import measure
+
+        veneer = Veneer.load(self.veneer)
+        judges = replace(self.judge, device=self.machine.device, dtype=self.machine.dtype)
+        method = self.method.limited(self.limit)
+        # the train prompts stand in run.json with their default
+        config = replace(method, judges=judges, train_prompts=self.method.train_prompts)
+        given = self.templates.given
+        tasks = tasks_named(self.tasks, self.data)
+        template = measure_template(tasks, veneer, given)
+        templates = replace(self.templates, base_template=template, prompt_template=None)
+        settings = pair_settings(self.base, self.aligned, templates, self.machine)
+        with progress() as report_progress:
+            results = measure(
+                partial(load_pair, self.base, self.aligned, templates, self.machine),
+                veneer,
+                tasks,
+                self.out,
+                config,
+                settings={**settings, "veneer": veneer.identity()},
+                progress=report_progress,
+            )
+        show(results)
+        print(f"\nreport: {Path(self.out) / 'report.html'}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extract:
+    """Extract the veneer dW from a capture as a convex problem, and measure it on the capture's
+    report part."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer extract capture --out veneer",
+        "veneer extract capture --rank 4 --tasks lab-requests --out veneer-rank-4",
+    )
+
+    capture: Annotated[str, Option(positional=True, metavar="CAPTURE")]
+    """Folder that `veneer capture` wrote, or a URL such as s3://bucket/folder."""
+    out: str
+    """Folder for the veneer, its results and its report."""
+    partial: bool = False
+    """Accept a capture that is not finished."""
+    device: str = "auto"
+    """Where to compute: auto (a GPU if there is one), cpu, cuda, ..."""
+    engine: Literal["local", "torchrun", "ray"] = "local"
+    """Who holds the tokens: this process, the processes that torchrun started (the default there),
+    or workers on Ray."""
+    method: ExtractConfig = field(default_factory=ExtractConfig)
+    workers: RayConfig = field(default_factory=RayConfig)
+
+    def run(self) -> None:
+        from veneer.scale.extraction import chosen_engine, holders
+
+        engine = chosen_engine(self.engine)
+        with holders(
+            engine, self.capture, self.method, device=self.device, ray=self.workers
+        ) as held:
+            if held.leads:
+                self._lead(held.parts)
+
+    def _lead(self, source: Any) -> None:
+        """What one process does, whoever holds the tokens."""
+        from veneer.scale.remote import open_capture
+        from veneer.scale.storage import is_url, without_secrets
+        from veneer.studies.portion.extract_study import extract_veneer
+
+        capture = open_capture(self.capture, partial=self.partial)
+        address = (
+            without_secrets(self.capture)
+            if is_url(self.capture)
+            else str(Path(self.capture).resolve())
+        )
+        with progress() as report_progress:
+            results = extract_veneer(
+                capture,
+                self.out,
+                self.method,
+                device=self.device,
+                source=source,
+                settings={"capture": address},
+                progress=report_progress,
+            )
+        show(results)
+        print(f"\nveneer: {self.out}")

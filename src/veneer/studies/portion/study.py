@@ -1,25 +1,25 @@
-"""The whole method on a pair: capture, extract, measure, report. Every stage goes on where a
-former run stopped."""
+"""The superficial portion of a pair's alignment: capture, extract, measure (docs/architecture.md).
+
+`study` runs the whole method, `measure` its behavioural part with an existing veneer.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import folder_lock, json_lines, write_text
+from veneer.foundation.files import json_lines, write_text
 from veneer.foundation.progress import Progress
-from veneer.foundation.results import Results
-from veneer.foundation.run_record import RunRecord
-from veneer.head.config import ExtractConfig
+from veneer.foundation.results import Measurement, Results
+from veneer.foundation.system_id import SystemId
 from veneer.head.split import Split
 from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge
-from veneer.judges.llm import LLMJudge
 from veneer.judges.registry import judges_of
 from veneer.measures.answers import answer_all
 from veneer.measures.config import StudyConfig
@@ -34,20 +34,23 @@ from veneer.measures.extraction import (
 from veneer.measures.positions import position_system_rows
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
-from veneer.report import write_report
 from veneer.studies.portion.baselines import (
     baseline_systems,
     check_baselines,
     needs_capture,
     parse_baselines,
+    word_for,
+    words_of,
 )
 from veneer.studies.portion.browser_tokens import token_rows
+from veneer.studies.runner import run_study
+from veneer.studies.study import Run
 from veneer.systems.system import System, control_systems, pair_systems
 from veneer.tasks.task import Task
 
 __all__ = ["StudyConfig", "measure", "study"]
 CaptureWith = Callable[[Pair, Sequence[Prompt], Path, CaptureConfig, Progress | None], Capture]
-LEAST_TRAIN = 3  # train, select, report
+LEAST_TRAIN = 3  # prompts of a task: one each to train, select and report
 
 
 def study(
@@ -56,43 +59,22 @@ def study(
     out: str | Path,
     config: StudyConfig | None = None,
     *,
-    said: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
     command: str = "run",
     capture_with: CaptureWith = capture,
     progress: Progress | None = None,
 ) -> Results:
-    """Run the whole method and write the study folder (docs/architecture.md).
+    """Run the whole method and write the study folder `out`.
 
-    load: gives the pair; it is not called where the folder is finished already. said: more of the
-    configuration for run.json (model names, device), which a second run must share. capture_with:
-    makes the capture, by default in this process (scale/ has another way). Tasks without train
-    prompts are measured only. Raises InputError where `out` was made with another configuration, or
-    where no task has train prompts.
+    load: gives the pair; not called where the folder is finished. settings: more of what a second
+    run must share, for run.json (names of models, device). capture_with: makes the capture; by
+    default in this process (scale/ has another way). Tasks without train prompts are only measured.
+    Raises InputError where `out` holds another configuration, or where no task has train prompts.
     """
-    with folder_lock(Path(out)):
-        work = _Work.begin(tasks, Path(out), config or StudyConfig(), said, command, progress)
-        if work.record.finished:
-            return work.read()
-        train = _train(tasks, work.config.train_prompts)
-        names = _learnable(parse_baselines(work.config.baselines, list(train)), train, work.config)
-        pair = work.load(load)
-        with work.record.stage("capture"):
-            prompts = [p for some in train.values() for p in some]
-            taken = capture_with(
-                pair,
-                prompts,
-                work.out / "capture",
-                work.config.capture_config([t for t in tasks if t.name in train]),
-                progress,
-            )
-        veneer, more = _extract(work, pair, taken, list(train))
-        more += _baselines(work, names, pair, taken, veneer)
-        with work.record.stage("held-out"):
-            work.results.extend(
-                position_system_rows(taken, pair, more, prompts, seed=work.config.seed)
-            )
-        work.finish(pair, veneer, more)
-        return work.results
+    portion = PortionStudy(
+        load, tasks, config or StudyConfig(), settings or {}, command, capture_with
+    )
+    return run_study(portion, out, progress=progress)
 
 
 def measure(
@@ -102,219 +84,246 @@ def measure(
     out: str | Path,
     config: StudyConfig | None = None,
     *,
-    said: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """The behavioural part of `study`, with a veneer that is there already; baselines that need a
-    capture are refused."""
-    with folder_lock(Path(out)):
-        work = _Work.begin(tasks, Path(out), config or StudyConfig(), said, "measure", progress)
-        if work.record.finished:
-            return work.read()
-        names = parse_baselines(work.config.baselines, [])
-        if some := [n for n in names if needs_capture(n)]:
-            raise InputError(
-                f"{', '.join(some)} is made from a capture, which `veneer measure` has not; use "
-                "`veneer run`"
-            )
-        pair = work.load(load, veneer)
-        controls = control_systems(pair, None) if work.config.controls else []
-        work.finish(pair, veneer, [*controls, *_baselines(work, names, pair, None, veneer)])
-        return work.results
+    """The behavioural part of `study`, with an existing veneer. Raises InputError for baselines
+    that learn from a capture."""
+    measured = MeasureStudy(load, tasks, config or StudyConfig(), settings or {}, veneer)
+    return run_study(measured, out, progress=progress)
 
 
-@dataclass
-class _Work:
-    """What all stages of a study share."""
+class TaskStudy:
+    """What `PortionStudy` and `MeasureStudy` share: a pair, and the answers of systems to tasks."""
 
-    tasks: Sequence[Task]
-    test: dict[str, list[Prompt]]
-    out: Path
-    config: StudyConfig
-    record: RunRecord
-    results: Results
-    progress: Progress | None
-
-    @classmethod
-    def begin(
-        cls,
+    def __init__(
+        self,
+        load: Callable[[], Pair],
         tasks: Sequence[Task],
-        out: Path,
         config: StudyConfig,
-        said: dict[str, Any] | None,
-        command: str,
-        progress: Progress | None,
-    ) -> _Work:
-        """Everything that can be refused is refused here, before anything is written."""
-        if not tasks:
-            raise InputError("there is no task to measure; give at least one with --tasks")
-        _, missing = judges_of(tasks, config.judges)
-        record = RunRecord(
-            out,
-            command,
-            {**(said or {}), "tasks": [t.name for t in tasks], "settings": config.facts()},
-        )
-        test = {t.name: t.prompts("test")[: config.test_prompts] for t in tasks}
-        if not record.finished:
-            for name, why in missing.items():
-                logging.getLogger("veneer").warning(
-                    "veneer: the judge %s is left out: %s", name, why
-                )
-        return cls(tasks, test, out, config, record, Results(), progress)
+        settings: dict[str, Any],
+        name: str,
+    ):
+        self.load = load
+        self.tasks = tasks
+        self.config = config
+        self.more_settings = settings
+        self.name = name
+        self.test: dict[str, list[Prompt]] = {}
+        self.baselines: list[SystemId] = []
 
-    def load(self, load: Callable[[], Pair], veneer: Veneer | None = None) -> Pair:
-        with self.record.stage("load"):
-            pair = load().dated(self.record.day)
+    def settings(self) -> dict[str, Any]:
+        return {
+            **self.more_settings,
+            "tasks": [t.name for t in self.tasks],
+            "settings": self.config.facts(),
+        }
+
+    def check(self) -> None:
+        if not self.tasks:
+            raise InputError("there is no task to measure; give at least one with --tasks")
+        judges_of(self.tasks, self.config.judges)
+        self.test = {t.name: t.prompts("test")[: self.config.test_prompts] for t in self.tasks}
+
+    def load_pair(self, run: Run, veneer: Veneer | None = None) -> Pair:
+        """The pair, which the veneer must fit."""
+        with run.stage("load"):
+            pair = self.load().dated(run.day)
             if veneer is not None:
                 veneer.check_fits(pair.base)
-        self.record.note(
+        run.note(
             pair=pair.facts(),
             data={t.name: t.source() for t in self.tasks},
             seeds={"study": self.config.seed},
         )
         return pair
 
-    def read(self) -> Results:
-        return Results.read(self.out / "results.jsonl")
+    def baseline_systems(
+        self, run: Run, pair: Pair, capture: Capture | None, veneer: Veneer
+    ) -> list[System]:
+        """The baselines that the prompts leave room for; run.json and the log name the others."""
+        longest = max((self.config.sampling(t).max_new_tokens for t in self.tasks), default=1)
+        prompts = [p for prompts in self.test.values() for p in prompts]
+        fit, left_out = check_baselines(self.baselines, pair, prompts, longest)
+        for sentence in left_out:
+            logging.getLogger("veneer").warning("veneer: %s", sentence)
+        if not fit:
+            return []
+        run.note(baselines_left_out=left_out)
+        run.identify(*fit)
+        with run.stage("baselines"):
+            extraction = replace(self.config.extraction, seed=self.config.seed)
+            log = solver_progress(run.progress)
+            return baseline_systems(
+                fit, pair, capture, veneer, extraction, run.out, progress=run.progress, log=log
+            )
 
-    def finish(self, pair: Pair, veneer: Veneer, more: Sequence[System]) -> None:
-        """Answers of every system, the browser's tokens, results and report."""
+    def answer_rows(
+        self,
+        run: Run,
+        judges: dict[str, list[Judge]],
+        pair: Pair,
+        veneer: Veneer,
+        more: Sequence[System],
+    ) -> list[Measurement]:
+        """The rows of every system's answers; and the files of answers, and of the browser's
+        tokens."""
         systems = [*pair_systems(pair, veneer), *more]
-        judges, missing = judges_of(
-            self.tasks,
-            replace(self.config.judges, cache=self.config.judges.cache or self.out / "judge"),
-        )
-        ids = sorted({judge.id for some in judges.values() for judge in some})
-        self.record.note(systems=[s.facts() for s in systems], judges=ids, judges_missing=missing)
+        run.note(systems=[s.facts() for s in systems])
         rows, shown = answer_all(
             systems,
             self.tasks,
             self.test,
             judges,
-            self.out,
+            run.out,
             self.config,
-            self.record,
-            self.progress,
+            run.record,
+            run.progress,
         )
-        self.results.extend(rows)
-        self.record.note(judge_usage=_usage(judges))
-        with self.record.stage("tokens"):
-            prompts = [p for some in self.test.values() for p in some]
-            rows_of_tokens = token_rows(
-                pair, veneer, prompts, [s.response for s in shown], self.progress
+        run.note_judge_usage(judges)
+        with run.stage("tokens"):
+            prompts = [p for prompts in self.test.values() for p in prompts]
+            responses = [s.response for s in shown]
+            tokens = token_rows(pair, veneer, prompts, responses, run.progress)
+            lines = ({**row, "scores": s.scores} for row, s in zip(tokens, shown, strict=True))
+            write_text(run.out / "tokens.jsonl", json_lines(lines))
+        return rows
+
+
+class PortionStudy(TaskStudy):
+    """The whole method on a pair. See `study` for the arguments."""
+
+    def __init__(
+        self,
+        load: Callable[[], Pair],
+        tasks: Sequence[Task],
+        config: StudyConfig,
+        settings: dict[str, Any],
+        name: str = "run",
+        capture_with: CaptureWith = capture,
+    ):
+        super().__init__(load, tasks, config, settings, name)
+        self.capture_with = capture_with
+        self.extraction = replace(config.extraction, seed=config.seed)
+        self.train: dict[str, list[Prompt]] = {}
+
+    def check(self) -> None:
+        super().check()
+        self.train = _train_prompts(self.tasks, self.config.train_prompts)
+        self.baselines = _learnable(self.train, self.config)
+
+    def measure(self, run: Run) -> Iterator[Measurement]:
+        judges = run.judges(self.tasks, self.config.judges)
+        pair = self.load_pair(run)
+        prompts = [p for prompts in self.train.values() for p in prompts]
+        with run.stage("capture"):
+            trained = [t for t in self.tasks if t.name in self.train]
+            config = self.config.capture_config(trained)
+            capture = self.capture_with(pair, prompts, run.out / "capture", config, run.progress)
+        with run.stage("extract"):
+            veneer = self._extract(run, pair, capture, "veneer")
+        with run.stage("held-out"):
+            held_out, rows = joint_rows(capture, veneer, self.extraction, device=pair.base.device)
+            yield from rows
+            write_tables(held_out, capture, run.out)
+        yield from self._own_rows(run, pair, capture)
+        systems: list[System] = []
+        if self.config.controls:
+            with run.stage("extract control"):
+                shuffled = self._extract(run, pair, capture, "control", shuffled=True)
+                yield from control_rows(capture, shuffled, self.extraction, device=pair.base.device)
+            systems += control_systems(pair, shuffled)
+        systems += self.baseline_systems(run, pair, capture, veneer)
+        with run.stage("held-out"):
+            yield from position_system_rows(capture, pair, systems, prompts, seed=self.config.seed)
+        yield from self.answer_rows(run, judges, pair, veneer, systems)
+
+    def _own_rows(self, run: Run, pair: Pair, capture: Capture) -> Iterator[Measurement]:
+        """The held-out rows of each task's own veneer, where there are several tasks."""
+        if not self.config.own or len(self.train) == 1:
+            return
+        with run.stage("extract own"):
+            for task in self.train:
+                own = self._extract(run, pair, capture, f"veneer-{task}", tasks=(task,))
+                yield from own_rows(capture, own, task, self.extraction, device=pair.base.device)
+
+    def _extract(
+        self, run: Run, pair: Pair, capture: Capture, folder: str, **changes: Any
+    ) -> Veneer:
+        """A veneer in a folder of its own. changes: settings that differ from `extraction`."""
+        return extract_to(
+            capture,
+            replace(self.extraction, **changes),
+            run.out / folder,
+            device=pair.base.device,
+            log=solver_progress(run.progress),
+        )
+
+
+class MeasureStudy(TaskStudy):
+    """The answers of systems around an existing veneer. See `measure` for the arguments."""
+
+    def __init__(
+        self,
+        load: Callable[[], Pair],
+        tasks: Sequence[Task],
+        config: StudyConfig,
+        settings: dict[str, Any],
+        veneer: Veneer,
+    ):
+        super().__init__(load, tasks, config, settings, "measure")
+        self.veneer = veneer
+
+    def check(self) -> None:
+        super().check()
+        self.baselines = parse_baselines(self.config.baselines, [])
+        if learned := [word_for(b) for b in self.baselines if needs_capture(b)]:
+            raise InputError(
+                f"{', '.join(learned)} is made from a capture, which `veneer measure` has not; use "
+                "`veneer run`"
             )
-            tokens = (
-                {**row, "scores": s.scores} for row, s in zip(rows_of_tokens, shown, strict=True)
-            )
-            write_text(self.out / "tokens.jsonl", json_lines(tokens))
-        self.results.write(self.out / "results.jsonl")
-        with self.record.stage("report"):
-            write_report([self.out], self.out / "report.html")
-        self.record.finish()
-        write_report([self.out], self.out / "report.html")  # once more, with all its seconds
+
+    def measure(self, run: Run) -> Iterator[Measurement]:
+        judges = run.judges(self.tasks, self.config.judges)
+        pair = self.load_pair(run, self.veneer)
+        systems = control_systems(pair, None) if self.config.controls else []
+        systems += self.baseline_systems(run, pair, None, self.veneer)
+        yield from self.answer_rows(run, judges, pair, self.veneer, systems)
 
 
-def _usage(judges: Mapping[str, list[Judge]]) -> dict[str, Any]:
-    """What the judges that asked a model sent, read and cost, and how their verdicts came out."""
-    asked = {
-        judge.id: judge for some in judges.values() for judge in some if isinstance(judge, LLMJudge)
-    }
-    return {
-        name: {"usage": asdict(judge.usage), "outcomes": dict(judge.counts)}
-        for name, judge in asked.items()
-    }
-
-
-def _train(tasks: Sequence[Task], limit: int | None) -> dict[str, list[Prompt]]:
+def _train_prompts(tasks: Sequence[Task], limit: int | None) -> dict[str, list[Prompt]]:
     """The train prompts of each task that has any, and that is answered in words."""
-    train = {t.name: t.prompts("train")[:limit] if t.kind == "generate" else [] for t in tasks}
-    for name, prompts in train.items():
+    every = {t.name: t.prompts("train")[:limit] if t.kind == "generate" else [] for t in tasks}
+    for name, prompts in every.items():
         if 0 < len(prompts) < LEAST_TRAIN:
             raise InputError(
                 f"found {len(prompts)} train prompts of {name}; expected at least {LEAST_TRAIN} "
                 "(train, select, report)"
             )
-    found = {name: prompts for name, prompts in train.items() if prompts}
-    if not found:
-        names = ", ".join(train)
+    train = {name: prompts for name, prompts in every.items() if prompts}
+    if not train:
         raise InputError(
-            f"{names} have no train prompts to extract a veneer from; add a task that has, or "
-            "give a veneer to `veneer measure`"
+            f"{', '.join(every)} have no train prompts to extract a veneer from; add a task that "
+            "has, or give a veneer to `veneer measure`"
         )
-    return found
+    return train
 
 
-def _learnable(
-    names: Sequence[str], train: dict[str, list[Prompt]], config: StudyConfig
-) -> list[str]:
-    """A LoRA learns from the train part alone. `all` takes what is there; a number that was asked
-    for is refused where there are fewer."""
+def _learnable(train: dict[str, list[Prompt]], config: StudyConfig) -> list[SystemId]:
+    """The baselines, none learning from more answers than the train part has: a LoRA that `all`
+    brings learns from as many as there are. Raises InputError for a larger number that a person
+    wrote."""
     groups = [task for task, prompts in train.items() for _ in prompts]
     most = len(Split.by_prompt(range(len(groups)), groups, config.seed).train)
-    too_many = [n for n in names if n.startswith("lora-") and int(n.removeprefix("lora-")) > most]
-    if refused := [n for n in too_many if n in config.baselines]:
-        raise InputError(
-            f"{refused[0]} learns from more answers than the {most} of the train part; give more "
-            f"--train prompts, or lora-{most}"
-        )
-    return list(dict.fromkeys(f"lora-{most}" if n in too_many else n for n in names))
-
-
-def _extract(
-    work: _Work, pair: Pair, taken: Capture, tasks: Sequence[str]
-) -> tuple[Veneer, list[System]]:
-    """The joint veneer, each task's own and the head-capacity control, with their held-out rows and
-    the shift table; and the controls."""
-    config, out, record, device = work.config, work.out, work.record, pair.base.device
-    how = _how(config)
-    log = solver_progress(work.progress)
-    with record.stage("extract"):
-        veneer = extract_to(taken, how, out / "veneer", device=device, log=log)
-    with record.stage("held-out"):
-        found, rows = joint_rows(taken, veneer, how, device=device)
-        work.results.extend(rows)
-        write_tables(found, taken, out)
-    if config.own and len(tasks) > 1:
-        with record.stage("extract own"):
-            for task in tasks:
-                own = extract_to(
-                    taken,
-                    replace(how, tasks=(task,)),
-                    out / f"veneer-{task}",
-                    device=device,
-                    log=log,
+    written = words_of(config.baselines)
+    baselines = []
+    for baseline in parse_baselines(config.baselines, list(train)):
+        if baseline.kind == "lora" and baseline.get("answers") > most:
+            if word_for(baseline) in written:
+                raise InputError(
+                    f"{word_for(baseline)} learns from more answers than the {most} of the train "
+                    f"part; give more --train prompts, or lora-{most}"
                 )
-                work.results.extend(own_rows(taken, own, task, how, device=device))
-    if not config.controls:
-        return veneer, []
-    with record.stage("extract control"):
-        shuffled = extract_to(
-            taken, replace(how, shuffled=True), out / "control", device=device, log=log
-        )
-        work.results.extend(control_rows(taken, shuffled, how, device=device))
-    return veneer, control_systems(pair, shuffled)
-
-
-def _how(config: StudyConfig) -> ExtractConfig:
-    return replace(config.extraction, seed=config.seed)
-
-
-def _baselines(
-    work: _Work, names: Sequence[str], pair: Pair, taken: Capture | None, veneer: Veneer
-) -> list[System]:
-    """The baselines that the prompts leave room for; what is left out stands in
-    run.json and in the log."""
-    longest = max((work.config.sampling(t).max_new_tokens for t in work.tasks), default=1)
-    fit, left_out = check_baselines(
-        names, pair, [p for some in work.test.values() for p in some], longest
-    )
-    for sentence in left_out:
-        logging.getLogger("veneer").warning("veneer: %s", sentence)
-    if not fit:
-        return []
-    work.record.note(baselines_left_out=left_out)
-    with work.record.stage("baselines"):
-        log = solver_progress(work.progress)
-        return baseline_systems(
-            fit, pair, taken, veneer, _how(work.config), work.out, progress=work.progress, log=log
-        )
+            baseline = SystemId.of("lora", answers=most)
+        baselines.append(baseline)
+    return list(dict.fromkeys(baselines))

@@ -20,7 +20,7 @@ def merge_restored(
 ) -> Path:
     """Write the compromised model `lm` with the restored head as a Hugging Face checkpoint that
     needs no Veneer: its own tokenizer and chat template, end tokens of both models, untied
-    embeddings. A whole folder is left as it is; `lm` is changed (untied)."""
+    embeddings. An existing checkpoint of the same settings is kept; `lm` is changed (untied)."""
     system, veneer = chosen.system, chosen.veneer
     assert (
         isinstance(system, System)
@@ -28,22 +28,22 @@ def merge_restored(
         and veneer is not None
         and chosen.alpha is not None
     )
+    config = {
+        "veneer": veneer.identity(),
+        "compromised": lm.name,
+        "alpha": str(chosen.alpha),
+        "rank": chosen.rank,
+    }
     record = {
         "command": "restore --merge",
-        "config": {
-            "veneer": veneer.identity(),
-            "compromised": lm.name,
-            "alpha": str(chosen.alpha),
-            "rank": chosen.rank,
-        },
+        "config": config,
         "versions": {
             name: version(name) for name in ("veneer", "torch", "transformers", "safetensors")
         },
         "finished": True,
     }
-    if (out / "run.json").is_file() and read_json(out / "run.json", "the record of a merge").get(
-        "config"
-    ) == record["config"]:
+    path = out / "run.json"
+    if path.is_file() and read_json(path, "the record of a merge").get("config") == config:
         return out
     return save_merged(
         lm,
@@ -61,7 +61,7 @@ def card(chosen: Candidate, veneer: Veneer, lm: LanguageModel, verdict: str, ali
     name, teacher = shown_name(lm), shown(aligned)
     lines = [
         *front_matter(lm, ("veneer", "restored")),
-        f"# {name}, restored ({chosen.way})",
+        f"# {name}, restored ({chosen.method})",
         "",
         f"The output head is W + {chosen.alpha} dW; every other weight is that of `{name}`. dW "
         f"carries what a change of the last step alone can carry of the alignment of `{teacher}` "

@@ -2,227 +2,202 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from veneer.terminal.options import JudgeOptions, Machine, data_folder, progress
+from veneer.foundation.settings import Option
+from veneer.judges.config import JudgeConfig
+from veneer.studies.restore.settings import PartSizes, RestoreSettings
+from veneer.terminal.options import Machine, data_folder, progress
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
+    from veneer.studies.restore.inputs import RestoreInputs, Roles
 
 LAB_TASKS = {
-    "harmful": "lab-requests",
-    "safe": "lab-harmless",
-    "capability": "lab-sums",
-    "harmless": "lab-harmless,lab-sums",
+    "harmful": ("lab-requests",),
+    "safe": ("lab-harmless",),
+    "capability": ("lab-sums",),
+    "harmless": ("lab-harmless", "lab-sums"),
 }
 TASKS = {
-    "harmful": "advbench",
-    "safe": "xstest",
-    "capability": "svamp",
-    "harmless": "svamp,truthfulqa",
+    "harmful": ("advbench",),
+    "safe": ("xstest",),
+    "capability": ("svamp",),
+    "harmless": ("svamp", "truthfulqa"),
 }
+Names = Annotated[tuple[str, ...] | None, Option(commas=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Restore(TemplateOptions, JudgeOptions, Machine):
-    """Restore a compromised model in several ways, choose how much of each on a validation part,
-    and report what came back and what it cost: refusals, over-refusal, capability, KL; a verdict on
-    each way; the restored checkpoints."""
+class RestoreSources:
+    """The models and stored files that methods learn from."""
+
+    aligned: str | None = None
+    """The aligned model before the fine-tuning. All methods but urial learn from it, except head
+    and shifted with a --veneer."""
+    base: str | None = None
+    """The base model, for the methods head and shifted."""
+    veneer: str | None = None
+    """Folder of the veneer from base to aligned. Default: extracted here."""
+    capture: str | None = None
+    """Folder of a capture of the aligned model's answers to the train prompts, so that it need not
+    answer again."""
+    responses: tuple[str, ...] = ()
+    """Files of the aligned model's answers to train prompts (from `veneer generate`, or any format
+    of `veneer import`), for the method own-responses. Default: --aligned answers here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreTemplates(TemplateOptions):
+    """What the models read around each prompt (docs/chat-templates.md)."""
+
+    base_template: str | None = None
+    """Text around each prompt for base, with {prompt} where it goes. Default: the prompt alone, or
+    the format that the --veneer was extracted with."""
+    system: str | None = None
+    """System text for the chat templates. Default: the templates' own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreTasks:
+    """Which prompts are harmful, safe or a test of capability."""
+
+    harmful: Names = None
+    """Tasks whose prompts should be refused. Default: advbench; lab-requests for a lab model."""
+    safe: Names = None
+    """Tasks whose prompts should not be refused. Default: the safe prompts of xstest; lab-harmless
+    for a lab model."""
+    capability: Names = None
+    """Tasks that the model should still be able to do. Default: svamp; lab-sums for a lab model."""
+    harmless: Names = None
+    """Tasks, or files of prompts, that a new veneer learns beside the harmful ones. Default: svamp
+    and truthfulqa; lab-harmless and lab-sums for a lab model."""
+    data: str | None = None
+    """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub
+    for tasks with a pinned source."""
+
+    def roles(self, *, lab: bool) -> Roles:
+        """The tasks by role. lab: the compromised model is an embedded one."""
+        from veneer.studies.restore.inputs import Roles, harmless_tasks
+        from veneer.tasks.registry import chosen_tasks
+
+        defaults, folder = LAB_TASKS if lab else TASKS, data_folder(self.data)
+        names = {
+            role: default if (given := getattr(self, role)) is None else given
+            for role, default in defaults.items()
+        }
+        tasks = {
+            role: tuple(chosen_tasks(",".join(names[role]), folder)) if names[role] else ()
+            for role in ("harmful", "safe", "capability")
+        }
+        return Roles(**tasks, harmless=harmless_tasks(names["harmless"], folder))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restore:
+    """Restore the alignment of a compromised model with several methods. The strength of each
+    method is chosen on a validation part; the report says what came back and what it cost:
+    refusals, over-refusal, capability, KL, and a verdict on each method. Restored checkpoints are
+    written. Resumes if run again."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer restore --compromised lab:compromised --aligned lab:aligned --base lab:base "
+        "--limit 12 --out restored",
+        "veneer restore --compromised lab:compromised --aligned lab:aligned --ways own "
+        "--alphas 0.5,1 --ranks 4 --limit 12 --out restored-own",
+    )
 
     compromised: str
     """The model that fine-tuning broke; it reads its own chat template."""
-    aligned: str | None = None
-    """The aligned model that it was. All ways but urial, and head and shifted with a
-    --veneer, learn from it."""
-    base: str | None = None
-    """The base model, in the plain format; for the ways head and shifted."""
-    veneer: str | None = None
-    """Folder of the veneer of (base, aligned). Default: extracted here."""
-    capture: str | None = None
-    """Folder of a capture of the aligned model's answers to the train prompts, to learn from
-    without asking it again."""
-    responses: tuple[str, ...] = ()
-    """Files of the aligned model's answers to train prompts (what `veneer generate` writes, or any
-    format of `veneer import`), for the way own-responses. Default: --aligned answers them here."""
     out: str
-    """Folder for everything that is made."""
-    ways: str = "head,shifted,own,urial"
-    """Ways to try, separated by commas: head (the veneer added to the head), shifted (base and
-    veneer shift the logits while decoding), own (a veneer extracted for the compromised model
-    itself), own-responses (the same from answers alone), urial (in context)."""
-    harmful: str | None = None
-    """Tasks whose prompts should be refused, separated by commas. Default: advbench; lab-requests
-    for a lab model."""
-    safe: str | None = None
-    """Tasks whose prompts should not be refused. Default: xstest's safe prompts; lab-harmless
-    for a lab model."""
-    capability: str | None = None
-    """Tasks that the model should still be able to do. Default: svamp; lab-sums for a lab model."""
-    harmless: str | None = None
-    """Tasks whose train prompts a new veneer learns beside the harmful ones, or files of
-    such prompts, separated by commas. Default: svamp,truthfulqa; lab-harmless and lab-sums
-    for a lab model."""
-    data: str | None = None
-    """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub
-    where a pinned source is known."""
-    alphas: str = "0.5,1,1.5,2,3"
-    """How much of a veneer to try, separated by commas."""
-    schedules: str = "2@10,2>0.5@10"
-    """Alphas that change over the answer, for the way shifted: 2@10 (2 for the first 10 tokens,
-    then 0), 2>0.5@10 (a line), 2~8 (fading, half every 8 tokens). Empty for none."""
-    ranks: str = "4,16,64"
-    """Ranks tried at the best alpha of the dense veneer, for the ways head and
-    own. Empty for none."""
-    weights: str = "1,1,1"
-    """What harm, over-refusal and lost capability weigh in the choice."""
-    train: int = 100
-    """Train prompts of each task to extract from."""
-    validation: int = 32
-    """Prompts of each task to choose on; none of them is extracted from or reported on."""
-    test: int | None = None
-    """Prompts of each task in the report. Default: all."""
-    limit: int | None = None
-    """At most so many prompts of each task in each part, whatever the three options above say."""
-    validation_tokens: int = 64
-    """Longest answer while choosing, in tokens."""
-    max_new_tokens: int = 128
-    """Longest answer in the capture and in the report, in tokens."""
-    k: int = 64
-    """Log-probabilities kept a token; the rest of the mass is kept as one number."""
-    base_template: str | None = None
-    """Text around each prompt for base, with {prompt} where it goes. Default: the text as it is."""
-    system: str | None = None
-    """System text for the chat templates. Default: the templates' own."""
-    reattack: str | None = None
-    """Fine-tune the best restored checkpoint again on compliant beginnings, and the aligned
-    model beside it: advbench, lab-requests, or a file of JSON lines {"prompt", "target"}.
-    Takes the extra peft."""
-    no_merge: bool = False
-    """Do not write the restored checkpoints."""
-    batch_size: int = 32
-    """Prompts answered together."""
-    seed: int = 0
-    """Of the split and of the intervals."""
+    """Folder for the results, the report and all files."""
+    models: RestoreSources = field(default_factory=RestoreSources)
+    templates: RestoreTemplates = field(default_factory=RestoreTemplates)
+    tasks: RestoreTasks = field(default_factory=RestoreTasks)
+    prompts: PartSizes = field(default_factory=PartSizes)
+    method: RestoreSettings = field(default_factory=RestoreSettings)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    machine: Machine = field(default_factory=Machine)
 
     def run(self) -> None:
+        from veneer.studies.restore.study import restore
+
+        self.machine.refuse_split("restore, which fine-tunes and exchanges weights,")
+        roles = self.tasks.roles(lab=self.compromised.startswith("lab:"))
+        inputs = self._inputs()
+        machine = self.machine
+        with progress() as report_progress:
+            results = restore(
+                inputs,
+                roles,
+                self.out,
+                replace(self.method, sizes=self.prompts),
+                judge=replace(self.judge, device=machine.device, dtype=machine.dtype),
+                settings=self._settings(inputs),
+                progress=report_progress,
+            )
+        show(results)
+        print(f"\nreport: {Path(self.out) / 'report.html'}")
+
+    def _inputs(self) -> RestoreInputs:
         from veneer.capture import Capture
-        from veneer.foundation.files import sha256_file
         from veneer.head.recorded import recorded_format
         from veneer.head.veneer import Veneer
         from veneer.models.formats import PlainFormat, given_format
         from veneer.models.load import load_model
-        from veneer.studies.restore.config import RestoreConfig
-        from veneer.studies.restore.inputs import AtHand
-        from veneer.studies.restore.prompts import Roles, harmless_tasks
-        from veneer.studies.restore.selection import Weights
-        from veneer.studies.restore.study import restore
-        from veneer.tasks.registry import chosen_tasks
-
-        self.refuse_split("restore, which fine-tunes and exchanges weights,")
+        from veneer.studies.restore.inputs import RestoreInputs
 
         def loader(name: str | None):
-            return None if name is None else lambda: load_model(name, **self.how())
+            return None if name is None else lambda: load_model(name, **self.machine.how())
 
-        most = 10**9 if self.limit is None else self.limit
-        config = RestoreConfig(
-            ways=words(self.ways),
-            alphas=words(self.alphas),
-            schedules=words(self.schedules),
-            ranks=numbers(self.ranks, "--ranks", int),
-            weights=Weights(*three(self.weights)),
-            train=min(self.train, most),
-            validation=min(self.validation, most),
-            test=self.test
-            if self.limit is None
-            else min(most if self.test is None else self.test, most),
-            validation_tokens=self.validation_tokens,
-            max_new_tokens=self.max_new_tokens,
-            batch_size=self.batch_size,
-            k=self.k,
-            seed=self.seed,
-            merge=not self.no_merge,
-            reattack=self.reattack,
-            judges=self.judges(device=self.device, dtype=self.dtype),
-        )
-        default = LAB_TASKS if self.compromised.startswith("lab:") else TASKS
-        named = {
-            role: default[role] if (given := getattr(self, role)) is None else given
-            for role in default
-        }
-        folder = data_folder(self.data)
-        tasks = {
-            role: tuple(chosen_tasks(t, folder)) if t.strip() else ()
-            for role, t in named.items()
-            if role != "harmless"
-        }
-        roles = Roles(**tasks, harmless=harmless_tasks(named["harmless"], folder))
-        veneer = None if self.veneer is None else Veneer.load(self.veneer)
-        base_format = given_format(self.base_template, self.chat_format(self.system))
-        if self.base_template is None and veneer is not None:
+        models = self.models
+        veneer = None if models.veneer is None else Veneer.load(models.veneer)
+        template = self.templates.base_template
+        chat = self.templates.chat_format(self.templates.system)
+        base_format = given_format(template, chat)
+        if template is None and veneer is not None:
             base_format = recorded_format(veneer.facts) or PlainFormat()
-        capture = None if self.capture is None else Capture.open(self.capture)
-        files = tuple(Path(f) for f in self.responses)
-        at_hand = AtHand(
-            lambda: load_model(self.compromised, **self.how()),
-            loader(self.aligned),
-            loader(self.base),
+        return RestoreInputs(
+            lambda: load_model(self.compromised, **self.machine.how()),
+            loader(models.aligned),
+            loader(models.base),
             veneer,
-            capture,
-            files,
-            self.chat_format(self.system),
+            None if models.capture is None else Capture.open(models.capture),
+            tuple(Path(file) for file in models.responses),
+            chat,
             base_format,
-            folder,
+            data_folder(self.tasks.data),
         )
-        said = {
+
+    def _settings(self, inputs: RestoreInputs) -> dict[str, Any]:
+        """What identifies the inputs in run.json, so that a second run must share it."""
+        from veneer.foundation.files import sha256_file
+
+        models, veneer, capture = self.models, inputs.veneer, inputs.capture
+        return {
             "compromised": self.compromised,
-            "aligned": self.aligned,
-            "base": self.base,
+            "aligned": models.aligned,
+            "base": models.base,
             "veneer": None if veneer is None else veneer.identity(),
-            "base_template": self.base_template,
-            "system": self.system,
+            "base_template": self.templates.base_template,
+            "system": self.templates.system,
             "capture": None if capture is None else capture.manifest["prompts_sha256"],
-            "responses": [sha256_file(f) for f in at_hand.files()],
-            **self.template_words(),
-            **self.how(),
+            "responses": [sha256_file(file) for file in inputs.response_files()],
+            **self.templates.template_words(),
+            **self.machine.how(),
         }
-        with progress() as say:
-            results = restore(at_hand, roles, self.out, config, said=said, progress=say)
-        show(results)
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
-
-
-def words(text: str) -> tuple[str, ...]:
-    return tuple(w.strip() for w in text.split(",") if w.strip())
-
-
-def numbers(text: str, option: str, kind: type = float) -> tuple:
-    from veneer.foundation.errors import InputError
-
-    try:
-        return tuple(kind(w) for w in words(text))
-    except ValueError:
-        raise InputError(
-            f"{option} is {text!r}; expected {'whole ' * (kind is int)}numbers separated by commas"
-        ) from None
-
-
-def three(text: str) -> tuple[float, ...]:
-    from veneer.foundation.errors import InputError
-
-    found = numbers(text, "--weights")
-    if len(found) != 3:
-        raise InputError(
-            f"--weights has {len(found)} numbers; expected three: harm, over-refusal, capability"
-        )
-    return found
 
 
 def show(results: Results) -> None:
-    """A sentence a way."""
+    """One sentence per method, with the candidate that was chosen for it."""
+    from veneer.studies.restore.folders_0_1 import facts_of
+
+    chosen = {
+        row.system: facts_of(row)["candidate"]
+        for row in results.where(study="restore", metric="chosen")
+    }
     for row in results.where(study="restore", metric="restored"):
-        chosen = results.where(study="restore", metric="chosen", system=row.system)
-        setting = (chosen[0].note or "").partition(":")[0] if chosen else row.system
-        print(f"{row.system} ({setting}): {row.note}")
+        print(f"{row.system} ({chosen.get(row.system, row.system)}): {row.note}")

@@ -1,5 +1,4 @@
-"""What making and choosing a restoration takes: seconds, and the most memory that
-the process held."""
+"""What a method costs: seconds of each stage, and the highest resident memory of the process."""
 
 from __future__ import annotations
 
@@ -10,30 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.results import Measurement
-from veneer.foundation.run_record import RunRecord
+from veneer.studies.restore import words
+from veneer.studies.study import Run
 
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")
-STAGES = {
-    "make": "capture and extraction",
-    "choose": "the sweep on the validation part",
-    "answer": "answers to the report part, KL and plain text",
-}
 
 
 @contextlib.contextmanager
-def spent(record: RunRecord, way: str, stage: str) -> Iterator[None]:
-    """Add a stage's seconds to run.json under "costs", and keep the highest resident memory seen
-    (MiB, Linux only); a run that is cut and goes on adds to them."""
+def spent(run: Run, method: str, stage: str) -> Iterator[None]:
+    """Add a stage's seconds to run.json under "costs", and keep its highest resident memory (MiB,
+    Linux only). A resumed run adds to the figures of the interrupted one."""
     before = peak_mib() if _reset() else None
     resting = resident_mib()
     started = time.perf_counter()
     try:
         yield
     finally:
-        costs: dict[str, Any] = (
-            record.found.setdefault("costs", {}).setdefault(way, {}).setdefault(stage, {})
-        )
+        methods: dict[str, Any] = run.noted("costs") or {}
+        costs = methods.setdefault(method, {}).setdefault(stage, {})
         costs["seconds"] = round(costs.get("seconds", 0.0) + time.perf_counter() - started, 3)
         peak = peak_mib()
         if before is not None and peak is not None:
@@ -42,43 +36,40 @@ def spent(record: RunRecord, way: str, stage: str) -> Iterator[None]:
                 costs.get("resident_before_mib", resting or 0.0), 1
             )
         with contextlib.suppress(OSError):
-            record.note()
+            run.note(costs=methods)
 
 
-def cost_rows(record: RunRecord, tasks: str, n: int) -> Iterator[Measurement]:
-    """Rows seconds and peak_memory of each way and stage; n: prompts behind them. One run on one
-    machine: no interval."""
-    for way, stages in record.found.get("costs", {}).items():
+def cost_rows(run: Run, tasks: str, n: int) -> Iterator[Measurement]:
+    """Rows seconds and peak_memory of each method and stage, without an interval: it is one run on
+    one machine. n: number of prompts behind them."""
+    for method, stages in (run.noted("costs") or {}).items():
         for stage, costs in stages.items():
-            words: dict[str, Any] = {"of": stage, "split": "cost"}
-            note = f"{STAGES.get(stage, stage)}; one run on this machine, no interval"
+            row: dict[str, Any] = {"system": method, "of": stage, "split": "cost", "n": n}
+            note = words.seconds_note(stage)
             yield Measurement(
-                "restore", tasks, "seconds", way, costs["seconds"], n, unit="s", note=note, **words
+                "restore", tasks, "seconds", value=costs["seconds"], unit="s", note=note, **row
             )
             if "peak_mib" in costs:
-                note = (
-                    "highest resident memory of the process, all models that the study holds "
-                    f"included; {costs['resident_before_mib']:g} MiB before"
-                )
+                before = costs["resident_before_mib"]
                 yield Measurement(
                     "restore",
                     tasks,
                     "peak_memory",
-                    way,
-                    costs["peak_mib"],
-                    n,
+                    value=costs["peak_mib"],
                     unit="MiB",
-                    note=note,
-                    **words,
+                    note=words.memory_note(before),
+                    facts={"before_mib": before},
+                    **row,
                 )
 
 
 def peak_mib() -> float | None:
-    """The highest resident memory since the last reset, or None where the system does not say."""
+    """The highest resident memory since the last reset, MiB; None where the system does not say."""
     return _status("VmHWM:")
 
 
 def resident_mib() -> float | None:
+    """The present resident memory, MiB, or None."""
     return _status("VmRSS:")
 
 

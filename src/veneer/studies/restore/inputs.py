@@ -1,27 +1,195 @@
-"""What a restoration has to work with."""
+"""The models, files, tasks and prompts that a restoration may use.
+
+The prompts of a task stand in three parts, extraction, validation and report; no prompt is in two.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from veneer.capture import Capture
 from veneer.foundation.errors import InputError
+from veneer.foundation.files import sha256_file
 from veneer.head.veneer import Veneer
 from veneer.models.formats import ChatFormat, Format, PlainFormat, check_arguments, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.vocabulary import match_vocabularies
+from veneer.prompts.files import read_prompts
+from veneer.prompts.prompt import Prompt
+from veneer.studies.restore.settings import BASE_METHODS, OWN_METHODS
 from veneer.systems.system import System
+from veneer.tasks.custom import is_task_file
+from veneer.tasks.registry import TASKS, get_task
+from veneer.tasks.task import Better, Split, Task
 
 Load = Callable[[], LanguageModel]
-OF_BASE = ("head", "shifted")  # ways that use base's veneer
+LEAST = 3  # prompts of a part; an extraction needs train, select and report of its own
+
+
+def task_names(tasks: Iterable[Task]) -> str:
+    """The tasks' names joined, as rows of several tasks name them: "svamp+xstest"."""
+    return "+".join(t.name for t in tasks)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Tasks by what they are for.
+
+    harmful: prompts that should be refused. safe: prompts that should not, measured as
+    over-refusal. capability: what the model should still be able to do. harmless: what a new veneer
+    learns beside refusals; without it, the veneer would learn to refuse every prompt.
+    """
+
+    harmful: tuple[Task, ...]
+    safe: tuple[Task, ...]
+    capability: tuple[Task, ...]
+    harmless: tuple[Task, ...] = ()
+
+    def __post_init__(self) -> None:
+        for role in ("harmful", "safe", "capability"):
+            if not getattr(self, role):
+                raise InputError(f"there is no {role} task; name at least one with --{role}")
+        both = {t.name for t in self.harmful} & {
+            t.name for t in (*self.safe, *self.capability, *self.harmless)
+        }
+        if both:
+            raise InputError(
+                f"{', '.join(sorted(both))} is given as harmful and as harmless; give each task "
+                "one of the two"
+            )
+        for task in (*self.harmful, *self.safe, *self.harmless):
+            if task.kind != "generate":
+                raise InputError(
+                    f"{task.name} has no answers in words, so that nothing can be refused; give "
+                    "it as --capability"
+                )
+        for task in self.capability:
+            if task.better != "up":
+                raise InputError(
+                    f"less {task.headline} is better on {task.name}, so that it measures no "
+                    "capability; give a task such as svamp"
+                )
+
+    def measured(self) -> list[Task]:
+        """The tasks that systems are measured on, each once."""
+        return list({t.name: t for t in (*self.harmful, *self.safe, *self.capability)}.values())
+
+    def learned(self) -> list[Task]:
+        """The tasks that a veneer may be extracted on, each once."""
+        return list({t.name: t for t in (*self.harmful, *self.harmless)}.values())
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A task's prompts: to extract from, to choose alpha and rank on, and to report on."""
+
+    extraction: tuple[Prompt, ...]
+    validation: tuple[Prompt, ...]
+    report: tuple[Prompt, ...]
+
+    def sizes(self) -> dict[str, int]:
+        """Number of prompts of each part."""
+        names = ("extraction", "validation", "report")
+        return {name: len(getattr(self, name)) for name in names}
+
+
+def parts_of(
+    task: Task, *, measured: bool, safe: bool, extraction: int, validation: int, report: int | None
+) -> Parts:
+    """Split a task's prompts into its parts, of at most `extraction`, `validation` and `report`
+    prompts (None: all).
+
+    A task with train prompts gives its first ones for extraction, its last ones for validation and
+    its test prompts for the report. A task without is cut in halves by a hash of each prompt's id,
+    and nothing is extracted from it. measured: False for a task that is only learned from; it has
+    no other part. safe: leave out prompts that are labelled unsafe (XSTest). Raises InputError
+    where a part would have fewer than LEAST prompts.
+    """
+    train = _allowed(task.prompts("train"), safe)
+    if not measured:
+        if len(train) < LEAST:
+            raise InputError(
+                f"{task.name} has {len(train)} train prompts to learn from; expected at "
+                f"least {LEAST}"
+            )
+        return Parts(tuple(train[:extraction]), (), ())
+    test = _allowed(task.prompts("test"), safe)
+    if train:
+        kept = min(validation, len(train) // 2)
+        learned = train[: min(extraction, len(train) - kept)]
+        parts = Parts(tuple(learned), tuple(train[len(train) - kept :]), tuple(test[:report]))
+    else:
+        halves: tuple[list[Prompt], list[Prompt]] = ([], [])
+        for prompt in test:
+            halves[in_report_half(prompt.id)].append(prompt)
+        parts = Parts((), tuple(halves[0][:validation]), tuple(halves[1][:report]))
+    for name, part in (("validation", parts.validation), ("report", parts.report)):
+        if len(part) < LEAST:
+            raise InputError(
+                f"{task.name} has {len(part)} prompts for the {name} part; expected at least "
+                f"{LEAST}: give another task"
+            )
+    return parts
+
+
+@dataclass(frozen=True)
+class PromptFile(Task):
+    """A file of prompts to learn from (prompts.files.read_prompts), without answers to score and
+    without test prompts."""
+
+    path: Path
+    name: str
+    headlines: ClassVar[Mapping[str, Better]] = {}
+
+    def prompts(self, split: Split) -> list[Prompt]:
+        prompts = read_prompts(str(self.path)) if split == "train" else []
+        return [replace(p, task=self.name) for p in prompts]
+
+    def source(self) -> dict[str, Any]:
+        return {"from": str(self.path), "files": {self.path.name: sha256_file(self.path)}}
+
+
+def harmless_tasks(names: Sequence[str], data: Path | None) -> tuple[Task, ...]:
+    """The tasks of these names: tasks, custom task files and files of prompts. Raises InputError
+    for any other name, and for one that is given twice."""
+    tasks: list[Task] = []
+    for name in names:
+        path = Path(name)
+        if name in TASKS or name.startswith("file:") or (path.is_file() and is_task_file(path)):
+            tasks.append(get_task(name, data))
+        elif path.is_file():
+            tasks.append(PromptFile(path, path.stem))
+        else:
+            raise InputError(
+                f"{name} is neither a task nor a file; expected harmless prompts to learn "
+                "beside refusals"
+            )
+    if len({t.name for t in tasks}) < len(tasks):
+        raise InputError(f"--harmless {','.join(names)} names a task twice; name each once")
+    return tuple(tasks)
+
+
+def in_report_half(prompt_id: str) -> bool:
+    """Whether a prompt of a task without train prompts belongs to the report half: the first byte
+    of sha256 of its id is odd."""
+    return hashlib.sha256(prompt_id.encode("utf-8", errors="replace")).digest()[0] % 2 == 1
+
+
+def _allowed(prompts: Iterable[Prompt], safe: bool) -> list[Prompt]:
+    """The prompts; with `safe`, without those that are labelled unsafe."""
+    return [p for p in prompts if not safe or p.reference.get("label") != "unsafe"]
 
 
 @dataclass
-class Models:
-    """compromised reads `chat`, as the aligned model does; base reads `plain`."""
+class RestoreModels:
+    """The loaded models, and the files beside them.
+
+    compromised and aligned read the format `chat`, base reads `plain`.
+    """
 
     compromised: LanguageModel
     aligned: LanguageModel | None = None
@@ -39,42 +207,40 @@ class Models:
             if other is not None:
                 match_vocabularies(self.compromised, other)
         for lm in (self.compromised, self.aligned):
-            if (
-                lm is not None
-                and isinstance(self.chat, ChatFormat)
-                and not lm.tokenizer.chat_template
-            ):
+            if lm is None or not isinstance(self.chat, ChatFormat):
+                continue
+            if not lm.tokenizer.chat_template:
                 raise InputError(
-                    f"the tokenizer of {lm.name} has no chat template, in which its alignment "
-                    "stood; save its tokenizer with the aligned model's template"
+                    f"the tokenizer of {lm.name} has no chat template, which held its alignment; "
+                    "save its tokenizer with the aligned model's template"
                 )
-        check_arguments(
-            self.chat, *(lm.tokenizer for lm in (self.compromised, self.aligned) if lm is not None)
-        )
+        check_arguments(self.chat, *self._chat_tokenizers())
         if self.veneer is not None and self.base is not None:
             self.veneer.check_fits(self.base)
 
-    def dated(self, day: str) -> Models:
-        """With this date where a chat template writes the date and none was chosen
-        (see formats.dated)."""
-        chat = dated(
-            self.chat,
-            day,
-            *(lm.tokenizer for lm in (self.compromised, self.aligned) if lm is not None),
-        )
+    def dated(self, day: str) -> RestoreModels:
+        """The same models with the date `day` in a chat template that writes today's date, unless
+        a date was chosen (see formats.dated)."""
+        chat = dated(self.chat, day, *self._chat_tokenizers())
         return self if chat == self.chat else replace(self, chat=chat)
+
+    def _chat_tokenizers(self) -> list[Any]:
+        models = (self.compromised, self.aligned)
+        return [lm.tokenizer for lm in models if lm is not None]
 
     def compromised_system(self) -> System:
         return System("compromised", self.compromised, self.chat, self.compromised.stop_ids)
 
     def references(self) -> list[System]:
-        """What every way is held against."""
-        found = [self.compromised_system()]
+        """The systems that every method is compared with: compromised, and aligned if it is
+        given."""
+        systems = [self.compromised_system()]
         if self.aligned is not None:
-            found.append(System("aligned", self.aligned, self.chat, self.aligned.stop_ids))
-        return found
+            systems.append(System("aligned", self.aligned, self.chat, self.aligned.stop_ids))
+        return systems
 
     def teacher_name(self) -> str:
+        """The aligned model's name, for people."""
         if self.aligned is not None:
             return self.aligned.name
         return (
@@ -94,11 +260,14 @@ class Models:
 
 
 @dataclass(frozen=True)
-class AtHand:
-    """How to get the models; None: not at hand. veneer: of (base -> aligned); without one it is
-    extracted here. capture: of the aligned model's answers to train prompts, from which own and a
-    veneer of base are made without asking it again. responses: files of its answers, for
-    own-responses; without one it answers them here. data: the tasks' data folder."""
+class RestoreInputs:
+    """The models, which are loaded when they are needed, and the files beside them.
+
+    veneer: from base to aligned; None: extracted here. capture: the aligned model's answers to
+    train prompts, so that it need not answer again. responses: files of its answers, for the method
+    own-responses; without one it answers here. chat: what compromised and aligned read; plain: what
+    base reads. data: the tasks' data folder.
+    """
 
     compromised: Load
     aligned: Load | None = None
@@ -110,33 +279,35 @@ class AtHand:
     plain: Format = field(default_factory=PlainFormat)
     data: Path | None = None
 
-    def check(self, ways: Sequence[str]) -> None:
-        """Raise InputError where a way lacks something that it needs."""
-        for way in ways:
-            if way == "own" and self.aligned is None and self.capture is None:
+    def check(self, methods: Sequence[str]) -> None:
+        """Raise InputError where a method lacks an input that it needs."""
+        for method in methods:
+            if method == "own" and self.aligned is None and self.capture is None:
                 raise InputError(
-                    "the way own learns from the aligned model's distributions; give --aligned, "
+                    "the method own learns from the aligned model's distributions; give --aligned, "
                     "or a --capture of it, or use own-responses"
                 )
-            if way == "own-responses" and self.aligned is None and not self.responses:
+            if method == "own-responses" and self.aligned is None and not self.responses:
                 raise InputError(
-                    "the way own-responses learns from the aligned model's answers; give a file "
+                    "the method own-responses learns from the aligned model's answers; give a file "
                     "with --responses, or --aligned"
                 )
             answers = self.aligned is not None or self.capture is not None
-            if way in OF_BASE and self.veneer is None and not (self.base is not None and answers):
+            learnable = self.base is not None and answers
+            if method in BASE_METHODS and self.veneer is None and not learnable:
                 raise InputError(
-                    f"the way {way} needs the veneer of base and aligned model; give --veneer, or "
-                    f"--base and --aligned to extract it, or leave {way} out of --ways"
+                    f"the method {method} needs the veneer of base and aligned model; give "
+                    f"--veneer, or --base and --aligned to extract it, or leave {method} out of "
+                    "--ways"
                 )
-            if way == "shifted" and self.base is None:
+            if method == "shifted" and self.base is None:
                 raise InputError(
-                    "the way shifted lets base read along; give --base, or leave shifted out "
+                    "the method shifted lets base read along; give --base, or leave shifted out "
                     "of --ways"
                 )
 
-    def files(self) -> tuple[Path, ...]:
-        """`responses`. Raises InputError where one is not there."""
+    def response_files(self) -> tuple[Path, ...]:
+        """`responses`. Raises InputError for one that does not exist."""
         for path in self.responses:
             if not path.is_file():
                 raise InputError(
@@ -145,13 +316,15 @@ class AtHand:
                 )
         return self.responses
 
-    def extracts(self, ways: Sequence[str]) -> bool:
-        """Whether some way needs train prompts."""
-        return any(w.startswith("own") or (w in OF_BASE and self.veneer is None) for w in ways)
+    def extracts(self, methods: Sequence[str]) -> bool:
+        """Whether one of the methods extracts a veneer, and so needs train prompts."""
+        return any(m in OWN_METHODS or (m in BASE_METHODS and self.veneer is None) for m in methods)
 
-    def load(self, ways: Sequence[str]) -> Models:
-        needs_base = any(w in OF_BASE for w in ways)
-        return Models(
+    def load(self, methods: Sequence[str]) -> RestoreModels:
+        """Load the models; base only for a method that uses it. Raises InputError where they do
+        not fit together."""
+        needs_base = any(m in BASE_METHODS for m in methods)
+        return RestoreModels(
             self.compromised(),
             self.aligned() if self.aligned else None,
             self.base() if self.base and needs_base else None,

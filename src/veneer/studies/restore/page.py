@@ -1,4 +1,4 @@
-"""Restore: the verdict on each way, then the trade-off of everything that was tried."""
+"""Restore: the verdict on each method, then the trade-off of every setting."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from veneer.report.marks import mark
 from veneer.report.page_context import Part
 from veneer.report.section import Section
 from veneer.report.words import Anchor, figure, interval, name
+from veneer.studies.restore.folders_0_1 import facts_of
+from veneer.studies.restore.words import (
+    NOT_BROKEN,
+    PARTLY,
+    RESTORED,
+    rule_text,
+    settings_label,
+    settings_text,
+    verdict_reasons,
+    verdict_word,
+)
 
 STUDY = "restore"
 REFERENCES = {"compromised": "base", "aligned": "aligned"}  # their marks: a ring and a diamond
-# no capability
-BESIDE = (
-    "refusal_rate",
-    "over_refusal_rate",
-    "harm_rate",
-    "loss",
-    "chosen",
-    "lost_refusals",
-    "text_nats",
-)
 HEIGHT = 300  # of a chart, px
 TOP, BOTTOM = 12, 44  # room for letters, px
 NEAR = 0.035  # points as near as that share a label
@@ -35,46 +36,55 @@ OFFSETS = (-9, 17, -23, 31, -37, 45, -51, 59)
 READING = {
     "kl_from_compromised": "KL from C",
     "kl_from_aligned": "KL from A",
-    "text_nats": "plain text, nats a token",
+    "text_nats": "plain text, nats per token",
 }
+# metrics of the validation part that are no capability
+BESIDE = (
+    "refusal_rate",
+    "over_refusal_rate",
+    "harm_rate",
+    "loss",
+    "chosen",
+    "lost_refusals",
+    *READING,
+)
 
 
 @dataclass(frozen=True)
-class Line:
-    """The verdict on one way. word, why, figures: the parts of its sentence. rows:
-    by what they say."""
+class VerdictLine:
+    """The verdict on one method. setting: the chosen alpha and rank as text. rows: column of the
+    table -> the row behind it."""
 
-    way: str
+    method: str
     setting: str
     verdict: Measurement
     rows: dict[str, Measurement | None]
 
     @property
-    def head(self) -> str:
-        return (self.verdict.note or "").partition(" – ")[0]
-
-    @property
     def word(self) -> str:
-        return self.head.partition(":")[0].partition(";")[0]
+        return verdict_word(facts_of(self.verdict))
 
     @property
     def why(self) -> str:
-        return self.head.removeprefix(self.word).lstrip(":; ")
+        return verdict_reasons(facts_of(self.verdict))
 
     @property
     def kind(self) -> str:
-        return {"restored": "yes", "partly restored": "partly"}.get(self.word, "no")
+        """The class of its colour."""
+        return {RESTORED: "yes", PARTLY: "partly"}.get(facts_of(self.verdict)["verdict"], "no")
 
 
 @dataclass(frozen=True)
 class Point:
-    """One setting of a way on the validation part. label: alpha, and the rank where it is cut."""
+    """One setting of a method on the validation part. label: alpha, and the rank where it is cut.
+    constant: alpha is one number and the rank is full, so that the point is on the curve's line."""
 
     label: str
     refused: Measurement
     over: Measurement
     capability: Measurement
     kind: str  # "chosen", "dense", "rank", or a reference's name
+    constant: bool = True
 
     def at(self, across: str) -> Measurement:
         return self.over if across == "over" else self.capability
@@ -116,15 +126,15 @@ class Label:
 
 @dataclass(frozen=True)
 class Curve:
-    """All settings of a way. points: those of the dense veneer in the order of alpha,
-    then the others."""
+    """All settings of a method. points: those of the dense veneer in the order of alpha, then the
+    others."""
 
-    way: str
+    method: str
     points: list[Point]
 
 
-def verdict_lines(part: Part) -> list[Line]:
-    """A line a way, restored ones first."""
+def verdict_lines(part: Part) -> list[VerdictLine]:
+    """One line per method, restored ones first."""
     rows = [r for r in part.study.rows if r.study == STUDY]
 
     def one(system: str, metric: str, of: str | None = None) -> Measurement | None:
@@ -137,10 +147,11 @@ def verdict_lines(part: Part) -> list[Line]:
             None,
         )
 
-    found = []
+    lines = []
     for v in (r for r in rows if r.metric == "restored"):
         chosen = one(v.system, "chosen")
-        setting = ((chosen.note if chosen else None) or v.system).partition(":")[0]
+        settings = {} if chosen is None else facts_of(chosen)
+        setting = settings_text(settings.get("alpha"), settings.get("rank"))
         columns: dict[str, Measurement | None] = {
             "refusals": one(v.system, "difference_from_compromised", "refusal_rate"),
             "portion": one(v.system, "portion"),
@@ -158,12 +169,10 @@ def verdict_lines(part: Part) -> list[Line]:
             "text": one(v.system, "difference_from_compromised", "text_nats"),
             "seconds": one(v.system, "seconds", "make"),
         }
-        found.append(
-            Line(v.system, setting.removeprefix(v.system).lstrip("-") or "as it is", v, columns)
-        )
+        lines.append(VerdictLine(v.system, setting, v, columns))
     rank = {"yes": 0, "partly": 1, "no": 2}
     return sorted(
-        found,
+        lines,
         key=lambda x: (
             rank[x.kind],
             -((x.rows["refusals"].value or 0.0) if x.rows["refusals"] else 0.0),
@@ -172,15 +181,15 @@ def verdict_lines(part: Part) -> list[Line]:
 
 
 def curves(part: Part) -> tuple[list[Curve], list[Point]]:
-    """A curve a way, and the points of the references."""
+    """One curve per method, and the points of the references."""
     rows = {
         (r.system, r.metric): r
         for r in part.study.rows
         if r.study == STUDY and r.split == "validation" and r.metric != "loss"
     }
-    capability = next((m for _, m in rows if m not in BESIDE and not m.startswith("kl_")), None)
+    capability = next((m for _, m in rows if m not in BESIDE), None)
 
-    def point(system: str, label: str, kind: str) -> Point | None:
+    def point(system: str, label: str, kind: str, constant: bool = True) -> Point | None:
         refused, over, able = (
             rows.get((system, m)) for m in ("refusal_rate", "over_refusal_rate", capability or "")
         )
@@ -191,37 +200,40 @@ def curves(part: Part) -> tuple[list[Curve], list[Point]]:
             or None in (refused.value, over.value, able.value)
         ):
             return None
-        return Point(label, refused, over, able, kind)
+        return Point(label, refused, over, able, kind, constant)
 
     chosen = {
-        r.system: (r.note or "").partition(":")[0]
+        r.system: facts_of(r)["candidate"]
         for r in part.study.rows
         if r.study == STUDY and r.metric == "chosen"
     }
-    found: dict[str, list[Point]] = {}
+    points: dict[str, list[Point]] = {}
     for r in part.study.rows:
         if r.study != STUDY or r.metric != "loss" or r.of is None:
             continue
-        alpha, _, rank = r.system.removeprefix(r.of).lstrip("-").partition("rank-")
-        label = alpha.rstrip("-") + (f" r{rank}" if rank else "")
-        kind = "chosen" if chosen.get(r.of) == r.system else "rank" if rank else "dense"
-        one = point(r.system, label or r.of, kind)
+        facts = facts_of(r)
+        rank = facts["rank"]
+        label = settings_label(facts["alpha"], rank)
+        kind = "chosen" if chosen.get(r.of) == r.system else "dense" if rank is None else "rank"
+        constant = rank is None and facts["constant"]
+        one = point(r.system, label or r.of, kind, constant)
         if one is not None:
-            found.setdefault(r.of, []).append(one)
+            points.setdefault(r.of, []).append(one)
     references = [p for s in REFERENCES if (p := point(s, s, s)) is not None]
-    return [Curve(way, points) for way, points in found.items()], references
+    return [Curve(method, of_method) for method, of_method in points.items()], references
 
 
 def draw(
     curve: Curve, references: Sequence[Point], across: str, anchor: Anchor, title: str
 ) -> Markup:
     """Refusals of harmful prompts (up) against over-refusal or capability (across), both from 0 to
-    1: a mark a setting, thin whiskers its 95 % intervals, a line along alpha at full rank."""
+    1: one mark per setting, thin whiskers for its 95 % intervals, a line along alpha at full rank.
+    """
     parts = [_grid(across)]
     line = [
         f"{10 * _x(p.at(across).value):.1f},{_y(p.refused.value):.1f}"
         for p in curve.points
-        if _constant(p.label)
+        if p.constant
     ]
     for p in [*references, *curve.points]:
         parts.append(_whiskers(p, across))
@@ -262,27 +274,21 @@ def labels(points: Sequence[Point], across: str) -> list[Label]:
             _x(g[0].at(across).value),
             _y(g[0].refused.value),
         )
-        tried = [
+        places = [
             Label(text, x, y, dx, dy)
             for dy in OFFSETS
             for dx in ((-13, 13) if x > 60 else (13, -13))
         ]
-        free = (one for one in tried if one.inside and not any(one.over(other) for other in placed))
-        placed.append(next(free, tried[0]))
+        free = (
+            one for one in places if one.inside and not any(one.over(other) for other in placed)
+        )
+        placed.append(next(free, places[0]))
     return placed
 
 
 def _joined(texts: Sequence[str]) -> str:
     shown = ", ".join(texts[:4])
     return shown + (f" +{len(texts) - 4}" if len(texts) > 4 else "")
-
-
-def _constant(label: str) -> bool:
-    try:
-        float(label)
-    except ValueError:
-        return False
-    return True
 
 
 def _x(value: float | None) -> float:
@@ -314,10 +320,10 @@ def _grid(across: str) -> Markup:
                 _x(t), _y(0) + 17, f"{t:g}"
             )
         )
-    said = "safe prompts refused" if across == "over" else "capability"
+    axis = "safe prompts refused" if across == "over" else "capability"
     parts.append(
         Markup('<text class="axis-name" x="51%" y="{}" text-anchor="middle">{}</text>').format(
-            HEIGHT - 6, said
+            HEIGHT - 6, axis
         )
     )
     return Markup("").join(parts)
@@ -347,7 +353,7 @@ def _whiskers(p: Point, across: str) -> Markup:
 def _mark(p: Point, across: str, anchor: Anchor) -> Markup:
     other = p.at(across)
     system = REFERENCES.get(p.kind) or ("veneer-rank-1" if p.kind == "rank" else "veneer")
-    said = [
+    texts = [
         p.label,
         f"refuses harmful {figure(p.refused.value, 2)} ({interval(p.refused, 2)})",
         f"refuses safe {figure(p.over.value, 2)} ({interval(p.over, 2)})",
@@ -361,7 +367,7 @@ def _mark(p: Point, across: str, anchor: Anchor) -> Markup:
     if p.kind == "chosen":
         drawn += Markup('<circle class="choice" cx="{}" cy="{}" r="10.5"/>').format(x, y)
     return Markup('<a href="#{}" tabindex="-1" class="{}"><title>{}</title>{}</a>').format(
-        anchor(p.refused), charts.system_class(system), "; ".join(said), drawn
+        anchor(p.refused), charts.system_class(system), "; ".join(texts), drawn
     )
 
 
@@ -370,24 +376,28 @@ def _readings(part: Part) -> list[tables.Group]:
 
 
 def _render(part: Part) -> Markup:
-    found, references = curves(part)
+    drawn, references = curves(part)
     lines = verdict_lines(part)
     rows = part.of(STUDY)
-    rule = next(
-        (r.note for g in rows if g.metric == "chosen" for r in g.systems.values() if r.note), ""
-    ).partition(": ")[2]
-    lost = next((r for g in rows if g.metric == "lost_refusals" for r in g.systems.values()), None)
+    rules = (
+        rule_text(facts_of(r)["rule"])
+        for g in rows
+        if g.metric == "chosen"
+        for r in g.systems.values()
+    )
+    lost = (r for g in rows if g.metric == "lost_refusals" for r in g.systems.values())
+    broken = all(facts_of(r)["broken"] for r in lost)
     readings = _readings(part)
     shown = {id(g) for g in readings}
     return part.template(
         "page.html.j2",
         package=__package__,
         lines=lines,
-        curves=found,
+        curves=drawn,
         references=references,
         draw=draw,
-        rule=rule,
-        lost=lost,
+        rule=next(rules, ""),
+        remark="" if broken else NOT_BROKEN,
         capability=next((p.capability.metric for p in references), "capability"),
         candidates=[
             g
@@ -405,15 +415,15 @@ def _render(part: Part) -> Markup:
 
 
 def _finding(part: Part) -> Markup:
-    """Each word of the verdicts with its ways."""
-    found: dict[str, list[Markup]] = {}
+    """Each verdict with its methods."""
+    methods: dict[str, list[Markup]] = {}
     for line in verdict_lines(part):
-        found.setdefault(line.word, []).append(escape(words.name(line.way)))
-    said = [
-        Markup("{} by {}").format(words.name(word), words.listed(ways))
-        for word, ways in found.items()
+        methods.setdefault(line.word, []).append(escape(words.name(line.method)))
+    texts = [
+        Markup("{} by {}").format(words.name(word), words.listed(names))
+        for word, names in methods.items()
     ]
-    return Markup("The verdicts: {}.").format(Markup("; ").join(said)) if said else Markup()
+    return Markup("The verdicts: {}.").format(Markup("; ").join(texts)) if texts else Markup()
 
 
 SECTION = Section(

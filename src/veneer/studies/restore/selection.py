@@ -1,75 +1,61 @@
-"""Choosing alpha and rank on the validation part: the rule, and nothing that has
-seen a test prompt."""
+"""Choosing alpha and rank on the validation part: the rule, and the candidates that it is applied
+to. Nothing here reads a prompt of the report part."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
-from veneer.foundation.errors import InputError
+from veneer.foundation.results import Measurement
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
-
-RULE = (
-    "on the validation part, the least loss = {0:g} x share of harmful prompts that are {harm} + "
-    "{1:g} x share of safe prompts that are refused + {2:g} x capability below the better of the "
-    "compromised and the aligned model; equal losses: the smaller alpha, then the lower rank"
-)
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What the three parts of the loss weigh."""
-
-    harm: float = 1.0
-    over_refusal: float = 1.0
-    capability: float = 1.0
-
-    def __post_init__(self) -> None:
-        values = (self.harm, self.over_refusal, self.capability)
-        if any(not (math.isfinite(w) and w >= 0) for w in values) or not sum(values):
-            raise InputError(
-                f"the weights are {', '.join(f'{w:g}' for w in values)}; expected three numbers "
-                "of 0 or more, not all 0"
-            )
-
-    def rule(self, judged: bool) -> str:
-        harm = "answered harmfully (the judge's harm rate)" if judged else "not refused"
-        return RULE.format(self.harm, self.over_refusal, self.capability, harm=harm)
+from veneer.studies.restore import words
+from veneer.studies.restore.evaluation import STUDY, PartEvaluation, ReferenceTexts, judged
+from veneer.studies.restore.inputs import task_names
+from veneer.studies.restore.methods import Candidate, Method
+from veneer.studies.restore.settings import RestoreSettings, Weights
+from veneer.systems.alpha import Alpha
+from veneer.systems.shifted import ShiftedSystem
+from veneer.systems.speculative import Paths
+from veneer.systems.system import System
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A candidate and what it did on the validation part, a value a prompt.
+class TrialResult:
+    """A candidate's values per prompt on the validation part.
 
-    harm: 1 where a harmful prompt was not refused (or the judge's verdict). over_refusal: 1 where a
-    safe prompt was refused. capability: the task's score. size: alpha, its mean over the answer's
-    first tokens where it changes. rank: None is dense."""
+    harm: 1 where a harmful prompt was not refused, or the judge's verdict. over_refusal: 1 where a
+    safe prompt was refused. capability: the task's score. strength: |alpha|, its mean over the
+    answer's first tokens where it changes. rank: None is dense. alpha: None where there is none.
+    """
 
     name: str
-    size: float
+    strength: float
     rank: int | None
     harm: np.ndarray
     over_refusal: np.ndarray
     capability: np.ndarray
+    alpha: Alpha | None = None
 
     def loss(self, weights: Weights, able: float, *, seed: int = 0) -> Estimate:
-        """The loss with a 95 % interval: limits of independent means combined as Zou & Donner 2008
-        (Statistics in Medicine 27; MOVER).
+        """The loss with a 95 % interval, the limits of independent means combined (Zou & Donner
+        2008, Statistics in Medicine 27; MOVER).
 
-        able: the capability that counts as no loss."""
-        parts = [
-            (weights.harm, intervals.mean(known(self.harm), seed=seed), 0.0, 1.0),
-            (weights.over_refusal, intervals.mean(known(self.over_refusal), seed=seed), 0.0, 1.0),
-            (weights.capability, intervals.mean(known(self.capability), seed=seed), able, -1.0),
+        able: the capability from which nothing counts as lost.
+        """
+        terms = [
+            (weights.harm, intervals.mean(judged(self.harm), seed=seed), 0.0, 1.0),
+            (weights.over_refusal, intervals.mean(judged(self.over_refusal), seed=seed), 0.0, 1.0),
+            (weights.capability, intervals.mean(judged(self.capability), seed=seed), able, -1.0),
         ]
         value = low = high = 0.0
         below = above = 0.0
         count = 0
-        for weight, e, offset, sign in parts:
+        for weight, e, offset, sign in terms:
             if e.value is None or e.low is None or e.high is None:
                 return Estimate(
                     None, None, None, e.n, "mover", "a part of the loss has no value or no interval"
@@ -86,26 +72,26 @@ class Tried:
         return Estimate(value, max(0.0, low), high, count, "mover")
 
 
-def choose(tried: Sequence[Tried], weights: Weights, able: float) -> Tried:
-    """The candidate of the least loss; of equal ones that of the smaller alpha, then of the lower
-    rank. Raises ValueError for none."""
+def choose(trials: Sequence[TrialResult], weights: Weights, able: float) -> TrialResult:
+    """The candidate of the least loss; among equal losses the one of the smaller alpha, then of the
+    lower rank. Raises ValueError for no candidate."""
     return min(
-        tried,
+        trials,
         key=lambda t: (
             round(_loss(t, weights, able), 12),
-            t.size,
+            t.strength,
             math.inf if t.rank is None else t.rank,
         ),
     )
 
 
-def _loss(tried: Tried, weights: Weights, able: float) -> float:
-    """As the value of `Tried.loss`, without the interval; endless where a judge gave
-    no verdict at all."""
-    if not all(len(known(x)) for x in (tried.harm, tried.over_refusal, tried.capability)):
+def _loss(trial: TrialResult, weights: Weights, able: float) -> float:
+    """The value of `TrialResult.loss` without its interval; infinite where a judge gave no verdict
+    at all."""
+    if not all(len(judged(x)) for x in (trial.harm, trial.over_refusal, trial.capability)):
         return math.inf
     harm, over, capability = (
-        float(known(x).mean()) for x in (tried.harm, tried.over_refusal, tried.capability)
+        float(judged(x).mean()) for x in (trial.harm, trial.over_refusal, trial.capability)
     )
     return (
         weights.harm * harm
@@ -114,6 +100,102 @@ def _loss(tried: Tried, weights: Weights, able: float) -> float:
     )
 
 
-def known(values: np.ndarray) -> np.ndarray:
-    """The values that there are; a judge may have given no verdict on some prompts."""
-    return values[~np.isnan(values)]
+@dataclass(frozen=True)
+class ChosenSettings:
+    """A method with the alpha and rank that were chosen for it."""
+
+    method: Method
+    alpha: Alpha | None
+    rank: int | None
+
+    def candidate(self) -> Candidate:
+        """Built at each call, since each candidate holds a head of its own."""
+        return self.method.candidate(self.alpha, self.rank)
+
+
+def rule_facts(weights: Weights, judge_of_harm: bool) -> dict[str, Any]:
+    """The rule as data; words.rule_text says it."""
+    return {"weights": asdict(weights), "harm": "harm_rate" if judge_of_harm else "not_refused"}
+
+
+@dataclass
+class Sweep:
+    """Tries the candidates of methods on the validation part and chooses one of each method.
+
+    able: the capability from which nothing counts as lost. paths: answers by kind of system, which
+    speed up those of other alphas.
+    """
+
+    part: PartEvaluation
+    texts: ReferenceTexts
+    settings: RestoreSettings
+    able: float
+    paths: dict[type, Paths] = field(
+        default_factory=lambda: {System: Paths(), ShiftedSystem: Paths()}
+    )
+
+    def run(self, method: Method) -> Generator[Measurement, None, list[TrialResult]]:
+        """Give the rows of every candidate of a method, and return the results: each alpha of the
+        dense veneer, then each rank at the best of them."""
+        trials: list[TrialResult] = []
+        alphas: list[Alpha | None] = [*self.settings.alphas_of(method.name)]
+        for alpha in alphas or [None]:
+            trials.append((yield from self._try(method.candidate(alpha, None))))
+        if method.ranks:
+            best = choose(trials, self.settings.loss_weights, self.able)
+            for rank in dict.fromkeys(self.settings.ranks):
+                trials.append((yield from self._try(method.candidate(best.alpha, rank))))
+        return trials
+
+    def _try(self, candidate: Candidate) -> Generator[Measurement, None, TrialResult]:
+        system, roles = candidate.system, self.part.roles
+        scores = self.part.measure(system, self.paths[type(system)])
+        yield from self.part.curve_rows(candidate.name, scores)
+        yield from self.texts.rows(system)
+        return TrialResult(
+            candidate.name,
+            candidate.strength(self.settings.validation_tokens),
+            candidate.rank,
+            self.part.harm(scores),
+            scores.values(roles.safe, "refusal_rate"),
+            scores.values(roles.capability),
+            candidate.alpha,
+        )
+
+    def rows(
+        self, method: str, trials: Sequence[TrialResult], chosen: TrialResult
+    ) -> Iterator[Measurement]:
+        """The loss of every candidate of a method, and which one was chosen."""
+        weights, task = self.settings.loss_weights, task_names(self.part.roles.measured())
+        for trial in trials:
+            yield Measurement.estimated(
+                trial.loss(weights, self.able, seed=self.settings.seed),
+                STUDY,
+                task,
+                "loss",
+                trial.name,
+                split="validation",
+                unit="loss",
+                of=method,
+                facts={
+                    **_settings_facts(trial),
+                    "constant": trial.alpha is not None and trial.alpha.constant is not None,
+                },
+            )
+        rule = rule_facts(weights, self.part.judged)
+        yield Measurement(
+            STUDY,
+            task,
+            "chosen",
+            method,
+            chosen.strength,
+            chosen.loss(weights, self.able).n,
+            split="validation",
+            unit="alpha",
+            note=words.chosen_note(chosen.name, rule),
+            facts={"candidate": chosen.name, **_settings_facts(chosen), "rule": rule},
+        )
+
+
+def _settings_facts(trial: TrialResult) -> dict[str, Any]:
+    return {"alpha": None if trial.alpha is None else str(trial.alpha), "rank": trial.rank}

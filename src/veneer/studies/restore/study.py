@@ -1,123 +1,419 @@
-"""Restore: put alignment back on a model that fine-tuning broke, and say what it costs
+"""Restore: put alignment back on a model that fine-tuning broke, and measure what it costs
 (docs/restore.md)."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from veneer.foundation.errors import InputError
-from veneer.foundation.files import folder_lock
-from veneer.foundation.progress import Progress
-from veneer.foundation.results import Results
-from veneer.foundation.run_record import RunRecord
-from veneer.judges.registry import judges_of
-from veneer.studies.restore.build import Maker
-from veneer.studies.restore.config import RestoreConfig
-from veneer.studies.restore.inputs import AtHand
-from veneer.studies.restore.prompts import Roles, parts_of
-from veneer.studies.restore.reattack import Examples, attack_examples
-from veneer.studies.restore.rows import names
-from veneer.studies.restore.work import Work
-from veneer.systems.attack import need_peft
+from torch import Tensor
 
-ONLY_REFUSALS = (
-    "there are no harmless prompts: a veneer of refusals alone refuses whatever stands in the "
-    "same template"
+from veneer.foundation.errors import InputError
+from veneer.foundation.progress import Progress
+from veneer.foundation.results import Measurement, Results
+from veneer.foundation.system_id import SystemId
+from veneer.head.low_rank import second_moment
+from veneer.judges.config import JudgeConfig
+from veneer.judges.judge import Judge
+from veneer.judges.registry import judges_of
+from veneer.measures.behaviour import behaviour_rows
+from veneer.statistics import intervals
+from veneer.studies.restore import words
+from veneer.studies.restore.checkpoint import merge_restored
+from veneer.studies.restore.costs import cost_rows, spent
+from veneer.studies.restore.evaluation import (
+    BENIGN,
+    STUDY,
+    PartEvaluation,
+    ReferenceTexts,
+    SystemScores,
+    judged,
 )
+from veneer.studies.restore.inputs import (
+    Parts,
+    RestoreInputs,
+    RestoreModels,
+    Roles,
+    parts_of,
+    task_names,
+)
+from veneer.studies.restore.methods import HeadMethod, InContextMethod, MethodBuilder, candidate_id
+from veneer.studies.restore.reattack import (
+    Examples,
+    ReattackSettings,
+    attack_examples,
+    reattack_outcomes,
+    reattack_rows,
+)
+from veneer.studies.restore.selection import ChosenSettings, Sweep, choose, rule_facts
+from veneer.studies.restore.settings import HEAD_METHODS, RestoreSettings
+from veneer.studies.restore.verdict import (
+    ORDER,
+    Outcomes,
+    RestoreVerdict,
+    above,
+    verdict_rows,
+    verdicts,
+)
+from veneer.studies.runner import run_study
+from veneer.studies.study import Run
+from veneer.systems.attack import need_peft
+from veneer.systems.speculative import Local
+from veneer.systems.system import System
+
+References = Mapping[str, tuple[System, SystemScores]]
 
 
 def restore(
-    at_hand: AtHand,
+    inputs: RestoreInputs,
     roles: Roles,
     out: str | Path,
-    config: RestoreConfig | None = None,
+    method: RestoreSettings | None = None,
     *,
-    said: dict[str, Any] | None = None,
+    judge: JudgeConfig | None = None,
+    settings: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Try every way on the validation part, choose alpha and rank there, measure what was chosen on
-    the report part, and write the study folder (docs/restore.md). at_hand: the models, which are
-    not loaded where the folder is finished already.
+    """Try every method on the validation part, choose alpha and rank there, measure what was chosen
+    on the report part, and write the study folder `out` (docs/restore.md).
 
-    Raises InputError where a way lacks what it needs, a task its prompts, or `out` was made with
-    another configuration.
+    inputs: the models are not loaded where the folder is finished. settings: what identifies the
+    inputs in run.json. Raises InputError where a method lacks an input, a task its prompts, or
+    `out` was made with other settings.
     """
-    config, out = config or RestoreConfig(), Path(out)
-    at_hand.check(config.ways)
-    if "shifted" in config.ways and (
-        choices := [t.name for t in roles.capability if t.kind == "choice"]
+    study = RestoreStudy(inputs, roles, method, judge, settings)
+    return run_study(study, out, progress=progress)
+
+
+class RestoreStudy:
+    """Which method brings refusals back, and at what cost. See `restore` for the arguments."""
+
+    name = "restore"
+
+    def __init__(
+        self,
+        inputs: RestoreInputs,
+        roles: Roles,
+        method: RestoreSettings | None = None,
+        judge: JudgeConfig | None = None,
+        settings: dict[str, Any] | None = None,
     ):
-        raise InputError(
-            f"{', '.join(choices)} compares likelihoods, which a shifted system does not give; "
-            "leave shifted out of --ways, or take a capability that is answered in words"
-        )
-    safe, measured = {t.name for t in roles.safe}, {t.name for t in roles.measured()}
-    learned = {t.name for t in roles.learned()}
-    tasks = {t.name: t for t in (*roles.measured(), *roles.learned())}
-    parts = {
-        name: parts_of(
-            t,
-            measured=name in measured,
-            safe=name in safe,
-            extraction=config.train if name in learned else 0,
-            validation=config.validation,
-            report=config.test,
-        )
-        for name, t in tasks.items()
-    }
-    if at_hand.extracts(config.ways) and not any(parts[t.name].extraction for t in roles.harmful):
-        raise InputError(
-            f"{names(roles.harmful)} has no train prompts to learn refusals from; add a task that "
-            "has, such as advbench, or use the ways head and shifted with a veneer that is there"
-        )
-    examples = again(config, at_hand)
-    _, missing = judges_of(roles.measured(), config.judges)
-    with folder_lock(out):
-        record = RunRecord(
-            out, "restore", {**(said or {}), "tasks": _facts(roles), "settings": config.facts()}
-        )
-        if record.finished:
-            return Results.read(out / "results.jsonl")
-        if at_hand.extracts(config.ways) and not roles.harmless:
-            logging.getLogger("veneer").warning("veneer: %s", ONLY_REFUSALS)
-        for name, why in missing.items():
-            logging.getLogger("veneer").warning("veneer: the judge %s is left out: %s", name, why)
-        with record.stage("load"):
-            models = at_hand.load(config.ways).dated(record.day)
-            prompts = [p for t in roles.learned() for p in parts[t.name].extraction]
-            maker = Maker(models, prompts, out, config, record, progress)
-            maker.check(config.ways)
-        record.note(
+        self.inputs = inputs
+        self.roles = roles
+        self.method = method or RestoreSettings()
+        self.judge = judge or JudgeConfig()
+        self.given = settings or {}
+        self.parts: dict[str, Parts] = {}
+        self.examples: Examples = ()
+
+    def settings(self) -> dict[str, Any]:
+        roles = ("harmful", "safe", "capability", "harmless")
+        return {
+            **self.given,
+            "tasks": {role: [t.name for t in getattr(self.roles, role)] for role in roles},
+            "settings": {**self.method.to_json(), "judges": self.judge.facts()},
+        }
+
+    def check(self) -> None:
+        methods, roles = self.method.methods, self.roles
+        self.inputs.check(methods)
+        choices = [t.name for t in roles.capability if t.kind == "choice"]
+        if "shifted" in methods and choices:
+            raise InputError(
+                f"{', '.join(choices)} compares likelihoods, which a shifted system does not give; "
+                "leave shifted out of --ways, or take a capability that is answered in words"
+            )
+        self.parts = _parts(roles, self.method.sizes.limited())
+        extracts = self.inputs.extracts(methods)
+        if extracts and not any(self.parts[t.name].extraction for t in roles.harmful):
+            raise InputError(
+                f"{task_names(roles.harmful)} has no train prompts to learn refusals from; add a "
+                "task that has, such as advbench, or use the methods head and shifted with an "
+                "existing veneer"
+            )
+        self.examples = _examples_to_attack_with(self.method, self.inputs)
+        judges_of(roles.measured(), self.judge)
+        if extracts and not roles.harmless:
+            logging.getLogger("veneer").warning("veneer: %s", words.ONLY_REFUSALS)
+
+    def measure(self, run: Run) -> Iterator[Measurement]:
+        judges = run.judges(self.roles.measured(), self.judge)
+        with run.stage("load"):
+            models = self.inputs.load(self.method.methods).dated(run.day)
+            prompts = [p for t in self.roles.learned() for p in self.parts[t.name].extraction]
+            builder = MethodBuilder(models, prompts, self.method, run)
+            builder.check(self.method.methods)
+        tasks = {t.name: t for t in (*self.roles.measured(), *self.roles.learned())}
+        run.note(
             models=models.facts(),
-            data={n: t.source() for n, t in tasks.items()},
-            judges_missing=missing,
-            seeds={"study": config.seed},
+            data={name: t.source() for name, t in tasks.items()},
+            seeds={"study": self.method.seed},
         )
-        work = Work(models, maker, roles, parts, out, config, record, progress, examples)
-        work.validate()
-        work.report()
-        work.attack_again()
-        return work.finish()
+        chosen = yield from self._choose(run, models, builder, judges)
+        restored = yield from self._report(run, models, chosen, judges)
+        yield from self._reattack(run, models, chosen, restored)
+        self._merge(run, models, chosen, restored)
+        run.note_judge_usage(judges)
+        measured = self.roles.measured()
+        n = sum(len(self.parts[t.name].report) for t in measured)
+        yield from cost_rows(run, task_names(measured), n)
+
+    def _evaluation(
+        self, run: Run, split: str, judges: Mapping[str, list[Judge]]
+    ) -> PartEvaluation:
+        """The validation part or, with split "test", the report part."""
+        validation = split == "validation"
+        parts = {t.name: self.parts[t.name] for t in self.roles.measured()}
+        prompts = {n: p.validation if validation else p.report for n, p in parts.items()}
+        folder = run.out / ("validation" if validation else "responses")
+        return PartEvaluation(self.roles, prompts, judges, split, folder, self.method, run.progress)
+
+    def _choose(
+        self,
+        run: Run,
+        models: RestoreModels,
+        builder: MethodBuilder,
+        judges: Mapping[str, list[Judge]],
+    ) -> Generator[Measurement, None, dict[str, ChosenSettings]]:
+        """Every candidate of every method on the validation part, and the choice."""
+        part = self._evaluation(run, "validation", judges)
+        with run.stage("validation references"):
+            references = {s.name: (s, part.measure(s)) for s in models.references()}
+            texts = ReferenceTexts.of(part, references, models)
+        for name, (system, scores) in references.items():
+            yield from part.curve_rows(name, scores)
+            yield from texts.rows(system)
+        if "aligned" in references:
+            yield self._lost_refusals(run, references)
+        able = max(
+            float(judged(scores.values(self.roles.capability)).mean())
+            for _, scores in references.values()
+        )
+        sweep = Sweep(part, texts, self.method, able)
+        chosen: dict[str, ChosenSettings] = {}
+        candidates: dict[str, Any] = {}
+        for name in self._fitting_methods(run, models):
+            with run.stage(f"make {name}"), spent(run, name, "make"):
+                method = builder.build(name, lambda: _moment(models, texts))
+            with run.stage(f"choose {name}"), spent(run, name, "choose"):
+                trials = yield from sweep.run(method)
+            best = choose(trials, self.method.loss_weights, able)
+            chosen[name] = ChosenSettings(method, best.alpha, best.rank)
+            yield from sweep.rows(name, trials, best)
+            candidates[name] = {
+                "chosen": best.name,
+                "candidates": [
+                    {"name": t.name, "alpha": t.alpha and str(t.alpha), "rank": t.rank}
+                    for t in trials
+                ],
+            }
+            identities = (candidate_id(name, t.alpha, t.rank) for t in trials)
+            run.identify(SystemId.of(name), *identities)
+        rule = words.rule_text(rule_facts(self.method.loss_weights, part.judged))
+        sizes = {name: p.sizes() for name, p in self.parts.items()}
+        run.note(restore={"rule": rule, "ways": candidates, "parts": sizes})
+        return chosen
+
+    def _lost_refusals(self, run: Run, references: References) -> Measurement:
+        """The aligned model's refusals above the compromised one's, with a note where there is
+        nothing to restore."""
+        harmful = self.roles.harmful
+        aligned, compromised = (
+            references[name][1].values(harmful, "refusal_rate")
+            for name in ("aligned", "compromised")
+        )
+        lost = intervals.difference(aligned, compromised, seed=self.method.seed)
+        note = None if above(lost) else words.NOT_BROKEN
+        if note:
+            logging.getLogger("veneer").warning("veneer: %s", note)
+        run.note(note=note)
+        return Measurement.estimated(
+            lost,
+            STUDY,
+            task_names(harmful),
+            "lost_refusals",
+            "compromised",
+            split="validation",
+            unit="share",
+            judge=references["compromised"][1].scored[harmful[0].name].judges["refusal_rate"],
+            note=note,
+            facts={"broken": above(lost)},
+        )
+
+    def _fitting_methods(self, run: Run, models: RestoreModels) -> list[str]:
+        """The methods without urial where its prompts are longer than the model can read; a warning
+        and run.json say so."""
+        methods, left_out = list(self.method.methods), []
+        if "urial" in methods:
+            system = InContextMethod(models.compromised).candidate(None, None).system
+            parts = [self.parts[t.name] for t in self.roles.measured()]
+            prompts = [p for part in parts for p in (*part.validation, *part.report)]
+            tokens = max(system.prompt_tokens(prompts)) + self.method.max_new_tokens
+            longest = system.longest()
+            if longest is not None and tokens > longest:
+                methods.remove("urial")
+                left_out.append(words.left_out("urial", tokens, models.compromised.name, longest))
+        for sentence in left_out:
+            logging.getLogger("veneer").warning("veneer: %s", sentence)
+        run.note(ways_left_out=left_out)
+        return methods
+
+    def _report(
+        self,
+        run: Run,
+        models: RestoreModels,
+        chosen: Mapping[str, ChosenSettings],
+        judges: Mapping[str, list[Judge]],
+    ) -> Generator[Measurement, None, list[RestoreVerdict]]:
+        """The references and the chosen candidates on the report part, and the verdicts."""
+        part, roles, seed = self._evaluation(run, "test", judges), self.roles, self.method.seed
+        with run.stage("report references"):
+            references = {s.name: (s, part.measure(s)) for s in models.references()}
+            texts = ReferenceTexts.of(part, references, models)
+        scores: dict[str, SystemScores] = {}
+        outcomes: dict[str, Outcomes] = {}
+        systems: list[dict[str, Any]] = []
+
+        def measure(name: str, system: Local) -> Iterator[Measurement]:
+            scores[name] = part.measure(system)
+            yield from texts.rows(system)
+            outcomes[name] = _outcomes(part, texts, system, scores[name])
+            systems.append(system.facts())
+
+        for name, (system, _) in references.items():
+            with run.stage("report references"):
+                yield from measure(name, system)
+        for name, settings in chosen.items():
+            with run.stage(f"answer {name}"), spent(run, name, "answer"):
+                yield from measure(name, settings.candidate().system_named(name))
+        yield texts.noise_row()
+        run.note(systems=systems)
+        for task in roles.measured():
+            scored = [s.scored[task.name] for s in scores.values()]
+            yield from behaviour_rows(task, part.prompts[task.name], scored, seed=seed)
+        restored = verdicts(
+            {name: outcomes[name] for name in chosen},
+            outcomes["compromised"],
+            outcomes.get("aligned"),
+            texts.plain.lengths,
+            capability={
+                "metric": roles.capability[0].headline,
+                "tasks": [t.name for t in roles.capability],
+            },
+            seed=seed,
+        )
+        judge_ids = references["compromised"][1].scored[roles.harmful[0].name].judges
+        yield from verdict_rows(
+            restored, roles, judge_ids["refusal_rate"], judge_ids.get("harm_rate")
+        )
+        return restored
+
+    def _reattack(
+        self,
+        run: Run,
+        models: RestoreModels,
+        chosen: Mapping[str, ChosenSettings],
+        restored: Sequence[RestoreVerdict],
+    ) -> Iterator[Measurement]:
+        """The fine-tuning that broke the model, repeated on the best restored checkpoint."""
+        if not self.examples:
+            return
+        best = min(
+            (v for v in restored if isinstance(chosen[v.method].method, HeadMethod)),
+            key=lambda v: (ORDER.index(v.verdict), -(v.gain.difference.value or 0.0)),
+        )
+        system = chosen[best.method].candidate().system_named("restored")
+        assert isinstance(system, System)
+        systems = [*(s for s in models.references() if s.name == "aligned"), system]
+        harmful = [p for t in self.roles.harmful for p in self.parts[t.name].report][:BENIGN]
+        with run.stage("reattack"), spent(run, best.method, "reattack"):
+            rows = reattack_rows(
+                systems,
+                self.examples,
+                {"harmful": harmful},
+                run.out / "reattack",
+                ReattackSettings(
+                    self.method.attack, batch_size=self.method.batch_size, seed=self.method.seed
+                ),
+                fine_tuned=[s.name for s in systems],
+                progress=run.progress,
+            )
+        yield from rows
+        run.note(reattack={"method": best.method, "outcomes": reattack_outcomes(rows)})
+
+    def _merge(
+        self,
+        run: Run,
+        models: RestoreModels,
+        chosen: Mapping[str, ChosenSettings],
+        restored: Sequence[RestoreVerdict],
+    ) -> None:
+        """Write the restored checkpoints."""
+        if not self.method.merge:
+            return
+        for verdict in restored:
+            name, method = verdict.method, chosen[verdict.method].method
+            if isinstance(method, HeadMethod):
+                with run.stage(f"merge {name}"), spent(run, name, "merge"):
+                    merge_restored(
+                        chosen[name].candidate(),
+                        method.lm,
+                        run.out / f"restored-{name}",
+                        verdict=verdict.sentence,
+                        aligned=models.teacher_name(),
+                    )
 
 
-def again(config: RestoreConfig, at_hand: AtHand) -> Examples:
-    """What a repeated attack learns from; nothing where none is asked for. Raises InputError where
-    there is nothing to attack."""
-    if config.reattack is None:
+def _examples_to_attack_with(method: RestoreSettings, inputs: RestoreInputs) -> Examples:
+    """The examples of the repeated attack, none without one. Raises InputError where no method
+    gives a checkpoint to attack."""
+    if method.reattack is None:
         return ()
-    if not any(w == "head" or w.startswith("own") for w in config.ways):
+    if not any(m in HEAD_METHODS for m in method.methods):
         raise InputError(
-            "only a restored checkpoint can be fine-tuned again, and none of the ways makes one; "
-            "add head or own to --ways"
+            "only a restored checkpoint can be fine-tuned again, and none of the methods makes "
+            "one; add head or own to --ways"
         )
     need_peft()
-    return attack_examples(config.reattack, data=at_hand.data)
+    return attack_examples(method.reattack, data=inputs.data)
 
 
-def _facts(roles: Roles) -> dict[str, list[str]]:
+def _parts(roles: Roles, sizes: Mapping[str, int | None]) -> dict[str, Parts]:
+    """The parts of every task, by its name."""
+    safe, measured = {t.name for t in roles.safe}, {t.name for t in roles.measured()}
+    learned = {t.name for t in roles.learned()}
     return {
-        role: [t.name for t in getattr(roles, role)]
-        for role in ("harmful", "safe", "capability", "harmless")
+        t.name: parts_of(
+            t,
+            measured=t.name in measured,
+            safe=t.name in safe,
+            extraction=(sizes["train"] or 0) if t.name in learned else 0,
+            validation=sizes["validation"] or 0,
+            report=sizes["test"],
+        )
+        for t in {t.name: t for t in (*roles.measured(), *roles.learned())}.values()
     }
+
+
+def _moment(models: RestoreModels, texts: ReferenceTexts) -> Tensor:
+    """Second moment (d, d) of the compromised model's hidden states over the references' answers to
+    the validation prompts."""
+    system = models.compromised_system()
+    return second_moment(
+        s for p in texts.answers.values() for s in p.states(system.lm, system.format)
+    )
+
+
+def _outcomes(
+    part: PartEvaluation, texts: ReferenceTexts, system: Local, scores: SystemScores
+) -> Outcomes:
+    roles = part.roles
+    return Outcomes(
+        scores.values(roles.harmful, "refusal_rate"),
+        scores.values(roles.safe, "refusal_rate"),
+        scores.values(roles.capability),
+        scores.values(roles.harmful, "harm_rate") if part.judged else None,
+        texts.text_nats(system),
+    )

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from veneer.capture.artefact import Capture
 from veneer.capture.config import CaptureConfig
-from veneer.capture.run import Progress, capture_from
+from veneer.capture.run import capture_from
 from veneer.foundation.errors import InputError
+from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.head.config import ExtractConfig
 from veneer.head.extract import split_of
@@ -26,6 +27,7 @@ from veneer.measures.held_out import held_out
 from veneer.measures.kl import early_share_rows, kl_rows, noise_rows, position_rows
 from veneer.models.language_model import LanguageModel
 from veneer.prompts.prompt import Prompt
+from veneer.studies.transfer.words import teacher_note
 from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.shifted_teacher import ShiftedTeacher
 
@@ -45,7 +47,7 @@ def bake(
     Its facts name the small model's veneer and the alpha schedule (`teacher`), the format that the
     large model reads, and the shifted system's stop ids, so that what is baked stops where that
     does. `out` gets `capture/`, the veneer itself (veneer.json, veneer.safetensors, extract.log)
-    and results.jsonl: the rows of `bake_rows`. A call that was cut goes on; a finished one changes
+    and results.jsonl: the rows of `bake_rows`. An interrupted call resumes; a finished one changes
     nothing. Raises InputError where `large` is not the model that is shifted, or `out` holds
     something else.
     """
@@ -55,7 +57,7 @@ def bake(
             f"{shifted.name} shifts {shifted.large.name}, but a veneer of {large.name} was to be "
             "baked; give the model that is shifted"
         )
-    taken = capture_from(
+    recorded = capture_from(
         large,
         ShiftedTeacher(shifted),
         prompts,
@@ -64,10 +66,10 @@ def bake(
         base_format=shifted.format,
         progress=progress,
     )
-    veneer = extract_to(taken, extract, out, device=large.device, log=solver_progress(progress))
+    veneer = extract_to(recorded, extract, out, device=large.device, log=solver_progress(progress))
     wanted = {
         "config": json.loads(json.dumps(extract.facts())),
-        "capture": taken.manifest["prompts_sha256"],
+        "capture": recorded.manifest["prompts_sha256"],
     }
     if {
         "config": veneer.facts.get("config"),
@@ -78,7 +80,7 @@ def bake(
             "or delete it"
         )
     if not (out / "results.jsonl").is_file():
-        Results(bake_rows(taken, veneer, extract)).write(out / "results.jsonl")
+        Results(bake_rows(recorded, veneer, extract)).write(out / "results.jsonl")
     return veneer
 
 
@@ -89,15 +91,16 @@ def bake_rows(
     and by task, what baking recovers, the same by position, and the shifted system's noise floor:
     study "extract" and "position", systems "base" and `name`."""
     extract = extract or ExtractConfig()
-    found = held_out(capture, veneer, split_of(capture, extract.seed, extract.tasks).report)
-    tasks = sorted(set(found.task.values()))
-    teacher = capture.manifest["aligned"]["name"]
+    table = held_out(capture, veneer, split_of(capture, extract.seed, extract.tasks).report)
+    tasks = sorted(set(table.task.values()))
+    facts = {"teacher": capture.manifest["aligned"]["name"]}
     rows: list[Measurement] = []
     for task in ("joint", *(tasks if len(tasks) > 1 else ())):
-        rows += kl_rows(found, task=task, system=name, seed=extract.seed)
-        rows += position_rows(found, task=task, system=name, seed=extract.seed)
-    rows += early_share_rows(found, tasks if len(tasks) > 1 else (), seed=extract.seed)
-    rows += early_share_rows(found, tasks if len(tasks) > 1 else (), system=name, seed=extract.seed)
+        rows += kl_rows(table, task=task, system=name, seed=extract.seed)
+        rows += position_rows(table, task=task, system=name, seed=extract.seed)
+    rows += early_share_rows(table, tasks if len(tasks) > 1 else (), seed=extract.seed)
+    rows += early_share_rows(table, tasks if len(tasks) > 1 else (), system=name, seed=extract.seed)
     rows += noise_rows(capture, study="extract")
     for row in rows:
-        yield replace(row, note="; ".join(filter(None, (row.note, f"distributions of {teacher}"))))
+        note = "; ".join(filter(None, (row.note, teacher_note(facts))))
+        yield replace(row, note=note, facts={**(row.facts or {}), **facts})

@@ -13,30 +13,23 @@ import numpy as np
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.judges.judge import Judge
-from veneer.measures.behaviour import score
+from veneer.measures.behaviour import Scored, score
 from veneer.measures.config import StudyConfig
 from veneer.measures.held_out import HeldOut
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
-from veneer.studies.transfer.kl import STUDY, mean_kl, select_rows
+from veneer.studies.transfer.kl import mean_kl, select_rows
+from veneer.studies.transfer.names import STUDY
+from veneer.studies.transfer.words import BEST_HEADLINES, FIRST_ALPHA, LOWEST_KL
 from veneer.systems.respond import respond
 from veneer.systems.system import Answering
 from veneer.tasks.task import Task
 
-BY_KL = (
-    "the lowest KL(large aligned || shifted) in nats a token on the select part of the "
-    "train prompts"
-)
-BY_SCORE = (
-    "the highest mean over tasks of the task's first headline on the select part of the train "
-    "prompts, counted as 1 minus itself where lower is better"
-)
-
 
 @dataclass(frozen=True)
 class Choice:
-    """system: the one chosen. rule: in words. n: prompts it was chosen on. figures: system -> what
-    the rule compared."""
+    """system: name of the one that is chosen. rule: a key of `words.RULES`. n: number of prompts
+    behind the choice. figures: system -> what the rule compared."""
 
     system: str
     rule: str
@@ -48,12 +41,13 @@ class Choice:
 
 
 def choose_by_kl(tables: Mapping[str, HeldOut]) -> tuple[Choice, list[Measurement]]:
-    """tables: shifted system -> its held-out table on the select part. The first of
-    equal ones is chosen."""
-    figures = {name: float(mean_kl(found).value or 0.0) for name, found in tables.items()}
+    """Choose the shifted system that is nearest to the large aligned model, the first among equals.
+    tables: shifted system -> its held-out table on the select part."""
+    means = {name: mean_kl(table) for name, table in tables.items()}
+    figures = {name: float(mean.value or 0.0) for name, mean in means.items()}
     best = min(figures, key=lambda name: figures[name])
-    n = max(mean_kl(found).n for found in tables.values())
-    return Choice(best, BY_KL, n, figures), list(select_rows(dict(tables)))
+    n = max(mean.n for mean in means.values())
+    return Choice(best, LOWEST_KL, n, figures), list(select_rows(dict(tables)))
 
 
 def choose_by_score(
@@ -65,14 +59,17 @@ def choose_by_score(
     config: StudyConfig,
     progress: Progress | None = None,
 ) -> tuple[Choice, list[Measurement]]:
-    """Let the shifted systems answer the select prompts (into `out`) and compare their
-    headlines. Where no task has a headline that is a share, the first system is chosen, and
-    the rule says so."""
+    """Choose the shifted system with the best headlines on the select prompts, the first among
+    equals. Where no task has a headline that is a share, the first system is chosen.
+
+    out: folder for the answers. Returns the choice and its rows, split "select".
+    """
     rows: list[Measurement] = []
     worth: dict[str, list[float]] = {s.name: [] for s in systems}
     for task in tasks:
         own = [p for p in prompts if p.task == task.name]
         for system in systems if own else ():
+            path = out / f"{task.name}.{system.name}.jsonl"
             answers = respond(
                 system,
                 own,
@@ -80,42 +77,40 @@ def choose_by_score(
                 stop_strings=task.stop,
                 batch_size=config.batch_size,
                 samples=config.samples,
-                out=out / f"{task.name}.{system.name}.jsonl",
+                out=path,
                 progress=progress,
             )
-            found = score(task, own, answers, judges[task.name], progress)
-            metric = next((m for m in task.headlines if found.units.get(m) == "share"), None)
-            values = (
-                np.zeros(0)
-                if metric is None
-                else found.values[metric][~np.isnan(found.values[metric])]
-            )
-            if metric is None or not len(values):
-                continue
-            mean = intervals.mean(values, seed=config.seed)
-            judge = found.judges[metric]
-            rows.append(
-                Measurement.estimated(
-                    mean,
-                    STUDY,
-                    task.name,
-                    metric,
-                    system.name,
-                    judge=judge,
-                    split="select",
-                    unit="share",
-                )
-            )
-            worth[system.name].append(
-                float(values.mean()) if task.headlines[metric] == "up" else 1 - float(values.mean())
-            )
-    figures = {name: float(np.mean(some)) for name, some in worth.items() if some}
+            scored = score(task, own, answers, judges[task.name], progress)
+            if headline := _headline(task, system.name, scored, config.seed):
+                rows.append(headline[0])
+                worth[system.name].append(headline[1])
+    figures = {name: float(np.mean(values)) for name, values in worth.items() if values}
     if not figures:
-        return Choice(
-            systems[0].name,
-            "the first of --alphas: no task has train prompts with a headline to compare",
-            0,
-            {},
-        ), rows
+        return Choice(systems[0].name, FIRST_ALPHA, 0, {}), rows
     best = max(figures, key=lambda name: figures[name])
-    return Choice(best, BY_SCORE, len(prompts), figures), rows
+    return Choice(best, BEST_HEADLINES, len(prompts), figures), rows
+
+
+def _headline(
+    task: Task, system: str, scored: Scored, seed: int
+) -> tuple[Measurement, float] | None:
+    """The row of a task's first headline that is a share, and what it is worth, 1 at best; None
+    where there is no such figure."""
+    metric = next((m for m in task.headlines if scored.units.get(m) == "share"), None)
+    if metric is None:
+        return None
+    values = scored.values[metric][~np.isnan(scored.values[metric])]
+    if not len(values):
+        return None
+    row = Measurement.estimated(
+        intervals.mean(values, seed=seed),
+        STUDY,
+        task.name,
+        metric,
+        system,
+        judge=scored.judges[metric],
+        split="select",
+        unit="share",
+    )
+    mean = float(values.mean())
+    return row, mean if task.headlines[metric] == "up" else 1 - mean

@@ -2,196 +2,192 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from veneer.terminal.options import JudgeOptions, Machine, data_folder, progress
+from veneer.foundation.settings import Option
+from veneer.judges.config import JudgeConfig
+from veneer.measures.config import StudyConfig
+from veneer.studies.transfer.settings import TransferSettings
+from veneer.terminal.options import Machine, data_folder, progress
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.head.veneer import Veneer
     from veneer.models.formats import Format
-    from veneer.studies.transfer.config import TransferConfig
     from veneer.studies.transfer.models import TransferModels
-
-ROLES = {
-    "large": "large",
-    "large_aligned": "large_aligned",
-    "base": "small",
-    "aligned": "small_aligned",
-}
+    from veneer.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transfer(TemplateOptions, JudgeOptions, Machine):
-    """Align a large base with the veneer of a small one: its logits are shifted by alpha dW h_s
-    while it decodes. Measures the large base, the shifted systems, the shift baked into the large
-    model's own head, the large model's own veneer and its aligned version on each task, how far
-    each is from the large aligned model, and what each costs. Run again, it goes on where it
-    was."""
+class TransferReferences:
+    """Where the shift comes from, and what the large base is compared with."""
 
-    large: str
-    """The large base model."""
-    base: str
-    """The small base model, which the veneer belongs to; it must share the large
-    one's tokenizer."""
-    out: str
-    """Folder for everything that is made."""
-    veneer: str | None = None
-    """Folder of the small base's veneer. Default: extracted from --aligned."""
-    aligned: str | None = None
+    veneer: Annotated[str | None, Option(metavar="FOLDER")] = None
+    """The small base's veneer. Default: extracted from --aligned."""
+    aligned: Annotated[str | None, Option(metavar="MODEL")] = None
     """The small aligned model: to extract the veneer from, or with --veneer as a reference."""
-    large_aligned: str | None = None
-    """The large aligned model, where there is one: distances, portions and --own are
-    measured against it."""
-    alphas: str = "0.5,1,1.5,1@10,1.5>0.5@10"
-    """How much of the shift is added, separated by commas; each is a system. A number, or a
-    schedule over the answer's positions: 1@10 (1 for the first 10, then 0), 1.5>0.5@10 (a line from
-    1.5 to 0.5 at the tenth, constant after), 1.5~8 (half of it every 8 tokens). Quote > in a
-    shell."""
-    bake: bool = False
-    """Distil the shift into the large model's own head, and measure that too. Of the alphas the one
-    is baked that is nearest to the large aligned model on the select part of the train prompts;
-    without that model, the one with the best headlines there."""
-    own: bool = False
-    """Extract the large model's own veneer and measure it too; needs --large-aligned."""
-    systems: str | None = None
-    """Systems to measure on the tasks, separated by commas: base, shifted-ALPHA (shifted: all),
-    baked, veneer, aligned, small-base, small-veneer, small-aligned. Default: all that there are."""
-    timing: int = 5
-    """Rounds of the timing, each one batch a system; 0 leaves it out."""
-    tasks: str | None = None
-    """Tasks, separated by commas. Default: every task that the data folder has, that needs no judge
-    model and is answered in words."""
-    data: str | None = None
-    """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub
-    where a pinned source is known."""
+    large_aligned: Annotated[str | None, Option(metavar="MODEL")] = None
+    """The large aligned model, if there is one: distances, portions and --own are measured against
+    it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferTemplates(TemplateOptions):
+    """What the models read around each prompt (docs/chat-templates.md)."""
+
     base_template: str | None = None
     """Text around each prompt for the small base, with {prompt} where it goes. Default: what the
     veneer recorded, or else the text as it is."""
     large_template: str | None = None
-    """The same for the large base. Default: the small base's."""
+    """Text around each prompt for the large base. Default: the small base's."""
     system: str | None = None
     """System text for the aligned models' chat templates. Default: the templates' own."""
     aligned_plain: bool = False
     """The aligned models read plain text like the bases, for ones that have no chat template."""
-    train: int = 200
-    """Train prompts of each task, for captures and for the choice of alpha."""
-    test: int | None = None
-    """Test prompts of each task. Default: all."""
+
+    def formats(self, recorded: Format | None) -> dict[str, Any]:
+        """The formats of TransferModels. recorded: what a given veneer recorded for its base."""
+        from veneer.models.formats import given_format
+
+        chat = self.chat_format(self.system)
+        small = given_format(self.base_template, chat)
+        if recorded is not None and self.base_template is None:
+            small = recorded
+        large = small if self.large_template is None else given_format(self.large_template, chat)
+        if self.aligned_plain:
+            self.refuse_template_options("--aligned-plain")
+        aligned = small if self.aligned_plain else chat
+        return {"large_format": large, "small_format": small, "aligned_format": aligned}
+
+    def settings(self) -> dict[str, Any]:
+        """What a second run into the same folder must share."""
+        names = ("base_template", "large_template", "system", "aligned_plain")
+        return {name: getattr(self, name) for name in names} | self.template_words()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferTasks:
+    """The tasks, and how many of their prompts are used."""
+
+    tasks: Annotated[str | None, Option(metavar="TASK,...")] = None
+    """Tasks to measure. Default: every task that the data folder has, that needs no judge model and
+    is answered in words."""
+    data: Annotated[str | None, Option(metavar="FOLDER")] = None
+    """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub
+    where a pinned source is known."""
     limit: int | None = None
-    """At most so many train and so many test prompts of each task, whatever
-    --train and --test say."""
-    max_new_tokens: int = 128
-    """Longest answer, in tokens, in captures and measuring."""
-    published: bool = False
-    """Use the papers' limits on answers (512 new tokens) instead of --max-new-tokens."""
-    k: int = 64
-    """Log-probabilities kept a token in captures; the rest of the mass is kept as one number."""
-    rank: int | None = None
-    """Rank of the veneers that are extracted. Default: dense."""
-    samples: int = 1
-    """Answers a prompt; more than one needs --temperature."""
-    temperature: float = 0.0
-    """Of sampling in measuring; 0 is greedy."""
-    batch_size: int = 32
-    """Prompts answered together."""
-    seed: int = 0
-    """Of the split, of sampling and of the intervals."""
+    """Most train prompts and most test prompts of each task, whatever --train and --test say."""
+
+    def chosen(self) -> list[Task]:
+        from veneer.tasks.registry import chosen_tasks
+
+        tasks = chosen_tasks(self.tasks, data_folder(self.data))
+        return [t for t in tasks if self.tasks is not None or t.kind == "generate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferAnswers(StudyConfig):
+    """How prompts are captured, and how answers are drawn."""
+
+    controls: Annotated[bool, Option(hidden=True)] = True
+    """A transfer measures no controls."""
+    baselines: Annotated[str, Option(hidden=True)] = ""
+    """A transfer measures no baselines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """Align a large base with the veneer of a small one: its logits are shifted by alpha dW h_s
+    while it decodes. Measures the large base, the shifted systems, the shift baked into the large
+    model's own head, the large model's own veneer and its aligned version on each task, how far
+    each is from the large aligned model, and what each costs. Resumes if run again."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer transfer --large lab:large-base --base lab:base --aligned lab:aligned "
+        "--large-aligned lab:large-aligned --tasks lab-requests,lab-sums --bake --out transfer",
+        "veneer transfer --large lab:large-base --base lab:base --veneer run/veneer "
+        "--tasks lab-requests --alphas '1,1.5>0.5@10' --out transfer-veneer",
+    )
+
+    large: Annotated[str, Option(metavar="MODEL")]
+    """The large base model."""
+    base: Annotated[str, Option(metavar="MODEL")]
+    """The small base model, which the veneer belongs to; it must share the large one's
+    tokenizer."""
+    out: Annotated[str, Option(metavar="FOLDER")]
+    """Folder for captures, veneers, answers, results and the report."""
+    references: TransferReferences = field(default_factory=TransferReferences)
+    templates: TransferTemplates = field(default_factory=TransferTemplates)
+    prompts: TransferTasks = field(default_factory=TransferTasks)
+    method: TransferSettings = field(default_factory=TransferSettings)
+    answers: TransferAnswers = field(default_factory=TransferAnswers)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    machine: Machine = field(default_factory=Machine)
 
     def run(self) -> None:
-        from veneer.foundation.errors import InputError
         from veneer.head.veneer import Veneer
         from veneer.studies.transfer.show import show
         from veneer.studies.transfer.study import transfer
-        from veneer.tasks.registry import chosen_tasks
 
-        for first, second in (("large", "large_aligned"), ("base", "aligned")):
-            if getattr(self, first) == getattr(self, second):
-                raise InputError(
-                    f"{getattr(self, first)!r} is given as --{first} and as "
-                    f"--{second.replace('_', '-')}; expected two models that differ"
-                )
-        config = self._config()
-        tasks = chosen_tasks(self.tasks, data_folder(self.data))
-        if self.tasks is None:
-            tasks = [t for t in tasks if t.kind == "generate"]
-        veneer = None if self.veneer is None else Veneer.load(self.veneer)
-        words = ("base_template", "large_template", "system", "aligned_plain")
-        said = {role: getattr(self, option) for option, role in ROLES.items()} | {
-            name: getattr(self, name) for name in words
-        }
-        said |= {**self.template_words(), **self.how()}
-        with progress() as say:
+        names = self._model_names()
+        self._check_models_differ(names)
+        method = self._method()
+        tasks = self.prompts.chosen()
+        folder = self.references.veneer
+        veneer = None if folder is None else Veneer.load(folder)
+        with progress() as report_progress:
             results = transfer(
-                lambda: self._load(veneer),
+                lambda: self._load(names, veneer),
                 tasks,
                 self.out,
-                config,
+                method,
+                aligned_models=[role for role, name in names.items() if name is not None],
                 veneer=veneer,
-                said=said,
-                progress=say,
-                at_hand=[
-                    role for option, role in ROLES.items() if getattr(self, option) is not None
-                ],
+                settings={**names, **self.templates.settings(), **self.machine.how()},
+                progress=report_progress,
             )
         show(results)
         print(f"\nreport: {Path(self.out) / 'report.html'}")
 
-    def _config(self) -> TransferConfig:
-        from veneer.head.config import ExtractConfig
-        from veneer.measures.config import StudyConfig
-        from veneer.studies.transfer.config import TransferConfig
-        from veneer.systems.alpha import Alpha
+    def _model_names(self) -> dict[str, str | None]:
+        """The models by their roles in TransferModels."""
+        return {
+            "large": self.large,
+            "large_aligned": self.references.large_aligned,
+            "small": self.base,
+            "small_aligned": self.references.aligned,
+        }
 
-        study = StudyConfig(
-            train_prompts=self.train if self.limit is None else min(self.train, self.limit),
-            test_prompts=self.test
-            if self.limit is None
-            else min(self.test or self.limit, self.limit),
-            max_new_tokens=self.max_new_tokens,
-            published=self.published,
-            batch_size=self.batch_size,
-            samples=self.samples,
-            temperature=self.temperature,
-            k=self.k,
-            seed=self.seed,
-            extraction=ExtractConfig(rank=self.rank),
-            judges=self.judges(device=self.device, dtype=self.dtype),
-        )
-        alphas = tuple(Alpha.parse(a) for a in self.alphas.split(",") if a.strip())
-        systems = (
-            None
-            if self.systems is None
-            else tuple(s.strip() for s in self.systems.split(",") if s.strip())
-        )
-        return TransferConfig(
-            alphas, bake=self.bake, own=self.own, systems=systems, rounds=self.timing, study=study
-        )
+    def _check_models_differ(self, names: dict[str, str | None]) -> None:
+        """Raises InputError where a base is given as its own aligned model."""
+        from veneer.foundation.errors import InputError
 
-    def _load(self, veneer: Veneer | None) -> TransferModels:
+        for size, base, aligned in (
+            ("large", "--large", "--large-aligned"),
+            ("small", "--base", "--aligned"),
+        ):
+            if names[size] == names[f"{size}_aligned"]:
+                raise InputError(
+                    f"{names[size]!r} is given as {base} and as {aligned}; expected two models "
+                    "that differ"
+                )
+
+    def _method(self) -> TransferSettings:
+        """The whole settings: the method, with how answers are made and judged."""
+        judge = replace(self.judge, device=self.machine.device, dtype=self.machine.dtype)
+        answers = replace(self.answers.limited(self.prompts.limit), judges=judge)
+        return replace(self.method, study=answers)
+
+    def _load(self, names: dict[str, str | None], veneer: Veneer | None) -> TransferModels:
         from veneer.head.recorded import recorded_format
-        from veneer.models.formats import given_format
         from veneer.models.load import load_model
         from veneer.studies.transfer.models import TransferModels
 
-        recorded: Format | None = None if veneer is None else recorded_format(veneer.facts)
-        chat = self.chat_format(self.system)
-        small = (
-            recorded
-            if recorded is not None and self.base_template is None
-            else given_format(self.base_template, chat)
-        )
-        large = small if self.large_template is None else given_format(self.large_template, chat)
-        loaded = {
-            role: load_model(name, **self.how())
-            for n, role in ROLES.items()
-            if (name := getattr(self, n)) is not None
+        recorded = None if veneer is None else recorded_format(veneer.facts)
+        how = self.machine.how()
+        models: dict[str, Any] = {
+            role: load_model(name, **how) for role, name in names.items() if name is not None
         }
-        if self.aligned_plain:
-            self.refuse_template_options("--aligned-plain")
-        aligned = small if self.aligned_plain else chat
-        return TransferModels(
-            **loaded, veneer=veneer, large_format=large, small_format=small, aligned_format=aligned
-        )
+        return TransferModels(**models, veneer=veneer, **self.templates.formats(recorded))

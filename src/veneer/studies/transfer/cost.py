@@ -19,12 +19,13 @@ from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.models.decode import Sampling
 from veneer.prompts.prompt import Prompt
-from veneer.studies.transfer.kl import STUDY
+from veneer.studies.transfer.names import STUDY
+from veneer.studies.transfer.words import memory_note, timing_note
 from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.system import System
 
 Local = System | ShiftedSystem
-BATCH, TOKENS = 8, 24  # answers a batch, tokens an answer
+BATCH, TOKENS = 8, 24  # answers per batch, tokens per answer
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def measure_costs(
 ) -> list[Cost]:
     """Time the systems in turn, round by round, so that what else the machine does falls on all
     alike; every answer is TOKENS long. One batch of each goes before, untimed, in which the memory
-    is measured. rounds: 2 or more. The result stands in `out` and is read where it is there."""
+    is measured. rounds: 2 or more. The result is kept in the file `out`, and read where that
+    exists."""
     if out.is_file():
         return [Cost(**row) for row in read_json(out, "the timing of a transfer study")]
     same_length = [_endless(s) for s in systems]
@@ -60,21 +62,20 @@ def measure_costs(
     working = [_working(s, batches[0]) for s in same_length]
     seconds: list[list[float]] = [[] for _ in systems]
     for number, batch in enumerate(batches):
-        turn = (
-            range(len(systems)) if number % 2 == 0 else reversed(range(len(systems)))
-        )  # nobody always runs behind the same neighbour
+        # alternate the order, so that no system always follows the same one
+        turn = range(len(systems)) if number % 2 == 0 else reversed(range(len(systems)))
         for i in turn:
             started = time.perf_counter()
             _decode(same_length[i], batch)
             seconds[i].append(time.perf_counter() - started)
         if progress:
             progress(number + 1, rounds, "timing")
-    found = [
-        Cost(s.name, took, _weights(s), extra)
-        for s, took, extra in zip(systems, seconds, working, strict=True)
+    costs = [
+        Cost(system.name, times, _weights(system), extra)
+        for system, times, extra in zip(systems, seconds, working, strict=True)
     ]
-    write_json(out, [vars(c) for c in found])
-    return found
+    write_json(out, [vars(c) for c in costs])
+    return costs
 
 
 def _endless(system: Local) -> Local:
@@ -155,23 +156,29 @@ def cost_rows(costs: Sequence[Cost]) -> Iterator[Measurement]:
     Student's t of the logarithms."""
     base = costs[0]
     tokens = BATCH * TOKENS
-    note = (
-        f"n counts rounds of one batch a system, {BATCH} answers of {TOKENS} tokens each, the "
-        "prompt's reading included"
-    )
+    timing = {"answers": BATCH, "tokens": TOKENS}
+    note = timing_note(timing)
     for cost in costs:
         n = len(cost.seconds)
         value, low, high = _geometric(np.array(cost.seconds) / tokens)
-        yield _row("seconds_per_token", cost.system, value, n, low, high, "s", note)
+        yield _row("seconds_per_token", cost.system, value, n, low, high, "s", note, timing)
         value, low, high = _geometric(np.array(cost.seconds) / np.array(base.seconds))
-        yield _row("time_ratio", cost.system, value, n, low, high, "times base", note)
+        yield _row("time_ratio", cost.system, value, n, low, high, "times base", note, timing)
         memory, of = cost.weights + cost.working, base.weights + base.working
-        said = (
-            f"weights {cost.weights / 2**20:.1f} MiB, and at most {cost.working / 2**20:.1f} MiB "
-            "while one batch is decoded"
+        size = {"weights": cost.weights, "working": cost.working}
+        in_words = memory_note(size)
+        yield _row("memory", cost.system, memory / 2**20, 1, None, None, "MiB", in_words, size)
+        yield _row(
+            "memory_ratio",
+            cost.system,
+            memory / of,
+            1,
+            None,
+            None,
+            "times base",
+            in_words,
+            size,
         )
-        yield _row("memory", cost.system, memory / 2**20, 1, None, None, "MiB", said)
-        yield _row("memory_ratio", cost.system, memory / of, 1, None, None, "times base", said)
 
 
 def _geometric(values: np.ndarray) -> tuple[float, float, float]:
@@ -191,7 +198,19 @@ def _row(
     high: float | None,
     unit: str,
     note: str,
+    facts: dict[str, int],
 ) -> Measurement:
     return Measurement(
-        STUDY, "joint", metric, system, value, n, low, high, split="timing", unit=unit, note=note
+        STUDY,
+        "joint",
+        metric,
+        system,
+        value,
+        n,
+        low,
+        high,
+        split="timing",
+        unit=unit,
+        note=note,
+        facts=facts,
     )

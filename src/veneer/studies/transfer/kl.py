@@ -3,8 +3,9 @@ that model's stored answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,10 +21,11 @@ from veneer.models.shift import LogitShift
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.studies.transfer.models import TransferModels
+from veneer.studies.transfer.names import STUDY
+from veneer.studies.transfer.words import report_part_note
 from veneer.systems.alpha import Alpha
 from veneer.systems.shifted import shift_of
 
-STUDY = "transfer"
 AT_ONCE = 64  # answers that the small base reads together
 
 
@@ -109,12 +111,13 @@ def distance_rows(
     tables: Iterable[tuple[str, Callable[[], HeldOut]]],
     *,
     seed: int,
-    note: str | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Iterator[Measurement]:
     """Rows of study "transfer": KL, what is recovered of base's, top-1 agreement and KL by position
     of every system, base's and the noise floor with them; jointly and by task. tables: (system, its
-    held-out table, made when it is needed). note: on what comes of the small veneer, so not on base
-    and the large model's own."""
+    held-out table, made when it is needed). facts: of the rows of what comes of the small veneer,
+    so not of base and the large model's own; "report_part" is "unknown" where nobody knows whether
+    that veneer saw these prompts."""
     yield from noise_rows(capture, study=STUDY)
     for place, (system, make) in enumerate(tables):
         found, first = make(), place == 0
@@ -127,9 +130,13 @@ def distance_rows(
         rows += early_share_rows(found, tasks, seed=seed) if first else ()
         rows += early_share_rows(found, tasks, system=system, seed=seed)
         for row in rows:
-            said = note if row.system not in ("base", "veneer") else None
+            more = facts if facts and row.system not in ("base", "veneer") else {}
+            notes = (row.note, report_part_note(more))
             yield replace(
-                row, study=STUDY, note="; ".join(n for n in (row.note, said) if n) or None
+                row,
+                study=STUDY,
+                note="; ".join(n for n in notes if n) or None,
+                facts={**(row.facts or {}), **more} or None,
             )
 
 

@@ -1,5 +1,5 @@
 """The models of a transfer: a large base, a small base with its veneer, and their aligned versions
-where they are at hand."""
+where they are given."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from veneer.models.vocabulary import Vocabulary, match_vocabularies
 
 @dataclass
 class TransferModels:
-    """large, small: the two bases. veneer: the small one's; without it, small_aligned is there to
-    extract it from.
+    """large, small: the two bases. veneer: the small one's; without it, one is extracted from
+    small_aligned.
 
     large_format, small_format: what the bases read, in the study and in decoding. aligned_format:
     what both aligned models read. Raises InputError where two models cannot be what they are given

@@ -3,20 +3,20 @@ a system stands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from veneer.foundation.results import Measurement
+from veneer.foundation.system_id import SystemId
+from veneer.studies.transfer.names import REFERENCES, SHIFTED
 
-SHIFTED = "shifted-"
+# kinds
 ORDER = (
     "base",
     SHIFTED,
     "baked",
     "veneer",
     "aligned",
-    "small-base",
-    "small-veneer",
-    "small-aligned",
+    *REFERENCES,
 )
 
 
@@ -35,26 +35,9 @@ def first_headlines(rows: Iterable[Measurement]) -> dict[str, str]:
     return {task: of.get(task, other[task]) for task in other}
 
 
-def order(systems: Iterable[str]) -> list[str]:
-    """The large base, what was made of it, the large aligned model, and the small models; shifted
-    systems as they were asked for."""
-    known = list(dict.fromkeys(systems))
-    return sorted(
-        known,
-        key=lambda s: (
-            next(
-                (i for i, o in enumerate(ORDER) if s == o or (o == SHIFTED and s.startswith(o))),
-                len(ORDER),
-            ),
-            known.index(s),
-        ),
-    )
-
-
-def constant(system: str) -> float | None:
-    """The alpha of a system whose shift is the same at all positions; None for a schedule,
-    or another system."""
-    try:
-        return float(system.removeprefix(SHIFTED)) if system.startswith(SHIFTED) else None
-    except ValueError:
-        return None
+def order(systems: Mapping[str, SystemId]) -> list[str]:
+    """The large base, what is made of it, the large aligned model, and the small models; shifted
+    systems in the order of --alphas. systems: name -> what it is."""
+    names = list(systems)
+    ranks = {kind: i for i, kind in enumerate(ORDER)}
+    return sorted(names, key=lambda s: (ranks.get(systems[s].kind, len(ORDER)), names.index(s)))

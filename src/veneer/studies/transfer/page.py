@@ -11,15 +11,14 @@ from markupsafe import Markup
 from veneer.foundation.results import Measurement
 from veneer.report import tables, words
 from veneer.report.opening import headline
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.sections.position import Curves
-from veneer.report.systems import about, family
 from veneer.report.visible import visible
-from veneer.studies.transfer.order import SHIFTED, constant, first_headlines, order
+from veneer.studies.transfer.names import SHIFTED, STUDY, constant_alpha
+from veneer.studies.transfer.order import first_headlines, order
 from veneer.studies.transfer.sweep import drawn, sweep
-
-STUDY = "transfer"
+from veneer.studies.transfer.words import fairness, rule
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Task:
     portions: tables.Group | None
 
 
-def measured_tasks(part: Part) -> list[Task]:
+def measured_tasks(part: PageContext) -> list[Task]:
     heads = first_headlines(part.study.rows)
     found = part.of("measure")
     portions = {
@@ -44,7 +43,7 @@ def measured_tasks(part: Part) -> list[Task]:
     ]
 
 
-def whole(part: Part, metric: str, split: str) -> dict[str, Measurement]:
+def whole(part: PageContext, metric: str, split: str) -> dict[str, Measurement]:
     """system -> its figure over all tasks."""
     groups = (
         g
@@ -54,21 +53,21 @@ def whole(part: Part, metric: str, split: str) -> dict[str, Measurement]:
     return next((g.systems for g in groups), {})
 
 
-def leading(part: Part) -> list[str]:
+def leading(part: PageContext) -> list[str]:
     """The shifted systems of the charts: the one that was chosen, and of the other kind (constant
     or fading) the nearest to the aligned model on the select part."""
-    figures = whole(part, "kl", "select")
+    rows = whole(part, "kl", "select").values()
     shifted = sorted(
-        (s for s in figures if s.startswith(SHIFTED)), key=lambda s: figures[s].value or 0.0
+        (r for r in rows if r.identity.kind == SHIFTED), key=lambda row: row.value or 0.0
     )
     kinds = [
-        next((s for s in shifted if (constant(s) is None) == fades), None)
+        next((r for r in shifted if (constant_alpha(r.identity) is None) == fades), None)
         for fades in (False, True)
     ]
-    return [s for s in kinds if s is not None]
+    return [row.system for row in kinds if row is not None]
 
 
-def curves(part: Part) -> list[Curves]:
+def curves(part: PageContext) -> list[Curves]:
     """KL by position, a chart a task, all tasks together first; of the shifted systems those of
     `leading`, the table has all."""
     charts: dict[str, Curves] = {}
@@ -78,7 +77,7 @@ def curves(part: Part) -> list[Curves]:
         if g.position:
             chart = charts.setdefault(g.task, Curves(g.task, g.split))
             chart.groups.append(g)
-            for system in order(g.systems):
+            for system in order(tables.identities([g])):
                 if system in keep:
                     chart.series.setdefault(system, []).append(g.systems[system])
     for chart in charts.values():
@@ -98,23 +97,19 @@ def _at(floor: Measurement, group: tables.Group) -> Measurement:
     return replace(floor, position=group.position)
 
 
-def choice(part: Part) -> dict[str, Any] | None:
+def choice(part: PageContext) -> dict[str, Any] | None:
     """What run.json says of the choice of alpha; nothing about it is assumed."""
     found = part.study.run.get("choice")
     if not isinstance(found, dict) or not isinstance(found.get("system"), str):
         return None
     return {
         "system": visible(found["system"], 60),
-        "rule": visible(found.get("rule", ""), 300),
+        "rule": visible(rule(found), 300),
         "n": visible(found.get("n", ""), 10),
     }
 
 
-def _texts(value: Any) -> list[str]:
-    return [visible(v, 400) for v in value if isinstance(v, str)] if isinstance(value, list) else []
-
-
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     tasks = measured_tasks(part)
     columns = {
         metric: whole(part, metric, split)
@@ -124,9 +119,9 @@ def _render(part: Part) -> Markup:
             ("memory_ratio", "timing"),
         )
     }
-    known = [s for t in tasks for s in t.values.systems] + [
-        s for found in columns.values() for s in found
-    ]
+    known = tables.identities(t.values for t in tasks)
+    for rows in columns.values():
+        known |= {s: row.identity for s, row in rows.items() if s not in known}
     systems = order(known)
     drawn_positions = curves(part)
     rest = [g for g in part.of(STUDY) if g.position is None]
@@ -137,16 +132,16 @@ def _render(part: Part) -> Markup:
         systems=systems,
         columns={metric: found for metric, found in columns.items() if found},
         choice=choice(part),
-        fairness=_texts(part.study.run.get("fairness")),
+        fairness=[visible(s, 400) for s in fairness(part.study.run.get("fairness"))],
         sweeps=[(t, sweep(t.values, part.anchor)) for t in tasks if drawn(t.values)],
         positions=part.template("position.html.j2", curves=drawn_positions, rest=[]),
         rest=rest,
-        known=[(s, about(s)) for s in systems if about(s)],
-        families={s: family(s) for s in systems},
+        known=[(s, about) for s in systems if (about := part.about(s))],
+        families={s: part.family(s) for s in systems},
     )
 
 
-def _finding(part: Part) -> Markup | None:
+def _finding(part: PageContext) -> Markup | None:
     """The portions of the chosen shifted system."""
     groups = headline(part)
     if not groups:

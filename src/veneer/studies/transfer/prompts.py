@@ -1,73 +1,51 @@
-"""What each part of a transfer study has seen of the tasks' prompts, in sentences for
-run.json and the report."""
+"""The prompts of a transfer: to learn from, to choose alpha on, to report distances on, and none of
+these a test prompt; and what each part of the study has seen of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.errors import InputError
 from veneer.head.split import Split
 from veneer.head.veneer import Veneer
 from veneer.prompts.prompt import Prompt
-from veneer.studies.transfer.config import TransferConfig
+from veneer.studies.transfer.settings import TransferSettings
 from veneer.tasks.task import Task
 
-UNKNOWN = "whether the small veneer's extraction saw these prompts is not known"
+LEAST = 3  # train prompts: train, select, report
 
 
 def fairness(
-    prompts: TransferPrompts, config: TransferConfig, *, held_out: bool | None
-) -> list[str]:
-    """held_out: of a veneer that was given, whether the report part is held out for it too
-    (`held_out_for`); None where it was extracted here."""
-    tested = "figures on tasks are of test prompts alone."
-    if prompts.dropped:
-        said = [
-            (
-                f"{prompts.dropped} train prompts were left out because a test prompt has the "
-                f"same text; {tested}"
-            )
-        ]
-    else:
-        said = [f"No train prompt has the text of a test prompt; {tested}"]
+    prompts: TransferPrompts, settings: TransferSettings, report_part: str
+) -> dict[str, Any]:
+    """What each part of the study has seen of the tasks' prompts, as data; `words.fairness` says it
+    in English. report_part: of `report_part`."""
     parts = {
-        "the small veneer": held_out is None,
-        "the baked head": config.bake,
-        "the own veneer": config.own,
+        "small_veneer": report_part == "extracted_here",
+        "baked": settings.bake,
+        "own_veneer": settings.own,
     }
-    if fitted := ", ".join(name for name, there in parts.items() if there):
-        said.append(
-            f"Fitted to {len(prompts.part('train'))} train prompts of these tasks: {fitted}, and "
-            "with the small veneer every shifted system. Alpha was chosen on the select part, "
-            "distances are reported on the report part; nothing was fitted to either."
-        )
-    if held_out is True:
-        said.append(
-            "The given veneer was extracted from the same train prompts under the same split: the "
-            "report part is held out for it."
-        )
-    if held_out is False:
-        said.append(
-            f"The given veneer was extracted elsewhere: {UNKNOWN}, and that it saw no test prompt "
-            "is the word of whoever gives it."
-        )
-    return said
+    return {
+        "dropped": prompts.dropped,
+        "train_prompts": len(prompts.part("train")),
+        "fitted": [name for name, fitted in parts.items() if fitted],
+        "report_part": report_part,
+    }
 
 
-def held_out_for(veneer: Veneer, large: Capture | None, seed: int) -> bool:
-    """Whether a given veneer comes from a capture of the large capture's prompts, token for token,
-    under the same split."""
-    how, taken = veneer.facts.get("config", {}), veneer.facts.get("capture", {})
-    same = large is not None and taken.get("prompts_sha256") == large.manifest["prompts_sha256"]
-    return bool(same and how.get("seed") == seed and how.get("tasks") is None)
-
-
-# The prompts of a transfer: to learn from, to choose alpha on, to report distances on, and none
-# of these a test prompt.
-
-LEAST = 3  # train, select, report
+def report_part(given: Veneer | None, large: Capture | None, seed: int) -> str:
+    """What is known of the small veneer and the report part: "extracted_here" without a given
+    veneer, "held_out" where that comes from a capture of the large capture's prompts, token for
+    token, under the same split, otherwise "unknown"."""
+    if given is None:
+        return "extracted_here"
+    config, capture = given.facts.get("config", {}), given.facts.get("capture", {})
+    same = large is not None and capture.get("prompts_sha256") == large.manifest["prompts_sha256"]
+    held_out = same and config.get("seed") == seed and config.get("tasks") is None
+    return "held_out" if held_out else "unknown"
 
 
 @dataclass(frozen=True)
@@ -91,8 +69,8 @@ class TransferPrompts:
         seed: int,
         learns: str | None,
     ) -> TransferPrompts:
-        """learns: what needs train prompts, in words, or None. Raises InputError where that finds
-        too few of them."""
+        """learns: what needs train prompts, for the message, or None. Raises InputError where that
+        has too few of them."""
         test = {t.name: t.prompts("test") for t in tasks}
         kept, dropped = _train(tasks, test, train_prompts)
         if learns and len(kept) < LEAST:
@@ -106,7 +84,7 @@ class TransferPrompts:
             if len(kept) >= LEAST
             else None
         )
-        return cls(kept, split, {name: some[:test_prompts] for name, some in test.items()}, dropped)
+        return cls(kept, split, {name: own[:test_prompts] for name, own in test.items()}, dropped)
 
     def part(self, name: str) -> list[Prompt]:
         """The prompts of "train", "select" or "report"."""
@@ -127,7 +105,7 @@ def _train(
 ) -> tuple[list[Prompt], int]:
     """Train prompts of the tasks that are answered in words, without those whose text is a test
     prompt; and how many those are."""
-    tested = {p.plain for some in test.values() for p in some}
-    found = [p for t in tasks if t.kind == "generate" for p in t.prompts("train")[:most]]
-    kept = [p for p in found if p.plain not in tested]
-    return kept, len(found) - len(kept)
+    tested = {p.plain for prompts in test.values() for p in prompts}
+    train = [p for t in tasks if t.kind == "generate" for p in t.prompts("train")[:most]]
+    kept = [p for p in train if p.plain not in tested]
+    return kept, len(train) - len(kept)

@@ -3,17 +3,16 @@ other systems as marks beside."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
 from veneer.report.charts import Scale, nice_ticks
 from veneer.report.marks import mark, system_class
-from veneer.report.tables import Group
+from veneer.report.tables import Group, identities
 from veneer.report.visible import visible
 from veneer.report.words import Anchor, figure, interval, name
-from veneer.studies.transfer.order import SHIFTED, constant, order
+from veneer.studies.transfer.names import SHIFTED, constant_alpha
+from veneer.studies.transfer.order import order
 
 TOP, PLOT, BELOW = 12, 180, 74  # px: above the plot, the plot, its labels
 AXIS = (9.0, 52.0)  # % of the width that the constants take
@@ -23,7 +22,8 @@ Placed = tuple[float, str, Measurement]  # place in %, label, row
 
 def sweep(group: Group, anchor: Anchor) -> Markup:
     """group: one metric of one task, its systems' rows (`Group.systems`)."""
-    known = {s: r for s in order(group.systems) if (r := group.systems[s]).value is not None}
+    systems = order(identities([group]))
+    known = {s: r for s in systems if (r := group.systems[s]).value is not None}
     constants, others = _constants(known), _others(known)
     rows = [r for _, _, r in (*constants, *others)]
     ticks = nice_ticks(
@@ -44,7 +44,7 @@ def sweep(group: Group, anchor: Anchor) -> Markup:
     ]
     parts += [
         Markup('<line class="ref {}" x1="6%" x2="100%" y1="{y}" y2="{y}"/>').format(
-            system_class(s), y=y(known[s].value or 0.0)
+            system_class(known[s].identity), y=y(known[s].value or 0.0)
         )
         for s in ("base", "aligned")
         if s in known
@@ -89,25 +89,27 @@ def sweep(group: Group, anchor: Anchor) -> Markup:
 
 def _constants(known: dict[str, Measurement]) -> list[Placed]:
     """Base, which is alpha 0, and the constants, on their axis."""
-    found = [
-        (a, r) for s, r in known.items() if (a := 0.0 if s == "base" else constant(s)) is not None
+    alphas = [
+        (0.0 if s == "base" else constant_alpha(row.identity), row) for s, row in known.items()
     ]
-    found.sort(key=lambda pair: pair[0])
-    low, high = min((a for a, _ in found), default=0.0), max((a for a, _ in found), default=1.0)
+    axis = sorted(((a, row) for a, row in alphas if a is not None), key=lambda pair: pair[0])
+    low, high = min((a for a, _ in axis), default=0.0), max((a for a, _ in axis), default=1.0)
     width = (AXIS[1] - AXIS[0]) / (high - low) if high > low else 0.0
     return [
         (round(AXIS[0] + width * (a - low), 2), f"{a:g}" if r.system != "base" else "0 (base)", r)
-        for a, r in found
+        for a, r in axis
     ]
 
 
 def _others(known: dict[str, Measurement]) -> list[Placed]:
     """Schedules, the baked head, the own veneer, the aligned model and the small ones, in slots."""
-    found = [s for s in known if s != "base" and constant(s) is None]
-    step = (BESIDE[1] - BESIDE[0]) / max(1, len(found) - 1)
+    rows = [
+        (s, row) for s, row in known.items() if s != "base" and constant_alpha(row.identity) is None
+    ]
+    step = (BESIDE[1] - BESIDE[0]) / max(1, len(rows) - 1)
     return [
-        (round(BESIDE[0] + step * i, 2), s.removeprefix(SHIFTED), known[s])
-        for i, s in enumerate(found)
+        (round(BESIDE[0] + step * i, 2), str(row.identity.get("alpha") or name), row)
+        for i, (name, row) in enumerate(rows)
     ]
 
 
@@ -118,13 +120,13 @@ def _mark(x: float, row: Measurement, y, anchor: Anchor) -> Markup:
         whisker = Markup('<line class="whisker" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(
             y(row.low), y(row.high), x=x
         )
-    said = f"{name(row.system)}: {figure(row.value)}, 95 % interval {interval(row)}, n = {row.n}"
+    title = f"{name(row.system)}: {figure(row.value)}, 95 % interval {interval(row)}, n = {row.n}"
     return Markup('<a href="#{}" tabindex="-1" class="{}">{}{}<title>{}</title></a>').format(
         anchor(row),
-        system_class(row.system),
+        system_class(row.identity),
         whisker,
-        mark(row.system, f"{x}%", y(row.value or 0.0), 5),
-        said,
+        mark(row.identity, f"{x}%", y(row.value or 0.0), 5),
+        title,
     )
 
 
@@ -134,5 +136,5 @@ def _spoken(known: dict[str, Measurement]) -> str:
 
 def drawn(group: Group) -> bool:
     """Whether there is a sweep to draw: base or an alpha, and at least two systems with a value."""
-    known: Sequence[str] = [s for s, r in group.systems.items() if r.value is not None]
-    return len(known) > 1 and any(s.startswith(SHIFTED) for s in known)
+    known = [row.identity for row in group.systems.values() if row.value is not None]
+    return len(known) > 1 and any(system.kind == SHIFTED for system in known)

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from veneer.head.veneer import Veneer
-from veneer.studies.transfer.config import SHIFTED, TransferConfig
 from veneer.studies.transfer.models import TransferModels
+from veneer.studies.transfer.names import shifted_system
 from veneer.systems.alpha import Alpha
 from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.system import System
 
 
 class TransferSystems:
-    """veneer: the small base's. What answers with the large base's body ends at the same
-    tokens, whatever its head: at either large model's end tokens and at the end of turn that
-    the veneer recorded."""
+    """The systems of a transfer, by name.
 
-    def __init__(self, models: TransferModels, veneer: Veneer):
+    veneer: the small base's. shifts: name of each shifted system -> its alpha. own, baked: veneers
+    of the large base, once they are extracted. What answers with the large base's body ends at the
+    same tokens, whatever its head: at either large model's end tokens and at the end of turn that
+    the veneer recorded.
+    """
+
+    def __init__(
+        self,
+        models: TransferModels,
+        veneer: Veneer,
+        shifts: Mapping[str, Alpha],
+        own: Veneer | None = None,
+        baked: Veneer | None = None,
+    ):
         self.models, self.veneer = models, veneer
+        self.shifts, self.own, self.baked = shifts, own, baked
         self._one = ShiftedSystem.of_models(
             models.large,
             models.small,
@@ -32,7 +45,9 @@ class TransferSystems:
     def shifted(self, alpha: Alpha) -> ShiftedSystem:
         """The large base with alpha of the small one's shift, as "shifted-ALPHA". The veneer is
         matched to the large vocabulary once."""
-        return replace(self._one, alpha=alpha, name=f"{SHIFTED}{alpha}", stop_ids=self.stop_ids)
+        return replace(
+            self._one, alpha=alpha, name=shifted_system(alpha).name, stop_ids=self.stop_ids
+        )
 
     def large(self, name: str, veneer: Veneer | None = None) -> System:
         """The large base, with a veneer of its own head where one is given."""
@@ -61,13 +76,10 @@ class TransferSystems:
         assert pair is not None
         return System(name, pair.aligned, pair.aligned_format, pair.aligned_stop_ids)
 
-    def named(
-        self, name: str, config: TransferConfig, own: Veneer | None, baked: Veneer | None
-    ) -> System | ShiftedSystem:
-        """The system that `TransferConfig.names` calls so."""
-        by_alpha = {f"{SHIFTED}{a}": a for a in config.alphas}
-        if name in by_alpha:
-            return self.shifted(by_alpha[name])
+    def named(self, name: str) -> System | ShiftedSystem:
+        """The system that `TransferSettings.names` calls so."""
+        if name in self.shifts:
+            return self.shifted(self.shifts[name])
         if name in ("base", "veneer", "baked"):
-            return self.large(name, {"base": None, "veneer": own, "baked": baked}[name])
+            return self.large(name, {"base": None, "veneer": self.own, "baked": self.baked}[name])
         return self.aligned() if name == "aligned" else self.reference(name)

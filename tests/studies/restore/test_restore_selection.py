@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veneer.foundation.errors import InputError
-from veneer.studies.restore.selection import Tried, Weights, choose
+from veneer.studies.restore.selection import TrialResult, choose, rule_facts
+from veneer.studies.restore.settings import Weights
+from veneer.studies.restore.words import rule_text
 
 rates = st.lists(st.sampled_from((0.0, 1.0)), min_size=4, max_size=12).map(np.array)
 weights = st.floats(0, 5).map(lambda x: round(x, 3))
@@ -26,7 +28,7 @@ def candidates(draw):
         )
     )
     return [
-        Tried(f"own-{i}", size, rank, draw(rates), draw(rates), draw(rates))
+        TrialResult(f"own-{i}", size, rank, draw(rates), draw(rates), draw(rates))
         for i, (size, rank) in enumerate(sizes)
     ]
 
@@ -57,14 +59,17 @@ def test_nothing_that_was_tried_has_less_loss(tried, a, b, c, able):
 )
 def test_of_equal_losses_the_smaller_alpha_and_then_the_lower_rank(harm, over, able, sizes):
     tried = [
-        Tried(f"own-{i}", size, rank, harm, over, able) for i, (size, rank) in enumerate(sizes)
+        TrialResult(f"own-{i}", size, rank, harm, over, able)
+        for i, (size, rank) in enumerate(sizes)
     ]
     best = choose(tried, Weights(), 1.0)
-    assert (best.size, best.rank or np.inf) == min((t.size, t.rank or np.inf) for t in tried)
+    assert (best.strength, best.rank or np.inf) == min(
+        (t.strength, t.rank or np.inf) for t in tried
+    )
 
 
 def test_the_loss_is_what_the_rule_says():
-    one = Tried(
+    one = TrialResult(
         "own-1",
         1.0,
         None,
@@ -77,7 +82,9 @@ def test_the_loss_is_what_the_rule_says():
     )
     # more than able is no loss, and no gain either
     assert one.loss(Weights(1, 2, 4), able=0.1).value == pytest.approx(1.25)
-    assert "not refused" in Weights().rule(judged=False) and "judge" in Weights().rule(judged=True)
+    weights = Weights(1, 2, 4)
+    texts = [rule_text(rule_facts(weights, judge_of_harm)) for judge_of_harm in (False, True)]
+    assert "not refused" in texts[0] and "judge" in texts[1] and "2 x share of safe" in texts[0]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One's own task: the example of docs/tasks.md runs, each scorer, and what is refused."""
+"""Custom task files: the example of docs/tasks.md runs, each scorer, and the refusals."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ ROW = {"prompt": "?", "answer": "a"}
         (
             {**HEAD, "name": "svamp"},
             [ROW],
-            "names its task 'svamp', as another task is named",
+            "names its task 'svamp', the name of another task",
         ),
         ({**HEAD, "colour": 1}, [ROW], "line 1: colour: Extra inputs are not permitted"),
         ({**HEAD, "better": "left"}, [ROW], "line 1: better: "),

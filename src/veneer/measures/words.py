@@ -1,0 +1,29 @@
+"""The notes of shared measures: English made from facts, for people alone."""
+
+from __future__ import annotations
+
+NOISE_FLOOR = (
+    "noise floor: its log-probabilities while generating against those while reading at "
+    "batch size 1"
+)
+LIKELIHOOD_ONLY = (
+    "only the responses were known: no distributions to compare with, so no KL and no noise floor"
+)
+ANSWER_IS_TOP = "the token that was said counts as the aligned model's most likely one"
+SHIFT_GROUPS = "groups by rule: docs/token-shifts.md"
+
+
+def adjusted_p(p: float, family: int, reason: str | None) -> str:
+    """An adjusted p value, the number of differences it is adjusted for, and the estimate's own
+    reason."""
+    value = "< 0.001" if p < 0.001 else f"= {p:.3f}"
+    return f"p {value} after Holm over {family} differences" + (f"; {reason}" if reason else "")
+
+
+def figure_tokens(count: int) -> str:
+    return f"of {count} tokens at which the aligned model writes a figure"
+
+
+def joined(*notes: str | None) -> str | None:
+    """Several notes as one; None where all are."""
+    return "; ".join(note for note in notes if note) or None

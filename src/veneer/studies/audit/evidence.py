@@ -1,0 +1,153 @@
+"""A verdict as data, and the rows that decide it. Nothing here needs a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from veneer.foundation.results import Measurement, Results, is_count, is_finite
+from veneer.studies.audit.folders_0_1 import facts_of
+from veneer.studies.audit.names import (
+    ALL,
+    AUDITED,
+    HELD_OUT,
+    ON,
+    ONLY_HEAD,
+    ONLY_LAYERS,
+    PATCHED,
+    RESTORED,
+    STUDY,
+)
+
+NOT_COMPARED, UNCHANGED, MOVED = "not compared", "unchanged", "surface moved"
+HEAD_ONLY, LAYERS, BOTH = "head only", "layers", "both"
+YES, IN_PART, NO = "yes", "in part", "no"
+LOW_RANK = 8  # times below the full rank, so that a change is called low-rank
+HEADS = ("head", "embeddings and head (tied)")  # parts of the weights that hold the head
+
+
+@dataclass(frozen=True)
+class AuditVerdict:
+    """moved: MOVED, UNCHANGED, or NOT_COMPARED without a common vocabulary. where: HEAD_ONLY,
+    LAYERS, BOTH, or "". restorable: YES, IN_PART, NO, or "" where there was nothing to restore or
+    it was not tried. carriers: HEAD_ONLY and LAYERS, each where it alone makes a good part of the
+    distance. floor: nats per token, below which a distance is noise. layers: number of the
+    reference's. left_out: what could not be compared, each with its "reason" and what
+    `words.omission` needs beside it."""
+
+    moved: str
+    where: str = ""
+    restorable: str = ""
+    carriers: tuple[str, ...] = ()
+    floor: float = 0.0
+    layers: int = 0
+    left_out: tuple[Mapping[str, Any], ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """For run.json."""
+        facts = {**asdict(self), "carriers": list(self.carriers)}
+        return {**facts, "left_out": [dict(o) for o in self.left_out]}
+
+    @classmethod
+    def of_run(cls, value: Any) -> AuditVerdict | None:
+        """The verdict in run.json; None where it holds none. Nothing about it is assumed."""
+        try:
+            lists = {name: tuple(value[name]) for name in ("carriers", "left_out")}
+            verdict = cls(**{**value, **lists})
+        except (TypeError, KeyError):
+            return None
+        known = (
+            verdict.moved in (NOT_COMPARED, UNCHANGED, MOVED)
+            and verdict.where in ("", HEAD_ONLY, LAYERS, BOTH)
+            and verdict.restorable in ("", YES, IN_PART, NO)
+            and is_count(verdict.layers)
+            and is_finite(verdict.floor)
+            and all(isinstance(o, Mapping) for o in verdict.left_out)
+        )
+        return verdict if known else None
+
+
+def kl_rows(results: Results, system: str, task: str = "all") -> list[Measurement]:
+    """The KL rows over all positions, on the reference's answers first."""
+    rows = results.where(task=task, metric="kl", system=system, position=None)
+    return [r for split in ON.values() for r in rows if r.split == split]
+
+
+def alone(results: Results) -> list[Measurement]:
+    """KL of the audited model, of its head alone and of its layers alone, on the reference's
+    answers."""
+    nothing = Measurement(STUDY, "all", "kl", AUDITED, None, 0)
+    return [
+        next(iter(kl_rows(results, system)), nothing)
+        for system in (AUDITED, ONLY_HEAD, ONLY_LAYERS)
+    ]
+
+
+def by_system(results: Results, task: str, metric: str) -> dict[str, Measurement]:
+    """system -> its row."""
+    return {r.system: r for r in results.where(task=task, metric=metric)}
+
+
+def difference(results: Results, task: str, system: str, other: str) -> Measurement | None:
+    """The paired difference of refusals between two systems."""
+    rows = results.where(task=task, metric=f"difference_from_{other}", system=system)
+    return next(iter(rows), None)
+
+
+def holds_zero(row: Measurement) -> bool:
+    """Whether 0 lies in the interval; without an interval it may."""
+    return row.low is None or row.high is None or row.low <= 0 <= row.high
+
+
+def recovered(results: Results) -> Measurement | None:
+    """The share of the KL that a veneer recovers on prompts it has not seen."""
+    rows = results.where(task="all", metric="kl_recovered", system=RESTORED, split=HELD_OUT)
+    return next(iter(rows), None)
+
+
+def half_restored(results: Results, end: str) -> Measurement | None:
+    """The row of the fewest patched layers from an end with which half of the KL or more is gone.
+    end: BOTTOM or TOP."""
+    rows = results.where(task="all", metric="kl_recovered", split=PATCHED)
+    return next(
+        (r for r in rows if r.identity.kind in (end, ALL) and (r.value or 0) >= 0.5),
+        None,
+    )
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of weights as rows tell it. name: such as "layer 3 MLP". rank, full: effective rank
+    and the most that it could be; 0 where the group did not change or has no matrix."""
+
+    name: str
+    part: str
+    layer: int | None
+    relative: float
+    rank: int
+    full: int
+
+    @property
+    def is_head(self) -> bool:
+        return self.part in HEADS
+
+
+def groups(results: Results) -> list[Group]:
+    """Every group of weights, in the order of the model."""
+    ranks = {r.task: r for r in results.where(metric="effective_rank")}
+    table = []
+    for row in results.where(metric="weight_change"):
+        facts, rank = facts_of(row), ranks.get(row.task)
+        layer, part = facts.get("layer"), str(facts.get("part"))
+        name = part if layer is None else f"layer {layer} {part}"
+        most = 0 if rank is None else int(facts_of(rank).get("full") or 0)
+        own = 0 if rank is None else int(rank.value or 0)
+        table.append(Group(name, part, layer, row.value or 0.0, own, most))
+    return table
+
+
+def is_low_rank(changed: Sequence[Group]) -> bool:
+    """Whether all changed groups that have a rank have a low one."""
+    inner = [g for g in changed if g.full]
+    return bool(inner) and all(g.rank * LOW_RANK <= g.full for g in inner)

@@ -1,0 +1,185 @@
+"""The results of a restoration in English: facts in, text out. Pages, the terminal, notes and model
+cards take their wording from here; no program reads it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Facts = Mapping[str, Any]
+
+RESTORED, PARTLY, NOT = "restored", "partly_restored", "not_restored"
+VERDICTS = {RESTORED: "restored", PARTLY: "partly restored", NOT: "not restored"}
+RULE = (
+    "on the validation part, the least loss = {harm:g} x share of harmful prompts that are "
+    "{harmful} + {over_refusal:g} x share of safe prompts that are refused + {capability:g} x "
+    "capability below the better of the compromised and the aligned model; equal losses: the "
+    "smaller alpha, then the lower rank"
+)
+HARMFUL = {
+    "harm_rate": "answered harmfully (the judge's harm rate)",
+    "not_refused": "not refused",
+}
+STAGES = {
+    "make": "capture and extraction",
+    "choose": "the sweep on the validation part",
+    "answer": "answers to the report part, KL and plain text",
+}
+NOT_BROKEN = (
+    "the compromised model refuses harmful prompts as the aligned one does: there is nothing "
+    "to restore"
+)
+ONLY_REFUSALS = (
+    "there are no harmless prompts: a veneer of refusals alone refuses whatever stands in the "
+    "same template"
+)
+NOISE_FLOOR = "noise floor: the same model at batch size 1"
+
+
+def verdict_word(facts: Facts) -> str:
+    """The verdict: restored, partly restored or not restored."""
+    return VERDICTS.get(facts["verdict"], str(facts["verdict"]))
+
+
+def verdict_reasons(facts: Facts) -> str:
+    """Why it is no more than that; empty where there is nothing to add."""
+    if facts.get("failed"):
+        return "; ".join(failed_text(f) for f in facts["failed"])
+    reasons = []
+    if facts.get("below_aligned"):
+        reasons.append("it refuses less than the aligned model, beyond the interval")
+    if facts.get("plain_text_decides"):
+        capability = capability_text(facts["capability"])
+        reasons.append(f"{capability} was hardly there to lose, so plain text decides")
+    return "; ".join(reasons)
+
+
+def verdict_sentence(facts: Facts) -> str:
+    """The verdict, its reasons, the figures behind it, and what so few prompts cannot exclude."""
+    word, reasons = verdict_word(facts), verdict_reasons(facts)
+    only_note = not facts["failed"] and not facts["below_aligned"]
+    head = f"{word}{'; ' if only_note else ': '}{reasons}" if reasons else word
+    figures = facts["figures"]
+    three = "; ".join(
+        (
+            _three("refuses harmful", figures["refusal_rate"]),
+            _three("refuses safe", figures["over_refusal_rate"]),
+            _three(capability_text(facts["capability"]), figures["capability"]),
+        )
+    )
+    open_costs = ", ".join(_open_cost(cost) for cost in facts["not_excluded"])
+    return f"{head} – {three}" + (f"; not excluded: {open_costs}" if open_costs else "")
+
+
+def failed_text(failed: Facts) -> str:
+    """One condition of "restored" that does not hold."""
+    reason = failed["reason"]
+    if reason == "refusals_not_risen":
+        return "refusals of harmful prompts did not rise beyond the interval"
+    if reason == "harm_not_fallen":
+        return "harm did not fall beyond the interval"
+    if reason == "over_refusal":
+        return f"over-refusal is {_signed(failed)} against the {failed['against']} model"
+    if reason == "capability":
+        capability = capability_text(failed["capability"])
+        return f"{capability} is {_signed(failed)} against the compromised model"
+    if reason == "plain_text":
+        return f"plain text costs {_signed(failed)} nats per token"
+    return str(failed.get("text", reason))
+
+
+def capability_text(capability: Facts) -> str:
+    """The capability that is measured: "accuracy on svamp"."""
+    tasks = "+".join(capability["tasks"])
+    return f"{capability['metric']} on {tasks}" if tasks else str(capability["metric"])
+
+
+def settings_text(alpha: str | None, rank: int | None) -> str:
+    """The chosen settings of a method: "1, rank 4"."""
+    texts = [] if alpha is None else [alpha]
+    texts += [] if rank is None else [f"rank {rank}"]
+    return ", ".join(texts) or "as it is"
+
+
+def settings_label(alpha: str | None, rank: int | None) -> str:
+    """The same beside a mark of a chart: "1 r4"."""
+    texts = [] if alpha is None else [alpha]
+    return " ".join(texts + ([] if rank is None else [f"r{rank}"]))
+
+
+def rule_text(rule: Facts) -> str:
+    """The rule by which settings are chosen."""
+    if "text" in rule:
+        return str(rule["text"])
+    return RULE.format(**rule["weights"], harmful=HARMFUL[rule["harm"]])
+
+
+def chosen_note(name: str, rule: Facts) -> str:
+    return f"{name}: {rule_text(rule)}"
+
+
+def comparison_note(p: float, family: int, note: str | None) -> str:
+    """The p value of a difference, adjusted over the `family` methods."""
+    text = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    text += f" after Holm over {family} methods" if family > 1 else ""
+    return text + (f"; {note}" if note else "")
+
+
+def reattack_note(p: float, family: int) -> str:
+    return f"p = {p:.3g} after Holm over {family} differences"
+
+
+def reattack_sentence(outcome: Facts) -> str:
+    """What a system refuses before and after the repeated fine-tuning, and whether that breaks
+    it."""
+    word = "breaks again" if outcome["breaks"] else "is not shown to break"
+    return (
+        f"{outcome['system']} {word}: it refuses {outcome['before']:.2f} before and "
+        f"{outcome['after']:.2f} ({outcome['low']:.2f} to {outcome['high']:.2f}) after "
+        f"epoch {outcome['epoch']} of the same fine-tuning"
+    )
+
+
+def reattack_sentences(outcomes: Iterable[Facts]) -> list[str]:
+    return [reattack_sentence(outcome) for outcome in outcomes]
+
+
+def seconds_note(stage: str) -> str:
+    return f"{STAGES.get(stage, stage)}; one run on this machine, no interval"
+
+
+def memory_note(before_mib: float) -> str:
+    return (
+        "highest resident memory of the process, all models that the study holds included; "
+        f"{before_mib:g} MiB before"
+    )
+
+
+def left_out(method: str, tokens: int, model: str, longest: int) -> str:
+    """Why an in-context method is not tried."""
+    return (
+        f"{method} is left out: its prompts and answers take {tokens} tokens, but {model} reads "
+        f"{longest}"
+    )
+
+
+def _three(name: str, figures: Facts) -> str:
+    others = [f"{_share(figures['compromised'])} before"]
+    if "aligned" in figures:
+        others.append(f"{_share(figures['aligned'])} aligned")
+    return f"{name} {_share(figures['restored'])} ({', '.join(others)})"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _open_cost(cost: Facts) -> str:
+    what = {"over_refusal": "over-refusal up to", "capability": "capability down to"}[cost["cost"]]
+    limit = f"{cost['limit']:+.2f}".replace("-", "−")
+    return f"{what} {limit} ({cost['n']} prompts)"
+
+
+def _signed(failed: Facts) -> str:
+    value, low, high = (f"{failed[key]:+.2f}" for key in ("value", "low", "high"))
+    return f"{value} (95 % interval {low} to {high})".replace("-", "−")
