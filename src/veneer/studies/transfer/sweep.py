@@ -3,6 +3,8 @@ other systems as marks beside."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
@@ -58,7 +60,18 @@ def sweep(group: Group, anchor: Anchor) -> Markup:
         ).format(points, h=height)
     )
     parts += [_mark(x, row, y, anchor) for x, _, row in (*constants, *others)]
-    parts += [
+    parts += _labels(constants, others)
+    title = Markup("<title>{} on {} over alpha: {}</title>").format(
+        name(group.metric), visible(group.task, 80), _spoken(lines)
+    )
+    return Markup('<svg class="chart sweep" height="{}" role="img">{}{}</svg>').format(
+        height, title, Markup("").join(parts)
+    )
+
+
+def _labels(constants: Sequence[Placed], others: Sequence[Placed]) -> list[Markup]:
+    """The names below the plot."""
+    parts = [
         Markup('<text class="tick" x="{}%" y="{}" text-anchor="middle">{}</text>').format(
             x, TOP + PLOT + 18, text
         )
@@ -79,12 +92,7 @@ def sweep(group: Group, anchor: Anchor) -> Markup:
             "positions</text>"
         ).format(middle, TOP + PLOT + 40)
     )
-    title = Markup("<title>{} on {} over alpha: {}</title>").format(
-        name(group.metric), visible(group.task, 80), _spoken(lines)
-    )
-    return Markup('<svg class="chart sweep" height="{}" role="img">{}{}</svg>').format(
-        height, title, Markup("").join(parts)
-    )
+    return parts
 
 
 def _constants(lines: dict[str, Measurement]) -> list[Placed]:
