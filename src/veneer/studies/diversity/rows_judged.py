@@ -10,7 +10,7 @@ import numpy as np
 from veneer.foundation.results import Measurement
 from veneer.foundation.text import tok
 from veneer.statistics import intervals
-from veneer.studies.diversity import judged_measures
+from veneer.studies.diversity import judged_measures, words
 from veneer.studies.diversity.answers_table import Judgements, Material
 from veneer.studies.diversity.measures import UNITS
 from veneer.studies.diversity.rows_own import STUDY, Vectors
@@ -79,7 +79,7 @@ def filter_rows(
             kept = [sum(s is not None and s >= t for s in row) for row in scores]
             known = [sum(s is not None for s in row) for row in scores]
             e = intervals.ratio_of_sums(kept, known, seed=seed)
-            note = f"{sum(kept)} of {sum(known)} answers"
+            facts = {"threshold": t, "kept": sum(kept), "judged": sum(known)}
             yield Measurement.estimated(
                 e,
                 STUDY,
@@ -89,7 +89,8 @@ def filter_rows(
                 judge=j.judge,
                 split=split,
                 unit="share",
-                note=note,
+                note=words.kept_note(facts),
+                facts=facts,
             )
             for metric, distances in kinds.items():
                 unit = UNITS[metric]
@@ -104,7 +105,15 @@ def filter_rows(
                     ),
                 ):
                     yield Measurement.estimated(
-                        e, STUDY, material.task, name, system, judge=judge, split=split, unit=unit
+                        e,
+                        STUDY,
+                        material.task,
+                        name,
+                        system,
+                        judge=judge,
+                        split=split,
+                        unit=unit,
+                        facts={"threshold": t},
                     )
 
 
