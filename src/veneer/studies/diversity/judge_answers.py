@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.progress import Progress
 from veneer.foundation.text import clean
 from veneer.judges.asker import Asker
 from veneer.judges.llm import judge_items
@@ -17,7 +18,6 @@ from veneer.studies.diversity.answers_table import Judgements, Material, verdict
 from veneer.studies.diversity.judgements import Topic
 
 KINDS = ("quality", "stance", "novelty", "topics")
-Progress = Callable[[int, int, str], None]
 
 
 def ask_judge(
