@@ -46,7 +46,7 @@ def test_a_finished_run_becomes_a_data_file(tmp_path):
     rows = [
         row | {"metric": "refusal_rate", "unit": "share", "judge": "refusal", "note": "words"},
         row
-        | {"metric": "difference_from_base", "of": "refusal_rate", "note": "p = 0.031 after Holm"},
+        | {"metric": "difference_from_base", "of": "refusal_rate", "facts": {"adjusted_p": 0.0312}},
         row | {"metric": "refusal_rate", "split": "group:a"},
         row | {"study": "position", "metric": "kl", "position": [1, 1]},
     ]

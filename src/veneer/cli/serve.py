@@ -10,8 +10,14 @@ from veneer.terminal.options import Machine
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from veneer.head.veneer import Veneer
+    from veneer.models.formats import ChatFormat, Format
     from veneer.serve.served import Served
     from veneer.systems.alpha import Alpha
+    from veneer.systems.shifted import ShiftedSystem
+    from veneer.systems.system import System
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,65 +207,75 @@ class Serve:
 
     def served(self) -> list[Served]:
         """The systems, over each model loaded once."""
-        from veneer.head.merge import merged_facts
-        from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
-        from veneer.head.veneer import Veneer
-        from veneer.models.formats import Format, PlainFormat, check_arguments, given_format
-        from veneer.models.load import load_model
+        from veneer.models.formats import check_arguments
         from veneer.models.sampling import Sampling
         from veneer.models.shipped import applied, warn_of_settings
-        from veneer.prompts.prompt import Prompt
         from veneer.serve.served import Served
         from veneer.systems.alpha import Alpha
         from veneer.systems.shifted import ShiftedSystem
-        from veneer.systems.system import System
 
         alphas = [Alpha.parse(a) for a in self.alpha.split(",")]
         self._check(alphas)
-        templates = self.templates
-        chat = templates.chat_format(templates.system)
-        own: Format | None = None
-        if templates.chat:
-            own = chat
-        elif templates.base_template is not None:
-            own = given_format(templates.base_template, chat)
-        veneer = None if self.veneer is None else Veneer.load(self.veneer)
-        if own is None and self.model is not None:
-            own = chosen_format(merged_facts(self.model) if veneer is None else veneer.facts)
-        elif own is not None and veneer is not None:
-            warn_of_formats(
-                "veneer", own, fitted_formats(veneer.facts), [Prompt.from_text("request", "text")]
-            )
-        systems: list[Served] = []
-
-        def add(system: System | ShiftedSystem, **more: object) -> None:
+        chat = self.templates.chat_format(self.templates.system)
+        served: list[Served] = []
+        for system, facts in self._systems(alphas, chat):
             lm = system.large if isinstance(system, ShiftedSystem) else system.lm
             if not self.model_settings:
                 warn_of_settings(lm, mend="--model-settings applies them")
             settings = applied(lm, Sampling()) if self.model_settings else Sampling()
-            systems.append(Served(system, templates.join_turns, more, settings=settings))
+            served.append(Served(system, self.templates.join_turns, facts, settings=settings))
+        check_arguments(chat, *(s.lm.tokenizer for s in served if s.system.format is chat))
+        return served
 
+    def _systems(
+        self, alphas: list[Alpha], chat: ChatFormat
+    ) -> Iterator[tuple[System | ShiftedSystem, dict[str, object]]]:
+        """Each system, and what the list of models says of it."""
+        from veneer.head.veneer import Veneer
+        from veneer.models.formats import PlainFormat
+        from veneer.models.load import load_model
+        from veneer.systems.shifted import ShiftedSystem
+        from veneer.systems.system import System
+
+        veneer = None if self.veneer is None else Veneer.load(self.veneer)
+        own = self._base_format(veneer, chat)
         base = None if self.model is None else load_model(self.model, **self.machine.how())
         if base is not None and veneer is None:
-            add(System.of_model(base, format=own))
+            yield System.of_model(base, format=own), {}
         if base is not None and veneer is not None:
             constant = alphas[0].constant if len(alphas) == 1 else None
             alpha = 1.0 if constant is None else constant
             veneered = System.of_model(base, veneer, format=own, alpha=alpha)
-            add(System.of_model(base, format=veneered.format))
-            add(veneered, veneer=veneer.identity(), alpha=alpha)
+            yield System.of_model(base, format=veneered.format), {}
+            yield veneered, {"veneer": veneer.identity(), "alpha": alpha}
         if self.large is not None and base is not None and veneer is not None:
             large = load_model(self.large, **self.machine.how())
-            form = chat if templates.large_chat else PlainFormat()
-            add(System.of_model(large, format=form, name="large"))
-            for one in alphas:
-                add(
-                    ShiftedSystem.of_models(
-                        large, base, veneer, alpha=one, format=form, small_format=own
-                    )
+            form = chat if self.templates.large_chat else PlainFormat()
+            yield System.of_model(large, format=form, name="large"), {}
+            for schedule in alphas:
+                shifted = ShiftedSystem.of_models(
+                    large, base, veneer, alpha=schedule, format=form, small_format=own
                 )
+                yield shifted, {}
         if self.aligned is not None:
             lm = load_model(self.aligned, **self.machine.how())
-            add(System("aligned", lm, chat, lm.stop_ids))
-        check_arguments(chat, *(s.lm.tokenizer for s in systems if s.system.format is chat))
-        return systems
+            yield System("aligned", lm, chat, lm.stop_ids), {}
+
+    def _base_format(self, veneer: Veneer | None, chat: ChatFormat) -> Format | None:
+        """How base and the veneer read requests: as the options say, else as the veneer recorded.
+        Warns where the veneer was fitted behind another format."""
+        from veneer.head.merge import merged_facts
+        from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
+        from veneer.models.formats import given_format
+        from veneer.prompts.prompt import Prompt
+
+        template = self.templates.base_template
+        if not self.templates.chat and template is None:
+            if self.model is None:
+                return None
+            return chosen_format(merged_facts(self.model) if veneer is None else veneer.facts)
+        own = chat if template is None else given_format(template, chat)
+        if veneer is not None:
+            request = [Prompt.from_text("request", "text")]
+            warn_of_formats("veneer", own, fitted_formats(veneer.facts), request)
+        return own

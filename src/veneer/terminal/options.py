@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
-    from veneer.judges.config import JudgeConfig
     from veneer.models.formats import Format
     from veneer.models.pair import Pair
-    from veneer.scale.cluster import RayConfig
     from veneer.tasks.task import Task
 
 
@@ -34,7 +32,7 @@ class Machine:
     """Run code that comes with a model. Off: a model from the hub is data."""
 
     def how(self) -> dict[str, Any]:
-        """Words for load_model."""
+        """The keyword arguments of load_model."""
         return {k: getattr(self, k) for k in ("device", "dtype", "revision", "trust_remote_code")}
 
     def refuse_split(self, what: str) -> None:
@@ -94,119 +92,6 @@ def pair_settings(
     return {"base": base, "aligned": aligned, **templates.settings(), **machine.how()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class PairOptions(TemplateOptions, Machine):
-    base: str
-    """The base model."""
-    aligned: str
-    """The aligned model; it must share base's tokenizer."""
-    base_template: str | None = None
-    """Text around each prompt for base, with {prompt} where it goes, or a name: alpaca, question,
-    answer, qa, user, plain, or chat (the tokenizer's chat template). It replaces the template that
-    a task brings. Default: the text as it is."""
-    system: str | None = None
-    """System text for the aligned model's chat template. Default: the template's own."""
-    aligned_plain: bool = False
-    """The aligned model reads plain text like base, for one that has no chat template."""
-
-    def formats(self) -> tuple[Format, Format]:
-        from veneer.models.formats import given_format
-
-        chat = self.chat_format(self.system)
-        base = given_format(self.base_template, chat)
-        if self.aligned_plain and self.base_template != "chat":
-            self.refuse_template_options("--aligned-plain")
-        return base, base if self.aligned_plain else chat
-
-    def pair(self) -> Pair:
-        from veneer.models.pair import Pair
-
-        base, aligned = self.formats()
-        return Pair.load(
-            self.base, self.aligned, base_format=base, aligned_format=aligned, **self.how()
-        )
-
-    def said(self) -> dict[str, Any]:
-        """What a second run of the same command must share."""
-        names = (
-            "base",
-            "aligned",
-            "base_template",
-            "system",
-            "aligned_plain",
-            "device",
-            "dtype",
-            "revision",
-            "trust_remote_code",
-        )
-        return {**{k: getattr(self, k) for k in names}, **self.template_words()}
-
-
-@dataclass(frozen=True, kw_only=True)
-class JudgeOptions:
-    judge_url: str | None = None
-    """OpenAI-compatible endpoint of a judge model, such as http://localhost:8000/v1."""
-    judge_model: str | None = None
-    """Name of the judge model at that endpoint."""
-    judge_local: str | None = None
-    """A model that judges here instead of an endpoint: hub id, folder or .gguf file."""
-    judge_key_env: str = "OPENAI_API_KEY"
-    """Environment variable that holds the endpoint's key; the key itself is never written."""
-    judge_concurrency: int = 8
-    """Requests to the judge at once."""
-    judge_timeout: float = 120.0
-    """Seconds for one whole reply of the judge."""
-    judge_retries: int = 5
-    """Further attempts of a request that failed in passing (429, 500, 503, time-outs,
-    lost connections)."""
-    judge_price_in: float | None = None
-    """Price of a million tokens that the judge reads, to show what the verdicts cost."""
-    judge_price_out: float | None = None
-    """Price of a million tokens that the judge writes."""
-    judge_cache: str | None = None
-    """Folder of verdicts that are kept between runs. Default: inside --out."""
-    toxicity_model: str | None = None
-    """Text-classification model that judges toxicity (hub id or folder), such as
-    tomh/toxigen_roberta. Default: the built-in stand-in."""
-
-    def judges(self, **local: Any) -> JudgeConfig:
-        """local: device, dtype and batch_size of a local judge."""
-        from veneer.judges.config import JudgeConfig
-
-        return JudgeConfig(
-            timeout=self.judge_timeout,
-            retries=self.judge_retries,
-            price_in=self.judge_price_in,
-            price_out=self.judge_price_out,
-            url=self.judge_url,
-            model=self.judge_model,
-            local=self.judge_local,
-            key_env=self.judge_key_env,
-            toxicity=self.toxicity_model,
-            concurrency=self.judge_concurrency,
-            cache=None if self.judge_cache is None else Path(self.judge_cache),
-            **local,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerOptions:
-    workers: int = 2
-    """Of --engine ray; each holds the models, or its share of a capture's tokens."""
-    cpus_per_worker: int = 1
-    """CPUs and threads that each of them takes."""
-    gpus_per_worker: float = 0.0
-    """GPUs that each of them takes."""
-    ray_address: str | None = None
-    """Of a running Ray cluster, such as auto or 10.0.0.1:6379. Default: an own one
-    on this machine."""
-
-    def ray(self) -> RayConfig:
-        from veneer.scale.cluster import RayConfig
-
-        return RayConfig(self.workers, self.cpus_per_worker, self.gpus_per_worker, self.ray_address)
-
-
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[int, int, str], None]]:
     """A progress line on stderr: a bar in a terminal, a plain line every ten seconds elsewhere."""
@@ -227,7 +112,7 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
     if not console.is_terminal:
         last = 0.0
 
-        def say(done: int, total: int, what: str) -> None:
+        def print_line(done: int, total: int, what: str) -> None:
             nonlocal last
             if time.monotonic() - last >= 10 or (total and done == total):
                 last = time.monotonic()
@@ -237,7 +122,7 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
                     flush=True,
                 )
 
-        yield say
+        yield print_line
         return
     columns = (
         TextColumn("{task.description}"),
