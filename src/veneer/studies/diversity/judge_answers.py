@@ -15,7 +15,7 @@ from veneer.judges.llm import judge_items
 from veneer.judges.rubrics import RUBRICS
 from veneer.prompts.prompt import Prompt
 from veneer.studies.diversity.answers_table import Judgements, Material, verdicts
-from veneer.studies.diversity.judgements import Topic
+from veneer.studies.diversity.judged import Topic
 
 KINDS = ("quality", "stance", "novelty", "topics")
 

@@ -28,7 +28,7 @@ from veneer.studies.diversity.decompose import (
     decompose,
     decompose_semantic,
 )
-from veneer.studies.diversity.judged_measures import LEAST, keep
+from veneer.studies.diversity.judged import LEAST, keep
 from veneer.studies.diversity.rows_own import STUDY, Vectors
 from veneer.studies.diversity.text_measures import Remembering, cosine_matrix, mean_distance
 

@@ -17,7 +17,7 @@ from veneer.studies.diversity.answers_table import (
     by_prompt,
     read_judgements,
 )
-from veneer.studies.diversity.judgements import aspect, novelty, stance, topics
+from veneer.studies.diversity.judged import aspect, novelty, stance, topics
 
 
 @dataclass
