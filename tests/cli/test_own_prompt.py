@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from veneer.cli import main
+from veneer.cli.serve import ServeCommand
 from veneer.foundation.errors import InputError
 from veneer.head import recorded
 from veneer.head.veneer import Veneer

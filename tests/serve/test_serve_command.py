@@ -15,6 +15,7 @@ import urllib.request
 import pytest
 
 from veneer.cli import main
+from veneer.cli.serve import ServeCommand
 from veneer.head.veneer import Veneer
 from veneer.models.load import load_model
 from veneer.serve.server import open_socket
