@@ -196,9 +196,9 @@ def _each(
     name: str, compute: Callable[[Path, str], Value], printed: dict[str, str]
 ) -> list[Figure]:
     return [
-        Figure(f"{name}, {s}", text, lambda data, s=s: compute(data, s))
+        Figure(f"{name}, {s}", text, lambda data, s=s: compute(data, s))  # type: ignore[misc]
         for s, text in printed.items()
-    ]  # type: ignore[misc]
+    ]
 
 
 FIGURES: tuple[Figure, ...] = (
@@ -259,8 +259,8 @@ FIGURES: tuple[Figure, ...] = (
         Figure(
             f"topics only in {s}" if s != "both" else "topics in both",
             n,
-            lambda d, s=s: topic_count(d, s),
-        )  # type: ignore[misc]
+            lambda d, s=s: topic_count(d, s),  # type: ignore[misc]
+        )
         for s, n in (("A", "2211"), ("both", "254"), ("B", "696"))
     ),
     Figure("topic rows parsed", "249", topic_rows),
