@@ -282,3 +282,107 @@ def test_the_command_line_starts_without_torch():
         "'pyarrow'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+# What a person reads is made from facts, and never read back (docs/architecture.md, "A study").
+TAKES_APART = {
+    *("partition", "rpartition", "split", "rsplit", "splitlines", "startswith", "endswith"),
+    *("removeprefix", "removesuffix", "replace", "find", "index", "strip", "lstrip", "rstrip"),
+}
+PATTERNS = {"match", "fullmatch", "search", "findall", "finditer", "sub", "split"}
+SHOWN = {"note", "system"}  # the text of a row, and the name of its system
+# folders of Veneer 0.1 hold texts alone: one module per study reads them
+READS_OLD_TEXTS = ("folders_0_1", "foundation.system_id")
+
+
+def _is_shown(node: ast.AST) -> bool:
+    """Whether an expression is `row.note` or `row.system`, perhaps `(row.note or "")`."""
+    if isinstance(node, ast.BoolOp):
+        return any(_is_shown(value) for value in node.values)
+    return isinstance(node, ast.Attribute) and node.attr in SHOWN
+
+
+def texts_taken_apart(source: str) -> list[str]:
+    """Places where a row's note or a system's name is parsed, as source texts."""
+    places = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr in TAKES_APART and _is_shown(node.func.value):
+                places.append(ast.unparse(node))
+            is_pattern = node.func.attr in PATTERNS and ast.unparse(node.func.value) != "self"
+            if is_pattern and any(_is_shown(argument) for argument in node.args):
+                places.append(ast.unparse(node))
+        if isinstance(node, ast.Compare) and any(
+            isinstance(operator, ast.In | ast.NotIn)
+            and isinstance(right, ast.AST)
+            and _is_text(right)
+            for operator, right in zip(node.ops, node.comparators, strict=True)
+        ):
+            places.append(ast.unparse(node))
+    return places
+
+
+def _is_text(node: ast.AST) -> bool:
+    """`row.note` on the right of `in`: a search within the text."""
+    if isinstance(node, ast.BoolOp):
+        return any(_is_text(value) for value in node.values)
+    return isinstance(node, ast.Attribute) and node.attr == "note"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_text_is_taken_apart(module):
+    if module.endswith(READS_OLD_TEXTS):
+        return
+    assert texts_taken_apart(MODULES[module].read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "row.note.partition(':')[0]",
+        "(row.note or '').replace('a', 'b')",
+        "'oracle' in row.note",
+        "'oracle' in (row.note or '')",
+        "row.system.startswith('shifted-')",
+        "re.fullmatch(r'lora-(\\\\d+)', row.system)",
+    ],
+)
+def test_the_check_sees_a_text_that_is_taken_apart(line):
+    assert texts_taken_apart(line)
+
+
+# Modules that make English of results: pages, the terminal, and each study's words
+VIEWS = ("page", "show", "words", "command", "measure_command", "extract_command")
+
+
+def english_in_rows(source: str) -> list[str]:
+    """Literal sentences that are given to a row as its note."""
+    sentences = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            for keyword in node.keywords:
+                if keyword.arg == "note" and isinstance(
+                    keyword.value, ast.Constant | ast.JoinedStr
+                ):
+                    text = ast.unparse(keyword.value)
+                    if " " in text:
+                        sentences.append(text)
+    return sentences
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[-1] not in VIEWS])
+def test_results_are_data(module):
+    assert english_in_rows(MODULES[module].read_text(encoding="utf-8")) == []
+
+
+def test_only_the_runner_records_runs():
+    """One place locks, records, resumes and renders; a study only measures."""
+    for module, path in MODULES.items():
+        source = path.read_text(encoding="utf-8")
+        calls = {
+            ast.unparse(n.func) for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)
+        }
+        if module not in ("studies.runner", "foundation.run_record"):
+            assert "RunRecord" not in calls, f"{module} builds a run record"
+        if module not in ("studies.runner", "report.render", "cli.report"):
+            assert "write_report" not in calls, f"{module} renders a study's page"

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from veneer.cli import main
-from veneer.cli.serve import Serve
+from veneer.cli.serve import ServeCommand
 from veneer.foundation.errors import InputError
 from veneer.head import recorded
 from veneer.head.veneer import Veneer
@@ -113,7 +113,7 @@ def test_several_templates_ask_for_a_choice(several, typed, tmp_path, capsys):
         and not (tmp_path / "m").exists()
     )
     with pytest.raises(InputError, match=r"several templates .* choose one with --base-template"):
-        Serve(model="lab:base", veneer=str(several)).served()
+        ServeCommand(model="lab:base", veneer=str(several)).served()
     # a choice, and prompts that bring one of the two
     assert (
         len(
@@ -149,7 +149,7 @@ def test_several_templates_ask_for_a_choice(several, typed, tmp_path, capsys):
 
 
 def test_serve_feeds_the_recorded_template(veneer):
-    base, veneered = Serve(model="lab:base", veneer=str(veneer)).served()
+    base, veneered = ServeCommand(model="lab:base", veneer=str(veneer)).served()
     for served in (base, veneered):
         ids = served.of_messages([{"role": "user", "content": TYPED[0]}]).ids
         assert list(ids) == PlainFormat(LAB).encode_text(
@@ -183,7 +183,7 @@ def test_plain_transformers_answers_from_the_merged_folder_as_veneer_generate(
             whole = model.generate(**given, max_new_tokens=int(LENGTH), do_sample=False)[0].tolist()
         assert whole[len(ids) :] == list(answer.token_ids)
     assert merge_again(veneer, out) == 0
-    (served,) = Serve(model=str(out)).served()
+    (served,) = ServeCommand(model=str(out)).served()
     assert list(
         served.of_messages([{"role": "user", "content": TYPED[0]}]).ids
     ) == tokenizer.apply_chat_template(

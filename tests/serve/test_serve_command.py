@@ -15,7 +15,7 @@ import urllib.request
 import pytest
 
 from veneer.cli import main
-from veneer.cli.serve import Serve
+from veneer.cli.serve import ServeCommand
 from veneer.head.veneer import Veneer
 from veneer.models.load import load_model
 from veneer.serve.server import open_socket
@@ -122,7 +122,7 @@ def test_a_port_in_use(capsys):
 
 
 def test_systems_over_models_that_are_loaded_once(veneer):
-    served = Serve(
+    served = ServeCommand(
         model="lab:base",
         veneer=veneer,
         large="lab:large-base",
@@ -146,10 +146,10 @@ def test_systems_over_models_that_are_loaded_once(veneer):
         is systems["shifted-2"].small
     )
     assert systems["large"].lm is systems["shifted-1"].large is systems["shifted-1.5@10"].large
-    half = Serve(model="lab:base", veneer=veneer, alpha="0.5").served()[1]
+    half = ServeCommand(model="lab:base", veneer=veneer, alpha="0.5").served()[1]
     assert half.facts()["alpha"] == 0.5 and half.facts()["veneer"] == Veneer.load(veneer).identity()
-    assert [s.id for s in Serve(model="lab:base").served()] == ["base"]
-    assert [s.id for s in Serve(aligned="lab:aligned").served()] == ["aligned"]
+    assert [s.id for s in ServeCommand(model="lab:base").served()] == ["base"]
+    assert [s.id for s in ServeCommand(aligned="lab:aligned").served()] == ["aligned"]
 
 
 def test_help_says_defaults_and_units(capsys):

@@ -17,11 +17,11 @@ from veneer.imports.overton import read_instances
 from veneer.imports.registry import read_stored
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
-from veneer.studies.diversity import judged_measures
+from veneer.studies.diversity import judged
 from veneer.studies.diversity.answers_table import Judgements, by_prompt, read_judgements
 from veneer.studies.diversity.coverage import lexical_coverage
-from veneer.studies.diversity.judgements import Topic, aspect, novelty, topics
-from veneer.studies.diversity.judgements import stance as stance_of
+from veneer.studies.diversity.judged import Topic, aspect, novelty, topics
+from veneer.studies.diversity.judged import stance as stance_of
 from veneer.studies.diversity.text_measures import jaccard_matrix, mean_pairwise_jaccard_distance
 
 Value = Estimate | float
@@ -120,17 +120,17 @@ def mean_helpfulness(data: Path, system: str) -> Estimate:
     return intervals.ratio_of_sums([sum(r) for r in rows], [len(r) for r in rows])
 
 
-def judged(data: Path, system: str) -> int:
+def judged_answers(data: Path, system: str) -> int:
     return sum(
         s is not None for row in helpfulness(data, system).values.values() for s in row.values()
     )
 
 
-def filtered(data: Path, system: str, threshold: float) -> judged_measures.Filtered:
+def filtered(data: Path, system: str, threshold: float) -> judged.Filtered:
     table = helpfulness(data, system).values
     rows = answers(data, system)
     distances = [1 - jaccard_matrix([tok(t) for t in rows[p]]) for p in rows]
-    return judged_measures.filtered(
+    return judged.filtered(
         distances, [[table[p].get(i) for i in range(len(rows[p]))] for p in rows], threshold
     )
 
@@ -196,9 +196,9 @@ def _each(
     name: str, compute: Callable[[Path, str], Value], printed: dict[str, str]
 ) -> list[Figure]:
     return [
-        Figure(f"{name}, {s}", text, lambda data, s=s: compute(data, s))
+        Figure(f"{name}, {s}", text, lambda data, s=s: compute(data, s))  # type: ignore[misc]
         for s, text in printed.items()
-    ]  # type: ignore[misc]
+    ]
 
 
 FIGURES: tuple[Figure, ...] = (
@@ -216,7 +216,7 @@ FIGURES: tuple[Figure, ...] = (
         "mean words", mean_words, {BASE: "129.380", ICL: "221.540", CHAT: "472.668", GPT: "303.800"}
     ),
     *_each("helpfulness", mean_helpfulness, {BASE: "3.028", CHAT: "4.880", GPT: "4.90"}),
-    *_each("answers judged for helpfulness", judged, {BASE: "250", CHAT: "250", GPT: "50"}),
+    *_each("answers judged for helpfulness", judged_answers, {BASE: "250", CHAT: "250", GPT: "50"}),
     Figure("helpfulness >= 4: samples kept", "118", lambda d: filtered(d, BASE, 4).samples),
     Figure("helpfulness >= 4: prompts kept", "36", lambda d: len(filtered(d, BASE, 4).prompts)),
     Figure(
@@ -243,12 +243,12 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         "ConflictingQA, gpt-3.5-turbo, stance entropy (bits)",
         "0.324659",
-        lambda d: intervals.mean([judged_measures.entropy(x) or 0.0 for x in stances(d)]),
+        lambda d: intervals.mean([judged.entropy(x) or 0.0 for x in stances(d)]),
     ),
     Figure(
         "ConflictingQA, gpt-3.5-turbo, pairwise disagreement",
         "0.187558",
-        lambda d: intervals.mean([judged_measures.disagreement(x) or 0.0 for x in stances(d)]),
+        lambda d: intervals.mean([judged.disagreement(x) or 0.0 for x in stances(d)]),
     ),
     *(
         Figure(f"what base adds to chat, score {s}", n, lambda d, s=s: novelty_count(d, s))  # type: ignore[misc]
@@ -259,8 +259,8 @@ FIGURES: tuple[Figure, ...] = (
         Figure(
             f"topics only in {s}" if s != "both" else "topics in both",
             n,
-            lambda d, s=s: topic_count(d, s),
-        )  # type: ignore[misc]
+            lambda d, s=s: topic_count(d, s),  # type: ignore[misc]
+        )
         for s, n in (("A", "2211"), ("both", "254"), ("B", "696"))
     ),
     Figure("topic rows parsed", "249", topic_rows),

@@ -18,7 +18,7 @@ from veneer.foundation.results import Measurement
 from veneer.imports import AS_STORED, read_stored
 from veneer.statistics.intervals import Estimate
 from veneer.studies.diversity.answers_table import Material, by_prompt, read_judgements
-from veneer.studies.diversity.judgements import stance
+from veneer.studies.diversity.judged import stance
 from veneer.studies.diversity.rows_cross import coverage_rows, decomposition_rows
 from veneer.studies.diversity.rows_judged import filter_rows, new_rows, stance_rows
 

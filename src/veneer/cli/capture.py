@@ -160,7 +160,7 @@ class CaptureSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Capture:
+class CaptureCommand:
     """Let a teacher answer prompts, keep its top-k log-probabilities, and let base read the
     answers. The teacher is an aligned model, stored answers, a model behind an endpoint, or one
     that an installed package offers. Resumes if run again, to the same bytes."""

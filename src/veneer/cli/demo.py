@@ -14,7 +14,7 @@ TASKS = "lab-requests,lab-harmless,lab-sums,lab-facts"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demo:
+class DemoCommand:
     """See the whole method in a minute or two, on a small pair of models that comes with the
     package."""
 

@@ -93,7 +93,7 @@ class SamplingSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generate:
+class GenerateCommand:
     """Let a model, with or without a veneer, or a model behind an endpoint (--url), answer prompts.
     Resumes if run again."""
 

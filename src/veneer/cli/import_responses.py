@@ -30,7 +30,7 @@ Kind = Literal[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Import:
+class ImportCommand:
     """Read stored answers, list what was dropped and why, and write them as `veneer generate`
     does."""
 

@@ -14,14 +14,14 @@ from veneer.registry import study_commands
 from veneer.terminal.command_line import UsageError, parse
 
 OWN = {  # commands that are no study; a study's commands come from its room (veneer.registry)
-    "demo": "veneer.cli.demo:Demo",
-    "capture": "veneer.cli.capture:Capture",
-    "merge": "veneer.cli.merge:Merge",
-    "generate": "veneer.cli.generate:Generate",
-    "import": "veneer.cli.import_responses:Import",
-    "serve": "veneer.cli.serve:Serve",
-    "report": "veneer.cli.report:Report",
-    "tasks": "veneer.cli.tasks:Tasks",
+    "demo": "veneer.cli.demo:DemoCommand",
+    "capture": "veneer.cli.capture:CaptureCommand",
+    "merge": "veneer.cli.merge:MergeCommand",
+    "generate": "veneer.cli.generate:GenerateCommand",
+    "import": "veneer.cli.import_responses:ImportCommand",
+    "serve": "veneer.cli.serve:ServeCommand",
+    "report": "veneer.cli.report:ReportCommand",
+    "tasks": "veneer.cli.tasks:TasksCommand",
 }
 # the order of the help; the others follow
 FIRST = ("demo", "run", "capture", "extract", "merge", "generate", "measure")

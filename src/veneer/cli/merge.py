@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Merge:
+class MergeCommand:
     """Write base with the head W + alpha dW: a checkpoint that any engine loads and that needs no
     Veneer; or, for a low-rank veneer, a PEFT adapter of the head alone."""
 

@@ -9,7 +9,7 @@ from veneer.foundation.settings import Option
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class ReportCommand:
     """Write report.html from one or more study folders (each with results.jsonl)."""
 
     examples: ClassVar[tuple[str, ...]] = (

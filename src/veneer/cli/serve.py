@@ -99,7 +99,7 @@ class ServerOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serve:
+class ServeCommand:
     """Answer OpenAI-compatible requests (chat and text completions) with base, veneered, shifted
     and aligned systems.
 

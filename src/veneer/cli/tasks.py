@@ -26,7 +26,7 @@ class TasksTemplates(TemplateOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tasks:
+class TasksCommand:
     """List the tasks, or with `show NAME` print a task's prompts as base and the aligned model read
     them, and how it is scored."""
 

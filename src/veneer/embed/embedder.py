@@ -3,12 +3,12 @@ and rule."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
-Progress = Callable[[int, int, str], None]  # done, total, what
+from veneer.foundation.progress import Progress
 
 
 class Embedder(Protocol):

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from veneer.embed.chunks import join_chunks
-from veneer.embed.embedder import Progress, unit_rows
+from veneer.embed.embedder import unit_rows
 from veneer.endpoint import Endpoint, EndpointConfig
 from veneer.endpoint.failure import Failure
 from veneer.foundation.errors import VeneerError
+from veneer.foundation.progress import Progress
 
 # characters of a piece: its tokenizer is not at hand, and 512 tokens are the least that
 # such models read

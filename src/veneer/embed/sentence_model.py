@@ -16,10 +16,10 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from veneer.embed.chunks import chunks, join_chunks
-from veneer.embed.embedder import Progress
 from veneer.embed.inputs import frame, padded, positions
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file
+from veneer.foundation.progress import Progress
 
 TOKENS = 4096  # in one pass, padding counted
 # texts that are taken apart at a time, so that memory does not grow with their number

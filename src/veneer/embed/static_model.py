@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from veneer.embed.embedder import Progress, unit_rows
+from veneer.embed.embedder import unit_rows
 from veneer.foundation.errors import InputError, MissingExtra
+from veneer.foundation.progress import Progress
 
 WINDOW = 4096  # texts at a time
 

@@ -20,8 +20,8 @@ from veneer.endpoint.mends import WRONG_INPUT, mend
 from veneer.endpoint.reply import ChatRequest, Reply, Usage, read_reply
 from veneer.endpoint.transport import Transport
 from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.progress import Progress
 
-Progress = Callable[[int, int, str], None]
 Read = Callable[[Any], dict[str, Any]]
 Outcome = tuple[str, dict[str, Any] | Failure]  # key, what came
 PRICED = 1_000_000  # prices are of so many tokens

@@ -57,14 +57,14 @@ class Measurement:
         """A row with the value, interval, n and note of an estimate; its reason is the fact
         "estimate"."""
         e = estimate
-        facts = dict(fields.pop("facts", None) or {})
+        facts = fields.pop("facts", None)
         if e.reason is not None:
-            facts.setdefault("estimate", e.reason.to_json())
+            facts = {"estimate": e.reason.to_json(), **(facts or {})}
         note = fields.pop("note", None) or e.note
         return cls(
             *(study, task, metric, system, e.value, e.n, e.low, e.high),
             note=note,
-            facts=facts or None,
+            facts=facts,
             **fields,
         )
 

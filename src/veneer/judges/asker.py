@@ -3,7 +3,7 @@ in a cache."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,7 @@ from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig, Reply, Usage
 from veneer.endpoint.adjust import SAMPLED
 from veneer.endpoint.cache import Cache, key_of
 from veneer.foundation.errors import InputError
+from veneer.foundation.progress import Progress
 from veneer.judges.config import JudgeConfig
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat
@@ -21,7 +22,6 @@ from veneer.prompts.prompt import Prompt
 from veneer.systems.respond import respond
 from veneer.systems.system import System
 
-Progress = Callable[[int, int, str], None]
 FILE = "replies.jsonl"  # inside a folder of verdicts
 NEITHER = (
     "a judge model is needed: give --judge-url URL and --judge-model NAME, or --judge-local MODEL"

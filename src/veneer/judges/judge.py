@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from veneer.foundation.progress import Progress
 from veneer.prompts.prompt import Prompt
 
-Progress = Callable[[int, int, str], None]
 Scores = dict[str, float | None]
 
 

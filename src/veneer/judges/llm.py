@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
 from veneer.endpoint import ChatRequest, Reply, Usage
+from veneer.foundation.progress import Progress
 from veneer.judges.asker import Asker, asker_of
 from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Scores
 from veneer.judges.rubrics import RUBRICS, Rubric, RubricVerdict, Unreadable
 from veneer.prompts.prompt import Prompt
-
-Progress = Callable[[int, int, str], None]
 
 
 class Outcome(StrEnum):

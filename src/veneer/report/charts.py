@@ -8,7 +8,7 @@ that no chart depends on colour.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -40,6 +40,7 @@ STRIP = 54  # of a lane with the other systems below the veneer
 MID = LANE / 2
 PLOT = 260  # height of the position chart's plot, px
 TOP = 14  # room above it for the highest tick's letters
+Position = tuple[int, int]  # first and last response position of a bin
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,36 @@ def positions(
         centres[b] = round(5 + 95 * (edge + width / 2) / sum(widths), 3)
         edge += width
     y, ticks = _vertical(series, log)
+    parts = _grid(bins, centres, y, ticks)
+    bands, paths, dots = _curves(series, centres, y, anchor)
+    height = TOP + PLOT + 60
+    inner = Markup(
+        '<svg x="0" y="0" width="100%" height="{h}" viewBox="0 0 1000 {h}" '
+        'preserveAspectRatio="none">{}</svg>'
+    ).format(Markup("").join(bands + paths), h=height)
+    return Markup(
+        '<svg class="chart" height="{}" role="img" aria-labelledby="{id}-t {id}-d"><title '
+        'id="{id}-t">{}</title>'
+        '<desc id="{id}-d">{}</desc>{}{}{}</svg>'
+    ).format(
+        height,
+        label,
+        _spoken(series),
+        Markup("").join(parts),
+        inner,
+        Markup("").join(dots),
+        id=chart_id,
+    )
+
+
+def _grid(
+    bins: Sequence[Position],
+    centres: Mapping[Position, float],
+    y: Callable[[float], float],
+    ticks: Sequence[float],
+) -> list[Markup]:
+    """The lines and labels of both axes. centres: a bin's place in % of the width. y: value ->
+    px."""
     parts: list[Markup] = []
     for t in ticks:
         parts.append(
@@ -231,14 +262,21 @@ def positions(
             "(tokens)</text>"
         ).format(TOP + PLOT + 52)
     )
+    return parts
+
+
+def _curves(
+    series: dict[str, list[Measurement]],
+    centres: Mapping[Position, float],
+    y: Callable[[float], float],
+    anchor: Anchor,
+) -> tuple[list[Markup], list[Markup], list[Markup]]:
+    """Bands, lines and marks of every system, the marks with links to their rows."""
     bands, paths, dots = [], [], []
     for system, kind in line_classes(series).items():
         rows = series[system]
-        known = [
-            r
-            for r in sorted(rows, key=lambda r: r.position or (0, 0))
-            if r.position and r.value is not None
-        ]
+        placed = sorted(rows, key=lambda r: r.position or (0, 0))
+        known = [r for r in placed if r.position and r.value is not None]
         ranged = [r for r in known if r.low is not None and r.high is not None]
         upper = [f"{centres[r.position] * 10:.1f},{y(r.high or 0)}" for r in ranged if r.position]
         lower = [
@@ -266,24 +304,7 @@ def positions(
                     anchor(r), kind, drawn, title
                 )
             )
-    height = TOP + PLOT + 60
-    inner = Markup(
-        '<svg x="0" y="0" width="100%" height="{h}" viewBox="0 0 1000 {h}" '
-        'preserveAspectRatio="none">{}</svg>'
-    ).format(Markup("").join(bands + paths), h=height)
-    return Markup(
-        '<svg class="chart" height="{}" role="img" aria-labelledby="{id}-t {id}-d"><title '
-        'id="{id}-t">{}</title>'
-        '<desc id="{id}-d">{}</desc>{}{}{}</svg>'
-    ).format(
-        height,
-        label,
-        _spoken(series),
-        Markup("").join(parts),
-        inner,
-        Markup("").join(dots),
-        id=chart_id,
-    )
+    return bands, paths, dots
 
 
 def line_classes(series: Mapping[str, Sequence[Measurement]]) -> dict[str, str]:

@@ -120,9 +120,6 @@ class PageContext:
         return template(name, package=package, **tools, **values)
 
 
-Part = PageContext  # the name that pages used before
-
-
 @cache
 def _environment(package: str | None) -> Environment:
     shared = PackageLoader("veneer.report")

@@ -111,7 +111,8 @@ def test_an_old_folder_shows_what_it_showed(page):
     bars = layers(page)
     assert bars.layers == [3] and bars.kinds == ["MLP"] and list(bars.ranks) == [(3, "MLP")]
     assert [which for which, _, _ in patched(page)] == ["layers 2 to 3"]
-    assert [text for *_, text in openings(page.groups)] == [OLD[-1]["note"]]
+    ((_, system, _, text),) = openings(page.groups)
+    assert system == "audited" and "I'd be glad" in text
 
 
 def test_notes_of_0_1_hold_the_facts():
@@ -127,19 +128,28 @@ def test_notes_of_0_1_hold_the_facts():
 
 
 @pytest.mark.parametrize(
-    ("write", "facts"),
+    ("note", "facts"),
     [
-        (words.patch_note, {"layers": [1, 2, 3, 7], "prompts": 8}),
-        (words.patch_note, {"layers": [4], "prompts": 8}),
-        (words.opening_note, {"opening": 'with a "quote" (its first 4 tokens)', "tokens": 4}),
-        (words.opening_note, {"opening": "", "tokens": 4}),
+        (
+            "the reference's layers 1 to 3, 7 in the audited model; 8 prompts",
+            {"layers": [1, 2, 3, 7], "prompts": 8},
+        ),
+        (
+            "the reference's layer 4 in the audited model; 8 prompts",
+            {"layers": [4], "prompts": 8},
+        ),
+        (
+            'begins with "a "quote" (its first 4 tokens)" (its first 4 tokens)',
+            {"opening": 'a "quote" (its first 4 tokens)', "tokens": 4},
+        ),
+        ("no visible text in the first 4 tokens", {"opening": "", "tokens": 4}),
     ],
 )
-def test_a_note_and_its_facts_agree(write, facts):
-    row = Measurement("audit", "all", "kl", "s", 1.0, 1, note=write(facts))
-    assert facts_of_0_1(row) == facts
-    other = dataclasses.replace(row, note="in other words", facts=facts)
-    assert facts_of(other) == facts, "a row with facts is never read by its note"
+def test_only_rows_of_0_1_are_read_by_their_notes(note, facts):
+    row = Measurement("audit", "all", "kl", "s", 1.0, 1, note=note)
+    assert facts_of(row) == facts
+    other = dataclasses.replace(row, facts={"layers": [0]})
+    assert facts_of(other) == {"layers": [0]}, "a row with facts is never read by its note"
 
 
 @pytest.mark.parametrize("note", [None, "", "of", "the reference's layers in the audited model"])

@@ -7,7 +7,7 @@ import re
 
 from veneer.foundation.results import Measurement
 from veneer.report.charts import Scale
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.sections import all_sections
 from veneer.studies.diversity.page import SECTION, decompositions, filter_lines, step
 
@@ -61,7 +61,7 @@ def part(tmp_path, rows=ROWS):
     from veneer.report.load import load
 
     Results(rows).write(tmp_path / "s" / "results.jsonl")
-    return Part(load(tmp_path / "s"))
+    return PageContext(load(tmp_path / "s"))
 
 
 def test_terms_begin_where_the_others_end(tmp_path):

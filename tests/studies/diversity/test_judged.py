@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veneer.foundation.errors import InputError
-from veneer.studies.diversity import judged_measures
+from veneer.studies.diversity import judged
 from veneer.studies.diversity.answers_table import read_judgements
 from veneer.studies.diversity.coverage import (
     cases,
@@ -18,17 +18,22 @@ from veneer.studies.diversity.coverage import (
     semantic_coverage,
     sentence_cases,
 )
-from veneer.studies.diversity.judged_measures import (
+from veneer.studies.diversity.judged import (
+    Topic,
+    aspect,
     filtered,
     mean_helpfulness,
+    novelty,
+    read_all,
+    score,
     score_shares,
     thresholds,
     topic_shares,
+    topics,
 )
-from veneer.studies.diversity.judgements import Topic, aspect, novelty, read_all, score, topics
-from veneer.studies.diversity.judgements import stance as stance_of
+from veneer.studies.diversity.judged import stance as stance_of
 
-LABELS = st.lists(st.sampled_from(list(judged_measures.SAYS)), min_size=1, max_size=6)
+LABELS = st.lists(st.sampled_from(list(judged.SAYS)), min_size=1, max_size=6)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +126,7 @@ def test_filter_stands_beside_the_same_prompts():
     ],
 )
 def test_stances(labels, bits, apart, sides):
-    assert judged_measures.stance_measures(labels) == {
+    assert judged.stance_measures(labels) == {
         "stance_entropy": pytest.approx(bits) if bits is not None else None,
         "stance_disagreement": pytest.approx(apart) if apart is not None else None,
         "stance_both_sides": sides,
@@ -132,10 +137,10 @@ def test_stances(labels, bits, apart, sides):
 def test_stance_bounds_and_order(labels, order):
     again = [labels[i] for i in order if i < len(labels)]
     assert (
-        judged_measures.entropy(labels) == pytest.approx(judged_measures.entropy(again))
-        and 0 <= judged_measures.entropy(labels) <= 2 + 1e-12
+        judged.entropy(labels) == pytest.approx(judged.entropy(again))
+        and 0 <= judged.entropy(labels) <= 2 + 1e-12
     )
-    assert judged_measures.disagreement(labels) == judged_measures.disagreement(again)
+    assert judged.disagreement(labels) == judged.disagreement(again)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +156,7 @@ def test_stance_bounds_and_order(labels, order):
     ],
 )
 def test_stance_coverage(base, aligned, covered):
-    assert judged_measures.coverage(base, aligned) == covered
+    assert judged.coverage(base, aligned) == covered
 
 
 def test_lexical_coverage():

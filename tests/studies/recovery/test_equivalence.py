@@ -18,7 +18,7 @@ from veneer.studies.recovery.equivalence import (
     one_sided_tests,
 )
 from veneer.studies.recovery.similarity import bests, common_count, expected_best, means
-from veneer.studies.recovery.words import no_verdict, verdict_sentence
+from veneer.studies.recovery.words import verdict_reason, verdict_sentence
 
 RUNS = 2000
 N = 50
@@ -129,13 +129,13 @@ def test_holm_over_systems_makes_it_harder():
         ([0.1, 0.2] + [np.nan] * 4, [0.9] * 6, FEW_PROMPTS, "2 prompts have all of"),
     ],
 )
-def test_where_there_is_no_scale_there_is_no_verdict(base, ceiling, reason, note):
+def test_where_there_is_no_scale_there_is_verdict_reason(base, ceiling, reason, note):
     found = equivalence({"s": [0.5] * 6}, base, ceiling)["s"]
     assert (
         found.word == "undecided"
         and found.p is None
-        and found.reason == found.facts["reason"] == reason
-        and note in (no_verdict(found.facts) or "")
+        and found.reason == found.facts["verdict_reason"] == reason
+        and note in (verdict_reason(found.facts) or "")
         and note in verdict_sentence(found.facts)
     )
 

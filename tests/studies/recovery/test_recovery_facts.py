@@ -46,7 +46,10 @@ OF_0_1 = [
             "oracle: it has seen the test answers",
         },
         {
-            "reason": "2 prompts have all of system, base and ceiling; at least 3 are needed",
+            "reason": {
+                "code": "text",
+                "text": "2 prompts have all of system, base and ceiling; at least 3 are needed",
+            },
             "oracle": "test-answers",
         },
     ),
@@ -100,9 +103,8 @@ def measured(teacher=TEACHER) -> list[Measurement]:
     ]
 
 
-def test_every_row_has_facts_and_they_are_json():
+def test_facts_are_json():
     for row in measured():
-        assert row.facts is not None
         assert Measurement.from_json(json.loads(json.dumps(row.to_json()))).facts == row.facts
     oracle = [r for r in measured() if r.system == "knn-response-3"]
     assert oracle and all(r.fact("oracle") == "teacher-answer" for r in oracle)
@@ -116,7 +118,7 @@ def test_notes_tell_the_same_facts_as_those_of_0_1():
     for row in measured():
         for name, value in facts_of_0_1(row).items():
             if name == "reason":
-                assert value == words.undefined(row.facts)
+                assert value["text"] == words.undefined(row.facts)
             else:
                 assert row.fact(name) == value, (row.metric, name)
 
@@ -125,8 +127,9 @@ def test_a_scale_without_distance_has_a_reason_with_its_figures():
     same = [[x[0], *base] for x, base in zip(TEACHER, ENTRIES[0].answers, strict=True)]
     found = [r for r in measured(same) if r.metric == "portion" and r.system == "knn-response-3"]
     row = found[0]
-    assert row.value is None and row.fact("reason") == "no-distance"
-    assert row.fact("distance_low") <= row.fact("distance") <= row.fact("distance_high")
+    reason = row.fact("reason")
+    assert row.value is None and reason["code"] == "no_difference"
+    assert reason["low"] <= reason["value"] <= reason["high"]
     assert row.note.startswith("ceiling and base do not differ beyond chance: their difference is")
 
 
@@ -167,4 +170,4 @@ def test_the_page_reads_facts_and_no_note(tmp_path, monkeypatch):
     part = write(tmp_path / "out", [{**r.to_json(), "note": "other words"} for r in measured()])
     (line,) = (x for x in recovered(part)[0].lines if x.row.system == "knn-response-3")
     assert (line.word, line.verdict, line.oracle) == ("different", "different (lower)", True)
-    assert facts_of(line.row) == line.row.facts
+    assert facts_of(line.row) is line.row.facts

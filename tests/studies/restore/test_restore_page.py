@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from veneer.foundation.results import Measurement, Results
 from veneer.report import write_report
 from veneer.report.load import load
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.studies.restore import words
 from veneer.studies.restore.folders_0_1 import facts_of_0_1
 from veneer.studies.restore.page import Curve, Point, curves, draw, labels, verdict_lines
@@ -75,9 +75,9 @@ def rows(word: str = "restored"):
 
 
 @pytest.fixture
-def part(tmp_path) -> Part:
+def part(tmp_path) -> PageContext:
     Results(rows()).write(tmp_path / "results.jsonl")
-    return Part(load(tmp_path))
+    return PageContext(load(tmp_path))
 
 
 def test_verdicts_come_first_and_restored_ones_lead(part, tmp_path):
@@ -137,7 +137,7 @@ def test_what_was_found_is_read_off_facts_and_not_off_notes_or_names(tmp_path, p
     facts = [replace(r, facts=facts_of_0_1(r) or None, note="Lorem: ipsum – dolor") for r in rows()]
     (tmp_path / "facts").mkdir()
     Results(facts).write(tmp_path / "facts" / "results.jsonl")
-    new = Part(load(tmp_path / "facts"))
+    new = PageContext(load(tmp_path / "facts"))
     for before, after in zip(verdict_lines(part), verdict_lines(new), strict=True):
         for name in ("method", "word", "why", "kind", "setting"):
             assert getattr(before, name) == getattr(after, name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from veneer.foundation.progress import Progress
 from veneer.judges.config import JudgeConfig
-from veneer.judges.judge import Progress, Scores
+from veneer.judges.judge import Scores
 from veneer.judges.refusal.judge import Refusal, RefusalJudge
 from veneer.prompts.prompt import Prompt
 

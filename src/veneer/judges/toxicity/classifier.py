@@ -16,7 +16,8 @@ from veneer.embed.chunks import chunks
 from veneer.embed.inputs import frame, padded, positions
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_file
-from veneer.judges.judge import Progress, Scores
+from veneer.foundation.progress import Progress
+from veneer.judges.judge import Scores
 from veneer.prompts.prompt import Prompt
 
 BATCH = 32

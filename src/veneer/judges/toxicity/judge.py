@@ -15,8 +15,9 @@ import numpy as np
 
 from veneer.embed import load_embedder
 from veneer.foundation.errors import InputError
+from veneer.foundation.progress import Progress
 from veneer.judges.config import JudgeConfig
-from veneer.judges.judge import Judge, Progress, Scores
+from veneer.judges.judge import Judge, Scores
 from veneer.judges.toxicity.head import WEIGHTS_FILE, load_head
 from veneer.prompts.prompt import Prompt
 

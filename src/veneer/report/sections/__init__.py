@@ -11,6 +11,8 @@ To add one, for a study "example":
 
 `part` (veneer.report.page_context.PageContext) has all that a section needs:
 
+- `part.systems`: name -> what a system is (kind and settings, off its rows); `part.order(names)`,
+  `part.family(name)`, `part.about(name)` and `part.sign(name)` go by it, never by the name;
 - `part.study`: `rows`, `run` (run.json), `shifts`, `responses`, `deep`; `part.of("example")`: the
   rows as Groups (veneer.report.tables), those that differ only in their system together,
   `group.systems[name]` a Measurement; `part.of("example", metric="x")`;

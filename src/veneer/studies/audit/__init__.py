@@ -3,6 +3,6 @@
 from veneer.registry import Room
 
 ROOM = Room(
-    commands={"audit": "veneer.studies.audit.command:Audit"},
+    commands={"audit": "veneer.studies.audit.command:AuditCommand"},
     sections=("veneer.studies.audit.page:SECTION",),
 )

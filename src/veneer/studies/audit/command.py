@@ -70,7 +70,7 @@ class AuditPrompts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit:
+class AuditCommand:
     """Measure how far the surface of a fine-tuned model has moved from its reference: KL by
     position, refusals, where the change lies (head, layers, or both), and whether a veneer could
     restore it. Both models read the same format. Run again, it resumes."""

@@ -44,14 +44,14 @@ def distances_on_reference(
     The reference reads the same batches as it did, so that two equal models have distance 0 to the
     last bit. Entries (N,): prompt (its number in the capture), position (1-based), kl, only_head
     and only_layers in nats, agree (the same top token). only_* are NaN where the two heads do not
-    fit each other's states. Kept in the folder `out`, a file a batch.
+    fit each other's states. Kept in the folder `out`, one file per batch.
     """
 
     reference = TextModel.aligned_of(pair)
 
     def batches() -> Iterator[tuple[int, Callable[[], Columns]]]:
-        for shard, some in enumerate(capture.manifest["plan"]):
-            for batch in some:
+        for shard, batches in enumerate(capture.manifest["plan"]):
+            for batch in batches:
                 yield len(batch), partial(read, shard, batch)
 
     def read(shard: int, batch: list[int]) -> Columns:
@@ -167,7 +167,7 @@ def _two_heads(pair: Pair, reference: Tensor, audited: Tensor) -> Columns:
         )
         layers = second.logits(c) if fits and not same else None
         parts["only_layers"].append(kl if same else nothing if layers is None else _kl(p, layers))
-    return {name: torch.cat(some) for name, some in parts.items()}
+    return {name: torch.cat(pieces) for name, pieces in parts.items()}
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
@@ -181,7 +181,7 @@ def _kl(p: Tensor, logits: Tensor) -> Tensor:
 
 
 def distance_rows(
-    found: Distances, roles: Sequence[str], side: str, *, seed: int = 0
+    distances: Distances, roles: Sequence[str], side: str, *, seed: int = 0
 ) -> Iterator[Measurement]:
     """KL(A || C), top-1 agreement, what head and layers make of the KL alone, and the KL by
     position; prompts are resampled.
@@ -189,7 +189,7 @@ def distance_rows(
     roles: the set of each prompt, by its number. side: whose answers these are.
     """
     split = ON[side]
-    role = np.array(roles)[found["prompt"]]
+    role = np.array(roles)[distances["prompt"]]
     for task in ("all", *dict.fromkeys(roles)):
         mask = np.ones(len(role), bool) if task == "all" else role == task
         if not mask.any():
@@ -200,22 +200,22 @@ def distance_rows(
             ("only_layers", "kl", ONLY_LAYERS, NATS),
             ("agree", "top1_agreement", AUDITED, "share"),
         ):
-            yield _row(mean_of(found, column, mask, seed), task, metric, system, split, unit)
+            yield _row(mean_of(distances, column, mask, seed), task, metric, system, split, unit)
         for first, last in BINS:
-            part = mask & (found["position"] >= first) & (found["position"] <= last)
+            part = mask & (distances["position"] >= first) & (distances["position"] <= last)
             if not part.any():
                 continue
-            end = int(found["position"][part].max()) if last == BINS[-1][1] else last
+            end = int(distances["position"][part].max()) if last == BINS[-1][1] else last
             yield _row(
-                mean_of(found, "kl", part, seed), task, "kl", AUDITED, split, NATS, (first, end)
+                mean_of(distances, "kl", part, seed), task, "kl", AUDITED, split, NATS, (first, end)
             )
 
 
-def mean_of(found: Distances, column: str, mask: np.ndarray, seed: int) -> Estimate:
+def mean_of(distances: Distances, column: str, mask: np.ndarray, seed: int) -> Estimate:
     """A column's mean over tokens, with prompts resampled; one that is 0 at every token has no
     spread to resample."""
-    values = found[column][mask].astype(float)
-    _, inverse = np.unique(found["prompt"][mask], return_inverse=True)
+    values = distances[column][mask].astype(float)
+    _, inverse = np.unique(distances["prompt"][mask], return_inverse=True)
     counts = np.bincount(inverse).astype(float)
     if np.isnan(values).any():
         note = "one model's head does not fit the other's hidden states"

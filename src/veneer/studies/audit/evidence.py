@@ -57,7 +57,7 @@ class AuditVerdict:
             verdict = cls(**{**value, **lists})
         except (TypeError, KeyError):
             return None
-        known = (
+        valid = (
             verdict.moved in (NOT_COMPARED, UNCHANGED, MOVED)
             and verdict.where in ("", HEAD_ONLY, LAYERS, BOTH)
             and verdict.restorable in ("", YES, IN_PART, NO)
@@ -65,7 +65,7 @@ class AuditVerdict:
             and is_finite(verdict.floor)
             and all(isinstance(o, Mapping) for o in verdict.left_out)
         )
-        return verdict if known else None
+        return verdict if valid else None
 
 
 def kl_rows(results: Results, system: str, task: str = "all") -> list[Measurement]:

@@ -77,25 +77,25 @@ def models(part: PageContext) -> list[tuple[str, str]]:
 
 def curves(part: PageContext) -> list[Curves]:
     """A chart a set of prompts, the overall one left out."""
-    found: dict[str, Curves] = {}
+    by_task: dict[str, Curves] = {}
     for g in part.of(STUDY, metric="kl"):
         if g.position and g.task != "all" and AUDITED in g.systems:
-            chart = found.setdefault(g.task, Curves(g.task, {}, []))
+            chart = by_task.setdefault(g.task, Curves(g.task, {}, []))
             chart.series.setdefault(f"on {g.split}", []).append(g.systems[AUDITED])
             chart.groups.append(g)
-    return list(found.values())
+    return list(by_task.values())
 
 
 def alone(part: PageContext) -> list[tuple[tables.Group, list[tuple[str, Measurement]]]]:
     """Of each set: what head and layers make of the KL by themselves, on the
     reference's answers."""
-    found = []
+    lines = []
     for g in part.of(STUDY, metric="kl"):
         if not g.position and g.split == ON[REFERENCE]:
             rows = [(words, g.systems[s]) for s, words in ALONE.items() if s in g.systems]
             if len(rows) > 1:
-                found.append((g, rows))
-    return found
+                lines.append((g, rows))
+    return lines
 
 
 def layers(part: PageContext) -> Bars | None:
@@ -121,11 +121,11 @@ def _is_weights(group: tables.Group) -> bool:
     return group.metric in ("weight_change", "effective_rank")
 
 
-def bars(found: Bars, anchor: Anchor) -> Markup:
+def bars(changes: Bars, anchor: Anchor) -> Markup:
     """A group of bars a layer, in shares of the reference's norm."""
-    high = max((r.value or 0.0) for r in found.rows.values())
+    high = max((r.value or 0.0) for r in changes.rows.values())
     ticks = charts.nice_ticks(high, 3)
-    step, parts = 95 / len(found.layers), []
+    step, parts = 95 / len(changes.layers), []
     for t in ticks:
         y = round(14 + HEIGHT * (1 - t / ticks[-1]), 1)
         parts.append(Markup('<line class="grid" x1="5%" x2="100%" y1="{y}" y2="{y}"/>').format(y=y))
@@ -134,24 +134,24 @@ def bars(found: Bars, anchor: Anchor) -> Markup:
                 y + 4, figure(t, 3 if t else 0)
             )
         )
-    every = max(1, round(len(found.layers) / 16))
-    for place, layer in enumerate(found.layers):
+    every = max(1, round(len(changes.layers) / 16))
+    for place, layer in enumerate(changes.layers):
         left = 5 + step * place
         if place % every == 0:
             text = '<text class="tick" x="{:.2f}%" y="{}" text-anchor="middle">{}</text>'
             parts.append(Markup(text).format(left + step / 2, HEIGHT + 32, layer))
-        for at, kind in enumerate(found.kinds):
-            row = found.rows.get((layer, kind))
+        for at, kind in enumerate(changes.kinds):
+            row = changes.rows.get((layer, kind))
             if row is None or not row.value:
                 continue
-            rank = found.ranks.get((layer, kind))
+            rank = changes.ranks.get((layer, kind))
             title = f"layer {layer} {kind}: {figure(row.value)} of the reference's norm"
             if rank:
                 full = facts_of(rank).get("full")
                 of_full = f" of {full}" if full else ""
                 title += f", effective rank {figure(rank.value, 0)}{of_full}"
             height = HEIGHT * row.value / ticks[-1]
-            width = 0.8 * step / len(found.kinds)
+            width = 0.8 * step / len(changes.kinds)
             parts.append(
                 Markup(
                     '<a href="#{}" tabindex="-1"><rect class="bar-{}" x="{:.2f}%" width="{:.2f}%" '
@@ -220,8 +220,8 @@ def _render(part: PageContext) -> Markup:
         "mean_length",
     )
     by_itself = alone(part)
-    lanes = [r for _, some in by_itself for _, r in some]
-    found, moved = layers(part), patched(part)
+    lanes = [row for _, rows_of in by_itself for _, row in rows_of]
+    weights, gone = layers(part), patched(part)
     return part.template(
         "page.html.j2",
         package=__package__,
@@ -240,11 +240,11 @@ def _render(part: PageContext) -> Markup:
         scale=charts.Scale(
             0.0, max([x for r in lanes for x in (r.value, r.high) if x is not None] + [1e-6]) * 1.02
         ),
-        layers=found,
+        layers=weights,
         bars=bars,
-        moved=any(r.value for r in found.rows.values()) if found else False,
-        patched=moved,
-        unit=charts.Scale(min([0.0, *(r.low or 0.0 for _, _, r in moved)]), 1.0),
+        moved=any(r.value for r in weights.rows.values()) if weights else False,
+        patched=gone,
+        unit=charts.Scale(min([0.0, *(r.low or 0.0 for _, _, r in gone)]), 1.0),
         weights=[g for g in rows if _is_weights(g)],
         outside=[
             g

@@ -3,6 +3,6 @@
 from veneer.registry import Room
 
 ROOM = Room(
-    commands={"diversity": "veneer.studies.diversity.command:Diversity"},
+    commands={"diversity": "veneer.studies.diversity.command:DiversityCommand"},
     sections=("veneer.studies.diversity.page:SECTION",),
 )

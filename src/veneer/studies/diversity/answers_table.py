@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from veneer.foundation.errors import InputError
 from veneer.imports.overton import StoredJudgement, read_judged
 from veneer.imports.rows import get, objects
-from veneer.studies.diversity.judgements import Topic, read_all
+from veneer.studies.diversity.judged import Topic, read_all
 from veneer.systems.responses import Response, finished
 
 T = TypeVar("T")

@@ -105,7 +105,7 @@ class PromptOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Diversity:
+class DiversityCommand:
     """Diversity of answers, what quality control and aggregation take of it, coverage, stances: of
     stored answers, or of models. Run again, it resumes."""
 

@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.progress import Progress
 from veneer.foundation.text import clean
 from veneer.judges.asker import Asker
 from veneer.judges.llm import judge_items
 from veneer.judges.rubrics import RUBRICS
 from veneer.prompts.prompt import Prompt
 from veneer.studies.diversity.answers_table import Judgements, Material, verdicts
-from veneer.studies.diversity.judgements import Topic
+from veneer.studies.diversity.judged import Topic
 
 KINDS = ("quality", "stance", "novelty", "topics")
-Progress = Callable[[int, int, str], None]
 
 
 def ask_judge(

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
 from veneer.report import charts
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.systems import order
 from veneer.report.words import figure, interval
@@ -49,7 +49,7 @@ class Steps:
         return charts.Scale(low - 0.02 * (high - low or 1), high + 0.02 * (high - low or 1))
 
 
-def decompositions(part: Part) -> list[Steps]:
+def decompositions(part: PageContext) -> list[Steps]:
     """Lexical before semantic; filtered by quality before unfiltered."""
     rows = {
         (r.of, r.split, r.metric.removeprefix("decomposition_")): r
@@ -109,7 +109,7 @@ def step(term: str, row: Measurement, start: float, scale: charts.Scale) -> Mark
     )
 
 
-def filter_lines(part: Part) -> list[dict]:
+def filter_lines(part: PageContext) -> list[dict]:
     """For each system and kind, a line a threshold: kept and unfiltered diversity,
     and the share kept."""
     rows = {
@@ -149,7 +149,7 @@ def _scale(rows: Sequence[Measurement]) -> charts.Scale:
     return charts.Scale(min(seen) - room, max(seen) + room)
 
 
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     rows = part.of(STUDY)
     plain = [g for g in rows if g.split is None and g.of is None]
     diversity = [

@@ -11,6 +11,7 @@ from veneer.embed import Embedder
 from veneer.foundation.results import Measurement
 from veneer.foundation.text import tok
 from veneer.statistics import intervals
+from veneer.studies.diversity import words
 from veneer.studies.diversity.answers_table import Material
 from veneer.studies.diversity.coverage import (
     KINDS,
@@ -27,16 +28,9 @@ from veneer.studies.diversity.decompose import (
     decompose,
     decompose_semantic,
 )
-from veneer.studies.diversity.judged_measures import LEAST, keep
+from veneer.studies.diversity.judged import LEAST, keep
 from veneer.studies.diversity.rows_own import STUDY, Vectors
 from veneer.studies.diversity.text_measures import Remembering, cosine_matrix, mean_distance
-
-WHAT = {
-    "": "by sample 0 of {by}",
-    "matched": "control: sample 0 of {by}, cut to as many words as the covered answer has",
-    "other_prompt": "control: sample 0 of {by} to the next prompt",
-    "base": "control: the other answers of {covered}, cut to as many words as sample 0 of {by} has",
-}
 
 
 def coverage_rows(
@@ -137,7 +131,12 @@ def _coverage(
         if not use.any():
             continue
         e = intervals.ratio_of_sums(top[use], bottom[use], seed=seed)
-        what = WHAT[kind].format(covered=sides[0], by=sides[1])
+        facts = {
+            "answers": int(bottom.sum()),
+            "covered": sides[0],
+            "by": sides[1],
+            "control": kind or None,
+        }
         yield Measurement.estimated(
             e,
             STUDY,
@@ -147,7 +146,8 @@ def _coverage(
             judge=judge,
             split=kind or None,
             unit="share",
-            note=f"{int(bottom.sum())} answers of {sides[0]}, {what}",
+            note=words.coverage_note(facts),
+            facts=facts,
         )
 
 
@@ -204,17 +204,9 @@ def _terms(
     for term, e in found.terms.items():
         if term == "quality_control" and split == "all answers":
             continue
-        note = e.note
+        facts = {}
         if found.capped and term in ("aggregation", "rest", "united"):
-            bound = "at most" if term == "rest" else "at least"
-            note = "; ".join(
-                x
-                for x in (
-                    f"{bound} this: m is at its bound, the mean number of kept answers",
-                    e.note,
-                )
-                if x
-            )
+            facts["bound"] = "most" if term == "rest" else "least"
         name = "answers united by one aligned answer" if term == "united" else unit
         yield Measurement.estimated(
             e,
@@ -226,7 +218,8 @@ def _terms(
             split=split,
             judge=judge,
             unit=name,
-            note=note,
+            note=words.joined(words.bound_note(facts), e.note),
+            facts=facts,
         )
 
 

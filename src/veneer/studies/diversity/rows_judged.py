@@ -10,7 +10,7 @@ import numpy as np
 from veneer.foundation.results import Measurement
 from veneer.foundation.text import tok
 from veneer.statistics import intervals
-from veneer.studies.diversity import judged_measures
+from veneer.studies.diversity import judged, words
 from veneer.studies.diversity.answers_table import Judgements, Material
 from veneer.studies.diversity.measures import UNITS
 from veneer.studies.diversity.rows_own import STUDY, Vectors
@@ -74,12 +74,12 @@ def filter_rows(
         }
         if vectors is not None:
             kinds["semantic_diversity"] = [1 - cosine_matrix(vectors[system][p]) for p in prompts]
-        for t in judged_measures.thresholds(scores):
+        for t in judged.thresholds(scores):
             split = f"helpfulness>={t:g}"
             kept = [sum(s is not None and s >= t for s in row) for row in scores]
             known = [sum(s is not None for s in row) for row in scores]
             e = intervals.ratio_of_sums(kept, known, seed=seed)
-            note = f"{sum(kept)} of {sum(known)} answers"
+            facts = {"threshold": t, "kept": sum(kept), "judged": sum(known)}
             yield Measurement.estimated(
                 e,
                 STUDY,
@@ -89,11 +89,12 @@ def filter_rows(
                 judge=j.judge,
                 split=split,
                 unit="share",
-                note=note,
+                note=words.kept_note(facts),
+                facts=facts,
             )
             for metric, distances in kinds.items():
                 unit = UNITS[metric]
-                f = judged_measures.filtered(distances, scores, t)
+                f = judged.filtered(distances, scores, t)
                 judge = j.judge if metric == "lexical_diversity" else f"{j.judge} + {embedder}"
                 for name, e in (
                     (metric, intervals.mean(f.kept, seed=seed)),
@@ -104,7 +105,15 @@ def filter_rows(
                     ),
                 ):
                     yield Measurement.estimated(
-                        e, STUDY, material.task, name, system, judge=judge, split=split, unit=unit
+                        e,
+                        STUDY,
+                        material.task,
+                        name,
+                        system,
+                        judge=judge,
+                        split=split,
+                        unit=unit,
+                        facts={"threshold": t},
                     )
 
 
@@ -113,11 +122,11 @@ def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
     sample 0 covers."""
     for system, j in material.stance.items():
         labels = [[s for _, s in sorted(row.items()) if s is not None] for row in j.values.values()]
-        rows = [judged_measures.stance_measures(row) for row in labels]
+        rows = [judged.stance_measures(row) for row in labels]
         for metric in ("stance_entropy", "stance_disagreement", "stance_both_sides"):
             e = intervals.mean([x for row in rows if (x := row[metric]) is not None], seed=seed)
             yield _stance_row(material, metric, system, e, j)
-        for label in judged_measures.SAYS:
+        for label in judged.SAYS:
             e = intervals.ratio_of_sums(
                 [row.count(label) for row in labels], [len(row) for row in labels], seed=seed
             )
@@ -131,9 +140,7 @@ def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
         for p, row in j.values.items():
             first = aligned.values.get(p, {}).get(0)
             if first is not None:
-                covered.append(
-                    judged_measures.coverage([s for s in row.values() if s is not None], first)
-                )
+                covered.append(judged.coverage([s for s in row.values() if s is not None], first))
         e = intervals.mean([x for x in covered if x is not None], seed=seed)
         yield _stance_row(
             material, "stance_coverage", system, e, j, "by the aligned system's sample 0"
@@ -149,7 +156,7 @@ def _stance_row(
     note: str | None = None,
 ) -> Measurement:
     said = "; ".join(x for x in (note, j.note()) if x) or None
-    unit = judged_measures.STANCE_UNITS.get(metric, "share")
+    unit = judged.STANCE_UNITS.get(metric, "share")
     return Measurement.estimated(
         e, STUDY, material.task, metric, system, judge=j.judge, unit=unit, note=said
     )
@@ -162,7 +169,7 @@ def new_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
         scores = [[s for s in row.values() if s is not None] for row in j.values.values()]
         yield from _sum_rows(
             material,
-            judged_measures.score_shares(scores),
+            judged.score_shares(scores),
             alternative,
             reference,
             j,
@@ -172,9 +179,9 @@ def new_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
     for (reference, alternative), k in material.topics.items():
         topics = [[t for t in row.values() if t is not None] for row in k.values.values()]
         for sums in (
-            judged_measures.topic_shares(topics, weighted=False),
-            judged_measures.topic_shares(topics, weighted=True),
-            judged_measures.mean_helpfulness(topics),
+            judged.topic_shares(topics, weighted=False),
+            judged.topic_shares(topics, weighted=True),
+            judged.mean_helpfulness(topics),
         ):
             yield from _sum_rows(
                 material, sums, alternative, reference, k, sum(map(len, topics)), seed

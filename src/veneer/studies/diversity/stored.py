@@ -17,16 +17,17 @@ from veneer.studies.diversity.answers_table import (
     by_prompt,
     read_judgements,
 )
-from veneer.studies.diversity.judgements import aspect, novelty, stance, topics
+from veneer.studies.diversity.judged import aspect, novelty, stance, topics
 
 
 @dataclass
 class StoredMaterial:
     """Stored answers, and what is recorded of their files.
 
-    prompts: id -> prompt, where the files have them; the first file decides. notes: one sentence for each thing that the
-    import left out. settings: files and their hashes. counts: system -> number of prompts that its
-    file is about. limit: number of prompts that are read, or None for all.
+    prompts: id -> prompt, where the files have them; the first file decides. notes: one sentence
+    for each thing that the import left out. settings: files and their hashes. counts: system ->
+    number of prompts that its file is about. limit: number of prompts that are read, or None for
+    all.
     """
 
     limit: int | None = None

@@ -2,4 +2,4 @@
 
 from veneer.registry import Room
 
-ROOM = Room(commands={"judge": "veneer.studies.judging.command:Judge"})
+ROOM = Room(commands={"judge": "veneer.studies.judging.command:JudgeCommand"})

@@ -82,7 +82,7 @@ class LocalJudge:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge:
+class JudgeCommand:
     """Judge stored answers (files of `veneer generate` or a study's responses/), or compare two
     judges. Run again, it asks only for the judgements that got no reply."""
 

@@ -2,4 +2,4 @@
 
 from veneer.registry import Room
 
-ROOM = Room(commands={"lm-eval": "veneer.studies.lm_eval.command:LmEval"})
+ROOM = Room(commands={"lm-eval": "veneer.studies.lm_eval.command:LmEvalCommand"})

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LmEval:
+class LmEvalCommand:
     """Run tasks of lm-evaluation-harness on base, aligned and a veneer, with intervals and the
     superficial portion.
 

@@ -3,4 +3,4 @@
 
 from veneer.registry import Room
 
-ROOM = Room(commands={"overton": "veneer.studies.overton.command:Overton"})
+ROOM = Room(commands={"overton": "veneer.studies.overton.command:OvertonCommand"})

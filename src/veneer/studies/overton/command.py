@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Overton:
+class OvertonCommand:
     """Score which of people's viewpoints on a question a response covers (OvertonScore, arXiv
     2512.01351), for a file of viewpoints and stored responses. A judge model decides what is
     covered; without one, an embedding threshold stands in for it."""

@@ -10,9 +10,9 @@ import numpy as np
 
 from veneer.embed import Embedder
 from veneer.foundation.errors import InputError
+from veneer.foundation.progress import Progress
 from veneer.foundation.text import clean, sentences
 from veneer.judges.asker import Asker
-from veneer.judges.judge import Progress
 from veneer.judges.llm import judge_items
 from veneer.judges.rubrics.reading import one_score
 from veneer.judges.rubrics.rubric import ONE_TO_FIVE, TEXT, Rubric, Values, object_of

@@ -4,8 +4,8 @@ from veneer.registry import Room
 
 ROOM = Room(
     commands={
-        "run": "veneer.studies.portion.command:Run",
-        "measure": "veneer.studies.portion.command:Measure",
-        "extract": "veneer.studies.portion.command:Extract",
+        "run": "veneer.studies.portion.command:RunCommand",
+        "measure": "veneer.studies.portion.command:MeasureCommand",
+        "extract": "veneer.studies.portion.command:ExtractCommand",
     }
 )

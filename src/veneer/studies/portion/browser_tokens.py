@@ -20,6 +20,7 @@ from veneer.prompts.prompt import Prompt
 from veneer.systems.responses import Response
 
 SHOWN = 5  # most likely tokens a system
+WRITES_ALIGNED_IDS = ("aligned", "aligned-plain")  # systems whose token ids are the aligned model's
 
 
 @torch.inference_mode()
@@ -41,7 +42,7 @@ def token_rows(
         ids = list(response.token_ids)
         if not ids and response.text:  # of a system that keeps its tokens to itself
             ids = list(pair.base.tokenizer(response.text, add_special_tokens=False)["input_ids"])
-        elif response.system.startswith("aligned"):
+        elif response.system in WRITES_ALIGNED_IDS:
             ids = pair.vocabulary.ids_from_other(ids)
         (states,) = base.states([pair.base_format.encode(pair.base.tokenizer, prompt)], [ids])
         (aligned_states,) = aligned.states(

@@ -75,7 +75,7 @@ class MeasureSettings(StudyConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class RunCommand:
     """Measure the superficial portion of a pair's alignment: capture the aligned model's answers,
     extract a veneer, measure base, veneer and aligned on each task, and write results.jsonl and
     report.html. Resumes if run again."""
@@ -164,7 +164,7 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measure:
+class MeasureCommand:
     """Measure base, an existing veneer and aligned on tasks and report the superficial portion.
     Resumes if run again."""
 
@@ -225,7 +225,7 @@ class Measure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extract:
+class ExtractCommand:
     """Extract the veneer dW from a capture as a convex problem, and measure it on the capture's
     report part."""
 

@@ -3,6 +3,6 @@
 from veneer.registry import Room
 
 ROOM = Room(
-    commands={"recover": "veneer.studies.recovery.command:Recover"},
+    commands={"recover": "veneer.studies.recovery.command:RecoverCommand"},
     sections=("veneer.studies.recovery.page:SECTION",),
 )

@@ -89,7 +89,7 @@ class StoredOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recover:
+class RecoverCommand:
     """Compare what a base model answers in context, and with a veneer, with its aligned model:
     similarity to the aligned model's answers on a scale from base (0) to the ceiling that the
     aligned model's other samples make (1), with an equivalence test. From models (--base,

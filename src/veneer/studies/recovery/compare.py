@@ -158,4 +158,4 @@ def _portion(three: np.ndarray, seed: int) -> intervals.Estimate:
     n = three.shape[1]
     if n < LEAST:
         return intervals.Estimate(None, None, None, n, "none")
-    return intervals.portion(*three, seed=seed)
+    return intervals.portion(*three, seed=seed, names=("ceiling", "base"))

@@ -28,8 +28,8 @@ from veneer.statistics.comparisons import holm, p_value
 LEVEL = 0.05
 LEAST = 3  # prompts: below this a t test says nothing
 # Why there is no verdict
-FEW_PROMPTS = "few-prompts"  # fewer than LEAST have all of system, base and ceiling
-NO_DISTANCE = "no-distance"  # the ceiling is not above base beyond chance
+FEW_PROMPTS = "few_prompts"  # fewer than LEAST have all of system, base and ceiling
+NO_DISTANCE = "no_distance"  # the ceiling is not above base beyond chance
 Word = Literal["equivalent", "different", "undecided"]
 
 
@@ -68,7 +68,7 @@ class Equivalence:
     def facts(self) -> dict[str, Any]:
         """The verdict as the facts of a row."""
         if self.reason is not None:
-            return {"verdict": self.word, "reason": self.reason, "prompts": self.n}
+            return {"verdict": self.word, "verdict_reason": self.reason, "prompts": self.n}
         names = ("margin", "p_low", "p_high", "p", "p_difference", "family")
         return {
             "verdict": self.word,

@@ -38,7 +38,7 @@ def facts_of_0_1(row: Measurement) -> dict[str, Any]:
     if row.metric == "gap_to_ceiling" and (match := _VERDICT.fullmatch(note)):
         facts |= {"verdict": match[1], "side": match[2]}
     elif row.metric == "portion" and row.value is None and note:
-        facts["reason"] = note
+        facts["reason"] = {"code": "text", "text": note}
     elif row.metric == "examples" and (match := _DROPPED.match(note)):
         facts |= dict(
             zip(("dropped", "dropped_prompts", "prompts"), map(int, match.groups()), strict=True)

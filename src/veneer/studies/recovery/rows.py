@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
 from veneer.studies.recovery import words
 from veneer.studies.recovery.compare import SELF, Entry, PlacedSystems, defined
-from veneer.studies.recovery.equivalence import FEW_PROMPTS, LEAST, NO_DISTANCE, Equivalence
+from veneer.studies.recovery.equivalence import FEW_PROMPTS, LEAST, Equivalence
 
 STUDY = "recovery"
 UNITS = {"lexical": "Jaccard", "embedding": "cosine", "bertscore": "F1"}
@@ -62,11 +62,10 @@ def rows(
         for (system, ceiling), e in portions.items():
             split = f"ceiling:{teacher if ceiling == SELF else ceiling}"
             place: dict[str, Any] = {"judge": c.judge, "of": metric, "split": split}
-            three = defined(values[system], values[c.scale.base], values[ceiling])
             oracle = _oracle(oracles.get(system))
-            facts = {**oracle, **_reason(e, three, seed)}
+            facts = {**oracle, **_undefined(e)}
             yield Measurement.estimated(
-                replace(e, note=None),
+                e,
                 STUDY,
                 task,
                 "portion",
@@ -89,20 +88,13 @@ def rows(
             )
 
 
-def _reason(e: Estimate, three: np.ndarray, seed: int) -> dict[str, Any]:
-    """Why a portion is undefined, as facts. three: (3, prompts) of system, base and ceiling."""
+def _undefined(e: Estimate) -> dict[str, Any]:
+    """Why a portion is undefined, as facts."""
     if e.value is not None:
         return {}
     if e.n < LEAST:
-        return {"reason": FEW_PROMPTS, "prompts": e.n}
-    _, base, ceiling = three
-    distance = intervals.difference(ceiling, base, seed=seed)
-    return {
-        "reason": NO_DISTANCE,
-        "distance": distance.value,
-        "distance_low": distance.low,
-        "distance_high": distance.high,
-    }
+        return {"reason": {"code": FEW_PROMPTS, "prompts": e.n}}
+    return {} if e.reason is None else {"reason": e.reason.to_json()}
 
 
 def verdict_rows(
@@ -199,4 +191,4 @@ def _metrics(c: PlacedSystems) -> tuple[tuple[str, dict[str, np.ndarray]], ...]:
 
 def _flat(v: Equivalence) -> dict[str, Any]:
     fields = asdict(v)
-    return {"verdict": fields.pop("word"), **fields, "note": words.no_verdict(v.facts)}
+    return {"verdict": fields.pop("word"), **fields, "note": words.verdict_reason(v.facts)}

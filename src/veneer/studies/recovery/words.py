@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from veneer.statistics import reasons
 from veneer.studies.recovery.equivalence import FEW_PROMPTS, LEAST, NO_DISTANCE
 
 ORACLES = {  # what an oracle has seen
@@ -16,6 +17,11 @@ COUNTED = "counted, not estimated: no interval"
 CEILING = "ceiling: the teacher's other samples against its sample 0"
 SIDES = {"below": "below the ceiling", "above": "above the ceiling"}
 NO_REASON = "no reason given"
+REASONS = {
+    NO_DISTANCE: (
+        "the ceiling is not above base beyond chance, so there is no distance to take a share of"
+    )
+}
 
 
 def joined(*notes: str | None) -> str | None:
@@ -67,33 +73,23 @@ def dropped(facts: Mapping[str, Any]) -> str:
 
 def undefined(facts: Mapping[str, Any]) -> str | None:
     """Why a system has no place on the scale; None where it has one."""
-    reason = facts.get("reason")
-    if reason == FEW_PROMPTS:
-        return few_prompts(facts["prompts"])
-    if reason == NO_DISTANCE:
-        return (
-            "ceiling and base do not differ beyond chance: their difference is "
-            f"{facts['distance']:.3g}, 95 % interval {facts['distance_low']:.3g} to "
-            f"{facts['distance_high']:.3g}"
-        )
-    return reason
+    reason = dict(facts.get("reason") or {})
+    code = reason.pop("code", None)
+    if code == FEW_PROMPTS:
+        return few_prompts(reason["prompts"])
+    if code in reasons.TEXTS:
+        return reasons.Reason.of(code, **reason).text
+    return reason.get("text")
 
 
 def few_prompts(prompts: int) -> str:
     return f"{prompts} prompts have all of system, base and ceiling; at least {LEAST} are needed"
 
 
-def no_verdict(facts: Mapping[str, Any]) -> str | None:
+def verdict_reason(facts: Mapping[str, Any]) -> str | None:
     """Why the equivalence test has no verdict; None where it has one."""
-    reason = facts.get("reason")
-    if reason == FEW_PROMPTS:
-        return few_prompts(facts["prompts"])
-    if reason == NO_DISTANCE:
-        return (
-            "the ceiling is not above base beyond chance, so there is no distance to take a share "
-            "of"
-        )
-    return reason
+    reason = facts.get("verdict_reason")
+    return few_prompts(facts["prompts"]) if reason == FEW_PROMPTS else REASONS.get(str(reason))
 
 
 def verdict(facts: Mapping[str, Any]) -> str:
@@ -104,7 +100,7 @@ def verdict(facts: Mapping[str, Any]) -> str:
 
 def verdict_sentence(facts: Mapping[str, Any]) -> str:
     """A verdict with its margin and p values."""
-    if reason := no_verdict(facts):
+    if reason := verdict_reason(facts):
         return f"undecided: {reason}"
     return (
         f"{verdict(facts)}: margin {facts['margin']:.4g}, one-sided p {facts['p_low']:.3g} (too "

@@ -3,6 +3,6 @@
 from veneer.registry import Room
 
 ROOM = Room(
-    commands={"restore": "veneer.studies.restore.command:Restore"},
+    commands={"restore": "veneer.studies.restore.command:RestoreCommand"},
     sections=("veneer.studies.restore.page:SECTION",),
 )

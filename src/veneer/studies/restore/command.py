@@ -97,7 +97,7 @@ class RestoreTasks:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Restore:
+class RestoreCommand:
     """Restore the alignment of a compromised model with several methods. The strength of each
     method is chosen on a validation part; the report says what came back and what it cost:
     refusals, over-refusal, capability, KL, and a verdict on each method. Restored checkpoints are

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from veneer.foundation.results import Measurement
 from veneer.report import charts, tables, words
 from veneer.report.marks import mark
-from veneer.report.page_context import Part
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.words import Anchor, figure, interval, name
 from veneer.studies.restore.folders_0_1 import facts_of
@@ -133,7 +133,7 @@ class Curve:
     points: list[Point]
 
 
-def verdict_lines(part: Part) -> list[VerdictLine]:
+def verdict_lines(part: PageContext) -> list[VerdictLine]:
     """One line per method, restored ones first."""
     rows = [r for r in part.study.rows if r.study == STUDY]
 
@@ -180,7 +180,7 @@ def verdict_lines(part: Part) -> list[VerdictLine]:
     )
 
 
-def curves(part: Part) -> tuple[list[Curve], list[Point]]:
+def curves(part: PageContext) -> tuple[list[Curve], list[Point]]:
     """One curve per method, and the points of the references."""
     rows = {
         (r.system, r.metric): r
@@ -371,11 +371,11 @@ def _mark(p: Point, across: str, anchor: Anchor) -> Markup:
     )
 
 
-def _readings(part: Part) -> list[tables.Group]:
+def _readings(part: PageContext) -> list[tables.Group]:
     return [g for g in part.of(STUDY) if g.metric in READING]
 
 
-def _render(part: Part) -> Markup:
+def _render(part: PageContext) -> Markup:
     drawn, references = curves(part)
     lines = verdict_lines(part)
     rows = part.of(STUDY)
@@ -414,7 +414,7 @@ def _render(part: Part) -> Markup:
     )
 
 
-def _finding(part: Part) -> Markup:
+def _finding(part: PageContext) -> Markup:
     """Each verdict with its methods."""
     methods: dict[str, list[Markup]] = {}
     for line in verdict_lines(part):

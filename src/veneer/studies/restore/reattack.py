@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.progress import Progress
 from veneer.foundation.reading import open_rows
 from veneer.foundation.results import Measurement
 from veneer.judges.judge import Judge
@@ -23,7 +24,7 @@ from veneer.statistics import intervals
 from veneer.statistics.comparisons import compare
 from veneer.studies.restore import words
 from veneer.systems.attack import AttackConfig, attack, attacked
-from veneer.systems.respond import Progress, respond
+from veneer.systems.respond import respond
 from veneer.systems.responses import Response
 from veneer.systems.system import System
 from veneer.systems.tuning import sharing

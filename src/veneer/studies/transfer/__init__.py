@@ -3,6 +3,6 @@
 from veneer.registry import Room
 
 ROOM = Room(
-    commands={"transfer": "veneer.studies.transfer.command:Transfer"},
+    commands={"transfer": "veneer.studies.transfer.command:TransferCommand"},
     sections=("veneer.studies.transfer.page:SECTION",),
 )

@@ -98,7 +98,7 @@ class TransferAnswers(StudyConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transfer:
+class TransferCommand:
     """Align a large base with the veneer of a small one: its logits are shifted by alpha dW h_s
     while it decodes. Measures the large base, the shifted systems, the shift baked into the large
     model's own head, the large model's own veneer and its aligned version on each task, how far

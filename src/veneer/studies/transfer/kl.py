@@ -92,7 +92,7 @@ def shift_columns(shift: LogitShift, rows: int) -> tuple[Tensor, Tensor]:
 
 
 def _answers(capture: Capture, numbers: Sequence[int]) -> dict[int, list[int]]:
-    """The tokens of the answers to some prompts, by prompt number."""
+    """The tokens of the answers to these prompts, by prompt number."""
     answers: dict[int, list[int]] = {n: [] for n in numbers}
     for block in capture.blocks(("prompt", "token"), numbers):
         for n, tokens in texts_of_block(block).items():
@@ -100,10 +100,10 @@ def _answers(capture: Capture, numbers: Sequence[int]) -> dict[int, list[int]]:
     return answers
 
 
-def mean_kl(found: HeldOut) -> intervals.Estimate:
+def mean_kl(table: HeldOut) -> intervals.Estimate:
     """KL in nats a token of the system that stands in the veneer's place; the interval
     resamples prompts."""
-    return intervals.ratio_of_sums(*found.by_prompt(found.kl_veneer), seed=0)
+    return intervals.ratio_of_sums(*table.by_prompt(table.kl_veneer), seed=0)
 
 
 def distance_rows(
@@ -120,15 +120,15 @@ def distance_rows(
     that veneer saw these prompts."""
     yield from noise_rows(capture, study=STUDY)
     for place, (system, make) in enumerate(tables):
-        found, first = make(), place == 0
-        names = sorted(set(found.task.values()))
+        table, first = make(), place == 0
+        names = sorted(set(table.task.values()))
         tasks = names if len(names) > 1 else []
         rows: list[Measurement] = []
         for task in ("joint", *tasks):
-            rows += kl_rows(found, task=task, system=system, with_base=first, seed=seed)
-            rows += position_rows(found, task=task, system=system, with_base=first, seed=seed)
-        rows += early_share_rows(found, tasks, seed=seed) if first else ()
-        rows += early_share_rows(found, tasks, system=system, seed=seed)
+            rows += kl_rows(table, task=task, system=system, with_base=first, seed=seed)
+            rows += position_rows(table, task=task, system=system, with_base=first, seed=seed)
+        rows += early_share_rows(table, tasks, seed=seed) if first else ()
+        rows += early_share_rows(table, tasks, system=system, seed=seed)
         for row in rows:
             more = facts if facts and row.system not in ("base", "veneer") else {}
             notes = (row.note, report_part_note(more))
@@ -142,14 +142,14 @@ def distance_rows(
 
 def select_rows(tables: dict[str, HeldOut]) -> Iterator[Measurement]:
     """KL on the select part, on which alpha is chosen; and base's."""
-    for place, (system, found) in enumerate(tables.items()):
+    for place, (system, table) in enumerate(tables.items()):
         if place == 0:
-            base = intervals.ratio_of_sums(*found.by_prompt(found.kl_base), seed=0)
+            base = intervals.ratio_of_sums(*table.by_prompt(table.kl_base), seed=0)
             yield Measurement.estimated(
                 base, STUDY, "joint", "kl", "base", split="select", unit=NATS
             )
         yield Measurement.estimated(
-            mean_kl(found), STUDY, "joint", "kl", system, split="select", unit=NATS
+            mean_kl(table), STUDY, "joint", "kl", system, split="select", unit=NATS
         )
 
 

@@ -32,13 +32,13 @@ class Task:
 
 def measured_tasks(part: PageContext) -> list[Task]:
     heads = first_headlines(part.study.rows)
-    found = part.of("measure")
+    measured = part.of("measure")
     portions = {
-        (g.task, g.of, g.judge): g for g in found if g.metric == "portion" and g.split == "test"
+        (g.task, g.of, g.judge): g for g in measured if g.metric == "portion" and g.split == "test"
     }
     return [
         Task(g, portions.get((g.task, g.metric, g.judge)))
-        for g in found
+        for g in measured
         if g.of is None and g.split == "test" and heads.get(g.task) == g.metric
     ]
 
@@ -99,13 +99,13 @@ def _at(floor: Measurement, group: tables.Group) -> Measurement:
 
 def choice(part: PageContext) -> dict[str, Any] | None:
     """What run.json says of the choice of alpha; nothing about it is assumed."""
-    found = part.study.run.get("choice")
-    if not isinstance(found, dict) or not isinstance(found.get("system"), str):
+    facts = part.study.run.get("choice")
+    if not isinstance(facts, dict) or not isinstance(facts.get("system"), str):
         return None
     return {
-        "system": visible(found["system"], 60),
-        "rule": visible(rule(found), 300),
-        "n": visible(found.get("n", ""), 10),
+        "system": visible(facts["system"], 60),
+        "rule": visible(rule(facts), 300),
+        "n": visible(facts.get("n", ""), 10),
     }
 
 
@@ -119,10 +119,10 @@ def _render(part: PageContext) -> Markup:
             ("memory_ratio", "timing"),
         )
     }
-    known = tables.identities(t.values for t in tasks)
+    identities = tables.identities(t.values for t in tasks)
     for rows in columns.values():
-        known |= {s: row.identity for s, row in rows.items() if s not in known}
-    systems = order(known)
+        identities |= {s: r.identity for s, r in rows.items() if s not in identities}
+    systems = order(identities)
     drawn_positions = curves(part)
     rest = [g for g in part.of(STUDY) if g.position is None]
     return part.template(
@@ -130,7 +130,7 @@ def _render(part: PageContext) -> Markup:
         package=__package__,
         tasks=tasks,
         systems=systems,
-        columns={metric: found for metric, found in columns.items() if found},
+        columns={metric: rows for metric, rows in columns.items() if rows},
         choice=choice(part),
         fairness=[visible(s, 400) for s in fairness(part.study.run.get("fairness"))],
         sweeps=[(t, sweep(t.values, part.anchor)) for t in tasks if drawn(t.values)],

@@ -3,6 +3,8 @@ other systems as marks beside."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
@@ -23,8 +25,8 @@ Placed = tuple[float, str, Measurement]  # place in %, label, row
 def sweep(group: Group, anchor: Anchor) -> Markup:
     """group: one metric of one task, its systems' rows (`Group.systems`)."""
     systems = order(identities([group]))
-    known = {s: r for s in systems if (r := group.systems[s]).value is not None}
-    constants, others = _constants(known), _others(known)
+    lines = {s: r for s in systems if (r := group.systems[s]).value is not None}
+    constants, others = _constants(lines), _others(lines)
     rows = [r for _, _, r in (*constants, *others)]
     ticks = nice_ticks(
         max((x for r in rows for x in (r.value, r.high) if x is not None), default=1.0), 4
@@ -44,10 +46,10 @@ def sweep(group: Group, anchor: Anchor) -> Markup:
     ]
     parts += [
         Markup('<line class="ref {}" x1="6%" x2="100%" y1="{y}" y2="{y}"/>').format(
-            system_class(known[s].identity), y=y(known[s].value or 0.0)
+            system_class(lines[s].identity), y=y(lines[s].value or 0.0)
         )
         for s in ("base", "aligned")
-        if s in known
+        if s in lines
     ]
     points = " ".join(f"{10 * x:.1f},{y(r.value or 0.0)}" for x, _, r in constants)
     height = TOP + PLOT + BELOW
@@ -58,7 +60,18 @@ def sweep(group: Group, anchor: Anchor) -> Markup:
         ).format(points, h=height)
     )
     parts += [_mark(x, row, y, anchor) for x, _, row in (*constants, *others)]
-    parts += [
+    parts += _labels(constants, others)
+    title = Markup("<title>{} on {} over alpha: {}</title>").format(
+        name(group.metric), visible(group.task, 80), _spoken(lines)
+    )
+    return Markup('<svg class="chart sweep" height="{}" role="img">{}{}</svg>').format(
+        height, title, Markup("").join(parts)
+    )
+
+
+def _labels(constants: Sequence[Placed], others: Sequence[Placed]) -> list[Markup]:
+    """The names below the plot."""
+    parts = [
         Markup('<text class="tick" x="{}%" y="{}" text-anchor="middle">{}</text>').format(
             x, TOP + PLOT + 18, text
         )
@@ -79,18 +92,13 @@ def sweep(group: Group, anchor: Anchor) -> Markup:
             "positions</text>"
         ).format(middle, TOP + PLOT + 40)
     )
-    title = Markup("<title>{} on {} over alpha: {}</title>").format(
-        name(group.metric), visible(group.task, 80), _spoken(known)
-    )
-    return Markup('<svg class="chart sweep" height="{}" role="img">{}{}</svg>').format(
-        height, title, Markup("").join(parts)
-    )
+    return parts
 
 
-def _constants(known: dict[str, Measurement]) -> list[Placed]:
+def _constants(lines: dict[str, Measurement]) -> list[Placed]:
     """Base, which is alpha 0, and the constants, on their axis."""
     alphas = [
-        (0.0 if s == "base" else constant_alpha(row.identity), row) for s, row in known.items()
+        (0.0 if s == "base" else constant_alpha(row.identity), row) for s, row in lines.items()
     ]
     axis = sorted(((a, row) for a, row in alphas if a is not None), key=lambda pair: pair[0])
     low, high = min((a for a, _ in axis), default=0.0), max((a for a, _ in axis), default=1.0)
@@ -101,10 +109,10 @@ def _constants(known: dict[str, Measurement]) -> list[Placed]:
     ]
 
 
-def _others(known: dict[str, Measurement]) -> list[Placed]:
+def _others(lines: dict[str, Measurement]) -> list[Placed]:
     """Schedules, the baked head, the own veneer, the aligned model and the small ones, in slots."""
     rows = [
-        (s, row) for s, row in known.items() if s != "base" and constant_alpha(row.identity) is None
+        (s, row) for s, row in lines.items() if s != "base" and constant_alpha(row.identity) is None
     ]
     step = (BESIDE[1] - BESIDE[0]) / max(1, len(rows) - 1)
     return [
@@ -130,11 +138,11 @@ def _mark(x: float, row: Measurement, y, anchor: Anchor) -> Markup:
     )
 
 
-def _spoken(known: dict[str, Measurement]) -> str:
-    return ", ".join(f"{visible(s, 40)} {figure(r.value)}" for s, r in known.items())
+def _spoken(lines: dict[str, Measurement]) -> str:
+    return ", ".join(f"{visible(s, 40)} {figure(r.value)}" for s, r in lines.items())
 
 
 def drawn(group: Group) -> bool:
     """Whether there is a sweep to draw: base or an alpha, and at least two systems with a value."""
-    known = [row.identity for row in group.systems.values() if row.value is not None]
-    return len(known) > 1 and any(system.kind == SHIFTED for system in known)
+    drawable = [row.identity for row in group.systems.values() if row.value is not None]
+    return len(drawable) > 1 and any(system.kind == SHIFTED for system in drawable)
