@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from veneer.pairsation.errors import InputError
+from veneer.foundation.errors import InputError
 
 
 def named(given: Sequence[str], option: str, form: str) -> dict[str, str]:
