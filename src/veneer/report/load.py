@@ -116,9 +116,9 @@ def load(folder: Path) -> StudyFolder:
     what it should be."""
     path = folder / "results.jsonl"
     if not path.is_file():
-        found = "is not a folder" if not folder.is_dir() else "has no results.jsonl"
+        problem = "is not a folder" if not folder.is_dir() else "has no results.jsonl"
         raise InputError(
-            f"{folder} {found}; expected a study folder that `veneer run`, `demo` or `measure` "
+            f"{folder} {problem}; expected a study folder that `veneer run`, `demo` or `measure` "
             "finished: give such a folder or run the study again"
         )
     return StudyFolder(

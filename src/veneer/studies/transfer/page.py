@@ -136,7 +136,7 @@ def _render(part: PageContext) -> Markup:
         sweeps=[(t, sweep(t.values, part.anchor)) for t in tasks if drawn(t.values)],
         positions=part.template("position.html.j2", curves=drawn_positions, rest=[]),
         rest=rest,
-        known=[(s, about) for s in systems if (about := part.about(s))],
+        descriptions=[(s, about) for s in systems if (about := part.about(s))],
         families={s: part.family(s) for s in systems},
     )
 
