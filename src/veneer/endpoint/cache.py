@@ -101,7 +101,7 @@ class Cache:
         if number == 1 and (not isinstance(row, dict) or row.get("kind") != KIND):
             raise InputError(NO_CACHE.format(path=path))
         if not isinstance(row, dict) or "kind" in row:
-            return  # a damaged line is a reply that is asked for again
+            return  # a damaged line is a reply that is requested again
         key, reply = row.get("key"), row.get("reply")
         if (
             isinstance(key, str)

@@ -120,8 +120,8 @@ class Endpoint:
         """Yield outcomes as they come.
 
         answered_before: the endpoint answered a part of the same call, so that a few failures are
-        counted and not taken for its death. Workers are daemons, so that an interrupt need not wait
-        for the slowest reply.
+        counted and not treated as its death. Workers are daemons, so that an interrupt need not
+        wait for the slowest reply.
         """
         if not work:
             return

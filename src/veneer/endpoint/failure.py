@@ -123,12 +123,12 @@ _OWN_FAULT = re.compile(
     r"invalid_?parameter",
     re.I,
 )
-_REFUSING = (400, 404, 406, 410, 413, 415, 422)  # statuses of a request that is not taken as it is
+_REFUSING = (400, 404, 406, 410, 413, 415, 422)  # statuses of a request that is refused in its form
 
 
 def of_status(status: int, headers: Mapping[str, str], body: Any, key: str = "") -> Failure:
     """Return the failure of an error status. headers: names in lower case. body: what
-    `words.read_body` gives. key: taken out of the words."""
+    `words.read_body` gives. key: removed from the words."""
     sentence = words.one_line(words.sentence(body), key)
     text = f"{' '.join(words.codes(body))} {sentence}"
     headers = {**words.headers_inside(body), **headers}

@@ -51,8 +51,8 @@ class DeviceSplit:
 
     @classmethod
     def parse(cls, device: str) -> DeviceSplit | None:
-        """Of "split" or "split:0=40GB,cpu=100GB"; None for any other device. Raises
-        InputError, MissingExtra."""
+        """Parse "split" or "split:0=40GB,cpu=100GB"; None for any other device. Raises InputError,
+        MissingExtra."""
         name, colon, rest = device.partition(":")
         if name != NAME:
             return None
@@ -88,7 +88,7 @@ class DeviceSplit:
         return _device(min(gpus)) if gpus else torch.device("cpu")
 
     def placement(self, model: Any, name: str) -> dict[str, str]:
-        """Module names to devices or "disk", for a model whose weights need not be there (meta).
+        """Module names to devices or "disk", for a model whose weights need not be loaded (meta).
         Raises InputError where the first device has no room for what is not a layer."""
         from accelerate import infer_auto_device_map
         from accelerate.utils import get_balanced_memory

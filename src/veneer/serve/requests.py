@@ -31,10 +31,10 @@ class Limits:
 def find(systems: Mapping[str, Served], name: str) -> Served:
     """Return the system of a request. Raises ApiError (404) that names those served."""
     if name not in systems:
-        there = ", ".join(systems)
+        served = ", ".join(systems)
         raise ApiError(
             404,
-            f"there is no model {name[:80]!r} here; expected one of {there}",
+            f"there is no model {name[:80]!r} here; expected one of {served}",
             param="model",
             code="model_not_found",
         )

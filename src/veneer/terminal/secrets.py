@@ -7,7 +7,7 @@ import re
 
 # of an environment variable's name
 SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD)S?$", re.I)
-SHORTEST = 8  # signs of a value that can be told from ordinary words
+SHORTEST = 8  # characters of a value that can be distinguished from ordinary words
 IN_ADDRESS = re.compile(r"(://)[^/\s@]+@")  # https://name:password@host
 IN_QUERY = re.compile(
     r"([?&;][\w.-]*(?:key|token|secret|password|passwd|sig|signature)=)[^&\s'\"<>]+", re.I

@@ -24,7 +24,7 @@ HELD_OUT = ("kl", "top1_agreement", "nll", "token_accuracy")  # of the joint ven
 
 
 def show(results: Results) -> None:
-    """A line a task and metric, base, veneer and aligned side by side; where there are more
+    """One line per task and metric, base, veneer and aligned side by side; where there are more
     systems, a table of them by task."""
     from rich.console import Console
 
@@ -41,13 +41,13 @@ def show(results: Results) -> None:
     }
     refused = over_refusal(results)
     console.print(_three(rows, refused))
-    told = "KL in nats a token on held-out prompts, under aligned: its noise floor"
+    caption = "KL in nats a token on held-out prompts, under aligned: its noise floor"
     if any(metric == "nll" for _, metric, _, _ in rows):
-        told = (
+        caption = (
             "NLL in nats a token on held-out prompts: the right column is the gain; only "
             "responses were known, so there is no KL"
         )
-    console.print(f"value [95 % interval]; {told}")
+    console.print(f"value [95 % interval]; {caption}")
     if any(metric == "portion" and is_safety(task, of) for task, metric, of, _ in rows):
         where = (
             MISSING
@@ -99,7 +99,7 @@ def _three(rows, refused: OverRefusal | None):
         n = max((r.n for r in three if r is not None and r.split != "noise"), default=0)
         table.add_row(
             task,
-            _said(metric),
+            _metric_words(metric),
             str(n),
             *(figure(r) for r in three),
             figure(portion),
@@ -117,22 +117,22 @@ def _beside(task: str, metric: str, refused: OverRefusal | None) -> str:
         return ""
     if refused is None:
         return "not measured"
-    known = [refused.systems.get(s) for s in ("veneer", "aligned")]
-    return " | ".join("-" if r is None or r.value is None else f"{r.value:.2f}" for r in known)
+    refusals = [refused.systems.get(s) for s in ("veneer", "aligned")]
+    return " | ".join("-" if r is None or r.value is None else f"{r.value:.2f}" for r in refusals)
 
 
 def _systems(rows, systems):
-    """The layout of the paper's tables: a row a system, a column a task."""
+    """The layout of the paper's tables: one row per system, one column per task."""
     from rich.table import Table
 
-    first: dict[str, str] = {}  # one headline a task, its most important one
+    first: dict[str, str] = {}  # one headline per task, its most important one
     for task, metric, of, system in rows:
         if metric == "portion" and system == "veneer":
             first.setdefault(task, of)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("system")
     for task, metric in first.items():
-        table.add_column(f"{task}\n{_said(metric)}", justify="right")
+        table.add_column(f"{task}\n{_metric_words(metric)}", justify="right")
     for system in systems:
         table.add_row(
             system, *(_cell(rows, task, metric, system) for task, metric in first.items())
@@ -156,15 +156,15 @@ def _lines(rows) -> list[tuple[str, str]]:
     """(task, metric) in the order of the results: held-out figures, then each task's headlines,
     refusals and empty answers."""
     headlines = {(task, of) for task, metric, of, _ in rows if metric == "portion"}
-    found = [(task, metric) for task, metric, of, _ in rows if of is None]
+    measured = [(task, metric) for task, metric, of, _ in rows if of is None]
     return [
         (task, metric)
-        for task, metric in dict.fromkeys(found)
+        for task, metric in dict.fromkeys(measured)
         if (task, metric) in headlines
         or metric in ALWAYS
         or (task == "joint" and metric in HELD_OUT)
     ]
 
 
-def _said(metric: str) -> str:
+def _metric_words(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))

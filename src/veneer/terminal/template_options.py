@@ -73,12 +73,12 @@ class TemplateOptions:
 
 
 def arguments(words: Sequence[str]) -> dict[str, Any]:
-    """KEY=VALUE words as values. Raises InputError for another form, a name that is there twice or
-    that Veneer sets itself, and for a Python value where JSON is expected: the text "False" is
+    """KEY=VALUE words as values. Raises InputError for another form, a repeated name or
+    one that Veneer sets itself, and for a Python value where JSON is expected: the text "False" is
     true in a template."""
     from veneer.foundation.errors import InputError
 
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for word in words:
         name, sign, text = word.partition("=")
         if not sign or not name.isidentifier():
@@ -89,7 +89,7 @@ def arguments(words: Sequence[str]) -> dict[str, Any]:
             raise InputError(
                 f"--template-arg sets {name!r}, which Veneer sets itself; leave it out"
             )
-        if name in found:
+        if name in values:
             raise InputError(f"--template-arg gives {name!r} twice; give it once")
         if text.strip().lower() in ("true", "false", "none", "null") and text.strip() not in (
             "true",
@@ -102,10 +102,10 @@ def arguments(words: Sequence[str]) -> dict[str, Any]:
                 f"{name}='\"{text}\"' for that text"
             )
         try:
-            found[name] = json.loads(text, parse_constant=_no_number)
+            values[name] = json.loads(text, parse_constant=_no_number)
         except (ValueError, RecursionError):
-            found[name] = text
-    return found
+            values[name] = text
+    return values
 
 
 def _no_number(word: str) -> Any:

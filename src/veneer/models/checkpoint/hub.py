@@ -35,7 +35,7 @@ def push_folder(folder: str | Path, repo: str, *, private: bool = False) -> str:
     repository that exists stays as it is.
 
     Raises InputError for a name that is none, or without a token, and VeneerError where the hub
-    refuses or cannot be reached; then the commit is not there.
+    refuses or cannot be reached; then there is no commit.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError

@@ -87,8 +87,7 @@ def curves(part: PageContext) -> list[Curves]:
 
 
 def alone(part: PageContext) -> list[tuple[tables.Group, list[tuple[str, Measurement]]]]:
-    """Of each set: what head and layers make of the KL by themselves, on the
-    reference's answers."""
+    """Per set, the KL that head and layers make by themselves, on the reference's answers."""
     lines = []
     for g in part.of(STUDY, metric="kl"):
         if not g.position and g.split == ON[REFERENCE]:
