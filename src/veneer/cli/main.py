@@ -133,7 +133,7 @@ def _print_help() -> None:
         try:
             text = " ".join((COMMANDS[name].__doc__ or "").split())
             summary = text.split(". ")[0].split(": ")[0].rstrip(".")
-        except InputError as error:  # of a package that cannot be imported
+        except InputError as error:  # its package cannot be imported
             summary = f"({error})"
         print(textwrap.fill(summary, 96, initial_indent=f"  {name:11}", subsequent_indent=" " * 13))
     print(

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from veneer.endpoint import words
-from veneer.endpoint.backoff import seconds_asked
+from veneer.endpoint.backoff import requested_seconds
 
 
 class Fault(StrEnum):
@@ -23,7 +23,7 @@ class Fault(StrEnum):
     ADDRESS = "address"
     QUOTA = "quota"
     PARAMETER = "parameter"
-    LIMIT = "limit"  # of new tokens
+    LIMIT = "limit"  # on new tokens
     REQUEST = "request"
 
 
@@ -132,7 +132,7 @@ def of_status(status: int, headers: Mapping[str, str], body: Any, key: str = "")
     sentence = words.one_line(words.sentence(body), key)
     text = f"{' '.join(words.codes(body))} {sentence}"
     headers = {**words.headers_inside(body), **headers}
-    retry_after = seconds_asked(headers)
+    retry_after = requested_seconds(headers)
     failure = Failure(
         f"HTTP {status}" + (f": {sentence}" if sentence else ""),
         status,

@@ -23,7 +23,7 @@ from veneer.foundation.errors import InputError, MissingExtra
 from veneer.models.layers import find_layers
 
 NAME = "split"
-SHARE = 0.8  # of what is free, for weights; the rest is for caches and states
+SHARE = 0.8  # share of the free memory for weights; the rest is for caches and states
 UNITS = {
     "": 1,
     "KB": 10**3,

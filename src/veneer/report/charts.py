@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 LANE = 26  # height of a dot-and-whisker lane, px
-STRIP = 54  # of a lane with the other systems below the veneer
+STRIP = 54  # height of a lane with the other systems below the veneer, px
 MID = LANE / 2
 PLOT = 260  # height of the position chart's plot, px
 TOP = 14  # room above it for the highest tick's letters

@@ -52,8 +52,8 @@ def lead(
     system: str = "veneer",
     what: str = "A change of the last layer alone carries",
 ) -> Markup:
-    """The finding in one sentence, each figure a link to its row; of more than three tasks the two
-    ends. system: whose portions they are. what: how the sentence begins."""
+    """The finding in one sentence, each figure a link to its row; with more than three tasks, only
+    the highest and the lowest. system: whose portions they are. what: how the sentence begins."""
     # the first headline of a task
     first = {g.task: g for g in reversed(groups) if system in g.systems}
     portions = [(g, g.systems[system]) for g in groups if first.get(g.task) is g]

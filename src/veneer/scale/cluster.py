@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.foundation.settings import Option
 
-DEATHS = 3  # of the worker that holds one piece of work, one after the other, before it is given up
+DEATHS = 3  # of successive workers on one piece of work, before it is given up
 PATIENCE = 120.0  # seconds to wait for a worker to find a place while none is at work
 
 

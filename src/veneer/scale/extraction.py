@@ -111,7 +111,7 @@ def _torchrun_holders(place: str, config: ExtractConfig, device: str) -> Iterato
         try:
             yield Holders(parts)
         finally:
-            with contextlib.suppress(VeneerError):  # of a process that is gone: reported already
+            with contextlib.suppress(VeneerError):  # a dead process was reported before
                 parts.end()
 
 

@@ -183,7 +183,7 @@ class RemoteCapture(Capture):
                     f"{remote.name} has {len(done)} of {total} shards; run the same `veneer "
                     "capture` command again to finish it"
                 )
-                + (", or give --partial to use what is names" if done else "")
+                + (", or give --partial to use those" if done else "")
             )
         markers = remote.read([shard_files(n)[2] for n in done])
         for name, data in markers.items():

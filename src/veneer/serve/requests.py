@@ -13,7 +13,7 @@ from veneer.serve.job import ServeJob
 from veneer.serve.schema import Body, ChatBody, TextBody
 from veneer.serve.served import PromptIds, Served
 
-DEFAULT_TOKENS = 16  # of a text completion that names none, as at OpenAI
+DEFAULT_TOKENS = 16  # default of a text completion, as at OpenAI
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from veneer.models.sampling import Answer, choose
 from veneer.serve.answers import ScoredToken
 from veneer.serve.served import PromptIds, Served
 
-# of one token: its log-probability, and the most likely ones
+# one token: its log-probability, and the most likely ones
 Position = tuple[float, tuple[tuple[int, float], ...]]
 
 

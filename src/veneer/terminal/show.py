@@ -20,7 +20,7 @@ NAMES = {
 }
 GAINED = {"kl": "kl_recovered", "nll": "nll_gain"}
 ALWAYS = ("refusal_rate", "empty_rate", "unfinished_rate")  # beside a task's own headlines
-HELD_OUT = ("kl", "top1_agreement", "nll", "token_accuracy")  # of the joint veneer
+HELD_OUT = ("kl", "top1_agreement", "nll", "token_accuracy")  # metrics of the joint veneer
 
 
 def show(results: Results) -> None:

@@ -1,4 +1,4 @@
-"""KL by position in the response, a chart a task."""
+"""KL by position in the response, one chart per task."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from veneer.studies.audit.names import (
 from veneer.studies.audit.words import layer_ranges, opening_note, verdict_texts
 
 KINDS = ("attention", "MLP", "norms")
-HEIGHT = 150  # of the chart of layers, px
+HEIGHT = 150  # height of the chart of layers, px
 ALONE = {
     ONLY_HEAD: "C's head on A's states",
     ONLY_LAYERS: "A's head on C's states",

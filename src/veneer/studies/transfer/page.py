@@ -68,7 +68,7 @@ def leading(part: PageContext) -> list[str]:
 
 
 def curves(part: PageContext) -> list[Curves]:
-    """KL by position, a chart a task, all tasks together first; of the shifted systems those of
+    """KL by position, one chart per task, all tasks together first; of the shifted systems those of
     `leading`, the table has all."""
     charts: dict[str, Curves] = {}
     keep = {"base", "baked", "veneer", *leading(part)}
