@@ -11,7 +11,7 @@ from bodies import FILTERED, INSIDE, LONG, PASSING, REPORTED
 
 from faulty_server import Call, serving
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
-from veneer.endpoint.backoff import MOST_ASKED, seconds_asked
+from veneer.endpoint.backoff import MOST_ASKED, requested_seconds
 from veneer.endpoint.failure import Failure, Fault, of_error, of_status
 from veneer.endpoint.words import one_line, read_body, sentence
 from veneer.foundation.errors import InputError, VeneerError
@@ -156,7 +156,7 @@ NOW = 1_800_000_000.0
     ],
 )
 def test_waits_that_servers_ask_for(headers, expected):
-    found = seconds_asked(headers, NOW)
+    found = requested_seconds(headers, NOW)
     assert found == (None if expected is None else pytest.approx(expected, abs=1.0))
 
 

@@ -123,7 +123,7 @@ def test_the_command(tmp_path, capsys):
         "--lora",
     ]
     assert main(words) == 0 and "adapter: " in capsys.readouterr().out
-    assert main(words) == 0 and "it was there" in capsys.readouterr().out
+    assert main(words) == 0 and "existing" in capsys.readouterr().out
     assert (
         main([*words, "--alpha", "2"]) == 2 and "another configuration" in capsys.readouterr().err
     )

@@ -32,7 +32,7 @@ from veneer.systems.system import System
 
 STUDY = "lm-eval"
 YAML = (".yaml", ".yml")
-# of (log-likelihood, weight) a document
+# (log-likelihood, weight) per document
 PER_WORD = {"word_perplexity": "exp", "byte_perplexity": "exp", "bits_per_byte": "bits"}
 
 

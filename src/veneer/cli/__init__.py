@@ -1,4 +1,4 @@
-"""The command line: a file a command; parse, call, print. No logic."""
+"""The command line: one file per command; parse, call, print. No logic."""
 
 from veneer.cli.main import entry, main
 

@@ -140,7 +140,7 @@ class CaptureSettings:
     hidden_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Number type of the stored hidden states."""
     max_new_tokens: int = 128
-    """Longest answer, in tokens; stored answers are cut there."""
+    """Longest answer, in tokens; longer stored answers are cut."""
     temperature: float = 0.0
     """Sampling temperature; 0 is greedy."""
     top_p: float = 1.0
@@ -211,7 +211,7 @@ class CaptureCommand:
             return
         started = time.perf_counter()
         capture = self._capture()
-        shelf.prepare()  # whoever wrote the shards
+        shelf.prepare()  # whichever process wrote the shards
         if not (shelf.folder / "run.json").is_file():
             self._record(shelf.folder, capture, time.perf_counter() - started)
             shelf.share()

@@ -28,7 +28,7 @@ FIRST = ("demo", "run", "capture", "extract", "merge", "generate", "measure")
 
 
 class Commands(Mapping[str, type]):
-    """Every command by name; its class is imported when it is taken."""
+    """Every command by name; its class is imported on first use."""
 
     def __init__(self) -> None:
         places = dict(OWN)
@@ -72,7 +72,7 @@ def main(args: Sequence[str] | None = None) -> int:
     from veneer.foundation.errors import VeneerError
 
     if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_DISABLE", "1")  # bars of libraries; ours is a plain line there
+        os.environ.setdefault("TQDM_DISABLE", "1")  # bars of libraries; ours is then a plain line
     try:
         command.run()
         return 0
@@ -88,8 +88,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
         if is_disk_full(error):
             return _fail(
-                "the disk is full; free some space and run the same command again, it goes on "
-                "where it was",
+                "the disk is full; free some space and run the same command again to resume",
                 1,
             )
         from veneer.foundation.memory import is_out_of_memory
@@ -97,7 +96,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if is_out_of_memory(error):
             return _fail(
                 "memory ran out; free some, or give a smaller --batch-size, and run the same "
-                "command again: it goes on",
+                "command again to resume",
                 1,
             )
         if os.environ.get("VENEER_DEBUG"):
@@ -134,7 +133,7 @@ def _print_help() -> None:
         try:
             text = " ".join((COMMANDS[name].__doc__ or "").split())
             summary = text.split(". ")[0].split(": ")[0].rstrip(".")
-        except InputError as error:  # of a package that cannot be imported
+        except InputError as error:  # its package cannot be imported
             summary = f"({error})"
         print(textwrap.fill(summary, 96, initial_indent=f"  {name:11}", subsequent_indent=" " * 13))
     print(
@@ -144,8 +143,8 @@ def _print_help() -> None:
 
 
 def _unheard() -> int:
-    """Whoever read the output has gone (`veneer tasks | head`): nothing more is said, and
-    nothing went wrong."""
+    """The reader of the output has gone (`veneer tasks | head`): print nothing more; this is
+    no failure."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 

@@ -79,7 +79,7 @@ class MergeCommand:
                 )
             check_exportable(veneer)
             if already_merged(self.out, lora_record(veneer, self.base, self.alpha)):
-                print(f"adapter: {self.out} (it was there)")
+                print(f"adapter: {self.out} (existing)")
                 return
             base = load_model(self.base, **self.machine.how())
             print(f"adapter: {save_lora(veneer, base, self.out, alpha=self.alpha)}")
@@ -87,14 +87,14 @@ class MergeCommand:
         if already_merged(
             self.out, merge_record(veneer, self.base, self.alpha, self.base_template)
         ):
-            print(f"checkpoint: {self.out} (it was there)")
+            print(f"checkpoint: {self.out} (existing)")
         else:
             self._write_checkpoint(veneer)
         if self.gguf:
             from veneer.models.checkpoint.gguf_file import ensure_gguf
 
             existed = ensure_gguf(Path(self.out), Path(self.gguf))
-            print(f"gguf: {self.gguf}{' (it was there)' if existed else ''}")
+            print(f"gguf: {self.gguf}{' (existing)' if existed else ''}")
 
     def _write_checkpoint(self, veneer: Veneer) -> None:
         """Write the folder alone. Bad input is refused before a model is loaded."""

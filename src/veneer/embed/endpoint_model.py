@@ -93,8 +93,8 @@ def cut(text: str, longest: int = LONGEST) -> list[str]:
 
 def read_vectors(data: Any) -> dict[str, Any]:
     """Return the vectors of a reply in the order of its `index`, or as they come where no row has
-    one; numbers, or base64 of float32 (which some servers send whatever was asked for). Raises
-    ValueError for another form: a null, a vector a token (llama.cpp without pooling), zeros."""
+    one; numbers, or base64 of float32 (which some servers send whatever was requested). Raises
+    ValueError for another form: a null, one vector per token (llama.cpp without pooling), zeros."""
     rows = data.get("data") if isinstance(data, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("a reply without embeddings")

@@ -22,7 +22,7 @@ from veneer.foundation.files import read_json, sha256_file
 from veneer.foundation.progress import Progress
 
 TOKENS = 4096  # in one pass, padding counted
-# texts that are taken apart at a time, so that memory does not grow with their number
+# texts tokenised at a time, so that memory does not grow with their number
 WINDOW = 4096
 POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 KNOWN = {"Transformer", "Pooling", "Normalize"}

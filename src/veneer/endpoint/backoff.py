@@ -32,7 +32,7 @@ def wait(
     return whole / 2 + draw.uniform(0, whole / 2)
 
 
-def seconds_asked(headers: Mapping[str, str], now: float | None = None) -> float | None:
+def requested_seconds(headers: Mapping[str, str], now: float | None = None) -> float | None:
     """Return the seconds that a server asks to wait in the headers of its reply (names in lower
     case), or None.
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 LARGEST = 64 * 2**20  # bytes of a reply as it is sent
-LARGEST_ERROR = 64 * 2**10  # of an error: what is behind it is not read, and what is there counts
+LARGEST_ERROR = 64 * 2**10  # bytes of an error: the rest is not read, and these count
 PLAIN = ("", "identity", "gzip", "deflate")  # encodings whose worst case (a thousandfold) is known
 LOSSY = (301, 302, 303)  # redirects behind which a POST becomes a GET without its body
 
@@ -41,7 +41,7 @@ def bound(answer: Any, seconds: float) -> None:
     encoding = answer.headers.get("content-encoding", "").strip().lower()
     if encoding not in PLAIN:
         raise httpx.RemoteProtocolError(
-            f"a reply in the encoding {encoding[:40]!r}, which was not asked for",
+            f"a reply in the encoding {encoding[:40]!r}, which was not requested",
             request=answer.request,
         )
     inner, request, error, until = (

@@ -36,26 +36,26 @@ class Cache:
 
     def __init__(self, path: Path | None = None):
         self.path = path
-        self._known: dict[str, dict[str, Any]] = {}
+        self._replies: dict[str, dict[str, Any]] = {}
         self._guard = threading.Lock()
         if path is not None and path.exists():
             self._load(path)
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._replies)
 
     def get(self, key: str) -> dict[str, Any] | None:
-        return self._known.get(key)
+        return self._replies.get(key)
 
     def replies(self) -> list[dict[str, Any]]:
         """Return all replies in the cache."""
-        return list(self._known.values())
+        return list(self._replies.values())
 
     def put(self, key: str, reply: dict[str, Any]) -> None:
         with self._guard:
-            if key in self._known:
+            if key in self._replies:
                 return
-            self._known[key] = reply
+            self._replies[key] = reply
             if self.path is not None:
                 self._append(self.path, {"key": key, "reply": reply})
 
@@ -101,14 +101,14 @@ class Cache:
         if number == 1 and (not isinstance(row, dict) or row.get("kind") != KIND):
             raise InputError(NO_CACHE.format(path=path))
         if not isinstance(row, dict) or "kind" in row:
-            return  # a damaged line is a reply that is asked for again
+            return  # a damaged line is a reply that is requested again
         key, reply = row.get("key"), row.get("reply")
         if (
             isinstance(key, str)
             and isinstance(reply, dict)
             and (outcome := _answered(reply)) is not None
         ):
-            self._known[key] = outcome
+            self._replies[key] = outcome
 
 
 def _answered(reply: dict[str, Any]) -> dict[str, Any] | None:

@@ -46,7 +46,7 @@ class Endpoint:
         self._cache = Cache(config.cache)
         self._adjust = Adjustments(config.may_leave_out)
         self._guard = threading.Lock()
-        self._draw = random.Random(0)  # of waits only: no reply depends on it
+        self._draw = random.Random(0)  # only for waits: no reply depends on it
 
     def chat_many(
         self,
@@ -120,8 +120,8 @@ class Endpoint:
         """Yield outcomes as they come.
 
         answered_before: the endpoint answered a part of the same call, so that a few failures are
-        counted and not taken for its death. Workers are daemons, so that an interrupt need not wait
-        for the slowest reply.
+        counted and not treated as its death. Workers are daemons, so that an interrupt need not
+        wait for the slowest reply.
         """
         if not work:
             return
@@ -168,7 +168,7 @@ class Endpoint:
                 raise self._dead(last, row)
         except (VeneerError, GeneratorExit):
             stop.set()
-            for worker in workers:  # what is under way is finished and kept
+            for worker in workers:  # requests under way finish, and their replies are kept
                 worker.join(timeout=self.config.timeout + 5)
             raise
         finally:

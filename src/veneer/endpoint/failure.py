@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from veneer.endpoint import words
-from veneer.endpoint.backoff import seconds_asked
+from veneer.endpoint.backoff import requested_seconds
 
 
 class Fault(StrEnum):
@@ -23,7 +23,7 @@ class Fault(StrEnum):
     ADDRESS = "address"
     QUOTA = "quota"
     PARAMETER = "parameter"
-    LIMIT = "limit"  # of new tokens
+    LIMIT = "limit"  # on new tokens
     REQUEST = "request"
 
 
@@ -123,16 +123,16 @@ _OWN_FAULT = re.compile(
     r"invalid_?parameter",
     re.I,
 )
-_REFUSING = (400, 404, 406, 410, 413, 415, 422)  # statuses of a request that is not taken as it is
+_REFUSING = (400, 404, 406, 410, 413, 415, 422)  # statuses of a request that is refused in its form
 
 
 def of_status(status: int, headers: Mapping[str, str], body: Any, key: str = "") -> Failure:
     """Return the failure of an error status. headers: names in lower case. body: what
-    `words.read_body` gives. key: taken out of the words."""
+    `words.read_body` gives. key: removed from the words."""
     sentence = words.one_line(words.sentence(body), key)
     text = f"{' '.join(words.codes(body))} {sentence}"
     headers = {**words.headers_inside(body), **headers}
-    retry_after = seconds_asked(headers)
+    retry_after = requested_seconds(headers)
     failure = Failure(
         f"HTTP {status}" + (f": {sentence}" if sentence else ""),
         status,

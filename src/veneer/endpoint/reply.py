@@ -79,7 +79,7 @@ def is_unfinished(text: str, reasoning: str | None, thought_tokens: int) -> bool
 class Usage:
     """Counts over the life of a client.
 
-    requests: attempts; retries: attempts after a failure; replies: replies that came; cached: taken
+    requests: attempts; retries: attempts after a failure; replies: replies that came; cached: read
     from the cache; shared: answered by an equal request of the same call; failed: without a reply
     in the end. Tokens are the server's counts, of replies that came now. cost: None without prices.
     adjusted: parameters that the server refused and that were left out or renamed. models: the

@@ -24,7 +24,7 @@ from veneer.foundation.errors import InputError, MissingExtra
 __all__ = ["Failure", "Transport"]
 
 LARGEST = 64 * 2**20  # bytes of a reply
-SHORTEST_KEY = 8  # signs of a key that can be told from ordinary words
+SHORTEST_KEY = 8  # characters of a key that can be distinguished from ordinary words
 LOOK = 5.0  # seconds for a question about the endpoint itself
 _STANDING = re.compile(
     r"name or service|nodename|getaddrinfo|no address "
@@ -106,7 +106,7 @@ class Transport:
         except self._openai.APIStatusError as error:
             headers = {str(k).lower(): str(v) for k, v in error.response.headers.items()}
             raise of_status(error.status_code, headers, _body_of(error), self._key) from None
-        # refused, reset or cut connections come under many names, some of the package below
+        # refused, reset or cut connections come under many names, also those of the package below
         except Exception as error:
             if not isinstance(error, self._openai.APIConnectionError) and not type(
                 error
@@ -152,7 +152,7 @@ class Transport:
                 if rows is None
                 else [words.one_line(str(r["id"]), self._key)[:80] for r in rows]
             )
-        # whatever is wrong there, the error that is being explained is another one
+        # whatever is wrong with that request, the error that is being explained is another one
         except Exception:
             return None
 

@@ -28,8 +28,8 @@ class Measurement:
     value, low, high: the figure and its 95 % interval in `unit` (None where undefined; `note` then
     says why). n: number of prompts behind the figure. position: [first, last] response position,
     1-based, or None. of: the metric behind a portion. judge: who decided, or None where arithmetic
-    did. facts: what else is known of the figure, as data: a verdict, the settings that were chosen,
-    a reason. Programs read facts; `note` is a text for people, which no program takes apart.
+    did. facts: more about the figure, as data: a verdict, the chosen settings, a reason.
+    Programs read facts; `note` is a text for people, which no program parses.
     system_id: kind and settings of the system, whose name `system` is; the runner adds it.
     """
 
@@ -144,8 +144,8 @@ class Results:
         self.extend(rows)
 
     def add(self, row: Measurement) -> None:
-        """Add a row. Raises ValueError where the key is taken: two figures for one
-        thing are a bug."""
+        """Add a row. Raises ValueError where the key exists: two figures for one
+        quantity are a bug."""
         if row.key in self._rows:
             raise ValueError(
                 f"results already hold a row with the key {dict(zip(KEY, row.key, strict=True))}"

@@ -1,5 +1,5 @@
-"""Stages of a long command: what is done is not done again, and run.json says
-how long each took."""
+"""Stages of a long command: finished stages are skipped, and run.json records the seconds of
+each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
 
 
 class RunRecord:
-    """run.json of a folder: the resolved configuration, versions, hashes, seeds, seconds a stage,
+    """run.json of a folder: the resolved configuration, versions, hashes, seeds, seconds per stage,
     and whether the run is finished.
 
     fresh: refuse a folder that holds something but no record (a capture keeps that rule itself).
@@ -31,7 +31,7 @@ class RunRecord:
     def __init__(self, folder: Path, command: str, config: dict[str, Any], *, fresh: bool = True):
         self.path = folder / "run.json"
         config = json.loads(json.dumps(config))  # as it is read back
-        self.found: dict[str, Any] = {
+        self.contents: dict[str, Any] = {
             "command": command,
             "config": config,
             "finished": False,
@@ -62,7 +62,7 @@ class RunRecord:
                     f"({', '.join(changed) or 'another command'} differ); give another --out, or "
                     "delete the folder"
                 )
-            self.found = before
+            self.contents = before
             remove_leftovers(folder)
         elif folder.is_dir():
             remove_leftovers(folder, ["run.json"])
@@ -75,15 +75,15 @@ class RunRecord:
     @property
     def day(self) -> str:
         """The date of the first run, which chat templates write that ask for today's."""
-        return str(self.found.get("day") or today())
+        return str(self.contents.get("day") or today())
 
     @property
     def finished(self) -> bool:
-        return bool(self.found["finished"])
+        return bool(self.contents["finished"])
 
     def note(self, **facts: Any) -> None:
-        self.found.update(facts)
-        write_json(self.path, self.found)
+        self.contents.update(facts)
+        write_json(self.path, self.contents)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -93,7 +93,7 @@ class RunRecord:
         started = time.perf_counter()
         bad, new = False, not self.path.exists()
         if new:
-            write_json(self.path, self.found)
+            write_json(self.path, self.contents)
         try:
             yield
         except InputError:
@@ -102,11 +102,11 @@ class RunRecord:
                 self.path.unlink(missing_ok=True)
             raise
         finally:
-            spent = self.found["seconds"].get(name, 0.0) + time.perf_counter() - started
-            self.found["seconds"][name] = round(spent, 2)
+            spent = self.contents["seconds"].get(name, 0.0) + time.perf_counter() - started
+            self.contents["seconds"][name] = round(spent, 2)
             with contextlib.suppress(OSError):
                 if not bad:
-                    write_json(self.path, self.found)
+                    write_json(self.path, self.contents)
 
     def finish(self) -> None:
         self.note(finished=True)

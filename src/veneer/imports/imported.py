@@ -103,7 +103,7 @@ class Imported:
     ) -> None:
         """Add one stored answer under the rules. fenced: its prompt opened a code fence, so a whole
         answer closes it. reasoning: what the file keeps apart from the answer; a thought that
-        stands in the text is taken out of it (docs/thinking.md)."""
+        stands in the text is removed from it (docs/thinking.md)."""
         rules = self.rules
         text, prompt_id, system, task, finish = map(
             _valid, (text, prompt_id, system, task, finish or "")

@@ -55,30 +55,20 @@ def read_teacher(
     """Return the answers in a file (what `veneer generate` writes, or any format of
     `imports.registry`) to `prompts`, as a teacher.
 
-    Token ids are taken as they are where the file's manifest says that they are of base's
+    Token ids are used unchanged where the file's manifest says that they are of base's
     vocabulary and they spell the stored text; otherwise base's tokenizer reads the text. An answer
     belongs to the prompt with its text where the file stores that, otherwise to the one of its task
-    and id, or of its id alone. The first of several samples is taken. Reasoning is a part of the
-    answer's token ids, and stays where these are taken; answers_only takes the text of every
+    and id, or of its id alone. The first of several samples is used. Reasoning is a part of the
+    answer's token ids, and stays where these are used; answers_only reads the text of every
     answer, without its reasoning. Raises InputError where the file is damaged, holds answers of
     several systems, or answers none of the prompts.
     """
     path = Path(path)
     facts = _manifest(path)
     own_ids = format in ("auto", "jsonl") and facts.get("vocabulary") == base.vocabulary_hash()
-    stored: dict[str, Prompt] = {}
     noticed: Counter[str] = Counter()
-    if own_ids:
-        rows = read_responses(path)
-    else:
-        imported = read_stored(path, guess(path) if format == "auto" else format, AS_STORED)
-        rows, stored = imported.responses, {p.id: p for p in imported.prompts}
-        noticed.update({f"answers left out ({why})": n for why, n in imported.dropped.items()})
-    if len(systems := sorted({r.system for r in rows})) > 1:
-        raise InputError(
-            f"{path} holds answers of {len(systems)} systems ({', '.join(systems[:4])}); give a "
-            "file with those of one"
-        )
+    rows, stored = _read_rows(path, None if own_ids else format, noticed)
+    systems = _one_system(path, rows)
     ends = tuple(facts.get("system", {}).get("stop_ids", ())) if own_ids else ()
     chosen = _matched(rows, prompts, stored, noticed)
     answers: dict[tuple[str, str], StoredAnswer] = {}
@@ -95,13 +85,10 @@ def read_teacher(
     kept = [p for p in prompts if (p.task, p.id) in answers]
     noticed[NO_ANSWER] += len(prompts) - len(chosen)
     if not kept:
-        examples = (
-            f" ({len(prompts)} prompts, {len(rows)} answers, "
-            f"{noticed[EMPTY] + noticed[UNFINISHED]} of them empty)"
-        )
+        empty = noticed[EMPTY] + noticed[UNFINISHED]
         raise InputError(
-            f"{path} answers none of the prompts{examples}; give the prompts that were answered, "
-            "with the same ids"
+            f"{path} answers none of the prompts ({len(prompts)} prompts, {len(rows)} answers, "
+            f"{empty} of them empty); give the prompts that were answered, with the same ids"
         )
     dropped = (
         {"reasoning": {"part": DROPPED, "responses": noticed[REASONING]}}
@@ -117,6 +104,29 @@ def read_teacher(
     return ImportedTeacher(
         StoredTeacher(base, answers, systems[0], ends, teacher_facts), kept, noticed
     )
+
+
+def _read_rows(
+    path: Path, format: str | None, noticed: Counter[str]
+) -> tuple[Sequence[Response], dict[str, Prompt]]:
+    """(answers of a file, the prompts that it stores by id). format: None for what `veneer
+    generate` writes with base's token ids. noticed: gets the answers left out."""
+    if format is None:
+        return read_responses(path), {}
+    imported = read_stored(path, guess(path) if format == "auto" else format, AS_STORED)
+    noticed.update({f"answers left out ({why})": n for why, n in imported.dropped.items()})
+    return imported.responses, {p.id: p for p in imported.prompts}
+
+
+def _one_system(path: Path, rows: Sequence[Response]) -> list[str]:
+    """The systems of the answers. Raises InputError for more than one."""
+    systems = sorted({r.system for r in rows})
+    if len(systems) > 1:
+        raise InputError(
+            f"{path} holds answers of {len(systems)} systems ({', '.join(systems[:4])}); give a "
+            "file with those of one"
+        )
+    return systems
 
 
 def _manifest(path: Path) -> dict[str, Any]:

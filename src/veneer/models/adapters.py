@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from veneer.foundation.errors import InputError, VeneerError
 
 PROBE = 48  # tokens, evenly over the vocabulary; and the last ones, which are the added ones
-CLOSE = 1e-3  # of the largest logit, in float32
+CLOSE = 1e-3  # share of the largest logit, in float32
 CLOSE_IN_HALF = 5e-2  # in bfloat16 and float16, where merging rounds
 # how keys of an adapter's whole matrices end
 COPIES = ("modules_to_save.weight", "base_layer.weight", "original_module.weight")
@@ -141,7 +141,7 @@ def merged(model: Any, folder: Path, written: dict[str, Any], base: str) -> Any:
     _untie(inner)
     try:
         whole = adapted.merge_and_unload()
-    except Exception as error:  # of kinds that depend on the input
+    except Exception as error:  # its kind depends on the input
         raise InputError(
             f"the adapter {folder} is of the kind {written.get('peft_type')}, which PEFT cannot "
             f"merge into the weights ({_first(error)}); expected an adapter that can be merged, "

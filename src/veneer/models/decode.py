@@ -1,5 +1,5 @@
-"""Batched decoding: greedy or sampled, finished rows leave the batch, and whoever wants to may
-watch the logits.
+"""Batched decoding: greedy or sampled, finished rows leave the batch, and a caller may watch the
+logits.
 
 Three doors to one loop:
 

@@ -208,7 +208,7 @@ def _fit(head: Head, hidden: Tensor, own: Tensor, softcap: float | None) -> tupl
         scale = 1.0
     fitted = Head(head.weight, head.bias, scale, softcap)
     worst = float((fitted.logits(hidden) - own).abs().max())
-    return fitted, worst if worst == worst else float("inf")  # NaN: of a factor that is not finite
+    return fitted, worst if worst == worst else float("inf")  # NaN: the factor is not finite
 
 
 def _on_probe(model: Any, backbone: Any, head: Head, name: str) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ class FencedFormat:
     """The layout of URIAL (Lin et al. 2023, arXiv 2312.01552): instructions and examples, then each
     query and answer in a fence under "# Query:" and "# Answer:". The query is the prompt's
     messages, not the text for a base model; a system message stands in front of the query that
-    follows it. name: of the instructions, for manifests."""
+    follows it. name: the instructions' name, for manifests."""
 
     name: str
     instructions: str

@@ -129,7 +129,7 @@ def _check_hub(name: str, revision: str | None) -> None:
         hf_hub_download(name, "config.json", revision=revision)
     except EntryNotFoundError:
         return  # the library says what is missing
-    except Exception as error:  # of the address, the network, the server, the cache, or access
+    except Exception as error:  # address, network, server, cache or access is at fault
         raise InputError(
             f"{name} cannot be loaded ({_first(error)}); expected a hub id that this machine can "
             "reach, a local folder with config.json, tokenizer and *.safetensors, an adapter "

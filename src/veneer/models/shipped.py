@@ -49,7 +49,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 }
 # name -> the values that change nothing, beside None. What only bounds the length, or belongs to
 # beams, stands not here.
-SAMPLED = ("temperature", "top_k", "top_p", "min_p")  # of no effect without do_sample
+SAMPLED = ("temperature", "top_k", "top_p", "min_p")  # without effect unless do_sample
 OWN = ("repetition_penalty", "min_new_tokens")  # Sampling has them under the same name
 NEVER = -1e9  # added to a logit: the token is never chosen
 

@@ -23,7 +23,7 @@ from veneer.foundation.errors import InputError, MissingExtra
 from veneer.models.layers import find_layers
 
 NAME = "split"
-SHARE = 0.8  # of what is free, for weights; the rest is for caches and states
+SHARE = 0.8  # share of the free memory for weights; the rest is for caches and states
 UNITS = {
     "": 1,
     "KB": 10**3,
@@ -51,8 +51,8 @@ class DeviceSplit:
 
     @classmethod
     def parse(cls, device: str) -> DeviceSplit | None:
-        """Of "split" or "split:0=40GB,cpu=100GB"; None for any other device. Raises
-        InputError, MissingExtra."""
+        """Parse "split" or "split:0=40GB,cpu=100GB"; None for any other device. Raises InputError,
+        MissingExtra."""
         name, colon, rest = device.partition(":")
         if name != NAME:
             return None
@@ -88,7 +88,7 @@ class DeviceSplit:
         return _device(min(gpus)) if gpus else torch.device("cpu")
 
     def placement(self, model: Any, name: str) -> dict[str, str]:
-        """Module names to devices or "disk", for a model whose weights need not be there (meta).
+        """Module names to devices or "disk", for a model whose weights need not be loaded (meta).
         Raises InputError where the first device has no room for what is not a layer."""
         from accelerate import infer_auto_device_map
         from accelerate.utils import get_balanced_memory

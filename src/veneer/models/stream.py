@@ -93,8 +93,8 @@ class PartsStream(TextStream):
     sent as a whole once it has ended.
 
     prompt: the token ids that the model read. A thought that neither the prompt nor the text has
-    opened is known by its closing mark alone; what was sent before stays sent, so that it comes as
-    a part of the answer.
+    opened is recognised by its closing mark alone; what was sent before stays sent, so that it
+    comes as a part of the answer.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class PartsStream(TextStream):
         self._reasoning: str | None = None  # so far
         self._ended = False
         self._given = False
-        self._plain = True  # there is nothing to take out of the text
+        self._plain = True  # the text holds no thought to remove
 
     @property
     def thinks(self) -> bool:

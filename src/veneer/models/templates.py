@@ -15,7 +15,7 @@ from typing import Any
 from veneer.foundation.errors import InputError
 from veneer.models.within import within
 
-SECONDS = 10.0  # of one rendering, which takes milliseconds
+SECONDS = 10.0  # limit of one rendering, which takes milliseconds
 LONGEST = 16 * 2**20  # characters of one rendering
 MARK = "Pelican"  # a word that no template writes by itself
 CLOCK = "strftime_now"  # the function with which transformers lets a template write the date

@@ -1,8 +1,9 @@
 """Harmony, the form in which gpt-oss writes: messages in channels, of which only
 "final" is the answer.
 
-`<|channel|>analysis<|message|>...<|end|><|start|>assistant<|channel|>final<|message|>...<|return|>`;
-without its special tokens, as many tools store it, `analysis...assistantfinal...`. OpenAI, "Harmony
+`<|channel|>analysis<|message|>...<|end|>`, then
+`<|start|>assistant<|channel|>final<|message|>...<|return|>`; without its special tokens, as many
+tools store it, `analysis...assistantfinal...`. OpenAI, "Harmony
 response format", https://cookbook.openai.com/articles/openai-harmony.
 """
 

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 LANE = 26  # height of a dot-and-whisker lane, px
-STRIP = 54  # of a lane with the other systems below the veneer
+STRIP = 54  # height of a lane with the other systems below the veneer, px
 MID = LANE / 2
 PLOT = 260  # height of the position chart's plot, px
 TOP = 14  # room above it for the highest tick's letters
@@ -129,7 +129,7 @@ def strip(systems: Mapping[str, Measurement], scale: Scale, anchor: Anchor) -> M
         other = systems[system]
         if system == "veneer" or other.value is None:
             continue
-        said = f"{name(system)}: {figure(other.value, 2)}, 95 % interval {interval(other, 2)}"
+        title = f"{name(system)}: {figure(other.value, 2)}, 95 % interval {interval(other, 2)}"
         drawn = (
             mark(other.identity, f"{scale.at(other.value)}%", 40, 5)
             if scale.holds(other.value)
@@ -137,7 +137,7 @@ def strip(systems: Mapping[str, Measurement], scale: Scale, anchor: Anchor) -> M
         )
         others.append(
             Markup('<a href="#{}" tabindex="-1" class="{}"><title>{}</title>{}</a>').format(
-                anchor(other), system_class(other.identity), said, drawn
+                anchor(other), system_class(other.identity), title, drawn
             )
         )
     title = (
@@ -170,7 +170,7 @@ def dumbbell(
     base: Measurement, after: Measurement, floor: Measurement | None, scale: Scale
 ) -> Markup:
     """KL before and after on one lane; the noise floor where there is one."""
-    said = [f"base {figure(base.value)}", f"{name(after.system)} {figure(after.value)}"]
+    values = [f"base {figure(base.value)}", f"{name(after.system)} {figure(after.value)}"]
     a, b = scale.at(base.value or 0), scale.at(after.value or 0)
     marks = [
         Markup('<line class="ref" x1="{x}%" x2="{x}%" y1="{a}" y2="{b}"/>').format(
@@ -181,7 +181,7 @@ def dumbbell(
     rows = [base, after]
     if floor is not None and floor.value is not None:
         rows.insert(0, floor)
-        said.append(f"noise floor {figure(floor.value)}")
+        values.append(f"noise floor {figure(floor.value)}")
     for row in rows:
         drawn = mark(
             row.identity,
@@ -192,13 +192,13 @@ def dumbbell(
         marks.append(Markup('<g class="{}">{}</g>').format(system_class(row.identity), drawn))
     return Markup(
         '<svg class="lane" height="{}" role="img"><title>KL in nats a token: {}</title>{}</svg>'
-    ).format(LANE, "; ".join(said), Markup("").join(marks))
+    ).format(LANE, "; ".join(values), Markup("").join(marks))
 
 
 def positions(
     series: dict[str, list[Measurement]], label: str, *, log: bool, chart_id: str, anchor: Anchor
 ) -> Markup:
-    """KL by response position, a line a system with its interval as a band; bins of several
+    """KL by response position: one line per system, its interval as a band; bins of several
     positions are wider."""
     bins = sorted({r.position for rows in series.values() for r in rows if r.position})
     widths = [1.0 if a == b else 1.9 for a, b in bins]
@@ -276,8 +276,8 @@ def _curves(
     for system, kind in line_classes(series).items():
         rows = series[system]
         placed = sorted(rows, key=lambda r: r.position or (0, 0))
-        known = [r for r in placed if r.position and r.value is not None]
-        ranged = [r for r in known if r.low is not None and r.high is not None]
+        rows_with_value = [r for r in placed if r.position and r.value is not None]
+        ranged = [r for r in rows_with_value if r.low is not None and r.high is not None]
         upper = [f"{centres[r.position] * 10:.1f},{y(r.high or 0)}" for r in ranged if r.position]
         lower = [
             f"{centres[r.position] * 10:.1f},{y(r.low or 0)}"
@@ -291,10 +291,12 @@ def _curves(
                 )
             )
         points = " ".join(
-            f"{centres[r.position] * 10:.1f},{y(r.value or 0)}" for r in known if r.position
+            f"{centres[r.position] * 10:.1f},{y(r.value or 0)}"
+            for r in rows_with_value
+            if r.position
         )
         paths.append(Markup('<polyline class="line {}" points="{}"/>').format(kind, points))
-        for r in known:
+        for r in rows_with_value:
             assert r.position and r.value is not None
             place = f"{name(system)}, position {position(r.position)}"
             title = f"{place}: {figure(r.value)} nats, 95 % {interval(r)}, n = {r.n}"
@@ -348,9 +350,9 @@ def bar(shares: Sequence[tuple[str, float]]) -> Markup:
             )
         )
         x += share
-    said = ", ".join(f"{kind} {share:.0%}" for kind, share in shares)
+    label = ", ".join(f"{kind} {share:.0%}" for kind, share in shares)
     return Markup('<svg class="lane bar" height="18" role="img"><title>{}</title>{}</svg>').format(
-        said, Markup("").join(parts)
+        label, Markup("").join(parts)
     )
 
 
@@ -370,7 +372,7 @@ def _vertical(series: dict[str, list[Measurement]], log: bool):
     The noise floor may lie decades below all else; it gets one decade of its own, so that it does
     not flatten the rest.
     """
-    rows = [r for some in series.values() for r in some]
+    rows = [r for system_rows in series.values() for r in system_rows]
     high = max((x for r in rows for x in (r.value, r.high) if x is not None), default=1.0)
     if not log or high <= 0:
         ticks = nice_ticks(high)
@@ -393,9 +395,10 @@ def _vertical(series: dict[str, list[Measurement]], log: bool):
 def _spoken(series: dict[str, list[Measurement]]) -> str:
     parts = []
     for system, rows in series.items():
-        known = [r for r in sorted(rows, key=lambda r: r.position or (0, 0)) if r.value is not None]
-        if known:
-            a, b = known[0], known[-1]
+        placed = sorted(rows, key=lambda r: r.position or (0, 0))
+        rows_with_value = [r for r in placed if r.value is not None]
+        if rows_with_value:
+            a, b = rows_with_value[0], rows_with_value[-1]
             first = f"{name(system)}: {figure(a.value)} at position {position(a.position)}"
             parts.append(f"{first}, {figure(b.value)} at {position(b.position)}")
     return "Nats a token. " + "; ".join(parts) + ". The table below the chart has every figure."

@@ -56,14 +56,14 @@ def pivot(
 ) -> Markup:
     """One row per group, one column per system; empty columns are dropped."""
     systems = columns(groups) if wanted is None else list(wanted)
-    known = identities(groups)
+    identity_by_name = identities(groups)
     split, place, judge = (
         any(getattr(g, f) is not None for g in groups) for f in ("split", "position", "judge")
     )
     heads = [head("Task", number=False), head("Metric", number=False)]
     heads += [head("Split", number=False)] * split + [head("Position", number=False)] * place
     heads += (
-        [head(s, known.get(s, s)) for s in systems]
+        [head(s, identity_by_name.get(s, s)) for s in systems]
         + [head("n")]
         + [head("Judge", number=False)] * judge
     )

@@ -18,7 +18,7 @@ GROUPS = ("style", "structure", "refusal", "number", "content")
 TOP_OF = ("base", "veneer", "aligned")
 
 
-# of one position: (base, veneer, aligned) x up to 5 x (token, p)
+# one position: (base, veneer, aligned) x up to 5 x (token, p)
 Top = tuple[tuple[tuple[str, float], ...], ...]
 
 
@@ -27,7 +27,7 @@ class Shift:
     """A kind of token shift and how often it was seen; what follows `restored` is
     empty in older files.
 
-    group: of the shift that is seen, base to veneer, or base to aligned where the veneer stays.
+    group: that of the shift on the page, base to veneer, or base to aligned where the veneer stays.
     deep_group: of base to aligned where only the aligned model has its token.
     """
 
@@ -116,9 +116,9 @@ def load(folder: Path) -> StudyFolder:
     what it should be."""
     path = folder / "results.jsonl"
     if not path.is_file():
-        found = "is not a folder" if not folder.is_dir() else "has no results.jsonl"
+        problem = "is not a folder" if not folder.is_dir() else "has no results.jsonl"
         raise InputError(
-            f"{folder} {found}; expected a study folder that `veneer run`, `demo` or `measure` "
+            f"{folder} {problem}; expected a study folder that `veneer run`, `demo` or `measure` "
             "finished: give such a folder or run the study again"
         )
     return StudyFolder(

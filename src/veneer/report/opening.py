@@ -29,8 +29,8 @@ def title(parts: Sequence[tuple[PageContext, Sequence[Section]]]) -> str:
 def finding(part: PageContext, sections: Sequence[Section]) -> Markup:
     """The finding of the first section that has one; empty where none has."""
     for section in sections:
-        if section.finding is not None and (found := section.finding(part)) is not None:
-            return found
+        if section.finding is not None and (sentence := section.finding(part)) is not None:
+            return sentence
     return Markup()
 
 
@@ -41,12 +41,12 @@ def headline(part: PageContext) -> list[tables.Group]:
 
 def models(run: Any) -> list[tuple[str, str]]:
     """(role, name) of base, aligned and compromised, wherever run.json has them."""
-    found = []
+    result = []
     for role in ("base", "aligned", "compromised"):
         value = _find(run, role)
         if value:
-            found.append((role, visible(value, 200)))
-    return found
+            result.append((role, visible(value, 200)))
+    return result
 
 
 def _find(value: Any, key: str, depth: int = 0) -> str | None:

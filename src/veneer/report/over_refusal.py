@@ -35,7 +35,7 @@ def is_safety(task: str, metric: str | None) -> bool:
 
 def over_refusal(rows: Iterable[Measurement]) -> OverRefusal | None:
     """The first of `SOURCES` that a study measured on whole tasks; None where it measured none."""
-    known: dict[tuple[str, str], dict[str, Measurement]] = {}
+    measured: dict[tuple[str, str], dict[str, Measurement]] = {}
     for row in rows:
         if (
             (row.task, row.metric) in SOURCES
@@ -43,8 +43,8 @@ def over_refusal(rows: Iterable[Measurement]) -> OverRefusal | None:
             and row.split == "test"
             and row.of is None
         ):
-            known.setdefault((row.task, row.metric), {})[row.system] = row
+            measured.setdefault((row.task, row.metric), {})[row.system] = row
     for source in SOURCES:
-        if source in known:
-            return OverRefusal(*source, known[source])
+        if source in measured:
+            return OverRefusal(*source, measured[source])
     return None

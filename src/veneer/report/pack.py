@@ -137,8 +137,8 @@ def _whole_prompts(responses: Sequence[TokenRow], size: int) -> list[TokenRow]:
 
 
 def _tops(responses: Sequence[TokenRow], table: _Tokens, room: int, notes: list[str]) -> list[str]:
-    """Pieces of PIECE responses: of each a list a position, three flat lists [token, p,
-    token, p, ...] or 0."""
+    """Pieces of PIECE responses; a response has one entry per position: three flat lists
+    [token, p, token, p, ...], or 0."""
     places = sorted(
         (-max(r.kl_base[t] or 0.0, r.kl_veneer[t] or 0.0), i, t)
         for i, r in enumerate(responses)
@@ -146,7 +146,7 @@ def _tops(responses: Sequence[TokenRow], table: _Tokens, room: int, notes: list[
         if any(r.top[t] or ())
     )
     whole, count = len(places), len(places)
-    known, before = len(table), len(blob.pack(table.data()))
+    entries_before, bytes_before = len(table), len(blob.pack(table.data()))
     while True:
         kept: dict[int, set[int]] = {}
         for _, i, t in places[:count]:
@@ -160,11 +160,11 @@ def _tops(responses: Sequence[TokenRow], table: _Tokens, room: int, notes: list[
             )
             for first in range(0, len(responses), PIECE)
         ]
-        size = sum(len(p) + 90 for p in pieces) + len(blob.pack(table.data())) - before
+        size = sum(len(p) + 90 for p in pieces) + len(blob.pack(table.data())) - bytes_before
         if size <= room or not count:
             break
         count = max(0, min(int(count * 0.97 * room / size), count - 1))
-        table.cut(known)
+        table.cut(entries_before)
     if count < whole:
         notes.append(
             f"The five most likely tokens are kept at the {count:,} of {whole:,} positions with "

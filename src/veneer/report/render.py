@@ -42,9 +42,7 @@ def write_report(folders: list[Path], out: Path) -> None:
 def render(folders: Sequence[Path]) -> str:
     """The page as text; the same folders give the same text."""
     if not folders:
-        raise InputError(
-            "a report was asked for no folder at all; expected one study folder or more: name them"
-        )
+        raise InputError("no folder was given; expected one study folder or more: name them")
     level = 3 if len(folders) > 1 else 2
     parts = [PageContext(load(Path(f)), number, level) for number, f in enumerate(folders, 1)]
     shown = [(part, applying(part)) for part in parts]
@@ -86,8 +84,8 @@ def render(folders: Sequence[Path]) -> str:
 
 
 def _digest(script: str) -> str:
-    """Of the script element as the template writes it, for the page's content security policy: no
-    other script runs."""
+    """Hash of the script element as the template writes it, for the page's content security
+    policy: no other script runs."""
     return base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode("ascii")
 
 

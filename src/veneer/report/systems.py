@@ -1,5 +1,5 @@
 """What systems are, in words; their order; and the family that gives them a mark. All by kind and
-settings: no name is taken apart here."""
+settings: no name is parsed here."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def _kind(system: System) -> Kind | None:
 def order(systems: Mapping[str, SystemId] | Iterable[str]) -> list[str]:
     """Names in reading order: base, veneer, aligned, other veneers, baselines, controls; numbers
     in names by size. A mapping gives each name's identity."""
-    known = systems if isinstance(systems, Mapping) else {s: identity(s) for s in systems}
-    return sorted(known, key=lambda name: _place(name, known[name]))
+    identities = systems if isinstance(systems, Mapping) else {s: identity(s) for s in systems}
+    return sorted(identities, key=lambda name: _place(name, identities[name]))
 
 
 def _place(name: str, system: SystemId) -> tuple:

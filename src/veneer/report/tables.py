@@ -49,30 +49,30 @@ class Group:
 
 
 def groups(rows: Iterable[Measurement]) -> list[Group]:
-    """One group a measured thing, in the order in which they first occur."""
-    found: dict[tuple, Group] = {}
+    """One group per measured quantity, in the order in which they first occur."""
+    result: dict[tuple, Group] = {}
     for r in rows:
         fresh = Group(r.study, r.task, r.metric, r.of, r.split, r.position, r.judge, {})
         key = (r.study, r.task, r.metric, r.of, r.split, r.position, r.judge)
-        found.setdefault(key, fresh).systems[r.system] = r
-    return list(found.values())
+        result.setdefault(key, fresh).systems[r.system] = r
+    return list(result.values())
 
 
-def identities(found: Iterable[Group]) -> dict[str, SystemId]:
+def identities(groups: Iterable[Group]) -> dict[str, SystemId]:
     """What the systems of these groups are, by name."""
-    return {name: row.identity for g in found for name, row in g.systems.items()}
+    return {name: row.identity for g in groups for name, row in g.systems.items()}
 
 
-def columns(found: Iterable[Group]) -> list[str]:
+def columns(groups: Iterable[Group]) -> list[str]:
     """The systems that a table of these groups needs, in reading order."""
-    return order(identities(found))
+    return order(identities(groups))
 
 
-def headline(found: Iterable[Group]) -> list[Group]:
-    """The portions to lead with: the veneer's, one a task and metric; `empty_rate` only where its
+def headline(groups: Iterable[Group]) -> list[Group]:
+    """The portions to lead with: the veneer's, one per task and metric; `empty_rate` only where its
     task has no other."""
     portions: dict[tuple, Group] = {}
-    for g in found:
+    for g in groups:
         if g.metric == "portion" and "veneer" in g.systems:
             key = (g.task, g.of, g.judge)
             if (g.split or "").startswith(GROUP):
@@ -83,11 +83,11 @@ def headline(found: Iterable[Group]) -> list[Group]:
     return [g for g in portions.values() if g.of != "empty_rate" or g.task not in with_other]
 
 
-def variants(found: Iterable[Group], lead: Group) -> list[Group]:
+def variants(groups: Iterable[Group], lead: Group) -> list[Group]:
     """The same portion on other splits, e.g. without prompts that resemble training prompts."""
     return [
         g
-        for g in found
+        for g in groups
         if (g.task, g.metric, g.of, g.judge) == (lead.task, lead.metric, lead.of, lead.judge)
         and g.split != lead.split
         and not (g.split or "").startswith(GROUP)
@@ -98,12 +98,12 @@ def variants(found: Iterable[Group], lead: Group) -> list[Group]:
 def noise_floor(rows: Iterable[Measurement], study: str, task: str) -> Measurement | None:
     """The aligned model's KL against itself, of the task or else of all tasks, where it stands in a
     split of its own."""
-    found = {
+    floors = {
         r.task: r
         for r in rows
         if (r.study, r.metric, r.system, r.position) == (study, "kl", "aligned", None)
     }
-    return found.get(task) or found.get("joint")
+    return floors.get(task) or floors.get("joint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +115,10 @@ class Headline:
     portions: Group | None
 
 
-def headlines(found: Sequence[Group]) -> list[Headline]:
+def headlines(groups: Sequence[Group]) -> list[Headline]:
     """The main metrics of every task: those that have a portion, or else the first
     that it measures."""
-    measured = [g for g in found if g.study == "measure" and not (g.split or "").startswith(GROUP)]
+    measured = [g for g in groups if g.study == "measure" and not (g.split or "").startswith(GROUP)]
     lead = headline(measured)
     result = []
     for task in dict.fromkeys(g.task for g in measured):
@@ -145,14 +145,14 @@ def _same(values: Group, portions: Group) -> bool:
 JOINT = "all tasks"
 
 
-def cross(found: Iterable[Group]) -> list[tuple[Group, dict[str, Measurement]]]:
-    """Portions of veneers extracted on one task and measured on another: of each headline
+def cross(groups: Iterable[Group]) -> list[tuple[Group, dict[str, Measurement]]]:
+    """Portions of veneers extracted on one task and measured on another: per headline,
     {extracted on: its row}.
 
     The veneer of all tasks together stands as `JOINT`.
     """
     table = []
-    for g in headline(found):
+    for g in headline(groups):
         systems = g.systems.values()
         own = [r for r in systems if r.identity.kind == "veneer-from"]
         rows = {str(r.identity.get("task")): r for r in own}

@@ -52,35 +52,38 @@ def lead(
     system: str = "veneer",
     what: str = "A change of the last layer alone carries",
 ) -> Markup:
-    """The finding in one sentence, each figure a link to its row; of more than three tasks the two
-    ends. system: whose portions they are. what: how the sentence begins."""
+    """The finding in one sentence, each figure a link to its row; with more than three tasks, only
+    the highest and the lowest. system: whose portions they are. what: how the sentence begins."""
     # the first headline of a task
     first = {g.task: g for g in reversed(groups) if system in g.systems}
-    found = [(g, g.systems[system]) for g in groups if first.get(g.task) is g]
-    open_ones = [(g, r) for g, r in found if r.value is not None and _holds_0(r)]
-    known = sorted(
-        ((g, r) for g, r in found if r.value is not None and not _holds_0(r)),
+    portions = [(g, g.systems[system]) for g in groups if first.get(g.task) is g]
+    open_ones = [(g, r) for g, r in portions if r.value is not None and _holds_0(r)]
+    determined = sorted(
+        ((g, r) for g, r in portions if r.value is not None and not _holds_0(r)),
         key=lambda pair: -(pair[1].value or 0),
     )
-    if not known and not open_ones:
+    if not determined and not open_ones:
         return Markup(
             "No superficial portion is defined: aligned and base do not differ beyond "
             "their intervals."
         )
-    if not known:
+    if not determined:
         text = Markup("No superficial portion is determined.")
-    elif len(known) > 3:
+    elif len(determined) > 3:
         text = Markup("{} {}, but {}; {} more tasks lie between.").format(
-            what, _said(*known[0], anchor), _said(*known[-1], anchor), len(known) - 2
+            what,
+            _clause(*determined[0], anchor),
+            _clause(*determined[-1], anchor),
+            len(determined) - 2,
         )
     else:
-        shown = [(g, r) for g, r in found if (g, r) in known]
-        text = Markup("{} {}.").format(what, listed([_said(g, r, anchor) for g, r in shown]))
+        shown = [(g, r) for g, r in portions if (g, r) in determined]
+        text = Markup("{} {}.").format(what, listed([_clause(g, r, anchor) for g, r in shown]))
     if open_ones:
         text += Markup(" On {} it is not determined, since the interval holds 0.").format(
             listed([_figure(g, r, anchor) for g, r in open_ones])
         )
-    missing = [escape(name(g.task)) for g, r in found if r.value is None]
+    missing = [escape(name(g.task)) for g, r in portions if r.value is None]
     if missing:
         text += Markup(" On {} it is not defined.").format(listed(missing))
     return text
@@ -97,7 +100,7 @@ def _figure(group: Group, row: Measurement, anchor: Anchor) -> Markup:
     )
 
 
-def _said(group: Group, row: Measurement, anchor: Anchor) -> Markup:
+def _clause(group: Group, row: Measurement, anchor: Anchor) -> Markup:
     return Markup("{} of the change in {} on {} (95 % interval {}, n = {})").format(
         linked(row, anchor, 2), name(group.of), name(group.task), interval(row, 2), row.n
     )

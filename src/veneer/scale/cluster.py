@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster: started, asked, and made again where they die."""
+"""Start workers on a Ray cluster, call them, and replace those that die."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.foundation.settings import Option
 
-DEATHS = 3  # of the worker that holds one piece of work, one after the other, before it is given up
+DEATHS = 3  # of successive workers on one piece of work, before it is given up
 PATIENCE = 120.0  # seconds to wait for a worker to find a place while none is at work
 
 
@@ -50,8 +50,8 @@ def need_ray() -> Any:
 
 @contextlib.contextmanager
 def cluster(config: RayConfig) -> Iterator[Any]:
-    """A connection to the cluster, given up at the end; an own one is shut down. A connection that
-    is there already is used and left.
+    """A connection to the cluster, given up at the end; an own one is shut down. An existing
+    connection is used and left open.
 
     Raises MissingExtra without Ray, InputError where the cluster cannot be reached or has no
     room for one worker.
@@ -159,9 +159,8 @@ class Crew:
     def _make(self, number: int) -> Any:
         return self._remote.remote(number, self.config.cpus, *self.arguments)
 
-    def found_place(self, number: int) -> Any:
-        """An answer that comes when the worker runs somewhere; until then
-        nothing is given to it."""
+    def placed(self, number: int) -> Any:
+        """An answer that comes when the cluster has placed the worker; it gets no work before."""
         return self.actors[number].process.remote()
 
     def replace(self, number: int) -> None:

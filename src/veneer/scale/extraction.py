@@ -62,6 +62,17 @@ def holders(
     if engine == "local":
         yield Holders(None)
         return
+    _refuse_one_process(config)
+    if engine == "torchrun":
+        with _torchrun_holders(place, config, device) as held:
+            yield held
+        return
+    with _ray_holders(place, config, device, ray or RayConfig(), watch) as held:
+        yield held
+
+
+def _refuse_one_process(config: ExtractConfig) -> None:
+    """Raise InputError for a fit that needs one process."""
     if config.shuffled:
         raise InputError(
             "the head-capacity control needs all hidden states in one process; leave out "
@@ -72,34 +83,48 @@ def holders(
             "the published recipe runs in one process, as it was published; leave out --solver "
             "paper or --engine"
         )
+
+
+@contextlib.contextmanager
+def _torchrun_holders(place: str, config: ExtractConfig, device: str) -> Iterator[Holders]:
+    """Yield the shares of torchrun's processes; every process but the first serves its share
+    until the first one ends."""
+    with group(device) as everyone:
+        share, failure = None, None
+        try:
+            share = Share(
+                place,
+                shares(place, everyone.size)[everyone.rank],
+                config.dtype,
+                device,
+                config.output == "bias",
+            )
+        except InputError as error:
+            failure = error
+        everyone.agree(failure)
+        assert share is not None
+        if not everyone.first:
+            follow(everyone, share)
+            yield Holders(None, leads=False)
+            return
+        parts = GroupParts(everyone, share)
+        try:
+            yield Holders(parts)
+        finally:
+            with contextlib.suppress(VeneerError):  # a dead process was reported before
+                parts.end()
+
+
+@contextlib.contextmanager
+def _ray_holders(
+    place: str,
+    config: ExtractConfig,
+    device: str,
+    ray: RayConfig,
+    watch: Callable[[Crew], None] | None,
+) -> Iterator[Holders]:
+    """Yield the shares of Ray workers, which start at the first call to them."""
     constant = config.output == "bias"
-    if engine == "torchrun":
-        with group(device) as everyone:
-            share, failure = None, None
-            try:
-                share = Share(
-                    place,
-                    shares(place, everyone.size)[everyone.rank],
-                    config.dtype,
-                    device,
-                    constant,
-                )
-            except InputError as error:
-                failure = error
-            everyone.agree(failure)
-            assert share is not None
-            if not everyone.first:
-                follow(everyone, share)
-                yield Holders(None, leads=False)
-                return
-            parts = GroupParts(everyone, share)
-            try:
-                yield Holders(parts)
-            finally:
-                with contextlib.suppress(VeneerError):  # of a process that is gone: said already
-                    parts.end()
-        return
-    ray = ray or RayConfig()
     need_ray()
     with contextlib.ExitStack() as stack:
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ class CaptureWorker:
     def finish(self) -> WorkerAnswer:
         def work() -> None:
             if isinstance(self.shelf, RemoteShelf):
-                self.shelf.prepare()  # others have put shards there
+                self.shelf.prepare()  # other workers have put shards at the URL
             finish(self.job, self.shelf)
 
         return answered(work)
@@ -132,7 +132,7 @@ def capture_with_ray(
     watch: Callable[[Crew, int], None] | None = None,
 ) -> Capture:
     """`make_capture` with the shards of the plan made by workers. make_job: makes the job on a
-    worker, so the models are loaded there and nowhere else; it travels pickled, over the cluster's
+    worker, so only workers load the models; it travels pickled, over the cluster's
     own connections. place: a folder that all machines share, or a URL. watch: called with the
     workers and the number of shards made so far.
 
@@ -155,48 +155,81 @@ def capture_with_ray(
                 f"the workers do not share {place} with this machine; give a folder that they "
                 "share, or a URL"
             )
-        waiting = [n for n in range(len(plan)) if n not in set(done)][::-1]
-        coming: dict[Any, tuple[int, int | None]] = {
-            crew.found_place(n): (n, None) for n in range(config.workers)
-        }
-        lost: dict[int, int] = {}
-        while waiting or any(shard is not None for _, shard in coming.values()):
+        waiting = [n for n in range(len(plan)) if n not in set(done)]
+        queue = _ShardQueue(crew, expected, waiting)
+        while not queue.finished:
             if progress:
                 progress(made, sum(sizes), "capture")
-            ready, _ = ray.wait(list(coming), num_returns=1, timeout=PATIENCE)
-            if not ready and all(shard is None for _, shard in coming.values()):
-                raise VeneerError(
-                    f"no worker found a place on the cluster within {PATIENCE:.0f} s; run the "
-                    "same command again later"
-                )
-            for answer in ready:
-                worker, shard = coming.pop(answer)
-                try:
-                    opened(ray.get(answer), f"worker {worker} at shard {shard}")
-                    made += 0 if shard is None else sizes[shard]
-                except Exception as error:
-                    if not crew.is_death(error):
-                        raise
-                    if shard is not None:
-                        waiting.append(shard)
-                        _count_death(lost, shard, error)
-                    crew.replace(worker)
-                    coming[crew.found_place(worker)] = (worker, None)
-                    continue
-                if waiting:
-                    shard = waiting.pop()
-                    coming[crew.actors[worker].make.remote(shard, expected)] = (worker, shard)
+            for shard in queue.wait():
+                made += 0 if shard is None else sizes[shard]
                 if watch:
-                    watch(
-                        crew,
-                        len(plan)
-                        - len(waiting)
-                        - sum(shard is not None for _, shard in coming.values()),
-                    )
+                    watch(crew, len(plan) - queue.unfinished)
         _ask(crew, "finish")
         if progress:
             progress(made, sum(sizes), "capture")
     return shelf_of(place).open()
+
+
+class _ShardQueue:
+    """Give the waiting shards to a crew's workers, lowest number first, and replace dead workers.
+
+    expected: identity of the job, which every worker checks.
+    """
+
+    def __init__(self, crew: Crew, expected: str, waiting: Sequence[int]):
+        self.crew, self.expected = crew, expected
+        self._waiting = list(waiting)[::-1]
+        # answer to come -> its worker and shard; no shard until the worker is placed
+        self._pending: dict[Any, tuple[int, int | None]] = {
+            crew.placed(n): (n, None) for n in range(crew.config.workers)
+        }
+        self._deaths: dict[int, int] = {}
+
+    @property
+    def _in_work(self) -> int:
+        return sum(shard is not None for _, shard in self._pending.values())
+
+    @property
+    def unfinished(self) -> int:
+        """Number of shards that wait or are being made."""
+        return len(self._waiting) + self._in_work
+
+    @property
+    def finished(self) -> bool:
+        return not self.unfinished
+
+    def wait(self) -> Iterator[int | None]:
+        """Wait for answers, yield the shard of each (None: the worker was placed), and give its
+        worker the next shard. Raises VeneerError where no worker gets a place within PATIENCE, or
+        with a worker's sentence."""
+        ray = self.crew.ray
+        ready, _ = ray.wait(list(self._pending), num_returns=1, timeout=PATIENCE)
+        if not ready and not self._in_work:
+            raise VeneerError(
+                f"no worker found a place on the cluster within {PATIENCE:.0f} s; run the "
+                "same command again later"
+            )
+        for answer in ready:
+            worker, shard = self._pending.pop(answer)
+            try:
+                opened(ray.get(answer), f"worker {worker} at shard {shard}")
+            except Exception as error:
+                if not self.crew.is_death(error):
+                    raise
+                self._replace(worker, shard, error)
+                continue
+            if self._waiting:
+                following = self._waiting.pop()
+                call = self.crew.actors[worker].make.remote(following, self.expected)
+                self._pending[call] = (worker, following)
+            yield shard
+
+    def _replace(self, worker: int, shard: int | None, error: Exception) -> None:
+        if shard is not None:
+            self._waiting.append(shard)
+            _count_death(self._deaths, shard, error)
+        self.crew.replace(worker)
+        self._pending[self.crew.placed(worker)] = (worker, None)
 
 
 def _count_death(lost: dict[int, int], shard: int, error: Exception) -> None:

@@ -19,7 +19,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file, write_bytes
 from veneer.scale.storage import Remote, cache_folder, is_url
 
-# what may stand there before the manifest
+# what may stand at a URL before the manifest
 BEGUN = ("head.safetensors", "prompts.jsonl", "run.json", "tokenizer/")
 
 
@@ -80,22 +80,22 @@ class RemoteShelf(Shelf):
     def __init__(self, remote: Remote, folder: Path, *, keep: bool = True):
         super().__init__(folder)
         self.remote, self.keep = remote, keep
-        self._there: set[str] = set()
-        self._shared: dict[str, str] = {}  # name -> sha256 of what lies there
+        self._listing: set[str] = set()
+        self._shared: dict[str, str] = {}  # name -> sha256 of the file at the URL
 
     def prepare(self) -> None:
         """Fetch the files beside the shards; drop a cache of another capture that this URL held
         before."""
-        self._there = self.remote.names()
-        if "manifest.json" not in self._there:
-            if strange := sorted(n for n in self._there if not n.startswith(BEGUN)):
+        self._listing = self.remote.names()
+        if "manifest.json" not in self._listing:
+            if strange := sorted(n for n in self._listing if not n.startswith(BEGUN)):
                 raise InputError(
                     f"{self.remote.name} is not empty and holds no capture ({strange[0]}); give a "
                     "new or an empty place"
                 )
             _clear(self.folder)
             return
-        frame = self._there if self.keep else {"manifest.json"}
+        frame = self._listing if self.keep else {"manifest.json"}
         fetch_frame(self.remote, self.folder, frame)
         self._shared = {n: sha256_file(self.folder / n) for n in _frame(frame)}
 
@@ -115,7 +115,7 @@ class RemoteShelf(Shelf):
         """Return whether a shard is stored. One that was made here while the connection broke is
         copied now."""
         marker = shard_files(number)[2]
-        if marker not in self._there and (self.folder / marker).is_file():
+        if marker not in self._listing and (self.folder / marker).is_file():
             try:
                 check_shard(
                     self.folder,
@@ -125,7 +125,7 @@ class RemoteShelf(Shelf):
             except InputError:
                 return False
             self._copy(number)
-        return marker in self._there
+        return marker in self._listing
 
     def put(self, number: int, columns: dict[str, Tensor], responses: list[dict[str, Any]]) -> None:
         write_shard(self.folder, number, columns, responses)
@@ -140,7 +140,7 @@ class RemoteShelf(Shelf):
     def _copy(self, number: int) -> None:
         for name in shard_files(number):
             self.remote.put(self.folder / name, name)
-        self._there.add(shard_files(number)[2])
+        self._listing.add(shard_files(number)[2])
 
 
 class RemoteCapture(Capture):
@@ -157,13 +157,13 @@ class RemoteCapture(Capture):
         Capture.open does; VeneerError where the connection breaks."""
         remote = Remote(str(folder))
         folder = cache or cache_folder(str(folder))
-        there = remote.names()
-        if "manifest.json" not in there:
+        names = remote.names()
+        if "manifest.json" not in names:
             raise InputError(
                 f"{remote.name} holds no manifest.json; expected a capture that `veneer "
                 "capture` wrote"
             )
-        fetch_frame(remote, folder, there)
+        fetch_frame(remote, folder, names)
         manifest = read_json(folder / "manifest.json", "the manifest of a capture")
         if (
             not isinstance(manifest, dict)
@@ -176,14 +176,14 @@ class RemoteCapture(Capture):
             )
         check_manifest(folder, manifest)
         total = len(manifest["plan"])
-        done = [n for n in range(total) if shard_files(n)[2] in there]
+        done = [n for n in range(total) if shard_files(n)[2] in names]
         if not done or (len(done) < total and not partial):
             raise InputError(
                 (
                     f"{remote.name} has {len(done)} of {total} shards; run the same `veneer "
                     "capture` command again to finish it"
                 )
-                + (", or give --partial to use what is there" if done else "")
+                + (", or give --partial to use those" if done else "")
             )
         markers = remote.read([shard_files(n)[2] for n in done])
         for name, data in markers.items():
@@ -220,7 +220,7 @@ class RemoteCapture(Capture):
         self._here.add(shard)
 
 
-def fetch_frame(remote: Remote, folder: Path, there: set[str]) -> None:
+def fetch_frame(remote: Remote, folder: Path, names: set[str]) -> None:
     """Fetch the files beside the shards that are missing here; where the manifest is another, the
     cache is dropped."""
     (data,) = remote.read(["manifest.json"]).values()
@@ -230,7 +230,7 @@ def fetch_frame(remote: Remote, folder: Path, there: set[str]) -> None:
         write_bytes(here, data)
     manifest = read_json(here, "the manifest of a capture")
     wanted = manifest.get("files", {}) if isinstance(manifest, dict) else {}
-    for name in sorted(_frame(there)):
+    for name in sorted(_frame(names)):
         if not (folder / name).is_file() or (
             name in wanted and sha256_file(folder / name) != wanted[name]
         ):

@@ -23,7 +23,7 @@ class ScoredToken(NamedTuple):
 
 @dataclass(frozen=True)
 class Piece:
-    """An addition to one answer. choice: the answer's number. text: final text, never taken back.
+    """An addition to one answer. choice: the answer's number. text: final text, never withdrawn.
     scored: tokens with log-probabilities, where they were requested. finish: "stop" or "length" on
     its last piece. tokens: its tokens so far, end token included. reasoning: the thought in front
     of the answer, sent once."""

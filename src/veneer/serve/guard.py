@@ -19,14 +19,14 @@ OPEN = "/health"  # answered without a key: it says nothing but that the server 
 
 
 def is_local(host: str) -> bool:
-    """Return whether only this machine can reach a server that listens there."""
+    """Return whether only this machine can reach a server that listens at `host`."""
     return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 @dataclass(frozen=True)
 class Guard:
     """key: that every request must carry ("Authorization: Bearer KEY"), or None. hosts: names that
-    a request's Host may have; an address may stand there always.
+    a request's Host may have; an address is always allowed.
 
     A page in somebody's browser can make its own name resolve to 127.0.0.1 (DNS rebinding): that
     shows in Host. It can also send requests to localhost without being able to read the answer:

@@ -42,8 +42,8 @@ class ServeJob:
     _loop: asyncio.AbstractEventLoop | None = None
 
     def listen(self) -> None:
-        """Attach the job to the event loop that reads the pieces. Call it there, before the worker
-        gets the job."""
+        """Attach the job to the event loop that reads the pieces. Call it in that loop, before
+        the worker gets the job."""
         self._loop = asyncio.get_running_loop()
 
     def prompt(self, choice: int) -> PromptIds:

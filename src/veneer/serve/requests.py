@@ -13,7 +13,7 @@ from veneer.serve.job import ServeJob
 from veneer.serve.schema import Body, ChatBody, TextBody
 from veneer.serve.served import PromptIds, Served
 
-DEFAULT_TOKENS = 16  # of a text completion that names none, as at OpenAI
+DEFAULT_TOKENS = 16  # default of a text completion, as at OpenAI
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class Limits:
 def find(systems: Mapping[str, Served], name: str) -> Served:
     """Return the system of a request. Raises ApiError (404) that names those served."""
     if name not in systems:
-        there = ", ".join(systems)
+        served = ", ".join(systems)
         raise ApiError(
             404,
-            f"there is no model {name[:80]!r} here; expected one of {there}",
+            f"there is no model {name[:80]!r} here; expected one of {served}",
             param="model",
             code="model_not_found",
         )

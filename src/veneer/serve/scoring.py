@@ -14,7 +14,7 @@ from veneer.models.sampling import Answer, choose
 from veneer.serve.answers import ScoredToken
 from veneer.serve.served import PromptIds, Served
 
-# of one token: its log-probability, and the most likely ones
+# one token: its log-probability, and the most likely ones
 Position = tuple[float, tuple[tuple[int, float], ...]]
 
 
@@ -24,7 +24,7 @@ def score_prompts(
 ) -> list[tuple[list[ScoredToken], Tensor]]:
     """Return for each prompt its scored tokens, the first without a log-probability, and the logits
     (V,) of the next token."""
-    # behind the last token anything may stand: it is not told
+    # 0 is a placeholder behind the last token: its log-probability is not returned
     wanted = [i for a in prompts for i in (*a.ids[1:], 0)]
     lasts = {at for at in _ends(prompts)}
     positions: list[Position] = []

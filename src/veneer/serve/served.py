@@ -120,7 +120,7 @@ class Served:
         return self._checked(ids)
 
     def _checked(self, ids: Sequence[int], small: Sequence[int] | None = None) -> PromptIds:
-        if not ids:  # of a tokenizer without BOS
+        if not ids:  # the tokenizer has no BOS
             ids = [
                 self.lm.tokenizer.bos_token_id
                 if self.lm.tokenizer.bos_token_id is not None

@@ -76,7 +76,7 @@ class Run:
 
     def noted(self, name: str) -> Any:
         """A fact of run.json, also one that an interrupted run noted; None where there is none."""
-        return self.record.found.get(name)
+        return self.record.contents.get(name)
 
     def identify(self, *identities: SystemId) -> None:
         """Say what systems are. Their rows in results.jsonl carry it, so that nobody has to read

@@ -36,7 +36,7 @@ class UsageError(Exception):
 
 
 def parse(command: type, name: str, words: Sequence[str]) -> Any | None:
-    """The command's object, or None where only its help was asked for and printed.
+    """The command's object, or None where only its help was requested and printed.
 
     command: a dataclass; its class variable `examples`, if any, stands below the help. Raises
     UsageError.
@@ -197,7 +197,7 @@ def _sentence(box: str) -> str:
 def _listed(box: str, title: str) -> list[str]:
     """The options that a box of tyro lists below a title: each stands four columns into the box,
     its help further in."""
-    _, found, rest = box.partition(title)
+    _, heading, rest = box.partition(title)
     part = re.split(r"^.\s[-─]{5,}", rest, maxsplit=1, flags=re.MULTILINE)[0]
-    items = re.findall(r"^[│| ]\s{5}(\S+)", part, re.MULTILINE) if found else []
+    items = re.findall(r"^[│| ]\s{5}(\S+)", part, re.MULTILINE) if heading else []
     return [item for item in items if item.startswith("--") or item.isupper()]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 
-# of an environment variable's name
+# end of a secret environment variable's name
 SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD)S?$", re.I)
-SHORTEST = 8  # signs of a value that can be told from ordinary words
+SHORTEST = 8  # characters of a value that can be distinguished from ordinary words
 IN_ADDRESS = re.compile(r"(://)[^/\s@]+@")  # https://name:password@host
 IN_QUERY = re.compile(
     r"([?&;][\w.-]*(?:key|token|secret|password|passwd|sig|signature)=)[^&\s'\"<>]+", re.I

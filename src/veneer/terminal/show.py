@@ -20,12 +20,12 @@ NAMES = {
 }
 GAINED = {"kl": "kl_recovered", "nll": "nll_gain"}
 ALWAYS = ("refusal_rate", "empty_rate", "unfinished_rate")  # beside a task's own headlines
-HELD_OUT = ("kl", "top1_agreement", "nll", "token_accuracy")  # of the joint veneer
+HELD_OUT = ("kl", "top1_agreement", "nll", "token_accuracy")  # metrics of the joint veneer
 
 
 def show(results: Results) -> None:
-    """Print one row per task and metric, base, veneer and aligned side by side; and with more
-    systems a table of them by task."""
+    """One line per task and metric, base, veneer and aligned side by side; where there are more
+    systems, a table of them by task."""
     from rich.console import Console
 
     from veneer.report.over_refusal import MISSING, is_safety, over_refusal
@@ -41,20 +41,20 @@ def show(results: Results) -> None:
     }
     refused = over_refusal(results)
     console.print(_three(rows, refused))
-    legend = "KL in nats a token on held-out prompts, under aligned: its noise floor"
+    caption = "KL in nats a token on held-out prompts, under aligned: its noise floor"
     if any(metric == "nll" for _, metric, _, _ in rows):
-        legend = (
+        caption = (
             "NLL in nats a token on held-out prompts: the right column is the gain; only "
             "responses were known, so there is no KL"
         )
-    console.print(f"value [95 % interval]; {legend}")
+    console.print(f"value [95 % interval]; {caption}")
     if any(metric == "portion" and is_safety(task, of) for task, metric, of, _ in rows):
-        text = (
+        where = (
             MISSING
             if refused is None
             else f"full refusals of harmless prompts, {refused.task}, veneer beside aligned"
         )
-        console.print(f"over-refusal: {text}")
+        console.print(f"over-refusal: {where}")
     others = list(
         dict.fromkeys(s for _, metric, _, s in rows if metric == "empty_rate" and s not in THREE)
     )
@@ -68,7 +68,7 @@ def show(results: Results) -> None:
 
 
 def figure(row: Measurement | None) -> str:
-    """A value with its interval in few characters."""
+    """A value with its interval in as few signs as say it."""
     if row is None:
         return ""
     if row.value is None:
@@ -99,7 +99,7 @@ def _three(rows, refused: OverRefusal | None):
         n = max((r.n for r in three if r is not None and r.split != "noise"), default=0)
         table.add_row(
             task,
-            _words(metric),
+            _metric_words(metric),
             str(n),
             *(figure(r) for r in three),
             figure(portion),
@@ -109,30 +109,30 @@ def _three(rows, refused: OverRefusal | None):
 
 
 def _beside(task: str, metric: str, refused: OverRefusal | None) -> str:
-    """The over-refusal beside a figure of safety: how often the veneer, and the aligned model,
-    refuse harmless prompts."""
+    """What stands beside a figure of safety: how often the veneer, and the aligned model, refuse
+    harmless prompts."""
     from veneer.report.over_refusal import is_safety
 
     if not is_safety(task, metric):
         return ""
     if refused is None:
         return "not measured"
-    rates = [refused.systems.get(s) for s in ("veneer", "aligned")]
-    return " | ".join("-" if r is None or r.value is None else f"{r.value:.2f}" for r in rates)
+    refusals = [refused.systems.get(s) for s in ("veneer", "aligned")]
+    return " | ".join("-" if r is None or r.value is None else f"{r.value:.2f}" for r in refusals)
 
 
 def _systems(rows, systems):
     """The layout of the paper's tables: one row per system, one column per task."""
     from rich.table import Table
 
-    first: dict[str, str] = {}  # each task's most important headline
+    first: dict[str, str] = {}  # one headline per task, its most important one
     for task, metric, of, system in rows:
         if metric == "portion" and system == "veneer":
             first.setdefault(task, of)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("system")
     for task, metric in first.items():
-        table.add_column(f"{task}\n{_words(metric)}", justify="right")
+        table.add_column(f"{task}\n{_metric_words(metric)}", justify="right")
     for system in systems:
         table.add_row(
             system, *(_cell(rows, task, metric, system) for task, metric in first.items())
@@ -156,15 +156,15 @@ def _lines(rows) -> list[tuple[str, str]]:
     """(task, metric) in the order of the results: held-out figures, then each task's headlines,
     refusals and empty answers."""
     headlines = {(task, of) for task, metric, of, _ in rows if metric == "portion"}
-    pairs = [(task, metric) for task, metric, of, _ in rows if of is None]
+    measured = [(task, metric) for task, metric, of, _ in rows if of is None]
     return [
         (task, metric)
-        for task, metric in dict.fromkeys(pairs)
+        for task, metric in dict.fromkeys(measured)
         if (task, metric) in headlines
         or metric in ALWAYS
         or (task == "joint" and metric in HELD_OUT)
     ]
 
 
-def _words(metric: str) -> str:
+def _metric_words(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))

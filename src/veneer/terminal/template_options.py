@@ -67,14 +67,14 @@ class TemplateOptions:
                 )
 
     def template_words(self) -> dict[str, Any]:
-        """The given options, which a second run into the same folder must share."""
+        """What a second run of the same command must share: only what was given."""
         given = {"template_arg": arguments(self.template_arg), "template_date": self.template_date}
         return {k: v for k, v in given.items() if v}
 
 
 def arguments(words: Sequence[str]) -> dict[str, Any]:
-    """KEY=VALUE words as values. Raises InputError for another form, a repeated name or one
-    that Veneer sets itself, and for a Python value where JSON is expected: the text "False" is
+    """KEY=VALUE words as values. Raises InputError for another form, a repeated name or
+    one that Veneer sets itself, and for a Python value where JSON is expected: the text "False" is
     true in a template."""
     from veneer.foundation.errors import InputError
 

@@ -32,7 +32,7 @@ def test_a_finished_folder_still_gets_its_gguf_file(words, tmp_path, capsys):
     assert "gguf: " in capsys.readouterr().out and file.read_bytes()[:4] == b"GGUF"
     before = file.stat().st_mtime_ns, file.read_bytes()
     assert main([*again, "--gguf", str(file)]) == 0
-    assert capsys.readouterr().out.endswith(f"gguf: {file} (it was there)\n")
+    assert capsys.readouterr().out.endswith(f"gguf: {file} (existing)\n")
     assert before == (file.stat().st_mtime_ns, file.read_bytes())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m", "m.gguf"]
 

@@ -278,9 +278,7 @@ def test_other_widths_have_a_distance_but_no_swapped_heads(tmp_path):
     results, found = audited(tiny("llama"), wide, tmp_path)
     assert found["moved"] == "surface moved" and found["where"] == ""
     text = " ".join(found["sentences"])
-    assert (
-        "cannot be told apart" in text and "another shape" in text and "in one model only" in text
-    )
+    assert "cannot be separated" in text and "another shape" in text and "in one model only" in text
     alone = results.where(task="all", metric="kl", system="only-head")
     assert alone and all(r.value is None and r.note for r in alone)
     assert results.where(system="audited-veneer", metric="kl_recovered") and not can_patch(

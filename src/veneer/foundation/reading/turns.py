@@ -98,7 +98,9 @@ def _turn(where: str, turn: Any) -> dict[str, str]:
     role = OTHER_NAMES.get(given, given) if isinstance(given, str) else given
     if role not in ROLES:
         what = f"of the role {given!r}" if isinstance(given, str) else "without a role"
-        raise InputError(f"{where}, is no chat turn {what} that can be asked; expected {EXPECTED}")
+        raise InputError(
+            f"{where}, is no chat turn {what} that a prompt can have; expected {EXPECTED}"
+        )
     if turn.get("tool_calls") or turn.get("function_call"):
         raise InputError(f"{where}, calls a tool; expected {EXPECTED}")
     content = text_of(

@@ -272,7 +272,10 @@ def _sources(checkpoint: Path, config: Any) -> Iterator[Source]:
     for file in _shards(checkpoint):
         try:
             with safe_open(file, framework="pt") as shard:
-                shapes = {name: tuple(shard.get_slice(name).get_shape()) for name in shard.keys()}  # noqa: SIM118
+                shapes = {
+                    name: tuple(shard.get_slice(name).get_shape())
+                    for name in shard.keys()  # noqa: SIM118
+                }
         except SafetensorError as error:
             raise InputError(
                 f"{file} is not a whole safetensors file ({error}); save or fetch the "

@@ -35,7 +35,7 @@ def push_folder(folder: str | Path, repo: str, *, private: bool = False) -> str:
     repository that exists stays as it is.
 
     Raises InputError for a name that is none, or without a token, and VeneerError where the hub
-    refuses or cannot be reached; then the commit is not there.
+    refuses or cannot be reached; then there is no commit.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -60,7 +60,7 @@ def push_folder(folder: str | Path, repo: str, *, private: bool = False) -> str:
         raise VeneerError(
             f"the hub did not take {repo} ({_first(error)}); {_again(folder)}"
         ) from None
-    except Exception as error:  # of the network, in several libraries' classes
+    except Exception as error:  # network errors come in several libraries' classes
         raise VeneerError(
             f"{repo} could not be pushed ({_first(error)}); {_again(folder)}"
         ) from None

@@ -119,7 +119,7 @@ def _folder(
                     local_files_only=offline,
                 )
             )
-        # of the address, the network, the cache, or access: the model itself is loaded
+        # address, network, cache or access is at fault: the model itself is loaded
         except Exception:
             continue
         if (folder / needed).is_file():

@@ -111,7 +111,7 @@ def _copy(source: Path, folder: Path, patterns: tuple[str, ...]) -> list[Path]:
     for path in sorted({p for pattern in patterns for p in source.glob(pattern) if p.is_file()}):
         target = folder / path.relative_to(source)
         target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, target)  # of a link into the hub's cache: what it leads to
+        shutil.copyfile(path, target)  # copies the target of a link into the hub's cache
         out.append(target)
     return out
 

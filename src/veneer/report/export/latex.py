@@ -48,13 +48,13 @@ def escape(text: str, limit: int = 200) -> str:
     )
 
 
-def main_table(found: Sequence[tables.Group]) -> str:
+def main_table(groups: Sequence[tables.Group]) -> str:
     """Each system by task: the figure, its interval, and in brackets the portion. Empty where
     nothing was measured."""
-    heads = tables.headlines(found)
+    heads = tables.headlines(groups)
     if not heads:
         return ""
-    known = tables.identities(h.values for h in heads)
+    identities = tables.identities(h.values for h in heads)
     systems = tables.columns(h.values for h in heads)
     lines = [
         _row(["", *(_centred(escape(h.values.task)) for h in heads)]),
@@ -62,22 +62,22 @@ def main_table(found: Sequence[tables.Group]) -> str:
         r"\midrule",
     ]
     for before, system in zip([None, *systems], systems, strict=False):
-        if before is not None and family(known[before]) != family(known[system]):
+        if before is not None and family(identities[before]) != family(identities[system]):
             lines.append(r"\addlinespace")
         lines.append(_row([escape(system), *(_main_cell(h, system) for h in heads)]))
     sizes = "; ".join(
         f"{escape(h.values.task)}: $n = {h.values.n}$" + _judged(h.values.judge) for h in heads
     )
-    said = (
+    caption = (
         "Each system by task with 95\\,\\% intervals; in brackets the portion (system $-$ base) "
         f"/ (aligned $-$ base). {sizes}."
     )
-    return _table("l" + "r" * len(heads), lines, said, "main")
+    return _table("l" + "r" * len(heads), lines, caption, "main")
 
 
-def portion_table(found: Sequence[tables.Group]) -> str:
+def portion_table(groups: Sequence[tables.Group]) -> str:
     """The veneer's portion by task, beside that of the head-capacity control."""
-    lead = tables.headline(found)
+    lead = tables.headline(groups)
     if not lead:
         return ""
     lines = [
@@ -99,16 +99,16 @@ def portion_table(found: Sequence[tables.Group]) -> str:
                 ]
             )
         )
-    said = (
+    caption = (
         "Superficial portion: (veneer $-$ base) / (aligned $-$ base), with 95\\,\\% intervals; "
         "n.d.\\ where aligned and base do not differ."
     )
-    return _table("llrrrl", lines, said, "portions")
+    return _table("llrrrl", lines, caption, "portions")
 
 
-def cross_table(found: Sequence[tables.Group]) -> str:
+def cross_table(groups: Sequence[tables.Group]) -> str:
     """Portions of veneers extracted on one task (lines) and measured on another (columns)."""
-    columns = tables.cross(found)
+    columns = tables.cross(groups)
     if not columns:
         return ""
     sources = list(dict.fromkeys(s for _, rows in columns for s in rows))
@@ -117,11 +117,11 @@ def cross_table(found: Sequence[tables.Group]) -> str:
         r"\midrule",
     ]
     lines += [_row([escape(s), *(_cell(rows.get(s), 2) for _, rows in columns)]) for s in sources]
-    said = (
+    caption = (
         "Portion of a veneer extracted on one task and measured on another, with "
         "95\\,\\% intervals."
     )
-    return _table("l" + "r" * len(columns), lines, said, "cross")
+    return _table("l" + "r" * len(columns), lines, caption, "cross")
 
 
 def _main_cell(head: tables.Headline, system: str) -> str:

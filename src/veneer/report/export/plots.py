@@ -107,9 +107,9 @@ def _figures(study: StudyFolder) -> dict[str, Figure]:
     for chart in curves(PageContext(study)):
         name = "position-" + (re.sub(r"[^A-Za-z0-9._-]+", "_", chart.task)[:60] or "task")
         figures[name if name not in figures else f"{name}-{len(figures)}"] = position_plot(chart)
-    found = outcomes(study.shifts)
-    if found:
-        figures["shifts"] = shift_plot(found)
+    shift_outcomes = outcomes(study.shifts)
+    if shift_outcomes:
+        figures["shifts"] = shift_plot(shift_outcomes)
     return figures
 
 
@@ -165,18 +165,18 @@ _LABELS = {
 
 
 def position_plot(chart: Curves) -> Figure:
-    """KL by response position, a line a system with its interval as a band."""
+    """KL by response position: one line per system, its interval as a band."""
     figure, axes = _blank(WIDTH, 2.6)
     bins = sorted({r.position for rows in chart.series.values() for r in rows if r.position})
     dashes = ["-", (0, (1, 1.5)), (0, (5, 2)), (0, (3, 1, 1, 1)), (0, (2, 2)), (0, (8, 2))]
     families = {s: family(rows[0].identity) for s, rows in chart.series.items()}
     others = [s for s, kind in families.items() if kind not in MAIN]
     for system, rows in chart.series.items():
-        known = sorted(
+        rows_with_value = sorted(
             (r for r in rows if r.position and r.value is not None),
             key=lambda r: r.position or (0, 0),
         )
-        xs = [bins.index(r.position) for r in known if r.position]
+        xs = [bins.index(r.position) for r in rows_with_value if r.position]
         kind = families[system]
         colour = OTHERS[others.index(system) % len(OTHERS)] if system in others else COLOURS[kind]
         style = (
@@ -189,7 +189,7 @@ def position_plot(chart: Curves) -> Figure:
         label = "noise floor" if system == "aligned" else _text(system)
         axes.plot(
             xs,
-            [r.value for r in known],
+            [r.value for r in rows_with_value],
             color=colour,
             marker=MARKS[kind],
             ms=3.5,
@@ -200,7 +200,7 @@ def position_plot(chart: Curves) -> Figure:
         )
         ranged = [
             (x, r.low, r.high)
-            for x, r in zip(xs, known, strict=True)
+            for x, r in zip(xs, rows_with_value, strict=True)
             if r.low is not None and r.high is not None
         ]
         if ranged and system != "aligned":
@@ -223,10 +223,10 @@ def position_plot(chart: Curves) -> Figure:
     return figure
 
 
-def shift_plot(found: Sequence[Any]) -> Figure:
+def shift_plot(groups: Sequence[Any]) -> Figure:
     """Shares of what the veneer makes of each group of shifts."""
-    figure, axes = _blank(WIDTH, 0.7 + 0.32 * len(found))
-    for y, outcome in enumerate(found):
+    figure, axes = _blank(WIDTH, 0.7 + 0.32 * len(groups))
+    for y, outcome in enumerate(groups):
         left = 0.0
         shares = dict(outcome.shares)
         for kind, label, colour, hatch in OUTCOMES:
@@ -242,8 +242,8 @@ def shift_plot(found: Sequence[Any]) -> Figure:
             )
             bars.set_label(label if y == 0 else "_nolegend_")
             left += shares[kind]
-    axes.set_yticks(range(len(found)), [f"{o.group} ({o.total:,})" for o in found])
-    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_yticks(range(len(groups)), [f"{o.group} ({o.total:,})" for o in groups])
+    axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of places where aligned departs from base")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)

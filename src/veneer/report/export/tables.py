@@ -49,11 +49,11 @@ def write_tables(folders: Sequence[Path], out: Path) -> list[Path]:
         for table in (results(study), main(study), portions(study), cross(study)):
             if table.rows:
                 written += [_csv(table, folder), _parquet(table, folder)]
-        found = tables.groups(study.rows)
+        all_groups = tables.groups(study.rows)
         texts = {
-            "main": main_table(found),
-            "portions": portion_table(found),
-            "cross": cross_table(found),
+            "main": main_table(all_groups),
+            "portions": portion_table(all_groups),
+            "cross": cross_table(all_groups),
         }
         for name, text in texts.items():
             if text:
@@ -147,11 +147,13 @@ def main(study: StudyFolder) -> Table:
 
 def portions(study: StudyFolder) -> Table:
     columns = ("task", "of", "split", "system", "n", "value", "low", "high", "judge", "note")
-    found = [g for g in tables.groups(study.rows) if g.study == "measure" and g.metric == "portion"]
+    portions = [
+        g for g in tables.groups(study.rows) if g.study == "measure" and g.metric == "portion"
+    ]
     return Table(
         "portions",
         columns,
-        [_fields(g.systems[s], columns) for g in found for s in tables.columns([g])],
+        [_fields(g.systems[s], columns) for g in portions for s in tables.columns([g])],
     )
 
 
@@ -181,7 +183,7 @@ def _csv(table: Table, folder: Path) -> Path:
 
 
 def _shown(value: Any) -> Any:
-    """Text of a model or a task must neither hide nor be taken for a formula."""
+    """Text of a model or a task must neither hide nor look like a formula."""
     if not isinstance(value, str):
         return value
     text = visible(value, 10_000)

@@ -1,5 +1,5 @@
 """What the systems do on each task: the main table, every metric, what judges could not judge, and
-what is known of them."""
+descriptions of the systems."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _measured(part: PageContext) -> list[tables.Group]:
 def _render(part: PageContext) -> Markup:
     measured = _measured(part)
     main = tables.headlines(part.groups)
-    known = tables.identities(h.values for h in main)
+    identity = tables.identities(h.values for h in main)
     systems = tables.columns(h.values for h in main)
     differences = [g for g in measured if g.metric.startswith("difference_from_")]
     unscored = [g for g in measured if g.metric.endswith(UNSCORED)]
@@ -34,7 +34,7 @@ def _render(part: PageContext) -> Markup:
         "behaviour.html.j2",
         main=main,
         systems=systems,
-        known=[(s, about(known[s])) for s in systems if about(known[s])],
+        descriptions=[(s, about(identity[s])) for s in systems if about(identity[s])],
         every=[g for g in measured if id(g) not in aside],
         differences=differences,
         unscored=unscored,
@@ -44,7 +44,7 @@ def _render(part: PageContext) -> Markup:
 
 
 def _judges(part: PageContext, main: list[tables.Headline]) -> list[tuple[str, str | None]]:
-    """(judge, what is known of it) of the main metrics. A judged row carries the judge's note, a
+    """(judge, its note) of the main metrics. A judged row carries the judge's note, a
     portion the reason it is null."""
     notes: dict[str, str | None] = {h.values.judge: None for h in main if h.values.judge}
     for row in part.study.rows:

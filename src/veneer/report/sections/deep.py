@@ -12,12 +12,13 @@ BEFORE = 220  # characters of context on a card
 
 
 def _render(part: PageContext) -> Markup:
-    examples = part.study.deep
-    tasks = list(dict.fromkeys(e.task for e in examples))
-    turns = [[e for e in examples if e.task == t] for t in tasks]
+    every = part.study.deep
+    tasks = list(dict.fromkeys(e.task for e in every))
+    by_task = [[e for e in every if e.task == t] for t in tasks]
     # every task among the first
-    mixed = [some[i] for i in range(max(map(len, turns))) for some in turns if i < len(some)]
-    return part.template("deep.html.j2", examples=mixed[:SHOWN], whole=len(examples), before=BEFORE)
+    longest = max(map(len, by_task))
+    mixed = [examples[i] for i in range(longest) for examples in by_task if i < len(examples)]
+    return part.template("deep.html.j2", examples=mixed[:SHOWN], whole=len(every), before=BEFORE)
 
 
 SECTION = Section(

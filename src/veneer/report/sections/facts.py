@@ -49,13 +49,13 @@ def _models(run: dict[str, Any]) -> list[tuple[str, str]]:
         model = _map(_map(run.get("pair")).get(role))
         if isinstance(model.get("parameters"), int):
             model = model | {"parameters": f"{model['parameters']:,}"}
-        said = [
+        facts = [
             f"{model[k]} parameters" if k == "parameters" else str(model[k])
             for k in MODEL
             if k in model
         ]
-        if said:
-            lines.append((role, visible(" · ".join(said), 400)))
+        if facts:
+            lines.append((role, visible(" · ".join(facts), 400)))
         for digest in ("fingerprint", "tokenizer", "unembedding"):
             if digest in model:
                 lines.append((f"{role}, {digest}", visible(model[digest], 80)))
@@ -67,11 +67,11 @@ MODEL = ("name", "architecture", "parameters", "dtype")
 
 def _seconds(value: Any) -> list[tuple[str, float, float]]:
     """(stage, seconds, share of the longest)."""
-    known = [
+    stages = [
         (visible(k, 60), float(v)) for k, v in _map(value).items() if isinstance(v, int | float)
     ]
-    longest = max((v for _, v in known), default=0.0)
-    return [(k, v, v / longest if longest > 0 else 0.0) for k, v in known]
+    longest = max((v for _, v in stages), default=0.0)
+    return [(k, v, v / longest if longest > 0 else 0.0) for k, v in stages]
 
 
 def _flat(value: Any, before: str = "") -> list[tuple[str, str]]:

@@ -31,19 +31,19 @@ class Map:
 
 
 def maps(part: PageContext) -> list[Map]:
-    found: dict[tuple, Map] = {}
+    maps_by_metric: dict[tuple, Map] = {}
     for g in part.of("measure"):
         if not (g.split or "").startswith(tables.GROUP) or g.metric.startswith("difference_from_"):
             continue
         name = (g.split or "").removeprefix(tables.GROUP)
-        one = found.setdefault(
+        one = maps_by_metric.setdefault(
             (g.task, g.of or g.metric, g.judge), Map(g.task, g.of or g.metric, g.judge)
         )
         if g.metric == "portion":
             one.portions[name] = g
         else:
             one.lines.append((name, g))
-    return [m for m in found.values() if m.lines]
+    return [m for m in maps_by_metric.values() if m.lines]
 
 
 SECTION = Section(

@@ -10,10 +10,10 @@ from veneer.report.tables import Group
 def _rest(part: PageContext) -> dict[str, list[Group]]:
     from veneer.report.sections import all_sections  # this module is one of them
 
-    known = {study for section in all_sections() for study in section.studies}
+    drawn = {study for section in all_sections() for study in section.studies}
     rest: dict[str, list[Group]] = {}
     for g in part.groups:
-        if g.study not in known:
+        if g.study not in drawn:
             rest.setdefault(g.study, []).append(g)
     return rest
 

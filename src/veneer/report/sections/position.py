@@ -1,4 +1,4 @@
-"""KL by position in the response, a chart a task."""
+"""KL by position in the response, one chart per task."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Curves:
 
     @property
     def ends(self) -> list[tables.Group]:
-        known = [g for g in self.groups if {"base", "veneer"} <= set(g.systems)]
-        return [known[0], known[-1]] if len(known) > 1 else []
+        with_veneer = [g for g in self.groups if {"base", "veneer"} <= set(g.systems)]
+        return [with_veneer[0], with_veneer[-1]] if len(with_veneer) > 1 else []
 
 
 def curves(part: PageContext) -> list[Curves]:
-    """A chart a task (and split, judge), `joint` first."""
+    """One chart per task (and split, judge), `joint` first."""
     every = part.of("position")
     charts: dict[tuple, Curves] = {}
     for g in every:
@@ -63,8 +63,8 @@ def curves(part: PageContext) -> list[Curves]:
             if (g.task, g.metric) == (chart.task, "early_kl_share") and "base" in g.systems
         )
         chart.early = next(early, None)
-        known = {s: rows[0].identity for s, rows in chart.series.items()}
-        chart.series = {s: chart.series[s] for s in order(known)}
+        identities = {s: rows[0].identity for s, rows in chart.series.items()}
+        chart.series = {s: chart.series[s] for s in order(identities)}
     return sorted(charts.values(), key=lambda c: c.task != "joint")
 
 
@@ -76,10 +76,10 @@ def _floor(chart: Curves, rows: Sequence[Measurement]) -> None:
 
 
 def _render(part: PageContext) -> Markup:
-    found = curves(part)
-    drawn = {id(g) for chart in found for g in chart.groups}
+    charts = curves(part)
+    drawn = {id(g) for chart in charts for g in chart.groups}
     rest = [g for g in part.of("position") if id(g) not in drawn]
-    return part.template("position.html.j2", curves=found, rest=rest)
+    return part.template("position.html.j2", curves=charts, rest=rest)
 
 
 SECTION = Section(

@@ -19,13 +19,13 @@ RATES = ("unshifted_rate", "marginal_rate", "shifted_rate", "restored_rate")
 
 def _render(part: PageContext) -> Markup:
     packed = pack.pack_shifts(part.study.shifts)
-    found = part.of("shift")
+    shift_groups = part.of("shift")
     return part.template(
         "shifts.html.j2",
         outcomes=outcomes(part.study.shifts),
-        restored=_restored(found),
-        rates=_rates(found),
-        groups=found,
+        restored=_restored(shift_groups),
+        rates=_rates(shift_groups),
+        groups=shift_groups,
         notes=packed.notes,
         data=packed.data,
         shifts=part.study.shifts,
@@ -55,34 +55,35 @@ def outcomes(shifts: Sequence[Shift]) -> list[Outcome]:
     files without groups."""
     changed = [s for s in shifts if s.aligned != s.base]
     names = [g for g in GROUPS if any(s.group_of_aligned == g for s in changed)]
-    found = []
+    result = []
     for group in names or ["all"]:
-        some = [s for s in changed if not names or s.group_of_aligned == group]
-        total = sum(s.count for s in some)
-        restored = sum(s.count for s in some if s.veneer == s.aligned)
+        in_group = [s for s in changed if not names or s.group_of_aligned == group]
+        total = sum(s.count for s in in_group)
+        restored = sum(s.count for s in in_group if s.veneer == s.aligned)
         if total:
-            found.append(
-                Outcome(group, total, restored, sum(s.count for s in some if s.veneer == s.base))
+            result.append(
+                Outcome(
+                    group, total, restored, sum(s.count for s in in_group if s.veneer == s.base)
+                )
             )
-    return found
+    return result
 
 
-def _restored(found: Sequence[tables.Group]) -> dict[str, Measurement]:
-    """Of each group, the row that says how often the veneer restores it on all tasks together."""
+def _restored(groups: Sequence[tables.Group]) -> dict[str, Measurement]:
+    """Per group, the row with the share that the veneer restores on all tasks together."""
     suffix = "_restored_rate"
     rows = {
         g.metric.removesuffix(suffix): g.systems
-        for g in found
+        for g in groups
         if g.task == "joint" and g.metric.endswith(suffix)
     }
     return {group: systems["veneer"] for group, systems in rows.items() if "veneer" in systems}
 
 
-def _rates(found: Sequence[tables.Group]) -> list[dict[str, Any]]:
-    """The shares of the shift classes, a card a task; the first system that has a
-    rate speaks for it."""
+def _rates(groups: Sequence[tables.Group]) -> list[dict[str, Any]]:
+    """The shares of the shift classes, one card per task, from the first system that has a rate."""
     cards: dict[str, dict[str, Measurement]] = {}
-    for g in found:
+    for g in groups:
         if g.metric in RATES:
             system = next((s for s in ("veneer", "base") if s in g.systems), next(iter(g.systems)))
             cards.setdefault(g.task, {}).setdefault(g.metric, g.systems[system])

@@ -31,7 +31,7 @@ from veneer.studies.audit.names import (
 from veneer.studies.audit.words import layer_ranges, opening_note, verdict_texts
 
 KINDS = ("attention", "MLP", "norms")
-HEIGHT = 150  # of the chart of layers, px
+HEIGHT = 150  # height of the chart of layers, px
 ALONE = {
     ONLY_HEAD: "C's head on A's states",
     ONLY_LAYERS: "A's head on C's states",
@@ -87,8 +87,7 @@ def curves(part: PageContext) -> list[Curves]:
 
 
 def alone(part: PageContext) -> list[tuple[tables.Group, list[tuple[str, Measurement]]]]:
-    """Of each set: what head and layers make of the KL by themselves, on the
-    reference's answers."""
+    """Per set, the KL that head and layers make by themselves, on the reference's answers."""
     lines = []
     for g in part.of(STUDY, metric="kl"):
         if not g.position and g.split == ON[REFERENCE]:

@@ -28,7 +28,8 @@ from veneer.studies.audit.evidence import (
 from veneer.studies.audit.names import AUDITED, HARMFUL, HARMLESS, REFERENCE, RESTORED
 
 CARRIES = 0.1  # share of the distance that head or layers must make alone to be named
-# of the answers to harmful prompts may still differ in refusal where a veneer is said to restore
+# share of the answers to harmful prompts that may still differ in refusal where the verdict is that
+# a veneer restores
 MISSING = 0.1
 
 

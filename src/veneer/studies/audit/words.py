@@ -199,8 +199,8 @@ def _where(results: Results, verdict: AuditVerdict) -> str:
     total, head, layers = evidence.alone(results)
     if head.value is None or layers.value is None or total.value is None:
         return (
-            "The heads do not fit each other's hidden states, so head and layers cannot be told "
-            "apart."
+            "The heads do not fit each other's hidden states, so head and layers cannot be "
+            "separated."
         )
     text = (
         f"Of {total.value:.3g} nats on A's answers, C's head on A's states makes {figure(head)}, "

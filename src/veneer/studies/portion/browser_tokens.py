@@ -40,7 +40,7 @@ def token_rows(
     for number, response in enumerate(responses):
         prompt = by_id[response.prompt_id]
         ids = list(response.token_ids)
-        if not ids and response.text:  # of a system that keeps its tokens to itself
+        if not ids and response.text:  # the system does not give its tokens
             ids = list(pair.base.tokenizer(response.text, add_special_tokens=False)["input_ids"])
         elif response.system in WRITES_ALIGNED_IDS:
             ids = pair.vocabulary.ids_from_other(ids)

@@ -259,7 +259,7 @@ class ExtractCommand:
                 self._lead(held.parts)
 
     def _lead(self, source: Any) -> None:
-        """What one process does, whoever holds the tokens."""
+        """Extract and report in the one process that leads."""
         from veneer.scale.remote import open_capture
         from veneer.scale.storage import is_url, without_secrets
         from veneer.studies.portion.extract_study import extract_veneer

@@ -70,8 +70,8 @@ class PartEvaluation:
         )
 
     def measure(self, system: Local, paths: Paths | None = None) -> SystemScores:
-        """Answer and score all measured tasks; existing answers are read. paths: known answers of
-        the same backbone, which speed this one up."""
+        """Answer and score all measured tasks; existing answers are read. paths: answers of the
+        same backbone, which speed this one up."""
         scored, answers = {}, {}
         answering = system if paths is None else Retraced(system, paths)
         for task in self.roles.measured():

@@ -27,11 +27,11 @@ from veneer.studies.restore.words import (
 
 STUDY = "restore"
 REFERENCES = {"compromised": "base", "aligned": "aligned"}  # their marks: a ring and a diamond
-HEIGHT = 300  # of a chart, px
+HEIGHT = 300  # height of a chart, px
 TOP, BOTTOM = 12, 44  # room for letters, px
 NEAR = 0.035  # points as near as that share a label
-WIDTH, LETTER = 460, 6.2  # of an ordinary chart and of a letter, px, to keep labels apart
-# of a label from its point, px downwards, in the order in which they are tried
+WIDTH, LETTER = 460, 6.2  # width of an ordinary chart and of a letter, px, to keep labels apart
+# offsets of a label from its point, px downwards, in the order in which they are tried
 OFFSETS = (-9, 17, -23, 31, -37, 45, -51, 59)
 READING = {
     "kl_from_compromised": "KL from C",

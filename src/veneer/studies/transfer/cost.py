@@ -54,7 +54,7 @@ def measure_costs(
     if out.is_file():
         return [Cost(**row) for row in read_json(out, "the timing of a transfer study")]
     same_length = [_endless(s) for s in systems]
-    spread = prompts[:: max(1, len(prompts) // (BATCH * rounds))]  # of all tasks
+    spread = prompts[:: max(1, len(prompts) // (BATCH * rounds))]  # prompts of all tasks
     batches = [
         [spread[(at + i) % len(spread)] for i in range(BATCH)]
         for at in range(0, BATCH * rounds, BATCH)
@@ -145,7 +145,7 @@ def _bytes(tensors: Sequence[Any]) -> int:
         for p in tensors
         if not p.is_meta
     }
-    # of a split model: outside the devices
+    # in a split model: outside the devices
     return sum(storages.values()) + sum(p.nbytes for p in tensors if p.is_meta)
 
 

@@ -82,7 +82,11 @@ class ShiftedReading:
 def shift_columns(shift: LogitShift, rows: int) -> tuple[Tensor, Tensor]:
     """dW (rows, d_small) and bias (rows, 1) of a shift on the first `rows` of the large model's
     vocabulary; zero where it changes none."""
-    values = shift.values if shift.values is not None else shift.A @ shift.B  # type: ignore[operator]
+    values = (
+        shift.A @ shift.B  # type: ignore[operator]
+        if shift.values is None
+        else shift.values
+    )
     inside = shift.rows < rows
     dW, bias = torch.zeros(rows, values.shape[1]), torch.zeros(rows, 1)
     dW[shift.rows[inside].cpu()] = values[inside].float().cpu()

@@ -68,7 +68,7 @@ def leading(part: PageContext) -> list[str]:
 
 
 def curves(part: PageContext) -> list[Curves]:
-    """KL by position, a chart a task, all tasks together first; of the shifted systems those of
+    """KL by position, one chart per task, all tasks together first; of the shifted systems those of
     `leading`, the table has all."""
     charts: dict[str, Curves] = {}
     keep = {"base", "baked", "veneer", *leading(part)}
@@ -136,7 +136,7 @@ def _render(part: PageContext) -> Markup:
         sweeps=[(t, sweep(t.values, part.anchor)) for t in tasks if drawn(t.values)],
         positions=part.template("position.html.j2", curves=drawn_positions, rest=[]),
         rest=rest,
-        known=[(s, about) for s in systems if (about := part.about(s))],
+        descriptions=[(s, about) for s in systems if (about := part.about(s))],
         families={s: part.family(s) for s in systems},
     )
 

@@ -37,7 +37,7 @@ def fairness(
 
 
 def report_part(given: Veneer | None, large: Capture | None, seed: int) -> str:
-    """What is known of the small veneer and the report part: "extracted_here" without a given
+    """Whether the small veneer saw the report part: "extracted_here" without a given
     veneer, "held_out" where that comes from a capture of the large capture's prompts, token for
     token, under the same split, otherwise "unknown"."""
     if given is None:

@@ -62,7 +62,7 @@ def fairness(value: Any) -> list[str]:
     if value.get("report_part") == "unknown":
         sentences.append(
             f"The given veneer was extracted elsewhere: {UNKNOWN}, and that it saw no test prompt "
-            "is the word of whoever gives it."
+            "is the claim of the person who gives it."
         )
     return sentences
 
