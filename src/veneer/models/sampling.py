@@ -1,5 +1,5 @@
 """How the next token is chosen: greedy or sampled, with the usual options, one stream of random
-numbers a response."""
+numbers per response."""
 
 from __future__ import annotations
 
