@@ -15,7 +15,7 @@ from veneer.head import ExtractConfig
 from veneer.head.extract import extract
 from veneer.imports.teacher import EMPTY, FURTHER, NO_ANSWER, NO_PROMPT, RETOKENISED, read_teacher
 from veneer.measures.extraction import joint_rows, own_rows
-from veneer.measures.nll import NOTE
+from veneer.measures.words import LIKELIHOOD_ONLY
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat
 from veneer.models.pair import Pair
@@ -267,7 +267,8 @@ def test_a_veneer_from_responses_alone_refuses(tmp_path):
         ("nll_gain", "veneer")
     }
     assert (
-        by["nll", "base"].low > 0.5 > by["nll", "veneer"].high and by["nll", "veneer"].note == NOTE
+        by["nll", "base"].low > 0.5 > by["nll", "veneer"].high
+        and by["nll", "veneer"].note == LIKELIHOOD_ONLY
     )
     assert by["nll_gain", "veneer"].value == pytest.approx(
         by["nll", "base"].value - by["nll", "veneer"].value
