@@ -1,5 +1,5 @@
-"""The response browser's data: a choice of prompts, the systems' answers token by token, and what base,
-veneer and aligned make of each token."""
+"""The response browser's data: a choice of prompts, the systems' answers token by token, and
+what base, veneer and aligned make of each token."""
 
 from __future__ import annotations
 
