@@ -91,7 +91,7 @@ def _decode(system: Local, prompts: Sequence[Prompt]) -> None:
 
 
 def _working(system: Local, prompts: Sequence[Prompt]) -> int:
-    """Bytes that decoding one batch holds at its most beside what was there before, as the
+    """Bytes that decoding one batch holds at its most beside those held before, as the
     allocator counts them."""
     model = system.lm if isinstance(system, System) else system.large
     if model.device.type == "cuda":
