@@ -11,7 +11,7 @@ from bodies import FILTERED, INSIDE, LONG, PASSING, REPORTED
 
 from faulty_server import Call, serving
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
-from veneer.endpoint.backoff import MOST_ASKED, requested_seconds
+from veneer.endpoint.backoff import LONGEST_WAIT, requested_seconds
 from veneer.endpoint.failure import Failure, Fault, of_error, of_status
 from veneer.endpoint.words import one_line, read_body, sentence
 from veneer.foundation.errors import InputError, VeneerError
@@ -169,7 +169,7 @@ def test_a_wait_inside_the_body_is_read():
         {"error": {"message": "free-models-per-day", "code": 429, "metadata": {"headers": headers}}}
     )
     assert (
-        found is not None and found.wait is not None and found.wait > MOST_ASKED and found.passing
+        found is not None and found.wait is not None and found.wait > LONGEST_WAIT and found.passing
     )
     found = of_status(
         429, {}, {"error": {"message": "Rate limit reached. Please try again in 20s."}}

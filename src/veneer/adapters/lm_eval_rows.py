@@ -69,7 +69,7 @@ def evaluate_with_lm_eval(
     portion of the others.
 
     tasks: names that the harness knows, or YAML files. include_path: a folder with more tasks.
-    limit: at most so many documents a task. out: folder for every system's samples (SYSTEM.jsonl);
+    limit: most documents per task. out: folder for every system's samples (SYSTEM.jsonl);
     a file of the same settings is read, of others refused. Metrics whose figure is not the mean
     over documents have no interval unless they are perplexities; the row's note says so. Raises
     InputError for a task that the harness does not know.

@@ -124,7 +124,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """input_ids: (N, T) prompts and answers so far. scores: (N, V) of the next token; they are
-        left as they are."""
+        left unchanged."""
         self._check(input_ids, scores)
         with torch.inference_mode():
             self._read(input_ids)

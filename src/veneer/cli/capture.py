@@ -133,7 +133,7 @@ class CaptureTemplates(PairTemplates):
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureSettings:
-    """How answers are drawn, and what is stored of them."""
+    """How answers are drawn, and what a capture stores."""
 
     k: int = 64
     """Log-probabilities kept per token; the rest of the mass is kept as one number."""
@@ -338,7 +338,7 @@ class CaptureCommand:
         self, base: LanguageModel, prompts: list[Prompt], config: CaptureConfig
     ) -> Teacher:
         """The model behind --teacher-url. One request finds out which log-probabilities it gives,
-        unless an interrupted capture recorded that already."""
+        unless an interrupted capture recorded that."""
         from veneer.capture.teachers.endpoint import RemoteTeacher, known_top, probe
         from veneer.endpoint import EndpointConfig
         from veneer.scale.remote import shelf_of

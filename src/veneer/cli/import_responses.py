@@ -138,7 +138,7 @@ def _stored(prompt: Prompt) -> dict[str, Any]:
 
 
 def _write(texts: dict[Path, str]) -> None:
-    """Each text to its file; files that hold just that stay as they are (a second run of the same
+    """Each text to its file; files with the same text stay unchanged (a second run of the same
     command, or of one that was killed)."""
     from veneer.foundation.errors import InputError
     from veneer.foundation.files import write_text

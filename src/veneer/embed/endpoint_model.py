@@ -18,7 +18,7 @@ from veneer.endpoint.failure import Failure
 from veneer.foundation.errors import VeneerError
 from veneer.foundation.progress import Progress
 
-# characters of a piece: its tokenizer is not at hand, and 512 tokens are the least that
+# characters of a piece: its tokenizer is not available, and 512 tokens are the least that
 # such models read
 LONGEST = 1500
 BATCH = 16  # pieces a request
@@ -112,7 +112,7 @@ def read_vectors(data: Any) -> dict[str, Any]:
 
 
 def _vector(given: Any) -> list[float]:
-    """Raises ValueError for what is no vector of finite numbers with a direction."""
+    """Raises ValueError unless it is a vector of finite numbers with a direction."""
     if isinstance(given, str):
         raw = base64.b64decode(given, validate=True)
         if len(raw) % 4:

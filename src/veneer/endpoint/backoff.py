@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-MOST_ASKED = 600.0  # seconds; a server that asks for more is not waited for
+LONGEST_WAIT = 600.0  # seconds; a server that requests a longer wait is given up
 _PARTS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _RESETS = (
     "x-ratelimit-reset",
@@ -27,7 +27,7 @@ def wait(
     requests do not come back together ("equal jitter", Brooker 2015, "Exponential backoff and
     jitter", AWS architecture blog)."""
     if named is not None:
-        return min(named, MOST_ASKED) + draw.uniform(0, min(first, 1.0) / 4)
+        return min(named, LONGEST_WAIT) + draw.uniform(0, min(first, 1.0) / 4)
     whole = min(longest, first * 2 ** min(attempt - 1, 30))
     return whole / 2 + draw.uniform(0, whole / 2)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from veneer.endpoint.adjust import Adjustments
-from veneer.endpoint.backoff import MOST_ASKED, wait
+from veneer.endpoint.backoff import LONGEST_WAIT, wait
 from veneer.endpoint.cache import Cache, key_of
 from veneer.endpoint.config import EndpointConfig
 from veneer.endpoint.course import Course
@@ -191,7 +191,7 @@ class Endpoint:
                 if self._learn(sent, failure):
                     adjusted += 1
                     continue
-                too_long = failure.wait is not None and failure.wait > MOST_ASKED
+                too_long = failure.wait is not None and failure.wait > LONGEST_WAIT
                 again = steady and failure.steady
                 if (
                     not failure.passing
@@ -300,7 +300,7 @@ class Endpoint:
         times = "once" if row == 1 else f"{row} times in a row"
         tried = 1 if failure.steady else self.config.retries
         attempts = f" after {tried} retries each" if failure.passing and self.config.retries else ""
-        late = failure.wait is not None and failure.wait > MOST_ASKED
+        late = failure.wait is not None and failure.wait > LONGEST_WAIT
         return VeneerError(
             (
                 f"the endpoint {self.config.url} gave no reply {times}{attempts}, at last "

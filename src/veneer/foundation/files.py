@@ -40,7 +40,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
                 fcntl.flock(stream, fcntl.LOCK_EX)  # as its folder is: it is no leftover
                 umask = os.umask(0)
                 os.umask(umask)
-                temporary.chmod(0o666 & ~umask)  # some libraries make it private
+                temporary.chmod(0o666 & ~umask)  # a library may make it private
                 temporary.replace(alone)
                 shutil.rmtree(scratch)
                 alone.replace(path)
@@ -121,7 +121,7 @@ def write_folder(out: Path, write: Callable[[Path], None]) -> None:
                 write(scratch)
             umask = os.umask(0)
             os.umask(umask)
-            # some libraries make what they write private
+            # a library may make its files private
             for path in (scratch, *scratch.rglob("*")):
                 path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
             if out.exists():

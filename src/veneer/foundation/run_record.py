@@ -88,7 +88,7 @@ class RunRecord:
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Add the seconds of a stage, also where it is cut: time spent on it in all. The record
-        stands before the first stage writes anything, so that a killed run knows its folder again;
+        stands before the first stage writes anything, so that a killed run recognises its folder;
         bad input leaves none."""
         started = time.perf_counter()
         bad, new = False, not self.path.exists()

@@ -103,7 +103,7 @@ class Imported:
     ) -> None:
         """Add one stored answer under the rules. fenced: its prompt opened a code fence, so a whole
         answer closes it. reasoning: what the file keeps apart from the answer; a thought that
-        stands in the text is removed from it (docs/thinking.md)."""
+        is part of the text is removed from it (docs/thinking.md)."""
         rules = self.rules
         text, prompt_id, system, task, finish = map(
             _valid, (text, prompt_id, system, task, finish or "")
@@ -154,7 +154,7 @@ class Imported:
 
 
 def own_answer(text: str) -> str:
-    """Return the answer of a text that goes on with blocks of its own: behind its first "# Answer:"
+    """Return the answer of a text that continues with its own blocks: behind its first "# Answer:"
     fence, if there is one, up to the fence that closes it or to the next "# Query:" block (arXiv
     2406.17692, the summary-cot outputs)."""
     head, marker, rest = text.partition("# Answer:\n" + FENCE + "\n")

@@ -202,7 +202,7 @@ class Abilities:
 
 
 class Evaluating:
-    """Without dropout while one tries, and as it was before afterwards."""
+    """Turn dropout off during a trial and restore its state afterwards."""
 
     def __init__(self, model: Any):
         self.model = model

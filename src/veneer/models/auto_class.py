@@ -23,7 +23,7 @@ def auto_class(config: Any) -> Any:
     names what fits.
 
     A multimodal checkpoint (Gemma 3, Mistral 3, Qwen-VL, LLaVA) keeps its form: it is read as text,
-    its other parts stay as they are, and a merged checkpoint is a multimodal one again.
+    its other parts stay unchanged, and a merged checkpoint is a multimodal one again.
     """
     own = getattr(config, "auto_map", None) or {}
     for listed, door in DOORS:

@@ -1,5 +1,5 @@
-"""Where a model's final hidden states come from: its base model's output, or else whatever reaches
-its output head."""
+"""Where a model's final hidden states come from: its base model's output, or else the input of its
+output head."""
 
 from __future__ import annotations
 

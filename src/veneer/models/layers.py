@@ -1,4 +1,4 @@
-"""The decoder layers of a model, whatever the architecture calls them."""
+"""The decoder layers of a model, under any architecture's names."""
 
 from __future__ import annotations
 

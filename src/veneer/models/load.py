@@ -158,7 +158,7 @@ def _from_pretrained(
     name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any
 ) -> tuple[Any, Any]:
     """Model and tokenizer from a folder or the hub. Raises VeneerError and InputError that tell how
-    to fix what is wrong."""
+    to fix the cause."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
     weights = {k: v for k, v in words.items() if k not in ("split", "plain")}
     method: str | None = None

@@ -30,7 +30,7 @@ def common_prefix(rows: Sequence[Sequence[int]]) -> int:
 @dataclass
 class Start:
     """A batch that is to be read. ids (B, T): the tokens that are not read yet. mask (B, P + T): 1
-    at real tokens, P the shared prefix that the cache has read already (0 where nothing was worth
+    at real tokens, P the shared prefix that the cache has read (0 where nothing was worth
     sharing). cache: None for a model without one. gaps: whether padding stands between the prefix
     and the rest."""
 

@@ -1,5 +1,5 @@
 """How the next token is chosen: greedy or sampled, with the usual options, one stream of random
-numbers a response."""
+numbers per response."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sampling:
     """How the next token is chosen. temperature 0 is greedy.
 
     Order, as in transformers' `generate`: penalties, bias and bars change the logits (of greedy
-    decoding too); then temperature, top_k, top_p and min_p thin out what is sampled from.
+    decoding too); then temperature, top_k, top_p and min_p thin out the candidates.
 
     top_p: mass of the most likely tokens that are kept. top_k: number of the most likely tokens
     that are kept (ties with the last one stay), 0 all. min_p: tokens below this share of the most
@@ -123,7 +123,7 @@ class Answer:
 
 
 def choose(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[int]) -> Tensor:
-    """The next token (B,) of each answer, from its logits (B, V), which are left as they are."""
+    """The next token (B,) of each answer, from its logits (B, V), which stay unchanged."""
     logits = _adjusted(logits, answers, stop_ids)
     sampled = [place for place, a in enumerate(answers) if a.stream is not None]
     if not sampled:
@@ -191,7 +191,7 @@ def _draw(logits: Tensor, answers: Sequence[Answer]) -> Tensor:
     p = filtered(p, [a.sampling for a in answers])
     cumulative = p.cumsum(-1)
     u = column([float(torch.rand((), generator=a.stream, dtype=torch.float64)) for a in answers])
-    last = (p > 0).sum(-1, keepdim=True) - 1  # what is kept stands in front
+    last = (p > 0).sum(-1, keepdim=True) - 1  # the kept ones stand in front
     place = torch.searchsorted(cumulative, u * cumulative[:, -1:], right=True).minimum(last)
     return order.gather(-1, place)[:, 0]
 

@@ -61,7 +61,7 @@ class CaptureWorker:
     @property
     def shelf(self) -> Shelf:
         """The place itself, where machines share it as a folder; for a URL a folder that holds only
-        what is being copied."""
+        the files being copied."""
         if self._shelf is None:
             if is_url(self.place):
                 self._scratch = tempfile.TemporaryDirectory(prefix="veneer-shards-")
@@ -238,7 +238,7 @@ def _count_death(lost: dict[int, int], shard: int, error: Exception) -> None:
         raise VeneerError(
             f"shard {shard} has killed {DEATHS} workers, the last with: "
             f"{' '.join(str(error).split())[:200]}; give each worker more memory or a smaller "
-            "--batch-size, and run the same command again: what is made is kept"
+            "--batch-size, and run the same command again: finished shards are kept"
         ) from None
 
 

@@ -75,7 +75,7 @@ def shard_files(number: int) -> tuple[str, str, str]:
 
 class RemoteShelf(Shelf):
     """A shelf behind a URL. Shards are written in `folder` and then copied. keep: the folder is a
-    cache for reading as well; otherwise it holds only what is being copied."""
+    cache for reading as well; otherwise it holds only the files being copied."""
 
     def __init__(self, remote: Remote, folder: Path, *, keep: bool = True):
         super().__init__(folder)

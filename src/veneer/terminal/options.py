@@ -53,7 +53,7 @@ class PairTemplates(TemplateOptions):
     base_template: str | None = None
     """Text around each prompt for base, with {prompt} where it goes, or a name: alpaca, question,
     answer, qa, user, plain, or chat (the tokenizer's chat template). It replaces the template that
-    a task brings. Default: the text as it is."""
+    a task brings. Default: the text unchanged."""
     system: str | None = None
     """System text for the aligned model's chat template. Default: the template's own."""
     aligned_plain: bool = False

@@ -15,7 +15,7 @@ def ensure_gguf(checkpoint: Path, out: Path) -> bool:
     returns whether it existed.
 
     An existing file is compared byte by byte with a new one, written beside it. Raises
-    InputError where the two differ, and whatever `write_gguf` raises.
+    InputError where the two differ, and the errors of `write_gguf`.
     """
     if not out.exists():
         write_gguf(checkpoint, out)

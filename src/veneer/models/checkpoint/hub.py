@@ -1,4 +1,4 @@
-"""Putting a finished folder on the Hugging Face hub (or on whatever HF_ENDPOINT names)."""
+"""Upload a finished folder to the Hugging Face hub, or to the host in HF_ENDPOINT."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ PROBE = "How do I bake bread?\n\n  It's 3 o'clock: naïve café, 10% 中文"
 
 
 def write_tokenizer(tokenizer: Any, originals: Originals, folder: Path) -> None:
-    """Write the files of `tokenizer` into `folder`: base's originals where there are some and
+    """Write the files of `tokenizer` into `folder`: base's originals where they exist and
     `tokenizer` is what they say, otherwise what the library saves; then what older engines need
     (see `for_older_engines`)."""
     if originals.tokenizer is not None:

@@ -121,7 +121,7 @@ def _is_weights(group: tables.Group) -> bool:
 
 
 def bars(changes: Bars, anchor: Anchor) -> Markup:
-    """A group of bars a layer, in shares of the reference's norm."""
+    """One group of bars per layer, in shares of the reference's norm."""
     high = max((r.value or 0.0) for r in changes.rows.values())
     ticks = charts.nice_ticks(high, 3)
     step, parts = 95 / len(changes.layers), []

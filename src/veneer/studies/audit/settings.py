@@ -11,7 +11,7 @@ from veneer.foundation.settings import Option
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """How answers are made, and what is measured on them."""
+    """How answers are generated, and the measures on them."""
 
     max_new_tokens: int = 48
     """Longest answer, in tokens."""

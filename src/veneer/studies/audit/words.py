@@ -203,8 +203,8 @@ def _where(results: Results, verdict: AuditVerdict) -> str:
             "separated."
         )
     text = (
-        f"Of {total.value:.3g} nats on A's answers, C's head on A's states makes {figure(head)}, "
-        f"A's head on C's states {figure(layers)}"
+        f"C's head on A's states makes {figure(head)} of the {total.value:.3g} nats on A's "
+        f"answers, A's head on C's states {figure(layers)}"
     )
     return text + ("." if verdict.carriers else ": neither alone makes much of it.")
 

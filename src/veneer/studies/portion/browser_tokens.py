@@ -1,5 +1,5 @@
-"""The response browser's data: some prompts, the systems' answers token by token, and what base,
-veneer and aligned make of each token."""
+"""The response browser's data: a choice of prompts, the systems' answers token by token, and
+what base, veneer and aligned make of each token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.systems.responses import Response
 
-SHOWN = 5  # most likely tokens a system
+SHOWN = 5  # most likely tokens per system
 WRITES_ALIGNED_IDS = ("aligned", "aligned-plain")  # systems whose token ids are the aligned model's
 
 

@@ -100,8 +100,8 @@ class RunCommand:
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub
     where a pinned source is known."""
     limit: int | None = None
-    """At most this many train and this many test prompts of each task, whatever --train and --test
-    say."""
+    """At most this many train and this many test prompts of each task, regardless of --train and
+    --test."""
     rank: int | None = None
     """Rank of the veneer. Default: dense."""
     engine: Literal["local", "ray"] = "local"
@@ -189,7 +189,7 @@ class MeasureCommand:
     data: str | None = None
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
     limit: int | None = None
-    """At most this many test prompts of each task, whatever --test says."""
+    """At most this many test prompts of each task, regardless of --test."""
     templates: MeasureTemplates = field(default_factory=MeasureTemplates)
     method: MeasureSettings = field(default_factory=MeasureSettings)
     judge: JudgeConfig = field(default_factory=JudgeConfig)

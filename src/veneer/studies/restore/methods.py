@@ -238,7 +238,7 @@ class MethodBuilder:
             return self.models.capture
         path = folder / "manifest.json"
         begun = read_json(path, "the manifest of a capture") if path.is_file() else None
-        # a capture that began by asking the aligned model must go on asking it
+        # a capture that began with the aligned model must continue with it
         if not (other / "noise.json").is_file() or (begun is not None and "teacher" not in begun):
             return None
         captured = Capture.open(other)

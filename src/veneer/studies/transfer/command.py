@@ -39,7 +39,7 @@ class TransferTemplates(TemplateOptions):
 
     base_template: str | None = None
     """Text around each prompt for the small base, with {prompt} where it goes. Default: what the
-    veneer recorded, or else the text as it is."""
+    veneer recorded, or else the text unchanged."""
     large_template: str | None = None
     """Text around each prompt for the large base. Default: the small base's."""
     system: str | None = None
@@ -78,7 +78,7 @@ class TransferTasks:
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub
     where a pinned source is known."""
     limit: int | None = None
-    """Most train prompts and most test prompts of each task, whatever --train and --test say."""
+    """Most train prompts and most test prompts of each task, regardless of --train and --test."""
 
     def chosen(self) -> list[Task]:
         from veneer.tasks.registry import chosen_tasks

@@ -1,4 +1,4 @@
-"""What a system's decoding costs beside the large base's: seconds a token,
+"""What a system's decoding costs beside the large base's: seconds per token,
 interleaved, and memory."""
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _decode(system: Local, prompts: Sequence[Prompt]) -> None:
 
 
 def _working(system: Local, prompts: Sequence[Prompt]) -> int:
-    """Bytes that decoding one batch holds at its most beside what was there before, as the
+    """Bytes that decoding one batch holds at its most beside those held before, as the
     allocator counts them."""
     model = system.lm if isinstance(system, System) else system.large
     if model.device.type == "cuda":
@@ -150,7 +150,7 @@ def _bytes(tensors: Sequence[Any]) -> int:
 
 
 def cost_rows(costs: Sequence[Cost]) -> Iterator[Measurement]:
-    """Rows of study "transfer", task "joint", split "timing": seconds a response token and memory
+    """Rows of study "transfer", task "joint", split "timing": seconds per response token and memory
     of each system, and both as ratio to the first, which is the large base. n counts rounds. A
     ratio of times is the geometric mean over the rounds of the ratio within a round, its interval
     Student's t of the logarithms."""

@@ -105,7 +105,7 @@ def _answers(capture: Capture, numbers: Sequence[int]) -> dict[int, list[int]]:
 
 
 def mean_kl(table: HeldOut) -> intervals.Estimate:
-    """KL in nats a token of the system that stands in the veneer's place; the interval
+    """KL in nats per token of the system in the veneer's place; the interval
     resamples prompts."""
     return intervals.ratio_of_sums(*table.by_prompt(table.kl_veneer), seed=0)
 
