@@ -20,7 +20,7 @@ from veneer.lab import lab_prompts
 from veneer.models.decode import Sampling, decode
 from veneer.models.layers import decoder_layers
 from veneer.models.load import load_model
-from veneer.models.split import Split
+from veneer.models.split import DeviceSplit
 
 make(os.environ["VENEER_TWINS"])
 
@@ -242,9 +242,9 @@ def test_a_model_over_two_devices_answers_word_for_word(kind, tmp_path):
 def test_layers_are_spread_evenly_and_the_rest_is_on_the_first():
     lm = tiny(num_hidden_layers=8)
     room = sum(p.nbytes for p in lm.model.parameters())
-    places = Split({0: room, 1: room}).placement(lm.model, "it")
+    places = DeviceSplit({0: room, 1: room}).placement(lm.model, "it")
     layers = [places.get(f"model.layers.{i}") for i in range(8)]
     assert layers == sorted(layers) and 2 <= layers.count("twin:0") <= 6
     assert {p for n, p in places.items() if "layers" not in n} == {"twin:0"}
     with pytest.raises(InputError, match="names GPU 2; this machine has 2"):
-        Split.parse("split:2=1GB")
+        DeviceSplit.parse("split:2=1GB")

@@ -66,7 +66,7 @@ def test_a_pad_token_that_only_one_side_has_is_never_said(tmp_path):
     assert match_vocabularies(aligned, base).size == ROWS  # the other way round
     with pytest.raises(
         VeneerError,
-        match=f"said the id {ROWS}, which is not in the vocabulary that both models share",
+        match=f"produced the id {ROWS}, which is not in the vocabulary that both models share",
     ):
         pair.vocabulary.ids_from_other([3, ROWS])
 
