@@ -1,4 +1,4 @@
-"""What a system is, as data: its kind and its settings. Its name is only shown."""
+"""A system's identity as data: its kind and its settings. Its name is only for display."""
 
 from __future__ import annotations
 

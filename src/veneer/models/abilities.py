@@ -1,4 +1,4 @@
-"""What a loaded model can do with a batch, by trial: take a cache, read rows of unequal
+"""Find by trial what a loaded model can do with a batch: take a cache, read rows of unequal
 lengths together, share a beginning.
 
 The tries are few and short, run when they are first needed, and are repeated beyond each length at
