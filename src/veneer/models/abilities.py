@@ -155,7 +155,7 @@ class Abilities:
 
     def _probe_at(self, stage: int) -> Probe:
         """Longer texts, so that steps cross the length of this stage. Raises VeneerError where the
-        model is not causal there."""
+        model is not causal at that length."""
         if stage == 0:
             return self._probe
         probe = self._probe_of(self.lengths[stage - 1] + 8)

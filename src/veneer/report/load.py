@@ -52,8 +52,8 @@ class Deep:
     """A place where the veneer takes the style and misses the content: base = veneer != aligned,
     and aligned's token is numeric.
 
-    context: the text before it. position: of the token in the response, 1-based. next: what the
-    aligned model wrote from there on, its token first.
+    context: the text before it. position: that of the token in the response, 1-based. next:
+    the rest of the aligned model's answer, its token first.
     """
 
     prompt_id: str

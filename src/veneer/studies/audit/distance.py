@@ -111,7 +111,7 @@ def _all(
     progress: Progress | None,
 ) -> Distances:
     """The columns of all batches, each (prompts, how to make it) made where its file
-    is not there yet."""
+    is missing."""
     out.mkdir(exist_ok=True)
     parts: list[Columns] = []
     done = 0
