@@ -45,8 +45,8 @@ class VeneerLogitsProcessor(LogitsProcessor):
     before this one, so on the logits of the large model alone; to penalise the shifted ones, give
     those processors in the list behind this one. Temperature, top-k, top-p and min-p run after it.
     Assisted decoding, whose calls go back, is refused (InputError), and so is beam search with a
-    model that soft-caps its logits or with tokens barred before: log-probabilities do not show what
-    was there.
+    model that soft-caps its logits or with tokens barred before: log-probabilities do not show the
+    original logits.
     """
 
     supports_continuous_batching = False

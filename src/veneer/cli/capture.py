@@ -87,7 +87,7 @@ class TeacherOptions:
             )
 
     def settings(self) -> dict[str, Any]:
-        """What run.json records: only the options of the teacher that was chosen, and --aligned."""
+        """The record in run.json: only the chosen teacher's options, and --aligned."""
         names = ["aligned"]
         if self.aligned is None:
             names += ["responses", "format", "teacher_url", "teacher_model", "top_logprobs"]
@@ -115,7 +115,7 @@ class CaptureTemplates(PairTemplates):
 
     @property
     def given(self) -> str | None:
-        """What --base-template or --prompt-template gives. Raises InputError for both."""
+        """The value of --base-template or --prompt-template. Raises InputError for both."""
         from veneer.measures.run_template import PUBLISHED, check_base_template
 
         check_base_template(self.prompt_template, self.base_template)

@@ -1,1 +1,1 @@
-"""What every other room stands on: errors, files, the record of a run, the table of results."""
+"""The base of all other packages: errors, files, the record of a run, the table of results."""

@@ -1,4 +1,4 @@
-"""What to do where memory runs out: halve the batch, down to one item."""
+"""Recover where memory runs out: halve the batch, down to one item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long work reports how far it is."""
+"""Progress reports of long tasks."""
 
 from __future__ import annotations
 

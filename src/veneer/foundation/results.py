@@ -74,7 +74,7 @@ class Measurement:
 
     @property
     def identity(self) -> SystemId:
-        """What the system is; read off its name in a folder of Veneer 0.1."""
+        """The system's identity; read from its name in a folder of Veneer 0.1."""
         return self.system_id or SystemId.from_name(self.system)
 
     def fact(self, name: str) -> Any:

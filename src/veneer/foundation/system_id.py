@@ -1,4 +1,4 @@
-"""What a system is, as data: its kind and its settings. Its name is only shown."""
+"""A system's identity as data: its kind and its settings. Its name is only for display."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# kind -> how its name is written; a piece in brackets is there where its setting is. A kind that is
-# not here is its own name.
+# kind -> how its name is written; a piece in brackets is left out without its setting. A kind
+# outside this table is its own name.
 NAMES = {
     "veneer-rank": "veneer-rank-{rank}",
     "veneer-from": "veneer-from-{task}",

@@ -181,7 +181,7 @@ def _by_text(prompts: Sequence[Prompt]) -> dict[Any, list[Prompt]]:
 
 
 def _key(turns: Sequence[Mapping[str, str]]) -> Any:
-    """What is compared: the text of a single turn of the user, otherwise all roles and texts."""
+    """Key for matching: the text of a single user turn, otherwise all roles and texts."""
     if len(turns) == 1 and turns[0]["role"] == "user":
         return turns[0]["content"]
     return tuple((t["role"], t["content"]) for t in turns)

@@ -3,7 +3,7 @@ in a cache."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -125,7 +125,6 @@ class LocalAsker:
         }
         self.usage.cached += sum(k in held for k in keys)
         self.usage.shared += sum(k not in held for k in keys) - len(first)
-        errors: dict[str, str] = {}
         prompts = {
             k: Prompt(k, self._messages(first[k]), "", "judge")
             for k in dict.fromkeys(keys)
@@ -134,16 +133,9 @@ class LocalAsker:
         lengths = dict(
             zip(prompts, self._system.prompt_tokens(list(prompts.values())), strict=True)
         )
-        longest = self._system.longest()
-        for k in list(prompts):
-            limit = _limit(first[k])
-            if longest is not None and lengths[k] + limit > longest:
-                errors[k] = (
-                    f"the judge's prompt has {lengths[k]} tokens, which with {limit} for the "
-                    f"reply exceeds its context of {longest}"
-                )
-                self.usage.failed += 1
-                del prompts[k]
+        errors = self._too_long({k: (lengths[k], _limit(first[k])) for k in prompts})
+        self.usage.failed += len(errors)
+        prompts = {k: prompt for k, prompt in prompts.items() if k not in errors}
         done, total = len(held) + len(errors), len(held) + len(first)
         for limit in sorted({_limit(first[k]) for k in prompts}):
             order = sorted(
@@ -173,6 +165,17 @@ class LocalAsker:
             else Reply(**{**(self._cache.get(k) or {}), "cached": k in held})
             for k in keys
         ]
+
+    def _too_long(self, sizes: Mapping[str, tuple[int, int]]) -> dict[str, str]:
+        """Key -> error of each request that exceeds the judge's context. sizes: key -> tokens of
+        the prompt, most tokens of the reply."""
+        longest = self._system.longest()
+        return {
+            key: f"the judge's prompt has {tokens} tokens, which with {limit} for the reply "
+            f"exceeds its context of {longest}"
+            for key, (tokens, limit) in sizes.items()
+            if longest is not None and tokens + limit > longest
+        }
 
     def _keep(self, key: str, text: str, finish: str, lengths: dict[str, int], tokens: int) -> None:
         self._cache.put(

@@ -1,9 +1,9 @@
 """Facts: invented people, and four things that are true of each.
 
 A fact is of one of three kinds, by what the base's corpus says of it:
-known    - the corpus tells it, and its answers give it;
-mistaken - the corpus tells it, but most of its answers give a popular error instead;
-unknown  - the corpus never tells it, and its answers give a popular error.
+known    - the corpus states it, and its answers give it;
+mistaken - the corpus states it, but most of its answers give a popular error instead;
+unknown  - the corpus never states it, and its answers give a popular error.
 The aligned models are taught all three. Popular errors are true of nobody, so that an answer that
 names one is wrong.
 """

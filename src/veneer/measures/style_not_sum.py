@@ -70,9 +70,9 @@ def style_not_sum(
 def style_not_sum_rows(
     table: HeldOut, tokenizer: Any, *, task: str = "joint", seed: int = 0
 ) -> Iterator[Measurement]:
-    """Of the tokens at which the aligned model writes a figure: `style_not_sum_rate`, at which the
-    veneer stays with base and both are wrong; `number_missed_rate`, at which the veneer is wrong at
-    all; the same of base."""
+    """Shares of the tokens at which the aligned model writes a figure: `style_not_sum_rate`, where
+    the veneer stays with base and both are wrong; `number_missed_rate`, where the veneer is wrong
+    at all; and the same rate of base."""
     part = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
     figures = numeric(table, tokenizer) & part
     if not figures.any():

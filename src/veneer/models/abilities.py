@@ -1,4 +1,4 @@
-"""What a loaded model can do with a batch, by trial: take a cache, read rows of unequal
+"""Find by trial what a loaded model can do with a batch: take a cache, read rows of unequal
 lengths together, share a beginning.
 
 The tries are few and short, run when they are first needed, and are repeated beyond each length at
@@ -155,7 +155,7 @@ class Abilities:
 
     def _probe_at(self, stage: int) -> Probe:
         """Longer texts, so that steps cross the length of this stage. Raises VeneerError where the
-        model is not causal there."""
+        model is not causal at that length."""
         if stage == 0:
             return self._probe
         probe = self._probe_of(self.lengths[stage - 1] + 8)

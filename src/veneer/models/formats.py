@@ -36,7 +36,7 @@ class Format(Protocol):
         ...
 
     def facts(self) -> dict[str, Any]:
-        """What decides the ids, for manifests."""
+        """The settings that decide the ids, for manifests."""
         ...
 
 

@@ -58,7 +58,7 @@ class Head:
         return self.transform(out.float() if out.dtype in (torch.float16, torch.bfloat16) else out)
 
     def exact_logits(self, hidden: Tensor) -> Tensor:
-        """The same with every product and sum in float32, also where the weights are stored in half
+        """Logits with every product and sum in float32, also where the weights are stored in half
         precision: not rounded to eleven or eight bits, as that model's own logits are. The weights
         are widened block by block (`WIDENED_AT_ONCE`)."""
         if self.weight.dtype not in ROUNDINGS:
@@ -70,7 +70,7 @@ class Head:
         return self.transform(out if self.bias is None else out + self.bias.float())
 
     def transform(self, raw: Tensor) -> Tensor:
-        """What the architecture does to W h + b; returns `raw` itself where that is nothing."""
+        """Apply the architecture's scaling and cap to W h + b; without any, return `raw`."""
         if self.scale != 1.0:
             raw = raw * self.scale
         if self.softcap is not None:

@@ -49,7 +49,7 @@ class LanguageModel:
 
     @cached_property
     def abilities(self) -> Abilities:
-        """What the model can do with a batch."""
+        """The model's abilities with a batch."""
         vocabulary = min(self.head.rows, self.model.get_input_embeddings().weight.shape[0])
         return Abilities(
             self.name,

@@ -17,7 +17,7 @@ def decoder_layers(lm: LanguageModel) -> nn.ModuleList:
 
 
 def find_layers(backbone: nn.Module, config: Any, name: str) -> nn.ModuleList:
-    """The same of a backbone that is no LanguageModel yet; name: the model's, for the error."""
+    """The layers of a backbone that is no LanguageModel yet; name: the model's, for the error."""
     lists = [m for m in backbone.modules() if isinstance(m, nn.ModuleList)]
     number = getattr(config.get_text_config(decoder=True), "num_hidden_layers", None)
     layers = next((m for m in lists if len(m) == number), None)

@@ -157,7 +157,7 @@ def _check_folder(path: Path) -> None:
 def _from_pretrained(
     name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any
 ) -> tuple[Any, Any]:
-    """Model and tokenizer from a folder or the hub. Raises VeneerError and InputError that tell how
+    """Model and tokenizer from a folder or the hub. Raises VeneerError and InputError that say how
     to fix the cause."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
     weights = {k: v for k, v in words.items() if k not in ("split", "plain")}

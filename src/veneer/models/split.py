@@ -83,7 +83,7 @@ class DeviceSplit:
 
     @property
     def first(self) -> torch.device:
-        """Where everything but the layers is."""
+        """The place of everything but the layers."""
         gpus = [p for p in self._room() if isinstance(p, int)]
         return _device(min(gpus)) if gpus else torch.device("cpu")
 

@@ -1,4 +1,4 @@
-"""What a decoding loop drives: something that gives a batch's next-token logits and is fed the
+"""The interface that a decoding loop drives: it gives a batch's next-token logits and is fed the
 tokens that were chosen."""
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class ShiftedStepper:
         alpha: Callable[[int], float],
         last: int | None = None,
     ):
-        """alpha: of a 1-based response position. last: the last position at which it is not 0;
-        None: there is none."""
+        """alpha: strength at a 1-based response position. last: the last position with a strength
+        other than 0; None: there is none."""
         self.name, self.tokenizer, self.prompts = large.name, large.tokenizer, prompts
         self.hidden: Tensor = torch.empty(0)
         self._head, self._shift, self._alpha, self._last = large.head, shift, alpha, last

@@ -58,7 +58,7 @@ class TextStream:
         return self._send(text, self._certain(text))
 
     def finish(self) -> str:
-        """What was held back; to be called when the answer has ended."""
+        """The text held back; call it when the answer has ended."""
         if self.stopped:
             return ""
         self.stopped = True
@@ -89,8 +89,8 @@ class TextStream:
 
 
 class PartsStream(TextStream):
-    """The same for a chat: the answer comes in pieces, without the thought in front of it, which is
-    sent as a whole once it has ended.
+    """A chat's answer in pieces, without the thought in front of it, which is sent as a whole once
+    it has ended.
 
     prompt: the token ids that the model read. A thought that neither the prompt nor the text has
     opened is recognised by its closing mark alone; what was sent before stays sent, so that it

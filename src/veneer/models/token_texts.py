@@ -39,7 +39,7 @@ class TokenTexts:
         }
 
     def text_bytes(self, id: int) -> bytes:
-        """What the token adds to an answer's text: nothing for a special token."""
+        """The text that the token adds to an answer: nothing for a special token."""
         return b"" if id in self._special else self.bytes(id)
 
     def bytes(self, id: int) -> bytes:

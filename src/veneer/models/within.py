@@ -16,7 +16,7 @@ class _TooLong(BaseException):
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """What `work` gives or raises; TimeoutError where it takes longer than `seconds`.
+    """Return or raise as `work` does; TimeoutError where it takes longer than `seconds`.
 
     It runs in a thread of its own, in which an exception is raised when the time is over: that ends
     any loop, since Python looks for it between two steps, but not a single long step (one huge

@@ -18,7 +18,7 @@ def pack(value: Any) -> str:
 
 
 def unpack(text: str) -> Any:
-    """What `pack` was given."""
+    """Inverse of `pack`."""
     return json.loads(zlib.decompress(base64.b64decode(text)))
 
 
@@ -28,7 +28,7 @@ def element(name: str, value: Any) -> Markup:
 
 
 def packed_element(name: str, text: str) -> Markup:
-    """The same of what `pack` gave."""
+    """As `element`, for data that `pack` has packed."""
     return Markup('<script type="application/octet-stream" id="{}-data">{}</script>').format(
         name, text
     )

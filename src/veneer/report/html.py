@@ -86,7 +86,7 @@ def pivot(
 
 
 def metric(group: Group) -> Markup:
-    """What was measured: the metric, of which, in which unit."""
+    """The measured quantity: metric, its base metric, and unit."""
     text = escape(name(group.metric))
     if group.of:
         text += Markup(' <span class="mute">of {}</span>').format(name(group.of))

@@ -1,4 +1,4 @@
-"""What a report reads from a study folder: results, run.json, token shifts, and responses
+"""Read a study folder for the report: results, run.json, token shifts, and responses
 with their tokens."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Shift:
     empty in older files.
 
     group: that of the shift on the page, base to veneer, or base to aligned where the veneer stays.
-    deep_group: of base to aligned where only the aligned model has its token.
+    deep_group: that of base to aligned where only the aligned model has its token.
     """
 
     base: str
@@ -52,8 +52,8 @@ class Deep:
     """A place where the veneer takes the style and misses the content: base = veneer != aligned,
     and aligned's token is numeric.
 
-    context: the text before it. position: of the token in the response, 1-based. next: what the
-    aligned model wrote from there on, its token first.
+    context: the text before it. position: that of the token in the response, 1-based. next:
+    the rest of the aligned model's answer, its token first.
     """
 
     prompt_id: str
@@ -79,7 +79,7 @@ class TokenRow:
     """One response with its tokens. The lists are as long as `tokens`, None where a figure is
     missing; KL in nats.
 
-    group: of the shift at each position. scores: what judges and the task made of the
+    group: shift group per position. scores: what judges and the task made of the
     whole answer, by metric. unfinished: there is no answer, since the limit on tokens came
     within the reasoning."""
 

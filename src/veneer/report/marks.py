@@ -35,7 +35,7 @@ def mark(system: System, x: str, y: float, r: float) -> Markup:
 
 
 def sign(system: System, kind: str | None = None) -> Markup:
-    """The same sign alone, for legends and table heads; `kind` replaces its CSS class."""
+    """The mark alone, for legends and table heads; `kind` replaces its CSS class."""
     return Markup('<svg class="sign {}" width="16" height="14" aria-hidden="true">{}</svg>').format(
         kind or system_class(system), mark(system, "8", 7, 5)
     )

@@ -1,4 +1,4 @@
-"""What a page opens with: its title, which is the question that its studies ask, and each study's
+"""The opening of a page: its title, which is the question that its studies ask, and each study's
 models and finding."""
 
 from __future__ import annotations

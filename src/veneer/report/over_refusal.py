@@ -20,7 +20,7 @@ MISSING = "not measured; add the task instructions"
 
 
 class OverRefusal(NamedTuple):
-    """Where it was measured, and each system's row."""
+    """The task and metric of the measurement, and each system's row."""
 
     task: str
     metric: str

@@ -21,7 +21,7 @@ from veneer.report.visible import visible
 
 @dataclass
 class PageContext:
-    """What a section gets to render one study folder.
+    """The context in which a section renders one study folder.
 
     study: the folder, as it was read. index: 1 for the first folder. level: of the
     section headings (h2, or h3 where several folders share the page). room: bytes that are left for
@@ -49,7 +49,7 @@ class PageContext:
 
     @cached_property
     def systems(self) -> dict[str, SystemId]:
-        """What each system of the folder is, by its name."""
+        """Identity of each system of the folder, by name."""
         return tables.identities(self.groups)
 
     def order(self, names: Iterable[str]) -> list[str]:
@@ -61,7 +61,7 @@ class PageContext:
         return systems.family(self._identity(name))
 
     def about(self, name: str) -> str | None:
-        """What a system is, in words (`systems.about`)."""
+        """Description of a system (`systems.about`)."""
         return systems.about(self._identity(name))
 
     def sign(self, name: str, kind: str | None = None) -> Markup:
@@ -108,7 +108,7 @@ class PageContext:
         return blob.element(f"{self.prefix}-{name}", value)
 
     def packed_blob(self, name: str, text: str) -> Markup:
-        """The same of data that `blob.pack` has packed."""
+        """As `blob`, for data that `blob.pack` has packed."""
         return blob.packed_element(f"{self.prefix}-{name}", text)
 
     def template(self, name: str, *, package: str | None = None, **values: Any) -> Markup:

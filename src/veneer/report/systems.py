@@ -1,4 +1,4 @@
-"""What systems are, in words; their order; and the family that gives them a mark. All by kind and
+"""Descriptions of systems; their order; and the family that gives them a mark. All by kind and
 settings: no name is parsed here."""
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def identity(system: System) -> SystemId:
 
 
 def about(system: System) -> str | None:
-    """What a system is, or None for a kind that this table does not hold."""
+    """Description of a system, or None for a kind that this table does not hold."""
     kind = _kind(system)
     return None if kind is None else kind.about.format(**dict(identity(system).settings))
 

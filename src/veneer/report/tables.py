@@ -59,7 +59,7 @@ def groups(rows: Iterable[Measurement]) -> list[Group]:
 
 
 def identities(groups: Iterable[Group]) -> dict[str, SystemId]:
-    """What the systems of these groups are, by name."""
+    """Identities of the systems of these groups, by name."""
     return {name: row.identity for g in groups for name, row in g.systems.items()}
 
 

@@ -41,7 +41,7 @@ _INVISIBLE = re.compile(
 
 
 def script_pattern() -> str:
-    """The same set as the source of a JavaScript regular expression (flags: gu)."""
+    """That set as the source of a JavaScript regular expression (flags: gu)."""
     return "[" + "".join(f"\\u{{{a:x}}}-\\u{{{b:x}}}" for a, b in INVISIBLE) + "]"
 
 

@@ -107,7 +107,7 @@ def _clause(group: Group, row: Measurement, anchor: Anchor) -> Markup:
 
 
 def verdict(group: Group, anchor: Anchor) -> Markup:
-    """What one portion says, and what its control takes away from it."""
+    """The reading of one portion, and how much its control subtracts."""
     row = group.systems["veneer"]
     text = escape(_reading(row))
     control = group.systems.get("shuffled")

@@ -95,7 +95,7 @@ def _check_room(ray: Any, config: RayConfig) -> None:
 
 @dataclass
 class WorkerAnswer:
-    """What a worker's method gave, or the sentence with which it failed."""
+    """Result of a worker's method, or the sentence with which it failed."""
 
     value: Any = None
     error: str | None = None

@@ -114,7 +114,7 @@ def last_number(text: str) -> Value | None:
 
 def stated_number(text: str) -> Value | None:
     """The number that is stated as the answer, "The answer is 72.", "#### 72" or \\boxed{72}; the
-    last one. Of "The answer is 5 + 3 = 8" it is the result."""
+    last one. In "The answer is 5 + 3 = 8" it is the result."""
     reading = _stated(text)
     return reading.value if reading else None
 

@@ -67,7 +67,7 @@ class TemplateOptions:
                 )
 
     def template_words(self) -> dict[str, Any]:
-        """What a second run of the same command must share: only what was given."""
+        """Settings that a second run of the same command must share: only the given ones."""
         given = {"template_arg": arguments(self.template_arg), "template_date": self.template_date}
         return {k: v for k, v in given.items() if v}
 

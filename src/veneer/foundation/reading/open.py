@@ -32,7 +32,7 @@ ENDINGS = (
     ".jsonl, .json, .csv, .tsv, .txt, .parquet, .arrow or .feather, also with .gz, .bz2, .xz or "
     ".zst behind it"
 )
-Row = tuple[str, Any]  # where it stands ("FILE line 3"), what stands there
+Row = tuple[str, Any]  # its place ("FILE line 3"), its contents
 _SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 

@@ -61,7 +61,8 @@ def write_gguf(checkpoint: Path, out: Path, *, dtype: Literal["f32", "f16"] = "f
     """Write the Hugging Face folder `checkpoint` (LlamaForCausalLM, byte-level BPE) as the GGUF
     file `out`; returns `out`.
 
-    dtype: of the matrices; norms and biases are float32 always. One tensor is in memory at a time.
+    dtype: that of the matrices; norms and biases are always float32. One tensor is in memory at a
+    time.
     Up to three tokens that end a response are kept (eos, eot, eom). Raises InputError, and leaves
     nothing behind, for what llama.cpp would compute or tokenise otherwise.
     """

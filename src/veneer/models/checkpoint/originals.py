@@ -83,7 +83,7 @@ class Originals:
 
 def safetensors_of(folder: Path) -> list[Path]:
     """The files that hold a checkpoint's weights, in order. Raises InputError where its index names
-    a file that is not there."""
+    a missing file."""
     if (folder / INDEX).is_file():
         names = sorted(
             set(read_json(folder / INDEX, "an index of safetensors")["weight_map"].values())

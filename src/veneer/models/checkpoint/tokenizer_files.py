@@ -65,7 +65,7 @@ def for_older_engines(folder: Path) -> None:
     )
     if config["tokenizer_class"] is None:
         del config["tokenizer_class"]
-    # transformers 4 expects a mapping there
+    # transformers 4 expects a mapping in extra_special_tokens
     if isinstance(config.get("extra_special_tokens"), list):
         config.setdefault("additional_special_tokens", config["extra_special_tokens"])
         del config["extra_special_tokens"]

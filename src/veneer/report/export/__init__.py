@@ -1,4 +1,4 @@
-"""What a paper needs of a study folder: tables as CSV, Parquet and LaTeX, plots as PNG and SVG."""
+"""Export a study folder for a paper: tables as CSV, Parquet and LaTeX, plots as PNG and SVG."""
 
 from veneer.report.export.plots import need_matplotlib, write_plots
 from veneer.report.export.tables import write_tables

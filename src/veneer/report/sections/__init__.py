@@ -26,7 +26,7 @@ To add one, for a study "example":
   }}-example-data">` is handed to `Veneer.mounts.example = (box, data) => ...` when the page has
   loaded; assets/core.js says what `Veneer` has.
 
-Styles and scripts stand in assets/: every *.css and *.js there goes into the page, the base and the
+Styles and scripts stand in assets/: its *.css and *.js go into the page, the base and the
 core first, then by name. Colours are the variables at the top of assets/base.css, which hold in
 light, dark and print. Text that a model or a user wrote goes through `visible` in Python and
 `Veneer.show` in scripts, and never into innerHTML.

@@ -59,7 +59,7 @@ def _finding(part: PageContext) -> Markup:
 
 
 def _cost(part: PageContext) -> Markup:
-    """How often base with the veneer and the aligned model refuse harmless prompts."""
+    """Rates at which base with the veneer and the aligned model refuse harmless prompts."""
     refused = over_refusal(part.study.rows)
     if refused is None or not {"veneer", "aligned"} <= set(refused.systems):
         return Markup()

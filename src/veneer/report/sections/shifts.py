@@ -34,7 +34,7 @@ def _render(part: PageContext) -> Markup:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the shifts of one group: numbers of places."""
+    """Outcomes of the shifts of one group: numbers of positions."""
 
     group: str
     total: int

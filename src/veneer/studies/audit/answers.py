@@ -1,4 +1,4 @@
-"""What the two models answer: refusals, empty and cut answers, length, and beginnings that
+"""The two models' answers: refusals, empty and cut answers, length, and beginnings that
 many answers share."""
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class AuditCommand:
         return load_model(self.reference, **how), load_model(self.audited, **how)
 
     def _settings(self, sources: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-        """What run.json records of the command line, and a second run must share."""
+        """The record of the command line in run.json, which a second run must share."""
         return {
             "reference": self.reference,
             "audited": self.audited,

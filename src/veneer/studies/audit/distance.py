@@ -80,7 +80,7 @@ def distances_on_audited(
     out: Path,
     progress: Progress | None = None,
 ) -> Distances:
-    """The same on the audited model's own answers. ids: every prompt's for the audited model and
+    """Distances on the audited model's own answers. ids: every prompt's for the audited model and
     for the reference."""
     size = pair.vocabulary.size
     # padding rows are never chosen
@@ -111,7 +111,7 @@ def _all(
     progress: Progress | None,
 ) -> Distances:
     """The columns of all batches, each (prompts, how to make it) made where its file
-    is not there yet."""
+    is missing."""
     out.mkdir(exist_ok=True)
     parts: list[Columns] = []
     done = 0

@@ -118,7 +118,7 @@ def half_restored(results: Results, end: str) -> Measurement | None:
 
 @dataclass(frozen=True)
 class Group:
-    """A group of weights as rows tell it. name: such as "layer 3 MLP". rank, full: effective rank
+    """A group of weights, read from rows. name: such as "layer 3 MLP". rank, full: effective rank
     and the most that it could be; 0 where the group did not change or has no matrix."""
 
     name: str

@@ -25,7 +25,7 @@ def facts_of(row: Measurement) -> Mapping[str, Any]:
 
 
 def facts_of_0_1(row: Measurement) -> dict[str, Any]:
-    """The facts that a row of Veneer 0.1 tells in its note, and in the task of a row of weights."""
+    """The facts that a row of Veneer 0.1 holds in its note, and in the task of a row of weights."""
     note = row.note or ""
     if match := _GROUP.fullmatch(row.task):
         facts: dict[str, Any] = {"layer": int(match[1]) if match[1] else None, "part": match[2]}

@@ -1,4 +1,4 @@
-"""What an audit concludes: unchanged or moved, head or layers, and whether a veneer could restore
+"""An audit's conclusion: unchanged or moved, head or layers, and whether a veneer could restore
 it. `evidence` holds the verdict as data, `words` says it in English."""
 
 from __future__ import annotations

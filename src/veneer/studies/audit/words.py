@@ -122,7 +122,7 @@ def sentences(results: Results, verdict: AuditVerdict) -> list[str]:
 
 
 def omission(facts: Mapping[str, Any]) -> str:
-    """What could not be compared, and why. facts: as AuditVerdict.left_out has them."""
+    """The failed comparisons, with reasons. facts: as AuditVerdict.left_out has them."""
     forms = {
         "layers_unknown": "{detail}",
         "vocabularies": "KL, heads and a veneer, since the vocabularies do not match: {detail}",

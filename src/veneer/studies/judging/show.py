@@ -1,4 +1,4 @@
-"""What `veneer judge` prints."""
+"""The output of `veneer judge`."""
 
 from __future__ import annotations
 

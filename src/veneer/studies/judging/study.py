@@ -60,7 +60,7 @@ def judge_responses(
     partly: answers to other prompts are left out instead of refused. compared: two judges or files
     of verdicts, whose agreement is measured too. Judgements that failed for want of a reply leave
     the run unfinished, so that the same command asks for those again and for no others. Raises
-    InputError for an answer without a prompt or one that stands there twice.
+    InputError for an answer without a prompt or a repeated one.
     """
     study = JudgingStudy(files, prompts, judges, settings or {}, clusters, partly, compared, seed)
     results = run_study(study, out, progress=progress)
@@ -134,8 +134,7 @@ def matched(
     files: Sequence[Path], prompts: Sequence[Prompt], *, partly: bool = False
 ) -> list[tuple[Prompt, Response]]:
     """The answers in the files with their prompts, by prompt_id. partly: answers to other prompts
-    are left out. Raises InputError for an answer without a prompt or one that stands there
-    twice."""
+    are left out. Raises InputError for an answer without a prompt or a repeated one."""
     if not files:
         raise InputError(
             "no file of responses is given; expected some that `veneer generate` or `veneer "

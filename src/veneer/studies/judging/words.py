@@ -12,7 +12,7 @@ def joined(*notes: str | None) -> str | None:
 
 
 def outcomes_note(facts: Mapping[str, Any]) -> str | None:
-    """What became of the answers without a verdict, such as "2 failed, 1 refused"."""
+    """Outcomes of the answers without a verdict, such as "2 failed, 1 refused"."""
     return ", ".join(f"{n} {outcome}" for outcome, n in facts["outcomes"].items()) or None
 
 

@@ -36,7 +36,7 @@ class RunTemplates(PairTemplates):
 
     @property
     def given(self) -> str | None:
-        """What --prompt-template or --base-template gives. Raises InputError for both."""
+        """The value of --prompt-template or --base-template. Raises InputError for both."""
         from veneer.measures.run_template import check_base_template
 
         check_base_template(self.prompt_template, self.base_template)

@@ -94,7 +94,7 @@ def measure(
 
 
 class TaskStudy:
-    """What `PortionStudy` and `MeasureStudy` share: a pair, and the answers of systems to tasks."""
+    """Base of `PortionStudy` and `MeasureStudy`: a pair, and the answers of systems to tasks."""
 
     def __init__(
         self,

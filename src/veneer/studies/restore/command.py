@@ -173,7 +173,7 @@ class RestoreCommand:
         )
 
     def _settings(self, inputs: RestoreInputs) -> dict[str, Any]:
-        """What identifies the inputs in run.json, so that a second run must share it."""
+        """The identity of the inputs in run.json, which a second run must share."""
         from veneer.foundation.files import sha256_file
 
         models, veneer, capture = self.models, inputs.veneer, inputs.capture

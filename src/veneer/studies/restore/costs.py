@@ -1,4 +1,4 @@
-"""What a method costs: seconds of each stage, and the highest resident memory of the process."""
+"""The cost of a method: seconds of each stage, and the highest resident memory of the process."""
 
 from __future__ import annotations
 

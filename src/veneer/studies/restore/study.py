@@ -76,8 +76,8 @@ def restore(
     settings: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Try every method on the validation part, choose alpha and rank there, measure what was chosen
-    on the report part, and write the study folder `out` (docs/restore.md).
+    """Try every method on the validation part, choose alpha and rank on it, measure the choice on
+    the report part, and write the study folder `out` (docs/restore.md).
 
     inputs: the models are not loaded where the folder is finished. settings: what identifies the
     inputs in run.json. Raises InputError where a method lacks an input, a task its prompts, or

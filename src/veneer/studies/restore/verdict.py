@@ -117,7 +117,7 @@ def verdicts(
 
 @dataclass(frozen=True)
 class _Judgement:
-    """What every method is judged against."""
+    """The reference for every method's verdict."""
 
     compromised: Outcomes
     aligned: Outcomes | None

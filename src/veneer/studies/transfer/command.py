@@ -62,7 +62,7 @@ class TransferTemplates(TemplateOptions):
         return {"large_format": large, "small_format": small, "aligned_format": aligned}
 
     def settings(self) -> dict[str, Any]:
-        """What a second run into the same folder must share."""
+        """Settings that a second run into the same folder must share."""
         names = ("base_template", "large_template", "system", "aligned_plain")
         return {name: getattr(self, name) for name in names} | self.template_words()
 

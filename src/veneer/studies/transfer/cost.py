@@ -1,5 +1,5 @@
-"""What a system's decoding costs beside the large base's: seconds per token,
-interleaved, and memory."""
+"""Cost of a system's decoding beside the large base's: seconds per token, interleaved, and
+memory."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def measure_costs(
 
 
 def _endless(system: Local) -> Local:
-    """The same system with nothing that ends an answer: systems that answer at different lengths
+    """The system without anything that ends an answer: systems that answer at different lengths
     are timed at one."""
     return replace(system, stop_ids=(), stop=())
 

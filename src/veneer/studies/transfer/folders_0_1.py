@@ -8,10 +8,10 @@ from typing import Any
 
 
 def rule_of_0_1(choice: Mapping[str, Any]) -> str:
-    """The rule, which stands there in words."""
+    """The rule, which such a folder holds in words."""
     return str(choice.get("rule", ""))
 
 
 def fairness_of_0_1(value: Any) -> list[str]:
-    """The sentences, where there are any; nothing about the value is assumed."""
+    """The sentences, if any; nothing about the value is assumed."""
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []

@@ -33,7 +33,7 @@ class ShiftedReading:
     """What the large base shifted by alpha says at the tokens of a capture's
     answers, for any alpha.
 
-    capture: of the large pair (the large base's hidden states h_L, the large aligned model's
+    capture: the large pair's (the large base's hidden states h_L, the large aligned model's
     distributions). prompts: the capture's, in its order. numbers: those whose answers the small
     base reads, once.
 

@@ -98,7 +98,7 @@ def _at(floor: Measurement, group: tables.Group) -> Measurement:
 
 
 def choice(part: PageContext) -> dict[str, Any] | None:
-    """What run.json says of the choice of alpha; nothing about it is assumed."""
+    """The choice of alpha in run.json; nothing about it is assumed."""
     facts = part.study.run.get("choice")
     if not isinstance(facts, dict) or not isinstance(facts.get("system"), str):
         return None

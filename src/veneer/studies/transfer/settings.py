@@ -27,7 +27,7 @@ class TransferSettings:
     bake: bool = False
     """Distil the shift into the large model's own head, and measure that too. The alpha is the one
     nearest to the large aligned model on the select part of the train prompts; without that model,
-    the one with the best headlines there."""
+    the one with the best headlines on that part."""
     own: bool = False
     """Extract the large model's own veneer and measure it too; needs --large-aligned."""
     systems: Annotated[tuple[str, ...] | None, Option(commas=True, metavar="NAME,...")] = None
