@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from veneer.studies.diversity.decompose import (
@@ -135,12 +135,17 @@ def test_a_bound_is_said():
 
 
 @given(st.integers(0, 2**31), st.integers(2, 6), st.integers(1, 4), st.integers(0, 2))
+@example(7333170, 3, 1, 2)  # united 1.6, aggregation -0.017: four prompts bend the curve upwards
 @settings(max_examples=12, deadline=None)
 def test_terms_add_up(seed, samples, m, bad):
+    """The sum is exact. Aggregation is 0 where one answer unites one; its sign is not bound
+    otherwise, since 1 - S(m) / S(2m) of a few prompts need not fall with m."""
     found = decompose(planted(4, samples, m, bad=bad, seed=seed))
     terms = [value(found, t) for t in ("quality_control", "aggregation", "rest")]
     assert sum(terms) == pytest.approx(value(found, "drop"), abs=1e-12)
-    assert value(found, "aggregation") >= -1e-12 and value(found, "united") >= 1
+    assert value(found, "united") >= 1
+    if value(found, "united") == 1:
+        assert value(found, "aggregation") == pytest.approx(0, abs=1e-12)
 
 
 def test_order_of_prompts_and_seed():
