@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veneer.foundation.errors import InputError
-from veneer.studies.diversity import judged
+from veneer.studies.diversity import judged, words
 from veneer.studies.diversity.answers_table import read_judgements
 from veneer.studies.diversity.coverage import (
     cases,
@@ -224,10 +224,10 @@ def test_stored_judgements(tmp_path):
         '{"prompt_id": 3, "sample_id": 1, "content": "{\\"help"}\n'
     )
     found = read_judgements(path, aspect("helpfulness"))
-    assert (
-        found.values == {"a": {0: 4}, "3": {1: None}}
-        and "1 of 2 judge outputs gave no verdict" in found.note()
-    )
+    assert found.values == {
+        "a": {0: 4},
+        "3": {1: None},
+    } and "1 of 2 judge outputs gave no verdict" in words.no_verdict_note(found.facts())
     with pytest.raises(InputError, match="no verdict of this kind in 2 rows"):
         read_judgements(path, stance_of)
     path.write_text('{"prompt_id": "a", "sample_id": 0, "score": 4}\n' * 2)

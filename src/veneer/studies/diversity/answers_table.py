@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from veneer.foundation.errors import InputError
 from veneer.imports.overton import StoredJudgement, read_judged
@@ -29,14 +29,14 @@ class Judgements(Generic[T]):
     judge: str
     failed: dict[str, int] = field(default_factory=dict)
 
-    def note(self) -> str | None:
+    def facts(self) -> dict[str, Any]:
+        """How many outputs gave no verdict, by kind; empty where all gave one."""
         if not self.failed:
-            return None
-        total = sum(len(row) for row in self.values.values())
-        return (
-            f"{sum(self.failed.values())} of {total} judge outputs gave no verdict: "
-            + ", ".join(sorted(self.failed))
-        )
+            return {}
+        return {
+            "no_verdict": dict(self.failed),
+            "outputs": sum(len(row) for row in self.values.values()),
+        }
 
 
 @dataclass

@@ -37,7 +37,7 @@ def helpfulness_rows(material: Material, *, seed: int = 0) -> Iterator[Measureme
             ]
             rows = [r for r in rows if r]
             e = intervals.ratio_of_sums([sum(r) for r in rows], [len(r) for r in rows], seed=seed)
-            note = "; ".join(x for x in (f"{sum(map(len, rows))} answers", j.note()) if x)
+            facts = {"answers": sum(map(len, rows)), **j.facts()}
             yield Measurement.estimated(
                 e,
                 STUDY,
@@ -47,7 +47,8 @@ def helpfulness_rows(material: Material, *, seed: int = 0) -> Iterator[Measureme
                 judge=j.judge,
                 split=split,
                 unit="1..5",
-                note=note,
+                note=words.helpfulness_note(facts),
+                facts=facts,
             )
 
 
@@ -155,10 +156,17 @@ def _stance_row(
     j: Judgements[str],
     note: str | None = None,
 ) -> Measurement:
-    said = "; ".join(x for x in (note, j.note()) if x) or None
-    unit = judged.STANCE_UNITS.get(metric, "share")
+    facts = j.facts()
     return Measurement.estimated(
-        e, STUDY, material.task, metric, system, judge=j.judge, unit=unit, note=said
+        e,
+        STUDY,
+        material.task,
+        metric,
+        system,
+        judge=j.judge,
+        unit=judged.STANCE_UNITS.get(metric, "share"),
+        note=words.joined(note, words.no_verdict_note(facts)),
+        facts=facts or None,
     )
 
 
@@ -200,15 +208,10 @@ def _sum_rows(
     for metric, (top, bottom) in sums.items():
         use = bottom > 0
         e = intervals.ratio_of_sums(top[use], bottom[use], seed=seed)
-        counted = f"{top.sum():g} of {bottom.sum():g}, " if "share" in _unit(metric) else ""
-        note = "; ".join(
-            x
-            for x in (
-                f"{counted}{answers} judged answers; A is {reference}, B {alternative}",
-                j.note(),
-            )
-            if x
-        )
+        facts = {"answers": answers, "reference": reference, "alternative": alternative}
+        facts |= j.facts()
+        if "share" in _unit(metric):
+            facts |= {"count": float(top.sum()), "total": float(bottom.sum())}
         yield Measurement.estimated(
             e,
             STUDY,
@@ -218,7 +221,8 @@ def _sum_rows(
             judge=j.judge,
             split=f"against {reference}",
             unit=_unit(metric),
-            note=note,
+            note=words.added_note(facts),
+            facts=facts,
         )
 
 

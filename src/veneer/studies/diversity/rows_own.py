@@ -4,11 +4,13 @@ aligned model's."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from veneer.foundation.results import Measurement
 from veneer.statistics import intervals
+from veneer.studies.diversity import words
 from veneer.studies.diversity.answers_table import Material
 from veneer.studies.diversity.measures import MATCHED_WORDS, measures, table, unit
 
@@ -59,10 +61,11 @@ def own_rows(
         for metric, values in metrics.items():
             known = values[~np.isnan(values)]
             e = intervals.mean(known, seed=seed)
-            note = f"{samples} answers a prompt" if metric == "lexical_diversity" else None
-            if not len(known):
-                long = f" of {MATCHED_WORDS} words or more" if metric.endswith("matched") else ""
-                note = f"no prompt has two answers{long}"
+            facts: dict[str, Any] = {"prompts": len(known)}
+            if metric == "lexical_diversity":
+                facts["samples"] = samples
+            if metric.endswith("matched"):
+                facts["least_words"] = MATCHED_WORDS
             yield Measurement.estimated(
                 e,
                 STUDY,
@@ -71,7 +74,8 @@ def own_rows(
                 system,
                 unit=unit(metric),
                 judge=_judge(metric, embedder),
-                note=note,
+                note=words.samples_note(facts),
+                facts=facts,
             )
     if not {"base", "aligned"} <= set(found):
         return

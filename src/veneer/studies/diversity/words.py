@@ -38,3 +38,32 @@ def bound_note(facts: Mapping[str, Any]) -> str | None:
 def kept_note(facts: Mapping[str, Any]) -> str:
     """How many answers reach the threshold."""
     return f"{facts['kept']} of {facts['judged']} answers"
+
+
+def no_verdict_note(facts: Mapping[str, Any]) -> str | None:
+    """How many judge outputs gave no verdict, and why; None where all gave one."""
+    failed = facts.get("no_verdict")
+    if not failed:
+        return None
+    kinds = ", ".join(sorted(failed))
+    return f"{sum(failed.values())} of {facts['outputs']} judge outputs gave no verdict: {kinds}"
+
+
+def helpfulness_note(facts: Mapping[str, Any]) -> str | None:
+    return joined(f"{facts['answers']} answers", no_verdict_note(facts))
+
+
+def added_note(facts: Mapping[str, Any]) -> str | None:
+    """What the answers of B are judged to add to those of A."""
+    share = f"{facts['count']:g} of {facts['total']:g}, " if "total" in facts else ""
+    sides = f"A is {facts['reference']}, B {facts['alternative']}"
+    return joined(f"{share}{facts['answers']} judged answers; {sides}", no_verdict_note(facts))
+
+
+def samples_note(facts: Mapping[str, Any]) -> str | None:
+    """How many answers a system's own measure rests on, or why it rests on none."""
+    if not facts["prompts"]:
+        least = facts.get("least_words")
+        return "no prompt has two answers" + (f" of {least} words or more" if least else "")
+    samples = facts.get("samples")
+    return None if samples is None else f"{samples} answers a prompt"

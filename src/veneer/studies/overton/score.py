@@ -10,6 +10,7 @@ import numpy as np
 
 from veneer.foundation.results import Measurement
 from veneer.statistics import intervals
+from veneer.studies.overton import words
 from veneer.studies.overton.viewpoints import Question
 
 STUDY = "overton"
@@ -74,10 +75,7 @@ def overton_rows(
                 ]
             )
             known = values[np.isfinite(values)]
-            left = len(values) - len(known)
-            note = (
-                f"{left} of {len(values)} questions without a verdict; {s.note}" if left else s.note
-            )
+            facts = {"questions": len(values), "without_verdict": len(values) - len(known)}
             e = intervals.mean(known, seed=seed)
             yield Measurement.estimated(
                 e,
@@ -87,7 +85,8 @@ def overton_rows(
                 s.system,
                 judge=s.judge,
                 unit="share",
-                note=_both(note, e.note),
+                note=words.score_note(facts, s.note, e.note),
+                facts=facts,
             )
         yield from _by_question(questions, s, task, seed)
 
@@ -123,6 +122,7 @@ def _by_question(
             if metric == "coverage_weighted" and not q.weighted:
                 continue
             e = intervals.mean(shares(whole, weights), seed=seed)
+            facts = {"viewpoints": len(q.viewpoints)}
             yield Measurement.estimated(
                 e,
                 STUDY,
@@ -132,11 +132,6 @@ def _by_question(
                 judge=s.judge,
                 unit="share",
                 split=f"question:{q.id}",
-                note=_both(
-                    f"n counts responses to one question of {len(q.viewpoints)} viewpoints", e.note
-                ),
+                note=words.question_note(facts, e.note),
+                facts=facts,
             )
-
-
-def _both(a: str, b: str | None) -> str:
-    return f"{a}; {b}" if b else a
