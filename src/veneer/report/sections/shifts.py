@@ -33,7 +33,7 @@ def _render(part: PageContext) -> Markup:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ShiftOutcome:
     """Outcomes of the shifts of one group: numbers of positions."""
 
     group: str
@@ -50,7 +50,7 @@ class Outcome:
         ]
 
 
-def outcomes(shifts: Sequence[Shift]) -> list[Outcome]:
+def outcomes(shifts: Sequence[Shift]) -> list[ShiftOutcome]:
     """Per group, the places where aligned's top token is not base's; one line `all` for
     files without groups."""
     changed = [s for s in shifts if s.aligned != s.base]
@@ -62,7 +62,7 @@ def outcomes(shifts: Sequence[Shift]) -> list[Outcome]:
         restored = sum(s.count for s in in_group if s.veneer == s.aligned)
         if total:
             result.append(
-                Outcome(
+                ShiftOutcome(
                     group, total, restored, sum(s.count for s in in_group if s.veneer == s.base)
                 )
             )

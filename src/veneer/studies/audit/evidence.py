@@ -117,7 +117,7 @@ def half_restored(results: Results, end: str) -> Measurement | None:
 
 
 @dataclass(frozen=True)
-class Group:
+class WeightGroup:
     """A group of weights, read from rows. name: such as "layer 3 MLP". rank, full: effective rank
     and the most that it could be; 0 where the group did not change or has no matrix."""
 
@@ -133,7 +133,7 @@ class Group:
         return self.part in HEADS
 
 
-def groups(results: Results) -> list[Group]:
+def groups(results: Results) -> list[WeightGroup]:
     """Every group of weights, in the order of the model."""
     ranks = {r.task: r for r in results.where(metric="effective_rank")}
     table = []
@@ -143,11 +143,11 @@ def groups(results: Results) -> list[Group]:
         name = part if layer is None else f"layer {layer} {part}"
         most = 0 if rank is None else int(facts_of(rank).get("full") or 0)
         own = 0 if rank is None else int(rank.value or 0)
-        table.append(Group(name, part, layer, row.value or 0.0, own, most))
+        table.append(WeightGroup(name, part, layer, row.value or 0.0, own, most))
     return table
 
 
-def is_low_rank(changed: Sequence[Group]) -> bool:
+def is_low_rank(changed: Sequence[WeightGroup]) -> bool:
     """Whether all changed groups that have a rank have a low one."""
     inner = [g for g in changed if g.full]
     return bool(inner) and all(g.rank * LOW_RANK <= g.full for g in inner)

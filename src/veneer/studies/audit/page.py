@@ -50,7 +50,7 @@ class Bars:
 
 
 @dataclass(frozen=True)
-class Curves:
+class DistanceCurves:
     """KL by position on one set of prompts, a line for each model's answers."""
 
     task: str
@@ -75,12 +75,12 @@ def models(part: PageContext) -> list[tuple[str, str]]:
     ]
 
 
-def curves(part: PageContext) -> list[Curves]:
+def curves(part: PageContext) -> list[DistanceCurves]:
     """A chart a set of prompts, the overall one left out."""
-    by_task: dict[str, Curves] = {}
+    by_task: dict[str, DistanceCurves] = {}
     for g in part.of(STUDY, metric="kl"):
         if g.position and g.task != "all" and AUDITED in g.systems:
-            chart = by_task.setdefault(g.task, Curves(g.task, {}, []))
+            chart = by_task.setdefault(g.task, DistanceCurves(g.task, {}, []))
             chart.series.setdefault(f"on {g.split}", []).append(g.systems[AUDITED])
             chart.groups.append(g)
     return list(by_task.values())

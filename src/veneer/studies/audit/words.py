@@ -7,7 +7,7 @@ from typing import Any
 
 from veneer.foundation.results import Measurement, Results
 from veneer.studies.audit import evidence
-from veneer.studies.audit.evidence import AuditVerdict, Group
+from veneer.studies.audit.evidence import AuditVerdict, WeightGroup
 from veneer.studies.audit.folders_0_1 import facts_of, verdict_of_0_1
 from veneer.studies.audit.names import (
     AUDITED,
@@ -209,7 +209,7 @@ def _where(results: Results, verdict: AuditVerdict) -> str:
     return text + ("." if verdict.carriers else ": neither alone makes much of it.")
 
 
-def _weights(groups: Sequence[Group], layers: int) -> str:
+def _weights(groups: Sequence[WeightGroup], layers: int) -> str:
     moved = [g for g in groups if g.relative > 0]
     if not groups:
         return ""
@@ -227,7 +227,7 @@ def _weights(groups: Sequence[Group], layers: int) -> str:
     )
 
 
-def _inner_weights(groups: Sequence[Group], layers: int) -> str:
+def _inner_weights(groups: Sequence[WeightGroup], layers: int) -> str:
     """The layers that changed, of so many."""
     numbers = sorted({g.layer for g in groups if g.layer is not None})
     most = max(groups, key=lambda g: g.relative)

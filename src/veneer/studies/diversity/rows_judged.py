@@ -3,7 +3,7 @@ and what is new."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -94,17 +94,8 @@ def filter_rows(
                 facts=facts,
             )
             for metric, distances in kinds.items():
-                unit = UNITS[metric]
-                f = judged.filtered(distances, scores, t)
                 judge = j.judge if metric == "lexical_diversity" else f"{j.judge} + {embedder}"
-                for name, e in (
-                    (metric, intervals.mean(f.kept, seed=seed)),
-                    (f"{metric}_unfiltered", intervals.mean(f.unfiltered, seed=seed)),
-                    (
-                        f"{metric}_quality_effect",
-                        intervals.difference(f.unfiltered, f.kept, seed=seed),
-                    ),
-                ):
+                for name, e in _filtered(metric, distances, scores, t, seed):
                     yield Measurement.estimated(
                         e,
                         STUDY,
@@ -113,9 +104,24 @@ def filter_rows(
                         system,
                         judge=judge,
                         split=split,
-                        unit=unit,
+                        unit=UNITS[metric],
                         facts={"threshold": t},
                     )
+
+
+def _filtered(
+    metric: str,
+    distances: Sequence[np.ndarray],
+    scores: Sequence[Sequence[float | None]],
+    threshold: float,
+    seed: int,
+) -> Iterator[tuple[str, intervals.Estimate]]:
+    """A measure of the kept answers, of all answers to the same prompts, and their paired
+    difference, each under its name."""
+    f = judged.filtered(distances, scores, threshold)
+    yield metric, intervals.mean(f.kept, seed=seed)
+    yield f"{metric}_unfiltered", intervals.mean(f.unfiltered, seed=seed)
+    yield f"{metric}_quality_effect", intervals.difference(f.unfiltered, f.kept, seed=seed)
 
 
 def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:

@@ -54,6 +54,14 @@ def rows(
                 note=words.similarity_note(facts, c.note),
                 facts=facts,
             )
+    yield from _place_rows(c, oracles, teacher=teacher, task=task, seed=seed)
+
+
+def _place_rows(
+    c: PlacedSystems, oracles: Mapping[str, str | None], *, teacher: str, task: str, seed: int
+) -> Iterator[Measurement]:
+    """Where every system stands between base and each ceiling, and its gap to the ceiling."""
+    unit = UNITS.get(c.measure, "similarity")
     (mean, similarity), (best_of, bests) = _metrics(c)
     for metric, values, portions, verdicts in (
         (mean, similarity, c.portions, c.verdicts),

@@ -22,7 +22,7 @@ from veneer.studies.transfer.words import fairness, rule
 
 
 @dataclass(frozen=True)
-class Task:
+class MeasuredTask:
     """A column of the table and a chart: the task's first headline on test prompts, and its
     portions where they are defined."""
 
@@ -30,14 +30,14 @@ class Task:
     portions: tables.Group | None
 
 
-def measured_tasks(part: PageContext) -> list[Task]:
+def measured_tasks(part: PageContext) -> list[MeasuredTask]:
     heads = first_headlines(part.study.rows)
     measured = part.of("measure")
     portions = {
         (g.task, g.of, g.judge): g for g in measured if g.metric == "portion" and g.split == "test"
     }
     return [
-        Task(g, portions.get((g.task, g.metric, g.judge)))
+        MeasuredTask(g, portions.get((g.task, g.metric, g.judge)))
         for g in measured
         if g.of is None and g.split == "test" and heads.get(g.task) == g.metric
     ]
