@@ -35,6 +35,7 @@ LEVELS = [
     {"models", "embed"},
     {"endpoint", "reasoning", "prompts"},
     {"registry"},
+    {"moved"},
     {"foundation"},
     {"statistics"},
 ]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from veneer.moved import install
+
 if TYPE_CHECKING:
     from veneer.adapters.logits_processor import VeneerLogitsProcessor
     from veneer.capture import Capture, CaptureConfig
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from veneer.tasks.registry import task
     from veneer.tasks.task import Task
 
+install()
 _VERBS = {  # public name -> module, name there: `veneer.capture` is the package of that name
     "capture_responses": ("veneer.capture.run", "capture"),
     "extract_veneer": ("veneer.head.extract", "extract"),
