@@ -34,7 +34,7 @@ MOVED = {  # old name -> new name, both below `veneer`
     "head.problem": "head.objective",
     "head.paper": "head.published_recipe",
     "capture.forcing": "capture.teacher_forcing",
-    "capture.teachers.remote": "capture.teachers.endpoint",
+    "capture.remote": "capture.teachers.endpoint",
 }
 
 

@@ -136,6 +136,11 @@ def is_count(x: Any) -> bool:
     return type(x) is int and 0 <= x < LARGEST
 
 
+def join_notes(*notes: str | None) -> str | None:
+    """The notes that are not empty, with semicolons between them; None where all are."""
+    return "; ".join(note for note in notes if note) or None
+
+
 class Results:
     """An ordered table of measurements with unique keys."""
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from veneer.foundation.results import Measurement
+from veneer.foundation.results import Measurement, join_notes
 from veneer.judges.judge import Judge
-from veneer.measures import words
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.systems.responses import Response
@@ -201,4 +200,4 @@ def _of(clusters: np.ndarray | None, part: np.ndarray) -> np.ndarray | None:
 
 
 def _noted(row: Measurement, note: str | None) -> Measurement:
-    return replace(row, note=words.joined(row.note, note))
+    return replace(row, note=join_notes(row.note, note))

@@ -22,8 +22,3 @@ def adjusted_p(p: float, family: int, reason: str | None) -> str:
 
 def figure_tokens(count: int) -> str:
     return f"of {count} tokens at which the aligned model writes a figure"
-
-
-def joined(*notes: str | None) -> str | None:
-    """Several notes as one; None where all are."""
-    return "; ".join(note for note in notes if note) or None

@@ -73,7 +73,7 @@ class AuditPrompts:
 class AuditCommand:
     """Measure how far the surface of a fine-tuned model has moved from its reference: KL by
     position, refusals, where the change lies (head, layers, or both), and whether a veneer could
-    restore it. Both models read the same format. Run again, it resumes."""
+    restore it. Both models read the same format. Resumes if run again."""
 
     examples: ClassVar[tuple[str, ...]] = (
         "veneer audit lab:aligned lab:compromised --out audit",

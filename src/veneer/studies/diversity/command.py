@@ -107,7 +107,7 @@ class PromptOptions:
 @dataclass(frozen=True, kw_only=True)
 class DiversityCommand:
     """Diversity of answers, what quality control and aggregation take of it, coverage, stances: of
-    stored answers, or of models. Run again, it resumes."""
+    stored answers, or of models. Resumes if run again."""
 
     examples: ClassVar[tuple[str, ...]] = (
         "veneer diversity --base lab:base --aligned lab:aligned --prompts lab-harmless --limit 8 "

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from veneer.embed import Embedder
-from veneer.foundation.results import Measurement
+from veneer.foundation.results import Measurement, join_notes
 from veneer.foundation.text import tok
 from veneer.statistics import intervals
 from veneer.studies.diversity import words
@@ -218,7 +218,7 @@ def _terms(
             split=split,
             judge=judge,
             unit=name,
-            note=words.joined(words.bound_note(facts), e.note),
+            note=join_notes(words.bound_note(facts), e.note),
             facts=facts,
         )
 

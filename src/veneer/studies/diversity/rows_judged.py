@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from veneer.foundation.results import Measurement
+from veneer.foundation.results import Measurement, join_notes
 from veneer.foundation.text import tok
 from veneer.statistics import intervals
 from veneer.studies.diversity import judged, words
@@ -171,7 +171,7 @@ def _stance_row(
         system,
         judge=j.judge,
         unit=judged.STANCE_UNITS.get(metric, "share"),
-        note=words.joined(note, words.no_verdict_note(facts)),
+        note=join_notes(note, words.no_verdict_note(facts)),
         facts=facts or None,
     )
 

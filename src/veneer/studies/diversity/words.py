@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from veneer.foundation.results import join_notes
+
 COVERS = {  # control -> what covers the answers
     None: "by sample 0 of {by}",
     "matched": "control: sample 0 of {by}, cut to as many words as the covered answer has",
@@ -15,11 +17,6 @@ BOUNDS = {
     "least": "at least this: m is at its bound, the mean number of kept answers",
     "most": "at most this: m is at its bound, the mean number of kept answers",
 }
-
-
-def joined(*notes: str | None) -> str | None:
-    """Notes that apply, with semicolons between them; None where none does."""
-    return "; ".join(n for n in notes if n) or None
 
 
 def coverage_note(facts: Mapping[str, Any]) -> str:
@@ -50,14 +47,14 @@ def no_verdict_note(facts: Mapping[str, Any]) -> str | None:
 
 
 def helpfulness_note(facts: Mapping[str, Any]) -> str | None:
-    return joined(f"{facts['answers']} answers", no_verdict_note(facts))
+    return join_notes(f"{facts['answers']} answers", no_verdict_note(facts))
 
 
 def added_note(facts: Mapping[str, Any]) -> str | None:
     """What the answers of B are judged to add to those of A."""
     share = f"{facts['count']:g} of {facts['total']:g}, " if "total" in facts else ""
     sides = f"A is {facts['reference']}, B {facts['alternative']}"
-    return joined(f"{share}{facts['answers']} judged answers; {sides}", no_verdict_note(facts))
+    return join_notes(f"{share}{facts['answers']} judged answers; {sides}", no_verdict_note(facts))
 
 
 def samples_note(facts: Mapping[str, Any]) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.results import Measurement
+from veneer.foundation.results import Measurement, join_notes
 from veneer.statistics.agreement import Agreement, agreement
 from veneer.studies.judging import words
 from veneer.studies.judging.verdicts import VerdictRow, read_verdicts
@@ -183,5 +183,5 @@ def agreement_rows(comparisons: Sequence[JudgeComparison]) -> list[Measurement]:
                     unit=unit,
                     facts=c.facts,
                 )
-                rows.append(replace(row, note=words.joined(row.note, note)))
+                rows.append(replace(row, note=join_notes(row.note, note)))
     return rows

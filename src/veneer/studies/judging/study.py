@@ -14,7 +14,7 @@ import numpy as np
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_input, sha256_text
 from veneer.foundation.progress import Progress
-from veneer.foundation.results import Measurement, Results
+from veneer.foundation.results import Measurement, Results, join_notes
 from veneer.judges.judge import Judge
 from veneer.judges.llm import LLMJudge, Outcome
 from veneer.prompts.prompt import Prompt
@@ -250,7 +250,7 @@ def _estimated(
     note: str | None,
     facts: Mapping[str, Any] | None = None,
 ) -> Measurement:
-    note = words.joined(e.note, note)
+    note = join_notes(e.note, note)
     return Measurement.estimated(
         e, STUDY, task, metric, system, judge=judge, unit=unit, note=note, facts=facts
     )

@@ -6,11 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def joined(*notes: str | None) -> str | None:
-    """Notes that apply, with semicolons between them; None where none does."""
-    return "; ".join(n for n in notes if n) or None
-
-
 def outcomes_note(facts: Mapping[str, Any]) -> str | None:
     """Outcomes of the answers without a verdict, such as "2 failed, 1 refused"."""
     return ", ".join(f"{n} {outcome}" for outcome, n in facts["outcomes"].items()) or None

@@ -61,7 +61,7 @@ def common_count(counts: list[list[int]]) -> int:
     (errors) are left out rather than drawing every system down to them; 0 where a system has none.
     """
     return min(
-        (int(np.median([c for c in some if c])) if any(some) else 0 for some in counts), default=0
+        (int(np.median([c for c in row if c])) if any(row) else 0 for row in counts), default=0
     )
 
 
@@ -106,9 +106,9 @@ class Lexical:
         progress: Progress | None = None,
     ) -> list[np.ndarray]:
         out = []
-        for reference, some in zip(references, candidates, strict=True):
+        for reference, texts in zip(references, candidates, strict=True):
             words = tok(reference)
-            out.append(np.array([jaccard(words, tok(c)) for c in some], float))
+            out.append(np.array([jaccard(words, tok(c)) for c in texts], float))
         return out
 
 
@@ -133,14 +133,14 @@ class Embedded:
         out: list[np.ndarray] = []
         known = self._references([clean(r) for r in references])
         for at in range(0, len(references), WINDOW):
-            some = [[clean(c) for c in texts] for texts in candidates[at : at + WINDOW]]
+            window = [[clean(c) for c in texts] for texts in candidates[at : at + WINDOW]]
             vectors = (
-                self._embedder.embed([c for texts in some for c in texts])
-                if any(some)
+                self._embedder.embed([c for texts in window for c in texts])
+                if any(window)
                 else known[:0]
             )
             place = 0
-            for row, texts in enumerate(some, at):
+            for row, texts in enumerate(window, at):
                 found = vectors[place : place + len(texts)].astype(float) @ known[row].astype(float)
                 both_empty = np.array([not clean(references[row]) and not c for c in texts], bool)
                 out.append(np.where(both_empty, 1.0, np.clip(found, -1.0, 1.0)))
@@ -237,8 +237,8 @@ class BertScore:
         progress: Progress | None = None,
     ) -> list[np.ndarray]:
         out = []
-        for row, (reference, some) in enumerate(zip(references, candidates, strict=True)):
-            first, *rest = self._vectors([clean(reference), *(clean(c) for c in some)])
+        for row, (reference, texts) in enumerate(zip(references, candidates, strict=True)):
+            first, *rest = self._vectors([clean(reference), *(clean(c) for c in texts)])
             out.append(np.array([greedy_f1(v, first) for v in rest], float))
             if progress:
                 progress(row + 1, len(references), "BERTScore")
@@ -346,16 +346,16 @@ class JudgedSimilarity:
     ) -> list[np.ndarray]:
         items = [
             {"query": query, "answer_a": clean(reference), "answer_b": clean(c)}
-            for query, reference, some in zip(self._queries, references, candidates, strict=True)
-            for c in some
+            for query, reference, texts in zip(self._queries, references, candidates, strict=True)
+            for c in texts
         ]
         verdicts = iter([j.verdict for j in judge_items(RUBRIC, items, self._asker, progress)])
         out = []
-        for some in candidates:
-            found = [next(verdicts) for _ in some]
-            self._asked += len(found)
-            self._without += sum(v is None for v in found)
+        for texts in candidates:
+            answered = [next(verdicts) for _ in texts]
+            self._asked += len(answered)
+            self._without += sum(v is None for v in answered)
             out.append(
-                np.array([(v.values["score"] - 1) / 4 for v in found if v is not None], float)
+                np.array([(v.values["score"] - 1) / 4 for v in answered if v is not None], float)
             )
         return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from veneer.foundation.results import join_notes
 from veneer.statistics import reasons
 from veneer.studies.recovery.equivalence import FEW_PROMPTS, LEAST, NO_DISTANCE
 
@@ -24,11 +25,6 @@ REASONS = {
 }
 
 
-def joined(*notes: str | None) -> str | None:
-    """Notes that apply, with semicolons between them; None where none does."""
-    return "; ".join(n for n in notes if n) or None
-
-
 def oracle(facts: Mapping[str, Any]) -> str | None:
     seen = facts.get("oracle")
     return None if seen is None else ORACLES.get(seen, f"oracle: {seen}")
@@ -38,25 +34,25 @@ def similarity_note(facts: Mapping[str, Any], measure: str | None) -> str | None
     """measure: what a reader must know of the measure itself."""
     candidates = facts.get("best_of")
     best = None if candidates is None else f"expected best of {candidates} candidates"
-    return joined(best, CEILING if facts.get("ceiling") else None, oracle(facts), measure)
+    return join_notes(best, CEILING if facts.get("ceiling") else None, oracle(facts), measure)
 
 
 def portion_note(facts: Mapping[str, Any]) -> str | None:
-    return joined(undefined(facts), oracle(facts))
+    return join_notes(undefined(facts), oracle(facts))
 
 
 def gap_note(facts: Mapping[str, Any]) -> str | None:
-    return joined(verdict_sentence(facts), oracle(facts))
+    return join_notes(verdict_sentence(facts), oracle(facts))
 
 
 def answers_note(facts: Mapping[str, Any]) -> str | None:
     missing = facts.get("missing")
     lost = f"{missing} of {facts['expected']} answers are missing" if missing else None
-    return joined(lost, COUNTED, oracle(facts))
+    return join_notes(lost, COUNTED, oracle(facts))
 
 
 def examples_note(facts: Mapping[str, Any]) -> str | None:
-    return joined(
+    return join_notes(
         f"{dropped(facts)}: prompt and answer would not fit" if facts.get("dropped") else None,
         COUNTED,
         oracle(facts),
