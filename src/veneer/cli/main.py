@@ -84,13 +84,10 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _unheard()
     except Exception as error:
-        from veneer.foundation.files import is_disk_full
+        from veneer.foundation.write_failures import machine_failure
 
-        if is_disk_full(error):
-            return _fail(
-                "the disk is full; free some space and run the same command again to resume",
-                1,
-            )
+        if (failure := machine_failure(error)) is not None:
+            return _fail(str(failure), failure.exit_code)
         from veneer.foundation.memory import is_out_of_memory
 
         if is_out_of_memory(error):
