@@ -237,7 +237,7 @@ def _draw(logits: Tensor, answers: Sequence[Answer]) -> Tensor:
     p = filtered(p, [a.sampling for a in answers])
     cumulative = p.cumsum(-1)
     u = column([float(torch.rand((), generator=a.stream, dtype=torch.float64)) for a in answers])
-    # The kept ones stand in front. A row without any (its logits are not finite) gets no error here,
+    # The kept ones stand in front. A row without any (its logits are not finite) raises no error,
     # which would end its neighbours: `choose` marks it.
     last = ((p > 0).sum(-1, keepdim=True) - 1).clamp(min=0)
     place = torch.searchsorted(cumulative, u * cumulative[:, -1:], right=True).minimum(last)
