@@ -11,10 +11,11 @@ from veneer.endpoint import Reply, Usage
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.results import Results
 from veneer.studies.recovery import words
-from veneer.studies.recovery.compare import SELF, Entry, compare
+from veneer.studies.recovery.compare import SELF, Entry, compare, placed
 from veneer.studies.recovery.prompts import summaries
 from veneer.studies.recovery.published_answers import paper_layout
 from veneer.studies.recovery.rows import answer_rows, rows, verdict_rows
+from veneer.studies.recovery.show import show
 from veneer.studies.recovery.similarity import Embedded, JudgedSimilarity, Lexical
 from veneer.studies.recovery.stored import line_up, read_scores
 from veneer.systems.responses import Response
@@ -67,6 +68,25 @@ def test_planted_systems_stand_where_they_were_put():
         ("half", "peer"),
     }
     assert (c.best["near"] >= c.similarity["near"]).all()
+
+
+def test_the_terminal_tells_close_systems_apart(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    noise = np.random.default_rng(1).normal(0, 1e-3, 30)
+    found = {
+        "base": [np.array([0.82 + x]) for x in noise],
+        "near-one-with-a-long-name-that-wraps": [np.array([0.8741 + x]) for x in noise],
+        "near-two": [np.array([0.8739 + x / 2]) for x in noise],
+        "few": [np.array([0.87]), *[np.array([])] * 29],
+        SELF: [np.array([0.89 - x]) for x in noise],
+    }
+    entries = [Entry(name, [[]] * 30) for name in found if name != SELF]
+    show(Results(rows(placed(found, "bertscore"), entries, teacher="t", task="x")), "t")
+    said = capsys.readouterr().out
+    means = [line.split()[2] for line in said.splitlines() if line.startswith("near-")]
+    assert len(set(means)) == 2 and "…" not in said
+    assert "0 by definition" in said and "1 by definition" in said
+    assert "undefined: bertscore, few: 1 prompts have all of system, base and ceiling" in said
 
 
 def test_the_reference_is_never_its_own_candidate():

@@ -144,7 +144,7 @@ class BertScore:
         return out
 
 
-def _load(path: Path) -> tuple[Any, torch.nn.Module]:
+def _load(path: Path) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
 
     try:
@@ -160,8 +160,8 @@ def _load(path: Path) -> tuple[Any, torch.nn.Module]:
         ) from None
 
 
-def _positions(model: torch.nn.Module) -> int:
+def _positions(model: Any) -> int:
     """Positions that the encoder knows; RoBERTa's first two are taken by padding."""
-    config: Any = model.config
+    config = model.config
     given = int(getattr(config, "max_position_embeddings", 0) or 0)
     return given - 2 if given and "roberta" in str(getattr(config, "model_type", "")) else given
