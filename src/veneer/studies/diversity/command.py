@@ -36,7 +36,7 @@ class StoredFiles:
     drop_empty: bool = False
     """Leave out answers without text. Default: they count; two of them are equal."""
     quality: Annotated[tuple[str, ...], Option(metavar="NAME=FILE")] = ()
-    """Judgements of helpfulness."""
+    """Judgements of quality, of which --aspect is read."""
     stance: Annotated[tuple[str, ...], Option(metavar="NAME=FILE")] = ()
     """Judgements of stance (yes, no, both, other)."""
     novelty: Annotated[tuple[str, ...], Option(metavar="REFERENCE/ALTERNATIVE=FILE")] = ()

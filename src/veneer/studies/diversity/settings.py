@@ -25,8 +25,8 @@ class DiversitySettings:
     batch_size: int = 32
     """Number of prompts answered together."""
     threshold: float = 4.0
-    """Helpfulness, 1 to 5, that an answer must reach in the decomposition; the filter is shown at
-    every threshold."""
+    """Score of --aspect, 1 to 5, that an answer must reach in the decomposition; the filter is
+    shown at every threshold."""
     orders: Annotated[tuple[float, ...], Option(name="vendi", metavar="Q")] = (1.0,)
     """Orders q of the Vendi score; inf is one."""
     embedder: Annotated[str, Option(metavar="MODEL")] = "minilm"

@@ -67,6 +67,7 @@ def print_table(results: Results) -> None:
     from rich.table import Table
 
     from veneer.terminal.show import figure
+    from veneer.terminal.tables import print_table
 
     rows = {(r.task, r.metric, r.of, r.system): r for r in results}
     systems = list(dict.fromkeys(s for *_, s in rows))
@@ -89,5 +90,5 @@ def print_table(results: Results) -> None:
         )
     console = Console(highlight=False)
     console.width = max(console.width, 120)
-    console.print(grid)
+    print_table(console, grid)
     console.print("value [95 % interval over documents]")

@@ -46,6 +46,9 @@ class RecoverySettings:
     model2vec:NAME. Default: minilm."""
     encoder: Annotated[str | None, Option(metavar="FOLDER")] = None
     """Folder of the encoder for bertscore."""
+    encoder_layer: Annotated[int | None, Option(metavar="N")] = None
+    """Layer of the encoder, from 1. Default: bert-score's choice for the encoders that it knows (17
+    for roberta-large, by the folder's name), otherwise the last."""
     margin: float = 0.1
     """Margin of the equivalence test, as a share of the distance from base to ceiling."""
     absolute_margin: float | None = None
@@ -74,6 +77,13 @@ class RecoverySettings:
             raise InputError(
                 "BERTScore needs an encoder; give its folder with --encoder, or leave bertscore "
                 "out of --measures"
+            )
+        if self.encoder_layer is not None and self.encoder_layer < 1:
+            raise InputError(f"encoder_layer is {self.encoder_layer}; expected 1 or more")
+        if self.encoder_layer is not None and "bertscore" not in self.measures:
+            raise InputError(
+                "--encoder-layer is given without BERTScore; add bertscore to --measures, or leave "
+                "--encoder-layer out"
             )
         parse_variants(self.variants)
 
@@ -109,5 +119,8 @@ class RecoverySettings:
         return any(v.summaries for v in self.prompts) and not self.own_summaries
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as run.json holds them."""
-        return {**asdict(self), "variants": [v.name for v in self.prompts]}
+        """The settings as run.json holds them; without a layer, as folders of before have them."""
+        settings = {**asdict(self), "variants": [v.name for v in self.prompts]}
+        if self.encoder_layer is None:
+            del settings["encoder_layer"]
+        return settings

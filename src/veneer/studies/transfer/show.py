@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from veneer.terminal.show import figure
+from veneer.terminal.tables import print_table
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
@@ -63,7 +64,7 @@ def show(results: Results) -> None:
         )
     console = Console(highlight=False)
     console.width = max(console.width, 140)
-    console.print(table)
+    print_table(console, table)
     console.print(
         "value [95 % interval], in round brackets the portion: (system - base) / (aligned - base)"
     )
