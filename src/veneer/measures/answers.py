@@ -16,6 +16,7 @@ from veneer.measures.behaviour import Scored, behaviour_rows, score
 from veneer.measures.choice import score_choices
 from veneer.measures.config import StudyConfig
 from veneer.measures.differences import difference_rows
+from veneer.measures.well_formed import add_well_formed, warn_left_out
 from veneer.models.formats import PlainFormat
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import marks
@@ -48,11 +49,13 @@ def answer_all(
     """Rows of study "measure", and the responses that the report shows."""
     rows: list[Measurement] = []
     shown: list[ShownResponse] = []
+    left_out: dict[str, str] = {}
     ends = next((_ends(s) for s in systems if isinstance(s, System) and s.name == "base"), ())
     for task in tasks:
         prompts = test[task.name]
         keep = {p.id for p in prompts[: config.shown]}
         scored: list[Scored] = []
+        written: dict[str, list[Response]] = {}
         for system in systems:
             path = out / "responses" / f"{task.name}.{file_name(system.name)}.jsonl"
             with record.stage(f"measure {system.name}"):
@@ -78,6 +81,7 @@ def answer_all(
                     out=path,
                     progress=progress,
                 )
+            written[system.name] = answers
             with record.stage("judge"):
                 scored.append(score(task, prompts, answers, judges[task.name], progress))
             if system.name in SHOWN:
@@ -87,8 +91,22 @@ def answer_all(
                     for r in answers
                     if r.prompt_id in keep and r.sample_id == 0
                 ]
+        if written:
+            with record.stage("well formed"):
+                reason = add_well_formed(
+                    scored,
+                    written,
+                    systems,
+                    prompts,
+                    out=out / "likelihoods",
+                    batch_size=config.batch_size,
+                )
+            if reason is not None:
+                warn_left_out(task.name, reason)
+                left_out[task.name] = reason
         rows += behaviour_rows(task, prompts, scored, seed=config.seed)
         rows += difference_rows(task, prompts, scored, seed=config.seed)
+    record.note(well_formed_left_out=left_out)
     return rows, shown
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,13 +23,14 @@ OVERLAP_LIMIT = 0.5
 @dataclass
 class Scored:
     """One system's scores on one task: metric -> (n,) values in the order of the prompts, NaN where
-    a prompt has none; and per metric the judge's id and a note on the judge."""
+    a prompt has none; and per metric the judge's id, a note on the judge, and facts of its row."""
 
     system: str
     values: dict[str, np.ndarray] = field(default_factory=dict)
     judges: dict[str, str | None] = field(default_factory=dict)
     notes: dict[str, str | None] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def put(self, metric: str, values: Sequence[float | None], judge: Judge | None = None) -> None:
         self.values[metric] = np.array([np.nan if v is None else v for v in values], float)
@@ -147,6 +149,7 @@ def _rows(
                 judge=one.judges[metric],
                 split=split,
                 unit=one.units.get(metric, "share"),
+                facts=one.facts.get(metric),
             )
             yield _noted(row, one.notes.get(metric))
     if not {"base", "aligned"} <= set(by_name):

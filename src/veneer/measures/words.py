@@ -11,6 +11,15 @@ LIKELIHOOD_ONLY = (
 )
 ANSWER_IS_TOP = "the token that was said counts as the aligned model's most likely one"
 SHIFT_GROUPS = "groups by rule: docs/token-shifts.md"
+# why well_formed is left out, by the code in run.json
+NOT_WELL_FORMED = {
+    "no_aligned_model": "there is no aligned model among the systems",
+    "aligned_gives_no_likelihoods": "the aligned model gives no likelihoods of other texts, as "
+    "behind an endpoint",
+    "aligned_thinks": "the aligned model reasons before it answers, so its answers alone are no "
+    "yardstick",
+    "aligned_answers_are_empty": "all answers of the aligned model are empty",
+}
 
 
 def adjusted_p(p: float, family: int, reason: str | None) -> str:

@@ -14,6 +14,8 @@ ASIDE = (
     "empty_rate",
     "unfinished_rate",
     "partial_refusal_rate",
+    "well_formed",
+    "answer_nll",
     "difference_from_base",
     "difference_from_aligned",
 )  # never a task's main metric

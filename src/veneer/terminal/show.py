@@ -15,11 +15,17 @@ NAMES = {
     "refusal_rate": "refusals",
     "empty_rate": "empty answers",
     "unfinished_rate": "cut within reasoning",
+    "well_formed": "well formed",
     "nll": "NLL of the responses",
     "token_accuracy": "tokens foretold",
 }
 GAINED = {"kl": "kl_recovered", "nll": "nll_gain"}
-ALWAYS = ("refusal_rate", "empty_rate", "unfinished_rate")  # beside a task's own headlines
+ALWAYS = (
+    "refusal_rate",
+    "empty_rate",
+    "unfinished_rate",
+    "well_formed",
+)  # beside a task's own headlines
 HELD_OUT = ("kl", "top1_agreement", "nll", "token_accuracy")  # metrics of the joint veneer
 
 

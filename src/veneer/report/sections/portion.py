@@ -29,6 +29,9 @@ def _render(part: PageContext) -> Markup:
         portions=portions,
         families=_families(lead),
         refused=over_refusal(part.study.rows),
+        formed={
+            g.task: g.systems for g in part.of("measure", metric="well_formed") if g.split == "test"
+        },
         is_safety=is_safety,
         missing=MISSING,
         variants=[tables.variants(portions, g) for g in lead],

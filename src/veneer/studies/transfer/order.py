@@ -30,7 +30,7 @@ def first_headlines(rows: Iterable[Measurement]) -> dict[str, str]:
             continue
         if r.of is not None:
             of.setdefault(r.task, r.of)
-        elif r.metric not in ("empty_rate", "unfinished_rate"):
+        elif r.metric not in ("empty_rate", "unfinished_rate", "well_formed", "answer_nll"):
             other.setdefault(r.task, r.metric)
     return {task: of.get(task, other[task]) for task in other}
 
