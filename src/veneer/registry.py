@@ -38,6 +38,7 @@ STUDIES: Registry[Room] = Registry(
         "overton": "veneer.studies.overton:ROOM",
         "judging": "veneer.studies.judging:ROOM",
         "lm_eval": "veneer.studies.lm_eval:ROOM",
+        "leak": "veneer.studies.leak:ROOM",
     },
 )
 
