@@ -35,6 +35,7 @@ STUDIES: Registry[Room] = Registry(
         "audit": "veneer.studies.audit:ROOM",
         "diversity": "veneer.studies.diversity:ROOM",
         "recovery": "veneer.studies.recovery:ROOM",
+        "complexity": "veneer.studies.complexity:ROOM",
         "overton": "veneer.studies.overton:ROOM",
         "judging": "veneer.studies.judging:ROOM",
         "lm_eval": "veneer.studies.lm_eval:ROOM",
