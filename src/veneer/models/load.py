@@ -18,6 +18,7 @@ from veneer.models.auto_class import auto_class
 from veneer.models.language_model import LanguageModel
 from veneer.models.quantised import check_all_read, plain_words, refusal, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
+from veneer.models.vetting import vet_adapter, vet_files, vet_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -109,6 +110,8 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
         return _gguf(path, words)
     if path.is_dir():
         _check_folder(path)
+        vet_folder(path)
+        vet_files(path, path, lambda config: _on_no_device(config, words))
     elif name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise InputError(
             f"there is no folder {name}; expected a model folder with config.json, a .gguf "
@@ -216,6 +219,19 @@ def _from_pretrained(
     return model, tokenizer
 
 
+def _on_no_device(config: dict[str, Any], words: dict[str, Any]) -> Any:
+    """The modules of a config's content on no device. Raises InputError where it is of no model
+    that the library knows, or of impossible sizes."""
+    try:
+        made = AutoConfig.for_model(**config)
+        with torch.device("meta"), quiet():
+            return auto_class(made).from_config(made)
+    except Exception as error:
+        raise InputError(
+            f"no model can be made of this config.json ({_first(error)}); fetch it again"
+        ) from None
+
+
 def _without_weights(model_at: str, words: dict[str, Any]) -> Any:
     """The model's modules on no device."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
@@ -266,6 +282,7 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
             f"{folder} is an adapter, which is merged on one device; give --device a single "
             "device, or the merged model as a folder"
         )
+    vet_folder(folder)
     written, base = _adapter_config(folder, named_base)
     try:
         model, tokenizer = _whole(base, words)
@@ -283,6 +300,7 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
                 f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save "
                 "it again, or delete its files to use that of the base"
             ) from None
+    vet_adapter(folder, written, model, tokenizer)
     try:
         resize_to(model, folder, written, tokenizer)
     except SafetensorError as error:
@@ -304,7 +322,7 @@ def _adapter_config(folder: Path, named_base: str | None) -> tuple[dict[str, Any
         )
     try:
         written = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{folder}/adapter_config.json is not valid JSON ({error}); save the adapter again"
         ) from None
