@@ -31,7 +31,7 @@ def show_diversity(results: Results) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.width = max(console.width, 160)
     plain = {(r.metric, r.system): r for r in results if r.of is None and r.split is None}
     systems = list(

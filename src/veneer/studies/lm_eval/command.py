@@ -87,7 +87,7 @@ def print_table(results: Results) -> None:
             *(figure(r) for r in figures),
             *portion,
         )
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.width = max(console.width, 120)
     console.print(grid)
     console.print("value [95 % interval over documents]")
