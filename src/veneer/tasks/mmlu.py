@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.reading.content import check_regular
 from veneer.foundation.files import sha256_file
+from veneer.foundation.reading.content import check_regular
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin
 from veneer.tasks.tables import in_turn
