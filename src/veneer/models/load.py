@@ -110,8 +110,11 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
         return _gguf(path, words)
     if path.is_dir():
         _check_folder(path)
-        vet_folder(path)
-        vet_files(path, path, lambda config: _on_no_device(config, words))
+        try:
+            vet_folder(path)
+            vet_files(path, path, _on_no_device)
+        except InputError as error:
+            raise InputError(f"{name} cannot be loaded: {error}") from None
     elif name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise InputError(
             f"there is no folder {name}; expected a model folder with config.json, a .gguf "
@@ -219,7 +222,7 @@ def _from_pretrained(
     return model, tokenizer
 
 
-def _on_no_device(config: dict[str, Any], words: dict[str, Any]) -> Any:
+def _on_no_device(config: dict[str, Any]) -> Any:
     """The modules of a config's content on no device. Raises InputError where it is of no model
     that the library knows, or of impossible sizes."""
     try:
