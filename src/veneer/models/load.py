@@ -3,6 +3,7 @@ file, or `lab:NAME`."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -110,37 +111,52 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
         return _gguf(path, words)
     if path.is_dir():
         _check_folder(path)
-        try:
-            vet_folder(path)
-            vet_files(path, path, _on_no_device)
-        except InputError as error:
-            raise InputError(f"{name} cannot be loaded: {error}") from None
+        _vet(name, path)
     elif name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise InputError(
             f"there is no folder {name}; expected a model folder with config.json, a .gguf "
             "file, or a hub id"
         )
     else:
-        _check_hub(name, words["revision"])
+        config = _check_hub(name, words["revision"])
+        if config is not None:
+            _vet(name, config.parent)
     return _from_pretrained(name, name, name, words)
 
 
-def _check_hub(name: str, revision: str | None) -> None:
-    """Request one file before the library requests ten: a hub that fails would otherwise be tried
-    again for minutes."""
+def _vet(name: str, folder: Path) -> None:
+    """Raise InputError where files of a model's folder are hostile or damaged."""
+    try:
+        if folder.parent.name != "snapshots":  # the hub's cache, which may be incomplete
+            vet_folder(folder)
+        vet_files(folder, folder, _on_no_device)
+    except InputError as error:
+        raise InputError(f"{name} cannot be loaded: {error}") from None
+
+
+def _check_hub(name: str, revision: str | None) -> Path | None:
+    """Where the hub's config.json lies; None where it has none.
+
+    One file is requested before the library requests ten: a hub that fails would otherwise be tried
+    again for minutes. Those that are vetted follow, as far as the model has them.
+    """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
     try:
-        hf_hub_download(name, "config.json", revision=revision)
+        config = Path(hf_hub_download(name, "config.json", revision=revision))
     except EntryNotFoundError:
-        return  # the library says what is missing
+        return None  # the library says what is missing
     except Exception as error:  # address, network, server, cache or access is at fault
         raise InputError(
             f"{name} cannot be loaded ({_first(error)}); expected a hub id that this machine can "
             "reach, a local folder with config.json, tokenizer and *.safetensors, an adapter "
             "folder, a .gguf file, or lab:base and its kin"
         ) from None
+    for file in ("generation_config.json", "tokenizer_config.json", "tokenizer.json"):
+        with contextlib.suppress(Exception):  # the model has none, or the library says why not
+            hf_hub_download(name, file, revision=revision)
+    return config
 
 
 def _check_folder(path: Path) -> None:

@@ -163,3 +163,17 @@ def test_hostile_adapters(name, tmp_path):
     with pytest.raises(InputError) as raised:
         load_model(str(tmp_path))
     assert words in str(raised.value)
+
+
+def test_a_hostile_model_of_the_hub(folder, tmp_path, monkeypatch):
+    """Its small files are vetted before its weights are fetched."""
+    cache = tmp_path / "cache" / "models--a--b"
+    snapshot = cache / "snapshots" / ("0" * 40)
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs" / "main").write_text("0" * 40)
+    edit(folder / "config.json", num_hidden_layers=10**6)
+    snapshot.mkdir(parents=True)
+    shutil.copyfile(folder / "config.json", snapshot / "config.json")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(InputError, match=r"a/b cannot be loaded: .* num_hidden_layers = 1,000,000"):
+        load_model("a/b")

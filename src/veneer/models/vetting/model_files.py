@@ -92,7 +92,7 @@ def vet_files(
     alone.
     """
     config = _object(model / "config.json", "a model's config.json")
-    weights = sorted(model.glob("*.safetensors"))
+    weights = _whole_weights(model)
     if config:
         vet_token_ids(model / "config.json", config)
         shapes = shapes_of(weights)
@@ -109,6 +109,18 @@ def vet_files(
     if (tokenizer / "tokenizer.json").is_file():
         content = read_json(tokenizer / "tokenizer.json", "a tokenizer")
         vet_tokenizer(tokenizer / "tokenizer.json", content)
+
+
+def _whole_weights(folder: Path) -> list[Path]:
+    """The safetensors files of a folder; none where the index names one that is not there yet, as
+    in the hub's cache."""
+    if (folder / INDEX).is_file():
+        index = read_json(folder / INDEX, "an index of safetensors")
+        names = index.get("weight_map") if isinstance(index, dict) else None
+        values = names.values() if isinstance(names, dict) else ()
+        if not all(isinstance(n, str) and (folder / n).is_file() for n in values):
+            return []
+    return sorted(folder.glob("*.safetensors"))
 
 
 def _quantised(config: dict[str, Any]) -> bool:
