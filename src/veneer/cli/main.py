@@ -83,7 +83,16 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:
         return _unheard()
-    except Exception as error:
+    except BaseException as error:
+        if isinstance(error, SystemExit | GeneratorExit):
+            raise
+        if type(error).__name__ == "PanicException":  # of a library in Rust, no Exception
+            why = " ".join(str(error).split())[:200]
+            return _fail(
+                f"a library gave up on a text ({why}); expected a tokenizer that reads every text: "
+                "fetch the model again from its author",
+                1,
+            )
         from veneer.foundation.write_failures import machine_failure
 
         if (failure := machine_failure(error)) is not None:
@@ -154,6 +163,10 @@ def _fail(sentence: str, code: int) -> int:
 
 
 def entry() -> None:
+    from veneer.terminal.guarded import guard
+
+    guard(sys.stdout)
+    guard(sys.stderr)
     try:
         code = main()
     except KeyboardInterrupt:  # while modules were still being imported

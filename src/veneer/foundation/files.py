@@ -205,20 +205,11 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path, what: str) -> Any:
     """Read a JSON file. Raises InputError naming `what` it should be."""
     try:
-        return json.loads(_bytes(path, what).decode("utf-8-sig"))
+        return json.loads(read_bytes(path, what).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is not valid JSON ({_why(error)}); expected {what}; make it again"
         ) from None
-
-
-def _bytes(path: Path, what: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; expected {what}") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); expected {what}") from None
 
 
 def _why(error: BaseException) -> str:

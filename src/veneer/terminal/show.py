@@ -37,7 +37,7 @@ def show(results: Results) -> None:
     from veneer.report.over_refusal import MISSING, is_safety, over_refusal
     from veneer.terminal.tables import print_table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.width = max(console.width, 150)  # one line per row; a narrow terminal may wrap it
     rows = {
         (r.task, r.metric, r.of, r.system): r

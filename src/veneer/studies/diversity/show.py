@@ -61,7 +61,7 @@ Rows = Mapping[str, "Measurement"]
 def show_diversity(results: Results) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     plain = {(r.metric, r.system): r for r in results if r.of is None and r.split is None}
     whole = [r for r in results if r.metric == "lexical_diversity" and r.split is None]
     systems = list(dict.fromkeys(r.system for r in whole))

@@ -88,7 +88,7 @@ def print_table(results: Results) -> None:
             *(figure(r) for r in figures),
             *portion,
         )
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.width = max(console.width, 120)
     print_table(console, grid)
     console.print("value [95 % interval over documents]")

@@ -32,7 +32,7 @@ def show(results: Results, teacher: str) -> None:
     rows = {
         (r.metric, r.of, r.system): r for r in results if r.split in (None, f"ceiling:{teacher}")
     }
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     reasons: dict[str, None] = {}
     for metric in dict.fromkeys(m for m, _, _ in rows if m.endswith(SUFFIX)):
         measure = metric.removesuffix(SUFFIX)

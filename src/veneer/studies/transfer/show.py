@@ -62,7 +62,7 @@ def show(results: Results) -> None:
             *cells,
             *(figure(whole.get((m, system))) for m in ("kl", "time_ratio", "memory_ratio")),
         )
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.width = max(console.width, 140)
     print_table(console, table)
     console.print(
