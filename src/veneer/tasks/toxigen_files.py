@@ -65,6 +65,14 @@ FAMILIES = (
     ("women",),
 )
 
+# files of the same statements: hate_lgbtq and hate_trans, neutral_middle_east and neutral_women
+SHARING = {"hate_trans": "hate_lgbtq", "neutral_women": "neutral_middle_east"}
+
+
+def cluster_of(file: str) -> str:
+    """Return the file itself, or the first of the files with which it shares statements."""
+    return SHARING.get(file, file)
+
 
 def group_of(file: str) -> str:
     """hate_asian -> asian."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from veneer.measures.words import train_prompts_left_out
 from veneer.report import tables
 from veneer.report.page_context import PageContext
 from veneer.report.section import Section
@@ -40,6 +41,7 @@ def _render(part: PageContext) -> Markup:
         unscored=unscored,
         judges=_judges(part, main),
         kinds={h.values.metric for h in main},
+        left_out=train_prompts_left_out(part.study.run.get("train_prompts_left_out")),
     )
 
 
