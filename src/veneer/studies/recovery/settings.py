@@ -44,6 +44,10 @@ class RecoverySettings:
     embedder: Annotated[str | None, Option(metavar="MODEL")] = None
     """Embedding model, also for the nearest prompts: a sentence-transformers folder or hub id, or
     model2vec:NAME. Default: minilm."""
+    cut: bool = False
+    """Read long texts only as far as the embedding model does in one pass (minilm: 256 tokens), as
+    sentence-transformers and most papers do. Default: whole, in pieces whose vectors are
+    averaged."""
     encoder: Annotated[str | None, Option(metavar="FOLDER")] = None
     """Folder of the encoder for bertscore."""
     encoder_layer: Annotated[int | None, Option(metavar="N")] = None
@@ -85,6 +89,11 @@ class RecoverySettings:
                 "--encoder-layer is given without BERTScore; add bertscore to --measures, or leave "
                 "--encoder-layer out"
             )
+        if self.cut and not self.needs_embedder:
+            raise InputError(
+                "--cut is given and nothing is embedded; add embedding to --measures, or leave "
+                "--cut out"
+            )
         parse_variants(self.variants)
 
     def _check_margins(self) -> None:
@@ -119,8 +128,11 @@ class RecoverySettings:
         return any(v.summaries for v in self.prompts) and not self.own_summaries
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as run.json holds them; without a layer, as folders of before have them."""
+        """The settings as run.json holds them; without options of later
+        versions that are not given, as older folders have them."""
         settings = {**asdict(self), "variants": [v.name for v in self.prompts]}
         if self.encoder_layer is None:
             del settings["encoder_layer"]
+        if not self.cut:
+            del settings["cut"]
         return settings

@@ -185,7 +185,8 @@ class RecoveryStudy:
         return measures
 
     def _embedder(self) -> Embedder | None:
-        return load_embedder(self.method.embedder) if self.method.needs_embedder else None
+        method = self.method
+        return load_embedder(method.embedder, cut=method.cut) if method.needs_embedder else None
 
     def _scale(self, base: str) -> RecoveryScale:
         method = self.method
