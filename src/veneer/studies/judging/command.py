@@ -101,16 +101,16 @@ class JudgeCommand:
     machine: LocalJudge = field(default_factory=LocalJudge)
 
     def run(self) -> None:
-        from veneer.studies.judging.compare import compare, side
+        from veneer.studies.judging.compare import compare, sides
         from veneer.studies.judging.show import show_compared
 
-        sides = self.method.compare or ()
+        compared = self.method.compare
         if not self.responses:
-            if self.method.judge or not sides:
+            if self.method.judge or not compared:
                 raise InputError(
                     "found no file of answers; give some, or --compare with two files of verdicts"
                 )
-            a, b = (side(label) for label in sides)
+            a, b = sides(compared)
             show_compared(compare(a, b, seed=self.method.seed))
             return
         names = self._judge_names()
@@ -133,7 +133,7 @@ class JudgeCommand:
 
     def _judge(self, names: list[str], out: Path) -> None:
         from veneer.judges.registry import get_judge
-        from veneer.studies.judging.compare import compare, side
+        from veneer.studies.judging.compare import compare, sides
         from veneer.studies.judging.show import show_compared, show_judged
         from veneer.studies.judging.study import judge_responses
 
@@ -141,7 +141,7 @@ class JudgeCommand:
         cache = self.judge_model.cache or out / "judge"
         config = replace(self.judge_model, cache=cache, **asdict(self.machine))
         judges = [get_judge(name, config) for name in names]
-        sides = self.method.compare or ()
+        compared = self.method.compare
         with progress_line() as progress:
             results, rows, usage = judge_responses(
                 [Path(r) for r in self.responses],
@@ -156,13 +156,13 @@ class JudgeCommand:
                     "limit": self.answered.limit,
                 },
                 partly=self.answered.limit is not None,
-                compared=sides,
+                compared=compared or (),
                 seed=self.method.seed,
                 clusters=self.answered.clusters(prompts),
                 progress=progress,
             )
         show_judged(results, rows, usage)
-        if sides:
-            a, b = (side(label, rows) for label in sides)
+        if compared:
+            a, b = sides(compared, rows)
             show_compared(compare(a, b, seed=self.method.seed))
         print(f"\nreport: {out / 'report.html'}")

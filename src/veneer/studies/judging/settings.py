@@ -16,8 +16,8 @@ class JudgingSettings:
     judge: Annotated[tuple[str, ...], Option(commas=True)] = ()
     """Judges: refusal, toxicity, harm, strongreject, truth, quality, stance."""
     compare: Annotated[tuple[str, str] | None, Option(metavar="A B")] = None
-    """Two judges by name, or two files of verdicts, each with :METRIC behind it where they do not
-    share one."""
+    """Two judges by name, two files of verdicts, or a file of people's labels (CSV or JSON lines)
+    and one of verdicts; each with :METRIC behind it where they do not share one."""
     seed: int = 0
     """Seed for the intervals."""
 
