@@ -116,6 +116,15 @@ class JudgeCommand:
         names = self._judge_names()
         if not names:
             raise InputError("found no judge; name some with --judge, such as --judge refusal")
+        from veneer.judges.guards.judge import GUARDS
+        from veneer.judges.rubrics import RUBRICS
+
+        local = [n for n in names if n in GUARDS or n in RUBRICS]
+        if len(local) > 1 and any(n in GUARDS for n in local):
+            raise InputError(
+                f"{' and '.join(local)} need a model each, and --judge-local names one; judge with "
+                "one at a time, and compare the files of verdicts with --compare"
+            )
         if self.out is None:
             raise InputError("found no --out; give a folder for the verdicts and the report")
         self._judge(names, Path(self.out))
