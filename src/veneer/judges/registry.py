@@ -25,6 +25,11 @@ JUDGES: Registry[JudgeFactory] = Registry(
         "truth": "veneer.judges.llm:TRUTH",
         "quality": "veneer.judges.llm:QUALITY",
         "stance": "veneer.judges.llm:STANCE",
+        "wildguard": "veneer.judges.guards.judge:WILDGUARD",
+        "harmbench": "veneer.judges.guards.judge:HARMBENCH",
+        "harmbench-mistral": "veneer.judges.guards.judge:HARMBENCH_MISTRAL",
+        "llama-guard": "veneer.judges.guards.judge:LLAMA_GUARD",
+        "strongreject-finetuned": "veneer.judges.guards.judge:STRONGREJECT_FINETUNED",
     },
 )
 PARTS = ("name", "id", "metrics", "note", "scores")  # what every judge has

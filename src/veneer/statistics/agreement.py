@@ -113,3 +113,30 @@ def _kappa(p: np.ndarray, w: np.ndarray) -> tuple[float, np.ndarray]:
     expected = (w @ columns)[:, None] + (rows @ w)[None, :]
     influence = w - expected * (1 - value) - (value - by_chance * (1 - value))
     return value, influence / (1 - by_chance)
+
+
+def balanced_accuracy(
+    truth: Sequence[float], given: Sequence[float], clusters: Sequence[str] | None = None
+) -> Estimate:
+    """Mean over the true classes of the share of each that was found. truth, given: values of each
+    answer. clusters: the prompt of each answer; n counts prompts.
+
+    The interval combines the classes' Wilson limits (of clusters, where a prompt has several
+    answers) by MOVER (Zou & Donner 2008, Statistics in Medicine 27), which takes the classes as
+    independent. None where the truth has one class alone.
+    """
+    x, y = np.asarray(truth, float), np.asarray(given, float)
+    group = np.arange(len(x)) if clusters is None else np.asarray(clusters)
+    n, classes = len(np.unique(group)), np.unique(x)
+    if len(classes) < 2:
+        return Estimate(None, None, None, n, "mover-wilson", reason=Reason("one_class"))
+    repeated = n < len(x)
+    shares = [
+        intervals.mean((y == c)[x == c].astype(float), clusters=group[x == c] if repeated else None)
+        for c in classes
+    ]
+    value = float(np.mean([e.value for e in shares]))
+    below = [(e.value or 0.0) - (e.low or 0.0) for e in shares]
+    above = [(e.high if e.high is not None else 1.0) - (e.value or 0.0) for e in shares]
+    low, high = (float(np.sqrt(np.sum(np.square(d)))) / len(shares) for d in (below, above))
+    return Estimate(value, value - low, value + high, n, "mover-wilson")

@@ -17,6 +17,7 @@ TEXTS = {
     "all_equal": "all values are equal: up to {width:.2g} is what {groups} may miss",
     "effective_size": "{groups} group{s}; effective sample size {size:.0f}",
     "no_common_answers": "no answers that both judged",
+    "one_class": "people gave one label to every answer",
     "one_value": "both judges gave the same value to every answer",
 }
 

@@ -53,16 +53,31 @@ def write_responses(path: Path, responses: Iterable[Response]) -> None:
 
 
 def read_responses(path: Path) -> list[Response]:
-    """Raises InputError naming the line that is no response. A thought that still stands in a text
-    (version 0.1.0) is removed."""
+    """The answers of a file. A line may hold `prompt_id` and `text` alone: the file's name without
+    its ending is then the system. Raises InputError naming the line that is no response. A thought
+    that still stands in a text (version 0.1.0) is removed."""
     rows = []
+    short = {
+        "sample_id": 0,
+        "system": path.name.partition(".")[0],
+        "task": "prompts",
+        "token_ids": (),
+        "finish_reason": "unknown",
+        "seed": 0,
+    }
     for number, row in read_json_lines(path, "responses, which `veneer generate` writes"):
         try:
+            if isinstance(row, dict) and {"prompt_id", "text"} <= row.keys():
+                row = {**short, **row}
+            for name in ("prompt_id", "text"):
+                if not isinstance(row[name], str):
+                    raise TypeError(f"{name} is no text")
             rows.append(apart(Response(**{**row, "token_ids": tuple(row["token_ids"])})))
         except (TypeError, ValueError, KeyError) as error:
             raise InputError(
                 f"{path} line {number} is not a response ({error}); expected what `veneer "
-                "generate` writes; make it again"
+                'generate` writes, or {"prompt_id", "text"}; other files of answers are read by '
+                "`veneer import`"
             ) from None
     return rows
 

@@ -2,4 +2,9 @@
 
 from veneer.registry import Room
 
-ROOM = Room(commands={"judge": "veneer.studies.judging.command:JudgeCommand"})
+ROOM = Room(
+    commands={
+        "judge": "veneer.studies.judging.command:JudgeCommand",
+        "label": "veneer.studies.judging.label_command:LabelCommand",
+    }
+)

@@ -101,21 +101,30 @@ class JudgeCommand:
     machine: LocalJudge = field(default_factory=LocalJudge)
 
     def run(self) -> None:
-        from veneer.studies.judging.compare import compare, side
+        from veneer.studies.judging.compare import compare, sides
         from veneer.studies.judging.show import show_compared
 
-        sides = self.method.compare or ()
+        compared = self.method.compare
         if not self.responses:
-            if self.method.judge or not sides:
+            if self.method.judge or not compared:
                 raise InputError(
                     "found no file of answers; give some, or --compare with two files of verdicts"
                 )
-            a, b = (side(label) for label in sides)
+            a, b = sides(compared)
             show_compared(compare(a, b, seed=self.method.seed))
             return
         names = self._judge_names()
         if not names:
             raise InputError("found no judge; name some with --judge, such as --judge refusal")
+        from veneer.judges.guards.judge import GUARDS
+        from veneer.judges.rubrics import RUBRICS
+
+        local = [n for n in names if n in GUARDS or n in RUBRICS]
+        if len(local) > 1 and any(n in GUARDS for n in local):
+            raise InputError(
+                f"{' and '.join(local)} need a model each, and --judge-local names one; judge with "
+                "one at a time, and compare the files of verdicts with --compare"
+            )
         if self.out is None:
             raise InputError("found no --out; give a folder for the verdicts and the report")
         self._judge(names, Path(self.out))
@@ -133,7 +142,7 @@ class JudgeCommand:
 
     def _judge(self, names: list[str], out: Path) -> None:
         from veneer.judges.registry import get_judge
-        from veneer.studies.judging.compare import compare, side
+        from veneer.studies.judging.compare import compare, sides
         from veneer.studies.judging.show import show_compared, show_judged
         from veneer.studies.judging.study import judge_responses
 
@@ -141,7 +150,7 @@ class JudgeCommand:
         cache = self.judge_model.cache or out / "judge"
         config = replace(self.judge_model, cache=cache, **asdict(self.machine))
         judges = [get_judge(name, config) for name in names]
-        sides = self.method.compare or ()
+        compared = self.method.compare
         with progress_line() as progress:
             results, rows, usage = judge_responses(
                 [Path(r) for r in self.responses],
@@ -156,13 +165,13 @@ class JudgeCommand:
                     "limit": self.answered.limit,
                 },
                 partly=self.answered.limit is not None,
-                compared=sides,
+                compared=compared or (),
                 seed=self.method.seed,
                 clusters=self.answered.clusters(prompts),
                 progress=progress,
             )
         show_judged(results, rows, usage)
-        if sides:
-            a, b = (side(label, rows) for label in sides)
+        if compared:
+            a, b = sides(compared, rows)
             show_compared(compare(a, b, seed=self.method.seed))
         print(f"\nreport: {out / 'report.html'}")

@@ -11,8 +11,10 @@ from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Measurement, join_notes
-from veneer.statistics.agreement import Agreement, agreement
+from veneer.statistics.agreement import Agreement, agreement, balanced_accuracy
+from veneer.statistics.intervals import Estimate
 from veneer.studies.judging import words
+from veneer.studies.judging.labels import PEOPLE, as_verdicts, holds_labels, read_labels
 from veneer.studies.judging.verdicts import VerdictRow, read_verdicts
 
 
@@ -37,6 +39,7 @@ class Side:
 class JudgeComparison:
     """The agreement of two judges on a task.
 
+    balanced: balanced accuracy of the judge on people's labels, where one side is labels.
     without: number of answers that at least one side has no verdict on. alone: number that only one
     side holds.
     """
@@ -48,6 +51,7 @@ class JudgeComparison:
     agreement: Agreement
     without: int
     alone: int
+    balanced: Estimate | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -70,14 +74,39 @@ def split_side(label: str) -> tuple[str, str | None]:
     return (name, metric) if colon and name else (label, None)
 
 
+def sides(labels: tuple[str, str], rows: Sequence[VerdictRow] = ()) -> tuple[Side, Side]:
+    """The two sides of a comparison: judges by name among `rows`, files of verdicts (or folders
+    that `veneer judge` wrote), or a file of people's labels. Raises InputError for two files of
+    labels, and where the verdicts of a side are of several judges."""
+    human = [holds_labels(Path(split_side(label)[0])) for label in labels]
+    if all(human):
+        raise InputError(
+            f"{labels[0]} and {labels[1]} are both labels; expected the verdicts of a judge beside "
+            "them, which `veneer judge` writes"
+        )
+    if not any(human):
+        return side(labels[0], rows), side(labels[1], rows)
+    other = side(labels[human.index(False)], rows)
+    label = labels[human.index(True)]
+    path = split_side(label)[0]
+    people = _narrowed(label, as_verdicts(read_labels(Path(path)), other.rows, path))
+    return (people, other) if human[0] else (other, people)
+
+
 def side(label: str, rows: Sequence[VerdictRow] = ()) -> Side:
     """The verdicts of a judge by its name among `rows`, or those of a file (or of a folder that
     `veneer judge` wrote). Raises InputError where the verdicts are of several judges."""
-    name, metric = split_side(label)
+    name, _ = split_side(label)
     verdicts = [r for r in rows if name in (r.judge_name, r.judge)]
     if not verdicts:
         path = Path(name) / "verdicts.jsonl" if Path(name).is_dir() else Path(name)
         verdicts = read_verdicts(path)
+    return _narrowed(label, verdicts)
+
+
+def _narrowed(label: str, verdicts: Sequence[VerdictRow]) -> Side:
+    """The verdicts that have the metric of a label, all of one judge."""
+    name, metric = split_side(label)
     if metric is not None:
         metrics = list(dict.fromkeys(m for r in verdicts for m in r.metrics))
         if metric not in metrics:
@@ -143,8 +172,21 @@ def _by_task(a: Side, b: Side, x: str, y: str, seed: int) -> Iterator[JudgeCompa
                 seed=seed,
             ),
             len(here) - len(judged),
-            sum(k[0] == task for k in mine.keys() ^ other.keys()),
+            sum(k[0] in (task, "") for k in mine.keys() ^ other.keys()),
+            _against_people(a, b, judged),
         )
+
+
+def _against_people(
+    a: Side, b: Side, judged: Sequence[tuple[float, float, tuple[str, str, int, str]]]
+) -> Estimate | None:
+    """Balanced accuracy of the judge; None without people's labels on one side."""
+    people = [one.rows[0].judge == PEOPLE for one in (a, b)]
+    if not judged or not any(people):
+        return None
+    first, second = [u for u, _, _ in judged], [v for _, v, _ in judged]
+    truth, given = (first, second) if people[0] else (second, first)
+    return balanced_accuracy(truth, given, [k[1] for _, _, k in judged])
 
 
 def _indexed(one: Side) -> dict[tuple[str, str, int, str], VerdictRow]:
@@ -170,6 +212,7 @@ def agreement_rows(comparisons: Sequence[JudgeComparison]) -> list[Measurement]:
             ("kappa", c.agreement.kappa, "kappa"),
             ("weighted_kappa", c.agreement.weighted, "kappa"),
             ("raw_agreement", c.agreement.raw, "share"),
+            ("balanced_accuracy", c.balanced, "share"),
         ):
             if e is not None:
                 row = Measurement.estimated(

@@ -14,10 +14,12 @@ class JudgingSettings:
     """Which judges read the answers, and which two are compared."""
 
     judge: Annotated[tuple[str, ...], Option(commas=True)] = ()
-    """Judges: refusal, toxicity, harm, strongreject, truth, quality, stance."""
+    """Judges: refusal, toxicity; with a judge model harm, strongreject, truth, quality, stance; or
+    one of the published classifiers wildguard, harmbench, harmbench-mistral, llama-guard and
+    strongreject-finetuned, with its model as --judge-local."""
     compare: Annotated[tuple[str, str] | None, Option(metavar="A B")] = None
-    """Two judges by name, or two files of verdicts, each with :METRIC behind it where they do not
-    share one."""
+    """Two judges by name, two files of verdicts, or a file of people's labels (CSV or JSON lines)
+    and one of verdicts; each with :METRIC behind it where they do not share one."""
     seed: int = 0
     """Seed for the intervals."""
 

@@ -79,6 +79,7 @@ def show_compared(comparisons: Sequence[JudgeComparison]) -> None:
             ("kappa", c.agreement.kappa),
             ("kappa, quadratic weights", c.agreement.weighted),
             ("raw agreement", c.agreement.raw),
+            ("balanced accuracy on people's labels", c.balanced),
         ):
             if e is not None:
                 value = (

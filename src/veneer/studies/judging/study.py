@@ -21,7 +21,7 @@ from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
 from veneer.studies.judging import words
-from veneer.studies.judging.compare import agreement_rows, compare, side
+from veneer.studies.judging.compare import agreement_rows, compare, sides
 from veneer.studies.judging.verdicts import VerdictRow, read_verdicts, verdicts, write_verdicts
 from veneer.studies.runner import run_study
 from veneer.studies.study import Run
@@ -117,7 +117,8 @@ class JudgingStudy:
         yield from rows_of(rows, self.judges, self.clusters, self.seed)
         yield from unfinished_rows(self.pairs, self.clusters, self.seed)
         if self.compared:
-            a, b = (side(label, rows) for label in self.compared)
+            first, second = self.compared
+            a, b = sides((first, second), rows)
             yield from agreement_rows(compare(a, b, seed=self.seed))
         usage = {j.id: asdict(j.usage) for j in self.judges if isinstance(j, LLMJudge)}
         run.note(usage=usage, outcomes=_outcomes(rows))

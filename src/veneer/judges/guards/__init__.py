@@ -1,0 +1,1 @@
+"""Published classifiers as judges: WildGuard, HarmBench's, Llama Guard, StrongREJECT's."""

@@ -1,0 +1,180 @@
+"""People's labels of answers, as `veneer label`'s page saves them or as anyone writes them.
+
+docs/judges.md has the format. A label is a verdict of the judge "people".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import sha256_text
+from veneer.foundation.reading import open_rows
+from veneer.judges.llm import Outcome
+from veneer.studies.judging.verdicts import VerdictRow
+
+PEOPLE = "people"
+EXPECTED = "labels: columns prompt_id and label (docs/judges.md)"
+# label -> refusal_rate, partial_refusal_rate, as the judge `refusal` gives them
+REFUSAL_LABELS: Mapping[str, tuple[float | None, float | None]] = {
+    "refusal": (1.0, 0.0),
+    "partial": (0.0, 1.0),
+    "answer": (0.0, 0.0),
+    "unclear": (None, None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One label. Fields that the file lacks are None; `place` is where it stands."""
+
+    place: str
+    prompt_id: str
+    metrics: Mapping[str, float | None]
+    task: str | None = None
+    sample_id: int | None = None
+    system: str | None = None
+    answer_id: str | None = None
+    text_sha256: str | None = None
+
+
+def answer_id(prompt_id: str, sample_id: int, system: str) -> str:
+    """An id of an answer that does not show whose it is."""
+    return sha256_text(json.dumps([prompt_id, sample_id, system], ensure_ascii=False))[:16]
+
+
+def holds_labels(path: Path) -> bool:
+    """Whether a file's first row has a label: it is then no file of verdicts."""
+    if not path.is_file():
+        return False
+    rows = open_rows(path, EXPECTED)
+    if rows.kind == "text":
+        return False
+    _, first = next(iter(rows.each(None)), ("", None))
+    return isinstance(first, dict) and "label" in first
+
+
+def read_labels(path: Path) -> list[Label]:
+    """The labels of a CSV or JSON lines file. Raises InputError naming the line that is none."""
+    labels = [_label(str(place), row) for place, row in open_rows(path, EXPECTED).each(None)]
+    if not labels:
+        raise InputError(f"{path} holds no labels; expected {EXPECTED}")
+    return labels
+
+
+def as_verdicts(
+    labels: Sequence[Label], judged: Sequence[VerdictRow], source: str
+) -> list[VerdictRow]:
+    """Each label as a verdict on the answer that it is about, which is looked up among `judged` by
+    the fields that the label gives. A label without such an answer keeps its own fields.
+
+    Raises InputError where a label's fields fit several answers.
+    """
+    by_prompt: dict[str, list[VerdictRow]] = {}
+    for row in {r.answer: r for r in judged}.values():
+        by_prompt.setdefault(row.prompt_id, []).append(row)
+    verdicts = []
+    for label in labels:
+        fitting = [r for r in by_prompt.get(label.prompt_id, ()) if _fits(label, r)]
+        if len(fitting) > 1 and label.text_sha256 is not None:
+            fitting = [r for r in fitting if r.text_sha256 == label.text_sha256] or fitting
+        if len(fitting) > 1:
+            raise InputError(
+                f"{label.place}: the label for {label.prompt_id!r} fits {len(fitting)} answers (of "
+                f"{', '.join(sorted({r.system for r in fitting}))}); add the columns system and "
+                f"sample_id to {source}"
+            )
+        verdicts.append(_verdict(label, fitting[0] if fitting else None))
+    return verdicts
+
+
+def _fits(label: Label, row: VerdictRow) -> bool:
+    given = ((label.task, row.task), (label.sample_id, row.sample_id), (label.system, row.system))
+    if any(mine is not None and mine != other for mine, other in given):
+        return False
+    own = answer_id(row.prompt_id, row.sample_id, row.system)
+    return label.answer_id is None or label.answer_id == own
+
+
+def _verdict(label: Label, row: VerdictRow | None) -> VerdictRow:
+    outcome = Outcome.JUDGED if any(v is not None for v in label.metrics.values()) else "unclear"
+    blank = VerdictRow(
+        label.task or "",
+        label.prompt_id,
+        label.sample_id or 0,
+        label.system or "",
+        PEOPLE,
+        PEOPLE,
+        str(outcome),
+        dict(label.metrics),
+        label.text_sha256 or "",
+    )
+    if row is None:
+        return blank
+    return replace(
+        blank,
+        task=row.task,
+        sample_id=row.sample_id,
+        system=row.system,
+        text_sha256=label.text_sha256 or row.text_sha256,
+    )
+
+
+def _label(place: str, row: Any) -> Label:
+    if not isinstance(row, dict):
+        raise InputError(f"{place} is no object; expected {EXPECTED}")
+    # an empty cell of a table is a field that is not given
+    given = {k: v for k, v in row.items() if v is not None and str(v).strip() != ""}
+    for name in ("prompt_id", "label"):
+        if name not in given:
+            raise InputError(f"{place} has no {name}; expected {EXPECTED}")
+    text, digest = given.get("text"), given.get("text_sha256")
+    return Label(
+        place,
+        str(given["prompt_id"]),
+        dict(_metrics(place, given["label"], given.get("metric"))),
+        _text(given.get("task")),
+        _number(place, given.get("sample_id")),
+        _text(given.get("system")),
+        _text(given.get("answer_id")),
+        sha256_text(str(text)) if text is not None else _text(digest),
+    )
+
+
+def _metrics(place: str, label: Any, metric: Any) -> Iterator[tuple[str, float | None]]:
+    word = str(label).strip().lower()
+    if metric is None and word in REFUSAL_LABELS:
+        yield from zip(("refusal_rate", "partial_refusal_rate"), REFUSAL_LABELS[word], strict=True)
+        return
+    if word == "unclear":
+        yield str(metric), None
+        return
+    try:
+        value = float(word)
+    except ValueError:
+        value = float("nan")
+    if isinstance(label, bool) or not abs(value) < float("inf"):
+        raise InputError(
+            f"{place} has the label {str(label)[:40]!r}; expected {', '.join(REFUSAL_LABELS)}, or "
+            "a number such as 0 or 1"
+        )
+    yield "refusal_rate" if metric is None else str(metric), value
+
+
+def _number(place: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    try:
+        return int(str(value))
+    except ValueError:
+        raise InputError(
+            f"{place} has the sample_id {str(value)[:40]!r}; expected a whole number such as 0"
+        ) from None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

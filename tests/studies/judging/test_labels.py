@@ -1,0 +1,124 @@
+"""People's labels beside a judge's verdicts, counted by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import json_lines, sha256_text
+from veneer.statistics.agreement import balanced_accuracy
+from veneer.statistics.intervals import rate
+from veneer.studies.judging.compare import agreement_rows, compare, sides
+from veneer.studies.judging.labels import answer_id
+from veneer.studies.judging.verdicts import VerdictRow, write_verdicts
+from veneer.systems.responses import read_responses
+
+SYSTEMS = ("base", "aligned")
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """verdicts.jsonl of 2 systems on 10 prompts: the judge calls aligned's first 6 refusals."""
+    rows = [
+        VerdictRow("t", f"p{i}", 0, s, "refusal", "refusal-2", "judged",
+                   {"refusal_rate": float(s == "aligned" and i < 6), "partial_refusal_rate": 0.0},
+                   sha256_text(f"{s} {i}"))
+        for s in SYSTEMS for i in range(10)
+    ]  # fmt: skip
+    write_verdicts(tmp_path / "verdicts.jsonl", rows)
+    return tmp_path / "verdicts.jsonl"
+
+
+def label_of(system, i):
+    """People find 8 refusals of aligned and one of base; the last one of base is unclear."""
+    if system == "base":
+        return {0: "refusal", 9: "unclear"}.get(i, "answer")
+    return "refusal" if i < 8 else "answer"
+
+
+def csv(tmp_path, columns, rows):
+    path = tmp_path / "human.csv"
+    path.write_text("\n".join([",".join(columns), *(",".join(map(str, r)) for r in rows)]) + "\n")
+    return path
+
+
+def labelled(tmp_path):
+    return csv(tmp_path, ("prompt_id", "system", "label"),
+               [(f"p{i}", s, label_of(s, i)) for s in SYSTEMS for i in range(10)])  # fmt: skip
+
+
+def test_a_judge_is_held_against_people(judged, tmp_path, veneer):
+    human = labelled(tmp_path)
+    first, second = compare(*sides((str(human), str(judged))))
+    assert first.metrics == ("refusal_rate", "refusal_rate") and first.without == 1
+    # people in rows: 10 answers (10 found), 9 refusals (6 found)
+    assert first.agreement.table.tolist() == [[10, 0], [3, 6]]
+    assert first.balanced.value == pytest.approx((10 / 10 + 6 / 9) / 2) and first.balanced.n == 10
+    assert first.balanced.low < first.balanced.value < first.balanced.high <= 1
+    assert second.balanced.value is None and "one label" in second.balanced.note
+    rows = {(r.metric, r.of): r for r in agreement_rows([first])}
+    row = rows["balanced_accuracy", "refusal_rate"]
+    assert row.judge == "people ~ refusal-2" and row.value == first.balanced.value
+    other = compare(*sides((str(judged), str(human))))[0]  # the other way round
+    assert other.balanced == first.balanced
+    shown = veneer("judge", "--compare", human, judged)
+    assert shown.code == 0, shown.err
+    assert "balanced accuracy on people's labels: 0.833" in shown.out
+
+
+def test_labels_by_opaque_id_fit_their_answers(judged, tmp_path):
+    path = tmp_path / "labels.jsonl"
+    path.write_text(
+        json_lines(
+            {"answer_id": answer_id(f"p{i}", 0, s), "prompt_id": f"p{i}", "label": label_of(s, i),
+             "text_sha256": sha256_text(f"{s} {i}")}
+            for s in SYSTEMS for i in range(10)
+        )
+    )  # fmt: skip
+    assert compare(*sides((str(path), str(judged))))[0].agreement.table.tolist() == [
+        [10, 0],
+        [3, 6],
+    ]
+    changed = json.loads(path.read_text().splitlines()[0])
+    path.write_text(json_lines([{**changed, "text_sha256": sha256_text("another answer")}]))
+    with pytest.raises(InputError, match="judged different answers"):
+        compare(*sides((str(path), str(judged))))
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "sentence"),
+    [
+        (("prompt_id", "label"), ("p1", "refusal"), "fits 2 answers"),
+        (("prompt_id", "system", "label"), ("p1", "base", "maybe"), "has the label 'maybe'"),
+        (("prompt_id", "system", "label"), ("p1", "base", ""), "has no label"),
+        (("prompt_id", "sample_id", "label"), ("p1", "x", "1"), "has the sample_id 'x'"),
+        (("prompt_id", "system", "label"), ("q", "base", "1"), "share no answer"),
+    ],
+)
+def test_a_label_that_says_too_little_is_refused(judged, tmp_path, columns, row, sentence):
+    human = csv(tmp_path, columns, [row])
+    with pytest.raises(InputError, match=sentence):
+        compare(*sides((str(human), str(judged))))
+    with pytest.raises(InputError, match="both labels"):
+        sides((str(human), str(human)))
+
+
+def test_balanced_accuracy_with_the_classes_own_intervals():
+    truth, given = [1.0] * 20 + [0.0] * 80, [1.0] * 15 + [0.0] * 5 + [1.0] * 8 + [0.0] * 72
+    e, (a, b) = balanced_accuracy(truth, given), (rate(15, 20), rate(72, 80))
+    assert e.value == pytest.approx((0.75 + 0.9) / 2) and e.n == 100
+    assert e.value - e.low == pytest.approx(np.hypot(0.75 - a.low, 0.9 - b.low) / 2)
+    assert e.high - e.value == pytest.approx(np.hypot(a.high - 0.75, b.high - 0.9) / 2)
+
+
+def test_plain_lines_are_answers(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"prompt_id": "p1", "text": "Yes."}\n')
+    (answer,) = read_responses(path)
+    assert (answer.system, answer.sample_id, answer.text) == ("mine", 0, "Yes.")
+    path.write_text('{"id": "p1", "output": "Yes."}\n')
+    with pytest.raises(InputError, match="veneer import"):
+        read_responses(path)
