@@ -2,9 +2,9 @@
 
     python benchmarks/published_complexity.py final-results-clean.jsonl [--all]
 
-The file stands at the root of github.com/tvergara/sah (commit b5a5bd6). Bits of the script that runs
-a program are added to each row. Compares the best point of every view with the table that
-docs/complexity.md quotes, and exits 1 where a digit differs; --all prints every model and data set.
+The file stands at the root of github.com/tvergara/sah (commit b5a5bd6). Bits of the script that
+runs a program are added to each row. Compares the best point of every view with the table that
+docs/complexity.md quotes, and exits 1 where a digit differs; --all prints every model and set.
 """
 
 from __future__ import annotations
