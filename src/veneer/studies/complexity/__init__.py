@@ -7,4 +7,5 @@ ROOM = Room(
         "complexity": "veneer.studies.complexity.command:ComplexityCommand",
         "program": "veneer.studies.complexity.command:ProgramCommand",
     },
+    sections=("veneer.studies.complexity.page:SECTION",),
 )

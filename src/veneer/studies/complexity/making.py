@@ -135,7 +135,7 @@ class Making:
 
     def lora(self) -> list[Program]:
         """Adapters trained on the train part's answers, at each rank and step."""
-        examples = self._examples(max(self.settings.data))
+        examples = self._examples(max(self.settings.data_examples))
         programs = []
         for rank in self.settings.lora_ranks:
             rate, factors = self._trained("lora", examples, rank)
@@ -153,7 +153,7 @@ class Making:
         """Prompts and answers that the decoder trains on."""
         s, programs = self.settings, []
         rank = min(s.lora_ranks)
-        for count in sorted({min(n, len(self.split.train)) for n in s.data}):
+        for count in sorted({min(n, len(self.split.train)) for n in s.data_examples}):
             examples = self._examples(count)
             rate, _ = self._trained("data", examples, rank)
             with as_decoders_do():
@@ -222,7 +222,7 @@ class Making:
         if not isinstance(form, TextFormat):
             return
         most = len(self.split.train)
-        for count in sorted({min(n, most) for n in self.settings.examples}):
+        for count in sorted({min(n, most) for n in self.settings.text_examples}):
             yield f"examples-{count}", self._examples_text(form, count), BEFORE
 
     def _examples_text(self, form: TextFormat, count: int) -> str:

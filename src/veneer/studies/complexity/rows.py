@@ -63,7 +63,7 @@ def empty_rows(system: str, given: str) -> Iterator[Measurement]:
 def well_formed_row(
     task: str, system: str, nll: np.ndarray, limit: float, clusters: np.ndarray | None, seed: int
 ) -> Measurement:
-    """Share of answers that are no less likely under the aligned model than nearly all of its own."""
+    """Share of answers that are as likely under the aligned model as nearly all of its own."""
     facts = {"threshold": limit, "percentile": 99}
     share = intervals.mean((nll <= limit).astype(float), seed=seed, clusters=clusters)
     return Measurement.estimated(
@@ -86,8 +86,8 @@ def complexity_rows(
     tasks: Sequence[Task],
     levels: Sequence[float],
 ) -> Iterator[Measurement]:
-    """complexity_bits of each score: of kl_recovered, of every task's headline that is better when
-    higher, and of that headline together with well-formed answers.
+    """complexity_bits of each score: of kl_recovered, of every task's first headline that is better
+    when higher, and of that headline together with well-formed answers.
 
     bits: system -> total bits, base's empty program among them. Controls are no programs here.
     """
@@ -113,11 +113,11 @@ def _scores(
         yield "joint", ("kl_recovered",)
     for task in tasks:
         known = {r.metric for r in measured if r.task == task.name}
-        for metric, better in task.headlines.items():
-            if better == "up" and metric in known:
-                yield task.name, (metric,)
-                if WELL_FORMED in known:
-                    yield task.name, (metric, WELL_FORMED)
+        first = next((m for m, up in task.headlines.items() if up == "up" and m in known), None)
+        if first is not None:
+            yield task.name, (first,)
+            if WELL_FORMED in known:
+                yield task.name, (first, WELL_FORMED)
 
 
 def _points(

@@ -37,9 +37,9 @@ class ProgramSettings:
     texts: Annotated[tuple[str, ...], Option(commas=True)] = TEXTS
     """Prompts of text programs: system-prompt (URIAL's instructions), urial (with its three
     examples)."""
-    examples: Annotated[tuple[int, ...], Option(commas=True)] = (2, 8)
+    text_examples: Annotated[tuple[int, ...], Option(commas=True)] = (2, 8)
     """Numbers of prompts and answers in text programs."""
-    data: Annotated[tuple[int, ...], Option(commas=True)] = (8, 32)
+    data_examples: Annotated[tuple[int, ...], Option(commas=True)] = (8, 32)
     """Numbers of prompts and answers in data programs. The train part bounds them."""
     lora_ranks: Annotated[tuple[int, ...], Option(commas=True)] = (1, 4)
     """Ranks of LoRA programs."""
@@ -71,7 +71,15 @@ class ProgramSettings:
             )
         if not self.rates or min(self.rates) <= 0:
             raise InputError(f"rates is {self.rates}; expected learning rates above 0")
-        for name in ("ranks", "examples", "data", "lora_ranks", "keep", "epochs", "batch"):
+        for name in (
+            "ranks",
+            "text_examples",
+            "data_examples",
+            "lora_ranks",
+            "keep",
+            "epochs",
+            "batch",
+        ):
             value = getattr(self, name)
             numbers = value if isinstance(value, tuple) else (value,)
             if not numbers or min(numbers) < 1:

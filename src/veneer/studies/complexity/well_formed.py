@@ -1,7 +1,7 @@
 """Well-formed answers: text that the aligned model itself might have written.
 
-A system that says "I'm sorry, but I'd like to create a tutorial" passes for a refusal. Its likelihood
-under the aligned model tells it apart.
+A system that says "I'm sorry, but I'd like to create a tutorial" passes for a refusal. Its
+likelihood under the aligned model tells it apart.
 """
 
 from __future__ import annotations

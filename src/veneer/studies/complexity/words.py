@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,10 +58,8 @@ def least_note(facts: Mapping[str, Any]) -> str:
 def left_out(facts: Mapping[str, Any]) -> str:
     """A program that is in no row, and why."""
     reason = REASONS.get(str(facts.get("reason")), str(facts.get("reason")))
-    try:
+    with contextlib.suppress(KeyError):
         reason = reason.format(**facts)
-    except KeyError:
-        pass
     return f"{facts.get('view', '')} {facts.get('label', '')}: {reason}"
 
 

@@ -41,7 +41,7 @@ def train(model, examples, rank, rate, epochs, batch, seed):
             width = max(len(p + a) for p, a in drawn)
             ids = torch.tensor([p + a + [0] * (width - len(p + a)) for p, a in drawn])
             goal = ids.clone()
-            for row, (p, a) in zip(goal, drawn):
+            for row, (p, a) in zip(goal, drawn, strict=True):
                 row[: len(p)] = -100
                 row[len(p + a) :] = -100
             logits = model(ids).logits[:, :-1]
@@ -65,8 +65,8 @@ def decode(payload, base, tokenizer, out):
     if not (0 < count < 1 << 20 and 0 < rank < 1 << 16):
         raise ValueError("names no examples or no rank")
     before, after = lengths(coder, count), lengths(coder, count)
-    rows, _ = tokens(base, coder, [b + a for b, a in zip(before, after)])
-    examples = [(r[:b], r[b:]) for r, b in zip(rows, before)]
+    rows, _ = tokens(base, coder, [b + a for b, a in zip(before, after, strict=True)])
+    examples = [(r[:b], r[b:]) for r, b in zip(rows, before, strict=True)]
     save(out, base, train(base, examples, rank, *rest), rank)
     for p in base.parameters():
         p.requires_grad_(True)

@@ -15,7 +15,8 @@ def lengths(coder, count, wanted=()):
 def tokens(model, coder, sizes, wanted=None):
     """Rows of token ids with `sizes` tokens each. Returns them and the ideal bits, without and
     with the first token of each row."""
-    rows, ideal = [[] for _ in sizes], [0.0, 0.0]
+    rows: list = [[] for _ in sizes]
+    ideal = [0.0, 0.0]
     last, past = [int(model.config.bos_token_id or 0)] * len(sizes), None
     for step in range(max(sizes, default=0)):
         result = model(torch.tensor(last)[:, None], past_key_values=past, use_cache=True)
