@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from scipy.stats import linregress
 from tools.lab.planted_leak import planted_leak, write_planted_leak
@@ -13,6 +14,7 @@ from veneer.foundation.results import Results
 from veneer.models.language_model import LanguageModel
 from veneer.studies.leak.examples import Example
 from veneer.studies.leak.names import LEVENSHTEIN, VERBATIM
+from veneer.studies.leak.retrain import DATA, EXTRACTED, OTHERS, SHUFFLED, training_sets
 from veneer.studies.leak.settings import LeakSettings
 from veneer.studies.leak.study import LeakModels, leak
 
@@ -174,3 +176,28 @@ def test_the_undercount_names_its_null(whole_chat, tmp_path):
     rows = results.where(metric="undercount", system="aligned")
     assert rows and all(r.value is None and r.note for r in rows)
     assert all(r.judge != LEVENSHTEIN for r in rows)
+
+
+def test_what_was_extracted_is_worth_something(whole_chat, tmp_path):
+    """Base trained on extracted pairs predicts held-out answers better than base does, and the sets
+    are what they say."""
+    results = run(whole_chat, whole_chat.model, tmp_path / "leak", retrain=True, likelihoods=24)
+    sets = json.loads((tmp_path / "leak" / "run.json").read_text())["retrained"]
+    assert set(sets) == {EXTRACTED, OTHERS, SHUFFLED, DATA}
+    assert sets[EXTRACTED] == sets[OTHERS] == sets[SHUFFLED] <= sets[DATA] == 48
+    nll = {r.system: r.value for r in results.where(metric="nll")}
+    assert nll[EXTRACTED] < nll["base-chat"] and nll[DATA] < nll["base-chat"]
+    assert {r.system for r in results.where(metric="portion")} == {EXTRACTED, OTHERS, SHUFFLED}
+
+
+def test_training_sets_of_known_samples():
+    samples = [(f"q{i}", f"a{i}" if i != 3 else "") for i in range(20)]
+    hits = np.arange(20) < 10
+    members = [Example(f"q{i}", f"a{i}") for i in range(12)]
+    sets = training_sets(samples, hits, members, 0)
+    assert len(sets[EXTRACTED]) == len(sets[OTHERS]) == 9 and sets[DATA] == members
+    assert {e.question for e in sets[EXTRACTED]} == {f"q{i}" for i in range(10) if i != 3}
+    own = {e.question: e.answer for e in sets[EXTRACTED]}
+    assert all(e.answer != own[e.question] for e in sets[SHUFFLED])
+    assert sorted(e.answer for e in sets[SHUFFLED]) == sorted(own.values())
+    assert training_sets(samples, hits & (np.arange(20) < 4), members, 0) == {}

@@ -68,6 +68,8 @@ class LeakCommand:
             )
         if self.veneer is not None and self.base is None:
             raise InputError("--veneer is given without --base; give the base model of the veneer")
+        if self.method.retrain and self.base is None:
+            raise InputError("--retrain is given without --base; give the base model to train")
         others = named(self.also, "--also", "NAME=MODEL")
         self._check_names(others)
         data = data_folder(folder)

@@ -31,7 +31,7 @@ def nats(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(nats, tokens), each (n,): the negative log-likelihood of each example's part where the chat
     template puts it. A question too long for the model counts no token."""
-    pairs = [_pair(system, turns, e, part) for e in examples]
+    pairs = [ids_of(system, turns, e, part) for e in examples]
     longest = system.lm.longest or math.inf
     kept = [i for i, (c, f) in enumerate(pairs) if f and len(c) + len(f) - 1 <= longest]
     total, tokens = np.zeros(len(pairs)), np.zeros(len(pairs))
@@ -66,7 +66,9 @@ def exposed(
     return Estimate(value, low, high, a.n, "square-and-add")
 
 
-def _pair(system: System, turns: Turns, example: Example, part: str) -> tuple[Ids, Ids]:
+def ids_of(system: System, turns: Turns, example: Example, part: str) -> tuple[Ids, Ids]:
+    """Token ids of the context and of an example's part behind it, as the chat template puts
+    them."""
     tokenizer = system.lm.tokenizer
     if part == QUESTION:
         return _cut(tokenizer, turns.opening, turns.opening + example.question)

@@ -240,7 +240,8 @@ def _render(part: PageContext) -> Markup:
         unit=charts.Scale(0.0, 1.0),
         beside=beside(part),
         exposed=[g for g in groups if g.metric == "exposed_likelihood"],
-        rest=[g for g in groups if g.metric != "exposed_likelihood"],
+        retrained=[g for g in groups if g.metric in ("nll", "portion")],
+        rest=[g for g in groups if g.metric not in ("exposed_likelihood", "nll", "portion")],
         figure=figure,
     )
 

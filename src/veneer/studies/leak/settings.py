@@ -28,6 +28,9 @@ class LeakSettings:
     likelihoods: int = 200
     """Members, and as many held-out texts, whose likelihood is compared with base's; 0 leaves this
     out."""
+    retrain: bool = False
+    """Train base on what was extracted, on as many samples that were not, and on the data itself,
+    and compare (needs --base, and samples with an answer)."""
     redact: bool = False
     """Keep scores only: no text of a sample or of the data is written."""
     seed: int = 0

@@ -32,6 +32,7 @@ from veneer.studies.leak.names import (
     ANSWER,
     BASE_CHAT,
     CALIBRATED,
+    PAIR,
     PARTS,
     PUBLISHED,
     QUESTION,
@@ -39,6 +40,7 @@ from veneer.studies.leak.names import (
     VENEER,
     VERBATIM,
 )
+from veneer.studies.leak.retrain import Retraining, training_sets
 from veneer.studies.leak.rows import PartScores, Rule
 from veneer.studies.leak.sampler import Sampler
 from veneer.studies.leak.settings import LeakSettings
@@ -47,6 +49,7 @@ from veneer.studies.leak.turns import ASSISTANT, USER, Turns, need_template
 from veneer.studies.leak.words import likelihood_note
 from veneer.studies.runner import run_study
 from veneer.studies.study import Run
+from veneer.systems.lora import need_peft
 from veneer.systems.respond import respond
 from veneer.systems.system import System
 
@@ -77,6 +80,8 @@ class LeakModels:
                 systems.append(replace(headed, stop_ids=stops, fitted=()))
         return systems
 
+
+MOST_JUDGED = 200  # held-out answers that a retrained base is measured on
 
 Load = Callable[[], LeakModels]
 
@@ -141,6 +146,8 @@ class LeakStudy:
 
     def check(self) -> None:
         check_examples(self.members, self.held_out)
+        if self.method.retrain:
+            need_peft()
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         with run.stage("load"):
@@ -151,16 +158,20 @@ class LeakStudy:
         matches: dict[str, list[dict[str, Any]]] = {
             name: [{"sample": i} for i in range(len(parts))] for name, parts in drawn.items()
         }
+        pairs: PartScores | None = None
         for part in PARTS:
             with run.stage(f"match {part}"):
                 scored = self._scores(part, drawn, run.progress)
             if scored is not None:
                 yield from scored.rows(self._seed)
                 self._add_matches(matches, drawn, scored)
+                pairs = scored if part == PAIR else pairs
         self._write_matches(run.out, matches)
         run.note(shown=[] if self.method.redact else _shown(matches))
         with run.stage("likelihoods"):
             yield from self._exposure(samplers)
+        if self.method.retrain:
+            yield from self._retrained(samplers, drawn, pairs, run)
         if self.method.redact:
             self._remove_texts(run.out, drawn)
 
@@ -272,11 +283,10 @@ class LeakStudy:
         base = next((s for s in samplers if s.name == BASE_CHAT), None)
         if base is None or base.turns is None or not self.method.likelihoods:
             return
-        members = {(e.question, e.answer) for e in self.members}
-        fresh = [e for e in self.held_out if (e.question, e.answer) not in members]
         for part in (QUESTION, ANSWER):
             sets = [
-                chosen(s, self.method.likelihoods, part, self._seed) for s in (self.members, fresh)
+                chosen(s, self.method.likelihoods, part, self._seed)
+                for s in (self.members, self._fresh)
             ]
             if not all(sets):
                 continue
@@ -291,6 +301,34 @@ class LeakStudy:
                     keep = both > 0
                     triples.append((base_nats[keep], own[keep], both[keep]))
                 yield self._exposed_row(sampler.name, part, triples)
+
+    def _retrained(
+        self,
+        samplers: Sequence[Sampler],
+        drawn: Mapping[str, Sequence[tuple[str, str]]],
+        pairs: PartScores | None,
+        run: Run,
+    ) -> Iterator[Measurement]:
+        """Base trained on the aligned model's samples; nothing where too few were extracted, which
+        run.json says."""
+        base = next((s for s in samplers if s.name == BASE_CHAT), None)
+        sets: dict[str, list[Example]] = {}
+        held_out = chosen(self._fresh, self.method.likelihoods or MOST_JUDGED, ANSWER, self._seed)
+        if base is not None and base.turns is not None and pairs is not None and held_out:
+            rule = next(r for r in pairs.rules if r.is_embedding and r.split == CALIBRATED)
+            hits = pairs.hits(rule, pairs.scores[ALIGNED][rule.matcher])
+            sets = training_sets(drawn[ALIGNED], hits, self.members, self._seed)
+        run.note(retrained={name: len(examples) for name, examples in sets.items()})
+        if base is not None and sets:
+            retraining = Retraining(base, sets, held_out, self._seed, self.method.batch_size)
+            with run.stage("retrain"):
+                yield from retraining.rows(self.task, run.out / "retrained", run.progress)
+
+    @property
+    def _fresh(self) -> list[Example]:
+        """The held-out examples that are no members."""
+        members = {(e.question, e.answer) for e in self.members}
+        return [e for e in self.held_out if (e.question, e.answer) not in members]
 
     def _exposed_row(
         self, system: str, part: str, triples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
