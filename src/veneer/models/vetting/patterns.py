@@ -16,6 +16,7 @@ from typing import Any
 MANY = 3  # repetitions beyond which a bound within another repetition is as good as none
 LONGEST_CHAIN = 4  # unbounded repetitions in one sequence that tokenizers in use have at most
 CPU_SECONDS = 2  # of the child process; an expression in use takes milliseconds
+NAMES_CPU_SECONDS = 1  # the same for Python's engine, over names of modules
 WALL_SECONDS = 60.0  # of the child process on a machine that is busy
 MEMORY = 4 * 2**30  # bytes of address space of the child process
 EXPONENTIAL, POLYNOMIAL = 48, 1500  # repetitions in a text that shows the one or the other
@@ -61,7 +62,7 @@ def splits_in_time(pattern: str) -> bool:
 
 def matches_in_time(pattern: str, texts: Sequence[str]) -> bool:
     """Whether Python's engine gets through `texts`, tried in a child process."""
-    return _survives(MATCH, pattern, list(texts))
+    return _survives(MATCH, pattern, list(texts), NAMES_CPU_SECONDS)
 
 
 def least_width(pattern: str) -> int:
@@ -70,10 +71,10 @@ def least_width(pattern: str) -> int:
     return 0 if tree is None else int(tree.getwidth()[0])
 
 
-def _survives(program: str, pattern: str, texts: list[str]) -> bool:
+def _survives(program: str, pattern: str, texts: list[str], cpu: int = CPU_SECONDS) -> bool:
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", program.format(cpu=CPU_SECONDS, memory=MEMORY)],
+            [sys.executable, "-I", "-c", program.format(cpu=cpu, memory=MEMORY)],
             input=json.dumps([pattern, texts]).encode(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
