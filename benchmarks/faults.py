@@ -36,7 +36,7 @@ OLDER = {
     "tests/cli/test_bad_input.py::test_bad_input_is_one_sentence_and_writes_nothing": (
         "bad command line or input (tests/cli)"
     ),
-    "tests/cli/test_kill.py": "kill -9 of the executable (tests/cli)",
+    "tests/cli/test_kill.py": "kill -9 of a command (tests/cli)",
     "tests/report/test_report_load.py::test_what_is_wrong_is_said_in_one_sentence": (
         "damaged study folder (tests/report)"
     ),

@@ -1,12 +1,14 @@
-"""The command in this process, and a capture, a veneer and a demo to work on."""
+"""The command in this process and in forked ones, and a capture, a veneer and a demo to work on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from forked import Runner
 from veneer.cli import main
 
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
@@ -28,6 +30,14 @@ def veneer(capsys):
         return Said(code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture(scope="session")
+def runner() -> Iterator[Runner]:
+    """Commands in processes of their own that need not import anything."""
+    it = Runner()
+    yield it
+    it.close()
 
 
 def made(*args: object) -> None:

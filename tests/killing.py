@@ -1,65 +1,45 @@
-"""Commands in processes of their own that are killed, and what their folders then hold."""
+"""Commands that are killed, and what their folders then hold."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import subprocess
-import sys
+import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-VENEER = Path(sys.executable).parent / "veneer"
+import forked
+from forked import Runner
+
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def content(folder: Path) -> dict[str, str]:
-    """Hashes of everything but what may differ (contract.md), and but report.html,
-    which holds seconds."""
-    may_differ = ("run.json", "report.html")
+    """Hashes of a folder's files by their path in it, but of what may differ."""
     return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file()
-        and p.name not in may_differ
-        and "manifest" not in p.name
-        and p.suffix != ".log"
-        and not p.name.startswith(".lock")
+        name.removeprefix(f"{folder.name}/"): digest
+        for name, digest in forked.content(folder).items()
     }
 
 
-def start(*command: object) -> subprocess.Popen:
-    return subprocess.Popen(
-        [str(x) for x in (VENEER, *command)],
-        env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def run_to_the_end(runner: Runner, *command: object) -> float:
+    """Run a command; returns the seconds that it took."""
+    ended = runner.run(*command)
+    assert ended.status == 0, ended.err
+    return ended.seconds
 
 
-def run_to_the_end(*command: object) -> float:
-    """Run a command; returns the seconds from its first file on."""
-    out = Path(str(command[command.index("--out") + 1]))
-    process = start(*command)
-    wait_for(out, process)
-    begun = time.monotonic()
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return time.monotonic() - begun
+def wait_for(path: Path, runner: Runner, seconds: float = 120) -> None:
+    """Wait until a path exists, the command has ended, or the seconds have passed."""
+    end = time.monotonic() + seconds
+    while not path.exists() and runner.running() and time.monotonic() < end:
+        time.sleep(0.005)
 
 
-def wait_for(path: Path, process: subprocess.Popen) -> None:
-    while not path.exists() and process.poll() is None:
-        time.sleep(0.01)
-
-
-def killed_after(wait, *command: object) -> bool:
-    """Start a command, let `wait(process)` choose the moment, kill it; whether it was
-    still at work then."""
-    process = start(*command)
-    wait(process)
-    process.kill()
-    process.communicate()
-    return process.returncode == -9
+def killed_after(runner: Runner, wait: Callable[[], object], *command: object) -> bool:
+    """Start a command, let `wait()` choose the moment, kill it; whether it was still at
+    work then."""
+    runner.start(*command)
+    wait()
+    os.kill(runner.pid, signal.SIGKILL)
+    return runner.end().status == -signal.SIGKILL

@@ -7,6 +7,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -51,7 +52,20 @@ PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "she
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
-def imports(source: str, module: str) -> Iterator[tuple[str, bool]]:
+@cache
+def tree(source: str) -> ast.Module:
+    """Many checks read the same sources: parsed once."""
+    return ast.parse(source)
+
+
+@cache
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    """Every node of a source."""
+    return tuple(ast.walk(tree(source)))
+
+
+@cache
+def imports(source: str, module: str) -> tuple[tuple[str, bool], ...]:
     """(imported module, whether it waits) of every import in a source, lazy ones and those for
     type checking as well."""
 
@@ -66,9 +80,10 @@ def imports(source: str, module: str) -> Iterator[tuple[str, bool]]:
                     f"{module} line {child.lineno}: relative import; write the whole name"
                 )
                 yield from ((f"{child.module}.{alias.name}", inside) for alias in child.names)
-            yield from walk(child, inside)
+            if not isinstance(child, ast.expr):  # an expression holds no import
+                yield from walk(child, inside)
 
-    yield from walk(ast.parse(source), False)
+    return tuple(walk(tree(source), False))
 
 
 def part(module: str) -> str:
@@ -207,7 +222,7 @@ def pickles(source: str) -> list[str]:
         for name, _ in imports(source, "?")
         if part(name) in PICKLES or name in ("torch.load", "torch.save")
     ]
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if (
             isinstance(node, ast.Attribute)
             and node.attr in ("load", "save")
@@ -306,12 +321,12 @@ def _is_shown(node: ast.AST) -> bool:
 def texts_taken_apart(source: str) -> list[str]:
     """Places where a row's note or a system's name is parsed, as source texts."""
     places = []
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if node.func.attr in TAKES_APART and _is_shown(node.func.value):
                 places.append(ast.unparse(node))
-            is_pattern = node.func.attr in PATTERNS and ast.unparse(node.func.value) != "self"
-            if is_pattern and any(_is_shown(argument) for argument in node.args):
+            is_pattern = node.func.attr in PATTERNS and any(_is_shown(a) for a in node.args)
+            if is_pattern and ast.unparse(node.func.value) != "self":
                 places.append(ast.unparse(node))
         if isinstance(node, ast.Compare) and any(
             isinstance(operator, ast.In | ast.NotIn)
@@ -359,7 +374,7 @@ VIEWS = ("page", "show", "words", "command", "measure_command", "extract_command
 def english_in_rows(source: str) -> list[str]:
     """Literal sentences that are given to a row as its note."""
     sentences = []
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Call):
             for keyword in node.keywords:
                 if keyword.arg == "note" and isinstance(
@@ -381,7 +396,9 @@ def test_only_the_runner_records_runs():
     for module, path in MODULES.items():
         source = path.read_text(encoding="utf-8")
         calls = {
-            ast.unparse(n.func) for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)
+            n.func.id
+            for n in nodes(source)
+            if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
         }
         if module not in ("studies.runner", "foundation.run_record"):
             assert "RunRecord" not in calls, f"{module} builds a run record"

@@ -3,17 +3,17 @@ nothing written."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from functools import partial
 from pathlib import Path
 
 import pytest
 
+from killing import wait_for
 from tiny import tiny, tokenizer
 from veneer.capture import Capture
 from veneer.cli.main import COMMANDS, main
@@ -398,34 +398,19 @@ def test_the_executable_says_the_same(given, tmp_path):
     assert done.returncode == 0 and re.fullmatch(r"veneer \d+\.\d+\.\d+\n", done.stdout)
 
 
-def test_interrupt_and_go_on(tmp_path):
+def test_interrupt_and_go_on(runner, tmp_path):
     """Ctrl-C during a capture: exit 130 without a traceback, and the same command finishes."""
-    executable = Path(sys.executable).parent / "veneer"
     out = tmp_path / "capture"
     # seconds of work behind the first shard
-    few = ["--limit", "96", "--batch-size", "1", "--max-new-tokens", "24"]
-    words = [executable, "capture", *PAIR.split(), "--prompts", "lab-facts", *few]
-    words += ["--out", out]
-    # a shell's background jobs, and their children, ignore Ctrl-C
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard
-    )
-    wait_for(lambda: (out / "shard-00000.json").is_file(), process)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "Traceback" not in err and "interrupted" in err.splitlines()[-1]
+    few = ("--limit", 96, "--batch-size", 1, "--max-new-tokens", 24)
+    command = ("capture", *PAIR.split(), "--prompts", "lab-facts", *few, "--out", out)
+    process = runner.start(*command)
+    wait_for(out / "shard-00000.json", runner)
+    os.kill(process, signal.SIGINT)
+    ended = runner.end()
+    assert ended.status == 130, ended.err
+    assert "Traceback" not in ended.err and "interrupted" in ended.err.splitlines()[-1]
     assert not list(out.glob(".*.part"))
-    again = subprocess.run(words, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
+    again = runner.run(*command)
+    assert again.status == 0, again.err
     assert len(Capture.open(out).prompt_numbers) == 96
-
-
-def wait_for(there, process, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not there():
-        assert process.poll() is None and time.monotonic() < end, (
-            "the command ended before it was there"
-        )
-        time.sleep(0.005)

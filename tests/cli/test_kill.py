@@ -29,13 +29,13 @@ RUN = (
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> tuple[Path, float]:
-    """A run that nobody cut, and its seconds behind the first file."""
+def whole(runner, tmp_path_factory) -> tuple[Path, float]:
+    """A run that nobody cut, and its seconds."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    return out, run_to_the_end(*RUN, "--out", out)
+    return out, run_to_the_end(runner, *RUN, "--out", out)
 
 
-def test_a_run_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
+def test_a_run_that_is_killed_again_and_again_ends_the_same(whole, runner, tmp_path):
     """Four kills spread over the run. A moment is so many new files and then a part of a file's
     time, so that a busy machine shifts none of them behind the end; nor does a pause that was
     measured while it was busier, which ends before the last files."""
@@ -47,17 +47,17 @@ def test_a_run_that_is_killed_again_and_again_ends_the_same(whole, tmp_path):
         wanted = int(total * (part + 0.15 * draw.random()))
         pause = draw.random() * 2 * seconds / total
 
-        def wait(process, wanted=wanted, pause=pause):
-            while process.poll() is None and len(files(out)) < wanted:
+        def wait(wanted=wanted, pause=pause):
+            while runner.running() and len(files(out)) < wanted:
                 time.sleep(0.005)
             end = time.monotonic() + pause
-            while process.poll() is None and len(files(out)) < total - 3 and time.monotonic() < end:
+            while runner.running() and len(files(out)) < total - 3 and time.monotonic() < end:
                 time.sleep(0.005)
 
-        cuts += killed_after(wait, *RUN, "--out", out)
+        cuts += killed_after(runner, wait, *RUN, "--out", out)
     assert cuts == 4, "a run ended before its kill"
     assert content(out) != content(folder)
-    run_to_the_end(*RUN, "--out", out)
+    run_to_the_end(runner, *RUN, "--out", out)
     found, expected = content(out), content(folder)
     assert set(found) == set(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
@@ -76,7 +76,7 @@ def files(folder: Path) -> list[Path]:
     ]
 
 
-def test_a_kill_before_the_first_record_is_gone_over(tmp_path):
+def test_a_kill_before_the_first_record_is_gone_over(runner, tmp_path):
     """What a kill leaves while run.json is written for the first time, and what one leaves between
     two files of a study."""
     out = tmp_path / "run"
@@ -96,7 +96,7 @@ def test_a_kill_before_the_first_record_is_gone_over(tmp_path):
         "--out",
         out,
     )
-    run_to_the_end(*short)
+    run_to_the_end(runner, *short)
     whole = content(out)
     assert not [name for name in whole if name.endswith(".part")]
     again = tmp_path / "again"
@@ -110,24 +110,24 @@ def test_a_kill_before_the_first_record_is_gone_over(tmp_path):
     stamp = json.loads(answers.with_name(answers.name + ".manifest.json").read_text())["settings"]
     answers.with_name(answers.name + ".part").write_text(json.dumps({"settings": stamp}) + "\n")
     (again / "results.jsonl").unlink()
-    run_to_the_end(*short[:-1], again)
+    run_to_the_end(runner, *short[:-1], again)
     assert content(again) == whole
 
 
-def test_a_killed_extraction_ends_the_same(captured, tmp_path):
+def test_a_killed_extraction_ends_the_same(captured, runner, tmp_path):
     command = ("extract", captured, "--ridge", "0.01", "--stop", "optimum", "--out")
-    run_to_the_end(*command, tmp_path / "whole")
+    run_to_the_end(runner, *command, tmp_path / "whole")
     out, draw, cuts = tmp_path / "cut", random.Random(2), 0
     for _ in range(3):
 
-        def wait(process):
-            wait_for(out / ".lock", process)
+        def wait():
+            wait_for(out / ".lock", runner)
             time.sleep(0.3 * draw.random())
 
-        cuts += killed_after(wait, *command, out)
+        cuts += killed_after(runner, wait, *command, out)
         if (out / "veneer.json").exists():
             break
     assert cuts >= 1
-    run_to_the_end(*command, out)
+    run_to_the_end(runner, *command, out)
     expected = content(tmp_path / "whole")
     assert "veneer.safetensors" in expected and content(out) == expected

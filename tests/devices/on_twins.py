@@ -174,7 +174,10 @@ def studies(at: Path, device: str, folder: Path) -> dict[str, tuple]:
         "".join(json.dumps({"prompt": text, "target": "sure , here is"}) + "\n" for text in asked)
     )
     large = ("--large", "lab:large-base", "--large-aligned", "lab:large-aligned", "--bake", "--own")
+    large = (*large, "--timing", 2)  # further rounds time the same operations again
     broken = ("--aligned", "lab:aligned", "--compromised", "lab:compromised", "--base", "lab:base")
+    # One of each kind of setting: more differ in numbers, not in where tensors are.
+    broken = (*broken, "--alphas", "1", "--schedules", "2>0.5@10", "--ranks", 4)
     run = ("run", *PAIR, "--tasks", "lab-requests,lab-sums", *few, "--train", 24, "--baselines")
     return {
         "run": (*run, "urial,bias,rank-4,cross"),

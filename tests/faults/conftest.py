@@ -1,4 +1,4 @@
-"""A runner of commands, what they work on, and a tally of faults."""
+"""What the commands work on, and a tally of faults."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from forked import Runner
 from tally import PAIR, Tally
 
 
@@ -15,13 +14,6 @@ def tally(request) -> Iterator[Tally]:
     found = Tally(request.node.nodeid)
     yield found
     found.close()
-
-
-@pytest.fixture(scope="session")
-def runner() -> Iterator[Runner]:
-    it = Runner()
-    yield it
-    it.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from forked import Ended
 from safetensors.torch import load_file, save_file
 from tally import PAIR, sentence
 
+from forked import Ended
 from veneer.cli.main import main
 from veneer.foundation.files import sha256_file
 

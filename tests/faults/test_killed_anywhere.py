@@ -8,8 +8,9 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
-from forked import content, half_written
 from tally import PAIR
+
+from forked import content, half_written
 
 # what is run: {out} is a new place, {name} is what the fixture `made` holds
 COMMANDS = {

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from forked import content
 from tally import PAIR, sentence
 from test_killed_anywhere import below, words
 
+from forked import content
 from veneer.models.load import load_model
 
 QUICK = {"capture", "generate"}

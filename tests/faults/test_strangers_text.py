@@ -4,19 +4,19 @@ secrets, tables and pages."""
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from forked import Ended
 from tally import PAIR, sentence
 from test_damaged_artefacts import refused, state
 
+from forked import Runner
 from tiny import tiny, tokenizer
 from veneer.cli.main import main
 from veneer.foundation.errors import InputError
@@ -304,8 +304,10 @@ class Hub(BaseHTTPRequestHandler):
     """A hub that answers everything with what `how` says."""
 
     how = "404"
+    requests = 0
 
     def do_GET(self) -> None:
+        type(self).requests += 1
         status = {"404": 404, "500": 500, "garbage": 200, "html": 200, "401": 401}[self.how]
         body = {"garbage": b"\x00\xff" * 300, "html": b"<html>login</html>"}.get(self.how, b"{}")
         self.send_response(status)
@@ -321,61 +323,46 @@ class Hub(BaseHTTPRequestHandler):
     def log_message(self, *args: object) -> None: ...
 
 
+@pytest.fixture(scope="module")
+def online(tmp_path_factory) -> Iterator[tuple[type[Hub], Runner, Path]]:
+    """A hub whose answers are chosen, a runner of commands that ask it, and its cache: its address
+    is read once, when its library is imported."""
+    handler = type("Handler", (Hub,), {})
+    home = tmp_path_factory.mktemp("home")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    it = Runner(
+        {
+            "HF_HOME": str(home),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_OFFLINE": "0",
+            "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        }
+    )
+    yield handler, it, home
+    it.close()
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.mark.parametrize(
     "how", ["offline", "404", "401", pytest.param("500", marks=pytest.mark.slow), "garbage", "html"]
 )
-def test_names_that_the_hub_does_not_know(how, tally, tmp_path):
-    """The executable itself: the hub's address is read once, when its library is imported."""
-    import subprocess
-    import sys
-
-    handler = type("Handler", (Hub,), {"how": how})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    told = {
-        **os.environ,
-        **SECRETS,
-        "HF_HOME": str(tmp_path / "home"),
-        "OMP_NUM_THREADS": "1",
-        "HF_HUB_DISABLE_XET": "1",
-    }
-    told |= (
-        {"HF_HUB_OFFLINE": "1"}
-        if how == "offline"
-        else {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}"}
-    )
-    try:
-        with tally.fault("hub name that does not exist"):
-            command = [
-                sys.executable,
-                "-m",
-                "veneer.cli",
-                "generate",
-                "--model",
-                "nobody/no-such-model",
-                "--prompts",
-                "lab-sums",
-            ]
-            code = "import sys; from veneer.cli import entry; sys.argv[0] = 'veneer'; entry()"
-            command = [
-                sys.executable,
-                "-c",
-                code,
-                *command[3:],
-                "--limit",
-                "1",
-                "--out",
-                str(tmp_path / "out.jsonl"),
-            ]
-            done = subprocess.run(command, capture_output=True, text=True, env=told, timeout=170)
-            said = sentence(Ended(done.returncode, 0.0, done.stdout, done.stderr))
-            assert "nobody/no-such-model" in said and not [
-                v for v in SECRETS.values() if v in done.stderr
-            ]
-            assert not (tmp_path / "out.jsonl").exists()
-    finally:
-        server.shutdown()
-        server.server_close()
+def test_names_that_the_hub_does_not_know(how, online, runner, tally, tmp_path):
+    handler, asking, home = online
+    shutil.rmtree(home, ignore_errors=True)  # the library remembers what a hub does not have
+    handler.how, handler.requests = how, 0
+    words = ("--model", "nobody/no-such-model", "--prompts", "lab-sums", "--limit", 1)
+    out = tmp_path / "out.jsonl"
+    with tally.fault("hub name that does not exist"):
+        ended = (runner if how == "offline" else asking).run(
+            "generate", *words, "--out", out, env=SECRETS
+        )
+        said = sentence(ended)
+        assert "nobody/no-such-model" in said
+        assert not [v for v in SECRETS.values() if v in ended.err]
+        assert not out.exists()
+        assert (handler.requests == 0) == (how == "offline")
 
 
 FORMULAS = [

@@ -12,9 +12,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+import psutil
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 120.0  # seconds for a command that takes one or two
@@ -31,22 +35,28 @@ class Ended:
 
 
 class Runner:
-    """Forks commands from one process that has imported everything (zygote.py); one at a time."""
+    """Forks commands from one process that has imported everything (zygote.py); one at a time.
 
-    def __init__(self) -> None:
+    environment: variables of that process, for what libraries read when they are imported; None
+    takes one away."""
+
+    def __init__(self, environment: Mapping[str, str | None] = MappingProxyType({})) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="veneer-faults-"))
+        places = [str(HERE), str(HERE / "faults"), os.environ.get("PYTHONPATH", "")]
+        variables = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, places)),
+            **environment,
+        }
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / "zygote.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={
-                **os.environ,
-                "OMP_NUM_THREADS": "1",
-                "TOKENIZERS_PARALLELISM": "false",
-                "HF_HUB_OFFLINE": "1",
-                "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)]),
-            },
+            env={name: value for name, value in variables.items() if value is not None},
         )
         self._heard()
 
@@ -56,6 +66,10 @@ class Runner:
         self._tell(json.dumps({"args": [str(a) for a in args], **streams, **order}) + "\n")
         self.pid: int = self._heard()["pid"]
         return self.pid
+
+    def running(self) -> bool:
+        """Whether the command that was started is still at work; `end` has not been called."""
+        return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
 
     def end(self) -> Ended:
         """Wait for the command."""
