@@ -216,12 +216,12 @@ def tables(runs: int) -> str:
         lines.append("| {} | {:.1%} | {:.1%} |".format(n, *wilson_coverage(n)))
     lines += [
         "",
-        "## KL of a set and kl_recovered (BCa, widened for small n; percentile below 10 prompts)",
+        "## KL of a set and kl_recovered (BCa, widened for small n; jackknife t below 10 prompts)",
         "",
     ]
     lines += ["Skewed per-prompt sums, between 5 and 100 tokens per prompt.", ""]
     lines += ["| prompts | KL | kl_recovered |", "|---|---|---|"]
-    for n in (5, 10, 20, 66, 200):
+    for n in (2, 3, 4, 5, 8, 10, 20, 66, 200):
         lines.append("| {} | {:.1%} | {:.1%} |".format(n, *kl_coverage(n, runs)))
     lines += ["", "## Rates in groups (Wilson with the effective sample size)", ""]
     lines += ["| groups x prompts | with clusters | without |", "|---|---|---|"]
@@ -231,6 +231,7 @@ def tables(runs: int) -> str:
                 groups, size, *cluster_coverage(groups, size, runs)
             )
         )
+    lines += ["", *clustered_table(runs // 4)]
     lines += [
         (
             "Portions are listed where the expected difference is three of its standard errors or "
@@ -273,6 +274,59 @@ def tables(runs: int) -> str:
         )
     lines += ["", "Least coverage: " + ", ".join(f"{k} {v:.1%}" for k, v in least.items()) + "."]
     return "\n".join(lines) + "\n"
+
+
+CLUSTERED = (
+    (Outcomes(0.02, 0.5, 0.9, 0.3), 0.1),
+    (Outcomes(0.1, 0.2, 0.4, 0.5), 0.1),
+    (Outcomes(0.3, 0.1, 0.05, 0.5), 0.2),
+    (Outcomes(0.05, 0.6, 0.65, 0.8), 0.1),
+    (Outcomes(0.5, 0.6, 0.9, 0.3), 0.05),
+)
+
+
+def clustered_portion_coverage(
+    outcomes: Outcomes, shared: float, groups: int, size: int, runs: int, seed: int = 0
+) -> tuple[float, float, float]:
+    """(coverage where the portion is not null, share not null, median width) of intervals.portion
+    over clusters. shared: part of the variance of the normal variables that a cluster shares."""
+    rng, held, widths = np.random.default_rng(seed), [], []
+    corr = np.full((3, 3), outcomes.rho)
+    np.fill_diagonal(corr, 1)
+    root, ids = np.linalg.cholesky(corr), np.repeat(np.arange(groups), size)
+    rates = np.array([outcomes.base, outcomes.system, outcomes.aligned])
+    truth = (rates[1] - rates[0]) / (rates[2] - rates[0])
+    for _ in range(runs):
+        common = np.repeat(rng.normal(size=(groups, 3)) @ root.T, size, axis=0)
+        own = rng.normal(size=(groups * size, 3)) @ root.T
+        normal = np.sqrt(shared) * common + np.sqrt(1 - shared) * own
+        base, system, aligned = (normal < norm.ppf(rates)).astype(float).T
+        e = intervals.portion(system, base, aligned, clusters=ids)
+        if e.value is not None:
+            held.append(e.low <= truth <= e.high)
+            widths.append(e.high - e.low)
+    return float(np.mean(held)), len(held) / runs, float(np.median(widths))
+
+
+def clustered_table(runs: int) -> list[str]:
+    """Portions over clusters of prompts."""
+    lines = [
+        "## Portions in groups (Fieller over the sums of the groups, two prompts as prior)",
+        "",
+        f"{runs} runs. Shared: part of the variance that a group shares.",
+        "",
+        "| groups x prompts | base, system, aligned | shared | portion | not null | width |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (groups, size), (o, shared) in itertools.product(
+        ((8, 25), (16, 25), (29, 7), (29, 50)), CLUSTERED
+    ):
+        covered, defined, width = clustered_portion_coverage(o, shared, groups, size, runs)
+        lines.append(
+            f"| {groups} x {size} | {o.base:g}, {o.system:g}, {o.aligned:g} | {shared:g} | "
+            f"**{covered:.1%}** | {defined:.0%} | {width:.2f} |"
+        )
+    return [*lines, ""]
 
 
 def main() -> None:

@@ -249,3 +249,20 @@ def test_is_argmax():
 def test_options_out_of_range_are_refused(words):
     with pytest.raises(InputError, match="expected"):
         Sampling(**words)
+
+
+def test_a_bias_stands_before_the_repetition_penalty_as_in_transformers():
+    logits, ids = random_logits(4), torch.tensor([[1, 2, 7]])
+    how = Sampling(repetition_penalty=1.7, logit_bias=((7, 6.0), (2, -6.0)))
+    found = _adjusted(logits, [Answer(how, [1, 2], "", [7])], ())
+    wanted = SequenceBiasLogitsProcessor([[[7], 6.0], [[2], -6.0]])(ids, logits)
+    wanted = RepetitionPenaltyLogitsProcessor(1.7)(ids, wanted)
+    assert torch.allclose(found, wanted)
+
+
+def test_tokens_barred_by_two_sides_are_all_barred():
+    how = Sampling(barred=(3,), barred_steps=1, also_barred=((5, 2), (6, 1)))
+    for said, gone in (([], [3, 5, 6]), ([0], [5]), ([0, 0], [])):
+        found = _adjusted(random_logits(5), [Answer(how, [], "", said)], ())
+        assert torch.flatten(torch.nonzero(found[0] == -torch.inf)).tolist() == gone
+    assert not Sampling(also_barred=((5, 2),)).is_argmax

@@ -172,6 +172,12 @@ def test_an_end_token_at_once_is_an_empty_answer_unless_it_is_barred():
         assert not set(r.token_ids[:-1]) & set(pair.stop_ids)
     for r in respond(control, asked, Sampling(5)):
         assert r.finish_reason == "length" and len(r.token_ids) == 5
+    usual = {r.prompt_id: r.token_ids[0] for r in respond(control, asked, Sampling(1))}
+    barred = Sampling(1, barred=tuple(set(usual.values())), barred_steps=1)
+    for r in respond(control, asked, barred):
+        assert r.token_ids[0] not in {*usual.values(), end}, (
+            "the caller's bars stand beside its own"
+        )
 
 
 def test_controls_read_what_they_should():

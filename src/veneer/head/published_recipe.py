@@ -47,8 +47,12 @@ def solve_as_published(
                 z = h @ (weight + change).t()
                 if head.bias is not None:
                     z += head.bias.to(z) * head.scale
+                if head.softcap is not None:
+                    z = head.softcap * torch.tanh(z / head.softcap)
                 q = z.softmax(-1)
                 q.scatter_add_(1, ids[take], -target[take])
+                if head.softcap is not None:  # the slope of the cap at each logit
+                    q *= 1 - (z / head.softcap) ** 2
                 change.grad = q.t() @ h / len(take)
             adam.step()
         spent += time.perf_counter() - started

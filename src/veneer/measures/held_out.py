@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -69,7 +69,10 @@ class HeldOut:
         """The mean of `values` over the tokens in `mask`; the interval resamples prompts, or whole
         clusters of them."""
         sums, counts = self.by_prompt(values, mask)
-        return intervals.ratio_of_sums(sums, counts, seed=seed, clusters=self.clusters(mask))
+        e = intervals.ratio_of_sums(sums, counts, seed=seed, clusters=self.clusters(mask))
+        if e.high is None or not np.all((values == 0) | (values == 1)):
+            return e
+        return replace(e, high=min(e.high, 1.0))  # a share of tokens
 
 
 def cluster_names(capture: Capture, numbers: Sequence[int]) -> dict[int, str]:

@@ -26,7 +26,7 @@ MOST_SHIFT = 1e6
 class Sampling:
     """How the next token is chosen. temperature 0 (below `LEAST_TEMPERATURE`) is greedy.
 
-    Order, as in transformers' `generate`: penalties, bias and bars change the logits (of greedy
+    Order, as in transformers' `generate`: bias, penalties and bars change the logits (of greedy
     decoding too); then temperature, top_k, top_p and min_p thin out the candidates.
 
     top_p: mass of the most likely tokens that are kept. top_k: number of the most likely tokens
@@ -38,6 +38,8 @@ class Sampling:
     logit). min_new_tokens: end tokens are barred before that many tokens. barred: token ids that
     may not be chosen during the first `barred_steps` tokens. seed: each response draws from its own
     stream, keyed by seed, prompt and sample, so neither the batch nor the order changes it.
+    also_barred: (token id, number of tokens during which it may not be chosen), beside `barred`:
+    what a system or a model's shipped settings bar.
     """
 
     max_new_tokens: int = 128
@@ -53,6 +55,7 @@ class Sampling:
     frequency_penalty: float = 0.0
     min_new_tokens: int = 0
     logit_bias: tuple[tuple[int, float], ...] = ()
+    also_barred: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
@@ -98,6 +101,7 @@ class Sampling:
         changes the logits."""
         changed = (
             self.barred_steps
+            or self.also_barred
             or self.logit_bias
             or self.presence_penalty
             or self.frequency_penalty
@@ -186,12 +190,13 @@ def _chosen(logits: Tensor, answers: Sequence[Answer]) -> Tensor:
 
 
 def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[int]) -> Tensor:
-    """Logits with each answer's penalties, bias and bars."""
+    """Logits with each answer's bias, penalties and bars."""
     own = logits
     for place, answer in enumerate(answers):
         how, step = answer.sampling, len(answer.tokens)
         barred = {
             *(how.barred if step < how.barred_steps else ()),
+            *(token for token, steps in how.also_barred if step < steps),
             *(stop_ids if step < how.min_new_tokens else ()),
         }
         penalised = how.repetition_penalty != 1 or how.presence_penalty or how.frequency_penalty
@@ -200,6 +205,8 @@ def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[in
         if logits is own:
             logits = own.clone()
         row = logits[place]
+        if how.logit_bias:
+            row.index_add_(0, *answer.bias(row))
         if how.repetition_penalty != 1:
             penalised_row = torch.where(
                 row < 0, row * how.repetition_penalty, row / how.repetition_penalty
@@ -212,8 +219,6 @@ def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[in
                 [counts[i] for i in ids.tolist()], device=row.device, dtype=row.dtype
             )
             row[ids] -= how.presence_penalty + how.frequency_penalty * often
-        if how.logit_bias:
-            row.index_add_(0, *answer.bias(row))
         row[_ids(barred, row)] = -torch.inf
     return logits
 

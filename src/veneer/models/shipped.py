@@ -91,7 +91,8 @@ _warned: set[str] = set()
 
 def left_out(lm: LanguageModel, sampling: Sampling) -> dict[str, Any]:
     """The shipped settings that this sampling does not apply, for manifests."""
-    biased, first = {i for i, _ in sampling.logit_bias}, set(sampling.barred)
+    biased = {i for i, _ in sampling.logit_bias}
+    first = {*(sampling.barred if sampling.barred_steps else ()), *dict(sampling.also_barred)}
 
     def holds(name: str, value: Any) -> bool:
         if name == "do_sample":
@@ -136,7 +137,7 @@ def applied(lm: LanguageModel, given: Sampling) -> Sampling:
     if biases:
         words["logit_bias"] = (*given.logit_bias, *biases)
     if first:
-        words |= {"barred": first, "barred_steps": 1}
+        words["also_barred"] = (*given.also_barred, *((i, 1) for i in first))
     return replace(given, **words)
 
 

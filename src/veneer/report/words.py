@@ -80,9 +80,9 @@ def lead(
         shown = [(g, r) for g, r in portions if (g, r) in determined]
         text = Markup("{} {}.").format(what, listed([_clause(g, r, anchor) for g, r in shown]))
     if open_ones:
-        text += Markup(" On {} it is not determined, since the interval holds 0.").format(
-            listed([_figure(g, r, anchor) for g, r in open_ones])
-        )
+        why = "since the interval holds 0 or is missing"
+        tasks = listed([_figure(g, r, anchor) for g, r in open_ones])
+        text += Markup(" On {} it is not determined, {}.").format(tasks, why)
     missing = [escape(name(g.task)) for g, r in portions if r.value is None]
     if missing:
         text += Markup(" On {} it is not defined.").format(listed(missing))
@@ -90,7 +90,8 @@ def lead(
 
 
 def _holds_0(row: Measurement) -> bool:
-    return row.low is not None and row.high is not None and row.low <= 0 <= row.high
+    """Whether a portion is not determined: its interval holds 0, or it has none."""
+    return row.low is None or row.high is None or row.low <= 0 <= row.high
 
 
 def _figure(group: Group, row: Measurement, anchor: Anchor) -> Markup:

@@ -141,15 +141,16 @@ def portion(
     The interval is Fieller's (1954, "Some problems in interval estimation", JRSS B 16): every R at
     which the mean of (system - base) - R (aligned - base) may be 0. So that it does not collapse
     where prompts agree (0 of n, n of n, a system that answers just as the aligned model does), its
-    second moments hold two prompts more: half a prompt of each of the six patterns of (system,
-    aligned, base) that are not all equal, which is what Bonett & Price add to each pair of them.
-    The added prompts cancel in the value. Chosen by simulation against MOVER-R (Donner & Zou 2012,
-    Statistical Methods in Medical Research 21) with Wilson limits and against half the prior:
-    docs/statistics.md. For values other than 0 and 1 the added prompts differ by the values'
-    standard deviation, and Student's t takes the place of z.
+    second moments hold what half a prompt of each of the six patterns of (system, aligned, base)
+    that are not all equal would add (2 to the squares of either difference, 1 to their product),
+    and n is two prompts more: for each pair of systems, which four of the six patterns tell apart,
+    that is what Bonett & Price add. The added prompts cancel in the value. Chosen by simulation
+    against MOVER-R (Donner & Zou 2012, Statistical Methods in Medical Research 21) with Wilson
+    limits and against half the prior: docs/statistics.md. For values other than 0 and 1 the added
+    prompts differ by the values' standard deviation, and Student's t takes the place of z.
 
-    clusters: a group id a prompt. The moments are then those of the groups' sums, the added prompts
-    two groups of mean size, and Student's t has one degree of freedom less than there are groups.
+    clusters: a group id a prompt. The moments are then those of the groups' sums, the prior is
+    still of two prompts, and Student's t has one degree of freedom less than there are groups.
 
     Value None where the interval of the paired difference aligned - base holds 0: the portion
     then means nothing. names: what stands at 1 and at 0, for that reason's words.
@@ -171,7 +172,8 @@ def portion(
             limits = _fieller(u, v, Z if binary else float(t.ppf(0.975, n - 1)), unit)
         else:
             by_u, by_v = _by_cluster(u, v, np.asarray(clusters))
-            limits = _fieller(by_u, by_v, float(t.ppf(0.975, len(by_u) - 1)), unit * n / len(by_u))
+            k = len(by_u)
+            limits = _fieller(by_u, by_v, float(t.ppf(0.975, k - 1)), unit, size=n / k)
     if limits is None:
         one, zero = names
         reason = Reason.of(
@@ -209,18 +211,41 @@ def _ratio(
         return _all_equal(value, len(x), n, share=share)
     left_out = np.full(len(x), value)
     np.divide(x.sum() - x, y.sum() - y, out=left_out, where=y.sum() - y > 0)
+    if len(x) < bootstrap.LEAST_FOR_BCA:
+        low, high, method = _few(value, left_out, positive=bool(np.all(x >= 0)))
+        return Estimate(value, low, high, n, method, reason=reason)
     low, high, method = bootstrap.limits(value, bootstrap.ratios(x, y, seed), left_out)
     if low == high:
         return _all_equal(value, len(x), n, share=share)
     return Estimate(value, low, high, n, method, reason=reason)
 
 
+def _few(value: float, left_out: np.ndarray, *, positive: bool) -> tuple[float, float, str]:
+    """(low, high, method) of a ratio of few prompts or groups, where a bootstrap has too few
+    resamples to hold its level: the spread of the ratio without each one in turn (jackknife, Tukey
+    1958), with Student's t. Of the ratio's logarithm where nothing is negative, because the sums
+    are skewed. A prompt without which the ratio is 0 leaves no bound below the value but 0."""
+    k = len(left_out)
+    q = float(t.ppf(0.975, k - 1)) * np.sqrt((k - 1) / k)
+    if not positive:
+        half = q * float(np.sqrt(np.sum((left_out - left_out.mean()) ** 2)))
+        return value - half, value + half, "jackknife-t"
+    if np.any(left_out <= 0):
+        half = q * float(np.sqrt(np.sum((left_out - left_out.mean()) ** 2)))
+        return 0.0, value + half, "jackknife-t"
+    logs = np.log(left_out)
+    half = min(q * float(np.sqrt(np.sum((logs - logs.mean()) ** 2))), 700.0)
+    return value * float(np.exp(-half)), value * float(np.exp(half)), "jackknife-t-log"
+
+
 def _fieller(
-    u: np.ndarray, v: np.ndarray, z: float, unit: float, prior: float = 1.0
+    u: np.ndarray, v: np.ndarray, z: float, unit: float, prior: float = 1.0, size: float = 1.0
 ) -> tuple[float, float] | None:
     """Limits of mean(u) / mean(v) with `prior` times the two added prompts; None where
-    they are unbounded."""
-    n = len(u) + 2 * prior
+    they are unbounded. size: prompts per entry of u and v, which are sums of groups where it is
+    above 1; the spread of few groups is then taken with one degree of freedom less."""
+    n = len(u) + 2 * prior / size
+    z *= np.sqrt(len(u) / (len(u) - 1)) if size > 1 else 1.0
     mu, mv, more = u.sum() / n, v.sum() / n, prior * unit**2
     var_u, var_v = ((u @ u + 2 * more) / n - mu**2) / n, ((v @ v + 2 * more) / n - mv**2) / n
     cov = ((u @ v + more) / n - mu * mv) / n

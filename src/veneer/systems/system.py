@@ -131,7 +131,10 @@ class System:
         stop_strings = (*stop_strings, *self.stop)
         ids = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
         how = (
-            replace(sampling, barred=self.barred, barred_steps=self.barred_steps)
+            replace(
+                sampling,
+                also_barred=(*sampling.also_barred, *((i, self.barred_steps) for i in self.barred)),
+            )
             if self.barred
             else sampling
         )

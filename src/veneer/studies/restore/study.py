@@ -54,6 +54,7 @@ from veneer.studies.restore.verdict import (
     Outcomes,
     RestoreVerdict,
     above,
+    least_prompts,
     verdict_rows,
     verdicts,
 )
@@ -135,6 +136,10 @@ class RestoreStudy:
             )
         self.examples = _examples_to_attack_with(self.method, self.inputs)
         judges_of(roles.measured(), self.judge)
+        harmful = sum(len(self.parts[t.name].report) for t in roles.harmful)
+        if harmful < (needed := least_prompts(len(methods))):
+            few = words.too_few_prompts(harmful, len(methods), needed)
+            logging.getLogger("veneer").warning("veneer: %s", few)
         if extracts and not roles.harmless:
             logging.getLogger("veneer").warning("veneer: %s", words.ONLY_REFUSALS)
 
