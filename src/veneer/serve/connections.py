@@ -28,12 +28,14 @@ class Connections:
     first of the address that has most of them, the oldest first; then an idle one; then the new
     one."""
 
-    def __init__(self, most: int = MOST_REQUESTS + RESERVE, head_seconds: float = HEAD_SECONDS):
-        self.most, self.head_seconds = most, head_seconds
+    def __init__(
+        self,
+        most: int = MOST_REQUESTS + RESERVE,
+        head_seconds: float = HEAD_SECONDS,
+        stall_seconds: float = STALL_SECONDS,
+    ):
+        self.most, self.head_seconds, self.stall_seconds = most, head_seconds, stall_seconds
         self._open: dict[Connection, None] = {}  # in the order of arrival
-
-    def __len__(self) -> int:
-        return len(self._open)
 
     def add(self, connection: Connection) -> None:
         self._open[connection] = None
@@ -61,6 +63,12 @@ class Connections:
             largest = max(unsent, key=unsent.__getitem__)
             del unsent[largest]
             largest.end()
+
+    def refuse_incoming(self, error: ApiError) -> None:
+        """Refuse every request that has not come in as a whole."""
+        for connection in list(self._open):
+            if not connection.answers and not connection.lingers:
+                connection.refuse(error)
 
 
 class Connection(H11Protocol):
@@ -90,7 +98,7 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self._lingers_since is not None:
             return
-        if self._answers:  # keep reading: otherwise the departure of the client goes unnoticed
+        if self.answers:  # keep reading: otherwise the departure of the client goes unnoticed
             self._ahead += data
             if len(self._ahead) > MOST_AHEAD:
                 self.flow.pause_reading()
@@ -109,7 +117,7 @@ class Connection(H11Protocol):
         if self.transport.is_closing():
             return
         self._head_since = time.monotonic() if self.conn.trailing_data[0] else None
-        if self._ahead and not self._answers:
+        if self._ahead and not self.answers:
             ahead, self._ahead = bytes(self._ahead), bytearray()
             self.data_received(ahead)
 
@@ -124,7 +132,7 @@ class Connection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     @property
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         """Whether a complete request is being answered."""
         return not self.between_requests and not self.cycle.more_body
 
@@ -145,7 +153,7 @@ class Connection(H11Protocol):
         taken = self.transport.written - self.unsent
         if not self.unsent or taken - self._taken >= LEAST_TAKEN:
             self._taken_at, self._taken = now, taken
-        elif now - self._taken_at > STALL_SECONDS:
+        elif now - self._taken_at > self._connections.stall_seconds:
             self.end()
 
     def refuse(self, error: ApiError) -> None:
@@ -186,9 +194,11 @@ class Connection(H11Protocol):
         answer away from it."""
         if self._lingers_since is None and not self.transport.is_closing():
             self._lingers_since = time.monotonic()
-            if self.transport.can_write_eof():
+            try:
                 self.transport.write_eof()
-            self.flow.resume_reading()
+                self.flow.resume_reading()
+            except (OSError, RuntimeError):  # the client has gone already
+                self.end()
 
     @property
     def lingers(self) -> bool:
@@ -206,8 +216,9 @@ class _Transport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        self.written += len(data)
-        self._transport.write(data)
+        if not self.is_closing():  # asyncio would log every piece of a stream whose client has gone
+            self.written += len(data)
+            self._transport.write(data)
 
     def close(self) -> None:
         self._connection.close_in_order()
