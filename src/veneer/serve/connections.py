@@ -16,6 +16,7 @@ from veneer.serve.intake import CLOSE, MOST_REQUESTS
 
 RESERVE = 64  # connections beyond the requests: /health is answered also where all are in use
 HEAD_SECONDS = 10.0  # for the head of a request to come in
+YOUNG_SECONDS = 1.0  # in which a new client sends its request
 STALL_SECONDS = 20.0  # in which a client that is sent an answer has to take `LEAST_TAKEN` bytes
 LEAST_TAKEN = 2**15
 LINGER_SECONDS = 2.0  # in which the rest of a refused body is read, so that the refusal arrives
@@ -45,7 +46,7 @@ class Connections:
         addresses = Counter(c.address for c in between)
         victim = min(
             between,
-            key=lambda c: (c.served, -addresses[c.address]),  # the first of equals is the oldest
+            key=lambda c: (c.rank(), -addresses[c.address]),  # the first of equals is the oldest
             default=connection,
         )
         victim.end()
@@ -135,6 +136,12 @@ class Connection(H11Protocol):
     def answers(self) -> bool:
         """Whether a complete request is being answered."""
         return not self.between_requests and not self.cycle.more_body
+
+    def rank(self) -> int:
+        """Return how soon it gives way: silent for a second, idle after an answer, just opened."""
+        if self.served:
+            return 1
+        return 2 if time.monotonic() - (self._head_since or 0.0) < YOUNG_SECONDS else 0
 
     @property
     def unsent(self) -> int:
