@@ -32,13 +32,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 from scipy.stats import t
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "serve"))
-from serving import Running, serving
-
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from veneer.head.veneer import Veneer
 from veneer.models.load import load_model
 from veneer.serve.served import Served
 from veneer.systems.system import System
+from veneer_server import Running, serving
 
 SHORT = 4  # tokens of the answer whose waiting is measured
 

@@ -37,10 +37,15 @@ MEBIBYTE = 2**20
 
 @dataclass
 class Target:
-    """A server: its port, and the name of the model that is asked."""
+    """A server: its port, and the name of the model that is asked. patience: seconds that a hostile
+    client waits at most."""
 
     port: int
     model: str = "base"
+    patience: float = 20
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(min(seconds, self.patience))
 
     def connect(self, timeout: float = 600) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
@@ -171,7 +176,7 @@ def silent(target: Target, rng: random.Random) -> None:
         wires = [stack.enter_context(target.wire()) for _ in range(30)]
         for wire in wires[::2]:
             wire.sendall(target.head(100)[: rng.randrange(1, 80)])
-        time.sleep(rng.uniform(1, 15))
+        target.wait(rng.uniform(1, 15))
 
 
 def endless_body(target: Target, rng: random.Random) -> None:
@@ -181,7 +186,7 @@ def endless_body(target: Target, rng: random.Random) -> None:
         wire.sendall(
             target.head(-1, "Transfer-Encoding: chunked") if chunked else target.head(MEBIBYTE)
         )
-        for _ in range(rng.randrange(5, 30)):
+        for _ in range(min(rng.randrange(5, 30), int(2 * target.patience))):
             wire.sendall(b"1\r\n \r\n" if chunked else b" ")
             time.sleep(0.5)
 
@@ -200,7 +205,7 @@ def no_http(target: Target, rng: random.Random) -> None:
     ]
     with target.wire() as wire:
         wire.sendall(rng.choice(sent))
-        wire.settimeout(rng.uniform(0.1, 5))
+        wire.settimeout(min(target.patience, rng.uniform(0.1, 5)))
         wire.recv(1000)
 
 
@@ -212,7 +217,7 @@ def slow_reader(target: Target, rng: random.Random) -> None:
     with target.wire() as wire:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         wire.sendall(target.head(len(body)) + body)
-        time.sleep(rng.uniform(1, 20))
+        target.wait(rng.uniform(1, 20))
 
 
 def greedy(target: Target, rng: random.Random) -> None:
@@ -251,7 +256,7 @@ def leave(target: Target, rng: random.Random) -> None:
     with target.wire() as wire:
         whole = target.head(len(body)) + body
         wire.sendall(whole[: len(whole) if rng.random() < 0.8 else rng.randrange(len(whole))])
-        time.sleep(rng.uniform(0, 3))
+        target.wait(rng.uniform(0, 3))
 
 
 # The run
@@ -276,10 +281,10 @@ class Report:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-def alone(target: Target) -> list[tuple[str, dict, list]]:
-    """Each well-behaved request with its answer while nobody else asks."""
+def alone(target: Target, requests: list[tuple[str, dict]]) -> list[tuple[str, dict, list]]:
+    """Each request with its answer while nobody else asks."""
     out = []
-    for path, body in requests_of(target):
+    for path, body in requests:
         status, raw, _ = target.post(path, body)
         assert status == 200, raw
         out.append((path, body, content(raw, "stream" in body)))
@@ -461,17 +466,21 @@ def main() -> None:
     draining.start()
     try:
         target, watched = Target(port), psutil.Process(process.pid)
-        expected = alone(target)
+        requests = requests_of(target)
+        expected = alone(target, requests)
         how = {"clients": words.clients, "process": watched}
         if words.calm:
             show("calm", run(target, expected, 60 * words.calm, disturbed=False, **how))
         show("disturbed", run(target, expected, 60 * words.minutes, **how))
-        changed = sum(a[2] != b[2] for a, b in zip(expected, alone(target), strict=True))
+        again = alone(target, requests)
+        changed = sum(a[2] != b[2] for a, b in zip(expected, again, strict=True))
         print(f"afterwards, alone: {changed} of {len(expected)} answers changed")
         time.sleep(35)
         print(f"connections left: {len(watched.net_connections()) - 1}; log: {len(log)} lines")
-        for line in log[:20]:
-            print("  " + line.rstrip()[:200])
+        # without times, and without the frames of tracebacks
+        kinds = Counter(re.sub(r"^[\d-]+ [\d:,]+ ", "", n.rstrip()) for n in log if n[:1] != " ")
+        for line, n in kinds.most_common(20):
+            print(f"  {n} x {line[:200]}")
     finally:
         process.terminate()
         print(f"the server ended with code {process.wait(60)}")

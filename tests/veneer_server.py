@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from veneer.serve.app import Service, create_app
+from veneer.serve.connections import Connections
 from veneer.serve.guard import Guard
+from veneer.serve.intake import Intake
 from veneer.serve.requests import Limits
 from veneer.serve.scheduler import Scheduler
 from veneer.serve.served import Served
@@ -23,6 +26,14 @@ from veneer.serve.server import Server, address_of, open_socket
 class Running:
     address: str
     scheduler: Scheduler
+    server: Server
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    def wire(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     @property
     def url(self) -> str:
@@ -49,21 +60,24 @@ def serving(
     *,
     guard: Guard | None = None,
     limits: Limits | None = None,
+    intake: Intake | None = None,
+    connections: Connections | None = None,
     **how: int,
 ) -> Iterator[Running]:
     """how: words of the scheduler."""
     scheduler = Scheduler(**how)
     app = create_app(
-        Service({s.id: s for s in systems}, scheduler, limits or Limits()), guard or Guard()
+        Service({s.id: s for s in systems}, scheduler, limits or Limits(), intake),
+        guard or Guard(),
     )
     found = open_socket("127.0.0.1", 0)
     ready = threading.Event()
-    server = Server(app, ready.set, scheduler.stop)
+    server = Server(app, ready.set, scheduler.stop, connections)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [found]})
     thread.start()
     try:
         assert ready.wait(60)
-        yield Running(address_of(found), scheduler)
+        yield Running(address_of(found), scheduler, server)
     finally:
         server.should_exit = True
         thread.join(30)

@@ -20,9 +20,9 @@ from transformers import (
 )
 
 from tiny import tiny
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.decode import decode
-from veneer.models.sampling import Answer, Sampling, _adjusted, choose, filtered
+from veneer.models.sampling import NO_TOKEN, Answer, Sampling, _adjusted, choose, filtered
 
 V = 40
 
@@ -181,6 +181,64 @@ def test_no_token_without_probability_is_drawn(monkeypatch):
     assert choose(logits, answers, ()).tolist() == logits.topk(2).indices[:, 1].tolist()
 
 
+@pytest.mark.parametrize("temperature", [5e-324, 1e-320, 1e-9, 1e-5, 1e-4])
+def test_tiny_temperatures_are_the_limit(temperature):
+    """Greedy: here the runner-up is 0.1 nats or more behind."""
+    logits = random_logits(8, rows=4, spread=1e3)
+    answers = [Answer(Sampling(temperature=temperature, seed=i), [], "") for i in range(4)]
+    assert choose(logits, answers, ()).tolist() == logits.argmax(-1).tolist()
+
+
+def test_the_likeliest_token_stays_where_its_mass_rounds_to_nothing():
+    """5e-324 * 0.3 is 0, so that no token lay below it."""
+    logits = torch.zeros(1, V)
+    logits[0, 7] = 1.0
+    how = Sampling(temperature=1.0, top_k=1, top_p=5e-324)
+    assert choose(logits, [Answer(how, [], "")], ()).tolist() == [7]
+
+
+def test_a_row_without_a_token_leaves_the_others_alone():
+    logits = random_logits(9, rows=3)
+    barred = Sampling(temperature=1.0, barred=tuple(range(V)), barred_steps=1)
+    for sampled in (0.0, 1.0):
+        usual = Sampling(temperature=sampled, seed=4)
+        rows = [Answer(how, [], "") for how in (usual, barred, usual)]
+        chosen = choose(logits, rows, ()).tolist()
+        alone = [int(choose(logits[i : i + 1], [Answer(usual, [], "")], ())) for i in (0, 2)]
+        assert chosen == [alone[0], NO_TOKEN, alone[1]]
+
+
+def test_a_row_whose_logits_are_not_finite_ends_alone():
+    from veneer.models.decode import FAILED, Row, decode_steps
+    from veneer.models.stepper import ModelStepper
+
+    lm, prompts = tiny(), [[10, 20, 30], [40, 50], [60]]
+    rows = [Row(Sampling(6, 1.0, seed=1), str(i)) for i in range(3)]
+
+    def broken(logits: torch.Tensor) -> torch.Tensor:
+        """Row 1 breaks at its third token."""
+        broken.step += 1
+        return logits.index_fill(0, torch.tensor(1), torch.nan) if broken.step == 3 else logits
+
+    def answers(**how) -> dict[int, list]:
+        broken.step, out = 0, {0: [], 1: [], 2: []}
+        with torch.inference_mode():
+            stepper = ModelStepper(lm, prompts)
+        for tokens in decode_steps(stepper, rows, stop_ids=(), **how):
+            for t in tokens:
+                out[t.row].append(t.finish_reason or t.id if t.id == NO_TOKEN else t.id)
+        return out
+
+    usual = answers()
+    assert answers(shift=broken, apart=True) == {**usual, 1: [*usual[1][:2], FAILED]}
+    with pytest.raises(VeneerError, match="not finite at response position 3"):
+        answers(shift=broken)
+    with pytest.raises(VeneerError, match="no token to choose at response position 1"):
+        decode(
+            lm, [[5]], Sampling(2, barred=tuple(range(lm.head.rows)), barred_steps=1), stop_ids=()
+        )
+
+
 def test_frequencies_are_the_probabilities():
     logits = random_logits(5, spread=1.0)
     how = Sampling(temperature=1.3, top_p=0.8)
@@ -238,6 +296,10 @@ def test_is_argmax():
         {"min_p": 1.5},
         {"repetition_penalty": 0.0},
         {"repetition_penalty": float("nan")},
+        {"repetition_penalty": 1e-300},
+        {"repetition_penalty": 1e300},
+        {"presence_penalty": -1e308},
+        {"logit_bias": ((1, -1e300),)},
         {"presence_penalty": float("inf")},
         {"frequency_penalty": float("nan")},
         {"min_new_tokens": -1},

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from thoughts import forms
 from tiny import tiny, tokenizer
 from veneer.models.decode import response_text
-from veneer.models.stream import PartsStream, TextStream
+from veneer.models.stream import PartsStream, TextStream, _held
 from veneer.models.thoughts import Thoughts
 
 
@@ -104,6 +104,14 @@ def test_any_tokens_and_any_stops(ids, stops):
     pieces, _ = streamed(own, ids, stops)
     read, stops = until_stopped(own, ids, stops), [s for s in stops if s]
     assert "".join(pieces) == response_text(Named(own), read, {own.eos_token_id}, stops)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text("ab", max_size=30), st.text("ab", min_size=1, max_size=12), st.data())
+def test_the_beginning_of_a_stop_string_is_the_longest_one(text, stop, data):
+    end = data.draw(st.integers(0, len(text)))
+    wanted = max((n for n in range(len(stop)) if text[:end].endswith(stop[:n])), default=0)
+    assert _held(text, end, stop) == wanted
 
 
 def test_an_unfinished_character_waits():

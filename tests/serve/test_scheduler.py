@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 
+from tiny import tiny
 from veneer.models.load import load_model
 from veneer.serve.served import Served
 from veneer.systems.system import System
@@ -144,6 +145,20 @@ def test_a_full_queue_turns_requests_away_and_clients_come_back(one: Running):
     for thread in many:
         thread.join()
     assert set(statuses) <= {200, 503} and statuses.count(200) >= 8, "at least what the queue holds"
+
+
+def test_a_body_that_is_coming_in_when_the_server_ends_is_told_so():
+    with serving([Served(System.of_model(tiny()))]) as server:
+        wires = [server.wire(), server.wire()]
+        wires[0].sendall(b"POST /v1/completions HT")
+        wires[1].sendall(
+            b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+        )
+        wait_for(lambda: len(server.server.connections._open) == 2)
+        server.server.should_exit = server.server._at_once = True
+        replies = [b"".join(iter(lambda w=w: w.recv(2**16), b"")) for w in wires]
+    assert b'"shutting_down"' in replies[1]
 
 
 def test_what_is_under_way_when_the_server_ends_is_told_so():

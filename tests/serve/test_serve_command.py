@@ -114,8 +114,7 @@ def test_bad_input(words, said, capsys):
 
 
 def test_a_port_in_use(capsys):
-    found = open_socket("127.0.0.1", 0)
-    found.listen()
+    found = open_socket("127.0.0.1", 0)  # of a server that still loads its models
     assert main(["serve", "--model", "lab:base", "--port", str(found.getsockname()[1])]) == 2
     assert "cannot be listened on" in capsys.readouterr().err
     found.close()

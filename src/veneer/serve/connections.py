@@ -16,6 +16,7 @@ from veneer.serve.intake import CLOSE, MOST_REQUESTS
 
 RESERVE = 64  # connections beyond the requests: /health is answered also where all are in use
 HEAD_SECONDS = 10.0  # for the head of a request to come in
+YOUNG_SECONDS = 1.0  # in which a new client sends its request
 STALL_SECONDS = 20.0  # in which a client that is sent an answer has to take `LEAST_TAKEN` bytes
 LEAST_TAKEN = 2**15
 LINGER_SECONDS = 2.0  # in which the rest of a refused body is read, so that the refusal arrives
@@ -28,12 +29,14 @@ class Connections:
     first of the address that has most of them, the oldest first; then an idle one; then the new
     one."""
 
-    def __init__(self, most: int = MOST_REQUESTS + RESERVE, head_seconds: float = HEAD_SECONDS):
-        self.most, self.head_seconds = most, head_seconds
+    def __init__(
+        self,
+        most: int = MOST_REQUESTS + RESERVE,
+        head_seconds: float = HEAD_SECONDS,
+        stall_seconds: float = STALL_SECONDS,
+    ):
+        self.most, self.head_seconds, self.stall_seconds = most, head_seconds, stall_seconds
         self._open: dict[Connection, None] = {}  # in the order of arrival
-
-    def __len__(self) -> int:
-        return len(self._open)
 
     def add(self, connection: Connection) -> None:
         self._open[connection] = None
@@ -43,7 +46,7 @@ class Connections:
         addresses = Counter(c.address for c in between)
         victim = min(
             between,
-            key=lambda c: (c.served, -addresses[c.address]),  # the first of equals is the oldest
+            key=lambda c: (c.rank(), -addresses[c.address]),  # the first of equals is the oldest
             default=connection,
         )
         victim.end()
@@ -61,6 +64,12 @@ class Connections:
             largest = max(unsent, key=unsent.__getitem__)
             del unsent[largest]
             largest.end()
+
+    def refuse_incoming(self, error: ApiError) -> None:
+        """Refuse every request that has not come in as a whole."""
+        for connection in list(self._open):
+            if not connection.answers and not connection.lingers:
+                connection.refuse(error)
 
 
 class Connection(H11Protocol):
@@ -90,7 +99,7 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self._lingers_since is not None:
             return
-        if self._answers:  # keep reading: otherwise the departure of the client goes unnoticed
+        if self.answers:  # keep reading: otherwise the departure of the client goes unnoticed
             self._ahead += data
             if len(self._ahead) > MOST_AHEAD:
                 self.flow.pause_reading()
@@ -109,7 +118,7 @@ class Connection(H11Protocol):
         if self.transport.is_closing():
             return
         self._head_since = time.monotonic() if self.conn.trailing_data[0] else None
-        if self._ahead and not self._answers:
+        if self._ahead and not self.answers:
             ahead, self._ahead = bytes(self._ahead), bytearray()
             self.data_received(ahead)
 
@@ -124,9 +133,15 @@ class Connection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     @property
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         """Whether a complete request is being answered."""
         return not self.between_requests and not self.cycle.more_body
+
+    def rank(self) -> int:
+        """Return how soon it gives way: silent for a second, idle after an answer, just opened."""
+        if self.served:
+            return 1
+        return 2 if time.monotonic() - (self._head_since or 0.0) < YOUNG_SECONDS else 0
 
     @property
     def unsent(self) -> int:
@@ -145,7 +160,7 @@ class Connection(H11Protocol):
         taken = self.transport.written - self.unsent
         if not self.unsent or taken - self._taken >= LEAST_TAKEN:
             self._taken_at, self._taken = now, taken
-        elif now - self._taken_at > STALL_SECONDS:
+        elif now - self._taken_at > self._connections.stall_seconds:
             self.end()
 
     def refuse(self, error: ApiError) -> None:
@@ -186,9 +201,11 @@ class Connection(H11Protocol):
         answer away from it."""
         if self._lingers_since is None and not self.transport.is_closing():
             self._lingers_since = time.monotonic()
-            if self.transport.can_write_eof():
+            try:
                 self.transport.write_eof()
-            self.flow.resume_reading()
+                self.flow.resume_reading()
+            except (OSError, RuntimeError):  # the client has gone already
+                self.end()
 
     @property
     def lingers(self) -> bool:
@@ -206,8 +223,9 @@ class _Transport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        self.written += len(data)
-        self._transport.write(data)
+        if not self.is_closing():  # asyncio would log every piece of a stream whose client has gone
+            self.written += len(data)
+            self._transport.write(data)
 
     def close(self) -> None:
         self._connection.close_in_order()

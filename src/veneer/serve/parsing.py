@@ -69,9 +69,9 @@ def _no_constant(name: str) -> float:
 
 
 def _whole_number(digits: str) -> int:
-    if len(digits) > MOST_DIGITS:
+    if (count := len(digits.lstrip("-"))) > MOST_DIGITS:
         raise ValueError(
-            f"the body holds a number of {len(digits)} digits; expected {MOST_DIGITS} at most"
+            f"the body holds a number of {count} digits; expected {MOST_DIGITS} at most"
         )
     return int(digits)
 

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from veneer.foundation.errors import InputError
 from veneer.serve.connections import Connection, Connections
+from veneer.serve.errors import unavailable
 
 try:
     import resource
@@ -62,11 +63,21 @@ def room_for_connections() -> int:
     if resource is None:
         return most
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < (wanted := most + OWN_FILES):
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return max(1, min(most, soft - OWN_FILES))
-    return most
+    unlimited = resource.RLIM_INFINITY
+    files = wanted_files(most, *(None if n == unlimited else n for n in (soft, hard)))
+    if files is None:
+        return most
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return max(1, min(most, files - OWN_FILES))
+
+
+def wanted_files(connections: int, soft: int | None, hard: int | None) -> int | None:
+    """Return the limit of open files to ask for, or None where the present one does. soft, hard:
+    the limits, None for no limit."""
+    wanted = connections + OWN_FILES
+    if soft is None or soft >= wanted:
+        return None
+    return wanted if hard is None else min(wanted, hard)
 
 
 def address_of(listener: socket.socket) -> str:
@@ -88,7 +99,9 @@ class Server(uvicorn.Server):
         give_up: Callable[[], None],
         connections: Connections | None = None,
     ):
-        self.connections = connections or Connections(most=room_for_connections())
+        if connections is None:
+            connections = Connections(most=room_for_connections())
+        self.connections = connections
         super().__init__(
             uvicorn.Config(
                 app,
@@ -127,6 +140,9 @@ class Server(uvicorn.Server):
         until = time.monotonic() + GRACE
         while time.monotonic() < until and not self._at_once:
             await asyncio.sleep(0.05)
+        self.connections.refuse_incoming(
+            unavailable("the server is shutting down", "shutting_down")
+        )
         await asyncio.to_thread(self._give_up)
 
     @contextlib.contextmanager
