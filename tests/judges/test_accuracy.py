@@ -14,7 +14,7 @@ from veneer.judges.registry import get_judge
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("name", ["refusal", "toxicity"])
+@pytest.mark.parametrize("name", ["refusal"])
 def test_a_built_in_judge_carries_the_figures_of_its_page(name):
     judge = get_judge(name, JudgeConfig())
     measured = accuracy_of(judge.id)
