@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 from tools.judges.fitting import data_folder
 from tools.judges.refusal_train import MODELS
+from tools.judges.toxicity_check import verdicts
 from tools.judges.toxicity_fit import Statements, fit, parts, statement_folds
 from tools.judges.toxicity_train import load_statements, scores_unseen
 
 from veneer.embed import load_embedder
 from veneer.foundation.files import write_text
-from veneer.judges.toxicity.head import load_head
+from veneer.judges.toxicity.judge import ToxicityJudge
+from veneer.judges.toxicity.objection import objects
 from veneer.statistics.intervals import rate
 
 HERE = Path(__file__).resolve().parent
@@ -68,7 +70,7 @@ def by_group(data: Statements, scores: np.ndarray) -> str:
 
 def others(data: Path) -> str:
     """Share judged toxic of texts that are no hate: XSTest's answers, which the fit did not see."""
-    head, embedder = load_head(), load_embedder("minilm")
+    judge = ToxicityJudge()
     lines = ["| answers of | what they are | n | judged toxic |", "|---|---|---|---|"]
     kinds = {
         "1_full_compliance": "full compliance",
@@ -80,7 +82,7 @@ def others(data: Path) -> str:
             encoding="utf-8", newline=""
         ) as stream:
             found = list(csv.DictReader(stream))[::EVERY]
-        toxic = head.log_odds(embedder.embed([r["completion"] for r in found])) > 0
+        toxic = np.array(verdicts(judge, [r["completion"] for r in found]))
         for label, kind in kinds.items():
             mask = np.array([r["final_label"] == label for r in found])
             lines.append(
@@ -116,10 +118,13 @@ def lists(data: Statements) -> str:
                     texts.append("\n- ".join(data.texts[i] for i in chosen))
                     made.append((fold, chosen))
             hits = np.zeros(3)
-            for vector, (fold, chosen) in zip(embedder.embed(texts), made, strict=True):
+            for text, vector, (fold, chosen) in zip(
+                texts, embedder.embed(texts), made, strict=True
+            ):
                 w, b = fits[fold]
                 single = data.vectors[chosen] @ w + b
-                hits += [vector @ w + b > 0, single.max() > 0, single.mean() > 0]
+                whole = vector @ w + b > 0 and not objects(text)
+                hits += [whole, single.max() > 0, single.mean() > 0]
             lines.append(
                 f"| {length} | {hateful} | " + " | ".join(shown(h, len(texts)) for h in hits) + " |"
             )

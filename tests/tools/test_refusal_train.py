@@ -6,10 +6,11 @@ import json
 import pytest
 from tools.judges import refusal_train
 from tools.judges.fitting import data_folder
-from tools.judges.refusal_fit import WRITTEN, Example, Settings, fit_settings, topic_words, verdict
+from tools.judges.refusal_fit import SIGNS, WRITTEN, Example, fit_ridge, verdict
 
 from veneer.foundation.errors import InputError
 from veneer.judges.refusal.judge import Refusal
+from veneer.judges.refusal.lexicon import KINDS
 from veneer.judges.refusal.model import WEIGHTS_FILE, load_model
 
 needs_xstest = pytest.mark.skipif(
@@ -23,27 +24,29 @@ def test_the_script_makes_the_shipped_judge():
     """Compared is what the judge is for. The last digits of a fit are those of a processor: sums
     are rounded in another order on each."""
     fitted, (shipped, _) = refusal_train.train(data_folder()), load_model()
-    assert (fitted.word_scale, fitted.partly_above) == (shipped.word_scale, shipped.partly_above)
-    largest = float(abs(shipped.weights).max())
-    for name, row in shipped.names.items():
-        assert fitted.weights[fitted.names[name]] == pytest.approx(
-            shipped.weights[row], abs=0.01 * largest
-        )
+    largest = max(map(abs, shipped.weights.values()))
+    for name, weight in shipped.weights.items():
+        assert fitted.weights[name] == pytest.approx(weight, abs=0.01 * largest)
     examples = refusal_train.all_examples(data_folder())
-    differing = [
-        e.text for e in examples if verdict(fitted, e.text) is not verdict(shipped, e.text)
-    ]
+    differing = [e.text for e in examples if verdict(fitted, e) is not verdict(shipped, e)]
     assert len(examples) > 1350 and len(differing) <= len(examples) // 500, (
         "verdicts on the labelled texts"
     )
 
 
-@needs_xstest
-def test_no_feature_holds_a_word_of_a_prompt():
-    banned = topic_words([e.prompt for e in refusal_train.xstest_examples(data_folder())])
-    for name in json.loads(WEIGHTS_FILE.read_text(encoding="utf-8"))["weights"]:
-        if name[:2] in ("h:", "w:"):
-            assert not set(name[2:].split()) & banned
+def test_every_weight_is_of_a_named_feature_and_has_its_sign():
+    """No feature is a word of a text, so that no topic can be learnt."""
+    places = {f"{place}:{kind}" for place in ("first", "opening", "any", "more") for kind in KINDS}
+    unsigned = {
+        "answers behind a decline",
+        "list behind a decline",
+        "declines later only",
+        "pivot",
+        "pivot behind a decline",
+    }
+    weights = json.loads(WEIGHTS_FILE.read_text(encoding="utf-8"))["weights"]
+    assert set(weights) <= places | set(SIGNS) | unsigned
+    assert all(weights.get(name, 0) * sign >= 0 for name, sign in SIGNS.items())
 
 
 @needs_xstest
@@ -70,17 +73,9 @@ def test_missing_data_is_said_in_one_sentence(tmp_path, monkeypatch, capsys):
 
 
 def test_a_planted_difference_is_learned():
-    made = [
-        Example(f"No way number {i}, never mind it.", Refusal.FULL, WRITTEN, "") for i in range(20)
-    ]
-    made += [
-        Example(f"Take train {i} to the coast now.", Refusal.NONE, WRITTEN, "") for i in range(20)
-    ]
-    made += [
-        Example(f"No way number {i}, but take train {i} then.", Refusal.PARTIAL, WRITTEN, "")
-        for i in range(20)
-    ]
-    model = fit_settings(made, Settings(ridge=1.0, word_scale=0.2), topic_words(["the coast"]))
-    assert verdict(model, "No way number 99, never mind it.") is Refusal.FULL
-    assert verdict(model, "Take train 99 to the coast now.") is Refusal.NONE
-    assert not any("coast" in name for name in model.names)
+    made = [Example(f"I cannot do number {i}.", Refusal.FULL, WRITTEN, "") for i in range(20)]
+    made += [Example(f"Here is train {i}.", Refusal.NONE, WRITTEN, "") for i in range(20)]
+    model = fit_ridge(made, 1.0)
+    assert verdict(model, Example("I cannot do number 99.", Refusal.FULL, "", "")) is Refusal.FULL
+    assert verdict(model, Example("Here is train 99.", Refusal.NONE, "", "")) is Refusal.NONE
+    assert not any("train" in name for name in model.weights)

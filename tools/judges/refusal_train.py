@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from tools.judges.fitting import fit_and_write
+from tools.judges.refusal_current import current_examples
 from tools.judges.refusal_examples import written_examples
-from tools.judges.refusal_fit import WRITTEN, Example, choose, fit_settings, topic_words
+from tools.judges.refusal_fit import CURRENT, WRITTEN, Example, choose, fit_ridge
 from veneer.foundation import files
 from veneer.foundation.errors import InputError
 from veneer.judges.refusal.judge import Refusal
@@ -65,15 +66,15 @@ def all_examples(data: Path) -> list[Example]:
         Example(t, Refusal.FULL if refuses else Refusal.NONE, WRITTEN, "")
         for t, refuses in written_examples()
     ]
-    return [*xstest_examples(data), *small_model_examples(), *written]
+    current = [Example(t, label, CURRENT, "") for t, label in current_examples()]
+    return [*xstest_examples(data), *small_model_examples(), *written, *current]
 
 
 def train(data: Path) -> RefusalModel:
-    """Fit the model that ships: to the completions of all models, with the settings chosen by
-    leaving each model out in turn."""
+    """Fit the model that ships: to the completions of all models, with the ridge chosen by leaving
+    each model out in turn."""
     examples = all_examples(data)
-    banned = topic_words([e.prompt for e in examples])
-    return fit_settings(examples, choose(examples, banned), banned)
+    return fit_ridge(examples, choose(examples))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

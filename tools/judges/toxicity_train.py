@@ -17,6 +17,7 @@ from veneer.embed import load_embedder
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_text
 from veneer.judges.toxicity.head import ToxicityHead
+from veneer.judges.toxicity.objection import objects
 from veneer.statistics.intervals import rate
 
 FILES = 31  # 16 groups with hate, 15 of them with neutral statements
@@ -67,13 +68,15 @@ def load_statements(data: Path) -> Statements:
 
 def scores_unseen(data: Statements) -> dict[str, np.ndarray]:
     """Return left-out part -> log odds (n,): tenths of the statements, one group at a time, one
-    family of groups at a time."""
+    family of groups at a time; -inf for statements that object, as the judge has it."""
     folds = statement_folds(data.vectors)
-    return {
+    unseen = {
         "statement": left_out(data, folds, [folds == f for f in np.unique(folds)]),
         "group": left_out(data, folds, list(parts(data.groups).values())),
         "family": left_out(data, folds, list(parts(data.families()).values())),
     }
+    objecting = np.array([objects(text) for text in data.texts])
+    return {name: np.where(objecting, -np.inf, scores) for name, scores in unseen.items()}
 
 
 def balanced(scores: np.ndarray, hate: np.ndarray) -> dict[str, Any]:

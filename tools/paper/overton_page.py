@@ -99,7 +99,7 @@ def lima(data: Path) -> Material:
     return Material(
         "lima-oe",
         answers,
-        helpfulness={
+        quality={
             "base": diversity_figures.helpfulness(data, BASE),
             "aligned": diversity_figures.helpfulness(data, CHAT),
         },

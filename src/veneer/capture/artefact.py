@@ -68,7 +68,8 @@ class Capture:
 
     @cached_property
     def prompts(self) -> list[dict[str, Any]]:
-        """The prompts in input order: `id`, `task`, `base_length`, `aligned_length`, `plain`."""
+        """The prompts in input order: `id`, `task`, `base_length`, `aligned_length`, `plain`, and
+        `cluster` where a prompt has one."""
         return [
             row
             for _, row in read_json_lines(self.folder / "prompts.jsonl", "the prompts of a capture")

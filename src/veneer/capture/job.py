@@ -86,6 +86,7 @@ class Job:
                 "base_length": len(b),
                 "aligned_length": n,
                 **_listed(form, p),
+                **({} if p.cluster is None else {"cluster": p.cluster}),
             }
             for p, b, n in zip(prompts, base_ids, lengths, strict=True)
         ]

@@ -75,7 +75,11 @@ def begin(job: Job, shelf: Shelf) -> None:
         ".lock",
     }  # of a run that was killed before its manifest
     if any(
-        p for p in out.iterdir() if p.name not in begun and not is_leftover(p, {*begun, path.name})
+        p
+        for p in out.iterdir()
+        if p.name not in begun
+        and not p.name.startswith(".lock-")
+        and not is_leftover(p, {*begun, path.name})
     ):
         raise InputError(f"{out} is not empty and holds no capture; give a new or an empty folder")
     head = job.base.head.first_rows(job.teacher.size)

@@ -83,14 +83,20 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:
         return _unheard()
-    except Exception as error:
-        from veneer.foundation.files import is_disk_full
-
-        if is_disk_full(error):
+    except BaseException as error:
+        if isinstance(error, SystemExit | GeneratorExit):
+            raise
+        if type(error).__name__ == "PanicException":  # of a library in Rust, no Exception
+            why = " ".join(str(error).split())[:200]
             return _fail(
-                "the disk is full; free some space and run the same command again to resume",
+                f"a library gave up on a text ({why}); expected a tokenizer that reads every text: "
+                "fetch the model again from its author",
                 1,
             )
+        from veneer.foundation.write_failures import machine_failure
+
+        if (failure := machine_failure(error)) is not None:
+            return _fail(str(failure), failure.exit_code)
         from veneer.foundation.memory import is_out_of_memory
 
         if is_out_of_memory(error):
@@ -157,6 +163,10 @@ def _fail(sentence: str, code: int) -> int:
 
 
 def entry() -> None:
+    from veneer.terminal.guarded import guard
+
+    guard(sys.stdout)
+    guard(sys.stderr)
     try:
         code = main()
     except KeyboardInterrupt:  # while modules were still being imported

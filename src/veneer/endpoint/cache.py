@@ -3,7 +3,6 @@ line under way."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -13,12 +12,20 @@ from typing import Any
 
 from veneer.endpoint.finish import WORD, ending_of
 from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.locks import Busy, exclusive
+from veneer.foundation.write_failures import write_failure
 
 KIND = "veneer-replies-v1"
 HEADER = json.dumps({"kind": KIND}).encode() + b"\n"
 NO_CACHE = (
     "{path} is no file of stored replies; expected one that veneer wrote; give another folder"
 )
+
+BUSY = (
+    "another veneer command is writing {path} and does not end; wait until it has, or give another "
+    "folder{mend}"
+)
+PATIENCE = 60.0  # seconds to wait for another process to append its line, where a lock can be told
 
 
 def key_of(**what: Any) -> str:
@@ -63,14 +70,20 @@ class Cache:
         line = json.dumps(row, ensure_ascii=False) + "\n"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab", buffering=0) as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX)
+            with (
+                path.open("ab", buffering=0) as stream,
+                exclusive(stream.fileno(), path, patience=PATIENCE),
+            ):
                 data = line.encode("utf-8", errors="replace")
                 if os.fstat(stream.fileno()).st_size == 0:
                     data = HEADER + data
                 if stream.write(data) != len(data):
                     raise OSError("only a part of the line was written")
+        except Busy as busy:
+            raise InputError(BUSY.format(path=path, mend=busy.mend)) from None
         except OSError as error:
+            if (failure := write_failure(error, path)) is not None:
+                raise failure from error
             raise VeneerError(
                 f"{path} could not be written ({error}); free some space and run the same "
                 "command again"
@@ -78,8 +91,10 @@ class Cache:
 
     def _load(self, path: Path) -> None:
         try:
-            with path.open("r+b") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX)
+            with (
+                path.open("r+b") as stream,
+                exclusive(stream.fileno(), path, patience=PATIENCE),
+            ):
                 lines = stream.read().split(b"\n")
                 rest = lines.pop()  # behind the last line feed: a line that a kill cut
                 if rest and not lines and not HEADER.startswith(rest):
@@ -88,6 +103,8 @@ class Cache:
                     self._take(path, number, line)
                 if rest:
                     stream.truncate(sum(len(line) + 1 for line in lines))
+        except Busy as busy:
+            raise InputError(BUSY.format(path=path, mend=busy.mend)) from None
         except OSError as error:
             raise InputError(
                 f"{path} cannot be read ({error}); expected a file of stored replies, or none"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -15,10 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError
 from veneer.foundation.interrupts import HeldInterrupt
+from veneer.foundation.locks import Busy, claimed, claims_on, exclusive, flocked, is_living
 from veneer.foundation.reading.content import read_bytes
 from veneer.foundation.reading.decode import decoded
+from veneer.foundation.write_failures import write_failure
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -27,32 +27,53 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
     The temporary file gets a folder of its own beside `path`, because some libraries write their
     own temporary files next to ours. That folder is removed before the last rename, so that a kill
-    leaves nothing beside a whole file.
+    leaves nothing beside a whole file. Raises VeneerError or InputError where the machine or the
+    place refuses the write (write_failures.py).
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with HeldInterrupt() as interrupt, _scratch(path) as scratch:
         temporary, alone = scratch / path.name, scratch.with_suffix(".whole.part")
         try:
             with interrupt.let_through():
                 write(temporary)
-            with temporary.open("rb") as stream:
+            _set_rights(temporary)
+            with temporary.open("r+b") as stream:  # NFS locks no file that is open to read alone
                 os.fsync(stream.fileno())
-                fcntl.flock(stream, fcntl.LOCK_EX)  # as its folder is: it is no leftover
-                umask = os.umask(0)
-                os.umask(umask)
-                temporary.chmod(0o666 & ~umask)  # a library may make it private
+                flocked(stream.fileno(), wait=True)  # as its folder is: it is no leftover
                 temporary.replace(alone)
                 shutil.rmtree(scratch)
                 alone.replace(path)
         except Exception as error:
-            if is_disk_full(error):
-                raise VeneerError(
-                    f"the disk that holds {path.parent} is full; finished files are intact: "
-                    "free some space and run the same command again to resume"
-                ) from error
+            _explain(error, path)
             raise
         finally:
-            alone.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                alone.unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it. Raises the sentence of write_failures.py."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _explain(error, path)
+        raise
+
+
+def _explain(error: BaseException, place: Path) -> None:
+    """Raise the sentence for an error of the system while `place` was written; return for others,
+    a sentence among them."""
+    if (failure := write_failure(error, place)) is not None:
+        raise failure from error
+
+
+def _set_rights(path: Path) -> None:
+    """Give a file or folder the rights that the umask leaves: a library may make it private. Some
+    file systems refuse to change rights, which loses nothing."""
+    umask = os.umask(0)
+    os.umask(umask)
+    with contextlib.suppress(OSError):
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
 
 
 @contextlib.contextmanager
@@ -60,31 +81,64 @@ def _scratch(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`, with a lock on it that dies with this process. A
     folder without its lock belongs to a killed process and is removed."""
     prefix, suffix = f".{path.name}.", ".part"
-    with os.scandir(path.parent) as entries:
-        old = [e.path for e in entries if e.name.startswith(prefix) and e.name.endswith(suffix)]
-    for leftover in old:
-        # locked: its process is at work; gone: it has just ended
-        with contextlib.suppress(OSError):
-            handle = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(Path(leftover))
-            finally:
-                os.close(handle)
+    with contextlib.ExitStack() as stack:
+        try:
+            with os.scandir(path.parent) as entries:
+                old = [
+                    Path(e.path)
+                    for e in entries
+                    if e.name.startswith(prefix) and e.name.endswith(suffix)
+                ]
+            for leftover in old:
+                # locked: its process is at work; gone: it has just ended
+                with contextlib.suppress(OSError, Busy):
+                    _remove_if_dead(leftover)
+            scratch = _locked_scratch(path, prefix, suffix, stack)
+        except OSError as error:
+            _explain(error, path)
+            raise
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _locked_scratch(path: Path, prefix: str, suffix: str, stack: contextlib.ExitStack) -> Path:
     while True:
         scratch = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=path.parent))
         try:
             handle = os.open(scratch, os.O_RDONLY)
         except FileNotFoundError:  # somebody who removes leftovers was quicker than the lock
             continue
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        stack.callback(os.close, handle)
+        if not flocked(handle, wait=True):
+            stack.enter_context(claimed(_claim_of(scratch)))
         if scratch.exists():
-            break
-        os.close(handle)
+            return scratch
+
+
+def _claim_of(temporary: Path) -> Path:
+    """What is claimed for a temporary folder, and for the file that leaves it."""
+    return temporary.with_name(temporary.name.removesuffix(".part").removesuffix(".whole"))
+
+
+def _remove_if_dead(leftover: Path) -> None:
+    """Remove a temporary file or folder whose process has ended. Raises Busy or OSError where it
+    has not. On a file system without locks only a claim can show it: what has none stays, unless
+    it is an empty folder."""
+    handle = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        yield scratch
+        locked, what = flocked(handle), _claim_of(leftover)
+        owners = claims_on(what)
+        if any(is_living(c) for c in owners):
+            return
+        if locked or owners:
+            _remove(leftover)
+            for claim in owners:
+                claim.unlink(missing_ok=True)
+        elif leftover.is_dir():
+            leftover.rmdir()
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
         os.close(handle)
 
 
@@ -106,6 +160,9 @@ def remove_leftovers(folder: Path, names: Iterable[str] | None = None) -> None:
     for leftover in [*folder.rglob(".*.part")]:
         if names is None or is_leftover(leftover, names):
             _remove(leftover)
+    for claim in folder.rglob(".lock-*"):
+        if not is_living(claim):
+            claim.unlink(missing_ok=True)
 
 
 def write_folder(out: Path, write: Callable[[Path], None]) -> None:
@@ -114,30 +171,19 @@ def write_folder(out: Path, write: Callable[[Path], None]) -> None:
 
     On any failure nothing is left behind; raises VeneerError where the folder could not be written.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     with HeldInterrupt() as interrupt, _scratch(out) as scratch:
         try:
             with interrupt.let_through():
                 write(scratch)
-            umask = os.umask(0)
-            os.umask(umask)
-            # a library may make its files private
             for path in (scratch, *scratch.rglob("*")):
-                path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+                _set_rights(path)
             if out.exists():
                 out.rmdir()
             scratch.replace(out)
-        except OSError as error:
-            raise VeneerError(
-                f"{out} could not be written ({error}); nothing was left behind: free some space "
-                "or give another --out"
-            ) from error
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Return whether an error means a full disk; safetensors reports it in a message of its own,
-    not as an OSError."""
-    return getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
+        except Exception as error:
+            _explain(error, out)
+            raise
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -159,20 +205,11 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path, what: str) -> Any:
     """Read a JSON file. Raises InputError naming `what` it should be."""
     try:
-        return json.loads(_bytes(path, what).decode("utf-8-sig"))
+        return json.loads(read_bytes(path, what).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is not valid JSON ({_why(error)}); expected {what}; make it again"
         ) from None
-
-
-def _bytes(path: Path, what: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; expected {what}") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); expected {what}") from None
 
 
 def _why(error: BaseException) -> str:
@@ -242,21 +279,26 @@ def folder_lock(folder: Path) -> Iterator[None]:
     After bad input the lock file is removed, and so is a folder that was created for it and is
     otherwise empty.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(
-            f"{folder} is a file; expected a new or an empty folder: give another --out"
-        )
-    new, locked_before = not folder.exists(), (folder / ".lock").exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / ".lock", folder):
-        try:
-            yield
-        except InputError:
-            if not locked_before:
-                (folder / ".lock").unlink()
-            if new and not any(folder.iterdir()):
+    try:
+        new, locked_before = not folder.exists(), (folder / ".lock").exists()
+    except OSError as error:
+        _explain(error, folder)
+        raise
+    make_folder(folder)
+    refused = False
+    try:
+        with _locked(folder / ".lock", folder):
+            try:
+                yield
+            except InputError:
+                refused = True
+                if not locked_before:
+                    (folder / ".lock").unlink(missing_ok=True)
+                raise
+    finally:
+        if refused and new:
+            with contextlib.suppress(OSError):  # it holds something
                 folder.rmdir()
-            raise
 
 
 @contextlib.contextmanager
@@ -267,20 +309,19 @@ def _locked(path: Path, what: Path) -> Iterator[None]:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
-            if is_disk_full(error):
-                raise
-            raise InputError(
-                f"{path} cannot be opened ({error.strerror}); expected a folder to write to: give "
-                "another --out"
-            ) from None
-        with os.fdopen(handle, "a") as stream:
+            _explain(error, path)
+            raise
+        with os.fdopen(handle, "a") as stream, contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+                stack.enter_context(exclusive(stream.fileno(), path))
+            except Busy as busy:
                 raise InputError(
                     f"another veneer command is working in {what}; wait until it ends or give "
-                    "another --out"
+                    f"another --out{busy.mend}"
                 ) from None
+            except OSError as error:
+                _explain(error, path)
+                raise
             if not _same(stream.fileno(), path):
                 continue
             yield

@@ -23,6 +23,8 @@ NAMES = {
     "random": "random-{examples}",
     "knn-prompt": "knn-prompt-{examples}",
     "knn-response": "knn-response-{examples}",
+    "program": "program-{view}-{label}",
+    "programs-of": "programs-{view}",
 }
 NUMBERS = ("rank", "answers", "layers", "examples")  # settings that are whole numbers
 VALUES = {**dict.fromkeys(NUMBERS, "[0-9]+"), "alpha": r"[+-]?\.?[0-9].*?"}  # how they are written

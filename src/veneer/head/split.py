@@ -21,25 +21,35 @@ class Split:
     warning: str | None = None
 
     @classmethod
-    def by_prompt(cls, numbers: Sequence[int], groups: Sequence[str], seed: int) -> Split:
+    def by_prompt(
+        cls,
+        numbers: Sequence[int],
+        groups: Sequence[str],
+        seed: int,
+        clusters: Sequence[str | None] | None = None,
+    ) -> Split:
         """Split the prompts of each group (task) alike, in an order that a hash of seed
         and number gives.
 
-        Raises InputError for fewer than 3 prompts.
+        clusters: one id per prompt, None for a prompt by itself. A cluster stands whole in one
+        part. Those that hold more than two tenths of a group's prompts are train, as long as there
+        are others. Raises InputError for fewer than 3 prompts, and for a group of 3 or more prompts
+        in fewer than 3 clusters.
         """
         if len(numbers) < 3:
             raise InputError(
                 f"found {len(numbers)} prompts; expected at least 3 (train, select, report): "
                 "capture more"
             )
+        ids = clusters or [None] * len(numbers)
         parts: tuple[list[int], list[int], list[int]] = ([], [], [])
         for group in sorted(set(groups)):
-            own = [n for n, g in zip(numbers, groups, strict=True) if g == group]
-            own.sort(key=lambda n: hashlib.sha256(f"{seed}\0{n}".encode()).digest())
-            tenth = max(round(len(own) / 10), 1 if len(own) >= 3 else 0)
-            parts[1].extend(own[:tenth])
-            parts[2].extend(own[tenth : 2 * tenth])
-            parts[0].extend(own[2 * tenth :])
+            units: dict[tuple[str, str | int], list[int]] = {}
+            for n, g, c in zip(numbers, groups, ids, strict=True):
+                if g == group:
+                    units.setdefault(("prompt", n) if c is None else ("cluster", c), []).append(n)
+            for part, own in zip(parts, _divide(group, list(units.values()), seed), strict=True):
+                part.extend(own)
         for part in parts[1:]:
             if not part:
                 part.append(parts[0].pop())
@@ -53,3 +63,32 @@ class Split:
         )
         train, select, report = (tuple(sorted(p)) for p in parts)
         return cls(train, select, report, few)
+
+
+def _divide(group: str, units: list[list[int]], seed: int) -> tuple[list[int], ...]:
+    """Divide a group's units, each of prompts that stay together, into train, select and report."""
+    size = sum(map(len, units))
+    tenth = max(round(size / 10), 1 if size >= 3 else 0)
+    if size >= 3 and len(units) < 3:
+        raise InputError(
+            f"found {len(units)} clusters in the {size} train prompts of {group}; expected 3 or "
+            "more, since a cluster stands whole in train, select or report: capture more"
+        )
+    units.sort(key=lambda u: (len(u) > 2 * tenth, _hash(seed, u[0])))
+    select, at = _taken(units, 0, tenth, leave=2)
+    report, at = _taken(units, at, tenth, leave=1)
+    return [n for unit in units[at:] for n in unit], select, report
+
+
+def _taken(units: list[list[int]], at: int, wanted: int, *, leave: int) -> tuple[list[int], int]:
+    """Return the prompts of the units from `at` on, until there are `wanted` prompts or `leave`
+    units are left, and the place behind them."""
+    part: list[int] = []
+    while len(part) < wanted and len(units) - at > leave:
+        part += units[at]
+        at += 1
+    return part, at
+
+
+def _hash(seed: int, number: int) -> bytes:
+    return hashlib.sha256(f"{seed}\0{number}".encode()).digest()

@@ -38,7 +38,8 @@ class JudgeConfig:
     --out."""
     toxicity: Annotated[str | None, Option(name="toxicity-model", metavar="MODEL")] = None
     """Text-classification model that judges toxicity (hub id or folder), such as
-    tomh/toxigen_roberta. Default: the built-in stand-in."""
+    tomh/toxigen_roberta; "stand-in" is the built-in one, which takes much that is harmless for
+    hate. Needed where toxicity is judged."""
     device: Annotated[str, Option(hidden=True)] = "auto"
     """Device of a local judge."""
     dtype: Annotated[str, Option(hidden=True)] = "auto"

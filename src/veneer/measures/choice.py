@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, read_json_lines, sha256_text, write_text
 from veneer.foundation.progress import Progress
+from veneer.foundation.write_failures import write_failure
 from veneer.measures.behaviour import Scored
 from veneer.models.formats import TextFormat
 from veneer.prompts.prompt import Prompt
@@ -159,10 +160,9 @@ def _append(out: Path, rows: Any) -> None:
         with out.open("a", encoding="utf-8") as stream:
             stream.write(json_lines(rows))
     except OSError as error:
-        raise VeneerError(
-            f"{out} could not be written ({error}); free some space and run the same command "
-            "again: it resumes"
-        ) from error
+        if (failure := write_failure(error, out)) is not None:
+            raise failure from error
+        raise
 
 
 def _resume(out: Path, stamp: str) -> dict[str, Mapping[str, Any]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from veneer.capture.artefact import Capture
 from veneer.capture.distributions import kl_lumped, log_masses
 from veneer.head.veneer import Veneer
 from veneer.models.head import Head
+from veneer.statistics import intervals
 
 COLUMNS = (
     "prompt",
@@ -30,7 +31,8 @@ COLUMNS = (
 class HeldOut:
     """One entry per token, all arrays (N,). kl_*: KL(aligned || system) in nats, tail lumped, 0
     where rounding made it less. base_second, base_third: base's next choices. prompt: the prompt's
-    number in the capture; task: its task, by prompt number."""
+    number in the capture; task: its task, by prompt number; cluster: its cluster, for those that
+    have one (`cluster_names`)."""
 
     prompt: np.ndarray
     position: np.ndarray
@@ -42,6 +44,7 @@ class HeldOut:
     base_third: np.ndarray
     veneer_top: np.ndarray
     task: dict[int, str]
+    cluster: Mapping[int, str] = field(default_factory=dict)
 
     def of_tasks(self, tasks: Sequence[str]) -> np.ndarray:
         """Mask (N,) of the tokens of the given tasks."""
@@ -54,6 +57,36 @@ class HeldOut:
         keep = np.ones(len(values), bool) if mask is None else mask
         _, inverse = np.unique(self.prompt[keep], return_inverse=True)
         return np.bincount(inverse, values[keep]), np.bincount(inverse).astype(float)
+
+    def clusters(self, mask: np.ndarray | None = None) -> np.ndarray | None:
+        """The cluster of each prompt of `by_prompt`; None where every prompt stands by itself."""
+        keep = np.ones(len(self.prompt), bool) if mask is None else mask
+        return cluster_ids(self.cluster, np.unique(self.prompt[keep]).tolist())
+
+    def ratio(
+        self, values: np.ndarray, mask: np.ndarray | None = None, *, seed: int
+    ) -> intervals.Estimate:
+        """The mean of `values` over the tokens in `mask`; the interval resamples prompts, or whole
+        clusters of them."""
+        sums, counts = self.by_prompt(values, mask)
+        return intervals.ratio_of_sums(sums, counts, seed=seed, clusters=self.clusters(mask))
+
+
+def cluster_names(capture: Capture, numbers: Sequence[int]) -> dict[int, str]:
+    """Prompt number -> task and cluster, of the prompts that have a cluster."""
+    rows = {n: capture.prompts[n] for n in numbers}
+    return {
+        n: f"{row['task']} {row['cluster']}"
+        for n, row in rows.items()
+        if row.get("cluster") is not None
+    }
+
+
+def cluster_ids(names: Mapping[int, str], numbers: Sequence[int]) -> np.ndarray | None:
+    """One id per prompt, its own number where it has no cluster; None where none has."""
+    if not any(n in names for n in numbers):
+        return None
+    return np.array([names.get(n, str(n)) for n in numbers])
 
 
 def held_out(
@@ -119,4 +152,8 @@ def held_out_of(
     arrays = {name: torch.cat(values).numpy() for name, values in parts.items()}
     for name in ("kl_base", "kl_veneer"):
         arrays[name] = arrays[name].clip(min=0)
-    return HeldOut(**arrays, task={n: capture.prompts[n]["task"] for n in prompts})
+    return HeldOut(
+        **arrays,
+        task={n: capture.prompts[n]["task"] for n in prompts},
+        cluster=cluster_names(capture, prompts),
+    )

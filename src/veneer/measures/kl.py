@@ -10,7 +10,7 @@ import numpy as np
 from veneer.capture.artefact import Capture
 from veneer.foundation.results import Measurement
 from veneer.measures import words
-from veneer.measures.held_out import HeldOut
+from veneer.measures.held_out import HeldOut, cluster_ids, cluster_names
 from veneer.statistics import intervals
 
 BINS = [(p, p) for p in range(1, 11)] + [
@@ -34,15 +34,14 @@ def noise_rows(capture: Capture, *, study: str, task: str = "joint") -> list[Mea
     ]
     if not records:
         return []
-    kl = intervals.ratio_of_sums(
-        np.array([r["kl"] for r in records]),
-        np.array([float(r["tokens"]) for r in records]),
-        seed=0,
-    )
-    top = intervals.ratio_of_sums(
-        np.array([float(r["top1"]) for r in records]),
-        np.array([float(r["tokens"]) for r in records]),
-        seed=0,
+    numbers = [r["prompt"] for r in records]
+    clusters = cluster_ids(cluster_names(capture, numbers), numbers)
+    tokens = np.array([float(r["tokens"]) for r in records])
+    kl, top = (
+        intervals.ratio_of_sums(
+            np.array([float(r[name]) for r in records]), tokens, seed=0, clusters=clusters
+        )
+        for name in ("kl", "top1")
     )
     return [
         Measurement.estimated(
@@ -73,25 +72,26 @@ def kl_rows(
     seed: int = 0,
 ) -> Iterator[Measurement]:
     """KL of base and of a veneer on the report part, the share of base's KL that the veneer
-    recovers, and top-1 agreement with the aligned model. Each interval resamples prompts."""
+    recovers, and top-1 agreement with the aligned model. Each interval resamples prompts, or
+    clusters of them."""
     mask = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
     if not mask.any():
         return
-    sums, counts = {}, np.zeros(0)
+    sums, counts, clusters = {}, np.zeros(0), table.clusters(mask)
     for name, values in (("base", table.kl_base), (system, table.kl_veneer)):
         sums[name], counts = table.by_prompt(values, mask)
     tops = {"base": table.base_top, system: table.veneer_top}
     for name in sums:
         if name == "base" and not with_base:
             continue
-        kl = intervals.ratio_of_sums(sums[name], counts, seed=seed)
+        kl = intervals.ratio_of_sums(sums[name], counts, seed=seed, clusters=clusters)
         yield Measurement.estimated(kl, "extract", task, "kl", name, split="report", unit=NATS)
-        agree, _ = table.by_prompt((tops[name] == table.aligned_top).astype(float), mask)
-        top = intervals.ratio_of_sums(agree, counts, seed=seed)
+        top = table.ratio((tops[name] == table.aligned_top).astype(float), mask, seed=seed)
         yield Measurement.estimated(
             top, "extract", task, "top1_agreement", name, split="report", unit="share"
         )
-    share = intervals.recovered(sums[system], _above_rounding(sums["base"], counts), seed=seed)
+    base = _above_rounding(sums["base"], counts)
+    share = intervals.recovered(sums[system], base, seed=seed, clusters=clusters)
     yield Measurement.estimated(
         share, "extract", task, "kl_recovered", system, split="report", unit="share"
     )
@@ -123,7 +123,7 @@ def position_rows(
         for name, values in (("base", table.kl_base), (system, table.kl_veneer)):
             if name == "base" and not with_base:
                 continue
-            mean = intervals.ratio_of_sums(*table.by_prompt(values, mask), seed=seed)
+            mean = table.ratio(values, mask, seed=seed)
             yield Measurement.estimated(
                 mean,
                 "position",
@@ -149,7 +149,9 @@ def early_share_rows(
             continue
         sums, counts = table.by_prompt(values, mask)
         early, _ = table.by_prompt(np.where(table.position <= first, values, 0.0), mask)
-        share = intervals.ratio_of_sums(early, _above_rounding(sums, counts), seed=seed)
+        share = intervals.ratio_of_sums(
+            early, _above_rounding(sums, counts), seed=seed, clusters=table.clusters(mask)
+        )
         yield Measurement.estimated(
             share,
             "position",

@@ -17,7 +17,6 @@ from veneer.foundation.results import Measurement
 from veneer.measures import words
 from veneer.measures.held_out import HeldOut
 from veneer.measures.kl import NATS, position_rows
-from veneer.statistics import intervals
 
 
 def nll_rows(
@@ -39,17 +38,13 @@ def nll_rows(
     for name, (nll, top) in both.items():
         if name == "base" and not with_base:
             continue
-        loss = intervals.ratio_of_sums(*table.by_prompt(nll, mask), seed=seed)
+        loss = table.ratio(nll, mask, seed=seed)
         yield Measurement.estimated(loss, "extract", task, "nll", name, unit=NATS, **fields)
-        hits = intervals.ratio_of_sums(
-            *table.by_prompt((top == table.aligned_top).astype(float), mask), seed=seed
-        )
+        hits = table.ratio((top == table.aligned_top).astype(float), mask, seed=seed)
         yield Measurement.estimated(
             hits, "extract", task, "token_accuracy", name, unit="share", **fields
         )
-    gain = intervals.ratio_of_sums(
-        *table.by_prompt(table.kl_base - table.kl_veneer, mask), seed=seed
-    )
+    gain = table.ratio(table.kl_base - table.kl_veneer, mask, seed=seed)
     yield Measurement.estimated(gain, "extract", task, "nll_gain", system, unit=NATS, **fields)
 
 

@@ -21,7 +21,6 @@ from veneer.measures.shift_groups import (
     group_of,
     shift_group,
 )
-from veneer.statistics import intervals
 
 CLASSES = ("unshifted", "marginal", "shifted")
 
@@ -46,9 +45,7 @@ def shift_rows(table: HeldOut, *, task: str = "joint", seed: int = 0) -> Iterato
         return
     kind = classes_of(table)
     for number, name in enumerate(CLASSES):
-        share = intervals.ratio_of_sums(
-            *table.by_prompt((kind == number).astype(float), mask), seed=seed
-        )
+        share = table.ratio((kind == number).astype(float), mask, seed=seed)
         yield Measurement.estimated(
             share, "shift", task, f"{name}_rate", "base", split="report", unit="share"
         )
@@ -56,7 +53,7 @@ def shift_rows(table: HeldOut, *, task: str = "joint", seed: int = 0) -> Iterato
         if not (mask & part).any():
             continue
         hit = (table.veneer_top == table.aligned_top).astype(float)
-        share = intervals.ratio_of_sums(*table.by_prompt(hit, mask & part), seed=seed)
+        share = table.ratio(hit, mask & part, seed=seed)
         yield Measurement.estimated(
             share, "shift", task, metric, "veneer", split="report", unit="share"
         )
@@ -143,14 +140,12 @@ def group_rows(
         ("veneer", "moved_rate", veneer_moves, to_veneer),
         ("aligned", "deep_rate", deep, to_aligned),
     ):
-        rate = intervals.ratio_of_sums(*table.by_prompt(moves.astype(float), part), seed=seed)
+        rate = table.ratio(moves.astype(float), part, seed=seed)
         yield Measurement.estimated(rate, "shift", task, metric, system, **common)
         if not (moves & part).any():
             continue
         for group in ShiftGroup:
-            share = intervals.ratio_of_sums(
-                *table.by_prompt((groups == group.value).astype(float), moves & part), seed=seed
-            )
+            share = table.ratio((groups == group.value).astype(float), moves & part, seed=seed)
             yield Measurement.estimated(
                 share,
                 "shift",
@@ -164,7 +159,7 @@ def group_rows(
     for group in ShiftGroup:
         own = to_aligned == group.value
         if own.any():
-            share = intervals.ratio_of_sums(*table.by_prompt(hit, own), seed=seed)
+            share = table.ratio(hit, own, seed=seed)
             yield Measurement.estimated(
                 share,
                 "shift",

@@ -15,7 +15,6 @@ from veneer.foundation.results import Measurement
 from veneer.measures import words
 from veneer.measures.held_out import HeldOut
 from veneer.measures.shifts import contexts
-from veneer.statistics import intervals
 
 FIGURE = re.compile(r"\s*[$€£]?\d[\d.,]*%?\s*")
 LEFT, NEXT = 48, 8  # tokens shown on either side
@@ -82,7 +81,7 @@ def style_not_sum_rows(
         ("number_missed_rate", "veneer", table.veneer_top != table.aligned_top),
         ("number_missed_rate", "base", table.base_top != table.aligned_top),
     ):
-        share = intervals.ratio_of_sums(*table.by_prompt(wrong.astype(float), figures), seed=seed)
+        share = table.ratio(wrong.astype(float), figures, seed=seed)
         count = int(figures.sum())
         yield Measurement.estimated(
             share,

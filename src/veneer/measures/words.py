@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 NOISE_FLOOR = (
     "noise floor: its log-probabilities while generating against those while reading at "
     "batch size 1"
@@ -20,6 +23,33 @@ NOT_WELL_FORMED = {
     "yardstick",
     "aligned_answers_are_empty": "all answers of the aligned model are empty",
 }
+
+
+def train_prompts_left_out(facts: Any) -> list[str]:
+    """Which train prompts a run left out and why. facts: as run.json holds it; nothing about it is
+    assumed, and a folder of an older version has none."""
+    if not isinstance(facts, Mapping):
+        return []
+    entries = facts.get("tested")
+    tested = [
+        e
+        for e in (entries if isinstance(entries, list) else [])
+        if isinstance(e, Mapping) and isinstance(e.get("prompts"), int)
+    ]
+    sentences = ["No train prompt has the text of a test prompt."]
+    if tested:
+        parts = [f"{e['prompts']} of {e.get('train')} (a test of {e.get('test')})" for e in tested]
+        sentences = [
+            f"{sum(e['prompts'] for e in tested)} train prompts were left out because a test "
+            f"prompt has the same text: {', '.join(parts)}."
+        ]
+    repeated = facts.get("repeated")
+    if isinstance(repeated, Mapping) and repeated:
+        parts = [f"{n} of {task}" for task, n in repeated.items()]
+        sentences.append(
+            f"Train prompts left out because they repeat another one: {', '.join(parts)}."
+        )
+    return sentences
 
 
 def adjusted_p(p: float, family: int, reason: str | None) -> str:

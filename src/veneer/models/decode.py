@@ -24,7 +24,7 @@ from torch import Tensor
 from veneer.foundation.errors import VeneerError
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
-from veneer.models.sampling import Answer, Sampling, choose
+from veneer.models.sampling import NO_TOKEN, Answer, Sampling, choose
 from veneer.models.stepper import ModelStepper, Stepper
 from veneer.models.thoughts import Thoughts, cut
 from veneer.reasoning import ResponseParts
@@ -67,6 +67,9 @@ class Row:
     raw: bool = False
 
 
+FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """One token of one row's answer.
@@ -74,7 +77,7 @@ class Token:
     logprob: natural log of its probability under the system's own distribution, before temperature,
     penalties and bars; None where it was not requested. top: (id, logprob) of the most likely
     tokens, downwards. finish_reason: "stop" (an end token or a stop string) or "length" with the
-    row's last token, otherwise None.
+    row's last token, otherwise None. FAILED (id `NO_TOKEN`): no token could be chosen.
     """
 
     row: int
@@ -162,6 +165,7 @@ def decode_steps(
     watch: Watcher | None = None,
     logprobs: int | None = None,
     given_up: Collection[int] = (),
+    apart: bool = False,
 ) -> Iterator[list[Token]]:
     """The batch of a stepper that has just been made, step by step: the tokens of the rows that are
     still open, in row order.
@@ -169,8 +173,9 @@ def decode_steps(
     rows: one for each of the stepper's prompts. logprobs: None for none, otherwise how many of the
     most likely tokens come with each token beside its own log-probability (0: only its own).
     given_up: row numbers that the caller no longer wants; it may grow (a set) while the generator
-    runs, and is looked at before each further step. shift, watch: as of `decode`. Raises
-    VeneerError where logits are not finite.
+    runs, and is looked at before each further step. apart: a row whose logits are not finite ends
+    with the finish reason FAILED, and the others continue. shift, watch: as of `decode`. Raises
+    VeneerError where logits are not finite, unless `apart`.
     """
     stops = frozenset(stop_ids)
     open_rows = list(range(len(rows)))
@@ -185,16 +190,32 @@ def decode_steps(
             logits = shift(logits)
         step += 1
         if not _finite(logits):
-            raise VeneerError(
-                f"{stepper.name} gives logits that are not finite at response position {step}; "
-                "its weights may be damaged"
-            )
+            if not apart:
+                raise VeneerError(
+                    f"{stepper.name} gives logits that are not finite at response position {step}; "
+                    "its weights may be damaged"
+                )
+            broken = ~torch.isfinite(logits).all(-1)
+            logits = logits.masked_fill(broken[:, None], 0.0)
+        else:
+            broken = None
         if watch is not None:
             watch(open_rows, stepper.hidden, logits)
         chosen = choose(logits, [answers[r] for r in open_rows], stops)
-        own, tops = _logprobs(logits, chosen, logprobs)
+        if broken is not None:
+            chosen = chosen.masked_fill(broken, NO_TOKEN)
+        ids = chosen.tolist()
+        if not apart and NO_TOKEN in ids:
+            raise VeneerError(
+                f"the settings leave {stepper.name} no token to choose at response position "
+                f"{step}: every token is barred, or penalties and biases overflow"
+            )
+        own, tops = _logprobs(logits, chosen.clamp(min=0), logprobs)
         tokens = []
-        for place, (number, token) in enumerate(zip(open_rows, chosen.tolist(), strict=True)):
+        for place, (number, token) in enumerate(zip(open_rows, ids, strict=True)):
+            if token == NO_TOKEN:
+                tokens.append(Token(number, NO_TOKEN, finish_reason=FAILED))
+                continue
             answers[number].tokens.append(token)
             reason = _reason(stepper, rows[number], answers[number], stops)
             tokens.append(Token(number, token, own[place], tops[place], reason))

@@ -3,6 +3,7 @@ file, or `lab:NAME`."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -18,6 +19,7 @@ from veneer.models.auto_class import auto_class
 from veneer.models.language_model import LanguageModel
 from veneer.models.quantised import check_all_read, plain_words, refusal, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
+from veneer.models.vetting import vet_adapter, vet_files, vet_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -109,32 +111,52 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
         return _gguf(path, words)
     if path.is_dir():
         _check_folder(path)
+        _vet(name, path)
     elif name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise InputError(
             f"there is no folder {name}; expected a model folder with config.json, a .gguf "
             "file, or a hub id"
         )
     else:
-        _check_hub(name, words["revision"])
+        config = _check_hub(name, words["revision"])
+        if config is not None:
+            _vet(name, config.parent)
     return _from_pretrained(name, name, name, words)
 
 
-def _check_hub(name: str, revision: str | None) -> None:
-    """Request one file before the library requests ten: a hub that fails would otherwise be tried
-    again for minutes."""
+def _vet(name: str, folder: Path) -> None:
+    """Raise InputError where files of a model's folder are hostile or damaged."""
+    try:
+        if folder.parent.name != "snapshots":  # the hub's cache, which may be incomplete
+            vet_folder(folder)
+        vet_files(folder, folder, _on_no_device)
+    except InputError as error:
+        raise InputError(f"{name} cannot be loaded: {error}") from None
+
+
+def _check_hub(name: str, revision: str | None) -> Path | None:
+    """Where the hub's config.json lies; None where it has none.
+
+    One file is requested before the library requests ten: a hub that fails would otherwise be tried
+    again for minutes. Those that are vetted follow, as far as the model has them.
+    """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
     try:
-        hf_hub_download(name, "config.json", revision=revision)
+        config = Path(hf_hub_download(name, "config.json", revision=revision))
     except EntryNotFoundError:
-        return  # the library says what is missing
+        return None  # the library says what is missing
     except Exception as error:  # address, network, server, cache or access is at fault
         raise InputError(
             f"{name} cannot be loaded ({_first(error)}); expected a hub id that this machine can "
             "reach, a local folder with config.json, tokenizer and *.safetensors, an adapter "
             "folder, a .gguf file, or lab:base and its kin"
         ) from None
+    for file in ("generation_config.json", "tokenizer_config.json", "tokenizer.json"):
+        with contextlib.suppress(Exception):  # the model has none, or the library says why not
+            hf_hub_download(name, file, revision=revision)
+    return config
 
 
 def _check_folder(path: Path) -> None:
@@ -216,6 +238,19 @@ def _from_pretrained(
     return model, tokenizer
 
 
+def _on_no_device(config: dict[str, Any]) -> Any:
+    """The modules of a config's content on no device. Raises InputError where it is of no model
+    that the library knows, or of impossible sizes."""
+    try:
+        made = AutoConfig.for_model(**config)
+        with torch.device("meta"), quiet():
+            return auto_class(made).from_config(made)
+    except Exception as error:
+        raise InputError(
+            f"no model can be made of this config.json ({_first(error)}); fetch it again"
+        ) from None
+
+
 def _without_weights(model_at: str, words: dict[str, Any]) -> Any:
     """The model's modules on no device."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
@@ -266,6 +301,7 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
             f"{folder} is an adapter, which is merged on one device; give --device a single "
             "device, or the merged model as a folder"
         )
+    vet_folder(folder)
     written, base = _adapter_config(folder, named_base)
     try:
         model, tokenizer = _whole(base, words)
@@ -283,6 +319,7 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
                 f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save "
                 "it again, or delete its files to use that of the base"
             ) from None
+    vet_adapter(folder, written, model, tokenizer)
     try:
         resize_to(model, folder, written, tokenizer)
     except SafetensorError as error:
@@ -304,7 +341,7 @@ def _adapter_config(folder: Path, named_base: str | None) -> tuple[dict[str, Any
         )
     try:
         written = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{folder}/adapter_config.json is not valid JSON ({error}); save the adapter again"
         ) from None

@@ -15,10 +15,16 @@ from torch import Tensor
 
 from veneer.foundation.errors import InputError
 
+# A lower temperature is greedy: at 1e-5 a token that is 0.001 nats less likely has no chance left.
+LEAST_TEMPERATURE = 1e-5
+# Beyond these, penalties and biases overflow float32 logits without changing a choice any further.
+LEAST_PENALTY, MOST_PENALTY = 0.01, 100.0
+MOST_SHIFT = 1e6
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is chosen. temperature 0 is greedy.
+    """How the next token is chosen. temperature 0 (below `LEAST_TEMPERATURE`) is greedy.
 
     Order, as in transformers' `generate`: penalties, bias and bars change the logits (of greedy
     decoding too); then temperature, top_k, top_p and min_p thin out the candidates.
@@ -59,26 +65,32 @@ class Sampling:
             raise InputError(f"top_k is {self.top_k}; expected 0 (all tokens) or more")
         if not 0 <= self.min_p <= 1:
             raise InputError(f"min_p is {self.min_p}; expected a number from 0 to 1")
-        if not 0 < self.repetition_penalty < math.inf:
+        if not LEAST_PENALTY <= self.repetition_penalty <= MOST_PENALTY:
             raise InputError(
-                f"repetition_penalty is {self.repetition_penalty}; expected a number above 0 (1 "
-                "is no penalty)"
+                f"repetition_penalty is {self.repetition_penalty}; expected {LEAST_PENALTY:g} to "
+                f"{MOST_PENALTY:g} (1 is no penalty)"
             )
         for name in ("presence_penalty", "frequency_penalty"):
-            if not math.isfinite(getattr(self, name)):
+            if not abs(getattr(self, name)) <= MOST_SHIFT:
                 raise InputError(
-                    f"{name} is {getattr(self, name)}; expected a finite number (0 is no penalty)"
+                    f"{name} is {getattr(self, name)}; expected {-MOST_SHIFT:g} to {MOST_SHIFT:g} "
+                    "(0 is no penalty)"
                 )
         if not 0 <= self.min_new_tokens <= self.max_new_tokens:
             raise InputError(
                 f"min_new_tokens is {self.min_new_tokens}; expected 0 to {self.max_new_tokens}, "
                 "which is max_new_tokens"
             )
-        if not all(i >= 0 and math.isfinite(b) for i, b in self.logit_bias):
+        if not all(i >= 0 and abs(b) <= MOST_SHIFT for i, b in self.logit_bias):
             raise InputError(
-                "logit_bias holds a negative token id or a bias that is not finite; expected ids "
-                "and finite numbers"
+                "logit_bias holds a negative token id or a bias that is no number from "
+                f"{-MOST_SHIFT:g} to {MOST_SHIFT:g}; expected token ids with such a number each"
             )
+
+    @property
+    def greedy(self) -> bool:
+        """Whether nothing is drawn."""
+        return self.temperature < LEAST_TEMPERATURE
 
     @property
     def is_argmax(self) -> bool:
@@ -91,7 +103,7 @@ class Sampling:
             or self.frequency_penalty
             or self.min_new_tokens
         )
-        return self.temperature == 0 and self.repetition_penalty == 1 and not changed
+        return self.greedy and self.repetition_penalty == 1 and not changed
 
     def facts(self) -> dict[str, Any]:
         """For manifests and stamps. Options of later versions are included only where they differ
@@ -106,25 +118,63 @@ class Sampling:
 _ALWAYS = ("max_new_tokens", "temperature", "top_p", "seed", "barred", "barred_steps")
 
 
+NO_TOKEN = -1
+
+
 @dataclass(slots=True)
 class Answer:
     """One answer that is being decoded. prompt: its token ids, which the repetition penalty sees.
-    tokens: the tokens so far."""
+    tokens: the tokens so far; they only grow."""
 
     sampling: Sampling
     prompt: Sequence[int]
     key: str
     tokens: list[int] = field(default_factory=list)
     stream: torch.Generator | None = None
+    _seen: Tensor | None = None
+    _tokens_seen: int = 0
+    _bias: tuple[Tensor, Tensor] | None = None
 
     def __post_init__(self) -> None:
-        if self.sampling.temperature > 0:
+        if not self.sampling.greedy:
             self.stream = _stream(self.sampling.seed, self.key)
+
+    def seen(self, row: Tensor) -> Tensor:
+        """Which tokens (V,) prompt and answer hold. Kept from step to step: to look through a long
+        prompt at every token would slow the whole batch."""
+        if self._seen is None:
+            self._seen = torch.zeros_like(row, dtype=torch.bool)
+            self._seen[_ids(set(self.prompt), row)] = True
+        if new := self.tokens[self._tokens_seen :]:
+            self._seen[_ids(set(new), row)] = True
+            self._tokens_seen = len(self.tokens)
+        return self._seen
+
+    def bias(self, row: Tensor) -> tuple[Tensor, Tensor]:
+        """Token ids (n,) and what is added to their logits (n,)."""
+        if self._bias is None:
+            pairs = [(i, b) for i, b in self.sampling.logit_bias if i < len(row)]
+            self._bias = (
+                torch.tensor([i for i, _ in pairs], dtype=torch.long, device=row.device),
+                torch.tensor([b for _, b in pairs], dtype=row.dtype, device=row.device),
+            )
+        return self._bias
 
 
 def choose(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[int]) -> Tensor:
-    """The next token (B,) of each answer, from its logits (B, V), which stay unchanged."""
-    logits = _adjusted(logits, answers, stop_ids)
+    """The next token (B,) of each answer, from its logits (B, V), which stay unchanged.
+
+    `NO_TOKEN` where an answer's own settings leave no finite logit to choose by (every token
+    barred, or penalties that overflow); the other answers are not touched by it.
+    """
+    adjusted = _adjusted(logits, answers, stop_ids)
+    chosen = _chosen(adjusted, answers)
+    if adjusted is not logits:
+        chosen = chosen.masked_fill(~adjusted.amax(-1).isfinite(), NO_TOKEN)
+    return chosen
+
+
+def _chosen(logits: Tensor, answers: Sequence[Answer]) -> Tensor:
     sampled = [place for place, a in enumerate(answers) if a.stream is not None]
     if not sampled:
         return logits.argmax(-1)
@@ -151,13 +201,10 @@ def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[in
             logits = own.clone()
         row = logits[place]
         if how.repetition_penalty != 1:
-            ids = _ids({*answer.prompt, *answer.tokens}, row)
-            logits_of_ids = row[ids]
-            row[ids] = torch.where(
-                logits_of_ids < 0,
-                logits_of_ids * how.repetition_penalty,
-                logits_of_ids / how.repetition_penalty,
+            penalised_row = torch.where(
+                row < 0, row * how.repetition_penalty, row / how.repetition_penalty
             )
+            row.copy_(torch.where(answer.seen(row), penalised_row, row))
         if how.presence_penalty or how.frequency_penalty:
             counts = Counter(answer.tokens)
             ids = _ids(counts, row)
@@ -165,9 +212,8 @@ def _adjusted(logits: Tensor, answers: Sequence[Answer], stop_ids: Collection[in
                 [counts[i] for i in ids.tolist()], device=row.device, dtype=row.dtype
             )
             row[ids] -= how.presence_penalty + how.frequency_penalty * often
-        for token, bias in how.logit_bias:
-            if token < len(row):
-                row[token] += bias
+        if how.logit_bias:
+            row.index_add_(0, *answer.bias(row))
         row[_ids(barred, row)] = -torch.inf
     return logits
 
@@ -185,13 +231,15 @@ def _draw(logits: Tensor, answers: Sequence[Answer]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=logits.device)[:, None]
 
     temperature = column([a.sampling.temperature for a in answers])
-    p, order = torch.sort(
-        (logits.double() / temperature).softmax(-1), dim=-1, descending=True, stable=True
-    )
+    # The largest logit becomes 0 before the division, so that no temperature overflows it.
+    above = logits.double() - logits.double().amax(-1, keepdim=True)
+    p, order = torch.sort((above / temperature).softmax(-1), dim=-1, descending=True, stable=True)
     p = filtered(p, [a.sampling for a in answers])
     cumulative = p.cumsum(-1)
     u = column([float(torch.rand((), generator=a.stream, dtype=torch.float64)) for a in answers])
-    last = (p > 0).sum(-1, keepdim=True) - 1  # the kept ones stand in front
+    # The kept ones stand in front. A row without any (its logits are not finite) raises no error,
+    # which would end its neighbours: `choose` marks it.
+    last = ((p > 0).sum(-1, keepdim=True) - 1).clamp(min=0)
     place = torch.searchsorted(cumulative, u * cumulative[:, -1:], right=True).minimum(last)
     return order.gather(-1, place)[:, 0]
 
@@ -216,8 +264,8 @@ def filtered(p: Tensor, how: Sequence[Sampling]) -> Tensor:
     if any(s.top_p < 1 for s in how):
         top_p = column("top_p")
         before = p.cumsum(-1) - p
-        # the first token always stays
-        p = p.masked_fill((before >= top_p * mass) & (top_p < 1), 0.0)
+        # The first token always stays, also where top_p times mass rounds to 0.
+        p = p.masked_fill((before >= top_p * mass) & (top_p < 1) & (before > 0), 0.0)
     if any(s.min_p for s in how):
         p = p.masked_fill(p < column("min_p") * p[:, :1], 0.0)
     return p

@@ -76,16 +76,24 @@ class TextStream:
         end = len(text.rstrip(UNFINISHED))
         if self._cleans and (space := text.rfind(" ", max(0, end - CLEANED), end)) >= 0:
             end = space
-        held = (
-            n for s in self._stop_strings for n in range(1, len(s)) if text.endswith(s[:n], 0, end)
-        )
-        return end - max(held, default=0)
+        return end - max((_held(text, end, s) for s in self._stop_strings), default=0)
 
     def _send(self, text: str, end: int) -> str:
         piece = text[self._sent : end]
         self._sent += len(piece)
         self._text += piece
         return piece
+
+
+def _held(text: str, end: int, stop: str) -> int:
+    """The length of the longest beginning of `stop`, short of all of it, with which text[:end]
+    ends. Only places that hold its first character are compared."""
+    at = text.find(stop[0], max(0, end - len(stop) + 1), end)
+    while at >= 0:
+        if stop.startswith(text[at:end]):
+            return end - at
+        at = text.find(stop[0], at + 1, end)
+    return 0
 
 
 class PartsStream(TextStream):

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+KNOWN = 2**16  # tokens whose bytes and names are kept
 SPACE = "\u2581"  # SentencePiece's sign for a space
 
 
@@ -30,6 +31,9 @@ class TokenTexts:
 
     def __init__(self, tokenizer: Any):
         self.tokenizer = tokenizer
+        # A long answer with log-probabilities names each token up to twenty times.
+        self.bytes = lru_cache(KNOWN)(self._bytes)
+        self.name = lru_cache(KNOWN)(self._name)
         backend = getattr(tokenizer, "backend_tokenizer", None)
         self._byte_level = backend is not None and "ByteLevel" in repr(backend.decoder)
         self._added = {i: str(t.content) for i, t in tokenizer.added_tokens_decoder.items()}
@@ -42,7 +46,7 @@ class TokenTexts:
         """The text that the token adds to an answer: nothing for a special token."""
         return b"" if id in self._special else self.bytes(id)
 
-    def bytes(self, id: int) -> bytes:
+    def _bytes(self, id: int) -> bytes:
         if id in self._added:
             return self._added[id].encode("utf-8", "replace")
         piece = self.tokenizer.convert_ids_to_tokens(id)
@@ -54,7 +58,7 @@ class TokenTexts:
             return bytes([int(match[1], 16)])
         return piece.replace(SPACE, " ").encode("utf-8", "replace")
 
-    def name(self, id: int) -> str:
+    def _name(self, id: int) -> str:
         """The token as text, or "bytes:\\xe2\\x80" for a part of a character, as
         OpenAI writes it."""
         raw = self.bytes(id)

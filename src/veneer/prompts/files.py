@@ -12,7 +12,7 @@ from typing import Any
 
 from veneer.foundation.errors import InputError, MissingExtra
 from veneer.foundation.reading import ENDINGS, Rows, open_rows
-from veneer.foundation.reading.content import ending
+from veneer.foundation.reading.content import check_regular, ending
 from veneer.foundation.reading.decode import warn_of_replacements
 from veneer.foundation.reading.turns import (
     chat_turns,
@@ -258,6 +258,9 @@ def _data_set(source: str, column: str | None) -> tuple[str, Rows]:
         if source.startswith("hf://")
         else (source, "", "")
     )
+    for path in sorted(Path(name).rglob("*")) if Path(name).is_dir() else ():
+        if not path.is_dir():
+            check_regular(path, "a data file, as the other files of its folder")
     tables = (
         [p for p in sorted(Path(name).rglob("*")) if p.suffix in (".csv", ".tsv")]
         if Path(name).is_dir()

@@ -17,7 +17,9 @@ class Prompt:
     messages: chat turns (`{"role", "content"}`), which an aligned model reads through its chat
     template. plain: the text that a base model reads, with the task's own template around it.
     reference: the data that the task needs to score an answer. template: the template, with
-    {prompt} in it, that turned `text` into `plain`; None leaves it to `own_template`.
+    {prompt} in it, that turned `text` into `plain`; None leaves it to `own_template`. cluster:
+    prompts of one cluster are not independent, so that a split holds them together; None for a
+    prompt by itself.
     """
 
     id: str
@@ -26,6 +28,7 @@ class Prompt:
     task: str = "prompts"
     reference: dict[str, Any] = field(default_factory=dict)
     template: str | None = field(default=None, compare=False)
+    cluster: str | None = field(default=None, compare=False)
 
     @classmethod
     def from_text(

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import write_text
+from veneer.foundation.invisible import spelled
 from veneer.report.load import load
 from veneer.report.opening import finding, headline, models, title
 from veneer.report.page_context import PageContext, template
@@ -80,7 +81,8 @@ def render(folders: Sequence[Path]) -> str:
         digest=_digest(script),
         pattern=script_pattern(),
     )
-    return page.lstrip()
+    # also what no template spelled out: titles of charts, captions, notes
+    return spelled(page.lstrip())
 
 
 def _digest(script: str) -> str:

@@ -58,6 +58,7 @@ KINDS = {
     "lora": Kind(
         "baseline", "a LoRA of base, tuned on {answers} answers of the aligned model", ("answers",)
     ),
+    "program": Kind("baseline", "base with the program {view} {label}", ("view", "label")),
     "shuffled": Kind(
         "control",
         "head-capacity control: a veneer fitted to hidden states shuffled within a response "

@@ -251,5 +251,5 @@ def _clear(folder: Path) -> None:
         for path in folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name != ".lock" and path.suffix != ".log":
+            elif not path.name.startswith(".lock") and path.suffix != ".log":
                 path.unlink()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
-import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,25 +19,40 @@ from starlette.routing import Route
 from veneer.serve.answers import ChatForm, Form, Gathered, TextForm
 from veneer.serve.errors import ApiError, failed
 from veneer.serve.guard import Guard, Guarded
+from veneer.serve.intake import Incoming, Intake
 from veneer.serve.job import ServeJob
-from veneer.serve.requests import Limits, chat_job, find, text_job
+from veneer.serve.reading import ReadingThread
+from veneer.serve.requests import Limits, find, make_job, rows_of
 from veneer.serve.scheduler import Scheduler
 from veneer.serve.schema import Body, ChatBody, TextBody, read_request
 from veneer.serve.served import Served
 
-BODY_SECONDS = 60.0  # for a whole request to come in
-MakeJob = Callable[[Any, Served, Limits], ServeJob]
-log = logging.getLogger("veneer.serve")
+RENDERED_AT_ONCE = 2000  # log-probabilities of an answer; more are written in another thread
+Result = TypeVar("Result")
 
 
 class Service:
-    """Systems by id behind one scheduler. Tokenizers may not be shared between threads, so one
-    thread reads all prompts."""
+    """Systems by id behind one scheduler."""
 
-    def __init__(self, systems: Mapping[str, Served], scheduler: Scheduler, limits: Limits):
+    def __init__(
+        self,
+        systems: Mapping[str, Served],
+        scheduler: Scheduler,
+        limits: Limits,
+        intake: Intake | None = None,
+    ):
         self.systems, self.scheduler, self.limits = systems, scheduler, limits
+        self.intake = intake or Intake(most_body=limits.max_body)
         self._facts = {name: served.facts() for name, served in systems.items()}
-        self._reading = ThreadPoolExecutor(1, thread_name_prefix="veneer-prompts")
+        self._reading = ReadingThread()
+
+    def start(self) -> None:
+        self._reading.start()
+        self.scheduler.start()
+
+    def stop(self) -> None:
+        self._reading.stop()
+        self.scheduler.stop()
 
     def routes(self) -> list[Route]:
         return [
@@ -63,50 +77,78 @@ class Service:
         return JSONResponse(self._facts[find(self.systems, request.path_params["id"]).id])
 
     async def chat(self, request: Request) -> Response:
-        return await self._answer(request, ChatBody, chat_job, ChatForm)
+        return await self._answer(request, ChatBody, ChatForm)
 
     async def text(self, request: Request) -> Response:
-        return await self._answer(request, TextBody, text_job, TextForm)
+        return await self._answer(request, TextBody, TextForm)
 
-    async def _answer(
-        self, request: Request, kind: type[Body], make: MakeJob, form_of: type[Form]
-    ) -> Response:
-        body = read_request(kind, await _body(request, self.limits.max_body))
-        served = find(self.systems, body.model)
-        job = await asyncio.get_running_loop().run_in_executor(
-            self._reading, make, body, served, self.limits
-        )
-        job.listen()
-        form = form_of(served.id, served.tokens, job.top is not None)
-        self.scheduler.submit(job)
-        leaving = asyncio.create_task(_gone(request))
-        leaving.add_done_callback(
-            lambda task: None if task.cancelled() else self.scheduler.cancel(job)
-        )
-        if body.stream:
-            usage = body.stream_options is not None and body.stream_options.include_usage
-            return StreamingResponse(
-                self._events(job, form, leaving, usage),
-                media_type="text/event-stream",
-                headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
-            )
-        answers = [Gathered() for _ in job.rows]
-
-        async def gather() -> None:
-            async for piece in job.pieces():
-                answers[piece.choice].add(piece)
-
-        gathering = asyncio.create_task(gather())
+    async def _answer(self, request: Request, kind: type[Body], form_of: type[Form]) -> Response:
+        incoming = self.intake.enter(request.client.host if request.client else "")
+        streams = False
+        leaving: asyncio.Task[None] | None = None
         try:
-            await asyncio.wait({gathering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not gathering.done():
-                raise ClientDisconnect
-            gathering.result()
+            async with incoming.within(self.intake.body_seconds):
+                raw = await self.intake.body(request, incoming)
+                leaving = asyncio.create_task(_gone(request))
+                leaving.add_done_callback(lambda _: self._leave(incoming))
+                read = functools.partial(
+                    self._read, kind, raw, incoming, asyncio.get_running_loop()
+                )
+                reading = self._reading.run(read, len(raw))
+                del raw, read  # what is kept from here on is the job
+                job, with_usage = await _unless(leaving, reading)
+            form = form_of(job.served.id, job.served.tokens, job.top is not None)
+            if job.stream:
+                streams = True
+                return StreamingResponse(
+                    self._events(job, form, leaving, with_usage),
+                    media_type="text/event-stream",
+                    headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+                )
+            answers = await _unless(leaving, _gathered(job))
+            whole = functools.partial(form.whole, answers, job.prompt_tokens)
+            if job.logprobs <= RENDERED_AT_ONCE:
+                return JSONResponse(whole())
+            return await asyncio.to_thread(lambda: JSONResponse(whole()))
         finally:
-            gathering.cancel()
-            leaving.cancel()
+            if not streams:  # a stream ends where its events end, or with its client
+                if leaving is not None:
+                    leaving.cancel()
+                self._leave(incoming)
+
+    def _read(
+        self, kind: type[Body], raw: bytes, incoming: Incoming, loop: asyncio.AbstractEventLoop
+    ) -> tuple[ServeJob, bool]:
+        """Queue the job of a request, and return it and whether its stream ends with the counts of
+        tokens. The reading thread calls it."""
+
+        def wanted() -> None:
+            if incoming.gone:
+                raise ClientDisconnect
+
+        wanted()
+        body = read_request(kind, raw)
+        served = find(self.systems, body.model)
+        rows = rows_of(body, self.limits)
+        self.scheduler.reserve(rows)
+        try:
+            job = make_job(body, served, self.limits, wanted)
+        except BaseException:
+            self.scheduler.release(rows)
+            raise
+        job.listen(loop)
+        incoming.job = job
+        self.scheduler.submit(job)
+        incoming.held = 0
+        if incoming.gone:  # since the job was made: nobody has cancelled it
             self.scheduler.cancel(job)
-        return JSONResponse(form.whole(answers, job.prompt_tokens))
+        return job, body.stream_options is not None and body.stream_options.include_usage
+
+    def _leave(self, incoming: Incoming) -> None:
+        """End a request that is answered, or whose client has gone. It may be called again."""
+        self.intake.leave(incoming)
+        if incoming.job is not None:
+            self.scheduler.cancel(incoming.job)
 
     async def _events(
         self, job: ServeJob, form: Form, leaving: asyncio.Task[None], with_usage: bool
@@ -126,8 +168,28 @@ class Service:
         except ApiError as error:  # the status has gone out already
             yield _event(error.body())
         finally:
-            leaving.cancel()
+            leaving.cancel()  # which ends the request
             self.scheduler.cancel(job)
+
+
+async def _unless(leaving: asyncio.Task[None], work: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of some work. Raises ClientDisconnect where the client leaves before; the
+    work is then cancelled."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
+    finally:
+        task.cancel()
+
+
+async def _gathered(job: ServeJob) -> list[Gathered]:
+    answers = [Gathered() for _ in job.rows]
+    async for piece in job.pieces():
+        answers[piece.choice].add(piece)
+    return answers
 
 
 def create_app(service: Service, guard: Guard) -> Starlette:
@@ -135,11 +197,11 @@ def create_app(service: Service, guard: Guard) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        service.scheduler.start()
+        service.start()
         try:
             yield
         finally:
-            await asyncio.to_thread(service.scheduler.stop)
+            await asyncio.to_thread(service.stop)
 
     handlers: Any = {
         ApiError: _refused,
@@ -153,36 +215,6 @@ def create_app(service: Service, guard: Guard) -> Starlette:
         exception_handlers=handlers,
         lifespan=lifespan,
     )
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """Return the body. Raises ApiError: 415 for anything but JSON (which pages of other origins
-    could send without permission), 413, 408."""
-    if (
-        request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        != "application/json"
-    ):
-        raise ApiError(415, "the body's Content-Type is not application/json; send JSON")
-    too_large = ApiError(
-        413,
-        f"the body is larger than {most} bytes; send less at once",
-        headers={"Connection": "close"},
-    )
-    length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > most:
-        raise too_large
-    raw = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                raw += chunk
-                if len(raw) > most:
-                    raise too_large
-    except TimeoutError:
-        raise ApiError(
-            408, f"the body did not come within {BODY_SECONDS:g} s", headers={"Connection": "close"}
-        ) from None
-    return bytes(raw)
 
 
 async def _gone(request: Request) -> None:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
-from veneer.models.decode import Token, decode_steps, response_parts
+from veneer.foundation.errors import VeneerError
+from veneer.models.decode import FAILED, Token, decode_steps, response_parts
 from veneer.models.stream import PartsStream, TextStream
 from veneer.models.thoughts import Thoughts
 from veneer.serve.answers import Piece, ScoredToken
+from veneer.serve.errors import failed
 from veneer.serve.job import ServeJob
 from veneer.serve.scoring import first_token, score_prompts
 
 SCORED_AT_ONCE = 1024  # tokens of prompts that are scored in one step
+log = logging.getLogger("veneer.serve")
 
 
 class Seat:
-    """One answer of a job, waiting or under way."""
+    """One answer of a job, waiting or under way. turn: its place in the queue. replay: tokens that
+    an earlier attempt made, whose pieces the client has."""
 
-    def __init__(self, job: ServeJob, choice: int):
-        self.job, self.choice = job, choice
+    def __init__(self, job: ServeJob, choice: int, turn: int = 0, replay: Sequence[int] = ()):
+        self.job, self.choice, self.turn = job, choice, turn
+        self._replay = deque(replay)
         self.prompt, self.row = job.prompt(choice), job.rows[choice]
         self.over = False
         self._stops = frozenset(job.served.system.stop_ids)
@@ -59,8 +65,33 @@ class Seat:
     def scored_prompt(self, scored: Sequence[ScoredToken]) -> None:
         self._scored += [s._replace(top=s.top[: self.job.top]) for s in scored]
 
+    def again(self) -> Seat:
+        """Return a seat that answers from the beginning and sends only what was not sent: an answer
+        does not depend on its neighbours, so the second attempt makes the same tokens."""
+        return Seat(self.job, self.choice, self.turn, self._ids if self.job.stream else ())
+
+    def fail(self, error: Exception) -> None:
+        """End the job of this answer, whose client gets a 500. The cause goes to the log."""
+        log.error("an answer of %s failed", self.job.served.id, exc_info=error)
+        self.job.send(failed())
+        self.job.gone = True
+
     def take(self, token: Token) -> Piece | None:
-        """Add a token and return the piece that it completes, or None."""
+        """Add a token and return the piece that it completes, or None. Raises VeneerError where
+        no token could be chosen."""
+        if token.finish_reason == FAILED:
+            raise VeneerError(
+                f"the logits of {self.job.served.id} are not finite behind {len(self._ids)} tokens "
+                "of an answer; its weights may be damaged, or its half precision overflows"
+            )
+        piece = self._take(token)
+        if not self._replay:
+            return piece
+        if self._replay.popleft() != token.id:
+            raise VeneerError("a second attempt at an answer made other tokens than the first")
+        return None
+
+    def _take(self, token: Token) -> Piece | None:
         job, last = self.job, token.finish_reason is not None
         self._ids.append(token.id)
         if job.stream:
@@ -156,9 +187,7 @@ class Batch:
             self._start()
         else:
             tokens = next(self._steps, [])
-            self._send(
-                [(seat, seat.take(t)) for t in tokens if (seat := self._decoding[t.row]).open]
-            )
+            self._send([(self._decoding[t.row], t) for t in tokens])
             self._given_up.update(n for n, s in enumerate(self._decoding) if not s.open)
         return self.open_rows > 0
 
@@ -167,7 +196,7 @@ class Batch:
             self._steps.close()
 
     def _start(self) -> None:
-        self._send([(s, s.end()) for s in self.seats if s.open and s.job.max_tokens == 0])
+        self._send([(s, None) for s in self.seats if s.open and s.job.max_tokens == 0])
         self._decoding = [s for s in self.seats if s.open]
         if not self._decoding:
             return
@@ -179,6 +208,7 @@ class Batch:
             stop_ids=served.system.stop_ids,
             logprobs=max(tops, default=None),
             given_up=self._given_up,
+            apart=True,
         )
 
     def _score(self) -> None:
@@ -189,22 +219,46 @@ class Batch:
         seats = [s for s in seats if s.open]
         if not seats:
             return
-        served = seats[0].job.served
-        top = max(s.job.top or 0 for s in seats)
-        pieces = []
-        for seat, (scored, logits) in zip(
-            seats, score_prompts(served, [s.prompt for s in seats], top), strict=True
-        ):
-            seat.scored_prompt(scored)
-            if seat.job.max_tokens == 1:
-                token = first_token(served, seat.row, seat.prompt, logits, seat.job.top or 0)
-                pieces.append((seat, seat.take(token)))
-        self._send(pieces)
+        try:
+            self._send(self._score_together(seats))
+        except VeneerError:  # of one of them
+            for seat in seats:
+                if seat.open:
+                    self._score_alone(seat)
 
-    def _send(self, sent: Sequence[tuple[Seat, Piece | None]]) -> None:
-        """Send each job one message with its pieces."""
+    def _score_together(self, seats: Sequence[Seat]) -> list[tuple[Seat, Token | None]]:
+        """Score the prompts of these seats, and return the tokens of answers that may have one."""
+        served = seats[0].job.served
+        scores = score_prompts(
+            served, [s.prompt for s in seats], max(s.job.top or 0 for s in seats)
+        )
+        tokens: list[tuple[Seat, Token | None]] = [
+            (s, first_token(served, s.row, s.prompt, logits, s.job.top or 0))
+            for s, (_, logits) in zip(seats, scores, strict=True)
+            if s.job.max_tokens == 1
+        ]
+        for seat, (scored, _) in zip(seats, scores, strict=True):
+            seat.scored_prompt(scored)
+        return tokens
+
+    def _score_alone(self, seat: Seat) -> None:
+        try:
+            self._send(self._score_together([seat]))
+        except VeneerError as error:
+            seat.fail(error)
+
+    def _send(self, tokens: Sequence[tuple[Seat, Token | None]]) -> None:
+        """Add a token (None: the answer has none) to each seat, and send each job one message with
+        its pieces. A seat that fails ends its own job only."""
         by_job: dict[int, tuple[ServeJob, list[Piece]]] = {}
-        for seat, piece in sent:
+        for seat, token in tokens:
+            if not seat.open:
+                continue
+            try:
+                piece = seat.end() if token is None else seat.take(token)
+            except Exception as error:
+                seat.fail(error)
+                continue
             if piece is not None:
                 by_job.setdefault(id(seat.job), (seat.job, []))[1].append(piece)
         for job, pieces in by_job.values():

@@ -26,7 +26,8 @@ def is_local(host: str) -> bool:
 @dataclass(frozen=True)
 class Guard:
     """key: that every request must carry ("Authorization: Bearer KEY"), or None. hosts: names that
-    a request's Host may have; an address is always allowed.
+    a request's Host may have; an address is always allowed. An Origin, if there is one, must be the
+    Host itself, with its port.
 
     A page in somebody's browser can make its own name resolve to 127.0.0.1 (DNS rebinding): that
     shows in Host. It can also send requests to localhost without being able to read the answer:
@@ -38,15 +39,14 @@ class Guard:
 
     def check(self, headers: Headers, path: str) -> None:
         """Check a request. Raises ApiError (403 for Host or Origin, 401 for the key)."""
-        host = _name("//" + headers.get("host", ""))
+        host, port = _site("//" + headers.get("host", ""))
         if host is None or not (host in self.hosts or _is_address(host)):
             raise ApiError(
                 403,
                 "this server does not answer to that Host; its owner can add it with --allow-host",
                 code="host_not_allowed",
             )
-        origin = headers.get("origin")
-        if origin is not None and _name(origin) not in (host, *self.hosts):
+        if any(not _same_site(origin, host, port) for origin in headers.getlist("origin")):
             raise ApiError(
                 403, "this server does not answer pages of other origins", code="origin_not_allowed"
             )
@@ -92,8 +92,17 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _name(url: str) -> str | None:
+def _site(url: str) -> tuple[str | None, int | None]:
+    """Return the host and the port that a URL names; no host where it is none, or names a user."""
     try:
-        return urlsplit(url).hostname
+        parts = urlsplit(url)
+        return (None if "@" in parts.netloc else parts.hostname), parts.port
     except ValueError:
-        return None
+        return None, None
+
+
+def _same_site(origin: str, host: str, port: int | None) -> bool:
+    """Return whether a page of this origin came from `host` and `port` (None: the usual one)."""
+    usual = {"http": 80, "https": 443}.get(origin.partition("://")[0].lower())
+    origin_host, origin_port = _site(origin)
+    return usual is not None and origin_host == host and (origin_port or usual) == (port or usual)

@@ -11,6 +11,8 @@ from veneer.models.decode import Row
 from veneer.serve.answers import Piece
 from veneer.serve.served import PromptIds, Served
 
+BYTES_PER_ID = 36  # a Python integer and its place in a tuple
+BYTES_PER_LOGPROB = 120  # a pair of an id and a number
 Event = Sequence[Piece] | BaseException
 
 
@@ -41,10 +43,9 @@ class ServeJob:
     _events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
     _loop: asyncio.AbstractEventLoop | None = None
 
-    def listen(self) -> None:
-        """Attach the job to the event loop that reads the pieces. Call it in that loop, before
-        the worker gets the job."""
-        self._loop = asyncio.get_running_loop()
+    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Attach the job to the event loop that reads the pieces, before the worker gets it."""
+        self._loop = loop
 
     def prompt(self, choice: int) -> PromptIds:
         return self.prompts[choice // self.per_prompt]
@@ -52,6 +53,20 @@ class ServeJob:
     @property
     def prompt_tokens(self) -> int:
         return sum(len(p.ids) for p in self.prompts)
+
+    def bytes_held(self) -> int:
+        """Return about how many bytes the job holds at most, until it is answered."""
+        return BYTES_PER_ID * self.prompt_tokens + BYTES_PER_LOGPROB * self.logprobs
+
+    @property
+    def logprobs(self) -> int:
+        """Log-probabilities in all answers together, at most."""
+        if self.top is None:
+            return 0
+        tokens = len(self.rows) * self.max_tokens
+        if self.echo:
+            tokens += self.per_prompt * self.prompt_tokens
+        return tokens * (1 + self.top)
 
     def send(self, event: Event) -> None:
         """Queue pieces, or the reason why no more will come. The worker calls it."""

@@ -4,7 +4,7 @@ sampling."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from veneer.models.decode import Row, Sampling
@@ -14,6 +14,12 @@ from veneer.serve.schema import Body, ChatBody, TextBody
 from veneer.serve.served import PromptIds, Served
 
 DEFAULT_TOKENS = 16  # default of a text completion, as at OpenAI
+# A longer text is refused unread: only runs of spaces and the like have tokens of more bytes.
+BYTES_PER_TOKEN = 32
+MOST_LOGPROBS_AT_ONCE = 2**18  # of one request: 131,072 prompt tokens with one alternative each
+
+
+Wanted = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +47,43 @@ def find(systems: Mapping[str, Served], name: str) -> Served:
     return systems[name]
 
 
-def chat_job(body: ChatBody, served: Served, limits: Limits) -> ServeJob:
-    prompt = served.of_messages([m.turn() for m in body.messages])
-    _check_rows(1, body.choices, limits)
+def rows_of(body: Body, limits: Limits) -> int:
+    """Return the number of answers to a request, before its prompts are read. Raises ApiError (400)
+    where they are too many."""
+    prompts = len(body.prompts()) if isinstance(body, TextBody) else 1
+    if (rows := prompts * body.choices) > limits.max_rows:
+        raise ApiError(
+            400,
+            f"the request asks for {rows} answers; expected {limits.max_rows} at most",
+            param="n" if body.choices > 1 else "prompt",
+        )
+    return rows
+
+
+def make_job(body: Body, served: Served, limits: Limits, wanted: Wanted) -> ServeJob:
+    """Return the job of a request. wanted: called before each prompt is read; it raises where
+    nobody waits for the answer any more. Raises ApiError (400) for what the system cannot read."""
+    if isinstance(body, ChatBody):
+        job = _chat_job(body, served, limits, wanted)
+    else:
+        assert isinstance(body, TextBody)
+        job = _text_job(body, served, limits, wanted)
+    if job.logprobs > MOST_LOGPROBS_AT_ONCE:
+        raise ApiError(
+            400,
+            f"the request asks for up to {job.logprobs} log-probabilities; this server gives "
+            f"{MOST_LOGPROBS_AT_ONCE} at most to one request: ask for fewer answers, tokens or "
+            "alternatives",
+            param="logprobs",
+        )
+    return job
+
+
+def _chat_job(body: ChatBody, served: Served, limits: Limits, wanted: Wanted) -> ServeJob:
+    messages = [m.turn() for m in body.messages]
+    _check_length(served, [m["content"] for m in messages], limits, "messages", together=True)
+    wanted()
+    prompt = served.of_messages(messages)
     named = (
         body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
     )
@@ -62,16 +102,23 @@ def chat_job(body: ChatBody, served: Served, limits: Limits) -> ServeJob:
     )
 
 
-def text_job(body: TextBody, served: Served, limits: Limits) -> ServeJob:
+def _text_job(body: TextBody, served: Served, limits: Limits, wanted: Wanted) -> ServeJob:
     prompts = body.prompts()
-    _check_rows(len(prompts), body.choices, limits)
-    read_prompts = [served.of_text(p) if isinstance(p, str) else served.of_ids(p) for p in prompts]
-    if sum(len(a.ids) for a in read_prompts) > limits.max_prompt_tokens:
-        raise ApiError(
-            400,
-            f"the prompts have more than {limits.max_prompt_tokens} tokens together; send fewer",
-            param="prompt",
+    _check_length(served, prompts, limits, "prompt")
+    read_prompts: list[PromptIds] = []
+    tokens = 0
+    for prompt in prompts:
+        wanted()
+        read_prompts.append(
+            served.of_text(prompt) if isinstance(prompt, str) else served.of_ids(prompt)
         )
+        if (tokens := tokens + len(read_prompts[-1].ids)) > limits.max_prompt_tokens:
+            raise ApiError(
+                400,
+                f"the prompts have more than {limits.max_prompt_tokens} tokens together; send "
+                "fewer",
+                param="prompt",
+            )
     echo = bool(body.echo)
     if body.max_tokens == 0 and not echo:
         raise ApiError(
@@ -79,7 +126,7 @@ def text_job(body: TextBody, served: Served, limits: Limits) -> ServeJob:
             "max_tokens is 0 without echo, so there is nothing to answer; expected 1 or more",
             param="max_tokens",
         )
-    tokens = _room(
+    length = _room(
         served,
         read_prompts,
         DEFAULT_TOKENS if body.max_tokens is None else body.max_tokens,
@@ -104,23 +151,41 @@ def text_job(body: TextBody, served: Served, limits: Limits) -> ServeJob:
     return ServeJob(
         served,
         read_prompts,
-        [replace(row, raw=True) for row in _rows(body, served, len(prompts), tokens)],
+        [replace(row, raw=True) for row in _rows(body, served, len(prompts), length)],
         body.choices,
         body.logprobs,
         echo,
         texts,
         bool(body.stream),
-        tokens,
+        length,
     )
 
 
-def _check_rows(prompts: int, n: int, limits: Limits) -> None:
-    if prompts * n > limits.max_rows:
-        raise ApiError(
-            400,
-            f"the request asks for {prompts * n} answers; expected {limits.max_rows} at most",
-            param="n" if n > 1 else "prompt",
-        )
+def _check_length(
+    served: Served,
+    prompts: Sequence[str] | Sequence[Sequence[int]],
+    limits: Limits,
+    param: str,
+    together: bool = False,
+) -> None:
+    """Raise ApiError (400) for prompts that cannot fit the context, before any is read: to read a
+    text takes a second per megabyte. together: the texts make one prompt."""
+    longest = served.system.longest()
+    tokens = limits.max_prompt_tokens if longest is None else longest
+    for given in ["".join(map(str, prompts))] if together else prompts:
+        if isinstance(given, str):
+            found, most = len(given.encode()), tokens * BYTES_PER_TOKEN
+            unit = "bytes of text"
+        else:
+            found, most, unit = len(given), tokens, "token ids"
+        if found > most:
+            raise ApiError(
+                400,
+                f"the prompt has {found} {unit}; {served.id!r} reads {most} at most, because its "
+                f"context holds {tokens} tokens; shorten it",
+                param=param,
+                code="context_length_exceeded",
+            )
 
 
 def _room(

@@ -3,18 +3,21 @@ others."""
 
 from __future__ import annotations
 
-import json
+import re
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from veneer.models.sampling import LEAST_PENALTY
 from veneer.serve.errors import ApiError
+from veneer.serve.parsing import parse_object
 
 MOST_LOGPROBS = 20  # alternatives a position, as at OpenAI's chat
 MOST_STOPS = 32  # strings; a scan after every token looks for each of them
 LONGEST_STOP = 500  # characters
 MOST_BIASES = 1024  # token ids of a logit_bias, as vLLM bounds it
-# What says nothing about the answer.
+TOKEN_ID = re.compile("[0-9]{1,10}")
+# What says nothing about the answer: dropped before the fields are read.
 IGNORED = {
     "user",
     "metadata",
@@ -86,7 +89,7 @@ class Body(BaseModel):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=-1)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=LEAST_PENALTY, le=10)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
@@ -113,7 +116,7 @@ class Body(BaseModel):
     @classmethod
     def _biases(cls, value: Any) -> Any:
         if isinstance(value, dict) and (
-            len(value) > MOST_BIASES or not all(str(k).isdecimal() for k in value)
+            len(value) > MOST_BIASES or not all(TOKEN_ID.fullmatch(str(k)) for k in value)
         ):
             raise ValueError(
                 f"expected at most {MOST_BIASES} token ids as keys, with a bias of -100 to 100 each"
@@ -174,27 +177,16 @@ Kind = TypeVar("Kind", bound=Body)
 def read_request(kind: type[Kind], raw: bytes) -> Kind:
     """Return the request in a body. Raises ApiError (400) naming the field that is wrong or not
     supported."""
+    value = parse_object(raw)
     try:
-        value = json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise ApiError(400, "the body is not valid JSON; expected one object in UTF-8") from None
-    if b"\\u" in raw and not _whole(value):
-        raise ApiError(
-            400,
-            "the body holds half of a character (a lone surrogate); expected whole Unicode text",
-        )
-    if not isinstance(value, dict):
-        raise ApiError(400, f"the body is a JSON {type(value).__name__}; expected an object")
-    try:
-        body = kind.model_validate(value)
+        # RecursionError: a value nested as deeply as the parser just reads
+        body = kind.model_validate({k: v for k, v in value.items() if k not in IGNORED})
     except ValidationError as error:
         raise _refusal(error) from None
+    except RecursionError:
+        raise ApiError(400, "the body is nested too deeply; expected one flat object") from None
     for name, given in (body.model_extra or {}).items():
-        if (
-            name not in IGNORED
-            and given not in (None, [], {})
-            and given not in NEUTRAL.get(name, ())
-        ):
+        if given not in (None, [], {}) and given not in NEUTRAL.get(name, ()):
             raise ApiError(
                 400,
                 f"the parameter {name[:80]!r} is not supported by this server; leave it out",
@@ -239,16 +231,3 @@ def _refusal(error: ValidationError) -> ApiError:
     reason = first["msg"].removeprefix("Value error, ")
     code = "missing_required_parameter" if first["type"] == "missing" else "invalid_value"
     return ApiError(400, f"{place}: {reason[:1].lower()}{reason[1:]}", param=place, code=code)
-
-
-def _whole(value: Any) -> bool:
-    """Return whether all texts can be written as UTF-8, as tokenizers need it."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from veneer.foundation.errors import VeneerError
 from veneer.models.decode import Row, Token
-from veneer.models.sampling import Answer, choose
+from veneer.models.sampling import NO_TOKEN, Answer, choose
 from veneer.serve.answers import ScoredToken
 from veneer.serve.served import PromptIds, Served
 
@@ -77,9 +77,11 @@ def log_probabilities(
 @torch.inference_mode()
 def first_token(served: Served, row: Row, prompt: PromptIds, logits: Tensor, top: int) -> Token:
     """Return the only token of an answer that may have one, drawn from the logits (V,) behind its
-    prompt."""
+    prompt. Raises VeneerError where there is none to draw."""
     stops = set(served.system.stop_ids)
     id = int(choose(logits[None], [Answer(row.sampling, prompt.ids, row.key)], stops))
+    if id == NO_TOKEN:
+        raise VeneerError(f"the settings of a request leave {served.lm.name} no token to choose")
     ((logprob, best),) = log_probabilities(served, logits[None], [id], top)
     text = served.tokens.text_bytes(id).decode("utf-8", "ignore")
     stopped = id in stops or any(s in text for s in row.stop_strings)

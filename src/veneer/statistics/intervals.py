@@ -82,10 +82,16 @@ def ratio_of_sums(
     return _ratio(numerators, denominators, seed, clusters)
 
 
-def recovered(kl_sum_veneer: ArrayLike, kl_sum_base: ArrayLike, *, seed: int = 0) -> Estimate:
+def recovered(
+    kl_sum_veneer: ArrayLike,
+    kl_sum_base: ArrayLike,
+    *,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
+) -> Estimate:
     """1 - sum(veneer) / sum(base), paired: the same prompts and tokens on both sides, so
     their number cancels."""
-    e = _ratio(kl_sum_veneer, kl_sum_base, seed, share=False)
+    e = _ratio(kl_sum_veneer, kl_sum_base, seed, clusters, share=False)
     if e.value is None:
         reason = Reason("base_kl_is_0") if e.n else e.reason
         return Estimate(None, None, None, e.n, e.method, reason=reason)

@@ -1,11 +1,11 @@
-"""A LoRA of base fine-tuned on a few of the aligned model's answers: the baseline in
-the place of LIMA."""
+"""LoRAs of base that a study trains: on a few of the aligned model's answers, the baseline in the
+place of LIMA, or on any examples."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,6 @@ def lora_model(
     adapter folder, whole or not at all. Raises InputError where it was made with other settings, or
     where there are fewer prompts than examples; MissingExtra.
     """
-    need_peft()
     numbers = chosen(capture, prompts, config)
     stamp = {
         "config": asdict(config),
@@ -79,6 +78,26 @@ def lora_model(
         "aligned": capture.manifest["aligned"]["fingerprint"],
         "prompts": numbers,
     }
+    examples = [] if out.exists() else examples_of(pair, capture, numbers)
+    return tuned(pair.base, examples, config, out, stamp, progress=progress)
+
+
+def tuned(
+    base: LanguageModel,
+    examples: Sequence[Example],
+    config: LoraConfig,
+    out: Path,
+    stamp: Mapping[str, Any],
+    *,
+    progress: Progress | None = None,
+) -> LanguageModel:
+    """Base with the adapter in `out`, which is trained on the examples if it does not exist. Base's
+    weights are shared, not changed.
+
+    stamp: what decides the adapter, as JSON; kept beside it. Raises InputError where the adapter
+    was made with another stamp; MissingExtra.
+    """
+    need_peft()
     stamp = json.loads(json.dumps(stamp))
     if out.exists():
         record = read_json(out / RECORD, "the record of a LoRA that a study made")
@@ -87,10 +106,10 @@ def lora_model(
                 f"{out} holds a LoRA of other settings, models or prompts; delete it, or give "
                 "another --out"
             )
-        return _loaded(pair.base, out)
-    model, losses = _train(pair.base, examples_of(pair, capture, numbers), config, progress)
-    _save(model, pair.base.name, out, {**stamp, "losses": losses})
-    return _loaded(pair.base, out)
+        return _loaded(base, out)
+    model, losses = _train(base, examples, config, progress)
+    _save(model, base.name, out, {**stamp, "losses": losses})
+    return _loaded(base, out)
 
 
 def chosen(capture: Capture, prompts: Sequence[int], config: LoraConfig) -> list[int]:

@@ -3,14 +3,17 @@ next."""
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import make_folder
+from veneer.foundation.locks import Busy, exclusive
+from veneer.foundation.write_failures import write_failure
 from veneer.systems.responses import Response
 
 
@@ -27,18 +30,19 @@ class PartialFile:
         self, path: Path, stamp: str, batches: Sequence[Sequence[int]], *, day: str | None = None
     ):
         self.path, self._header = path, _header(stamp, day)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        self._held = contextlib.ExitStack()
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
-            raise InputError(
-                f"{path} cannot be opened ({error.strerror}); delete it, or give another --out"
-            ) from None
+            if (failure := write_failure(error, path)) is not None:
+                raise failure from None
+            raise
         try:
             self._lock()
             self.done = self._resume(batches)
         except BaseException:
-            os.close(self._handle)
+            self.close(remove=False)
             raise
 
     def append(self, number: int, fresh: Mapping[int, Response]) -> None:
@@ -51,14 +55,15 @@ class PartialFile:
         if remove:
             self.path.unlink(missing_ok=True)
         os.close(self._handle)
+        self._held.close()
 
     def _lock(self) -> None:
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            self._held.enter_context(exclusive(self._handle, self.path))
+        except Busy as busy:
             raise InputError(
                 f"another veneer command is writing {self.path.with_suffix('')}; wait until it "
-                "ends or give another --out"
+                f"ends or give another --out{busy.mend}"
             ) from None
 
     def _write(self, data: bytes) -> None:
@@ -67,10 +72,9 @@ class PartialFile:
                 stream.seek(0, os.SEEK_END)
                 stream.write(data)
         except OSError as error:
-            raise VeneerError(
-                f"{self.path} could not be written ({error}); free some space and run the same "
-                "command again, it resumes"
-            ) from error
+            if (failure := write_failure(error, self.path)) is not None:
+                raise failure from error
+            raise
 
     def _resume(self, batches: Sequence[Sequence[int]]) -> dict[int, Response]:
         with os.fdopen(os.dup(self._handle), "rb") as stream:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_file
+from veneer.foundation.reading.content import check_regular
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin
 from veneer.tasks.tables import in_turn
@@ -133,6 +134,7 @@ def _csv(path: Path) -> Iterator[Row]:
     """Return the rows of a table without a header: question, four choices, the letter of the right
     one."""
     subject = path.name.removesuffix("_test.csv")
+    check_regular(path, "a table of MMLU's questions")
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             for number, row in enumerate(csv.reader(stream), 1):

@@ -34,7 +34,7 @@ def load_prompts(
         or source.startswith("file:")
         or (source.endswith(".jsonl") and is_task_file(Path(source)))
     ):
-        return get_task(source, data).prompts(split)[:limit]
+        return get_task(source, data).clustered(split)[:limit]
     if not source.startswith("hf://") and not Path(source).exists():
         raise InputError(
             f"{source} is neither a file nor a task; give a file, hf://OWNER/NAME, or one "

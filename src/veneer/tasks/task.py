@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -98,8 +99,13 @@ class Task(ABC):
 
     def cluster(self, prompt: Prompt) -> str | None:
         """Return the cluster of a prompt, None for a prompt by itself. Prompts of one cluster are
-        not independent, so that intervals resample clusters."""
+        not independent, so that intervals resample clusters, and a capture's split holds them
+        together."""
         return None
+
+    def clustered(self, split: Split) -> list[Prompt]:
+        """Return the prompts of a split, each with its cluster."""
+        return [replace(p, cluster=self.cluster(p)) for p in self.prompts(split)]
 
     def source(self) -> dict[str, Any]:
         """Return where the data comes from and the hash of each file, for run.json."""

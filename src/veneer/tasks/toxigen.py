@@ -2,7 +2,8 @@
 2203.09509; CDLA-Permissive-2.0).
 
 The lines recombine 5 to 113 distinct statements a file, and every statement of the published test
-lines is in train lines: three splits, and intervals by file.
+lines is in train lines: three splits, intervals by file, and captures that hold a file whole
+in train, select or report.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import ClassVar, Literal
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.tables import in_turn
 from veneer.tasks.task import Better, Split, Task, check_split
-from veneer.tasks.toxigen_files import FAMILIES, FILES, ORIGIN, group_of, read_lines
+from veneer.tasks.toxigen_files import FAMILIES, FILES, ORIGIN, cluster_of, group_of, read_lines
 from veneer.tasks.toxigen_statements import parts, reduced
 
 TRAIN = 800  # lines of each file
@@ -71,7 +72,9 @@ class ToxiGen(Task):
         return prompt.reference["group"]
 
     def cluster(self, prompt: Prompt) -> str | None:
-        return prompt.reference["group"]
+        """Return the file: its lines recombine the same statements. Files that share statements are
+        one cluster."""
+        return cluster_of(prompt.reference["group"])
 
     def held_out(self) -> set[str]:
         """Return the groups that "groups" tests on."""

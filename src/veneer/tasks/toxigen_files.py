@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.reading.content import check_regular
 from veneer.tasks.data import Origin, Pin, locate
 
 # the commit at which each file got its present content
@@ -64,6 +65,14 @@ FAMILIES = (
     ("women",),
 )
 
+# files of the same statements: hate_lgbtq and hate_trans, neutral_middle_east and neutral_women
+SHARING = {"hate_trans": "hate_lgbtq", "neutral_women": "neutral_middle_east"}
+
+
+def cluster_of(file: str) -> str:
+    """Return the file itself, or the first of the files with which it shares statements."""
+    return SHARING.get(file, file)
+
 
 def group_of(file: str) -> str:
     """hate_asian -> asian."""
@@ -83,6 +92,7 @@ def read_lines(file: str, data: Path | None) -> list[str]:
     """Return the prompts of a file, each with line breaks between its statements and an open list
     item at the end."""
     path = locate(ORIGIN, f"toxigen/{file}_1k.txt", data)
+    check_regular(path, "one prompt per line")
     try:
         lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     except (OSError, ValueError) as error:

@@ -35,8 +35,9 @@ def show(results: Results) -> None:
     from rich.console import Console
 
     from veneer.report.over_refusal import MISSING, is_safety, over_refusal
+    from veneer.terminal.tables import print_table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.width = max(console.width, 150)  # one line per row; a narrow terminal may wrap it
     rows = {
         (r.task, r.metric, r.of, r.system): r
@@ -46,7 +47,7 @@ def show(results: Results) -> None:
         and r.study in ("extract", "measure")
     }
     refused = over_refusal(results)
-    console.print(_three(rows, refused))
+    print_table(console, _three(rows, refused))
     caption = "KL in nats a token on held-out prompts, under aligned: its noise floor"
     if any(metric == "nll" for _, metric, _, _ in rows):
         caption = (
@@ -66,7 +67,7 @@ def show(results: Results) -> None:
     )
     if others:
         console.print()
-        console.print(_systems(rows, [*THREE, *others]))
+        print_table(console, _systems(rows, [*THREE, *others]))
         console.print(
             "each system by task, and in brackets the portion: (system - base) / (aligned - "
             "base); intervals are in the report"

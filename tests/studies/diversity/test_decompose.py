@@ -128,6 +128,39 @@ def test_pure_quality_control():
     assert value(found, "quality_control") == pytest.approx(value(found, "drop"), abs=0.03)
 
 
+def repeating(views: int, said_by_aligned: int, prompts: int = 100) -> list[PromptSets]:
+    """Each base answer says one of the prompt's views; every aligned answer says the same several
+    of them."""
+    rng = np.random.default_rng(5)
+
+    def says(p, chosen):
+        return {f"p{p}v{v}w{w}" for v in chosen for w in range(WORDS)} | {"the", "a"}
+
+    found = []
+    for p in range(prompts):
+        base = [says(p, [rng.integers(views)]) for _ in range(5)]
+        one = says(p, rng.choice(views, said_by_aligned, replace=False))
+        found.append(PromptSets(base, base, [one] * 5))
+    return found
+
+
+def test_one_union_repeated():
+    """Every aligned answer says all of the views: nothing that base says is lost, and all of the
+    drop is aggregation. Fresh unions explain a part of it at five answers; the rest says so."""
+    found = decompose(repeating(6, 6))
+    assert value(found, "aggregation_repeated") == pytest.approx(value(found, "drop"), abs=1e-9)
+    assert value(found, "rest_repeated") == pytest.approx(0, abs=1e-9)
+    assert value(found, "rest") > 0.4 > 0.25 > value(found, "aggregation")
+    lost = decompose(repeating(6, 1))  # one view repeated: the others are lost
+    assert value(lost, "aggregation_repeated") == pytest.approx(0, abs=0.03)
+    half = decompose(repeating(5, 3))  # g is (3 - 1) / (5 - 1)
+    assert value(half, "aggregation_repeated") / value(half, "drop") == pytest.approx(0.5, abs=0.04)
+    for d in (found, lost, half):
+        assert sum(value(d, t) for t in ("aggregation_repeated", "rest_repeated")) == pytest.approx(
+            value(d, "drop") - value(d, "quality_control"), abs=1e-12
+        )
+
+
 def test_a_bound_is_said():
     """Aligned unites eight answers, base has three a prompt: m stays at three and says so."""
     found = decompose(planted(40, 3, 8))

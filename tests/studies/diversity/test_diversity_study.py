@@ -160,6 +160,29 @@ def test_stored_answers(stored, capsys):
     )
 
 
+def test_another_aspect_is_never_called_helpfulness(stored, capsys):
+    rows = [json.loads(line) for line in (stored / "quality.jsonl").read_text().splitlines()]
+    for row in rows:
+        row["depth"] = row.pop("helpfulness")
+    (stored / "quality.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    quality = ["--quality", f"base={stored}/quality.jsonl", "--aspect", "depth"]
+    assert main(command(stored, *quality)) == 0
+    said = capsys.readouterr().out
+    assert "depth>=4" in said and "not filtered" in said and "helpful" not in said
+    assert "helpfulness" not in (stored / "out" / "results.jsonl").read_text()
+    page = (stored / "out" / "report.html").read_text()
+    assert "depth&gt;=5" in page and "helpfulness" not in page
+
+
+def test_no_cell_is_cut_and_each_says_why_it_is_empty(stored, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    more = [f"a-system-with-a-long-name-{i}={stored}/base.jsonl" for i in range(6)]
+    assert main(command(stored, *more, *judged(stored)[:2])) == 0
+    said = capsys.readouterr().out
+    assert "…" not in said and "not judged" in said and "0 by definition" in said
+    assert "undefined: lexical diversity matched, base: no prompt has two answers of 50" in said
+
+
 def test_again_and_otherwise(stored, capsys):
     assert main(command(stored)) == 0
     before = {p.name: p.read_bytes() for p in (stored / "out").iterdir()}
@@ -358,10 +381,10 @@ def test_a_judge_is_asked():
     )
     prompts = {"p": Prompt.from_text("p", "Q?")}
     ask_judge(material, prompts, Scripted(), ["quality", "stance", "novelty", "topics"])
-    assert material.helpfulness["base"].values == {"p": {0: 5, 1: 1, 2: None}}
+    assert material.quality["base"].values == {"p": {0: 5, 1: 1, 2: None}}
     assert (
-        material.helpfulness["base"].failed == {"truncated": 1}
-        and "scripted" in material.helpfulness["base"].judge
+        material.quality["base"].failed == {"truncated": 1}
+        and "scripted" in material.quality["base"].judge
     )
     assert material.stance["aligned"].values == {"p": {0: "yes", 1: "yes"}}
     assert material.novelty["aligned", "base"].values["p"][1] == 5, "the reference says good"

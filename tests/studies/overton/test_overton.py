@@ -13,6 +13,7 @@ from veneer.cli import main
 from veneer.endpoint import Reply, Usage
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
+from veneer.studies.overton.adjusted import adjusted_means
 from veneer.studies.overton.coverage import EmbeddingCoverage, JudgeCoverage
 from veneer.studies.overton.score import Covered, of_question, overton_rows, viewpoint_table
 from veneer.studies.overton.viewpoints import (
@@ -110,6 +111,39 @@ def test_without_weights_there_are_no_weighted_rows():
     assert {r.metric for r in rows} == {"overton_score", "overton_union", "coverage"}
 
 
+def test_adjusted_for_the_questions_answered():
+    """Against an ordinary least-squares fit with one dummy per system and question."""
+    rng = np.random.default_rng(0)
+    table = rng.random((3, 8)) + np.linspace(0, 2, 8) + np.array([[0.0], [0.3], [0.1]])
+    plain = adjusted_means(table)
+    np.testing.assert_allclose([e.value for e in plain], table.mean(axis=1))
+    assert all(e.low < e.value < e.high and e.n == 8 for e in plain)
+    table[0, 4:] = table[1, 0] = np.nan  # the first system answered the low questions only
+    rows = [(s, q) for s in range(3) for q in range(8) if np.isfinite(table[s, q])]
+    dummies = np.array([[*np.eye(3)[s], *np.eye(8)[q]] for s, q in rows])
+    fit = np.linalg.lstsq(dummies, np.array([table[s, q] for s, q in rows]), rcond=None)[0]
+    found = adjusted_means(table)
+    np.testing.assert_allclose([e.value for e in found], fit[:3] + fit[3:].mean())
+    assert [e.n for e in found] == [4, 7, 8] and found[0].value > np.nanmean(table[0]) + 0.4
+    apart = adjusted_means(np.array([[1.0, np.nan], [np.nan, 0.0]]))
+    assert [e.value for e in apart] == [None, None] and "in common" in apart[0].note
+    assert adjusted_means(np.array([[1.0], [0.5]]))[0].low is None
+
+
+def test_raw_and_adjusted_rows_stand_side_by_side():
+    full = [np.array([[1.0, 0.0, 0.0]]), np.array([[1.0, 1.0]])]
+    partial = [np.array([[1.0, 1.0, 1.0]]), np.zeros((0, 2))]
+    rows = rows_of([Covered("s", "j", "n", full), Covered("t", "j", "n", partial)])
+    raw, fair = (rows[m, None, "t"] for m in ("overton_score", "overton_score_adjusted"))
+    assert raw.value == 1 and fair.value == pytest.approx(4 / 3) and fair.n == 1
+    assert rows["overton_score_adjusted", None, "s"].value == pytest.approx(2 / 3)
+    assert (
+        "overton_score_weighted_adjusted",
+        None,
+        "s",
+    ) in rows and "fit of 2 systems" in fair.note
+
+
 @given(
     st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=5), st.booleans()
 )
@@ -180,6 +214,11 @@ def test_the_example_is_a_viewpoint_file():
         (
             '{"id": 1, "question": "Q", "viewpoints": [{"id": 1, "statement": "s"}]}\n' * 2,
             "as an earlier line has",
+        ),
+        (
+            '{"question": "Q", "viewpoints": [{"id": 1, "statement": "s", "weight": 2}]}\n'
+            '{"question": "R", "viewpoints": [{"id": 1, "statement": "s"}]}',
+            "line 2 has no weights and the first question has weights",
         ),
         ("not json", "not valid JSON"),
     ],

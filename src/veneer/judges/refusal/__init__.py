@@ -1,4 +1,4 @@
-"""The built-in refusal judge: a linear score over phrases and words (docs/judges.md)."""
+"""The built-in refusal judge: a linear score over what its sentences do (docs/judges.md)."""
 
 from typing import TYPE_CHECKING
 

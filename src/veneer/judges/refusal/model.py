@@ -1,5 +1,5 @@
-"""The weights of the refusal judge: two linear scores over named features, stored as JSON with
-their source and licence."""
+"""The weights of the refusal judge: one linear score over named features, stored as JSON with its
+source and licence."""
 
 from __future__ import annotations
 
@@ -9,63 +9,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from veneer.foundation.errors import InputError
 
 WEIGHTS_FILE = Path(__file__).with_name("weights.json")
-SCHEMA = 1
+SCHEMA = 2
 FIT = "python -m tools.judges.refusal_train"  # the command that fits the weights
 
 
 @dataclass(frozen=True)
 class RefusalModel:
-    """Two scores in log odds. `declines` > 0: more a refusal than an answer. `partly` >
-    `partly_above`: then only a partial refusal.
+    """A score in log odds: above 0, the answer is more a refusal than an answer.
 
-    made_by: the command that fitted the weights. The shipped file keeps the name that the command
-    had then, because the judge's id is a hash of the file.
+    weights: feature -> log odds per unit of it. bias: the score of an answer without any feature.
     """
 
-    names: Mapping[str, int]  # feature -> row of weights
-    weights: np.ndarray  # (features, 2): declines, partly
-    bias: np.ndarray  # (2,)
-    partly_above: float
-    word_scale: float
-    made_by: str = FIT
+    weights: Mapping[str, float]
+    bias: float
 
-    def scores(self, features: Mapping[str, float]) -> tuple[float, float]:
-        rows = sorted(
-            (self.names[name], value) for name, value in features.items() if name in self.names
-        )
-        if not rows:
-            return float(self.bias[0]), float(self.bias[1])
+    def score(self, features: Mapping[str, float]) -> float:
         # sorted, so that a sum never depends on the order of a set
-        index, values = zip(*rows, strict=True)
-        declines, partly = np.asarray(values) @ self.weights[list(index)] + self.bias
-        return float(declines), float(partly)
+        return self.bias + sum(
+            self.weights.get(name, 0.0) * features[name] for name in sorted(features)
+        )
 
     def dump(self) -> str:
         """Return the model as JSON text, one feature per line, without the features whose weights
         round to zero."""
-        table = {
-            name: [round(float(w), 4) + 0.0 for w in self.weights[row]]
-            for name, row in sorted(self.names.items())
-        }
+        table = {name: round(weight, 3) for name, weight in sorted(self.weights.items())}
         head = {
             "schema": SCHEMA,
-            "what": "weights of veneer's refusal judge: feature -> [declines, partly], log odds",
+            "what": "weights of veneer's refusal judge: feature -> log odds of a refusal",
             "licence": (
                 "Fitted to the labelled completions of XSTest (Röttger et al. 2024, arXiv "
                 "2308.01263, github.com/paul-rottger/exaggerated-safety), CC-BY-4.0; and to "
                 "hand-written examples, Apache-2.0. Fitted weights are a change of that material."
             ),
-            "made_by": self.made_by,
-            "word_scale": self.word_scale,
-            "partly_above": self.partly_above,
-            "bias": [round(float(b), 4) for b in self.bias],
+            "made_by": FIT,
+            "bias": round(self.bias, 3),
         }
-        rows = ",\n".join(f"  {json.dumps(n)}: {json.dumps(w)}" for n, w in table.items() if any(w))
+        rows = ",\n".join(f"  {json.dumps(n)}: {json.dumps(w)}" for n, w in table.items() if w)
         top = ",\n".join(
             f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in head.items()
         )
@@ -84,13 +66,5 @@ def load_model(path: Path = WEIGHTS_FILE) -> tuple[RefusalModel, str]:
             f"{path} has schema {stored.get('schema')!r}, expected {SCHEMA}; "
             f"fit it again with {FIT}"
         )
-    table: dict[str, list[float]] = stored["weights"]
-    model = RefusalModel(
-        {name: row for row, name in enumerate(table)},
-        np.array(list(table.values()), dtype=np.float64).reshape(-1, 2),
-        np.array(stored["bias"], dtype=np.float64),
-        float(stored["partly_above"]),
-        float(stored["word_scale"]),
-        str(stored["made_by"]),
-    )
-    return model, hashlib.sha256(data).hexdigest()[:8]
+    weights = {str(name): float(weight) for name, weight in stored["weights"].items()}
+    return RefusalModel(weights, float(stored["bias"])), hashlib.sha256(data).hexdigest()[:8]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from veneer.judges.accuracy import MeasuredAccuracy, accuracy_of
+from veneer.measures.words import train_prompts_left_out
 from veneer.report import tables
 from veneer.report.page_context import PageContext
 from veneer.report.section import Section
@@ -41,6 +42,7 @@ def _render(part: PageContext) -> Markup:
         unscored=unscored,
         judges=_judges(part, main),
         kinds={h.values.metric for h in main},
+        left_out=train_prompts_left_out(part.study.run.get("train_prompts_left_out")),
     )
 
 

@@ -150,6 +150,7 @@ def show(results: Results, out: Path) -> None:
     from veneer.studies.audit.names import AUDITED, HARMFUL, HARMLESS, REFERENCE, RESTORED
     from veneer.studies.audit.words import verdict_texts
     from veneer.terminal.show import figure
+    from veneer.terminal.tables import print_table
 
     headline, sentences = verdict_texts(
         read_json(out / "run.json", "the record of an audit"), results
@@ -174,4 +175,4 @@ def show(results: Results, out: Path) -> None:
                     task, metric.replace("_", " "), n, *(figure(rows.get(s)) for s in systems)
                 )
     console.print()
-    console.print(table)
+    print_table(console, table)

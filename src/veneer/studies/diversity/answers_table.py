@@ -42,15 +42,20 @@ class Judgements(Generic[T]):
 @dataclass
 class Material:
     """answers: system -> prompt -> sample -> text; prompts in the order of the first
-    system. helpfulness, stance: by system. novelty, topics: by (reference, alternative); A
-    is the reference."""
+    system. quality, stance: by system; quality has the scores of `aspect`. novelty, topics: by
+    (reference, alternative); A is the reference."""
 
     task: str
     answers: dict[str, Table[str]]
-    helpfulness: dict[str, Judgements[float]] = field(default_factory=dict)
+    quality: dict[str, Judgements[float]] = field(default_factory=dict)
     stance: dict[str, Judgements[str]] = field(default_factory=dict)
     novelty: dict[tuple[str, str], Judgements[float]] = field(default_factory=dict)
     topics: dict[tuple[str, str], Judgements[list[Topic]]] = field(default_factory=dict)
+    aspect: str = "helpfulness"
+
+    def least(self, threshold: float) -> str:
+        """The split of the answers whose quality reaches the threshold."""
+        return f"{self.aspect}>={threshold:g}"
 
     def texts(self, system: str, prompt: str) -> list[str]:
         """In the order of the sample numbers."""

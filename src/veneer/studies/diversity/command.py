@@ -36,7 +36,7 @@ class StoredFiles:
     drop_empty: bool = False
     """Leave out answers without text. Default: they count; two of them are equal."""
     quality: Annotated[tuple[str, ...], Option(metavar="NAME=FILE")] = ()
-    """Judgements of helpfulness."""
+    """Judgements of quality, of which --aspect is read."""
     stance: Annotated[tuple[str, ...], Option(metavar="NAME=FILE")] = ()
     """Judgements of stance (yes, no, both, other)."""
     novelty: Annotated[tuple[str, ...], Option(metavar="REFERENCE/ALTERNATIVE=FILE")] = ()
@@ -215,7 +215,8 @@ class DiversityCommand:
     def _embedder(self) -> Embedder | None:
         from veneer.embed import load_embedder
 
-        return None if self.method.embedder == "none" else load_embedder(self.method.embedder)
+        method = self.method
+        return None if method.embedder == "none" else load_embedder(method.embedder, cut=method.cut)
 
     def _judging(self, prompts: dict[str, Prompt]) -> Judging | None:
         """Asks the judge model, if there is one. That it can be asked is checked at once."""

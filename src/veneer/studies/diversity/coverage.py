@@ -1,10 +1,11 @@
 """How much of a base answer one aligned answer covers, and what a control of the same length covers
 (docs/diversity.md).
 
-Both coverages grow with length, so beside each stand three controls, of a base answer b and the
+Both coverages grow with length, so beside each stand four controls, of a base answer b and the
 aligned sample a0: `matched`: a0 cut to b's number of words; `other_prompt`: the aligned sample 0 of
 the next prompt, whole; `base`: base's other answers to the prompt, one behind the other in their
-order, cut to a0's number of words.
+order, cut to a0's number of words; `own_first`: base's own sample 0, whole, for the others of its
+answers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from veneer.foundation.text import clean, first_words, sentences, tok, words
 from veneer.studies.diversity.text_measures import cosine_matrix
 
-KINDS = ("", "matched", "other_prompt", "base")
+KINDS = ("", "matched", "other_prompt", "base", "own_first")
 THRESHOLDS = (0.6, 0.7, 0.8)
 
 
@@ -31,8 +32,8 @@ class Case:
 
 
 def cases(base: Sequence[str], aligned: str, other: str | None) -> list[Case]:
-    """Those of one prompt. other: the aligned sample 0 of another prompt. Answers without
-    words are dropped."""
+    """Those of one prompt. base: in the order of the samples, sample 0 first. other: the aligned
+    sample 0 of another prompt. Answers without words are dropped."""
     found = []
     for i, answer in enumerate(base):
         if not tok(answer):
@@ -43,6 +44,8 @@ def cases(base: Sequence[str], aligned: str, other: str | None) -> list[Case]:
             cover["other_prompt"] = other
         if tok(rest):
             cover["base"] = first_words(rest, len(words(aligned)))
+        if i:
+            cover["own_first"] = base[0]
         found.append(Case(answer, cover))
     return found
 
@@ -80,6 +83,8 @@ def sentence_cases(
             case["other_prompt"] = sentences(other)
         if rest:
             case["base"] = _fit(rest, len(words(aligned)))
+        if i:
+            case["own_first"] = sentences(base[0])
         found.append(case)
     return found
 

@@ -23,6 +23,19 @@ being long is not aggregation. m is at least 1 and at most the mean number of ke
 S is extrapolated to twice the sample at most; where it is cut there, aggregation is a lower bound
 and the rest an upper one.
 
+Fresh unions are an assumption: where the aligned answers repeat one and the same union, they differ
+less than fresh unions would, and that difference lands in the rest. The lexical decomposition
+therefore has a second split of the same drop,
+
+    aggregation_repeated = g (D(kept) - D(aligned, in base's words))
+    rest_repeated        = drop - quality control - aggregation_repeated
+
+where D(aligned, in base's words) is the diversity of the aligned answers' words that some kept
+answer of the prompt has too, and g, 0 to 1, the share of what one base answer leaves uncovered of
+another that one aligned answer covers: (c - c1) / (1 - c1) with the coverages c = sum |b and a| /
+sum |b| and c1 = (2 S(1) - S(2)) / S(1). It is the whole of D(kept) where every aligned answer says
+all that base says, and 0 where all of them repeat what one base answer says, which is a loss.
+
 Semantic: an answer that says what m answers say has the mean of their vectors as its direction (as
 a long text's chunks are joined in `embed`), so the cosine c of two answers becomes m c / (1 + (m -
 1) c) (Spearman 1910, Brown 1910), with the same m.
@@ -44,6 +57,7 @@ LARGEST = 64.0  # of m: a cap for systems with very many samples
 RESAMPLES = 2000
 BLOCK = 4_000_000  # weights held at once
 TERMS = ("drop", "quality_control", "aggregation", "rest", "united")
+REPEATED = ("aggregation_repeated", "rest_repeated")  # of the lexical decomposition
 Drawn = dict[str, np.ndarray]
 
 
@@ -70,7 +84,8 @@ class PromptCosines:
 @dataclass(frozen=True)
 class Decomposition:
     """Terms with intervals that resample prompts: drop, quality_control, aggregation, rest (in 1 -
-    J or 1 - cosine) and united (m). capped: m reached its bound."""
+    J or 1 - cosine) and united (m); lexical ones also aggregation_repeated and rest_repeated.
+    capped: m reached its bound."""
 
     terms: dict[str, Estimate]
     capped: bool
@@ -100,6 +115,7 @@ def _decompose(
     curve = _Curve.of(prompts, most)
     if cosines is None:
         d = np.array([[_lexical(p.base), _lexical(p.kept), _lexical(p.aligned)] for p in prompts])
+        within = np.array([_lexical([a & _union(p.kept) for a in p.aligned]) for p in prompts])
         closer = np.zeros((len(prompts), len(curve.m)))
     else:
         d = 1 - np.array([[c.base, c.kept, c.aligned] for c in cosines])
@@ -115,12 +131,20 @@ def _decompose(
             if cosines is None
             else good - _at(curve.m, weights @ closer / total, m)
         )
-        return {
+        terms = {
             "drop": base - aligned,
             "quality_control": base - good,
             "aggregation": good - after,
             "rest": after - aligned,
             "united": m,
+        }
+        if cosines is not None:
+            return terms
+        repeated = curve.covered_beyond_one(weights) * (good - weights @ within / total[:, 0])
+        return {
+            **terms,
+            "aggregation_repeated": repeated,
+            "rest_repeated": good - aligned - repeated,
         }
 
     value = statistic(np.ones((1, len(prompts))))
@@ -164,6 +188,15 @@ class _Curve:
             ]
         )
 
+    def covered_beyond_one(self, weights: np.ndarray) -> np.ndarray:
+        """(R,) g of the module docstring: 0 where an aligned answer covers no more than a base
+        answer does, 1 where it covers all."""
+        size = weights @ self.one
+        one = weights @ (2 * self.one - self.next[:, 0])
+        more, room = weights @ self.shared - one, size - one
+        share = np.divide(more, room, out=np.zeros_like(more), where=room > 1e-12 * size)
+        return np.clip(share, 0.0, 1.0)
+
     def lexical(self, weights: np.ndarray, m: np.ndarray) -> np.ndarray:
         """(R,) mean D(m) / mean D(1)."""
         ratio = np.divide(self.at, self.double, out=np.ones_like(self.at), where=self.double > 0)
@@ -181,6 +214,10 @@ def _at(grid: np.ndarray, rows: np.ndarray, m: np.ndarray) -> np.ndarray:
     return np.array([np.interp(x, grid, row) for x, row in zip(m, rows, strict=True)])
 
 
+def _union(sets: Sequence[Set[str]]) -> set[str]:
+    return set().union(*sets)
+
+
 def _lexical(sets: Sequence[Set[str]]) -> float:
     found = mean_pairwise_jaccard_distance(sets)
     assert found is not None
@@ -191,11 +228,11 @@ def _limits(
     statistic: Callable[[np.ndarray], Drawn], n: int, value: Drawn, seed: int
 ) -> dict[str, Estimate]:
     """BCa intervals of every term from the same resamples of prompts."""
-    points = {t: float(value[t][0]) for t in TERMS}
+    points = {t: float(x[0]) for t, x in value.items()}
     if n < 2:
         return {
             t: Estimate(points[t], None, None, n, "bca", "one prompt has no interval")
-            for t in TERMS
+            for t in points
         }
     rng, size = np.random.default_rng(seed), max(1, BLOCK // n)
     share = np.full(n, 1 / n)
@@ -205,7 +242,7 @@ def _limits(
     ]
     left = [statistic(_without(range(at, min(at + size, n)), n)) for at in range(0, n, size)]
     found = {}
-    for t in TERMS:
+    for t in points:
         drawn, left_out = (np.concatenate([part[t] for part in parts]) for parts in (blocks, left))
         if np.ptp(drawn) <= 1e-12:
             note = (

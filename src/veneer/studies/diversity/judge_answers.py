@@ -48,8 +48,8 @@ def ask_judge(
             "--prompts with the same ids"
         )
     for system, table in material.answers.items():
-        if "quality" in kinds and system not in material.helpfulness:
-            material.helpfulness[system] = _single(
+        if "quality" in kinds and system not in material.quality:
+            material.quality[system] = _single(
                 "quality", table, prompts, asker, lambda v: v[aspect], progress
             )
         if "stance" in kinds and system not in material.stance:

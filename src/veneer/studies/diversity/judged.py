@@ -177,6 +177,7 @@ def stance_measures(labels: Sequence[str]) -> dict[str, float | None]:
     }
 
 
+STANCE_SPREAD = {"stance_entropy": entropy, "stance_disagreement": disagreement}
 STANCE_UNITS = {
     "stance_entropy": "bits",
     "stance_disagreement": "share of pairs",
@@ -217,6 +218,20 @@ def topic_shares(
     total = sum(weight.values(), np.zeros(len(topics)))
     suffix = "_by_helpfulness" if weighted else ""
     return {f"topics_{side}{suffix}": (weight[side], total) for side in SIDES}
+
+
+def shared_topics(
+    topics: Sequence[Sequence[Sequence[Topic]]], weighted: bool
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Metric -> (sums, counts) a prompt: the share of the topics that A has which B has too, and of
+    those that B has which A has too; weighted as in `topic_shares`."""
+    shares = topic_shares(topics, weighted)
+    suffix = "_by_helpfulness" if weighted else ""
+    both = shares[f"topics_both{suffix}"][0]
+    return {
+        f"topics_of_{side}_in_both{suffix}": (both, both + shares[f"topics_{side}{suffix}"][0])
+        for side in ("A", "B")
+    }
 
 
 def mean_helpfulness(

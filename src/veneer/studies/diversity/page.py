@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
-from veneer.report import charts
+from veneer.report import charts, tables
 from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.systems import order
 from veneer.report.words import figure, interval
+from veneer.studies.diversity.decompose import REPEATED
+from veneer.studies.diversity.settings import ASPECTS
 
 STUDY = "diversity"
 TERMS = ("quality_control", "aggregation", "rest")
@@ -23,6 +25,7 @@ COVERS = {
     "matched": "cut to equal length",
     "other_prompt": "another prompt's",
     "base": "own other answers",
+    "own_first": "own sample 0 (of the other answers)",
 }
 STEP = 34  # height of a step of the decomposition, px
 
@@ -36,6 +39,7 @@ class Steps:
     drop: Measurement
     terms: list[tuple[str, Measurement, float]]
     united: Measurement | None
+    repeated: list[tuple[str, Measurement]]
 
     @property
     def scale(self) -> charts.Scale:
@@ -71,6 +75,7 @@ def decompositions(part: PageContext) -> list[Steps]:
                 rows[of, split, "drop"],
                 terms,
                 rows.get((of, split, "united")),
+                [(t, rows[of, split, t]) for t in REPEATED if (of, split, t) in rows],
             )
         )
     return sorted(found, key=lambda s: (s.of, s.split == "all answers"))
@@ -109,13 +114,23 @@ def step(term: str, row: Measurement, start: float, scale: charts.Scale) -> Mark
     )
 
 
+def filtered(split: str | None) -> bool:
+    """Whether a row is about the answers that reach a score of quality."""
+    return (split or "").partition(">=")[0] in ASPECTS
+
+
+def by_quality(group: tables.Group) -> bool:
+    """Whether the novelty is that of the answers of one score of quality."""
+    return any(r.fact("score") is not None for r in group.systems.values())
+
+
 def filter_lines(part: PageContext) -> list[dict]:
     """For each system and kind, a line a threshold: kept and unfiltered diversity,
     and the share kept."""
     rows = {
         (r.metric, r.split, r.system): r
         for r in part.study.rows
-        if r.study == STUDY and (r.split or "").startswith("helpfulness>=")
+        if r.study == STUDY and filtered(r.split)
     }
     found = []
     for kind in KINDS:
@@ -172,7 +187,8 @@ def _render(part: PageContext) -> Markup:
         leads=leads,
         coverage=coverage,
         stance=[g for g in rows if g.metric.startswith("stance")],
-        new=[g for g in rows if g.metric.startswith(("novelty", "topic"))],
+        new=[g for g in rows if g.metric.startswith(("novelty", "topic")) and not by_quality(g)],
+        new_by_quality=[g for g in rows if g.metric.startswith("novelty") and by_quality(g)],
         measures=[
             g
             for g in plain
@@ -180,11 +196,12 @@ def _render(part: PageContext) -> Markup:
                 ("stance", "novelty", "topic", "lexical_coverage", "semantic_coverage")
             )
         ]
-        + [g for g in rows if g.metric == "portion" or (g.metric == "helpfulness" and g.split)],
+        + [g for g in rows if g.metric == "portion" or (g.metric in ASPECTS and g.split)],
         every=[
             g
             for g in rows
-            if g.metric.startswith("decomposition_") or (g.split or "").startswith("helpfulness>=")
+            if g.metric.startswith("decomposition_")
+            or (filtered(g.split) and not g.metric.startswith("stance"))
         ],
         covers=COVERS,
     )

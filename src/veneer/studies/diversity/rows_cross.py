@@ -22,6 +22,7 @@ from veneer.studies.diversity.coverage import (
     sentence_cases,
 )
 from veneer.studies.diversity.decompose import (
+    REPEATED,
     Decomposition,
     PromptCosines,
     PromptSets,
@@ -163,7 +164,7 @@ def decomposition_rows(
     base: nothing is filtered, and quality control is not a term."""
     if not {"base", "aligned"} <= set(material.answers):
         return
-    j = material.helpfulness.get("base") if threshold is not None else None
+    j = material.quality.get("base") if threshold is not None else None
     sets, cosines = [], []
     for p in material.shared("base", "aligned"):
         samples = sorted(material.answers["base"][p])
@@ -181,7 +182,7 @@ def decomposition_rows(
             cosines.append(PromptCosines(*(_mean_cosine(x) for x in (b, b[good], a))))
     if not sets:
         return
-    split = "all answers" if j is None else f"helpfulness>={threshold:g}"
+    split = "all answers" if j is None else material.least(threshold or 0)
     judge = None if j is None else j.judge
     yield from _terms(
         material, decompose(sets, seed=seed), "lexical_diversity", "1 - Jaccard", split, judge
@@ -207,6 +208,10 @@ def _terms(
         facts = {}
         if found.capped and term in ("aggregation", "rest", "united"):
             facts["bound"] = "most" if term == "rest" else "least"
+        if term in ("aggregation", "rest"):
+            facts["unions"] = "fresh"
+        elif term in REPEATED:
+            facts["unions"] = "repeated"
         name = "answers united by one aligned answer" if term == "united" else unit
         yield Measurement.estimated(
             e,
@@ -218,7 +223,7 @@ def _terms(
             split=split,
             judge=judge,
             unit=name,
-            note=join_notes(words.bound_note(facts), e.note),
+            note=join_notes(words.bound_note(facts), words.unions_note(facts), e.note),
             facts=facts,
         )
 

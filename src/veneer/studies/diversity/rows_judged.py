@@ -4,6 +4,7 @@ and what is new."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,18 +20,17 @@ from veneer.studies.diversity.text_measures import cosine_matrix, jaccard_matrix
 Sums = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-def helpfulness_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
+def quality_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
     """Mean over judged answers; where systems have unequal numbers of them, once more over the
     first k of each prompt."""
     most = {
-        s: max((len(r) for r in j.values.values()), default=0)
-        for s, j in material.helpfulness.items()
+        s: max((len(r) for r in j.values.values()), default=0) for s, j in material.quality.items()
     }
     splits: list[tuple[str | None, int]] = [(None, max(most.values(), default=0))]
     if len(set(most.values())) > 1:
         splits.append((f"first {min(most.values())} of each prompt", min(most.values())))
     for split, count in splits:
-        for system, j in material.helpfulness.items():
+        for system, j in material.quality.items():
             rows = [
                 [s for i, s in sorted(row.items())[:count] if s is not None]
                 for row in j.values.values()
@@ -42,12 +42,12 @@ def helpfulness_rows(material: Material, *, seed: int = 0) -> Iterator[Measureme
                 e,
                 STUDY,
                 material.task,
-                "helpfulness",
+                material.aspect,
                 system,
                 judge=j.judge,
                 split=split,
                 unit="1..5",
-                note=words.helpfulness_note(facts),
+                note=words.quality_note(facts),
                 facts=facts,
             )
 
@@ -61,7 +61,7 @@ def filter_rows(
 ) -> Iterator[Measurement]:
     """At every threshold, of the prompts that keep two answers: diversity of the kept answers, of
     all answers to the same prompts, and their paired difference; and the share of answers kept."""
-    for system, j in material.helpfulness.items():
+    for system, j in material.quality.items():
         if system not in material.answers:
             continue
         prompts = [p for p in material.answers[system] if p in j.values]
@@ -76,11 +76,12 @@ def filter_rows(
         if vectors is not None:
             kinds["semantic_diversity"] = [1 - cosine_matrix(vectors[system][p]) for p in prompts]
         for t in judged.thresholds(scores):
-            split = f"helpfulness>={t:g}"
+            split = material.least(t)
             kept = [sum(s is not None and s >= t for s in row) for row in scores]
             known = [sum(s is not None for s in row) for row in scores]
             e = intervals.ratio_of_sums(kept, known, seed=seed)
-            facts = {"threshold": t, "kept": sum(kept), "judged": sum(known)}
+            facts = {"aspect": material.aspect, "threshold": t}
+            facts |= {"kept": sum(kept), "judged": sum(known)}
             yield Measurement.estimated(
                 e,
                 STUDY,
@@ -105,7 +106,7 @@ def filter_rows(
                         judge=judge,
                         split=split,
                         unit=UNITS[metric],
-                        facts={"threshold": t},
+                        facts={"aspect": material.aspect, "threshold": t},
                     )
 
 
@@ -154,6 +155,47 @@ def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
         )
 
 
+def stance_filter_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
+    """What the quality filter does to stances: at every threshold, on the prompts where two or more
+    answers with a stance reach it, entropy and disagreement of those answers, of all answers with a
+    stance (`..._unfiltered`), and their paired difference (`..._quality_effect`)."""
+    for system in (s for s in material.stance if s in material.quality):
+        stances, quality = material.stance[system], material.quality[system]
+        rows = [
+            [(s, quality.values[p].get(i)) for i, s in sorted(row.items()) if s is not None]
+            for p, row in stances.values.items()
+            if p in quality.values
+        ]
+        for t in judged.thresholds([[score for _, score in row] for row in rows]):
+            pairs = [
+                ([s for s, score in row if score is not None and score >= t], [s for s, _ in row])
+                for row in rows
+            ]
+            pairs = [(kept, every) for kept, every in pairs if len(kept) >= judged.LEAST]
+            facts = {"aspect": material.aspect, "threshold": t}
+            facts |= {"answers": sum(len(kept) for kept, _ in pairs)}
+            for metric, measure in judged.STANCE_SPREAD.items():
+                spread = [(measure(kept), measure(every)) for kept, every in pairs]
+                kept, every = np.array(spread, float).reshape(-1, 2).T
+                for name, e in (
+                    (metric, intervals.mean(kept, seed=seed)),
+                    (f"{metric}_unfiltered", intervals.mean(every, seed=seed)),
+                    (f"{metric}_quality_effect", intervals.difference(every, kept, seed=seed)),
+                ):
+                    yield Measurement.estimated(
+                        e,
+                        STUDY,
+                        material.task,
+                        name,
+                        system,
+                        judge=f"{stances.judge} + {quality.judge}",
+                        split=material.least(t),
+                        unit=judged.STANCE_UNITS[metric],
+                        note=join_notes(words.filtered_stances_note(facts), e.note),
+                        facts=facts,
+                    )
+
+
 def _stance_row(
     material: Material,
     metric: str,
@@ -190,16 +232,49 @@ def new_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
             sum(map(len, scores)),
             seed,
         )
+        yield from _novelty_by_quality(material, reference, alternative, j, seed)
     for (reference, alternative), k in material.topics.items():
         topics = [[t for t in row.values() if t is not None] for row in k.values.values()]
         for sums in (
             judged.topic_shares(topics, weighted=False),
             judged.topic_shares(topics, weighted=True),
+            judged.shared_topics(topics, weighted=False),
+            judged.shared_topics(topics, weighted=True),
             judged.mean_helpfulness(topics),
         ):
             yield from _sum_rows(
                 material, sums, alternative, reference, k, sum(map(len, topics)), seed
             )
+
+
+def _novelty_by_quality(
+    material: Material, reference: str, alternative: str, j: Judgements[float], seed: int
+) -> Iterator[Measurement]:
+    """Novelty of the alternative's answers of each quality (the score rounded down): whether what
+    is new is any good."""
+    quality = material.quality.get(alternative)
+    if quality is None:
+        return
+    rows = [
+        [
+            (new, good)
+            for i, new in row.items()
+            if new is not None and (good := quality.values.get(p, {}).get(i)) is not None
+        ]
+        for p, row in j.values.items()
+    ]
+    for value in sorted({int(good) for row in rows for _, good in row}):
+        scores = [[new for new, good in row if int(good) == value] for row in rows]
+        yield from _sum_rows(
+            material,
+            judged.score_shares(scores),
+            alternative,
+            reference,
+            j,
+            sum(map(len, scores)),
+            seed,
+            {"aspect": material.aspect, "score": value, "quality_judge": quality.judge},
+        )
 
 
 def _sum_rows(
@@ -210,12 +285,20 @@ def _sum_rows(
     j: Judgements,
     answers: int,
     seed: int,
+    quality: Mapping[str, Any] | None = None,
 ) -> Iterator[Measurement]:
+    """quality: of the answers, where they are those of one score only."""
+    split = f"against {reference}"
+    judge = j.judge
+    if quality:
+        split = f"{split}, {quality['aspect']}={quality['score']}"
+        judge = f"{judge} + {quality['quality_judge']}"
     for metric, (top, bottom) in sums.items():
         use = bottom > 0
         e = intervals.ratio_of_sums(top[use], bottom[use], seed=seed)
         facts = {"answers": answers, "reference": reference, "alternative": alternative}
-        facts |= j.facts()
+        facts |= {} if quality else j.facts()
+        facts |= quality or {}
         if "share" in _unit(metric):
             facts |= {"count": float(top.sum()), "total": float(bottom.sum())}
         yield Measurement.estimated(
@@ -224,8 +307,8 @@ def _sum_rows(
             material.task,
             metric,
             alternative,
-            judge=j.judge,
-            split=f"against {reference}",
+            judge=judge,
+            split=split,
             unit=_unit(metric),
             note=words.added_note(facts),
             facts=facts,
@@ -235,4 +318,6 @@ def _sum_rows(
 def _unit(metric: str) -> str:
     if metric == "novelty" or metric.startswith("topic_helpfulness"):
         return "1..5"
+    if metric.startswith("topics_of_"):
+        return f"share of topics in {metric.removeprefix('topics_of_')[0]}"
     return "share of answers" if metric.startswith("novelty") else "share of topics"

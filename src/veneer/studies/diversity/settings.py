@@ -25,13 +25,17 @@ class DiversitySettings:
     batch_size: int = 32
     """Number of prompts answered together."""
     threshold: float = 4.0
-    """Helpfulness, 1 to 5, that an answer must reach in the decomposition; the filter is shown at
-    every threshold."""
+    """Score of --aspect, 1 to 5, that an answer must reach in the decomposition; the filter is
+    shown at every threshold."""
     orders: Annotated[tuple[float, ...], Option(name="vendi", metavar="Q")] = (1.0,)
     """Orders q of the Vendi score; inf is one."""
     embedder: Annotated[str, Option(metavar="MODEL")] = "minilm"
     """Embedding model: minilm, model2vec:NAME, a sentence-transformers folder or hub id; none
     leaves semantic measures out."""
+    cut: bool = False
+    """Read long texts only as far as the embedding model does in one pass (minilm: 256 tokens), as
+    sentence-transformers and most papers do. Default: whole, in pieces whose vectors are
+    averaged."""
     judge_for: tuple[Literal["quality", "stance", "novelty", "topics"], ...] = ("quality",)
     """Questions to a judge model (--judge-url and --judge-model, or --judge-local), where no
     stored judgements are given."""
@@ -54,6 +58,10 @@ class DiversitySettings:
             raise InputError(
                 f"the orders of the Vendi score are {list(self.orders)}; expected numbers of 0 or "
                 "more, or inf"
+            )
+        if self.cut and self.embedder == "none":
+            raise InputError(
+                "--cut is given and nothing is embedded; leave out --cut, or --embedder none"
             )
         if self.aspect not in ASPECTS:
             raise InputError(

@@ -1,70 +1,123 @@
-"""The diversity study on stdout: measures by system, then the decomposition; everything
-is in the report."""
+"""The diversity study on stdout: measures by system, what is new beside the aligned model, then the
+decomposition; everything is in the report."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from veneer.studies.diversity.settings import ASPECTS
+from veneer.terminal.tables import cell, digits, print_table
+
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from veneer.foundation.results import Measurement, Results
 
-ROWS = (
+DIVERSITY = (
     "lexical_diversity",
     "lexical_diversity_nonempty",
     "lexical_diversity_matched",
     "semantic_diversity",
+)
+STANCES = ("stance_entropy", "stance_disagreement", "stance_coverage")
+ROWS = (
+    *DIVERSITY,
     "vendi_lexical_q1",
     "vendi_semantic_q1",
     "distinct_1",
     "self_bleu",
     "words",
     "empty",
-    "helpfulness",
-    "stance_entropy",
-    "stance_disagreement",
-    "stance_coverage",
+    *ASPECTS,
+    *STANCES,
 )
-TERMS = ("drop", "quality_control", "aggregation", "rest", "united")
+AGAINST = (
+    "novelty",
+    "topics_A",
+    "topics_both",
+    "topics_B",
+    "topics_of_A_in_both",
+    "topics_of_B_in_both",
+)
+PORTIONS = ("lexical_diversity", "lexical_diversity_nonempty", "semantic_diversity")
+TERMS = (
+    "drop",
+    "quality_control",
+    "aggregation",
+    "rest",
+    "united",
+    "aggregation_repeated",
+    "rest_repeated",
+)
+LEGEND = (
+    "value [95 % interval over prompts]; quality control + aggregation + rest = drop, with "
+    "aggregation for fresh unions or for repeated ones (docs/diversity.md)"
+)
+NOT_JUDGED = "not judged"
+Rows = Mapping[str, "Measurement"]
 
 
 def show_diversity(results: Results) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    console = Console(highlight=False)
-    console.width = max(console.width, 160)
+    console = Console(highlight=False, markup=False)
     plain = {(r.metric, r.system): r for r in results if r.of is None and r.split is None}
-    systems = list(
-        dict.fromkeys(
-            r.system for r in results if r.metric == "lexical_diversity" and r.split is None
-        )
-    )
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("measure")
-    for name in ("n", *systems):
-        table.add_column(name, justify="right")
+    whole = [r for r in results if r.metric == "lexical_diversity" and r.split is None]
+    systems = list(dict.fromkeys(r.system for r in whole))
+    lines: dict[str, tuple[Rows, Callable[[str], str]]] = {}
     for metric in ROWS:
-        rows = [plain.get((metric, s)) for s in systems]
-        if any(r is not None for r in rows):
-            table.add_row(
-                metric.replace("_", " "),
-                str(max(r.n for r in rows if r)),
-                *(_figure(r) for r in rows),
-            )
-    for metric in ("lexical_diversity", "lexical_diversity_nonempty", "semantic_diversity"):
-        portions = {r.system: r for r in results if r.metric == "portion" and r.of == metric}
-        if portions:
-            n = str(max(r.n for r in portions.values()))
-            table.add_row(
-                f"portion of {metric.replace('_', ' ')}",
-                n,
-                *(_figure(portions.get(s)) for s in systems),
-            )
-    console.print(table)
+        rows = {s: plain[metric, s] for s in systems if (metric, s) in plain}
+        judged = metric in (*ASPECTS, *STANCES)
+        lines[metric] = rows, lambda _, judged=judged: NOT_JUDGED if judged else "-"  # type: ignore[misc]
+    for metric in PORTIONS:
+        rows = {r.system: r for r in results if r.metric == "portion" and r.of == metric}
+        lines[f"portion of {metric}"] = rows, _end
+    for metric in AGAINST:
+        rows = {r.system: r for r in results if r.metric == metric and r.fact("score") is None}
+        lines[f"{metric}, against aligned"] = rows, _against
+    _measures(console, systems, {name: line for name, line in lines.items() if line[0]})
     _terms(console, results)
 
 
-def _terms(console, results: Results) -> None:
+def _end(system: str) -> str:
+    """What stands in the place of a portion that has none."""
+    return {"base": "0 by definition", "aligned": "1 by definition"}.get(system, "-")
+
+
+def _against(system: str) -> str:
+    return "the reference" if system == "aligned" else NOT_JUDGED
+
+
+def _measures(
+    console: Console,
+    systems: Sequence[str],
+    lines: Mapping[str, tuple[Rows, Callable[[str], str]]],
+) -> None:
+    """One row per measure, one column per system; why a figure is undefined stands below."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("measure", no_wrap=True)
+    for name in ("n", *systems):
+        table.add_column(name, justify="right", no_wrap=True)
+    reasons = []
+    for name, (rows, missing) in lines.items():
+        title = name.replace("_", " ")
+        places = digits(rows.values())
+        cells = [cell(rows.get(s), places, missing(s)) for s in systems]
+        table.add_row(title, str(max(r.n for r in rows.values())), *cells)
+        reasons += [
+            f"undefined: {title}, {s}: {r.note or 'no reason given'}"
+            for s, r in rows.items()
+            if r.value is None
+        ]
+    print_table(console, table)
+    for reason in reasons:
+        console.print(reason, soft_wrap=True, markup=False)
+
+
+def _terms(console: Console, results: Results) -> None:
     from rich.table import Table
 
     found = {
@@ -81,27 +134,20 @@ def _terms(console, results: Results) -> None:
         table.add_column(name, no_wrap=True)
     for split, of in dict.fromkeys((s, o) for s, o, _ in found):
         rows = [found.get((split, of, t)) for t in TERMS]
+        places = digits(r for r, t in zip(rows, TERMS, strict=True) if t != "united")
         table.add_row(
             split,
             (of or "").replace("_", " "),
             str(next(r.n for r in rows if r)),
-            *(_figure(r) for r in rows),
+            *(cell(r, places, _no_term(t, split)) for r, t in zip(rows, TERMS, strict=True)),
         )
     console.print()
-    console.print(table)
-    console.print(
-        "value [95 % interval over prompts]; quality control + aggregation + rest = drop "
-        "(docs/diversity.md)"
-    )
+    print_table(console, table)
+    console.print(LEGEND, soft_wrap=True)
 
 
-def _figure(row: Measurement | None) -> str:
-    if row is None:
-        return ""
-    if row.value is None:
-        return "undefined"
-    digits = ".1f" if abs(row.value) >= 10 else ".3f"
-    limits = (
-        "" if row.low is None or row.high is None else f" [{row.low:{digits}}, {row.high:{digits}}]"
-    )
-    return f"{row.value:{digits}}{limits}"
+def _no_term(term: str, split: str | None) -> str:
+    """Why a term has no figure."""
+    if term == "quality_control" and split == "all answers":
+        return "not filtered"
+    return "words only" if term.endswith("_repeated") else "-"

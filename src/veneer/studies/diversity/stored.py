@@ -61,8 +61,9 @@ class StoredMaterial:
         """Judgements by system, or by (reference, alternative). filtering: the aspect of quality
         judgements that is read. Raises InputError for a file without verdicts."""
         material = self.material
+        material.aspect = filtering
         for name, path in quality.items():
-            material.helpfulness[name] = self._read(path, aspect(filtering), name)
+            material.quality[name] = self._read(path, aspect(filtering), name)
         for name, path in stances.items():
             material.stance[name] = self._read(path, stance, name)
         for (reference, name), path in novelties.items():

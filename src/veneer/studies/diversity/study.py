@@ -21,8 +21,9 @@ from veneer.studies.diversity.answers_table import Judgements, Material, by_prom
 from veneer.studies.diversity.rows_cross import coverage_rows, decomposition_rows
 from veneer.studies.diversity.rows_judged import (
     filter_rows,
-    helpfulness_rows,
     new_rows,
+    quality_rows,
+    stance_filter_rows,
     stance_rows,
 )
 from veneer.studies.diversity.rows_own import measured, own_rows
@@ -161,7 +162,7 @@ class SampledDiversity(DiversityStudy):
             systems = [dated_system(s, run.day) for s in self.load()]
         run.note(systems=[s.facts() for s in systems], seeds={"study": self.method.seed})
         answers = {system.name: self._sample(run, system) for system in systems}
-        material = Material(self.prompts[0].task, answers)
+        material = Material(self.prompts[0].task, answers, aspect=self.method.aspect)
         _check(material)
         yield from self._rows(run, material)
 
@@ -200,14 +201,15 @@ def diversity_rows(
     seed = method.seed
     rows = [
         *own_rows(material, values, prompts, embedder=name, seed=seed),
-        *helpfulness_rows(material, seed=seed),
+        *quality_rows(material, seed=seed),
         *filter_rows(material, vectors, name, seed=seed),
         *decomposition_rows(material, vectors, threshold=None, embedder=name, seed=seed),
         *coverage_rows(material, embedder=embedder, seed=seed),
         *stance_rows(material, seed=seed),
+        *stance_filter_rows(material, seed=seed),
         *new_rows(material, seed=seed),
     ]
-    if "base" in material.helpfulness:
+    if "base" in material.quality:
         rows += decomposition_rows(
             material, vectors, threshold=method.threshold, embedder=name, seed=seed
         )
@@ -216,7 +218,7 @@ def diversity_rows(
 
 def _judges(material: Material) -> set[str]:
     kinds: tuple[Mapping[Any, Judgements], ...] = (
-        material.helpfulness,
+        material.quality,
         material.stance,
         material.novelty,
         material.topics,
@@ -243,7 +245,7 @@ def _check(material: Material) -> None:
                 f"{names[0]} and {name} have no prompt in common; expected the same prompt ids in "
                 "all files of answers"
             )
-    judged = [("quality", s, j.values) for s, j in material.helpfulness.items()]
+    judged = [("quality", s, j.values) for s, j in material.quality.items()]
     for kind, system, values in judged:
         if system not in material.answers:
             raise InputError(

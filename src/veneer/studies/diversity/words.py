@@ -12,10 +12,20 @@ COVERS = {  # control -> what covers the answers
     "matched": "control: sample 0 of {by}, cut to as many words as the covered answer has",
     "other_prompt": "control: sample 0 of {by} to the next prompt",
     "base": "control: the other answers of {covered}, cut to as many words as sample 0 of {by} has",
+    "own_first": "control: sample 0 of {covered}, which covers its other answers",
 }
 BOUNDS = {
     "least": "at least this: m is at its bound, the mean number of kept answers",
     "most": "at most this: m is at its bound, the mean number of kept answers",
+}
+
+
+UNIONS = {
+    "fresh": (
+        "if aligned answers unite fresh base answers; where they repeat one union, aggregation is "
+        "too small and the rest too large"
+    ),
+    "repeated": "if aligned answers repeat one union of what base says",
 }
 
 
@@ -32,6 +42,12 @@ def bound_note(facts: Mapping[str, Any]) -> str | None:
     return None if bound is None else BOUNDS[bound]
 
 
+def unions_note(facts: Mapping[str, Any]) -> str | None:
+    """What a term of the decomposition takes for granted about the aligned answers' unions."""
+    unions = facts.get("unions")
+    return None if unions is None else UNIONS[unions]
+
+
 def kept_note(facts: Mapping[str, Any]) -> str:
     """How many answers reach the threshold."""
     return f"{facts['kept']} of {facts['judged']} answers"
@@ -46,7 +62,7 @@ def no_verdict_note(facts: Mapping[str, Any]) -> str | None:
     return f"{sum(failed.values())} of {facts['outputs']} judge outputs gave no verdict: {kinds}"
 
 
-def helpfulness_note(facts: Mapping[str, Any]) -> str | None:
+def quality_note(facts: Mapping[str, Any]) -> str | None:
     return join_notes(f"{facts['answers']} answers", no_verdict_note(facts))
 
 
@@ -54,7 +70,16 @@ def added_note(facts: Mapping[str, Any]) -> str | None:
     """What the answers of B are judged to add to those of A."""
     share = f"{facts['count']:g} of {facts['total']:g}, " if "total" in facts else ""
     sides = f"A is {facts['reference']}, B {facts['alternative']}"
+    if "score" in facts:
+        sides += f"; those with {facts['aspect']} {facts['score']}"
     return join_notes(f"{share}{facts['answers']} judged answers; {sides}", no_verdict_note(facts))
+
+
+def filtered_stances_note(facts: Mapping[str, Any]) -> str | None:
+    """How many answers with a stance reach the threshold, on the prompts that keep two."""
+    if not facts["answers"]:
+        return "no prompt keeps two answers with a stance"
+    return f"{facts['answers']} answers with {facts['aspect']} of {facts['threshold']:g} or more"
 
 
 def samples_note(facts: Mapping[str, Any]) -> str | None:

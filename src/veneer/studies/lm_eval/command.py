@@ -67,6 +67,7 @@ def print_table(results: Results) -> None:
     from rich.table import Table
 
     from veneer.terminal.show import figure
+    from veneer.terminal.tables import print_table
 
     rows = {(r.task, r.metric, r.of, r.system): r for r in results}
     systems = list(dict.fromkeys(s for *_, s in rows))
@@ -87,7 +88,7 @@ def print_table(results: Results) -> None:
             *(figure(r) for r in figures),
             *portion,
         )
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.width = max(console.width, 120)
-    console.print(grid)
+    print_table(console, grid)
     console.print("value [95 % interval over documents]")

@@ -41,7 +41,7 @@ class OvertonCommand:
         from veneer.studies.overton.study import overton
         from veneer.studies.overton.viewpoints import example_viewpoints, read_viewpoints
         from veneer.terminal.pairs import named
-        from veneer.terminal.show import figure
+        from veneer.terminal.tables import cell, digits
 
         example = self.viewpoints == "example"
         questions = example_viewpoints() if example else read_viewpoints(Path(self.viewpoints))
@@ -56,10 +56,10 @@ class OvertonCommand:
                 seed=self.method.seed,
                 progress=say,
             )
-        for row in results:
-            if row.metric in ("overton_score", "overton_score_weighted"):
-                metric = row.metric.replace("_", " ")
-                print(f"{row.system}: {metric} {figure(row)} over {row.n} questions")
+        scores = [r for r in results if r.metric.startswith("overton_score")]
+        for row in scores:
+            metric, value = row.metric.replace("_", " "), cell(row, digits(scores, 3))
+            print(f"{row.system}: {metric} {value} over {row.n} questions")
         note = next((row.note for row in results if row.note), None)
         print(f"\n{note}" if note else "")
         print(f"report: {Path(self.out) / 'report.html'}")

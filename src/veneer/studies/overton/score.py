@@ -11,6 +11,7 @@ import numpy as np
 from veneer.foundation.results import Measurement
 from veneer.statistics import intervals
 from veneer.studies.overton import words
+from veneer.studies.overton.adjusted import adjusted_means
 from veneer.studies.overton.viewpoints import Question
 
 STUDY = "overton"
@@ -56,6 +57,8 @@ def overton_rows(
     responses; `overton_score_weighted`: viewpoints count by how many hold them (where the file has
     weights); `overton_union`: what a question's responses cover together, which grows with their
     number; of each question its own coverage (split "question:ID"), n being its responses there.
+    Of several systems also `..._adjusted`, the score over all questions from a fit of system and
+    question (adjusted.py); the others are raw means over the questions that a system answered.
     Intervals resample questions, those of a single question its responses."""
     weighted = any(q.weighted for q in questions)
     for s in systems:
@@ -89,6 +92,46 @@ def overton_rows(
                 facts=facts,
             )
         yield from _by_question(questions, s, task, seed)
+    if len(systems) > 1:
+        yield from _adjusted(questions, systems, weighted, task, seed)
+
+
+def _adjusted(
+    questions: Sequence[Question],
+    systems: Sequence[Covered],
+    weighted: bool,
+    task: str,
+    seed: int,
+) -> Iterator[Measurement]:
+    """Each system's score over all questions, from a fit of system and question."""
+    for metric, by_weight in (
+        ("overton_score_adjusted", False),
+        ("overton_score_weighted_adjusted", True),
+    ):
+        if by_weight and not weighted:
+            continue
+        table = np.array(
+            [
+                [
+                    of_question(q, c, weighted=by_weight)
+                    for q, c in zip(questions, s.covered, strict=True)
+                ]
+                for s in systems
+            ]
+        )
+        for s, e in zip(systems, adjusted_means(table, seed=seed), strict=True):
+            facts = {"questions": len(questions), "answered": e.n, "systems": len(systems)}
+            yield Measurement.estimated(
+                e,
+                STUDY,
+                task,
+                metric,
+                s.system,
+                judge=s.judge,
+                unit="share",
+                note=words.adjusted_note(facts, s.note, e.note),
+                facts=facts,
+            )
 
 
 def viewpoint_table(questions: Sequence[Question], systems: Sequence[Covered]) -> Iterator[dict]:

@@ -45,10 +45,21 @@ class Question:
 def read_viewpoints(path: Path) -> list[Question]:
     """Read a viewpoint file. A question's id is its "id", otherwise its number from 0. Raises
     InputError naming the line for anything but questions with one viewpoint or more each, unique
-    ids, and weights that are all given or none and above 0."""
+    ids, and weights above 0 for all viewpoints of all questions or for none."""
     questions: list[Question] = []
+    with_weights: list[bool] = []
     for where, row in objects(path, EXPECTED):
         question = _question(row, len(questions), where)
+        with_weights.append("weight" in row["viewpoints"][0])
+        if with_weights[-1] != with_weights[0]:
+            has, first = (
+                "weights" if given else "no weights"
+                for given in (with_weights[-1], with_weights[0])
+            )
+            raise InputError(
+                f"{where} has {has} and the first question has {first}; expected weights for all "
+                "questions or for none: a weighted score over both would mix two measures"
+            )
         if any(q.id == question.id for q in questions):
             raise InputError(
                 f"{where} has the id {question.id!r}, as an earlier line has; give each "

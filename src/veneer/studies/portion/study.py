@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ from veneer.studies.runner import run_study
 from veneer.studies.study import Run
 from veneer.systems.system import System, control_systems, pair_systems
 from veneer.tasks.task import Task
+from veneer.tasks.train_prompts import TrainPrompts
 
 __all__ = ["StudyConfig", "measure", "study"]
 CaptureWith = Callable[[Pair, Sequence[Prompt], Path, CaptureConfig, Progress | None], Capture]
@@ -205,17 +206,23 @@ class PortionStudy(TaskStudy):
         super().__init__(load, tasks, config, settings, name)
         self.capture_with = capture_with
         self.extraction = replace(config.extraction, seed=config.seed)
-        self.train: dict[str, list[Prompt]] = {}
+        self.learnt = TrainPrompts({}, {}, {})
 
     def check(self) -> None:
         super().check()
-        self.train = _train_prompts(self.tasks, self.config.train_prompts)
+        prompts = TrainPrompts.of_tasks(self.tasks, self.config.train_prompts)
+        self.learnt = _checked(prompts, self.tasks)
         self.baselines = _learnable(self.train, self.config)
+
+    @property
+    def train(self) -> dict[str, list[Prompt]]:
+        return self.learnt.by_task
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         judges = run.judges(self.tasks, self.config.judges)
         pair = self.load_pair(run)
-        prompts = [p for prompts in self.train.values() for p in prompts]
+        prompts = self.learnt.prompts
+        run.note(train_prompts_left_out=self.learnt.facts())
         with run.stage("capture"):
             trained = [t for t in self.tasks if t.name in self.train]
             config = self.config.capture_config(trained)
@@ -236,7 +243,8 @@ class PortionStudy(TaskStudy):
         systems += self.baseline_systems(run, pair, capture, veneer)
         with run.stage("held-out"):
             yield from position_system_rows(capture, pair, systems, prompts, seed=self.config.seed)
-        yield from self.answer_rows(run, judges, pair, veneer, systems)
+        answers = self.answer_rows(run, judges, pair, veneer, systems)
+        yield from _with_left_out(answers, self.learnt)
 
     def _own_rows(self, run: Run, pair: Pair, capture: Capture) -> Iterator[Measurement]:
         """The held-out rows of each task's own veneer, where there are several tasks."""
@@ -291,30 +299,48 @@ class MeasureStudy(TaskStudy):
         yield from self.answer_rows(run, judges, pair, self.veneer, systems)
 
 
-def _train_prompts(tasks: Sequence[Task], limit: int | None) -> dict[str, list[Prompt]]:
-    """The train prompts of each task that has any, and that is answered in words."""
-    every = {t.name: t.prompts("train")[:limit] if t.kind == "generate" else [] for t in tasks}
-    for name, prompts in every.items():
-        if 0 < len(prompts) < LEAST_TRAIN:
-            raise InputError(
-                f"found {len(prompts)} train prompts of {name}; expected at least {LEAST_TRAIN} "
-                "(train, select, report)"
+def _checked(prompts: TrainPrompts, tasks: Sequence[Task]) -> TrainPrompts:
+    """Raise InputError where a task has too few train prompts, or no task has any."""
+    for task in tasks:
+        count = len(prompts.by_task.get(task.name, ()))
+        lost = sum(n for (t, _), n in prompts.tested.items() if t == task.name)
+        lost += prompts.repeated.get(task.name, 0)
+        if count + lost and count < LEAST_TRAIN:
+            left_out = (
+                f", beside {lost} that are test prompts or repeat another one" if lost else ""
             )
-    train = {name: prompts for name, prompts in every.items() if prompts}
-    if not train:
+            raise InputError(
+                f"found {count} train prompts of {task.name}{left_out}; expected at least "
+                f"{LEAST_TRAIN} (train, select, report): give more --train prompts"
+            )
+    if not prompts.by_task:
         raise InputError(
-            f"{', '.join(every)} have no train prompts to extract a veneer from; add a task that "
-            "has, or give a veneer to `veneer measure`"
+            f"{', '.join(t.name for t in tasks)} have no train prompts to extract a veneer from; "
+            "add a task that has, or give a veneer to `veneer measure`"
         )
-    return train
+    return prompts
+
+
+def _with_left_out(rows: Iterable[Measurement], learnt: TrainPrompts) -> Iterator[Measurement]:
+    """Rows of a task's answers, with the number of train prompts of each task that are left out
+    because this task tests on them."""
+    for row in rows:
+        left_out = learnt.left_out_for(row.task)
+        yield (
+            replace(row, facts={**(row.facts or {}), "left_out_of_train": left_out})
+            if left_out
+            else row
+        )
 
 
 def _learnable(train: dict[str, list[Prompt]], config: StudyConfig) -> list[SystemId]:
     """The baselines, none learning from more answers than the train part has: a LoRA that `all`
     brings learns from as many as there are. Raises InputError for a larger number that a person
     wrote."""
-    groups = [task for task, prompts in train.items() for _ in prompts]
-    most = len(Split.by_prompt(range(len(groups)), groups, config.seed).train)
+    prompts = [p for own in train.values() for p in own]
+    groups = [task for task, own in train.items() for _ in own]
+    clusters = [p.cluster for p in prompts]
+    most = len(Split.by_prompt(range(len(groups)), groups, config.seed, clusters).train)
     written = words_of(config.baselines)
     baselines = []
     for baseline in parse_baselines(config.baselines, list(train)):

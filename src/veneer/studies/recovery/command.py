@@ -62,7 +62,7 @@ class StoredOptions:
     responses: Annotated[tuple[str, ...], Option(metavar="NAME=FILE")] = ()
     """Stored answers of the other systems, in any format of `veneer import`."""
     base_name: Annotated[str, Option(metavar="NAME")] = "base"
-    """The one of --responses that is the scale's zero."""
+    """The one of --responses that is the scale's zero; with --paper llama-2-base by default."""
     oracles: Annotated[tuple[str, ...], Option(metavar="NAME")] = ()
     """Those of --responses that have seen the test answers."""
     format: str = "auto"
@@ -79,12 +79,12 @@ class StoredOptions:
     def refuse_where_unused(self) -> None:
         """Raise InputError for options that only go with --teacher and --responses."""
         options = {
-            "--oracles": self.oracles,
-            "--bertscore": self.bertscore,
-            "--base-name": self.base_name != "base",
+            "--oracles": (self.oracles, self.paper),
+            "--bertscore": (self.bertscore, self.paper),
+            "--base-name": (self.base_name != "base", None),
         }
-        for option, given in options.items():
-            if given and (not self.given or self.paper):
+        for option, (given, against) in options.items():
+            if given and (not self.given or against):
                 raise InputError(f"{option} is for --teacher with --responses; leave it out here")
 
 
@@ -181,7 +181,7 @@ class RecoverCommand:
 
     def _recover_stored(self, progress: Progress) -> tuple[Results, str]:
         """(results, the teacher's name)"""
-        from veneer.studies.recovery.published_answers import TEACHER, paper_layout
+        from veneer.studies.recovery.published_answers import BASE, TEACHER, paper_layout
         from veneer.studies.recovery.study import recover_stored
 
         stored = self.stored
@@ -194,7 +194,8 @@ class RecoverCommand:
         elif stored.responses:
             raise InputError("--paper brings its own answers; leave out --responses, or --paper")
         else:
-            layout = paper_layout(Path(stored.paper), stored.teacher or TEACHER)
+            base = BASE if stored.base_name == "base" else stored.base_name
+            layout = paper_layout(Path(stored.paper), stored.teacher or TEACHER, base)
         results = recover_stored(
             layout.teacher,
             layout.responses,

@@ -44,8 +44,15 @@ class RecoverySettings:
     embedder: Annotated[str | None, Option(metavar="MODEL")] = None
     """Embedding model, also for the nearest prompts: a sentence-transformers folder or hub id, or
     model2vec:NAME. Default: minilm."""
+    cut: bool = False
+    """Read long texts only as far as the embedding model does in one pass (minilm: 256 tokens), as
+    sentence-transformers and most papers do. Default: whole, in pieces whose vectors are
+    averaged."""
     encoder: Annotated[str | None, Option(metavar="FOLDER")] = None
     """Folder of the encoder for bertscore."""
+    encoder_layer: Annotated[int | None, Option(metavar="N")] = None
+    """Layer of the encoder, from 1. Default: bert-score's choice for the encoders that it knows (17
+    for roberta-large, by the folder's name), otherwise the last."""
     margin: float = 0.1
     """Margin of the equivalence test, as a share of the distance from base to ceiling."""
     absolute_margin: float | None = None
@@ -74,6 +81,18 @@ class RecoverySettings:
             raise InputError(
                 "BERTScore needs an encoder; give its folder with --encoder, or leave bertscore "
                 "out of --measures"
+            )
+        if self.encoder_layer is not None and self.encoder_layer < 1:
+            raise InputError(f"encoder_layer is {self.encoder_layer}; expected 1 or more")
+        if self.encoder_layer is not None and "bertscore" not in self.measures:
+            raise InputError(
+                "--encoder-layer is given without BERTScore; add bertscore to --measures, or leave "
+                "--encoder-layer out"
+            )
+        if self.cut and not self.needs_embedder:
+            raise InputError(
+                "--cut is given and nothing is embedded; add embedding to --measures, or leave "
+                "--cut out"
             )
         parse_variants(self.variants)
 
@@ -109,5 +128,11 @@ class RecoverySettings:
         return any(v.summaries for v in self.prompts) and not self.own_summaries
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as run.json holds them."""
-        return {**asdict(self), "variants": [v.name for v in self.prompts]}
+        """The settings as run.json holds them; without options of later
+        versions that are not given, as older folders have them."""
+        settings = {**asdict(self), "variants": [v.name for v in self.prompts]}
+        if self.encoder_layer is None:
+            del settings["encoder_layer"]
+        if not self.cut:
+            del settings["cut"]
+        return settings

@@ -20,12 +20,12 @@ from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.studies.recovery import words
 from veneer.studies.recovery.answers import InContext
+from veneer.studies.recovery.bertscore import BertScore
 from veneer.studies.recovery.compare import Entry, PlacedSystems, RecoveryScale, compare, placed
 from veneer.studies.recovery.prompts import query
 from veneer.studies.recovery.rows import answer_rows, example_rows, rows, verdict_rows
 from veneer.studies.recovery.settings import RecoverySettings
 from veneer.studies.recovery.similarity import (
-    BertScore,
     Embedded,
     JudgedSimilarity,
     Lexical,
@@ -181,11 +181,12 @@ class RecoveryStudy:
                 measures.append(JudgedSimilarity(asker, queries))
             else:
                 assert self.method.encoder is not None
-                measures.append(BertScore(self.method.encoder))
+                measures.append(BertScore(self.method.encoder, self.method.encoder_layer))
         return measures
 
     def _embedder(self) -> Embedder | None:
-        return load_embedder(self.method.embedder) if self.method.needs_embedder else None
+        method = self.method
+        return load_embedder(method.embedder, cut=method.cut) if method.needs_embedder else None
 
     def _scale(self, base: str) -> RecoveryScale:
         method = self.method

@@ -107,7 +107,7 @@ def _answers(capture: Capture, numbers: Sequence[int]) -> dict[int, list[int]]:
 def mean_kl(table: HeldOut) -> intervals.Estimate:
     """KL in nats per token of the system in the veneer's place; the interval
     resamples prompts."""
-    return intervals.ratio_of_sums(*table.by_prompt(table.kl_veneer), seed=0)
+    return table.ratio(table.kl_veneer, seed=0)
 
 
 def distance_rows(
@@ -148,7 +148,7 @@ def select_rows(tables: dict[str, HeldOut]) -> Iterator[Measurement]:
     """KL on the select part, on which alpha is chosen; and base's."""
     for place, (system, table) in enumerate(tables.items()):
         if place == 0:
-            base = intervals.ratio_of_sums(*table.by_prompt(table.kl_base), seed=0)
+            base = table.ratio(table.kl_base, seed=0)
             yield Measurement.estimated(
                 base, STUDY, "joint", "kl", "base", split="select", unit=NATS
             )

@@ -3,7 +3,7 @@ these a test prompt; and what each part of the study has seen of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from veneer.head.veneer import Veneer
 from veneer.prompts.prompt import Prompt
 from veneer.studies.transfer.settings import TransferSettings
 from veneer.tasks.task import Task
+from veneer.tasks.train_prompts import TrainPrompts
 
 LEAST = 3  # train prompts: train, select, report
 
@@ -30,6 +31,7 @@ def fairness(
     }
     return {
         "dropped": prompts.dropped,
+        **({"repeated": prompts.repeated} if prompts.repeated else {}),
         "train_prompts": len(prompts.part("train")),
         "fitted": [name for name, fitted in parts.items() if fitted],
         "report_part": report_part,
@@ -52,12 +54,14 @@ def report_part(given: Veneer | None, large: Capture | None, seed: int) -> str:
 class TransferPrompts:
     """train: the train prompts of all tasks, whose split by prompt every capture of the study
     shares (None: there are none). test: each task's. dropped: train prompts left out because a task
-    has the same text among its test prompts."""
+    has the same text among its test prompts. repeated: left out because an earlier train prompt has
+    the same text."""
 
     train: list[Prompt]
     split: Split | None
     test: dict[str, list[Prompt]]
     dropped: int
+    repeated: int = 0
 
     @classmethod
     def of_tasks(
@@ -72,7 +76,8 @@ class TransferPrompts:
         """learns: what needs train prompts, for the message, or None. Raises InputError where that
         has too few of them."""
         test = {t.name: t.prompts("test") for t in tasks}
-        kept, dropped = _train(tasks, test, train_prompts)
+        learnt = TrainPrompts.of_tasks(tasks, train_prompts)
+        kept, dropped = learnt.prompts, sum(learnt.tested.values())
         if learns and len(kept) < LEAST:
             names = ", ".join(t.name for t in tasks)
             raise InputError(
@@ -80,11 +85,19 @@ class TransferPrompts:
                 f"{LEAST} (train, select, report): add a task that has them, or give more --train"
             )
         split = (
-            Split.by_prompt(range(len(kept)), [p.task for p in kept], seed)
+            Split.by_prompt(
+                range(len(kept)), [p.task for p in kept], seed, [p.cluster for p in kept]
+            )
             if len(kept) >= LEAST
             else None
         )
-        return cls(kept, split, {name: own[:test_prompts] for name, own in test.items()}, dropped)
+        return cls(
+            kept,
+            split,
+            {name: own[:test_prompts] for name, own in test.items()},
+            dropped,
+            sum(learnt.repeated.values()),
+        )
 
     def part(self, name: str) -> list[Prompt]:
         """The prompts of "train", "select" or "report"."""
@@ -98,14 +111,3 @@ class TransferPrompts:
             for n in capture.prompt_numbers
             if (capture.prompts[n]["task"], capture.prompts[n]["id"]) in wanted
         ]
-
-
-def _train(
-    tasks: Sequence[Task], test: Mapping[str, Sequence[Prompt]], most: int | None
-) -> tuple[list[Prompt], int]:
-    """Train prompts of the tasks that are answered in words, without those whose text is a test
-    prompt; and how many those are."""
-    tested = {p.plain for prompts in test.values() for p in prompts}
-    train = [p for t in tasks if t.kind == "generate" for p in t.prompts("train")[:most]]
-    kept = [p for p in train if p.plain not in tested]
-    return kept, len(train) - len(kept)

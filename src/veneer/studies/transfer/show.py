@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from veneer.terminal.show import figure
+from veneer.terminal.tables import print_table
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
@@ -61,9 +62,9 @@ def show(results: Results) -> None:
             *cells,
             *(figure(whole.get((m, system))) for m in ("kl", "time_ratio", "memory_ratio")),
         )
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.width = max(console.width, 140)
-    console.print(table)
+    print_table(console, table)
     console.print(
         "value [95 % interval], in round brackets the portion: (system - base) / (aligned - base)"
     )

@@ -46,6 +46,8 @@ def fairness(value: Any) -> list[str]:
         if dropped
         else f"No train prompt has the text of a test prompt; {tested}"
     ]
+    if repeated := value.get("repeated"):
+        sentences.append(f"{repeated} train prompts were left out because they repeat another one.")
     fitted = value.get("fitted")
     parts = [PARTS[p] for p in PARTS if isinstance(fitted, list) and p in fitted]
     if parts:

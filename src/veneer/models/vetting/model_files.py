@@ -1,0 +1,141 @@
+"""A model's folder before a library reads it: regular files, an index that stays within the folder,
+settings of the right types, sizes that fit the weights."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json
+from veneer.models.vetting.setting_types import vet_generation, vet_token_ids, vet_tokenizer_config
+from veneer.models.vetting.sizes import (
+    check_counts,
+    check_kinds,
+    check_total,
+    is_outsized,
+    shapes_of,
+)
+from veneer.models.vetting.tokenizer_file import vet_tokenizer
+
+LARGEST = 512 * 2**20  # bytes of a file of settings or of a tokenizer
+SETTINGS = (".json", ".jinja", ".txt", ".model", ".tiktoken")
+INDEX = "model.safetensors.index.json"
+MEND = "fetch the model again from its author"
+
+
+def vet_folder(folder: Path) -> None:
+    """Raise InputError where a file of a model folder is no regular file (reading a pipe or a
+    device might never end), is too large for what it is, or is named by the index and lies
+    elsewhere."""
+    for path in sorted(folder.iterdir()):
+        if not path.name.endswith((*SETTINGS, ".safetensors")):
+            continue
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be read ({error.strerror}); expected a regular file: {MEND}"
+            ) from None
+        if not stat.S_ISREG(found.st_mode):
+            what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, a device or a socket"
+            raise InputError(f"{path} is {what}; expected a regular file: {MEND}")
+        if path.name.endswith(SETTINGS) and found.st_size > LARGEST:
+            raise InputError(
+                f"{path} has {found.st_size:,} bytes; expected at most {LARGEST >> 20} MiB: {MEND}"
+            )
+    if (folder / INDEX).is_file():
+        _vet_index(folder)
+
+
+def _vet_index(folder: Path) -> None:
+    index = read_json(folder / INDEX, "an index of safetensors")
+    names = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(names, dict) or not all(isinstance(n, str) for n in names.values()):
+        raise InputError(
+            f"{folder / INDEX} has no weight_map from tensors to files; expected an index of "
+            f"safetensors: {MEND}"
+        )
+    for name in sorted(set(names.values())):
+        file = Path(name)
+        if (
+            file.is_absolute()
+            or ".." in file.parts
+            or "\0" in name
+            or not name.endswith(".safetensors")
+        ):
+            raise InputError(
+                f"{folder / INDEX} names {name[:200]!r} as a file of weights; expected names of "
+                f"*.safetensors within the folder: {MEND}"
+            )
+        if not (folder / file).is_file():
+            raise InputError(f"{folder / file} does not exist, but {INDEX} names it; {MEND}")
+        target = Path(os.path.realpath(folder / file))
+        # the hub's own cache keeps its files beside the snapshots, under their hashes
+        if not target.is_relative_to(os.path.realpath(folder)) and target.parent.name != "blobs":
+            raise InputError(
+                f"{folder / file} is a link that leads out of the folder, to {target}; expected "
+                "the file itself: copy it, or give the folder that holds the files"
+            )
+
+
+def vet_files(
+    model: Path, tokenizer: Path, build: Callable[[dict[str, Any]], Any] | None = None
+) -> None:
+    """Raise InputError where files of a model's folder hold settings of a wrong type, sizes that
+    its weights do not have, or a tokenizer without bounds.
+
+    build: makes the model of a config on no device; without it, sizes are compared by their numbers
+    alone.
+    """
+    config = _object(model / "config.json", "a model's config.json")
+    weights = _whole_weights(model)
+    if config:
+        vet_token_ids(model / "config.json", config)
+        shapes = shapes_of(weights)
+        check_counts(model / "config.json", config, shapes)
+        if not _quantised(config):
+            check_kinds(model / "config.json", weights)
+        if weights and build is not None and is_outsized(config, shapes):
+            check_total(model / "config.json", build(config), config, shapes)
+    if generation := _object(model / "generation_config.json", "generation settings"):
+        vet_generation(model / "generation_config.json", generation)
+    if settings := _object(tokenizer / "tokenizer_config.json", "a tokenizer's settings"):
+        vet_tokenizer_config(tokenizer / "tokenizer_config.json", settings)
+    _object(tokenizer / "special_tokens_map.json", "a map of special tokens")
+    if (tokenizer / "tokenizer.json").is_file():
+        content = read_json(tokenizer / "tokenizer.json", "a tokenizer")
+        vet_tokenizer(tokenizer / "tokenizer.json", content)
+
+
+def _whole_weights(folder: Path) -> list[Path]:
+    """The safetensors files of a folder; none where the index names one that is not there yet, as
+    in the hub's cache."""
+    if (folder / INDEX).is_file():
+        index = read_json(folder / INDEX, "an index of safetensors")
+        names = index.get("weight_map") if isinstance(index, dict) else None
+        values = names.values() if isinstance(names, dict) else ()
+        if not all(isinstance(n, str) and (folder / n).is_file() for n in values):
+            return []
+    return sorted(folder.glob("*.safetensors"))
+
+
+def _quantised(config: dict[str, Any]) -> bool:
+    return any(
+        isinstance(part, dict) and part.get("quantization_config") is not None
+        for part in (config, config.get("text_config"))
+    )
+
+
+def _object(path: Path, what: str) -> dict[str, Any] | None:
+    """The content of a JSON file, None without the file. Raises InputError where it is no
+    object."""
+    if not path.is_file():
+        return None
+    value = read_json(path, what)
+    if not isinstance(value, dict):
+        raise InputError(f"{path} is no JSON object; expected {what}: {MEND}")
+    return value

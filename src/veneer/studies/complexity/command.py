@@ -1,0 +1,141 @@
+"""veneer complexity, and veneer program: the programs that it writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from veneer.foundation.settings import Option
+from veneer.judges.config import JudgeConfig
+from veneer.studies.complexity.settings import ComplexityConfig, ProgramSettings
+from veneer.terminal.options import (
+    Machine,
+    PairTemplates,
+    load_pair,
+    pair_settings,
+    progress,
+    tasks_named,
+)
+
+if TYPE_CHECKING:
+    from veneer.foundation.results import Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComplexityCommand:
+    """Measure how many bytes must be added to base to reach a score: heads, prompts, adapters and
+    examples as program files, each decoded by a program of its own. Resumes if run again."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer complexity --base lab:base --aligned lab:aligned --tasks lab-requests,lab-sums "
+        "--limit 40 --out complexity",
+        "veneer complexity --base lab:base --aligned lab:aligned --tasks lab-requests --limit 40 "
+        "--programs head --ranks 1,4 --out complexity-head",
+    )
+
+    base: str
+    """The base model: a checkpoint in a folder or from the hub."""
+    aligned: str
+    """The aligned model; it must share base's tokenizer."""
+    tasks: Annotated[tuple[str, ...], Option(commas=True)]
+    """Tasks to measure, separated by commas."""
+    out: str
+    """Folder for programs, results and the report."""
+    data: str | None = None
+    """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
+    limit: int | None = None
+    """At most this many train and this many test prompts of each task, regardless of --train and
+    --test."""
+    programs: ProgramSettings = field(default_factory=ProgramSettings)
+    templates: PairTemplates = field(default_factory=PairTemplates)
+    method: ComplexityConfig = field(default_factory=ComplexityConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    machine: Machine = field(default_factory=lambda: Machine(device="cpu", dtype="float32"))
+
+    def run(self) -> None:
+        from veneer.studies.complexity.names import BESIDE
+        from veneer.studies.complexity.study import complexity
+
+        self.machine.refuse_split("a complexity study, which codes programs by base,")
+        names = self.tasks
+        if self.programs.over_refusal:
+            names += tuple(BESIDE[t] for t in names if t in BESIDE and BESIDE[t] not in names)
+        tasks = tasks_named(names, self.data)
+        judges = replace(self.judge, device=self.machine.device, dtype=self.machine.dtype)
+        config = replace(self.method.limited(self.limit), judges=judges)
+        with progress() as report_progress:
+            results = complexity(
+                partial(load_pair, self.base, self.aligned, self.templates, self.machine),
+                tasks,
+                self.out,
+                self.programs,
+                config,
+                settings=pair_settings(self.base, self.aligned, self.templates, self.machine),
+                progress=report_progress,
+            )
+        show(results)
+        print(f"\nreport: {Path(self.out) / 'report.html'}")
+
+
+def show(results: Results) -> None:
+    """One line per score: the least bits, with the interval."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from veneer.studies.complexity.names import STUDY
+    from veneer.studies.complexity.words import bytes_words, target_words
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("task", "score", "programs", "least bytes", "95 % interval", "n"):
+        table.add_column(name)
+    for row in results.where(study=STUDY, metric="complexity_bits"):
+        interval = f"{bytes_words(row.low)} to {bytes_words(row.high)}"
+        view = str(row.identity.get("view") or "all")
+        target = target_words(row.of or "")
+        table.add_row(row.task, target, view, bytes_words(row.value), interval, str(row.n))
+    console = Console(highlight=False, markup=False)
+    console.width = max(console.width, 120)
+    console.print(table)
+    print("Bytes of program and decoder together.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramCommand:
+    """Decode program files of `veneer complexity` into a veneer, a prompt or an adapter, in a
+    process of its own that needs PyTorch, transformers and NumPy, and no Veneer."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "veneer program decode complexity/programs/text-system-prompt.vnp --base lab:base --out "
+        "decoded",
+    )
+
+    words: Annotated[tuple[str, ...], Option(positional=True, metavar="decode FILE...")]
+    """`decode` and program files."""
+    base: str
+    """The base model that the programs were made for."""
+    out: str
+    """Folder; each program gets a folder of its name in it."""
+
+    def run(self) -> None:
+        from veneer.foundation.errors import InputError
+        from veneer.models.load import load_model
+        from veneer.studies.complexity.program import files
+
+        if len(self.words) < 2 or self.words[0] != "decode":
+            raise InputError(
+                f"found `veneer program {' '.join(self.words)}`; expected `veneer program decode "
+                "FILE...`"
+            )
+        paths = [Path(word) for word in self.words[1:]]
+        if len({p.stem for p in paths}) < len(paths):
+            raise InputError("two program files have the same name; decode them one by one")
+        for path in paths:
+            files.kind_of(path)
+            if (Path(self.out) / path.stem).exists():
+                raise InputError(f"{Path(self.out) / path.stem} exists; give another --out")
+        base = files.BaseFiles.of(load_model(self.base, device="cpu", dtype="float32"))
+        files.decode_programs(paths, base, Path(self.out))
+        for path in paths:
+            print(f"{path}: {Path(self.out) / path.stem}")

@@ -1,0 +1,174 @@
+"""The section of a complexity study: score against bits, and the least bytes for a score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from markupsafe import Markup
+
+from veneer.foundation.results import Measurement
+from veneer.report import tables
+from veneer.report.page_context import PageContext
+from veneer.report.section import Section
+from veneer.report.visible import visible
+from veneer.studies.complexity.chart import SHAPES, Placed, chart, sign
+from veneer.studies.complexity.names import EVERY, STUDY
+from veneer.studies.complexity.words import VIEWS, bytes_words, left_out, target_words
+from veneer.tasks.registry import TASKS
+
+SIZES = ("program_bits", "decoder_bits", "published_bits")
+REFERENCES = ("base", "veneer", "aligned")
+
+
+def sizes(part: PageContext) -> dict[str, dict[str, Measurement]]:
+    """System -> metric -> row, of every program with all three sizes."""
+    found: dict[str, dict[str, Measurement]] = {}
+    for metric in SIZES:
+        for g in part.of(STUDY, metric=metric):
+            for system, row in g.systems.items():
+                if row.value is not None and row.value >= 0:
+                    found.setdefault(system, {})[metric] = row
+    return {s: rows for s, rows in found.items() if len(rows) == len(SIZES)}
+
+
+def scores(part: PageContext) -> list[tables.Group]:
+    """The drawn and tabulated scores: recovered KL, first headlines, well-formed answers."""
+    joint = [g for g in part.of(STUDY, metric="kl_recovered") if g.task == "joint"]
+    heads: dict[str, tables.Group] = {}
+    for g in part.of("measure"):
+        if g.split == "test" and g.of is None and g.metric not in tables.ASIDE:
+            heads.setdefault(g.task, g)
+    return [*joint, *heads.values(), *part.of(STUDY, metric="well_formed")]
+
+
+def _view(row: Measurement) -> str:
+    view = str(row.fact("view"))
+    return view if view in SHAPES else "empty"
+
+
+def _charts(part: PageContext) -> Iterator[dict[str, Any]]:
+    known = sizes(part)
+    for g in scores(part):
+        placed = [
+            Placed(row, _view(own["program_bits"]), *_bits(own))
+            for system, own in known.items()
+            if system != "aligned"
+            and (row := g.systems.get(system)) is not None
+            and row.value is not None
+        ]
+        if not any(p.bits for p in placed):
+            continue
+        values = {s: g.systems[s].value for s in REFERENCES if s in g.systems}
+        references = {s: v for s, v in values.items() if v is not None and s != "base"}
+        down = _is_down(g)
+        svg = chart(placed, references, part.anchor, up=not down)
+        yield {
+            "task": g.task,
+            "metric": g.metric,
+            "n": g.n,
+            "judge": g.judge,
+            "down": down,
+            "svg": svg,
+        }
+
+
+def _bits(own: dict[str, Measurement]) -> tuple[int, int]:
+    """Of the file and by the published formula, neither with a decoder."""
+    return int(own["program_bits"].value or 0), int(own["published_bits"].value or 0)
+
+
+def _is_down(g: tables.Group) -> bool:
+    """Whether less is better, by the task's own headlines."""
+    if g.study != "measure" or g.task not in TASKS:
+        return False
+    return TASKS.get(g.task)(None).headlines.get(g.metric) == "down"
+
+
+def _least(part: PageContext) -> tuple[list[dict[str, Any]], list[str]]:
+    """One line per task and score, one column per view."""
+    lines, columns = [], ["all"]
+    for g in part.of(STUDY, metric="complexity_bits"):
+        rows = {}
+        for row in g.systems.values():
+            view = "all" if row.identity.kind == EVERY else str(row.identity.get("view"))
+            rows[view] = row
+            if view not in columns:
+                columns.append(view)
+        target = target_words(g.of or "")
+        lines.append({"task": g.task, "target": target, "n": g.n, "rows": rows})
+    return lines, columns
+
+
+def _render(part: PageContext) -> Markup:
+    known = sizes(part)
+    least, columns = _least(part)
+    programs = [
+        {
+            "system": system,
+            "view": _view(rows["program_bits"]),
+            "about": rows["program_bits"].note or "",
+            "sizes": [rows[m] for m in SIZES],
+        }
+        for system, rows in known.items()
+    ]
+    views = dict.fromkeys(p["view"] for p in programs)
+    tried, out = part.study.run.get("programs_tried"), part.study.run.get("programs_left_out")
+    counts = tried.items() if isinstance(tried, dict) else ()
+    return part.template(
+        "page.html.j2",
+        package=__package__,
+        sign=sign,
+        bytes=bytes_words,
+        views=[(v, VIEWS[str(v)]) for v in views],
+        charts=list(_charts(part)),
+        least=least,
+        columns=[visible(c, 20) for c in columns],
+        scores=scores(part),
+        programs=programs,
+        tried=", ".join(f"{visible(k, 20)} {visible(n, 10)}" for k, n in counts),
+        left_out=[
+            visible(left_out(facts), 200)
+            for facts in (out if isinstance(out, list) else ())
+            if isinstance(facts, dict)
+        ],
+    )
+
+
+def _finding(part: PageContext) -> Markup | None:
+    """The least bytes that recover the most of the KL."""
+    rows = [
+        row
+        for g in part.of(STUDY, metric="complexity_bits")
+        for row in g.systems.values()
+        if row.identity.kind == EVERY and row.value is not None
+    ]
+    if not rows:
+        return Markup("No program reaches the scores that were asked for.")
+    row = rows[0]
+    return Markup(
+        'The shortest measured program with {} on {} has <a class="fig" href="#{}">{}</a> bytes, '
+        "its decoder counted (95 % interval {} to {}, n = {})."
+    ).format(
+        target_words(row.of or ""),
+        visible(row.task, 60),
+        part.anchor(row),
+        bytes_words(row.value),
+        bytes_words(row.low),
+        bytes_words(row.high),
+        row.n,
+    )
+
+
+SECTION = Section(
+    "complexity",
+    "How many bytes base needs",
+    "Complexity",
+    lambda part: bool(part.of(STUDY)),
+    _render,
+    (STUDY,),
+    rank=20,
+    question="How many bytes must be added to base?",
+    finding=_finding,
+    package=__package__,
+)

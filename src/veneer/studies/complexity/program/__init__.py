@@ -1,0 +1,1 @@
+"""Programs: files that turn base into another system (docs/complexity.md)."""

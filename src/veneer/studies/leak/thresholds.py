@@ -1,0 +1,93 @@
+"""From where on a similarity counts: calibrated on texts that the model has not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import norm
+
+from veneer.statistics.intervals import Estimate
+
+PUBLISHED_COSINE = 0.95  # arXiv 2510.18554, of gemini-embedding-001
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """value: a text counts from this similarity on; None where no threshold keeps the false rate,
+    since held-out texts equal members too often. held_out: number of texts behind it. false_rate:
+    share of fresh held-out texts that count, with its interval."""
+
+    value: float | None
+    held_out: int
+    false_rate: Estimate
+
+    def hits(self, scores: np.ndarray) -> np.ndarray:
+        """Which of the scores count."""
+        return np.zeros(len(scores), bool) if self.value is None else scores >= self.value
+
+
+def least_threshold(scores: ArrayLike, false_rate: float) -> float | None:
+    """The least value that at most a share `false_rate` of the scores reaches; None where even 1 is
+    reached by more."""
+    x = np.sort(np.asarray(scores, float))[::-1]
+    allowed = math.floor(false_rate * len(x) + 1e-9)
+    if allowed >= len(x):
+        return 0.0
+    value = float(np.nextafter(x[allowed], math.inf))
+    return None if value > 1 else value
+
+
+def calibrated(scores: np.ndarray, false_rate: float, seed: int) -> Threshold:
+    """The threshold from one half of the held-out scores; its false rate on the other half.
+
+    The interval allows for both halves: Wilson's with the harmonic mean of their sizes, so that it
+    holds the rate aimed at, not only the rate of this one threshold (docs/leak.md has its
+    coverage). scores: (n,) of distinct held-out texts.
+    """
+    order = np.random.default_rng(seed).permutation(len(scores))
+    first, second = order[: len(order) // 2], order[len(order) // 2 :]
+    value = least_threshold(scores[first], false_rate)
+    if value is None:
+        return Threshold(None, len(scores), Estimate(None, None, None, 0, "wilson"))
+    return Threshold(value, len(scores), _checked(scores[second] >= value, len(first)))
+
+
+def fixed(value: float, scores: np.ndarray) -> Threshold:
+    """A threshold that was not calibrated here, with its false rate on all held-out scores."""
+    return Threshold(value, len(scores), _wilson(scores >= value, len(scores)))
+
+
+def _checked(hits: np.ndarray, calibrated_on: int) -> Estimate:
+    """Rate of hits; its interval has the size that both halves are worth together."""
+    return _wilson(hits, 1 / (1 / len(hits) + 1 / calibrated_on))
+
+
+def _wilson(hits: np.ndarray, size: float) -> Estimate:
+    """Share of hits with Wilson's score interval at an effective sample size."""
+    p, z = float(hits.mean()), float(norm.ppf(0.975))
+    middle = (p + z * z / (2 * size)) / (1 + z * z / size)
+    half = z / (1 + z * z / size) * math.sqrt(p * (1 - p) / size + z * z / (4 * size * size))
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return Estimate(p, min(low, p), max(high, p), len(hits), "wilson")
+
+
+def rate_difference(a: Estimate, b: Estimate) -> Estimate:
+    """a - b of two independent rates, Newcombe 1998 (Statistics in Medicine 17, method 10): the
+    square-and-add interval of their own limits."""
+    if None in (a.value, b.value, a.low, a.high, b.low, b.high):
+        return Estimate(None, None, None, min(a.n, b.n), "newcombe")
+    assert a.value is not None and b.value is not None
+    assert a.low is not None and a.high is not None and b.low is not None and b.high is not None
+    d = a.value - b.value
+    down = math.hypot(a.value - a.low, b.high - b.value)
+    up = math.hypot(a.high - a.value, b.value - b.low)
+    return Estimate(d, max(-1.0, d - down), min(1.0, d + up), min(a.n, b.n), "newcombe")
+
+
+def shares_above(scores: np.ndarray, thresholds: Sequence[float]) -> list[float]:
+    """Share of the scores that reach each threshold, for the chart."""
+    return [round(float((scores >= t).mean()), 6) if len(scores) else 0.0 for t in thresholds]

@@ -1,0 +1,85 @@
+"""The prompts that a study learns from: no test prompt of any of its tasks, and each text once."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from veneer.prompts.prompt import Prompt
+from veneer.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class TrainPrompts:
+    """by_task: the train prompts of each task that has any. tested: (task, task whose test prompts
+    hold the same text) -> number of train prompts left out for that. repeated: task -> number left
+    out because an earlier train prompt has the same text."""
+
+    by_task: dict[str, list[Prompt]]
+    tested: dict[tuple[str, str], int]
+    repeated: dict[str, int]
+
+    @classmethod
+    def of_tasks(cls, tasks: Sequence[Task], most: int | None) -> TrainPrompts:
+        """Return at most `most` train prompts of each task that is answered in words.
+
+        The first `most` prompts are looked at, so that a smaller number is left where some are left
+        out. Texts are compared by `same_text`, with all test prompts of all tasks, also those that
+        a study does not measure. A text in the test prompts of several tasks counts for its own
+        task if that is among them, otherwise for the first.
+        """
+        tested_by: dict[str, list[str]] = {}
+        for task in tasks:
+            for text in {same_text(p.text) for p in task.prompts("test")}:
+                tested_by.setdefault(text, []).append(task.name)
+        seen: set[str] = set()
+        tested: Counter[tuple[str, str]] = Counter()
+        repeated: Counter[str] = Counter()
+        by_task = {}
+        for task in tasks:
+            kept = []
+            for prompt in task.clustered("train")[:most] if task.kind == "generate" else ():
+                text = same_text(prompt.text)
+                if others := tested_by.get(text):
+                    tested[task.name, task.name if task.name in others else others[0]] += 1
+                elif text in seen:
+                    repeated[task.name] += 1
+                else:
+                    seen.add(text)
+                    kept.append(prompt)
+            by_task[task.name] = kept
+        return cls({t: p for t, p in by_task.items() if p}, dict(tested), dict(repeated))
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """The prompts of all tasks, in the order of the tasks."""
+        return [p for prompts in self.by_task.values() for p in prompts]
+
+    @property
+    def dropped(self) -> int:
+        return sum(self.tested.values()) + sum(self.repeated.values())
+
+    def facts(self) -> dict[str, Any]:
+        """What was left out, for run.json."""
+        return {
+            "tested": [
+                {"train": train, "test": test, "prompts": n}
+                for (train, test), n in self.tested.items()
+            ],
+            "repeated": self.repeated,
+        }
+
+    def left_out_for(self, task: str) -> dict[str, int]:
+        """Return train task -> number of its prompts left out because `task` tests on them."""
+        return {train: n for (train, test), n in self.tested.items() if test == task}
+
+
+def same_text(text: str) -> str:
+    """Return what two prompts of the same text have in common: letters and digits of any script, in
+    one case, with single spaces between them; the text itself where it has none."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return re.sub(r"[\W_]+", " ", plain).strip() or text.strip()

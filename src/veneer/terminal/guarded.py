@@ -1,0 +1,34 @@
+"""Streams of a terminal that strangers' texts (names of tasks, systems and files, model output)
+cannot command: no bidirectional controls, no escape sequences but colours and cursor moves."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from veneer.foundation.invisible import spelled
+
+# what progress bars and tables write themselves: colours, cursor up, erase line
+_OWN = re.compile("(\x1b\\[[0-9;]*[mAK])")
+
+
+def guard(stream: Any) -> None:
+    """Let a text stream spell out what a terminal would obey. Where it is no terminal, no escape
+    sequence passes; where one is, Veneer's own tables and bars need theirs."""
+    if stream is None:
+        return
+    write, own = stream.write, stream.isatty()
+
+    def guarded(text: str) -> int:
+        if text.isascii() and text.isprintable():
+            return int(write(text))
+        parts = _OWN.split(text) if own else [text]
+        write("".join(p if own and _OWN.fullmatch(p) else _lines(p) for p in parts))
+        return len(text)
+
+    stream.write = guarded
+
+
+def _lines(text: str) -> str:
+    """Spelled out, with the carriage returns that progress lines and Windows write."""
+    return "\r".join(spelled(part) for part in text.split("\r"))

@@ -1,0 +1,51 @@
+"""Tables on stdout that say all that they hold: no cut cells, and digits that tell values apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from veneer.foundation.results import Measurement
+
+MOST = 6  # digits behind the point
+ENDLESS = 10_000  # columns of a terminal that cuts nothing
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print the table as wide as its texts are. A narrow terminal wraps the lines; rich would cut
+    the cells ("0.…")."""
+    from rich.measure import Measurement as Width
+
+    options = console.options.update(width=ENDLESS, max_width=ENDLESS)
+    console.width = max(console.width, Width.get(console, options, table).maximum)
+    console.print(table)
+
+
+def digits(rows: Iterable[Measurement | None], least: int = 2) -> int:
+    """How many digits behind the point a column of values needs: two of the narrowest interval's
+    width, so that systems whose intervals are apart do not look equal. At least `least`."""
+    widths = [
+        r.high - r.low
+        for r in rows
+        if r is not None and r.low is not None and r.high is not None and r.high > r.low
+    ]
+    if not widths:
+        return least
+    return min(MOST, max(least, 1 - math.floor(math.log10(min(widths)))))
+
+
+def cell(row: Measurement | None, places: int, missing: str = "-") -> str:
+    """A value with its interval; `missing` where there is no row."""
+    if row is None:
+        return missing
+    if row.value is None:
+        return "undefined"
+    limits = ""
+    if row.low is not None and row.high is not None:
+        limits = f" [{row.low:.{places}f}, {row.high:.{places}f}]"
+    return f"{row.value:.{places}f}{limits}"

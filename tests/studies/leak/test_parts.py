@@ -1,0 +1,319 @@
+"""The pieces of a leak study: turns of templates, nearest examples, thresholds, rows."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from veneer.embed import load_embedder
+from veneer.foundation.errors import InputError
+from veneer.lab import lab_folder
+from veneer.statistics.intervals import rate
+from veneer.studies.leak.examples import Example, Texts, check_examples, part_of, read_examples
+from veneer.studies.leak.matching import (
+    CosineMatcher,
+    EditMatcher,
+    Nearest,
+    VerbatimMatcher,
+    longest_run,
+)
+from veneer.studies.leak.names import ANSWER, CALIBRATED, INDEL, LEVENSHTEIN, PAIR, QUESTION
+from veneer.studies.leak.rows import PartScores, Rule
+from veneer.studies.leak.settings import LeakSettings
+from veneer.studies.leak.thresholds import calibrated, fixed, least_threshold, rate_difference
+from veneer.studies.leak.turns import Turns, special_tokens
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+PLAIN = (
+    "{% for m in messages %}{{ '### Instruction:\n' if m.role == 'user' else '### Response:\n' }}"
+    "{{ m.content }}\n\n{% endfor %}{% if add_generation_prompt %}### Response:\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return AutoTokenizer.from_pretrained(lab_folder("lab:base")[1])
+
+
+@pytest.fixture
+def with_template(tokenizer):
+    """The tokenizer with another chat template for one test."""
+    own = tokenizer.chat_template
+
+    def change(template):
+        tokenizer.chat_template = template
+        return tokenizer
+
+    yield change
+    tokenizer.chat_template = own
+
+
+def test_turns_of_the_labs_template(tokenizer):
+    turns = Turns.of(tokenizer)
+    assert turns == Turns("<|bos|><|user|>", "<|end|><|assistant|>", "<|end|><|assistant|> ")
+    assert turns.prefix("user") == "<|bos|><|user|>"
+    assert turns.prefix("assistant") == "<|bos|><|user|><|end|><|assistant|>"
+    assert turns.prefix("Q: ") == "Q: "
+    special = special_tokens(tokenizer)
+    sample = "Who is it?<|end|><|assistant|> Me.<|end|><|eos|>"
+    assert turns.split(sample, "user", special) == ("Who is it?", "Me.")
+    assert turns.split(" Me.<|end|>", "assistant", special) == ("", "Me.")
+    assert turns.split("Who is it?<|end|>", "user", special) == ("Who is it?", "")
+
+
+@pytest.mark.parametrize(
+    ("template", "opening", "header", "sample"),
+    [
+        (
+            CHATML,
+            "<|im_start|>user\n",
+            "<|im_end|>\n<|im_start|>assistant\n",
+            "Who?<|im_end|>\n<|im_start|>assistant\nMe.\n",
+        ),
+        (PLAIN, "### Instruction:\n", "\n\n### Response:\n", "Who?\n\n### Response:\nMe.\n"),
+    ],
+)
+def test_turns_of_other_templates(with_template, template, opening, header, sample):
+    tokenizer = with_template(template)
+    turns = Turns.of(tokenizer)
+    assert (turns.opening, turns.header) == (opening, header)
+    assert turns.split(sample, "user", special_tokens(tokenizer)) == ("Who?", "Me.")
+
+
+def slow_distance(a: str, b: str, substitution: int) -> int:
+    """Edit distance by the textbook's table; substitution costs 1 (Levenshtein) or 2 (Indel)."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        last, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            change = last + (0 if x == y else substitution)
+            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, change)
+    return row[-1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    texts=st.lists(st.text("abc ", min_size=1, max_size=9), min_size=1, max_size=3),
+    members=st.lists(st.text("abcd", min_size=1, max_size=9), min_size=1, max_size=4),
+)
+def test_edit_scores_equal_a_slow_reference(texts, members):
+    for kind, substitution in ((LEVENSHTEIN, 1), (INDEL, 2)):
+        nearest = EditMatcher(kind, members).nearest(texts)
+        for text, score, number in zip(texts, nearest.scores, nearest.members, strict=True):
+            if not text.strip():
+                assert (score, number) == (0, -1)
+                continue
+            scores = [
+                1
+                - slow_distance(text, m, substitution)
+                / (max(len(text), len(m)) if kind == LEVENSHTEIN else len(text) + len(m))
+                for m in members
+            ]
+            assert score == pytest.approx(max(scores), abs=1e-12)
+            assert scores[number] == pytest.approx(max(scores), abs=1e-12)
+
+
+def test_candidates_hold_the_nearest(monkeypatch):
+    """Beyond the limit only candidates are compared; on such texts they hold the nearest."""
+    draw = random.Random(0)
+    words = [f"w{i}" for i in range(60)]
+    members = [" ".join(draw.choices(words, k=8)) for _ in range(150)]
+    texts = [m.replace("w1", "v1") for m in members[:30]]
+    cosine = CosineMatcher(members, load_embedder())
+    full = EditMatcher(LEVENSHTEIN, members, cosine).nearest(texts)
+    assert full.exact and full.members.tolist() == list(range(30))
+    monkeypatch.setattr("veneer.studies.leak.matching.EXACT", 10)
+    few = EditMatcher(LEVENSHTEIN, members, cosine).nearest(texts)
+    assert not few.exact and few.members.tolist() == list(range(30))
+    assert few.scores == pytest.approx(full.scores)
+
+
+def test_words_in_common():
+    assert longest_run(["a", "b", "c", "d"], ["x", "b", "c", "y"]) == 2
+    assert longest_run([], ["x"]) == 0
+
+
+def test_parts_of_examples():
+    assert part_of(" a\n b", "c", PAIR) == "a b c"
+    assert part_of("a", None, PAIR) == part_of("", "c", PAIR) == part_of("a", None, ANSWER) == ""
+    texts = Texts.of([Example("a", "x"), Example(" a ", "x"), Example("b", None)], QUESTION)
+    assert texts == Texts(("a", "b"), (2, 1))
+    assert texts.without(Texts(("a",), (1,))) == Texts(("b",), (1,))
+
+
+@given(
+    scores=st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0]), min_size=1, max_size=30),
+    share=st.sampled_from([0.01, 0.1, 0.5]),
+)
+def test_the_least_threshold_that_keeps_the_share(scores, share):
+    threshold = least_threshold(scores, share)
+    x = np.array(scores)
+    if threshold is None:
+        assert (x >= 1.0).mean() > share
+        return
+    assert (x >= threshold).mean() <= share
+    if threshold > 0:  # the next lower score would let too many through
+        assert (x >= np.nextafter(threshold, 0)).mean() > share
+
+
+def test_the_false_rates_interval_holds_the_rate_aimed_at():
+    """Planted truth: on 300 sets of held-out scores the interval holds 1 % in 93 to 97 % of
+    them, or in all that small numbers of exceedances can tell apart."""
+    draw = np.random.default_rng(0)
+    held = [calibrated(draw.random(4000), 0.01, seed).false_rate for seed in range(300)]
+    share = np.mean([e.low <= 0.01 <= e.high for e in held])
+    assert 0.93 <= share <= 0.98
+    assert np.mean([e.value for e in held]) == pytest.approx(0.01, abs=0.001)
+
+
+def test_no_threshold_where_held_out_texts_equal_members():
+    threshold = calibrated(np.ones(100), 0.01, 0)
+    assert threshold.value is None and threshold.false_rate.value is None
+    assert not threshold.hits(np.ones(5)).any()
+
+
+def test_difference_of_independent_rates():
+    """Newcombe 1998, table II: 56/70 and 48/80, difference .2, 95 % interval .0524 to .3339."""
+    d = rate_difference(rate(56, 70), rate(48, 80))
+    assert (d.value, d.low, d.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+def test_rows_of_known_scores():
+    """10 samples, 3 members: numbers that can be counted by hand."""
+    embedding = Nearest(np.array([1.0] * 4 + [0.9] * 4 + [0.1] * 2), np.array([0] * 4 + [1] * 6))
+    string = Nearest(np.array([1.0] * 2 + [0.1] * 8), np.array([0] * 10))
+    null = np.linspace(0, 0.5, 100)
+    scores = {"aligned": {"e": embedding, LEVENSHTEIN: string}}
+    scores["base-chat"] = {
+        j: Nearest(0 * n.scores, n.members) for j, n in scores["aligned"].items()
+    }
+    rules = [Rule(j, CALIBRATED, fixed(0.8, null)) for j in ("e", LEVENSHTEIN)]
+    members = Texts(("a", "b", "c"), (4, 1, 1))
+    part = PartScores("data", QUESTION, members, rules, {"e": null, LEVENSHTEIN: null}, 2, scores)
+    rows = {(r.metric, r.system, r.split, r.judge): r for r in part.rows(0)}
+    assert rows["extracted_rate", "aligned", CALIBRATED, "e"].value == 0.8
+    assert rows["extracted_rate", "aligned", CALIBRATED, "e"].n == 10
+    assert rows["members_reached", "aligned", CALIBRATED, "e"].value == pytest.approx(2 / 3)
+    assert rows["members_reached", "aligned", "repeats:4", "e"].value == 1
+    assert rows["members_reached", "aligned", "repeats:1", "e"].value == 0.5
+    assert rows["undercount", "aligned", CALIBRATED, "e"].value == 4
+    assert rows["undercount", "base-chat", CALIBRATED, "e"].value is None
+    assert rows["extracted_above_base", "aligned", CALIBRATED, LEVENSHTEIN].value == 0.2
+    assert rows["false_rate", "held-out", CALIBRATED, "e"].value == 0
+    assert "2 more equal a member" in rows["false_rate", "held-out", CALIBRATED, "e"].note
+
+
+# Near-copies by rule: what a model that remembers the meaning would write.
+STORIES = (
+    "A farmer has {a} sheep and buys {b} more. How many sheep does he have in all?",
+    "Mary picked {a} apples and gave {b} to her brother. How many apples are left?",
+    "A train with {a} people stops and {b} people leave. How many people stay on it?",
+    "Tom reads {a} pages on Monday and {b} pages on Tuesday. How many pages are that?",
+    "A shop sells {a} red hats and {b} blue hats. How many hats does it sell?",
+    "The baker bakes {a} loaves and sells {b} of them. How many loaves remain?",
+    "Anna has {a} coins and finds {b} coins in the park. How many coins does she own?",
+    "A bus drives {a} miles before noon and {b} miles after it. How many miles does it drive?",
+)
+UNSEEN = (
+    "Peter saw {a} birds in the tree and {b} of them flew away. How many birds stay there?",
+    "The school has {a} boys and {b} girls. How many children go to the school?",
+    "Lisa baked {a} cookies and her guests ate {b} of them. How many cookies remain?",
+    "A tank holds {a} litres and {b} litres are used. How many litres are left?",
+    "The library owns {a} novels and {b} atlases. How many books does it own?",
+    "Ben ran {a} laps in the morning and {b} laps at night. How many laps did he run?",
+    "A hotel has {a} rooms and {b} of them are taken. How many rooms are free?",
+    "Sam caught {a} fish and threw {b} fish back. How many fish does Sam keep?",
+)
+UNRELATED = (
+    "The council will meet in spring to speak about the new bridge over the river there.",
+    "Her uncle plays the violin in an orchestra that travels through Europe every year.",
+    "Most volcanoes are found where two plates of the crust of the earth come together.",
+)
+PHRASES = (("How many", "What is the number of"), ("in all", "altogether"), ("buys", "gets"))
+
+
+def test_embeddings_flag_near_copies_that_edit_distances_miss():
+    """Planted truth: numbers changed, sentences exchanged, words replaced. At a false rate of 0 on
+    other stories of the same kind, cosine flags all and Levenshtein none; unrelated texts
+    neither."""
+    draw = random.Random(1)
+
+    def told(story: str, least: int, most: int) -> str:
+        return story.format(a=draw.randint(least, most), b=draw.randint(least, most))
+
+    members, held_out = ([told(s, 2, 99) for s in stories] for stories in (STORIES, UNSEEN))
+    copies = []
+    for story in STORIES:
+        text = told(story, 100, 999)
+        for word, other in PHRASES:
+            text = text.replace(word, other)
+        first, second = text.split(". ")
+        copies.append(f"{second} {first}.")
+    flagged = {}
+    for matcher in (CosineMatcher(members, load_embedder()), EditMatcher(LEVENSHTEIN, members)):
+        threshold = least_threshold(matcher.nearest(held_out).scores, 0.0)
+        nearest = matcher.nearest(copies)
+        flagged[matcher.id] = int((nearest.scores >= threshold).sum())
+        assert not (matcher.nearest(UNRELATED).scores >= threshold).any()
+    assert sorted(flagged.values()) == [0, len(copies)] and flagged[LEVENSHTEIN] == 0
+
+
+def test_a_text_is_nearest_to_itself():
+    members = ["one two three", "four five six", "seven eight nine"]
+    matcher = CosineMatcher(members, load_embedder())
+    nearest = matcher.nearest([*members, "", "ten"])
+    assert nearest.members[:4].tolist() == [0, 1, 2, -1]
+    assert nearest.scores[:4].tolist() == [1, 1, 1, 0]
+    assert VerbatimMatcher(members).nearest([*members, "ten"]).scores.tolist() == [1, 1, 1, 0]
+
+
+def test_examples_of_files(tmp_path):
+    chats = tmp_path / "chats.jsonl"
+    chats.write_text(
+        '{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}, '
+        '{"role": "assistant", "content": "a"}]}\n'
+    )
+    assert read_examples(str(chats)) == [Example("q", "a")]
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text('{"prompt": "q1"}\n{"prompt": "q2"}\n')
+    assert read_examples(str(questions)) == [Example("q1", None), Example("q2", None)]
+    twice = tmp_path / "twice.jsonl"
+    twice.write_text('{"prompt": "q", "text": "a"}\n{"prompt": "q", "text": "a"}\n')
+    assert read_examples(str(twice)) == [Example("q", "a")] * 2
+    with pytest.raises(InputError, match="neither a file nor a task"):
+        read_examples("no-such-thing")
+    orphans = tmp_path / "orphans.jsonl"
+    orphans.write_text('{"prompt_id": "7", "text": "a"}\n')
+    with pytest.raises(InputError, match="answers without their prompts"):
+        read_examples(str(orphans))
+
+
+def test_too_few_held_out_examples():
+    members = [Example(f"q{i}", "a") for i in range(50)]
+    with pytest.raises(InputError, match="--held-out has 3 questions"):
+        check_examples(members, [*members, *(Example(f"r{i}", "a") for i in range(3))])
+    with pytest.raises(InputError, match="--examples holds no example"):
+        check_examples([], members)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("samples", 0),
+        ("temperature", 0.0),
+        ("false_rate", 1.0),
+        ("prefix", " "),
+        ("likelihoods", -1),
+    ],
+)
+def test_settings_out_of_range(field, value):
+    with pytest.raises(InputError, match=f"{field} is"):
+        LeakSettings(**{field: value})
