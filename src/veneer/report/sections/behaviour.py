@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from veneer.judges.accuracy import MeasuredAccuracy, accuracy_of
 from veneer.measures.words import train_prompts_left_out
 from veneer.report import tables
 from veneer.report.page_context import PageContext
@@ -45,9 +46,11 @@ def _render(part: PageContext) -> Markup:
     )
 
 
-def _judges(part: PageContext, main: list[tables.Headline]) -> list[tuple[str, str | None]]:
-    """(judge, its note) of the main metrics. A judged row carries the judge's note, a
-    portion the reason it is null."""
+def _judges(
+    part: PageContext, main: list[tables.Headline]
+) -> list[tuple[str, str | None, tuple[MeasuredAccuracy, ...]]]:
+    """(judge, its note, its accuracy on people's labels) of the main metrics. A judged row carries
+    the judge's note, a portion the reason it is null."""
     notes: dict[str, str | None] = {h.values.judge: None for h in main if h.values.judge}
     for row in part.study.rows:
         if (
@@ -58,7 +61,7 @@ def _judges(part: PageContext, main: list[tables.Headline]) -> list[tuple[str, s
             and row.metric != "portion"
         ):
             notes[row.judge] = notes[row.judge] or row.note
-    return list(notes.items())
+    return [(judge, note, accuracy_of(judge)) for judge, note in notes.items()]
 
 
 SECTION = Section(
