@@ -29,12 +29,12 @@ def planted(tmp_path):
     A, B = draw.integers(-3, 4, (24, RANK)), draw.integers(-3, 4, (RANK, weight.shape[1]))
     with torch.no_grad():
         weight[rows] += torch.from_numpy(A @ B).float() / 16
-    return pair, small_capture(tmp_path / "capture", pair, n=60, k=64)
+    return pair, small_capture(tmp_path / "capture", pair, n=40, k=64)
 
 
 def test_a_staircase_at_the_planted_rank(tmp_path):
     _, capture = planted(tmp_path)
-    config = ExtractConfig(stop="optimum", ridge=1e-6, max_evaluations=300, row_threshold=0.0)
+    config = ExtractConfig(stop="optimum", ridge=1e-6, max_evaluations=150, row_threshold=0.0)
     split = split_of(capture, 0)
     coding = HeadCoding(capture, split, config)
     dense = extract(capture, config).veneer
