@@ -28,13 +28,13 @@ def planted(tmp_path):
     rows = torch.arange(20, 20 + 24)
     A, B = draw.integers(-3, 4, (24, RANK)), draw.integers(-3, 4, (RANK, weight.shape[1]))
     with torch.no_grad():
-        weight[rows] += torch.from_numpy(A @ B).float() / 16
-    return pair, small_capture(tmp_path / "capture", pair, n=60, k=64)
+        weight[rows] += torch.from_numpy(A @ B).float() / 6
+    return pair, small_capture(tmp_path / "capture", pair, n=60, k=400)
 
 
 def test_a_staircase_at_the_planted_rank(tmp_path):
     _, capture = planted(tmp_path)
-    config = ExtractConfig(stop="optimum", ridge=1e-6, max_evaluations=300, row_threshold=0.0)
+    config = ExtractConfig(stop="optimum", ridge=1e-6, max_evaluations=150, row_threshold=0.0)
     split = split_of(capture, 0)
     coding = HeadCoding(capture, split, config)
     dense = extract(capture, config).veneer
