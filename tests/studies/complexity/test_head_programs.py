@@ -28,7 +28,7 @@ def planted(tmp_path):
     rows = torch.arange(20, 20 + 24)
     A, B = draw.integers(-3, 4, (24, RANK)), draw.integers(-3, 4, (RANK, weight.shape[1]))
     with torch.no_grad():
-        weight[rows] += torch.from_numpy(A @ B).float() / 6
+        weight[rows] += torch.from_numpy(A @ B).float() / 11
     return pair, small_capture(tmp_path / "capture", pair, n=60, k=400)
 
 
