@@ -59,5 +59,5 @@ def test_the_python_examples_run(tmp_path):
 def test_every_command_that_the_readme_names_exists():
     from veneer.cli.main import COMMANDS
 
-    named = set(re.findall(r"`veneer ([\w-]+)`", README.read_text(encoding="utf-8")))
+    named = set(re.findall(r"`veneer ([\w-]+)(?: decode)?`", README.read_text(encoding="utf-8")))
     assert named == set(COMMANDS)

@@ -33,7 +33,9 @@ def study(tmp_path_factory, real_pair, data):
     ]
     pair = ["--base", str(real_pair / "base"), "--aligned", aligned(real_pair)]
     threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)  # these models are worth it
+    # these models are worth all cores that other processes of the tests leave
+    share = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // share))
     try:
         assert main(["run", *pair, *options, "--data", str(data), "--out", str(out)]) == 0
     finally:

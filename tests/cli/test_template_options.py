@@ -34,6 +34,7 @@ RENDERING = {
     "recover",
     "lm-eval",
     "tasks",
+    "complexity",
 }
 OFF = ("--template-arg", "enable_thinking=false")
 
@@ -252,7 +253,7 @@ def test_a_served_model_fills_what_a_request_leaves_open():
     pytest.importorskip("pydantic", reason="needs pydantic: pip install 'veneer[serve]'")
     from veneer.models.formats import ChatFormat
     from veneer.models.sampling import Sampling
-    from veneer.serve.requests import Limits, chat_job
+    from veneer.serve.requests import Limits, make_job
     from veneer.serve.schema import ChatBody
     from veneer.serve.served import Served
     from veneer.systems.system import System
@@ -262,7 +263,7 @@ def test_a_served_model_fills_what_a_request_leaves_open():
         temperature=0.4,
         top_k=7,
         repetition_penalty=1.2,
-        logit_bias=((9, -1e9),),
+        logit_bias=((9, -1e6),),
         barred=(5,),
         barred_steps=1,
     )
@@ -277,7 +278,7 @@ def test_a_served_model_fills_what_a_request_leaves_open():
                 **words,
             }
         )
-        return chat_job(body, where, Limits()).rows[0].sampling
+        return make_job(body, where, Limits(), lambda: None).rows[0].sampling
 
     found = sampling(served)
     assert (found.temperature, found.top_k, found.repetition_penalty, found.barred) == (
@@ -286,7 +287,7 @@ def test_a_served_model_fills_what_a_request_leaves_open():
         1.2,
         (5,),
     )
-    assert found.logit_bias == ((9, -1e9),)
+    assert found.logit_bias == ((9, -1e6),)
     found = sampling(served, temperature=0, top_k=0, repetition_penalty=1.1)
     assert (found.temperature, found.top_k, found.repetition_penalty) == (0, 0, 1.1)
     plain = sampling(Served(System("aligned", lm, ChatFormat(), lm.stop_ids)))

@@ -187,7 +187,7 @@ def test_damaged_and_foreign_files_are_refused(base, tmp_path):
     with pytest.raises(InputError, match=r"answers.jsonl line \d is not valid JSON"):
         read_teacher(path, base, prompts(6))
     rows = [json.loads(line) for line in whole.splitlines()]
-    del rows[1]["finish_reason"]
+    rows[1]["text"] = None
     write(path, rows)
     with pytest.raises(InputError, match="line 2 is not a response"):
         read_teacher(path, base, prompts(6))

@@ -46,7 +46,8 @@ def test_decomposition_of_the_published_answers(overton):
         r.metric.removeprefix("decomposition_"): r
         for r in decomposition_rows(lima(overton), threshold=4.0)
     }
-    assert set(rows) == set(TERMS) and rows["drop"].n == 36
+    assert set(rows) == {*TERMS, "aggregation_repeated", "rest_repeated"}
+    assert rows["drop"].n == 36
     assert rows["quality_control"].value == pytest.approx(0.861378 - 0.818042, abs=2e-6)
     assert sum(rows[t].value for t in ("quality_control", "aggregation", "rest")) == pytest.approx(
         rows["drop"].value

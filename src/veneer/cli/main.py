@@ -84,9 +84,10 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _unheard()
     except BaseException as error:
-        if isinstance(error, SystemExit | GeneratorExit):
+        panicked = type(error).__name__ == "PanicException"  # of a library in Rust
+        if not (panicked or isinstance(error, Exception)):
             raise
-        if type(error).__name__ == "PanicException":  # of a library in Rust, no Exception
+        if panicked:
             why = " ".join(str(error).split())[:200]
             return _fail(
                 f"a library gave up on a text ({why}); expected a tokenizer that reads every text: "

@@ -14,7 +14,7 @@ from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.models.language_model import LanguageModel
-from veneer.models.sampling import Sampling
+from veneer.models.sampling import MOST_SHIFT, Sampling
 
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "do_sample": (False,),
@@ -51,7 +51,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 # beams, stands not here.
 SAMPLED = ("temperature", "top_k", "top_p", "min_p")  # without effect unless do_sample
 OWN = ("repetition_penalty", "min_new_tokens")  # Sampling has them under the same name
-NEVER = -1e9  # added to a logit: the token is never chosen
+NEVER = -MOST_SHIFT  # added to a logit: the token is never chosen
 
 
 def shipped_settings(lm: LanguageModel) -> dict[str, Any]:

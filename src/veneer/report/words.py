@@ -80,7 +80,13 @@ def lead(
         shown = [(g, r) for g, r in portions if (g, r) in determined]
         text = Markup("{} {}.").format(what, listed([_clause(g, r, anchor) for g, r in shown]))
     if open_ones:
-        why = "since the interval holds 0 or is missing"
+        why = {
+            frozenset({True}): "since it has no interval",
+            frozenset({False}): "since the interval holds 0",
+        }.get(
+            frozenset(r.low is None or r.high is None for _, r in open_ones),
+            "since the interval holds 0 or is missing",
+        )
         tasks = listed([_figure(g, r, anchor) for g, r in open_ones])
         text += Markup(" On {} it is not determined, {}.").format(tasks, why)
     missing = [escape(name(g.task)) for g, r in portions if r.value is None]

@@ -56,7 +56,7 @@ def test_an_own_veneer_restores_the_lab_model_and_bases_veneer_does_not(restored
     found = {name: row.fact("verdict") for name, row in verdicts.items()}
     assert found == {"own": "restored", "head": "not_restored", "shifted": "not_restored"}
     assert all(row.note == verdict_sentence(row.facts) for row in verdicts.values())
-    assert verdicts["head"].fact("failed") == [{"reason": "refusals_not_risen"}]
+    assert [f["reason"] for f in verdicts["head"].fact("failed")] == ["refusals_not_risen"]
     (lost,) = rows.where(metric="lost_refusals")
     assert lost.value == 1 and lost.note is None and lost.fact("broken") is True
     refused = {

@@ -39,7 +39,7 @@ def scores(part: PageContext) -> list[tables.Group]:
     for g in part.of("measure"):
         if g.split == "test" and g.of is None and g.metric not in tables.ASIDE:
             heads.setdefault(g.task, g)
-    return [*joint, *heads.values(), *part.of(STUDY, metric="well_formed")]
+    return [*joint, *heads.values(), *part.of("measure", metric="well_formed")]
 
 
 def _view(row: Measurement) -> str:

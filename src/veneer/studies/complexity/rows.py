@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
 from veneer.foundation.results import Measurement
 from veneer.foundation.system_id import SystemId
-from veneer.statistics import intervals
 from veneer.studies.complexity.front import LeastBits, Point, least_bits
 from veneer.studies.complexity.names import CONTROLS, EVERY, STUDY, view_system
 from veneer.studies.complexity.program.files import decoder_bits
 from veneer.studies.complexity.programs import Program
-from veneer.studies.complexity.words import least_note, view_words, well_formed_note
+from veneer.studies.complexity.words import least_note, view_words
 from veneer.tasks.task import Task
 
 BITS = "bits"
@@ -58,25 +55,6 @@ def empty_rows(system: str, given: str) -> Iterator[Measurement]:
             note=view_words(facts),
             facts=facts,
         )
-
-
-def well_formed_row(
-    task: str, system: str, nll: np.ndarray, limit: float, clusters: np.ndarray | None, seed: int
-) -> Measurement:
-    """Share of answers that are as likely under the aligned model as nearly all of its own."""
-    facts = {"threshold": limit, "percentile": 99}
-    share = intervals.mean((nll <= limit).astype(float), seed=seed, clusters=clusters)
-    return Measurement.estimated(
-        share,
-        STUDY,
-        task,
-        WELL_FORMED,
-        system,
-        split="test",
-        unit="share",
-        note=well_formed_note(facts),
-        facts=facts,
-    )
 
 
 def complexity_rows(

@@ -10,14 +10,12 @@ from typing import Any
 
 from veneer.capture import Capture, capture
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import file_name
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.head.extract import split_of
 from veneer.head.veneer import Veneer
 from veneer.judges.registry import judges_of
 from veneer.measures.answers import answer_all
-from veneer.measures.behaviour import cluster_ids
 from veneer.measures.extraction import extract_to, solver_progress
 from veneer.measures.kl import kl_rows
 from veneer.measures.positions import kl_of_system
@@ -31,14 +29,11 @@ from veneer.studies.complexity.rows import (
     bit_rows,
     complexity_rows,
     empty_rows,
-    well_formed_row,
 )
 from veneer.studies.complexity.settings import ComplexityConfig, ProgramSettings
-from veneer.studies.complexity.well_formed import answer_nll, threshold
 from veneer.studies.complexity.words import left_out
 from veneer.studies.runner import run_study
 from veneer.studies.study import Run
-from veneer.systems.responses import read_responses
 from veneer.systems.system import System, pair_systems
 from veneer.tasks.task import Task
 
@@ -169,11 +164,8 @@ class ComplexityStudy:
         )
         run.note_judge_usage(judges)
         yield from rows
-        with run.stage("well formed"):
-            formed = list(self._well_formed(run, pair, [s.name for s in (*main, *systems)]))
-        yield from formed
         bits = {p.name: workshop.bits(p) + decoder_bits(p.kind) for p in programs} | {"base": 0}
-        measured = [*distances, *rows, *formed]
+        measured = [*distances, *rows]
         yield from complexity_rows(programs, bits, measured, self.tasks, self.programs.levels)
 
     def _programs(
@@ -243,16 +235,3 @@ class ComplexityStudy:
             ):
                 if row.metric != "top1_agreement":
                     yield replace(row, study=STUDY)
-
-    def _well_formed(self, run: Run, pair: Pair, names: Sequence[str]) -> Iterator[Measurement]:
-        """Every system's share of well-formed answers on each task."""
-        for task in self.tasks:
-            prompts = self.test[task.name]
-            nll = {}
-            for name in names:
-                path = run.out / "responses" / f"{task.name}.{file_name(name)}.jsonl"
-                nll[name] = answer_nll(pair, prompts, read_responses(path))
-            limit = threshold(nll["aligned"])
-            clusters = cluster_ids(task, prompts)
-            for name in names:
-                yield well_formed_row(task.name, name, nll[name], limit, clusters, self.config.seed)

@@ -42,13 +42,6 @@ def view_words(facts: Mapping[str, Any]) -> str:
     return "; ".join([text, *parts])
 
 
-def well_formed_note(facts: Mapping[str, Any]) -> str:
-    return (
-        f"answers of at most {facts['threshold']:.3g} nats per token under the aligned model, the "
-        f"{facts['percentile']}th percentile of its own answers"
-    )
-
-
 def least_note(facts: Mapping[str, Any]) -> str:
     """How many programs there were, and which limit none of them reaches."""
     missing = [LIMITS[k] for k in facts["not_reached"]]
