@@ -79,7 +79,7 @@ class RunRecord:
 
     @property
     def finished(self) -> bool:
-        return bool(self.contents["finished"])
+        return bool(self.contents.get("finished"))
 
     def note(self, **facts: Any) -> None:
         self.contents.update(facts)
