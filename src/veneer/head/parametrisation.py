@@ -21,8 +21,9 @@ from veneer.head.veneer import Veneer
 CURVATURE = 0.1
 
 
-class Parametrisation(Protocol):
-    """A set of changes of the head, written as tensors x; `change` is scale * dW (R, d)."""
+class Coordinates(Protocol):
+    """A set of changes of the head, written as tensors x; `change` is scale * dW (R, d). All that
+    the solver needs."""
 
     def to_change(self, x: Tensor) -> Tensor:
         """The change at x."""
@@ -35,6 +36,10 @@ class Parametrisation(Protocol):
     def scale(self, x: Tensor, ridge: float) -> Tensor:
         """The inverse of a diagonal approximation of the Hessian, in the shape of x."""
         ...
+
+
+class Parametrisation(Coordinates, Protocol):
+    """Coordinates of changes that can be stored."""
 
     def veneer(self, x: Tensor, target: TargetHead) -> Veneer:
         """The artefact at x."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from veneer.head.events import Log, SearchStep
 from veneer.head.lbfgs import State, minimise
 from veneer.head.objective import Objective
-from veneer.head.parametrisation import Parametrisation
+from veneer.head.parametrisation import Coordinates
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Solution:
 def solve(
     train: Objective,
     select: Objective,
-    parametrisation: Parametrisation,
+    parametrisation: Coordinates,
     x: Tensor,
     *,
     ridge: float,

@@ -44,7 +44,7 @@ def rate(successes: int, n: int) -> Estimate:
         return _nothing("wilson")
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n}")
-    low, high = _wilson(successes / n, n)
+    low, high = wilson_limits(successes / n, n)
     return Estimate(successes / n, low, high, n, "wilson")
 
 
@@ -125,6 +125,21 @@ def difference(
     error = np.sqrt((((x != y).sum() + 2) / (n + 2) - shrunk**2) / (n + 2))
     low, high = max(-1.0, shrunk - Z * error), min(1.0, shrunk + Z * error)
     return Estimate(value, min(low, value), max(high, value), n, "bonett-price")
+
+
+def independent_difference(a: Estimate, b: Estimate) -> Estimate:
+    """a - b of two independent estimates, by square-and-add of their own limits (Newcombe 1998,
+    Statistics in Medicine 17, method 10, for rates; Zou & Donner 2008, Statistics in Medicine 27,
+    for any estimates). n is that of a."""
+    known = a.reason or b.reason
+    if a.value is None or b.value is None:
+        return Estimate(None, None, None, a.n, "square-and-add", reason=known)
+    value = a.value - b.value
+    if a.low is None or a.high is None or b.low is None or b.high is None:
+        return Estimate(value, None, None, a.n, "square-and-add", reason=known)
+    low = value - float(np.hypot(a.value - a.low, b.high - b.value))
+    high = value + float(np.hypot(a.high - a.value, b.value - b.low))
+    return Estimate(value, low, high, a.n, "square-and-add", reason=known)
 
 
 def portion(
@@ -257,7 +272,8 @@ def _fieller(
     return float((b - root) / a), float((b + root) / a)
 
 
-def _wilson(p: float, n: float, z: float = Z) -> tuple[float, float]:
+def wilson_limits(p: float, n: float, z: float = Z) -> tuple[float, float]:
+    """The limits of a share p of n, which may be an effective sample size."""
     centre, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
     return (0.0 if p == 0 else min(float(low), p)), (1.0 if p == 1 else max(float(high), p))
@@ -290,7 +306,7 @@ def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:
         variance = k / (k - 1) * np.sum((hits - p * sizes) ** 2) / n**2
         effect = max(1.0, variance / (p * (1 - p) / n))
         size = n / effect * (Z / t.ppf(0.975, k - 1)) ** 2
-    low, high = _wilson(p, size)
+    low, high = wilson_limits(p, size)
     reason = Reason.of("effective_size", groups=k, size=size)
     return Estimate(p, low, high, n, "wilson-clusters", reason=reason)
 

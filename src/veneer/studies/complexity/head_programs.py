@@ -51,9 +51,6 @@ class FixedB:
         """B h has unit variance."""
         return torch.full_like(x, 1 / (CURVATURE + ridge))
 
-    def veneer(self, x: Tensor, target: object) -> Veneer:
-        raise NotImplementedError("a head program is written, not stored as a veneer")
-
 
 class HeadCoding:
     """Codes low-rank veneers of one capture. shuffled: the head-capacity control's states."""

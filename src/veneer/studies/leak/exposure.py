@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from veneer.models.formats import encode_text
-from veneer.statistics.intervals import Estimate, ratio_of_sums
+from veneer.statistics.intervals import Estimate, independent_difference, ratio_of_sums
 from veneer.studies.leak.examples import Example
 from veneer.studies.leak.names import QUESTION
 from veneer.studies.leak.turns import Turns
@@ -56,14 +56,7 @@ def exposed(
     a, b = (
         ratio_of_sums(base - own, tokens, seed=seed) for base, own, tokens in (members, held_out)
     )
-    if a.value is None or b.value is None:
-        return Estimate(None, None, None, a.n, "square-and-add", reason=a.reason or b.reason)
-    value = a.value - b.value
-    if a.low is None or a.high is None or b.low is None or b.high is None:
-        return Estimate(value, None, None, a.n, "square-and-add", reason=a.reason or b.reason)
-    low = value - math.hypot(a.value - a.low, b.high - b.value)
-    high = value + math.hypot(a.high - a.value, b.value - b.low)
-    return Estimate(value, low, high, a.n, "square-and-add")
+    return independent_difference(a, b)
 
 
 def ids_of(system: System, turns: Turns, example: Example, part: str) -> tuple[Ids, Ids]:

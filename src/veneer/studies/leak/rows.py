@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from veneer.foundation.results import Measurement
-from veneer.statistics.intervals import Estimate, rate, ratio_of_sums
+from veneer.statistics.intervals import Estimate, independent_difference, rate, ratio_of_sums
 from veneer.studies.leak.examples import Texts
 from veneer.studies.leak.matching import Nearest
 from veneer.studies.leak.names import (
@@ -21,7 +21,7 @@ from veneer.studies.leak.names import (
     STUDY,
     VERBATIM,
 )
-from veneer.studies.leak.thresholds import Threshold, rate_difference, shares_above
+from veneer.studies.leak.thresholds import Threshold, shares_above
 from veneer.studies.leak.words import copies_words, rate_note, reached_note, threshold_note
 
 MOST_CLASSES = 6  # numbers of copies that are told apart
@@ -150,7 +150,7 @@ class PartScores:
         }
         for system in rates:
             if system != BASE_CHAT:
-                difference = rate_difference(rates[system], rates[BASE_CHAT])
+                difference = independent_difference(rates[system], rates[BASE_CHAT])
                 yield self._row(difference, "extracted_above_base", system, rule)
 
     def _undercount(self, seed: int) -> Iterator[Measurement]:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
 
-from veneer.statistics.intervals import Estimate
+from veneer.statistics.intervals import Estimate, wilson_limits
 
 PUBLISHED_COSINE = 0.95  # arXiv 2510.18554, of gemini-embedding-001
 
@@ -68,24 +67,8 @@ def _checked(hits: np.ndarray, calibrated_on: int) -> Estimate:
 
 def _wilson(hits: np.ndarray, size: float) -> Estimate:
     """Share of hits with Wilson's score interval at an effective sample size."""
-    p, z = float(hits.mean()), float(norm.ppf(0.975))
-    middle = (p + z * z / (2 * size)) / (1 + z * z / size)
-    half = z / (1 + z * z / size) * math.sqrt(p * (1 - p) / size + z * z / (4 * size * size))
-    low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return Estimate(p, min(low, p), max(high, p), len(hits), "wilson")
-
-
-def rate_difference(a: Estimate, b: Estimate) -> Estimate:
-    """a - b of two independent rates, Newcombe 1998 (Statistics in Medicine 17, method 10): the
-    square-and-add interval of their own limits."""
-    if None in (a.value, b.value, a.low, a.high, b.low, b.high):
-        return Estimate(None, None, None, min(a.n, b.n), "newcombe")
-    assert a.value is not None and b.value is not None
-    assert a.low is not None and a.high is not None and b.low is not None and b.high is not None
-    d = a.value - b.value
-    down = math.hypot(a.value - a.low, b.high - b.value)
-    up = math.hypot(a.high - a.value, b.value - b.low)
-    return Estimate(d, max(-1.0, d - down), min(1.0, d + up), min(a.n, b.n), "newcombe")
+    share = float(hits.mean())
+    return Estimate(share, *wilson_limits(share, size), len(hits), "wilson")
 
 
 def shares_above(scores: np.ndarray, thresholds: Sequence[float]) -> list[float]:

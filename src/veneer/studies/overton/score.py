@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -80,17 +81,8 @@ def overton_rows(
             known = values[np.isfinite(values)]
             facts = {"questions": len(values), "without_verdict": len(values) - len(known)}
             e = intervals.mean(known, seed=seed)
-            yield Measurement.estimated(
-                e,
-                STUDY,
-                task,
-                metric,
-                s.system,
-                judge=s.judge,
-                unit="share",
-                note=words.score_note(facts, s.note, e.note),
-                facts=facts,
-            )
+            note = words.score_note(facts, s.note, e.note)
+            yield _row(e, task, metric, s, facts, note)
         yield from _by_question(questions, s, task, seed)
     if len(systems) > 1:
         yield from _adjusted(questions, systems, weighted, task, seed)
@@ -121,17 +113,20 @@ def _adjusted(
         )
         for s, e in zip(systems, adjusted_means(table, seed=seed), strict=True):
             facts = {"questions": len(questions), "answered": e.n, "systems": len(systems)}
-            yield Measurement.estimated(
-                e,
-                STUDY,
-                task,
-                metric,
-                s.system,
-                judge=s.judge,
-                unit="share",
-                note=words.adjusted_note(facts, s.note, e.note),
-                facts=facts,
-            )
+            note = words.adjusted_note(facts, s.note, e.note)
+            yield _row(e, task, metric, s, facts, note)
+
+
+def _row(
+    e: intervals.Estimate,
+    task: str,
+    metric: str,
+    s: Covered,
+    facts: Mapping[str, Any],
+    note: str | None,
+) -> Measurement:
+    fields = {"judge": s.judge, "unit": "share", "note": note, "facts": facts}
+    return Measurement.estimated(e, STUDY, task, metric, s.system, **fields)
 
 
 def viewpoint_table(questions: Sequence[Question], systems: Sequence[Covered]) -> Iterator[dict]:
