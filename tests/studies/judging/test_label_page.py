@@ -148,3 +148,9 @@ def _fields(row):
     from dataclasses import asdict
 
     return asdict(row)
+
+
+def test_no_file_of_answers(veneer, tmp_path):
+    none = veneer("label", "--out", tmp_path / "labels.html")
+    assert none.code == 2 and "no file of answers is given" in none.err
+    assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 from veneer.embed import load_embedder
 from veneer.foundation.errors import InputError
 from veneer.lab import lab_folder
-from veneer.statistics.intervals import rate
+from veneer.statistics.intervals import independent_difference, rate
 from veneer.studies.leak.examples import Example, Texts, check_examples, part_of, read_examples
 from veneer.studies.leak.matching import (
     CosineMatcher,
@@ -25,7 +25,7 @@ from veneer.studies.leak.matching import (
 from veneer.studies.leak.names import ANSWER, CALIBRATED, INDEL, LEVENSHTEIN, PAIR, QUESTION
 from veneer.studies.leak.rows import PartScores, Rule
 from veneer.studies.leak.settings import LeakSettings
-from veneer.studies.leak.thresholds import calibrated, fixed, least_threshold, rate_difference
+from veneer.studies.leak.thresholds import calibrated, fixed, least_threshold
 from veneer.studies.leak.turns import Turns, special_tokens
 
 CHATML = (
@@ -182,7 +182,7 @@ def test_no_threshold_where_held_out_texts_equal_members():
 
 def test_difference_of_independent_rates():
     """Newcombe 1998, table II: 56/70 and 48/80, difference .2, 95 % interval .0524 to .3339."""
-    d = rate_difference(rate(56, 70), rate(48, 80))
+    d = independent_difference(rate(56, 70), rate(48, 80))
     assert (d.value, d.low, d.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
 
 
@@ -290,6 +290,12 @@ def test_examples_of_files(tmp_path):
     assert read_examples(str(twice)) == [Example("q", "a")] * 2
     with pytest.raises(InputError, match="neither a file nor a task"):
         read_examples("no-such-thing")
+    twofold = tmp_path / "twofold.jsonl"
+    twofold.write_text(
+        '{"prompt": "q", "text": "a"}\n{"prompt": "r", "text": "a", "output": "b"}\n'
+    )
+    with pytest.raises(InputError, match="line 2 has 'text' and 'output'"):
+        read_examples(str(twofold))  # never as questions alone
     orphans = tmp_path / "orphans.jsonl"
     orphans.write_text('{"prompt_id": "7", "text": "a"}\n')
     with pytest.raises(InputError, match="answers without their prompts"):

@@ -36,6 +36,8 @@ class LabelCommand:
         from veneer.studies.judging.study import matched
         from veneer.systems.responses import read_responses
 
+        if not self.responses:
+            raise InputError("no file of answers is given; give at least one, as JSON lines")
         if self.sample is not None and self.sample < 1:
             raise InputError(f"--sample is {self.sample}; expected 1 or more")
         if Path(self.out).is_dir():

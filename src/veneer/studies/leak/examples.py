@@ -9,6 +9,7 @@ from pathlib import Path
 
 from veneer.foundation.errors import InputError
 from veneer.imports import Rules, read_stored
+from veneer.imports.registry import guess
 from veneer.prompts.prompt import Prompt
 from veneer.studies.leak.names import ANSWER, PAIR, QUESTION
 from veneer.tasks.registry import TASKS
@@ -77,17 +78,16 @@ def read_examples(
             f"of {', '.join(TASKS)}"
         )
     try:
-        imported = read_stored(path, rules=RULES)
-    except InputError:
+        format = guess(path)
+    except InputError:  # no format of answers: prompts alone, or nothing that can be read
         return [Example(_question(p), None) for p in load_prompts(source)]
+    imported = read_stored(path, format, rules=RULES)
     questions = {p.id: _question(p) for p in imported.prompts}
     examples = [
         Example(questions[r.prompt_id], r.text)
         for r in imported.responses
         if r.prompt_id in questions
     ]
-    if not imported.responses:
-        return [Example(_question(p), None) for p in load_prompts(source)]
     if len(examples) < len(imported.responses):
         missing = next(r.prompt_id for r in imported.responses if r.prompt_id not in questions)
         raise InputError(
