@@ -26,7 +26,7 @@ LONGEST = 450  # lines
 LEVELS = [
     {"__main__"},
     {"cli"},
-    {"studies"},
+    {"studies", "chat"},
     {"terminal"},
     {"report"},
     {"measures", "adapters", "serve"},
