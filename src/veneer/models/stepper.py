@@ -87,33 +87,44 @@ class ShiftedStepper:
         shift: LogitShift,
         alpha: Callable[[int], float],
         last: int | None = None,
+        *,
+        begun: Sequence[int] | None = None,
     ):
         """alpha: strength at a 1-based response position. last: the last position with a strength
-        other than 0; None: there is none."""
+        other than 0; None: there is none. begun: how many of each prompt's last tokens belong to
+        the response already; None: none."""
         self.name, self.tokenizer, self.prompts = large.name, large.tokenizer, prompts
         self.hidden: Tensor = torch.empty(0)
         self._head, self._shift, self._alpha, self._last = large.head, shift, alpha, last
         self._large = Reader(large, prompts)
-        self._small = Reader(small, small_prompts) if last is None or last > 0 else None
-        self._position = 1
+        # the response position of each row's next token
+        self._positions = [1 + n for n in begun or [0] * len(prompts)]
+        shifts = last is None or min(self._positions) <= last
+        self._small = Reader(small, small_prompts) if shifts else None
 
     def logits(self) -> Tensor:
         self.hidden = self._large.hidden()
         if self._small is None:
             return self._head.logits(self.hidden)
-        return self._shift.logits(
-            self._head, self.hidden, self._small.hidden(), self._alpha(self._position)
-        )
+        return self._shift.logits(self._head, self.hidden, self._small.hidden(), self._alphas())
 
     def feed(self, chosen: Tensor) -> None:
-        self._position += 1
-        if self._last is not None and self._position > self._last:
+        self._positions = [p + 1 for p in self._positions]
+        if self._last is not None and min(self._positions) > self._last:
             self._small = None
         self._large.feed(chosen)
         if self._small is not None:
             self._small.feed(self._shift.small_ids(chosen))
 
     def keep(self, places: Tensor) -> None:
+        self._positions = [self._positions[p] for p in places.tolist()]
         self._large.keep(places)
         if self._small is not None:
             self._small.keep(places)
+
+    def _alphas(self) -> float | Tensor:
+        """The strength at each row's position (B, 1), or one number where all are equal."""
+        alphas = [self._alpha(p) for p in self._positions]
+        if len(set(alphas)) == 1:
+            return alphas[0]
+        return torch.tensor(alphas, device=self.hidden.device, dtype=self.hidden.dtype)[:, None]
