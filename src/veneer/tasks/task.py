@@ -94,6 +94,11 @@ class Task(ABC):
         """
         return {}
 
+    def reply(self, prompt: Prompt) -> str | None:
+        """Return an answer that the data gives in full, from which a model can learn; None where it
+        gives none."""
+        return prompt.reference.get("reply")
+
     def group(self, prompt: Prompt) -> str | None:
         """Return the group of a prompt; each group has its own rows (split "group:NAME")."""
         return None
