@@ -15,7 +15,8 @@ from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
 from veneer.prompts.prompt import Prompt
-from veneer.systems.attack import AttackConfig, attack, attacked, encode
+from veneer.systems.attack import attack, attacked, encode
+from veneer.systems.attack_config import AttackConfig
 from veneer.systems.tuning import answer_loss, sharing
 
 EXAMPLES = [
