@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from veneer.judges.judge import Judge
     from veneer.judges.registry import judge
     from veneer.models.formats import ChatFormat, PlainFormat
+    from veneer.models.language_model import LanguageModel
     from veneer.models.load import load_model
     from veneer.models.pair import Pair
     from veneer.models.sampling import Sampling
@@ -60,6 +61,7 @@ _WHERE = {
     "ChatFormat": "veneer.models.formats",
     "ExtractConfig": "veneer.head.config",
     "Judge": "veneer.judges.judge",
+    "LanguageModel": "veneer.models.language_model",
     "Measurement": "veneer.foundation.results",
     "Pair": "veneer.models.pair",
     "PlainFormat": "veneer.models.formats",
@@ -88,6 +90,7 @@ __all__ = [
     "ChatFormat",
     "ExtractConfig",
     "Judge",
+    "LanguageModel",
     "Measurement",
     "Pair",
     "PlainFormat",
