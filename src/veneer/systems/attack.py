@@ -25,8 +25,8 @@ from veneer.models.formats import ChatFormat, Format
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import decoder_layers
 from veneer.prompts.prompt import Prompt
-<<<<<<< HEAD
 from veneer.systems.answer_ids import answer_ids
+from veneer.systems.attack_config import AttackConfig
 from veneer.systems.tuning import (
     Example,
     Learned,
@@ -38,10 +38,6 @@ from veneer.systems.tuning import (
     sharing,
     with_adapter,
 )
-=======
-from veneer.systems.attack_config import AttackConfig
-from veneer.systems.tuning import Example, fit_answers, quiet, sharing
->>>>>>> wt/notebook
 
 RECORD = "attack.json"
 

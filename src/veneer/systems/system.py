@@ -9,11 +9,8 @@ from typing import Any, Protocol
 
 import torch
 
-<<<<<<< HEAD
 from veneer.foundation.errors import InputError
-=======
 from veneer.head.extract import Extraction
->>>>>>> wt/notebook
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode
