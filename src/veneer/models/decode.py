@@ -111,8 +111,8 @@ def decode(
     prompts: token ids per row. keys: a name per row that seeds its sampling (prompt and sample id).
     forced: token ids with which each row's answer begins; they are part of the answer. head:
     another head over the same backbone (a veneer's). shift: maps logits (B, V) to the logits (B,
-    V') that are decoded (a restriction to a shared vocabulary); ids are then the result's. watch: called each step before a token is chosen. Raises VeneerError where logits are not
-    finite.
+    V') that are decoded (a restriction to a shared vocabulary); ids are then the result's. watch:
+    called each step before a token is chosen. Raises VeneerError where logits are not finite.
     """
     begun = forced or [()] * len(prompts)
     with torch.inference_mode():
