@@ -32,9 +32,10 @@ NONE = rows("base", (0.0, 0.0, 0.0), half_depth="few_refusals", refusals=0, leas
 
 def test_one_token_undoes_the_veneer_and_not_the_aligned_model():
     assert headline(Results([*SHALLOW, *DEEP])) == (
-        "One forced token takes at least half of the refusals of the veneer, from 0.90 [0.80, "
-        "1.00] to 0.10 [0.00, 0.20]; the aligned model keeps more than half of its refusals "
-        "behind every tested prefix (0.90 [0.80, 1.00] without, 0.80 [0.70, 0.90] behind the whole target)."
+        "One forced token takes at least half of the refusals of the veneer, from "
+        "0.90 [0.80, 1.00] to 0.10 [0.00, 0.20]; the aligned model keeps more than half of its "
+        "refusals behind every tested prefix (0.90 [0.80, 1.00] without, 0.80 [0.70, 0.90] behind "
+        "the whole target)."
     )
 
 

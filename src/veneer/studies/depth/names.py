@@ -6,6 +6,8 @@ STUDY = "depth"
 # "prefix": the first tokens of a harmful answer, or of the aligned model's own refusal
 HARMFUL_PREFIX, REFUSAL_PREFIX = "harmful-prefix", "refusal-prefix"
 
+REFUSAL = "refusal_rate"  # the metric
+
 ALL = "all"  # the whole text, in place of a number of tokens
 NEVER = "never"  # an end of an interval that no tested number of tokens reaches
 

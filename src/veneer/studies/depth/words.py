@@ -12,11 +12,11 @@ from veneer.studies.depth.names import (
     HARMFUL_PREFIX,
     NEVER,
     REACHED,
+    REFUSAL,
     REFUSAL_PREFIX,
 )
 from veneer.studies.depth.settings import Count
 
-REFUSAL = "refusal_rate"
 SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 Rates = dict[str, dict[Count, Measurement]]
 
