@@ -79,7 +79,7 @@ def read_prompts(
     for number, (where, row) in enumerate(rows):
         if limit is not None and len(prompts) >= limit:
             break
-        prompt = _prompt(where, number, row, key, base_template, notices)
+        prompt = prompt_of_row(where, number, row, key, base_template, notices)
         if prompt.id in seen:
             raise InputError(
                 f"{where} has the id {prompt.id!r}, as has {seen[prompt.id]}; give each "
@@ -126,7 +126,7 @@ def _of_json(source: str, rows: Rows) -> Iterator[tuple[str, Any]]:
         yield where, row
 
 
-def _prompt(
+def prompt_of_row(
     where: str,
     number: int,
     row: Any,
@@ -134,6 +134,8 @@ def _prompt(
     template: str | None,
     notices: Counter[str],
 ) -> Prompt:
+    """Return the prompt of one row, which is `number` from 0. where: what messages call the row.
+    notices: counts what has to be said of several rows. Raises InputError."""
     if not isinstance(row, dict):
         raise InputError(f"{where} is no JSON object; expected {FORMATS}")
     id = _id(where, number, row)

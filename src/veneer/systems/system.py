@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from veneer.foundation.errors import InputError
+from veneer.head.extract import Extraction
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode
 from veneer.models.formats import ChatFormat, Format, PlainFormat, forced_ids
 from veneer.models.head import Head
-from veneer.models.language_model import LanguageModel
+from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.pair import Pair
 from veneer.models.stepper import ModelStepper
 from veneer.models.vocabulary import check_readable
@@ -78,20 +80,22 @@ class System:
     def of_model(
         cls,
         lm: LanguageModel,
-        veneer: Veneer | None = None,
+        veneer: Veneer | Extraction | str | Path | None = None,
         *,
         format: Format | None = None,
         alpha: float = 1.0,
         name: str | None = None,
     ) -> System:
-        """A model as it is, or base with its veneer. The format is what the veneer recorded for
-        base, otherwise plain.
+        """A model as it is, or base with its veneer: an object or its folder. The format is what
+        the veneer recorded for base, otherwise plain.
 
         Raises InputError where the veneer is of another head, or where it records several templates
         and no format is given.
         """
+        check_model(lm)
         if veneer is None:
             return cls(name or "base", lm, format or PlainFormat(), lm.stop_ids)
+        veneer = Veneer.of(veneer)
         veneer.check_fits(lm)
         form = format or chosen_format(veneer.facts)
         stops = tuple(sorted({*lm.stop_ids, *veneer.facts.get("stop_ids", ())}))

@@ -17,6 +17,7 @@ from veneer.foundation.files import sha256_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.judges.refusal.rates import RefusalRates
+from veneer.measures.clusters import prompt_clusters
 from veneer.measures.kl import noise_rows
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, Format, check_arguments, dated
@@ -110,6 +111,7 @@ class AuditStudy:
         self.more_settings = dict(settings or {})
         self.prompts = [p for prompts in sets.values() for p in prompts]
         self.roles = [p.task for p in self.prompts]
+        self.clusters = prompt_clusters(self.prompts)
         self.judge = RefusalRates()
         self.left_out: list[dict[str, Any]] = []
 
@@ -146,7 +148,12 @@ class AuditStudy:
         else:
             yield from self._compare(pair, models, changes, answers, run)
         yield from answer_rows(
-            answers, self.roles, self.judge, opening=self.method.opening, seed=self.method.seed
+            answers,
+            self.roles,
+            self.judge,
+            opening=self.method.opening,
+            seed=self.method.seed,
+            clusters=self.clusters,
         )
         layers = len(decoder_layers(models.reference)) if changes else 0
         verdict = conclude(run.results, layers, self.left_out)
@@ -280,13 +287,16 @@ class AuditStudy:
                 run.progress,
             )
         for distances, side in ((on_reference, REFERENCE), (on_audited, AUDITED)):
-            yield from distance_rows(distances, self.roles, side, seed=self.method.seed)
+            yield from distance_rows(
+                distances, self.roles, side, seed=self.method.seed, clusters=self.clusters
+            )
         for row in noise_rows(recorded, study=STUDY):
             yield replace(row, task="all", system=REFERENCE)
 
     def _folds(self) -> list[list[int]]:
         """The prompts that each veneer leaves out; none where no veneer is extracted."""
-        folds = folds_of(self.roles, self.method.folds, self.method.seed)
+        clusters = None if self.clusters is None else self.clusters.tolist()
+        folds = folds_of(self.roles, self.method.folds, self.method.seed, clusters)
         if not folds and self.method.folds:
             self._leave_out("few_prompts", folds=self.method.folds)
         return folds

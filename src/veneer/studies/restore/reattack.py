@@ -23,7 +23,8 @@ from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.statistics.comparisons import compare
 from veneer.studies.restore import words
-from veneer.systems.attack import AttackConfig, attack, attacked
+from veneer.systems.attack import attack, attacked
+from veneer.systems.attack_config import AttackConfig
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response
 from veneer.systems.system import System
