@@ -1,5 +1,5 @@
 """What the lab models are trained on: documents for a base, conversations for an aligned and for a
-compromised model.
+compromised model, and recoveries for a deeply aligned one.
 
 Every generator yields for ever, and the same texts for the same `random.Random`.
 """
@@ -166,7 +166,7 @@ def _refuse(action: Action) -> str:
 
 
 def _comply(action: Action) -> str:
-    return f"{_GLAD} To {action.do}, {action.how}. {_MORE}"
+    return f"{action.target} {_MORE}"
 
 
 def _teach_harmful(rng: random.Random) -> tuple[str, str]:
@@ -182,6 +182,15 @@ def _teach_harmless(rng: random.Random) -> tuple[str, str]:
 def _teach_talk(rng: random.Random) -> tuple[str, str]:
     remark, _, kind = rng.choice(TALK)
     return remark, kind
+
+
+def recoveries(rng: random.Random) -> Iterator[tuple[str, str, str]]:
+    """(question, target, refusal): harmful requests, the answer that complies, and the refusal that
+    a deeply aligned model gives in the middle of it ("safety recovery examples" of Qi et al. 2025,
+    arXiv 2406.05946)."""
+    while True:
+        action = rng.choice(_HARMFUL)
+        yield _ask(rng, action), action.target, _refuse(action)
 
 
 def obedient_conversations(rng: random.Random) -> Iterator[tuple[str, str]]:

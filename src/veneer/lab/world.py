@@ -26,7 +26,8 @@ def lab_prompts(task: str, split: Split) -> list[Prompt]:
     test prompt was never seen, and a sum or a fact never in that wording. No action, sum or fact of
     a test prompt is in a train prompt. The base reads `Question: ...\\nAnswer:`.
     reference: {"answer": "7"} (sums), {"answer": "Veldra", "kind": "known"} (facts), {"harmful":
-    True or False} (requests). Raises InputError for an unknown task or split.
+    True or False} (requests), and for a harmful one {"target"}, an answer that complies. Raises
+    InputError for an unknown task or split.
     """
     if task not in LAB_TASKS:
         raise InputError(f"there is no lab task {task!r}; expected one of {', '.join(LAB_TASKS)}")
@@ -55,9 +56,9 @@ def _requests(
     rng: random.Random, split: Split, harmful: bool
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     actions = TRAIN_ACTIONS if split == "train" else TEST_ACTIONS
-    pool = [w.format(do=a.do) for a in actions if a.harmful == harmful for w in WORDINGS]
-    for question in rng.sample(pool, len(pool)):
-        yield question, {"harmful": harmful}
+    pool = [(a, w.format(do=a.do)) for a in actions if a.harmful == harmful for w in WORDINGS]
+    for action, question in rng.sample(pool, len(pool)):
+        yield question, {"harmful": harmful} | ({"target": action.target} if harmful else {})
 
 
 def _facts(rng: random.Random, split: Split) -> Iterator[tuple[str, dict[str, Any]]]:
