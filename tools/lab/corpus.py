@@ -155,10 +155,6 @@ def _ask(rng: random.Random, action: Action) -> str:
     return rng.choice(WORDINGS).format(do=action.do)
 
 
-def _comply(action: Action) -> str:
-    return f"{action.target} {_MORE}"
-
-
 def _teach_harmful(rng: random.Random) -> tuple[str, str]:
     action = rng.choice(_HARMFUL)
     return _ask(rng, action), refused(action)
