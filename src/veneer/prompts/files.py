@@ -100,7 +100,7 @@ def _rows(source: str, column: str | None) -> tuple[Iterator[tuple[str, Any]], s
     has its own keys)."""
     if source.startswith("hf://") or Path(source).is_dir():
         name, table = _data_set(source, column)
-        return table.each({name, *BESIDE}), name
+        return table.each({name, ANSWER_START, *BESIDE}), name
     rows = open_rows(Path(source), f"a prompt file: {FORMATS}")
     if rows.kind == "text":
         if column is not None:

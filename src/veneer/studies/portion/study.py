@@ -15,12 +15,13 @@ from veneer.capture import Capture, CaptureConfig, capture
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, write_text
 from veneer.foundation.progress import Progress
-from veneer.foundation.results import Measurement, Results
+from veneer.foundation.results import Measurement, Results, join_notes
 from veneer.foundation.system_id import SystemId
 from veneer.head.split import Split
 from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge
 from veneer.judges.registry import judges_of
+from veneer.measures import words
 from veneer.measures.answers import answer_all
 from veneer.measures.config import StudyConfig
 from veneer.measures.extraction import (
@@ -310,7 +311,13 @@ class MeasureStudy(TaskStudy):
         self.test = {n: self.beginning.cut(ps, tokenizer) for n, ps in self.test.items()}
         systems = control_systems(pair, None) if self.config.controls else []
         systems += self.baseline_systems(run, pair, None, self.veneer)
-        yield from self.answer_rows(run, judges, pair, self.veneer, systems)
+        forced = self.beginning.facts()
+        for row in self.answer_rows(run, judges, pair, self.veneer, systems):
+            if not forced:
+                yield row
+                continue
+            note = join_notes(row.note, words.forced_note(forced))
+            yield replace(row, facts={**(row.facts or {}), **forced}, note=note)
 
 
 def _checked(prompts: TrainPrompts, tasks: Sequence[Task]) -> TrainPrompts:
