@@ -36,6 +36,7 @@ STUDIES: Registry[Room] = Registry(
         "diversity": "veneer.studies.diversity:ROOM",
         "recovery": "veneer.studies.recovery:ROOM",
         "complexity": "veneer.studies.complexity:ROOM",
+        "curve": "veneer.studies.curve:ROOM",
         "overton": "veneer.studies.overton:ROOM",
         "judging": "veneer.studies.judging:ROOM",
         "lm_eval": "veneer.studies.lm_eval:ROOM",

@@ -55,7 +55,7 @@ it over.
 
 A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or
 ADAPTER@BASE), a .gguf file, or one of the embedded lab:base, lab:aligned, lab:large-base,
-lab:large-aligned, lab:compromised."""
+lab:large-aligned, lab:compromised, lab:deep-aligned."""
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -3,6 +3,7 @@ tokens that were chosen."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -13,6 +14,9 @@ from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.reader import Reader
 from veneer.models.shift import LogitShift
+from veneer.models.vocabulary import Vocabulary
+
+BARRED = -1e9  # a log-probability that is never chosen, and finite
 
 
 class Stepper(Protocol):
@@ -128,3 +132,53 @@ class ShiftedStepper:
         if len(set(alphas)) == 1:
             return alphas[0]
         return torch.tensor(alphas, device=self.hidden.device, dtype=self.hidden.dtype)[:, None]
+
+
+class AmplifiedStepper:
+    """log p_A + alpha (log p_C - log p_A) at each step: two models whose difference is amplified.
+
+    Ids are those of C and of the vocabulary that both share. alpha 0 is A, 1 is C, more goes beyond
+    C (Contrastive Decoding Diffing, arXiv 2605.25902). plausible: beyond 1, only tokens that C
+    finds at least this share as likely as its first choice are left (the constraint of contrastive
+    decoding, Li et al. 2023, arXiv 2210.15097, eq. 2): without it large strengths choose tokens
+    that neither model would write.
+    """
+
+    def __init__(
+        self,
+        audited: LanguageModel,
+        reference: LanguageModel,
+        vocabulary: Vocabulary,
+        prompts: Sequence[Sequence[int]],
+        reference_prompts: Sequence[Sequence[int]],
+        alpha: float,
+        plausible: float = 0.0,
+    ):
+        """prompts, reference_prompts: each model's own ids."""
+        self.name, self.tokenizer, self.prompts = audited.name, audited.tokenizer, prompts
+        self.hidden: Tensor = torch.empty(0)
+        self._heads = audited.head.first_rows(vocabulary.size), reference.head
+        self._vocabulary, self._alpha, self._plausible = vocabulary, alpha, plausible
+        self._readers = Reader(audited, prompts), Reader(reference, reference_prompts)
+
+    def logits(self) -> Tensor:
+        own, other = self._readers
+        self.hidden = own.hidden()
+        c = self._heads[0].logits(self.hidden).float().log_softmax(-1)
+        a = self._vocabulary.from_other(self._heads[1].logits(other.hidden())).float()
+        a = a.log_softmax(-1)
+        mixed = a + self._alpha * (c - a)
+        if self._alpha > 1 and self._plausible:
+            low = c < c.amax(-1, keepdim=True) + math.log(self._plausible)
+            mixed = mixed.masked_fill(low, BARRED)
+        return mixed
+
+    def feed(self, chosen: Tensor) -> None:
+        own, other = self._readers
+        own.feed(chosen)
+        table = self._vocabulary.to_other
+        other.feed(chosen if table is None else table.to(chosen.device)[chosen])
+
+    def keep(self, places: Tensor) -> None:
+        for reader in self._readers:
+            reader.keep(places)

@@ -27,7 +27,7 @@ CLASSES = (*STYLE_ERRORS, *REASONING_ERRORS, RIGHT)
 LONGEST = 4000  # characters of an answer that are read for equations
 
 _written = re.compile(
-    r"(?P<sum>[$\d.(][\d\s.,$()+*/×÷x\-−–]*?[\d)])\s*=\s*"
+    r"(?P<sum>(?:[$\d(]|\.\d)[\d\s.,$()+*/×÷x\-−–]*?[\d)])\s*=\s*"
     r"(?P<result>[\-−]?\s?\$?\s?(?:\d[\d,]*(?:\.\d+)?|\.\d+))"
 )
 _signs = str.maketrans({"×": "*", "x": "*", "÷": "/", "−": "-", "–": "-", "$": " ", ",": ""})
