@@ -153,7 +153,7 @@ class ComplexityStudy:
         with run.stage("held-out"):
             distances = list(self._distances(recorded, [*main[:2], *systems], prompts, pair))
             yield from distances
-        rows, _ = answer_all(
+        rows = answer_all(
             [*main, *systems],
             self.tasks,
             self.test,
@@ -162,7 +162,7 @@ class ComplexityStudy:
             self.config,
             run.record,
             run.progress,
-        )
+        ).rows
         run.note_judge_usage(judges)
         yield from rows
         bits = {p.name: workshop.bits(p) + decoder_bits(p.kind) for p in programs} | {"base": 0}

@@ -24,6 +24,7 @@ from veneer.judges.registry import judges_of
 from veneer.measures import words
 from veneer.measures.answers import answer_all
 from veneer.measures.config import StudyConfig
+from veneer.measures.discernment import measure_discernment
 from veneer.measures.extraction import (
     control_rows,
     extract_to,
@@ -175,7 +176,7 @@ class TaskStudy:
         tokens."""
         systems = [*pair_systems(pair, veneer), *more]
         run.note(systems=[s.facts() for s in systems])
-        rows, shown = answer_all(
+        answers = answer_all(
             systems,
             self.tasks,
             self.test,
@@ -186,13 +187,17 @@ class TaskStudy:
             run.progress,
         )
         run.note_judge_usage(judges)
+        told = measure_discernment(
+            systems, self.tasks, answers.answered, run.out, run.record, seed=self.config.seed
+        )
+        shown = answers.shown
         with run.stage("tokens"):
             prompts = [p for prompts in self.test.values() for p in prompts]
             responses = [s.response for s in shown]
             tokens = token_rows(pair, veneer, prompts, responses, run.progress)
             lines = ({**row, "scores": s.scores} for row, s in zip(tokens, shown, strict=True))
             write_text(run.out / "tokens.jsonl", json_lines(lines))
-        return rows
+        return [*answers.rows, *told]
 
 
 class PortionStudy(TaskStudy):
