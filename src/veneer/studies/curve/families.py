@@ -32,10 +32,10 @@ Columns = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class Family:
-    """columns(sizes (m,), shapes (..., s)) gives x1 and x2, each (..., m). shapes: (G, s), the grid.
-    steps: (s,), half the distance of two grid points, as a factor where `factor` holds, else as a
-    difference. bounds: least and greatest weight, of both. from_0: whether the family has a value
-    at 0 examples; otherwise size 0 is left out of its fit."""
+    """columns(sizes (m,), shapes (..., s)) gives x1 and x2, each (..., m). shapes: (G, s), the
+    grid. steps: (s,), half the distance of two grid points. bounds: least and greatest weight, of
+    both. from_0: whether the family has a value at 0 examples; otherwise size 0 is left out of its
+    fit. single: whether x1 is all there is."""
 
     name: str
     columns: Columns
@@ -132,7 +132,9 @@ def fit(family: Family, sizes: Sequence[int], hits: np.ndarray, trials: int | fl
     every = np.asarray(sizes, float)
     keep = np.ones(len(every), bool) if family.from_0 else every > 0
     x, k = every[keep], np.asarray(hits, float)[:, keep]
-    best = _best(family, x, k, trials, np.broadcast_to(family.shapes, (len(k), *family.shapes.shape)))
+    best = _best(
+        family, x, k, trials, np.broadcast_to(family.shapes, (len(k), *family.shapes.shape))
+    )
     steps = family.steps
     for _ in range(REFINEMENTS if family.shapes.shape[1] else 0):
         offsets = np.array(np.meshgrid(*[(-1.0, -0.5, 0.0, 0.5, 1.0)] * len(steps))).reshape(
@@ -177,7 +179,9 @@ def _solve(
     det = a * c - b * b
     safe = np.where(det > 1e-12 * a * c, det, np.inf)
     free1, free2 = (c * e - b * f) / safe, (a * f - b * e) / safe
-    inside = (free1 >= low) & (free1 <= high) & (free2 >= low) & (free2 <= high) & (det > 1e-12 * a * c)
+    inside = (
+        (free1 >= low) & (free1 <= high) & (free2 >= low) & (free2 <= high) & (det > 1e-12 * a * c)
+    )
     # on the boundary: one weight at a bound, the other solved for
     best, chosen = np.full(a.shape, np.inf), np.zeros((*a.shape, 2))
     for bound in (b_ for b_ in (low, high) if np.isfinite(b_)) if np.isfinite(low) else (0.0,):
