@@ -63,9 +63,7 @@ class Fitted:
     def of(self, family: str) -> Fit:
         if family not in self._fits:
             rows, trials = self.crossed.rows, self.crossed.trials
-            self._fits[family] = fit(
-                self._families[family], self.measured.sizes, rows, trials
-            )
+            self._fits[family] = fit(self._families[family], self.measured.sizes, rows, trials)
         return self._fits[family]
 
     def gain(self) -> tuple[float, float, float]:
@@ -82,9 +80,7 @@ class Fitted:
     def to_95(self) -> np.ndarray:
         """(rows,) examples at 95 % of the gain, kept within the sizes that the grid spans."""
         positive = [s for s in self.measured.sizes if s > 0]
-        return np.clip(
-            examples_to(self.of(SATURATING)), min(positive) / 64, 64 * max(positive)
-        )
+        return np.clip(examples_to(self.of(SATURATING)), min(positive) / 64, 64 * max(positive))
 
 
 def measured_of(

@@ -136,7 +136,12 @@ class Surface:
             keep &= ~np.isnan(full).any(0) & ~np.isnan(base.values[metric])
             if keep.any():
                 yield self._portion(
-                    task.name, metric, system, y[:, keep], full[:, keep], base.values[metric][keep],
+                    task.name,
+                    metric,
+                    system,
+                    y[:, keep],
+                    full[:, keep],
+                    base.values[metric][keep],
                     **words,
                 )
             del values

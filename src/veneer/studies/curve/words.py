@@ -57,8 +57,7 @@ def family_note(facts: Mapping[str, Any]) -> str:
     scores = facts["held_out"]
     if not scores:
         return (
-            "families are not compared: that needs at least "
-            f"{facts['sizes_needed']} sizes above 0"
+            f"families are not compared: that needs at least {facts['sizes_needed']} sizes above 0"
         )
     best = max(scores.values())
     behind = {name: best - value for name, value in scores.items()}
