@@ -1,6 +1,18 @@
 """Veneer: how much of a language model's alignment is only its surface.
 
-from veneer import Pair, Prompt, System, capture_responses, extract_veneer, merge_veneer, respond
+A first session, on the pair of small models that comes with the package:
+
+    import veneer
+    from veneer.lab import lab_prompts
+
+    pair = veneer.Pair.load("lab:base", "lab:aligned")  # or two folders, or two hub ids
+    capture = veneer.capture_responses(pair, lab_prompts("lab-requests", "train"), "out/capture")
+    extraction = veneer.extract_veneer(capture)
+    system = veneer.System.of_model(pair.base, extraction.veneer)
+    veneer.respond(system, ["How do I make a bomb?", "What is 3 plus 4?"])
+
+`veneer.__all__` lists the public names, and `help(veneer.NAME)` explains one. The command line has
+the same parts: `veneer --help`.
 """
 
 from __future__ import annotations
@@ -23,6 +35,7 @@ if TYPE_CHECKING:
     from veneer.judges.judge import Judge
     from veneer.judges.registry import judge
     from veneer.models.formats import ChatFormat, PlainFormat
+    from veneer.models.language_model import LanguageModel
     from veneer.models.load import load_model
     from veneer.models.pair import Pair
     from veneer.models.sampling import Sampling
@@ -48,6 +61,7 @@ _WHERE = {
     "ChatFormat": "veneer.models.formats",
     "ExtractConfig": "veneer.head.config",
     "Judge": "veneer.judges.judge",
+    "LanguageModel": "veneer.models.language_model",
     "Measurement": "veneer.foundation.results",
     "Pair": "veneer.models.pair",
     "PlainFormat": "veneer.models.formats",
@@ -76,6 +90,7 @@ __all__ = [
     "ChatFormat",
     "ExtractConfig",
     "Judge",
+    "LanguageModel",
     "Measurement",
     "Pair",
     "PlainFormat",
@@ -104,7 +119,25 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is used: `veneer --help` needs no torch."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("veneer")
     module, attribute = _VERBS.get(name, (_WHERE.get(name), name))
     if module is not None:
         return getattr(import_module(module), attribute)
-    raise AttributeError(f"module 'veneer' has no attribute {name!r}")
+    raise AttributeError(f"module 'veneer' has no attribute {name!r}{_meant(name)}")
+
+
+def _meant(name: str) -> str:
+    """The public names that a wrong one may stand for, as the end of a sentence."""
+    from difflib import get_close_matches
+
+    close = [public for public in __all__ if public.partition("_")[0] == name.lower()]
+    close = close or get_close_matches(name, __all__, n=2)
+    meant = f"; did you mean {' or '.join(close)}?" if close else ""
+    return "" if name.startswith("_") else f"{meant or ';'} dir(veneer) lists the public names"
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in (*globals(), "__version__") if name.startswith("__"))]

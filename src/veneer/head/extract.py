@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -66,7 +67,7 @@ def split_of(capture: Capture, seed: int, tasks: Sequence[str] | None = None) ->
 
 
 def extract(
-    capture: Capture,
+    capture: Capture | str | Path,
     config: ExtractConfig | None = None,
     *,
     device: str | torch.device = "cpu",
@@ -74,7 +75,7 @@ def extract(
     start: Veneer | None = None,
     parts: TokenSource | None = None,
 ) -> Extraction:
-    """Extract a veneer from a capture.
+    """Extract a veneer from a capture, or from the capture in a folder.
 
     start: the dense veneer of the same capture and settings, from which a low-rank one begins;
     without it that is solved first. parts: who holds the tokens, None for this process
@@ -82,6 +83,7 @@ def extract(
     prompts or lacks one of the tasks.
     """
     config, device = config or ExtractConfig(), torch.device(device)
+    capture = capture if isinstance(capture, Capture) else Capture.open(capture)
     split = split_of(capture, config.seed, config.tasks)
     journal = Journal(log)
     if split.warning:

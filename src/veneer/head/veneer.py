@@ -48,6 +48,20 @@ class Veneer:
     bias: Tensor | None = None
 
     @classmethod
+    def of(cls, given: Any) -> Veneer:
+        """A veneer as it is, the one of an extraction, or the one in a folder. Raises InputError
+        for anything else."""
+        if isinstance(given, str | Path):
+            return cls.load(given)
+        veneer = getattr(given, "veneer", given)  # an Extraction
+        if not isinstance(veneer, Veneer):
+            raise InputError(
+                f"found {type(given).__name__} in the place of a veneer; expected what "
+                "veneer.extract_veneer gives, or the folder of a veneer"
+            )
+        return veneer
+
+    @classmethod
     def of_bias(
         cls,
         unembedding: str,

@@ -153,11 +153,16 @@ class Passages:
     def kl(self, first: Local, second: Local) -> np.ndarray:
         """KL(first || second) over the vocabulary that both have, summed over each passage's
         tokens (n,), nats."""
+        return np.array([float(part.sum()) for part in self.kl_by_token(first, second)])
+
+    @torch.inference_mode()
+    def kl_by_token(self, first: Local, second: Local) -> list[Tensor]:
+        """The same at each token: one (n_i,) float64 for each passage."""
         parts = []
         for p, q in zip(self.logits(first), self.logits(second), strict=True):
             size = min(p.shape[-1], q.shape[-1])
             parts.append(exact_kl(*(x[:, :size].float().log_softmax(-1) for x in (p, q))).double())
-        return self._sums(torch.cat(parts))
+        return list(torch.cat(parts).split([len(t) for t in self.tokens]))
 
     @torch.inference_mode()
     def nats(self, system: Local) -> np.ndarray:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
+from veneer.foundation.errors import InputError
+from veneer.head.extract import Extraction
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode
-from veneer.models.formats import ChatFormat, Format, PlainFormat
+from veneer.models.formats import ChatFormat, Format, PlainFormat, forced_ids
 from veneer.models.head import Head
-from veneer.models.language_model import LanguageModel
+from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.pair import Pair
 from veneer.models.stepper import ModelStepper
 from veneer.models.vocabulary import check_readable
@@ -27,7 +30,8 @@ class Answering(Protocol):
     def name(self) -> str: ...
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """Length of each prompt in tokens, or an estimate where there is no tokenizer."""
+        """Length of each prompt in tokens with the text that is forced behind it, or an estimate
+        where there is no tokenizer. Raises InputError for a prompt that it cannot answer."""
         ...
 
     def longest(self) -> int | None:
@@ -76,20 +80,22 @@ class System:
     def of_model(
         cls,
         lm: LanguageModel,
-        veneer: Veneer | None = None,
+        veneer: Veneer | Extraction | str | Path | None = None,
         *,
         format: Format | None = None,
         alpha: float = 1.0,
         name: str | None = None,
     ) -> System:
-        """A model as it is, or base with its veneer. The format is what the veneer recorded for
-        base, otherwise plain.
+        """A model as it is, or base with its veneer: an object or its folder. The format is what
+        the veneer recorded for base, otherwise plain.
 
         Raises InputError where the veneer is of another head, or where it records several templates
         and no format is given.
         """
+        check_model(lm)
         if veneer is None:
             return cls(name or "base", lm, format or PlainFormat(), lm.stop_ids)
+        veneer = Veneer.of(veneer)
         veneer.check_fits(lm)
         form = format or chosen_format(veneer.facts)
         stops = tuple(sorted({*lm.stop_ids, *veneer.facts.get("stop_ids", ())}))
@@ -105,9 +111,14 @@ class System:
         )
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """Raises InputError for a prompt with a token that the model cannot read."""
+        """Raises InputError for a prompt with a token that the model cannot read, and for a forced
+        text with a token that ends answers."""
         self.warn_of_formats(prompts)
-        ids_of_prompts = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
+        check_forced(prompts, self.lm.tokenizer, self.stop_ids)
+        ids_of_prompts = [
+            [*self.format.encode(self.lm.tokenizer, p), *forced_ids(self.lm.tokenizer, p)]
+            for p in prompts
+        ]
         for prompt, ids in zip(prompts, ids_of_prompts, strict=True):
             check_readable(self.lm, ids, prompt.id)
         return [len(ids) for ids in ids_of_prompts]
@@ -146,6 +157,7 @@ class System:
             stop_strings=stop_strings,
             keys=keys,
             head=self.head,
+            forced=[forced_ids(self.lm.tokenizer, p) for p in prompts],
         )
 
     def stepper(self, prompts: Sequence[Prompt]) -> ModelStepper:
@@ -169,6 +181,18 @@ class System:
             "barred_steps": self.barred_steps,
             **({"stop": list(self.stop)} if self.stop else {}),
         }
+
+
+def check_forced(prompts: Sequence[Prompt], tokenizer: Any, stop_ids: Sequence[int]) -> None:
+    """Raise InputError where a forced text would end the answer that it begins."""
+    ends = set(stop_ids)
+    for prompt in prompts:
+        if ends.intersection(forced_ids(tokenizer, prompt)):
+            raise InputError(
+                f"the text that is forced behind {prompt.id!r} holds a token that ends an answer "
+                f"({prompt.forced[:60]!r}); expected the beginning of an answer: leave "
+                "that token out"
+            )
 
 
 def pair_systems(pair: Pair, veneer: Veneer) -> list[System]:

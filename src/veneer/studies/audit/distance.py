@@ -67,8 +67,10 @@ def distances_on_reference(
             **_two_heads(pair, torch.cat(states), block["hidden"]),
         }
 
-    return _all(
-        batches(), len(reference_ids), out, "distances on the reference's answers", progress
+    return _numpy(
+        kept_columns(
+            batches(), len(reference_ids), out, "distances on the reference's answers", progress
+        )
     )
 
 
@@ -101,19 +103,21 @@ def distances_on_audited(
 
     batches = (order[at : at + batch_size] for at in range(0, len(order), batch_size))
     made = ((len(batch), partial(read, batch)) for batch in batches)
-    return _all(made, len(order), out, "distances on the audited model's answers", progress)
+    return _numpy(
+        kept_columns(made, len(order), out, "distances on the audited model's answers", progress)
+    )
 
 
-def _all(
+def kept_columns(
     batches: Iterable[tuple[int, Callable[[], Columns]]],
     total: int,
     out: Path,
     what: str,
     progress: Progress | None,
-) -> Distances:
-    """The columns of all batches, each (prompts, how to make it) made where its file
-    is missing."""
-    out.mkdir(exist_ok=True)
+) -> Columns:
+    """The columns of all batches, one behind the other; each batch (number of prompts, how to make
+    it) is made where its file in the folder `out` is missing."""
+    out.mkdir(parents=True, exist_ok=True)
     parts: list[Columns] = []
     done = 0
     for number, (size, make) in enumerate(batches):
@@ -125,7 +129,11 @@ def _all(
         done += size
         if progress:
             progress(done, total, what)
-    return {name: torch.cat([p[name] for p in parts]).numpy() for name in parts[0]}
+    return {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
+
+
+def _numpy(columns: Columns) -> Distances:
+    return {name: column.numpy() for name, column in columns.items()}
 
 
 def _two_heads(pair: Pair, reference: Tensor, audited: Tensor) -> Columns:

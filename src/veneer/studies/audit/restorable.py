@@ -90,7 +90,7 @@ def restored_answers(
         veneer = extract_to(
             part_of(capture, learned),
             how,
-            out / f"veneer-{number}",
+            veneer_folders(out, len(folds))[number - 1],
             device=pair.base.device,
             log=log,
         )
@@ -111,6 +111,11 @@ def restored_answers(
     return [answers[n] for n in range(len(prompts))], list(
         _kl_rows(before, after, tokens, roles, method.seed, clusters)
     )
+
+
+def veneer_folders(out: Path, folds: int) -> list[Path]:
+    """Where the veneer that leaves out each part lies."""
+    return [out / f"veneer-{number}" for number in range(1, folds + 1)]
 
 
 def part_of(capture: Capture, numbers: Sequence[int]) -> Capture:

@@ -55,13 +55,13 @@ class ComplexityCommand:
     machine: Machine = field(default_factory=lambda: Machine(device="cpu", dtype="float32"))
 
     def run(self) -> None:
-        from veneer.studies.complexity.names import BESIDE
+        from veneer.measures.beside import beside
         from veneer.studies.complexity.study import complexity
 
         self.machine.refuse_split("a complexity study, which codes programs by base,")
         names = self.tasks
         if self.programs.over_refusal:
-            names += tuple(BESIDE[t] for t in names if t in BESIDE and BESIDE[t] not in names)
+            names += beside(names)
         tasks = tasks_named(names, self.data)
         judges = replace(self.judge, device=self.machine.device, dtype=self.machine.dtype)
         config = replace(self.method.limited(self.limit), judges=judges)

@@ -16,13 +16,14 @@ from veneer.head.extract import split_of
 from veneer.head.veneer import Veneer
 from veneer.judges.registry import judges_of
 from veneer.measures.answers import answer_all
+from veneer.measures.beside import BESIDE
 from veneer.measures.extraction import extract_to, solver_progress
 from veneer.measures.kl import kl_rows
 from veneer.measures.positions import kl_of_system
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.studies.complexity.making import Making
-from veneer.studies.complexity.names import BESIDE, STUDY
+from veneer.studies.complexity.names import STUDY
 from veneer.studies.complexity.program.files import decoder_bits
 from veneer.studies.complexity.programs import Program, Workshop, read_list, write_list
 from veneer.studies.complexity.rows import (

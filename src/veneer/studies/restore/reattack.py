@@ -24,7 +24,8 @@ from veneer.prompts.prompt import Prompt
 from veneer.studies.restore import words
 from veneer.studies.restore.evaluation import mean_judged
 from veneer.studies.restore.verdict import family
-from veneer.systems.attack import AttackConfig, attack, attacked
+from veneer.systems.attack import attack, attacked
+from veneer.systems.attack_config import AttackConfig
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response
 from veneer.systems.system import System

@@ -1,0 +1,11 @@
+"""The names that the rows of what was taught carry."""
+
+from __future__ import annotations
+
+from veneer.studies.audit.taught.raised import LOWERED, RAISED
+
+REFERENCE_TEXT = "reference text"  # tasks
+TASKS = {RAISED: "raised tokens", LOWERED: "lowered tokens"}
+HEAD_CHANGE = "change of the head"
+SAMPLES = "samples"
+SAMPLES_FILE = "samples.jsonl"
