@@ -81,10 +81,8 @@ def carriers(results: Results) -> tuple[tuple[str, ...], str]:
 def _beyond(row: Measurement, limit: float) -> bool | None:
     """Whether a figure lies above the limit; None where its interval holds the limit, or where it
     has none. A figure that is 0 at every token has none and needs none."""
-    if row.value == 0:
-        return False
     if row.low is None or row.high is None:
-        return None
+        return False if row.value == 0 else None
     return True if row.low > limit else False if row.high <= limit else None
 
 
