@@ -12,12 +12,13 @@ from veneer.capture import Capture, capture
 from veneer.foundation.errors import InputError
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.head.events import solver_progress
 from veneer.head.extract import split_of
 from veneer.head.veneer import Veneer
 from veneer.judges.registry import judges_of
 from veneer.measures.answers import answer_all
 from veneer.measures.beside import BESIDE
-from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.extraction import extract_to
 from veneer.measures.kl import kl_rows
 from veneer.measures.positions import kl_of_system
 from veneer.models.pair import Pair

@@ -17,6 +17,7 @@ from veneer.foundation.files import json_lines, write_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results, join_notes
 from veneer.foundation.system_id import SystemId
+from veneer.head.events import solver_progress
 from veneer.head.split import Split
 from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge
@@ -30,7 +31,6 @@ from veneer.measures.extraction import (
     extract_to,
     joint_rows,
     own_rows,
-    solver_progress,
     write_tables,
 )
 from veneer.measures.positions import position_system_rows
