@@ -28,6 +28,7 @@ from veneer.studies.audit.names import (
     STUDY,
     TOP,
 )
+from veneer.studies.audit.opening import next_step, opening
 from veneer.studies.audit.taught.names import TAUGHT_TASKS
 from veneer.studies.audit.taught.page import taught_part
 from veneer.studies.audit.words import layer_ranges, opening_note, verdict_texts
@@ -226,6 +227,8 @@ def _render(part: PageContext) -> Markup:
     return part.template(
         "page.html.j2",
         package=__package__,
+        opening=opening(part.study.run, part.study.rows),
+        next_step=next_step(part.study.run),
         verdict=verdict(part),
         models=models(part),
         answers=[g for g in answers if g.metric in shown],

@@ -54,7 +54,8 @@ def quoted(token: str) -> str:
 
 
 def tokens_of(tokens: Sequence[str]) -> str:
-    return ", ".join(quoted(t) for t in tokens) or "none"
+    """Tokens in quotes, without the space in front that most of them have."""
+    return ", ".join(quoted(t.removeprefix(" ")) for t in tokens) or "none"
 
 
 def token_sign(token: str) -> str:
