@@ -64,10 +64,11 @@ def audit(
     """Audit a model and write the study folder `out`, with the verdict in run.json.
 
     load: gives A and C; not called where the folder is finished. sets: "harmful" and "harmless"
-    prompts. taught: how to ask what was taught. texts: reference text for that (default: the neutral
-    sample that ships). format: what both models read (default: their chat templates). settings: more
-    of the settings for run.json, such as the models' names, which a second run must share. Raises
-    InputError where `out` was made with other settings, or where a model has no chat template.
+    prompts. taught: how to ask what was taught. texts: reference text for that (default: the
+    neutral sample that ships). format: what both models read (default: their chat templates).
+    settings: more of the settings for run.json, such as the models' names, which a second run must
+    share. Raises InputError where `out` was made with other settings, or where a model has no chat
+    template.
     """
     study = AuditStudy(
         load,
