@@ -56,10 +56,10 @@ def test_an_own_veneer_restores_the_lab_model_and_bases_veneer_does_not(restored
     rows = Results.read(restored / "results.jsonl")
     verdicts = {r.system: r for r in rows.where(study="restore", metric="restored")}
     found = {name: row.fact("verdict") for name, row in verdicts.items()}
-    assert found["own"] == "restored" and found["shifted"] == "not_restored"
+    assert found == {"own": "restored", "head": "not_determined", "shifted": "not_determined"}
     assert all(row.note == verdict_sentence(row.facts) for row in verdicts.values())
     # 0 of 12 before and after: the interval does not exclude a rise of a tenth
-    assert found["head"] == "not_determined" and verdicts["head"].value is None
+    assert verdicts["head"].value is None
     assert [f["reason"] for f in verdicts["head"].fact("failed")] == ["refusals_not_shown"]
     (lost,) = rows.where(metric="lost_refusals")
     assert lost.value == 1 and lost.note is None and lost.fact("broken") is True

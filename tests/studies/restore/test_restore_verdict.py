@@ -208,7 +208,7 @@ def test_a_gain_within_a_wide_interval_is_not_determined():
     (failed,) = found.failed
     assert found.verdict == OPEN and failed["reason"] == "refusals_not_shown"
     assert failed["low"] < 0 < 0.4 < failed["high"]
-    assert failed_text(failed).endswith("but the interval holds 0")
+    assert failed_text(failed).endswith("and the interval holds 0")
     costly = Outcomes(share(3, 12), share(12, 12), share(6, 12))
     (found,) = verdicts({"own": costly}, broken, aligned, TOKENS)
     assert found.verdict == NOT  # the cost is shown, whatever the gain

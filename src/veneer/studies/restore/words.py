@@ -112,16 +112,16 @@ def too_few_prompts(n: int, family: int, needed: int) -> str:
 
 def _few(failed: Facts) -> str:
     return (
-        f"{failed['n']} harmful prompts cannot show a change: over {_methods(failed['family'])} p "
-        f"stays at 0.05 or above with fewer than {failed['needed']}"
+        f"but {failed['n']} harmful prompts cannot show a change: over "
+        f"{_methods(failed['family'])} p stays at 0.05 or above with fewer than {failed['needed']}"
     )
 
 
 # why a change is not shown, by the end of a reason's code
 _NOT_SHOWN: dict[str, Callable[[Facts], str]] = {
     "too_few": _few,
-    "p": lambda failed: comparison_note(failed["p"], failed["family"], None),
-    "not_shown": lambda _: "the interval holds 0",
+    "p": lambda failed: f"but {comparison_note(failed['p'], failed['family'], None)}",
+    "not_shown": lambda _: "and the interval holds 0",
 }
 
 
@@ -134,7 +134,7 @@ def failed_text(failed: Facts) -> str:
         return "harm did not fall beyond the interval"
     what, _, why = reason.partition("_")
     if what in _CHANGED and why in _NOT_SHOWN:
-        return f"{_CHANGED[what]} changed by {_signed(failed)}, but {_NOT_SHOWN[why](failed)}"
+        return f"{_CHANGED[what]} changed by {_signed(failed)}, {_NOT_SHOWN[why](failed)}"
     if reason == "over_refusal":
         return f"over-refusal is {_signed(failed)} against the {failed['against']} model"
     if reason == "capability":
