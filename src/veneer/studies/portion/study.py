@@ -63,7 +63,7 @@ def study(
     settings: dict[str, Any] | None = None,
     command: str = "run",
     capture_with: CaptureWith = capture,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """Run the whole method and write the study folder `out`.
 
@@ -86,7 +86,7 @@ def measure(
     config: StudyConfig | None = None,
     *,
     settings: dict[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """The behavioural part of `study`, with an existing veneer. Raises InputError for baselines
     that learn from a capture."""
