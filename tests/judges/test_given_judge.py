@@ -53,7 +53,7 @@ def test_the_id_changes_with_the_code_and_not_with_the_object():
     ("scorer", "sentence"),
     [
         ("accuracy", "found str as a scorer"),
-        (Careful, "found type as a scorer"),
+        (Careful, "found the class Careful as a scorer; expected an object"),
         (lambda: 1, "found a scorer of ()"),
         (lambda a, b, c: 1, "found a scorer of (a, b, c)"),
     ],

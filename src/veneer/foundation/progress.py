@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import html
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ from typing import Any
 # (done, total, what): `done` of `total` units of `what`; a total of 0 is unknown.
 Progress = Callable[[int, int, str], None]
 SECONDS = 10.0  # between two plain lines
+NOTEBOOK_SECONDS = 0.5  # between two updates of a notebook's output
 _decided: ContextVar[bool] = ContextVar("_decided", default=False)
 
 
@@ -47,8 +48,12 @@ def in_notebook() -> bool:
 
 @contextlib.contextmanager
 def progress_line() -> Iterator[Progress]:
-    """A bar for each kind of work in a terminal, and in a notebook that has ipywidgets; elsewhere
-    a plain line on stderr every ten seconds."""
+    """A bar for each kind of work in a notebook or a terminal; elsewhere a plain line on stderr
+    every ten seconds."""
+    if in_notebook():
+        with _notebook_bars() as draw:
+            yield draw
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -60,8 +65,7 @@ def progress_line() -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
-    widgets = in_notebook() and importlib.util.find_spec("ipywidgets") is not None
-    if not (widgets or console.is_terminal):
+    if not console.is_terminal:
         yield _plain_lines()
         return
     columns = (
@@ -81,6 +85,57 @@ def progress_line() -> Iterator[Progress]:
             bars.update(tasks[key], completed=done, total=total or None, description=what)
 
         yield draw
+
+
+@contextlib.contextmanager
+def _notebook_bars() -> Iterator[Progress]:
+    """One output of the cell, updated in place: it needs no widgets, and a saved notebook keeps it.
+    (rich draws from a thread into a widget, which takes in what the cell prints meanwhile, and
+    sends more messages than a slow front end reads.)"""
+    from IPython.display import display
+
+    bars = _Bars()
+    handle = display(bars, display_id=True)
+    last = 0.0
+
+    def draw(done: int, total: int, what: str) -> None:
+        nonlocal last
+        bars.put(done, total, what)
+        if time.monotonic() - last >= NOTEBOOK_SECONDS:
+            last = time.monotonic()
+            handle.update(bars)
+
+    try:
+        yield draw
+    finally:
+        handle.update(bars)
+
+
+class _Bars:
+    """The state of each kind of work, as HTML and as text."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._rows: dict[str, tuple[int, int, str, float]] = {}
+
+    def put(self, done: int, total: int, what: str) -> None:
+        seconds = time.monotonic() - self._started
+        self._rows[what.split(":")[0]] = (done, total, what, seconds)
+
+    def __repr__(self) -> str:
+        return "\n".join(_line(*row) for row in self._rows.values())
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for done, total, what, seconds in self._rows.values():
+            of = f' value="{done}" max="{total}"' if total else ""
+            text = html.escape(_line(done, total, what, seconds))
+            rows.append(f"<div><progress{of}></progress> {text}</div>")
+        return "".join(rows)
+
+
+def _line(done: int, total: int, what: str, seconds: float) -> str:
+    return f"{what}: {done}{f' of {total}' if total else ''} ({seconds:.0f} s)"
 
 
 def _plain_lines() -> Progress:

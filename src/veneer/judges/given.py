@@ -56,11 +56,16 @@ def as_judge(given: Any, metric: str | None = None) -> Judge:
     metric: the name of what it gives. Default: the function's own name, or the class's. Raises
     InputError for anything else.
     """
+    if inspect.isclass(given):
+        raise InputError(
+            f"found the class {given.__name__} as a scorer; expected an object: give "
+            f"{given.__name__}()"
+        )
     if all(hasattr(given, part) for part in ("name", "id", "metrics", "scores")):
         return given
     method = getattr(given, "judge", None)
     score, owner = (method, type(given)) if callable(method) else (given, given)
-    if not callable(score) or inspect.isclass(score):
+    if not callable(score):
         raise InputError(f"found {type(given).__name__} as a scorer; expected {EXPECTED}")
     name = metric or getattr(owner, "__name__", "score")
     return GivenJudge(score, name if name.isidentifier() else "score")

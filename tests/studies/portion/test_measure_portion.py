@@ -45,7 +45,7 @@ def test_a_function_decides_the_portion_and_a_folder_resumes(pair, tmp_path, cap
     ("call", "sentence"),
     [
         (lambda p, out: measure_portion(p.base, "lab-sums", out), "in the place of a pair"),
-        (lambda p, out: measure_portion(p, "lab-sum", out), "did you mean 'lab-sums'?"),
+        (lambda p, out: measure_portion(p, "lab-sum", out), "did you mean 'lab-sums' or"),
         (lambda p, out: measure_portion(p, [], out), "there is no task to measure"),
         (
             lambda p, out: measure_portion(p, make_task("t", ["x"]), out),

@@ -59,7 +59,7 @@ def audit(
     texts: Sequence[str] | None = None,
     format: Format | None = None,
     settings: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """Audit a model and write the study folder `out`, with the verdict in run.json.
 

@@ -50,7 +50,7 @@ def complexity(
     config: ComplexityConfig | None = None,
     *,
     settings: dict[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """Measure the bits of programs that turn base into something like the aligned model, and write
     the study folder `out`.

@@ -66,7 +66,7 @@ def study(
     settings: dict[str, Any] | None = None,
     command: str = "run",
     capture_with: CaptureWith = capture,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """Run the whole method and write the study folder `out`.
 
@@ -90,7 +90,7 @@ def measure(
     *,
     beginning: Beginning | None = None,
     settings: dict[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """The behavioural part of `study`, with an existing veneer. beginning: the text with which
     every answer begins. Raises InputError for baselines that learn from a capture, and for a
