@@ -11,6 +11,7 @@ import numpy as np
 
 from veneer.foundation.results import Measurement
 from veneer.statistics.crossed import Crossed
+from veneer.statistics.intervals import wilson_limits
 from veneer.studies.curve.families import (
     LEAST_SIZES,
     POWER,
@@ -165,12 +166,21 @@ def curve_rows(
     }
     for name, (values, unit, of_family) in figures.items():
         low, high = fitted.crossed.limits(values)
+        low = max(0.0, float(low))
+        if name == "curve_ceiling":
+            low, high = ceiling_limits(float(values[0]), low, float(high), m.n)
         about = {"family": of_family, "seeds": len(m.outcomes)}
-        yield row(
-            name, float(values[0]), float(low), float(high), unit, note=fit_note(about), facts=about
-        )
+        yield row(name, float(values[0]), low, float(high), unit, note=fit_note(about), facts=about)
     value, low, high, about = examples_to_95(fitted)
     yield row(TO_95, value, low, high, "examples", note=examples_note(about), facts=about)
+
+
+def ceiling_limits(value: float, low: float, high: float, n: int) -> tuple[float, float]:
+    """Limits of a share, never of width zero: where every resample agrees, Wilson's over the
+    prompts."""
+    if high - low < 1e-6:
+        low, high = wilson_limits(value, n)
+    return low, min(1.0, high)
 
 
 def examples_to_95(

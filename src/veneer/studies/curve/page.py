@@ -180,7 +180,7 @@ def _render(part: PageContext) -> Markup:
             for t, lines in surface(part)
         ],
         fitted=fitted,
-        controls=[*(g for g in controls if g.metric in shown), *steps],
+        controls=[*(g for g in controls if g.metric in shown), *(steps if controls else ())],
         score_words=score_words,
         published=TABLE_7,
         tables=list(scores(part)),
