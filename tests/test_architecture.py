@@ -27,7 +27,7 @@ LONGEST = 450  # lines
 LEVELS = [
     {"__main__"},
     {"cli"},
-    {"studies"},
+    {"studies", "chat"},
     {"terminal"},
     {"report"},
     {"measures", "adapters", "serve"},

@@ -68,7 +68,10 @@ def respond(
     check_lengths(lengths, [p.id for p, _ in questions], system.longest(), sampling.max_new_tokens)
     order = sorted(range(len(questions)), key=lambda i: (questions[i][0].task, lengths[i], i))
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
-    texts = [[p.task, p.id, p.plain, list(p.messages)] for p in prompts]
+    texts = [
+        [p.task, p.id, p.plain, list(p.messages), *([p.forced] if p.forced else [])]
+        for p in prompts
+    ]
     stamp = sha256_text(
         json.dumps(
             [system.facts(), sampling.facts(), list(stop_strings), batch_size, samples, texts],
@@ -178,6 +181,7 @@ def _answer(
                     d.finish_reason,
                     sampling.seed,
                     d.reasoning,
+                    questions[i][0].forced,
                 )
                 for i, d in zip(batch, decoded, strict=True)
             }

@@ -10,11 +10,12 @@ from typing import Any, Protocol
 import torch
 
 from veneer.foundation.display import Shown
+from veneer.foundation.errors import InputError
 from veneer.head.extract import Extraction
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode
-from veneer.models.formats import ChatFormat, Format, PlainFormat
+from veneer.models.formats import ChatFormat, Format, PlainFormat, forced_ids
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.pair import Pair
@@ -30,7 +31,8 @@ class Answering(Protocol):
     def name(self) -> str: ...
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """Length of each prompt in tokens, or an estimate where there is no tokenizer."""
+        """Length of each prompt in tokens with the text that is forced behind it, or an estimate
+        where there is no tokenizer. Raises InputError for a prompt that it cannot answer."""
         ...
 
     def longest(self) -> int | None:
@@ -120,9 +122,14 @@ class System(Shown):
         }
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """Raises InputError for a prompt with a token that the model cannot read."""
+        """Raises InputError for a prompt with a token that the model cannot read, and for a forced
+        text with a token that ends answers."""
         self.warn_of_formats(prompts)
-        ids_of_prompts = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
+        check_forced(prompts, self.lm.tokenizer, self.stop_ids)
+        ids_of_prompts = [
+            [*self.format.encode(self.lm.tokenizer, p), *forced_ids(self.lm.tokenizer, p)]
+            for p in prompts
+        ]
         for prompt, ids in zip(prompts, ids_of_prompts, strict=True):
             check_readable(self.lm, ids, prompt.id)
         return [len(ids) for ids in ids_of_prompts]
@@ -161,6 +168,7 @@ class System(Shown):
             stop_strings=stop_strings,
             keys=keys,
             head=self.head,
+            forced=[forced_ids(self.lm.tokenizer, p) for p in prompts],
         )
 
     def stepper(self, prompts: Sequence[Prompt]) -> ModelStepper:
@@ -184,6 +192,18 @@ class System(Shown):
             "barred_steps": self.barred_steps,
             **({"stop": list(self.stop)} if self.stop else {}),
         }
+
+
+def check_forced(prompts: Sequence[Prompt], tokenizer: Any, stop_ids: Sequence[int]) -> None:
+    """Raise InputError where a forced text would end the answer that it begins."""
+    ends = set(stop_ids)
+    for prompt in prompts:
+        if ends.intersection(forced_ids(tokenizer, prompt)):
+            raise InputError(
+                f"the text that is forced behind {prompt.id!r} holds a token that ends an answer "
+                f"({prompt.forced[:60]!r}); expected the beginning of an answer: leave "
+                "that token out"
+            )
 
 
 def pair_systems(pair: Pair, veneer: Veneer) -> list[System]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin, available, describe, has, locate
+from veneer.tasks.related import groups_of, near_copies
 
 Split = Literal["train", "test"]
 Better = Literal["up", "down"]
@@ -95,6 +96,11 @@ class Task(ABC):
         """
         return {}
 
+    def reply(self, prompt: Prompt) -> str | None:
+        """Return an answer that the data gives in full, from which a model can learn; None where it
+        gives none."""
+        return prompt.reference.get("reply")
+
     def group(self, prompt: Prompt) -> str | None:
         """Return the group of a prompt; each group has its own rows (split "group:NAME")."""
         return None
@@ -104,6 +110,18 @@ class Task(ABC):
         not independent, so that intervals resample clusters, and a capture's split holds them
         together."""
         return None
+
+    def related(self, prompts: Sequence[Prompt]) -> list[str]:
+        """Return the group of related prompts that each prompt is in (`related.near_copies`; a
+        cluster is a group too). A probe that learns from one prompt of a group is never tested on
+        another one."""
+        copies = near_copies([p.text for p in prompts])
+        named = [self.cluster(p) for p in prompts]
+        keys = [
+            [("copy", c)] if n is None else [("copy", c), ("cluster", n)]
+            for c, n in zip(copies, named, strict=True)
+        ]
+        return [f"{self.name}/{group}" for group in groups_of(keys)]
 
     def clustered(self, split: Split) -> list[Prompt]:
         """Return the prompts of a split, each with its cluster."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from veneer.report import charts, tables, words
+from veneer.report.discernment import discernment
+from veneer.report.discernment import missing as why_no_discernment
 from veneer.report.opening import headline
 from veneer.report.over_refusal import MISSING, SOURCES, is_safety, over_refusal
 from veneer.report.page_context import PageContext
@@ -29,6 +31,8 @@ def _render(part: PageContext) -> Markup:
         portions=portions,
         families=_families(lead),
         refused=over_refusal(part.study.rows),
+        told=discernment(part.study.rows),
+        untold=why_no_discernment(part.study.run),
         formed={
             g.task: g.systems for g in part.of("measure", metric="well_formed") if g.split == "test"
         },
@@ -68,12 +72,14 @@ def _cost(part: PageContext) -> Markup:
         return Markup()
     veneer, aligned = (refused.systems[s] for s in ("veneer", "aligned"))
     return Markup(
-        " Base with the veneer refuses {} of the harmless prompts of {}, the aligned model {} "
-        "(n = {})."
+        " Base with the veneer refuses {} ({}) of the harmless prompts of {}, the aligned model {} "
+        "({}; n = {})."
     ).format(
         words.linked(veneer, part.anchor, 2),
+        words.interval(veneer, 2),
         words.name(refused.task),
         words.linked(aligned, part.anchor, 2),
+        words.interval(aligned, 2),
         veneer.n,
     )
 
