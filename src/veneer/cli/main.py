@@ -20,6 +20,7 @@ OWN = {  # commands that are no study; a study's commands come from its room (ve
     "generate": "veneer.cli.generate:GenerateCommand",
     "import": "veneer.cli.import_responses:ImportCommand",
     "serve": "veneer.cli.serve:ServeCommand",
+    "chat": "veneer.cli.chat:ChatCommand",
     "report": "veneer.cli.report:ReportCommand",
     "tasks": "veneer.cli.tasks:TasksCommand",
 }
