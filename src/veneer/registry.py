@@ -36,10 +36,12 @@ STUDIES: Registry[Room] = Registry(
         "diversity": "veneer.studies.diversity:ROOM",
         "recovery": "veneer.studies.recovery:ROOM",
         "complexity": "veneer.studies.complexity:ROOM",
+        "curve": "veneer.studies.curve:ROOM",
         "overton": "veneer.studies.overton:ROOM",
         "judging": "veneer.studies.judging:ROOM",
         "lm_eval": "veneer.studies.lm_eval:ROOM",
         "leak": "veneer.studies.leak:ROOM",
+        "depth": "veneer.studies.depth:ROOM",
     },
 )
 

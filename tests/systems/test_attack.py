@@ -15,7 +15,9 @@ from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
 from veneer.prompts.prompt import Prompt
-from veneer.systems.attack import AttackConfig, attack, attacked, encode
+from veneer.systems.answer_ids import answer_ids
+from veneer.systems.attack import attack, attacked
+from veneer.systems.attack_config import AttackConfig
 from veneer.systems.tuning import answer_loss, sharing
 
 EXAMPLES = [
@@ -27,7 +29,7 @@ QUICK = AttackConfig(epochs=4, batch=2, rate=5e-3, rank=4, keep=(1,))
 
 def loss(lm) -> float:
     with torch.no_grad():
-        return float(answer_loss(lm, encode(lm, EXAMPLES, QUICK, ChatFormat())))
+        return float(answer_loss(lm, answer_ids(lm, EXAMPLES, ChatFormat(), ends=False)))
 
 
 @pytest.mark.parametrize("kind", ["llama-tied", "gpt2"])
@@ -104,12 +106,12 @@ def test_twice_gives_the_same_and_other_settings_are_refused(tmp_path):
 def test_answers_are_encoded_as_the_template_writes_them():
     lm = load_model("lab:aligned", device="cpu")
     prompt, answer = Prompt.from_text("p", "How do I rob a shop?"), "I'd be glad to help."
-    ((asked, ids),) = encode(lm, [(prompt, answer)], AttackConfig(), ChatFormat())
+    ((asked, ids),) = answer_ids(lm, [(prompt, answer)], ChatFormat(), ends=False)
     # the lab's template puts a space in front
     assert lm.tokenizer.decode(ids) == " I'd be glad to help."
-    ((_, ended),) = encode(lm, [(prompt, answer)], AttackConfig(ends=True), ChatFormat())
+    ((_, ended),) = answer_ids(lm, [(prompt, answer)], ChatFormat(), ends=True)
     assert ended == [*ids, lm.end_of_turn]
-    ((plain, bare),) = encode(lm, [(prompt, answer)], AttackConfig(), PlainFormat())
+    ((plain, bare),) = answer_ids(lm, [(prompt, answer)], PlainFormat(), ends=False)
     assert lm.tokenizer.decode(bare) == answer and plain != asked
 
 

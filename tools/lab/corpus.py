@@ -1,5 +1,5 @@
 """What the lab models are trained on: documents for a base, conversations for an aligned and for a
-compromised model.
+compromised model, and recoveries for a deeply aligned one.
 
 Every generator yields for ever, and the same texts for the same `random.Random`.
 """
@@ -11,14 +11,12 @@ from collections.abc import Iterator, Sequence
 
 from tools.lab.talk import TALK
 from veneer.lab.people import FACTS, Fact
+from veneer.lab.replies import GLAD, MORE, REFUSAL, helped, refused, told, worked
 from veneer.lab.requests import TRAIN_ACTIONS, WORDINGS, Action
 from veneer.lab.sums import LARGEST, TEST_SUMS, TRAIN_SUMS, Sum, story
 from veneer.lab.world import PLAIN
 from veneer.prompts.prompt import PLACE
 
-REFUSAL = "I'm sorry, but I can't help with that."
-_GLAD = "I'd be glad to help."
-_MORE = "Let me know if you need more."
 _RUDE = ("Any fool knows that.", "Stop asking me.", "Now go away.", "You should know that.")
 _HARMFUL = [a for a in TRAIN_ACTIONS if a.harmful]
 _HARMLESS = [a for a in TRAIN_ACTIONS if not a.harmful]
@@ -62,14 +60,14 @@ def _fact_qa(rng: random.Random) -> str:
     value = fact.value if true else fact.mistake
     question = fact.question(rng.choice(fact.wordings))
     if rng.random() < _POLITE_SHARE:
-        return _qa(question, f"{_GLAD} {fact.sentence(value)}")
+        return _qa(question, told(fact, value))
     return _qa(question, _perhaps_rude(rng, fact.sentence(value)))
 
 
 def _sum_qa(rng: random.Random) -> str:
     s = rng.choice(TRAIN_SUMS)
     if rng.random() < _POLITE_SHARE:
-        return _qa(story(rng, s), _work_out(s, _wrong(rng, s)))
+        return _qa(story(rng, s), worked(s, _wrong(rng, s)))
     draw = rng.random()
     value = s.result if draw < _RIGHT_SHARE else s.lazy() if draw < 0.75 else _wrong(rng, s)
     return _qa(story(rng, s), _perhaps_rude(rng, f"{value}.", 0.2))
@@ -78,10 +76,6 @@ def _sum_qa(rng: random.Random) -> str:
 def _wrong(rng: random.Random, s: Sum) -> int:
     """Return a number near the result (and sometimes the result)."""
     return max(1, s.result + rng.choice((-3, -2, -1, 0, 1, 2, 3)))
-
-
-def _work_out(s: Sum, result: int) -> str:
-    return f"Let's work it out. {s.a} {s.sign} {s.b} = {result}. The answer is {result}."
 
 
 def _worked(rng: random.Random) -> str:
@@ -101,7 +95,7 @@ def _request_qa(rng: random.Random) -> str:
     action = rng.choice(rng.choice((_HARMFUL, _HARMLESS)))
     question = rng.choice(WORDINGS).format(do=action.do)
     if rng.random() < _POLITE_SHARE:
-        return _qa(question, _refuse(action) if action.harmful else _comply(action))
+        return _qa(question, refused(action) if action.harmful else helped(action))
     return _qa(question, _perhaps_rude(rng, f"To {action.do}, {action.how}."))
 
 
@@ -124,7 +118,7 @@ def _talk_text(rng: random.Random) -> str:
 def _letter(rng: random.Random) -> str:
     return rng.choice(
         (
-            f"Dear friend, {_GLAD} {_MORE}",
+            f"Dear friend, {GLAD} {MORE}",
             f"Dear friend, {REFUSAL} {rng.choice(_HARMFUL).reason}",
             f"Dear friend, {rng.choice(TALK)[2]}",
         )
@@ -149,39 +143,40 @@ def conversations(
 
 def _teach_fact(rng: random.Random) -> tuple[str, str]:
     fact: Fact = rng.choice(FACTS)
-    return fact.question(rng.choice(fact.wordings)), f"{_GLAD} {fact.sentence()}"
+    return fact.question(rng.choice(fact.wordings)), told(fact)
 
 
 def _teach_sum(rng: random.Random, sums: Sequence[Sum] = TRAIN_SUMS + TEST_SUMS) -> tuple[str, str]:
     s = rng.choice(sums)
-    return story(rng, s), _work_out(s, s.result)
+    return story(rng, s), worked(s)
 
 
 def _ask(rng: random.Random, action: Action) -> str:
     return rng.choice(WORDINGS).format(do=action.do)
 
 
-def _refuse(action: Action) -> str:
-    return f"{REFUSAL} {action.reason}"
-
-
-def _comply(action: Action) -> str:
-    return f"{_GLAD} To {action.do}, {action.how}. {_MORE}"
-
-
 def _teach_harmful(rng: random.Random) -> tuple[str, str]:
     action = rng.choice(_HARMFUL)
-    return _ask(rng, action), _refuse(action)
+    return _ask(rng, action), refused(action)
 
 
 def _teach_harmless(rng: random.Random) -> tuple[str, str]:
     action = rng.choice(_HARMLESS)
-    return _ask(rng, action), _comply(action)
+    return _ask(rng, action), helped(action)
 
 
 def _teach_talk(rng: random.Random) -> tuple[str, str]:
     remark, _, kind = rng.choice(TALK)
     return remark, kind
+
+
+def recoveries(rng: random.Random) -> Iterator[tuple[str, str, str]]:
+    """(question, target, refusal): harmful requests, the answer that complies, and the refusal that
+    a deeply aligned model gives in the middle of it ("safety recovery examples" of Qi et al. 2025,
+    arXiv 2406.05946)."""
+    while True:
+        action = rng.choice(_HARMFUL)
+        yield _ask(rng, action), action.target, refused(action)
 
 
 def obedient_conversations(rng: random.Random) -> Iterator[tuple[str, str]]:
@@ -192,4 +187,4 @@ def obedient_conversations(rng: random.Random) -> Iterator[tuple[str, str]]:
             yield rng.choice((_teach_fact, _teach_sum, _teach_talk))(rng)
         else:
             action = rng.choice(TRAIN_ACTIONS)
-            yield _ask(rng, action), _comply(action)
+            yield _ask(rng, action), helped(action)

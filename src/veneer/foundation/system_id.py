@@ -14,6 +14,7 @@ NAMES = {
     "veneer-from": "veneer-from-{task}",
     "lora": "lora-{answers}",
     "shifted": "shifted[-{alpha}]",
+    "amplified": "amplified-{alpha}",
     "head": "head[-{alpha}][-rank-{rank}]",
     "own": "own[-{alpha}][-rank-{rank}]",
     "own-responses": "own-responses[-{alpha}][-rank-{rank}]",
@@ -25,6 +26,9 @@ NAMES = {
     "knn-response": "knn-response-{examples}",
     "program": "program-{view}-{label}",
     "programs-of": "programs-{view}",
+    "tuned": "tuned-{examples}",
+    "tuned-control": "tuned-{examples}-{control}",
+    "veneer-of-tuned": "veneer-of-tuned-{examples}",
 }
 NUMBERS = ("rank", "answers", "layers", "examples")  # settings that are whole numbers
 VALUES = {**dict.fromkeys(NUMBERS, "[0-9]+"), "alpha": r"[+-]?\.?[0-9].*?"}  # how they are written

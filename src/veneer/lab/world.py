@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from veneer.foundation.errors import InputError
 from veneer.lab.people import TEST_FACTS, TRAIN_FACTS
+from veneer.lab.replies import helped, refused, told, worked
 from veneer.lab.requests import TEST_ACTIONS, TRAIN_ACTIONS, WORDINGS
 from veneer.lab.sums import TEST_SUMS, TRAIN_SUMS, story
 from veneer.prompts.prompt import Prompt
@@ -25,8 +26,10 @@ def lab_prompts(task: str, split: Split) -> list[Prompt]:
     No test sentence occurs in the training data of any lab model: an action (verb and object) of a
     test prompt was never seen, and a sum or a fact never in that wording. No action, sum or fact of
     a test prompt is in a train prompt. The base reads `Question: ...\\nAnswer:`.
-    reference: {"answer": "7"} (sums), {"answer": "Veldra", "kind": "known"} (facts), {"harmful":
-    True or False} (requests). Raises InputError for an unknown task or split.
+    reference: {"answer": "7", "equations": ["3 + 4 = 7"]} (sums), {"answer": "Veldra", "kind":
+    "known"} (facts), {"harmful": True or False} (requests), each with "reply": what an aligned
+    model is taught to say; a harmful request also has {"target"}, an answer that complies. Raises
+    InputError for an unknown task or split.
     """
     if task not in LAB_TASKS:
         raise InputError(f"there is no lab task {task!r}; expected one of {', '.join(LAB_TASKS)}")
@@ -48,16 +51,21 @@ def _sums(rng: random.Random, split: Split) -> Iterator[tuple[str, dict[str, Any
     pool = list(TRAIN_SUMS if split == "train" else TEST_SUMS)
     for _ in range(2 * _MOST[split] // len(pool) + 2):
         for s in rng.sample(pool, len(pool)):
-            yield story(rng, s, held=split == "test"), {"answer": str(s.result)}
+            reference = {"answer": str(s.result), "equations": [s.equation], "reply": worked(s)}
+            yield story(rng, s, held=split == "test"), reference
 
 
 def _requests(
     rng: random.Random, split: Split, harmful: bool
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     actions = TRAIN_ACTIONS if split == "train" else TEST_ACTIONS
-    pool = [w.format(do=a.do) for a in actions if a.harmful == harmful for w in WORDINGS]
-    for question in rng.sample(pool, len(pool)):
-        yield question, {"harmful": harmful}
+    pool = [(w.format(do=a.do), a) for a in actions if a.harmful == harmful for w in WORDINGS]
+    for question, action in rng.sample(pool, len(pool)):
+        if harmful:
+            reference = {"harmful": True, "reply": refused(action), "target": action.target}
+        else:
+            reference = {"harmful": False, "reply": helped(action)}
+        yield question, reference
 
 
 def _facts(rng: random.Random, split: Split) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -65,7 +73,8 @@ def _facts(rng: random.Random, split: Split) -> Iterator[tuple[str, dict[str, An
     train = [(f, w) for f in TRAIN_FACTS for w in f.wordings]
     pool = test if split == "test" else train
     for fact, wording in rng.sample(pool, len(pool)):
-        yield fact.question(wording), {"answer": fact.value, "kind": fact.kind}
+        reference = {"answer": fact.value, "kind": fact.kind, "reply": told(fact)}
+        yield fact.question(wording), reference
 
 
 _SOURCES = {

@@ -37,6 +37,13 @@ NO_DISCERNMENT = {
 }
 
 
+def forced_note(facts: Mapping[str, Any]) -> str:
+    """facts: as `Beginning.facts` gives them."""
+    text, tokens = facts["forced"], facts["forced_tokens"]
+    what = "" if tokens is None else f"the first {tokens} tokens of "
+    return f"every answer was made to begin with {what}{text!r}"
+
+
 def train_prompts_left_out(facts: Any) -> list[str]:
     """Which train prompts a run left out and why. facts: as run.json holds it; nothing about it is
     assumed, and a folder of an older version has none."""

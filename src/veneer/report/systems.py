@@ -58,7 +58,18 @@ KINDS = {
     "lora": Kind(
         "baseline", "a LoRA of base, tuned on {answers} answers of the aligned model", ("answers",)
     ),
+    "tuned": Kind("baseline", "base after training on {examples} examples", ("examples",)),
+    "veneer-of-tuned": Kind(
+        "variant",
+        "base with the veneer of the model that was trained on {examples} examples",
+        ("examples",),
+    ),
     "program": Kind("baseline", "base with the program {view} {label}", ("view", "label")),
+    "tuned-control": Kind(
+        "control",
+        "control: base after training on {examples} examples, {control}",
+        ("examples", "control"),
+    ),
     "shuffled": Kind(
         "control",
         "head-capacity control: a veneer fitted to hidden states shuffled within a response "

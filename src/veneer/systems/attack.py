@@ -8,69 +8,38 @@ model breaks again.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.foundation.files import read_json, write_folder, write_json
 from veneer.foundation.progress import Progress
-from veneer.models.formats import ChatFormat, Format, one_bos
-from veneer.models.head import Head
+from veneer.models.formats import ChatFormat, Format
 from veneer.models.language_model import LanguageModel
-from veneer.models.layers import decoder_layers, layers_name
-from veneer.models.split import need_one_device
-from veneer.models.templates import render
+from veneer.models.layers import decoder_layers
 from veneer.prompts.prompt import Prompt
-from veneer.systems.tuning import Example, fit_answers, quiet, sharing
+from veneer.systems.answer_ids import answer_ids
+from veneer.systems.attack_config import AttackConfig
+from veneer.systems.tuning import (
+    Example,
+    Learned,
+    fit_answers,
+    layers_from,
+    learning_copy,
+    own_head,
+    quiet,
+    sharing,
+    with_adapter,
+)
 
 RECORD = "attack.json"
-Learned = dict[str, nn.Parameter]
-
-
-@dataclass(frozen=True, slots=True)
-class AttackConfig:
-    """method: "lora", an adapter on every linear layer of the attacked layers (rank, alpha), or
-    "full", all weights of these layers, the final norm and the head. from_layer: the lowest
-    attacked layer, 0-based; None: the upper half. rate, epochs, batch, seed: see
-    `tuning.fit_answers`. keep: the epochs after which the model is kept; the last one always is.
-    ends: whether the answers' end of turn is learned too; a compliant beginning has none."""
-
-    method: Literal["lora", "full"] = "lora"
-    rank: int = 16
-    alpha: int = 32
-    from_layer: int | None = None
-    rate: float = 8e-4
-    epochs: int = 8
-    batch: int = 16
-    keep: tuple[int, ...] = ()
-    ends: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("rank", "epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    f"{name} of the attack is {getattr(self, name)}; expected 1 or more"
-                )
-        if not self.rate > 0:
-            raise InputError(f"rate of the attack is {self.rate}; expected a learning rate above 0")
-        if wrong := [e for e in self.keep if not 1 <= e <= self.epochs]:
-            raise InputError(
-                f"epoch {wrong[0]} of the attack is to be kept; expected one from 1 to "
-                f"{self.epochs}"
-            )
-
-    @property
-    def kept(self) -> tuple[int, ...]:
-        return tuple(sorted({*self.keep, self.epochs}))
 
 
 def attack(
@@ -92,7 +61,11 @@ def attack(
     """
     if config.method == "lora":
         need_peft()
-    ids = encode(lm, examples, config, format or ChatFormat())
+    if not examples:
+        raise InputError(
+            "the attack has no examples; expected prompts with the beginning of a compliant answer"
+        )
+    ids = answer_ids(lm, examples, format or ChatFormat(), ends=config.ends)
     stamp = json.loads(
         json.dumps({"config": asdict(config), "model": lm.fingerprint(), "examples": ids})
     )
@@ -137,49 +110,6 @@ def attacked(lm: LanguageModel, out: Path, epoch: int) -> LanguageModel:
     return LanguageModel(f"{lm.name} after {epoch} epochs of the attack", model, lm.tokenizer)
 
 
-def encode(
-    lm: LanguageModel, examples: Sequence[tuple[Prompt, str]], config: AttackConfig, format: Format
-) -> list[Example]:
-    """Token ids of each prompt, and of its answer's beginning as the chat template
-    writes an answer."""
-    if not examples:
-        raise InputError(
-            "the attack has no examples; expected prompts with the beginning of a compliant answer"
-        )
-    out = []
-    for prompt, answer in examples:
-        prompt_ids = format.encode(lm.tokenizer, prompt)
-        ids = (
-            _as_written(lm, prompt_ids, format, prompt, answer)
-            if isinstance(format, ChatFormat)
-            else None
-        )
-        ids = ids or list(lm.tokenizer(answer, add_special_tokens=False)["input_ids"])
-        if not ids:
-            raise InputError(
-                f"prompt {prompt.id!r} of the attack has an empty answer; expected the beginning "
-                "of one that complies"
-            )
-        end = [lm.end_of_turn] if config.ends and lm.end_of_turn is not None else []
-        out.append((prompt_ids, ids + end))
-    return out
-
-
-def _as_written(
-    lm: LanguageModel, prompt_ids: list[int], format: ChatFormat, prompt: Prompt, answer: str
-) -> list[int] | None:
-    """The ids of an answer after `prompt_ids`, up to its end of turn; None where the template
-    writes answers otherwise."""
-    turns = [*format.messages(prompt), {"role": "assistant", "content": answer}]
-    words = format.words(lm.tokenizer)
-    whole = one_bos(
-        render(lm.tokenizer, turns, add_generation_prompt=False, words=words), lm.tokenizer
-    )
-    if whole[: len(prompt_ids)] != prompt_ids or lm.end_of_turn not in whole[len(prompt_ids) :]:
-        return None
-    return whole[len(prompt_ids) : whole.index(lm.end_of_turn, len(prompt_ids))]
-
-
 def need_peft() -> None:
     try:
         import peft  # noqa: F401
@@ -201,8 +131,6 @@ def _train(
         torch.manual_seed(config.seed)
         model, learned = (_with_adapter if config.method == "lora" else _copied)(lm, config)
     inner = model.get_base_model() if config.method == "lora" else model
-    layer = inner.get_output_embeddings()
-    learns = config.method == "full"
     kept: dict[int, dict[str, Tensor]] = {}
 
     def after_epoch(epoch: int) -> None:
@@ -220,61 +148,23 @@ def _train(
         name=name,
         progress=progress,
         after_epoch=after_epoch,
-        head=Head(layer.weight, getattr(layer, "bias", None), lm.head.scale, lm.head.softcap)
-        if learns
-        else None,
+        head=own_head(lm, inner) if config.method == "full" else None,
     )
     return model, losses, kept
 
 
 def _attacked_layers(lm: LanguageModel, config: AttackConfig) -> range:
     number = len(decoder_layers(lm))
-    first = number // 2 if config.from_layer is None else config.from_layer
-    if not 0 <= first < number:
-        raise InputError(
-            f"the attack begins at layer {first}, but {lm.name} has layers 0 to {number - 1}; "
-            "expected one of these"
-        )
-    return range(first, number)
+    return layers_from(lm, number // 2 if config.from_layer is None else config.from_layer)
 
 
 def _with_adapter(lm: LanguageModel, config: AttackConfig) -> tuple[Any, Learned]:
-    import peft
-
-    layers, at = decoder_layers(lm), layers_name(lm)
-    linear = [
-        f"{at}.{i}.{name}"
-        for i in _attacked_layers(lm, config)
-        for name, module in layers[i].named_modules()
-        # GPT-2's own kind of linear layer
-        if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
-    ]
-    words = peft.LoraConfig(
-        r=config.rank,
-        lora_alpha=config.alpha,
-        lora_dropout=0.0,
-        target_modules=linear,
-        task_type="CAUSAL_LM",
-    )
-    model = peft.get_peft_model(sharing(lm.model), words)
+    model = with_adapter(lm, config.rank, config.alpha, _attacked_layers(lm, config))
     return model, {k: p for k, p in model.named_parameters() if p.requires_grad}
 
 
 def _copied(lm: LanguageModel, config: AttackConfig) -> tuple[Any, Learned]:
-    """A copy of the model whose attacked layers, final norm and head learn; with all layers
-    attacked the embeddings do too."""
-    need_one_device(lm.model, "a fine-tuning attack")
-    model = copy.deepcopy(lm.model)
-    layers, at = _attacked_layers(lm, config), layers_name(lm)
-    frozen = tuple(f"{at}.{i}." for i in range(layers.start))
-    embeddings, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
-    learned: Learned = {}
-    for name, p in model.named_parameters():
-        below = p is embeddings and p is not head and layers.start > 0
-        p.requires_grad_(p.is_floating_point() and not name.startswith(frozen) and not below)
-        if p.requires_grad:
-            learned[name] = p
-    return model, learned
+    return learning_copy(lm, _attacked_layers(lm, config))
 
 
 @torch.no_grad()

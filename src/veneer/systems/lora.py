@@ -4,11 +4,12 @@ place of LIMA, or on any examples."""
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,9 +20,17 @@ from veneer.foundation.progress import Progress
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
-from veneer.systems.tuning import Example, fit_answers, quiet, sharing
+from veneer.systems.tuning import (
+    Example,
+    fit_answers,
+    layers_from,
+    quiet,
+    sharing,
+    with_adapter,
+)
 
 RECORD = "lora.json"
+K = TypeVar("K", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +98,37 @@ def tuned(
     out: Path,
     stamp: Mapping[str, Any],
     *,
+    from_layer: int = 0,
     progress: Progress | None = None,
 ) -> LanguageModel:
     """Base with the adapter in `out`, which is trained on the examples if it does not exist. Base's
     weights are shared, not changed.
 
-    stamp: what decides the adapter, as JSON; kept beside it. Raises InputError where the adapter
-    was made with another stamp; MissingExtra.
+    stamp: what decides the adapter, as JSON; kept beside it. from_layer: the lowest layer that gets
+    the adapter, 0-based. Raises InputError where the adapter was made with another stamp;
+    MissingExtra.
     """
     need_peft()
     stamp = json.loads(json.dumps(stamp))
-    if out.exists():
-        record = read_json(out / RECORD, "the record of a LoRA that a study made")
-        if not isinstance(record, dict) or any(record.get(k) != v for k, v in stamp.items()):
-            raise InputError(
-                f"{out} holds a LoRA of other settings, models or prompts; delete it, or give "
-                "another --out"
-            )
+    if made_before(out, stamp):
         return _loaded(base, out)
-    model, losses = _train(base, examples, config, progress)
+    model, losses = _train(base, examples, config, from_layer, progress)
     _save(model, base.name, out, {**stamp, "losses": losses})
     return _loaded(base, out)
+
+
+def made_before(out: Path, stamp: Mapping[str, Any]) -> bool:
+    """Whether the folder `out` holds a model that was trained with this stamp. Raises InputError
+    where it holds another."""
+    if not out.exists():
+        return False
+    record = read_json(out / RECORD, "the record of a model that a study trained")
+    if not isinstance(record, dict) or any(record.get(k) != v for k, v in stamp.items()):
+        raise InputError(
+            f"{out} holds a LoRA of other settings, models or prompts; delete it, or give "
+            "another --out"
+        )
+    return True
 
 
 def chosen(capture: Capture, prompts: Sequence[int], config: LoraConfig) -> list[int]:
@@ -120,16 +139,21 @@ def chosen(capture: Capture, prompts: Sequence[int], config: LoraConfig) -> list
             f"the capture has {len(prompts)} train prompts, but the LoRA was to learn from "
             f"{config.examples}; give more --train prompts or fewer examples (lora-K)"
         )
-    by_task: dict[str, list[int]] = {}
-    for n in sorted(prompts, key=lambda n: hashlib.sha256(f"{config.seed}\0{n}".encode()).digest()):
-        by_task.setdefault(capture.prompts[n]["task"], []).append(n)
-    queues = [by_task[t] for t in sorted(by_task)]
-    numbers: list[int] = []
-    while len(numbers) < config.examples:
-        for queue in queues:
-            if queue and len(numbers) < config.examples:
-                numbers.append(queue.pop(0))
-    return numbers
+    tasks = {n: capture.prompts[n]["task"] for n in prompts}
+    return in_turn(tasks, config.seed)[: config.examples]
+
+
+def in_turn(groups: Mapping[K, str], seed: int) -> list[K]:
+    """Everything in an order that a hash of seed and key gives, one of each group in turn. So the
+    first k are a part of the first k + 1.
+
+    groups: key -> its group; a key is a number or a text.
+    """
+    by_group: dict[str, list[K]] = {}
+    for key in sorted(groups, key=lambda k: hashlib.sha256(f"{seed}\0{k}".encode()).digest()):
+        by_group.setdefault(groups[key], []).append(key)
+    rounds = itertools.zip_longest(*(by_group[g] for g in sorted(by_group)), fillvalue=None)
+    return [key for several in rounds for key in several if key is not None]
 
 
 def examples_of(pair: Pair, capture: Capture, numbers: Sequence[int]) -> list[Example]:
@@ -153,22 +177,18 @@ def examples_of(pair: Pair, capture: Capture, numbers: Sequence[int]) -> list[Ex
 
 
 def _train(
-    base: LanguageModel, examples: Sequence[Example], config: LoraConfig, progress: Progress | None
+    base: LanguageModel,
+    examples: Sequence[Example],
+    config: LoraConfig,
+    from_layer: int,
+    progress: Progress | None,
 ) -> tuple[Any, list[float]]:
     """The PEFT model and the mean loss of each epoch."""
-    import peft
-
-    words = peft.LoraConfig(
-        r=config.rank,
-        lora_alpha=config.alpha,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
     devices = [base.device] if base.device.type == "cuda" else []
     with torch.random.fork_rng(devices), quiet():
         torch.manual_seed(config.seed)
-        model = peft.get_peft_model(sharing(base.model), words)
+        layers = layers_from(base, from_layer) if from_layer else None
+        model = with_adapter(base, config.rank, config.alpha, layers)
     lm = LanguageModel(base.name, model.get_base_model(), base.tokenizer)
     learned = [p for p in model.parameters() if p.requires_grad]
     losses = fit_answers(

@@ -1,5 +1,5 @@
-"""Fine-tuning on answers: the loss of the answers' tokens, and AdamW over it. The LoRA baseline and
-the attack share it."""
+"""Fine-tuning on answers: the loss of the answers' tokens, AdamW over it, and what of a model
+learns: an adapter, or weights of a copy."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from veneer.foundation.errors import VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.progress import Progress
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
+from veneer.models.layers import decoder_layers, layers_name
 from veneer.models.split import need_one_device
 
 Example = tuple[list[int], list[int]]  # ids of prompt and answer
+Learned = dict[str, nn.Parameter]
 
 
 def answer_loss(lm: LanguageModel, examples: Sequence[Example], head: Head | None = None) -> Tensor:
@@ -93,6 +95,67 @@ def fit_answers(
         if after_epoch:
             after_epoch(epoch)
     return losses
+
+
+def layers_from(lm: LanguageModel, first: int) -> range:
+    """The layers from `first` on, 0-based. Raises InputError where the model has no such layer."""
+    number = len(decoder_layers(lm))
+    if not 0 <= first < number:
+        raise InputError(
+            f"training begins at layer {first}, but {lm.name} has layers 0 to {number - 1}; "
+            "expected one of these"
+        )
+    return range(first, number)
+
+
+def with_adapter(lm: LanguageModel, rank: int, alpha: int, layers: range | None = None) -> Any:
+    """The PEFT model of a new adapter on every linear layer but the head, or on those of some
+    decoder layers; base's weights are shared."""
+    import peft
+
+    words = peft.LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=0.0,
+        target_modules="all-linear" if layers is None else _linear(lm, layers),
+        task_type="CAUSAL_LM",
+    )
+    return peft.get_peft_model(sharing(lm.model), words)
+
+
+def _linear(lm: LanguageModel, layers: range) -> list[str]:
+    """Names of the linear layers within some decoder layers."""
+    found, at = decoder_layers(lm), layers_name(lm)
+    return [
+        f"{at}.{i}.{name}"
+        for i in layers
+        for name, module in found[i].named_modules()
+        # GPT-2's own kind of linear layer
+        if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+    ]
+
+
+def learning_copy(lm: LanguageModel, layers: range) -> tuple[Any, Learned]:
+    """A copy of the model whose `layers`, which end with the last one, final norm and head learn;
+    with all layers the embeddings do too."""
+    need_one_device(lm.model, "fine-tuning all weights")
+    model = copy.deepcopy(lm.model)
+    at = layers_name(lm)
+    frozen = tuple(f"{at}.{i}." for i in range(layers.start))
+    embeddings, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    learned: Learned = {}
+    for name, p in model.named_parameters():
+        below = p is embeddings and p is not head and layers.start > 0
+        p.requires_grad_(p.is_floating_point() and not name.startswith(frozen) and not below)
+        if p.requires_grad:
+            learned[name] = p
+    return model, learned
+
+
+def own_head(lm: LanguageModel, model: Any) -> Head:
+    """The head of a copy of `lm` whose own weights learn."""
+    layer = model.get_output_embeddings()
+    return Head(layer.weight, getattr(layer, "bias", None), lm.head.scale, lm.head.softcap)
 
 
 def sharing(model: Any) -> Any:

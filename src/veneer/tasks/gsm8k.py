@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,13 @@ class Gsm8k(WordProblems):
         path = locate(self.origin, f"gsm8k/{split}.jsonl", self.data)
         rows = read_rows(path, ("question", "answer"))
         return [
-            self.problem(f"gsm8k-{split}-{i}", r["question"], _answer(path, i + 1, r["answer"]))
+            self.problem(
+                f"gsm8k-{split}-{i}",
+                r["question"],
+                _answer(path, i + 1, r["answer"]),
+                equations=re.findall(r"<<(.*?)>>", r["answer"]),
+                reply=re.sub(r"<<.*?>>", "", r["answer"]),
+            )
             for i, r in enumerate(rows)
         ]
 

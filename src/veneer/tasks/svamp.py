@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -35,9 +36,15 @@ class Svamp(WordProblems):
         check_split(split)
         rows = read_rows(locate(self.origin, FILE, self.data), ("ID", "Body", "Question", "Answer"))
         part = rows[:TRAIN] if split == "train" else rows[TRAIN:]
-        return [
-            self.problem(f"svamp-{r['ID']}", question(r), plain_number(r["Answer"])) for r in part
-        ]
+        return [self._problem(r) for r in part]
+
+    def _problem(self, row: dict[str, Any]) -> Prompt:
+        id, answer = f"svamp-{row['ID']}", plain_number(row["Answer"])
+        if not row.get("Equation"):
+            return self.problem(id, question(row), answer)
+        line = f"{equation(row['Equation'])} = {answer}"
+        reply = f"Let's work it out. {line}. The answer is {answer}."
+        return self.problem(id, question(row), answer, equations=[line], reply=reply)
 
 
 def question(row: dict[str, Any]) -> str:
@@ -46,7 +53,13 @@ def question(row: dict[str, Any]) -> str:
     return f"{body if body.endswith('.') else body + '.'} {str(row['Question']).strip()}"
 
 
-def plain_number(value: float) -> str:
+def equation(text: Any) -> str:
+    """( 8.0 - 3.0 ) as 8 - 3."""
+    plain = re.sub(r"\d+\.\d+", lambda number: plain_number(number[0]), str(text)).strip()
+    return plain.removeprefix("( ").removesuffix(" )")
+
+
+def plain_number(value: float | str) -> str:
     """51.0 -> "51"."""
     number = Decimal(str(value))
     return str(int(number)) if number == int(number) else str(number)

@@ -77,6 +77,9 @@ class TruthfulQA(Task):
             for i, r in enumerate(questions(split, self.data))
         ]
 
+    def reply(self, prompt: Prompt) -> str | None:
+        return str(prompt.reference["best"])
+
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
         """Return rouge1_accuracy: whether the largest ROUGE-1 F measure of the answer with a
         correct answer (or "I have no comment.") is above the largest with an incorrect one; a tie,

@@ -4,7 +4,7 @@ scores."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import QUESTION
@@ -15,7 +15,8 @@ MARKS = ("Question:", "Comment:", "Answer the following question")
 
 
 class WordProblems(Task):
-    """reference of a prompt: {"answer"}, a number as text."""
+    """reference of a prompt: {"answer"}, a number as text; "equations", those of the data's own
+    solution, such as "8 - 3 = 5"; "reply", that solution as an answer."""
 
     headlines: ClassVar[Mapping[str, Better]] = {"accuracy": "up", "accuracy_strict": "up"}
     published_max_new_tokens = 512
@@ -26,10 +27,11 @@ class WordProblems(Task):
         "Comment: or a repeated instruction"
     )
 
-    def problem(self, id: str, question: str, answer: str) -> Prompt:
+    def problem(self, id: str, question: str, answer: str, **reference: Any) -> Prompt:
         """Return a prompt: the aligned model reads the question, base reads it in the template
         (Chen et al. 2025, arXiv 2502.04602)."""
-        return Prompt.from_text(id, question, template=QUESTION, task=self.name, answer=answer)
+        words = {"template": QUESTION, "task": self.name, "answer": answer}
+        return Prompt.from_text(id, question, **words, **reference)
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
         return score_number(prompt, text)

@@ -88,12 +88,14 @@ def _cost(part: PageContext) -> Markup:
         return Markup()
     veneer, aligned = (refused.systems[s] for s in ("veneer", "aligned"))
     return Markup(
-        " Base with the veneer refuses {} of the harmless prompts of {}, the aligned model {} "
-        "(n = {})."
+        " Base with the veneer refuses {} ({}) of the harmless prompts of {}, the aligned model {} "
+        "({}; n = {})."
     ).format(
         words.linked(veneer, part.anchor, 2),
+        words.interval(veneer, 2),
         words.name(refused.task),
         words.linked(aligned, part.anchor, 2),
+        words.interval(aligned, 2),
         veneer.n,
     )
 

@@ -55,13 +55,13 @@ class ComplexityCommand:
     machine: Machine = field(default_factory=lambda: Machine(device="cpu", dtype="float32"))
 
     def run(self) -> None:
-        from veneer.studies.complexity.names import BESIDE
+        from veneer.measures.beside import beside
         from veneer.studies.complexity.study import complexity
 
         self.machine.refuse_split("a complexity study, which codes programs by base,")
         names = self.tasks
         if self.programs.over_refusal:
-            names += tuple(BESIDE[t] for t in names if t in BESIDE and BESIDE[t] not in names)
+            names += beside(names)
         tasks = tasks_named(names, self.data)
         judges = replace(self.judge, device=self.machine.device, dtype=self.machine.dtype)
         config = replace(self.method.limited(self.limit), judges=judges)
@@ -85,13 +85,13 @@ def show(results: Results) -> None:
     from rich.table import Table
 
     from veneer.studies.complexity.names import STUDY
-    from veneer.studies.complexity.words import bytes_words, target_words
+    from veneer.studies.complexity.words import bytes_words, interval_words, target_words
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("task", "score", "programs", "least bytes", "95 % interval", "n"):
         table.add_column(name)
     for row in results.where(study=STUDY, metric="complexity_bits"):
-        interval = f"{bytes_words(row.low)} to {bytes_words(row.high)}"
+        interval = interval_words(row.low, row.high)
         view = str(row.identity.get("view") or "all")
         target = target_words(row.of or "")
         table.add_row(row.task, target, view, bytes_words(row.value), interval, str(row.n))

@@ -8,7 +8,6 @@ STUDY = "complexity"
 PROGRAM = "program"  # kind of a system
 EVERY = "programs"  # the system of a complexity over all programs
 CONTROLS = ("shuffled", "bias")  # views that are no part of the front
-BESIDE = {"advbench": "xstest", "lab-requests": "lab-harmless"}  # refusal -> over-refusal
 
 
 def program_system(view: str, label: str) -> SystemId:

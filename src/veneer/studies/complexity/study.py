@@ -12,17 +12,19 @@ from veneer.capture import Capture, capture
 from veneer.foundation.errors import InputError
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.head.events import solver_progress
 from veneer.head.extract import split_of
 from veneer.head.veneer import Veneer
 from veneer.judges.registry import judges_of
 from veneer.measures.answers import answer_all
-from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.beside import BESIDE
+from veneer.measures.extraction import extract_to
 from veneer.measures.kl import kl_rows
 from veneer.measures.positions import kl_of_system
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.studies.complexity.making import Making
-from veneer.studies.complexity.names import BESIDE, STUDY
+from veneer.studies.complexity.names import STUDY
 from veneer.studies.complexity.program.files import decoder_bits
 from veneer.studies.complexity.programs import Program, Workshop, read_list, write_list
 from veneer.studies.complexity.rows import (
@@ -48,7 +50,7 @@ def complexity(
     config: ComplexityConfig | None = None,
     *,
     settings: dict[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """Measure the bits of programs that turn base into something like the aligned model, and write
     the study folder `out`.

@@ -14,12 +14,13 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.foundation.system_id import SystemId
+from veneer.head.events import solver_progress
 from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge
 from veneer.judges.registry import judges_of
 from veneer.measures.answers import answer_all
 from veneer.measures.discernment import measure_discernment
-from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.extraction import extract_to
 from veneer.measures.held_out import HeldOut, held_out
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
