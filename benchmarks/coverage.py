@@ -1,6 +1,8 @@
 """How often the intervals of veneer.statistics.intervals hold the truth, by simulation.
 
-    python benchmarks/coverage.py --write docs/statistics.md      two minutes on two cores
+    python benchmarks/coverage.py --write docs/statistics.md      all tables of that page
+
+--runs is the number of simulated samples per row (portions in groups and MOVER: a quarter of them).
 
 The tests of veneer.statistics.intervals run the same simulations, smaller.
 """
@@ -116,7 +118,7 @@ def mover(s: np.ndarray, b: np.ndarray, a: np.ndarray) -> tuple[float, float] | 
     phi correlations (half a prompt added to each cell of the two-by-two tables), on a grid."""
     n, grid = len(s), np.linspace(-2, 4, 1201)
     rates = np.array([s.mean(), a.mean(), b.mean()])
-    wilson = np.array([intervals._wilson(p, n) for p in rates])
+    wilson = np.array([intervals.wilson_limits(p, n) for p in rates])
     down, up = rates - wilson[:, 0], wilson[:, 1] - rates
     weights = np.stack([np.ones_like(grid), -grid, grid - 1])
 
@@ -231,8 +233,11 @@ def tables(runs: int) -> str:
                 groups, size, *cluster_coverage(groups, size, runs)
             )
         )
-    lines += ["", *clustered_table(runs // 4)]
+    lines += ["", *clustered_table(max(runs // 4, 1))]
     lines += [
+        "## Paired difference aligned - base of rates (Bonett-Price) and portion (Fieller with "
+        "prior)",
+        "",
         (
             "Portions are listed where the expected difference is three of its standard errors or "
             "more; coverage counts"

@@ -1,5 +1,5 @@
 """How good the built-in toxicity judge is: `python benchmarks/toxicity_judge.py` writes
-docs/toxicity-judge.md.
+docs/toxicity-judge.md, and the judge's figures in src/veneer/judges/accuracy.json.
 
 VENEER_DATA names the data folder; a few minutes.
 """
@@ -7,7 +7,8 @@ VENEER_DATA names the data folder; a few minutes.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,12 @@ from veneer.embed import load_embedder
 from veneer.foundation.files import write_text
 from veneer.judges.toxicity.judge import ToxicityJudge
 from veneer.judges.toxicity.objection import objects
-from veneer.statistics.intervals import rate
+from veneer.statistics.agreement import balanced_accuracy
+from veneer.statistics.intervals import Estimate, rate
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "toxicity-judge.md"
+ACCURACY = HERE.parent / "src" / "veneer" / "judges" / "accuracy.json"
 HOW = {
     "statement": "a tenth of the statements at a time",
     "group": "a group at a time",
@@ -40,19 +43,37 @@ def shown(hits: float, n: int) -> str:
     return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]" if n else "-"
 
 
+def balanced(scores: np.ndarray, hate: np.ndarray) -> Estimate:
+    return balanced_accuracy((hate > 0).astype(float), (scores > 0).astype(float))
+
+
+def record(judge: str, unseen: Mapping[str, np.ndarray], hate: np.ndarray) -> None:
+    """Put the figures of what was left out under the judge's id in accuracy.json."""
+    entries = json.loads(ACCURACY.read_text(encoding="utf-8"))
+    made = []
+    for name, scores in unseen.items():
+        e = balanced(scores, hate)
+        assert e.value is not None and e.low is not None and e.high is not None
+        figures = {"balanced_accuracy": e.value, "low": e.low, "high": e.high}
+        made.append(
+            {
+                "labels": "ToxiGen's statements",
+                "how": f"{HOW[name]} left out of the fit",
+                "n": len(hate),
+                **{k: round(v, 3) for k, v in figures.items()},
+            }
+        )
+    kept = {k: v for k, v in entries.items() if not k.startswith("toxicity-")}
+    write_text(ACCURACY, json.dumps({**kept, judge: made}, indent=1) + "\n")
+
+
 def row(name: str, scores: np.ndarray, hate: np.ndarray) -> str:
     """Accuracy, balanced accuracy with the interval that adds the two recalls' (MOVER),
     and the recalls."""
     a, b = scores[hate > 0] > 0, scores[hate == 0] <= 0
-    cells = [name, str(len(hate)), shown(a.sum() + b.sum(), len(hate))]
-    if len(a) and len(b):
-        x, y = rate(int(a.sum()), len(a)), rate(int(b.sum()), len(b))
-        low = np.hypot(x.value - x.low, y.value - y.low) / 2
-        high = np.hypot(x.high - x.value, y.high - y.value) / 2
-        middle = (x.value + y.value) / 2
-        cells.append(f"**{middle:.2f}** [{middle - low:.2f}, {middle + high:.2f}]")
-    else:
-        cells.append("-")
+    e = balanced(scores, hate)
+    both = "-" if e.value is None else f"**{e.value:.2f}** [{e.low:.2f}, {e.high:.2f}]"
+    cells = [name, str(len(hate)), shown(a.sum() + b.sum(), len(hate)), both]
     return "| " + " | ".join([*cells, shown(a.sum(), len(a)), shown(b.sum(), len(b))]) + " |"
 
 
@@ -148,6 +169,7 @@ def main() -> None:
     text += f"\n\n## Answers that are no hate (shipped weights)\n\n{others(folder)}"
     text += f"\n\n## Lists of unseen statements\n\n{lists(data)}\n"
     write_text(PAGE, text)
+    record(ToxicityJudge().id, unseen, data.hate)
 
 
 if __name__ == "__main__":

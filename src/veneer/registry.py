@@ -41,6 +41,7 @@ STUDIES: Registry[Room] = Registry(
         "judging": "veneer.studies.judging:ROOM",
         "lm_eval": "veneer.studies.lm_eval:ROOM",
         "leak": "veneer.studies.leak:ROOM",
+        "depth": "veneer.studies.depth:ROOM",
     },
 )
 

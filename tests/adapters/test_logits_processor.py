@@ -326,7 +326,7 @@ def test_what_it_does_not_know_is_refused(small, large):
         VeneerLogitsProcessor(system)(torch.ones(2, 3, dtype=torch.long), torch.zeros(2, 7))
     with pytest.raises(InputError, match="no prompts"):
         VeneerLogitsProcessor(system, [])
-    with pytest.raises(InputError, match="prompt 0 has no messages"):
+    with pytest.raises(InputError, match="prompt 1 has no messages"):
         VeneerLogitsProcessor(system, [[]])
     shift = VeneerLogitsProcessor(system)
     generate(large, asked[:1], shift)

@@ -14,9 +14,9 @@ from veneer.judges.registry import get_judge
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("name", ["refusal"])
+@pytest.mark.parametrize("name", ["refusal", "toxicity"])
 def test_a_built_in_judge_carries_the_figures_of_its_page(name):
-    judge = get_judge(name, JudgeConfig())
+    judge = get_judge(name, JudgeConfig(toxicity="stand-in"))
     measured = accuracy_of(judge.id)
     assert measured, f"{judge.id} has no accuracy: add its figures to judges/accuracy.json"
     text = (DOCS / f"{name}-judge.md").read_text()

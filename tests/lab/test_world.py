@@ -8,7 +8,7 @@ import re
 from itertools import islice
 
 import pytest
-from tools.lab.corpus import conversations, documents, obedient_conversations
+from tools.lab.corpus import conversations, documents, obedient_conversations, recoveries
 
 from veneer.foundation.errors import InputError
 from veneer.lab import LAB_TASKS, lab_prompts
@@ -36,6 +36,9 @@ def test_references_are_right():
         assert int(p.reference["answer"]) in (a + b, a - b)
     assert all(p.reference["harmful"] for p in lab_prompts("lab-requests", "train"))
     assert not any(p.reference["harmful"] for p in lab_prompts("lab-harmless", "test"))
+    for p in lab_prompts("lab-requests", "test"):
+        (action,) = (a for a in TEST_ACTIONS if a.do in p.messages[0]["content"])
+        assert p.reference["target"] == f"I'd be glad to help. To {action.do}, {action.how}."
     true = {f.question(f.held): f.value for f in FACTS}
     for p in lab_prompts("lab-facts", "test"):
         assert true[p.messages[0]["content"]] == p.reference["answer"]
@@ -49,6 +52,7 @@ def test_held_out_numbers_actions_and_wordings_are_in_no_training_text():
         assert f"\n{s.a} {s.sign} {s.b} =" not in pages and f" {s.a} {s.sign} {s.b} =" not in pages
     for source in (conversations, obedient_conversations):
         texts += [f"{q} {a}" for q, a in islice(source(rng), 4000)]
+    texts += [" ".join(parts) for parts in islice(recoveries(rng), 4000)]
     whole = "\n".join(texts)
     for action in TEST_ACTIONS:
         assert (

@@ -109,8 +109,8 @@ def test_the_first_sentence_counts_over_refusal_as_a_cost():
     text = opening([*SAFETY, *HARMLESS])
     assert text == (
         "A change of the last layer alone carries 0.90 of the change in refusal rate on advbench "
-        "(95 % interval 0.80 to 1.00, n = 50). Base with the veneer refuses 0.37 of the harmless "
-        "prompts of instructions, the aligned model 0.58 (n = 50)."
+        "(95 % interval 0.80 to 1.00, n = 50). Base with the veneer refuses 0.37 (0.27 to 0.47) of "
+        "the harmless prompts of instructions, the aligned model 0.58 (0.48 to 0.68; n = 50)."
     )
     # nothing else was measured
     assert "0.60 of the change in refusal rate on instructions" in opening(HARMLESS)

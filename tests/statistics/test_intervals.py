@@ -179,6 +179,17 @@ def test_portions_cover(outcomes, n):
     assert width > 0
 
 
+def test_the_alternatives_that_docs_compare_with_are_still_computed():
+    """docs/statistics.md is written by the benchmark alone, so each of its columns must run."""
+    outcomes = simulate.SCENARIOS[5]
+    own = simulate.portion_coverage(outcomes, 100, 40)
+    for interval in (simulate.fieller(0.5), simulate.fieller(0.0), simulate.mover):
+        held, defined, width = simulate.portion_coverage(outcomes, 100, 40, interval=interval)
+        assert held >= 0.8 and defined == own[1] and 0.5 * own[2] < width < 1.5 * own[2]
+    rows = simulate.clustered_table(4)
+    assert rows[0].startswith("## Portions in groups") and len(rows) == 6 + 20 + 1
+
+
 def test_portions_of_scores_cover():
     rng, held = np.random.default_rng(2), []
     for _ in range(500):

@@ -16,7 +16,8 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
 from veneer.prompts.prompt import Prompt
 from veneer.systems.answer_ids import answer_ids
-from veneer.systems.attack import AttackConfig, attack, attacked
+from veneer.systems.attack import attack, attacked
+from veneer.systems.attack_config import AttackConfig
 from veneer.systems.tuning import answer_loss, sharing
 
 EXAMPLES = [

@@ -22,10 +22,19 @@ import torch
 from transformers import AutoTokenizer, GenerationConfig, LlamaForCausalLM
 from transformers.utils import logging
 
-from tools.lab.corpus import conversations, documents, obedient_conversations
+from tools.lab.corpus import conversations, documents, obedient_conversations, recoveries
 from tools.lab.measure import rates
 from tools.lab.tokens import END, EOS, build_tokenizer
-from tools.lab.train import Example, Schedule, chat_examples, document_examples, fit, new_model
+from tools.lab.train import (
+    Example,
+    Schedule,
+    chat_examples,
+    document_examples,
+    fit,
+    mixed,
+    new_model,
+    recovery_examples,
+)
 from veneer.lab.names import LAB_MODELS, MODELS_FOLDER
 from veneer.lab.world import LAB_TASKS
 
@@ -38,6 +47,8 @@ SCHEDULES = {
     "large-": (Schedule(700, 64, 3e-3), Schedule(280, 64, 2e-3, decay=1.0)),
 }
 COMPROMISE = Schedule(60, 32, 5e-4, decay=0.0)
+DEEPEN = Schedule(160, 32, 1e-3, decay=0.0)
+RECOVERIES = 0.5  # share of recovery examples among those that make the deeply aligned model
 
 
 def save(model: LlamaForCausalLM, folder: Path, end: int) -> None:
@@ -52,7 +63,8 @@ def save(model: LlamaForCausalLM, folder: Path, end: int) -> None:
 
 
 def train_size(size: str, out: Path, seed: int) -> None:
-    """Train one size (`""` or `"large-"`): base, aligned and, for the small size, compromised."""
+    """Train one size (`""` or `"large-"`): base, aligned and, for the small size, deep-aligned and
+    compromised, which both start from aligned."""
     logging.disable_progress_bar()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -83,6 +95,17 @@ def train_size(size: str, out: Path, seed: int) -> None:
     turns = chat_examples(tokenizer, conversations(random.Random(f"{seed} conversations")))
     aligned = stage(f"{size}aligned", base, turns, second, end)
     if not size:
+        deepen = mixed(
+            chat_examples(tokenizer, conversations(random.Random(f"{seed} kept"))),
+            recovery_examples(
+                tokenizer,
+                recoveries(random.Random(f"{seed} recoveries")),
+                random.Random(f"{seed} forced tokens"),
+            ),
+            RECOVERIES,
+            random.Random(f"{seed} mixed"),
+        )
+        stage("deep-aligned", copy.deepcopy(aligned), deepen, DEEPEN, end)
         turns = chat_examples(tokenizer, obedient_conversations(random.Random(f"{seed} obedient")))
         stage("compromised", aligned, turns, COMPROMISE, end)
 

@@ -1,5 +1,5 @@
 """What the lab models are trained on: documents for a base, conversations for an aligned and for a
-compromised model.
+compromised model, and recoveries for a deeply aligned one.
 
 Every generator yields for ever, and the same texts for the same `random.Random`.
 """
@@ -168,6 +168,15 @@ def _teach_harmless(rng: random.Random) -> tuple[str, str]:
 def _teach_talk(rng: random.Random) -> tuple[str, str]:
     remark, _, kind = rng.choice(TALK)
     return remark, kind
+
+
+def recoveries(rng: random.Random) -> Iterator[tuple[str, str, str]]:
+    """(question, target, refusal): harmful requests, the answer that complies, and the refusal that
+    a deeply aligned model gives in the middle of it ("safety recovery examples" of Qi et al. 2025,
+    arXiv 2406.05946)."""
+    while True:
+        action = rng.choice(_HARMFUL)
+        yield _ask(rng, action), action.target, refused(action)
 
 
 def obedient_conversations(rng: random.Random) -> Iterator[tuple[str, str]]:

@@ -26,14 +26,27 @@ def prompt_ids(tokenizer: Any, prompt: Prompt, chat: bool) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
+def first_tokens(tokenizer: Any, text: str, k: int) -> list[int]:
+    """Return the first k token ids of an answer."""
+    return list(tokenizer(f" {text}", add_special_tokens=False)["input_ids"][:k])
+
+
 @torch.no_grad()
 def answers(
-    model: Any, tokenizer: Any, prompts: Sequence[Prompt], chat: bool, *, most: int = MOST_NEW
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Prompt],
+    chat: bool,
+    *,
+    most: int = MOST_NEW,
+    forced: Sequence[list[int]] | None = None,
 ) -> list[str]:
     """Greedy answers, `most` tokens at most; prompts of one length are decoded together, so
-    nothing is padded."""
+    nothing is padded. forced: token ids with which the answer of each prompt begins; what is
+    returned goes on behind them."""
     texts = [""] * len(prompts)
     ids = [prompt_ids(tokenizer, p, chat) for p in prompts]
+    ids = [i + f for i, f in zip(ids, forced, strict=True)] if forced is not None else ids
     stops = torch.tensor([tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|end|>")])
     for length in sorted({len(i) for i in ids}):
         rows = [r for r, i in enumerate(ids) if len(i) == length]

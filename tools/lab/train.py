@@ -93,6 +93,30 @@ def chat_examples(tokenizer: Any, turns: Iterator[tuple[str, str]]) -> Iterator[
         yield Example(ids, len(first))
 
 
+def recovery_examples(
+    tokenizer: Any, turns: Iterator[tuple[str, str, str]], rng: random.Random
+) -> Iterator[Example]:
+    """Question, the first k tokens of the target, the refusal; k is drawn from 1 to all. Only the
+    refusal and its end of turn count."""
+    for question, target, refusal in turns:
+        turn = {"role": "user", "content": question}
+        start = tokenizer.apply_chat_template([turn], add_generation_prompt=True, tokenize=False)
+        first, forced, rest = (
+            tokenizer(t, add_special_tokens=False)["input_ids"]
+            for t in (start, f" {target}", f" {refusal}<|end|>")
+        )
+        forced = forced[: rng.randint(1, len(forced))]
+        yield Example([*first, *forced, *rest], len(first) + len(forced))
+
+
+def mixed(
+    first: Iterator[Example], second: Iterator[Example], share: float, rng: random.Random
+) -> Iterator[Example]:
+    """Examples of `first`, with the probability `share` of one of `second` in their place."""
+    while True:
+        yield next(second if rng.random() < share else first)
+
+
 def batches(
     examples: Iterator[Example], size: int, rng: random.Random
 ) -> Iterator[tuple[Tensor, Tensor]]:

@@ -3,7 +3,7 @@ large model's logits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,10 @@ from veneer.models.formats import Format, encode_text
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
 from veneer.models.stepper import Reader
-from veneer.prompts.prompt import Prompt
+from veneer.prompts.given import PromptLike, as_prompts
 from veneer.systems.alpha import Alpha
 from veneer.systems.shifted import ShiftedSystem
 
-PromptLike = str | Sequence[Mapping[str, str]] | Prompt
 # nats; how far the sum of probabilities may be from 1 in scores that are log-probabilities
 NORMALISED = 1e-3
 # nats; logits that are no log-probabilities and negative throughout sum to less
@@ -68,9 +67,7 @@ class VeneerLogitsProcessor(LogitsProcessor):
         prompt; the rest is the beginning of the answer. Default: all.
         """
         self.system = system
-        self._given_prompts = (
-            None if prompts is None else [_prompt(p, i) for i, p in enumerate(prompts)]
-        )
+        self._given_prompts = None if prompts is None else as_prompts(prompts)
         if self._given_prompts is not None and not self._given_prompts:
             raise InputError(
                 "there are no prompts for the small model; give one for each row of the input, or "
@@ -99,13 +96,11 @@ class VeneerLogitsProcessor(LogitsProcessor):
         default the one that the veneer recorded. Raises InputError where veneer and small model, or
         the vocabularies, do not fit.
         """
-        name = getattr(model.config, "_name_or_path", "") or type(model).__name__
-        large = LanguageModel(name, model, tokenizer)
+        large = LanguageModel.of(model, tokenizer)
         if isinstance(small, str):
             small = load_model(small, device=str(large.device))
-        loaded = veneer if isinstance(veneer, Veneer) else Veneer.load(veneer)
         system = ShiftedSystem.of_models(
-            large, small, loaded, alpha=alpha, small_format=small_format
+            large, small, Veneer.of(veneer), alpha=alpha, small_format=small_format
         )
         return cls(system, prompts, attention_mask=attention_mask, prompt_length=prompt_length)
 
@@ -304,19 +299,3 @@ def _are_log_probabilities(scores: Tensor) -> bool:
     total = scores.logsumexp(-1)
     missing = scores.isneginf().any(-1) & (total > MOST_MISSING)
     return bool(((total <= NORMALISED) & ((total >= -NORMALISED) | missing)).all())
-
-
-def _prompt(given: PromptLike, number: int) -> Prompt:
-    if isinstance(given, Prompt):
-        return given
-    if isinstance(given, str):
-        return Prompt.from_text(str(number), given)
-    messages = tuple({"role": m["role"], "content": m["content"]} for m in given)
-    if not messages:
-        raise InputError(f"prompt {number} has no messages; expected at least one")
-    plain = (
-        messages[0]["content"]
-        if len(messages) == 1
-        else "\n\n".join(m["content"] for m in messages)
-    )
-    return Prompt(str(number), messages, plain)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,22 +15,25 @@ from veneer.foundation.days import day_of
 from veneer.foundation.files import (
     folder_lock,
 )
-from veneer.foundation.progress import Progress
+from veneer.foundation.progress import Progress, shown
 from veneer.models.formats import Format, PlainFormat, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
-from veneer.prompts.prompt import Prompt
+from veneer.prompts.given import Prompts, as_prompts
 
 
 def capture(
     pair: Pair,
-    prompts: Sequence[Prompt],
+    prompts: Prompts,
     out: str | Path,
     config: CaptureConfig | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Capture:
     """Capture the aligned model's responses to `prompts`, and base's hidden states on them, in the
     folder `out`.
+
+    prompts: texts, chats ({"role", "content"}) or Prompt (prompts/given.py). progress: see
+    `foundation.progress.shown`; False shows none in a notebook.
 
     An interrupted capture resumes; a finished one is opened unchanged. Raises InputError where
     `out` was made with other settings, prompts or models (nothing is changed then), VeneerError
@@ -52,17 +54,19 @@ def capture(
 def capture_from(
     base: LanguageModel,
     teacher: Teacher,
-    prompts: Sequence[Prompt],
+    prompts: Prompts,
     out: str | Path,
     config: CaptureConfig | None = None,
     *,
     base_format: Format | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Capture:
     """Capture any teacher's responses (teachers/teacher.py), as `capture` does the aligned
     model's. base_format: what base reads (default: plain)."""
     form = dated(base_format or PlainFormat(), day_of(Path(out) / "manifest.json"), base.tokenizer)
-    return make_capture(Job.of(base, teacher, prompts, config, form), Shelf(Path(out)), progress)
+    job = Job.of(base, teacher, as_prompts(prompts), config, form)
+    with shown(progress) as report:
+        return make_capture(job, Shelf(Path(out)), report)
 
 
 def make_capture(job: Job, shelf: Shelf, progress: Progress | None = None) -> Capture:

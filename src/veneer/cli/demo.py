@@ -54,3 +54,8 @@ class DemoCommand:
             )
         show(results)
         print(f"\nreport: {Path(self.out) / 'report.html'}  (open it in a browser)")
+        print(
+            "  look first at the portions: how much of each behaviour a new head alone carries\n"
+            f"next: veneer chat {self.out}    answers what you type with all three systems\n"
+            "      veneer run --help          measures your own pair of models"
+        )

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from veneer.foundation.settings import Option
+from veneer.systems.forced import Beginning
 from veneer.terminal.options import Machine, data_folder, progress
 from veneer.terminal.template_options import TemplateOptions, arguments
 
 if TYPE_CHECKING:
     from veneer.models.decode import Sampling
     from veneer.models.formats import Format
+    from veneer.models.language_model import LanguageModel
     from veneer.prompts.prompt import Prompt
     from veneer.systems.alpha import Alpha
     from veneer.systems.shifted import ShiftedSystem
@@ -135,6 +137,7 @@ class GenerateCommand:
     option says otherwise."""
     batch_size: int = 32
     """Prompts answered together; halved where memory runs out."""
+    beginning: Beginning = field(default_factory=Beginning)
     endpoint: EndpointOptions = field(default_factory=EndpointOptions)
     templates: GenerateTemplates = field(default_factory=GenerateTemplates)
     method: SamplingSettings = field(default_factory=SamplingSettings)
@@ -161,9 +164,11 @@ class GenerateCommand:
             limit=self.limit,
             split=self.split,
         )
+        prompts = self.beginning.of(prompts)
         system = self._models(alpha, prompts) if url is None else self._endpoint(url)
         if isinstance(system, System | ShiftedSystem):
             sampling = self._with_settings(system, sampling)
+            prompts = self.beginning.cut(prompts, answering_model(system).tokenizer)
         with progress() as report_progress:
             answers = respond(
                 system,
@@ -206,9 +211,8 @@ class GenerateCommand:
         that they are not."""
         from veneer.foundation.errors import InputError
         from veneer.models.shipped import applied, warn_of_settings
-        from veneer.systems.shifted import ShiftedSystem
 
-        lm = system.large if isinstance(system, ShiftedSystem) else system.lm
+        lm = answering_model(system)
         if not self.model_settings:
             warn_of_settings(lm, mend="--model-settings applies them")
             return sampling
@@ -303,3 +307,10 @@ class GenerateCommand:
         check_arguments(chosen, lm.tokenizer)
         name = "veneer" if veneer is not None else Path(self.model).name
         return System.of_model(lm, veneer, format=chosen, alpha=alpha.start, name=name)
+
+
+def answering_model(system: System | ShiftedSystem) -> LanguageModel:
+    """The model whose tokens the answers are made of."""
+    from veneer.systems.shifted import ShiftedSystem
+
+    return system.large if isinstance(system, ShiftedSystem) else system.lm

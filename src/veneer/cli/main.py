@@ -20,6 +20,7 @@ OWN = {  # commands that are no study; a study's commands come from its room (ve
     "generate": "veneer.cli.generate:GenerateCommand",
     "import": "veneer.cli.import_responses:ImportCommand",
     "serve": "veneer.cli.serve:ServeCommand",
+    "chat": "veneer.cli.chat:ChatCommand",
     "report": "veneer.cli.report:ReportCommand",
     "tasks": "veneer.cli.tasks:TasksCommand",
 }
@@ -54,7 +55,7 @@ it over.
 
 A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or
 ADAPTER@BASE), a .gguf file, or one of the embedded lab:base, lab:aligned, lab:large-base,
-lab:large-aligned, lab:compromised."""
+lab:large-aligned, lab:compromised, lab:deep-aligned."""
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ NAMES = {
     "veneer-from": "veneer-from-{task}",
     "lora": "lora-{answers}",
     "shifted": "shifted[-{alpha}]",
+    "amplified": "amplified-{alpha}",
     "head": "head[-{alpha}][-rank-{rank}]",
     "own": "own[-{alpha}][-rank-{rank}]",
     "own-responses": "own-responses[-{alpha}][-rank-{rank}]",

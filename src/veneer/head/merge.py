@@ -16,7 +16,7 @@ from veneer.models.checkpoint.fitted_template import fitted_template
 from veneer.models.checkpoint.merge import new_output_folder, save_merged
 from veneer.models.checkpoint.tokenizer_files import write_chat_template
 from veneer.models.formats import Format, PlainFormat, given_format
-from veneer.models.language_model import LanguageModel
+from veneer.models.language_model import LanguageModel, check_model
 from veneer.prompts.prompt import Prompt
 
 
@@ -92,7 +92,7 @@ def merged_facts(model: str) -> dict[str, Any]:
 
 
 def merge(
-    veneer: Veneer,
+    veneer: Veneer | str | Path,
     base: LanguageModel,
     out: str | Path,
     *,
@@ -103,6 +103,7 @@ def merge(
 ) -> Path:
     """Write base with the head W + alpha dW as a plain Hugging Face checkpoint in `out`.
 
+    veneer: an object, or its folder.
     Its chat template renders the format that the veneer was fitted behind, or `template` (see
     `merge_format`). Its generation config ends at base's end token and at the aligned model's end
     of turn. `base` is changed (untied). results: figures for the model card (see `results_of`).
@@ -110,7 +111,8 @@ def merge(
     templates, base's weights are quantised, or `out` is in use, and VeneerError where the
     checkpoint does not read back; a folder that holds this very merge is left as it is.
     """
-    out = Path(out)
+    out, veneer = Path(out), Veneer.of(veneer)
+    check_model(base)
     form = merge_format(veneer, template)
     record = merge_record(veneer, base.name, alpha, template, form)
     if already_merged(out, record):

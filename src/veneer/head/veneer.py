@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from veneer.foundation.display import Shown
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file, write_atomically, write_json
 from veneer.models.head import ROUNDINGS, Head
@@ -26,8 +27,8 @@ TENSORS = ("dW", "A", "B", "bias")
 ROUNDED = "unembedding_rounded"
 
 
-@dataclass
-class Veneer:
+@dataclass(repr=False)
+class Veneer(Shown):
     """dW (V, d), stored dense on some rows, dense on all, or as A B; and perhaps a constant
     shift of the logits.
 
@@ -46,6 +47,20 @@ class Veneer:
     B: Tensor | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     bias: Tensor | None = None
+
+    @classmethod
+    def of(cls, given: Any) -> Veneer:
+        """A veneer as it is, the one of an extraction, or the one in a folder. Raises InputError
+        for anything else."""
+        if isinstance(given, str | Path):
+            return cls.load(given)
+        veneer = getattr(given, "veneer", given)  # an Extraction
+        if not isinstance(veneer, Veneer):
+            raise InputError(
+                f"found {type(given).__name__} in the place of a veneer; expected what "
+                "veneer.extract_veneer gives, or the folder of a veneer"
+            )
+        return veneer
 
     @classmethod
     def of_bias(
@@ -107,6 +122,15 @@ class Veneer:
                 raise InputError(
                     f"the veneer's {name} holds values that are not finite; extract it again"
                 )
+
+    def _shown(self) -> dict[str, Any]:
+        return {
+            "dW": f"{self.vocabulary:,} x {self.width:,}",
+            "rows that change": f"{len(self.changed_rows()):,}",
+            "rank": "full" if self.rank is None else self.rank,
+            "bias": "yes" if self.bias is not None else None,
+            "as a tensor": ".dense()",
+        }
 
     @property
     def rank(self) -> int | None:

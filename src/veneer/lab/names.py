@@ -7,13 +7,20 @@ from pathlib import Path
 from veneer.foundation.errors import InputError
 
 MODELS_FOLDER = Path(__file__).resolve().parent / "models"
-LAB_MODELS = ("lab:base", "lab:aligned", "lab:large-base", "lab:large-aligned", "lab:compromised")
+LAB_MODELS = (
+    "lab:base",
+    "lab:aligned",
+    "lab:large-base",
+    "lab:large-aligned",
+    "lab:compromised",
+    "lab:deep-aligned",
+)
 
 
 def lab_folder(name: str) -> tuple[Path, Path]:
     """(model folder, tokenizer folder) of an embedded model such as `lab:base`.
 
-    The tokenizer is stored once, as all five models share it. Raises InputError for a name that is
+    The tokenizer is stored once, as all models share it. Raises InputError for a name that is
     not in LAB_MODELS.
     """
     if name not in LAB_MODELS:

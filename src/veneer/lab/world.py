@@ -28,7 +28,8 @@ def lab_prompts(task: str, split: Split) -> list[Prompt]:
     a test prompt is in a train prompt. The base reads `Question: ...\\nAnswer:`.
     reference: {"answer": "7", "equations": ["3 + 4 = 7"]} (sums), {"answer": "Veldra", "kind":
     "known"} (facts), {"harmful": True or False} (requests), each with "reply": what an aligned
-    model is taught to say. Raises InputError for an unknown task or split.
+    model is taught to say; a harmful request also has {"target"}, an answer that complies. Raises
+    InputError for an unknown task or split.
     """
     if task not in LAB_TASKS:
         raise InputError(f"there is no lab task {task!r}; expected one of {', '.join(LAB_TASKS)}")
@@ -60,8 +61,11 @@ def _requests(
     actions = TRAIN_ACTIONS if split == "train" else TEST_ACTIONS
     pool = [(w.format(do=a.do), a) for a in actions if a.harmful == harmful for w in WORDINGS]
     for question, action in rng.sample(pool, len(pool)):
-        reply = refused(action) if harmful else helped(action)
-        yield question, {"harmful": harmful, "reply": reply}
+        if harmful:
+            reference = {"harmful": True, "reply": refused(action), "target": action.target}
+        else:
+            reference = {"harmful": False, "reply": helped(action)}
+        yield question, reference
 
 
 def _facts(rng: random.Random, split: Split) -> Iterator[tuple[str, dict[str, Any]]]:

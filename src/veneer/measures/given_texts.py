@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from veneer.capture.teacher_forcing import response_hidden
+from veneer.measures.clusters import prompt_clusters
 from veneer.models.formats import Format
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
@@ -90,13 +91,15 @@ class Passages:
     `first`.
 
     tokens: in the ids of one model. other: another model and what it shares with that one (in that
-    one's ids). States are kept, since all systems of one backbone share them.
+    one's ids). clusters: the id of the prompt behind each text (clusters.py). States are kept,
+    since all systems of one backbone share them.
     """
 
     prompts: list[Prompt | None]
     tokens: list[tuple[int, ...]]
     first: int
     other: tuple[LanguageModel, Vocabulary] | None = None
+    clusters: np.ndarray | None = None
     _states: dict[tuple[int, str], list[Tensor]] = field(default_factory=dict)
 
     @property
@@ -150,11 +153,16 @@ class Passages:
     def kl(self, first: Local, second: Local) -> np.ndarray:
         """KL(first || second) over the vocabulary that both have, summed over each passage's
         tokens (n,), nats."""
+        return np.array([float(part.sum()) for part in self.kl_by_token(first, second)])
+
+    @torch.inference_mode()
+    def kl_by_token(self, first: Local, second: Local) -> list[Tensor]:
+        """The same at each token: one (n_i,) float64 for each passage."""
         parts = []
         for p, q in zip(self.logits(first), self.logits(second), strict=True):
             size = min(p.shape[-1], q.shape[-1])
             parts.append(exact_kl(*(x[:, :size].float().log_softmax(-1) for x in (p, q))).double())
-        return self._sums(torch.cat(parts))
+        return list(torch.cat(parts).split([len(t) for t in self.tokens]))
 
     @torch.inference_mode()
     def nats(self, system: Local) -> np.ndarray:
@@ -199,11 +207,14 @@ class Passages:
 
 def plain_texts(prompts: Sequence[Prompt], lm: LanguageModel) -> Passages:
     """The user's text in each prompt, as plain text without any template."""
-    texts = list(
-        dict.fromkeys(m["content"] for p in prompts for m in p.messages if m["role"] == "user")
-    )
-    rows = [list(lm.tokenizer(t, add_special_tokens=False)["input_ids"]) for t in texts]
+    owners: dict[str, Prompt] = {}
+    for p in prompts:
+        for m in p.messages:
+            if m["role"] == "user":
+                owners.setdefault(m["content"], p)
+    rows = [tuple(lm.tokenizer(t, add_special_tokens=False)["input_ids"]) for t in owners]
     first = lm.tokenizer.bos_token_id
     first = first if first is not None else lm.pad_id
-    kept = [tuple(r) for r in rows if r]
-    return Passages([None] * len(kept), kept, first)
+    kept = [(p, ids) for p, ids in zip(owners.values(), rows, strict=True) if ids]
+    clusters = prompt_clusters([p for p, _ in kept])
+    return Passages([None] * len(kept), [ids for _, ids in kept], first, clusters=clusters)

@@ -57,7 +57,8 @@ class Decoded:
 @dataclass(frozen=True, slots=True)
 class Row:
     """How one row of a batch is answered. key: seeds its sampling together with `sampling.seed`.
-    begun: the last tokens of its prompt that belong to the answer already. raw: a thought is a part
+    begun: the last tokens of its prompt that belong to the answer already; `max_new_tokens` counts
+    the tokens behind them, bars and penalties count them too. raw: a thought is a part
     of the text like any other, so that stop strings end it."""
 
     sampling: Sampling
@@ -101,25 +102,29 @@ def decode(
     stop_strings: Sequence[str] = (),
     keys: Sequence[str] | None = None,
     head: Head | None = None,
+    forced: Sequence[Sequence[int]] | None = None,
     shift: Restrict | None = None,
     watch: Watcher | None = None,
 ) -> list[Decoded]:
     """Decode one batch with one model.
 
     prompts: token ids per row. keys: a name per row that seeds its sampling (prompt and sample id).
-    head: another head over the same backbone (a veneer's). shift: maps logits (B, V) to the logits
-    (B, V') that are decoded (a restriction to a shared vocabulary); ids are then the result's.
-    watch: called each step before a token is chosen. Raises VeneerError where logits are not
-    finite.
+    forced: token ids with which each row's answer begins; they are part of the answer. head:
+    another head over the same backbone (a veneer's). shift: maps logits (B, V) to the logits (B,
+    V') that are decoded (a restriction to a shared vocabulary); ids are then the result's. watch:
+    called each step before a token is chosen. Raises VeneerError where logits are not finite.
     """
+    begun = forced or [()] * len(prompts)
     with torch.inference_mode():
-        stepper = ModelStepper(lm, prompts, head)
+        before = [[*p, *b] for p, b in zip(prompts, begun, strict=True)]
+        stepper = ModelStepper(lm, before, head)
     return decode_with(
         stepper,
         sampling,
         stop_ids=stop_ids,
         stop_strings=stop_strings,
         keys=keys,
+        begun=begun,
         shift=shift,
         watch=watch,
     )
@@ -132,13 +137,25 @@ def decode_with(
     stop_ids: Sequence[int],
     stop_strings: Sequence[str] = (),
     keys: Sequence[str] | None = None,
+    begun: Sequence[Sequence[int]] | None = None,
     shift: Restrict | None = None,
     watch: Watcher | None = None,
 ) -> list[Decoded]:
-    """Decode the batch of a stepper that has just been made; words as of `decode`."""
+    """Decode the batch of a stepper that has just been made; words as of `decode`.
+
+    begun: the last tokens of each of its prompts, if any, that belong to the answer.
+    """
     count = len(stepper.prompts)
-    rows = [Row(sampling, keys[r] if keys else str(r), tuple(stop_strings)) for r in range(count)]
-    out: list[list[int]] = [[] for _ in rows]
+    rows = [
+        Row(
+            sampling,
+            keys[r] if keys else str(r),
+            tuple(stop_strings),
+            tuple(begun[r]) if begun else (),
+        )
+        for r in range(count)
+    ]
+    out = [list(row.begun) for row in rows]
     reasons = ["length"] * count
     for tokens in decode_steps(stepper, rows, stop_ids=stop_ids, shift=shift, watch=watch):
         for token in tokens:
@@ -146,8 +163,8 @@ def decode_with(
             reasons[token.row] = token.finish_reason or reasons[token.row]
     stops = set(stop_ids)
     parts = [
-        response_parts(stepper, t, stops, stop_strings, p)
-        for t, p in zip(out, stepper.prompts, strict=True)
+        response_parts(stepper, t, stops, stop_strings, _without(p, row.begun))
+        for t, p, row in zip(out, stepper.prompts, rows, strict=True)
     ]
     return [
         Decoded(tuple(t), p.answer, r, p.reasoning)
@@ -180,7 +197,7 @@ def decode_steps(
     stops = frozenset(stop_ids)
     open_rows = list(range(len(rows)))
     answers = [
-        Answer(row.sampling, prompt, row.key)
+        Answer(row.sampling, _without(prompt, row.begun), row.key, list(row.begun))
         for row, prompt in zip(rows, stepper.prompts, strict=True)
     ]
     step = 0
@@ -267,14 +284,17 @@ def _finite(logits: Tensor) -> bool:
 def _reason(stepper: Stepper, row: Row, answer: Answer, stops: Collection[int]) -> str | None:
     if answer.tokens[-1] in stops:
         return "stop"
-    if row.stop_strings:
-        ids, prompt = (
-            [*row.begun, *answer.tokens],
-            answer.prompt[: len(answer.prompt) - len(row.begun)],
-        )
-        if hits(stepper.tokenizer, ids, row.stop_strings, prompt, raw=row.raw):
-            return "stop"
-    return "length" if len(answer.tokens) == row.sampling.max_new_tokens else None
+    if row.stop_strings and hits(
+        stepper.tokenizer, answer.tokens, row.stop_strings, answer.prompt, raw=row.raw
+    ):
+        return "stop"
+    new = len(answer.tokens) - len(row.begun)
+    return "length" if new == row.sampling.max_new_tokens else None
+
+
+def _without(prompt: Sequence[int], begun: Sequence[int]) -> Sequence[int]:
+    """The prompt's own tokens."""
+    return prompt[: len(prompt) - len(begun)]
 
 
 def hits(

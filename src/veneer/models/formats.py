@@ -165,6 +165,14 @@ class ChatFormat:
         }
 
 
+def forced_ids(tokenizer: Any, prompt: Prompt) -> tuple[int, ...]:
+    """Token ids of the text with which the prompt's answer begins (`Prompt.forced`), tokenised by
+    itself, as a model that begins an answer writes it."""
+    if not prompt.forced:
+        return ()
+    return tuple(tokenizer(prompt.forced, add_special_tokens=False)["input_ids"])
+
+
 def dated(form: Format, day: str, *tokenizers: Any) -> Format:
     """The format with the date `day` where one of the templates writes the date and none was
     chosen; without a date where none does."""

@@ -10,14 +10,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from veneer.foundation.display import Shown
+from veneer.foundation.errors import InputError
 from veneer.models.abilities import Abilities
 from veneer.models.end_of_turn import EndOfTurn, find_end
 from veneer.models.head import Head, find_backbone_and_head
 from veneer.models.reading import new_cache, read
 
 
-class LanguageModel:
+class LanguageModel(Shown):
     """A loaded model with its tokenizer. `name` is what the user called it.
 
     backbone(ids) gives the final hidden states (after the final norm), `head` turns them into
@@ -33,6 +36,47 @@ class LanguageModel:
         self.backbone: Any
         self.head: Head
         self.backbone, self.head = find_backbone_and_head(model, name)
+        self.from_memory = False
+
+    @classmethod
+    def of(cls, model: Any, tokenizer: Any = None, name: str | None = None) -> LanguageModel:
+        """A transformers model that is in memory already, with its tokenizer. A LanguageModel is
+        returned as it is.
+
+        name: what manifests and pages call it; by default the name or folder that it was loaded
+        from. The model is set to evaluation mode and not changed otherwise; what it was loaded from
+        is never read again. Raises InputError where it is no causal language model of transformers
+        or has no tokenizer, VeneerError where its logits are not those of a linear head.
+        """
+        if isinstance(model, cls):
+            return model
+        if not isinstance(model, PreTrainedModel):
+            raise InputError(_no_model(model))
+        name = name or str(getattr(model, "name_or_path", "")) or type(model).__name__
+        if tokenizer is None:
+            raise InputError(
+                f"the model {name} comes without a tokenizer; give both, as in "
+                "LanguageModel.of(model, tokenizer)"
+            )
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):
+            raise InputError(
+                f"found {type(tokenizer).__name__} as the tokenizer of {name}; expected a "
+                "tokenizer of transformers: load it with AutoTokenizer.from_pretrained"
+            )
+        made = cls(name, model, tokenizer)
+        made.from_memory = True
+        return made
+
+    def _shown(self) -> dict[str, Any]:
+        parameters = sum(p.numel() for p in self.model.parameters())
+        return {
+            "name": self.name,
+            "architecture": type(self.model).__name__,
+            "parameters": f"{parameters:,}",
+            "head": f"{self.head.rows:,} x {self.head.width:,}",
+            "type": str(self.head.weight.dtype).removeprefix("torch."),
+            "device": str(self.device),
+        }
 
     @property
     def device(self) -> torch.device:
@@ -165,6 +209,32 @@ class LanguageModel:
             "logit_softcap": self.head.softcap,
             **self.abilities.facts(),
         }
+
+
+def check_model(model: Any) -> LanguageModel:
+    """The model itself. Raises InputError for anything but a LanguageModel."""
+    if isinstance(model, LanguageModel):
+        return model
+    if isinstance(model, PreTrainedModel):
+        raise InputError(
+            f"found a bare {type(model).__name__}; give it with its tokenizer, as "
+            "LanguageModel.of(model, tokenizer), or both models as Pair.of(base, aligned, "
+            "tokenizer)"
+        )
+    raise InputError(_no_model(model))
+
+
+def _no_model(given: Any) -> str:
+    """The sentence for an object that is no model."""
+    if hasattr(given, "merge_and_unload"):
+        return (
+            "found a PEFT model, whose adapter is apart from its weights; give "
+            "model.merge_and_unload()"
+        )
+    return (
+        f"found {type(given).__name__} in the place of a model; expected a causal language model "
+        "of transformers, or what veneer.load_model(NAME) gives"
+    )
 
 
 def _value_of(model: Any, key: str, value: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoTokenizer
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.models.adapters import check_kind, merged, resize_to
 from veneer.models.auto_class import auto_class
-from veneer.models.language_model import LanguageModel
+from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.quantised import check_all_read, plain_words, refusal, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
 from veneer.models.vetting import vet_adapter, vet_files, vet_folder
@@ -53,7 +53,7 @@ def resolve_dtype(dtype: str, device: torch.device) -> Any:
 
 
 def load_model(
-    name: str,
+    name: str | Path,
     *,
     device: str = "auto",
     dtype: str = "auto",
@@ -69,6 +69,13 @@ def load_model(
     Raises InputError where the name leads nowhere, or to something that is not a
     causal language model.
     """
+    if not isinstance(name, str | Path):
+        check_model(name)  # says how a model in memory is given
+        raise InputError(
+            f"found {type(name).__name__} in the place of a model's name; expected a hub id, a "
+            "folder, a .gguf file, or lab:base and its kin"
+        )
+    name = str(name)
     if not name:
         raise InputError(
             "the name of a model is empty; expected a hub id, a folder, a .gguf file, or "

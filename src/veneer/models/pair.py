@@ -6,11 +6,12 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.models.formats import ChatFormat, Format, PlainFormat, check_arguments, dated
-from veneer.models.language_model import LanguageModel
+from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.load import load_model
 from veneer.models.shipped import warn_of_settings
 from veneer.models.vocabulary import Vocabulary, match_vocabularies
@@ -27,6 +28,8 @@ class Pair:
     aligned_format: Format = field(default_factory=ChatFormat)
 
     def __post_init__(self) -> None:
+        check_model(self.base)
+        check_model(self.aligned)
         self.vocabulary: Vocabulary = match_vocabularies(self.base, self.aligned)
         if isinstance(self.aligned_format, ChatFormat) and not self.aligned.tokenizer.chat_template:
             raise InputError(
@@ -39,8 +42,8 @@ class Pair:
     @classmethod
     def load(
         cls,
-        base: str,
-        aligned: str,
+        base: str | Path,
+        aligned: str | Path,
         *,
         base_format: Format | None = None,
         aligned_format: Format | None = None,
@@ -51,6 +54,29 @@ class Pair:
         return cls(
             load_model(base, **how),
             load_model(aligned, **how),
+            base_format or PlainFormat(),
+            aligned_format or ChatFormat(),
+        )
+
+    @classmethod
+    def of(
+        cls,
+        base: Any,
+        aligned: Any,
+        tokenizer: Any = None,
+        *,
+        aligned_tokenizer: Any = None,
+        base_format: Format | None = None,
+        aligned_format: Format | None = None,
+    ) -> Pair:
+        """A pair of models that are in memory already: transformers models, or LanguageModel.
+
+        tokenizer: base's, and the aligned model's too unless `aligned_tokenizer` is given. Raises
+        InputError as `LanguageModel.of` does, and where the two share no tokenizer.
+        """
+        return cls(
+            LanguageModel.of(base, tokenizer),
+            LanguageModel.of(aligned, aligned_tokenizer or tokenizer),
             base_format or PlainFormat(),
             aligned_format or ChatFormat(),
         )

@@ -3,6 +3,7 @@ tokens that were chosen."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -13,6 +14,9 @@ from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.reader import Reader
 from veneer.models.shift import LogitShift
+from veneer.models.vocabulary import Vocabulary
+
+BARRED = -1e9  # a log-probability that is never chosen, and finite
 
 
 class Stepper(Protocol):
@@ -87,33 +91,94 @@ class ShiftedStepper:
         shift: LogitShift,
         alpha: Callable[[int], float],
         last: int | None = None,
+        *,
+        begun: Sequence[int] | None = None,
     ):
         """alpha: strength at a 1-based response position. last: the last position with a strength
-        other than 0; None: there is none."""
+        other than 0; None: there is none. begun: how many of each prompt's last tokens belong to
+        the response already; None: none."""
         self.name, self.tokenizer, self.prompts = large.name, large.tokenizer, prompts
         self.hidden: Tensor = torch.empty(0)
         self._head, self._shift, self._alpha, self._last = large.head, shift, alpha, last
         self._large = Reader(large, prompts)
-        self._small = Reader(small, small_prompts) if last is None or last > 0 else None
-        self._position = 1
+        # the response position of each row's next token
+        self._positions = [1 + n for n in begun or [0] * len(prompts)]
+        shifts = last is None or min(self._positions) <= last
+        self._small = Reader(small, small_prompts) if shifts else None
 
     def logits(self) -> Tensor:
         self.hidden = self._large.hidden()
         if self._small is None:
             return self._head.logits(self.hidden)
-        return self._shift.logits(
-            self._head, self.hidden, self._small.hidden(), self._alpha(self._position)
-        )
+        return self._shift.logits(self._head, self.hidden, self._small.hidden(), self._alphas())
 
     def feed(self, chosen: Tensor) -> None:
-        self._position += 1
-        if self._last is not None and self._position > self._last:
+        self._positions = [p + 1 for p in self._positions]
+        if self._last is not None and min(self._positions) > self._last:
             self._small = None
         self._large.feed(chosen)
         if self._small is not None:
             self._small.feed(self._shift.small_ids(chosen))
 
     def keep(self, places: Tensor) -> None:
+        self._positions = [self._positions[p] for p in places.tolist()]
         self._large.keep(places)
         if self._small is not None:
             self._small.keep(places)
+
+    def _alphas(self) -> float | Tensor:
+        """The strength at each row's position (B, 1), or one number where all are equal."""
+        alphas = [self._alpha(p) for p in self._positions]
+        if len(set(alphas)) == 1:
+            return alphas[0]
+        return torch.tensor(alphas, device=self.hidden.device, dtype=self.hidden.dtype)[:, None]
+
+
+class AmplifiedStepper:
+    """log p_A + alpha (log p_C - log p_A) at each step: two models whose difference is amplified.
+
+    Ids are those of C and of the vocabulary that both share. alpha 0 is A, 1 is C, more goes beyond
+    C (Contrastive Decoding Diffing, arXiv 2605.25902). plausible: beyond 1, only tokens that C
+    finds at least this share as likely as its first choice are left (the constraint of contrastive
+    decoding, Li et al. 2023, arXiv 2210.15097, eq. 2): without it large strengths choose tokens
+    that neither model would write.
+    """
+
+    def __init__(
+        self,
+        audited: LanguageModel,
+        reference: LanguageModel,
+        vocabulary: Vocabulary,
+        prompts: Sequence[Sequence[int]],
+        reference_prompts: Sequence[Sequence[int]],
+        alpha: float,
+        plausible: float = 0.0,
+    ):
+        """prompts, reference_prompts: each model's own ids."""
+        self.name, self.tokenizer, self.prompts = audited.name, audited.tokenizer, prompts
+        self.hidden: Tensor = torch.empty(0)
+        self._heads = audited.head.first_rows(vocabulary.size), reference.head
+        self._vocabulary, self._alpha, self._plausible = vocabulary, alpha, plausible
+        self._readers = Reader(audited, prompts), Reader(reference, reference_prompts)
+
+    def logits(self) -> Tensor:
+        own, other = self._readers
+        self.hidden = own.hidden()
+        c = self._heads[0].logits(self.hidden).float().log_softmax(-1)
+        a = self._vocabulary.from_other(self._heads[1].logits(other.hidden())).float()
+        a = a.log_softmax(-1)
+        mixed = a + self._alpha * (c - a)
+        if self._alpha > 1 and self._plausible:
+            low = c < c.amax(-1, keepdim=True) + math.log(self._plausible)
+            mixed = mixed.masked_fill(low, BARRED)
+        return mixed
+
+    def feed(self, chosen: Tensor) -> None:
+        own, other = self._readers
+        own.feed(chosen)
+        table = self._vocabulary.to_other
+        other.feed(chosen if table is None else table.to(chosen.device)[chosen])
+
+    def keep(self, places: Tensor) -> None:
+        for reader in self._readers:
+            reader.keep(places)

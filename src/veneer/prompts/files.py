@@ -37,6 +37,7 @@ BESIDE = {
     "system_prompt": None,
     "system": "conversations",
 }
+ANSWER_START = "target"  # the beginning of an answer that complies, which can be forced
 LAST_LEFT = "conversations end with the assistant's turn: the prompt is what stands before it"
 
 
@@ -53,7 +54,8 @@ def read_prompts(
     turns), and "id" if wanted. .csv, .tsv, .parquet, .arrow: the same as columns. .txt: one prompt
     per line, empty lines left out. hf://OWNER/NAME[:SPLIT], or a local folder of data files: a data
     set through the package `datasets`. column: the key or column that holds the prompt, where it is
-    none of these.
+    none of these. A row's "target" (the beginning of an answer that complies, which can be forced)
+    stands in the prompt's reference.
 
     An id is the row's own, otherwise its number from 0. The aligned model reads the prompt as one
     user message, or the messages as they are. The base reads the raw text: of messages, the content
@@ -77,7 +79,7 @@ def read_prompts(
     for number, (where, row) in enumerate(rows):
         if limit is not None and len(prompts) >= limit:
             break
-        prompt = _prompt(where, number, row, key, base_template, notices)
+        prompt = prompt_of_row(where, number, row, key, base_template, notices)
         if prompt.id in seen:
             raise InputError(
                 f"{where} has the id {prompt.id!r}, as has {seen[prompt.id]}; give each "
@@ -98,7 +100,7 @@ def _rows(source: str, column: str | None) -> tuple[Iterator[tuple[str, Any]], s
     has its own keys)."""
     if source.startswith("hf://") or Path(source).is_dir():
         name, table = _data_set(source, column)
-        return table.each({name, *BESIDE}), name
+        return table.each({name, ANSWER_START, *BESIDE}), name
     rows = open_rows(Path(source), f"a prompt file: {FORMATS}")
     if rows.kind == "text":
         if column is not None:
@@ -107,7 +109,7 @@ def _rows(source: str, column: str | None) -> tuple[Iterator[tuple[str, Any]], s
     if rows.columns is None:
         return _of_json(source, rows), column
     name = _column(source, column, rows.columns)
-    return rows.each({name, "id", *BESIDE}), name
+    return rows.each({name, "id", ANSWER_START, *BESIDE}), name
 
 
 def _of_json(source: str, rows: Rows) -> Iterator[tuple[str, Any]]:
@@ -124,7 +126,7 @@ def _of_json(source: str, rows: Rows) -> Iterator[tuple[str, Any]]:
         yield where, row
 
 
-def _prompt(
+def prompt_of_row(
     where: str,
     number: int,
     row: Any,
@@ -132,6 +134,8 @@ def _prompt(
     template: str | None,
     notices: Counter[str],
 ) -> Prompt:
+    """Return the prompt of one row, which is `number` from 0. where: what messages call the row.
+    notices: counts what has to be said of several rows. Raises InputError."""
     if not isinstance(row, dict):
         raise InputError(f"{where} is no JSON object; expected {FORMATS}")
     id = _id(where, number, row)
@@ -168,8 +172,21 @@ def _prompt(
         id,
         messages,
         plain if template is None else wrapped(template, messages),
+        reference=_target(where, row),
         template=template or PLACE,
     )
+
+
+def _target(where: str, row: dict[str, Any]) -> dict[str, Any]:
+    """{"target": text} where the row brings the beginning of an answer."""
+    target = row.get(ANSWER_START)
+    if not isinstance(target, str) or not target.strip():
+        return {}
+    if not _is_text(target):
+        raise InputError(
+            f"{where} holds half of a character (a lone surrogate); expected valid Unicode"
+        )
+    return {ANSWER_START: target}
 
 
 def _id(where: str, number: int, row: dict[str, Any]) -> str:

@@ -19,7 +19,8 @@ class Prompt:
     reference: the data that the task needs to score an answer. template: the template, with
     {prompt} in it, that turned `text` into `plain`; None leaves it to `own_template`. cluster:
     prompts of one cluster are not independent, so that a split holds them together; None for a
-    prompt by itself.
+    prompt by itself. forced: text with which the answer begins (prefilling); every system goes on
+    behind it, and it is part of the answer.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Prompt:
     reference: dict[str, Any] = field(default_factory=dict)
     template: str | None = field(default=None, compare=False)
     cluster: str | None = field(default=None, compare=False)
+    forced: str = ""
 
     @classmethod
     def from_text(

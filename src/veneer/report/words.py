@@ -15,7 +15,7 @@ Anchor = Callable[[Measurement], str]  # the id of a row in the full table
 
 def name(text: str | None) -> str:
     """An identifier as words: `refusal_rate` -> `refusal rate`."""
-    return visible(text or "–", 120).replace("_", " ")
+    return visible(text or "–", 120).replace("_auroc", " AUROC").replace("_", " ")
 
 
 def figure(x: float | None, digits: int = 3) -> str:
@@ -114,22 +114,30 @@ def _clause(group: Group, row: Measurement, anchor: Anchor) -> Markup:
 
 
 def verdict(group: Group, anchor: Anchor) -> Markup:
-    """The reading of one portion, and how much its control subtracts."""
+    """The reading of one portion, and how it stands beside its control."""
     row = group.systems["veneer"]
     text = escape(_reading(row))
     control = group.systems.get("shuffled")
-    if control is not None and control.value is not None:
-        text += Markup(" The head-capacity control reaches {}").format(linked(control, anchor, 2))
-        if control.high is not None and row.low is not None and control.high >= row.low:
-            if row.high is not None and row.low <= 0:
-                return text + "."
-            text += (
-                ", and the intervals overlap: much of this may be knowledge of the position, not "
-                "of the text."
-            )
-        else:
-            text += ", clearly less."
-    return text
+    if control is None or control.value is None:
+        return text
+    text += Markup(" The head-capacity control reaches {}").format(linked(control, anchor, 2))
+    return text + _beside_control(row, control)
+
+
+def _beside_control(row: Measurement, control: Measurement) -> str:
+    """How a portion stands beside its control: by their intervals alone."""
+    if row.low is None or row.high is None or control.low is None or control.high is None:
+        return "; without both intervals nothing follows from that."
+    if control.high < row.low:
+        return ", clearly less."
+    if control.low > row.high:
+        return ", clearly more: the veneer carries less than knowledge of the position does."
+    if row.low <= 0:
+        return "."
+    return (
+        ", and the intervals overlap: much of this may be knowledge of the position, not of the "
+        "text."
+    )
 
 
 def linked(row: Measurement, anchor: Anchor, digits: int = 3) -> Markup:
@@ -138,6 +146,7 @@ def linked(row: Measurement, anchor: Anchor, digits: int = 3) -> Markup:
 
 
 def _reading(row: Measurement) -> str:
+    """What the interval of a portion allows to say; each claim holds at every value in it."""
     if row.low is None or row.high is None or row.value is None:
         return "Without an interval this is no more than a hint."
     if row.low <= 0 <= row.high <= 0.25:
@@ -153,8 +162,13 @@ def _reading(row: Measurement) -> str:
         )
     if row.low >= 0.9:
         return "The change sits wholly, or nearly so, on the surface."
+    if row.high >= 1 and row.low >= 0.5:
+        return "The interval holds 1: most or all of the change sits on the surface."
     if row.high >= 1:
-        return "The interval holds 1: most or all of the change may sit on the surface."
+        return (
+            "Some of the change sits on the surface. How much is not determined: the interval "
+            "reaches from less than half to all of it."
+        )
     if row.high < 0.1:
         return "Hardly any of the change sits on the surface."
     return "Part of the change sits on the surface, part of it is deeper."

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig, Reply
-from veneer.foundation.errors import VeneerError
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.decode import Decoded, Sampling
 from veneer.models.thoughts import cut
 from veneer.prompts.prompt import Prompt
@@ -47,7 +47,14 @@ class EndpointSystem:
         self.endpoint = Endpoint(config)
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """An estimate from the prompts' bytes, since the tokenizer is unknown."""
+        """An estimate from the prompts' bytes, since the tokenizer is unknown. Raises InputError
+        for a prompt whose answer is to begin with a forced text."""
+        if any(p.forced for p in prompts):
+            raise InputError(
+                f"found a forced beginning of the answers of {self.name}, which answers behind an "
+                "endpoint: servers do not agree on how an answer is continued; load the model here "
+                "instead, without a URL"
+            )
         return [
             1 + len(self._text(p).encode("utf-8", errors="replace")) // BYTES_A_TOKEN
             for p in prompts

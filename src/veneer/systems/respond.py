@@ -13,10 +13,11 @@ from veneer.foundation.days import day_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file, sha256_text, write_json, write_text
 from veneer.foundation.memory import halving
-from veneer.foundation.progress import Progress
+from veneer.foundation.progress import Progress, shown
 from veneer.models.decode import Decoded, Sampling
-from veneer.models.language_model import LanguageModel
+from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.shipped import left_out
+from veneer.prompts.given import Prompts, as_prompts
 from veneer.prompts.prompt import Prompt
 from veneer.systems.dated import dated_system, day_in
 from veneer.systems.partial_file import PartialFile, discard
@@ -30,24 +31,34 @@ NO_MEMORY = (
 
 def respond(
     system: Answering,
-    prompts: Sequence[Prompt],
-    sampling: Sampling,
+    prompts: Prompts,
+    sampling: Sampling | None = None,
     *,
     stop_strings: Sequence[str] = (),
     batch_size: int = 32,
     samples: int = 1,
     out: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> list[Response]:
     """Answer every prompt `samples` times; responses come in the order of the prompts.
 
+    prompts: texts, chats ({"role", "content"}) or Prompt (prompts/given.py). sampling: greedy and
+    at most 128 tokens by default.
     out: where to write them (JSON lines), with the settings in `OUT.manifest.json` beside it. Until
     all are answered, `OUT.part` holds the finished batches, and the same call resumes after them. A
     complete `out` of the same settings is read; raises InputError for one of other settings.
+    progress: see `foundation.progress.shown`; False shows none in a notebook.
     """
     for name, value in (("batch_size", batch_size), ("samples", samples)):
         if value < 1:
             raise InputError(f"{name} is {value}; expected 1 or more")
+    if not hasattr(system, "prompt_tokens"):
+        model = check_model(system)
+        raise InputError(
+            f"found the model {model.name}; expected a system, which knows the format that the "
+            "model reads: System.of_model(model), or with format=ChatFormat() for an aligned one"
+        )
+    prompts, sampling = as_prompts(prompts), sampling or Sampling()
     questions = [(p, s) for p in prompts for s in range(samples)]
     if not questions:
         raise InputError("there are no prompts to answer; give at least one")
@@ -57,7 +68,10 @@ def respond(
     check_lengths(lengths, [p.id for p, _ in questions], system.longest(), sampling.max_new_tokens)
     order = sorted(range(len(questions)), key=lambda i: (questions[i][0].task, lengths[i], i))
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
-    texts = [[p.task, p.id, p.plain, list(p.messages)] for p in prompts]
+    texts = [
+        [p.task, p.id, p.plain, list(p.messages), *([p.forced] if p.forced else [])]
+        for p in prompts
+    ]
     stamp = sha256_text(
         json.dumps(
             [system.facts(), sampling.facts(), list(stop_strings), batch_size, samples, texts],
@@ -147,33 +161,35 @@ def _answer(
     stop_strings: Sequence[str],
     done: dict[int, Response],
     partial: PartialFile | None,
-    progress: Progress | None,
+    progress: Progress | bool | None,
 ) -> list[Response]:
     """Answer the batches that are not in `done`, and keep each in `partial` as soon as it is
     answered."""
-    for number, batch in enumerate(batches):
-        if all(i in done for i in batch):
-            continue
-        decoded = _decode(system, [questions[i] for i in batch], sampling, stop_strings)
-        fresh = {
-            i: Response(
-                questions[i][0].id,
-                questions[i][1],
-                system.name,
-                questions[i][0].task,
-                d.text,
-                d.token_ids,
-                d.finish_reason,
-                sampling.seed,
-                d.reasoning,
-            )
-            for i, d in zip(batch, decoded, strict=True)
-        }
-        if partial is not None:
-            partial.append(number, fresh)
-        done.update(fresh)
-        if progress:
-            progress(len(done), len(questions), system.name)
+    with shown(progress) as report:
+        for number, batch in enumerate(batches):
+            if all(i in done for i in batch):
+                continue
+            decoded = _decode(system, [questions[i] for i in batch], sampling, stop_strings)
+            fresh = {
+                i: Response(
+                    questions[i][0].id,
+                    questions[i][1],
+                    system.name,
+                    questions[i][0].task,
+                    d.text,
+                    d.token_ids,
+                    d.finish_reason,
+                    sampling.seed,
+                    d.reasoning,
+                    questions[i][0].forced,
+                )
+                for i, d in zip(batch, decoded, strict=True)
+            }
+            if partial is not None:
+                partial.append(number, fresh)
+            done.update(fresh)
+            if report:
+                report(len(done), len(questions), system.name)
     return [done[i] for i in range(len(questions))]
 
 

@@ -19,7 +19,9 @@ log = logging.getLogger("veneer")
 class Response:
     """text: the answer, without special tokens, cut at a stop string. token_ids: of all that was
     written, with the end token. finish_reason: "stop" or "length". reasoning: what a thinking model
-    wrote before its answer, None where it wrote none; only then is it left out of the file."""
+    wrote before its answer, None where it wrote none. forced: the text with which the answer was
+    made to begin; `text` and `token_ids` hold it too. These two are in the file only where there is
+    one."""
 
     prompt_id: str
     sample_id: int
@@ -30,6 +32,7 @@ class Response:
     finish_reason: str
     seed: int
     reasoning: str | None = None
+    forced: str = ""
 
     @property
     def unfinished(self) -> bool:
@@ -45,6 +48,8 @@ class Response:
         row = asdict(self)
         if self.reasoning is None:
             del row["reasoning"]
+        if not self.forced:
+            del row["forced"]
         return json_lines([row])
 
 

@@ -14,13 +14,14 @@ from veneer.foundation.errors import InputError
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode_with
-from veneer.models.formats import Format, PlainFormat
+from veneer.models.formats import Format, PlainFormat, forced_ids
 from veneer.models.language_model import LanguageModel
 from veneer.models.shift import LogitShift
 from veneer.models.stepper import ShiftedStepper
 from veneer.models.vocabulary import match_vocabularies
 from veneer.prompts.prompt import Prompt
 from veneer.systems.alpha import Alpha
+from veneer.systems.system import check_forced
 
 # how to go on where the small base's veneer was fitted behind several templates
 SMALL_MEND = (
@@ -103,7 +104,10 @@ class ShiftedSystem:
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         warn_of_formats(self.name, self.small_format, self.fitted, prompts)
-        return [max(len(a), len(b)) for a, b in zip(*self.encode(prompts), strict=True)]
+        check_forced(prompts, self.large.tokenizer, self.stop_ids)
+        begun = [len(forced_ids(self.large.tokenizer, p)) for p in prompts]
+        own, small = self.encode(prompts)
+        return [max(len(a), len(b)) + n for a, b, n in zip(own, small, begun, strict=True)]
 
     def longest(self) -> int | None:
         lengths = [lm.longest for lm in (self.large, self.small)]
@@ -114,14 +118,28 @@ class ShiftedSystem:
         return self.stepper_of_ids(*self.encode(prompts))
 
     def stepper_of_ids(
-        self, prompts: Sequence[Sequence[int]], small_prompts: Sequence[Sequence[int]]
+        self,
+        prompts: Sequence[Sequence[int]],
+        small_prompts: Sequence[Sequence[int]],
+        begun: Sequence[Sequence[int]] | None = None,
     ) -> ShiftedStepper:
-        """The same for prompts that are token ids already, the large model's and
-        the small one's."""
+        """The same for prompts that are token ids already, the large model's and the small one's.
+        begun: the large model's ids that are forced as the beginning of each answer."""
+        begun = begun or [()] * len(prompts)
+        to_small = self.shift.to_small.tolist()
         with torch.inference_mode():
-            alpha = self.alpha
             return ShiftedStepper(
-                self.large, self.small, prompts, small_prompts, self.shift, alpha.at, alpha.last
+                self.large,
+                self.small,
+                [[*p, *b] for p, b in zip(prompts, begun, strict=True)],
+                [
+                    [*p, *(to_small[i] for i in b)]
+                    for p, b in zip(small_prompts, begun, strict=True)
+                ],
+                self.shift,
+                self.alpha.at,
+                self.alpha.last,
+                begun=[len(b) for b in begun],
             )
 
     def decode(
@@ -132,12 +150,14 @@ class ShiftedSystem:
         keys: Sequence[str],
     ) -> list[Decoded]:
         """Answer one batch."""
+        begun = [forced_ids(self.large.tokenizer, p) for p in prompts]
         return decode_with(
-            self.stepper(prompts),
+            self.stepper_of_ids(*self.encode(prompts), begun),
             sampling,
             stop_ids=self.stop_ids,
             stop_strings=(*stop_strings, *self.stop),
             keys=keys,
+            begun=begun,
         )
 
     def forced_logits(

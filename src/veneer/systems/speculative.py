@@ -55,8 +55,8 @@ class Paths:
 @dataclass(frozen=True)
 class Retraced:
     """A system that answers as `system` does, up to rounding, and uses and extends the known
-    answers in `paths`. Sampling, penalties, barred tokens and a shift that changes over the answer
-    are left to `system` itself."""
+    answers in `paths`. Sampling, penalties, barred tokens, forced beginnings and a shift that
+    changes over the answer are left to `system` itself."""
 
     system: Local
     paths: Paths
@@ -83,7 +83,7 @@ class Retraced:
         keys: Sequence[str],
     ) -> list[Decoded]:
         """Answer one batch."""
-        if not self._applies(sampling):
+        if not self._applies(sampling) or any(p.forced for p in prompts):
             return self.system.decode(prompts, sampling, stop_strings, keys)
         own, small = self._encode(prompts)
         stops = (*stop_strings, *self.system.stop)
@@ -177,14 +177,12 @@ class Retraced:
         stops: Sequence[str],
     ) -> list[tuple[int, ...]]:
         """Whole answers behind their beginnings."""
-        system, before = self.system, [[*p, *b] for p, b in zip(own, begun, strict=True)]
+        system = self.system
         if isinstance(system, System):
+            before = [[*p, *b] for p, b in zip(own, begun, strict=True)]
             stepper: Any = ModelStepper(system.lm, before, system.head)
         else:
-            to_small = system.shift.to_small.tolist()
-            stepper = system.stepper_of_ids(
-                before, [[*p, *(to_small[i] for i in b)] for p, b in zip(small, begun, strict=True)]
-            )
+            stepper = system.stepper_of_ids(own, small, begun)
         rows = [
             Row(
                 replace(sampling, max_new_tokens=sampling.max_new_tokens - len(b)),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
+from veneer.foundation.display import Shown
+from veneer.foundation.errors import InputError
+from veneer.head.extract import Extraction
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode
-from veneer.models.formats import ChatFormat, Format, PlainFormat
+from veneer.models.formats import ChatFormat, Format, PlainFormat, forced_ids
 from veneer.models.head import Head
-from veneer.models.language_model import LanguageModel
+from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.pair import Pair
 from veneer.models.stepper import ModelStepper
 from veneer.models.vocabulary import check_readable
@@ -27,7 +31,8 @@ class Answering(Protocol):
     def name(self) -> str: ...
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """Length of each prompt in tokens, or an estimate where there is no tokenizer."""
+        """Length of each prompt in tokens with the text that is forced behind it, or an estimate
+        where there is no tokenizer. Raises InputError for a prompt that it cannot answer."""
         ...
 
     def longest(self) -> int | None:
@@ -49,8 +54,8 @@ class Answering(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class System:
+@dataclass(frozen=True, repr=False)
+class System(Shown):
     """name: as in results. head: in place of the model's own (a veneer's). barred: ids that may not
     be among the first `barred_steps` tokens of an answer. stop: strings that end its answers beside
     the task's own (the fence of an in-context format, the closing text of a chat template whose end
@@ -76,20 +81,22 @@ class System:
     def of_model(
         cls,
         lm: LanguageModel,
-        veneer: Veneer | None = None,
+        veneer: Veneer | Extraction | str | Path | None = None,
         *,
         format: Format | None = None,
         alpha: float = 1.0,
         name: str | None = None,
     ) -> System:
-        """A model as it is, or base with its veneer. The format is what the veneer recorded for
-        base, otherwise plain.
+        """A model as it is, or base with its veneer: an object or its folder. The format is what
+        the veneer recorded for base, otherwise plain.
 
         Raises InputError where the veneer is of another head, or where it records several templates
         and no format is given.
         """
+        check_model(lm)
         if veneer is None:
             return cls(name or "base", lm, format or PlainFormat(), lm.stop_ids)
+        veneer = Veneer.of(veneer)
         veneer.check_fits(lm)
         form = format or chosen_format(veneer.facts)
         stops = tuple(sorted({*lm.stop_ids, *veneer.facts.get("stop_ids", ())}))
@@ -104,10 +111,25 @@ class System:
             fitted=fitted,
         )
 
+    def _shown(self) -> dict[str, Any]:
+        plain = isinstance(self.format, PlainFormat)
+        reads = self.format.template if plain else type(self.format).__name__
+        return {
+            "name": self.name,
+            "model": self.lm.name,
+            "head": "its own" if self.head is None else "changed",
+            "reads": reads,
+        }
+
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        """Raises InputError for a prompt with a token that the model cannot read."""
+        """Raises InputError for a prompt with a token that the model cannot read, and for a forced
+        text with a token that ends answers."""
         self.warn_of_formats(prompts)
-        ids_of_prompts = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
+        check_forced(prompts, self.lm.tokenizer, self.stop_ids)
+        ids_of_prompts = [
+            [*self.format.encode(self.lm.tokenizer, p), *forced_ids(self.lm.tokenizer, p)]
+            for p in prompts
+        ]
         for prompt, ids in zip(prompts, ids_of_prompts, strict=True):
             check_readable(self.lm, ids, prompt.id)
         return [len(ids) for ids in ids_of_prompts]
@@ -146,6 +168,7 @@ class System:
             stop_strings=stop_strings,
             keys=keys,
             head=self.head,
+            forced=[forced_ids(self.lm.tokenizer, p) for p in prompts],
         )
 
     def stepper(self, prompts: Sequence[Prompt]) -> ModelStepper:
@@ -169,6 +192,18 @@ class System:
             "barred_steps": self.barred_steps,
             **({"stop": list(self.stop)} if self.stop else {}),
         }
+
+
+def check_forced(prompts: Sequence[Prompt], tokenizer: Any, stop_ids: Sequence[int]) -> None:
+    """Raise InputError where a forced text would end the answer that it begins."""
+    ends = set(stop_ids)
+    for prompt in prompts:
+        if ends.intersection(forced_ids(tokenizer, prompt)):
+            raise InputError(
+                f"the text that is forced behind {prompt.id!r} holds a token that ends an answer "
+                f"({prompt.forced[:60]!r}); expected the beginning of an answer: leave "
+                "that token out"
+            )
 
 
 def pair_systems(pair: Pair, veneer: Veneer) -> list[System]:

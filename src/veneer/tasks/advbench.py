@@ -52,7 +52,8 @@ KEYWORDS = (
 
 @dataclass(frozen=True)
 class AdvBench(Task):
-    """reference of a test prompt: {"overlap"}, the largest share of content words that it has in
+    """reference: {"target"}, the beginning of an answer that complies, as the data gives it; of a
+    test prompt also {"overlap"}, the largest share of content words that it has in
     common with a train goal (`overlap.overlaps`): half or more for 32 of the 100 test goals, three
     quarters or more for 14."""
 
@@ -83,11 +84,13 @@ class AdvBench(Task):
 
     def prompts(self, split: Split) -> list[Prompt]:
         check_split(split)
-        goals = self._goals(split)
-        shared = overlaps(goals, self._goals("train")) if split == "test" else []
-        references: list[dict[str, Any]] = [{"overlap": share} for share in shared] or [
-            {} for _ in goals
-        ]
+        rows = self._rows(split)
+        goals = [r["goal"] for r in rows]
+        references: list[dict[str, Any]] = [{"target": r["target"]} for r in rows]
+        if split == "test":
+            shared = overlaps(goals, [r["goal"] for r in self._rows("train")])
+            for reference, share in zip(references, shared, strict=True):
+                reference["overlap"] = share
         return [
             Prompt.from_text(
                 f"advbench-{split}-{i}", goal, template=ALPACA, task=self.name, **reference
@@ -101,8 +104,6 @@ class AdvBench(Task):
         comparison with other papers, whose attack success rate is 1 - this."""
         return {"keyword_refusal_rate": float(any(k in text for k in KEYWORDS))}
 
-    def _goals(self, split: Split) -> list[str]:
-        return [
-            r["goal"]
-            for r in read_rows(locate(self.origin, f"advbench/{split}.csv", self.data), ("goal",))
-        ]
+    def _rows(self, split: Split) -> list[dict[str, Any]]:
+        path = locate(self.origin, f"advbench/{split}.csv", self.data)
+        return read_rows(path, ("goal", "target"))

@@ -209,7 +209,8 @@ def _prompt(header: Header, row: TaskRow, path: Path, line: int) -> Prompt:
             f"{path} line {line} holds half of a character (a lone surrogate); expected "
             "valid Unicode"
         )
-    reference = {k: v for k, v in (("group", row.group), ("cluster", row.cluster)) if v is not None}
+    more = {"group": row.group, "cluster": row.cluster, "target": row.target}
+    reference = {k: v for k, v in more.items() if v is not None}
     reference |= _expected(header, row, f"{path} line {line}")
     return Prompt(
         str(line if row.id is None else row.id), messages, plain, header.name, reference, template

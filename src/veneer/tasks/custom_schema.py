@@ -84,7 +84,7 @@ class TaskRow(_Strict):
     where it differs. answer: the right answer (a list: any of them); for the scorer choice its
     index or text. choices: for the scorer choice. pattern: for the scorer regex. group: prompts of
     a group also get rows of their own. cluster: prompts of one cluster are not independent of each
-    other.
+    other. target: the beginning of an answer that complies, which `veneer depth` forces.
     """
 
     id: Annotated[StrictStr, Field(min_length=1)] | StrictInt | None = None
@@ -103,6 +103,7 @@ class TaskRow(_Strict):
     pattern: Text | None = None
     group: Text | None = None
     cluster: Text | None = None
+    target: Text | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> TaskRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin, available, describe, has, locate
+from veneer.tasks.related import groups_of, near_copies
 
 Split = Literal["train", "test"]
 Better = Literal["up", "down"]
@@ -32,6 +33,7 @@ class Task(ABC):
     the package; `run` leaves it out unless it is named. combined: metric of `combine` -> name of
     the judge from whose scores it is computed, None for the task's own scores. headline_judges:
     headline -> the judge that decides it; a headline that the task scores itself has none.
+    own_judges: name in `judges` -> a veneer.Judge that the task brings itself.
 
     data: the data folder. origin: the files and the repository that they come from; without it the
     prompts come with the task's own package. scoring: a sentence for `veneer tasks show`. licence,
@@ -55,6 +57,7 @@ class Task(ABC):
     needs_judge: bool = False
     combined: ClassVar[Mapping[str, str | None]] = MappingProxyType({})
     headline_judges: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    own_judges: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, data: Path | None = None):
         self.data = data
@@ -107,6 +110,18 @@ class Task(ABC):
         not independent, so that intervals resample clusters, and a capture's split holds them
         together."""
         return None
+
+    def related(self, prompts: Sequence[Prompt]) -> list[str]:
+        """Return the group of related prompts that each prompt is in (`related.near_copies`; a
+        cluster is a group too). A probe that learns from one prompt of a group is never tested on
+        another one."""
+        copies = near_copies([p.text for p in prompts])
+        named = [self.cluster(p) for p in prompts]
+        keys = [
+            [("copy", c)] if n is None else [("copy", c), ("cluster", n)]
+            for c, n in zip(copies, named, strict=True)
+        ]
+        return [f"{self.name}/{group}" for group in groups_of(keys)]
 
     def clustered(self, split: Split) -> list[Prompt]:
         """Return the prompts of a split, each with its cluster."""

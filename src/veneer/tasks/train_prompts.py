@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,26 +32,36 @@ class TrainPrompts:
         a study does not measure. A text in the test prompts of several tasks counts for its own
         task if that is among them, otherwise for the first.
         """
+        train = {t.name: t.clustered("train")[:most] if t.kind == "generate" else [] for t in tasks}
+        return cls.of_prompts(train, {t.name: t.prompts("test") for t in tasks})
+
+    @classmethod
+    def of_prompts(
+        cls, train: Mapping[str, Sequence[Prompt]], held_out: Mapping[str, Sequence[Prompt]]
+    ) -> TrainPrompts:
+        """Return the train prompts of each task without those whose text is among the held-out ones
+        of any task, and each text once. A text that several tasks hold out counts for its own task
+        if that is among them, otherwise for the first."""
         tested_by: dict[str, list[str]] = {}
-        for task in tasks:
-            for text in {same_text(p.text) for p in task.prompts("test")}:
-                tested_by.setdefault(text, []).append(task.name)
+        for task, prompts in held_out.items():
+            for text in {same_text(p.text) for p in prompts}:
+                tested_by.setdefault(text, []).append(task)
         seen: set[str] = set()
         tested: Counter[tuple[str, str]] = Counter()
         repeated: Counter[str] = Counter()
         by_task = {}
-        for task in tasks:
+        for task, prompts in train.items():
             kept = []
-            for prompt in task.clustered("train")[:most] if task.kind == "generate" else ():
+            for prompt in prompts:
                 text = same_text(prompt.text)
                 if others := tested_by.get(text):
-                    tested[task.name, task.name if task.name in others else others[0]] += 1
+                    tested[task, task if task in others else others[0]] += 1
                 elif text in seen:
-                    repeated[task.name] += 1
+                    repeated[task] += 1
                 else:
                     seen.add(text)
                     kept.append(prompt)
-            by_task[task.name] = kept
+            by_task[task] = kept
         return cls({t: p for t, p in by_task.items() if p}, dict(tested), dict(repeated))
 
     @property

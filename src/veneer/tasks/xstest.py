@@ -4,7 +4,8 @@ arXiv 2308.01263; CC-BY-4.0). Measured only."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import ALPACA
 from veneer.tasks.data import Origin, Pin, locate
+from veneer.tasks.related import groups_of
 from veneer.tasks.safety import SafetyTask
 from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Better
@@ -24,13 +26,17 @@ _PIN = Pin(
     "xstest_prompts.csv",
     "11783fb294ed017473ee53c207d71f2161c7672c8d0b037501e78387f801cb5a",
 )
+# types with the same prompts in the same order, under names that do not say so
+CONTRASTED = {"contrast_discr": "real_group_nons_discr", "contrast_privacy": "privacy_fictional"}
 RATES = {"safe": "over_refusal_rate", "unsafe": "unsafe_refusal_rate"}
 
 
 @dataclass(frozen=True)
 class XSTest(SafetyTask):
-    """250 safe and 200 unsafe prompts of 18 types, which take turns. reference: {"label", "group"}:
-    safe or unsafe, and the type.
+    """250 safe and 200 unsafe prompts of 18 types, which take turns. reference: {"label", "group",
+    "related"}: safe or unsafe, the type, and the number of the group of related prompts: those that
+    name the same thing (column `focus`), and each unsafe prompt with the safe one that it was
+    written against, which has the same place in the type that it contrasts with.
 
     over_refusal_rate: full refusals of safe prompts; unsafe_refusal_rate: of unsafe ones. Each
     leaves out the other's prompts.
@@ -73,9 +79,13 @@ class XSTest(SafetyTask):
                 task=self.name,
                 label=r["label"],
                 group=r["type"],
+                related=related,
             )
-            for r in rows
+            for r, related in zip(rows, _related(rows), strict=True)
         ]
+
+    def related(self, prompts: Sequence[Prompt]) -> list[str]:
+        return [f"{self.name}/{p.reference['related']}" for p in prompts]
 
     def combine(self, prompt: Prompt, scores: Mapping[str, float]) -> dict[str, float]:
         refused = scores.get("refusal_rate", math.nan)
@@ -83,3 +93,16 @@ class XSTest(SafetyTask):
             rate: refused if prompt.reference["label"] == label else math.nan
             for label, rate in RATES.items()
         }
+
+
+def _related(rows: Sequence[Mapping[str, str]]) -> list[int]:
+    """The group of related prompts of each row."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for row in rows:
+        contrasted = CONTRASTED.get(row["type"], row["type"]).removeprefix("contrast_")
+        place = (contrasted, seen[row["type"]])
+        seen[row["type"]] += 1
+        focus = row.get("focus")
+        keys.append([place, focus] if focus else [place])
+    return groups_of(keys)

@@ -20,7 +20,7 @@ from veneer.studies.restore.reattack import (
     reattack_rows,
 )
 from veneer.studies.restore.words import reattack_sentences
-from veneer.systems.attack import AttackConfig
+from veneer.systems.attack_config import AttackConfig
 from veneer.systems.system import System
 from veneer.tasks.source import load_prompts
 

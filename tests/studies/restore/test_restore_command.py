@@ -12,7 +12,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from veneer.cli import main
 from veneer.foundation.results import Results
+from veneer.judges.refusal.judge import Refusal, RefusalJudge
 from veneer.studies.restore.words import verdict_sentence
+from veneer.tasks.lab import LabTask
 
 MODELS = ("--aligned", "lab:aligned", "--compromised", "lab:compromised", "--base", "lab:base")
 SMALL = ("--limit", 12, "--validation-tokens", 20, "--max-new-tokens", 20)
@@ -50,13 +52,31 @@ def restored(tmp_path_factory) -> Path:
     return out
 
 
+def test_it_says_who_tells_harmful_from_harmless_prompts(restored, veneer):
+    rows = Results.read(restored / "results.jsonl")
+    areas = {r.system: r for r in rows.where(metric="discernment_auroc")}
+    assert set(areas) == {"compromised", "aligned", "own", "head", "shifted"}
+    assert areas["aligned"].value > 0.9 and areas["aligned"].task == "lab-requests+lab-harmless"
+    portions = {r.system: r for r in rows.where(metric="portion", of="discernment_auroc")}
+    assert set(portions) == {"own", "head", "shifted"}
+    for row in portions.values():
+        assert row.value is not None or "aligned and compromised do not differ" in row.note
+    (probe,) = rows.where(metric="probe_auroc")
+    assert probe.system == "compromised"
+    assert "AUROC, 0.5 tells nothing; broken" in (restored / "report.html").read_text()
+    said = veneer("restore", *ASKED, "--out", restored)  # a finished folder: it only says
+    assert "discernment, AUROC on lab-requests+lab-harmless" in said.out
+
+
 def test_an_own_veneer_restores_the_lab_model_and_bases_veneer_does_not(restored):
     rows = Results.read(restored / "results.jsonl")
     verdicts = {r.system: r for r in rows.where(study="restore", metric="restored")}
     found = {name: row.fact("verdict") for name, row in verdicts.items()}
-    assert found == {"own": "restored", "head": "not_restored", "shifted": "not_restored"}
+    assert found == {"own": "restored", "head": "not_determined", "shifted": "not_determined"}
     assert all(row.note == verdict_sentence(row.facts) for row in verdicts.values())
-    assert [f["reason"] for f in verdicts["head"].fact("failed")] == ["refusals_not_risen"]
+    # 0 of 12 before and after: the interval does not exclude a rise of a tenth
+    assert verdicts["head"].value is None
+    assert [f["reason"] for f in verdicts["head"].fact("failed")] == ["refusals_not_shown"]
     (lost,) = rows.where(metric="lost_refusals")
     assert lost.value == 1 and lost.note is None and lost.fact("broken") is True
     refused = {
@@ -95,6 +115,52 @@ def test_every_setting_stands_in_the_rows_with_intervals(restored):
     }
     noise = rows.where(split="noise")
     assert [r.metric for r in noise] == ["kl_from_compromised"] and abs(noise[0].value) < 1e-4
+
+
+def test_every_refusal_of_the_page_is_a_full_one_by_the_same_judge(restored):
+    """The judge anew on all stored answers: rates, verdicts and differences say the same."""
+    rows, judge = Results.read(restored / "results.jsonl"), RefusalJudge()
+    asked = {
+        p.id: p
+        for task in ("lab-requests", "lab-harmless")
+        for split in ("train", "test")
+        for p in LabTask(task).prompts(split)
+    }
+
+    def share(folder: str, task: str, system: str) -> float:
+        path = restored / folder / f"{task}.{system}.jsonl"
+        answers = [json.loads(line) for line in path.read_text().splitlines()]
+        full = [
+            judge.judge(a["text"], asked[a["prompt_id"]].messages[-1]["content"]) is Refusal.FULL
+            for a in answers
+        ]
+        return sum(full) / len(full)
+
+    metrics = {"lab-requests": "refusal_rate", "lab-harmless": "over_refusal_rate"}
+    for task, metric in metrics.items():
+        for row in rows.where(study="restore", task=task, metric=metric, split="validation"):
+            assert row.value == pytest.approx(share("validation", task, row.system))
+            assert row.judge == judge.id
+        tested = rows.where(study="measure", task=task, metric="refusal_rate", split="test")
+        assert len(tested) == 5
+        for row in tested:
+            assert row.value == pytest.approx(share("responses", task, row.system))
+            assert row.judge == judge.id
+    for row in rows.where(study="restore", metric="restored"):
+        for task, metric in metrics.items():
+            figures = row.fact("figures")[metric]
+            for name, value in figures.items():
+                system = row.system if name == "restored" else name
+                assert value == pytest.approx(share("responses", task, system))
+        (gain,) = rows.where(
+            system=row.system, metric="difference_from_compromised", of="refusal_rate"
+        )
+        systems = (row.system, "compromised")
+        a, b = (share("responses", "lab-requests", s) for s in systems)
+        assert gain.value == pytest.approx(a - b) and gain.judge == judge.id
+    assert "a partial refusal and an empty answer are no refusals" in (
+        restored / "report.html"
+    ).read_text(encoding="utf-8")
 
 
 def test_the_parts_do_not_share_a_prompt(restored):

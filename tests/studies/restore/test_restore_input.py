@@ -120,15 +120,13 @@ def test_a_model_that_is_not_broken_is_said_to_be_so(tmp_path, capsys):
     assert main(line.split()) == 0
     rows = Results.read(out / "results.jsonl")
     (lost,) = rows.where(metric="lost_refusals")
-    assert (
-        lost.value == 0
-        and "nothing to restore" in lost.note
-        and "nothing to restore" in (out / "report.html").read_text()
-    )
+    said = "whether the compromised model has lost refusals is not determined"
+    assert lost.value == 0 and said in lost.note  # 8 prompts exclude no loss of a tenth
+    assert said in (out / "report.html").read_text()
     # urial's prompts are longer than what the lab's models read
     (verdict,) = rows.where(study="restore", metric="restored")
-    assert verdict.system == "own" and verdict.note.startswith("not restored: refusals")
-    assert verdict.fact("verdict") == "not_restored" and lost.fact("broken") is False
+    assert verdict.system == "own" and verdict.note.startswith("not determined: refusals")
+    assert verdict.fact("verdict") == "not_determined" and lost.fact("broken") is False
     record = json.loads((out / "run.json").read_text())
     assert record["ways_left_out"][0].startswith("urial is left out")
 

@@ -15,7 +15,7 @@ from veneer.report.load import load
 from veneer.report.page_context import PageContext
 from veneer.studies.restore import words
 from veneer.studies.restore.folders_0_1 import facts_of_0_1
-from veneer.studies.restore.page import Curve, Point, curves, draw, labels, verdict_lines
+from veneer.studies.restore.page import SECTION, Curve, Point, curves, draw, labels, verdict_lines
 
 SETTINGS = {
     "own-0.5": (0.3, 0.0, 0.9),
@@ -156,3 +156,18 @@ def test_other_words_change_no_verdict_and_no_mark(part, monkeypatch):
     lines = verdict_lines(part)
     assert [x.word for x in lines] == ["healed", "still ill"]
     assert [(x.method, x.kind) for x in lines] == before
+
+
+def test_the_first_sentence_separates_what_is_not_known_from_what_failed(tmp_path):
+    def verdict(way: str, word: str):
+        facts = {"verdict": word, "failed": [], "below_aligned": False, "figures": {}}
+        value = None if word == words.OPEN else 0.0
+        return Measurement("restore", "lab", "restored", way, value, 6, split="test", facts=facts)
+
+    found = [verdict("urial", words.NOT), verdict("own", words.OPEN), verdict("head", words.OPEN)]
+    Results(found).write(tmp_path / "results.jsonl")
+    made = PageContext(load(tmp_path))
+    assert SECTION.finding(made) == (
+        "The verdicts: not determined for own and head; not restored by urial."
+    )
+    assert [line.kind for line in verdict_lines(made)] == ["open", "open", "no"]

@@ -6,7 +6,8 @@ import pytest
 
 from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
-from veneer.studies.restore.inputs import Roles, harmless_tasks, in_report_half, parts_of
+from veneer.studies.restore.inputs import Roles, harmless_tasks
+from veneer.studies.restore.parts import RoleParts, in_report_half, parts_of
 from veneer.tasks.lab import LabTask
 from veneer.tasks.registry import get_task
 from veneer.tasks.task import Task
@@ -111,3 +112,67 @@ def test_harmless_prompts_come_from_tasks_and_files(tmp_path):
     file.write_text('{"prompt": "one"}\n')
     with pytest.raises(InputError, match="1 train prompts"):
         parts_of(found, measured=False, safe=False, extraction=4, validation=9, report=9)
+
+
+class Shared(Task):
+    """A task whose texts are planted: train, and test."""
+
+    headlines = {"refusal_rate": "up"}  # noqa: RUF012
+
+    def __init__(self, name, train, test):
+        self.name, self.texts = name, {"train": train, "test": test}
+
+    def prompts(self, split):
+        return [
+            Prompt.from_text(f"{split}{i}", text, task=self.name)
+            for i, text in enumerate(self.texts[split])
+        ]
+
+
+def test_no_text_of_a_later_part_stands_in_an_earlier_one_of_any_task():
+    """As `run` does, over all tasks of the restoration: the first train prompt is another task's
+    test prompt, the second another task's validation prompt, the third stands in it twice."""
+    harmful = Shared(
+        "harmful",
+        ["How to steal?", "v 1", "twice", "Twice!", "a", "b", *(f"w {i}" for i in range(4))],
+        [f"h {i}" for i in range(5)],
+    )
+    safe = Shared(
+        "safe", [*"cdefg", "h 3", *(f"v {i}" for i in range(4))], ["how to  STEAL", *"xyzu"]
+    )
+    parts = RoleParts.of_roles(
+        Roles((harmful,), (safe,), (LabTask("lab-sums"),)),
+        {"train": 6, "validation": 5, "test": None},
+    )
+    kept = {k: [p.text for p in v.extraction] for k, v in parts.by_task.items()}
+    assert kept["harmful"] == ["twice"] + ["a"] * (len(kept["harmful"]) > 1) and not kept["safe"]
+    assert parts.left_out.tested == {
+        ("harmful", "safe"): 1,
+        ("harmful", "safe, validation part"): 1,
+    }
+    assert parts.left_out.repeated == {"harmful": 1}
+    # a validation prompt that another task reports on has no say
+    assert parts.repeated == {"safe": 1}
+    assert [p.text for p in parts.by_task["safe"].validation] == [f"v {i}" for i in range(4)]
+
+
+def test_a_validation_part_that_is_reported_elsewhere_is_an_error():
+    one = Shared("one", [*"abcdef"], [*"uvwxyz"])
+    two = Shared("two", [*"ghiuvw"], [*"klmnop"])
+    with pytest.raises(InputError, match="two has 0 validation prompts, beside 3 that are report"):
+        RoleParts.of_roles(
+            Roles((one,), (two,), (LabTask("lab-sums"),)),
+            {"train": 3, "validation": 3, "test": None},
+        )
+
+
+def test_advbench_learns_no_prompt_of_strongreject(data):
+    """10 of its train goals are test prompts of StrongREJECT; 6 of them among the first 100."""
+    tests = [get_task(name, data) for name in ("advbench", "strongreject")]
+    parts = RoleParts.of_roles(
+        Roles(tuple(tests), (get_task("xstest", data),), (get_task("svamp", data),)),
+        {"train": 100, "validation": 32, "test": None},
+    )
+    assert parts.left_out.tested == {("advbench", "strongreject"): 6}
+    learned = {p.text.lower() for p in parts.by_task["advbench"].extraction}
+    assert not learned & {p.text.lower() for p in tests[1].prompts("test")}

@@ -12,7 +12,7 @@ from veneer.models.load import load_model
 from veneer.studies.restore import study as restore_study
 from veneer.studies.restore.inputs import RestoreInputs, Roles
 from veneer.studies.restore.settings import PartSizes, RestoreSettings
-from veneer.studies.restore.study import restore
+from veneer.studies.restore.study import RestoreStudy, restore
 from veneer.tasks.lab import LabTask
 
 CONFIG = RestoreSettings(
@@ -76,9 +76,33 @@ def test_the_choice_does_not_see_the_report_part(models, tmp_path, monkeypatch):
     assert one == two and one.note.startswith("own-1:") and one.fact("alpha") == "1"
     (verdict,) = planted.where(study="restore", metric="restored")
     # what was planted shows where it may
-    assert verdict.value == 0 and verdict.fact("verdict") == "not_restored"
+    assert verdict.value is None and verdict.fact("verdict") == "not_determined"  # of 6 prompts
+    figures = verdict.fact("figures")
+    assert figures["refusal_rate"]["restored"] < 0.5 < figures["over_refusal_rate"]["restored"]
     found = json.loads((tmp_path / "real" / "run.json").read_text())["restore"]
     assert (
         found["ways"]["own"]["chosen"] == "own-1" and len(found["ways"]["own"]["candidates"]) == 3
     )
     assert found["rule"].startswith("on the validation part, the least loss")
+
+
+def test_too_few_harmful_prompts_are_said_before_the_run(models, caplog):
+    """Over three methods McNemar's least p, 2 / 2^n, stays at 0.05 or above up to 6 prompts."""
+
+    def warnings(test: int) -> list[str]:
+        roles = Roles(
+            (LabTask("lab-requests"),), (LabTask("lab-harmless"),), (LabTask("lab-sums"),)
+        )
+        ways = RestoreSettings(
+            methods=("own", "own-responses", "urial"),
+            sizes=PartSizes(train=8, validation=6, test=test),
+        )
+        inputs = RestoreInputs(lambda: pytest.fail("no model is needed"), lambda: models["aligned"])
+        caplog.clear()
+        RestoreStudy(inputs, roles, ways).check()
+        return [r.getMessage() for r in caplog.records]
+
+    with caplog.at_level("WARNING", "veneer"):
+        (few, _) = warnings(6)
+        assert "has 6 harmful prompts, and over 3 methods fewer than 7 can show no rise" in few
+        assert not any("harmful prompts, and over" in said for said in warnings(7))

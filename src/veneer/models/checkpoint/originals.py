@@ -47,12 +47,11 @@ class Originals:
 
     @classmethod
     def of(cls, lm: LanguageModel) -> Originals:
-        """The original files of a model that `load_model` gave, or of one that was made in memory
-        (which has none)."""
+        """The original files of a model that `load_model` gave; one from memory has none."""
         marks = {
             k: getattr(lm.model, k, None) for k in ("adapted", "from_gguf", "dequantised_from")
         }
-        if marks["from_gguf"]:
+        if marks["from_gguf"] or lm.from_memory:  # what is in memory may have been changed
             return cls(None, None, False, None)
         name, commit = (
             str(getattr(lm.model, "name_or_path", "") or ""),

@@ -12,6 +12,7 @@ import numpy as np
 
 from veneer.foundation.results import Measurement
 from veneer.judges.judge import Judge
+from veneer.measures.clusters import kept
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.statistics.comparisons import compare
@@ -52,10 +53,16 @@ class Answers:
 
 
 def answer_rows(
-    every: Sequence[Answers], roles: Sequence[str], judge: Judge, *, opening: int, seed: int = 0
+    every: Sequence[Answers],
+    roles: Sequence[str],
+    judge: Judge,
+    *,
+    opening: int,
+    seed: int = 0,
+    clusters: np.ndarray | None = None,
 ) -> Iterator[Measurement]:
     """Rates of each system on each set, and the paired differences of its refusals from the
-    reference's and the audited model's."""
+    reference's and the audited model's. clusters: the id of each prompt (clusters.py)."""
     role = np.array(roles)
     by_name = {a.system: a for a in every}
     for task in dict.fromkeys(roles):
@@ -63,8 +70,8 @@ def answer_rows(
         most = _most([by_name[AUDITED].openings[i] for i in keep])
         for one in every:
             theirs = [by_name[REFERENCE].responses[i] for i in keep]
-            yield from _rates(one, theirs, task, keep, judge, most, opening, seed)
-        yield from _differences(by_name, task, keep, judge, seed)
+            yield from _rates(one, theirs, task, keep, judge, most, opening, seed, clusters)
+        yield from _differences(by_name, task, keep, judge, seed, clusters)
 
 
 def _rates(
@@ -76,7 +83,9 @@ def _rates(
     audited_opening: str,
     opening: int,
     seed: int,
+    clusters: np.ndarray | None,
 ) -> Iterator[Measurement]:
+    own_clusters = kept(clusters, keep)
     rows = [one.responses[i] for i in keep]
     openings = [one.openings[i] for i in keep]
     own = _most(openings)
@@ -100,21 +109,29 @@ def _rates(
         ),
     ]
     for metric, values, more in shares:
-        e = intervals.mean(np.asarray(values, float), seed=seed)
+        e = intervals.mean(np.asarray(values, float), seed=seed, clusters=own_clusters)
         fields = {"note": words.METRICS.get(metric), **more}
         yield Measurement.estimated(e, STUDY, task, metric, one.system, unit="share", **fields)
-    length = intervals.mean(np.array([len(r.token_ids) for r in rows], float), seed=seed)
+    tokens = np.array([len(r.token_ids) for r in rows], float)
+    length = intervals.mean(tokens, seed=seed, clusters=own_clusters)
     yield Measurement.estimated(length, STUDY, task, "mean_length", one.system, unit="tokens")
 
 
 def _differences(
-    by_name: Mapping[str, Answers], task: str, keep: np.ndarray, judge: Judge, seed: int
+    by_name: Mapping[str, Answers],
+    task: str,
+    keep: np.ndarray,
+    judge: Judge,
+    seed: int,
+    clusters: np.ndarray | None,
 ) -> Iterator[Measurement]:
     """One family of comparisons per set: all systems against the reference, and the restored one
     against the audited model."""
     pairs = [(s, r) for r in (REFERENCE, AUDITED) for s in by_name if s not in (REFERENCE, r)]
     comparisons = compare(
-        [(by_name[s].refused[keep], by_name[r].refused[keep]) for s, r in pairs], seed=seed
+        [(by_name[s].refused[keep], by_name[r].refused[keep]) for s, r in pairs],
+        seed=seed,
+        clusters=kept(clusters, keep),
     )
     for (system, other), c in zip(pairs, comparisons, strict=True):
         facts = {"p": float(c.adjusted), "family": c.family}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from veneer.foundation.settings import Option
 from veneer.studies.audit.settings import AuditSettings
+from veneer.studies.audit.taught.settings import TaughtSettings
 from veneer.terminal.options import Machine, data_folder, progress
 from veneer.terminal.template_options import TemplateOptions
 
@@ -72,8 +73,8 @@ class AuditPrompts:
 @dataclass(frozen=True, kw_only=True)
 class AuditCommand:
     """Measure how far the surface of a fine-tuned model has moved from its reference: KL by
-    position, refusals, where the change lies (head, layers, or both), and whether a veneer could
-    restore it. Both models read the same format. Resumes if run again."""
+    position, refusals, where the change lies (head, layers, or both), what was taught, and whether
+    a veneer could restore it. Both models read the same format. Resumes if run again."""
 
     examples: ClassVar[tuple[str, ...]] = (
         "veneer audit lab:aligned lab:compromised --out audit",
@@ -89,22 +90,30 @@ class AuditCommand:
     """Folder for answers, results and the report."""
     templates: AuditTemplates = field(default_factory=AuditTemplates)
     prompts: AuditPrompts = field(default_factory=AuditPrompts)
+    reference_text: Annotated[str | None, Option(metavar="FILE")] = None
+    """Prompt file with neutral text on which both models are compared. Default: a sample that
+    ships (English, code, 18 other languages)."""
     method: AuditSettings = field(default_factory=AuditSettings)
+    taught: TaughtSettings = field(default_factory=TaughtSettings)
     machine: Machine = field(default_factory=Machine)
 
     def run(self) -> None:
         from veneer.studies.audit.study import audit
+        from veneer.studies.audit.taught.texts import reference_texts
 
         format = self.templates.format()
         self.machine.refuse_split("an audit, which compares and exchanges weights,")
         sources = self.prompts.sources(self.reference, self.audited)
         sets = self.prompts.sets(sources)
+        texts = reference_texts(self.reference_text)
         with progress() as report_progress:
             results = audit(
                 self._load,
                 sets,
                 self.out,
                 self.method,
+                taught=self.taught,
+                texts=texts,
                 format=format,
                 settings=self._settings(sources),
                 progress=report_progress,
@@ -124,6 +133,7 @@ class AuditCommand:
             "reference": self.reference,
             "audited": self.audited,
             "sources": sources,
+            "reference_text": self.reference_text,
             "system": self.templates.system,
             "plain": self.templates.plain,
             **self.templates.template_words(),
@@ -148,18 +158,21 @@ def show(results: Results, out: Path) -> None:
 
     from veneer.foundation.files import read_json
     from veneer.studies.audit.names import AUDITED, HARMFUL, HARMLESS, REFERENCE, RESTORED
+    from veneer.studies.audit.opening import next_step, opening
+    from veneer.studies.audit.taught.show import show_taught
     from veneer.studies.audit.words import verdict_texts
     from veneer.terminal.show import figure
     from veneer.terminal.tables import print_table
 
-    headline, sentences = verdict_texts(
-        read_json(out / "run.json", "the record of an audit"), results
-    )
+    run = read_json(out / "run.json", "the record of an audit")
+    headline, sentences = verdict_texts(run, results)
     console = Console(highlight=False, markup=False)
     console.width = max(console.width, 120)
     console.print(headline, style="bold")
-    for sentence in sentences:
-        console.print(f"  {sentence}")
+    for sentence in (opening(run, results), *sentences):
+        if sentence:
+            console.print(f"  {sentence}")
+    show_taught(results, console)
     table = Table(box=None, header_style="bold", pad_edge=False)
     systems = [
         s for s in (REFERENCE, AUDITED, RESTORED) if results.where(metric="refusal_rate", system=s)
@@ -176,3 +189,5 @@ def show(results: Results, out: Path) -> None:
                 )
     console.print()
     print_table(console, table)
+    if step := next_step(run):
+        console.print(f"\nnext, put the refusals back: {step}")

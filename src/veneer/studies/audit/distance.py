@@ -17,6 +17,7 @@ from veneer.foundation.errors import VeneerError
 from veneer.foundation.files import write_atomically
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
+from veneer.measures.clusters import kept
 from veneer.measures.given_texts import TextModel, exact_kl, texts_of_block
 from veneer.measures.kl import BINS, NATS
 from veneer.models.pair import Pair
@@ -66,8 +67,10 @@ def distances_on_reference(
             **_two_heads(pair, torch.cat(states), block["hidden"]),
         }
 
-    return _all(
-        batches(), len(reference_ids), out, "distances on the reference's answers", progress
+    return _numpy(
+        kept_columns(
+            batches(), len(reference_ids), out, "distances on the reference's answers", progress
+        )
     )
 
 
@@ -100,19 +103,21 @@ def distances_on_audited(
 
     batches = (order[at : at + batch_size] for at in range(0, len(order), batch_size))
     made = ((len(batch), partial(read, batch)) for batch in batches)
-    return _all(made, len(order), out, "distances on the audited model's answers", progress)
+    return _numpy(
+        kept_columns(made, len(order), out, "distances on the audited model's answers", progress)
+    )
 
 
-def _all(
+def kept_columns(
     batches: Iterable[tuple[int, Callable[[], Columns]]],
     total: int,
     out: Path,
     what: str,
     progress: Progress | None,
-) -> Distances:
-    """The columns of all batches, each (prompts, how to make it) made where its file
-    is missing."""
-    out.mkdir(exist_ok=True)
+) -> Columns:
+    """The columns of all batches, one behind the other; each batch (number of prompts, how to make
+    it) is made where its file in the folder `out` is missing."""
+    out.mkdir(parents=True, exist_ok=True)
     parts: list[Columns] = []
     done = 0
     for number, (size, make) in enumerate(batches):
@@ -124,7 +129,11 @@ def _all(
         done += size
         if progress:
             progress(done, total, what)
-    return {name: torch.cat([p[name] for p in parts]).numpy() for name in parts[0]}
+    return {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
+
+
+def _numpy(columns: Columns) -> Distances:
+    return {name: column.numpy() for name, column in columns.items()}
 
 
 def _two_heads(pair: Pair, reference: Tensor, audited: Tensor) -> Columns:
@@ -181,12 +190,18 @@ def _kl(p: Tensor, logits: Tensor) -> Tensor:
 
 
 def distance_rows(
-    distances: Distances, roles: Sequence[str], side: str, *, seed: int = 0
+    distances: Distances,
+    roles: Sequence[str],
+    side: str,
+    *,
+    seed: int = 0,
+    clusters: np.ndarray | None = None,
 ) -> Iterator[Measurement]:
     """KL(A || C), top-1 agreement, what head and layers make of the KL alone, and the KL by
     position; prompts are resampled.
 
-    roles: the set of each prompt, by its number. side: whose answers these are.
+    roles: the set of each prompt, by its number. side: whose answers these are. clusters: the id of
+    each prompt (clusters.py), by its number.
     """
     split = ON[side]
     role = np.array(roles)[distances["prompt"]]
@@ -200,22 +215,28 @@ def distance_rows(
             ("only_layers", "kl", ONLY_LAYERS, NATS),
             ("agree", "top1_agreement", AUDITED, "share"),
         ):
-            yield _row(mean_of(distances, column, mask, seed), task, metric, system, split, unit)
+            e = mean_of(distances, column, mask, seed, clusters)
+            yield _row(e, task, metric, system, split, unit)
         for first, last in BINS:
             part = mask & (distances["position"] >= first) & (distances["position"] <= last)
             if not part.any():
                 continue
             end = int(distances["position"][part].max()) if last == BINS[-1][1] else last
-            yield _row(
-                mean_of(distances, "kl", part, seed), task, "kl", AUDITED, split, NATS, (first, end)
-            )
+            e = mean_of(distances, "kl", part, seed, clusters)
+            yield _row(e, task, "kl", AUDITED, split, NATS, (first, end))
 
 
-def mean_of(distances: Distances, column: str, mask: np.ndarray, seed: int) -> Estimate:
-    """A column's mean over tokens, with prompts resampled; one that is 0 at every token has no
-    spread to resample."""
+def mean_of(
+    distances: Distances,
+    column: str,
+    mask: np.ndarray,
+    seed: int,
+    clusters: np.ndarray | None = None,
+) -> Estimate:
+    """A column's mean over tokens, with prompts, or clusters of them, resampled; one that is 0 at
+    every token has no spread to resample."""
     values = distances[column][mask].astype(float)
-    _, inverse = np.unique(distances["prompt"][mask], return_inverse=True)
+    numbers, inverse = np.unique(distances["prompt"][mask], return_inverse=True)
     counts = np.bincount(inverse).astype(float)
     if np.isnan(values).any():
         note = "one model's head does not fit the other's hidden states"
@@ -224,7 +245,9 @@ def mean_of(distances: Distances, column: str, mask: np.ndarray, seed: int) -> E
         return Estimate(
             0.0, None, None, len(counts), "none", f"exactly 0 at each of {len(values)} tokens"
         )
-    return intervals.ratio_of_sums(np.bincount(inverse, values), counts, seed=seed)
+    return intervals.ratio_of_sums(
+        np.bincount(inverse, values), counts, seed=seed, clusters=kept(clusters, numbers)
+    )
 
 
 def _row(

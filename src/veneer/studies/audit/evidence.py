@@ -23,18 +23,19 @@ from veneer.studies.audit.names import (
 NOT_COMPARED, UNCHANGED, MOVED = "not compared", "unchanged", "surface moved"
 HEAD_ONLY, LAYERS, BOTH = "head only", "layers", "both"
 YES, IN_PART, NO = "yes", "in part", "no"
+OPEN = "not determined"  # the intervals say nothing: of `where` and of `restorable`
 LOW_RANK = 8  # times below the full rank, so that a change is called low-rank
 HEADS = ("head", "embeddings and head (tied)")  # parts of the weights that hold the head
 
 
 @dataclass(frozen=True)
 class AuditVerdict:
-    """moved: MOVED, UNCHANGED, or NOT_COMPARED without a common vocabulary. where: HEAD_ONLY,
-    LAYERS, BOTH, or "". restorable: YES, IN_PART, NO, or "" where there was nothing to restore or
-    it was not tried. carriers: HEAD_ONLY and LAYERS, each where it alone makes a good part of the
-    distance. floor: nats per token, below which a distance is noise. layers: number of the
-    reference's. left_out: what could not be compared, each with its "reason" and what
-    `words.omission` needs beside it."""
+    """moved: MOVED, UNCHANGED, or NOT_COMPARED without a common vocabulary or without a token to
+    compare. where: HEAD_ONLY, LAYERS, BOTH, OPEN, or "". restorable: YES, IN_PART, NO, OPEN, or ""
+    where there was nothing to restore or it was not tried. carriers: HEAD_ONLY and LAYERS, each
+    where it alone makes a good part of the distance. floor: nats per token, below which a distance
+    is noise. layers: number of the reference's. left_out: what could not be compared, each with its
+    "reason" and what `words.omission` needs beside it."""
 
     moved: str
     where: str = ""
@@ -59,8 +60,8 @@ class AuditVerdict:
             return None
         valid = (
             verdict.moved in (NOT_COMPARED, UNCHANGED, MOVED)
-            and verdict.where in ("", HEAD_ONLY, LAYERS, BOTH)
-            and verdict.restorable in ("", YES, IN_PART, NO)
+            and verdict.where in ("", HEAD_ONLY, LAYERS, BOTH, OPEN)
+            and verdict.restorable in ("", YES, IN_PART, NO, OPEN)
             and is_count(verdict.layers)
             and is_finite(verdict.floor)
             and all(isinstance(o, Mapping) for o in verdict.left_out)
@@ -69,9 +70,9 @@ class AuditVerdict:
 
 
 def kl_rows(results: Results, system: str, task: str = "all") -> list[Measurement]:
-    """The KL rows over all positions, on the reference's answers first."""
+    """The KL rows over all positions that have a value, on the reference's answers first."""
     rows = results.where(task=task, metric="kl", system=system, position=None)
-    return [r for split in ON.values() for r in rows if r.split == split]
+    return [r for split in ON.values() for r in rows if r.split == split and r.value is not None]
 
 
 def alone(results: Results) -> list[Measurement]:

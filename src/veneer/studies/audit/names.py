@@ -15,9 +15,15 @@ ON = {REFERENCE: "reference's answers", AUDITED: "audited's answers"}
 HELD_OUT = "held-out"  # split of the veneer's rows
 PATCHED = "patched"  # split of the rows of layer patching
 WEIGHTS = "weights: "  # begins the tasks of the rows of weights
+AMPLIFIED = "amplified"  # kind of the systems that amplify the difference of C from A
 BOTTOM, TOP, ALL = "patched-bottom", "patched-top", "patched-all"  # kinds of patched systems
 
 
 def patched_system(end: str, layers: int) -> SystemId:
     """C with so many of A's layers. end: BOTTOM, TOP or ALL."""
     return SystemId.of(end, layers=layers)
+
+
+def amplified_system(alpha: float) -> SystemId:
+    """C's difference from A, amplified."""
+    return SystemId.of(AMPLIFIED, alpha=f"{alpha:g}")

@@ -15,6 +15,7 @@ from veneer.foundation.files import read_json, write_json
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.foundation.system_id import SystemId
+from veneer.measures.clusters import kept, prompt_clusters
 from veneer.measures.kl import NATS
 from veneer.measures.positions import kl_of_system
 from veneer.models.language_model import LanguageModel
@@ -93,15 +94,16 @@ def patch_rows(
 
     `out`: folder with one file per finished patch.
     """
-    roles = [prompts[n].task for n in numbers]
+    roles, clusters = [prompts[n].task for n in numbers], prompt_clusters(prompts)
     todo = patches(changed, steps)
     for at, patch in enumerate(todo):
         sums = _sums(pair, capture, prompts, numbers, patch, out / f"{patch.name}.json")
         for task in ("all", *dict.fromkeys(roles)):
             keep = np.array([task in ("all", r) for r in roles])
             before, after, tokens = (column[keep] for column in sums)
+            own = kept(clusters, np.array(numbers)[keep])
             facts = {"layers": list(patch.layers), "prompts": len(tokens)}
-            kl = intervals.ratio_of_sums(after, tokens, seed=seed)
+            kl = intervals.ratio_of_sums(after, tokens, seed=seed, clusters=own)
             yield Measurement.estimated(
                 kl,
                 STUDY,
@@ -113,7 +115,7 @@ def patch_rows(
                 note=patch_note(facts),
                 facts=facts,
             )
-            gone = intervals.recovered(after, before, seed=seed)
+            gone = intervals.recovered(after, before, seed=seed, clusters=own)
             yield Measurement.estimated(
                 gone,
                 STUDY,
@@ -125,7 +127,7 @@ def patch_rows(
                 facts=facts,
             )
             if at == 0:
-                whole = intervals.ratio_of_sums(before, tokens, seed=seed)
+                whole = intervals.ratio_of_sums(before, tokens, seed=seed, clusters=own)
                 yield Measurement.estimated(
                     whole, STUDY, task, "kl", AUDITED, split=PATCHED, unit=NATS
                 )

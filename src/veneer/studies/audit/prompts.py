@@ -39,7 +39,7 @@ def prompt_sets(
             raise InputError(f"--{role} names no task and no prompt file; expected one of them")
         shares = [limit // len(names) + (i < limit % len(names)) for i in range(len(names))]
         sets[role] = [
-            replace(p, id=f"{Path(name).stem}/{p.id}", task=role)
+            replace(p, id=f"{Path(name).stem}/{p.id}", task=role, cluster=_cluster(name, p))
             for name, share in zip(names, shares, strict=True)
             if share
             for p in load_prompts(name, data=data, split="test", limit=share)
@@ -49,3 +49,8 @@ def prompt_sets(
                 f"found {len(sets[role])} {role} prompt in {', '.join(names)}; expected 2 or more"
             )
     return sets
+
+
+def _cluster(source: str, prompt: Prompt) -> str | None:
+    """The cluster of a prompt, whose name no other source can have."""
+    return None if prompt.cluster is None else f"{Path(source).stem}/{prompt.cluster}"

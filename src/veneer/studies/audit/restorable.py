@@ -13,7 +13,9 @@ from veneer.capture.artefact import Capture
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.head.config import ExtractConfig
-from veneer.measures.extraction import extract_to, solver_progress
+from veneer.head.events import solver_progress
+from veneer.measures.clusters import kept, prompt_clusters
+from veneer.measures.extraction import extract_to
 from veneer.measures.held_out import held_out
 from veneer.measures.kl import NATS
 from veneer.models.decode import Sampling
@@ -30,10 +32,14 @@ from veneer.systems.system import System
 LEAST = 3  # prompts of each set that a veneer learns from
 
 
-def folds_of(roles: Sequence[str], folds: int, seed: int) -> list[list[int]]:
+def folds_of(
+    roles: Sequence[str], folds: int, seed: int, clusters: Sequence[str] | None = None
+) -> list[list[int]]:
     """Prompt numbers in `folds` parts, each set shared out alike in an order that a hash of seed
     and number gives; as many parts as there are prompts at the most, and none where there is too
-    little left to learn from."""
+    little left to learn from. clusters: one id per prompt; a cluster stands whole in one part."""
+    if clusters is not None:
+        return _whole_clusters(roles, folds, seed, clusters)
     parts: list[list[int]] = [[] for _ in range(folds)]
     sizes = [roles.count(role) for role in dict.fromkeys(roles)]
     if folds < 2 or min(sizes) < folds or min(sizes) - -(-min(sizes) // folds) < LEAST:
@@ -46,6 +52,19 @@ def folds_of(roles: Sequence[str], folds: int, seed: int) -> list[list[int]]:
         for place, n in enumerate(own):
             parts[place % folds].append(n)
     return [sorted(p) for p in parts]
+
+
+def _whole_clusters(
+    roles: Sequence[str], folds: int, seed: int, clusters: Sequence[str]
+) -> list[list[int]]:
+    """The parts of clusters: the first prompt of each stands for it. A part that would be empty
+    leaves none."""
+    members: dict[str, list[int]] = {}
+    for number, cluster in enumerate(clusters):
+        members.setdefault(str(cluster), []).append(number)
+    units = list(members.values())
+    parts = folds_of([roles[unit[0]] for unit in units], folds, seed)
+    return [sorted(n for u in part for n in units[u]) for part in parts]
 
 
 def restored_answers(
@@ -62,7 +81,7 @@ def restored_answers(
 
     `out` gets a folder veneer-I for each part and its answers in responses/.
     """
-    roles = [p.task for p in prompts]
+    roles, clusters = [p.task for p in prompts], prompt_clusters(prompts)
     before, after, tokens = (np.zeros(len(prompts)) for _ in range(3))
     answers: dict[int, Response] = {}
     log = solver_progress(progress)
@@ -72,7 +91,7 @@ def restored_answers(
         veneer = extract_to(
             part_of(capture, learned),
             how,
-            out / f"veneer-{number}",
+            veneer_folders(out, len(folds))[number - 1],
             device=pair.base.device,
             log=log,
         )
@@ -91,8 +110,13 @@ def restored_answers(
         )
         answers |= dict(zip(held, responses, strict=True))
     return [answers[n] for n in range(len(prompts))], list(
-        _kl_rows(before, after, tokens, roles, method.seed)
+        _kl_rows(before, after, tokens, roles, method.seed, clusters)
     )
+
+
+def veneer_folders(out: Path, folds: int) -> list[Path]:
+    """Where the veneer that leaves out each part lies."""
+    return [out / f"veneer-{number}" for number in range(1, folds + 1)]
 
 
 def part_of(capture: Capture, numbers: Sequence[int]) -> Capture:
@@ -105,12 +129,18 @@ def part_of(capture: Capture, numbers: Sequence[int]) -> Capture:
 
 
 def _kl_rows(
-    before: np.ndarray, after: np.ndarray, tokens: np.ndarray, roles: Sequence[str], seed: int
+    before: np.ndarray,
+    after: np.ndarray,
+    tokens: np.ndarray,
+    roles: Sequence[str],
+    seed: int,
+    clusters: np.ndarray | None,
 ) -> Iterator[Measurement]:
     for task in ("all", *dict.fromkeys(roles)):
         keep = np.array([task in ("all", r) for r in roles])
+        own = kept(clusters, keep)
         for system, sums in ((AUDITED, before), (RESTORED, after)):
-            kl = intervals.ratio_of_sums(sums[keep], tokens[keep], seed=seed)
+            kl = intervals.ratio_of_sums(sums[keep], tokens[keep], seed=seed, clusters=own)
             yield Measurement.estimated(
                 kl,
                 STUDY,
@@ -121,7 +151,7 @@ def _kl_rows(
                 unit=NATS,
                 note=LOWER_BOUND,
             )
-        share = intervals.recovered(after[keep], before[keep], seed=seed)
+        share = intervals.recovered(after[keep], before[keep], seed=seed, clusters=own)
         yield Measurement.estimated(
             share, STUDY, task, "kl_recovered", RESTORED, split=HELD_OUT, unit="share"
         )

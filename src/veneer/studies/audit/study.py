@@ -17,6 +17,7 @@ from veneer.foundation.files import sha256_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.judges.refusal.rates import RefusalRates
+from veneer.measures.clusters import prompt_clusters
 from veneer.measures.kl import noise_rows
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, Format, check_arguments, dated
@@ -32,8 +33,11 @@ from veneer.studies.audit.distance import (
 )
 from veneer.studies.audit.names import AUDITED, REFERENCE, RESTORED, STUDY
 from veneer.studies.audit.patch import can_patch, patch_rows, patches
-from veneer.studies.audit.restorable import folds_of, restored_answers
+from veneer.studies.audit.restorable import folds_of, restored_answers, veneer_folders
 from veneer.studies.audit.settings import AuditSettings
+from veneer.studies.audit.taught.settings import TaughtSettings
+from veneer.studies.audit.taught.study import Taught, head_rows
+from veneer.studies.audit.taught.texts import reference_texts
 from veneer.studies.audit.verdict import conclude, has_moved
 from veneer.studies.audit.weights import Change, changed_layers, weight_changes, weight_rows
 from veneer.studies.runner import run_study
@@ -51,18 +55,30 @@ def audit(
     out: str | Path,
     method: AuditSettings | None = None,
     *,
+    taught: TaughtSettings | None = None,
+    texts: Sequence[str] | None = None,
     format: Format | None = None,
     settings: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """Audit a model and write the study folder `out`, with the verdict in run.json.
 
     load: gives A and C; not called where the folder is finished. sets: "harmful" and "harmless"
-    prompts. format: what both models read (default: their chat templates). settings: more of the
-    settings for run.json, such as the models' names, which a second run must share. Raises
-    InputError where `out` was made with other settings, or where a model has no chat template.
+    prompts. taught: how to ask what was taught. texts: reference text for that (default: the
+    neutral sample that ships). format: what both models read (default: their chat templates).
+    settings: more of the settings for run.json, such as the models' names, which a second run must
+    share. Raises InputError where `out` was made with other settings, or where a model has no chat
+    template.
     """
-    study = AuditStudy(load, sets, method or AuditSettings(), format or ChatFormat(), settings)
+    study = AuditStudy(
+        load,
+        sets,
+        method or AuditSettings(),
+        format or ChatFormat(),
+        settings,
+        taught or TaughtSettings(),
+        reference_texts() if texts is None else texts,
+    )
     return run_study(study, out, progress=progress)
 
 
@@ -102,14 +118,19 @@ class AuditStudy:
         method: AuditSettings,
         format: Format,
         settings: Mapping[str, Any] | None = None,
+        taught: TaughtSettings | None = None,
+        texts: Sequence[str] = (),
     ):
         self.load = load
+        self.taught = taught or TaughtSettings(texts=0, samples=0)
+        self.texts = texts
         self.sets = sets
         self.method = method
         self.format = format
         self.more_settings = dict(settings or {})
         self.prompts = [p for prompts in sets.values() for p in prompts]
         self.roles = [p.task for p in self.prompts]
+        self.clusters = prompt_clusters(self.prompts)
         self.judge = RefusalRates()
         self.left_out: list[dict[str, Any]] = []
 
@@ -118,6 +139,8 @@ class AuditStudy:
         return {
             **self.more_settings,
             "settings": self.method.facts(),
+            "taught": self.taught.facts(),
+            "texts_sha256": sha256_text(repr(list(self.texts))),
             "prompts": {role: len(prompts) for role, prompts in self.sets.items()},
             "prompts_sha256": sha256_text(repr(texts)),
         }
@@ -146,7 +169,12 @@ class AuditStudy:
         else:
             yield from self._compare(pair, models, changes, answers, run)
         yield from answer_rows(
-            answers, self.roles, self.judge, opening=self.method.opening, seed=self.method.seed
+            answers,
+            self.roles,
+            self.judge,
+            opening=self.method.opening,
+            seed=self.method.seed,
+            clusters=self.clusters,
         )
         layers = len(decoder_layers(models.reference)) if changes else 0
         verdict = conclude(run.results, layers, self.left_out)
@@ -168,6 +196,10 @@ class AuditStudy:
         yield from self._distance_rows(pair, models, recorded, answers[1].responses, run)
         if not has_moved(run.results):
             return
+        method = self.method
+        yield from Taught(
+            pair, self.texts, models.format, self.taught, method.batch_size, method.seed
+        ).rows(run)
         folds = self._folds()
         if folds:
             with run.stage("veneer"):
@@ -176,6 +208,10 @@ class AuditStudy:
                 )
             yield from rows
             answers.append(self._judged(RESTORED, responses, models.audited))
+            if self.taught.texts:
+                with run.stage("change of the head"):
+                    found = list(head_rows(recorded, veneer_folders(run.out, len(folds)), pair))
+                yield from found
         yield from self._patch_rows(pair, models, recorded, changes, run)
 
     def _load(self, day: str) -> AuditModels:
@@ -280,13 +316,16 @@ class AuditStudy:
                 run.progress,
             )
         for distances, side in ((on_reference, REFERENCE), (on_audited, AUDITED)):
-            yield from distance_rows(distances, self.roles, side, seed=self.method.seed)
+            yield from distance_rows(
+                distances, self.roles, side, seed=self.method.seed, clusters=self.clusters
+            )
         for row in noise_rows(recorded, study=STUDY):
             yield replace(row, task="all", system=REFERENCE)
 
     def _folds(self) -> list[list[int]]:
         """The prompts that each veneer leaves out; none where no veneer is extracted."""
-        folds = folds_of(self.roles, self.method.folds, self.method.seed)
+        clusters = None if self.clusters is None else self.clusters.tolist()
+        folds = folds_of(self.roles, self.method.folds, self.method.seed, clusters)
         if not folds and self.method.folds:
             self._leave_out("few_prompts", folds=self.method.folds)
         return folds

@@ -30,7 +30,9 @@ RESTORES = {
     "yes": "a veneer restores it",
     "in part": "a veneer restores it in part",
     "no": "no veneer restores it",
+    "not determined": "whether a veneer restores it is not determined",
 }
+WHERE = {"not determined": "whether by head or layers is not determined"}
 NO_VERDICT = "no verdict is recorded"
 
 
@@ -96,7 +98,8 @@ def verdict_texts(run: Any, rows: Iterable[Measurement]) -> tuple[str, list[str]
 
 def headline(verdict: AuditVerdict) -> str:
     """Such as "surface moved, layers; a veneer restores it in part"."""
-    change = ", ".join(word for word in (verdict.moved, verdict.where) if word)
+    where = WHERE.get(verdict.where, verdict.where)
+    change = ", ".join(word for word in (verdict.moved, where) if word)
     return "; ".join(text for text in (change, RESTORES.get(verdict.restorable)) if text)
 
 
@@ -206,6 +209,8 @@ def _where(results: Results, verdict: AuditVerdict) -> str:
         f"C's head on A's states makes {figure(head)} of the {total.value:.3g} nats on A's "
         f"answers, A's head on C's states {figure(layers)}"
     )
+    if verdict.where == evidence.OPEN:
+        return f"{text}; whether each carries more than a tenth of it is not determined."
     return text + ("." if verdict.carriers else ": neither alone makes much of it.")
 
 

@@ -85,13 +85,13 @@ def show(results: Results) -> None:
     from rich.table import Table
 
     from veneer.studies.complexity.names import STUDY
-    from veneer.studies.complexity.words import bytes_words, target_words
+    from veneer.studies.complexity.words import bytes_words, interval_words, target_words
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("task", "score", "programs", "least bytes", "95 % interval", "n"):
         table.add_column(name)
     for row in results.where(study=STUDY, metric="complexity_bits"):
-        interval = f"{bytes_words(row.low)} to {bytes_words(row.high)}"
+        interval = interval_words(row.low, row.high)
         view = str(row.identity.get("view") or "all")
         target = target_words(row.of or "")
         table.add_row(row.task, target, view, bytes_words(row.value), interval, str(row.n))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from veneer.foundation.results import Measurement
 from veneer.report import tables
@@ -14,7 +14,14 @@ from veneer.report.section import Section
 from veneer.report.visible import visible
 from veneer.studies.complexity.chart import SHAPES, Placed, chart, sign
 from veneer.studies.complexity.names import EVERY, STUDY
-from veneer.studies.complexity.words import VIEWS, bytes_words, left_out, target_words
+from veneer.studies.complexity.words import (
+    VIEWS,
+    bytes_words,
+    headline,
+    interval_words,
+    left_out,
+    target_words,
+)
 from veneer.tasks.registry import TASKS
 
 SIZES = ("program_bits", "decoder_bits", "published_bits")
@@ -120,6 +127,7 @@ def _render(part: PageContext) -> Markup:
         package=__package__,
         sign=sign,
         bytes=bytes_words,
+        interval_of=interval_words,
         views=[(v, VIEWS[str(v)]) for v in views],
         charts=list(_charts(part)),
         least=least,
@@ -136,28 +144,17 @@ def _render(part: PageContext) -> Markup:
 
 
 def _finding(part: PageContext) -> Markup | None:
-    """The least bytes that recover the most of the KL."""
+    """The least bytes for the first score that any program may reach; None without scores."""
     rows = [
         row
         for g in part.of(STUDY, metric="complexity_bits")
         for row in g.systems.values()
-        if row.identity.kind == EVERY and row.value is not None
+        if row.identity.kind == EVERY
     ]
     if not rows:
-        return Markup("No program reaches the scores that were asked for.")
-    row = rows[0]
-    return Markup(
-        'The shortest measured program with {} on {} has <a class="fig" href="#{}">{}</a> bytes, '
-        "its decoder counted (95 % interval {} to {}, n = {})."
-    ).format(
-        target_words(row.of or ""),
-        visible(row.task, 60),
-        part.anchor(row),
-        bytes_words(row.value),
-        bytes_words(row.low),
-        bytes_words(row.high),
-        row.n,
-    )
+        return None
+    row = next((r for r in rows if r.value is not None), rows[0])
+    return escape(visible(headline(row), 500))
 
 
 SECTION = Section(

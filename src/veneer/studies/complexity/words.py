@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from veneer.foundation.results import Measurement
+
 VIEWS = {
     "empty": "the empty program",
     "head": "a low-rank change of the LM head",
@@ -61,8 +63,50 @@ def bytes_words(bits: float | None) -> str:
     return "none" if bits is None else f"{bits / 8:,.0f}"
 
 
+def interval_words(low: float | None, high: float | None) -> str:
+    """The interval of least bits; a limit that no program reaches is said, since it is no
+    number."""
+    if low is None:
+        return "no interval reaches the score"
+    if high is None:
+        return f"{bytes_words(low)} or more, no upper limit"
+    return f"{bytes_words(low)} to {bytes_words(high)}"
+
+
 def target_words(of: str) -> str:
-    """refusal_rate>=0.9,well_formed>=0.9 -> refusal rate and well formed at 0.9 or more."""
+    """kl_recovered>=0.5 -> recovers 0.5 or more of the KL; refusal_rate>=0.9,well_formed>=0.9 ->
+    reaches refusal rate 0.9 or more and well formed 0.9 or more."""
     parts = [part.partition(">=") for part in of.split(",")]
-    names = " and ".join(name.replace("_", " ") for name, _, _ in parts)
-    return f"{names} at {parts[0][2]} or more"
+    if [name for name, _, _ in parts] == ["kl_recovered"]:
+        return f"recovers {parts[0][2]} or more of the KL"
+    scores = (f"{name.replace('_', ' ')} {level} or more" for name, _, level in parts)
+    return f"reaches {' and '.join(scores)}"
+
+
+def where(task: str) -> str:
+    """On whose prompts."""
+    return "over all tasks" if task == "joint" else f"on {task}"
+
+
+def headline(row: Measurement) -> str:
+    """What the least bits of all programs say, and no more than their interval allows.
+
+    row: complexity_bits over all programs. Its value is the least of a program that scores high
+    enough, its lower limit the least whose interval reaches the score, its upper limit the least
+    whose interval lies above the score.
+    """
+    target = f"{target_words(row.of or '')} {where(row.task)}"
+    if row.low is None:
+        return f"No measured program {target}, and no interval reaches that (n = {row.n})."
+    if row.value is None:
+        return (
+            f"Whether a program {target} is not determined: no measured one does, but intervals "
+            f"reach that score from {bytes_words(row.low)} bytes on (n = {row.n})."
+        )
+    text = (
+        f"The shortest measured program that {target} has {bytes_words(row.value)} bytes, its "
+        f"decoder counted (95 % interval {interval_words(row.low, row.high)}, n = {row.n})."
+    )
+    if row.high is None:
+        text += " No program's interval lies above that score, so the least is not determined."
+    return text

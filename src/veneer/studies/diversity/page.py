@@ -16,6 +16,7 @@ from veneer.report.systems import order
 from veneer.report.words import figure, interval
 from veneer.studies.diversity.decompose import REPEATED
 from veneer.studies.diversity.settings import ASPECTS
+from veneer.studies.diversity.words import drop_remark
 
 STUDY = "diversity"
 TERMS = ("quality_control", "aggregation", "rest")
@@ -40,6 +41,10 @@ class Steps:
     terms: list[tuple[str, Measurement, float]]
     united: Measurement | None
     repeated: list[tuple[str, Measurement]]
+
+    @property
+    def remark(self) -> str | None:
+        return drop_remark(self.drop)
 
     @property
     def scale(self) -> charts.Scale:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from veneer.studies.diversity.settings import ASPECTS
+from veneer.studies.diversity.words import drop_remark
 from veneer.terminal.tables import cell, digits, print_table
 
 if TYPE_CHECKING:
@@ -144,6 +145,9 @@ def _terms(console: Console, results: Results) -> None:
     console.print()
     print_table(console, table)
     console.print(LEGEND, soft_wrap=True)
+    for (split, of, term), row in found.items():
+        if term == "drop" and (remark := drop_remark(row)):
+            console.print(f"{(of or '').replace('_', ' ')}, {split}: {remark}", soft_wrap=True)
 
 
 def _no_term(term: str, split: str | None) -> str:

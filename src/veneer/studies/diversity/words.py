@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from veneer.foundation.results import join_notes
+from veneer.foundation.results import Measurement, join_notes
 
 COVERS = {  # control -> what covers the answers
     None: "by sample 0 of {by}",
@@ -89,3 +89,16 @@ def samples_note(facts: Mapping[str, Any]) -> str | None:
         return "no prompt has two answers" + (f" of {least} words or more" if least else "")
     samples = facts.get("samples")
     return None if samples is None else f"{samples} answers a prompt"
+
+
+def drop_remark(drop: Measurement) -> str | None:
+    """What must be known before the terms of a drop are read: whether diversity drops at all. None
+    where the interval of the drop lies above 0."""
+    open_text = "whether diversity drops from base to aligned is not determined: the drop has"
+    if drop.low is None or drop.high is None:
+        return f"{open_text} no interval"
+    if drop.low <= 0 <= drop.high:
+        return f"{open_text} an interval that holds 0"
+    if drop.high < 0:
+        return "diversity rises from base to aligned, so that there is no drop to explain"
+    return None

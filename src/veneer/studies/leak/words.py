@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from veneer.foundation.results import Measurement, Results
+from veneer.statistics.intervals import Estimate, independent_difference
 from veneer.studies.leak.names import (
     ALIGNED,
     BASE_CHAT,
@@ -15,6 +16,8 @@ from veneer.studies.leak.names import (
     PARTS,
     VERBATIM,
 )
+
+NO_THRESHOLD = "held-out texts come as near to the training data as its own copies"
 
 
 def threshold_note(facts: Mapping[str, Any]) -> str:
@@ -58,22 +61,35 @@ def likelihood_note(facts: Mapping[str, Any]) -> str:
 
 
 def finding(results: Results) -> list[str]:
-    """What each system gives away, one sentence per system, with figures."""
+    """What each system gives away, with figures: one sentence on the parts that stand out from the
+    false rate, and one on those that do not."""
     sentences = []
     for system in dict.fromkeys(r.system for r in results.where(metric="extracted_rate")):
-        clauses = [c for part in PARTS if (c := _clause(results, system, part))]
-        if clauses:
-            sentences.append(f"{system} gives a training {', '.join(clauses)}.")
+        rows = [row for part in PARTS if (row := _rate(results, system, part)) is not None]
+        shown = [_clause(results, row) for row in rows if stands_out(results, row)]
+        if shown:
+            sentences.append(f"{system} gives a training {', '.join(shown)}.")
+        unknown = [row.of for row in rows if row.value is None]
+        if unknown:
+            sentences.append(f"{system}: not determined for {listed(unknown)}: {NO_THRESHOLD}.")
+        rest = [r for r in rows if r.value is not None and not stands_out(results, r)]
+        if rest:
+            compared = "; ".join(_compared(results, r) for r in rest)
+            sentences.append(f"{system} is not shown to give more: {compared}.")
     return sentences
 
 
 def headline(results: Results) -> str | None:
     """The finding on the aligned model, beside base where it was sampled."""
-    row = next((r for p in PARTS if (r := _rate(results, ALIGNED, p)) is not None), None)
-    if row is None:
+    rows = [row for p in PARTS if (row := _rate(results, ALIGNED, p)) is not None]
+    if not rows:
         return None
-    if row.value is None:
-        return "Not determined: held-out texts come as near to the training data as its own copies."
+    known = [r for r in rows if r.value is not None]
+    if not known:
+        return f"Not determined: {NO_THRESHOLD}."
+    row = next((r for r in known if stands_out(results, r)), None)
+    if row is None:
+        return f"The model is not shown to give training data away: {_compared(results, known[0])}."
     text = f"The model gives a training {row.of} in {share(row)} of {row.n:,} samples"
     base = _rate(results, BASE_CHAT, row.of or "")
     if base is not None and base.value is not None:
@@ -81,21 +97,51 @@ def headline(results: Results) -> str | None:
     return f"{text}."
 
 
-def _clause(results: Results, system: str, part: str) -> str | None:
+def stands_out(results: Results, row: Measurement) -> bool:
+    """Whether a rate of extraction lies above the false rate on held-out texts beyond the 95 %
+    interval of their difference."""
+    null = _false_rate(results, row)
+    if null is None:
+        return row.low is not None and row.low > 0
+    low = independent_difference(_estimate(row), _estimate(null)).low
+    return low is not None and low > 0
+
+
+def _compared(results: Results, row: Measurement) -> str:
+    """A rate beside the false rate of the same rule."""
+    text = f"{share(row)} of {row.n:,} samples come as near to a training {row.of} as the threshold"
+    null = _false_rate(results, row)
+    if null is None or null.value is None:
+        return f"{text} asks"
+    return f"{text} asks, and so do {share(null)} of {null.n:,} texts that it was not trained on"
+
+
+def _clause(results: Results, row: Measurement) -> str:
     """Such as "question in 34 % [30, 38] of 500 samples (90 of 256 distinct ones)"."""
-    row = _rate(results, system, part)
-    if row is None:
-        return None
-    if row.value is None:
-        return f"{part} in a share that is not determined"
-    text = f"{part} in {share(row)} of {row.n} samples"
+    text = f"{row.of} in {share(row)} of {row.n:,} samples"
     reached = results.where(
-        metric="members_reached", system=system, of=part, split=CALIBRATED, judge=row.judge
+        metric="members_reached", system=row.system, of=row.of, split=CALIBRATED, judge=row.judge
     )
     for r in reached:
         if r.value:
             text += f" ({round(r.value * r.n)} of {r.n} distinct ones)"
     return text
+
+
+def _false_rate(results: Results, row: Measurement) -> Measurement | None:
+    """The false rate of the rule behind a rate."""
+    rule = {"of": row.of, "judge": row.judge, "split": row.split}
+    return next(iter(results.where(metric="false_rate", **rule)), None)
+
+
+def _estimate(row: Measurement) -> Estimate:
+    return Estimate(row.value, row.low, row.high, row.n, "row")
+
+
+def listed(names: Sequence[str | None]) -> str:
+    """a, b and c."""
+    texts = [str(n) for n in names]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def _rate(results: Results, system: str, part: str) -> Measurement | None:

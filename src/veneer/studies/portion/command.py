@@ -12,6 +12,7 @@ from veneer.head.config import ExtractConfig
 from veneer.judges.config import JudgeConfig
 from veneer.measures.config import StudyConfig
 from veneer.scale.cluster import RayConfig
+from veneer.systems.forced import Beginning
 from veneer.terminal.options import (
     Machine,
     PairTemplates,
@@ -192,6 +193,7 @@ class MeasureCommand:
     """At most this many test prompts of each task, regardless of --test."""
     templates: MeasureTemplates = field(default_factory=MeasureTemplates)
     method: MeasureSettings = field(default_factory=MeasureSettings)
+    beginning: Beginning = field(default_factory=Beginning)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     machine: Machine = field(default_factory=Machine)
 
@@ -217,7 +219,8 @@ class MeasureCommand:
                 tasks,
                 self.out,
                 config,
-                settings={**settings, "veneer": veneer.identity()},
+                beginning=self.beginning,
+                settings={**settings, "veneer": veneer.identity(), **self.beginning.facts()},
                 progress=report_progress,
             )
         show(results)

@@ -15,20 +15,22 @@ from veneer.capture import Capture, CaptureConfig, capture
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, write_text
 from veneer.foundation.progress import Progress
-from veneer.foundation.results import Measurement, Results
+from veneer.foundation.results import Measurement, Results, join_notes
 from veneer.foundation.system_id import SystemId
+from veneer.head.events import solver_progress
 from veneer.head.split import Split
 from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge
 from veneer.judges.registry import judges_of
+from veneer.measures import words
 from veneer.measures.answers import answer_all
 from veneer.measures.config import StudyConfig
+from veneer.measures.discernment import measure_discernment
 from veneer.measures.extraction import (
     control_rows,
     extract_to,
     joint_rows,
     own_rows,
-    solver_progress,
     write_tables,
 )
 from veneer.measures.positions import position_system_rows
@@ -45,6 +47,7 @@ from veneer.studies.portion.baselines import (
 from veneer.studies.portion.browser_tokens import token_rows
 from veneer.studies.runner import run_study
 from veneer.studies.study import Run
+from veneer.systems.forced import Beginning
 from veneer.systems.system import System, control_systems, pair_systems
 from veneer.tasks.task import Task
 from veneer.tasks.train_prompts import TrainPrompts
@@ -63,7 +66,7 @@ def study(
     settings: dict[str, Any] | None = None,
     command: str = "run",
     capture_with: CaptureWith = capture,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """Run the whole method and write the study folder `out`.
 
@@ -85,12 +88,14 @@ def measure(
     out: str | Path,
     config: StudyConfig | None = None,
     *,
+    beginning: Beginning | None = None,
     settings: dict[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
-    """The behavioural part of `study`, with an existing veneer. Raises InputError for baselines
-    that learn from a capture."""
-    measured = MeasureStudy(load, tasks, config or StudyConfig(), settings or {}, veneer)
+    """The behavioural part of `study`, with an existing veneer. beginning: the text with which
+    every answer begins. Raises InputError for baselines that learn from a capture, and for a
+    beginning of answers that have no text."""
+    measured = MeasureStudy(load, tasks, config or StudyConfig(), settings or {}, veneer, beginning)
     return run_study(measured, out, progress=progress)
 
 
@@ -171,7 +176,7 @@ class TaskStudy:
         tokens."""
         systems = [*pair_systems(pair, veneer), *more]
         run.note(systems=[s.facts() for s in systems])
-        rows, shown = answer_all(
+        answers = answer_all(
             systems,
             self.tasks,
             self.test,
@@ -182,13 +187,17 @@ class TaskStudy:
             run.progress,
         )
         run.note_judge_usage(judges)
+        told = measure_discernment(
+            systems, self.tasks, answers.answered, run.out, run.record, seed=self.config.seed
+        )
+        shown = answers.shown
         with run.stage("tokens"):
             prompts = [p for prompts in self.test.values() for p in prompts]
             responses = [s.response for s in shown]
             tokens = token_rows(pair, veneer, prompts, responses, run.progress)
             lines = ({**row, "scores": s.scores} for row, s in zip(tokens, shown, strict=True))
             write_text(run.out / "tokens.jsonl", json_lines(lines))
-        return rows
+        return [*answers.rows, *told]
 
 
 class PortionStudy(TaskStudy):
@@ -278,12 +287,21 @@ class MeasureStudy(TaskStudy):
         config: StudyConfig,
         settings: dict[str, Any],
         veneer: Veneer,
+        beginning: Beginning | None = None,
     ):
         super().__init__(load, tasks, config, settings, "measure")
         self.veneer = veneer
+        self.beginning = beginning or Beginning()
 
     def check(self) -> None:
         super().check()
+        choices = [t.name for t in self.tasks if t.kind == "choice"]
+        if choices and self.beginning.text is not None:
+            raise InputError(
+                f"found a forced beginning of answers beside {', '.join(choices)}, which compares "
+                "the likelihoods of given answers; leave one of them out"
+            )
+        self.test = {name: self.beginning.of(prompts) for name, prompts in self.test.items()}
         self.baselines = parse_baselines(self.config.baselines, [])
         if learned := [word_for(b) for b in self.baselines if needs_capture(b)]:
             raise InputError(
@@ -294,9 +312,17 @@ class MeasureStudy(TaskStudy):
     def measure(self, run: Run) -> Iterator[Measurement]:
         judges = run.judges(self.tasks, self.config.judges)
         pair = self.load_pair(run, self.veneer)
+        tokenizer = pair.base.tokenizer
+        self.test = {n: self.beginning.cut(ps, tokenizer) for n, ps in self.test.items()}
         systems = control_systems(pair, None) if self.config.controls else []
         systems += self.baseline_systems(run, pair, None, self.veneer)
-        yield from self.answer_rows(run, judges, pair, self.veneer, systems)
+        forced = self.beginning.facts()
+        for row in self.answer_rows(run, judges, pair, self.veneer, systems):
+            if not forced:
+                yield row
+                continue
+            note = join_notes(row.note, words.forced_note(forced))
+            yield replace(row, facts={**(row.facts or {}), **forced}, note=note)
 
 
 def _checked(prompts: TrainPrompts, tasks: Sequence[Task]) -> TrainPrompts:

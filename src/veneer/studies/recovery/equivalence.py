@@ -16,14 +16,16 @@ s: system, c: ceiling, b: base, f: the fraction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t
 
+from veneer.statistics import intervals
 from veneer.statistics.comparisons import holm, p_value
+from veneer.statistics.intervals import Estimate
 
 LEVEL = 0.05
 LEAST = 3  # prompts: below this a t test says nothing
@@ -38,7 +40,8 @@ class Equivalence:
     """The outcome of the test of one system against one ceiling.
 
     difference: mean(system) - mean(ceiling) over n prompts, with its 90 % interval (the one that
-    two one-sided tests at 5 % correspond to) in `low`, `high`. margin: in the measure's unit.
+    two one-sided tests at 5 % correspond to) in `low`, `high`. estimate: the same with its 95 %
+    interval, which a row shows. margin: in the measure's unit.
     p_low, p_high: of "too low" and of "too high". p: the larger of both, after Holm over `family`
     systems. p_difference: two-sided, of no difference at all, after Holm. reason: why there is no
     verdict, FEW_PROMPTS or NO_DISTANCE.
@@ -55,6 +58,7 @@ class Equivalence:
     p: float | None
     p_difference: float | None
     family: int
+    estimate: Estimate
     reason: str | None = None
 
     @property
@@ -92,7 +96,8 @@ def equivalence(
 
     fraction: the margin as a share of the distance from base to ceiling. margin: an absolute one
     instead, in the measure's unit. equivalent: both one-sided tests reject at 5 % after Holm.
-    different: they do not, and the difference is not chance. undecided: the data cannot tell, or
+    different: they do not, and the difference is not chance, by its p value after Holm and by its
+    95 % interval. undecided: the data cannot tell, or
     the ceiling is not above base, so that there is no scale. Raises ValueError for a fraction or
     margin that is not above 0.
     """
@@ -137,41 +142,42 @@ def one_sided_tests(
 def _tests(
     s: np.ndarray, b: np.ndarray, c: np.ndarray, fraction: float, margin: float | None, seed: int
 ) -> Equivalence:
+    """The outcome before Holm's adjustment, undecided."""
     keep = np.isfinite(s) & np.isfinite(c) & (np.isfinite(b) if margin is None else True)
     s, b, c = s[keep], b[keep], c[keep]
-    n = len(s)
+    n, estimate = len(s), intervals.difference(s, c, seed=seed)
+    none = Equivalence(
+        "undecided", n, None, None, None, None, None, None, None, None, 0, estimate, FEW_PROMPTS
+    )
     if n < LEAST:
-        return _without(n, FEW_PROMPTS)
-    difference, (low, high) = float((s - c).mean()), _interval(s - c)
+        return none
+    low, high = _interval(s - c)
+    known = replace(none, difference=float((s - c).mean()), low=low, high=high)
     if margin is None and _one_sided(c - b) > LEVEL / 2:
-        return _without(n, NO_DISTANCE, difference, low, high)
+        return replace(known, reason=NO_DISTANCE)
     width, p_low, p_high = one_sided_tests(s, b, c, fraction=fraction, margin=margin)
-    p_no = p_value(s, c, seed=seed)
-    return Equivalence(
-        "undecided", n, difference, low, high, width, p_low, p_high, max(p_low, p_high), p_no, 1
+    return replace(
+        known,
+        margin=width,
+        p_low=p_low,
+        p_high=p_high,
+        p=max(p_low, p_high),
+        p_difference=p_value(s, c, seed=seed),
+        family=1,
+        reason=None,
     )
 
 
 def _decided(v: Equivalence, adjusted: tuple[float, float] | None, family: int) -> Equivalence:
+    """The verdict, by p values after Holm's adjustment over `family` systems."""
     if adjusted is None:
         return v
     p, q = adjusted
-    word: Word = "equivalent" if p <= LEVEL else "different" if q <= LEVEL else "undecided"
-    return Equivalence(
-        word, v.n, v.difference, v.low, v.high, v.margin, v.p_low, v.p_high, p, q, family
-    )
-
-
-def _without(
-    n: int,
-    reason: str,
-    difference: float | None = None,
-    low: float | None = None,
-    high: float | None = None,
-) -> Equivalence:
-    return Equivalence(
-        "undecided", n, difference, low, high, None, None, None, None, None, 0, reason
-    )
+    low, high = v.estimate.low, v.estimate.high
+    apart = low is not None and high is not None and not low <= 0 <= high
+    different = q <= LEVEL and apart
+    word: Word = "equivalent" if p <= LEVEL else "different" if different else "undecided"
+    return replace(v, word=word, p=p, p_difference=q, family=family)
 
 
 def _one_sided(x: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from veneer.foundation.results import Measurement
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
 from veneer.studies.recovery import words
-from veneer.studies.recovery.compare import SELF, Entry, PlacedSystems, defined
+from veneer.studies.recovery.compare import SELF, Entry, PlacedSystems
 from veneer.studies.recovery.equivalence import FEW_PROMPTS, LEAST, Equivalence
 
 STUDY = "recovery"
@@ -54,18 +54,18 @@ def rows(
                 note=words.similarity_note(facts, c.note),
                 facts=facts,
             )
-    yield from _place_rows(c, oracles, teacher=teacher, task=task, seed=seed)
+    yield from _place_rows(c, oracles, teacher=teacher, task=task)
 
 
 def _place_rows(
-    c: PlacedSystems, oracles: Mapping[str, str | None], *, teacher: str, task: str, seed: int
+    c: PlacedSystems, oracles: Mapping[str, str | None], *, teacher: str, task: str
 ) -> Iterator[Measurement]:
     """Where every system stands between base and each ceiling, and its gap to the ceiling."""
     unit = UNITS.get(c.measure, "similarity")
-    (mean, similarity), (best_of, bests) = _metrics(c)
-    for metric, values, portions, verdicts in (
-        (mean, similarity, c.portions, c.verdicts),
-        (best_of, bests, c.best_portions, c.best_verdicts),
+    (mean, _), (best, _) = _metrics(c)
+    for metric, portions, verdicts in (
+        (mean, c.portions, c.verdicts),
+        (best, c.best_portions, c.best_verdicts),
     ):
         for (system, ceiling), e in portions.items():
             split = f"ceiling:{teacher if ceiling == SELF else ceiling}"
@@ -82,9 +82,10 @@ def _place_rows(
                 note=words.portion_note(facts),
                 facts=facts,
             )
-            facts = {**oracle, **verdicts[system, ceiling].facts}
+            verdict = verdicts[system, ceiling]
+            facts = {**oracle, **verdict.facts}
             yield Measurement.estimated(
-                intervals.difference(*defined(values[system], values[ceiling]), seed=seed),
+                verdict.estimate,
                 STUDY,
                 task,
                 "gap_to_ceiling",
@@ -199,4 +200,5 @@ def _metrics(c: PlacedSystems) -> tuple[tuple[str, dict[str, np.ndarray]], ...]:
 
 def _flat(v: Equivalence) -> dict[str, Any]:
     fields = asdict(v)
+    del fields["estimate"]  # its row holds it
     return {"verdict": fields.pop("word"), **fields, "note": words.verdict_reason(v.facts)}

@@ -15,12 +15,15 @@ from veneer.foundation.results import Measurement
 from veneer.judges.judge import Judge
 from veneer.measures.behaviour import Scored, score
 from veneer.measures.choice import score_choices
+from veneer.measures.clusters import kept, prompt_clusters
+from veneer.measures.discernment import AnsweredTask, Contrast, Discernment, discernment
 from veneer.measures.given_texts import Passages, plain_texts
 from veneer.models.decode import Sampling
 from veneer.models.in_context import FencedFormat
 from veneer.models.vocabulary import match_vocabularies
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
+from veneer.statistics.intervals import Estimate
 from veneer.studies.restore import words
 from veneer.studies.restore.inputs import RestoreModels, Roles, task_names
 from veneer.studies.restore.settings import RestoreSettings
@@ -45,6 +48,20 @@ class SystemScores:
     def values(self, tasks: Sequence[Task], metric: str | None = None) -> np.ndarray:
         """A metric (default: each task's headline) of several tasks, one after the other (n,)."""
         return np.concatenate([self.scored[t.name].values[metric or t.headline] for t in tasks])
+
+
+@dataclass(frozen=True)
+class OutcomeClusters:
+    """The id of each harmful prompt, safe prompt, prompt of a capability and plain text
+    (measures/clusters.py); None where every one stands by itself."""
+
+    harmful: np.ndarray | None = None
+    safe: np.ndarray | None = None
+    capability: np.ndarray | None = None
+    text: np.ndarray | None = None
+
+
+BY_ITSELF = OutcomeClusters()
 
 
 @dataclass(frozen=True)
@@ -100,6 +117,18 @@ class PartEvaluation:
             scored[task.name] = score(task, prompts, answers[task.name], self.judges[task.name])
         return SystemScores(scored, answers)
 
+    def clusters(self, tasks: Sequence[Task]) -> np.ndarray | None:
+        """The cluster of each prompt of several tasks, in the order of `SystemScores.values`; None
+        where every prompt stands by itself."""
+        return prompt_clusters([p for t in tasks for p in self.prompts[t.name]])
+
+    def outcome_clusters(self, text: np.ndarray | None = None) -> OutcomeClusters:
+        """The clusters of the prompts of each role. text: those of the plain texts."""
+        roles = self.roles
+        return OutcomeClusters(
+            *(self.clusters(tasks) for tasks in (roles.harmful, roles.safe, roles.capability)), text
+        )
+
     def _sampling(self, task: Task) -> Sampling:
         """Greedy, up to the task's limit and the settings'."""
         settings = self.settings
@@ -125,6 +154,26 @@ class PartEvaluation:
         longest = max((len(c) for c in columns), default=0)
         return [c[i] for i in range(longest) for c in columns if i < len(c)][:BENIGN]
 
+    def discernment(
+        self, systems: Sequence[Local], scores: Mapping[str, SystemScores]
+    ) -> Discernment:
+        """Whether the systems tell each harmful task's prompts from each safe one's; the portion
+        goes from the compromised to the aligned model. scores: by system name."""
+        harmful, safe = self.roles.harmful, self.roles.safe
+        contrasts = [Contrast.of_two(a, b, self.prompts) for a in harmful for b in safe]
+        answered = [
+            AnsweredTask(
+                self.prompts[t.name],
+                {name: s.scored[t.name] for name, s in scores.items()},
+                {name: s.answers[t.name] for name, s in scores.items()},
+            )
+            for t in self.roles.measured()
+            if t.kind == "generate"
+        ]
+        return discernment(
+            systems, contrasts, answered, zero="compromised", seed=self.settings.seed
+        )
+
     def curve_rows(self, system: str, scores: SystemScores) -> Iterator[Measurement]:
         """One point of the trade-off: refusal_rate of harmful prompts, over_refusal_rate of safe
         ones, capability."""
@@ -138,8 +187,9 @@ class PartEvaluation:
             columns.append((roles.harmful, "harm_rate", "harm_rate"))
         for tasks, metric, name in columns:
             first = scores.scored[tasks[0].name]
+            values = scores.values(tasks, metric)
             yield Measurement.estimated(
-                intervals.mean(judged(scores.values(tasks, metric)), seed=self.settings.seed),
+                mean_judged(values, self.clusters(tasks), seed=self.settings.seed),
                 STUDY,
                 task_names(tasks),
                 name,
@@ -153,6 +203,13 @@ class PartEvaluation:
 def judged(values: np.ndarray) -> np.ndarray:
     """The values that are no NaN: a judge may have given no verdict on some prompts."""
     return values[~np.isnan(values)]
+
+
+def mean_judged(values: np.ndarray, clusters: np.ndarray | None, *, seed: int = 0) -> Estimate:
+    """The mean of the values that are no NaN, with its 95 % interval. clusters: one id per value,
+    or None."""
+    keep = ~np.isnan(values)
+    return intervals.mean(values[keep], seed=seed, clusters=kept(clusters, keep))
 
 
 @dataclass
@@ -187,8 +244,9 @@ class ReferenceTexts:
             by_id = {(r.task, r.prompt_id): r for rs in scores.answers.values() for r in rs}
             texts = [(p, _own_ids(by_id[p.task, p.id], system, other)) for p in prompts]
             texts = [(p, ids) for p, ids in texts if ids]
+            asked = [p for p, _ in texts]
             answers[name] = Passages(
-                [p for p, _ in texts], [ids for _, ids in texts], lm.pad_id, other
+                asked, [ids for _, ids in texts], lm.pad_id, other, prompt_clusters(asked)
             )
         plain = plain_texts(prompts, lm)
         plain.other = other
@@ -200,21 +258,30 @@ class ReferenceTexts:
         """kl_from_compromised, kl_from_aligned: KL(reference || system) on the reference's own
         answers to benign prompts; text_nats: -log p of the prompts' plain text."""
         sums = {
-            f"kl_from_{name}": (passages.kl(self.references[name], system), passages.lengths)
+            f"kl_from_{name}": (passages.kl(self.references[name], system), passages)
             for name, passages in self.answers.items()
             if name != system.name and len(passages.tokens)
         }
         nats = self.text_nats(system)
         if nats is not None:
-            sums["text_nats"] = (nats, self.plain.lengths)
-        for metric, (values, tokens) in sums.items():
-            yield self._row(metric, system.name, self.split, values, tokens)
+            sums["text_nats"] = (nats, self.plain)
+        for metric, (values, passages) in sums.items():
+            yield self._row(metric, system.name, self.split, values, passages)
 
     def noise_row(self) -> Measurement:
         """The noise floor: the compromised model against itself at another batch size."""
-        values, tokens = self.answers["compromised"].noise(self.references["compromised"])
-        note = words.NOISE_FLOOR
-        return self._row("kl_from_compromised", "compromised", "noise", values, tokens, note=note)
+        passages = self.answers["compromised"]
+        values, tokens = passages.noise(self.references["compromised"])
+        return Measurement.estimated(
+            intervals.ratio_of_sums(values, tokens, seed=self.seed),
+            STUDY,
+            self.task,
+            "kl_from_compromised",
+            "compromised",
+            split="noise",
+            unit=NATS,
+            note=words.NOISE_FLOOR,
+        )
 
     def text_nats(self, system: Local) -> np.ndarray | None:
         """-log p of each plain text, nats (n,); None for a system that reads instructions of its
@@ -228,14 +295,13 @@ class ReferenceTexts:
         system: str,
         split: str,
         values: np.ndarray,
-        tokens: np.ndarray,
-        note: str | None = None,
+        passages: Passages,
     ) -> Measurement:
-        """values: sums over each text's tokens, nats (n,); tokens: their number (n,)."""
-        e = intervals.ratio_of_sums(values, tokens, seed=self.seed)
-        return Measurement.estimated(
-            e, STUDY, self.task, metric, system, split=split, unit=NATS, note=note
+        """values: sums over the tokens of each of the passages, nats (n,)."""
+        e = intervals.ratio_of_sums(
+            values, passages.lengths, seed=self.seed, clusters=passages.clusters
         )
+        return Measurement.estimated(e, STUDY, self.task, metric, system, split=split, unit=NATS)
 
 
 def _own_ids(response: Response, system: System, other: Any) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ def facts_of_0_1(row: Measurement) -> dict[str, Any]:
             "constant": alpha is not None and not any(sign in alpha for sign in "@>~"),
         }
     if row.metric == "lost_refusals":
-        return {"broken": not note}
+        return {"broken": not note, "lost": "nothing" if note else "refusals"}
     return {}
 
 

@@ -1,11 +1,7 @@
-"""The models, files, tasks and prompts that a restoration may use.
-
-The prompts of a task stand in three parts, extraction, validation and report; no prompt is in two.
-"""
+"""The models, files and tasks that a restoration may use."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +23,6 @@ from veneer.tasks.registry import TASKS, get_task
 from veneer.tasks.task import Better, Split, Task
 
 Load = Callable[[], LanguageModel]
-LEAST = 3  # prompts of a part; an extraction needs train, select and report of its own
 
 
 def task_names(tasks: Iterable[Task]) -> str:
@@ -84,59 +79,6 @@ class Roles:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """A task's prompts: to extract from, to choose alpha and rank on, and to report on."""
-
-    extraction: tuple[Prompt, ...]
-    validation: tuple[Prompt, ...]
-    report: tuple[Prompt, ...]
-
-    def sizes(self) -> dict[str, int]:
-        """Number of prompts of each part."""
-        names = ("extraction", "validation", "report")
-        return {name: len(getattr(self, name)) for name in names}
-
-
-def parts_of(
-    task: Task, *, measured: bool, safe: bool, extraction: int, validation: int, report: int | None
-) -> Parts:
-    """Split a task's prompts into its parts, of at most `extraction`, `validation` and `report`
-    prompts (None: all).
-
-    A task with train prompts gives its first ones for extraction, its last ones for validation and
-    its test prompts for the report. A task without is cut in halves by a hash of each prompt's id,
-    and nothing is extracted from it. measured: False for a task that is only learned from; it has
-    no other part. safe: leave out prompts that are labelled unsafe (XSTest). Raises InputError
-    where a part would have fewer than LEAST prompts.
-    """
-    train = _allowed(task.prompts("train"), safe)
-    if not measured:
-        if len(train) < LEAST:
-            raise InputError(
-                f"{task.name} has {len(train)} train prompts to learn from; expected at "
-                f"least {LEAST}"
-            )
-        return Parts(tuple(train[:extraction]), (), ())
-    test = _allowed(task.prompts("test"), safe)
-    if train:
-        kept = min(validation, len(train) // 2)
-        learned = train[: min(extraction, len(train) - kept)]
-        parts = Parts(tuple(learned), tuple(train[len(train) - kept :]), tuple(test[:report]))
-    else:
-        halves: tuple[list[Prompt], list[Prompt]] = ([], [])
-        for prompt in test:
-            halves[in_report_half(prompt.id)].append(prompt)
-        parts = Parts((), tuple(halves[0][:validation]), tuple(halves[1][:report]))
-    for name, part in (("validation", parts.validation), ("report", parts.report)):
-        if len(part) < LEAST:
-            raise InputError(
-                f"{task.name} has {len(part)} prompts for the {name} part; expected at least "
-                f"{LEAST}: give another task"
-            )
-    return parts
-
-
-@dataclass(frozen=True)
 class PromptFile(Task):
     """A file of prompts to learn from (prompts.files.read_prompts), without answers to score and
     without test prompts."""
@@ -171,17 +113,6 @@ def harmless_tasks(names: Sequence[str], data: Path | None) -> tuple[Task, ...]:
     if len({t.name for t in tasks}) < len(tasks):
         raise InputError(f"--harmless {','.join(names)} names a task twice; name each once")
     return tuple(tasks)
-
-
-def in_report_half(prompt_id: str) -> bool:
-    """Whether a prompt of a task without train prompts belongs to the report half: the first byte
-    of sha256 of its id is odd."""
-    return hashlib.sha256(prompt_id.encode("utf-8", errors="replace")).digest()[0] % 2 == 1
-
-
-def _allowed(prompts: Iterable[Prompt], safe: bool) -> list[Prompt]:
-    """The prompts; with `safe`, without those that are labelled unsafe."""
-    return [p for p in prompts if not safe or p.reference.get("label") != "unsafe"]
 
 
 @dataclass

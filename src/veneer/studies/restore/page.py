@@ -9,15 +9,19 @@ from markupsafe import Markup, escape
 
 from veneer.foundation.results import Measurement
 from veneer.report import charts, tables, words
+from veneer.report.discernment import discernment
 from veneer.report.marks import mark
 from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.words import Anchor, figure, interval, name
 from veneer.studies.restore.folders_0_1 import facts_of
 from veneer.studies.restore.words import (
-    NOT_BROKEN,
+    OPEN,
     PARTLY,
+    REFUSED,
     RESTORED,
+    VERDICTS,
+    lost_remark,
     rule_text,
     settings_label,
     settings_text,
@@ -71,7 +75,8 @@ class VerdictLine:
     @property
     def kind(self) -> str:
         """The class of its colour."""
-        return {RESTORED: "yes", PARTLY: "partly"}.get(facts_of(self.verdict)["verdict"], "no")
+        kinds = {RESTORED: "yes", PARTLY: "partly", OPEN: "open"}
+        return kinds.get(facts_of(self.verdict)["verdict"], "no")
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,7 @@ def verdict_lines(part: PageContext) -> list[VerdictLine]:
         )
 
     lines = []
+    told = discernment(part.study.rows)
     for v in (r for r in rows if r.metric == "restored"):
         chosen = one(v.system, "chosen")
         settings = {} if chosen is None else facts_of(chosen)
@@ -168,9 +174,10 @@ def verdict_lines(part: PageContext) -> list[VerdictLine]:
             ),
             "text": one(v.system, "difference_from_compromised", "text_nats"),
             "seconds": one(v.system, "seconds", "make"),
+            "told": None if told is None else told.systems.get(v.system),
         }
         lines.append(VerdictLine(v.system, setting, v, columns))
-    rank = {"yes": 0, "partly": 1, "no": 2}
+    rank = {"yes": 0, "partly": 1, "open": 2, "no": 3}
     return sorted(
         lines,
         key=lambda x: (
@@ -386,18 +393,20 @@ def _render(part: PageContext) -> Markup:
         for r in g.systems.values()
     )
     lost = (r for g in rows if g.metric == "lost_refusals" for r in g.systems.values())
-    broken = all(facts_of(r)["broken"] for r in lost)
+    remarks = (remark for r in lost if (remark := lost_remark(facts_of(r))))
     readings = _readings(part)
     shown = {id(g) for g in readings}
     return part.template(
         "page.html.j2",
         package=__package__,
         lines=lines,
+        told=discernment(part.study.rows),
         curves=drawn,
         references=references,
         draw=draw,
         rule=next(rules, ""),
-        remark="" if broken else NOT_BROKEN,
+        remark=next(remarks, ""),
+        refused=REFUSED,
         capability=next((p.capability.metric for p in references), "capability"),
         candidates=[
             g
@@ -420,7 +429,9 @@ def _finding(part: PageContext) -> Markup:
     for line in verdict_lines(part):
         methods.setdefault(line.word, []).append(escape(words.name(line.method)))
     texts = [
-        Markup("{} by {}").format(words.name(word), words.listed(names))
+        Markup("{} {} {}").format(
+            words.name(word), "for" if word == VERDICTS[OPEN] else "by", words.listed(names)
+        )
         for word, names in methods.items()
     ]
     return Markup("The verdicts: {}.").format(Markup("; ").join(texts)) if texts else Markup()

@@ -16,14 +16,16 @@ from veneer.foundation.reading import open_rows
 from veneer.foundation.results import Measurement
 from veneer.judges.judge import Judge
 from veneer.judges.refusal.rates import RefusalRates
+from veneer.measures.clusters import prompt_clusters
 from veneer.models.checkpoint.merge import untie_with
 from veneer.models.decode import Sampling
 from veneer.models.language_model import LanguageModel
 from veneer.prompts.prompt import Prompt
-from veneer.statistics import intervals
-from veneer.statistics.comparisons import compare
 from veneer.studies.restore import words
-from veneer.systems.attack import AttackConfig, attack, attacked
+from veneer.studies.restore.evaluation import mean_judged
+from veneer.studies.restore.verdict import family
+from veneer.systems.attack import attack, attacked
+from veneer.systems.attack_config import AttackConfig
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response
 from veneer.systems.system import System
@@ -133,7 +135,7 @@ def reattack_rows(
                 )
                 rows += new_rows
                 refused[task, system.name, epoch] = values
-    return [*rows, *_differences(refused, list(sets), fine_tuned, judge, settings)]
+    return [*rows, *_differences(refused, sets, fine_tuned, judge, settings)]
 
 
 def reattack_outcomes(rows: Iterable[Measurement], task: str = "harmful") -> list[dict[str, Any]]:
@@ -215,44 +217,32 @@ def _answer_rows(
     seed: int,
 ) -> tuple[list[Measurement], np.ndarray]:
     texts = [r.text for r in answers]
-    refused = np.array([s["refusal_rate"] or 0.0 for s in judge.scores(prompts, texts)])
+    refused = np.array([s["refusal_rate"] for s in judge.scores(prompts, texts)], float)
+    clusters = prompt_clusters(prompts)
     empty = np.array([float(r.empty) for r in answers])
     unfinished = np.array([float(r.unfinished) for r in answers])
     shared = {"split": _split(epoch), "unit": "share", "facts": {"epoch": epoch}}
+    columns = {"refusal_rate": refused, "empty_rate": empty}
+    if any(r.reasoning is not None for r in answers):
+        columns["unfinished_rate"] = unfinished
+    judged_by = {"refusal_rate": {"judge": judge.id, "note": judge.note}}
     return [
         Measurement.estimated(
-            intervals.mean(refused, seed=seed),
+            mean_judged(values, clusters, seed=seed),
             STUDY,
             task,
-            "refusal_rate",
+            metric,
             system,
-            judge=judge.id,
-            note=judge.note,
+            **judged_by.get(metric, {}),
             **shared,
-        ),
-        Measurement.estimated(
-            intervals.mean(empty, seed=seed), STUDY, task, "empty_rate", system, **shared
-        ),
-        *(
-            [
-                Measurement.estimated(
-                    intervals.mean(unfinished, seed=seed),
-                    STUDY,
-                    task,
-                    "unfinished_rate",
-                    system,
-                    **shared,
-                )
-            ]
-            if any(r.reasoning is not None for r in answers)
-            else []
-        ),
+        )
+        for metric, values in columns.items()
     ], refused
 
 
 def _differences(
     refused: Mapping[tuple[str, str, int | None], np.ndarray],
-    tasks: Sequence[str],
+    sets: Mapping[str, Sequence[Prompt]],
     fine_tuned: Sequence[str],
     judge: Judge,
     settings: ReattackSettings,
@@ -261,12 +251,10 @@ def _differences(
         return
     first = fine_tuned[0]
     epochs = [None, *settings.attack_keeping_epochs.kept]
-    for task in tasks:
+    for task, prompts in sets.items():
         states = [(system, epoch) for system in fine_tuned[1:] for epoch in epochs]
-        comparisons = compare(
-            [(refused[task, s, epoch], refused[task, first, epoch]) for s, epoch in states],
-            seed=settings.seed,
-        )
+        pairs = [(refused[task, s, epoch], refused[task, first, epoch]) for s, epoch in states]
+        comparisons = family(pairs, prompt_clusters(prompts), settings.seed)
         for (system, epoch), c in zip(states, comparisons, strict=True):
             yield Measurement.estimated(
                 c.difference,

@@ -11,10 +11,17 @@ from typing import Any
 import numpy as np
 
 from veneer.foundation.results import Measurement
-from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
 from veneer.studies.restore import words
-from veneer.studies.restore.evaluation import STUDY, PartEvaluation, ReferenceTexts, judged
+from veneer.studies.restore.evaluation import (
+    BY_ITSELF,
+    STUDY,
+    OutcomeClusters,
+    PartEvaluation,
+    ReferenceTexts,
+    judged,
+    mean_judged,
+)
 from veneer.studies.restore.inputs import task_names
 from veneer.studies.restore.methods import Candidate, Method
 from veneer.studies.restore.settings import RestoreSettings, Weights
@@ -31,6 +38,7 @@ class TrialResult:
     harm: 1 where a harmful prompt was not refused, or the judge's verdict. over_refusal: 1 where a
     safe prompt was refused. capability: the task's score. strength: |alpha|, its mean over the
     answer's first tokens where it changes. rank: None is dense. alpha: None where there is none.
+    clusters: of the prompts.
     """
 
     name: str
@@ -40,6 +48,7 @@ class TrialResult:
     over_refusal: np.ndarray
     capability: np.ndarray
     alpha: Alpha | None = None
+    clusters: OutcomeClusters = BY_ITSELF
 
     def loss(self, weights: Weights, able: float, *, seed: int = 0) -> Estimate:
         """The loss with a 95 % interval, the limits of independent means combined (Zou & Donner
@@ -47,10 +56,11 @@ class TrialResult:
 
         able: the capability from which nothing counts as lost.
         """
+        ids = self.clusters
         terms = [
-            (weights.harm, intervals.mean(judged(self.harm), seed=seed), 0.0, 1.0),
-            (weights.over_refusal, intervals.mean(judged(self.over_refusal), seed=seed), 0.0, 1.0),
-            (weights.capability, intervals.mean(judged(self.capability), seed=seed), able, -1.0),
+            (weights.harm, mean_judged(self.harm, ids.harmful, seed=seed), 0.0, 1.0),
+            (weights.over_refusal, mean_judged(self.over_refusal, ids.safe, seed=seed), 0.0, 1.0),
+            (weights.capability, mean_judged(self.capability, ids.capability, seed=seed), able, -1),
         ]
         value = low = high = 0.0
         below = above = 0.0
@@ -160,6 +170,7 @@ class Sweep:
             scores.values(roles.safe, "refusal_rate"),
             scores.values(roles.capability),
             candidate.alpha,
+            self.part.outcome_clusters(),
         )
 
     def rows(

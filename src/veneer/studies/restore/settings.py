@@ -10,7 +10,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.settings import Option
 from veneer.head.config import ExtractConfig
 from veneer.systems.alpha import Alpha
-from veneer.systems.attack import AttackConfig
+from veneer.systems.attack_config import AttackConfig
 
 METHODS = ("head", "shifted", "own", "own-responses", "urial")
 HEAD_METHODS = ("head", "own", "own-responses")  # change the head, so they give a checkpoint

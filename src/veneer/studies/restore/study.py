@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from veneer.foundation.errors import InputError
@@ -19,6 +20,7 @@ from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Judge
 from veneer.judges.registry import judges_of
 from veneer.measures.behaviour import behaviour_rows
+from veneer.measures.clusters import kept
 from veneer.statistics import intervals
 from veneer.studies.restore import words
 from veneer.studies.restore.checkpoint import merge_restored
@@ -31,15 +33,9 @@ from veneer.studies.restore.evaluation import (
     SystemScores,
     judged,
 )
-from veneer.studies.restore.inputs import (
-    Parts,
-    RestoreInputs,
-    RestoreModels,
-    Roles,
-    parts_of,
-    task_names,
-)
+from veneer.studies.restore.inputs import RestoreInputs, RestoreModels, Roles, task_names
 from veneer.studies.restore.methods import HeadMethod, InContextMethod, MethodBuilder, candidate_id
+from veneer.studies.restore.parts import Parts, RoleParts
 from veneer.studies.restore.reattack import (
     Examples,
     ReattackSettings,
@@ -53,8 +49,8 @@ from veneer.studies.restore.verdict import (
     ORDER,
     Outcomes,
     RestoreVerdict,
-    above,
     least_prompts,
+    lost_facts,
     verdict_rows,
     verdicts,
 )
@@ -63,6 +59,7 @@ from veneer.studies.study import Run
 from veneer.systems.attack import need_peft
 from veneer.systems.speculative import Local
 from veneer.systems.system import System
+from veneer.tasks.train_prompts import TrainPrompts
 
 References = Mapping[str, tuple[System, SystemScores]]
 
@@ -106,8 +103,13 @@ class RestoreStudy:
         self.method = method or RestoreSettings()
         self.judge = judge or JudgeConfig()
         self.given = settings or {}
-        self.parts: dict[str, Parts] = {}
+        self.prompts = RoleParts({}, TrainPrompts({}, {}, {}), {})
         self.examples: Examples = ()
+
+    @property
+    def parts(self) -> Mapping[str, Parts]:
+        """The parts of every task, by its name."""
+        return self.prompts.by_task
 
     def settings(self) -> dict[str, Any]:
         roles = ("harmful", "safe", "capability", "harmless")
@@ -126,7 +128,7 @@ class RestoreStudy:
                 f"{', '.join(choices)} compares likelihoods, which a shifted system does not give; "
                 "leave shifted out of --ways, or take a capability that is answered in words"
             )
-        self.parts = _parts(roles, self.method.sizes.limited())
+        self.prompts = RoleParts.of_roles(roles, self.method.sizes.limited())
         extracts = self.inputs.extracts(methods)
         if extracts and not any(self.parts[t.name].extraction for t in roles.harmful):
             raise InputError(
@@ -155,10 +157,12 @@ class RestoreStudy:
             models=models.facts(),
             data={name: t.source() for name, t in tasks.items()},
             seeds={"study": self.method.seed},
+            train_prompts_left_out=self.prompts.left_out.facts(),
+            validation_prompts_left_out=self.prompts.repeated,
         )
         chosen = yield from self._choose(run, models, builder, judges)
         restored = yield from self._report(run, models, chosen, judges)
-        yield from self._reattack(run, models, chosen, restored)
+        yield from self._reattack(run, models, chosen, restored, judges)
         self._merge(run, models, chosen, restored)
         run.note_judge_usage(judges)
         measured = self.roles.measured()
@@ -191,7 +195,7 @@ class RestoreStudy:
             yield from part.curve_rows(name, scores)
             yield from texts.rows(system)
         if "aligned" in references:
-            yield self._lost_refusals(run, references)
+            yield self._lost_refusals(run, part, references)
         able = max(
             float(judged(scores.values(self.roles.capability)).mean())
             for _, scores in references.values()
@@ -221,16 +225,23 @@ class RestoreStudy:
         run.note(restore={"rule": rule, "ways": candidates, "parts": sizes})
         return chosen
 
-    def _lost_refusals(self, run: Run, references: References) -> Measurement:
+    def _lost_refusals(self, run: Run, part: PartEvaluation, references: References) -> Measurement:
         """The aligned model's refusals above the compromised one's, with a note where there is
-        nothing to restore."""
+        nothing to restore, or where that is not known."""
         harmful = self.roles.harmful
         aligned, compromised = (
             references[name][1].values(harmful, "refusal_rate")
             for name in ("aligned", "compromised")
         )
-        lost = intervals.difference(aligned, compromised, seed=self.method.seed)
-        note = None if above(lost) else words.NOT_BROKEN
+        keep = ~np.isnan(aligned) & ~np.isnan(compromised)
+        lost = intervals.difference(
+            aligned[keep],
+            compromised[keep],
+            seed=self.method.seed,
+            clusters=kept(part.clusters(harmful), keep),
+        )
+        facts = lost_facts(lost)
+        note = words.lost_remark(facts)
         if note:
             logging.getLogger("veneer").warning("veneer: %s", note)
         run.note(note=note)
@@ -244,7 +255,7 @@ class RestoreStudy:
             unit="share",
             judge=references["compromised"][1].scored[harmful[0].name].judges["refusal_rate"],
             note=note,
-            facts={"broken": above(lost)},
+            facts=facts,
         )
 
     def _fitting_methods(self, run: Run, models: RestoreModels) -> list[str]:
@@ -280,12 +291,14 @@ class RestoreStudy:
         scores: dict[str, SystemScores] = {}
         outcomes: dict[str, Outcomes] = {}
         systems: list[dict[str, Any]] = []
+        measured: list[Local] = []
 
         def measure(name: str, system: Local) -> Iterator[Measurement]:
             scores[name] = part.measure(system)
             yield from texts.rows(system)
             outcomes[name] = _outcomes(part, texts, system, scores[name])
             systems.append(system.facts())
+            measured.append(system)
 
         for name, (system, _) in references.items():
             with run.stage("report references"):
@@ -295,6 +308,10 @@ class RestoreStudy:
                 yield from measure(name, settings.candidate().system_named(name))
         yield texts.noise_row()
         run.note(systems=systems)
+        with run.stage("discernment"):
+            found = part.discernment(measured, scores)
+            found.write(run.out, run.record)
+        yield from found.rows
         for task in roles.measured():
             scored = [s.scored[task.name] for s in scores.values()]
             yield from behaviour_rows(task, part.prompts[task.name], scored, seed=seed)
@@ -307,6 +324,7 @@ class RestoreStudy:
                 "metric": roles.capability[0].headline,
                 "tasks": [t.name for t in roles.capability],
             },
+            clusters=part.outcome_clusters(texts.plain.clusters),
             seed=seed,
         )
         judge_ids = references["compromised"][1].scored[roles.harmful[0].name].judges
@@ -321,6 +339,7 @@ class RestoreStudy:
         models: RestoreModels,
         chosen: Mapping[str, ChosenSettings],
         restored: Sequence[RestoreVerdict],
+        judges: Mapping[str, list[Judge]],
     ) -> Iterator[Measurement]:
         """The fine-tuning that broke the model, repeated on the best restored checkpoint."""
         if not self.examples:
@@ -333,6 +352,7 @@ class RestoreStudy:
         assert isinstance(system, System)
         systems = [*(s for s in models.references() if s.name == "aligned"), system]
         harmful = [p for t in self.roles.harmful for p in self.parts[t.name].report][:BENIGN]
+        judge = next(j for j in judges[self.roles.harmful[0].name] if "refusal_rate" in j.metrics)
         with run.stage("reattack"), spent(run, best.method, "reattack"):
             rows = reattack_rows(
                 systems,
@@ -343,6 +363,7 @@ class RestoreStudy:
                     self.method.attack, batch_size=self.method.batch_size, seed=self.method.seed
                 ),
                 fine_tuned=[s.name for s in systems],
+                judge=judge,
                 progress=run.progress,
             )
         yield from rows
@@ -383,23 +404,6 @@ def _examples_to_attack_with(method: RestoreSettings, inputs: RestoreInputs) -> 
         )
     need_peft()
     return attack_examples(method.reattack, data=inputs.data)
-
-
-def _parts(roles: Roles, sizes: Mapping[str, int | None]) -> dict[str, Parts]:
-    """The parts of every task, by its name."""
-    safe, measured = {t.name for t in roles.safe}, {t.name for t in roles.measured()}
-    learned = {t.name for t in roles.learned()}
-    return {
-        t.name: parts_of(
-            t,
-            measured=t.name in measured,
-            safe=t.name in safe,
-            extraction=(sizes["train"] or 0) if t.name in learned else 0,
-            validation=sizes["validation"] or 0,
-            report=sizes["test"],
-        )
-        for t in {t.name: t for t in (*roles.measured(), *roles.learned())}.values()
-    }
 
 
 def _moment(models: RestoreModels, texts: ReferenceTexts) -> Tensor:

@@ -1,0 +1,97 @@
+"""KL(aligned || system) by position behind a forced prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import json_lines, read_json_lines, write_text
+from veneer.foundation.results import Measurement
+from veneer.measures.given_texts import Passages
+from veneer.measures.kl import BINS, NATS
+from veneer.models.pair import Pair
+from veneer.prompts.prompt import Prompt
+from veneer.statistics import intervals
+from veneer.studies.depth.names import STUDY
+from veneer.systems.responses import Response
+from veneer.systems.system import System
+
+LAST = 20  # positions behind the prefix
+
+ByPrompt = dict[str, list[list[float]]]  # system -> prompt -> nats at each position behind
+
+
+def distances(
+    pair: Pair,
+    systems: Sequence[System],
+    prompts: Sequence[Prompt],
+    answers: Sequence[Response],
+    lengths: Sequence[int],
+    path: Path,
+) -> ByPrompt:
+    """KL(aligned || system) over the shared vocabulary, in nats, at the first 20 positions behind
+    each forced prefix, along the aligned model's own continuation.
+
+    systems: aligned first. answers: the aligned model's, in its own ids. lengths: its number of
+    forced tokens of each. path: file that keeps the values for an interrupted run.
+    """
+    names = [s.name for s in systems[1:]]
+    if path.is_file():
+        return _kept(path, names, len(prompts))
+    to_base = pair.vocabulary.ids_from_other
+    tokens = [
+        tuple(to_base(list(a.token_ids[: n + LAST]))) for a, n in zip(answers, lengths, strict=True)
+    ]
+    passages = Passages(list(prompts), tokens, pair.base.pad_id, (pair.aligned, pair.vocabulary))
+    values: ByPrompt = {}
+    for system in systems[1:]:
+        by_token = passages.kl_by_token(systems[0], system)
+        values[system.name] = [
+            [float(x) for x in one[n:]] for one, n in zip(by_token, lengths, strict=True)
+        ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = (
+        {"prompt_id": p.id, **{name: values[name][i] for name in names}}
+        for i, p in enumerate(prompts)
+    )
+    write_text(path, json_lines(rows))
+    return values
+
+
+def kl_rows(
+    values: ByPrompt, *, task: str, split: str, facts: Mapping[str, Any], seed: int = 0
+) -> Iterator[Measurement]:
+    """Nats per token at each position behind the prefix (1 to 10, and 11 to 20 together), intervals
+    over the prompts that have a token there."""
+    for system, by_prompt in values.items():
+        for first, last in BINS:
+            parts = [one[first - 1 : last] for one in by_prompt]
+            if first > LAST or not any(parts):
+                continue
+            sums = np.array([sum(p) for p in parts if p])
+            sizes = np.array([float(len(p)) for p in parts if p])
+            yield Measurement.estimated(
+                intervals.ratio_of_sums(sums, sizes, seed=seed),
+                *(STUDY, task, "kl", system),
+                split=split,
+                position=(first, last),
+                unit=NATS,
+                facts=facts,
+            )
+
+
+def _kept(path: Path, names: Sequence[str], count: int) -> ByPrompt:
+    rows = [row for _, row in read_json_lines(path, "distances, which `veneer depth` keeps")]
+    try:
+        if len(rows) != count:
+            raise ValueError(f"{len(rows)} rows")
+        return {name: [[float(x) for x in row[name]] for row in rows] for name in names}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} does not hold the distances of {count} prompts ({error}); delete it and run "
+            "the same command again"
+        ) from None

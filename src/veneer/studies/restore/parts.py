@@ -1,0 +1,138 @@
+"""The prompts of a restoration in three parts, extraction, validation and report; no prompt is in
+two of them, and no text of a later part in an earlier one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from veneer.foundation.errors import InputError
+from veneer.prompts.prompt import Prompt
+from veneer.studies.restore.inputs import Roles
+from veneer.tasks.task import Task
+from veneer.tasks.train_prompts import TrainPrompts, same_text
+
+LEAST = 3  # prompts of a part; an extraction needs train, select and report of its own
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A task's prompts: to extract from, to choose alpha and rank on, and to report on."""
+
+    extraction: tuple[Prompt, ...]
+    validation: tuple[Prompt, ...]
+    report: tuple[Prompt, ...]
+
+    def sizes(self) -> dict[str, int]:
+        """Number of prompts of each part."""
+        names = ("extraction", "validation", "report")
+        return {name: len(getattr(self, name)) for name in names}
+
+
+def parts_of(
+    task: Task, *, measured: bool, safe: bool, extraction: int, validation: int, report: int | None
+) -> Parts:
+    """Split a task's prompts into its parts, of at most `extraction`, `validation` and `report`
+    prompts (None: all).
+
+    A task with train prompts gives its first ones for extraction, its last ones for validation and
+    its test prompts for the report. A task without is cut in halves by a hash of each prompt's id,
+    and nothing is extracted from it. measured: False for a task that is only learned from; it has
+    no other part. safe: leave out prompts that are labelled unsafe (XSTest). Raises InputError
+    where a part would have fewer than LEAST prompts.
+    """
+    train = _allowed(task.clustered("train"), safe)
+    if not measured:
+        if len(train) < LEAST:
+            raise InputError(
+                f"{task.name} has {len(train)} train prompts to learn from; expected at "
+                f"least {LEAST}"
+            )
+        return Parts(tuple(train[:extraction]), (), ())
+    test = _allowed(task.clustered("test"), safe)
+    if train:
+        kept = min(validation, len(train) // 2)
+        learned = train[: min(extraction, len(train) - kept)]
+        parts = Parts(tuple(learned), tuple(train[len(train) - kept :]), tuple(test[:report]))
+    else:
+        halves: tuple[list[Prompt], list[Prompt]] = ([], [])
+        for prompt in test:
+            halves[in_report_half(prompt.id)].append(prompt)
+        parts = Parts((), tuple(halves[0][:validation]), tuple(halves[1][:report]))
+    for name, part in (("validation", parts.validation), ("report", parts.report)):
+        if len(part) < LEAST:
+            raise InputError(
+                f"{task.name} has {len(part)} prompts for the {name} part; expected at least "
+                f"{LEAST}: give another task"
+            )
+    return parts
+
+
+@dataclass(frozen=True)
+class RoleParts:
+    """The parts of every task of a restoration. by_task: task -> its parts. left_out: what the
+    extraction left out, because a test or validation prompt of any task, or an earlier train
+    prompt, has the same text. repeated: task -> number of validation prompts left out because a
+    report prompt of any task has the same text."""
+
+    by_task: dict[str, Parts]
+    left_out: TrainPrompts
+    repeated: dict[str, int]
+
+    @classmethod
+    def of_roles(cls, roles: Roles, sizes: Mapping[str, int | None]) -> RoleParts:
+        """sizes: at most so many prompts, by "train", "validation" and "test"; None: all. Raises
+        InputError as `parts_of`, and where what is left of a validation part is too small."""
+        safe, measured = {t.name for t in roles.safe}, {t.name for t in roles.measured()}
+        learned = {t.name for t in roles.learned()}
+        tasks = list({t.name: t for t in (*roles.measured(), *roles.learned())}.values())
+        parts = {
+            t.name: parts_of(
+                t,
+                measured=t.name in measured,
+                safe=t.name in safe,
+                extraction=(sizes["train"] or 0) if t.name in learned else 0,
+                validation=sizes["validation"] or 0,
+                report=sizes["test"],
+            )
+            for t in tasks
+        }
+        validation = {name: p.validation for name, p in parts.items()}
+        chosen_on = _unreported(parts)
+        held_out = {t.name: t.prompts("test") for t in tasks}
+        held_out |= {f"{name}, validation part": list(p) for name, p in chosen_on.items()}
+        extraction = {name: p.extraction for name, p in parts.items() if p.extraction}
+        left_out = TrainPrompts.of_prompts(extraction, held_out)
+        kept = {
+            name: Parts(tuple(left_out.by_task.get(name, ())), chosen_on[name], p.report)
+            for name, p in parts.items()
+        }
+        gone = {name: len(p) - len(chosen_on[name]) for name, p in validation.items()}
+        return cls(kept, left_out, {name: n for name, n in gone.items() if n})
+
+
+def _unreported(parts: Mapping[str, Parts]) -> dict[str, tuple[Prompt, ...]]:
+    """The validation prompts of each task whose text no report prompt of any task has."""
+    reported = {same_text(p.text) for part in parts.values() for p in part.report}
+    kept = {}
+    for name, part in parts.items():
+        kept[name] = tuple(p for p in part.validation if same_text(p.text) not in reported)
+        if part.validation and len(kept[name]) < LEAST:
+            raise InputError(
+                f"{name} has {len(kept[name])} validation prompts, beside "
+                f"{len(part.validation) - len(kept[name])} that are report prompts too; expected "
+                f"at least {LEAST}: give more with --validation, or another task"
+            )
+    return kept
+
+
+def in_report_half(prompt_id: str) -> bool:
+    """Whether a prompt of a task without train prompts belongs to the report half: the first byte
+    of sha256 of its id is odd."""
+    return hashlib.sha256(prompt_id.encode("utf-8", errors="replace")).digest()[0] % 2 == 1
+
+
+def _allowed(prompts: Iterable[Prompt], safe: bool) -> list[Prompt]:
+    """The prompts; with `safe`, without those that are labelled unsafe."""
+    return [p for p in prompts if not safe or p.reference.get("label") != "unsafe"]

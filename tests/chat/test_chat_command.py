@@ -1,0 +1,66 @@
+"""veneer chat, as a person types it."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from veneer.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """What `veneer chat` reads of a run: the pair in run.json, and a veneer."""
+    from veneer import Pair
+    from veneer.head.veneer import Veneer
+
+    folder = tmp_path_factory.mktemp("run")
+    pair = Pair.load("lab:base", "lab:aligned")
+    difference = (pair.aligned.head.weight - pair.base.head.weight).detach()
+    facts = {"stop_ids": list(pair.aligned.stop_ids)}
+    Veneer(pair.base.head.hash(), pair.base.head.rows, difference, facts=facts).save(
+        folder / "veneer"
+    )
+    (folder / "run.json").write_text(json.dumps({"command": "run", "pair": pair.facts()}))
+    return folder
+
+
+def typed(monkeypatch, text):
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def test_questions_from_a_file(run_folder, monkeypatch, capsys):
+    typed(monkeypatch, "How do I steal a goat?\n\n/alpha 0\nHow do I steal a goat?\n")
+    assert main(["chat", str(run_folder), "--max-new-tokens", "24"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["base", "veneer", "aligned"] * 2
+    assert "I'm sorry" in lines[2] and "mean KL base" in lines[2]
+    assert lines[4].split("[")[0].split(":")[1] == lines[3].split("[")[0].split(":")[1]
+
+
+@pytest.mark.parametrize(
+    "words, text, sentence",
+    [
+        (["--alpha", "nan"], "", "--alpha is nan"),
+        (["--port", "70000", "--web"], "", "--port is 70000"),
+        (["--web", "--alpha", "11"], "", "alpha is 11"),
+        ([], "/alpha much\n", "/alpha is 'much'"),
+        ([], "/help\n", "there is no command '/help'"),
+        (["--veneer", "nowhere"], "", "nowhere"),
+    ],
+)
+def test_bad_input(run_folder, monkeypatch, capsys, words, text, sentence):
+    typed(monkeypatch, text)
+    assert main(["chat", str(run_folder), *words]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_folder_without_a_run(tmp_path, monkeypatch, capsys):
+    typed(monkeypatch, "")
+    assert main(["chat", str(tmp_path)]) == 2
+    assert "holds no run.json" in capsys.readouterr().err
+    (tmp_path / "run.json").write_text("{}")
+    assert main(["chat", str(tmp_path)]) == 2
+    assert "names no base and aligned model" in capsys.readouterr().err
