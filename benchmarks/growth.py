@@ -7,7 +7,7 @@
     python benchmarks/growth.py vocabulary WORK
         V = 2,048, 49,152, 151,936, 262,144: capture and extraction
     python benchmarks/growth.py page WORK --out FILE
-        curve (SVG) and the figures as JSON, for benchmarks/performance.py
+        the figures as JSON, for benchmarks/performance.py, and the curve in docs/pictures
 
 Every point is a process of its own, so that peak memory is its own; `seconds` is the work alone,
 without imports and loading. Synthetic captures hold Gaussian hidden states with a falling spectrum
@@ -35,6 +35,7 @@ WIDTH, CHANGED, K = 576, 2000, 64
 TIMES = (1, 2, 4, 8)
 VOCABULARIES = (2_048, 49_152, 151_936, 262_144)
 CACHE = 64 << 20
+PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "growth.svg"
 
 
 def peak_mb() -> float:
@@ -365,7 +366,7 @@ def main() -> None:
             for name, points in found.items()
         }
         given.out.write_text(json.dumps(facts, indent=1) + "\n")
-        given.out.with_suffix(".svg").write_text(curve(found))
+        PICTURE.write_text(curve(found))
         return
     (work / f"growth-{given.what}.json").write_text(json.dumps(found) + "\n")
 

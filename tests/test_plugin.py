@@ -193,6 +193,25 @@ def test_a_program_registers_without_a_package():
         get_task("made-up-task")
 
 
+def test_a_cell_that_runs_again_replaces_what_it_registered():
+    source = """
+import veneer
+
+@veneer.task("defined-in-a-cell")
+def make(data):
+    return "first"
+"""
+    cell = {"__name__": "__main__"}
+    try:
+        for text in (source, source.replace("first", "second")):
+            exec(compile(text, "cell", "exec"), cell)
+        assert TASKS.get("defined-in-a-cell")(None) == "second"
+        with pytest.raises(InputError, match="already; choose another name"):
+            veneer.task("defined-in-a-cell")(lambda data: "another")
+    finally:
+        TASKS.unregister("defined-in-a-cell")
+
+
 @pytest.mark.parametrize("door", [veneer.task("svamp"), veneer.judge("refusal")])
 def test_nothing_built_in_is_replaced(door):
     with pytest.raises(InputError, match="already; choose another name"):

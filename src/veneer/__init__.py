@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from veneer.capture import capture as capture_responses
     from veneer.capture.teachers.registry import teacher
     from veneer.capture.teachers.teacher import Teacher
-    from veneer.foundation.results import Measurement, Results
+    from veneer.foundation.results import Measurement
     from veneer.head import ExtractConfig, Veneer
     from veneer.head.extract import extract as extract_veneer
     from veneer.head.merge import merge as merge_veneer
     from veneer.judges.judge import Judge
     from veneer.judges.registry import judge
+    from veneer.measures.config import StudyConfig
     from veneer.models.formats import ChatFormat, PlainFormat
     from veneer.models.language_model import LanguageModel
     from veneer.models.load import load_model
@@ -41,11 +42,15 @@ if TYPE_CHECKING:
     from veneer.models.sampling import Sampling
     from veneer.prompts.prompt import Prompt
     from veneer.registry import Room
+    from veneer.report.results import Results
+    from veneer.studies.portion.given import measure_portion
     from veneer.studies.runner import run_study
     from veneer.studies.study import Study
     from veneer.systems import System
     from veneer.systems.respond import respond
     from veneer.systems.shifted import ShiftedSystem
+    from veneer.systems.system import pair_systems
+    from veneer.tasks.given import make_task
     from veneer.tasks.registry import task
     from veneer.tasks.task import Task
 
@@ -66,11 +71,12 @@ _WHERE = {
     "Pair": "veneer.models.pair",
     "PlainFormat": "veneer.models.formats",
     "Prompt": "veneer.prompts.prompt",
-    "Results": "veneer.foundation.results",
+    "Results": "veneer.report.results",
     "Room": "veneer.registry",
     "Sampling": "veneer.models.sampling",
     "ShiftedSystem": "veneer.systems.shifted",
     "Study": "veneer.studies.study",
+    "StudyConfig": "veneer.measures.config",
     "System": "veneer.systems.system",
     "Task": "veneer.tasks.task",
     "Teacher": "veneer.capture.teachers.teacher",
@@ -78,6 +84,9 @@ _WHERE = {
     "VeneerLogitsProcessor": "veneer.adapters.logits_processor",
     "judge": "veneer.judges.registry",
     "load_model": "veneer.models.load",
+    "make_task": "veneer.tasks.given",
+    "measure_portion": "veneer.studies.portion.given",
+    "pair_systems": "veneer.systems.system",
     "respond": "veneer.systems.respond",
     "run_study": "veneer.studies.runner",
     "task": "veneer.tasks.registry",
@@ -100,6 +109,7 @@ __all__ = [
     "Sampling",
     "ShiftedSystem",
     "Study",
+    "StudyConfig",
     "System",
     "Task",
     "Teacher",
@@ -109,7 +119,10 @@ __all__ = [
     "extract_veneer",
     "judge",
     "load_model",
+    "make_task",
+    "measure_portion",
     "merge_veneer",
+    "pair_systems",
     "respond",
     "run_study",
     "task",

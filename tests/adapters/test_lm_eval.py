@@ -97,6 +97,30 @@ def test_the_harness_runs_and_agrees_with_its_own_model(base, tasks):
         )
 
 
+def test_the_harness_makes_the_model_from_its_name(base, tasks):
+    """`--model veneer`: the same figures as of the object, and the harness' own names stay."""
+    import veneer.adapters.lm_eval_named  # noqa: F401  # registers the name
+
+    assert lm_eval.api.registry.get_model("hf").__name__ == "HFLM"
+    how = {
+        "task_manager": TaskManager(include_path=str(tasks), include_defaults=False),
+        "bootstrap_iters": 0,
+        "limit": 4,
+    }
+    named = lm_eval.simple_evaluate(
+        model="veneer", model_args="pretrained=lab:base", tasks=["local_choice"], **how
+    )
+    ours = evaluate(base, ["local_choice"], tasks, limit=4)
+    assert named["results"]["local_choice"] == ours["results"]["local_choice"]
+    with pytest.raises(InputError, match="found the option 'pretraind' of --model veneer"):
+        lm_eval.simple_evaluate(
+            model="veneer",
+            model_args="pretrained=lab:base,pretraind=x",
+            tasks=["local_choice"],
+            **how,
+        )
+
+
 def test_the_same_prompts_give_veneers_own_numbers(base, tasks, tmp_path):
     """Answers and likelihoods through the harness are those of respond() and score_choices()."""
     asked = sums(12)

@@ -1,6 +1,6 @@
 """Questions with answers of the written world as a file, for `veneer curve --examples`.
 
-    python -m tools.lab.lessons OUT.jsonl --count 4608 [--sums train]
+python -m tools.lab.lessons OUT.jsonl --count 4608 [--sums train]
 """
 
 from __future__ import annotations

@@ -15,12 +15,13 @@ from transformers import AutoTokenizer
 
 from veneer.capture.integrity import check_manifest
 from veneer.capture.shards import SCHEMA, check_shard, is_done, read_shard
+from veneer.foundation.display import Shown
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, read_json_lines
 from veneer.models.head import Head
 
 
-class Capture:
+class Capture(Shown):
     """An open capture.
 
     folder: where it lies. manifest: models, formats, settings, plan. Use `Capture.open`, which
@@ -65,6 +66,19 @@ class Capture:
                 + (", or give --partial to use the finished part" if done else "")
             )
         return cls(folder, manifest, done, tokens)
+
+    def _shown(self) -> dict[str, Any]:
+        teacher = self.manifest.get("aligned") or self.manifest.get("teacher") or {}
+        done, planned = len(self.shards), len(self.manifest["plan"])
+        return {
+            "folder": str(self.folder),
+            "prompts": len(self.prompt_numbers),
+            "response tokens": f"{self.tokens:,}",
+            "tasks": ", ".join(dict.fromkeys(row["task"] for row in self.prompts)),
+            "base": (self.manifest.get("base") or {}).get("name"),
+            "teacher": teacher.get("name"),
+            "shards": f"{done} of {planned}" if done < planned else None,
+        }
 
     @cached_property
     def prompts(self) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from veneer.foundation.days import day_of
 from veneer.foundation.files import (
     folder_lock,
 )
-from veneer.foundation.progress import Progress
+from veneer.foundation.progress import Progress, shown
 from veneer.models.formats import Format, PlainFormat, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
@@ -27,12 +27,13 @@ def capture(
     prompts: Prompts,
     out: str | Path,
     config: CaptureConfig | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Capture:
     """Capture the aligned model's responses to `prompts`, and base's hidden states on them, in the
     folder `out`.
 
-    prompts: texts, chats ({"role", "content"}) or Prompt (prompts/given.py).
+    prompts: texts, chats ({"role", "content"}) or Prompt (prompts/given.py). progress: see
+    `foundation.progress.shown`; False shows none in a notebook.
 
     An interrupted capture resumes; a finished one is opened unchanged. Raises InputError where
     `out` was made with other settings, prompts or models (nothing is changed then), VeneerError
@@ -58,13 +59,14 @@ def capture_from(
     config: CaptureConfig | None = None,
     *,
     base_format: Format | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Capture:
     """Capture any teacher's responses (teachers/teacher.py), as `capture` does the aligned
     model's. base_format: what base reads (default: plain)."""
     form = dated(base_format or PlainFormat(), day_of(Path(out) / "manifest.json"), base.tokenizer)
     job = Job.of(base, teacher, as_prompts(prompts), config, form)
-    return make_capture(job, Shelf(Path(out)), progress)
+    with shown(progress) as report:
+        return make_capture(job, Shelf(Path(out)), report)
 
 
 def make_capture(job: Job, shelf: Shelf, progress: Progress | None = None) -> Capture:

@@ -142,6 +142,7 @@
   addEventListener("keydown", (e) => { if (e.key === "Escape") { hide(); running?.abort(); } });
   addEventListener("pointerdown", (e) => { if (!token(e) && !pop.contains(e.target)) hide(); });
   strength();
+  at("send").disabled = false;
   at("question").focus();
   document.documentElement.dataset.ready = "1";
 })();

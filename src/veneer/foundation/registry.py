@@ -38,12 +38,14 @@ class Registry(Generic[T]):
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that registers an object under `name`.
 
-        Raises InputError where the name belongs to a built-in or to another object: one name has
-        one meaning.
+        An object that is defined anew, as in a notebook's cell that runs again, takes the place of
+        the former one. Raises InputError where the name belongs to a built-in or to another object:
+        one name has one meaning.
         """
 
         def add(thing: T) -> T:
-            if name in self._built_in or self._registered.get(name, thing) is not thing:
+            former = self._registered.get(name, thing)
+            if name in self._built_in or _defined(former) != _defined(thing):
                 raise InputError(
                     f"there is a {self.kind} called {name!r} already; choose another name"
                 )
@@ -117,6 +119,13 @@ class Registry(Generic[T]):
         for point in entry_points(group=self.group):
             offered.setdefault(point.name, []).append(point)
         return offered
+
+
+def _defined(thing: Any) -> Any:
+    """Return what an object shares with its next definition: module and name of a class or function
+    at the top of a module or notebook, of anything else the object itself."""
+    name = getattr(thing, "__qualname__", "<none>")
+    return thing if "<" in name else (thing.__module__, name)
 
 
 def load_object(place: str) -> Any:

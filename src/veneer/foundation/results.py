@@ -7,12 +7,19 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
+from veneer.foundation.display import html_table, line
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, read_json_lines, write_text
 from veneer.foundation.system_id import SystemId
+from veneer.foundation.table import Kind, Table
 from veneer.statistics.intervals import Estimate
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
 
 OPTIONAL = ("facts", "system_id")
 TEXTS = ("study", "task", "metric", "system")
@@ -141,6 +148,27 @@ def join_notes(*notes: str | None) -> str | None:
     return "; ".join(note for note in notes if note) or None
 
 
+# columns of the table in a notebook
+SHOWN = ("study", "task", "metric", "of", "system", "split", "value", "95 %", "n", "judge")
+RESULT_COLUMNS: dict[str, Kind] = {
+    **dict.fromkeys(("study", "task", "metric", "of", "system", "split"), "text"),
+    **dict.fromkeys(("first", "last"), "whole"),
+    **dict.fromkeys(("value", "low", "high"), "number"),
+    "n": "whole",
+    **dict.fromkeys(("unit", "judge", "note"), "text"),
+}
+
+
+def results_table(rows: Iterable[Measurement]) -> Table:
+    """The rows as a table; a position stands in its columns `first` and `last`."""
+    cells = []
+    for row in rows:
+        first, last = row.position or (None, None)
+        places = {"first": first, "last": last}
+        cells.append({c: places[c] if c in places else getattr(row, c) for c in RESULT_COLUMNS})
+    return Table("results", RESULT_COLUMNS, cells)
+
+
 class Results:
     """An ordered table of measurements with unique keys."""
 
@@ -171,12 +199,45 @@ class Results:
         """Rows whose fields equal the ones given, e.g. `where(study="extract", metric="kl")`."""
         return [r for r in self if all(getattr(r, k) == v for k, v in fields.items())]
 
+    def table(self, **fields: Any) -> Table:
+        """The rows, or those of `where(**fields)`, as a table without their facts."""
+        return results_table(self.where(**fields))
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The rows as a pyarrow.Table: a column for each field except `facts` and `system_id`."""
+        return self.table().to_arrow()
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The same as a pandas.DataFrame. Raises MissingExtra where pandas is not installed."""
+        return self.table().to_pandas()
+
+    def to_polars(self) -> polars.DataFrame:
+        """The same as a polars.DataFrame. Raises MissingExtra where polars is not installed."""
+        return self.table().to_polars()
+
+    def __repr__(self) -> str:
+        studies = dict.fromkeys(row.study for row in self)
+        return line(type(self).__name__, {"rows": len(self), "studies": ", ".join(studies)})
+
+    def _repr_html_(self) -> str:
+        """The rows as an HTML table: portions first, then what was measured on tasks, then the
+        others; those by response position are left out."""
+        rows = [row for row in self if row.position is None]
+        rows.sort(key=lambda row: (row.metric != "portion", row.study != "measure"))
+        cells = [[_shown(row, column) for column in SHOWN] for row in rows]
+        beside = len(self) - len(rows)
+        more = f", {beside:,} of them by position (not shown)" if beside else ""
+        return html_table(SHOWN, cells, f"{len(self):,} measurements{more}")
+
     def write(self, path: Path) -> None:
         write_text(path, json_lines(r.to_json() for r in self))
 
     @classmethod
-    def read(cls, path: Path) -> Results:
-        """Read results.jsonl. Raises InputError naming the line that is not a measurement."""
+    def read(cls, path: str | Path) -> Self:
+        """Read results.jsonl, or the one in a study folder. Raises InputError naming the line that
+        is not a measurement."""
+        path = Path(path)
+        path = path / "results.jsonl" if path.is_dir() else path
         rows = []
         for number, row in read_json_lines(path, "results.jsonl, which `veneer run` writes"):
             try:
@@ -194,3 +255,9 @@ class Results:
                 f"{path} is not a table of measurements ({error}); expected unique keys; make it "
                 "again with `veneer run`"
             ) from None
+
+
+def _shown(row: Measurement, column: str) -> Any:
+    if column != "95 %":
+        return getattr(row, column)
+    return None if row.low is None or row.high is None else f"[{row.low:.3g}, {row.high:.3g}]"

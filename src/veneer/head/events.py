@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from veneer.foundation.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -74,3 +77,16 @@ class Remark:
 
 Event = SearchStep | RecipeStep | Remark
 Log = Callable[[Event], None]
+
+
+def solver_progress(progress: Progress | None) -> Log:
+    """The solver's log as a progress line; its warnings go to the log."""
+
+    def log(event: Event) -> None:
+        if isinstance(event, Remark):
+            logging.getLogger("veneer").warning("veneer: %s", event.text)
+        elif progress and isinstance(event, SearchStep):
+            what = f"extract: held-out {event.select_kl:.3f} nats a token"
+            progress(event.evaluation, 0, what)
+
+    return log

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from veneer.capture.artefact import Capture
 from veneer.capture.templates import record_of_tasks
+from veneer.foundation.display import Shown
 from veneer.foundation.errors import InputError
+from veneer.foundation.progress import Progress, shown
 from veneer.head.config import ExtractConfig
-from veneer.head.events import Event, Log, Remark
+from veneer.head.events import Event, Log, Remark, solver_progress
 from veneer.head.objective import Objective
 from veneer.head.parametrisation import LowRank, Parametrisation
 from veneer.head.published_recipe import solve_as_published
@@ -31,13 +33,34 @@ from veneer.head.veneer import ROUNDED, Veneer
 CONVERGED_GRADIENT = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 
-@dataclass
-class Extraction:
-    """A veneer, the split that it was made with, and how the search went."""
+@dataclass(repr=False)
+class Extraction(Shown):
+    """A veneer, the split that it was made with, and how the search went.
+
+    base_kl, select_kl: KL of base and of the veneer on the select part, in nats per token; that
+    part chose the ridge and the end of the search, so held-out figures come from the report part.
+    """
 
     veneer: Veneer
     split: Split
     log: list[Event]
+    base_kl: float
+    select_kl: float
+
+    @property
+    def dW(self) -> Tensor:
+        """The change of the head (V, d)."""
+        return self.veneer.dense()
+
+    def _shown(self) -> dict[str, Any]:
+        split = self.split
+        parts = {"train": split.train, "select": split.select, "report": split.report}
+        return {
+            **{f"{name} prompts": len(numbers) for name, numbers in parts.items()},
+            "select KL of base": f"{self.base_kl:.3g} nats per token",
+            "select KL of the veneer": f"{self.select_kl:.3g} nats per token",
+            **{f"veneer: {name}": value for name, value in self.veneer._shown().items()},
+        }
 
 
 def split_of(capture: Capture, seed: int, tasks: Sequence[str] | None = None) -> Split:
@@ -74,16 +97,30 @@ def extract(
     log: Log | None = None,
     start: Veneer | None = None,
     parts: TokenSource | None = None,
+    progress: Progress | bool | None = None,
 ) -> Extraction:
     """Extract a veneer from a capture, or from the capture in a folder.
 
     start: the dense veneer of the same capture and settings, from which a low-rank one begins;
     without it that is solved first. parts: who holds the tokens, None for this process
-    (veneer.scale has workers that hold them). Raises InputError where the capture has too few
-    prompts or lacks one of the tasks.
+    (veneer.scale has workers that hold them). progress: see `foundation.progress.shown`; False
+    shows none in a notebook, and a `log` of one's own takes its place. Raises InputError where the
+    capture has too few prompts or lacks one of the tasks.
     """
-    config, device = config or ExtractConfig(), torch.device(device)
     capture = capture if isinstance(capture, Capture) else Capture.open(capture)
+    with shown(progress) as report:
+        log = solver_progress(report) if log is None and report else log
+        return _extract(capture, config or ExtractConfig(), torch.device(device), log, start, parts)
+
+
+def _extract(
+    capture: Capture,
+    config: ExtractConfig,
+    device: torch.device,
+    log: Log | None,
+    start: Veneer | None,
+    parts: TokenSource | None,
+) -> Extraction:
     split = split_of(capture, config.seed, config.tasks)
     journal = Journal(log)
     if split.warning:
@@ -123,8 +160,8 @@ def extract(
                 "noise: the veneer is zero",
             )
         )
-        veneer = _zero(veneer)
-    return Extraction(veneer, split, journal.events)
+        veneer, kl = _zero(veneer), select.base_kl
+    return Extraction(veneer, split, journal.events, float(select.base_kl), float(kl))
 
 
 class Journal:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from veneer.foundation.display import Shown
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file, write_atomically, write_json
 from veneer.models.head import ROUNDINGS, Head
@@ -26,8 +27,8 @@ TENSORS = ("dW", "A", "B", "bias")
 ROUNDED = "unembedding_rounded"
 
 
-@dataclass
-class Veneer:
+@dataclass(repr=False)
+class Veneer(Shown):
     """dW (V, d), stored dense on some rows, dense on all, or as A B; and perhaps a constant
     shift of the logits.
 
@@ -121,6 +122,15 @@ class Veneer:
                 raise InputError(
                     f"the veneer's {name} holds values that are not finite; extract it again"
                 )
+
+    def _shown(self) -> dict[str, Any]:
+        return {
+            "dW": f"{self.vocabulary:,} x {self.width:,}",
+            "rows that change": f"{len(self.changed_rows()):,}",
+            "rank": "full" if self.rank is None else self.rank,
+            "bias": "yes" if self.bias is not None else None,
+            "as a tensor": ".dense()",
+        }
 
     @property
     def rank(self) -> int | None:

@@ -76,7 +76,7 @@ def judges_of(
             if name in built or name in missing:
                 continue
             try:
-                built[name] = get_judge(name, config)
+                built[name] = task.own_judges.get(name) or get_judge(name, config)
             except (InputError, MissingExtra) as error:
                 missing[name] = str(error)
         chosen[task.name] = [

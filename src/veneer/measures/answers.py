@@ -16,6 +16,7 @@ from veneer.measures.behaviour import Scored, behaviour_rows, score
 from veneer.measures.choice import score_choices
 from veneer.measures.config import StudyConfig
 from veneer.measures.differences import difference_rows
+from veneer.measures.discernment import AnsweredTask
 from veneer.measures.well_formed import add_well_formed, warn_left_out
 from veneer.models.formats import PlainFormat
 from veneer.prompts.prompt import Prompt
@@ -36,6 +37,15 @@ class ShownResponse(NamedTuple):
     scores: dict[str, float | None]
 
 
+class Answers(NamedTuple):
+    """rows: of the study "measure". shown: the responses that the report shows. answered: what each
+    task that is answered in words got, by its name."""
+
+    rows: list[Measurement]
+    shown: list[ShownResponse]
+    answered: dict[str, AnsweredTask]
+
+
 def answer_all(
     systems: Sequence[Answering],
     tasks: Sequence[Task],
@@ -45,10 +55,11 @@ def answer_all(
     config: StudyConfig,
     record: RunRecord,
     progress: Progress | None = None,
-) -> tuple[list[Measurement], list[ShownResponse]]:
-    """Rows of study "measure", and the responses that the report shows."""
+) -> Answers:
+    """Answer every task with every system, and score the answers."""
     rows: list[Measurement] = []
     shown: list[ShownResponse] = []
+    answered: dict[str, AnsweredTask] = {}
     left_out: dict[str, str] = {}
     ends = next((_ends(s) for s in systems if isinstance(s, System) and s.name == "base"), ())
     for task in tasks:
@@ -92,6 +103,8 @@ def answer_all(
                     if r.prompt_id in keep and r.sample_id == 0
                 ]
         if written:
+            by_system = {one.system: one for one in scored}
+            answered[task.name] = AnsweredTask(prompts, by_system, written)
             with record.stage("well formed"):
                 reason = add_well_formed(
                     scored,
@@ -107,7 +120,7 @@ def answer_all(
         rows += behaviour_rows(task, prompts, scored, seed=config.seed)
         rows += difference_rows(task, prompts, scored, seed=config.seed)
     record.note(well_formed_left_out=left_out)
-    return rows, shown
+    return Answers(rows, shown, answered)
 
 
 def _ends(base: System) -> tuple[str, ...]:

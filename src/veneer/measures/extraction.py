@@ -4,7 +4,6 @@ of results.jsonl."""
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +12,9 @@ import torch
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.files import json_lines, write_text
-from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.head.config import ExtractConfig
-from veneer.head.events import Event, Log, Remark, SearchStep
+from veneer.head.events import Log
 from veneer.head.extract import extract, split_of
 from veneer.head.token_sources import TokenSource
 from veneer.head.veneer import Veneer
@@ -49,19 +47,6 @@ def extract_to(
     )
     extraction.veneer.save(out)
     return extraction.veneer
-
-
-def solver_progress(progress: Progress | None) -> Log:
-    """The solver's log as a progress line; its warnings go to the log."""
-
-    def log(event: Event) -> None:
-        if isinstance(event, Remark):
-            logging.getLogger("veneer").warning("veneer: %s", event.text)
-        elif progress and isinstance(event, SearchStep):
-            what = f"extract: held-out {event.select_kl:.3f} nats a token"
-            progress(event.evaluation, 0, what)
-
-    return log
 
 
 def joint_rows(

@@ -23,6 +23,18 @@ NOT_WELL_FORMED = {
     "yardstick",
     "aligned_answers_are_empty": "all answers of the aligned model are empty",
 }
+# why discernment is left out, by the code in run.json
+NO_DISCERNMENT = {
+    "no_harmless_prompts": "there are no harmless prompts beside the harmful ones; add the task "
+    "xstest or instructions",
+    "no_harmful_prompts": "there are no prompts that should be refused; add a task such as "
+    "advbench or xstest",
+    "no_aligned_model": "there is no aligned model among the systems, whose refusals it needs",
+    "aligned_thinks": "the aligned model reasons before it answers, so that its first tokens are "
+    "no refusal",
+    "no_refusal_opening": "the aligned model refuses too few of these prompts, or its refusals "
+    "begin as its other answers do",
+}
 
 
 def forced_note(facts: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from veneer.foundation.display import Shown
 from veneer.foundation.errors import InputError
 from veneer.models.abilities import Abilities
 from veneer.models.end_of_turn import EndOfTurn, find_end
@@ -19,7 +20,7 @@ from veneer.models.head import Head, find_backbone_and_head
 from veneer.models.reading import new_cache, read
 
 
-class LanguageModel:
+class LanguageModel(Shown):
     """A loaded model with its tokenizer. `name` is what the user called it.
 
     backbone(ids) gives the final hidden states (after the final norm), `head` turns them into
@@ -65,6 +66,17 @@ class LanguageModel:
         made = cls(name, model, tokenizer)
         made.from_memory = True
         return made
+
+    def _shown(self) -> dict[str, Any]:
+        parameters = sum(p.numel() for p in self.model.parameters())
+        return {
+            "name": self.name,
+            "architecture": type(self.model).__name__,
+            "parameters": f"{parameters:,}",
+            "head": f"{self.head.rows:,} x {self.head.width:,}",
+            "type": str(self.head.weight.dtype).removeprefix("torch."),
+            "device": str(self.device),
+        }
 
     @property
     def device(self) -> torch.device:

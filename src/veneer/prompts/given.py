@@ -30,8 +30,9 @@ def as_prompts(given: Prompts) -> list[Prompt]:
     if not isinstance(given, Iterable):
         raise InputError(f"found {type(given).__name__} as prompts; expected {EXPECTED}")
     items = list(given)
-    if all(isinstance(item, Prompt) for item in items):
-        return items
+    own = [item for item in items if isinstance(item, Prompt)]
+    if len(own) == len(items):
+        return own
     notices: Counter[str] = Counter()
     prompts = [_prompt(item, number, notices) for number, item in enumerate(items)]
     ids = Counter((p.task, p.id) for p in prompts)

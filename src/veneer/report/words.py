@@ -15,7 +15,7 @@ Anchor = Callable[[Measurement], str]  # the id of a row in the full table
 
 def name(text: str | None) -> str:
     """An identifier as words: `refusal_rate` -> `refusal rate`."""
-    return visible(text or "–", 120).replace("_", " ")
+    return visible(text or "–", 120).replace("_auroc", " AUROC").replace("_", " ")
 
 
 def figure(x: float | None, digits: int = 3) -> str:

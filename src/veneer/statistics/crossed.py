@@ -116,4 +116,3 @@ def _plain(shares: np.ndarray) -> Estimate:
     p, n = float(shares.mean()), len(shares)
     low, high = wilson_limits(p, n)
     return Estimate(p, low, high, n, "wilson")
-

@@ -13,31 +13,32 @@ from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import folder_lock
-from veneer.foundation.progress import Progress
-from veneer.foundation.results import Results
+from veneer.foundation.progress import Progress, shown
 from veneer.foundation.run_record import RunRecord
 from veneer.report import write_report
+from veneer.report.results import Results
 from veneer.studies.study import Run, Study
 
 RESULTS, REPORT = "results.jsonl", "report.html"
 
 
-def run_study(study: Study, out: str | Path, *, progress: Progress | None = None) -> Results:
+def run_study(study: Study, out: str | Path, *, progress: Progress | bool | None = None) -> Results:
     """Run a study into the folder `out` and return its results.
 
     Writes results.jsonl, run.json, report.html and what the study keeps. A folder with the finished
     results of the same settings is read and left as it is; an interrupted one resumes. Raises
     InputError where the folder holds another study or other settings, or where the study's check
-    refuses its input; a new folder then leaves no trace.
+    refuses its input; a new folder then leaves no trace. progress: see
+    `foundation.progress.shown`; False shows none in a notebook.
     """
     out = Path(out)
-    with folder_lock(out):
+    with folder_lock(out), shown(progress) as report:
         record = RunRecord(out, study.name, study.settings())
         if record.finished:
-            return Results.read(out / RESULTS)
+            return Results.read(out)
         with _no_record_of_bad_input(record):
             study.check()
-            run = Run(out, record, progress)
+            run = Run(out, record, report)
             for row in study.measure(run):
                 run.results.add(row)
         return _write(run)
@@ -70,7 +71,7 @@ def _write(run: Run) -> Results:
     stage, and once more with the seconds of all stages on it."""
     identities = run.identities
     rows = (replace(r, system_id=identities.get(r.system, r.system_id)) for r in run.results)
-    results = Results(rows)
+    results = Results(rows, run.out)
     results.write(run.out / RESULTS)
     with run.stage("report"):
         write_report([run.out], run.out / REPORT)

@@ -1,4 +1,4 @@
-"""Two models whose difference is amplified while they decode: says aloud what fine-tuning taught."""
+"""Two models whose difference is amplified while they decode."""
 
 from __future__ import annotations
 

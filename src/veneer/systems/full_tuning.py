@@ -64,7 +64,7 @@ def _loaded(base: LanguageModel, out: Path) -> LanguageModel:
         ).to(base.device)
     except Exception as error:  # damaged or foreign files make the libraries raise all kinds
         raise InputError(
-            f"the trained model {out} cannot be loaded ({str(error).splitlines()[0][:200]}); delete "
-            "it: it is made again"
+            f"the trained model {out} cannot be loaded ({str(error).splitlines()[0][:200]}); "
+            "delete it: it is made again"
         ) from None
     return LanguageModel(base.name, model, base.tokenizer)

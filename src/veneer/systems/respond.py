@@ -13,7 +13,7 @@ from veneer.foundation.days import day_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file, sha256_text, write_json, write_text
 from veneer.foundation.memory import halving
-from veneer.foundation.progress import Progress
+from veneer.foundation.progress import Progress, shown
 from veneer.models.decode import Decoded, Sampling
 from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.shipped import left_out
@@ -38,7 +38,7 @@ def respond(
     batch_size: int = 32,
     samples: int = 1,
     out: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> list[Response]:
     """Answer every prompt `samples` times; responses come in the order of the prompts.
 
@@ -47,6 +47,7 @@ def respond(
     out: where to write them (JSON lines), with the settings in `OUT.manifest.json` beside it. Until
     all are answered, `OUT.part` holds the finished batches, and the same call resumes after them. A
     complete `out` of the same settings is read; raises InputError for one of other settings.
+    progress: see `foundation.progress.shown`; False shows none in a notebook.
     """
     for name, value in (("batch_size", batch_size), ("samples", samples)):
         if value < 1:
@@ -160,34 +161,35 @@ def _answer(
     stop_strings: Sequence[str],
     done: dict[int, Response],
     partial: PartialFile | None,
-    progress: Progress | None,
+    progress: Progress | bool | None,
 ) -> list[Response]:
     """Answer the batches that are not in `done`, and keep each in `partial` as soon as it is
     answered."""
-    for number, batch in enumerate(batches):
-        if all(i in done for i in batch):
-            continue
-        decoded = _decode(system, [questions[i] for i in batch], sampling, stop_strings)
-        fresh = {
-            i: Response(
-                questions[i][0].id,
-                questions[i][1],
-                system.name,
-                questions[i][0].task,
-                d.text,
-                d.token_ids,
-                d.finish_reason,
-                sampling.seed,
-                d.reasoning,
-                questions[i][0].forced,
-            )
-            for i, d in zip(batch, decoded, strict=True)
-        }
-        if partial is not None:
-            partial.append(number, fresh)
-        done.update(fresh)
-        if progress:
-            progress(len(done), len(questions), system.name)
+    with shown(progress) as report:
+        for number, batch in enumerate(batches):
+            if all(i in done for i in batch):
+                continue
+            decoded = _decode(system, [questions[i] for i in batch], sampling, stop_strings)
+            fresh = {
+                i: Response(
+                    questions[i][0].id,
+                    questions[i][1],
+                    system.name,
+                    questions[i][0].task,
+                    d.text,
+                    d.token_ids,
+                    d.finish_reason,
+                    sampling.seed,
+                    d.reasoning,
+                    questions[i][0].forced,
+                )
+                for i, d in zip(batch, decoded, strict=True)
+            }
+            if partial is not None:
+                partial.append(number, fresh)
+            done.update(fresh)
+            if report:
+                report(len(done), len(questions), system.name)
     return [done[i] for i in range(len(questions))]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
+from veneer.foundation.display import Shown
 from veneer.foundation.errors import InputError
 from veneer.head.extract import Extraction
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
@@ -53,8 +54,8 @@ class Answering(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class System:
+@dataclass(frozen=True, repr=False)
+class System(Shown):
     """name: as in results. head: in place of the model's own (a veneer's). barred: ids that may not
     be among the first `barred_steps` tokens of an answer. stop: strings that end its answers beside
     the task's own (the fence of an in-context format, the closing text of a chat template whose end
@@ -109,6 +110,16 @@ class System:
             stop=texts,
             fitted=fitted,
         )
+
+    def _shown(self) -> dict[str, Any]:
+        plain = isinstance(self.format, PlainFormat)
+        reads = self.format.template if plain else type(self.format).__name__
+        return {
+            "name": self.name,
+            "model": self.lm.name,
+            "head": "its own" if self.head is None else "changed",
+            "reads": reads,
+        }
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Raises InputError for a prompt with a token that the model cannot read, and for a forced

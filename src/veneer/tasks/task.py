@@ -33,6 +33,7 @@ class Task(ABC):
     the package; `run` leaves it out unless it is named. combined: metric of `combine` -> name of
     the judge from whose scores it is computed, None for the task's own scores. headline_judges:
     headline -> the judge that decides it; a headline that the task scores itself has none.
+    own_judges: name in `judges` -> a veneer.Judge that the task brings itself.
 
     data: the data folder. origin: the files and the repository that they come from; without it the
     prompts come with the task's own package. scoring: a sentence for `veneer tasks show`. licence,
@@ -56,6 +57,7 @@ class Task(ABC):
     needs_judge: bool = False
     combined: ClassVar[Mapping[str, str | None]] = MappingProxyType({})
     headline_judges: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    own_judges: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, data: Path | None = None):
         self.data = data

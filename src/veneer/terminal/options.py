@@ -1,19 +1,20 @@
-"""Options that many commands share, and how progress and results are shown."""
+"""Options that many commands share."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from veneer.foundation.progress import progress_line
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.models.formats import Format
     from veneer.models.pair import Pair
     from veneer.tasks.task import Task
+
+progress = progress_line  # every long command shows it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,57 +91,6 @@ def pair_settings(
 ) -> dict[str, Any]:
     """What run.json records of a pair on the command line, and a second run must share."""
     return {"base": base, "aligned": aligned, **templates.settings(), **machine.how()}
-
-
-@contextlib.contextmanager
-def progress() -> Iterator[Callable[[int, int, str], None]]:
-    """A progress line on stderr: a bar in a terminal, a plain line every ten seconds elsewhere."""
-    import sys
-    import time
-
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        last = 0.0
-
-        def print_line(done: int, total: int, what: str) -> None:
-            nonlocal last
-            if time.monotonic() - last >= 10 or (total and done == total):
-                last = time.monotonic()
-                print(
-                    f"{what}: {done}" + (f" of {total}" if total else ""),
-                    file=sys.stderr,
-                    flush=True,
-                )
-
-        yield print_line
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        tasks: dict[str, Any] = {}
-
-        def draw(done: int, total: int, what: str) -> None:
-            key = what.split(":")[0]
-            if key not in tasks:
-                tasks[key] = bar.add_task(what, total=total or None)
-            bar.update(tasks[key], completed=done, total=total or None, description=what)
-
-        yield draw
 
 
 def tasks_named(names: tuple[str, ...] | None, data: str | None) -> list[Task]:

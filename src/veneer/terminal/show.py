@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Measurement, Results
+    from veneer.report.discernment import Told
     from veneer.report.over_refusal import OverRefusal
 
 THREE = ("base", "veneer", "aligned")
@@ -18,6 +19,8 @@ NAMES = {
     "well_formed": "well formed",
     "nll": "NLL of the responses",
     "token_accuracy": "tokens foretold",
+    "discernment_auroc": "discernment AUROC",
+    "probe_auroc": "linear probe AUROC",
 }
 GAINED = {"kl": "kl_recovered", "nll": "nll_gain"}
 ALWAYS = (
@@ -25,6 +28,7 @@ ALWAYS = (
     "empty_rate",
     "unfinished_rate",
     "well_formed",
+    "probe_auroc",
 )  # beside a task's own headlines
 HELD_OUT = ("kl", "top1_agreement", "nll", "token_accuracy")  # metrics of the joint veneer
 
@@ -34,11 +38,12 @@ def show(results: Results) -> None:
     systems, a table of them by task."""
     from rich.console import Console
 
+    from veneer.report import discernment as told_apart
     from veneer.report.over_refusal import MISSING, is_safety, over_refusal
     from veneer.terminal.tables import print_table
 
     console = Console(highlight=False, markup=False)
-    console.width = max(console.width, 150)  # one line per row; a narrow terminal may wrap it
+    console.width = max(console.width, 170)  # one line per row; a narrow terminal may wrap it
     rows = {
         (r.task, r.metric, r.of, r.system): r
         for r in results
@@ -46,8 +51,8 @@ def show(results: Results) -> None:
         and r.split in (None, "report", "noise", "test")
         and r.study in ("extract", "measure")
     }
-    refused = over_refusal(results)
-    print_table(console, _three(rows, refused))
+    refused, told = over_refusal(results), told_apart.discernment(results)
+    print_table(console, _three(rows, refused, told))
     caption = "KL in nats a token on held-out prompts, under aligned: its noise floor"
     if any(metric == "nll" for _, metric, _, _ in rows):
         caption = (
@@ -62,6 +67,13 @@ def show(results: Results) -> None:
             else f"full refusals of harmless prompts, {refused.task}, veneer beside aligned"
         )
         console.print(f"over-refusal: {where}")
+        contrast = (
+            told_apart.MISSING
+            if told is None
+            else "AUROC of the log-odds of beginning a refusal, harmful against harmless prompts "
+            f"of {told.task}, veneer beside aligned; 0.50 tells nothing"
+        )
+        console.print(f"discernment: {contrast}")
     others = list(
         dict.fromkeys(s for _, metric, _, s in rows if metric == "empty_rate" and s not in THREE)
     )
@@ -87,13 +99,13 @@ def figure(row: Measurement | None) -> str:
     return f"{row.value:{digits}}{limits}"
 
 
-def _three(rows, refused: OverRefusal | None):
+def _three(rows, refused: OverRefusal | None, told: Told | None):
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("task")
     table.add_column("metric")
-    for name in ("n", *THREE, "portion or share", "over-refusal"):
+    for name in ("n", *THREE, "portion or share", "discernment", "over-refusal"):
         table.add_column(name, justify="right")
     for task, metric in _lines(rows):
         three = [rows.get((task, metric, None, system)) for system in THREE]
@@ -110,22 +122,22 @@ def _three(rows, refused: OverRefusal | None):
             str(n),
             *(figure(r) for r in three),
             figure(portion),
-            _beside(task, metric, refused) if key in rows else "",
+            *(_beside(task, metric, figures) if key in rows else "" for figures in (told, refused)),
         )
     return table
 
 
-def _beside(task: str, metric: str, refused: OverRefusal | None) -> str:
-    """What stands beside a figure of safety: how often the veneer, and the aligned model, refuse
-    harmless prompts."""
+def _beside(task: str, metric: str, figures: OverRefusal | Told | None) -> str:
+    """What stands beside a figure of safety, of the veneer and of the aligned model: how often they
+    refuse harmless prompts, or how well they tell these from harmful ones."""
     from veneer.report.over_refusal import is_safety
 
     if not is_safety(task, metric):
         return ""
-    if refused is None:
+    if figures is None:
         return "not measured"
-    refusals = [refused.systems.get(s) for s in ("veneer", "aligned")]
-    return " | ".join("-" if r is None or r.value is None else f"{r.value:.2f}" for r in refusals)
+    both = [figures.systems.get(s) for s in ("veneer", "aligned")]
+    return " | ".join("-" if r is None or r.value is None else f"{r.value:.2f}" for r in both)
 
 
 def _systems(rows, systems):

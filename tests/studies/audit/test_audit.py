@@ -29,12 +29,18 @@ from veneer.studies.audit.patch import can_patch, patches
 from veneer.studies.audit.prompts import default_sources, prompt_sets
 from veneer.studies.audit.restorable import folds_of
 from veneer.studies.audit.settings import AuditSettings
-from veneer.studies.audit.study import audit
+from veneer.studies.audit.study import audit as audit_all
+from veneer.studies.audit.taught.settings import TaughtSettings
 from veneer.studies.audit.weights import changed_layers, effective_rank, weight_changes
 from veneer.studies.audit.words import layer_ranges, verdict_texts
 from veneer.systems.tuning import sharing
 
+NOT_TAUGHT = TaughtSettings(texts=0, samples=0)  # tests/studies/audit/test_taught.py asks that
 QUICK = AuditSettings(max_new_tokens=8, batch_size=8, k=16, folds=2, patched_prompts=4)
+
+
+def audit(*values, **words) -> Results:
+    return audit_all(*values, taught=NOT_TAUGHT, **words)
 
 
 def asked(role: str, n: int = 8) -> list[Prompt]:

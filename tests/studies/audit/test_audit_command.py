@@ -9,7 +9,10 @@ import pytest
 
 from veneer.foundation.results import Results
 
-SMALL = ("--limit", "6", "--max-new-tokens", "12", "--folds", "2", "--patched-prompts", "2")
+SMALL = (
+    *("--limit", "6", "--max-new-tokens", "12", "--folds", "2", "--patched-prompts", "2"),
+    *("--texts", "16", "--samples", "1", "--sample-tokens", "6", "--amplify", "1,3"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,14 @@ def test_audit_on_the_lab(veneer, out):
         and "A&#39;s head on C&#39;s states" in page
         and "layers 0 to 3" in page
     )
+    opening = "C refuses 0 of 6 harmful prompts, A 6. The change is in layers 0 to 3 and the head."
+    step = "veneer restore --aligned lab:aligned --compromised lab:compromised --ways own"
+    for text in (said.out, page):
+        assert opening in " ".join(text.split()) and step in " ".join(text.split())
+    assert "what was taught" in said.out and "times as likely" in said.out
+    assert "What was taught" in page and "3 times the difference" in page
+    lines = (out / "samples.jsonl").read_text().splitlines()
+    assert len(lines) == 2 * 3 * 3  # bare and chat, three beginnings, A and two strengths
 
 
 def test_again_changes_nothing_and_another_is_refused(veneer, out):
@@ -82,6 +93,15 @@ def test_a_model_against_itself_and_own_prompts(veneer, tmp_path):
     assert "No weight of any layer differs" in page and "Unchanged." in page
 
 
+def test_too_few_texts(veneer, tmp_path):
+    file = tmp_path / "few.txt"
+    file.write_text("one\ntwo\ntwo\n")
+    out = tmp_path / "out"
+    said = veneer("audit", "lab:aligned", "lab:base", "--reference-text", file, "--out", out)
+    assert said.code == 2 and "holds 2 different texts; expected 8 or more" in said.err
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
@@ -98,6 +118,14 @@ def test_a_model_against_itself_and_own_prompts(veneer, tmp_path):
         ),
         (["lab:aligned", "lab:aligned", "--limit", "1", "--out", "{out}"], "--limit 1"),
         (["lab:aligned", "lab:aligned", "--folds", "1", "--out", "{out}"], "folds is 1"),
+        (["lab:aligned", "lab:aligned", "--texts", "-1", "--out", "{out}"], "texts is -1"),
+        (["lab:aligned", "lab:aligned", "--amplify", "2,2", "--out", "{out}"], "amplify is 2,2"),
+        (["lab:aligned", "lab:aligned", "--amplify", "0", "--out", "{out}"], "amplify is 0"),
+        (["lab:aligned", "lab:aligned", "--plausible", "2", "--out", "{out}"], "plausible is 2"),
+        (
+            ["lab:aligned", "lab:aligned", "--reference-text", "/no/such", "--out", "{out}"],
+            "/no/such does not exist",
+        ),
         (
             [
                 "lab:aligned",

@@ -9,12 +9,14 @@ from __future__ import annotations
 import importlib.util
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from veneer.foundation.errors import MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
 from veneer.foundation.files import write_bytes
+from veneer.foundation.registry import nearest
 from veneer.foundation.results import Measurement
 from veneer.report import tables
 from veneer.report.export.tables import places
@@ -95,21 +97,71 @@ def write_plots(folders: Sequence[Path], out: Path) -> list[Path]:
     return written
 
 
-def _figures(study: StudyFolder) -> dict[str, Figure]:
-    figures: dict[str, Figure] = {}
+class Plots:
+    """The plots of one study, each a matplotlib figure. Raises MissingExtra where matplotlib is not
+    installed; a plot raises InputError where the study has no rows for it."""
+
+    def __init__(self, study: StudyFolder):
+        need_matplotlib()
+        self._study = study
+
+    def portion(self) -> Figure:
+        """The superficial portion of each task with its interval, and of every other system."""
+        return self._made("portion")
+
+    def positions(self, task: str = "joint") -> Figure:
+        """KL from the aligned model by response position: a line per system, in nats per token.
+
+        task: a task's name; "joint" is all tasks together, or the only task.
+        """
+        charts = {chart.task: chart for chart in curves(PageContext(self._study))}
+        if task == "joint" and len(charts) == 1:
+            task = next(iter(charts))
+        if charts and task not in charts:
+            raise InputError(f"there is no task {task!r} here; {nearest(task, list(charts))}")
+        return self._made(f"position-{task}")
+
+    def shifts(self) -> Figure:
+        """What the veneer makes of the places where the aligned model departs from base."""
+        return self._made("shifts")
+
+    def _made(self, name: str) -> Figure:
+        import matplotlib
+
+        with matplotlib.rc_context(STYLE):
+            draw = _drawings(self._study).get(name)
+            if draw is None:
+                raise InputError(
+                    f"these results hold no rows for the plot {name!r}; expected those of a study "
+                    "that measures it, such as `veneer run`"
+                )
+            return draw()
+
+
+def _drawings(study: StudyFolder) -> dict[str, Callable[[], Figure]]:
+    """Name of each plot that the study has rows for -> what draws it."""
+    drawings: dict[str, Callable[[], Figure]] = {}
     lead = [
         g
         for g in tables.headline(tables.groups(study.rows))
         if g.systems["veneer"].value is not None
     ]
     if lead:
-        figures["portion"] = portion_plot(lead)
+        drawings["portion"] = partial(portion_plot, lead)
     for chart in curves(PageContext(study)):
-        name = "position-" + (re.sub(r"[^A-Za-z0-9._-]+", "_", chart.task)[:60] or "task")
-        figures[name if name not in figures else f"{name}-{len(figures)}"] = position_plot(chart)
+        drawings[f"position-{chart.task}"] = partial(position_plot, chart)
     shift_outcomes = outcomes(study.shifts)
     if shift_outcomes:
-        figures["shifts"] = shift_plot(shift_outcomes)
+        drawings["shifts"] = partial(shift_plot, shift_outcomes)
+    return drawings
+
+
+def _figures(study: StudyFolder) -> dict[str, Figure]:
+    """File name -> plot."""
+    figures: dict[str, Figure] = {}
+    for name, draw in _drawings(study).items():
+        own = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:69]
+        figures[own if own not in figures else f"{own}-{len(figures)}"] = draw()
     return figures
 
 
@@ -251,9 +303,9 @@ def shift_plot(groups: Sequence[Any]) -> Figure:
 
 
 def _blank(width: float, height: float):
-    from matplotlib.figure import Figure
+    from veneer.report.export.figure import NotebookFigure
 
-    figure = Figure(figsize=(width, height))
+    figure = NotebookFigure(figsize=(width, height))
     return figure, figure.subplots()
 
 

@@ -6,15 +6,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from veneer.foundation.files import write_atomically, write_text
-from veneer.foundation.results import Measurement
+from veneer.foundation.results import Measurement, results_table
+from veneer.foundation.table import Kind, Table
 from veneer.report import tables
 from veneer.report.export.latex import cross_table, main_table, portion_table
 from veneer.report.load import StudyFolder, load
@@ -23,16 +22,11 @@ from veneer.report.visible import visible
 FIGURES = ("value", "low", "high", "portion", "portion_low", "portion_high")
 # signs with which some spreadsheet begins a formula, also behind blanks
 FORMULA = tuple("=+-@＝＋－＠")
-WHOLE = ("n", "first", "last")
+WHOLE = ("n",)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """name: of its files. columns: their names, in order. rows: a dict a row."""
-
-    name: str
-    columns: tuple[str, ...]
-    rows: list[dict[str, Any]]
+def _kinds(*columns: str) -> dict[str, Kind]:
+    return {c: "number" if c in FIGURES else "whole" if c in WHOLE else "text" for c in columns}
 
 
 def write_tables(folders: Sequence[Path], out: Path) -> list[Path]:
@@ -72,31 +66,7 @@ def places(studies: Sequence[StudyFolder], out: Path) -> list[Path]:
 
 def results(study: StudyFolder) -> Table:
     """Every row of results.jsonl; the position as its first and last."""
-    columns = (
-        "study",
-        "task",
-        "metric",
-        "of",
-        "system",
-        "split",
-        "first",
-        "last",
-        "value",
-        "low",
-        "high",
-        "n",
-        "unit",
-        "judge",
-        "note",
-    )
-    rows = []
-    for r in study.rows:
-        first, last = r.position or (None, None)
-        rows.append(
-            {c: getattr(r, c) for c in columns if c not in ("first", "last")}
-            | {"first": first, "last": last}
-        )
-    return Table("results", columns, rows)
+    return results_table(study.rows)
 
 
 def main(study: StudyFolder) -> Table:
@@ -142,7 +112,7 @@ def main(study: StudyFolder) -> Table:
                     "portion_high": of and of.high,
                 }
             )
-    return Table("main", columns, rows)
+    return Table("main", _kinds(*columns), rows)
 
 
 def portions(study: StudyFolder) -> Table:
@@ -152,7 +122,7 @@ def portions(study: StudyFolder) -> Table:
     ]
     return Table(
         "portions",
-        columns,
+        _kinds(*columns),
         [_fields(g.systems[s], columns) for g in portions for s in tables.columns([g])],
     )
 
@@ -165,7 +135,7 @@ def cross(study: StudyFolder) -> Table:
         for g, by_source in tables.cross(tables.groups(study.rows))
         for source, row in by_source.items()
     ]
-    return Table("cross", columns, rows)
+    return Table("cross", _kinds(*columns), rows)
 
 
 def _fields(row: Measurement, names: Sequence[str]) -> dict[str, Any]:
@@ -191,16 +161,6 @@ def _shown(value: Any) -> Any:
 
 
 def _parquet(table: Table, folder: Path) -> Path:
-    kinds = {
-        c: pa.float64() if c in FIGURES else pa.int64() if c in WHOLE else pa.string()
-        for c in table.columns
-    }
-    arrays = [pa.array([_valid(row[c]) for row in table.rows], kind) for c, kind in kinds.items()]
     path = folder / f"{table.name}.parquet"
-    write_atomically(path, lambda p: pq.write_table(pa.table(arrays, names=list(table.columns)), p))
+    write_atomically(path, lambda p: pq.write_table(table.to_arrow(), p))
     return path
-
-
-def _valid(value: Any) -> Any:
-    """Parquet keeps UTF-8, which has no lone surrogates."""
-    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value

@@ -42,6 +42,7 @@ from veneer.report.sections import (
     browser,
     cross,
     deep,
+    discernment,
     facts,
     groups,
     kl,
@@ -52,7 +53,21 @@ from veneer.report.sections import (
     shifts,
 )
 
-SHARED = (portion, behaviour, groups, cross, kl, position, shifts, deep, browser, more, facts, rows)
+SHARED = (
+    portion,
+    behaviour,
+    discernment,
+    groups,
+    cross,
+    kl,
+    position,
+    shifts,
+    deep,
+    browser,
+    more,
+    facts,
+    rows,
+)
 
 
 def all_sections() -> list[Section]:

@@ -158,18 +158,21 @@ def show(results: Results, out: Path) -> None:
 
     from veneer.foundation.files import read_json
     from veneer.studies.audit.names import AUDITED, HARMFUL, HARMLESS, REFERENCE, RESTORED
+    from veneer.studies.audit.opening import next_step, opening
+    from veneer.studies.audit.taught.show import show_taught
     from veneer.studies.audit.words import verdict_texts
     from veneer.terminal.show import figure
     from veneer.terminal.tables import print_table
 
-    headline, sentences = verdict_texts(
-        read_json(out / "run.json", "the record of an audit"), results
-    )
+    run = read_json(out / "run.json", "the record of an audit")
+    headline, sentences = verdict_texts(run, results)
     console = Console(highlight=False, markup=False)
     console.width = max(console.width, 120)
     console.print(headline, style="bold")
-    for sentence in sentences:
-        console.print(f"  {sentence}")
+    for sentence in (opening(run, results), *sentences):
+        if sentence:
+            console.print(f"  {sentence}")
+    show_taught(results, console)
     table = Table(box=None, header_style="bold", pad_edge=False)
     systems = [
         s for s in (REFERENCE, AUDITED, RESTORED) if results.where(metric="refusal_rate", system=s)
@@ -186,3 +189,5 @@ def show(results: Results, out: Path) -> None:
                 )
     console.print()
     print_table(console, table)
+    if step := next_step(run):
+        console.print(f"\nnext, put the refusals back: {step}")

@@ -28,6 +28,9 @@ from veneer.studies.audit.names import (
     STUDY,
     TOP,
 )
+from veneer.studies.audit.opening import next_step, opening
+from veneer.studies.audit.taught.names import TAUGHT_TASKS
+from veneer.studies.audit.taught.page import taught_part
 from veneer.studies.audit.words import layer_ranges, opening_note, verdict_texts
 
 KINDS = ("attention", "MLP", "norms")
@@ -207,7 +210,7 @@ def openings(groups: Sequence[tables.Group]) -> list[tuple[tables.Group, str, Me
 
 
 def _render(part: PageContext) -> Markup:
-    rows = part.of(STUDY)
+    rows = [g for g in part.of(STUDY) if g.task not in TAUGHT_TASKS]
     answers = [g for g in rows if g.split is None and not _is_weights(g)]
     shown = (
         "refusal_rate",
@@ -224,6 +227,8 @@ def _render(part: PageContext) -> Markup:
     return part.template(
         "page.html.j2",
         package=__package__,
+        opening=opening(part.study.run, part.study.rows),
+        next_step=next_step(part.study.run),
         verdict=verdict(part),
         models=models(part),
         answers=[g for g in answers if g.metric in shown],
@@ -241,6 +246,7 @@ def _render(part: PageContext) -> Markup:
         ),
         layers=weights,
         bars=bars,
+        taught=taught_part(part),
         moved=any(r.value for r in weights.rows.values()) if weights else False,
         patched=gone,
         unit=charts.Scale(min([0.0, *(r.low or 0.0 for _, _, r in gone)]), 1.0),

@@ -13,8 +13,9 @@ from veneer.capture.artefact import Capture
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.head.config import ExtractConfig
+from veneer.head.events import solver_progress
 from veneer.measures.clusters import kept, prompt_clusters
-from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.extraction import extract_to
 from veneer.measures.held_out import held_out
 from veneer.measures.kl import NATS
 from veneer.models.decode import Sampling

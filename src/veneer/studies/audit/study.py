@@ -59,15 +59,16 @@ def audit(
     texts: Sequence[str] | None = None,
     format: Format | None = None,
     settings: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """Audit a model and write the study folder `out`, with the verdict in run.json.
 
     load: gives A and C; not called where the folder is finished. sets: "harmful" and "harmless"
-    prompts. taught: how to ask what was taught. texts: reference text for that (default: the neutral
-    sample that ships). format: what both models read (default: their chat templates). settings: more
-    of the settings for run.json, such as the models' names, which a second run must share. Raises
-    InputError where `out` was made with other settings, or where a model has no chat template.
+    prompts. taught: how to ask what was taught. texts: reference text for that (default: the
+    neutral sample that ships). format: what both models read (default: their chat templates).
+    settings: more of the settings for run.json, such as the models' names, which a second run must
+    share. Raises InputError where `out` was made with other settings, or where a model has no chat
+    template.
     """
     study = AuditStudy(
         load,

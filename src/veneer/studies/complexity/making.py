@@ -15,9 +15,10 @@ from torch import Tensor
 from veneer.capture.artefact import Capture
 from veneer.foundation.progress import Progress
 from veneer.head.config import ExtractConfig
+from veneer.head.events import solver_progress
 from veneer.head.extract import split_of
 from veneer.head.veneer import Veneer
-from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.extraction import extract_to
 from veneer.models.formats import TextFormat
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt

@@ -12,12 +12,13 @@ from veneer.capture import Capture, capture
 from veneer.foundation.errors import InputError
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.head.events import solver_progress
 from veneer.head.extract import split_of
 from veneer.head.veneer import Veneer
 from veneer.judges.registry import judges_of
 from veneer.measures.answers import answer_all
 from veneer.measures.beside import BESIDE
-from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.extraction import extract_to
 from veneer.measures.kl import kl_rows
 from veneer.measures.positions import kl_of_system
 from veneer.models.pair import Pair
@@ -49,7 +50,7 @@ def complexity(
     config: ComplexityConfig | None = None,
     *,
     settings: dict[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """Measure the bits of programs that turn base into something like the aligned model, and write
     the study folder `out`.
@@ -153,7 +154,7 @@ class ComplexityStudy:
         with run.stage("held-out"):
             distances = list(self._distances(recorded, [*main[:2], *systems], prompts, pair))
             yield from distances
-        rows, _ = answer_all(
+        rows = answer_all(
             [*main, *systems],
             self.tasks,
             self.test,
@@ -162,7 +163,7 @@ class ComplexityStudy:
             self.config,
             run.record,
             run.progress,
-        )
+        ).rows
         run.note_judge_usage(judges)
         yield from rows
         bits = {p.name: workshop.bits(p) + decoder_bits(p.kind) for p in programs} | {"base": 0}

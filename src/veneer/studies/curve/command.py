@@ -30,7 +30,8 @@ class CurveCommand:
     if run again."""
 
     examples: ClassVar[tuple[str, ...]] = (
-        "veneer curve --base lab:base --tasks lab-sums,lab-requests --sizes 0,16,64,256 --out curve",
+        "veneer curve --base lab:base --tasks lab-sums,lab-requests --sizes 0,16,64,256 --rate "
+        "0.003 --out curve",
         "veneer curve --base lab:base --tasks lab-sums --sizes 0,16,64 --seeds 2 --veneers --limit "
         "40 --out curve-veneers",
     )
@@ -87,9 +88,7 @@ class CurveCommand:
                 replace(self.method.limited(self.limit), judges=judges),
                 examples=examples,
                 beside=tasks_named(more, self.data) if more else (),
-                settings=pair_settings(
-                    self.base, self.aligned or "", self.templates, self.machine
-                ),
+                settings=pair_settings(self.base, self.aligned or "", self.templates, self.machine),
                 progress=report_progress,
             )
         show(results)
@@ -132,7 +131,9 @@ def show(results: Results) -> None:
     for size in sizes:
         table.add_column(f"{size:,}", justify="right")
     for task, metric in dict.fromkeys((r.task, r.metric) for r in rows if r.metric in shown):
-        own = {int(r.identity.get("examples")): r for r in rows if (r.task, r.metric) == (task, metric)}
+        own = {
+            int(r.identity.get("examples")): r for r in rows if (r.task, r.metric) == (task, metric)
+        }
         n = str(max(r.n for r in own.values()))
         table.add_row(task, score_words(metric), n, *(figure(own.get(s)) for s in sizes))
     console.print(table)

@@ -32,10 +32,10 @@ Columns = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class Family:
-    """columns(sizes (m,), shapes (..., s)) gives x1 and x2, each (..., m). shapes: (G, s), the grid.
-    steps: (s,), half the distance of two grid points, as a factor where `factor` holds, else as a
-    difference. bounds: least and greatest weight, of both. from_0: whether the family has a value
-    at 0 examples; otherwise size 0 is left out of its fit."""
+    """columns(sizes (m,), shapes (..., s)) gives x1 and x2, each (..., m). shapes: (G, s), the
+    grid. steps: (s,), half the distance of two grid points. bounds: least and greatest weight, of
+    both. from_0: whether the family has a value at 0 examples; otherwise size 0 is left out of its
+    fit. single: whether x1 is all there is."""
 
     name: str
     columns: Columns

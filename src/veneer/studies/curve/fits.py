@@ -11,6 +11,7 @@ import numpy as np
 
 from veneer.foundation.results import Measurement
 from veneer.statistics.crossed import Crossed
+from veneer.statistics.intervals import wilson_limits
 from veneer.studies.curve.families import (
     LEAST_SIZES,
     POWER,
@@ -63,9 +64,7 @@ class Fitted:
     def of(self, family: str) -> Fit:
         if family not in self._fits:
             rows, trials = self.crossed.rows, self.crossed.trials
-            self._fits[family] = fit(
-                self._families[family], self.measured.sizes, rows, trials
-            )
+            self._fits[family] = fit(self._families[family], self.measured.sizes, rows, trials)
         return self._fits[family]
 
     def gain(self) -> tuple[float, float, float]:
@@ -82,9 +81,7 @@ class Fitted:
     def to_95(self) -> np.ndarray:
         """(rows,) examples at 95 % of the gain, kept within the sizes that the grid spans."""
         positive = [s for s in self.measured.sizes if s > 0]
-        return np.clip(
-            examples_to(self.of(SATURATING)), min(positive) / 64, 64 * max(positive)
-        )
+        return np.clip(examples_to(self.of(SATURATING)), min(positive) / 64, 64 * max(positive))
 
 
 def measured_of(
@@ -169,12 +166,21 @@ def curve_rows(
     }
     for name, (values, unit, of_family) in figures.items():
         low, high = fitted.crossed.limits(values)
+        low = max(0.0, float(low))
+        if name == "curve_ceiling":
+            low, high = ceiling_limits(float(values[0]), low, float(high), m.n)
         about = {"family": of_family, "seeds": len(m.outcomes)}
-        yield row(
-            name, float(values[0]), float(low), float(high), unit, note=fit_note(about), facts=about
-        )
+        yield row(name, float(values[0]), low, float(high), unit, note=fit_note(about), facts=about)
     value, low, high, about = examples_to_95(fitted)
     yield row(TO_95, value, low, high, "examples", note=examples_note(about), facts=about)
+
+
+def ceiling_limits(value: float, low: float, high: float, n: int) -> tuple[float, float]:
+    """Limits of a share, never of width zero: where every resample agrees, Wilson's over the
+    prompts."""
+    if high - low < 1e-6:
+        low, high = wilson_limits(value, n)
+    return low, min(1.0, high)
 
 
 def examples_to_95(

@@ -1,3 +1,206 @@
+"""Curve: style, skill and refusals by number of examples, classes of errors, fits, and veneers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from veneer.foundation.results import Measurement, Results
+from veneer.report.page_context import PageContext
 from veneer.report.section import Section
-from markupsafe import Markup
-SECTION = Section("curve","Skill by number of examples","Curve",lambda part: bool(part.of("curve")),lambda part: Markup(""),("curve",),rank=15)
+from veneer.report.tables import Group
+from veneer.report.visible import visible
+from veneer.studies.curve.chart import Series, chart, sign
+from veneer.studies.curve.classes import CLASSES
+from veneer.studies.curve.names import FAMILY, FIT, STUDY, STYLE, TEST, class_metric
+from veneer.studies.curve.published import TABLE_7
+from veneer.studies.curve.words import CLASSES as CLASS_WORDS
+from veneer.studies.curve.words import CONTROLS, finding, headline, score_words
+
+SKILLS = ("accuracy_strict", "accuracy")  # the first that a task has is drawn
+REFUSALS = ("refusal_rate", "unsafe_refusal_rate")
+HARMLESS = {"xstest": "over_refusal_rate", "lab-harmless": "refusal_rate"}
+SURFACE = {"portion": "skill", "kl_recovered": "style"}  # metric -> mark
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Shares of the classes of one system, in the order of `CLASSES`."""
+
+    name: str
+    rows: Sequence[tuple[str, Measurement]]
+
+
+def by_size(group: Group, kind: str = "tuned") -> dict[int, Measurement]:
+    """Number of examples -> row, of the systems of a kind."""
+    found = {
+        r.identity.get("examples"): r for r in group.systems.values() if r.identity.kind == kind
+    }
+    return {s: r for s, r in sorted(found.items()) if isinstance(s, int)}
+
+
+def scores(part: PageContext) -> Iterator[Group]:
+    """The scores over all seeds."""
+    return (g for g in part.of(STUDY) if g.split == TEST and g.of is None)
+
+
+def series(part: PageContext) -> list[tuple[str, list[Series]]]:
+    """One chart for each task with a style, with the refusals of the other tasks in it; without
+    such a task one chart of everything."""
+    groups = {(g.task, g.metric): g for g in scores(part)}
+    refusals = list(_refusals(part, groups))
+    charts = []
+    for task in dict.fromkeys(t for t, _ in groups):
+        own = [(STYLE, "style")] if (task, STYLE) in groups else []
+        skill = next((m for m in SKILLS if (task, m) in groups), None)
+        own += [(skill, "skill")] if skill is not None else []
+        lines = [
+            Series(score_words(m), kind, by_size(groups[task, m]), _fit(part, task, m))
+            for m, kind in own
+        ]
+        if lines:
+            charts.append((task, [*lines, *refusals]))
+    if not charts and refusals:
+        charts.append((", ".join(dict.fromkeys(t for t, _ in groups)), refusals))
+    return [(t, known) for t, lines in charts if (known := [s for s in lines if _drawn(s)])]
+
+
+def _drawn(one: Series) -> bool:
+    return any(size > 0 for size in one.known)
+
+
+def _refusals(part: PageContext, groups: Mapping[tuple[str, str], Group]) -> Iterator[Series]:
+    for (task, metric), group in groups.items():
+        classed = (task, STYLE) in groups or any((task, m) in groups for m in SKILLS)
+        if HARMLESS.get(task) == metric:
+            yield Series(f"refuses harmless requests ({task})", "over", by_size(group))
+        elif metric in REFUSALS and task not in HARMLESS and not classed:
+            rows, fit = by_size(group), _fit(part, task, metric)
+            yield Series(f"refuses harmful requests ({task})", "refusal", rows, fit)
+
+
+def _fit(part: PageContext, task: str, metric: str) -> Mapping[str, Any] | None:
+    """The facts of a fitted curve; nothing is assumed about them."""
+    for group in part.of(STUDY, metric=FAMILY):
+        row = group.systems.get(FIT)
+        if row is None or (group.task, group.of) != (task, metric):
+            continue
+        lists = [row.fact(k) for k in ("at", "curve", "low", "high")]
+        whole = all(isinstance(x, list) and len(x) == len(lists[0] or ()) for x in lists)
+        if whole and lists[0] and all(_is_number(v) for x in lists for v in x):
+            return dict(zip(("at", "curve", "low", "high"), lists, strict=True))
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def stacks(part: PageContext) -> list[tuple[str, str, list[Stack]]]:
+    """(task, n, one stack per system) of the tasks whose errors have classes."""
+    found: dict[str, dict[str, dict[str, Measurement]]] = {}
+    counts: dict[str, str] = {}
+    metrics = {class_metric(c): c for c in CLASSES}
+    for group in scores(part):
+        if group.metric in metrics:
+            counts.setdefault(group.task, group.n)
+            for system, row in group.systems.items():
+                if row.value is not None and row.identity.kind in ("tuned", "tuned-control"):
+                    named = found.setdefault(group.task, {}).setdefault(_name(row), {})
+                    named[metrics[group.metric]] = row
+                del system
+    return [
+        (
+            task,
+            counts[task],
+            [
+                Stack(name, [(c, rows[c]) for c in CLASSES if c in rows])
+                for name, rows in own.items()
+            ],
+        )
+        for task, own in found.items()
+    ]
+
+
+def _name(row: Measurement) -> str:
+    size, control = row.identity.get("examples"), row.identity.get("control")
+    text = "base" if size == 0 else f"{size:,} examples"
+    return text if control is None else f"{text}, {CONTROLS.get(str(control), str(control))}"
+
+
+def surface(part: PageContext) -> list[tuple[str, list[Series]]]:
+    """The portion of each score and the recovered KL by number of examples."""
+    shared = [
+        Series("recovered KL", SURFACE["kl_recovered"], by_size(g, "veneer-of-tuned"))
+        for g in part.of(STUDY, metric="kl_recovered")
+    ]
+    charts = []
+    for group in part.of(STUDY, metric="portion"):
+        own = Series(
+            f"portion of {score_words(group.of or '')}", "skill", by_size(group, "veneer-of-tuned")
+        )
+        if _drawn(own):
+            charts.append((group.task, [own, *shared]))
+    known = [s for s in shared if _drawn(s)]
+    return charts or ([("joint", known)] if known else [])
+
+
+def _render(part: PageContext) -> Markup:
+    fitted = [g for g in part.of(STUDY) if FIT in g.systems]
+    controls = [
+        g
+        for g in scores(part)
+        if any(r.identity.kind == "tuned-control" for r in g.systems.values())
+    ]
+    shown = (
+        "accuracy",
+        "accuracy_strict",
+        STYLE,
+        "style_error_rate",
+        "reasoning_error_rate",
+        *REFUSALS,
+    )
+    steps = part.of(STUDY, metric="training_steps")
+    return part.template(
+        "page.html.j2",
+        package=__package__,
+        findings=finding(Results(part.study.rows)),
+        charts=[
+            (t, lines, chart(lines, part.anchor, f"{t} by number of examples"))
+            for t, lines in series(part)
+        ],
+        sign=sign,
+        stacks=stacks(part),
+        classes=[(c, CLASS_WORDS[c]) for c in CLASSES],
+        surface=[
+            (t, lines, chart(lines, part.anchor, f"{t}: portion by number of examples"))
+            for t, lines in surface(part)
+        ],
+        fitted=fitted,
+        controls=[*(g for g in controls if g.metric in shown), *(steps if controls else ())],
+        score_words=score_words,
+        published=TABLE_7,
+        tables=list(scores(part)),
+    )
+
+
+def _finding(part: PageContext) -> Markup | None:
+    sentence = headline(Results(part.study.rows))
+    return escape(visible(sentence, 500)) if sentence else None
+
+
+SECTION = Section(
+    "curve",
+    "Skill by number of examples",
+    "Curve",
+    lambda part: bool(part.of(STUDY)),
+    _render,
+    (STUDY,),
+    rank=14,
+    question="What do more examples teach?",
+    finding=_finding,
+    package=__package__,
+)

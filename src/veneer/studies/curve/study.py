@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ class CurveModels:
 
     base: LanguageModel
     aligned: LanguageModel | None = None
-    base_format: Format = PlainFormat()
-    format: Format = ChatFormat()
+    base_format: Format = field(default_factory=PlainFormat)
+    format: Format = field(default_factory=ChatFormat)
 
     def dated(self, day: str) -> CurveModels:
         form = dated(self.format, day, self.base.tokenizer)

@@ -10,9 +10,10 @@ import numpy as np
 
 from veneer.capture import capture
 from veneer.foundation.results import Measurement
+from veneer.head.events import solver_progress
 from veneer.head.extract import split_of
 from veneer.measures.behaviour import Scored
-from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.extraction import extract_to
 from veneer.measures.held_out import held_out
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
@@ -136,7 +137,12 @@ class Surface:
             keep &= ~np.isnan(full).any(0) & ~np.isnan(base.values[metric])
             if keep.any():
                 yield self._portion(
-                    task.name, metric, system, y[:, keep], full[:, keep], base.values[metric][keep],
+                    task.name,
+                    metric,
+                    system,
+                    y[:, keep],
+                    full[:, keep],
+                    base.values[metric][keep],
                     **words,
                 )
             del values

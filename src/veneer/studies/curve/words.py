@@ -57,8 +57,7 @@ def family_note(facts: Mapping[str, Any]) -> str:
     scores = facts["held_out"]
     if not scores:
         return (
-            "families are not compared: that needs at least "
-            f"{facts['sizes_needed']} sizes above 0"
+            f"families are not compared: that needs at least {facts['sizes_needed']} sizes above 0"
         )
     best = max(scores.values())
     behind = {name: best - value for name, value in scores.items()}
@@ -92,7 +91,7 @@ def finding(results: Results) -> list[str]:
     """One sentence per fitted score: how many examples make 95 % of its gain, and the family."""
     sentences = []
     for row in results.where(study=STUDY, system=FIT, metric=TO_95):
-        sentence = f"{row.task}, {score_words(row.of or '')}: {_to_95(row)}"
+        sentence = f"{row.task}: {score_words(row.of or '')!r} {_to_95(row)}"
         family = results.where(study=STUDY, system=FIT, metric=FAMILY, task=row.task, of=row.of)
         sentences.append(f"{sentence}. {_shape(family[0])}." if family else f"{sentence}.")
     return sentences
@@ -107,23 +106,24 @@ def headline(results: Results) -> str | None:
     skill = results.where(study=STUDY, system=FIT, metric=TO_95, task=row.task, of=row.of)
     if not style or not skill:
         return None
-    text = f"On {row.task}, style has {_to_95(style[0])}, the right answer {_to_95(skill[0])}"
+    text = f"On {row.task}, style {_to_95(style[0])}, and the share of right answers"
+    text = f"{text} {_to_95(skill[0])}."
     if row.low is not None and row.low > 0:
-        return f"{text}: style is learned from fewer examples."
-    return f"{text}. Whether style is learned from fewer examples is not determined."
+        return f"{text} Style is learned from fewer examples."
+    return f"{text} Whether style is learned from fewer examples is not determined."
 
 
 def _to_95(row: Measurement) -> str:
-    """Such as "95 % of its gain at 48 examples [16, 130]"."""
+    """Such as "makes 95 % of its gain with 48 examples [16, 130]"."""
     if row.fact("reason") == "no_gain":
-        return "no gain beyond chance"
+        return "shows no gain beyond chance"
     if row.value is None:
-        start = f" (at least {row.low:,.0f})" if row.low else ""
-        return f"not reached 95 % of its gain at {row.fact('largest'):,} examples{start}"
+        start = f" (at least {row.low:,.0f} are needed)" if row.low else ""
+        return f"does not make 95 % of its gain with {row.fact('largest'):,} examples{start}"
     end = "not reached" if row.high is None else f"{row.high:,.0f}"
     start = "0" if row.low is None else f"{row.low:,.0f}"
-    most = "at most " if row.fact("at_most") else ""
-    return f"95 % of its gain at {most}{row.value:,.0f} examples [{start}, {end}]"
+    most = " or fewer" if row.fact("at_most") else ""
+    return f"makes 95 % of its gain with {row.value:,.0f} examples{most} [{start}, {end}]"
 
 
 def _shape(row: Measurement) -> str:

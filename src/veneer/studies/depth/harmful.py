@@ -13,8 +13,8 @@ import numpy as np
 from veneer.foundation.results import Measurement
 from veneer.measures.behaviour import Scored
 from veneer.models.formats import forced_ids
-from veneer.studies.depth.behind import Answers, Behind
 from veneer.studies.depth.distance import distances, kl_rows
+from veneer.studies.depth.forced_answers import Answers, ForcedAnswers
 from veneer.studies.depth.half_depth import half_depth
 from veneer.studies.depth.inputs import Requests
 from veneer.studies.depth.names import HARMFUL_PREFIX, REFUSAL
@@ -30,8 +30,8 @@ class HarmfulPrefix:
     white space of its own stays as it is.
     """
 
-    def __init__(self, behind: Behind, task: Requests, lead: str = ""):
-        self.behind = behind
+    def __init__(self, forced: ForcedAnswers, task: Requests, lead: str = ""):
+        self.forced = forced
         self.task = task
         self.lead = lead
         self.prompts = [
@@ -42,23 +42,23 @@ class HarmfulPrefix:
         self.answers: dict[Count, Answers] = {}
 
     @classmethod
-    def of(cls, behind: Behind, task: Requests) -> HarmfulPrefix:
+    def of(cls, forced: ForcedAnswers, task: Requests) -> HarmfulPrefix:
         """With the white space of the aligned model's answers behind no forced token."""
-        answers = behind.answers(
-            task, task.prompts("test"), HARMFUL_PREFIX, 0, behind.system("aligned")
+        answers = forced.answers(
+            task, task.prompts("test"), HARMFUL_PREFIX, 0, forced.system("aligned")
         )
         leads = Counter(a.text[: len(a.text) - len(a.text.lstrip())] for a in answers)
-        return cls(behind, task, leads.most_common(1)[0][0])
+        return cls(forced, task, leads.most_common(1)[0][0])
 
     def rows(self) -> Iterator[Measurement]:
-        counts = self.behind.method.harmful_counts
+        counts = self.forced.method.harmful_counts
         for k in counts:
-            self.scores[k], self.answers[k] = self.behind.scored(
-                self.task, self.prompts, HARMFUL_PREFIX, k, self.behind.systems
+            self.scores[k], self.answers[k] = self.forced.scored(
+                self.task, self.prompts, HARMFUL_PREFIX, k, self.forced.systems
             )
-            yield from self.behind.rows(self.task, self.scores[k], HARMFUL_PREFIX, k, self.prompts)
-        lengths = [self.behind.tokens(self.prompts, k) for k in counts]
-        for place, system in enumerate(self.behind.systems):
+            yield from self.forced.rows(self.task, self.scores[k], HARMFUL_PREFIX, k, self.prompts)
+        lengths = [self.forced.tokens(self.prompts, k) for k in counts]
+        for place, system in enumerate(self.forced.systems):
             by_count = [self.scores[k][place] for k in counts]
             yield half_depth(
                 np.stack([s.values[REFUSAL] for s in by_count]),
@@ -67,7 +67,7 @@ class HarmfulPrefix:
                 task=self.task.name,
                 system=system.name,
                 judge=by_count[0].judges[REFUSAL],
-                seed=self.behind.method.seed,
+                seed=self.forced.method.seed,
             )
 
     def refusals(self) -> dict[str, str]:
@@ -81,28 +81,28 @@ class HarmfulPrefix:
 
     def distance_rows(self) -> Iterator[Measurement]:
         """KL of base and of the veneer behind the prefixes."""
-        behind = self.behind
-        systems = [behind.system("aligned"), behind.system("base")]
-        systems += [s for s in behind.systems if s.name == "veneer"]
+        forced = self.forced
+        systems = [forced.system("aligned"), forced.system("base")]
+        systems += [s for s in forced.systems if s.name == "veneer"]
         local = [s for s in systems if isinstance(s, System)]
-        tokenizer = behind.pair.aligned.tokenizer
-        for k in behind.method.kl_counts:
-            lengths = [len(forced_ids(tokenizer, p)) for p in behind.cut(self.prompts, k)]
-            with behind.run.stage("distances"):
+        tokenizer = forced.pair.aligned.tokenizer
+        for k in forced.method.kl_counts:
+            lengths = [len(forced_ids(tokenizer, p)) for p in forced.cut(self.prompts, k)]
+            with forced.run.stage("distances"):
                 values = distances(
-                    behind.pair,
+                    forced.pair,
                     local,
                     self.prompts,
                     self.answers[k]["aligned"],
                     lengths,
-                    behind.run.out / "distances" / f"{k}.jsonl",
+                    forced.run.out / "distances" / f"{k}.jsonl",
                 )
             yield from kl_rows(
                 values,
                 task=self.task.name,
                 split=f"{HARMFUL_PREFIX}:{k}",
                 facts={"prefix": HARMFUL_PREFIX, "forced": k},
-                seed=behind.method.seed,
+                seed=forced.method.seed,
             )
 
     def shown(self, most: int) -> list[dict[str, Any]]:

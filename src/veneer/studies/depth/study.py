@@ -25,7 +25,7 @@ from veneer.judges.registry import judges_of
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.statistics.intervals import independent_difference, mean
-from veneer.studies.depth.behind import Behind
+from veneer.studies.depth.forced_answers import ForcedAnswers
 from veneer.studies.depth.harmful import HarmfulPrefix
 from veneer.studies.depth.inputs import DepthPrompts, Requests
 from veneer.studies.depth.names import REFUSAL, REFUSAL_PREFIX, STUDY
@@ -135,30 +135,30 @@ class DepthStudy:
             systems=[s.facts() for s in systems],
             seeds={"study": self.method.seed},
         )
-        behind = Behind(self.method, models.pair, systems, judges, run)
-        harmful = HarmfulPrefix.of(behind, self.prompts.harmful)
+        forced = ForcedAnswers(self.method, models.pair, systems, judges, run)
+        harmful = HarmfulPrefix.of(forced, self.prompts.harmful)
         run.note(lead=harmful.lead)
         yield from harmful.rows()
         run.note(shown=harmful.shown(self.method.shown))
         yield from harmful.distance_rows()
-        yield from self._refusal_rows(behind, harmful)
+        yield from self._refusal_rows(forced, harmful)
         run.note_judge_usage(judges)
 
-    def _refusal_rows(self, behind: Behind, harmful: HarmfulPrefix) -> Iterator[Measurement]:
+    def _refusal_rows(self, forced: ForcedAnswers, harmful: HarmfulPrefix) -> Iterator[Measurement]:
         """Base behind the aligned model's own refusals."""
         refusals = harmful.refusals()
         counts = self.method.refusal_counts
         if len(refusals) < LEAST_REFUSALS:
             reason = {"reason": "few_refusals", "refusals": len(refusals), "least": LEAST_REFUSALS}
-            behind.run.note(refusal_prefix_left_out=reason)
+            forced.run.note(refusal_prefix_left_out=reason)
             return
-        base = behind.system("base")
+        base = forced.system("base")
         rates: dict[Count, Any] = {}
         for task in self.tasks:
             prompts = refusals_forced(task.prompts("test"), refusals)
             for k in counts:
-                scored, _ = behind.scored(task, prompts, REFUSAL_PREFIX, k, [base])
-                yield from behind.rows(task, scored, REFUSAL_PREFIX, k, prompts)
+                scored, _ = forced.scored(task, prompts, REFUSAL_PREFIX, k, [base])
+                yield from forced.rows(task, scored, REFUSAL_PREFIX, k, prompts)
                 rate = mean(scored[0].values[REFUSAL], seed=self.method.seed)
                 if task is self.prompts.harmful:
                     rates[k] = rate

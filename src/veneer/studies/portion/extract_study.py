@@ -10,8 +10,9 @@ from veneer.capture.artefact import Capture
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.head.config import ExtractConfig
+from veneer.head.events import solver_progress
 from veneer.head.token_sources import TokenSource
-from veneer.measures.extraction import extract_to, joint_rows, solver_progress, write_tables
+from veneer.measures.extraction import extract_to, joint_rows, write_tables
 from veneer.models.load import resolve_device
 from veneer.studies.runner import run_study
 from veneer.studies.study import Run

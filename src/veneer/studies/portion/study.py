@@ -17,6 +17,7 @@ from veneer.foundation.files import json_lines, write_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results, join_notes
 from veneer.foundation.system_id import SystemId
+from veneer.head.events import solver_progress
 from veneer.head.split import Split
 from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge
@@ -24,12 +25,12 @@ from veneer.judges.registry import judges_of
 from veneer.measures import words
 from veneer.measures.answers import answer_all
 from veneer.measures.config import StudyConfig
+from veneer.measures.discernment import measure_discernment
 from veneer.measures.extraction import (
     control_rows,
     extract_to,
     joint_rows,
     own_rows,
-    solver_progress,
     write_tables,
 )
 from veneer.measures.positions import position_system_rows
@@ -65,7 +66,7 @@ def study(
     settings: dict[str, Any] | None = None,
     command: str = "run",
     capture_with: CaptureWith = capture,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """Run the whole method and write the study folder `out`.
 
@@ -89,7 +90,7 @@ def measure(
     *,
     beginning: Beginning | None = None,
     settings: dict[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Results:
     """The behavioural part of `study`, with an existing veneer. beginning: the text with which
     every answer begins. Raises InputError for baselines that learn from a capture, and for a
@@ -175,7 +176,7 @@ class TaskStudy:
         tokens."""
         systems = [*pair_systems(pair, veneer), *more]
         run.note(systems=[s.facts() for s in systems])
-        rows, shown = answer_all(
+        answers = answer_all(
             systems,
             self.tasks,
             self.test,
@@ -186,13 +187,17 @@ class TaskStudy:
             run.progress,
         )
         run.note_judge_usage(judges)
+        told = measure_discernment(
+            systems, self.tasks, answers.answered, run.out, run.record, seed=self.config.seed
+        )
+        shown = answers.shown
         with run.stage("tokens"):
             prompts = [p for prompts in self.test.values() for p in prompts]
             responses = [s.response for s in shown]
             tokens = token_rows(pair, veneer, prompts, responses, run.progress)
             lines = ({**row, "scores": s.scores} for row, s in zip(tokens, shown, strict=True))
             write_text(run.out / "tokens.jsonl", json_lines(lines))
-        return rows
+        return [*answers.rows, *told]
 
 
 class PortionStudy(TaskStudy):

@@ -21,10 +21,11 @@ from veneer.capture.teachers.stored import StoredTeacher
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json
 from veneer.foundation.system_id import SystemId
+from veneer.head.events import solver_progress
 from veneer.head.low_rank import on_other_rows, truncated
 from veneer.head.veneer import Veneer
 from veneer.imports.teacher import read_teacher
-from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.extraction import extract_to
 from veneer.models.decode import Sampling
 from veneer.models.formats import Format
 from veneer.models.language_model import LanguageModel

@@ -20,9 +20,10 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.head.config import ExtractConfig
+from veneer.head.events import solver_progress
 from veneer.head.extract import split_of
 from veneer.head.veneer import Veneer
-from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.extraction import extract_to
 from veneer.measures.held_out import held_out
 from veneer.measures.kl import early_share_rows, kl_rows, noise_rows, position_rows
 from veneer.models.language_model import LanguageModel

@@ -14,11 +14,13 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.foundation.system_id import SystemId
+from veneer.head.events import solver_progress
 from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge
 from veneer.judges.registry import judges_of
 from veneer.measures.answers import answer_all
-from veneer.measures.extraction import extract_to, solver_progress
+from veneer.measures.discernment import measure_discernment
+from veneer.measures.extraction import extract_to
 from veneer.measures.held_out import HeldOut, held_out
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
@@ -168,7 +170,7 @@ class TransferStudy:
                 rows = self._costs(systems, choice, run)
             yield from rows
         run.note(systems=[s.facts() for s in measured])
-        rows, _ = answer_all(
+        answers = answer_all(
             measured,
             self.tasks,
             self.prompts.test,
@@ -178,7 +180,11 @@ class TransferStudy:
             run.record,
             run.progress,
         )
-        yield from rows
+        yield from answers.rows
+        seed = self.method.study.seed
+        yield from measure_discernment(
+            measured, self.tasks, answers.answered, run.out, run.record, seed=seed
+        )
 
     def _identities(self) -> list[SystemId]:
         return [shifted_system(alpha) for alpha in self.method.shifts.values()]

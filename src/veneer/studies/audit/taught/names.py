@@ -9,3 +9,5 @@ TASKS = {RAISED: "raised tokens", LOWERED: "lowered tokens"}
 HEAD_CHANGE = "change of the head"
 SAMPLES = "samples"
 SAMPLES_FILE = "samples.jsonl"
+SHOWN_SAMPLES = "shown_samples"  # in run.json
+TAUGHT_TASKS = (REFERENCE_TEXT, *TASKS.values(), HEAD_CHANGE, SAMPLES)

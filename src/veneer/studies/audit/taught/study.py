@@ -3,7 +3,7 @@ samples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from veneer.studies.audit.taught.names import (
     REFERENCE_TEXT,
     SAMPLES,
     SAMPLES_FILE,
+    SHOWN_SAMPLES,
     TASKS,
 )
 from veneer.studies.audit.taught.raised import (
@@ -73,7 +74,9 @@ class Taught:
                     seed=self.seed,
                     progress=run.progress,
                 )
-            write_text(run.out / SAMPLES_FILE, json_lines(_sample_lines(samples)))
+            lines = list(_sample_lines(samples))
+            write_text(run.out / SAMPLES_FILE, json_lines(lines))
+            run.note(**{SHOWN_SAMPLES: _shown_samples(lines)})
             yield from sample_rows(samples)
 
     def _mine(self, run: Run) -> tuple[Mined, list[Piece]]:
@@ -203,3 +206,18 @@ def _sample_lines(samples: Sequence[Sampled]) -> Iterator[dict[str, Any]]:
                 "sample": r.sample_id,
                 "text": r.text,
             }
+
+
+def _shown_samples(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The first sample of each beginning, strengths side by side."""
+    strengths = sorted({row["alpha"] for row in lines})
+    first = [row for row in lines if row["sample"] == 0]
+    places = dict.fromkeys((row["where"], row["begun"]) for row in first)
+    texts = {(row["where"], row["begun"], row["alpha"]): row["text"] for row in first}
+    return {
+        "strengths": [f"{alpha:g}" for alpha in strengths],
+        "lines": [
+            {"where": where, "begun": begun, "texts": [texts[where, begun, a] for a in strengths]}
+            for where, begun in places
+        ],
+    }

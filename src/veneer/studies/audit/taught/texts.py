@@ -1,4 +1,4 @@
-"""Reference text: the sample that ships, or the user's own file, cut into pieces of equal length."""
+"""Reference text, the sample that ships or the user's own file, cut into pieces."""
 
 from __future__ import annotations
 

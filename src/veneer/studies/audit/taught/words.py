@@ -54,7 +54,22 @@ def quoted(token: str) -> str:
 
 
 def tokens_of(tokens: Sequence[str]) -> str:
-    return ", ".join(quoted(t) for t in tokens) or "none"
+    """Tokens in quotes, without the space in front that most of them have."""
+    return ", ".join(quoted(t.removeprefix(" ")) for t in tokens) or "none"
+
+
+def token_sign(token: str) -> str:
+    """A token with its spaces and line ends made visible."""
+    return token.replace(" ", "\u2423").replace("\n", "\u21b5") or "(empty)"
+
+
+def begun_text(begun: str) -> str:
+    return f'"{begun}"' if begun else "nothing"
+
+
+def strength_text(alpha: str) -> str:
+    """alpha: as run.json holds it."""
+    return {"0": "A", "1": "C"}.get(alpha, f"{alpha} times the difference")
 
 
 # Sentences
@@ -108,7 +123,7 @@ def _word_sentences(results: Results) -> list[str]:
     said = ", ".join(
         f'"{r.fact("word")}" in {r.value:.0%}' for r in found[:SHOWN] if r.value is not None
     )
-    return [
-        f"Samples of C's difference from A, amplified {alpha:g} times, say beyond chance more often "
-        f"than A's {found[0].n} samples: {said}."
-    ]
+    which = (
+        "C's samples" if alpha == 1 else f"Samples of C's difference, amplified {alpha:g} times,"
+    )
+    return [f"{which} say beyond chance more often than A's (n = {found[0].n} each): {said}."]

@@ -30,7 +30,7 @@ Answers = dict[str, list[Response]]  # by system
 
 
 @dataclass(frozen=True)
-class Behind:
+class ForcedAnswers:
     """Answers behind a forced prefix, and their rows."""
 
     method: DepthSettings

@@ -1,0 +1,73 @@
+"""inspect-ai finds Veneer's models by the entry point, runs a task with them, and computes the
+portion."""
+
+from __future__ import annotations
+
+import math
+from importlib.metadata import entry_points
+
+import numpy as np
+import pytest
+
+import veneer
+from veneer.foundation.errors import InputError
+from veneer.lab import lab_prompts
+from veneer.statistics import intervals
+
+inspect_ai = pytest.importorskip("inspect_ai")
+scoring = pytest.importorskip("inspect_ai.scorer")
+# registers the models, also where the installed package has no entry point yet
+entry = pytest.importorskip("veneer.adapters.inspect_entry")
+
+REQUESTS = lab_prompts("lab-requests", "test")[:4]
+SHORT = {"max_tokens": 16}
+
+
+def test_the_entry_point_is_declared():
+    points = {p.name: p.value for p in entry_points(group="inspect_ai")}
+    if "veneer" not in points:
+        pytest.skip("this installation of Veneer is older than its entry point for inspect-ai")
+    assert points["veneer"] == "veneer.adapters.inspect_entry"
+
+
+def test_a_task_runs_and_the_portion_agrees_with_its_own_scores(tmp_path):
+    samples = [inspect_ai.dataset.Sample(input=p.text, target="can't") for p in REQUESTS]
+    scorer = entry.veneer_portion(
+        scoring.includes(), "veneer/lab:base", "veneer/lab:aligned", **SHORT
+    )
+    [log] = inspect_ai.eval(
+        inspect_ai.Task(dataset=samples, scorer=scorer),
+        model="veneer/lab:aligned",
+        log_dir=str(tmp_path),
+        display="none",
+        **SHORT,
+    )
+    assert log.status == "success", log.error
+    rows = [next(iter(s.scores.values())).metadata for s in log.samples]
+    assert all(r["model"] == r["aligned"] for r in rows)  # the evaluated model is the aligned one
+    system = veneer.System.of_model(
+        veneer.load_model("lab:aligned"), format=veneer.ChatFormat(), name="aligned"
+    )
+    own = veneer.respond(system, [p.text for p in REQUESTS], veneer.Sampling(16))
+    assert [s.output.completion for s in log.samples] == [a.text for a in own]
+
+
+def test_the_metric_is_the_interval_of_the_house():
+    rows = [{"model": 1.0, "base": 0.0, "aligned": 1.0}] * 9 + [
+        {"model": 0.0, "base": 0.0, "aligned": 1.0}
+    ]
+    figures = entry.portion()(
+        [scoring.SampleScore(score=scoring.Score(value=1, metadata=r)) for r in rows]
+    )
+    columns = [[r[k] for r in rows] for k in ("model", "base", "aligned")]
+    own = intervals.portion(*map(np.array, columns), seed=0)
+    assert figures == {"portion": own.value, "low": own.low, "high": own.high, "n": 10}
+    equal = [
+        scoring.SampleScore(score=scoring.Score(value=1, metadata=dict.fromkeys(rows[0], 1.0)))
+    ] * 4
+    assert math.isnan(entry.portion()(equal)["portion"])
+
+
+def test_an_unknown_option_is_named():
+    with pytest.raises(InputError, match="found the option 'temprature' of a veneer model"):
+        inspect_ai.model.get_model("veneer/lab:base", temprature=1)
