@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -85,18 +86,16 @@ def _parts(code: CodeType) -> list[Any]:
 
 
 def _takes_prompt(score: Callable[..., Any]) -> bool:
-    """Return whether a function takes prompt and answer. Raises InputError where it takes neither
-    one nor two values."""
+    """Return whether a function takes prompt and answer; parameters with a default do not count.
+    Raises InputError where it takes neither one nor two values."""
     try:
         signature = inspect.signature(score)
     except (TypeError, ValueError):  # of a compiled function: the answer alone
         return False
-    for values in (("prompt", "answer"), ("answer",)):
-        try:
+    for values in (("answer",), ("prompt", "answer")):
+        with contextlib.suppress(TypeError):
             signature.bind(*values)
-        except TypeError:
-            continue
-        return len(values) == 2
+            return len(values) == 2
     raise InputError(f"found a scorer of {signature}; expected {EXPECTED}")
 
 
