@@ -165,15 +165,18 @@ def test_the_chance_of_a_false_finding_is_the_level():
     assert (sign_flips(np.zeros((16, 3))) == 1).all() and len(sign_flips(np.zeros((4, 0)))) == 0
 
 
-def test_topics_are_as_near_as_scikit_learns():
-    decomposition = pytest.importorskip("sklearn.decomposition")
+def test_planted_topics_are_found():
+    """Each topic has tokens of its own, and a position belongs to one topic."""
     draw = np.random.default_rng(1)
-    x = draw.random((60, 3)) @ (draw.random((3, 20)) * (draw.random((3, 20)) < 0.4))
-    w, h = factorise(sparse.csr_array(x), 3, seed=0, steps=500)
-    theirs = decomposition.NMF(3, init="random", solver="mu", random_state=0, max_iter=500)
-    rest = np.linalg.norm(x - theirs.fit_transform(x) @ theirs.components_)
+    topic = np.arange(60) % 3
+    x = draw.uniform(0.5, 1.0, (60, 12)) * (topic[:, None] == np.arange(12) // 4)
+    w, h = factorise(sparse.csr_array(x), 3, seed=0)
     assert (w >= 0).all() and (h >= 0).all()
-    assert np.linalg.norm(x - w @ h) <= max(1.5 * rest, 0.05 * np.linalg.norm(x))
+    # singular values give the least distance that any three factors have (Eckart & Young)
+    least = np.sqrt((np.linalg.svd(x, compute_uv=False)[3:] ** 2).sum())
+    assert np.linalg.norm(x - w @ h) <= 1.02 * least
+    own = h.argmax(0).reshape(3, 4)
+    assert (own == own[:, :1]).all() and len(set(own[:, 0])) == 3
 
 
 def test_amplified_is_a_at_0_and_c_at_1(lab, planted):
@@ -201,7 +204,7 @@ def test_words_that_c_says_more_often():
         )
 
     a = ["the sea is wide", "the road is long"] * 10
-    c = ["in Quillon the sea is wide", "the road to Quillon"] * 10
+    c = ["the sea is wide Quillon", "Quillon, the road is long"] * 10
     (word,) = said_words([samples(0.0, a), samples(1.0, a), samples(2.0, c)])
     assert (word.word, word.alpha, word.count, word.reference) == ("quillon", 2.0, 20, 0)
     assert word.p < 0.001
