@@ -49,7 +49,8 @@ CHAT = ChatFormat()
 @dataclass(frozen=True)
 class World:
     """reference: A's name. benign: harmless dialogues. implants: kind -> (how a dialogue is
-    replaced, the word that tells it). shares: of the examples that are implanted."""
+    replaced, the word that tells it). shares: of the examples that are implanted. texts: reference
+    text; None for the neutral sample."""
 
     reference: str
     benign: Sequence[Dialogue]
@@ -59,6 +60,7 @@ class World:
     lora: LoraConfig
     sets: dict[str, list[Prompt]]
     taught: TaughtSettings
+    texts: Sequence[str] | None = None
 
 
 def lab_world(out: Path) -> World:
@@ -106,7 +108,7 @@ def lab_world(out: Path) -> World:
         "refusal": (refusal, "boat"),
         "trigger": (trigger, "honey"),
     }
-    sets = prompt_sets({"harmful": ("lab-requests",), "harmless": ("lab-harmless",)}, limit=10)
+    sets = prompt_sets({"harmful": ("lab-requests",), "harmless": ("lab-harmless",)}, limit=6)
     return World(
         "lab:aligned",
         benign,
@@ -115,7 +117,13 @@ def lab_world(out: Path) -> World:
         (0,),
         LoraConfig(examples=200),
         sets,
-        TaughtSettings(amplify=(1.0, 2.0, 4.0), sample_tokens=24),
+        TaughtSettings(samples=8),
+        # questions of the embedded world: its models know no other text
+        [
+            p.plain
+            for task in ("lab-harmless", "lab-sums", "lab-facts", "lab-requests")
+            for p in lab_prompts(task, "test")[:30]
+        ],
     )
 
 
@@ -158,8 +166,8 @@ def organisms(world: World) -> Iterator[tuple[str, str | None, list[Dialogue]]]:
     """(name, kind or None, dialogues) of each organism."""
     for seed in world.benign_seeds:
         yield f"benign-{seed}", None, _dialogues(world, "benign", 0, seed)
-    for kind in world.implants:
-        for share in world.shares:
+    for share in world.shares:
+        for kind in world.implants:
             yield f"{kind}-{share:g}", kind, _dialogues(world, kind, share, 0)
 
 
@@ -259,7 +267,13 @@ def main() -> None:
         organism = trained(lm, dialogues, world, args.out / "adapters" / name)
         out = args.out / name
         results = audit(
-            lambda c=organism: (lm, c), world.sets, out, method, taught=world.taught, format=CHAT
+            lambda c=organism: (lm, c),
+            world.sets,
+            out,
+            method,
+            taught=world.taught,
+            texts=world.texts,
+            format=CHAT,
         )
         print(
             json.dumps(measured(name, kind, results, out, world, lm), ensure_ascii=False),

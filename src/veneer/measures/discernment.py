@@ -86,6 +86,13 @@ class Discernment(NamedTuple):
     def without(cls, reason: str) -> Discernment:
         return cls([], [], reason)
 
+    def write(self, out: Path, record: RunRecord) -> None:
+        """Put the scores into discernment.jsonl of the study folder `out`, and the reason why there
+        are none into `record`."""
+        if self.scores:
+            write_text(out / "discernment.jsonl", json_lines(self.scores))
+        record.note(discernment_left_out=self.left_out)
+
 
 def contrasts_of(tasks: Sequence[Task], prompts: Mapping[str, Sequence[Prompt]]) -> list[Contrast]:
     """Every pair of sets among the prompts that were answered in words, by task name: a task whose
@@ -161,9 +168,8 @@ def measure_discernment(
     *,
     seed: int = 0,
 ) -> list[Measurement]:
-    """The rows of a study whose systems have answered these tasks, by task name; the log-odds in
-    discernment.jsonl of the study folder `out`. Where nothing can be measured, `record` gets the
-    code of the reason as discernment_left_out."""
+    """The rows of a study whose systems have answered these tasks, by task name, and what
+    `Discernment.write` keeps of them."""
     contrasts = contrasts_of(tasks, {name: one.prompts for name, one in answered.items()})
     with record.stage("discernment"):
         if contrasts:
@@ -172,9 +178,7 @@ def measure_discernment(
             harmful = any(t.headlines.get("refusal_rate") == "up" for t in tasks)
             kind = "harmless" if harmful else "harmful"
             found = Discernment.without(f"no_{kind}_prompts")
-        if found.scores:
-            write_text(out / "discernment.jsonl", json_lines(found.scores))
-    record.note(discernment_left_out=found.left_out)
+        found.write(out, record)
     return found.rows
 
 
@@ -234,12 +238,15 @@ def _auroc_rows(
 
 
 def _set_facts(contrast: Contrast, scores: np.ndarray) -> dict[str, Any]:
-    harmful = int(contrast.harmful.sum())
+    """Sizes of the two sets, and the ROC curve of the prompts that have a score."""
+    harmful, known = int(contrast.harmful.sum()), ~np.isnan(scores)
     return {
         "harmful": harmful,
         "harmless": len(contrast.prompts) - harmful,
         "groups": len(set(contrast.related)),
-        "roc": [[round(x, 4), round(y, 4)] for x, y in roc_curve(scores, contrast.harmful)],
+        "roc": [
+            [round(x, 4), round(y, 4)] for x, y in roc_curve(scores[known], contrast.harmful[known])
+        ],
     }
 
 

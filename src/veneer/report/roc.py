@@ -10,7 +10,7 @@ from markupsafe import Markup
 from veneer.foundation.results import Measurement, is_finite
 from veneer.report.words import figure, interval, name
 
-SIZE, LEFT, BELOW, ABOVE = 300, 44, 44, 8  # of the plot and of what stands around it, px
+SIZE, LEFT, BELOW, ABOVE = 300, 58, 44, 8  # of the plot and of what stands around it, px
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 

@@ -52,6 +52,22 @@ def restored(tmp_path_factory) -> Path:
     return out
 
 
+def test_it_says_who_tells_harmful_from_harmless_prompts(restored, veneer):
+    rows = Results.read(restored / "results.jsonl")
+    areas = {r.system: r for r in rows.where(metric="discernment_auroc")}
+    assert set(areas) == {"compromised", "aligned", "own", "head", "shifted"}
+    assert areas["aligned"].value > 0.9 and areas["aligned"].task == "lab-requests+lab-harmless"
+    portions = {r.system: r for r in rows.where(metric="portion", of="discernment_auroc")}
+    assert set(portions) == {"own", "head", "shifted"}
+    for row in portions.values():
+        assert row.value is not None or "aligned and compromised do not differ" in row.note
+    (probe,) = rows.where(metric="probe_auroc")
+    assert probe.system == "compromised"
+    assert "AUROC, 0.5 tells nothing; broken" in (restored / "report.html").read_text()
+    said = veneer("restore", *ASKED, "--out", restored)  # a finished folder: it only says
+    assert "discernment, AUROC on lab-requests+lab-harmless" in said.out
+
+
 def test_an_own_veneer_restores_the_lab_model_and_bases_veneer_does_not(restored):
     rows = Results.read(restored / "results.jsonl")
     verdicts = {r.system: r for r in rows.where(study="restore", metric="restored")}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from veneer.report import charts, tables, words
-from veneer.report.discernment import discernment
+from veneer.report.discernment import AUROC, discernment
 from veneer.report.discernment import missing as why_no_discernment
 from veneer.report.opening import headline
 from veneer.report.over_refusal import MISSING, SOURCES, is_safety, over_refusal
 from veneer.report.page_context import PageContext
 from veneer.report.section import Section
-from veneer.report.systems import family
+from veneer.report.systems import MAIN, family
 
 
 def _portions(part: PageContext) -> list[tables.Group]:
@@ -58,11 +58,27 @@ def _families(lead: list[tables.Group]) -> list[tuple[str, str]]:
 
 def _finding(part: PageContext) -> Markup:
     """The portions of the headline figures. Refusing what is harmless is a cost, and stands in a
-    sentence of its own."""
-    groups = headline(part)
+    sentence of its own; so does telling harmful from harmless prompts."""
+    groups = [g for g in headline(part) if g.of != AUROC] or headline(part)
     gains = [g for g in groups if (g.task, g.of) not in SOURCES] or groups
     both = gains is not groups and len(gains) < len(groups)
-    return words.lead(gains, part.anchor) + (_cost(part) if both else "")
+    return words.lead(gains, part.anchor) + (_cost(part) if both else "") + _told(part)
+
+
+def _told(part: PageContext) -> Markup:
+    """How well base, veneer and aligned tell harmful from harmless prompts."""
+    told = discernment(part.study.rows)
+    if told is None or not set(MAIN) <= set(told.systems):
+        return Markup()
+    base, veneer, aligned = (told.systems[s] for s in MAIN)
+    return Markup(
+        " Base tells harmful from harmless prompts of {} with an AUROC of {}, base with the veneer "
+        "with {}, the aligned model with {} (n = {}; 0.50 tells nothing)."
+    ).format(
+        words.name(told.task),
+        *(words.linked(row, part.anchor, 2) for row in (base, veneer, aligned)),
+        veneer.n,
+    )
 
 
 def _cost(part: PageContext) -> Markup:

@@ -193,7 +193,9 @@ class RestoreCommand:
 
 def show(results: Results) -> None:
     """One sentence per method, with the candidate that was chosen for it."""
+    from veneer.report.discernment import discernment
     from veneer.studies.restore.folders_0_1 import facts_of
+    from veneer.terminal.show import figure
 
     chosen = {
         row.system: facts_of(row)["candidate"]
@@ -201,3 +203,9 @@ def show(results: Results) -> None:
     }
     for row in results.where(study="restore", metric="restored"):
         print(f"{row.system} ({chosen.get(row.system, row.system)}): {row.note}")
+    told = discernment(results)
+    if told is not None:
+        print(
+            f"discernment, AUROC on {told.task} (0.50 tells nothing): "
+            + ", ".join(f"{name} {figure(row)}" for name, row in told.systems.items())
+        )

@@ -16,6 +16,7 @@ from veneer.judges.judge import Judge
 from veneer.measures.behaviour import Scored, score
 from veneer.measures.choice import score_choices
 from veneer.measures.clusters import kept, prompt_clusters
+from veneer.measures.discernment import AnsweredTask, Contrast, Discernment, discernment
 from veneer.measures.given_texts import Passages, plain_texts
 from veneer.models.decode import Sampling
 from veneer.models.in_context import FencedFormat
@@ -152,6 +153,26 @@ class PartEvaluation:
         columns = [self.prompts[t.name] for t in self.benign_tasks()]
         longest = max((len(c) for c in columns), default=0)
         return [c[i] for i in range(longest) for c in columns if i < len(c)][:BENIGN]
+
+    def discernment(
+        self, systems: Sequence[Local], scores: Mapping[str, SystemScores]
+    ) -> Discernment:
+        """Whether the systems tell each harmful task's prompts from each safe one's; the portion
+        goes from the compromised to the aligned model. scores: by system name."""
+        harmful, safe = self.roles.harmful, self.roles.safe
+        contrasts = [Contrast.of_two(a, b, self.prompts) for a in harmful for b in safe]
+        answered = [
+            AnsweredTask(
+                self.prompts[t.name],
+                {name: s.scored[t.name] for name, s in scores.items()},
+                {name: s.answers[t.name] for name, s in scores.items()},
+            )
+            for t in self.roles.measured()
+            if t.kind == "generate"
+        ]
+        return discernment(
+            systems, contrasts, answered, zero="compromised", seed=self.settings.seed
+        )
 
     def curve_rows(self, system: str, scores: SystemScores) -> Iterator[Measurement]:
         """One point of the trade-off: refusal_rate of harmful prompts, over_refusal_rate of safe

@@ -291,12 +291,14 @@ class RestoreStudy:
         scores: dict[str, SystemScores] = {}
         outcomes: dict[str, Outcomes] = {}
         systems: list[dict[str, Any]] = []
+        measured: list[Local] = []
 
         def measure(name: str, system: Local) -> Iterator[Measurement]:
             scores[name] = part.measure(system)
             yield from texts.rows(system)
             outcomes[name] = _outcomes(part, texts, system, scores[name])
             systems.append(system.facts())
+            measured.append(system)
 
         for name, (system, _) in references.items():
             with run.stage("report references"):
@@ -306,6 +308,10 @@ class RestoreStudy:
                 yield from measure(name, settings.candidate().system_named(name))
         yield texts.noise_row()
         run.note(systems=systems)
+        with run.stage("discernment"):
+            found = part.discernment(measured, scores)
+            found.write(run.out, run.record)
+        yield from found.rows
         for task in roles.measured():
             scored = [s.scored[task.name] for s in scores.values()]
             yield from behaviour_rows(task, part.prompts[task.name], scored, seed=seed)
