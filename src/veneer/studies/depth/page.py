@@ -153,11 +153,12 @@ def examples(part: PageContext) -> list[tuple[str, list[Answer]]]:
         if not isinstance(entry, dict):
             continue
         texts = [entry.get(name) for name in ("prompt", "system", "beginning", "text")]
-        if not all(isinstance(t, str) for t in texts):
+        forced = entry.get("forced")
+        if not all(isinstance(t, str) for t in texts) or not isinstance(forced, int | str):
             continue
         prompt, system, beginning, text = (str(t) for t in texts)
         rest = text.removeprefix(beginning)
-        answer = Answer(entry.get("forced"), system, beginning, rest, entry.get("refused") is True)
+        answer = Answer(forced, system, beginning, rest, entry.get("refused") is True)
         out.setdefault(prompt, []).append(answer)
     return [(prompt, _chosen(answers)) for prompt, answers in out.items()]
 
