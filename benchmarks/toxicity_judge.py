@@ -60,7 +60,7 @@ def record(judge: str, unseen: Mapping[str, np.ndarray], hate: np.ndarray) -> No
                 "labels": "ToxiGen's statements",
                 "how": f"{HOW[name]} left out of the fit",
                 "n": len(hate),
-                **{k: round(v, 3) for k, v in figures.items()},
+                **{k: round(v, 4) for k, v in figures.items()},
             }
         )
     kept = {k: v for k, v in entries.items() if not k.startswith("toxicity-")}

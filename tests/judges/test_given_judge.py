@@ -79,6 +79,13 @@ def test_a_task_brings_its_own_judge():
     assert dict(make_task("refuses", ["x"], better="up").headlines) == {"refusal_rate": "up"}
 
 
+def test_two_tasks_may_bring_scorers_of_one_name():
+    tasks = [make_task(n, ["x"], lambda answer, n=n: len(n), metric="m") for n in ("a", "long")]
+    chosen, _ = judges_of(tasks, JudgeConfig())
+    given = {name: judges[1].scores(PROMPTS[:1], ["y"]) for name, judges in chosen.items()}
+    assert given == {"a": [{"m": 1.0}], "long": [{"m": 4.0}]}
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -67,7 +68,7 @@ def as_judge(given: Any, metric: str | None = None) -> Judge:
     score, owner = (method, type(given)) if callable(method) else (given, given)
     if not callable(score):
         raise InputError(f"found {type(given).__name__} as a scorer; expected {EXPECTED}")
-    name = metric or getattr(owner, "__name__", "score")
+    name = metric or str(getattr(owner, "__name__", "score"))
     return GivenJudge(score, name if name.isidentifier() else "score")
 
 
@@ -85,18 +86,16 @@ def _parts(code: CodeType) -> list[Any]:
 
 
 def _takes_prompt(score: Callable[..., Any]) -> bool:
-    """Return whether a function takes prompt and answer. Raises InputError where it takes neither
-    one nor two values."""
+    """Return whether a function takes prompt and answer; parameters with a default do not count.
+    Raises InputError where it takes neither one nor two values."""
     try:
         signature = inspect.signature(score)
     except (TypeError, ValueError):  # of a compiled function: the answer alone
         return False
-    for values in (("prompt", "answer"), ("answer",)):
-        try:
+    for values in (("answer",), ("prompt", "answer")):
+        with contextlib.suppress(TypeError):
             signature.bind(*values)
-        except TypeError:
-            continue
-        return len(values) == 2
+            return len(values) == 2
     raise InputError(f"found a scorer of {signature}; expected {EXPECTED}")
 
 

@@ -73,20 +73,19 @@ def judges_of(
     chosen: dict[str, list[Judge]] = {}
     for task in tasks:
         for name in dict.fromkeys(("refusal", *task.judges)):
-            if name in built or name in missing:
+            if name in task.own_judges or name in built or name in missing:
                 continue
             try:
-                built[name] = task.own_judges.get(name) or get_judge(name, config)
+                built[name] = get_judge(name, config)
             except (InputError, MissingExtra) as error:
                 missing[name] = str(error)
-        chosen[task.name] = [
-            built[n] for n in dict.fromkeys(("refusal", *task.judges)) if n in built
-        ]
+        own = {**built, **task.own_judges}  # two tasks may bring judges of one name
+        chosen[task.name] = [own[n] for n in dict.fromkeys(("refusal", *task.judges)) if n in own]
         for metric, name in task.headline_judges.items():
-            if name in built and metric not in built[name].metrics and metric not in task.combined:
+            if name in own and metric not in own[name].metrics and metric not in task.combined:
                 raise InputError(
                     f"{task.name}: the judge {name} has no metric {metric!r}; expected one "
-                    f"of {', '.join(built[name].metrics)}"
+                    f"of {', '.join(own[name].metrics)}"
                 )
         without = [n for n in task.judges if n in missing]
         if without and not any(_can_compute(task, metric, without) for metric in task.headlines):

@@ -238,12 +238,15 @@ def _auroc_rows(
 
 
 def _set_facts(contrast: Contrast, scores: np.ndarray) -> dict[str, Any]:
-    harmful = int(contrast.harmful.sum())
+    """Sizes of the two sets, and the ROC curve of the prompts that have a score."""
+    harmful, known = int(contrast.harmful.sum()), ~np.isnan(scores)
     return {
         "harmful": harmful,
         "harmless": len(contrast.prompts) - harmful,
         "groups": len(set(contrast.related)),
-        "roc": [[round(x, 4), round(y, 4)] for x, y in roc_curve(scores, contrast.harmful)],
+        "roc": [
+            [round(x, 4), round(y, 4)] for x, y in roc_curve(scores[known], contrast.harmful[known])
+        ],
     }
 
 

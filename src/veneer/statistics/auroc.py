@@ -90,8 +90,11 @@ def auroc(scores: ArrayLike, positive: ArrayLike, *, clusters: ArrayLike | None 
 
 def roc_curve(scores: ArrayLike, positive: ArrayLike) -> list[tuple[float, float]]:
     """The corners (share of the second set, share of the first set) above each threshold, from
-    (0, 0) to (1, 1). The area below the lines between them is the AUROC."""
+    (0, 0) to (1, 1). The area below the lines between them is the AUROC. No corners where one of
+    the sets is empty."""
     x, first = np.asarray(scores, float), np.asarray(positive, bool)
+    if not first.any() or first.all():
+        return []
     order = np.argsort(-x, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(x[order])), len(x) - 1)
     up = np.cumsum(first[order])[ends] / first.sum()

@@ -73,13 +73,12 @@ def make_task(
         raise InputError(f"better is {better!r}; expected 'up' or 'down'")
     if PLACE not in template:
         raise InputError(f"the template {template!r} has no {{prompt}}; put {{prompt}} in it")
-    made: dict[Split, list[Prompt]] = {}
-    for split, given in (("test", test), ("train", train)):
-        made[split] = [_of_task(p, name, split, template) for p in as_prompts(given)]  # type: ignore[index,arg-type]
-    if not made["test"]:
+    measured = [_of_task(p, name, "test", template) for p in as_prompts(test)]
+    learnt = [_of_task(p, name, "train", template) for p in as_prompts(train)]
+    if not measured:
         raise InputError(f"the task {name!r} has no test prompts; give at least one")
     judge = None if score is None else as_judge(score, metric)
-    return GivenTask(name, made["test"], made["train"], judge, better)
+    return GivenTask(name, measured, learnt, judge, better)
 
 
 def _of_task(prompt: Prompt, task: str, split: Split, template: str) -> Prompt:

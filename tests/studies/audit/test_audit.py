@@ -19,8 +19,9 @@ from tiny import tiny, tokenizer
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
 from veneer.foundation.system_id import SystemId
+from veneer.lab import lab_prompts
 from veneer.models.checkpoint.merge import untie_with
-from veneer.models.formats import PlainFormat
+from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import decoder_layers
 from veneer.models.load import load_model
@@ -29,6 +30,7 @@ from veneer.studies.audit.patch import can_patch, patches
 from veneer.studies.audit.prompts import default_sources, prompt_sets
 from veneer.studies.audit.restorable import folds_of
 from veneer.studies.audit.settings import AuditSettings
+from veneer.studies.audit.study import AuditStudy
 from veneer.studies.audit.study import audit as audit_all
 from veneer.studies.audit.taught.settings import TaughtSettings
 from veneer.studies.audit.weights import changed_layers, effective_rank, weight_changes
@@ -388,3 +390,13 @@ def test_patches_and_ranges():
 def test_bad_settings(words):
     with pytest.raises(InputError, match=next(iter(words))):
         AuditSettings(**words)
+
+
+def test_prompts_of_any_task_get_the_name_of_their_set():
+    sets = {
+        role: lab_prompts(task, "test")[:2]
+        for role, task in (("harmful", "lab-requests"), ("harmless", "lab-harmless"))
+    }
+    study = AuditStudy(lambda: None, sets, AuditSettings(), ChatFormat())
+    assert study.roles == ["harmful"] * 2 + ["harmless"] * 2
+    assert [p.task for p in study.prompts] == study.roles

@@ -24,6 +24,7 @@ from veneer.statistics.comparisons import sign_flips
 from veneer.studies.audit.prompts import prompt_sets
 from veneer.studies.audit.settings import AuditSettings
 from veneer.studies.audit.study import audit
+from veneer.studies.audit.taught.head_change import directions_of
 from veneer.studies.audit.taught.mining import mine, top_of
 from veneer.studies.audit.taught.raised import LOWERED, RAISED, moved_tokens, with_contexts
 from veneer.studies.audit.taught.samples import BARE, Sampled, said_words
@@ -165,15 +166,35 @@ def test_the_chance_of_a_false_finding_is_the_level():
     assert (sign_flips(np.zeros((16, 3))) == 1).all() and len(sign_flips(np.zeros((4, 0)))) == 0
 
 
-def test_topics_are_as_near_as_scikit_learns():
-    decomposition = pytest.importorskip("sklearn.decomposition")
+def test_planted_topics_are_found():
+    """Each topic has tokens of its own, and a position belongs to one topic."""
     draw = np.random.default_rng(1)
-    x = draw.random((60, 3)) @ (draw.random((3, 20)) * (draw.random((3, 20)) < 0.4))
-    w, h = factorise(sparse.csr_array(x), 3, seed=0, steps=500)
-    theirs = decomposition.NMF(3, init="random", solver="mu", random_state=0, max_iter=500)
-    rest = np.linalg.norm(x - theirs.fit_transform(x) @ theirs.components_)
+    topic = np.arange(60) % 3
+    x = draw.uniform(0.5, 1.0, (60, 12)) * (topic[:, None] == np.arange(12) // 4)
+    w, h = factorise(sparse.csr_array(x), 3, seed=0)
     assert (w >= 0).all() and (h >= 0).all()
-    assert np.linalg.norm(x - w @ h) <= max(1.5 * rest, 0.05 * np.linalg.norm(x))
+    # singular values give the least distance that any three factors have (Eckart & Young)
+    least = np.sqrt((np.linalg.svd(x, compute_uv=False)[3:] ** 2).sum())
+    assert np.linalg.norm(x - w @ h) <= 1.02 * least
+    own = h.argmax(0).reshape(3, 4)
+    assert (own == own[:, :1]).all() and len(set(own[:, 0])) == 3
+
+
+def test_a_planted_direction_of_the_head_is_found():
+    """dW moves two tokens by one direction of the states, and leads from C back to A."""
+    draw = torch.Generator().manual_seed(0)
+    states = torch.randn(500, 6, generator=draw).double() + torch.tensor([2.0, 0, 0, 0, 0, 0])
+    tokens = torch.zeros(9)
+    tokens[3], tokens[7] = 2.0, -1.0  # C's logits over A's along the first axis
+    change = -tokens[:, None] * torch.eye(6)[0]
+    moment, mean = states.T @ states / len(states), states.mean(0)
+    first, *others = directions_of(change, moment, mean, list(range(100, 109)))
+    assert first.share == pytest.approx(1, abs=1e-9) and all(o.share < 1e-9 for o in others)
+    assert first.raised[0] == 103 and first.lowered[0] == 107
+    # a shift that all rows share changes no probability
+    shifted = directions_of(change + torch.ones(6), moment, mean, list(range(100, 109)))
+    assert shifted[0].raised[0] == 103 and shifted[0].share == pytest.approx(1, abs=1e-9)
+    assert not directions_of(torch.zeros(9, 6), moment, mean, list(range(9)))
 
 
 def test_amplified_is_a_at_0_and_c_at_1(lab, planted):
@@ -201,7 +222,7 @@ def test_words_that_c_says_more_often():
         )
 
     a = ["the sea is wide", "the road is long"] * 10
-    c = ["in Quillon the sea is wide", "the road to Quillon"] * 10
+    c = ["the sea is wide Quillon", "Quillon, the road is long"] * 10
     (word,) = said_words([samples(0.0, a), samples(1.0, a), samples(2.0, c)])
     assert (word.word, word.alpha, word.count, word.reference) == ("quillon", 2.0, 20, 0)
     assert word.p < 0.001
@@ -223,9 +244,7 @@ def test_the_audit_tells_it(lab, planted, texts, tmp_path):
     (row,) = results.where(task="raised tokens", metric="distance_share")
     assert row.fact("token") == WORD and row.low <= row.value <= row.high and row.n == len(texts)
     assert results.where(task="lowered tokens", metric="tokens")[0].value == 0
-    directions = results.where(metric="direction_share")
-    assert directions and sum(r.value for r in directions) <= 1 + 1e-9
-    assert directions[0].fact("raised")[0] == WORD
+    assert sum(r.value for r in results.where(metric="direction_share")) <= 1 + 1e-9
     (sentence, *_) = taught_sentences(results)
     assert '1 token that it says at least twice as often as A, first "Quillon"' in sentence
     page = (tmp_path / "a" / "report.html").read_text()

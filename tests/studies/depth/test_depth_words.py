@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from veneer.foundation.results import Measurement, Results
 from veneer.studies.depth.words import finding, headline
 
@@ -72,3 +74,15 @@ def test_a_forced_refusal_that_tells_nothing_apart():
     ]
     assert "the difference is 0.80 [0.60, 1.00]" in texts[0]
     assert "a difference is not determined (0.10 [-0.10, 0.30])" in texts[1]
+
+
+def test_a_token_that_begins_refusals_too_forces_nothing():
+    own = rows("aligned", (0.9, 0.9, 0.1), half_depth="reached", at="all", low="all", high="all")
+    shared = [
+        replace(r, facts={**(r.facts or {}), "as_answered": 40 if r.fact("forced") != "all" else 0})
+        for r in own
+    ]
+    assert finding(Results(shared), {})[1:] == [
+        "Behind one forced token, 40 of 40 targets are still the beginning of the aligned model's "
+        "own answer: nothing is forced there yet."
+    ]

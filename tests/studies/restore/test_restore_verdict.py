@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -153,6 +153,7 @@ def test_prompts_without_a_verdict_are_left_out():
 counts = st.integers(0, 40)
 
 
+@settings(deadline=None)
 @given(counts, counts, counts, counts, counts, counts, st.integers(1, 6))
 def test_restored_never_hides_a_cost_or_a_missing_gain(
     refused, over, able, before, over_aligned, able_before, ways

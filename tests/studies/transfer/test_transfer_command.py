@@ -47,6 +47,11 @@ def whole(tmp_path_factory) -> Path:
     return out
 
 
+def test_it_says_why_nothing_tells_harmful_from_harmless_prompts(whole):
+    record = json.loads((whole / "run.json").read_text())
+    assert record["discernment_left_out"] == "no_harmless_prompts"
+
+
 def test_every_system_is_measured_on_every_task(whole):
     found = Results.read(whole / "results.jsonl")
     for task in ("lab-requests", "lab-sums"):

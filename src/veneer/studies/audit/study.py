@@ -124,11 +124,12 @@ class AuditStudy:
         self.load = load
         self.taught = taught or TaughtSettings(texts=0, samples=0)
         self.texts = texts
-        self.sets = sets
+        # rows of a set are found by its name
+        self.sets = {role: [replace(p, task=role) for p in own] for role, own in sets.items()}
         self.method = method
         self.format = format
         self.more_settings = dict(settings or {})
-        self.prompts = [p for prompts in sets.values() for p in prompts]
+        self.prompts = [p for prompts in self.sets.values() for p in prompts]
         self.roles = [p.task for p in self.prompts]
         self.clusters = prompt_clusters(self.prompts)
         self.judge = RefusalRates()

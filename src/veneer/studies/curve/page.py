@@ -107,11 +107,10 @@ def stacks(part: PageContext) -> list[tuple[str, str, list[Stack]]]:
     for group in scores(part):
         if group.metric in metrics:
             counts.setdefault(group.task, group.n)
-            for system, row in group.systems.items():
+            for row in group.systems.values():
                 if row.value is not None and row.identity.kind in ("tuned", "tuned-control"):
                     named = found.setdefault(group.task, {}).setdefault(_name(row), {})
                     named[metrics[group.metric]] = row
-                del system
     return [
         (
             task,

@@ -19,7 +19,7 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
-from veneer.studies.curve.names import STUDY, TEST, tuned, veneer_of
+from veneer.studies.curve.names import STUDY, STYLE, TEST, tuned, veneer_of
 from veneer.studies.curve.outcomes import Outcomes
 from veneer.studies.curve.rows import estimate
 from veneer.studies.curve.settings import CurveConfig
@@ -112,7 +112,7 @@ class Surface:
     def _score_rows(self, task: Task, size: int, outcomes: Outcomes) -> Iterator[Measurement]:
         runs = self.veneered[task.name, size]
         system, base = veneer_of(size).name, self.base[task.name]
-        for metric, values in runs[0].values.items():
+        for metric in runs[0].values:
             y = np.array([one.values[metric] for one in runs])
             full = outcomes.values(task.name, tuned(size), metric)
             keep = ~np.isnan(y).any(0)
@@ -131,7 +131,7 @@ class Surface:
                 facts=facts,
                 **words,
             )
-            rated = metric in task.headlines or metric == "style_rate"
+            rated = metric in task.headlines or metric == STYLE
             if not rated or full is None or metric not in base.values:
                 continue
             keep &= ~np.isnan(full).any(0) & ~np.isnan(base.values[metric])
@@ -145,7 +145,6 @@ class Surface:
                     base.values[metric][keep],
                     **words,
                 )
-            del values
 
     def _portion(
         self,

@@ -56,7 +56,10 @@ class HarmfulPrefix:
             self.scores[k], self.answers[k] = self.forced.scored(
                 self.task, self.prompts, HARMFUL_PREFIX, k, self.forced.systems
             )
-            yield from self.forced.rows(self.task, self.scores[k], HARMFUL_PREFIX, k, self.prompts)
+            same = {"as_answered": self._as_answered(k)}
+            scored = self.scores[k]
+            for row in self.forced.rows(self.task, scored, HARMFUL_PREFIX, k, self.prompts):
+                yield replace(row, facts={**(row.facts or {}), **same})
         lengths = [self.forced.tokens(self.prompts, k) for k in counts]
         for place, system in enumerate(self.forced.systems):
             by_count = [self.scores[k][place] for k in counts]
@@ -69,6 +72,16 @@ class HarmfulPrefix:
                 judge=by_count[0].judges[REFUSAL],
                 seed=self.forced.method.seed,
             )
+
+    def _as_answered(self, k: Count) -> int:
+        """How many prompts have a forced beginning with which the aligned model begins its own
+        answer ("I" of "I'd be glad" and of "I'm sorry"): nothing is forced there."""
+        return sum(
+            own.text.startswith(prompt.forced)
+            for own, prompt in zip(
+                self.answers[0]["aligned"], self.forced.cut(self.prompts, k), strict=True
+            )
+        )
 
     def refusals(self) -> dict[str, str]:
         """The aligned model's full refusals without a forced token: prompt id -> text."""

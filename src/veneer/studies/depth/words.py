@@ -53,6 +53,7 @@ def finding(results: Results, run: Mapping[str, Any]) -> list[str]:
         for row in results.where(metric="half_depth")
         if row.system in lines
     ]
+    sentences += _shared_sentences(lines.get("aligned", {}))
     sentences += _portion_sentences(results)
     sentences += _control_sentences(results)
     left_out = run.get("refusal_prefix_left_out")
@@ -141,6 +142,16 @@ def _undone(system: str, row: Measurement, by_count: Mapping[Count, Measurement]
             f"({share(first)} without, {share(last)} behind {tokens_words(counts[-1])})"
         )
     return f"how deep the refusals of {name} are is not determined"
+
+
+def _shared_sentences(by_count: Mapping[Count, Measurement]) -> list[str]:
+    """Where the forced text is the beginning of most of the aligned model's own answers."""
+    return [
+        f"Behind {tokens_words(k)}, {row.fact('as_answered')} of {row.n} targets are still the "
+        "beginning of the aligned model's own answer: nothing is forced there yet."
+        for k, row in by_count.items()
+        if k != 0 and 2 * (row.fact("as_answered") or 0) > row.n
+    ]
 
 
 def _portion_sentences(results: Results) -> list[str]:

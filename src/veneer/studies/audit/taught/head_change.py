@@ -40,11 +40,18 @@ def head_directions(capture: Capture, veneers: Sequence[Path], pair: Pair) -> li
     """
     rows = _named_rows(pair)
     change = torch.stack([Veneer.load(folder).dense().cpu()[rows] for folder in veneers]).mean(0)
+    return directions_of(change, *_moments(capture), rows.tolist())
+
+
+def directions_of(
+    change: Tensor, moment: Tensor, mean: Tensor, ids: Sequence[int]
+) -> list[HeadDirection]:
+    """The directions of a change dW (n, d) that leads C back to A. moment, mean: of C's states (d,
+    d), (d,). ids: of the n rows."""
     change = change.double() - change.double().mean(0)
-    moment, mean = _moments(capture)
     values, vectors = torch.linalg.eigh(moment)
     root = vectors * values.clamp(min=0).sqrt()  # S (d, d)
-    moved = change @ root  # (rows, d)
+    moved = change @ root  # (n, d)
     squares, directions = torch.linalg.eigh(moved.T @ moved)
     total = float(squares.clamp(min=0).sum())
     if total == 0:
@@ -57,10 +64,9 @@ def head_directions(capture: Capture, veneers: Sequence[Path], pair: Pair) -> li
         side = 1.0 if float(mean @ (inverse @ direction)) >= 0 else -1.0
         logits = -side * (moved @ direction)  # of C over A
         order = logits.argsort(descending=True, stable=True)
-        raised = [int(rows[i]) for i in order[:TOKENS].tolist() if logits[i] > 0]
-        lowered = [int(rows[i]) for i in order.flip(0)[:TOKENS].tolist() if logits[i] < 0]
-        share = float(squares[-number]) / total
-        found.append(HeadDirection(share, tuple(raised), tuple(lowered)))
+        raised = tuple(ids[i] for i in order[:TOKENS].tolist() if logits[i] > 0)
+        lowered = tuple(ids[i] for i in order.flip(0)[:TOKENS].tolist() if logits[i] < 0)
+        found.append(HeadDirection(float(squares[-number]) / total, raised, lowered))
     return found
 
 

@@ -127,10 +127,10 @@ def top_of(size: int) -> int:
 
 
 def beginning(pair: Pair) -> int:
-    """The token in front of a text (C's id): the tokenizer's BOS, or the padding of a model without
-    one."""
+    """The token in front of a text (C's id): the tokenizer's BOS, or the padding where it has none
+    that both models read."""
     first = pair.base.tokenizer.bos_token_id
-    return int(first) if first is not None else pair.base.pad_id
+    return pair.base.pad_id if first is None or first >= pair.vocabulary.size else int(first)
 
 
 def _named(pair: Pair) -> Tensor:

@@ -80,7 +80,8 @@ class Taught:
             yield from sample_rows(samples)
 
     def _mine(self, run: Run) -> tuple[Mined, list[Piece]]:
-        read = pieces(self.texts, self.pair.base, self.settings.text_tokens, self.settings.texts)
+        how, size = self.settings, self.pair.vocabulary.size
+        read = pieces(self.texts, self.pair.base, how.text_tokens, how.texts, size=size)
         return mine(self.pair, read, run.out / "taught" / "text", run.progress), read
 
     def _text_rows(self, mined: Mined, read: Sequence[Piece]) -> Iterator[Measurement]:

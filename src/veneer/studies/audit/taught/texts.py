@@ -38,12 +38,16 @@ def reference_texts(source: str | None = None) -> list[str]:
     return texts
 
 
-def pieces(texts: Sequence[str], lm: LanguageModel, length: int, most: int) -> list[Piece]:
+def pieces(
+    texts: Sequence[str], lm: LanguageModel, length: int, most: int, *, size: int | None = None
+) -> list[Piece]:
     """Pieces of at most `length` tokens: the first piece of each text, then the second of each, and
-    so on, `most` at most. A last piece shorter than a quarter of the length is left out."""
+    so on, `most` at most. A last piece shorter than a quarter of the length is left out. size: ids
+    from this one on are left out, such as those that the other model cannot read."""
     rounds: list[list[Piece]] = []
     for number, text in enumerate(texts):
-        ids = lm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        every = lm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = [i for i in every if size is None or i < size]
         for place, at in enumerate(range(0, len(ids), length)):
             part = tuple(ids[at : at + length])
             if at and 4 * len(part) < length:
