@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.invocation import note_options
 from veneer.foundation.registry import load_object, nearest
 from veneer.registry import study_commands
 from veneer.terminal.command_line import UsageError, parse
+from veneer.terminal.config_file import options_of, with_config
 
 OWN = {  # commands that are no study; a study's commands come from its room (veneer.registry)
     "demo": "veneer.cli.demo:DemoCommand",
@@ -127,7 +129,10 @@ def _parse(args: list[str]) -> tuple[Any, int]:
         if name not in COMMANDS:
             kind = "option" if name.startswith("-") else "command"
             return None, _fail(f"there is no {kind} {name!r}; {nearest(name, list(COMMANDS))}", 2)
-        return parse(COMMANDS[name], name, args[1:]), 0
+        words = with_config(COMMANDS[name], args[1:])
+        command = parse(COMMANDS[name], name, words)
+        note_options(None if command is None else options_of(command))
+        return command, 0
     except (UsageError, InputError) as error:
         return None, _fail(str(error), 2)
     except BrokenPipeError:

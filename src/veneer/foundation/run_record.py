@@ -17,13 +17,14 @@ import torch
 from veneer.foundation.days import today
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, remove_leftovers, write_json
+from veneer.foundation.invocation import noted_options
 
 PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
 
 
 class RunRecord:
-    """run.json of a folder: the resolved configuration, versions, hashes, seeds, seconds per stage,
-    and whether the run is finished.
+    """run.json of a folder: the resolved configuration, the command's options (`--config` reads
+    them), versions, hashes, seeds, seconds per stage, and whether the run is finished.
 
     fresh: refuse a folder that holds something but no record (a capture keeps that rule itself).
     """
@@ -34,6 +35,7 @@ class RunRecord:
         self.contents: dict[str, Any] = {
             "command": command,
             "config": config,
+            "options": noted_options(),
             "finished": False,
             "versions": {name: version(name) for name in PACKAGES},
             "machine": {

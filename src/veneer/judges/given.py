@@ -68,7 +68,7 @@ def as_judge(given: Any, metric: str | None = None) -> Judge:
     score, owner = (method, type(given)) if callable(method) else (given, given)
     if not callable(score):
         raise InputError(f"found {type(given).__name__} as a scorer; expected {EXPECTED}")
-    name = metric or getattr(owner, "__name__", "score")
+    name = metric or str(getattr(owner, "__name__", "score"))
     return GivenJudge(score, name if name.isidentifier() else "score")
 
 

@@ -112,8 +112,8 @@ class System(Shown):
         )
 
     def _shown(self) -> dict[str, Any]:
-        plain = isinstance(self.format, PlainFormat)
-        reads = self.format.template if plain else type(self.format).__name__
+        form = self.format
+        reads = form.template if isinstance(form, PlainFormat) else type(form).__name__
         return {
             "name": self.name,
             "model": self.lm.name,

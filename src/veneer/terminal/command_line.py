@@ -53,6 +53,7 @@ def parse(command: type, name: str, words: Sequence[str]) -> Any | None:
     examples = getattr(command, "examples", ())
     if examples:
         print("\nexamples:\n" + "\n".join(f"  {example}" for example in examples))
+    print("\nOptions may also come from a file: --config FILE.yaml (docs/config.md)")
     return None
 
 
@@ -108,7 +109,7 @@ def _form(name: str, hint: Any, text: str, default: Any) -> Any:
     elif inner in NUMBERS:
         marks.append(_number(inner, words["metavar"]))
         bare = Any
-    return Annotated[(bare, *_others(hint), *marks)]
+    return Annotated[(bare, *_others(hint), option, *marks)]  # config_file.py reads the option
 
 
 def _others(hint: Any) -> list[Any]:

@@ -120,6 +120,9 @@ def test_a_learner_of_style_alone():
     rows = {r.metric: r for r in curve_rows("t", "style_rate", style)}
     assert rows["examples_to_95"].value <= min(s for s in sizes if s)
     assert rows["examples_to_95"].fact("at_most") is True
+    # no interval of width zero: none, with the reason
+    assert rows["curve_exponent"].low is None and rows["curve_exponent"].note
+    assert rows["curve_ceiling"].low < rows["curve_ceiling"].value == 1
     never = Fitted(Measured(sizes, (rng.random(y.shape) < 0.1).astype(float)))
     skill = {r.metric: r for r in curve_rows("t", "accuracy", never)}
     assert skill["examples_to_95"].value is None

@@ -31,6 +31,7 @@ from veneer.tasks.task import Task
 
 POINTS = 33  # of a drawn curve
 LEAST_FITTED = 3  # sizes
+COLLAPSED = 1e-6  # width of an interval that says nothing
 
 
 @dataclass(frozen=True)
@@ -165,12 +166,14 @@ def curve_rows(
         "curve_ceiling": (saturating.weights[:, 0], "share", SATURATING),
     }
     for name, (values, unit, of_family) in figures.items():
-        low, high = fitted.crossed.limits(values)
-        low = max(0.0, float(low))
+        low, high = (float(x) for x in fitted.crossed.limits(values))
+        low = max(0.0, low)
         if name == "curve_ceiling":
-            low, high = ceiling_limits(float(values[0]), low, float(high), m.n)
-        about = {"family": of_family, "seeds": len(m.outcomes)}
-        yield row(name, float(values[0]), low, float(high), unit, note=fit_note(about), facts=about)
+            low, high = ceiling_limits(float(values[0]), low, high, m.n)
+        about: dict[str, Any] = {"family": of_family, "seeds": len(m.outcomes)}
+        if high - low < COLLAPSED:
+            low, high, about["reason"] = None, None, "all_equal"
+        yield row(name, float(values[0]), low, high, unit, note=fit_note(about), facts=about)
     value, low, high, about = examples_to_95(fitted)
     yield row(TO_95, value, low, high, "examples", note=examples_note(about), facts=about)
 
@@ -178,7 +181,7 @@ def curve_rows(
 def ceiling_limits(value: float, low: float, high: float, n: int) -> tuple[float, float]:
     """Limits of a share, never of width zero: where every resample agrees, Wilson's over the
     prompts."""
-    if high - low < 1e-6:
+    if high - low < COLLAPSED:
         low, high = wilson_limits(value, n)
     return low, min(1.0, high)
 

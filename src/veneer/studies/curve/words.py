@@ -49,7 +49,8 @@ def surface_note(facts: Mapping[str, Any]) -> str | None:
 
 def fit_note(facts: Mapping[str, Any]) -> str | None:
     note = f"of {FAMILIES[facts['family']]}"
-    return join_notes(note, seeds_note(facts))
+    equal = "all resamples agree, so that there is no interval" if "reason" in facts else None
+    return join_notes(note, equal, seeds_note(facts))
 
 
 def family_note(facts: Mapping[str, Any]) -> str:

@@ -1,0 +1,199 @@
+"""`--config FILE`: options from a YAML, JSON or TOML file, or from the run.json of an earlier
+run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from veneer.foundation.errors import InputError
+from veneer.foundation.registry import nearest
+from veneer.foundation.settings import Option
+
+CONFIG = "--config"
+LARGEST = 1 << 20  # bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class _Known:
+    """One option of a command. name: as it is typed, without dashes. is_flag: it takes no value."""
+
+    name: str
+    field: str
+    option: Option
+    is_flag: bool
+    default: Any
+
+
+def with_config(command: type, words: Sequence[str]) -> list[str]:
+    """The words of a command line with those of `--config FILE` in front, so that a word of the
+    command line wins. Raises InputError for a file that cannot be read, an option that the command
+    does not have, or a value that is none."""
+    own, files = [], []
+    waiting = iter(words)
+    for word in waiting:
+        name, sign, value = word.partition("=")
+        if name != CONFIG:
+            own.append(word)
+        elif file := value if sign else next(waiting, ""):
+            files.append(file)
+        else:
+            raise InputError(f"{CONFIG} names no file; give the path of a YAML, JSON or TOML file")
+    known = {k.name: k for k in _options(command)}
+    given: list[str] = []
+    positional: list[str] = []
+    for file in files:
+        for name, value in _read(Path(file)).items():
+            option = _find(known, str(name), file)
+            target = positional if option.option.positional else given
+            target += _words(option, value, file)
+    return [*given, *own] if _has_positional(own, known) else [*given, *positional, *own]
+
+
+def options_of(command: Any) -> dict[str, Any]:
+    """The options of a command's object that differ from their defaults, by name, as a file for
+    `--config` may hold them."""
+    found: dict[str, Any] = {}
+    for option, value in _values(command):
+        if value == option.default and not option.option.positional:
+            continue
+        if option.is_flag:
+            found[option.name] = True
+        elif isinstance(value, tuple):
+            found[option.name] = [_plain(v) for v in value]
+        else:
+            found[option.name] = _plain(value)
+    return found
+
+
+@cache
+def _options(command: type) -> tuple[_Known, ...]:
+    """Every option of a command and of the settings objects in it."""
+    return tuple(_fields(command))
+
+
+def _fields(command: type) -> Iterator[_Known]:
+    hints = get_type_hints(command, include_extras=True)
+    for f in dataclasses.fields(command):
+        hint = hints[f.name]
+        marks = getattr(hint, "__metadata__", ())
+        bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+        option = next((m for m in marks if isinstance(m, Option)), Option())
+        if isinstance(bare, type) and dataclasses.is_dataclass(bare):
+            yield from _options(bare)
+        elif not option.hidden:
+            is_flag = f.default is True or f.default is False
+            name = (option.name or f.name).replace("_", "-")
+            if f.default is True:
+                name = f"no-{name}"
+            yield _Known(name, f.name, option, is_flag, f.default)
+
+
+def _values(command: Any) -> Iterator[tuple[_Known, Any]]:
+    """Each option with its value in a command's object."""
+    own = {k.field: k for k in _options(type(command))}
+    for f in dataclasses.fields(command):
+        value = getattr(command, f.name)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            yield from _values(value)
+        elif f.name in own:
+            yield own[f.name], value
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The options in a file. Raises InputError."""
+    expected = "expected a mapping of option names to values, such as `train: 100`"
+    try:
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"{path} has more than {LARGEST} bytes; {expected}")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"the file of {CONFIG}, {path}, cannot be read ({error}); {expected}"
+        ) from None
+    try:
+        value = _parsed(path.suffix.lower(), text)
+    except Exception as error:  # each parser has errors of its own
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path} is no {path.suffix[1:] or 'YAML'} ({reason}); {expected}"
+        ) from None
+    if isinstance(value, dict) and {"command", "config"} <= value.keys():  # a run.json
+        value = value.get("options")
+        if not value:
+            raise InputError(
+                f"{path} records no options; expected the run.json of a run that was started "
+                "from the command line"
+            )
+    if not isinstance(value, dict):
+        raise InputError(f"{path} holds {type(value).__name__}; {expected}")
+    return value
+
+
+def _parsed(suffix: str, text: str) -> Any:
+    if suffix == ".json":
+        return json.loads(text)
+    if suffix == ".toml":
+        return tomllib.loads(text)
+    import yaml
+
+    return yaml.safe_load(text)
+
+
+def _find(known: Mapping[str, _Known], name: str, file: str) -> _Known:
+    typed = name.lstrip("-").replace("_", "-")
+    by_field = {
+        k.field.replace("_", "-"): k for k in known.values() if not k.name.startswith("no-")
+    }
+    option = known.get(typed) or by_field.get(typed)
+    if option is None:
+        raise InputError(f"{file} has the option {name!r}; {nearest(typed, list(known))}")
+    return option
+
+
+def _words(option: _Known, value: Any, file: str) -> list[str]:
+    """The option with its value, as they are typed."""
+    if value is None:
+        return []
+    dashed = f"--{option.name}"
+    if option.is_flag:
+        if not isinstance(value, bool):
+            raise InputError(f"{file} gives {option.name} as {value!r}; expected true or false")
+        return [dashed] if value else []
+    items = value if isinstance(value, list) else [value]
+    if any(isinstance(i, bool | dict | list) or i is None for i in items):
+        raise InputError(
+            f"{file} gives {option.name} as {value!r}; expected a text, a number or a list of them"
+        )
+    texts = [str(i) for i in items]
+    if option.option.positional:
+        return texts
+    if option.option.commas:
+        return [dashed, ",".join(texts)]
+    if option.option.repeat:
+        return [word for text in texts for word in (dashed, text)]
+    return [dashed, *texts]
+
+
+def _has_positional(words: Sequence[str], known: Mapping[str, _Known]) -> bool:
+    """Whether a command line has a word that is neither an option nor its value."""
+    skip = False
+    for word in words:
+        if word.startswith("--"):
+            name, sign, _ = word[2:].partition("=")
+            option = known.get(name.replace("_", "-"))
+            skip = not sign and option is not None and not option.is_flag
+        elif not skip:
+            return True
+        else:
+            skip = False
+    return False
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)

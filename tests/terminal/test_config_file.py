@@ -1,0 +1,119 @@
+"""--config FILE: the same options as on the command line, from a file or from a run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from veneer.cli.main import COMMANDS, main
+from veneer.foundation.errors import InputError
+from veneer.terminal.command_line import parse
+from veneer.terminal.config_file import options_of, with_config
+
+YAML = """
+out: o
+base: B
+aligned: A
+tasks: [advbench, ./mine.jsonl]
+train: 7
+max-new-tokens: 9
+no-controls: true
+published: false
+revision: null
+"""
+
+
+def read(name, text, words=(), command="run", tmp_path=None):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    cls = COMMANDS[command]
+    return parse(cls, command, with_config(cls, ["--config", str(path), *words]))
+
+
+def test_a_file_says_what_the_command_line_says(tmp_path):
+    words = (
+        "--base B --aligned A --tasks advbench,./mine.jsonl --train 7 --max-new-tokens 9 --out o"
+    )
+    typed = parse(COMMANDS["run"], "run", [*words.split(), "--no-controls"])
+    assert read("mine.yaml", YAML, tmp_path=tmp_path) == typed
+    same = {
+        "base": "B",
+        "aligned": "A",
+        "--tasks": ["advbench", "./mine.jsonl"],
+        "train": 7,
+        "out": "o",
+    }
+    same |= {"max_new_tokens": 9, "no_controls": True}
+    assert read("mine.json", json.dumps(same), tmp_path=tmp_path) == typed
+    toml = 'base = "B"\naligned = "A"\ntasks = ["advbench", "./mine.jsonl"]\ntrain = 7\nout = "o"\n'
+    toml += "max-new-tokens = 9\nno-controls = true\n"
+    assert read("mine.toml", toml, tmp_path=tmp_path) == typed
+
+
+def test_the_command_line_wins(tmp_path):
+    both = read("mine.yaml", YAML, ["--train", "5", "--tasks=svamp"], tmp_path=tmp_path)
+    assert options_of(both)["train"] == 5 and options_of(both)["tasks"] == ["svamp"]
+    assert options_of(both)["base"] == "B"
+
+
+def test_options_come_back(tmp_path):
+    """What a run records is a file for --config, for every command of which a line is known."""
+    lines = {
+        "run": "--base B --aligned A --tasks advbench --no-controls --train 3 --out o",
+        "generate": "--model M --prompts p.jsonl --temperature 0.5 --out o",
+        "chat": "runs/mine --alpha 0.5 --web",
+        "report": "one two --out page.html",
+        "audit": "A C --out o",
+        "serve": "--model M --port 0 --key-env KEY",
+    }
+    for command, line in lines.items():
+        cls = COMMANDS[command]
+        typed = parse(cls, command, with_config(cls, line.split()))
+        assert (
+            read(f"{command}.json", json.dumps(options_of(typed)), (), command, tmp_path) == typed
+        )
+
+
+def test_a_finished_run_is_repeated_from_its_record(tmp_path, capsys):
+    prompts = tmp_path / "p.jsonl"
+    prompts.write_text("".join(f'{{"prompt": "Say {n}."}}\n' for n in range(12)))
+    line = ["capture", "--base", "lab:base", "--aligned", "lab:aligned", "--prompts", str(prompts)]
+    assert main([*line, "--max-new-tokens", "4", "--out", str(tmp_path / "one")]) == 0
+    record = tmp_path / "one" / "run.json"
+    assert json.loads(record.read_text())["options"]["max-new-tokens"] == 4
+    again = ["capture", "--config", str(record), "--out", str(tmp_path / "two")]
+    assert main(again) == 0
+    capsys.readouterr()
+    one, two = (
+        [p.read_bytes() for p in sorted((tmp_path / f).glob("*.safetensors"))]
+        for f in ("one", "two")
+    )
+    assert one and one == two
+
+
+@pytest.mark.parametrize(
+    "name, text, sentence",
+    [
+        ("a.yaml", "trian: 3", "did you mean 'train'"),
+        ("a.yaml", "- base", "holds list; expected a mapping"),
+        ("a.yaml", "base: [unclosed", "is no yaml"),
+        ("a.json", "{", "is no json"),
+        ("a.toml", "base", "is no toml"),
+        ("a.yaml", "no-controls: 3", "expected true or false"),
+        ("a.yaml", "train: {a: 1}", "expected a text, a number or a list"),
+        ("a.yaml", "tasks: [a, [b]]", "expected a text, a number or a list"),
+        ("run.json", '{"command": "run", "config": {}}', "records no options"),
+        ("a.yaml", "!!python/object/apply:os.system ['true']", "is no yaml"),
+    ],
+)
+def test_bad_files(tmp_path, name, text, sentence):
+    with pytest.raises(InputError, match=sentence):
+        read(name, text, tmp_path=tmp_path)
+
+
+def test_no_file(tmp_path, capsys):
+    assert main(["run", "--config"]) == 2
+    assert "--config names no file" in capsys.readouterr().err
+    assert main(["run", "--config", str(tmp_path / "none.yaml")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
