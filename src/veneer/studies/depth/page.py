@@ -157,7 +157,10 @@ def examples(part: PageContext) -> list[tuple[str, list[Answer]]]:
             continue
         prompt, system, beginning, text = (str(t) for t in texts)
         rest = text.removeprefix(beginning)
-        answer = Answer(entry.get("forced"), system, beginning, rest, entry.get("refused") is True)
+        forced = entry.get("forced")
+        if not isinstance(forced, int | str):
+            continue
+        answer = Answer(forced, system, beginning, rest, entry.get("refused") is True)
         out.setdefault(prompt, []).append(answer)
     return [(prompt, _chosen(answers)) for prompt, answers in out.items()]
 
