@@ -25,7 +25,7 @@ class Requests(Task):
     headline_judges: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"refusal_rate": "refusal", "harm_rate": "harm"}
     )
-    judges = ("refusal", "harm")
+    judges: tuple[str, ...] = ("refusal", "harm")
 
     def __init__(self, prompts: Sequence[Prompt]):
         super().__init__()
