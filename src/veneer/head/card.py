@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]  # transformers needs it
+import yaml  # transformers needs it
 
 from veneer.foundation.results import Measurement, Results
 from veneer.head.recorded import recorded_templates

@@ -128,7 +128,11 @@ def discernment(
     are those of the system "aligned", or else "small-aligned"; what is no refusal among its answers
     and those of `zero` tells which beginnings are openings.
     """
-    local = [s for s in systems if _is_readable(s)]
+    local: list[Local] = [
+        s
+        for s in systems
+        if isinstance(s, ShiftedSystem) or (isinstance(s, System) and not s.barred_steps)
+    ]
     by_name = {s.name: s for s in local}
     teacher = by_name.get("aligned") or by_name.get("small-aligned")
     if not isinstance(teacher, System):
@@ -180,12 +184,6 @@ def measure_discernment(
             found = Discernment.without(f"no_{kind}_prompts")
         found.write(out, record)
     return found.rows
-
-
-def _is_readable(system: Answering) -> bool:
-    if isinstance(system, System):
-        return not system.barred_steps
-    return isinstance(system, ShiftedSystem)
 
 
 def _judged(

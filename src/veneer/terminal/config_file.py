@@ -96,7 +96,7 @@ def _fields(command: type) -> Iterator[_Known]:
 
 def _values(command: Any) -> Iterator[tuple[_Known, Any]]:
     """Each option with its value in a command's object."""
-    own = {k.field: k for k in _options(type(command))}
+    own = {k.field: k for k in _options(command.__class__)}
     for f in dataclasses.fields(command):
         value = getattr(command, f.name)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):

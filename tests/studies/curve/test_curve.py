@@ -164,4 +164,4 @@ def test_bad_input_is_one_sentence(words, said, tmp_path, capsys, request):
     assert main([*start, *words, "--no-over-refusal", "--out", str(out)]) == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("veneer: error: ") and said in last
-    assert not (out / "run.json").exists()
+    assert not (out / "run.json").exists() and not (out / "runs").exists()

@@ -171,11 +171,12 @@ def curve_rows(
         if name == "curve_ceiling":
             low, high = ceiling_limits(float(values[0]), low, high, m.n)
         about: dict[str, Any] = {"family": of_family, "seeds": len(m.outcomes)}
+        limits: tuple[float | None, float | None] = (low, high)
         if high - low < COLLAPSED:
-            low, high, about["reason"] = None, None, "all_equal"
-        yield row(name, float(values[0]), low, high, unit, note=fit_note(about), facts=about)
-    value, low, high, about = examples_to_95(fitted)
-    yield row(TO_95, value, low, high, "examples", note=examples_note(about), facts=about)
+            limits, about["reason"] = (None, None), "all_equal"
+        yield row(name, float(values[0]), *limits, unit, note=fit_note(about), facts=about)
+    at, least, most, about = examples_to_95(fitted)
+    yield row(TO_95, at, least, most, "examples", note=examples_note(about), facts=about)
 
 
 def ceiling_limits(value: float, low: float, high: float, n: int) -> tuple[float, float]:

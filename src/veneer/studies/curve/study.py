@@ -33,6 +33,7 @@ from veneer.studies.study import Run
 from veneer.systems.lora import need_peft
 from veneer.systems.respond import respond
 from veneer.systems.system import Answering, System
+from veneer.systems.tuning import layers_from
 from veneer.tasks.task import Task
 from veneer.tasks.train_prompts import TrainPrompts
 
@@ -148,6 +149,7 @@ class CurveStudy:
         judges = run.judges(self.tasks, self.config.judges)
         with run.stage("load"):
             models = self.load().dated(run.day)
+            self._check_models(models)
         self._note(run, models)
         outcomes = Outcomes(self.test)
         surface = self._surface(run, models, judges)
@@ -256,6 +258,13 @@ class CurveStudy:
             return Pair(models.base, lm, models.base_format, models.format)
 
         return Surface(run, pair, found.prompts, self.tasks, self.config, answer)
+
+    def _check_models(self, models: CurveModels) -> None:
+        """Raises InputError, before anything is written, where base has no such layer or cannot
+        read the format."""
+        layers_from(models.base, self.method.from_layer)
+        for prompt in (p for prompts in self.test.values() for p in prompts[:1]):
+            models.format.encode(models.base.tokenizer, prompt)
 
     def _note(self, run: Run, models: CurveModels) -> None:
         run.note(

@@ -126,7 +126,10 @@ class PartEvaluation:
         """The clusters of the prompts of each role. text: those of the plain texts."""
         roles = self.roles
         return OutcomeClusters(
-            *(self.clusters(tasks) for tasks in (roles.harmful, roles.safe, roles.capability)), text
+            self.clusters(roles.harmful),
+            self.clusters(roles.safe),
+            self.clusters(roles.capability),
+            text,
         )
 
     def _sampling(self, task: Task) -> Sampling:
@@ -246,7 +249,7 @@ class ReferenceTexts:
             texts = [(p, ids) for p, ids in texts if ids]
             asked = [p for p, _ in texts]
             answers[name] = Passages(
-                asked, [ids for _, ids in texts], lm.pad_id, other, prompt_clusters(asked)
+                [*asked], [ids for _, ids in texts], lm.pad_id, other, prompt_clusters(asked)
             )
         plain = plain_texts(prompts, lm)
         plain.other = other

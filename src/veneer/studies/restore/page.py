@@ -42,16 +42,9 @@ READING = {
     "kl_from_aligned": "KL from A",
     "text_nats": "plain text, nats per token",
 }
+NO_CANDIDATES = ("chosen", "lost_refusals")
 # metrics of the validation part that are no capability
-BESIDE = (
-    "refusal_rate",
-    "over_refusal_rate",
-    "harm_rate",
-    "loss",
-    "chosen",
-    "lost_refusals",
-    *READING,
-)
+BESIDE = ("refusal_rate", "over_refusal_rate", "harm_rate", "loss", *NO_CANDIDATES, *READING)
 
 
 @dataclass(frozen=True)
@@ -392,8 +385,8 @@ def _render(part: PageContext) -> Markup:
         if g.metric == "chosen"
         for r in g.systems.values()
     )
-    lost = (r for g in rows if g.metric == "lost_refusals" for r in g.systems.values())
-    remarks = (remark for r in lost if (remark := lost_remark(facts_of(r))))
+    lost = (facts_of(r) for g in rows if g.metric == "lost_refusals" for r in g.systems.values())
+    remarks = filter(None, map(lost_remark, lost))
     readings = _readings(part)
     shown = {id(g) for g in readings}
     return part.template(
@@ -411,9 +404,7 @@ def _render(part: PageContext) -> Markup:
         candidates=[
             g
             for g in rows
-            if g.split == "validation"
-            and g.metric not in ("chosen", "lost_refusals")
-            and id(g) not in shown
+            if g.split == "validation" and g.metric not in NO_CANDIDATES and id(g) not in shown
         ],
         readings=readings,
         costs=[g for g in rows if g.split == "cost"],

@@ -179,7 +179,9 @@ def sample_rows(samples: Sequence[Sampled]) -> Iterator[Measurement]:
     often than A's samples."""
     written = set()
     for said in said_words(samples):
-        rows = [(amplified_system(said.alpha).name, said.count, {"p": said.p, "alpha": said.alpha})]
+        rows: list[tuple[str, int, dict[str, Any]]] = [
+            (amplified_system(said.alpha).name, said.count, {"p": said.p, "alpha": said.alpha})
+        ]
         if said.word not in written:
             rows.append((REFERENCE, said.reference, {}))
             written.add(said.word)
