@@ -33,7 +33,7 @@ def command_lines(text: str) -> Iterator[list[str]]:
 
 def options(cls: type) -> set[str]:
     """Every option of a command and of the settings objects in it."""
-    found = {"--help"}
+    found = {"--help", "--config"}
     for name, hint in get_type_hints(cls, include_extras=True).items():
         marks: tuple[Any, ...] = getattr(hint, "__metadata__", ())
         inner = get_args(hint)[0] if marks else hint
