@@ -35,6 +35,8 @@ RENDERING = {
     "lm-eval",
     "tasks",
     "complexity",
+    "curve",
+    "depth",
 }
 OFF = ("--template-arg", "enable_thinking=false")
 

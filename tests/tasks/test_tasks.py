@@ -96,7 +96,11 @@ def test_svamp(data):
         ({"role": "user", "content": q},),
         f"Answer the following question.\n\nQuestion: {q}\nAnswer:",
         "svamp",
-        {"answer": "51"},
+        {
+            "answer": "51",
+            "equations": ["76 - 25 = 51"],
+            "reply": "Let's work it out. 76 - 25 = 51. The answer is 51.",
+        },
     )
     assert test[0].id == "svamp-chal-701"
     assert task.score(train[0], " 76 - 25 = 51. The answer is 51.") == {

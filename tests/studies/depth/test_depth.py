@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,11 @@ def pair() -> Pair:
 
 @pytest.fixture(scope="module")
 def asked() -> DepthPrompts:
+    """One request is marked as a near-copy of a train prompt, as many of AdvBench's are."""
+    first, *others = lab_prompts("lab-requests", "test")[:8]
+    copied = replace(first, reference={**first.reference, "overlap": 0.9})
     return DepthPrompts.of(
-        lab_prompts("lab-requests", "test")[:8],
+        [copied, *others],
         {"lab-harmless": lab_prompts("lab-harmless", "test")[:8]},
         target="Sure, here is how",
     )

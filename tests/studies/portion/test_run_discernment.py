@@ -42,7 +42,7 @@ def test_the_page_shows_the_curves(demonstrated):
 def test_a_measure_without_harmless_prompts_says_why(veneer, extracted, tmp_path):
     out = tmp_path / "measure"
     words = ["--base", "lab:base", "--aligned", "lab:aligned", "--veneer", extracted]
-    words += ["--tasks", "lab-requests", "--limit", 3, "--max-new-tokens", 8, "--no-controls"]
+    words += ["--tasks", "lab-requests", "--limit", 12, "--max-new-tokens", 14, "--no-controls"]
     said = veneer("measure", *words, "--out", out)
     assert said.code == 0, said.err
     assert "discernment: not measured; add the task xstest or instructions" in said.out

@@ -106,12 +106,13 @@ class ForcedAnswers:
         k: Count,
         prompts: Sequence[Prompt],
     ) -> Iterator[Measurement]:
-        """One row per system and metric, and the portion of each headline. The fact "tokens" is the
-        mean number of forced tokens."""
+        """One row per system and metric over all prompts, and the portion of each headline. The
+        fact "tokens" is the mean number of forced tokens."""
         facts = {"prefix": prefix, "forced": k, "tokens": self.tokens(prompts, k)}
         split = f"{prefix}:{k}"
         for row in behaviour_rows(task, prompts, scored, split=split, seed=self.method.seed):
-            yield replace(row, study=STUDY, facts={**(row.facts or {}), **facts})
+            if row.split == split:  # not those of groups and without near-copies
+                yield replace(row, study=STUDY, facts={**(row.facts or {}), **facts})
 
     def tokens(self, prompts: Sequence[Prompt], k: Count) -> float:
         """How many tokens are forced on average."""

@@ -86,7 +86,10 @@ class RoleParts:
         InputError as `parts_of`, and where what is left of a validation part is too small."""
         safe, measured = {t.name for t in roles.safe}, {t.name for t in roles.measured()}
         learned = {t.name for t in roles.learned()}
-        tasks = list({t.name: t for t in (*roles.measured(), *roles.learned())}.values())
+        by_name: dict[str, Task] = {}
+        for task in (*roles.measured(), *roles.learned()):
+            by_name.setdefault(task.name, task)  # the measured one, where two have a name
+        tasks = list(by_name.values())
         parts = {
             t.name: parts_of(
                 t,
