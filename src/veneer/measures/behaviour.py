@@ -11,6 +11,7 @@ import numpy as np
 
 from veneer.foundation.results import Measurement, join_notes
 from veneer.judges.judge import Judge
+from veneer.measures.judged import judged
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.systems.responses import Response
@@ -67,7 +68,7 @@ def score(
     ).items():
         scored.put(metric, own)
     for judge in judges:
-        columns = _columns(judge.scores(answered, [r.text for r in rows], progress))
+        columns = _columns(judged(judge, answered, rows, progress))
         for metric in judge.metrics:
             scored.put(metric, columns[metric], judge)
         missing = np.all([np.isnan(scored.values[m]) for m in judge.metrics], axis=0)

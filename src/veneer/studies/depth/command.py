@@ -160,7 +160,10 @@ def show(results: Results, out: Path) -> None:
         if table is not None:
             console.print()
             print_table(console, table)
-            console.print(f"{caption}; share [95 % interval], judged on the whole answer")
+            console.print(
+                f"{caption}; share [95 % interval]; the whole answer, or what follows the forced "
+                "tokens, is a full refusal"
+            )
 
 
 def refusal_table(results: Results, prefix: str) -> Any:

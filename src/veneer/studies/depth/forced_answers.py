@@ -77,7 +77,8 @@ class ForcedAnswers:
         k: Count,
         systems: Sequence[Answering],
     ) -> tuple[list[Scored], Answers]:
-        """The scores of the systems' whole answers, what was forced included; and the answers."""
+        """The scores of the systems' answers, and the answers (measures/judged.py says what the
+        refusal judge reads)."""
         written = {s.name: self.answers(task, prompts, prefix, k, s) for s in systems}
         with self.run.stage("judge"):
             scored = [

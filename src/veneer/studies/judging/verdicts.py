@@ -11,6 +11,7 @@ from veneer.foundation.files import json_lines, read_json_lines, sha256_text, wr
 from veneer.foundation.progress import Progress
 from veneer.judges.judge import Judge
 from veneer.judges.llm import LLMJudge, Outcome
+from veneer.measures.judged import judged
 from veneer.prompts.prompt import Prompt
 from veneer.systems.responses import Response
 
@@ -51,9 +52,8 @@ def verdicts(
     progress: Progress | None = None,
 ) -> list[VerdictRow]:
     """One row per response. prompts: each response's own, in the same order."""
-    texts = [r.text for r in responses]
     if isinstance(judge, LLMJudge):
-        judgements = judge.judgements(prompts, texts, progress)
+        judgements = judge.judgements(prompts, [r.text for r in responses], progress)
         return [
             _row(
                 judge,
@@ -71,7 +71,7 @@ def verdicts(
             )
             for p, r, j in zip(prompts, responses, judgements, strict=True)
         ]
-    scores = judge.scores(prompts, texts, progress)
+    scores = judged(judge, prompts, responses, progress)
     return [
         _row(
             judge,
