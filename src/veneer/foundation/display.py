@@ -3,6 +3,7 @@ untrusted: they are escaped, and what cannot be seen is spelled out."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -61,14 +62,14 @@ def line(title: str, facts: Mapping[str, Any]) -> str:
     return f"<{title}: {', '.join(parts)}>"
 
 
-class Shown:
+class Shown(ABC):
     """Base of classes that show the facts of `_shown` in a notebook and at a prompt."""
 
     __slots__ = ()
 
+    @abstractmethod
     def _shown(self) -> dict[str, Any]:
         """Return label -> value, the most important first; None is left out."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return line(type(self).__name__, self._shown())
