@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pairs import chat_pair
 from veneer import Pair
 from veneer.chat.side_by_side import SYSTEMS, SideBySide
 from veneer.foundation.errors import InputError
@@ -107,3 +108,20 @@ def test_what_cannot_be_asked(side_by_side, pair):
     other = Veneer("0" * 64, pair.base.head.rows, torch.zeros(pair.base.head.weight.shape))
     with pytest.raises(InputError):
         SideBySide(pair, other)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "gemma2", "gemma3", "cohere", "granite", "mamba"])
+def test_other_architectures(kind):
+    """Scaled and capped heads, padding rows, models without attention."""
+    pair = chat_pair(kind)
+    generator = torch.Generator().manual_seed(1)
+    difference = 0.3 * torch.randn(pair.base.head.weight.shape, generator=generator)
+    veneer = Veneer(pair.base.head.hash(), pair.base.head.rows, difference)
+    sampling = Sampling(max_new_tokens=12, temperature=1.0, seed=5)
+    pieces = list(SideBySide(pair, veneer, pair.base_format).answers("How do I bake?", sampling))
+    for system in pair_systems(pair, veneer):
+        (alone,) = system.decode(
+            [Prompt.from_text("q", "How do I bake?")], sampling, (), ["question"]
+        )
+        assert texts(pieces)[system.name] == alone.text
+    assert all(0 <= kl < float("inf") for p in pieces for kl in (p.kl_base, p.kl_veneer))
