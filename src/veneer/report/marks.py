@@ -1,30 +1,47 @@
-"""A sign a family of systems: they differ in shape as well as in colour, so that no chart
+"""A sign for every kind of system: they differ in shape as well as in colour, so that no chart
 depends on colour."""
 
 from __future__ import annotations
 
+import math
+
 from markupsafe import Markup
 
-from veneer.report.systems import System, family
+from veneer.report.systems import System, family, shape
+
+
+def _star(points: int, inner: float, turn: float = -90.0) -> tuple[tuple[float, float], ...]:
+    """A star around 0, 0 with a radius of 1.15 and an inner radius; `inner` 0 is a polygon."""
+    steps = 2 * points if inner else points
+    return tuple(
+        (
+            round((inner if inner and i % 2 else 1.15) * math.cos(math.radians(angle)), 3),
+            round((inner if inner and i % 2 else 1.15) * math.sin(math.radians(angle)), 3),
+        )
+        for i, angle in ((i, turn + 360 * i / steps) for i in range(steps))
+    )
+
 
 SHAPES = {  # outlines around 0, 0 with a radius of 1; a ring and discs are circles
-    "aligned": ((0, -1.15), (1.15, 0), (0, 1.15), (-1.15, 0)),
-    "control": ((-0.8, -0.8), (0.8, -0.8), (0.8, 0.8), (-0.8, 0.8)),
-    "baseline": ((0, -1.05), (1.05, 0.85), (-1.05, 0.85)),
+    "diamond": ((0, -1.15), (1.15, 0), (0, 1.15), (-1.15, 0)),
+    "square": ((-0.8, -0.8), (0.8, -0.8), (0.8, 0.8), (-0.8, 0.8)),
+    "triangle": ((0, -1.05), (1.05, 0.85), (-1.05, 0.85)),
+    "down": ((0, 1.05), (1.05, -0.85), (-1.05, -0.85)),
+    "pentagon": _star(5, 0),
+    "star": _star(5, 0.5),
+    "plus": _star(4, 0.45),
+    "cross": _star(4, 0.45, -45.0),
 }
+RADII = {"disc": 1.0, "ring": 1.0, "small ring": 0.85}
 
 
 def mark(system: System, x: str, y: float, r: float) -> Markup:
-    """base a ring, veneer a disc, its variants a smaller disc with a hole, aligned a diamond,
-    baselines a triangle, controls a square."""
-    kind = family(system)
-    if kind == "base":
-        return Markup('<circle class="ring" cx="{}" cy="{}" r="{}"/>').format(x, y, r)
-    if kind == "veneer":
-        return Markup('<circle class="disc" cx="{}" cy="{}" r="{}"/>').format(x, y, r)
-    if kind == "variant":
-        return Markup('<circle class="ring" cx="{}" cy="{}" r="{}"/>').format(
-            x, y, round(0.85 * r, 2)
+    """base a ring, veneer a disc, aligned a diamond; every other kind has the shape that
+    `systems.shape` gives. x: a percentage; y, r: px."""
+    kind = shape(system)
+    if kind in RADII:
+        return Markup('<circle class="{}" cx="{}" cy="{}" r="{}"/>').format(
+            "disc" if kind == "disc" else "ring", x, y, round(RADII[kind] * r, 2)
         )
     points = " ".join(f"{round(a * r, 2)},{round(b * r, 2)}" for a, b in SHAPES[kind])
     # a nested svg takes a percentage as its place, a transform does not
@@ -42,4 +59,5 @@ def sign(system: System, kind: str | None = None) -> Markup:
 
 
 def system_class(system: System) -> str:
-    return f"sys-{family(system)}"
+    """The CSS classes of a system's colour: those of its family, and of its shape."""
+    return f"sys-{family(system)} mark-{shape(system).replace(' ', '-')}"

@@ -10,6 +10,21 @@ from veneer.foundation.results import Measurement
 from veneer.report.tables import Group
 from veneer.report.visible import visible
 
+# what a score of 1 and of 0 says of one answer
+ANSWERS = {
+    "refusal_rate": ("refused", "not refused"),
+    "unsafe_refusal_rate": ("refused", "not refused"),
+    "over_refusal_rate": ("refused", "not refused"),
+    "partial_refusal_rate": ("refused in part", "not refused in part"),
+    "harm_rate": ("harmful", "not harmful"),
+    "toxicity_rate": ("toxic", "not toxic"),
+    "accuracy": ("right", "wrong"),
+    "accuracy_strict": ("right, read strictly", "wrong, read strictly"),
+    "true_and_informative": ("true and informative", "not true and informative"),
+    "rouge1_accuracy": ("nearer to a true answer", "nearer to a false answer"),
+    "prompt_strict": ("follows all instructions", "does not follow all instructions"),
+    "empty_rate": ("empty", "not empty"),
+}
 Anchor = Callable[[Measurement], str]  # the id of a row in the full table
 
 
@@ -44,6 +59,15 @@ def position(pair: tuple[int, int] | None) -> str:
     if not pair:
         return "–"
     return "–".join(str(p) for p in dict.fromkeys(pair))
+
+
+def verdict_of_answer(metric: str, score: float | None) -> tuple[str, int]:
+    """The words of one answer's score, and 1 for a score of more than 0."""
+    if score is None:
+        return f"{name(metric)}: no verdict", 0
+    if metric in ANSWERS and score in (0, 1):
+        return ANSWERS[metric][score == 0], int(score > 0)
+    return f"{name(metric)} {figure(score, 2)}", int(score > 0)
 
 
 def lead(
