@@ -4,10 +4,13 @@ depends on colour."""
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from veneer.report.systems import System, family, shape
+from veneer.foundation.results import Measurement
+from veneer.foundation.system_id import SystemId
+from veneer.report.systems import MAIN, System, family, identity, shape
 
 
 def _star(points: int, inner: float, turn: float = -90.0) -> tuple[tuple[float, float], ...]:
@@ -61,3 +64,30 @@ def sign(system: System, kind: str | None = None) -> Markup:
 def system_class(system: System) -> str:
     """The CSS classes of a system's colour: those of its family, and of its shape."""
     return f"sys-{family(system)} mark-{shape(system).replace(' ', '-')}"
+
+
+def squashing(series: Mapping[str, Sequence[Measurement]]) -> list[str]:
+    """Names of the controls beside whose values those of all other systems look small: a chart
+    hides them at first, so that its scale fits the rest."""
+    most = {
+        name: max((x for r in rows for x in (r.value, r.high) if x is not None), default=0.0)
+        for name, rows in series.items()
+    }
+    controls = [s for s, rows in series.items() if family(_of_line(s, rows)) == "control"]
+    rest = max((most[s] for s in series if s not in controls), default=0.0)
+    return [s for s in controls if rest > 0 and most[s] > 1.15 * rest]
+
+
+def line_classes(series: Mapping[str, Sequence[Measurement]]) -> dict[str, str]:
+    """The CSS classes of each line of a chart: those beside base, veneer and aligned differ in
+    colour and dashes."""
+    systems = {name: _of_line(name, rows) for name, rows in series.items()}
+    others = [name for name, system in systems.items() if family(system) not in MAIN]
+    return {
+        name: system_class(system) + (f" alt{others.index(name) % 6}" if name in others else "")
+        for name, system in systems.items()
+    }
+
+
+def _of_line(name: str, rows: Sequence[Measurement]) -> SystemId:
+    return rows[0].identity if rows else identity(name)

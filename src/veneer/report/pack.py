@@ -14,7 +14,7 @@ from typing import Any
 
 from veneer.report import blob
 from veneer.report.load import CLASSES, GROUPS, Shift, TokenRow
-from veneer.report.words import verdict_of_answer
+from veneer.report.words import verdicts_of_answer
 
 TOKEN_LIMIT = 200  # characters of one token that are kept
 PROMPT_LIMIT = 4000
@@ -113,7 +113,7 @@ def _rows(responses: Sequence[TokenRow], table: _Tokens) -> dict[str, Any]:
         if any(r.group):
             row["g"] = "".join(str(_index(GROUPS, g)) for g in r.group)
         if r.scores:
-            row["d"] = [verdict_of_answer(metric, x) for metric, x in r.scores.items()]
+            row["d"] = verdicts_of_answer(r.scores)
         if r.unfinished:
             row["u"] = 1
         if "".join(r.tokens) != r.text:

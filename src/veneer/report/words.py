@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup, escape
 
@@ -38,6 +38,8 @@ def figure(x: float | None, digits: int = 3) -> str:
     if x is None:
         return "–"
     size = abs(x)
+    if digits <= 2 and size < 0.5 * 10**-digits:
+        return f"{0:.{digits}f}"  # among shares and portions a power of ten says no more
     if size and size < 0.5 * 10**-digits:
         text = f"{x:.1e}".replace("e-0", "e-")
     elif size >= 1000:
@@ -61,8 +63,18 @@ def position(pair: tuple[int, int] | None) -> str:
     return "–".join(str(p) for p in dict.fromkeys(pair))
 
 
-def verdict_of_answer(metric: str, score: float | None) -> tuple[str, int]:
-    """The words of one answer's score, and 1 for a score of more than 0."""
+def verdicts_of_answer(scores: Mapping[str, float | None]) -> list[tuple[str, int]]:
+    """What each score of one answer says, and 1 where it is above 0. A metric of other prompts (the
+    refusals of unsafe ones, for a safe prompt) has no score, and is left out."""
+    said = {ANSWERS.get(metric) for metric, score in scores.items() if score is not None}
+    return [
+        _verdict_of_answer(metric, score)
+        for metric, score in scores.items()
+        if score is not None or metric not in ANSWERS or ANSWERS[metric] not in said
+    ]
+
+
+def _verdict_of_answer(metric: str, score: float | None) -> tuple[str, int]:
     if score is None:
         return f"{name(metric)}: no verdict", 0
     if metric in ANSWERS and score in (0, 1):

@@ -52,8 +52,14 @@ def test_audit_on_the_lab(veneer, out):
         and "A&#39;s head on C&#39;s states" in page
         and "layers 0 to 3" in page
     )
-    opening = "C refuses 0 of 6 harmful prompts, A 6. The change is in layers 0 to 3 and the head."
-    step = "veneer restore --aligned lab:aligned --compromised lab:compromised --ways own"
+    opening = (
+        "C refuses 0 of 6 harmful prompts, A 6. The change is in layers 0 to 3 and the head; a new "
+        "head alone brings back 6."
+    )
+    step = (
+        "veneer restore --aligned lab:aligned --compromised lab:compromised --ways own --out "
+        f"{out}-restored"
+    )
     for text in (said.out, page):
         assert opening in " ".join(text.split()) and step in " ".join(text.split())
     assert "what was taught" in said.out and "times as likely" in said.out
