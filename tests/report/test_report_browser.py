@@ -265,13 +265,13 @@ def test_structure_for_screen_readers(opened):
 
 
 def test_shading_follows_the_switch(opened):
-    shade = "getComputedStyle(document.querySelector('.body [data-b=\"6\"]')).backgroundColor"
-    before = opened.run(shade)
-    opened.click("label[for=s1-col-v]")
-    assert (
-        opened.run("document.querySelector('.browser').dataset.colour") == "v"
-        and opened.run(shade) != before
-    )
+    first = "document.querySelectorAll('.body')[{}].children[0]"
+    base, veneer = (opened.run(f"{first.format(i)}.className") for i in (0, 1))
+    opened.click("label[for=s1-col-1]")
+    assert opened.run("document.querySelector('.browser').dataset.colour") == "1"
+    # an answer of the veneer keeps its own shade, one of base takes that of the veneer's KL
+    assert opened.run(f"{first.format(1)}.className") == veneer
+    assert opened.run(f"{first.format(0)}.className") != base
     opened.click("label[for=s1-col-c]")
     assert opened.run("getComputedStyle(document.querySelector('.ramp .for-c')).display") == "flex"
 
@@ -356,7 +356,7 @@ Math.round(ratio * 100) / 100]);
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("colour", ["b", "v", "c", "g"])
+@pytest.mark.parametrize("colour", ["own", "0", "1", "c", "g"])
 def test_text_has_contrast_in_light_and_dark(opened, dark, colour):
     """WCAG AA: 4.5 to 1 for every text that is shown, with every way of shading tokens and
     all details open."""

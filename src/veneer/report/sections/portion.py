@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
 from markupsafe import Markup
 
 from veneer.report import charts, tables, words
@@ -10,7 +14,7 @@ from veneer.report.discernment import missing as why_no_discernment
 from veneer.report.opening import headline
 from veneer.report.over_refusal import MISSING, SOURCES, is_safety, over_refusal
 from veneer.report.page_context import PageContext
-from veneer.report.section import Section
+from veneer.report.section import NextStep, Section
 from veneer.report.systems import MAIN, family
 
 
@@ -24,10 +28,14 @@ def _applies(part: PageContext) -> bool:
 
 def _render(part: PageContext) -> Markup:
     portions = [g for g in _portions(part) if not (g.split or "").startswith(tables.GROUP)]
-    lead = tables.headline(portions)
+    lead, names = merged(tables.headline(portions))
+    scale, off = _scale(lead)
     return part.template(
         "portion.html.j2",
         headline=lead,
+        names=names,
+        first=[g for i, g in enumerate(lead) if g.task not in {h.task for h in lead[:i]}],
+        off=off,
         portions=portions,
         families=_families(lead),
         refused=over_refusal(part.study.rows),
@@ -39,8 +47,31 @@ def _render(part: PageContext) -> Markup:
         is_safety=is_safety,
         missing=MISSING,
         variants=[tables.variants(portions, g) for g in lead],
-        scale=charts.portion_scale([r for g in lead for r in g.systems.values()]),
+        scale=scale,
     )
+
+
+def merged(lead: Sequence[tables.Group]) -> tuple[list[tables.Group], list[str]]:
+    """The groups without those that repeat the figures of another metric of their task, and the
+    names of each one's metrics."""
+    kept: dict[tuple, tables.Group] = {}
+    metrics: dict[tuple, list[str]] = {}
+    for g in lead:
+        figures = tuple((s, r.value, r.low, r.high, r.n) for s, r in sorted(g.systems.items()))
+        key = (g.task, figures)
+        kept.setdefault(key, g)
+        metrics.setdefault(key, []).append(words.name(g.of))
+    return list(kept.values()), [" and ".join(names) for names in metrics.values()]
+
+
+def _scale(lead: Sequence[tables.Group]) -> tuple[charts.Scale, list[str]]:
+    """The scale of all systems but the controls, and the families that are hidden at first since
+    one of theirs lies beyond it."""
+    rows = [r for g in lead for r in g.systems.values()]
+    controls = [r for r in rows if family(r.identity) == "control"]
+    scale = charts.portion_scale([r for r in rows if r not in controls])
+    beyond = any(r.value is not None and not scale.holds(r.value) for r in controls)
+    return scale, ["control"] if beyond else []
 
 
 FAMILIES = (
@@ -50,10 +81,10 @@ FAMILIES = (
 )
 
 
-def _families(lead: list[tables.Group]) -> list[tuple[str, str]]:
-    """(a system with the mark, words) of each family that is drawn beside the veneer."""
+def _families(lead: list[tables.Group]) -> list[tuple[str, str, str]]:
+    """(a system with the mark, words, family) of each family that is drawn beside the veneer."""
     drawn = {family(system) for system in tables.identities(lead).values()}
-    return [(example, text) for kind, example, text in FAMILIES if kind in drawn]
+    return [(example, text, kind) for kind, example, text in FAMILIES if kind in drawn]
 
 
 def _finding(part: PageContext) -> Markup:
@@ -100,6 +131,15 @@ def _cost(part: PageContext) -> Markup:
     )
 
 
+def _next_step(part: PageContext) -> NextStep | None:
+    """Only a folder with a veneer and the record of its pair can be talked to."""
+    folder = Path(part.study.path)
+    if not (folder / "veneer" / "veneer.json").is_file() or "pair" not in part.study.run:
+        return None
+    command = shlex.join(["veneer", "chat", part.study.path, "--web"])
+    return NextStep("type questions of your own to the three systems", command)
+
+
 QUESTION = "How much of the alignment is only its surface?"
 SECTION = Section(
     "portion",
@@ -110,4 +150,5 @@ SECTION = Section(
     rank=40,
     question=QUESTION,
     finding=_finding,
+    next_step=_next_step,
 )

@@ -12,9 +12,11 @@ from veneer.report import charts, tables, words
 from veneer.report.discernment import discernment
 from veneer.report.marks import mark
 from veneer.report.page_context import PageContext
-from veneer.report.section import Section
+from veneer.report.section import NextStep, Section
+from veneer.report.visible import visible
 from veneer.report.words import Anchor, figure, interval, name
 from veneer.studies.restore.folders_0_1 import facts_of
+from veneer.studies.restore.opening import next_step, opening
 from veneer.studies.restore.words import (
     OPEN,
     PARTLY,
@@ -415,9 +417,10 @@ def _render(part: PageContext) -> Markup:
 
 
 def _finding(part: PageContext) -> Markup:
-    """Each verdict with its methods."""
+    """What the best method restores, and each verdict with its methods."""
     methods: dict[str, list[Markup]] = {}
-    for line in verdict_lines(part):
+    lines = verdict_lines(part)
+    for line in lines:
         methods.setdefault(line.word, []).append(escape(words.name(line.method)))
     texts = [
         Markup("{} {} {}").format(
@@ -425,7 +428,18 @@ def _finding(part: PageContext) -> Markup:
         )
         for word, names in methods.items()
     ]
-    return Markup("The verdicts: {}.").format(Markup("; ").join(texts)) if texts else Markup()
+    if not texts:
+        return Markup()
+    verdicts = Markup("The verdicts: {}.").format(Markup("; ").join(texts))
+    first = opening([line.verdict for line in lines])
+    return Markup("{} {}").format(visible(first, 400), verdicts) if first else verdicts
+
+
+def _next_step(part: PageContext) -> NextStep | None:
+    verdicts = [line.verdict for line in verdict_lines(part)]
+    command = next_step(part.study.run, verdicts, part.study.path)
+    why = "compare the restored checkpoint with the aligned model"
+    return NextStep(why, command) if command else None
 
 
 SECTION = Section(
@@ -438,5 +452,6 @@ SECTION = Section(
     rank=30,
     question="Can the alignment that fine-tuning broke be put back?",
     finding=_finding,
+    next_step=_next_step,
     package=__package__,
 )
