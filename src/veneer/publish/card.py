@@ -4,7 +4,7 @@ the pair and its fingerprints, how to load it, figures with n, interval and judg
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml  # transformers needs it
@@ -96,12 +96,7 @@ def card_of(artefact: Artefact, address: Address, licence: str | None = None) ->
         lines += ["## How to prompt it", "", *how_to_prompt(facts), ""]
     if artefact.kind != "capture":
         lines += ["## Figures", "", *figures(artefact.results), ""]
-    lines += [
-        "## Limits",
-        "",
-        *(LIMITS[:3] if artefact.kind == "veneer" else _limits(artefact.kind)),
-        "",
-    ]
+    lines += ["## Limits", "", *_limits(artefact.kind), ""]
     lines += ["## Licence", "", licence or LICENCE]
     return signed("\n".join(lines))
 
@@ -166,7 +161,9 @@ def _parts(artefact: Artefact, address: Address) -> Iterator[str]:
         yield f"- {what}: `{address}/{folder}`"
 
 
-def _limits(kind: str) -> list[str]:
+def _limits(kind: str) -> Sequence[str]:
+    if kind == "veneer":
+        return LIMITS[:3]
     if kind == "capture":
         return [
             "- The responses are those of a model, and may be wrong or harmful; so may the prompts."
