@@ -24,6 +24,7 @@ OWN = {  # commands that are no study; a study's commands come from its room (ve
     "serve": "veneer.cli.serve:ServeCommand",
     "chat": "veneer.cli.chat:ChatCommand",
     "report": "veneer.cli.report:ReportCommand",
+    "push": "veneer.cli.push:PushCommand",
     "tasks": "veneer.cli.tasks:TasksCommand",
 }
 # the order of the help; the others follow
@@ -56,8 +57,9 @@ How much of a language model's alignment is only its surface, where it sits, and
 it over.
 
 A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or
-ADAPTER@BASE), a .gguf file, or one of the embedded lab:base, lab:aligned, lab:large-base,
-lab:large-aligned, lab:compromised, lab:deep-aligned."""
+ADAPTER@BASE), a .gguf file, an address hf://OWNER/NAME[@REVISION][/FOLDER], or one of the
+embedded lab:base, lab:aligned, lab:large-base, lab:large-aligned, lab:compromised,
+lab:deep-aligned. A veneer and a capture are folders, or such addresses (veneer push)."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
