@@ -15,6 +15,7 @@ from veneer.foundation.memory import halving
 from veneer.models.formats import TextFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.prefix import can_share, start
+from veneer.models.sampling import largest
 from veneer.prompts.prompt import Prompt
 from veneer.systems.system import System
 
@@ -134,7 +135,7 @@ def _score(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
         logits = head.logits(states[at : at + head.at_once])  # (n, V)
         ids = wanted[at : at + head.at_once]
         sums.append(token_logprobs(logits, ids))
-        greedy.append(logits.argmax(-1) == ids)
+        greedy.append(largest(logits) == ids)
     logprobs, hits = torch.cat(sums), torch.cat(greedy)
     lengths = [len(following) for _, following in pairs]
     return [
