@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -22,15 +22,33 @@ from veneer.foundation.invocation import noted_options
 PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
 
 
+class StageWatch(Protocol):
+    """Hears of the stages of a run, such as a progress line (foundation/progress.py)."""
+
+    def enter(self, stage: str) -> None: ...
+
+    def leave(self) -> None: ...
+
+
 class RunRecord:
     """run.json of a folder: the resolved configuration, the command's options (`--config` reads
     them), versions, hashes, seeds, seconds per stage, and whether the run is finished.
 
     fresh: refuse a folder that holds something but no record (a capture keeps that rule itself).
+    clean: remove what killed writes left behind. watch: hears when a stage begins and ends.
     """
 
-    def __init__(self, folder: Path, command: str, config: dict[str, Any], *, fresh: bool = True):
-        self.path = folder / "run.json"
+    def __init__(
+        self,
+        folder: Path,
+        command: str,
+        config: dict[str, Any],
+        *,
+        fresh: bool = True,
+        clean: bool = True,
+        watch: StageWatch | None = None,
+    ):
+        self.path, self.watch = folder / "run.json", watch
         config = json.loads(json.dumps(config))  # as it is read back
         self.contents: dict[str, Any] = {
             "command": command,
@@ -65,9 +83,11 @@ class RunRecord:
                     "delete the folder"
                 )
             self.contents = before
-            remove_leftovers(folder)
+            if clean:
+                remove_leftovers(folder)
         elif folder.is_dir():
-            remove_leftovers(folder, ["run.json"])
+            if clean:
+                remove_leftovers(folder, ["run.json"])
             if fresh and any(p for p in folder.iterdir() if not p.name.startswith(".lock")):
                 raise InputError(
                     f"{folder} is not empty and holds no run of this command; give a new or an "
@@ -96,6 +116,8 @@ class RunRecord:
         bad, new = False, not self.path.exists()
         if new:
             write_json(self.path, self.contents)
+        if self.watch:
+            self.watch.enter(name)
         try:
             yield
         except InputError:
@@ -104,6 +126,8 @@ class RunRecord:
                 self.path.unlink(missing_ok=True)
             raise
         finally:
+            if self.watch:
+                self.watch.leave()
             spent = self.contents["seconds"].get(name, 0.0) + time.perf_counter() - started
             self.contents["seconds"][name] = round(spent, 2)
             with contextlib.suppress(OSError):
