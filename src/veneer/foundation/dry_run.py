@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from veneer.foundation.stages import Stage
@@ -25,8 +24,8 @@ class Plan:
 
     state: of its folder or file. seconds: of an interrupted run, by recorded stage. kept: what it
     has written, such as {"complete files of answers": 3}. models: those that were checked, with
-    their size. costs: what else is known of the work, in words for people -> number. unchecked:
-    what only the run itself can check, by a word that `terminal/plan.py` has a sentence for.
+    their size. costs: what else is known of the work, for people. unchecked: what only the run
+    itself can check, by a word that `terminal/plan.py` has a sentence for.
     """
 
     command: str
@@ -36,7 +35,7 @@ class Plan:
     seconds: Mapping[str, float] = field(default_factory=dict)
     kept: Mapping[str, int] = field(default_factory=dict)
     models: tuple[Mapping[str, Any], ...] = ()
-    costs: Mapping[str, float | int] = field(default_factory=dict)
+    costs: Mapping[str, str] = field(default_factory=dict)
     writes: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
 
@@ -79,8 +78,3 @@ def note_model(name: str, model: Any) -> None:
 def noted_models() -> tuple[Mapping[str, Any], ...]:
     """The models that the dry run has made so far."""
     return tuple(_models.get() or ())
-
-
-def state_of(out: Path) -> State:
-    """Of a file: new or finished."""
-    return "finished" if out.exists() else "new"

@@ -310,11 +310,12 @@ def look_at_folder(folder: Path) -> None:
             pass
     place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not place.is_dir():
-        error = FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place))
+        number = errno.EEXIST if place == folder else errno.ENOTDIR
     elif not os.access(place, os.W_OK | os.X_OK):
-        error = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        number = errno.EACCES
     else:
         return
+    error = OSError(number, os.strerror(number), str(folder))
     _explain(error, folder)
     raise error
 

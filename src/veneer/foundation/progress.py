@@ -91,6 +91,10 @@ class ProgressLine(ABC):
         """Show the stages of this plan from now on."""
         self.course = Course(stages)
 
+    def revise(self, stage: Stage) -> None:
+        """Replace the stage of that name, once more is known of it."""
+        self.course.revise(stage)
+
     def __call__(self, done: int, total: int, what: str) -> None:
         self.course.count(done, total, what)
         self.show(done, total, what)

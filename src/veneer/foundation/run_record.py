@@ -18,6 +18,7 @@ from veneer.foundation.days import today
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, remove_leftovers, write_json
 from veneer.foundation.invocation import noted_options
+from veneer.foundation.stages import Stage
 
 PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
 
@@ -28,6 +29,8 @@ class StageWatch(Protocol):
     def enter(self, stage: str) -> None: ...
 
     def leave(self) -> None: ...
+
+    def revise(self, stage: Stage) -> None: ...
 
 
 class RunRecord:
@@ -108,16 +111,16 @@ class RunRecord:
         write_json(self.path, self.contents)
 
     @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str, within: str = "") -> Iterator[None]:
         """Add the seconds of a stage, also where it is cut: time spent on it in all. The record
         stands before the first stage writes anything, so that a killed run recognises its folder;
-        bad input leaves none."""
+        bad input leaves none. within: tells the plan's stages apart that are recorded as one."""
         started = time.perf_counter()
         bad, new = False, not self.path.exists()
         if new:
             write_json(self.path, self.contents)
         if self.watch:
-            self.watch.enter(name)
+            self.watch.enter(f"{name} {within}" if within else name)
         try:
             yield
         except InputError:

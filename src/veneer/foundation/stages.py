@@ -18,9 +18,10 @@ class Stage:
 
     name: as `Run.stage` names it, or the first words of that: "measure" is also "measure base".
     also: further first words that belong to it. prompts: task -> prompts that each of `systems`
-    reads `samples` times; progress within the stage counts their product. tokens: new tokens of an
-    answer at most, by task, or one number for all. share: the work of a stage without counted
-    prompts, in new tokens. writes: files and folders that it writes, relative to the run's folder.
+    reads `samples` times; progress within recorded stages of the stage's own name counts their
+    product. tokens: new tokens of an answer at most, by task, or one number for all. share: other
+    work, in new tokens. unknown: nobody can tell its work in advance, so no time is estimated
+    before it ends. writes: files and folders that it writes, relative to the run's folder.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Stage:
     samples: int = 1
     tokens: Mapping[str, int] | int = 0
     share: float = 0.0
+    unknown: bool = False
     writes: tuple[str, ...] = ()
 
     @property
@@ -51,14 +53,16 @@ class Stage:
     @property
     def work(self) -> float:
         """What an estimate of time weighs the stage by, in new tokens."""
-        return self.new_tokens or self.share
+        return self.new_tokens + self.share
+
+    def counts(self, name: str) -> bool:
+        """Whether progress within a recorded stage is of this stage's answers."""
+        return self.answers > 0 and _begins(name, self.name)
 
     def holds(self, name: str) -> int:
         """How many characters of a recorded stage's name are this stage's; 0 where it is not of
         this stage."""
-        fits = [
-            w for w in (self.name, *self.also) if name == w or name.startswith((f"{w} ", f"{w}:"))
-        ]
+        fits = [w for w in (self.name, *self.also) if _begins(name, w)]
         return max(map(len, fits), default=0)
 
 
@@ -112,6 +116,16 @@ class Course:
         """The innermost recorded stage ends."""
         self._names.pop()
 
+    def revise(self, stage: Stage) -> None:
+        """Replace the stage of that name, once more is known of it."""
+        self.stages = [stage if s.name == stage.name else s for s in self.stages]
+
+    @property
+    def _planned(self) -> bool:
+        """Whether the plan says how much work there is; an activity is otherwise estimated by
+        itself."""
+        return any(s.answers or s.unknown for s in self.stages)
+
     @property
     def stage(self) -> Stage | None:
         """The current stage; None before the first one, and without a plan."""
@@ -124,18 +138,20 @@ class Course:
 
     def count(self, done: int, total: int, what: str) -> None:
         """Progress: `done` of `total` units of an activity."""
-        if not self.stages:
+        if not self._planned:
             if what not in self._alone.counted:  # an activity after the other
                 self._alone, self._since, self._total = _Spent(), self._clock(), total
             self._note(self._alone, done, total, what)
-        elif self.stage is not None and self.stage.answers and self._counts():
+        elif self.stage is not None and self._names and self.stage.counts(self._names[-1]):
             self._note(self._spent[self.number - 1], done, total, what)
 
     def seconds_left(self) -> float | None:
         """Seconds that the run still needs; None where too little is known."""
         self._settle()
-        if not self.stages:
+        if not self._planned:
             return self._left_alone()
+        if any(s.unknown for s in self.stages[max(0, self.number - 1) :]):
+            return None
         work = sum(stage.work for stage in self.stages)
         measured = [self._measured(i) for i in range(len(self.stages))]
         seconds = sum(s.seconds for s, m in zip(self._spent, measured, strict=True) if m)
@@ -147,10 +163,6 @@ class Course:
     def _number_of(self, name: str) -> int:
         fits = [stage.holds(name) for stage in self.stages]
         return fits.index(max(fits)) + 1 if any(fits) else 0
-
-    def _counts(self) -> bool:
-        """Whether progress is of the stage's own units now: that of a judge within it is not."""
-        return bool(self._names) and self._number_of(self._names[-1]) == self.number
 
     def _settle(self) -> None:
         """Add the seconds since the last call to the current stage."""
@@ -191,6 +203,10 @@ class Course:
         if not total or seconds < ENOUGH_SECONDS or spent.measured < ENOUGH_SHARE * total:
             return None
         return seconds / spent.measured * max(0, total - spent.units) if spent.measured else None
+
+
+def _begins(name: str, words: str) -> bool:
+    return name == words or name.startswith((f"{words} ", f"{words}:"))
 
 
 def time_left(seconds: float) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.foundation.run_record import RunRecord
+from veneer.foundation.stages import Stage
 from veneer.foundation.system_id import SystemId
 from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Judge
@@ -71,9 +72,15 @@ class Run:
         """The date of the first run into this folder, for chat templates that write today's."""
         return self.record.day
 
-    def stage(self, name: str) -> contextlib.AbstractContextManager[None]:
-        """A part of the work whose seconds stand in run.json."""
-        return self.record.stage(name)
+    def stage(self, name: str, within: str = "") -> contextlib.AbstractContextManager[None]:
+        """A part of the work whose seconds stand in run.json. within: tells the stages of the plan
+        apart that run.json counts together."""
+        return self.record.stage(name, within)
+
+    def revise(self, stage: Stage) -> None:
+        """Replace the stage of that name in the plan, once more is known of it."""
+        if self.record.watch is not None:
+            self.record.watch.revise(stage)
 
     def note(self, **facts: Any) -> None:
         """Add facts to run.json: models, hashes, seeds, what was left out."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from veneer.capture.plan import check_lengths
 from veneer.endpoint.client import Recording
 from veneer.foundation.days import day_of
+from veneer.foundation.dry_run import State
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file, sha256_text, write_json, write_text
 from veneer.foundation.memory import halving
@@ -198,6 +199,13 @@ def _answer(
             if report:
                 report(len(done), len(questions), what)
     return [done[i] for i in range(len(questions))]
+
+
+def state_of(out: Path) -> State:
+    """Whether a file of answers is finished, interrupted or new."""
+    if out.exists():
+        return "finished"
+    return "interrupted" if _partial_path(out).exists() else "new"
 
 
 def activity(system: Answering, prompts: Sequence[Prompt]) -> str:

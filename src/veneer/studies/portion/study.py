@@ -199,6 +199,7 @@ class TaskStudy:
         tokens."""
         systems = [*pair_systems(pair, veneer), *more]
         run.note(systems=[s.facts() for s in systems])
+        run.revise(answer_stage(self.tasks, self.test, [s.name for s in systems], self.config))
         answers = answer_all(
             systems,
             self.tasks,
