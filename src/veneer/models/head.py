@@ -181,6 +181,8 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
     head = Head(
         layer.weight.detach(), None if getattr(layer, "bias", None) is None else layer.bias.detach()
     )
+    if head.weight.is_meta:  # a dry run, without weights
+        return head
     hidden, own = _on_probe(model, backbone, head, name)
     if not torch.isfinite(own).all():
         raise VeneerError(
