@@ -385,3 +385,40 @@ def test_it_prints(opened):
     opened.run("dispatchEvent(new Event('afterprint'))")
     assert count(opened, "details:not([open])") > 5
     opened.call("Emulation.setEmulatedMedia", media="")
+
+
+def pressed(browser, figure, name):
+    button = f"document.querySelector('{figure} .legend [data-for=\"{name}\"]')"
+    return browser.run(f"{button}.getAttribute('aria-pressed')")
+
+
+def test_a_legend_hides_and_shows_by_mouse_and_keyboard(opened):
+    lines = "[...document.querySelectorAll('.curve .lin .line')].filter((x) => x.checkVisibility())"
+    names = f"{lines}.map((x) => x.dataset.series)"
+    before = opened.run(names)
+    assert {"base", "veneer"} <= set(before)
+    opened.click('.curve .legend [data-for="veneer"]')
+    assert opened.run(names) == [name for name in before if name != "veneer"]
+    assert pressed(opened, ".curve", "veneer") == "false"
+    opened.run("document.querySelector('.curve .legend [data-for=\"veneer\"]').focus()")
+    opened.key("Enter")
+    assert opened.run(names) == before and pressed(opened, ".curve", "veneer") == "true"
+
+
+def test_a_word_is_explained_where_it_stands(opened):
+    opened.run("document.querySelector('.curve .term').focus()")
+    opened.key("Enter")
+    open_one = "document.querySelector('.gloss:popover-open')"
+    assert "Kullback-Leibler" in opened.run(f"{open_one}.textContent")
+    opened.key("Escape")
+    assert opened.run(open_one) is None
+    missing = (
+        "[...document.querySelectorAll('[popovertarget]')].filter((b) => "
+        "!document.getElementById(b.getAttribute('popovertarget'))).length"
+    )
+    assert opened.run(missing) == 0
+
+
+def test_the_answer_of_a_judge_is_a_word(opened):
+    said = opened.run("[...document.querySelectorAll('.scores li')].map((x) => x.textContent)")
+    assert {"refused", "not refused"} <= set(said) and not any("refusal rate" in x for x in said)

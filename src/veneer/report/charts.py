@@ -204,7 +204,7 @@ def dumbbell(
     for row in rows:
         place = scale.at(row.value or 0)
         size = 5.5 if row.system in ("base", "veneer") else 4
-        inside = scale.holds(row.value or 0)
+        inside = (row.value or 0) <= scale.high  # a noise floor may be rounded below 0
         drawn = mark(row.identity, f"{place}%", MID, size) if inside else _arrow(place, True)
         marks.append(Markup('<g class="{}">{}</g>').format(system_class(row.identity), drawn))
     return Markup(
@@ -219,10 +219,12 @@ def positions(
     log: bool,
     chart_id: str,
     anchor: Anchor,
+    classes: Mapping[str, str] | None = None,
     off: Sequence[str] = (),
 ) -> Markup:
     """KL by response position: one line per system, its interval as a band; bins of several
-    positions are wider. off: systems that are drawn, and hidden until the legend shows them."""
+    positions are wider. classes: of each line, as the legend has them (default: `line_classes` of
+    these series). off: systems that are drawn, and hidden until the legend shows them."""
     bins = sorted({r.position for rows in series.values() for r in rows if r.position})
     widths = [1.0 if a == b else 1.9 for a, b in bins]
     centres = {}
@@ -233,7 +235,11 @@ def positions(
         edge += width
     y, ticks = _vertical(series, log)
     parts = _grid(bins, centres, y, ticks)
-    bands, paths, dots = _curves(series, centres, y, anchor, off)
+    styles = {
+        system: kind + " off" * (system in off)
+        for system, kind in (classes or line_classes(series)).items()
+    }
+    bands, paths, dots = _curves(series, styles, centres, y, anchor)
     height = TOP + PLOT + 60
     inner = Markup(
         '<svg x="0" y="0" width="100%" height="{h}" viewBox="0 0 1000 {h}" '
@@ -290,15 +296,15 @@ def _grid(
 
 def _curves(
     series: dict[str, list[Measurement]],
+    classes: Mapping[str, str],
     centres: Mapping[Position, float],
     y: Callable[[float], float],
     anchor: Anchor,
-    off: Sequence[str],
 ) -> tuple[list[Markup], list[Markup], list[Markup]]:
     """Bands, lines and marks of every system, the marks with links to their rows."""
     bands, paths, dots = [], [], []
-    for system, classes in line_classes(series).items():
-        rows, kind = series[system], f"{classes} off" if system in off else classes
+    for system, rows in series.items():
+        kind = classes[system]
         placed = sorted(rows, key=lambda r: r.position or (0, 0))
         rows_with_value = [r for r in placed if r.position and r.value is not None]
         ranged = [r for r in rows_with_value if r.low is not None and r.high is not None]

@@ -66,6 +66,19 @@ KINDS = {
         "veneer", "the audited model with a new head, on prompts that the head has not seen"
     ),
     "reference": Kind("aligned", "the reference, which the audited model is compared with"),
+    "only-head": Kind(
+        "variant", "the audited model's head on the reference's states", shape="star"
+    ),
+    "only-layers": Kind(
+        "variant", "the reference's head on the audited model's states", shape="pentagon"
+    ),
+    "patched-bottom": Kind("variant", "the audited model with the reference's lowest layers"),
+    "patched-top": Kind(
+        "variant", "the audited model with the reference's highest layers", shape="triangle"
+    ),
+    "patched-all": Kind(
+        "variant", "the audited model with all of the reference's changed layers", shape="square"
+    ),
     # a restoration
     "compromised": Kind("base", "the model that fine-tuning broke"),
     "own": Kind("veneer", "the broken model with a veneer extracted for it"),

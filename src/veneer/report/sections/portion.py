@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from veneer.report import charts, tables, words
 from veneer.report.discernment import AUROC, discernment
@@ -28,13 +29,14 @@ def _applies(part: PageContext) -> bool:
 
 def _render(part: PageContext) -> Markup:
     portions = [g for g in _portions(part) if not (g.split or "").startswith(tables.GROUP)]
-    lead, names = merged(tables.headline(portions))
+    lead = tables.headline(portions)
+    drawn = lines(part, lead)
     scale, off = _scale(lead)
     return part.template(
         "portion.html.j2",
         headline=lead,
-        names=names,
-        first=[g for i, g in enumerate(lead) if g.task not in {h.task for h in lead[:i]}],
+        lines=drawn,
+        first={one.group.task: one for one in reversed(drawn)},
         off=off,
         portions=portions,
         families=_families(lead),
@@ -51,17 +53,46 @@ def _render(part: PageContext) -> Markup:
     )
 
 
-def merged(lead: Sequence[tables.Group]) -> tuple[list[tables.Group], list[str]]:
-    """The groups without those that repeat the figures of another metric of their task, and the
-    names of each one's metrics."""
-    kept: dict[tuple, tables.Group] = {}
-    metrics: dict[tuple, list[str]] = {}
+@dataclass(frozen=True)
+class Line:
+    """A line of the chart: the portions of one task whose figures read the same. names: of their
+    metrics. verdict: what each of them says, once where they say the same."""
+
+    groups: list[tables.Group]
+    names: str
+    verdict: Markup
+
+    @property
+    def group(self) -> tables.Group:
+        return self.groups[0]
+
+
+def lines(part: PageContext, lead: Sequence[tables.Group]) -> list[Line]:
+    """The portions, those of a task together whose veneers read the same."""
+    alike: dict[tuple, list[tables.Group]] = {}
     for g in lead:
-        figures = tuple((s, r.value, r.low, r.high, r.n) for s, r in sorted(g.systems.items()))
-        key = (g.task, figures)
-        kept.setdefault(key, g)
-        metrics.setdefault(key, []).append(words.name(g.of))
-    return list(kept.values()), [" and ".join(names) for names in metrics.values()]
+        row = g.systems["veneer"]
+        reads = (words.figure(row.value, 2), words.interval(row, 2), g.n, g.judge)
+        alike.setdefault((g.task, *reads, row.value is None and row.note), []).append(g)
+    return [
+        Line(own, words.listed([escape(words.name(g.of)) for g in own]), _verdict(part, own))
+        for own in alike.values()
+    ]
+
+
+def _verdict(part: PageContext, groups: Sequence[tables.Group]) -> Markup:
+    said: dict[str, list[tables.Group]] = {}
+    for g in groups:
+        said.setdefault(words.verdict(g, part.anchor).striptags(), []).append(g)
+    if len(said) == 1:
+        return words.verdict(groups[0], part.anchor)
+    return Markup(" ").join(
+        Markup("<b>{}:</b> {}").format(
+            words.listed([escape(words.name(g.of)) for g in own]),
+            words.verdict(own[0], part.anchor),
+        )
+        for own in said.values()
+    )
 
 
 def _scale(lead: Sequence[tables.Group]) -> tuple[charts.Scale, list[str]]:
