@@ -74,12 +74,18 @@ def main(args: Sequence[str] | None = None) -> int:
     command, code = _parse(args)
     if command is None:
         return code
+    from veneer.foundation.dry_run import DryRun
     from veneer.foundation.errors import VeneerError
+    from veneer.terminal.output import output_of
 
-    if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_DISABLE", "1")  # bars of libraries; ours is then a plain line
     try:
-        command.run()
+        with output_of(command):
+            command.run()
+        return 0
+    except DryRun as end:
+        from veneer.terminal.plan import show_plan
+
+        show_plan(end.plan, as_json=bool(getattr(command.output, "json", False)))
         return 0
     except KeyboardInterrupt:
         print("veneer: interrupted; run the same command again to resume", file=sys.stderr)

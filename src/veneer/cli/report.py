@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from veneer.foundation.settings import Option
+from veneer.terminal.output import MessageOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class ReportCommand:
     plots: str | None = None
     """A folder for plots as PNG and SVG: portions, KL by position, token shifts. Needs
     the extra plots."""
+    output: MessageOptions = field(default_factory=MessageOptions)
 
     def run(self) -> None:
         from pathlib import Path

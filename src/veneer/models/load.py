@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
 
+from veneer.foundation.dry_run import is_dry_run, note_model
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.hub import is_hub, local_place
 from veneer.models.adapters import check_kind, merged, resize_to
@@ -67,8 +68,9 @@ def load_model(
     plain: make plain numbers of quantised weights (quantised.py), as a merged checkpoint needs; on
     a CPU that is always done.
 
-    Raises InputError where the name leads nowhere, or to something that is not a
-    causal language model.
+    In a dry run (foundation/dry_run.py), files, config and tokenizer are checked, and the model has
+    no weights. Raises InputError where the name leads nowhere, or to something that is not a causal
+    language model.
     """
     if not isinstance(name, str | Path):
         check_model(name)  # says how a model in memory is given
@@ -105,6 +107,9 @@ def load_model(
         model, tokenizer = _adapter(Path(name), None, words)
     else:
         model, tokenizer = _whole(name, words)
+    if is_dry_run():
+        note_model(given, model)
+        return LanguageModel(given, model, tokenizer)
     return LanguageModel(given, model if split else model.to(where), tokenizer)
 
 
@@ -196,6 +201,8 @@ def _from_pretrained(
     try:
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **remote, **more)
         config, method = stored(model_at, **remote, **more)
+        if is_dry_run():
+            return _unweighted(config, weights), tokenizer
         if not more:  # a GGUF file is always made plain
             more = {
                 "use_safetensors": True,
@@ -263,7 +270,11 @@ def _on_no_device(config: dict[str, Any]) -> Any:
 def _without_weights(model_at: str, words: dict[str, Any]) -> Any:
     """The model's modules on no device."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
-    config = AutoConfig.from_pretrained(model_at, **remote)
+    return _unweighted(AutoConfig.from_pretrained(model_at, **remote), words)
+
+
+def _unweighted(config: Any, words: dict[str, Any]) -> Any:
+    """The modules of a config on no device."""
     own = getattr(config.get_text_config(decoder=True), "dtype", None)
     with torch.device("meta"):
         return auto_class(config).from_config(
@@ -329,6 +340,8 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
                 "it again, or delete its files to use that of the base"
             ) from None
     vet_adapter(folder, written, model, tokenizer)
+    if is_dry_run():
+        return model, tokenizer
     try:
         resize_to(model, folder, written, tokenizer)
     except SafetensorError as error:

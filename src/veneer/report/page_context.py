@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
 from veneer.foundation.system_id import SystemId
-from veneer.report import blob, charts, html, systems, tables, words
+from veneer.report import blob, charts, glossary, html, systems, tables, words
 from veneer.report.load import StudyFolder
 from veneer.report.visible import visible
 
@@ -142,7 +142,7 @@ def _environment(package: str | None) -> Environment:
         "interval": words.interval,
         "verdict": words.verdict,
     }
-    environment.globals |= {**tools, "charts": charts}
+    environment.globals |= {**tools, "charts": charts, "term": glossary.term}
     return environment
 
 

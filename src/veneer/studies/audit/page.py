@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from veneer.foundation.results import Measurement
 from veneer.report import charts, tables
 from veneer.report.page_context import PageContext
-from veneer.report.section import Section
+from veneer.report.section import NextStep, Section
+from veneer.report.visible import visible
 from veneer.report.words import Anchor, figure
 from veneer.studies.audit.folders_0_1 import facts_of
 from veneer.studies.audit.names import (
@@ -67,15 +68,26 @@ def verdict(part: PageContext) -> dict[str, Any]:
     return {"headline": headline, "sentences": texts}
 
 
-def models(part: PageContext) -> list[tuple[str, str]]:
-    """(A or C, its name)."""
+def models(part: PageContext) -> list[tuple[str, str, str]]:
+    """(role, its name on the page, the model's name) of A and C."""
     config = part.study.run.get("config")
     config = config if isinstance(config, dict) else {}
     return [
-        (letter, str(config[role]))
-        for letter, role in (("A", "reference"), ("C", "audited"))
+        (role, text, str(config[role]))
+        for role, text in ((REFERENCE, "A, the reference"), (AUDITED, "C, the audited model"))
         if role in config
     ]
+
+
+def _finding(part: PageContext) -> Markup | None:
+    return (
+        escape(visible(text, 600)) if (text := opening(part.study.run, part.study.rows)) else None
+    )
+
+
+def _next_step(part: PageContext) -> NextStep | None:
+    command = next_step(part.study.run, part.study.path)
+    return NextStep("put the refusals back", command) if command else None
 
 
 def curves(part: PageContext) -> list[DistanceCurves]:
@@ -227,10 +239,7 @@ def _render(part: PageContext) -> Markup:
     return part.template(
         "page.html.j2",
         package=__package__,
-        opening=opening(part.study.run, part.study.rows),
-        next_step=next_step(part.study.run),
         verdict=verdict(part),
-        models=models(part),
         answers=[g for g in answers if g.metric in shown],
         systems=[s for s in (REFERENCE, AUDITED, RESTORED) if any(s in g.systems for g in answers)],
         openings=openings(answers),
@@ -268,5 +277,8 @@ SECTION = Section(
     (STUDY,),
     rank=10,
     question="How far has a fine-tuned model's surface moved?",
+    finding=_finding,
+    next_step=_next_step,
+    models=models,
     package=__package__,
 )
