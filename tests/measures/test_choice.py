@@ -82,7 +82,7 @@ def test_a_cut_file_is_gone_on_with(base, tmp_path, monkeypatch):
     again = score_choices(
         base, Choosing(), asked(), out=cut, batch_size=4, progress=lambda *a: said.append(a)
     )
-    assert said[0][0] == 3 and said[-1] == (7, 7, "base")
+    assert said[0][0] == 2 and said[1][0] > 2 and said[-1] == (7, 7, f"base on {asked()[0].task}")
     assert again.values["accuracy"].tolist() == expected.values["accuracy"].tolist()
     assert sorted(cut.read_text().splitlines()) == sorted(whole.read_text().splitlines())
     before = whole.stat().st_mtime_ns

@@ -23,17 +23,15 @@ class CaptureEstimate:
     disk: int
     memory: int
 
-    def lines(self) -> list[str]:
-        return [
-            f"prompts          {self.prompts:,}",
-            f"prompt tokens    {self.prompt_tokens:,} (base and teacher)",
-            f"response tokens  {self.response_tokens:,} at most",
-            f"disk             {self.disk / 1e6:,.1f} MB at most",
-            (
-                f"memory           {self.memory / 1e6:,.0f} MB at most (the models, one "
-                "batch, one shard)"
-            ),
-        ]
+    def words(self) -> dict[str, str]:
+        """For people."""
+        return {
+            "prompts": f"{self.prompts:,}",
+            "prompt tokens": f"{self.prompt_tokens:,} (base and teacher)",
+            "response tokens": f"{self.response_tokens:,} at most",
+            "disk": f"{self.disk / 1e6:,.1f} MB at most",
+            "memory": f"{self.memory / 1e6:,.0f} MB at most (the models, one batch, one shard)",
+        }
 
 
 def estimate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -63,9 +63,54 @@ class Job:
         config: CaptureConfig | None = None,
         base_format: Format | None = None,
     ) -> Job:
-        """Plan a capture. Raises InputError for no prompts, prompts of one id, and prompts that a
-        model cannot read."""
+        """Plan a capture. Raises InputError as `Layout.of` does."""
         config = config or CaptureConfig()
+        laid = Layout.of(base, teacher, prompts, config, base_format)
+        manifest = make_manifest(base, teacher, laid.form, config, laid.plan, laid.stamp)
+        manifest["templates"] = template_record(laid.form, prompts)
+        return cls(base, teacher, prompts, config, laid.base_ids, laid.plan, laid.listing, manifest)
+
+    def shard(
+        self, number: int, done: Callable[[int], None] | None = None
+    ) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+        """The columns (see shards.py) and responses of one shard. done: called after each batch
+        with the number of prompts answered so far."""
+        parts, responses = [], []
+        for batch in self.plan[number]:
+            columns, decoded = _run_batch(self, batch)
+            parts.append(columns)
+            responses += [_row(self, n, d) for n, d in zip(batch, decoded, strict=True)]
+            if done:
+                done(len(responses))
+        return concatenate(parts), responses
+
+
+class Layout(NamedTuple):
+    """The prompts as the models read them, and the plan of batches; needs tokenizers alone.
+
+    form: what base reads. base_ids: each prompt's token ids as base reads it. lengths: as the
+    teacher reads it, in tokens. listing: the text of prompts.jsonl. stamp: its hash with that of
+    all token ids.
+    """
+
+    form: Format
+    base_ids: list[list[int]]
+    lengths: list[int]
+    plan: list[list[list[int]]]
+    listing: str
+    stamp: str
+
+    @classmethod
+    def of(
+        cls,
+        base: LanguageModel,
+        teacher: Teacher,
+        prompts: Sequence[Prompt],
+        config: CaptureConfig,
+        base_format: Format | None = None,
+    ) -> Layout:
+        """Raises InputError for no prompts, prompts of one id, and prompts that a model cannot
+        read."""
         form = _own_if_same(base_format or PlainFormat(), prompts)
         if not prompts:
             raise InputError("there are no prompts to capture; give at least one")
@@ -92,23 +137,7 @@ class Job:
         ]
         listing = json_lines(rows)
         stamp = sha256_text(listing + json.dumps([base_ids, inputs]))
-        manifest = make_manifest(base, teacher, form, config, plan, stamp)
-        manifest["templates"] = template_record(form, prompts)
-        return cls(base, teacher, prompts, config, base_ids, plan, listing, manifest)
-
-    def shard(
-        self, number: int, done: Callable[[int], None] | None = None
-    ) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-        """The columns (see shards.py) and responses of one shard. done: called after each batch
-        with the number of prompts answered so far."""
-        parts, responses = [], []
-        for batch in self.plan[number]:
-            columns, decoded = _run_batch(self, batch)
-            parts.append(columns)
-            responses += [_row(self, n, d) for n, d in zip(batch, decoded, strict=True)]
-            if done:
-                done(len(responses))
-        return concatenate(parts), responses
+        return cls(form, base_ids, lengths, plan, listing, stamp)
 
 
 def _run_batch(job: Job, batch: Sequence[int]) -> tuple[dict[str, Tensor], list[Decoded]]:

@@ -73,14 +73,17 @@ def make_capture(job: Job, shelf: Shelf, progress: Progress | None = None) -> Ca
     """Make the missing shards of a capture, one after the other."""
     with folder_lock(shelf.folder):
         begin(job, shelf)
-        done = 0
-        for number, batches in enumerate(job.plan):
-            if not shelf.is_done(number):
-                say = partial(_say, progress, done, len(job.prompts)) if progress else None
-                shelf.put(number, *job.shard(number, say))
-            done += sum(map(len, batches))
+        missing = [n for n in range(len(job.plan)) if not shelf.is_done(n)]
+        total = len(job.prompts)
+        done = total - sum(len(batch) for n in missing for batch in job.plan[n])
+        if progress:
+            _say(progress, done, total, 0)
+        for number in missing:
+            say = partial(_say, progress, done, total) if progress else None
+            shelf.put(number, *job.shard(number, say))
+            done += sum(map(len, job.plan[number]))
             if progress:
-                _say(progress, done, len(job.prompts), 0)
+                _say(progress, done, total, 0)
         finish(job, shelf)
     return shelf.open()
 

@@ -10,13 +10,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from veneer.capture.artefact import Capture
+from veneer.capture.config import CaptureConfig
 from veneer.capture.integrity import hashes
-from veneer.capture.job import Job
+from veneer.capture.job import Job, Layout
 from veneer.capture.noise import LIMIT, self_kl
 from veneer.capture.shards import is_done, write_shard
 from veneer.capture.teachers.teacher import Rereading
 from veneer.capture.thoughts import record_thoughts
 from veneer.endpoint.client import Recording
+from veneer.foundation.dry_run import State
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import (
     is_leftover,
@@ -66,22 +68,7 @@ def begin(job: Job, shelf: Shelf) -> None:
         remove_leftovers(out)
         shelf.share()
         return
-    begun = {
-        "head.safetensors",
-        "prompts.jsonl",
-        "tokenizer",
-        "run.json",
-        "replies.log",  # of an endpoint
-        ".lock",
-    }  # of a run that was killed before its manifest
-    if any(
-        p
-        for p in out.iterdir()
-        if p.name not in begun
-        and not p.name.startswith(".lock-")
-        and not is_leftover(p, {*begun, path.name})
-    ):
-        raise InputError(f"{out} is not empty and holds no capture; give a new or an empty folder")
+    _check_no_other(out)
     head = job.base.head.first_rows(job.teacher.size)
     tensors: dict[str, Tensor] = {"weight": head.weight.contiguous()}
     if head.bias is not None:
@@ -93,6 +80,41 @@ def begin(job: Job, shelf: Shelf) -> None:
     write_text(out / "prompts.jsonl", job.listing)
     write_json(path, {**manifest, "files": hashes(out)})
     shelf.share()
+
+
+def look(shelf: Shelf, laid: Layout, config: CaptureConfig) -> tuple[State, int]:
+    """What is there of a capture, and how many shards, found out without writing. Raises InputError
+    for a folder of other files, and of a capture of other prompts or settings; whether it is of
+    the same models shows when they are loaded."""
+    out, path = shelf.folder, shelf.folder / "manifest.json"
+    if not path.is_file():
+        _check_no_other(out)
+        return "new", 0
+    own = {"config": config.facts(), "prompts_sha256": laid.stamp}
+    _check_same(out, read_json(path, "the manifest of a capture"), own)
+    done = sum(shelf.is_done(number) for number in range(len(laid.plan)))
+    whole = done == len(laid.plan) and (out / "run.json").is_file()
+    return "finished" if whole else "interrupted", done
+
+
+def _check_no_other(out: Path) -> None:
+    """Raise InputError for a folder of other files than those that a capture writes first."""
+    begun = {
+        "head.safetensors",
+        "prompts.jsonl",
+        "tokenizer",
+        "run.json",
+        "replies.log",  # of an endpoint
+        ".lock",
+    }  # of a run that was killed before its manifest
+    if out.is_dir() and any(
+        p
+        for p in out.iterdir()
+        if p.name not in begun
+        and not p.name.startswith(".lock-")
+        and not is_leftover(p, {*begun, "manifest.json"})
+    ):
+        raise InputError(f"{out} is not empty and holds no capture; give a new or an empty folder")
 
 
 def _check_same(out: Path, existing: Any, manifest: dict[str, Any]) -> None:

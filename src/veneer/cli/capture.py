@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from veneer.foundation.dry_run import DryRun, Plan, noted_models
 from veneer.foundation.settings import Option
 from veneer.scale.cluster import RayConfig
 from veneer.terminal.options import Machine, PairTemplates, data_folder, progress
+from veneer.terminal.output import LongOptions
 from veneer.terminal.template_options import arguments
 
 if TYPE_CHECKING:
@@ -190,13 +193,12 @@ class CaptureCommand:
     engine: Literal["local", "ray"] = "local"
     """Where the shards are computed: in this process, or in workers on Ray. The bytes are the same
     where a worker has as many threads."""
-    dry_run: bool = False
-    """Only state the tokens, disk and memory that the capture would use."""
     teachers: TeacherOptions = field(default_factory=TeacherOptions)
     templates: CaptureTemplates = field(default_factory=CaptureTemplates)
     method: CaptureSettings = field(default_factory=CaptureSettings)
     machine: Machine = field(default_factory=Machine)
     workers: RayConfig = field(default_factory=RayConfig)
+    output: LongOptions = field(default_factory=LongOptions)
 
     def run(self) -> None:
         import time
@@ -206,9 +208,8 @@ class CaptureCommand:
 
         self.teachers.check(self.templates, self.engine)
         shelf = shelf_of(self.out)
-        if self.dry_run:
-            self._print_estimate()
-            return
+        if self.output.dry_run:
+            raise DryRun(self._plan())
         started = time.perf_counter()
         capture = self._capture()
         shelf.prepare()  # whichever process wrote the shards
@@ -227,12 +228,33 @@ class CaptureCommand:
         elif capture.endpoint_note:
             print(capture.endpoint_note)
 
-    def _print_estimate(self) -> None:
+    def _plan(self) -> Plan:
+        """What the capture would cost, and what is there of it. Raises InputError where a prompt
+        cannot be read, and for a folder of another capture as far as its prompts and settings
+        tell."""
         from veneer.capture.estimate import estimate
+        from veneer.capture.job import Layout
+        from veneer.capture.shelf import look
+        from veneer.foundation.files import look_at_folder
+        from veneer.scale.remote import shelf_of
+        from veneer.scale.storage import is_url, without_secrets
 
-        job, form = self.job(), self.templates.base_format()
-        costs = estimate(job.base, job.teacher, job.prompts, job.config, base_format=form)
-        print("\n".join(costs.lines()))
+        if not is_url(self.out):
+            look_at_folder(Path(self.out))
+        base, teacher, prompts, config, form = self._inputs()
+        laid = Layout.of(base, teacher, prompts, config, form)
+        state, shards = look(shelf_of(self.out), laid, config)
+        costs = estimate(base, teacher, prompts, config, base_format=form)
+        return Plan(
+            command="capture",
+            out=without_secrets(self.out),
+            state=state,
+            kept={f"of {len(laid.plan):,} shards": shards} if shards else {},
+            models=noted_models(),
+            costs=costs.words(),
+            writes=("manifest.json", "prompts.jsonl", "head.safetensors", "shard-*", "run.json"),
+            unchecked=("weights",),
+        )
 
     def _capture(self) -> CaptureArtefact:
         """The capture, computed by this process or by workers."""
@@ -282,6 +304,11 @@ class CaptureCommand:
     def job(self) -> Job:
         """What to capture. The process, or the worker, that computes the capture calls this."""
         from veneer.capture.job import Job
+
+        return Job.of(*self._inputs())
+
+    def _inputs(self) -> tuple[LanguageModel, Teacher, list[Prompt], CaptureConfig, Format]:
+        """The arguments of Job.of."""
         from veneer.models.load import load_model
         from veneer.tasks.source import load_prompts
 
@@ -295,7 +322,7 @@ class CaptureCommand:
         config = self.method.config()
         base, form = load_model(self.base, **self.machine.how()), self.templates.base_format()
         teacher, prompts = self._teacher(base, form, prompts, config)
-        return Job.of(base, teacher, prompts, config, form)
+        return base, teacher, prompts, config, form
 
     def _teacher(
         self, base: LanguageModel, form: Format, prompts: list[Prompt], config: CaptureConfig

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from veneer.foundation.settings import Option
 from veneer.terminal.options import Machine
+from veneer.terminal.output import MessageOptions
 
 if TYPE_CHECKING:
     from veneer.chat.side_by_side import SideBySide
@@ -45,6 +46,7 @@ class ChatCommand:
     port: int = 8001
     """Port of the page on this machine; 0 chooses a free one, which is printed."""
     machine: Machine = field(default_factory=Machine)
+    output: MessageOptions = field(default_factory=MessageOptions)
 
     def run(self) -> None:
         import math

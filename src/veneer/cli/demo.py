@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 from veneer.terminal.options import Machine, progress
+from veneer.terminal.output import TableOptions, present
 from veneer.terminal.show import show
 
+NEXT = """\
+report: {out}/report.html  (open it in a browser)
+
+what to look at
+  lab-requests, refusals   the veneer refuses like the aligned model: that lies on the surface
+  lab-sums, accuracy       the veneer gets few sums right: that lies deeper
+  over-refusal             what the refusals cost: harmless prompts that are refused too
+
+what to do next
+  veneer chat {out}        type a question; base, veneer and aligned answer side by side
+  veneer run --help        measure your own pair of models
+  veneer run ... --dry-run say what that would do, before it does it"""
 TASKS = "lab-requests,lab-harmless,lab-sums,lab-facts"
 
 
@@ -31,6 +43,7 @@ class DemoCommand:
     seed: int = 0
     """Seed for the split, the sampling and the intervals."""
     machine: Machine = field(default_factory=Machine)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         import torch
@@ -52,10 +65,4 @@ class DemoCommand:
                 command="demo",
                 progress=report_progress,
             )
-        show(results)
-        print(f"\nreport: {Path(self.out) / 'report.html'}  (open it in a browser)")
-        print(
-            "  look first at the portions: how much of each behaviour a new head alone carries\n"
-            f"next: veneer chat {self.out}    answers what you type with all three systems\n"
-            "      veneer run --help          measures your own pair of models"
-        )
+        present(results, self.out, lambda: show(results), place=NEXT.format(out=self.out))

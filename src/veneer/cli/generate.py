@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+from veneer.foundation.dry_run import DryRun, Plan, noted_models
 from veneer.foundation.settings import Option
+from veneer.foundation.stages import Stage
 from veneer.systems.forced import Beginning
 from veneer.terminal.options import Machine, data_folder, progress
+from veneer.terminal.output import LongOptions
 from veneer.terminal.template_options import TemplateOptions, arguments
 
 if TYPE_CHECKING:
@@ -142,6 +145,7 @@ class GenerateCommand:
     templates: GenerateTemplates = field(default_factory=GenerateTemplates)
     method: SamplingSettings = field(default_factory=SamplingSettings)
     machine: Machine = field(default_factory=Machine)
+    output: LongOptions = field(default_factory=LongOptions)
 
     def run(self) -> None:
         from pathlib import Path
@@ -169,6 +173,8 @@ class GenerateCommand:
         if isinstance(system, System | ShiftedSystem):
             sampling = self._with_settings(system, sampling)
             prompts = self.beginning.cut(prompts, answering_model(system).tokenizer)
+        if self.output.dry_run:
+            raise DryRun(self._plan(system, prompts, sampling))
         with progress() as report_progress:
             answers = respond(
                 system,
@@ -180,6 +186,38 @@ class GenerateCommand:
                 progress=report_progress,
             )
         print(f"{len(answers)} answers in {self.out}")
+
+    def _plan(self, system: Answering, prompts: Sequence[Prompt], sampling: Sampling) -> Plan:
+        """What would be answered, and what is there of it. Raises InputError for prompts that are
+        too long."""
+        from collections import Counter
+        from pathlib import Path
+
+        from veneer.capture.plan import check_lengths
+        from veneer.foundation.files import look_at_folder
+        from veneer.systems.respond import state_of
+
+        out, lengths = Path(self.out), system.prompt_tokens(prompts)
+        look_at_folder(out.parent)
+        check_lengths(lengths, [p.id for p in prompts], system.longest(), sampling.max_new_tokens)
+        answers = Stage(
+            "answers",
+            prompts=Counter(p.task for p in prompts),
+            systems=(system.name,),
+            samples=self.samples,
+            tokens=sampling.max_new_tokens,
+            writes=(out.name, f"{out.name}.manifest.json"),
+        )
+        return Plan(
+            command="generate",
+            out=self.out,
+            state=state_of(out),
+            stages=(answers,),
+            models=noted_models(),
+            costs={"prompt tokens": f"{sum(lengths) * self.samples:,}"},
+            writes=answers.writes,
+            unchecked=("endpoint",) if self.endpoint.url is not None else ("weights",),
+        )
 
     def _check_options(self) -> None:
         """Raises InputError for options that exclude each other."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from veneer.foundation.settings import Option
+from veneer.terminal.output import MessageOptions
 
 if TYPE_CHECKING:
     from veneer.imports import Imported
@@ -61,6 +62,7 @@ class ImportCommand:
     """Keep further answers for the same prompt and sample number."""
     answer_only: bool = False
     """Where further blocks follow an answer ("# Answer:", "# Query:"), keep the answer alone."""
+    output: MessageOptions = field(default_factory=MessageOptions)
 
     def run(self) -> None:
         from veneer.foundation.errors import InputError

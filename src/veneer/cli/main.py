@@ -24,6 +24,7 @@ OWN = {  # commands that are no study; a study's commands come from its room (ve
     "serve": "veneer.cli.serve:ServeCommand",
     "chat": "veneer.cli.chat:ChatCommand",
     "report": "veneer.cli.report:ReportCommand",
+    "push": "veneer.cli.push:PushCommand",
     "tasks": "veneer.cli.tasks:TasksCommand",
 }
 # the order of the help; the others follow
@@ -56,8 +57,9 @@ How much of a language model's alignment is only its surface, where it sits, and
 it over.
 
 A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or
-ADAPTER@BASE), a .gguf file, or one of the embedded lab:base, lab:aligned, lab:large-base,
-lab:large-aligned, lab:compromised, lab:deep-aligned."""
+ADAPTER@BASE), a .gguf file, an address hf://OWNER/NAME[@REVISION][/FOLDER], or one of the
+embedded lab:base, lab:aligned, lab:large-base, lab:large-aligned, lab:compromised,
+lab:deep-aligned. A veneer and a capture are folders, or such addresses (veneer push)."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -72,12 +74,18 @@ def main(args: Sequence[str] | None = None) -> int:
     command, code = _parse(args)
     if command is None:
         return code
+    from veneer.foundation.dry_run import DryRun
     from veneer.foundation.errors import VeneerError
+    from veneer.terminal.output import output_of
 
-    if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_DISABLE", "1")  # bars of libraries; ours is then a plain line
     try:
-        command.run()
+        with output_of(command):
+            command.run()
+        return 0
+    except DryRun as end:
+        from veneer.terminal.plan import show_plan
+
+        show_plan(end.plan, as_json=bool(getattr(command.output, "json", False)))
         return 0
     except KeyboardInterrupt:
         print("veneer: interrupted; run the same command again to resume", file=sys.stderr)

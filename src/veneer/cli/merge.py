@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from veneer.foundation.dry_run import DryRun, Plan, noted_models
 from veneer.foundation.settings import Option
 from veneer.terminal.options import Machine
+from veneer.terminal.output import LongOptions
 
 if TYPE_CHECKING:
     from veneer.head.veneer import Veneer
@@ -23,7 +25,7 @@ class MergeCommand:
     )
 
     veneer: Annotated[str, Option(positional=True, metavar="VENEER")]
-    """Folder that `veneer extract` wrote."""
+    """Folder that `veneer extract` wrote, or its address on the hub (hf://OWNER/NAME)."""
     base: str
     """The base model that the veneer was extracted from."""
     out: str
@@ -42,51 +44,97 @@ class MergeCommand:
     max_shard_size: str = "4GB"
     """Largest safetensors file."""
     push_to_hub: Annotated[str | None, Option(metavar="REPO")] = None
-    """Then upload the folder to this repository of the Hugging Face hub, such as user/model; it is
-    created if it does not exist."""
-    private: bool = False
-    """Create that repository as a private one."""
+    """Then publish the folder in this repository of the Hugging Face hub, such as user/model, as
+    `veneer push` does; it is created if it does not exist."""
+    public: bool = False
+    """Create that repository as a public one; otherwise it is private."""
     machine: Machine = field(default_factory=Machine)
+    output: LongOptions = field(default_factory=LongOptions)
 
     def run(self) -> None:
-        from veneer.models.checkpoint.hub import check_repo, push_folder
+        from veneer.hub import Address
+        from veneer.hub.upload import check_token
+        from veneer.publish import push
 
+        address = None
         if self.push_to_hub is not None:
-            check_repo(self.push_to_hub)
+            address = Address.parse(f"hf://{self.push_to_hub.removeprefix('hf://')}")
+            check_token()
+        if self.output.dry_run:
+            raise DryRun(self._plan())
         self._write()
-        if self.push_to_hub is not None:
-            print(f"hub: {push_folder(self.out, self.push_to_hub, private=self.private)}")
+        if address is not None:
+            print(f"hub: {push(self.out, address, public=self.public).address.page}")
+
+    def _plan(self) -> Plan:
+        """What would be written. Raises InputError where the veneer does not fit base, as far as
+        its size tells, and for a folder or file in use."""
+        from pathlib import Path
+
+        from veneer.foundation.files import look_at_folder
+        from veneer.head.merge import already_merged
+        from veneer.head.veneer import Veneer
+        from veneer.models.checkpoint.gguf_file import need_new
+        from veneer.models.load import load_model
+
+        look_at_folder(Path(self.out))
+        veneer = Veneer.load(self.veneer)
+        done = already_merged(self.out, self._record(veneer))
+        if self.gguf and not done:
+            need_new(Path(self.gguf))
+        base = load_model(self.base, plain=not self.lora, **self.machine.how())
+        veneer.check_fits(base)
+        files = (
+            ("adapter_config.json", "adapter_model.safetensors")
+            if self.lora
+            else ("*.safetensors", "config.json", "tokenizer files")
+        )
+        return Plan(
+            command="merge",
+            out=self.out,
+            state="finished" if done else "new",
+            models=noted_models(),
+            writes=(*files, "run.json", *([self.gguf] if self.gguf else [])),
+            unchecked=("weights",),
+        )
+
+    def _record(self, veneer: Veneer) -> dict[str, Any]:
+        """What run.json will hold. Raises InputError for options that exclude each other."""
+        from veneer.foundation.errors import InputError
+        from veneer.head.low_rank import check_exportable, lora_record
+        from veneer.head.merge import merge_format, merge_record
+
+        if not self.lora:
+            merge_format(veneer, self.base_template)
+            return merge_record(veneer, self.base, self.alpha, self.base_template)
+        if self.gguf:
+            raise InputError(
+                "--gguf writes a merged checkpoint, not an adapter; leave out --lora or --gguf"
+            )
+        if self.base_template is not None:
+            raise InputError("an adapter has no chat template; leave out --lora or --base-template")
+        check_exportable(veneer)
+        return lora_record(veneer, self.base, self.alpha)
 
     def _write(self) -> None:
         """Write the folder, and the GGUF file."""
         from pathlib import Path
 
-        from veneer.foundation.errors import InputError
-        from veneer.head.low_rank import check_exportable, lora_record, save_lora
-        from veneer.head.merge import already_merged, merge_record
+        from veneer.head.low_rank import save_lora
+        from veneer.head.merge import already_merged
         from veneer.head.veneer import Veneer
         from veneer.models.load import load_model
 
         veneer = Veneer.load(self.veneer)
+        record = self._record(veneer)
         if self.lora:
-            if self.gguf:
-                raise InputError(
-                    "--gguf writes a merged checkpoint, not an adapter; leave out --lora or --gguf"
-                )
-            if self.base_template is not None:
-                raise InputError(
-                    "an adapter has no chat template; leave out --lora or --base-template"
-                )
-            check_exportable(veneer)
-            if already_merged(self.out, lora_record(veneer, self.base, self.alpha)):
+            if already_merged(self.out, record):
                 print(f"adapter: {self.out} (existing)")
                 return
             base = load_model(self.base, **self.machine.how())
             print(f"adapter: {save_lora(veneer, base, self.out, alpha=self.alpha)}")
             return
-        if already_merged(
-            self.out, merge_record(veneer, self.base, self.alpha, self.base_template)
-        ):
+        if already_merged(self.out, record):
             print(f"checkpoint: {self.out} (existing)")
         else:
             self._write_checkpoint(veneer)
@@ -97,14 +145,13 @@ class MergeCommand:
             print(f"gguf: {self.gguf}{' (existing)' if existed else ''}")
 
     def _write_checkpoint(self, veneer: Veneer) -> None:
-        """Write the folder alone. Bad input is refused before a model is loaded."""
+        """Write the folder alone."""
         from pathlib import Path
 
-        from veneer.head.merge import merge, merge_format, results_of
+        from veneer.head.merge import merge, results_of
         from veneer.models.checkpoint.gguf_file import need_new
         from veneer.models.load import load_model
 
-        merge_format(veneer, self.base_template)
         if self.gguf:
             need_new(Path(self.gguf))
         base = load_model(self.base, plain=True, **self.machine.how())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from veneer.foundation.settings import Option
 from veneer.terminal.options import Machine
+from veneer.terminal.output import MessageOptions
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class ServeCommand:
     templates: ServeTemplates = field(default_factory=ServeTemplates)
     server: ServerOptions = field(default_factory=ServerOptions)
     machine: Machine = field(default_factory=Machine)
+    output: MessageOptions = field(default_factory=MessageOptions)
 
     def run(self) -> None:
         import sys

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from veneer.foundation.settings import Option
 from veneer.terminal.options import Machine, data_folder
+from veneer.terminal.output import MessageOptions
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class TasksCommand:
     """Print JSON instead of a table."""
     templates: TasksTemplates = field(default_factory=TasksTemplates)
     machine: Machine = field(default_factory=Machine)
+    output: MessageOptions = field(default_factory=MessageOptions)
 
     def run(self) -> None:
         from veneer.foundation.errors import InputError

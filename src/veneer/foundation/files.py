@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -299,6 +300,24 @@ def folder_lock(folder: Path) -> Iterator[None]:
         if refused and new:
             with contextlib.suppress(OSError):  # it holds something
                 folder.rmdir()
+
+
+def look_at_folder(folder: Path) -> None:
+    """Raise what `folder_lock` would raise, without writing: somebody is working in the folder, or
+    it cannot be written."""
+    if (folder / ".lock").is_file():
+        with _locked(folder / ".lock", folder):
+            pass
+    place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not place.is_dir():
+        number = errno.EEXIST if place == folder else errno.ENOTDIR
+    elif not os.access(place, os.W_OK | os.X_OK):
+        number = errno.EACCES
+    else:
+        return
+    error = OSError(number, os.strerror(number), str(folder))
+    _explain(error, folder)
+    raise error
 
 
 @contextlib.contextmanager

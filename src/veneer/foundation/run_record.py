@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -18,8 +18,19 @@ from veneer.foundation.days import today
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, remove_leftovers, write_json
 from veneer.foundation.invocation import noted_options
+from veneer.foundation.stages import Stage
 
 PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
+
+
+class StageWatch(Protocol):
+    """Hears of the stages of a run, such as a progress line (foundation/progress.py)."""
+
+    def enter(self, stage: str) -> None: ...
+
+    def leave(self) -> None: ...
+
+    def revise(self, stage: Stage) -> None: ...
 
 
 class RunRecord:
@@ -27,10 +38,20 @@ class RunRecord:
     them), versions, hashes, seeds, seconds per stage, and whether the run is finished.
 
     fresh: refuse a folder that holds something but no record (a capture keeps that rule itself).
+    clean: remove what killed writes left behind. watch: hears when a stage begins and ends.
     """
 
-    def __init__(self, folder: Path, command: str, config: dict[str, Any], *, fresh: bool = True):
-        self.path = folder / "run.json"
+    def __init__(
+        self,
+        folder: Path,
+        command: str,
+        config: dict[str, Any],
+        *,
+        fresh: bool = True,
+        clean: bool = True,
+        watch: StageWatch | None = None,
+    ):
+        self.path, self.watch = folder / "run.json", watch
         config = json.loads(json.dumps(config))  # as it is read back
         self.contents: dict[str, Any] = {
             "command": command,
@@ -65,9 +86,11 @@ class RunRecord:
                     "delete the folder"
                 )
             self.contents = before
-            remove_leftovers(folder)
+            if clean:
+                remove_leftovers(folder)
         elif folder.is_dir():
-            remove_leftovers(folder, ["run.json"])
+            if clean:
+                remove_leftovers(folder, ["run.json"])
             if fresh and any(p for p in folder.iterdir() if not p.name.startswith(".lock")):
                 raise InputError(
                     f"{folder} is not empty and holds no run of this command; give a new or an "
@@ -88,14 +111,16 @@ class RunRecord:
         write_json(self.path, self.contents)
 
     @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str, within: str = "") -> Iterator[None]:
         """Add the seconds of a stage, also where it is cut: time spent on it in all. The record
         stands before the first stage writes anything, so that a killed run recognises its folder;
-        bad input leaves none."""
+        bad input leaves none. within: tells the plan's stages apart that are recorded as one."""
         started = time.perf_counter()
         bad, new = False, not self.path.exists()
         if new:
             write_json(self.path, self.contents)
+        if self.watch:
+            self.watch.enter(f"{name} {within}" if within else name)
         try:
             yield
         except InputError:
@@ -104,6 +129,8 @@ class RunRecord:
                 self.path.unlink(missing_ok=True)
             raise
         finally:
+            if self.watch:
+                self.watch.leave()
             spent = self.contents["seconds"].get(name, 0.0) + time.perf_counter() - started
             self.contents["seconds"][name] = round(spent, 2)
             with contextlib.suppress(OSError):

@@ -22,7 +22,7 @@ class Option:
     the value in the help, such as "FOLDER". commas: a tuple is given as one word, its items
     separated by commas. repeat: a tuple is given by repeating the option. hidden: for Python only.
     positional: given without an option's name. alias: another name, with its dashes, that is
-    accepted too.
+    accepted too. recorded: run.json keeps it among the options.
     """
 
     name: str | None = None
@@ -32,3 +32,4 @@ class Option:
     hidden: bool = False
     positional: bool = False
     alias: str | None = None
+    recorded: bool = True

@@ -18,6 +18,7 @@ from veneer.measures.behaviour import Scored
 from veneer.models.formats import TextFormat
 from veneer.prompts.prompt import Prompt
 from veneer.systems.likelihood import Likelihood, encode_pair, score_pairs
+from veneer.systems.respond import activity
 from veneer.systems.system import Answering, System
 from veneer.tasks.task import Task
 
@@ -52,6 +53,9 @@ def score_choices(
     rows = _resume(out, stamp) if out is not None else {}
     todo = [i for i, p in enumerate(prompts) if p.id not in rows]
     size, finished = max(1, batch_size), len(prompts) - len(todo)
+    what = activity(system, prompts)
+    if progress:
+        progress(finished, len(prompts), what)
     order = sorted(todo, key=lambda i: (len(prompts[i].plain), i))
     for batch in _batches(order, [len(c) for c in choices], size):
         fresh = {
@@ -63,7 +67,7 @@ def score_choices(
             _append(out, fresh.values())
         finished += len(batch)
         if progress:
-            progress(finished, len(prompts), system.name)
+            progress(finished, len(prompts), what)
     scored = Scored(system.name)
     right = [
         _right(task, p, c, rows[p.id]["loglikelihoods"])

@@ -1,5 +1,5 @@
 """Names to models: a hub id, a folder, an adapter folder (`ADAPTER` or `ADAPTER@BASE`), a GGUF
-file, or `lab:NAME`."""
+file, an address on the hub (hf://OWNER/NAME), or `lab:NAME`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
 
+from veneer.foundation.dry_run import is_dry_run, note_model
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
+from veneer.hub import is_hub, local_place
 from veneer.models.adapters import check_kind, merged, resize_to
 from veneer.models.auto_class import auto_class
 from veneer.models.language_model import LanguageModel, check_model
@@ -66,8 +68,9 @@ def load_model(
     plain: make plain numbers of quantised weights (quantised.py), as a merged checkpoint needs; on
     a CPU that is always done.
 
-    Raises InputError where the name leads nowhere, or to something that is not a
-    causal language model.
+    In a dry run (foundation/dry_run.py), files, config and tokenizer are checked, and the model has
+    no weights. Raises InputError where the name leads nowhere, or to something that is not a causal
+    language model.
     """
     if not isinstance(name, str | Path):
         check_model(name)  # says how a model in memory is given
@@ -88,6 +91,7 @@ def load_model(
             f"{name[:80]!r} cannot be read ({_first(error)}); expected the name of a model or "
             "of its folder"
         ) from None
+    given, name = name, str(local_place(name, revision=revision)) if is_hub(name) else name
     where, split = resolve_device(device), DeviceSplit.parse(device)
     words = {
         "dtype": resolve_dtype(dtype, where),
@@ -103,7 +107,10 @@ def load_model(
         model, tokenizer = _adapter(Path(name), None, words)
     else:
         model, tokenizer = _whole(name, words)
-    return LanguageModel(name, model if split else model.to(where), tokenizer)
+    if is_dry_run():
+        note_model(given, model)
+        return LanguageModel(given, model, tokenizer)
+    return LanguageModel(given, model if split else model.to(where), tokenizer)
 
 
 def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
@@ -194,6 +201,8 @@ def _from_pretrained(
     try:
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **remote, **more)
         config, method = stored(model_at, **remote, **more)
+        if is_dry_run():
+            return _unweighted(config, weights), tokenizer
         if not more:  # a GGUF file is always made plain
             more = {
                 "use_safetensors": True,
@@ -261,7 +270,11 @@ def _on_no_device(config: dict[str, Any]) -> Any:
 def _without_weights(model_at: str, words: dict[str, Any]) -> Any:
     """The model's modules on no device."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
-    config = AutoConfig.from_pretrained(model_at, **remote)
+    return _unweighted(AutoConfig.from_pretrained(model_at, **remote), words)
+
+
+def _unweighted(config: Any, words: dict[str, Any]) -> Any:
+    """The modules of a config on no device."""
     own = getattr(config.get_text_config(decoder=True), "dtype", None)
     with torch.device("meta"):
         return auto_class(config).from_config(
@@ -327,6 +340,8 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
                 "it again, or delete its files to use that of the base"
             ) from None
     vet_adapter(folder, written, model, tokenizer)
+    if is_dry_run():
+        return model, tokenizer
     try:
         resize_to(model, folder, written, tokenizer)
     except SafetensorError as error:

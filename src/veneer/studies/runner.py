@@ -11,12 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from veneer.foundation.dry_run import DryRun, is_dry_run
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import folder_lock
-from veneer.foundation.progress import Progress, shown
+from veneer.foundation.files import folder_lock, look_at_folder
+from veneer.foundation.progress import Progress, ProgressLine, shown
 from veneer.foundation.run_record import RunRecord
 from veneer.report import write_report
 from veneer.report.results import Results
+from veneer.studies.plan import plan_of, stages_of
 from veneer.studies.study import Run, Study
 
 RESULTS, REPORT = "results.jsonl", "report.html"
@@ -29,15 +31,22 @@ def run_study(study: Study, out: str | Path, *, progress: Progress | bool | None
     results of the same settings is read and left as it is; an interrupted one resumes. Raises
     InputError where the folder holds another study or other settings, or where the study's check
     refuses its input; a new folder then leaves no trace. progress: see
-    `foundation.progress.shown`; False shows none in a notebook.
+    `foundation.progress.shown`; False shows none in a notebook. In a dry run, raises DryRun with
+    the plan instead and writes nothing.
     """
     out = Path(out)
+    if is_dry_run():
+        look_at_folder(out)
+        raise DryRun(plan_of(study, RunRecord(out, study.name, study.settings(), clean=False)))
     with folder_lock(out), shown(progress) as report:
-        record = RunRecord(out, study.name, study.settings())
+        watch = report if isinstance(report, ProgressLine) else None
+        record = RunRecord(out, study.name, study.settings(), watch=watch)
         if record.finished:
             return Results.read(out)
         with _no_record_of_bad_input(record):
             study.check()
+            if watch is not None:
+                watch.follow(stages_of(study))
             run = Run(out, record, report)
             for row in study.measure(run):
                 run.results.add(row)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.foundation.run_record import RunRecord
+from veneer.foundation.stages import Stage
 from veneer.foundation.system_id import SystemId
 from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Judge
@@ -25,6 +26,11 @@ class Study(Protocol):
 
     The runner calls `settings`, then `check`, then `measure`, and skips the last two where the
     folder holds the finished results of the same settings.
+
+    Two members are optional. `stages()` gives the run's stages (`foundation.stages.Stage`) once
+    `check` has passed: progress then shows where the run is and how much time it needs, and
+    `--dry-run` lists them. `load()` gives the models; a dry run calls it to check them, and
+    they come without weights.
     """
 
     @property
@@ -66,9 +72,15 @@ class Run:
         """The date of the first run into this folder, for chat templates that write today's."""
         return self.record.day
 
-    def stage(self, name: str) -> contextlib.AbstractContextManager[None]:
-        """A part of the work whose seconds stand in run.json."""
-        return self.record.stage(name)
+    def stage(self, name: str, within: str = "") -> contextlib.AbstractContextManager[None]:
+        """A part of the work whose seconds stand in run.json. within: tells the stages of the plan
+        apart that run.json counts together."""
+        return self.record.stage(name, within)
+
+    def revise(self, stage: Stage) -> None:
+        """Replace the stage of that name in the plan, once more is known of it."""
+        if self.record.watch is not None:
+            self.record.watch.revise(stage)
 
     def note(self, **facts: Any) -> None:
         """Add facts to run.json: models, hashes, seeds, what was left out."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from veneer.capture.plan import check_lengths
 from veneer.endpoint.client import Recording
 from veneer.foundation.days import day_of
+from veneer.foundation.dry_run import State
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file, sha256_text, write_json, write_text
 from veneer.foundation.memory import halving
@@ -81,7 +82,11 @@ def respond(
     if out is None:
         return _answer(system, questions, batches, sampling, stop_strings, {}, None, progress)
     if out.exists():
-        return _read_whole(out, stamp)
+        responses = _read_whole(out, stamp)
+        with shown(progress) as report:
+            if report:
+                report(len(questions), len(questions), activity(system, prompts))
+        return responses
     partial = PartialFile(_partial_path(out), stamp, batches, day=day_in(system))
     try:
         if out.exists():  # another process has just ended
@@ -165,7 +170,10 @@ def _answer(
 ) -> list[Response]:
     """Answer the batches that are not in `done`, and keep each in `partial` as soon as it is
     answered."""
+    what = activity(system, [prompt for prompt, _ in questions])
     with shown(progress) as report:
+        if report:
+            report(len(done), len(questions), what)
         for number, batch in enumerate(batches):
             if all(i in done for i in batch):
                 continue
@@ -189,8 +197,21 @@ def _answer(
                 partial.append(number, fresh)
             done.update(fresh)
             if report:
-                report(len(done), len(questions), system.name)
+                report(len(done), len(questions), what)
     return [done[i] for i in range(len(questions))]
+
+
+def state_of(out: Path) -> State:
+    """Whether a file of answers is finished, interrupted or new."""
+    if out.exists():
+        return "finished"
+    return "interrupted" if _partial_path(out).exists() else "new"
+
+
+def activity(system: Answering, prompts: Sequence[Prompt]) -> str:
+    """What progress calls the answers of a system: its name, with the task where there is one."""
+    tasks = {prompt.task for prompt in prompts}
+    return f"{system.name} on {tasks.pop()}" if len(tasks) == 1 else system.name
 
 
 def _vocabulary(system: Answering) -> str | None:

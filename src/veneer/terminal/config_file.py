@@ -60,7 +60,8 @@ def options_of(command: Any) -> dict[str, Any]:
     `--config` may hold them."""
     found: dict[str, Any] = {}
     for option, value in _values(command):
-        if value == option.default and not option.option.positional:
+        unchanged = value == option.default and not option.option.positional
+        if unchanged or not option.option.recorded:
             continue
         if option.is_flag:
             found[option.name] = True

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from veneer.terminal.output import as_markdown
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -17,13 +19,28 @@ ENDLESS = 10_000  # columns of a terminal that cuts nothing
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print the table as wide as its texts are. A narrow terminal wraps the lines; rich would cut
-    the cells ("0.…")."""
+    """Print the table as wide as its texts are, or as Markdown where that is asked for. A narrow
+    terminal wraps the lines; rich would cut the cells ("0.…")."""
+    if as_markdown():
+        print(markdown(table))
+        return
     from rich.measure import Measurement as Width
 
     options = console.options.update(width=ENDLESS, max_width=ENDLESS)
     console.width = max(console.width, Width.get(console, options, table).maximum)
     console.print(table)
+
+
+def markdown(table: Table) -> str:
+    """The table in Markdown (GitHub's), with an empty line behind it: text follows."""
+    columns = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+    rules = ["---:" if column.justify == "right" else "---" for column in table.columns]
+    head, *rows = [[_escaped(text) for text in row] for row in zip(*columns, strict=True)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rules, *rows]) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
 
 
 def digits(rows: Iterable[Measurement | None], least: int = 2) -> int:

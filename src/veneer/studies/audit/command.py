@@ -10,6 +10,7 @@ from veneer.foundation.settings import Option
 from veneer.studies.audit.settings import AuditSettings
 from veneer.studies.audit.taught.settings import TaughtSettings
 from veneer.terminal.options import Machine, data_folder, progress
+from veneer.terminal.output import TableOptions, present
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class AuditCommand:
     method: AuditSettings = field(default_factory=AuditSettings)
     taught: TaughtSettings = field(default_factory=TaughtSettings)
     machine: Machine = field(default_factory=Machine)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.studies.audit.study import audit
@@ -118,8 +120,7 @@ class AuditCommand:
                 settings=self._settings(sources),
                 progress=report_progress,
             )
-        show(results, Path(self.out))
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
+        present(results, self.out, lambda: show(results, Path(self.out)))
 
     def _load(self) -> tuple[LanguageModel, LanguageModel]:
         from veneer.models.load import load_model

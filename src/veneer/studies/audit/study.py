@@ -16,6 +16,7 @@ from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import json_lines, sha256_text, write_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.stages import Stage
 from veneer.judges.refusal.rates import RefusalRates
 from veneer.measures.clusters import prompt_clusters
 from veneer.measures.kl import noise_rows
@@ -36,6 +37,7 @@ from veneer.studies.audit.patch import can_patch, patch_rows, patches
 from veneer.studies.audit.restorable import folds_of, restored_answers, veneer_folders
 from veneer.studies.audit.settings import AuditSettings
 from veneer.studies.audit.side_by_side import rows_of_texts, rows_of_tokens, shown_prompts
+from veneer.studies.audit.stages import audit_stages
 from veneer.studies.audit.taught.settings import TaughtSettings
 from veneer.studies.audit.taught.study import Taught, head_rows
 from veneer.studies.audit.taught.texts import reference_texts
@@ -150,6 +152,9 @@ class AuditStudy:
 
     def check(self) -> None:
         """The prompts are checked where the sets are made, the templates once models are loaded."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        return audit_stages(self.sets, self.method, self.taught)
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         with run.stage("load"):

@@ -18,6 +18,7 @@ from veneer.terminal.options import (
     progress,
     tasks_named,
 )
+from veneer.terminal.output import MessageOptions, TableOptions, present
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
@@ -53,6 +54,7 @@ class ComplexityCommand:
     method: ComplexityConfig = field(default_factory=ComplexityConfig)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     machine: Machine = field(default_factory=lambda: Machine(device="cpu", dtype="float32"))
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.measures.beside import beside
@@ -75,8 +77,7 @@ class ComplexityCommand:
                 settings=pair_settings(self.base, self.aligned, self.templates, self.machine),
                 progress=report_progress,
             )
-        show(results)
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
+        present(results, self.out, lambda: show(results))
 
 
 def show(results: Results) -> None:
@@ -86,6 +87,7 @@ def show(results: Results) -> None:
 
     from veneer.studies.complexity.names import STUDY
     from veneer.studies.complexity.words import bytes_words, interval_words, target_words
+    from veneer.terminal.tables import print_table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("task", "score", "programs", "least bytes", "95 % interval", "n"):
@@ -97,7 +99,7 @@ def show(results: Results) -> None:
         table.add_row(row.task, target, view, bytes_words(row.value), interval, str(row.n))
     console = Console(highlight=False, markup=False)
     console.width = max(console.width, 120)
-    console.print(table)
+    print_table(console, table)
     print("Bytes of program and decoder together.")
 
 
@@ -117,6 +119,7 @@ class ProgramCommand:
     """The base model that the programs were made for."""
     out: str
     """Folder; each program gets a folder of its name in it."""
+    output: MessageOptions = field(default_factory=MessageOptions)
 
     def run(self) -> None:
         from veneer.foundation.errors import InputError

@@ -12,6 +12,7 @@ from veneer.capture import Capture, capture
 from veneer.foundation.errors import InputError
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.stages import Stage
 from veneer.head.events import solver_progress
 from veneer.head.extract import split_of
 from veneer.head.veneer import Veneer
@@ -21,6 +22,7 @@ from veneer.measures.beside import BESIDE
 from veneer.measures.extraction import extract_to
 from veneer.measures.kl import kl_rows
 from veneer.measures.positions import kl_of_system
+from veneer.measures.stages import answer_stage, capture_stage, extract_stage
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.studies.complexity.making import Making
@@ -116,6 +118,17 @@ class ComplexityStudy:
         names = {t.name for t in self.tasks}
         return {over for name, over in BESIDE.items() if name in names and over in names}
 
+    def stages(self) -> tuple[Stage, ...]:
+        recorded = capture_stage(self.train, self.tasks, self.config)
+        measured = answer_stage(self.tasks, self.test, ("base", "veneer", "aligned"), self.config)
+        return (
+            Stage("load"),
+            recorded,
+            extract_stage(recorded, ["veneer"]),
+            Stage("programs", unknown=True, writes=("programs/",)),
+            measured,
+        )
+
     def measure(self, run: Run) -> Iterator[Measurement]:
         judges = run.judges(self.tasks, self.config.judges)
         with run.stage("load"):
@@ -151,6 +164,8 @@ class ComplexityStudy:
         with run.stage("build systems"):
             systems = [workshop.system(p, pair) for p in programs]
         main = pair_systems(pair, veneer)
+        names = [s.name for s in (*main, *systems)]
+        run.revise(answer_stage(self.tasks, self.test, names, self.config))
         with run.stage("held-out"):
             distances = list(self._distances(recorded, [*main[:2], *systems], prompts, pair))
             yield from distances

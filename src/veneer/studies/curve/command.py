@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from veneer.foundation.settings import Option
@@ -17,6 +16,7 @@ from veneer.terminal.options import (
     progress,
     tasks_named,
 )
+from veneer.terminal.output import TableOptions, present
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
@@ -56,6 +56,7 @@ class CurveCommand:
     method: CurveConfig = field(default_factory=CurveConfig)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     machine: Machine = field(default_factory=Machine)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.foundation.errors import InputError
@@ -91,8 +92,7 @@ class CurveCommand:
                 settings=pair_settings(self.base, self.aligned or "", self.templates, self.machine),
                 progress=report_progress,
             )
-        show(results)
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
+        present(results, self.out, lambda: show(results))
 
     def _load(self) -> CurveModels:
         from veneer.models.load import load_model
@@ -116,6 +116,7 @@ def show(results: Results) -> None:
     from veneer.studies.curve.names import STUDY, STYLE, TEST
     from veneer.studies.curve.words import finding, headline, score_words
     from veneer.terminal.show import figure
+    from veneer.terminal.tables import print_table
 
     console = Console(highlight=False, markup=False)
     console.width = max(console.width, 120)
@@ -136,7 +137,7 @@ def show(results: Results) -> None:
         }
         n = str(max(r.n for r in own.values()))
         table.add_row(task, score_words(metric), n, *(figure(own.get(s)) for s in sizes))
-    console.print(table)
+    print_table(console, table)
     console.print("share of answers [95 % interval], by number of examples")
     for sentence in finding(results):
         console.print(sentence)

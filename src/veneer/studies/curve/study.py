@@ -12,6 +12,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, sha256_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.stages import Stage
 from veneer.imports.examples import Example
 from veneer.judges.judge import Judge
 from veneer.judges.registry import judges_of
@@ -38,6 +39,7 @@ from veneer.tasks.task import Task
 from veneer.tasks.train_prompts import TrainPrompts
 
 RUNS = "runs"  # folder of the training runs
+TRAINING = 40.0  # time to train on an example once, in new tokens of an answer
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,29 @@ class CurveStudy:
             self.lessons = Lessons.of_examples(self.examples, every)
         self.lessons.check(self.method.largest)
 
+    def stages(self) -> tuple[Stage, ...]:
+        sizes = {name: len(prompts) for name, prompts in self.test.items()}
+        longest = {t.name: self.config.sampling(t).max_new_tokens for t in self.tasks}
+        teach = self.method.teach != "reference" and self.examples is None
+        return (
+            Stage("load"),
+            *((Stage("teach", unknown=True),) if teach else ()),
+            *(
+                Stage(
+                    f"answer {plan.folder}",
+                    also=(f"train {plan.folder}", f"veneer {plan.folder}"),
+                    prompts=sizes,
+                    systems=(plan.identity.name,),
+                    tokens=longest,
+                    share=TRAINING * plan.steps * plan.batch,
+                    unknown=self.method.veneers,
+                    writes=(f"{RUNS}/{plan.folder}/",),
+                )
+                for plan in plans(self.method, self.config.seed)
+            ),
+            Stage("fit"),
+        )
+
     def measure(self, run: Run) -> Iterator[Measurement]:
         judges = run.judges(self.tasks, self.config.judges)
         with run.stage("load"):
@@ -180,7 +205,7 @@ class CurveStudy:
     ) -> None:
         """One training run: trained, measured, and its veneer extracted."""
         folder = run.out / RUNS / plan.folder
-        with run.stage("train"):
+        with run.stage("train", plan.folder):
             lm = trained(
                 models.base,
                 models.format,
@@ -201,7 +226,7 @@ class CurveStudy:
         self, run: Run, system: Answering, task: Task, folder: Path, judges: Sequence[Judge]
     ) -> Scored:
         prompts = self.test[task.name]
-        with run.stage("answer"):
+        with run.stage("answer", folder.name):
             answers = respond(
                 system,
                 prompts,

@@ -17,6 +17,7 @@ from veneer.terminal.options import (
     pair_settings,
     progress,
 )
+from veneer.terminal.output import TableOptions, present
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
@@ -76,6 +77,7 @@ class DepthCommand:
     method: DepthSettings = field(default_factory=DepthSettings)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     machine: Machine = field(default_factory=Machine)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from dataclasses import replace
@@ -110,8 +112,7 @@ class DepthCommand:
                 },
                 progress=report_progress,
             )
-        show(results, Path(self.out))
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
+        present(results, self.out, lambda: show(results, Path(self.out)))
 
     def _sources(self) -> tuple[str, tuple[str, ...]]:
         """The harmful and the harmless sources. The lab's tasks are the default for a lab model."""

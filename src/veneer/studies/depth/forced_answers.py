@@ -18,7 +18,7 @@ from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import marks
 from veneer.studies.depth.inputs import Requests
-from veneer.studies.depth.names import ALL, STUDY
+from veneer.studies.depth.names import ALL, HARMFUL_PREFIX, STUDY
 from veneer.studies.depth.settings import Count, DepthSettings
 from veneer.studies.study import Run
 from veneer.systems.forced import first
@@ -58,7 +58,8 @@ class ForcedAnswers:
         }
         stops = {m for t in sorted(filter(None, templates)) for m in marks(t)}
         name = f"{task.name}.{prefix}-{k}.{file_name(system.name)}.jsonl"
-        with self.run.stage(f"answers of {system.name}"):
+        stage = "answers of" if prefix == HARMFUL_PREFIX else "forced refusals of"
+        with self.run.stage(f"{stage} {system.name}"):
             return respond(
                 system,
                 self.cut(prompts, k),

@@ -196,6 +196,7 @@ def _render(part: PageContext) -> Markup:
         depth_words=depth_words,
         tokens_words=tokens_words,
         kl=kl_charts(part),
+        floor=next((r for r in part.study.rows if (r.study, r.split) == (STUDY, "noise")), None),
         examples=examples(part),
         longest=LONGEST,
         all=ALL,

@@ -19,9 +19,11 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.stages import Stage
 from veneer.head.veneer import Veneer
 from veneer.judges.config import JudgeConfig
 from veneer.judges.registry import judges_of
+from veneer.measures.stages import READING
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.statistics.intervals import independent_difference, mean
@@ -123,6 +125,32 @@ class DepthStudy:
 
     def check(self) -> None:
         judges_of(self.tasks, self.judge_config)
+
+    def stages(self) -> tuple[Stage, ...]:
+        veneer = ["veneer"] if self.more_settings.get("veneer") else []
+        systems = ("base", *veneer, "aligned", *(self.more_settings.get("also") or ()))
+        method, harmful = self.method, self.prompts.harmful
+        sizes = {t.name: len(t.prompts("test")) for t in self.tasks}
+        readings = len(method.kl_counts) * (2 + len(veneer)) * sizes[harmful.name]
+        return (
+            Stage("load"),
+            Stage(
+                "answers",
+                prompts={harmful.name: sizes[harmful.name]},
+                systems=systems,
+                samples=len(method.harmful_counts),
+                tokens=method.max_new_tokens,
+                writes=("responses/", "likelihoods/"),
+            ),
+            Stage("distances", share=READING * readings, writes=("distances/",)),
+            Stage(
+                "forced refusals",
+                prompts=sizes,
+                systems=("base",),
+                samples=len(method.refusal_counts),
+                tokens=method.max_new_tokens,
+            ),
+        )
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         judges = run.judges(self.tasks, self.judge_config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -12,6 +13,7 @@ from veneer.judges.config import JudgeConfig
 from veneer.studies.diversity.settings import DiversitySettings
 from veneer.terminal.options import Machine, data_folder
 from veneer.terminal.options import progress as progress_line
+from veneer.terminal.output import TableOptions, as_json, present
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ class DiversityCommand:
     method: DiversitySettings = field(default_factory=DiversitySettings)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     machine: Machine = field(default_factory=Machine)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.studies.diversity.show import show_diversity
@@ -133,8 +136,8 @@ class DiversityCommand:
                 "expected stored answers (--responses NAME=FILE ...) or models (--base, "
                 "--aligned, --prompts), one of the two"
             )
-        show_diversity(self._study_stored() if self.stored.responses else self._study_models())
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
+        results = self._study_stored() if self.stored.responses else self._study_models()
+        present(results, self.out, lambda: show_diversity(results))
 
     def _study_stored(self) -> Results:
         from veneer.imports import Rules
@@ -154,7 +157,7 @@ class DiversityCommand:
             paired_files(files.topics, "--topics"),
             self.method.aspect,
         )
-        print("\n".join(answers.notes))
+        print("\n".join(answers.notes), file=sys.stderr if as_json() else sys.stdout)
         if Path(self.out).is_file():
             raise InputError(
                 f"{self.out} is a file; expected a new or an empty folder: give another --out"

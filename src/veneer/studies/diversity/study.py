@@ -13,6 +13,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import file_name
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.stages import Stage
 from veneer.foundation.text import clean
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
@@ -134,6 +135,10 @@ class StoredDiversity(DiversityStudy):
     def check(self) -> None:
         _check(self.material)
 
+    def stages(self) -> tuple[Stage, ...]:
+        judge = (Stage("judge"),) if self.judging is not None else ()
+        return (*judge, Stage("measure"))
+
     def measure(self, run: Run) -> Iterator[Measurement]:
         run.note(seeds={"study": self.method.seed}, **self.facts)
         yield from self._rows(run, self.material)
@@ -157,9 +162,26 @@ class SampledDiversity(DiversityStudy):
     def check(self) -> None:
         """Whether the answers give a figure shows once they are sampled."""
 
+    def stages(self) -> tuple[Stage, ...]:
+        judge = (Stage("judge", unknown=True),) if self.judging is not None else ()
+        # how many systems there are shows once they are loaded
+        sample = Stage("sample", unknown=True, writes=("responses/",))
+        return (Stage("load"), sample, *judge, Stage("measure"))
+
+    def _sample_stage(self, systems: Sequence[Answering]) -> Stage:
+        return Stage(
+            "sample",
+            prompts={self.prompts[0].task: len(self.prompts)},
+            systems=tuple(s.name for s in systems),
+            samples=self.method.samples,
+            tokens=self.method.max_new_tokens,
+            writes=("responses/",),
+        )
+
     def measure(self, run: Run) -> Iterator[Measurement]:
         with run.stage("load"):
             systems = [dated_system(s, run.day) for s in self.load()]
+        run.revise(self._sample_stage(systems))
         run.note(systems=[s.facts() for s in systems], seeds={"study": self.method.seed})
         answers = {system.name: self._sample(run, system) for system in systems}
         material = Material(self.prompts[0].task, answers, aspect=self.method.aspect)

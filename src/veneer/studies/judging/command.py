@@ -12,6 +12,7 @@ from veneer.judges.config import JudgeConfig
 from veneer.studies.judging.settings import JudgingSettings
 from veneer.terminal.options import data_folder
 from veneer.terminal.options import progress as progress_line
+from veneer.terminal.output import TableOptions, as_json, present, print_json
 
 if TYPE_CHECKING:
     from veneer.prompts.prompt import Prompt
@@ -99,9 +100,10 @@ class JudgeCommand:
     method: JudgingSettings = field(default_factory=JudgingSettings)
     judge_model: JudgeConfig = field(default_factory=JudgeConfig)
     machine: LocalJudge = field(default_factory=LocalJudge)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
-        from veneer.studies.judging.compare import compare, sides
+        from veneer.studies.judging.compare import agreement_rows, compare, sides
         from veneer.studies.judging.show import show_compared
 
         compared = self.method.compare
@@ -110,8 +112,11 @@ class JudgeCommand:
                 raise InputError(
                     "found no file of answers; give some, or --compare with two files of verdicts"
                 )
-            a, b = sides(compared)
-            show_compared(compare(a, b, seed=self.method.seed))
+            comparisons = compare(*sides(compared), seed=self.method.seed)
+            if as_json():
+                print_json({"rows": [row.to_json() for row in agreement_rows(comparisons)]})
+            else:
+                show_compared(comparisons)
             return
         names = self._judge_names()
         if not names:
@@ -170,8 +175,10 @@ class JudgeCommand:
                 clusters=self.answered.clusters(prompts),
                 progress=progress,
             )
-        show_judged(results, rows, usage)
-        if compared:
-            a, b = sides(compared, rows)
-            show_compared(compare(a, b, seed=self.method.seed))
-        print(f"\nreport: {out / 'report.html'}")
+
+        def show() -> None:
+            show_judged(results, rows, usage)
+            if compared:
+                show_compared(compare(*sides(compared, rows), seed=self.method.seed))
+
+        present(results, out, show)

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from veneer.foundation.errors import InputError
 from veneer.foundation.settings import Option
 from veneer.studies.judging.command import AnsweredPrompts
+from veneer.terminal.output import MessageOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class LabelCommand:
     seed: int = 0
     """Seed of the order and of the sample."""
     answered: AnsweredPrompts = field(default_factory=AnsweredPrompts)
+    output: MessageOptions = field(default_factory=MessageOptions)
 
     def run(self) -> None:
         from veneer.studies.judging.label_page import write_label_page

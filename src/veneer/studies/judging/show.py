@@ -20,6 +20,8 @@ def show_judged(results: Results, rows: Sequence[VerdictRow], usage: Mapping[str
     """One line per task, system and metric; below them the judges' outcomes, and what they cost."""
     from rich.table import Table
 
+    from veneer.terminal.tables import print_table
+
     console, table = _console(), Table(box=None, header_style="bold", pad_edge=False)
     for name in ("task", "system", "metric", "value [95 % interval]", "n", "judge"):
         table.add_column(
@@ -31,7 +33,7 @@ def show_judged(results: Results, rows: Sequence[VerdictRow], usage: Mapping[str
         if r.of is None:
             unit = f" ({r.unit})" if r.unit != "share" else ""
             table.add_row(r.task, r.system, f"{r.metric}{unit}", figure(r), str(r.n), r.judge or "")
-    console.print(table)
+    print_table(console, table)
     for judge in dict.fromkeys(r.judge for r in rows):
         counts = Counter(r.outcome for r in rows if r.judge == judge)
         without = ", ".join(f"{counts[k]} {k}" for k in KINDS if counts[k]) or "none"
@@ -60,6 +62,8 @@ def show_compared(comparisons: Sequence[JudgeComparison]) -> None:
     """Kappa, raw agreement and the confusion table of each comparison."""
     from rich.table import Table
 
+    from veneer.terminal.tables import print_table
+
     console = _console()
     for c in comparisons:
         console.print()
@@ -74,7 +78,7 @@ def show_compared(comparisons: Sequence[JudgeComparison]) -> None:
             table.add_column(f"{category:g}", justify="right")
         for category, row in zip(c.agreement.categories, c.agreement.table.tolist(), strict=True):
             table.add_row(f"{category:g}", *map(str, row))
-        console.print(table)
+        print_table(console, table)
         for name, e in (
             ("kappa", c.agreement.kappa),
             ("kappa, quadratic weights", c.agreement.weighted),

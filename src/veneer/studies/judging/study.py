@@ -15,6 +15,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_input, sha256_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results, join_notes
+from veneer.foundation.stages import Stage
 from veneer.judges.judge import Judge
 from veneer.judges.llm import LLMJudge, Outcome
 from veneer.prompts.prompt import Prompt
@@ -106,6 +107,13 @@ class JudgingStudy:
 
     def check(self) -> None:
         """Answers and prompts are matched already: their hash is one of the settings."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        count = len(self.pairs)
+        return tuple(
+            Stage(f"judging: {j.name}", prompts={j.name: count}, tokens=1, writes=(VERDICTS,))
+            for j in self.judges
+        )
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         self._note_judges(run)

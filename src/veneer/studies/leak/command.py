@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from veneer.foundation.settings import Option
 from veneer.studies.leak.settings import LeakSettings
 from veneer.terminal.options import Machine, data_folder, progress
+from veneer.terminal.output import TableOptions, present
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
@@ -50,6 +51,7 @@ class LeakCommand:
     """Folder for samples, results and the report."""
     method: LeakSettings = field(default_factory=LeakSettings)
     machine: Machine = field(default_factory=Machine)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.embed import load_embedder
@@ -87,8 +89,7 @@ class LeakCommand:
                 settings=self._settings(),
                 progress=report_progress,
             )
-        show(results, self.method.redact)
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
+        present(results, self.out, lambda: show(results, self.method.redact))
 
     def _sources(self) -> tuple[str, str | None]:
         """The examples, and the folder of the tasks' data."""
@@ -139,6 +140,7 @@ def show(results: Results, redacted: bool) -> None:
     from veneer.studies.leak.names import CALIBRATED
     from veneer.studies.leak.words import finding
     from veneer.terminal.show import figure
+    from veneer.terminal.tables import print_table
 
     console = Console(highlight=False, markup=False)
     console.width = max(console.width, 120)
@@ -166,7 +168,7 @@ def show(results: Results, redacted: bool) -> None:
         ]
         table.add_row(row.of or "", row.judge or "", *map(figure, (row, *rates)))
     console.print()
-    console.print(table)
+    print_table(console, table)
     console.print("share of samples that give training data [95 % interval]")
     if not redacted:
         console.print("The folder and its page hold training data; --redact keeps scores only.")

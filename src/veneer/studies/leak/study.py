@@ -14,6 +14,7 @@ from veneer.embed import Embedder
 from veneer.foundation.files import json_lines, sha256_text, write_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.stages import Stage
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat
@@ -148,6 +149,26 @@ class LeakStudy:
         check_examples(self.members, self.held_out)
         if self.method.retrain:
             need_peft()
+
+    def stages(self) -> tuple[Stage, ...]:
+        given = self.more_settings
+        base = (BASE_CHAT,) if given.get("base") else ()
+        veneer = (VENEER,) if given.get("veneer") else ()
+        others = (word.partition("=")[0] for word in given.get("also") or ())
+        return (
+            Stage("load"),
+            Stage(
+                "sample",
+                prompts={self.task: 1},
+                systems=(ALIGNED, *others, *base, *veneer),
+                samples=self.method.samples,
+                tokens=self.method.max_new_tokens,
+                writes=("samples.SYSTEM.jsonl",),
+            ),
+            Stage("match", writes=("matches.jsonl",)),
+            Stage("likelihoods"),
+            *((Stage("retrain", unknown=True),) if self.method.retrain else ()),
+        )
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         with run.stage("load"):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from veneer.foundation.settings import Option
 from veneer.studies.lm_eval.settings import LmEvalSettings
 from veneer.terminal.options import Machine, PairTemplates, load_pair, pair_settings, progress
+from veneer.terminal.output import TableOptions, present
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
@@ -42,6 +42,7 @@ class LmEvalCommand:
     templates: PairTemplates = field(default_factory=PairTemplates)
     method: LmEvalSettings = field(default_factory=LmEvalSettings)
     machine: Machine = field(default_factory=Machine)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.head.veneer import Veneer
@@ -57,8 +58,7 @@ class LmEvalCommand:
                 settings=pair_settings(self.base, self.aligned, self.templates, self.machine),
                 progress=report_progress,
             )
-        print_table(results)
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
+        present(results, self.out, lambda: print_table(results))
 
 
 def print_table(results: Results) -> None:

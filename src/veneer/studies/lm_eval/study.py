@@ -10,6 +10,7 @@ from typing import Any
 from veneer.adapters.lm_eval_rows import chosen_lm_eval_tasks, evaluate_with_lm_eval
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.stages import Stage
 from veneer.head.veneer import Veneer
 from veneer.models.pair import Pair
 from veneer.studies.lm_eval.settings import LmEvalSettings
@@ -67,6 +68,9 @@ class LmEvalStudy:
 
     def check(self) -> None:
         self.chosen = chosen_lm_eval_tasks(self.tasks, self.config.include_path)
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("load"), Stage("lm-eval", writes=("samples/",)))
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         config = self.config

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 from veneer.judges.config import JudgeConfig
 from veneer.studies.overton.settings import OvertonSettings
 from veneer.terminal.options import progress
+from veneer.terminal.output import TableOptions, present
 
 if TYPE_CHECKING:
+    from veneer.foundation.results import Results
     from veneer.studies.overton.coverage import Coverage
 
 
@@ -36,12 +38,12 @@ class OvertonCommand:
     """Folder for the results and the report."""
     method: OvertonSettings = field(default_factory=OvertonSettings)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.studies.overton.study import overton
         from veneer.studies.overton.viewpoints import example_viewpoints, read_viewpoints
         from veneer.terminal.pairs import named
-        from veneer.terminal.tables import cell, digits
 
         example = self.viewpoints == "example"
         questions = example_viewpoints() if example else read_viewpoints(Path(self.viewpoints))
@@ -56,13 +58,7 @@ class OvertonCommand:
                 seed=self.method.seed,
                 progress=say,
             )
-        scores = [r for r in results if r.metric.startswith("overton_score")]
-        for row in scores:
-            metric, value = row.metric.replace("_", " "), cell(row, digits(scores, 3))
-            print(f"{row.system}: {metric} {value} over {row.n} questions")
-        note = next((row.note for row in results if row.note), None)
-        print(f"\n{note}" if note else "")
-        print(f"report: {Path(self.out) / 'report.html'}")
+        present(results, self.out, lambda: show(results))
 
     def _coverage(self) -> Coverage:
         from veneer.embed import load_embedder
@@ -86,3 +82,16 @@ class OvertonCommand:
             )
         kept = replace(self.judge, cache=self.judge.cache or Path(self.out) / "verdicts")
         return JudgeCoverage(asker_of(kept), self.method.rating)
+
+
+def show(results: Results) -> None:
+    """One line per system and score, and what they rest on."""
+    from veneer.terminal.tables import cell, digits
+
+    scores = [r for r in results if r.metric.startswith("overton_score")]
+    for row in scores:
+        metric, value = row.metric.replace("_", " "), cell(row, digits(scores, 3))
+        print(f"{row.system}: {metric} {value} over {row.n} questions")
+    note = next((row.note for row in results if row.note), None)
+    if note:
+        print(f"\n{note}")

@@ -11,6 +11,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, sha256_input, sha256_text, write_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.stages import Stage
 from veneer.imports import Imported, Rules, read_stored
 from veneer.studies.overton.coverage import Coverage
 from veneer.studies.overton.score import Covered, overton_rows, viewpoint_table
@@ -85,6 +86,9 @@ class OvertonStudy:
             imported = read_stored(path, rules=RULES, system=name)
             self.answers[name] = _by_question(self.questions, imported, name)
             self.import_notes += imported.summary()
+
+    def stages(self) -> tuple[Stage, ...]:
+        return tuple(Stage(f"judge {name}", writes=("viewpoints.jsonl",)) for name in self.answers)
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         run.note(imported=self.import_notes)

@@ -21,6 +21,7 @@ from veneer.terminal.options import (
     progress,
     tasks_named,
 )
+from veneer.terminal.output import TableOptions, present
 from veneer.terminal.show import show
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class RunCommand:
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     machine: Machine = field(default_factory=Machine)
     workers: RayConfig = field(default_factory=RayConfig)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.measures.run_template import run_template, warn_of_refusals_alone
@@ -141,8 +143,7 @@ class RunCommand:
                 progress=report_progress,
                 **self._capture_with(templates),
             )
-        show(results)
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
+        present(results, self.out, lambda: show(results))
 
     def _capture_with(self, templates: RunTemplates) -> dict[str, Any]:
         """The argument of `study` that says where the capture runs."""
@@ -196,6 +197,7 @@ class MeasureCommand:
     beginning: Beginning = field(default_factory=Beginning)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     machine: Machine = field(default_factory=Machine)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.head.veneer import Veneer
@@ -223,8 +225,7 @@ class MeasureCommand:
                 settings={**settings, "veneer": veneer.identity(), **self.beginning.facts()},
                 progress=report_progress,
             )
-        show(results)
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
+        present(results, self.out, lambda: show(results))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +251,7 @@ class ExtractCommand:
     or workers on Ray."""
     method: ExtractConfig = field(default_factory=ExtractConfig)
     workers: RayConfig = field(default_factory=RayConfig)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.scale.extraction import chosen_engine, holders
@@ -283,5 +285,4 @@ class ExtractCommand:
                 settings={"capture": address},
                 progress=report_progress,
             )
-        show(results)
-        print(f"\nveneer: {self.out}")
+        present(results, self.out, lambda: show(results), place=f"veneer: {self.out}")

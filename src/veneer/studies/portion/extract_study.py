@@ -9,6 +9,7 @@ from typing import Any
 from veneer.capture.artefact import Capture
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.stages import Stage
 from veneer.head.config import ExtractConfig
 from veneer.head.events import solver_progress
 from veneer.head.token_sources import TokenSource
@@ -68,6 +69,9 @@ class ExtractStudy:
 
     def check(self) -> None:
         self.torch_device = resolve_device(self.device)
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("extract", writes=("veneer.json", "veneer.safetensors")), Stage("held-out"))
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         with run.stage("extract"):

@@ -16,6 +16,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, write_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results, join_notes
+from veneer.foundation.stages import Stage
 from veneer.foundation.system_id import SystemId
 from veneer.head.events import solver_progress
 from veneer.head.split import Split
@@ -35,6 +36,16 @@ from veneer.measures.extraction import (
     write_tables,
 )
 from veneer.measures.positions import position_system_rows
+from veneer.measures.stages import (
+    CONTROL_SHARE,
+    CONTROLS,
+    EXTRACT_SHARE,
+    OWN_SHARE,
+    READING,
+    answer_stage,
+    capture_stage,
+    extract_stage,
+)
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.studies.portion.baselines import (
@@ -131,6 +142,18 @@ class TaskStudy:
         judges_of(self.tasks, self.config.judges)
         self.test = {t.name: t.prompts("test")[: self.config.test_prompts] for t in self.tasks}
 
+    def answer_stages(self, systems: Sequence[str]) -> tuple[Stage, ...]:
+        """The stages of `answer_rows`, for systems of these names."""
+        answers = answer_stage(self.tasks, self.test, systems, self.config)
+        prompts = sum(answers.prompts.values())
+        shown = sum(min(n, self.config.shown) for n in answers.prompts.values())
+        longest = answers.new_tokens / max(1, answers.answers)
+        return (
+            answers,
+            Stage("discernment", share=READING * 3 * prompts),
+            Stage("tokens", share=3 * shown * longest, writes=("tokens.jsonl",)),
+        )
+
     def load_pair(self, run: Run, veneer: Veneer | None = None) -> Pair:
         """The pair, which the veneer must fit."""
         with run.stage("load"):
@@ -177,6 +200,7 @@ class TaskStudy:
         three = pair_systems(pair, veneer)
         systems = [*three, *more]
         run.note(systems=[s.facts() for s in systems])
+        run.revise(answer_stage(self.tasks, self.test, [s.name for s in systems], self.config))
         answers = answer_all(
             systems,
             self.tasks,
@@ -219,6 +243,22 @@ class PortionStudy(TaskStudy):
         prompts = TrainPrompts.of_tasks(self.tasks, self.config.train_prompts)
         self.learnt = _checked(prompts, self.tasks)
         self.baselines = _learnable(self.train, self.config)
+
+    def stages(self) -> tuple[Stage, ...]:
+        controls = (*CONTROLS, "shuffled") if self.config.controls else ()
+        baselines = [b.name for b in self.baselines]
+        own = list(self.train) if self.config.own and len(self.train) > 1 else []
+        recorded = capture_stage(self.train, self.tasks, self.config)
+        share = EXTRACT_SHARE + OWN_SHARE * len(own) + (CONTROL_SHARE if controls else 0)
+        folders = ["veneer", *(f"veneer-{t}" for t in own), *(["control"] if controls else [])]
+        learned = [Stage("baselines", share=CONTROL_SHARE * len(baselines) * recorded.work)]
+        return (
+            Stage("load"),
+            recorded,
+            extract_stage(recorded, folders, share=share),
+            *(learned if baselines else ()),
+            *self.answer_stages(("base", "veneer", "aligned", *controls, *baselines)),
+        )
 
     @property
     def train(self) -> dict[str, list[Prompt]]:
@@ -305,6 +345,11 @@ class MeasureStudy(TaskStudy):
                 f"{', '.join(learned)} is made from a capture, which `veneer measure` has not; use "
                 "`veneer run`"
             )
+
+    def stages(self) -> tuple[Stage, ...]:
+        controls = CONTROLS if self.config.controls else ()
+        systems = ("base", "veneer", "aligned", *controls, *(b.name for b in self.baselines))
+        return (Stage("load"), *self.answer_stages(systems))
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         judges = run.judges(self.tasks, self.config.judges)

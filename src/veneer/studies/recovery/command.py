@@ -14,6 +14,7 @@ from veneer.judges.config import JudgeConfig
 from veneer.studies.recovery.settings import RecoverySettings
 from veneer.terminal.options import Machine, PairTemplates, data_folder, load_pair, pair_settings
 from veneer.terminal.options import progress as progress_line
+from veneer.terminal.output import TableOptions, present
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
@@ -114,6 +115,7 @@ class RecoverCommand:
     method: RecoverySettings = field(default_factory=RecoverySettings)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     machine: Machine = field(default_factory=Machine)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.studies.recovery.show import show
@@ -124,8 +126,7 @@ class RecoverCommand:
                 results, teacher = self._recover_stored(progress)
             else:
                 results, teacher = self._recover_models(progress), "aligned"
-        show(results, teacher)
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
+        present(results, self.out, lambda: show(results, teacher))
 
     def _check(self) -> None:
         if self.stored.given and self.models.given:

@@ -3,6 +3,7 @@ aligned one (docs/recovery.md)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, sha256_input, sha256_text, write_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.stages import Stage
 from veneer.head.veneer import Veneer
 from veneer.judges.asker import Asker, LocalAsker, asker_of
 from veneer.judges.config import JudgeConfig
@@ -292,6 +294,9 @@ class StoredRecovery(RecoveryStudy):
             )
         self.scores, self.hashcode = read_scores(self.score_files, self.teacher)
 
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("compare", writes=("verdicts.jsonl",)),)
+
     def measure(self, run: Run) -> Iterator[Measurement]:
         measures = self._measures(self.queries, self._asker(run), self._embedder())
         run.note(
@@ -351,6 +356,25 @@ class ModelRecovery(RecoveryStudy):
                 "one sample per prompt gives the aligned model no other samples, which are the "
                 "ceiling; give --samples 2 or more"
             )
+
+    def stages(self) -> tuple[Stage, ...]:
+        tasks = Counter(p.task for p in self.prompts)
+        veneer = () if self.veneer is None else ("veneer",)
+        variants = (v.name for v in self.method.prompts)
+        peers = self.more_settings.get("peers") or ()
+        return (
+            Stage("load"),
+            Stage(
+                "answers",
+                also=("summaries",),
+                prompts=tasks,
+                systems=("aligned", "base", *veneer, *variants, *peers),
+                samples=self.method.samples,
+                tokens=self.method.max_new_tokens,
+                writes=("responses/", "in_context.jsonl"),
+            ),
+            Stage("compare", writes=("verdicts.jsonl",)),
+        )
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         embedder, asker = self._embedder(), self._asker(run)

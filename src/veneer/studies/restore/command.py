@@ -10,6 +10,7 @@ from veneer.foundation.settings import Option
 from veneer.judges.config import JudgeConfig
 from veneer.studies.restore.settings import PartSizes, RestoreSettings
 from veneer.terminal.options import Machine, data_folder, progress
+from veneer.terminal.output import TableOptions, present
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class RestoreCommand:
     method: RestoreSettings = field(default_factory=RestoreSettings)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     machine: Machine = field(default_factory=Machine)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.studies.restore.study import restore
@@ -139,8 +141,7 @@ class RestoreCommand:
                 settings=self._settings(inputs),
                 progress=report_progress,
             )
-        show(results)
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
+        present(results, self.out, lambda: show(results))
 
     def _inputs(self) -> RestoreInputs:
         from veneer.capture import Capture

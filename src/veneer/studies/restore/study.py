@@ -15,6 +15,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, write_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.stages import Stage
 from veneer.foundation.system_id import SystemId
 from veneer.head.low_rank import second_moment
 from veneer.judges.config import JudgeConfig
@@ -47,6 +48,7 @@ from veneer.studies.restore.reattack import (
 from veneer.studies.restore.selection import ChosenSettings, Sweep, choose, rule_facts
 from veneer.studies.restore.settings import HEAD_METHODS, RestoreSettings
 from veneer.studies.restore.side_by_side import shown_prompts, shown_rows
+from veneer.studies.restore.stages import restore_stages
 from veneer.studies.restore.verdict import (
     ORDER,
     Outcomes,
@@ -146,6 +148,13 @@ class RestoreStudy:
             logging.getLogger("veneer").warning("veneer: %s", few)
         if extracts and not roles.harmless:
             logging.getLogger("veneer").warning("veneer: %s", words.ONLY_REFUSALS)
+
+    def stages(self) -> tuple[Stage, ...]:
+        return restore_stages(self.roles, self.parts, self.method, self.inputs.aligned is not None)
+
+    def load(self) -> RestoreModels:
+        """The models, for a dry run."""
+        return self.inputs.load(self.method.methods)
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         judges = run.judges(self.roles.measured(), self.judge)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from veneer.foundation.settings import Option
@@ -11,6 +10,7 @@ from veneer.judges.config import JudgeConfig
 from veneer.measures.config import StudyConfig
 from veneer.studies.transfer.settings import TransferSettings
 from veneer.terminal.options import Machine, data_folder, progress
+from veneer.terminal.output import TableOptions, present
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ class TransferCommand:
     answers: TransferAnswers = field(default_factory=TransferAnswers)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     machine: Machine = field(default_factory=Machine)
+    output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
         from veneer.head.veneer import Veneer
@@ -148,8 +149,7 @@ class TransferCommand:
                 settings={**names, **self.templates.settings(), **self.machine.how()},
                 progress=report_progress,
             )
-        show(results)
-        print(f"\nreport: {Path(self.out) / 'report.html'}")
+        present(results, self.out, lambda: show(results))
 
     def _model_names(self) -> dict[str, str | None]:
         """The models by their roles in TransferModels."""

@@ -13,6 +13,7 @@ from veneer.capture import Capture, CaptureConfig, capture
 from veneer.foundation.errors import InputError
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
+from veneer.foundation.stages import Stage
 from veneer.foundation.system_id import SystemId
 from veneer.head.events import solver_progress
 from veneer.head.veneer import Veneer
@@ -22,6 +23,7 @@ from veneer.measures.answers import answer_all
 from veneer.measures.discernment import measure_discernment
 from veneer.measures.extraction import extract_to
 from veneer.measures.held_out import HeldOut, held_out
+from veneer.measures.stages import answer_stage, capture_stage, extract_stage
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.studies.runner import run_study
@@ -131,6 +133,27 @@ class TransferStudy:
             seed=study.seed,
             learns=" and ".join(learns) or None,
         )
+
+    def stages(self) -> tuple[Stage, ...]:
+        method, study, tasks = self.method, self.method.study, self.tasks
+        train: dict[str, list[Prompt]] = {}
+        for prompt in self.prompts.train:
+            train.setdefault(prompt.task, []).append(prompt)
+        stages = [Stage("load")]
+        if self.veneer is None:
+            small = capture_stage(train, tasks, study, "capture small", "small-capture")
+            stages += [small, extract_stage(small, ["small-veneer"], "extract small")]
+        if "large_aligned" in self.aligned_models and self.prompts.split is not None:
+            large = capture_stage(train, tasks, study, "capture large", "large-capture")
+            stages.append(large)
+            if method.own:
+                stages.append(extract_stage(large, ["veneer"], "extract large"))
+        stages.append(Stage("choose alpha"))
+        if method.bake:
+            stages.append(Stage("bake", unknown=True, writes=("baked/",)))
+        stages += [Stage("timing")] if method.rounds else []
+        answers = answer_stage(tasks, self.prompts.test, self.measured, study)
+        return (*stages, answers, Stage("discernment"))
 
     def measure(self, run: Run) -> Iterator[Measurement]:
         with run.stage("load"):
