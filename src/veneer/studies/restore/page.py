@@ -35,6 +35,7 @@ STUDY = "restore"
 REFERENCES = {"compromised": "base", "aligned": "aligned"}  # their marks: a ring and a diamond
 HEIGHT = 300  # height of a chart, px
 TOP, BOTTOM = 28, 44  # room for letters, px
+AXIS_NAME = 14  # height of the vertical axis's name above the plot, px
 NEAR = 0.035  # points as near as that share a label
 WIDTH, LETTER = 460, 6.2  # width of an ordinary chart and of a letter, px, to keep labels apart
 # offsets of a label from its point, px downwards, in the order in which they are tried
@@ -116,7 +117,10 @@ class Label:
     def inside(self) -> bool:
         left, right, top, bottom = self.box
         return (
-            left >= 0.09 * WIDTH and right <= WIDTH and top >= 0 and bottom <= HEIGHT - BOTTOM + 4
+            left >= 0.09 * WIDTH
+            and right <= WIDTH
+            and top >= AXIS_NAME
+            and bottom <= HEIGHT - BOTTOM + 4
         )
 
     def over(self, other: Label) -> bool:
