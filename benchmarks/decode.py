@@ -1,8 +1,9 @@
 """Decoding: a merged checkpoint against its base, and a shifted system against its
-two models apart.
+two models apart; or Veneer's decoding against transformers' `generate`.
 
     python benchmarks/decode.py [--base B] [--large L] [--small S] [--veneer V] [--runs 24]
         [--tokens 16] [--batch 8] [--out FILE]
+    python benchmarks/decode.py --only generate --batch 16 --tokens 128 --runs 3
 
 Models by name; default: base of the real pair (VENEER_PAIR) in all three places. The veneer must
 belong to --base and to --small; without one, a random one with --rows rows is made, which costs the
@@ -12,6 +13,10 @@ Runs are paired: both sides take their steps in turn, in an order that alternate
 machine slows both alike. What is timed is the steps behind the first one, in which the prompts are
 read. Ratios are geometric means over the pairs with a 95 % interval (t on the logarithms), of
 seconds on the wall clock and of CPU seconds of this process, which other processes disturb less.
+generate: base decodes the same prompts with `decode_steps` and with transformers' `generate` in a
+batch, both greedy and without an end token, and their tokens must be equal; `generate` waits
+between its steps, so that both take them in turn. It is no part of a run without --only.
+
 Goals: merged within 5 % of 1; shifted at most 1.10 of its two models apart, intervals within 5 %.
 """
 
@@ -23,6 +28,7 @@ import math
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -88,6 +94,93 @@ def paired(
                 if step:
                     taken += clocks() - before
     return found[WARM_UP:, 0], found[WARM_UP:, 1]
+
+
+class Waiting:
+    """A streamer that lets `generate` go on by one step each time it is asked to."""
+
+    def __init__(self) -> None:
+        self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
+
+    def put(self, value: torch.Tensor) -> None:
+        self._done.release()
+        self._go.acquire()
+
+    def end(self) -> None:
+        self._done.release()
+
+    def step(self) -> None:
+        self._go.release()
+        self._done.acquire()
+
+
+class Generated:
+    """transformers' `generate` in a thread of its own, a step at a time."""
+
+    def __init__(self, lm: LanguageModel, prompts: Sequence[Sequence[int]], tokens: int):
+        self._lm, self._prompts, self._tokens = lm, prompts, tokens
+        self._waiting = Waiting()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.ids: list[list[int]] = []
+
+    def start(self) -> None:
+        """Up to the first step, which reads the prompts."""
+        self._thread.start()
+        self._waiting._done.acquire()
+
+    def step(self) -> None:
+        self._waiting.step()
+
+    def end(self) -> None:
+        self._waiting._go.release()
+        self._thread.join()
+
+    @torch.inference_mode()
+    def _run(self) -> None:
+        width = max(map(len, self._prompts))
+        gaps = [width - len(p) for p in self._prompts]
+        pairs = list(zip(gaps, self._prompts, strict=True))
+        ids = torch.tensor([[self._lm.pad_id] * g + list(p) for g, p in pairs])
+        mask = torch.tensor([[0] * g + [1] * len(p) for g, p in pairs])
+        out = self._lm.model.generate(
+            input_ids=ids.to(self._lm.device),
+            attention_mask=mask.to(self._lm.device),
+            max_new_tokens=self._tokens,
+            min_new_tokens=self._tokens,
+            do_sample=False,
+            pad_token_id=self._lm.pad_id,
+            eos_token_id=None,
+            streamer=self._waiting,
+        )
+        self.ids = out[:, width:].tolist()
+
+
+def against_generate(lm: LanguageModel, given: argparse.Namespace) -> list[dict]:
+    """Seconds of transformers' steps over those of Veneer's."""
+    prompts = random_prompts(lm, given.batch, given.prompt)
+    how = Sampling(given.tokens)
+    found = np.zeros((given.runs, 2, 2))
+    for run in found:
+        stepper = ModelStepper(lm, prompts)
+        ours = decode_steps(stepper, [Row(how)] * len(prompts), stop_ids=())
+        theirs = Generated(lm, prompts, given.tokens)
+        theirs.start()
+        chosen = []
+        for step in range(given.tokens):
+            for side in (0, 1) if step % 2 else (1, 0):
+                before = clocks()
+                if side:
+                    chosen.append([t.id for t in next(ours)])
+                else:
+                    theirs.step()
+                if step:
+                    run[side] += clocks() - before
+        theirs.end()
+        if theirs.ids != [list(row) for row in zip(*chosen, strict=True)]:
+            sys.exit("Veneer and transformers chose different tokens; the ratio would mean nothing")
+        print(json.dumps((run / (given.tokens - 1)).round(4).tolist()), flush=True)
+    what = f"transformers' generate / ours, batch {given.batch}, {given.tokens} tokens"
+    return rows_of(what, found[:, 0], found[:, 1], "at least 1.5", given)
 
 
 def ratio(one: np.ndarray, other: np.ndarray) -> dict[str, float]:
@@ -206,7 +299,7 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--prompt", type=int, default=16, help="tokens of the longest prompt")
-    parser.add_argument("--only", choices=("merged", "shifted"))
+    parser.add_argument("--only", choices=("merged", "shifted", "generate"))
     parser.add_argument("--out", type=Path, help="figures as JSON")
     given = parser.parse_args()
     if not (given.base and given.large and given.small):
@@ -222,9 +315,11 @@ def main() -> None:
     else:
         small_veneer = veneer if small is base else some_veneer(small, given.rows)
     found = []
-    if given.only != "shifted":
+    if given.only == "generate":
+        found += against_generate(base, given)
+    if given.only in (None, "merged"):
         found += merged_against_base(base, given.base, veneer, given)
-    if given.only != "merged":
+    if given.only in (None, "shifted"):
         found += shifted_against_parts(large, small, small_veneer, given)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     setting = {

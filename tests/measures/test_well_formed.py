@@ -101,6 +101,21 @@ def test_stored_likelihoods_serve_an_interrupted_run(aligned, tmp_path):
     assert other == pytest.approx(by_transformers(aligned.lm, PROMPTS[0], "Sure, here"), rel=1e-4)
 
 
+def test_an_interrupted_run_ends_with_the_same_numbers(aligned, tmp_path):
+    """All systems are read together: where one file is missing, all are read again."""
+    measured(aligned, tmp_path)
+    written = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    for name in written:
+        (tmp_path / name).unlink()
+        measured(aligned, tmp_path)
+        assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == written
+
+
+def test_equal_answers_have_equal_likelihoods(aligned, tmp_path):
+    base, own = measured(aligned, tmp_path, OWN)
+    assert base.values["answer_nll"].tolist() == own.values["answer_nll"].tolist()
+
+
 def test_the_cut_holds_99_percent_of_fresh_answers():
     values = np.arange(1.0, 200.0)
     assert cut_of(values) == (198.0, 198 / 200)

@@ -265,13 +265,13 @@ def test_structure_for_screen_readers(opened):
 
 
 def test_shading_follows_the_switch(opened):
-    shade = "getComputedStyle(document.querySelector('.body [data-b=\"6\"]')).backgroundColor"
-    before = opened.run(shade)
-    opened.click("label[for=s1-col-v]")
-    assert (
-        opened.run("document.querySelector('.browser').dataset.colour") == "v"
-        and opened.run(shade) != before
-    )
+    first = "document.querySelectorAll('.body')[{}].children[0]"
+    base, veneer = (opened.run(f"{first.format(i)}.className") for i in (0, 1))
+    opened.click("label[for=s1-col-1]")
+    assert opened.run("document.querySelector('.browser').dataset.colour") == "1"
+    # an answer of the veneer keeps its own shade, one of base takes that of the veneer's KL
+    assert opened.run(f"{first.format(1)}.className") == veneer
+    assert opened.run(f"{first.format(0)}.className") != base
     opened.click("label[for=s1-col-c]")
     assert opened.run("getComputedStyle(document.querySelector('.ramp .for-c')).display") == "flex"
 
@@ -356,7 +356,7 @@ Math.round(ratio * 100) / 100]);
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("colour", ["b", "v", "c", "g"])
+@pytest.mark.parametrize("colour", ["own", "0", "1", "c", "g"])
 def test_text_has_contrast_in_light_and_dark(opened, dark, colour):
     """WCAG AA: 4.5 to 1 for every text that is shown, with every way of shading tokens and
     all details open."""
@@ -385,3 +385,40 @@ def test_it_prints(opened):
     opened.run("dispatchEvent(new Event('afterprint'))")
     assert count(opened, "details:not([open])") > 5
     opened.call("Emulation.setEmulatedMedia", media="")
+
+
+def pressed(browser, figure, name):
+    button = f"document.querySelector('{figure} .legend [data-for=\"{name}\"]')"
+    return browser.run(f"{button}.getAttribute('aria-pressed')")
+
+
+def test_a_legend_hides_and_shows_by_mouse_and_keyboard(opened):
+    lines = "[...document.querySelectorAll('.curve .lin .line')].filter((x) => x.checkVisibility())"
+    names = f"{lines}.map((x) => x.dataset.series)"
+    before = opened.run(names)
+    assert {"base", "veneer"} <= set(before)
+    opened.click('.curve .legend [data-for="veneer"]')
+    assert opened.run(names) == [name for name in before if name != "veneer"]
+    assert pressed(opened, ".curve", "veneer") == "false"
+    opened.run("document.querySelector('.curve .legend [data-for=\"veneer\"]').focus()")
+    opened.key("Enter")
+    assert opened.run(names) == before and pressed(opened, ".curve", "veneer") == "true"
+
+
+def test_a_word_is_explained_where_it_stands(opened):
+    opened.run("document.querySelector('.curve .term').focus()")
+    opened.key("Enter")
+    open_one = "document.querySelector('.gloss:popover-open')"
+    assert "Kullback-Leibler" in opened.run(f"{open_one}.textContent")
+    opened.key("Escape")
+    assert opened.run(open_one) is None
+    missing = (
+        "[...document.querySelectorAll('[popovertarget]')].filter((b) => "
+        "!document.getElementById(b.getAttribute('popovertarget'))).length"
+    )
+    assert opened.run(missing) == 0
+
+
+def test_the_answer_of_a_judge_is_a_word(opened):
+    said = opened.run("[...document.querySelectorAll('.scores li')].map((x) => x.textContent)")
+    assert {"refused", "not refused"} <= set(said) and not any("refusal rate" in x for x in said)

@@ -130,13 +130,13 @@ def test_token_rows_may_lack_figures(tmp_path):
     study = load(folder_with(tmp_path, tokens_jsonl="".join(json.dumps(r) + "\n" for r in rows)))
     first, second, third = study.responses
     assert (
-        first.kl_base == (1.0, None)
-        and first.kl_veneer == (None, None)
+        first.kl == {"base": (1.0, None), "veneer": (None, None)}
+        and first.yardstick == "aligned"
         and first.shift == (None, "shifted")
     )
     assert first.top[0] == ((("a", 1.0),), (), ()) and first.top[1] == ((), (), ())
     assert second.text == "only text" and second.tokens == ()
-    assert third.kl_base == (None,) and third.top == (None,)
+    assert third.kl["base"] == (None,) and third.top == (None,)
     assert 'data-mount="browser"' in render([tmp_path])
 
 

@@ -162,11 +162,11 @@ def test_memory_that_runs_out(monkeypatch):
     whole = score_pairs(system, pairs, batch_size=15)
     real, sizes = likelihood._score, []
 
-    def score(system, some):
+    def score(system, some, size):
         if len(some) > limit:
             raise torch.OutOfMemoryError("out of memory")
         sizes.append(len(some))
-        return real(system, some)
+        return real(system, some, size)
 
     monkeypatch.setattr(likelihood, "_score", score)
     limit = 4
@@ -177,6 +177,45 @@ def test_memory_that_runs_out(monkeypatch):
     limit = 0
     with pytest.raises(VeneerError, match="memory ran out for a single continuation"):
         score_pairs(system, pairs)
+
+
+def test_contexts_once_short_continuations_unpadded_equal_pairs_once(monkeypatch):
+    """Counts the positions that the backbone reads."""
+    system = System.of_model(tiny())
+    contexts = [c for c, _ in pairs_of(system, prompts(3), ["x"])]
+    draw = torch.Generator().manual_seed(0)
+    long, short = (
+        [torch.randint(5, 200, (n,), generator=draw).tolist() for _ in contexts] for n in (40, 3)
+    )
+    pairs = [(c, f) for fs in (long, short, long) for c, f in zip(contexts, fs, strict=True)]
+    system.lm.abilities.way(0)  # its trials read too
+    assert system.lm.abilities.shares
+    positions, real = [], type(system.lm).hidden
+
+    def hidden(lm, ids, mask, cache=None):
+        positions.append(ids.numel())
+        return real(lm, ids, mask, cache)
+
+    monkeypatch.setattr(type(system.lm), "hidden", hidden)
+    found = score_pairs(system, pairs, batch_size=3)
+    assert sum(positions) <= sum(map(len, contexts)) + 3 * (40 + 3)
+    assert found[:3] == found[6:]
+    monkeypatch.undo()
+    for a, b in zip(found, plain_loop(system, pairs), strict=True):
+        assert a.logprob == pytest.approx(b[0], abs=2e-3) and a[1:] == b[1:]
+
+
+def test_done_names_every_pair_once():
+    system = System.of_model(tiny())
+    pairs = pairs_of(system, prompts(4)) * 2
+    told = {}
+
+    def done(numbers, scores):
+        assert not set(numbers) & set(told)
+        told.update(zip(numbers, scores, strict=True))
+
+    found = score_pairs(system, pairs, batch_size=2, done=done)
+    assert [told[i] for i in range(len(pairs))] == found
 
 
 def test_bad_input():

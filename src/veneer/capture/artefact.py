@@ -18,6 +18,7 @@ from veneer.capture.shards import SCHEMA, check_shard, is_done, read_shard
 from veneer.foundation.display import Shown
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, read_json_lines
+from veneer.hub import local_place
 from veneer.models.head import Head
 
 
@@ -33,13 +34,13 @@ class Capture(Shown):
 
     @classmethod
     def open(cls, folder: str | Path, *, partial: bool = False) -> Capture:
-        """Open and check a capture. partial: accept one that is not finished (its
-        disk was full, say).
+        """Open and check a capture in a folder or on the hub (hf://OWNER/NAME). partial: accept
+        one that is not finished (its disk was full, say).
 
         Raises InputError where the folder is no capture, a shard is damaged (it is named), or
         shards are missing.
         """
-        folder = Path(folder)
+        folder = local_place(folder)
         manifest = read_json(
             folder / "manifest.json",
             "the manifest of a capture (a folder that `veneer capture` wrote)",

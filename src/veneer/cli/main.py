@@ -25,6 +25,7 @@ OWN = {  # commands that are no study; a study's commands come from its room (ve
     "serve": "veneer.cli.serve:ServeCommand",
     "chat": "veneer.cli.chat:ChatCommand",
     "report": "veneer.cli.report:ReportCommand",
+    "push": "veneer.cli.push:PushCommand",
     "tasks": "veneer.cli.tasks:TasksCommand",
     "completion": "veneer.cli.completion:CompletionCommand",
 }
@@ -36,7 +37,7 @@ GROUPS = {
     "a model that was tuned again": ("audit", "restore", "leak"),
     "variety of answers": ("diversity", "recover", "overton"),
     "answers, judges, other harnesses": ("import", "judge", "label", "lm-eval"),
-    "publish and set up": ("report", "completion"),
+    "publish and set up": ("report", "push", "completion"),
 }
 WIDEST = 100  # columns of the help, where the terminal has as many
 
@@ -67,8 +68,9 @@ DESCRIPTION = (
     "How much of a language model's alignment is only its surface, where it sits, and how to carry "
     "it over.",
     "A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or "
-    "ADAPTER@BASE), a .gguf file, or one of the embedded lab:base, lab:aligned, lab:large-base, "
-    "lab:large-aligned, lab:compromised, lab:deep-aligned.",
+    "ADAPTER@BASE), a .gguf file, an address hf://OWNER/NAME[@REVISION][/FOLDER], or one of the "
+    "embedded lab:base, lab:aligned, lab:large-base, lab:large-aligned, lab:compromised, "
+    "lab:deep-aligned. A veneer and a capture are folders, or such addresses (veneer push).",
 )
 START = """\
 Veneer measures how much of a language model's alignment is only its surface.

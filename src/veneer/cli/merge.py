@@ -25,7 +25,7 @@ class MergeCommand:
     )
 
     veneer: Annotated[str, Option(positional=True, metavar="VENEER")]
-    """Folder that `veneer extract` wrote."""
+    """Folder that `veneer extract` wrote, or its address on the hub (hf://OWNER/NAME)."""
     base: str
     """The base model that the veneer was extracted from."""
     out: str
@@ -44,23 +44,27 @@ class MergeCommand:
     max_shard_size: str = "4GB"
     """Largest safetensors file."""
     push_to_hub: Annotated[str | None, Option(metavar="REPO")] = None
-    """Then upload the folder to this repository of the Hugging Face hub, such as user/model; it is
-    created if it does not exist."""
-    private: bool = False
-    """Create that repository as a private one."""
+    """Then publish the folder in this repository of the Hugging Face hub, such as user/model, as
+    `veneer push` does; it is created if it does not exist."""
+    public: bool = False
+    """Create that repository as a public one; otherwise it is private."""
     machine: Machine = field(default_factory=Machine)
     output: LongOptions = field(default_factory=LongOptions)
 
     def run(self) -> None:
-        from veneer.models.checkpoint.hub import check_repo, push_folder
+        from veneer.hub import Address
+        from veneer.hub.upload import check_token
+        from veneer.publish import push
 
+        address = None
         if self.push_to_hub is not None:
-            check_repo(self.push_to_hub)
+            address = Address.parse(f"hf://{self.push_to_hub.removeprefix('hf://')}")
+            check_token()
         if self.output.dry_run:
             raise DryRun(self._plan())
         self._write()
-        if self.push_to_hub is not None:
-            print(f"hub: {push_folder(self.out, self.push_to_hub, private=self.private)}")
+        if address is not None:
+            print(f"hub: {push(self.out, address, public=self.public).address.page}")
 
     def _plan(self) -> Plan:
         """What would be written. Raises InputError where the veneer does not fit base, as far as

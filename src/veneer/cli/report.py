@@ -19,7 +19,7 @@ class ReportCommand:
     )
 
     folders: Annotated[tuple[str, ...], Option(positional=True, metavar="FOLDER")]
-    """Study folders."""
+    """Study folders, here or on the hub (hf://OWNER/NAME)."""
     out: str | None = None
     """The HTML file. Default: report.html in the first folder."""
     tables: str | None = None
@@ -34,6 +34,7 @@ class ReportCommand:
         from pathlib import Path
 
         from veneer.foundation.errors import InputError
+        from veneer.hub import is_hub, local_place
         from veneer.report import write_report
         from veneer.report.export import need_matplotlib, write_plots, write_tables
 
@@ -49,7 +50,9 @@ class ReportCommand:
                 )
         if self.plots is not None:
             need_matplotlib()
-        folders = [Path(f) for f in self.folders]
+        if is_hub(self.folders[0]) and not self.out:
+            raise InputError("the first folder is on the hub; give --out FILE for the page")
+        folders = [local_place(f) for f in self.folders]
         out = Path(self.out) if self.out else folders[0] / "report.html"
         write_report(folders, out)
         print(f"report: {out}")

@@ -13,6 +13,7 @@ import yaml  # transformers needs it
 from veneer.foundation.results import Measurement, Results
 from veneer.head.recorded import recorded_templates
 from veneer.head.veneer import Veneer
+from veneer.hub import is_hub
 from veneer.models.checkpoint.originals import Originals
 from veneer.models.formats import Format, PlainFormat
 from veneer.models.language_model import LanguageModel
@@ -137,8 +138,10 @@ def shown_name(lm: LanguageModel) -> str:
 
 def shown(name: str) -> str:
     """A model's name without the folders of this machine."""
-    if name.startswith("lab:") or (
-        HUB_ID.fullmatch(name) and not Path(name).exists() and not name.startswith(".")
+    if (
+        is_hub(name)
+        or name.startswith("lab:")
+        or (HUB_ID.fullmatch(name) and not Path(name).exists() and not name.startswith("."))
     ):
         return name
     return "@".join(Path(part).name or part for part in name.split("@"))

@@ -12,6 +12,7 @@ from veneer.foundation.results import Results
 from veneer.head.card import model_card
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
+from veneer.hub import local_place
 from veneer.models.checkpoint.fitted_template import fitted_template
 from veneer.models.checkpoint.merge import new_output_folder, save_merged
 from veneer.models.checkpoint.tokenizer_files import write_chat_template
@@ -81,7 +82,7 @@ def merge_format(veneer: Veneer, template: str | None = None) -> Format | None:
 def merged_facts(model: str) -> dict[str, Any]:
     """What the run.json of a merged checkpoint records of the format that it serves; empty for
     any other model."""
-    path = Path(model) / "run.json"
+    path = local_place(model) / "run.json"
     existing = read_json(path, "the record of a merge") if path.is_file() else {}
     record = existing if isinstance(existing, dict) and existing.get("command") == "merge" else {}
     return (
@@ -148,7 +149,7 @@ def merge(
 def results_of(folder: str | Path) -> Results | None:
     """The figures that were measured with the veneer in `folder`: those beside it (`veneer
     extract`), or those of the study whose joint veneer it is (`veneer run`); None without any."""
-    folder = Path(folder)
+    folder = local_place(folder)
     places = [folder, *([folder.parent] if folder.name == "veneer" else [])]
     return next(
         (Results.read(p / "results.jsonl") for p in places if (p / "results.jsonl").is_file()), None

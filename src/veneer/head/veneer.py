@@ -16,6 +16,7 @@ from torch import Tensor
 from veneer.foundation.display import Shown
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file, write_atomically, write_json
+from veneer.hub import local_place
 from veneer.models.head import ROUNDINGS, Head
 from veneer.models.language_model import LanguageModel
 
@@ -259,9 +260,9 @@ class Veneer(Shown):
 
     @classmethod
     def load(cls, folder: str | Path) -> Veneer:
-        """Read a veneer and check it. Raises InputError where it is no veneer, damaged, or
-        of another schema."""
-        folder = Path(folder)
+        """Read a veneer from a folder, or from the hub (hf://OWNER/NAME[@REVISION][/FOLDER]), and
+        check it. Raises InputError where it is no veneer, damaged, or of another schema."""
+        folder = local_place(folder)
         facts = read_json(
             folder / "veneer.json", "the config of a veneer (a folder that `veneer extract` wrote)"
         )

@@ -12,6 +12,7 @@ from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.foundation.run_record import RunRecord
 from veneer.judges.judge import Judge
+from veneer.measures.answer_tokens import ShownAnswer
 from veneer.measures.behaviour import Scored, behaviour_rows, score
 from veneer.measures.choice import score_choices
 from veneer.measures.config import StudyConfig
@@ -29,20 +30,12 @@ from veneer.tasks.task import Task
 SHOWN = ("base", "veneer", "aligned")  # systems of the response browser
 
 
-class ShownResponse(NamedTuple):
-    """A response of the report's browser, and its prompt's scores on the task's
-    headlines (None: none)."""
-
-    response: Response
-    scores: dict[str, float | None]
-
-
 class Answers(NamedTuple):
     """rows: of the study "measure". shown: the responses that the report shows. answered: what each
     task that is answered in words got, by its name."""
 
     rows: list[Measurement]
-    shown: list[ShownResponse]
+    shown: list[ShownAnswer]
     answered: dict[str, AnsweredTask]
 
 
@@ -58,13 +51,13 @@ def answer_all(
 ) -> Answers:
     """Answer every task with every system, and score the answers."""
     rows: list[Measurement] = []
-    shown: list[ShownResponse] = []
+    shown: list[ShownAnswer] = []
     answered: dict[str, AnsweredTask] = {}
     left_out: dict[str, str] = {}
     ends = next((_ends(s) for s in systems if isinstance(s, System) and s.name == "base"), ())
     for task in tasks:
         prompts = test[task.name]
-        keep = {p.id for p in prompts[: config.shown]}
+        keep = {p.id: p for p in prompts[: config.shown]}
         scored: list[Scored] = []
         written: dict[str, list[Response]] = {}
         for system in systems:
@@ -96,9 +89,9 @@ def answer_all(
             with record.stage("judge"):
                 scored.append(score(task, prompts, answers, judges[task.name], progress))
             if system.name in SHOWN:
-                verdicts = _verdicts(task, prompts, scored[-1])
+                verdicts = headline_scores(task, prompts, scored[-1])
                 shown += [
-                    ShownResponse(r, verdicts[r.prompt_id])
+                    ShownAnswer(keep[r.prompt_id], r, verdicts[r.prompt_id])
                     for r in answers
                     if r.prompt_id in keep and r.sample_id == 0
                 ]
@@ -130,10 +123,10 @@ def _ends(base: System) -> tuple[str, ...]:
     return marks(form.template) if isinstance(form, PlainFormat) and not form.own else ()
 
 
-def _verdicts(
+def headline_scores(
     task: Task, prompts: Sequence[Prompt], scored: Scored
 ) -> dict[str, dict[str, float | None]]:
-    """prompt id -> headline -> score."""
+    """prompt id -> headline -> score; None where a prompt has none."""
     metrics = [m for m in task.headlines if m in scored.values]
     return {
         p.id: {

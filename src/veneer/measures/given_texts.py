@@ -178,18 +178,18 @@ class Passages:
     def noise(self, system: System, most: int = 8) -> tuple[np.ndarray, np.ndarray]:
         """KL of a model's own distributions against those of another batch size (one passage at a
         time), on the first passages: (sums, numbers of tokens)."""
-        head, together = system.head or system.lm.head, self.states(system.lm, system.format)
+        model, together = self._model(system), self.states(system.lm, system.format)
         sums = []
         for prompt, tokens, states in list(zip(self.prompts, self.tokens, together, strict=True))[
             :most
         ]:
             before = (
-                [self.first]
+                model.own_ids([self.first])
                 if prompt is None
                 else system.format.encode(system.lm.tokenizer, prompt)
             )
-            (alone,) = response_hidden(system.lm, [before], [list(tokens)])
-            a, b = (head.logits(x).float().log_softmax(-1) for x in (states, alone))
+            (alone,) = model.states([before], [tokens])
+            a, b = (model.head.logits(x).float().log_softmax(-1) for x in (states, alone))
             # One sum over tokens and vocabulary, not `exact_kl` and then the tokens' sum: the two
             # differ in the last bits, and this figure is made of little else.
             sums.append(float((a.exp() * (a - b)).sum()))

@@ -85,10 +85,11 @@ def add_well_formed(
     if all(r.empty for r in own):
         return "aligned_answers_are_empty"
     place = {p.id: i for i, p in enumerate(prompts)}
-    nats: dict[str, np.ndarray] = {}
-    for one in scored:
-        path = out / f"{prompts[0].task}.{file_name(one.system)}.jsonl"
-        nats[one.system] = _nats(aligned, prompts, answers[one.system], path, batch_size)
+    texts = {
+        one.system: [(r.prompt_id, r.sample_id, r.text.strip()) for r in answers[one.system]]
+        for one in scored
+    }
+    nats = _nats(aligned, prompts, texts, out, batch_size)
     reference, of = nats["aligned"], np.array([place[r.prompt_id] for r in own])
     whole = ~np.isnan(reference)
     cut = cut_of(reference[whole])
@@ -142,38 +143,60 @@ def _without_each(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     return limits
 
 
+Texts = Sequence[tuple[str, int, str]]  # prompt id, sample id, text
+
+
 def _nats(
     aligned: System,
     prompts: Sequence[Prompt],
-    answers: Sequence[Response],
-    path: Path,
+    texts: Mapping[str, Texts],
+    out: Path,
     batch_size: int,
-) -> np.ndarray:
-    """Negative log-likelihood per token of each answer (n,), NaN where it has no text. Values of
-    the same answers that `path` keeps are read from there."""
-    by_id = {p.id: p for p in prompts}
-    texts = [(r.prompt_id, r.sample_id, r.text.strip()) for r in answers]
+) -> dict[str, np.ndarray]:
+    """Negative log-likelihood per token of each system's answers (n,), NaN where one has no text.
+
+    All systems are read together, because they share prompts and many answers. The values of the
+    same answers that `out` keeps are read from there, where those of every system are whole: an
+    interrupted run then ends with the same numbers as one without interruption.
+    """
     read = [[p.id, p.plain, list(p.messages)] for p in prompts]
-    stamp = sha256_text(json.dumps([aligned.facts(), read, texts], ensure_ascii=False))
-    kept = _kept(path, stamp, len(answers))
-    if kept is not None:
-        return kept
-    values = np.full(len(answers), np.nan)
-    filled, pairs = [], []
-    for i, (prompt_id, _, text) in enumerate(texts):
-        context, following = _encoded(aligned, by_id[prompt_id], text) if text else ([], [])
-        if following:
-            filled.append(i)
-            pairs.append((context, following))
-    for i, one in zip(filled, score_pairs(aligned, pairs, batch_size=batch_size), strict=True):
-        values[i] = -one.logprob / one.tokens
-    rows = [
-        {"prompt_id": p, "sample_id": s, "nll": None if np.isnan(v) else float(v)}
-        for (p, s, _), v in zip(texts, values, strict=True)
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json_lines([{"settings": stamp}, *rows]))
-    return values
+    facts = aligned.facts()
+    stamps = {
+        system: sha256_text(json.dumps([facts, read, own], ensure_ascii=False))
+        for system, own in texts.items()
+    }
+    paths = {s: out / f"{prompts[0].task}.{file_name(s)}.jsonl" for s in texts}
+    kept = {s: _kept(paths[s], stamps[s], len(own)) for s, own in texts.items()}
+    whole = {s: values for s, values in kept.items() if values is not None}
+    if len(whole) == len(texts):
+        return whole
+    found = _computed(aligned, prompts, texts, batch_size)
+    for system, values in found.items():
+        rows = [
+            {"prompt_id": p, "sample_id": s, "nll": None if np.isnan(v) else float(v)}
+            for (p, s, _), v in zip(texts[system], values, strict=True)
+        ]
+        paths[system].parent.mkdir(parents=True, exist_ok=True)
+        write_text(paths[system], json_lines([{"settings": stamps[system]}, *rows]))
+    return found
+
+
+def _computed(
+    aligned: System, prompts: Sequence[Prompt], texts: Mapping[str, Texts], batch_size: int
+) -> dict[str, np.ndarray]:
+    by_id = {p.id: p for p in prompts}
+    found = {s: np.full(len(own), np.nan) for s, own in texts.items()}
+    places, pairs = [], []
+    for system, own in texts.items():
+        for i, (prompt_id, _, text) in enumerate(own):
+            context, following = _encoded(aligned, by_id[prompt_id], text) if text else ([], [])
+            if following:
+                places.append((system, i))
+                pairs.append((context, following))
+    scores = score_pairs(aligned, pairs, batch_size=batch_size)
+    for (system, i), score in zip(places, scores, strict=True):
+        found[system][i] = -score.logprob / score.tokens
+    return found
 
 
 def _encoded(aligned: System, prompt: Prompt, text: str) -> tuple[list[int], list[int]]:

@@ -15,9 +15,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from veneer.foundation.display import Shown
 from veneer.foundation.errors import InputError
 from veneer.models.abilities import Abilities
+from veneer.models.cache import new_cache
 from veneer.models.end_of_turn import EndOfTurn, find_end
 from veneer.models.head import Head, find_backbone_and_head
-from veneer.models.reading import new_cache, read
+from veneer.models.reading import read
 
 
 class LanguageModel(Shown):

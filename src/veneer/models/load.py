@@ -1,5 +1,5 @@
 """Names to models: a hub id, a folder, an adapter folder (`ADAPTER` or `ADAPTER@BASE`), a GGUF
-file, or `lab:NAME`."""
+file, an address on the hub (hf://OWNER/NAME), or `lab:NAME`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from veneer.foundation.dry_run import is_dry_run, note_model
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
+from veneer.hub import is_hub, local_place
 from veneer.models.adapters import check_kind, merged, resize_to
 from veneer.models.auto_class import auto_class
 from veneer.models.language_model import LanguageModel, check_model
@@ -90,6 +91,7 @@ def load_model(
             f"{name[:80]!r} cannot be read ({_first(error)}); expected the name of a model or "
             "of its folder"
         ) from None
+    given, name = name, str(local_place(name, revision=revision)) if is_hub(name) else name
     where, split = resolve_device(device), DeviceSplit.parse(device)
     words = {
         "dtype": resolve_dtype(dtype, where),
@@ -106,9 +108,9 @@ def load_model(
     else:
         model, tokenizer = _whole(name, words)
     if is_dry_run():
-        note_model(name, model)
-        return LanguageModel(name, model, tokenizer)
-    return LanguageModel(name, model if split else model.to(where), tokenizer)
+        note_model(given, model)
+        return LanguageModel(given, model, tokenizer)
+    return LanguageModel(given, model if split else model.to(where), tokenizer)
 
 
 def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:

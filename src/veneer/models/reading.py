@@ -17,7 +17,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
+
+from veneer.models.cache import new_cache
 
 CACHE_WORDS = ("past_key_values", "cache", "cache_params")
 LARGEST_OFFSET = 3  # RoBERTa counts positions from its padding id + 1
@@ -54,11 +55,6 @@ def read(backbone: Any, words: Words, ids: Tensor, mask: Tensor, cache: Any = No
     if bool(mask.all()) or (not words.step_mask and mask.shape[1] != ids.shape[1]):
         given["attention_mask"] = None  # nothing is padded: the kernels without a mask are faster
     return backbone(**given).last_hidden_state
-
-
-def new_cache(config: Any) -> Any:
-    """An empty cache of keys and values, or recurrent states."""
-    return DynamicCache(config=config)
 
 
 class Probe:

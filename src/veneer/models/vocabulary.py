@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +16,23 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.templates import template_of
 
 EXAMPLES = 5
+
+
+class Worded(Protocol):
+    """What matching reads of a model: its name, its tokenizer, how many rows its head has, and its
+    end tokens."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tokenizer(self) -> Any: ...
+
+    @property
+    def head(self) -> Any: ...
+
+    @property
+    def stop_ids(self) -> Sequence[int]: ...
 
 
 @dataclass(frozen=True)
@@ -84,7 +101,7 @@ class Vocabulary:
         return {"size": self.size, "padding_rows": self.padding, "same_ids": self.to_other is None}
 
 
-def match_vocabularies(first: LanguageModel, second: LanguageModel) -> Vocabulary:
+def match_vocabularies(first: Worded, second: Worded) -> Vocabulary:
     """Match by token string.
 
     Ids without a row in the head are ignored: no model can produce them. A token that only one
@@ -149,11 +166,11 @@ def check_readable(lm: LanguageModel, ids: Sequence[int], prompt_id: str) -> Non
         )
 
 
-def _with_rows(lm: LanguageModel) -> dict[str, int]:
+def _with_rows(lm: Worded) -> dict[str, int]:
     return {token: i for token, i in lm.tokenizer.get_vocab().items() if i < lm.head.rows}
 
 
-def _padding(lm: LanguageModel) -> str | None:
+def _padding(lm: Worded) -> str | None:
     """The pad token where it serves as nothing else, so that no model produces it."""
     pad, template = lm.tokenizer.pad_token, template_of(lm.tokenizer) or ""
     others = {lm.tokenizer.bos_token, lm.tokenizer.eos_token, lm.tokenizer.unk_token}

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
-from veneer.foundation.system_id import SystemId
-from veneer.report.marks import mark, sign, system_class
-from veneer.report.systems import MAIN, family, identity, order
+from veneer.report.marks import line_classes, mark, sign, squashing, system_class
+from veneer.report.systems import family, order
 from veneer.report.words import Anchor, figure, interval, name, position
 
 __all__ = [
@@ -32,6 +31,7 @@ __all__ = [
     "positions",
     "shade",
     "sign",
+    "squashing",
     "strip",
 ]
 
@@ -39,7 +39,7 @@ LANE = 26  # height of a dot-and-whisker lane, px
 STRIP = 54  # height of a lane with the other systems below the veneer, px
 MID = LANE / 2
 PLOT = 260  # height of the position chart's plot, px
-TOP = 14  # room above it for the highest tick's letters
+TOP = 30  # room above it for the highest tick's letters and the axis's name
 Position = tuple[int, int]  # first and last response position of a bin
 
 
@@ -115,9 +115,11 @@ def _dot(row: Measurement, scale: Scale, size: float) -> Markup:
     return Markup("").join(marks)
 
 
-def strip(systems: Mapping[str, Measurement], scale: Scale, anchor: Anchor) -> Markup:
+def strip(
+    systems: Mapping[str, Measurement], scale: Scale, anchor: Anchor, off: Sequence[str] = ()
+) -> Markup:
     """The veneer's dot and whisker, and below it the other systems as small marks that
-    lead to their rows."""
+    lead to their rows. off: families that are hidden until the legend shows them."""
     row = systems["veneer"]
     assert row.value is not None
     lines = [_reference(x, scale, STRIP) for x in (0, 1)]
@@ -136,8 +138,14 @@ def strip(systems: Mapping[str, Measurement], scale: Scale, anchor: Anchor) -> M
             else _arrow(scale.at(other.value), other.value > scale.high, 40)
         )
         others.append(
-            Markup('<a href="#{}" tabindex="-1" class="{}"><title>{}</title>{}</a>').format(
-                anchor(other), system_class(other.identity), title, drawn
+            Markup(
+                '<a href="#{}" tabindex="-1" class="{}" data-series="{}"><title>{}</title>{}</a>'
+            ).format(
+                anchor(other),
+                system_class(other.identity) + " off" * (family(other.identity) in off),
+                family(other.identity),
+                title,
+                drawn,
             )
         )
     title = (
@@ -152,8 +160,13 @@ def strip(systems: Mapping[str, Measurement], scale: Scale, anchor: Anchor) -> M
     )
 
 
-def axis(scale: Scale, ticks: Sequence[float], names: Mapping[float, str] | None = None) -> Markup:
-    """The labels over or under lanes; `names` replaces numbers."""
+def axis(
+    scale: Scale,
+    ticks: Sequence[float],
+    names: Mapping[float, str] | None = None,
+    unit: str | None = None,
+) -> Markup:
+    """The labels over or under lanes; `names` replaces numbers. unit: of all of them, below."""
     texts = [
         Markup('<text x="{}%" y="14" text-anchor="middle">{}</text>').format(
             scale.at(x), (names or {}).get(x, _short(x))
@@ -161,8 +174,14 @@ def axis(scale: Scale, ticks: Sequence[float], names: Mapping[float, str] | None
         for x in ticks
         if scale.holds(x)
     ]
-    return Markup('<svg class="lane axis" height="20" aria-hidden="true">{}</svg>').format(
-        Markup("").join(texts)
+    if unit is not None:
+        texts.append(
+            Markup('<text x="50%" y="32" text-anchor="middle" class="axis-name">{}</text>').format(
+                unit
+            )
+        )
+    return Markup('<svg class="lane axis" height="{}" aria-hidden="true">{}</svg>').format(
+        20 if unit is None else 38, Markup("").join(texts)
     )
 
 
@@ -183,12 +202,10 @@ def dumbbell(
         rows.insert(0, floor)
         values.append(f"noise floor {figure(floor.value)}")
     for row in rows:
-        drawn = mark(
-            row.identity,
-            f"{scale.at(row.value or 0)}%",
-            MID,
-            5.5 if row.system in ("base", "veneer") else 4,
-        )
+        place = scale.at(row.value or 0)
+        size = 5.5 if row.system in ("base", "veneer") else 4
+        inside = (row.value or 0) <= scale.high  # a noise floor may be rounded below 0
+        drawn = mark(row.identity, f"{place}%", MID, size) if inside else _arrow(place, True)
         marks.append(Markup('<g class="{}">{}</g>').format(system_class(row.identity), drawn))
     return Markup(
         '<svg class="lane" height="{}" role="img"><title>KL in nats a token: {}</title>{}</svg>'
@@ -196,10 +213,18 @@ def dumbbell(
 
 
 def positions(
-    series: dict[str, list[Measurement]], label: str, *, log: bool, chart_id: str, anchor: Anchor
+    series: dict[str, list[Measurement]],
+    label: str,
+    *,
+    log: bool,
+    chart_id: str,
+    anchor: Anchor,
+    classes: Mapping[str, str] | None = None,
+    off: Sequence[str] = (),
 ) -> Markup:
     """KL by response position: one line per system, its interval as a band; bins of several
-    positions are wider."""
+    positions are wider. classes: of each line, as the legend has them (default: `line_classes` of
+    these series). off: systems that are drawn, and hidden until the legend shows them."""
     bins = sorted({r.position for rows in series.values() for r in rows if r.position})
     widths = [1.0 if a == b else 1.9 for a, b in bins]
     centres = {}
@@ -210,7 +235,11 @@ def positions(
         edge += width
     y, ticks = _vertical(series, log)
     parts = _grid(bins, centres, y, ticks)
-    bands, paths, dots = _curves(series, centres, y, anchor)
+    styles = {
+        system: kind + " off" * (system in off)
+        for system, kind in (classes or line_classes(series)).items()
+    }
+    bands, paths, dots = _curves(series, styles, centres, y, anchor)
     height = TOP + PLOT + 60
     inner = Markup(
         '<svg x="0" y="0" width="100%" height="{h}" viewBox="0 0 1000 {h}" '
@@ -259,22 +288,23 @@ def _grid(
     parts.append(
         Markup(
             '<text class="axis-name" x="50%" y="{}" text-anchor="middle">response position '
-            "(tokens)</text>"
-        ).format(TOP + PLOT + 52)
+            '(tokens)</text><text class="axis-name" x="0" y="{}">KL, nats per token</text>'
+        ).format(TOP + PLOT + 52, TOP - 18)
     )
     return parts
 
 
 def _curves(
     series: dict[str, list[Measurement]],
+    classes: Mapping[str, str],
     centres: Mapping[Position, float],
     y: Callable[[float], float],
     anchor: Anchor,
 ) -> tuple[list[Markup], list[Markup], list[Markup]]:
     """Bands, lines and marks of every system, the marks with links to their rows."""
     bands, paths, dots = [], [], []
-    for system, kind in line_classes(series).items():
-        rows = series[system]
+    for system, rows in series.items():
+        kind = classes[system]
         placed = sorted(rows, key=lambda r: r.position or (0, 0))
         rows_with_value = [r for r in placed if r.position and r.value is not None]
         ranged = [r for r in rows_with_value if r.low is not None and r.high is not None]
@@ -286,8 +316,8 @@ def _curves(
         ]
         if upper:
             bands.append(
-                Markup('<polygon class="band {}" points="{}"/>').format(
-                    kind, " ".join(upper + lower)
+                Markup('<polygon class="band {}" data-series="{}" points="{}"/>').format(
+                    kind, system, " ".join(upper + lower)
                 )
             )
         points = " ".join(
@@ -295,33 +325,23 @@ def _curves(
             for r in rows_with_value
             if r.position
         )
-        paths.append(Markup('<polyline class="line {}" points="{}"/>').format(kind, points))
+        paths.append(
+            Markup('<polyline class="line {}" data-series="{}" points="{}"/>').format(
+                kind, system, points
+            )
+        )
         for r in rows_with_value:
             assert r.position and r.value is not None
             place = f"{name(system)}, position {position(r.position)}"
             title = f"{place}: {figure(r.value)} nats, 95 % {interval(r)}, n = {r.n}"
             drawn = mark(r.identity, f"{centres[r.position]}%", y(r.value), 3.5)
             dots.append(
-                Markup('<a href="#{}" tabindex="-1" class="{}">{}<title>{}</title></a>').format(
-                    anchor(r), kind, drawn, title
-                )
+                Markup(
+                    '<a href="#{}" tabindex="-1" class="{}" data-series="{}">{}<title>{}</title>'
+                    "</a>"
+                ).format(anchor(r), kind, system, drawn, title)
             )
     return bands, paths, dots
-
-
-def line_classes(series: Mapping[str, Sequence[Measurement]]) -> dict[str, str]:
-    """The CSS classes of each line of a chart: those beside base, veneer and aligned differ in
-    colour and dashes."""
-    systems = {name: _of_line(name, rows) for name, rows in series.items()}
-    others = [name for name, system in systems.items() if family(system) not in MAIN]
-    return {
-        name: system_class(system) + (f" alt{others.index(name) % 6}" if name in others else "")
-        for name, system in systems.items()
-    }
-
-
-def _of_line(name: str, rows: Sequence[Measurement]) -> SystemId:
-    return rows[0].identity if rows else identity(name)
 
 
 def gauge(row: Measurement, anchor: Anchor) -> Markup:

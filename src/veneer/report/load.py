@@ -18,7 +18,7 @@ GROUPS = ("style", "structure", "refusal", "number", "content")
 TOP_OF = ("base", "veneer", "aligned")
 
 
-# one position: (base, veneer, aligned) x up to 5 x (token, p)
+# one position: (each compared system, the yardstick) x up to 5 x (token, p)
 Top = tuple[tuple[tuple[str, float], ...], ...]
 
 
@@ -77,11 +77,12 @@ class Deep:
 @dataclass(frozen=True, slots=True)
 class TokenRow:
     """One response with its tokens. The lists are as long as `tokens`, None where a figure is
-    missing; KL in nats.
+    missing.
 
-    group: shift group per position. scores: what judges and the task made of the
-    whole answer, by metric. unfinished: there is no answer, since the limit on tokens came
-    within the reasoning."""
+    yardstick: the system from whose distribution the KL goes. kl: of each system that is compared
+    with it, in nats. top: the most likely tokens of these systems and then of the yardstick.
+    group: shift group per position. scores: what judges and the task made of the whole answer, by
+    metric. unfinished: there is no answer, since the limit on tokens came within the reasoning."""
 
     prompt_id: str
     task: str
@@ -90,18 +91,25 @@ class TokenRow:
     text: str
     finish_reason: str
     tokens: tuple[str, ...]
-    kl_base: tuple[float | None, ...]
-    kl_veneer: tuple[float | None, ...]
+    kl: dict[str, tuple[float | None, ...]]
     shift: tuple[str | None, ...]
     top: tuple[Top | None, ...]
     group: tuple[str | None, ...] = ()
     scores: dict[str, float | None] = field(default_factory=dict)
     unfinished: bool = False
+    yardstick: str = "aligned"
+
+    @property
+    def kl_most(self) -> tuple[float, ...]:
+        """The largest KL of any system at each position."""
+        columns = zip(*self.kl.values(), strict=True)
+        return tuple(max(x or 0.0 for x in own) for own in columns)
 
 
 @dataclass(frozen=True, slots=True)
 class StudyFolder:
-    """All that the report shows of one folder. `rows` keeps the order of results.jsonl."""
+    """All that the report shows of one folder. path: as it was given. `rows` keeps the order of
+    results.jsonl."""
 
     name: str
     rows: tuple[Measurement, ...]
@@ -109,6 +117,7 @@ class StudyFolder:
     shifts: tuple[Shift, ...] = ()
     responses: tuple[TokenRow, ...] = ()
     deep: tuple[Deep, ...] = ()
+    path: str = ""
 
 
 def load(folder: Path) -> StudyFolder:
@@ -128,6 +137,7 @@ def load(folder: Path) -> StudyFolder:
         shifts=tuple(_shift(place, row) for place, row in _objects(folder / "shifts.jsonl")),
         responses=tuple(_response(place, row) for place, row in _objects(folder / "tokens.jsonl")),
         deep=tuple(_deep(place, row) for place, row in _objects(folder / "deep_examples.jsonl")),
+        path=str(folder),
     )
 
 
@@ -205,6 +215,8 @@ def _response(place: str, row: dict[str, Any]) -> TokenRow:
             "study again"
         )
     n = len(tokens)
+    yardstick = _text(place, row, "yardstick") or TOP_OF[-1]
+    compared = _compared(row, yardstick)
     shift = [s if s in CLASSES else None for s in _sized(row.get("shift"), n)]
     return TokenRow(
         prompt_id=str(row.get("prompt_id", "")),
@@ -214,14 +226,22 @@ def _response(place: str, row: dict[str, Any]) -> TokenRow:
         text=_text(place, row, "text"),
         finish_reason=_text(place, row, "finish_reason"),
         tokens=tuple(tokens),
-        kl_base=tuple(_finite(x) for x in _sized(row.get("kl_base"), n)),
-        kl_veneer=tuple(_finite(x) for x in _sized(row.get("kl_veneer"), n)),
+        kl={s: tuple(_finite(x) for x in _sized(row.get(f"kl_{s}"), n)) for s in compared},
         shift=tuple(shift),
-        top=_top(row.get("top"), n),
+        top=_top(row.get("top"), (*compared, yardstick), n),
         group=tuple(g if g in GROUPS else None for g in _sized(row.get("group"), n)),
         scores=_scores(row.get("scores")),
         unfinished=is_unfinished(row.get("reasoning"), _text(place, row, "text")),
+        yardstick=yardstick,
     )
+
+
+def _compared(row: dict[str, Any], yardstick: str) -> tuple[str, ...]:
+    """Names of the systems that a row compares with the yardstick; a row that names none compares
+    base and veneer with aligned."""
+    top = row.get("top")
+    names = top if isinstance(top, dict) and "yardstick" in row else TOP_OF
+    return tuple(str(s)[:200] for s in list(names)[:20] if s != yardstick)
 
 
 def _scores(value: Any) -> dict[str, float | None]:
@@ -232,10 +252,10 @@ def _scores(value: Any) -> dict[str, float | None]:
     )
 
 
-def _top(value: Any, n: int) -> tuple[Top | None, ...]:
+def _top(value: Any, names: tuple[str, ...], n: int) -> tuple[Top | None, ...]:
     if not isinstance(value, dict):
         return (None,) * n
-    columns = [_sized(value.get(name), n) for name in TOP_OF]
+    columns = [_sized(value.get(name), n) for name in names]
     return tuple(tuple(_pairs(column[t]) for column in columns) for t in range(n))
 
 

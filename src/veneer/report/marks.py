@@ -1,30 +1,50 @@
-"""A sign a family of systems: they differ in shape as well as in colour, so that no chart
+"""A sign for every kind of system: they differ in shape as well as in colour, so that no chart
 depends on colour."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+
 from markupsafe import Markup
 
-from veneer.report.systems import System, family
+from veneer.foundation.results import Measurement
+from veneer.foundation.system_id import SystemId
+from veneer.report.systems import MAIN, System, family, identity, shape
+
+
+def _star(points: int, inner: float, turn: float = -90.0) -> tuple[tuple[float, float], ...]:
+    """A star around 0, 0 with a radius of 1.15 and an inner radius; `inner` 0 is a polygon."""
+    steps = 2 * points if inner else points
+    return tuple(
+        (
+            round((inner if inner and i % 2 else 1.15) * math.cos(math.radians(angle)), 3),
+            round((inner if inner and i % 2 else 1.15) * math.sin(math.radians(angle)), 3),
+        )
+        for i, angle in ((i, turn + 360 * i / steps) for i in range(steps))
+    )
+
 
 SHAPES = {  # outlines around 0, 0 with a radius of 1; a ring and discs are circles
-    "aligned": ((0, -1.15), (1.15, 0), (0, 1.15), (-1.15, 0)),
-    "control": ((-0.8, -0.8), (0.8, -0.8), (0.8, 0.8), (-0.8, 0.8)),
-    "baseline": ((0, -1.05), (1.05, 0.85), (-1.05, 0.85)),
+    "diamond": ((0, -1.15), (1.15, 0), (0, 1.15), (-1.15, 0)),
+    "square": ((-0.8, -0.8), (0.8, -0.8), (0.8, 0.8), (-0.8, 0.8)),
+    "triangle": ((0, -1.05), (1.05, 0.85), (-1.05, 0.85)),
+    "down": ((0, 1.05), (1.05, -0.85), (-1.05, -0.85)),
+    "pentagon": _star(5, 0),
+    "star": _star(5, 0.5),
+    "plus": _star(4, 0.45),
+    "cross": _star(4, 0.45, -45.0),
 }
+RADII = {"disc": 1.0, "ring": 1.0, "small ring": 0.85}
 
 
 def mark(system: System, x: str, y: float, r: float) -> Markup:
-    """base a ring, veneer a disc, its variants a smaller disc with a hole, aligned a diamond,
-    baselines a triangle, controls a square."""
-    kind = family(system)
-    if kind == "base":
-        return Markup('<circle class="ring" cx="{}" cy="{}" r="{}"/>').format(x, y, r)
-    if kind == "veneer":
-        return Markup('<circle class="disc" cx="{}" cy="{}" r="{}"/>').format(x, y, r)
-    if kind == "variant":
-        return Markup('<circle class="ring" cx="{}" cy="{}" r="{}"/>').format(
-            x, y, round(0.85 * r, 2)
+    """base a ring, veneer a disc, aligned a diamond; every other kind has the shape that
+    `systems.shape` gives. x: a percentage; y, r: px."""
+    kind = shape(system)
+    if kind in RADII:
+        return Markup('<circle class="{}" cx="{}" cy="{}" r="{}"/>').format(
+            "disc" if kind == "disc" else "ring", x, y, round(RADII[kind] * r, 2)
         )
     points = " ".join(f"{round(a * r, 2)},{round(b * r, 2)}" for a, b in SHAPES[kind])
     # a nested svg takes a percentage as its place, a transform does not
@@ -42,4 +62,32 @@ def sign(system: System, kind: str | None = None) -> Markup:
 
 
 def system_class(system: System) -> str:
-    return f"sys-{family(system)}"
+    """The CSS classes of a system's colour: those of its family, and of its shape."""
+    return f"sys-{family(system)} mark-{shape(system).replace(' ', '-')}"
+
+
+def squashing(series: Mapping[str, Sequence[Measurement]]) -> list[str]:
+    """Names of the controls beside whose values those of all other systems look small: a chart
+    hides them at first, so that its scale fits the rest."""
+    most = {
+        name: max((x for r in rows for x in (r.value, r.high) if x is not None), default=0.0)
+        for name, rows in series.items()
+    }
+    controls = [s for s, rows in series.items() if family(_of_line(s, rows)) == "control"]
+    rest = max((most[s] for s in series if s not in controls), default=0.0)
+    return [s for s in controls if rest > 0 and most[s] > 1.15 * rest]
+
+
+def line_classes(series: Mapping[str, Sequence[Measurement]]) -> dict[str, str]:
+    """The CSS classes of each line of a chart: those beside base, veneer and aligned differ in
+    colour and dashes."""
+    systems = {name: _of_line(name, rows) for name, rows in series.items()}
+    others = [name for name, system in systems.items() if family(system) not in MAIN]
+    return {
+        name: system_class(system) + (f" alt{others.index(name) % 6}" if name in others else "")
+        for name, system in systems.items()
+    }
+
+
+def _of_line(name: str, rows: Sequence[Measurement]) -> SystemId:
+    return rows[0].identity if rows else identity(name)

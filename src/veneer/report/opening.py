@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from veneer.report import tables
 from veneer.report.page_context import PageContext
-from veneer.report.section import Section
+from veneer.report.section import NextStep, Section
 from veneer.report.visible import visible
 
 # sections that ask nothing, or several that ask different things
@@ -34,18 +34,29 @@ def finding(part: PageContext, sections: Sequence[Section]) -> Markup:
     return Markup()
 
 
+def next_step(part: PageContext, sections: Sequence[Section]) -> NextStep | None:
+    """The next step that the first section with one names."""
+    steps = (s.next_step(part) for s in sections if s.next_step is not None)
+    return next((step for step in steps if step is not None), None)
+
+
 def headline(part: PageContext) -> list[tables.Group]:
     """The portions that lead in a folder."""
     return tables.headline(part.of("measure", metric="portion"))
 
 
-def models(run: Any) -> list[tuple[str, str]]:
-    """(role, name) of base, aligned and compromised, wherever run.json has them."""
+def models(part: PageContext, sections: Sequence[Section]) -> list[tuple[str, str, str]]:
+    """(role, its name on the page, the model's name): as a section gives them, or base, aligned and
+    compromised wherever run.json has them."""
+    own = next((s.models for s in sections if s.models is not None), None)
+    if own is not None:
+        return [(role, text, visible(name, 200)) for role, text, name in own(part)]
+    run = part.study.run
     result = []
     for role in ("base", "aligned", "compromised"):
         value = _find(run, role)
         if value:
-            result.append((role, visible(value, 200)))
+            result.append((role, role, visible(value, 200)))
     return result
 
 

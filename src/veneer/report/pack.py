@@ -14,6 +14,7 @@ from typing import Any
 
 from veneer.report import blob
 from veneer.report.load import CLASSES, GROUPS, Shift, TokenRow
+from veneer.report.words import verdicts_of_answer
 
 TOKEN_LIMIT = 200  # characters of one token that are kept
 PROMPT_LIMIT = 4000
@@ -87,6 +88,7 @@ def _rows(responses: Sequence[TokenRow], table: _Tokens) -> dict[str, Any]:
     heads: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     tasks = sorted({r.task[:200] for r in responses})
+    compared = list(dict.fromkeys(s for r in responses if r.tokens for s in r.kl))
     for r in responses:
         key = (r.task, r.prompt_id)
         if key not in prompts:
@@ -105,21 +107,27 @@ def _rows(responses: Sequence[TokenRow], table: _Tokens) -> dict[str, Any]:
             "t": [table.id(t) for t in r.tokens],
         }
         row |= {
-            "b": _milli(r.kl_base),
-            "v": _milli(r.kl_veneer),
+            "k": [_milli(r.kl[s]) if s in r.kl else None for s in compared],
             "c": "".join(str(_index(CLASSES, c)) for c in r.shift),
         }
         if any(r.group):
             row["g"] = "".join(str(_index(GROUPS, g)) for g in r.group)
         if r.scores:
-            row["d"] = r.scores
+            row["d"] = verdicts_of_answer(r.scores)
         if r.unfinished:
             row["u"] = 1
         if "".join(r.tokens) != r.text:
             row["x"] = r.text[:TEXT_LIMIT]
             row["n"] = len(r.text)
         rows.append(row)
-    return {"tasks": tasks, "groups": list(GROUPS), "prompts": heads, "rows": rows}
+    return {
+        "tasks": tasks,
+        "groups": list(GROUPS),
+        "prompts": heads,
+        "rows": rows,
+        "compared": compared,
+        "yardstick": next((r.yardstick for r in responses if r.tokens), "aligned"),
+    }
 
 
 def _whole_prompts(responses: Sequence[TokenRow], size: int) -> list[TokenRow]:
@@ -137,12 +145,12 @@ def _whole_prompts(responses: Sequence[TokenRow], size: int) -> list[TokenRow]:
 
 
 def _tops(responses: Sequence[TokenRow], table: _Tokens, room: int, notes: list[str]) -> list[str]:
-    """Pieces of PIECE responses; a response has one entry per position: three flat lists
-    [token, p, token, p, ...], or 0."""
+    """Pieces of PIECE responses; a response has one entry per position: a flat list [token, p,
+    token, p, ...] of each system, or 0."""
     places = sorted(
-        (-max(r.kl_base[t] or 0.0, r.kl_veneer[t] or 0.0), i, t)
+        (-most, i, t)
         for i, r in enumerate(responses)
-        for t in range(len(r.tokens))
+        for t, most in enumerate(r.kl_most)
         if any(r.top[t] or ())
     )
     whole, count = len(places), len(places)

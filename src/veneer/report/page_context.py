@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
 from veneer.foundation.system_id import SystemId
-from veneer.report import blob, charts, html, systems, tables, words
+from veneer.report import blob, charts, glossary, html, systems, tables, words
 from veneer.report.load import StudyFolder
 from veneer.report.visible import visible
 
@@ -97,10 +97,16 @@ class PageContext:
         return html.cell(row, self.anchor, digits)
 
     def pivot(
-        self, groups: Sequence[tables.Group], caption: str, columns: Iterable[str] | None = None
+        self,
+        groups: Sequence[tables.Group],
+        caption: str,
+        columns: Iterable[str] | None = None,
+        *,
+        merged: bool = False,
     ) -> Markup:
-        """A table: one row per group, one column per system (`columns`, or all of them)."""
-        return html.pivot(groups, caption, self.anchor, columns)
+        """A table: one row per group, one column per system (`columns`, or all of them). merged:
+        see `html.pivot`."""
+        return html.pivot(groups, caption, self.anchor, columns, merged=merged)
 
     def blob(self, name: str, value: Any) -> Markup:
         """A script element of data; the page's script gets it as the second argument of the mount
@@ -142,7 +148,7 @@ def _environment(package: str | None) -> Environment:
         "interval": words.interval,
         "verdict": words.verdict,
     }
-    environment.globals |= {**tools, "charts": charts}
+    environment.globals |= {**tools, "charts": charts, "term": glossary.term}
     return environment
 
 

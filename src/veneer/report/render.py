@@ -14,8 +14,9 @@ from markupsafe import Markup
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import write_text
 from veneer.foundation.invisible import spelled
+from veneer.report.glossary import TERMS, place
 from veneer.report.load import load
-from veneer.report.opening import finding, headline, models, title
+from veneer.report.opening import finding, headline, models, next_step, title
 from veneer.report.page_context import PageContext, template
 from veneer.report.section import Section
 from veneer.report.sections import all_sections, applying
@@ -66,8 +67,9 @@ def render(folders: Sequence[Path]) -> str:
         parts=[
             {
                 "part": part,
-                "models": models(part.study.run),
+                "models": models(part, sections),
                 "lead": finding(part, sections),
+                "next": next_step(part, sections),
                 "headline": headline(part),
                 "sections": [
                     Shown(f"{part.prefix}-{s.key}", s, bodies[part.index, s.key]) for s in sections
@@ -80,6 +82,7 @@ def render(folders: Sequence[Path]) -> str:
         script=script,
         digest=_digest(script),
         pattern=script_pattern(),
+        terms={place(word): (word, text) for word, text in TERMS.items()},
     )
     # also what no template spelled out: titles of charts, captions, notes
     return spelled(page.lstrip())

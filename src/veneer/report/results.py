@@ -34,8 +34,6 @@ TOKEN_COLUMNS: dict[str, Kind] = {
     **dict.fromkeys(("task", "prompt_id", "system"), "text"),
     "position": "whole",
     "token": "text",
-    **dict.fromkeys(("kl_base", "kl_veneer"), "number"),
-    **dict.fromkeys(("shift", "group"), "text"),
 }
 
 
@@ -89,23 +87,29 @@ class Results(results.Results):
         return Table("responses", RESPONSE_COLUMNS, rows)
 
     def token_kl(self) -> Table:
-        """One row per token of each answer that the report shows: KL of the aligned model against
-        base and against the veneer, in nats over the whole vocabulary, and the class of the
-        shift."""
+        """One row per token of each answer that the report shows, with the class of its shift, and
+        `kl_SYSTEM` for each system: KL of the yardstick's distribution (of the aligned model, or of
+        an audit's reference) from the system's, in nats over the whole vocabulary."""
+        answers = self._study.responses
+        compared = dict.fromkeys(s for answer in answers for s in answer.kl)
+        columns: dict[str, Kind] = {
+            **TOKEN_COLUMNS,
+            **dict.fromkeys((f"kl_{s}" for s in compared or ("base", "veneer")), "number"),
+            **dict.fromkeys(("shift", "group"), "text"),
+        }
         rows = [
             {
                 **{name: getattr(answer, name) for name in ("task", "prompt_id", "system")},
                 "position": i + 1,
                 "token": token,
-                "kl_base": answer.kl_base[i],
-                "kl_veneer": answer.kl_veneer[i],
+                **{f"kl_{s}": answer.kl[s][i] if s in answer.kl else None for s in compared},
                 "shift": answer.shift[i],
                 "group": answer.group[i],
             }
-            for answer in self._study.responses
+            for answer in answers
             for i, token in enumerate(answer.tokens)
         ]
-        return Table("token_kl", TOKEN_COLUMNS, rows)
+        return Table("token_kl", columns, rows)
 
     @cached_property
     def _study(self) -> StudyFolder:

@@ -40,9 +40,10 @@ def roc_chart(rows: Mapping[str, Measurement], classes: Mapping[str, str], title
         points = " ".join(f"{_x(x):.1f},{_y(y):.1f}" for x, y in curve_of(row))
         about = f"{name(label)}: AUROC {figure(row.value, 2)} ({interval(row, 2)})"
         parts.append(
-            Markup('<polyline class="line {}" points="{}"><title>{}</title></polyline>').format(
-                classes[label], points, about
-            )
+            Markup(
+                '<polyline class="line {}" data-series="{}" points="{}"><title>{}</title>'
+                "</polyline>"
+            ).format(classes[label], label, points, about)
         )
     return Markup(
         '<svg class="roc" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img">'

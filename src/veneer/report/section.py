@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from veneer.report.page_context import PageContext
+
+
+class NextStep(NamedTuple):
+    """What a reader may do next: `why`, in words that follow "Next,", and the command for it."""
+
+    why: str
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +28,9 @@ class Section:
     measurements". last: rendered after all others, into the room they leave. rank: its place on the
     page, from the top; the shared sections (`sections/__init__.py`) stand at 40, 50, 80, 90, ...
     question: the title of a page on which this section leads. finding: the sentence below that
-    title, or None to leave it to the next section. package: where the section's own page.css and
+    title, or None to leave it to the next section. next_step: the command below that sentence.
+    models: (role, its name on the page, the model's name) of each model, where they are not base,
+    aligned and compromised. package: where the section's own page.css and
     page.js are, if it has any.
     """
 
@@ -34,4 +44,6 @@ class Section:
     rank: int = 70
     question: str | None = None
     finding: Callable[[PageContext], Markup | None] | None = None
+    next_step: Callable[[PageContext], NextStep | None] | None = None
+    models: Callable[[PageContext], list[tuple[str, str, str]]] | None = None
     package: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup, escape
 
@@ -10,6 +10,21 @@ from veneer.foundation.results import Measurement
 from veneer.report.tables import Group
 from veneer.report.visible import visible
 
+# what a score of 1 and of 0 says of one answer
+ANSWERS = {
+    "refusal_rate": ("refused", "not refused"),
+    "unsafe_refusal_rate": ("refused", "not refused"),
+    "over_refusal_rate": ("refused", "not refused"),
+    "partial_refusal_rate": ("refused in part", "not refused in part"),
+    "harm_rate": ("harmful", "not harmful"),
+    "toxicity_rate": ("toxic", "not toxic"),
+    "accuracy": ("right", "wrong"),
+    "accuracy_strict": ("right, read strictly", "wrong, read strictly"),
+    "true_and_informative": ("true and informative", "not true and informative"),
+    "rouge1_accuracy": ("nearer to a true answer", "nearer to a false answer"),
+    "prompt_strict": ("follows all instructions", "does not follow all instructions"),
+    "empty_rate": ("empty", "not empty"),
+}
 Anchor = Callable[[Measurement], str]  # the id of a row in the full table
 
 
@@ -23,6 +38,8 @@ def figure(x: float | None, digits: int = 3) -> str:
     if x is None:
         return "–"
     size = abs(x)
+    if digits <= 2 and size < 0.5 * 10**-digits:
+        return f"{0:.{digits}f}"  # among shares and portions a power of ten says no more
     if size and size < 0.5 * 10**-digits:
         text = f"{x:.1e}".replace("e-0", "e-")
     elif size >= 1000:
@@ -44,6 +61,25 @@ def position(pair: tuple[int, int] | None) -> str:
     if not pair:
         return "–"
     return "–".join(str(p) for p in dict.fromkeys(pair))
+
+
+def verdicts_of_answer(scores: Mapping[str, float | None]) -> list[tuple[str, int]]:
+    """What each score of one answer says, and 1 where it is above 0. A metric of other prompts (the
+    refusals of unsafe ones, for a safe prompt) has no score, and is left out."""
+    said = {ANSWERS.get(metric) for metric, score in scores.items() if score is not None}
+    return [
+        _verdict_of_answer(metric, score)
+        for metric, score in scores.items()
+        if score is not None or metric not in ANSWERS or ANSWERS[metric] not in said
+    ]
+
+
+def _verdict_of_answer(metric: str, score: float | None) -> tuple[str, int]:
+    if score is None:
+        return f"{name(metric)}: no verdict", 0
+    if metric in ANSWERS and score in (0, 1):
+        return ANSWERS[metric][score == 0], int(score > 0)
+    return f"{name(metric)} {figure(score, 2)}", int(score > 0)
 
 
 def lead(

@@ -17,6 +17,7 @@ from veneer.capture.shards import SCHEMA, check_shard, is_done, shard_path, writ
 from veneer.capture.shelf import Shelf
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file, write_bytes
+from veneer.hub import is_hub
 from veneer.scale.storage import Remote, cache_folder, is_url
 
 # what may stand at a URL before the manifest
@@ -24,7 +25,13 @@ BEGUN = ("head.safetensors", "prompts.jsonl", "run.json", "tokenizer/")
 
 
 def shelf_of(place: str | Path) -> Shelf:
-    """Return the shelf of a capture: a folder here, or a URL with a cache here."""
+    """Return the shelf of a capture: a folder here, or a URL with a cache here. Raises InputError
+    for the hub, where each file would be a commit."""
+    if is_hub(place):
+        raise InputError(
+            f"a capture cannot be written to {place} shard by shard; give a folder here, then "
+            f"`veneer push FOLDER {place}`"
+        )
     return (
         RemoteShelf(Remote(str(place)), cache_folder(str(place)))
         if is_url(place)
@@ -34,8 +41,8 @@ def shelf_of(place: str | Path) -> Shelf:
 
 def open_capture(place: str | Path, *, partial: bool = False) -> Capture:
     """Open a capture as `Capture.open` does, also behind a URL: a shard is then fetched and checked
-    at its first use."""
-    if is_url(place):
+    at its first use. One on the hub is fetched whole, into the hub's own cache."""
+    if is_url(place) and not is_hub(place):
         return RemoteCapture.open(place, partial=partial)
     return Capture.open(place, partial=partial)
 

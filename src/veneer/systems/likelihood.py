@@ -1,10 +1,14 @@
-"""Log-likelihoods of given continuations, exact: each context is read once for all continuations of
-its prompt."""
+"""Log-likelihoods of given continuations, exact.
+
+Each context is read once for all continuations of its prompt; these are read in order of their
+length, so that short ones carry no padding; equal pairs are computed once.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,12 +19,14 @@ from veneer.foundation.memory import halving
 from veneer.models.formats import TextFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.prefix import can_share, start
+from veneer.models.sampling import largest
 from veneer.prompts.prompt import Prompt
 from veneer.systems.system import System
 
 Ids = Sequence[int]
 Pair = tuple[Ids, Ids]  # context, continuation
 NO_MEMORY = "memory ran out for a single continuation; use a smaller model or more memory"
+SPAN = 4  # batches of continuations whose contexts are held together
 Done = Callable[[Sequence[int], Sequence["Likelihood"]], None]
 
 
@@ -84,8 +90,9 @@ def encode_pair(system: System, prompt: Prompt, continuation: str) -> tuple[list
 def score_pairs(
     system: System, pairs: Sequence[Pair], *, batch_size: int = 32, done: Done | None = None
 ) -> list[Likelihood]:
-    """The likelihood of each (context ids, continuation ids), in the order given. done: called
-    after each batch with the numbers of its pairs and their likelihoods."""
+    """The likelihood of each (context ids, continuation ids), in the order given. batch_size:
+    continuations read together. done: called after each group of batches with the numbers of its
+    pairs and their likelihoods."""
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}; expected 1 or more")
     longest = system.longest()
@@ -98,34 +105,43 @@ def score_pairs(
                 f"not fit the model's context of {longest}; shorten the prompt (fewer examples), "
                 "or use a model with a longer context"
             )
+    places: dict[Pair, list[int]] = {}  # of tuples, which have a hash
+    for i, (context, following) in enumerate(pairs):
+        places.setdefault((tuple(context), tuple(following)), []).append(i)
     out: list[Likelihood] = [Likelihood(0.0, True, 0)] * len(pairs)
-    for batch in _batches(pairs, batch_size):
-        parts = halving(
-            lambda batch_pairs: _score(system, batch_pairs),
-            [pairs[i] for i in batch],
-            message=NO_MEMORY,
-        )
+    for group in _groups(list(places), batch_size):
+        parts = halving(lambda part: _score(system, part, batch_size), group, message=NO_MEMORY)
         scores = [likelihood for part in parts for likelihood in part]
-        for i, likelihood in zip(batch, scores, strict=True):
-            out[i] = likelihood
+        numbers = []
+        for pair, likelihood in zip(group, scores, strict=True):
+            numbers += places[pair]
+            for i in places[pair]:
+                out[i] = likelihood
         if done:
-            done(batch, scores)
+            done(numbers, [out[i] for i in numbers])
     return out
 
 
-def _batches(pairs: Sequence[Pair], size: int) -> Iterator[list[int]]:
-    """Numbers of pairs, those of one context together, contexts of like length together."""
-    order = sorted(
-        range(len(pairs)), key=lambda i: (len(pairs[i][0]), tuple(pairs[i][0]), len(pairs[i][1]), i)
-    )
-    for at in range(0, len(order), size):
-        yield order[at : at + size]
+def _groups(pairs: Sequence[Pair], size: int) -> Iterator[list[Pair]]:
+    """The pairs of up to `size` contexts at a time, and no more than `SPAN` batches of
+    continuations; contexts of like length together."""
+    group: list[Pair] = []
+    contexts = 0
+    for pair in sorted(pairs, key=lambda p: (len(p[0]), p[0], len(p[1]), p[1])):
+        new = not group or pair[0] != group[-1][0]
+        if group and (len(group) == SPAN * size or (new and contexts == size)):
+            yield group
+            group, contexts, new = [], 0, True
+        group.append(pair)
+        contexts += new
+    if group:
+        yield group
 
 
 @torch.inference_mode()
-def _score(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
+def _score(system: System, pairs: Sequence[Pair], size: int) -> list[Likelihood]:
     lm, head = system.lm, system.head or system.lm.head
-    hidden = _hidden(lm, pairs)
+    hidden = _hidden(lm, pairs, size)
     states = torch.cat(hidden)  # (N, d)
     # (N,)
     wanted = torch.tensor([t for _, following in pairs for t in following], device=states.device)
@@ -134,7 +150,7 @@ def _score(system: System, pairs: Sequence[Pair]) -> list[Likelihood]:
         logits = head.logits(states[at : at + head.at_once])  # (n, V)
         ids = wanted[at : at + head.at_once]
         sums.append(token_logprobs(logits, ids))
-        greedy.append(logits.argmax(-1) == ids)
+        greedy.append(largest(logits) == ids)
     logprobs, hits = torch.cat(sums), torch.cat(greedy)
     lengths = [len(following) for _, following in pairs]
     return [
@@ -149,7 +165,7 @@ def token_logprobs(logits: Tensor, ids: Tensor) -> Tensor:
     return (own - logits.logsumexp(-1)).double()
 
 
-def _hidden(lm: LanguageModel, pairs: Sequence[Pair]) -> list[Tensor]:
+def _hidden(lm: LanguageModel, pairs: Sequence[Pair], size: int) -> list[Tensor]:
     """The states (n_i, d) from which each continuation's tokens are predicted."""
     contexts: dict[tuple[int, ...], int] = {}
     owner = [contexts.setdefault(tuple(context), len(contexts)) for context, _ in pairs]
@@ -159,12 +175,28 @@ def _hidden(lm: LanguageModel, pairs: Sequence[Pair]) -> list[Tensor]:
         return response_hidden(lm, [c for c, _ in pairs], [f for _, f in pairs])
     begun = start(lm, before, side="left")
     lm.hidden(begun.ids, begun.mask, begun.cache)
+    rows = [[c[-1], *f[:-1]] for c, f in pairs]
+    out: list[Tensor] = [torch.empty(0)] * len(pairs)
+    order = sorted(range(len(pairs)), key=lambda i: (len(rows[i]), i))
+    for at in range(0, len(order), size):
+        batch = order[at : at + size]
+        last = at + size >= len(order)
+        cache = begun.cache if last else copy.deepcopy(begun.cache)
+        states = _behind(lm, [rows[i] for i in batch], [owner[i] for i in batch], begun.mask, cache)
+        for place, i in enumerate(batch):
+            out[i] = states[place, : len(rows[i])].clone()
+    return out
+
+
+def _behind(
+    lm: LanguageModel, rows: Sequence[Ids], owner: Sequence[int], read: Tensor, cache: Any
+) -> Tensor:
+    """The states (B, T, d) of rows of tokens, each behind one of the contexts that a cache holds.
+    owner: the number of its context. read (C, S): the contexts' mask. The cache is changed."""
     index = torch.tensor(owner, device=lm.device)
     # each context's keys and values once for each of its continuations
-    begun.cache.reorder_cache(index)
-    rows = [[c[-1], *f[:-1]] for c, f in pairs]
+    cache.reorder_cache(index)
     width = max(map(len, rows))
-    ids = torch.tensor([r + [lm.pad_id] * (width - len(r)) for r in rows], device=lm.device)
+    ids = torch.tensor([[*r, *[lm.pad_id] * (width - len(r))] for r in rows], device=lm.device)
     own = torch.tensor([[1] * len(r) + [0] * (width - len(r)) for r in rows], device=lm.device)
-    states = lm.hidden(ids, torch.cat([begun.mask[index], own], dim=1), begun.cache)  # (B, T, d)
-    return [states[i, : len(r)].clone() for i, r in enumerate(rows)]
+    return lm.hidden(ids, torch.cat([read[index], own], dim=1), cache)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from veneer.models.formats import Format, PlainFormat, forced_ids
 from veneer.models.language_model import LanguageModel
 from veneer.models.shift import LogitShift
 from veneer.models.stepper import ShiftedStepper
-from veneer.models.vocabulary import match_vocabularies
+from veneer.models.vocabulary import Worded, match_vocabularies
 from veneer.prompts.prompt import Prompt
 from veneer.systems.alpha import Alpha
 from veneer.systems.system import check_forced
@@ -215,8 +215,15 @@ class ShiftedSystem:
         }
 
 
+class Placed(Worded, Protocol):
+    """A large model's vocabulary, and the device of its logits."""
+
+    @property
+    def device(self) -> Any: ...
+
+
 def shift_of(
-    large: LanguageModel, small: LanguageModel, veneer: Veneer
+    large: Placed, small: LanguageModel, veneer: Veneer
 ) -> tuple[LogitShift, tuple[int, ...]]:
     """The veneer of `small` as a shift of the large model's logits, and the large model's ids of
     the end tokens that it recorded.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 
-# end of a secret environment variable's name
-SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD)S?$", re.I)
-SHORTEST = 8  # characters of a value that can be distinguished from ordinary words
+from veneer.foundation.secrets import secret_values
+
 IN_ADDRESS = re.compile(r"(://)[^/\s@]+@")  # https://name:password@host
 IN_QUERY = re.compile(
     r"([?&;][\w.-]*(?:key|token|secret|password|passwd|sig|signature)=)[^&\s'\"<>]+", re.I
@@ -18,8 +16,7 @@ def hidden(text: str) -> str:
     """`text` with *** for passwords and keys in addresses and for the values of
     environment variables that hold secrets (HF_TOKEN, OPENAI_API_KEY ...), and with
     control characters spelled out."""
-    for name, value in os.environ.items():
-        if SECRET.search(name) and len(value.strip()) >= SHORTEST:
-            text = text.replace(value.strip(), "***")
+    for value in secret_values().values():
+        text = text.replace(value, "***")
     text = IN_QUERY.sub(r"\1***", IN_ADDRESS.sub(r"\1***@", text))
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

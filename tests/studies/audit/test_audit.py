@@ -279,6 +279,9 @@ def test_other_vocabularies_compare_what_can_be_compared(tmp_path):
     )
     assert {r.system for r in results.where(metric="refusal_rate")} == {"reference", "audited"}
     assert not results.where(metric="kl")
+    (answers,) = tmp_path.rglob("tokens.jsonl")
+    rows = [json.loads(line) for line in answers.read_text().splitlines()]
+    assert rows and all("tokens" not in r and "refusal_rate" in r["scores"] for r in rows)
 
 
 def test_other_widths_have_a_distance_but_no_swapped_heads(tmp_path):

@@ -107,7 +107,8 @@ def test_what_the_section_reads(folder):
     part = PageContext(load(folder))
     assert (
         SECTION.applies(part)
-        and models(part) == [("A", "a"), ("C", EVIL)]
+        and models(part)
+        == [("reference", "A, the reference", "a"), ("audited", "C, the audited model", EVIL)]
         and verdict(part)["sentences"] == [EVIL]
     )
     assert [(c.task, list(c.series)) for c in curves(part)] == [

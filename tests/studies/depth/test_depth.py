@@ -142,6 +142,13 @@ def test_kl_behind_a_prefix_is_that_of_the_models_own_logits(measured, pair, ask
     assert row.low <= row.value <= row.high and row.n == 8
 
 
+def test_the_noise_floor_stands_beside_the_kl(measured):
+    """The aligned model reads base's ids through the vocabulary that both share."""
+    (floor,) = measured[0].where(metric="kl", split="noise")
+    assert (floor.system, floor.n, floor.unit) == ("aligned", 8, "nats/token")
+    assert abs(floor.value) < 1e-5 and floor.low <= floor.value <= floor.high
+
+
 def test_base_continues_a_refusal_and_the_control_says_so(measured):
     results, out = measured
     text = (out / "responses" / "lab-harmless.refusal-prefix-2.base.jsonl").read_text()

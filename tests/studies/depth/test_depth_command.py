@@ -36,7 +36,7 @@ def test_a_veneer_and_a_further_model_on_the_users_prompts(veneer, extracted, re
     assert systems == {"base", "veneer", "aligned", "compromised"}
     portions = [r for r in rows if r["metric"] == "portion" and r["system"] == "veneer"]
     assert [r["split"] for r in portions] == [f"harmful-prefix:{k}" for k in (0, 1, "all")]
-    assert {r["system"] for r in rows if r["metric"] == "kl"} == {"base", "veneer"}
+    assert {r["system"] for r in rows if r["metric"] == "kl"} == {"base", "veneer", "aligned"}
     forced = {
         json.loads(line)["forced"]
         for line in (out / "responses" / "requests.harmful-prefix-all.veneer.jsonl").open()

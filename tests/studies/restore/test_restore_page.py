@@ -3,6 +3,9 @@ lie over each other."""
 
 from __future__ import annotations
 
+import html
+import json
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veneer.foundation.results import Measurement, Results
-from veneer.report import write_report
+from veneer.report import render, write_report
 from veneer.report.load import load
 from veneer.report.page_context import PageContext
 from veneer.studies.restore import words
@@ -171,3 +174,34 @@ def test_the_first_sentence_separates_what_is_not_known_from_what_failed(tmp_pat
         "The verdicts: not determined for own and head; not restored by urial."
     )
     assert [line.kind for line in verdict_lines(made)] == ["open", "open", "no"]
+
+
+def test_the_opening_counts_refusals_and_names_the_next_command(tmp_path):
+    def folder(verdict: str, merge: bool = True) -> PageContext:
+        rates = {"restored": 0.95, "compromised": 0.0, "aligned": 1.0}
+        facts = {
+            "verdict": verdict,
+            "failed": [],
+            "below_aligned": False,
+            "figures": {"refusal_rate": rates},
+        }
+        row = Measurement("restore", "lab", "restored", "own", 1.0, 20, split="test", facts=facts)
+        Results([row]).write(tmp_path / "a b" / "results.jsonl")
+        config = {"aligned": "models/A x", "settings": {"merge": merge}}
+        (tmp_path / "a b" / "run.json").write_text(json.dumps({"config": config}))
+        return PageContext(load(tmp_path / "a b"))
+
+    (tmp_path / "a b").mkdir()
+    made = folder(words.RESTORED)
+    assert SECTION.finding(made) == (
+        "The compromised model refuses 0 of 20 harmful prompts, the aligned model 20; with the "
+        "method own it refuses 19. The verdicts: restored by own."
+    )
+    place = tmp_path / "a b"
+    command = SECTION.next_step(made).command
+    assert shlex.split(command) == [
+        *("veneer", "audit", "models/A x", f"{place}/restored-own", "--out", f"{place}-audit")
+    ]
+    assert html.escape(command, quote=True).replace("&#x27;", "&#39;") in render([place])
+    assert SECTION.next_step(folder(words.NOT)) is None
+    assert SECTION.next_step(folder(words.RESTORED, merge=False)) is None

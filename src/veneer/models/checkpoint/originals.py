@@ -9,6 +9,7 @@ from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json
+from veneer.hub import Address, is_hub
 from veneer.models.language_model import LanguageModel
 
 TOKENIZER_FILES = (
@@ -64,7 +65,7 @@ class Originals:
             TOKENIZER_FILES,
             needed="tokenizer_config.json",
         )
-        hub = name if folder is not None and not Path(name).is_dir() else None
+        hub = name if folder is not None and not Path(name).is_dir() else _repository(lm.name)
         return cls(folder, tokenizer, folder is not None and not any(marks.values()), hub)
 
     def tensor_files(self) -> list[Path]:
@@ -78,6 +79,13 @@ class Originals:
             return None
         value = read_json(self.model / name, "a file of the base model")
         return value if isinstance(value, dict) else None
+
+
+def _repository(name: str) -> str | None:
+    """OWNER/NAME of a model that was given as hf://OWNER/NAME[@REVISION]."""
+    address = Address.parse(name) if is_hub(name) else None
+    whole = address is not None and address.kind == "model" and not address.inside
+    return address.repository if whole and address is not None else None
 
 
 def safetensors_of(folder: Path) -> list[Path]:

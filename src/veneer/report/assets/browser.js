@@ -4,14 +4,13 @@
   const { el, show, cut, code, pager, filters, unpack } = Veneer;
   const CLASSES = ["unshifted", "marginal", "shifted", "–"];
   const LEVELS = [50, 200, 500, 1000, 2000, 4000]; // thousandths of a nat; the legend in the template names them
-  const TOP_OF = ["base", "veneer", "aligned"];
+  const THREE = ["base", "veneer", "aligned"];
   const A_PAGE = 4;
   const pop = document.getElementById("pop"), said = document.getElementById("said");
 
   const nats = (milli) => milli == null ? "–" : (milli / 1000).toFixed(3);
-  const level = (milli) => milli == null ? null : LEVELS.filter((x) => milli >= x).length;
+  const kl = (milli) => milli == null ? "" : "k" + LEVELS.filter((x) => milli >= x).length;
   const mean = (xs) => { const some = xs.filter((x) => x != null); return some.length ? some.reduce((a, b) => a + b, 0) / some.length : null; };
-  const kind = (system) => TOP_OF.includes(system) ? "sys-" + system : "sys-other";
 
   // How the three systems stand to each other; `of` gives what is compared, or undefined where a system has none.
   const DISAGREE = {
@@ -22,16 +21,19 @@
   };
   function stands(prompt, how, of) {
     if (!how) return true;
-    const three = TOP_OF.map((s) => prompt.rows.find((r) => r.s === s)).map((r) => r && of(r));
+    const three = THREE.map((s) => prompt.rows.find((r) => r.s === s)).map((r) => r && of(r));
     return three.every((x) => x !== undefined) && DISAGREE[how](...three);
   }
-  const verdict = (row) => row.d && JSON.stringify(Object.entries(row.d).sort());
+  const verdict = (row) => row.d && JSON.stringify(row.d);
 
   Veneer.mounts.browser = (box, data) => {
     const list = box.querySelector(".list"), depth = Number(box.dataset.depth);
+    const signs = new Map([...box.querySelector("template").content.querySelectorAll("[data-system]")].map((s) => [s.dataset.system, s]));
+    data.names = [...data.compared, data.yardstick];
+    data.kind = (system) => signs.get(system)?.className ?? "sys-other";
     const written = (row) => row.x ?? row.t.map((id) => data.tokens[id]).join("");
     const form = filters(box, (e) => {
-      if (e.target.type === "radio") { box.dataset.colour = e.target.value; return; }
+      if (e.target.type === "radio") { box.dataset.colour = e.target.value; list.querySelectorAll(".body .tok").forEach(paint); return; }
       pages.reset(); draw();
     });
     const pages = pager(box.querySelector(".pager"), () => { draw(); list.scrollIntoView({ block: "start" }); }, "Pages of responses");
@@ -48,23 +50,33 @@
       return pieces.get(piece).then((lists) => lists[row.at % data.piece]);
     };
 
+    // the class that shades a token
+    function paint(token) {
+      const row = token.parentNode.row, i = Number(token.dataset.i), how = box.dataset.colour;
+      const own = Math.max(0, data.compared.indexOf(row.s));
+      const level = how === "c" ? "c" + row.c[i] : how === "g" ? "tg" + (row.g ? row.g[i] : "") : kl(row.k[how === "own" ? own : Number(how)]?.[i]);
+      token.className = "tok " + level + (token === pointed ? " on" : "");
+    }
+
     function answer(row) {
       const body = el("div", { class: "body", dir: "auto", role: "group", "aria-label": "Response of " + row.s });
       body.row = row;
       row.t.forEach((id, i) => {
-        const set = { class: "tok", "data-i": i, "data-b": level(row.b[i]), "data-v": level(row.v[i]), "data-c": row.c[i], "data-g": row.g && row.g[i], tabindex: i ? -1 : 0 };
-        const token = show(el("span", set), data.tokens[id], false);
+        const token = show(el("span", { "data-i": i, tabindex: i ? -1 : 0 }), data.tokens[id], false);
         if (data.long[id]) cut(token, data.long[id]);
         body.append(token);
+        paint(token);
       });
       if (!row.t.length) {
         if (row.x) { show(body, row.x, false); if (row.n > row.x.length) cut(body, row.n); }
         else body.append(el("span", { class: "cut" }, row.u ? "no answer: cut within the reasoning" : "empty answer"));
       }
       const meta = [row.t.length + (row.t.length === 1 ? " token" : " tokens"), row.f && "ended by " + row.f].filter(Boolean);
-      if (mean(row.b) != null) meta.push("KL " + nats(mean(row.b)) + " → " + nats(mean(row.v)));
-      const scores = Object.entries(row.d ?? {}).map(([k, v]) => el("li", { class: v ? "yes" : null }, show(el("span"), k.replaceAll("_", " "), false), " ", v == null ? "no verdict" : String(Math.round(v * 100) / 100)));
-      return el("div", { class: "answer " + kind(row.s) }, show(el("h" + depth), row.s, false), show(el("p", { class: "meta" }), meta.join(" · "), false),
+      const means = data.compared.map((s, i) => [s, mean(row.k[i] ?? [])]).filter(([s, x]) => x != null && (data.compared.length < 3 || s === row.s));
+      if (means.length) meta.push("KL " + means.map(([s, x]) => s + " " + nats(x)).join(", "));
+      const scores = (row.d ?? []).map(([text, yes]) => show(el("li", { class: yes ? "yes" : null }), text, false));
+      const head = el("h" + depth, {}, ...(signs.has(row.s) ? [signs.get(row.s).firstElementChild.cloneNode(true)] : []));
+      return el("div", { class: "answer " + data.kind(row.s) }, show(head, row.s, false), show(el("p", { class: "meta" }), meta.join(" · "), false),
         ...(scores.length ? [el("ul", { class: "scores", "aria-label": "Verdicts" }, ...scores)] : []), body);
     }
 
@@ -84,7 +96,7 @@
     }
 
     const token = (e) => e.target.closest(".body .tok");
-    list.addEventListener("mouseover", (e) => { if (token(e) && !pinned) point(token(e), data, tops); });
+    list.addEventListener("mouseover", (e) => { if (token(e) && data.compared.length && !pinned) point(token(e), data, tops); });
     list.addEventListener("mouseout", (e) => { if (!pinned && token(e)) hide(); });
     list.addEventListener("click", (e) => {
       const t = token(e);
@@ -141,7 +153,8 @@
   function pin(token) { pinned = token; pop.classList.add("pinned"); }
   function speak(token, data) {
     const row = token.parentNode.row, i = Number(token.dataset.i);
-    return show(el("span"), data.tokens[row.t[i]], false).textContent + ", position " + (i + 1) + ", KL base " + nats(row.b[i]) + ", KL veneer " + nats(row.v[i]) + ", " + CLASSES[row.c[i]];
+    return show(el("span"), data.tokens[row.t[i]], false).textContent + ", position " + (i + 1) + ", "
+      + data.compared.map((s, k) => "KL " + s + " " + nats(row.k[k]?.[i]) + ", ").join("") + CLASSES[row.c[i]];
   }
   const spokenTops = () => [...pop.querySelectorAll(".tops > div")].map((d) => ". " + d.querySelector(".of").textContent + ": "
     + [...d.querySelectorAll("li")].slice(0, 2).map((li) => li.textContent).join(", ")).join("");
@@ -161,12 +174,12 @@
         width.style.width = Math.min(100, flat[j + 1] / 10) + "%";
         items.push(el("li", {}, width, code(data, flat[j]), el("span", {}, (flat[j + 1] / 10).toFixed(1) + " %")));
       }
-      return el("div", { class: kind(TOP_OF[k]) }, el("p", { class: "of" }, TOP_OF[k]), el("ol", {}, ...items));
+      return el("div", { class: data.kind(data.names[k]) }, show(el("p", { class: "of" }), data.names[k], false), el("ol", {}, ...items));
     })) : el("p", { class: "mute" }, "The most likely tokens of this place are not in this file.");
     const group = row.g && data.groups[row.g[i]];
     pop.replaceChildren(
       el("p", { class: "what" }, code(data, row.t[i]), el("span", { class: "mute small" }, "  token " + (i + 1) + " of " + row.t.length)),
-      el("dl", {}, pair("KL base, nats", nats(row.b[i])), pair("KL veneer, nats", nats(row.v[i])), pair("class", CLASSES[row.c[i]] + (group ? ", " + group : ""))), lists);
+      el("dl", {}, ...data.compared.map((s, k) => pair("KL " + s + ", nats", nats(row.k[k]?.[i]))), pair("class", CLASSES[row.c[i]] + (group ? ", " + group : ""))), lists);
     pop.hidden = false;
     place(token);
   }

@@ -54,6 +54,15 @@ const Veneer = (() => {
     return node;
   }
 
+  // Copy the text of a node; the selection does it where the browser has no clipboard for this page.
+  async function copy(node, button) {
+    try { await navigator.clipboard.writeText(node.textContent); }
+    catch { getSelection().selectAllChildren(node); document.execCommand("copy"); }
+    button.textContent = "Copied";
+    document.getElementById("said").textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  }
+
   async function unpack(id) {
     const text = document.getElementById(id).textContent;
     const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -92,5 +101,5 @@ const Veneer = (() => {
     return { of, find: () => of("find").toLocaleLowerCase(), tell: (text) => { form.querySelector("output").textContent = text; } };
   }
 
-  return { mounts: {}, el, svg, show, plain, cut, code, unpack, pager, filters };
+  return { mounts: {}, el, svg, show, plain, cut, code, copy, unpack, pager, filters };
 })();

@@ -6,6 +6,11 @@
     const mount = Veneer.mounts[box.dataset.mount];
     if (mount) mount(box, box.dataset.blob ? await Veneer.unpack(box.dataset.blob) : undefined);
   }
+  Veneer.legends(document);
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => Veneer.copy(button.parentNode.querySelector("code"), button));
+  }
   // details that are closed would not be printed
   addEventListener("beforeprint", () => { for (const d of document.querySelectorAll("details:not([open])")) { d.open = true; d.dataset.closed = "1"; } });
   addEventListener("afterprint", () => { for (const d of document.querySelectorAll("details[data-closed]")) { d.open = false; delete d.dataset.closed; } });

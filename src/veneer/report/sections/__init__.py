@@ -73,7 +73,7 @@ SHARED = (
 def all_sections() -> list[Section]:
     """The shared sections and those of every study, in the order of the page."""
     return sorted(
-        [*(module.SECTION for module in SHARED), *study_sections()],
+        [browser.CHOSEN, *(module.SECTION for module in SHARED), *study_sections()],
         key=lambda section: section.rank,
     )
 

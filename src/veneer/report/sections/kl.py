@@ -23,16 +23,24 @@ def _render(part: PageContext) -> Markup:
         }
         for g in kl
     ]
-    scale = charts.Scale(
-        0.0, max([r.value or 0 for g in kl for r in g.systems.values()] + [1e-6]) * 1.05
-    )
+    rows = [(s, r.value or 0.0) for g in kl for s, r in g.systems.items()]
+    controls = [s for s in part.order({s for s, _ in rows}) if part.family(s) == "control"]
+    scale = charts.Scale(0.0, 1.05 * max([x for s, x in rows if s not in controls] + [1e-6]))
     words = "Held-out KL, share recovered and agreement of the top token."
     if any(g.metric == "nll" for g in extract):
         words = (
             "Likelihood of the held-out responses: nothing else of their author was known, so "
             "there is no KL and no noise floor."
         )
-    return part.template("kl.html.j2", extract=extract, pairs=pairs, scale=scale, words=words)
+    return part.template(
+        "kl.html.j2",
+        extract=extract,
+        pairs=pairs,
+        scale=scale,
+        words=words,
+        controls=controls,
+        off=any(x > scale.high for s, x in rows if s in controls),
+    )
 
 
 SECTION = Section(

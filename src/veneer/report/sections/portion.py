@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup, escape
 
 from veneer.report import charts, tables, words
 from veneer.report.discernment import AUROC, discernment
@@ -10,7 +15,7 @@ from veneer.report.discernment import missing as why_no_discernment
 from veneer.report.opening import headline
 from veneer.report.over_refusal import MISSING, SOURCES, is_safety, over_refusal
 from veneer.report.page_context import PageContext
-from veneer.report.section import Section
+from veneer.report.section import NextStep, Section
 from veneer.report.systems import MAIN, family
 
 
@@ -25,9 +30,14 @@ def _applies(part: PageContext) -> bool:
 def _render(part: PageContext) -> Markup:
     portions = [g for g in _portions(part) if not (g.split or "").startswith(tables.GROUP)]
     lead = tables.headline(portions)
+    drawn = lines(part, lead)
+    scale, off = _scale(lead)
     return part.template(
         "portion.html.j2",
         headline=lead,
+        lines=drawn,
+        first={one.group.task: one for one in reversed(drawn)},
+        off=off,
         portions=portions,
         families=_families(lead),
         refused=over_refusal(part.study.rows),
@@ -39,8 +49,60 @@ def _render(part: PageContext) -> Markup:
         is_safety=is_safety,
         missing=MISSING,
         variants=[tables.variants(portions, g) for g in lead],
-        scale=charts.portion_scale([r for g in lead for r in g.systems.values()]),
+        scale=scale,
     )
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the chart: the portions of one task whose figures read the same. names: of their
+    metrics. verdict: what each of them says, once where they say the same."""
+
+    groups: list[tables.Group]
+    names: str
+    verdict: Markup
+
+    @property
+    def group(self) -> tables.Group:
+        return self.groups[0]
+
+
+def lines(part: PageContext, lead: Sequence[tables.Group]) -> list[Line]:
+    """The portions, those of a task together whose veneers read the same."""
+    alike: dict[tuple, list[tables.Group]] = {}
+    for g in lead:
+        row = g.systems["veneer"]
+        reads = (words.figure(row.value, 2), words.interval(row, 2), g.n, g.judge)
+        alike.setdefault((g.task, *reads, row.value is None and row.note), []).append(g)
+    return [
+        Line(own, words.listed([escape(words.name(g.of)) for g in own]), _verdict(part, own))
+        for own in alike.values()
+    ]
+
+
+def _verdict(part: PageContext, groups: Sequence[tables.Group]) -> Markup:
+    said: dict[str, list[tables.Group]] = {}
+    for g in groups:
+        said.setdefault(words.verdict(g, part.anchor).striptags(), []).append(g)
+    if len(said) == 1:
+        return words.verdict(groups[0], part.anchor)
+    return Markup(" ").join(
+        Markup("<b>{}:</b> {}").format(
+            words.listed([escape(words.name(g.of)) for g in own]),
+            words.verdict(own[0], part.anchor),
+        )
+        for own in said.values()
+    )
+
+
+def _scale(lead: Sequence[tables.Group]) -> tuple[charts.Scale, list[str]]:
+    """The scale of all systems but the controls, and the families that are hidden at first since
+    one of theirs lies beyond it."""
+    rows = [r for g in lead for r in g.systems.values()]
+    controls = [r for r in rows if family(r.identity) == "control"]
+    scale = charts.portion_scale([r for r in rows if r not in controls])
+    beyond = any(r.value is not None and not scale.holds(r.value) for r in controls)
+    return scale, ["control"] if beyond else []
 
 
 FAMILIES = (
@@ -50,10 +112,10 @@ FAMILIES = (
 )
 
 
-def _families(lead: list[tables.Group]) -> list[tuple[str, str]]:
-    """(a system with the mark, words) of each family that is drawn beside the veneer."""
+def _families(lead: list[tables.Group]) -> list[tuple[str, str, str]]:
+    """(a system with the mark, words, family) of each family that is drawn beside the veneer."""
     drawn = {family(system) for system in tables.identities(lead).values()}
-    return [(example, text) for kind, example, text in FAMILIES if kind in drawn]
+    return [(example, text, kind) for kind, example, text in FAMILIES if kind in drawn]
 
 
 def _finding(part: PageContext) -> Markup:
@@ -100,6 +162,15 @@ def _cost(part: PageContext) -> Markup:
     )
 
 
+def _next_step(part: PageContext) -> NextStep | None:
+    """Only a folder with a veneer and the record of its pair can be talked to."""
+    folder = Path(part.study.path)
+    if not (folder / "veneer" / "veneer.json").is_file() or "pair" not in part.study.run:
+        return None
+    command = shlex.join(["veneer", "chat", part.study.path, "--web"])
+    return NextStep("type questions of your own to the three systems", command)
+
+
 QUESTION = "How much of the alignment is only its surface?"
 SECTION = Section(
     "portion",
@@ -110,4 +181,5 @@ SECTION = Section(
     rank=40,
     question=QUESTION,
     finding=_finding,
+    next_step=_next_step,
 )

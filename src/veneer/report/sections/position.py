@@ -31,6 +31,10 @@ class Curves:
         sizes = sorted(row.n for g in self.groups for row in g.systems.values())
         return str(sizes[0]) if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
 
+    def without(self, names: Sequence[str]) -> dict[str, list[Measurement]]:
+        """The series of all other systems."""
+        return {s: rows for s, rows in self.series.items() if s not in names}
+
     @property
     def floor(self) -> float | None:
         return max(

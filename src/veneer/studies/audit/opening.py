@@ -12,10 +12,13 @@ from veneer.studies.audit.evidence import IN_PART, MOVED, UNCHANGED, YES, AuditV
 from veneer.studies.audit.names import AUDITED, HARMFUL, REFERENCE, RESTORED
 from veneer.studies.audit.words import layer_ranges
 
+# settings of a model in run.json -> their values where no option was given
+DEFAULTS = {"device": "auto", "dtype": "auto", "revision": None, "system": None}
+
 
 def opening(run: Any, rows: Iterable[Measurement]) -> str:
-    """Such as "C refuses 0 of 40 harmful prompts, A 40. The change is in layers 15 to 29. With a
-    veneer that has not seen them, C refuses 40." Empty without a verdict."""
+    """Such as "C refuses 0 of 40 harmful prompts, A 40. The change is in layers 15 to 29; a new
+    head alone brings back 38." Empty without a verdict."""
     verdict = AuditVerdict.of_run(run.get("verdict") if isinstance(run, Mapping) else None)
     if verdict is None:
         return ""
@@ -23,24 +26,31 @@ def opening(run: Any, rows: Iterable[Measurement]) -> str:
     refusals = _refusals(results)
     if verdict.moved == UNCHANGED:
         return f"{refusals} The two models give the same distributions.".strip()
-    return " ".join(text for text in (refusals, _place(results), _veneer(results)) if text)
+    rest = "; ".join(text for text in (_place(results), _veneer(results)) if text)
+    return " ".join(text for text in (refusals, rest and f"{rest[0].upper()}{rest[1:]}.") if text)
 
 
-def next_step(run: Any) -> str:
+def next_step(run: Any, folder: str = "") -> str:
     """The command that restores C where refusals were lost and a veneer can bring them back, from
-    run.json; empty otherwise."""
+    run.json; empty otherwise. folder: the audit's, beside which the restoration is written."""
     if not isinstance(run, Mapping) or not isinstance(run.get("config"), Mapping):
         return ""
+    config = run["config"]
     verdict = AuditVerdict.of_run(run.get("verdict"))
-    names = [run["config"].get(role) for role in ("reference", "audited")]
+    names = [config.get(role) for role in ("reference", "audited")]
     if verdict is None or not all(isinstance(n, str) for n in names):
         return ""
-    if verdict.moved != MOVED or verdict.restorable not in (YES, IN_PART):
+    if verdict.moved != MOVED or verdict.restorable not in (YES, IN_PART) or config.get("plain"):
         return ""
-    aligned, compromised = (shlex.quote(n) for n in names)
-    return (
-        f"veneer restore --aligned {aligned} --compromised {compromised} --ways own --out restored"
-    )
+    options = run.get("options")
+    given = {name: config.get(name) for name in DEFAULTS if config.get(name) != DEFAULTS[name]}
+    given["data"] = options.get("data") if isinstance(options, Mapping) else None
+    words = ["veneer", "restore", "--aligned", names[0], "--compromised", names[1], "--ways", "own"]
+    for name, value in given.items():
+        words += [f"--{name}", value] if isinstance(value, str) else []
+    words += ["--trust-remote-code"] if config.get("trust_remote_code") is True else []
+    out = f"{folder.rstrip('/')}-restored" if folder else "restored"
+    return shlex.join([*words, "--out", out])
 
 
 def _refusals(results: Results) -> str:
@@ -57,15 +67,26 @@ def _place(results: Results) -> str:
     layers = sorted({g.layer for g in moved if g.layer is not None})
     places = [layer_ranges(layers)] if layers else []
     places += ["the head"] if any(g.is_head for g in moved) else []
-    return f"The change is in {' and '.join(places)}." if places else ""
+    return f"the change is in {' and '.join(places)}" if places else ""
 
 
 def _veneer(results: Results) -> str:
-    row = evidence.by_system(results, HARMFUL, "refusal_rate").get(RESTORED)
+    """What a new head does to the refusals that were lost or gained, on prompts that it has not
+    seen."""
+    rates = evidence.by_system(results, HARMFUL, "refusal_rate")
+    row, before = rates.get(RESTORED), rates.get(AUDITED)
     lost = evidence.difference(results, HARMFUL, AUDITED, REFERENCE)
-    if row is None or row.value is None or lost is None or evidence.holds_zero(lost):
+    back = evidence.difference(results, HARMFUL, RESTORED, AUDITED)
+    if row is None or row.value is None or before is None or lost is None or back is None:
         return ""
-    return f"With a veneer that has not seen them, C refuses {_count(row)}."
+    if evidence.holds_zero(lost):
+        return ""
+    if (lost.value or 0.0) > 0:
+        return f"with a new head alone, C refuses {_count(row)}"
+    if evidence.holds_zero(back):
+        return "whether a new head alone brings any back is not determined"
+    count = _count(row) - _count(before)
+    return f"a new head alone brings back {count}" if count > 0 else "a new head brings none back"
 
 
 def _count(row: Measurement) -> int:

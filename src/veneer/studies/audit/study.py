@@ -13,7 +13,7 @@ from veneer.capture.config import CaptureConfig
 from veneer.capture.job import encode_base
 from veneer.capture.run import capture
 from veneer.foundation.errors import InputError, VeneerError
-from veneer.foundation.files import sha256_text
+from veneer.foundation.files import json_lines, sha256_text, write_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.foundation.stages import Stage
@@ -36,6 +36,7 @@ from veneer.studies.audit.names import AUDITED, REFERENCE, RESTORED, STUDY
 from veneer.studies.audit.patch import can_patch, patch_rows, patches
 from veneer.studies.audit.restorable import folds_of, restored_answers, veneer_folders
 from veneer.studies.audit.settings import AuditSettings
+from veneer.studies.audit.side_by_side import rows_of_texts, rows_of_tokens, shown_prompts
 from veneer.studies.audit.stages import audit_stages
 from veneer.studies.audit.taught.settings import TaughtSettings
 from veneer.studies.audit.taught.study import Taught, head_rows
@@ -136,6 +137,7 @@ class AuditStudy:
         self.clusters = prompt_clusters(self.prompts)
         self.judge = RefusalRates()
         self.left_out: list[dict[str, Any]] = []
+        self.folds: list[list[int]] = []  # the prompts that each veneer leaves out
 
     def settings(self) -> dict[str, Any]:
         texts = [(p.task, p.id, p.plain, list(p.messages)) for p in self.prompts]
@@ -167,6 +169,7 @@ class AuditStudy:
             changes = self._weights(models, run.out)
         yield from weight_rows(changes)
         answers: list[Answers] = []
+        pair = None
         try:
             pair = models.pair()
         except InputError as error:
@@ -182,6 +185,7 @@ class AuditStudy:
             seed=self.method.seed,
             clusters=self.clusters,
         )
+        self._side_by_side(answers, pair, run)
         layers = len(decoder_layers(models.reference)) if changes else 0
         verdict = conclude(run.results, layers, self.left_out)
         run.note(verdict=verdict.facts(), judges=[self.judge.id])
@@ -206,19 +210,32 @@ class AuditStudy:
         yield from Taught(
             pair, self.texts, models.format, self.taught, method.batch_size, method.seed
         ).rows(run)
-        folds = self._folds()
-        if folds:
+        self.folds = self._folds()
+        if self.folds:
             with run.stage("veneer"):
                 responses, rows = restored_answers(
-                    pair, recorded, self.prompts, folds, run.out, self.method, run.progress
+                    pair, recorded, self.prompts, self.folds, run.out, self.method, run.progress
                 )
             yield from rows
             answers.append(self._judged(RESTORED, responses, models.audited))
             if self.taught.texts:
                 with run.stage("change of the head"):
-                    found = list(head_rows(recorded, veneer_folders(run.out, len(folds)), pair))
+                    folders = veneer_folders(run.out, len(self.folds))
+                    found = list(head_rows(recorded, folders, pair))
                 yield from found
         yield from self._patch_rows(pair, models, recorded, changes, run)
+
+    def _side_by_side(self, answers: Sequence[Answers], pair: Pair | None, run: Run) -> None:
+        """Write tokens.jsonl: the answers to some prompts, and each model's view of every token."""
+        chosen, numbers = shown_prompts(answers, self.prompts)
+        with run.stage("tokens"):
+            rows = (
+                rows_of_texts(answers, self.prompts, numbers)
+                if pair is None
+                else rows_of_tokens(answers, self.prompts, numbers, pair, self.folds, run.out)
+            )
+            write_text(run.out / "tokens.jsonl", json_lines(rows))
+        run.note(shown_prompts=chosen.facts())
 
     def _load(self, day: str) -> AuditModels:
         reference, audited = self.load()

@@ -13,6 +13,7 @@ from veneer.foundation.files import json_lines, read_json_lines, write_text
 from veneer.foundation.results import Measurement
 from veneer.measures.given_texts import Passages
 from veneer.measures.kl import BINS, NATS
+from veneer.measures.words import NOISE_FLOOR
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
@@ -42,11 +43,7 @@ def distances(
     names = [s.name for s in systems[1:]]
     if path.is_file():
         return _kept(path, names, len(prompts))
-    to_base = pair.vocabulary.ids_from_other
-    tokens = [
-        tuple(to_base(list(a.token_ids[: n + LAST]))) for a, n in zip(answers, lengths, strict=True)
-    ]
-    passages = Passages(list(prompts), tokens, pair.base.pad_id, (pair.aligned, pair.vocabulary))
+    passages = _passages(pair, prompts, answers, lengths)
     values: ByPrompt = {}
     for system in systems[1:]:
         by_token = passages.kl_by_token(systems[0], system)
@@ -60,6 +57,28 @@ def distances(
     )
     write_text(path, json_lines(rows))
     return values
+
+
+def noise_row(
+    pair: Pair,
+    aligned: System,
+    prompts: Sequence[Prompt],
+    answers: Sequence[Response],
+    lengths: Sequence[int],
+    *,
+    task: str,
+    seed: int = 0,
+) -> Measurement:
+    """The noise floor of these distances: the aligned model against itself at another batch size,
+    in nats per token, on the first prompts' answers. See `distances` for the arguments."""
+    values, tokens = _passages(pair, prompts, answers, lengths).noise(aligned)
+    return Measurement.estimated(
+        intervals.ratio_of_sums(values, tokens, seed=seed),
+        *(STUDY, task, "kl", aligned.name),
+        split="noise",
+        unit=NATS,
+        note=NOISE_FLOOR,
+    )
 
 
 def kl_rows(
@@ -82,6 +101,17 @@ def kl_rows(
                 unit=NATS,
                 facts=facts,
             )
+
+
+def _passages(
+    pair: Pair, prompts: Sequence[Prompt], answers: Sequence[Response], lengths: Sequence[int]
+) -> Passages:
+    """Each answer's forced tokens and the first 20 behind them, in base's ids."""
+    to_base = pair.vocabulary.ids_from_other
+    tokens = [
+        tuple(to_base(list(a.token_ids[: n + LAST]))) for a, n in zip(answers, lengths, strict=True)
+    ]
+    return Passages(list(prompts), tokens, pair.base.pad_id, (pair.aligned, pair.vocabulary))
 
 
 def _kept(path: Path, names: Sequence[str], count: int) -> ByPrompt:

@@ -13,7 +13,7 @@ import numpy as np
 from veneer.foundation.results import Measurement
 from veneer.measures.behaviour import Scored
 from veneer.models.formats import forced_ids
-from veneer.studies.depth.distance import distances, kl_rows
+from veneer.studies.depth.distance import distances, kl_rows, noise_row
 from veneer.studies.depth.forced_answers import Answers, ForcedAnswers
 from veneer.studies.depth.half_depth import half_depth
 from veneer.studies.depth.inputs import Requests
@@ -99,7 +99,8 @@ class HarmfulPrefix:
         systems += [s for s in forced.systems if s.name == "veneer"]
         local = [s for s in systems if isinstance(s, System)]
         tokenizer = forced.pair.aligned.tokenizer
-        for k in forced.method.kl_counts:
+        counts = forced.method.kl_counts
+        for k in counts:
             lengths = [len(forced_ids(tokenizer, p)) for p in forced.cut(self.prompts, k)]
             with forced.run.stage("distances"):
                 values = distances(
@@ -115,6 +116,17 @@ class HarmfulPrefix:
                 task=self.task.name,
                 split=f"{HARMFUL_PREFIX}:{k}",
                 facts={"prefix": HARMFUL_PREFIX, "forced": k},
+                seed=forced.method.seed,
+            )
+        if counts:
+            lengths = [len(forced_ids(tokenizer, p)) for p in forced.cut(self.prompts, counts[0])]
+            yield noise_row(
+                forced.pair,
+                local[0],
+                self.prompts,
+                self.answers[counts[0]]["aligned"],
+                lengths,
+                task=self.task.name,
                 seed=forced.method.seed,
             )
 

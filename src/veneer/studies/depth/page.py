@@ -69,9 +69,13 @@ def chart(part: PageContext, shown: Lines) -> Markup:
     for name, by_count in shown.rows.items():
         known = [(k, r) for k, r in by_count.items() if r.value is not None]
         kind = shown.kinds[name]
-        bands.append(_band(known, x, kind))
+        bands.append(_band(name, known, x, kind))
         points = " ".join(f"{x[k] * 10:.1f},{_y(r.value or 0)}" for k, r in known)
-        paths.append(Markup('<polyline class="line {}" points="{}"/>').format(kind, points))
+        paths.append(
+            Markup('<polyline class="line {}" data-series="{}" points="{}"/>').format(
+                kind, name, points
+            )
+        )
         dots += [_dot(part, name, k, r, x[k], kind) for k, r in known]
     height = TOP + HEIGHT + 50
     return Markup(
@@ -81,18 +85,25 @@ def chart(part: PageContext, shown: Lines) -> Markup:
     ).format(shown.label, _axes(x), Markup("").join(bands + paths), Markup("").join(dots), h=height)
 
 
-def _band(known: Sequence[tuple[Count, Measurement]], x: Mapping[Count, float], kind: str):
+def _band(
+    name: str, known: Sequence[tuple[Count, Measurement]], x: Mapping[Count, float], kind: str
+) -> Markup:
     ranged = [(k, r) for k, r in known if r.low is not None and r.high is not None]
     upper = [f"{x[k] * 10:.1f},{_y(r.high or 0)}" for k, r in ranged]
     lower = [f"{x[k] * 10:.1f},{_y(r.low or 0)}" for k, r in reversed(ranged)]
-    return Markup('<polygon class="band {}" points="{}"/>').format(kind, " ".join(upper + lower))
+    return Markup('<polygon class="band {}" data-series="{}" points="{}"/>').format(
+        kind, name, " ".join(upper + lower)
+    )
 
 
 def _dot(part: PageContext, name: str, k: Count, row: Measurement, x: float, kind: str) -> Markup:
     title = f"{name}, {tokens_words(k)}: {row.value:.2f}, 95 % {interval(row, 2)}, n = {row.n}"
-    return Markup('<a href="#{}" tabindex="-1" class="{}">{}<title>{}</title></a>').format(
+    return Markup(
+        '<a href="#{}" tabindex="-1" class="{}" data-series="{}">{}<title>{}</title></a>'
+    ).format(
         part.anchor(row),
         kind,
+        name,
         mark(_identity(row, name), f"{x:.3f}%", _y(row.value or 0), 4),
         title,
     )
@@ -185,6 +196,7 @@ def _render(part: PageContext) -> Markup:
         depth_words=depth_words,
         tokens_words=tokens_words,
         kl=kl_charts(part),
+        floor=next((r for r in part.study.rows if (r.study, r.split) == (STUDY, "noise")), None),
         examples=examples(part),
         longest=LONGEST,
         all=ALL,

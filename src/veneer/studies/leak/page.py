@@ -124,9 +124,10 @@ def chart(curve: Curve) -> Markup:
     for system, shares in curve.shares.items():
         points = " ".join(f"{_x(t) * 10:.1f},{_y(s)}" for t, s in zip(CURVE, shares, strict=True))
         lines.append(
-            Markup('<polyline class="line {}" points="{}"><title>{}</title></polyline>').format(
-                curve.kinds[system], points, system
-            )
+            Markup(
+                '<polyline class="line {}" data-series="{s}" points="{}"><title>{s}</title>'
+                "</polyline>"
+            ).format(curve.kinds[system], points, s=system)
         )
     parts.append(
         Markup('<text class="axis-name" x="54%" y="{}" text-anchor="middle">{}</text>').format(

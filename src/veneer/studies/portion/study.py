@@ -24,6 +24,7 @@ from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge
 from veneer.judges.registry import judges_of
 from veneer.measures import words
+from veneer.measures.answer_tokens import TokenReader, token_rows
 from veneer.measures.answers import answer_all
 from veneer.measures.config import StudyConfig
 from veneer.measures.discernment import measure_discernment
@@ -55,7 +56,6 @@ from veneer.studies.portion.baselines import (
     word_for,
     words_of,
 )
-from veneer.studies.portion.browser_tokens import token_rows
 from veneer.studies.runner import run_study
 from veneer.studies.study import Run
 from veneer.systems.forced import Beginning
@@ -197,7 +197,8 @@ class TaskStudy:
     ) -> list[Measurement]:
         """The rows of every system's answers; and the files of answers, and of the browser's
         tokens."""
-        systems = [*pair_systems(pair, veneer), *more]
+        three = pair_systems(pair, veneer)
+        systems = [*three, *more]
         run.note(systems=[s.facts() for s in systems])
         run.revise(answer_stage(self.tasks, self.test, [s.name for s in systems], self.config))
         answers = answer_all(
@@ -214,13 +215,9 @@ class TaskStudy:
         told = measure_discernment(
             systems, self.tasks, answers.answered, run.out, run.record, seed=self.config.seed
         )
-        shown = answers.shown
         with run.stage("tokens"):
-            prompts = [p for prompts in self.test.values() for p in prompts]
-            responses = [s.response for s in shown]
-            tokens = token_rows(pair, veneer, prompts, responses, run.progress)
-            lines = ({**row, "scores": s.scores} for row, s in zip(tokens, shown, strict=True))
-            write_text(run.out / "tokens.jsonl", json_lines(lines))
+            rows = token_rows(TokenReader.of_pair(pair, three), answers.shown, run.progress)
+            write_text(run.out / "tokens.jsonl", json_lines(rows))
         return [*answers.rows, *told]
 
 

@@ -12,9 +12,11 @@ from veneer.report import charts, tables, words
 from veneer.report.discernment import discernment
 from veneer.report.marks import mark
 from veneer.report.page_context import PageContext
-from veneer.report.section import Section
+from veneer.report.section import NextStep, Section
+from veneer.report.visible import visible
 from veneer.report.words import Anchor, figure, interval, name
 from veneer.studies.restore.folders_0_1 import facts_of
+from veneer.studies.restore.opening import next_step, opening
 from veneer.studies.restore.words import (
     OPEN,
     PARTLY,
@@ -32,7 +34,7 @@ from veneer.studies.restore.words import (
 STUDY = "restore"
 REFERENCES = {"compromised": "base", "aligned": "aligned"}  # their marks: a ring and a diamond
 HEIGHT = 300  # height of a chart, px
-TOP, BOTTOM = 12, 44  # room for letters, px
+TOP, BOTTOM = 28, 44  # room for letters, px
 NEAR = 0.035  # points as near as that share a label
 WIDTH, LETTER = 460, 6.2  # width of an ordinary chart and of a letter, px, to keep labels apart
 # offsets of a label from its point, px downwards, in the order in which they are tried
@@ -83,6 +85,11 @@ class Point:
     capability: Measurement
     kind: str  # "chosen", "dense", "rank", or a reference's name
     constant: bool = True
+
+    @property
+    def series(self) -> str:
+        """Its name in the legend."""
+        return "dense" if self.kind == "chosen" and self.constant else self.kind
 
     def at(self, across: str) -> Measurement:
         return self.over if across == "over" else self.capability
@@ -244,7 +251,10 @@ def draw(
         '<svg x="0" y="0" width="100%" height="{h}" viewBox="0 0 1000 {h}" '
         'preserveAspectRatio="none">{}</svg>'
     ).format(
-        Markup('<polyline class="line sys-veneer" points="{}"/>').format(" ".join(line)), h=HEIGHT
+        Markup('<polyline class="line sys-veneer" data-series="dense" points="{}"/>').format(
+            " ".join(line)
+        ),
+        h=HEIGHT,
     )
     return Markup(
         '<svg class="chart tradeoff" height="{}" role="img"><title>{}</title>{}{}</svg>'
@@ -320,11 +330,12 @@ def _grid(across: str) -> Markup:
                 _x(t), _y(0) + 17, f"{t:g}"
             )
         )
-    axis = "safe prompts refused" if across == "over" else "capability"
+    axis = "share of safe prompts refused" if across == "over" else "capability"
     parts.append(
-        Markup('<text class="axis-name" x="51%" y="{}" text-anchor="middle">{}</text>').format(
-            HEIGHT - 6, axis
-        )
+        Markup(
+            '<text class="axis-name" x="51%" y="{}" text-anchor="middle">{}</text><text '
+            'class="axis-name" x="0" y="12">share of harmful prompts refused</text>'
+        ).format(HEIGHT - 6, axis)
     )
     return Markup("").join(parts)
 
@@ -347,7 +358,9 @@ def _whiskers(p: Point, across: str) -> Markup:
             )
         )
     strong = " strong" if p.kind in ("chosen", *REFERENCES) else ""
-    return Markup('<g class="spread sys-{}{}">{}</g>').format(kind, strong, Markup("").join(lines))
+    return Markup('<g class="spread sys-{}{}" data-series="{}">{}</g>').format(
+        kind, strong, p.series, Markup("").join(lines)
+    )
 
 
 def _mark(p: Point, across: str, anchor: Anchor) -> Markup:
@@ -366,9 +379,9 @@ def _mark(p: Point, across: str, anchor: Anchor) -> Markup:
     drawn = mark(system, x, y, {"chosen": 6.5, "dense": 4}.get(p.kind, 5))
     if p.kind == "chosen":
         drawn += Markup('<circle class="choice" cx="{}" cy="{}" r="10.5"/>').format(x, y)
-    return Markup('<a href="#{}" tabindex="-1" class="{}"><title>{}</title>{}</a>').format(
-        anchor(p.refused), charts.system_class(system), "; ".join(texts), drawn
-    )
+    return Markup(
+        '<a href="#{}" tabindex="-1" class="{}" data-series="{}"><title>{}</title>{}</a>'
+    ).format(anchor(p.refused), charts.system_class(system), p.series, "; ".join(texts), drawn)
 
 
 def _readings(part: PageContext) -> list[tables.Group]:
@@ -415,9 +428,10 @@ def _render(part: PageContext) -> Markup:
 
 
 def _finding(part: PageContext) -> Markup:
-    """Each verdict with its methods."""
+    """What the best method restores, and each verdict with its methods."""
     methods: dict[str, list[Markup]] = {}
-    for line in verdict_lines(part):
+    lines = verdict_lines(part)
+    for line in lines:
         methods.setdefault(line.word, []).append(escape(words.name(line.method)))
     texts = [
         Markup("{} {} {}").format(
@@ -425,7 +439,18 @@ def _finding(part: PageContext) -> Markup:
         )
         for word, names in methods.items()
     ]
-    return Markup("The verdicts: {}.").format(Markup("; ").join(texts)) if texts else Markup()
+    if not texts:
+        return Markup()
+    verdicts = Markup("The verdicts: {}.").format(Markup("; ").join(texts))
+    first = opening([line.verdict for line in lines])
+    return Markup("{} {}").format(visible(first, 400), verdicts) if first else verdicts
+
+
+def _next_step(part: PageContext) -> NextStep | None:
+    verdicts = [line.verdict for line in verdict_lines(part)]
+    command = next_step(part.study.run, verdicts, part.study.path)
+    why = "compare the restored checkpoint with the aligned model"
+    return NextStep(why, command) if command else None
 
 
 SECTION = Section(
@@ -438,5 +463,6 @@ SECTION = Section(
     rank=30,
     question="Can the alignment that fine-tuning broke be put back?",
     finding=_finding,
+    next_step=_next_step,
     package=__package__,
 )

@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.files import json_lines, write_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.foundation.stages import Stage
@@ -46,6 +47,7 @@ from veneer.studies.restore.reattack import (
 )
 from veneer.studies.restore.selection import ChosenSettings, Sweep, choose, rule_facts
 from veneer.studies.restore.settings import HEAD_METHODS, RestoreSettings
+from veneer.studies.restore.side_by_side import shown_prompts, shown_rows
 from veneer.studies.restore.stages import restore_stages
 from veneer.studies.restore.verdict import (
     ORDER,
@@ -321,6 +323,11 @@ class RestoreStudy:
             found = part.discernment(measured, scores)
             found.write(run.out, run.record)
         yield from found.rows
+        with run.stage("tokens"):
+            shown = shown_prompts(part, scores)
+            rows = shown_rows(part, models, measured, scores, shown)
+            write_text(run.out / "tokens.jsonl", json_lines(rows))
+        run.note(shown_prompts=shown.facts())
         for task in roles.measured():
             scored = [s.scored[task.name] for s in scores.values()]
             yield from behaviour_rows(task, part.prompts[task.name], scored, seed=seed)

@@ -1,0 +1,75 @@
+"""The rows of tokens.jsonl: lists of one length, the KL recomputed, groups where a model moves, and
+answers whose tokens are not known."""
+
+import math
+
+import pytest
+import torch
+
+from pairs import plain_pair, prompts
+from veneer.head.veneer import Veneer
+from veneer.measures.answer_tokens import ShownAnswer, TokenReader, text_row, token_rows
+from veneer.measures.shift_groups import ShiftGroup
+from veneer.systems.responses import Response
+from veneer.systems.system import pair_systems
+
+TEXT = "one two three"
+
+
+@pytest.fixture(scope="module")
+def reader():
+    pair = plain_pair(change=0.3)
+    draw = torch.Generator().manual_seed(1)
+    change = 0.2 * torch.randn(pair.base.head.weight.shape, generator=draw)
+    veneer = Veneer(pair.base.head.hash(), pair.base.head.rows, change)
+    return TokenReader.of_pair(pair, pair_systems(pair, veneer))
+
+
+def answers(reader):
+    ids = reader.lm.tokenizer(TEXT, add_special_tokens=False)["input_ids"]
+    first, second = prompts(2)
+    said = [
+        (first, Response("p0", 0, "base", "prompts", TEXT, tuple(ids), "stop", 0)),
+        (first, Response("p0", 0, "endpoint", "prompts", TEXT, (), "stop", 0)),
+        (second, Response("p1", 0, "endpoint", "prompts", "", (), "stop", 0)),
+    ]
+    return [ShownAnswer(prompt, response) for prompt, response in said]
+
+
+def test_rows_of_a_local_system_and_of_one_without_tokens(reader):
+    local, remote, empty = token_rows(reader, answers(reader))
+    assert remote["tokens"] == local["tokens"] and remote["group"] == local["group"]
+    for row in (local, remote, empty):
+        sizes = {len(row[k]) for k in ("tokens", "kl_base", "kl_veneer", "shift", "group")}
+        assert sizes == {len(row["top"]["base"])}
+    assert empty["tokens"] == [] and "scores" not in empty
+    for at, group in enumerate(local["group"]):
+        tops = {local["top"][name][at][0][0] for name in ("base", "veneer", "aligned")}
+        assert (group is None) == (len(tops) == 1) and (group is None or group in set(ShiftGroup))
+    assert any(local["group"])
+
+
+def test_kl_is_that_of_whole_distributions(reader):
+    """Recomputed with plain transformers calls, one forward pass of each model."""
+    answer = answers(reader)[0]
+    row = reader.row(answer)
+    logs = {}
+    for name, system in reader.systems.items():
+        before = system.format.encode(system.lm.tokenizer, answer.prompt)
+        ids = torch.tensor([[*before, *answer.response.token_ids]])
+        hidden = system.lm.model(ids, output_hidden_states=True).hidden_states[-1][0]
+        weight = (system.head or system.lm.head).weight
+        logits = hidden[len(before) - 1 : -1].double() @ weight.double().T
+        logs[name] = logits.log_softmax(-1)
+    for name in ("base", "veneer"):
+        kl = (logs["aligned"].exp() * (logs["aligned"] - logs[name])).sum(-1)
+        assert row[f"kl_{name}"] == pytest.approx(kl.tolist(), abs=2e-4)
+    assert max(row["kl_base"]) > 0.01 and all(map(math.isfinite, row["kl_veneer"]))
+
+
+def test_a_row_without_models_holds_the_text(reader):
+    answer = ShownAnswer(
+        answers(reader)[0].prompt, answers(reader)[0].response, {"refusal_rate": 1}
+    )
+    row = text_row(answer)
+    assert row["text"] == TEXT and row["scores"] == {"refusal_rate": 1} and "tokens" not in row

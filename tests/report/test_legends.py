@@ -1,0 +1,113 @@
+"""Controls that would squash a chart's scale are hidden at first, and every system has a mark of
+its own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from veneer.foundation.results import Measurement, Results
+from veneer.report import render
+from veneer.report.marks import SHAPES, mark, squashing
+from veneer.report.sections import portion
+from veneer.report.systems import KINDS, shape
+from veneer.report.tables import groups
+from veneer.report.words import figure, verdicts_of_answer
+
+RESTORED = ("compromised", "head", "shifted", "own", "own-responses", "urial", "aligned")
+
+
+def kl(system: str, value: float, position=(1, 1)) -> Measurement:
+    more = {"unit": "nats/token", "split": "report", "position": position}
+    return Measurement("position", "joint", "kl", system, value, 9, value / 2, value, **more)
+
+
+def share(metric: str, system: str, value: float | None, note: str | None = None) -> Measurement:
+    low, high = (None, None) if value is None else (value - 0.1, value + 0.1)
+    return Measurement(
+        "measure", "sums", "portion", system, value, 9, low, high, of=metric, note=note
+    )
+
+
+def test_only_controls_that_squash_the_scale_are_hidden(tmp_path):
+    rows = [kl("base", 2.0), kl("veneer", 0.1), kl("aligned-plain", 1.0), kl("base-chat", 9.0)]
+    assert squashing({r.system: [r] for r in rows}) == ["base-chat"]
+    assert squashing({r.system: [r] for r in rows[:3]}) == []
+    Results([*rows, *(kl(r.system, r.value, (2, 2)) for r in rows)]).write(
+        tmp_path / "results.jsonl"
+    )
+    page = render([tmp_path])
+    narrow, wide = re.findall(r'<div class="lin" data-scale="\w+".*?</div>', page, re.S)
+    assert 'data-series="base-chat"' not in narrow and 'data-series="base-chat"' in wide
+    assert "hidden>" in wide[:50] and "Hidden at first" in page
+    assert '<span class="' in page and 'data-series="base-chat" data-off' in page
+    # the same line has the same colour on both scales
+    style = re.compile(r'<polyline class="([^"]*)" data-series="aligned-plain"')
+    assert style.search(narrow)[1] == style.search(wide)[1]
+
+
+def test_marks_of_one_page_differ():
+    for page in (RESTORED, ("reference", "audited", "audited-veneer", "only-head", "only-layers")):
+        drawn = [str(mark(system, "0%", 0, 5)) for system in page]
+        assert len(set(drawn)) == len(drawn)
+    assert all(shape(kind) in {*SHAPES, "disc", "ring", "small ring"} for kind in KINDS)
+
+
+def test_metrics_of_a_task_that_read_the_same_share_a_line(made):
+    rows = [
+        *(share(m, "veneer", 0.5) for m in ("accuracy", "accuracy_strict")),
+        *(share(m, "veneer", None, "no difference") for m in ("rouge", "bleu")),
+        share("other", "veneer", 0.7),
+    ]
+    part = made("run", rows)
+    drawn = portion.lines(part, groups(rows))
+    assert [str(line.names) for line in drawn] == [
+        "accuracy and accuracy strict",
+        "rouge and bleu",
+        "other",
+    ]
+    control = share("accuracy", "shuffled", 0.3)
+    apart = portion.lines(part, groups([*rows[:2], control]))
+    assert "accuracy:" in apart[0].verdict and "accuracy strict:" in apart[0].verdict
+
+
+@pytest.fixture
+def made(tmp_path):
+    from veneer.report.load import load
+    from veneer.report.page_context import PageContext
+
+    def make(name: str, rows):
+        (tmp_path / name).mkdir()
+        Results(rows).write(tmp_path / name / "results.jsonl")
+        return PageContext(load(tmp_path / name))
+
+    return make
+
+
+def test_a_table_may_merge_rows_that_read_the_same(made):
+    rows = [share(m, s, 0.5) for m in ("same", "alike") for s in ("base", "veneer")]
+    rows = [replace(r, metric=r.of, of=None) for r in rows]
+    part = made("merged", rows)
+    assert part.pivot(part.groups, "c").count("<tr>") == 3
+    merged = part.pivot(part.groups, "c", merged=True)
+    assert merged.count("<tr>") == 2 and "<td>same; alike</td>" in merged
+
+
+def test_a_score_of_one_answer_in_words():
+    scores = {
+        "unsafe_refusal_rate": None,
+        "over_refusal_rate": 1.0,
+        "harm_rate": None,
+        "rouge1": 0.25,
+    }
+    assert verdicts_of_answer(scores) == [
+        ("refused", 1),
+        ("harm rate: no verdict", 0),
+        ("rouge1 0.25", 1),
+    ]
+
+
+def test_a_power_of_ten_stands_only_where_digits_are_many():
+    assert figure(0.0018, 2) == figure(-0.0018, 2) == "0.00" and figure(0.0002) == "2.0e−4"
