@@ -186,8 +186,15 @@ def _print_help() -> None:
         if names:
             print(f"\n{heading}:")
         for name in names:
-            indent = {"initial_indent": f"  {name:11}", "subsequent_indent": " " * 13}
-            print(textwrap.fill(_summary(name), width, break_on_hyphens=False, **indent))
+            print(
+                textwrap.fill(
+                    _summary(name),
+                    width,
+                    initial_indent=f"  {name:11}",
+                    subsequent_indent=" " * 13,
+                    break_on_hyphens=False,
+                )
+            )
     print(f"\n{OPTIONS}")
 
 

@@ -61,8 +61,8 @@ def parse(command: type, name: str, words: Sequence[str]) -> Any | None:
 def completion(commands: Mapping[str, type], shell: str) -> str:
     """The script with which a shell (bash, zsh or fish) completes these commands. It needs python3
     at each completion, and nothing of Veneer."""
-    classes = {name: commands[name] for name in commands}
-    for command in classes.values():
+    classes: dict[str, Callable[..., Any]] = {name: commands[name] for name in commands}
+    for command in commands.values():
         prepare(command)
     words, box = ["--tyro-write-completion", shell, "-"], io.StringIO()
     with contextlib.redirect_stdout(box), contextlib.suppress(SystemExit):
