@@ -68,8 +68,8 @@ def test_metrics_of_a_task_that_read_the_same_share_a_line(made):
         "rouge and bleu",
         "other",
     ]
-    control = share("accuracy", "shuffled", 0.3)
-    apart = portion.lines(part, groups([*rows[:2], control]))
+    two = [*rows[:2], share("accuracy", "shuffled", 0.3)]
+    apart = portion.lines(made("apart", two), groups(two))
     assert "accuracy:" in apart[0].verdict and "accuracy strict:" in apart[0].verdict
 
 
