@@ -181,6 +181,7 @@ class VeneerShift(*_interfaces()):  # type: ignore[misc]
                 for row, r in requests
             ]
         states = self._states
+        assert states is not None  # vLLM sets them before the first step
         found = []
         slots = ctx.expanded_idx_mapping.tolist()
         for row, (slot, at) in enumerate(zip(slots, ctx.pos.tolist(), strict=True)):
