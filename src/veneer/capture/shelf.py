@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -28,6 +29,7 @@ from veneer.foundation.files import (
     write_json,
     write_text,
 )
+from veneer.foundation.threads import keep_threads
 
 ENDPOINT = "endpoint-manifest.json"
 
@@ -64,7 +66,9 @@ def begin(job: Job, shelf: Shelf) -> None:
     out, manifest = shelf.folder, job.manifest
     path = out / "manifest.json"
     if path.is_file():
-        _check_same(out, read_json(path, "the manifest of a capture"), manifest)
+        existing = read_json(path, "the manifest of a capture")
+        _check_same(out, existing, manifest)
+        keep_threads(existing.get("threads"))
         remove_leftovers(out)
         shelf.share()
         return
@@ -78,7 +82,7 @@ def begin(job: Job, shelf: Shelf) -> None:
     )
     job.base.tokenizer.save_pretrained(out / "tokenizer")
     write_text(out / "prompts.jsonl", job.listing)
-    write_json(path, {**manifest, "files": hashes(out)})
+    write_json(path, {**manifest, "threads": torch.get_num_threads(), "files": hashes(out)})
     shelf.share()
 
 

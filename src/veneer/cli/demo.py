@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
+from veneer.foundation.threads import AUTO
 from veneer.terminal.options import Machine, progress
 from veneer.terminal.output import TableOptions, present
 from veneer.terminal.show import show
@@ -54,7 +55,8 @@ class DemoCommand:
         from veneer.tasks.registry import chosen_tasks
 
         # models this small lose by two threads, and much where the cores are busy
-        torch.set_num_threads(1)
+        if self.machine.threads == AUTO:
+            torch.set_num_threads(1)
         config = StudyConfig(test_prompts=100, max_new_tokens=48, batch_size=64, seed=self.seed)
         with progress() as report_progress:
             results = study(

@@ -12,6 +12,7 @@ from typing import Any
 from veneer.foundation.errors import InputError
 from veneer.foundation.invocation import note_options
 from veneer.foundation.registry import load_object, nearest
+from veneer.foundation.threads import use_threads, wait_passively
 from veneer.registry import study_commands
 from veneer.terminal.command_line import UsageError, parse
 from veneer.terminal.config_file import options_of, with_config
@@ -97,6 +98,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
         print("veneer", version("veneer"))
         return 0
+    wait_passively()  # before torch is imported
     command, code = _parse(args)
     if command is None:
         return code
@@ -166,12 +168,20 @@ def _parse(args: list[str]) -> tuple[Any, int]:
             return None, _fail(f"there is no {kind} {name!r}; {nearest(name, list(COMMANDS))}", 2)
         words = with_config(COMMANDS[name], args[1:])
         command = parse(COMMANDS[name], name, words)
+        if (threads := _threads(command)) is not None:
+            use_threads(threads)
         note_options(None if command is None else options_of(command))
         return command, 0
     except (UsageError, InputError) as error:
         return None, _fail(str(error), 2)
     except BrokenPipeError:
         return None, _unheard()
+
+
+def _threads(command: Any) -> str | None:
+    """What a command says of threads; None for one that computes nothing."""
+    own = getattr(command, "threads", None)
+    return own if own is not None else getattr(getattr(command, "machine", None), "threads", None)
 
 
 def _print_help() -> None:

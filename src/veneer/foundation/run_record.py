@@ -103,6 +103,12 @@ class RunRecord:
         return str(self.contents.get("day") or today())
 
     @property
+    def threads(self) -> Any:
+        """The number of threads of the first run."""
+        machine = self.contents.get("machine")
+        return machine.get("threads") if isinstance(machine, dict) else None
+
+    @property
     def finished(self) -> bool:
         return bool(self.contents.get("finished"))
 

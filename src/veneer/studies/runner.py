@@ -16,6 +16,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import folder_lock, look_at_folder
 from veneer.foundation.progress import Progress, ProgressLine, shown
 from veneer.foundation.run_record import RunRecord
+from veneer.foundation.threads import keep_threads
 from veneer.report import write_report
 from veneer.report.results import Results
 from veneer.studies.plan import plan_of, stages_of
@@ -43,6 +44,7 @@ def run_study(study: Study, out: str | Path, *, progress: Progress | bool | None
         record = RunRecord(out, study.name, study.settings(), watch=watch)
         if record.finished:
             return Results.read(out)
+        keep_threads(record.threads)
         with _no_record_of_bad_input(record):
             study.check()
             if watch is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from veneer.foundation.progress import progress_line
+from veneer.foundation.threads import AUTO
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ class Machine:
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number type of the weights; auto is float32 on a CPU (bfloat16 is several times slower there)
     and the checkpoint's own on a GPU."""
+    threads: str = AUTO
+    """Threads that compute on the CPU: a number, or auto: as many as there are free cores when the
+    command starts, or what OMP_NUM_THREADS says. A resumed run keeps the number of its first part,
+    since last digits depend on it (docs/performance.md)."""
     revision: str | None = None
     """Git revision of models that come from the hub."""
     trust_remote_code: bool = False

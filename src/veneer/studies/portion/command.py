@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from veneer.foundation.settings import Option
+from veneer.foundation.threads import AUTO
 from veneer.head.config import ExtractConfig
 from veneer.judges.config import JudgeConfig
 from veneer.measures.config import StudyConfig
@@ -246,6 +247,9 @@ class ExtractCommand:
     """Accept a capture that is not finished."""
     device: str = "auto"
     """Where to compute: auto (a GPU if there is one), cpu, cuda, ..."""
+    threads: str = AUTO
+    """Threads that compute on the CPU: a number, or auto: as many as there are free cores when the
+    command starts, or what OMP_NUM_THREADS says."""
     engine: Literal["local", "torchrun", "ray"] = "local"
     """Who holds the tokens: this process, the processes that torchrun started (the default there),
     or workers on Ray."""
