@@ -35,8 +35,8 @@ def cell(threads: str, steps: int, batch: int) -> None:
 
     use_threads(threads)
     import torch
-    from pair_prompts import folder
 
+    from pair_prompts import folder
     from veneer.models.decode import Row, Sampling, decode_steps
     from veneer.models.load import load_model
     from veneer.models.stepper import ModelStepper
