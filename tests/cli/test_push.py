@@ -280,10 +280,31 @@ def test_what_a_push_refuses(veneer, base, tmp_path, monkeypatch):
     refuses("weights.bin", b"anything", "is a pickle")
     refuses("harmless.dat", b"\x80\x04\x95abc", "is a pickle")
     refuses("run.json", json.dumps({"options": {"key": SECRET}}).encode(), "a Hugging Face token")
-    refuses("notes.md", b"-----BEGIN RSA PRIVATE KEY-----", "a private key")
+    key = b"-----BEGIN RSA PRIVATE KEY-----\\n" + b"MIIEpAIBAAKCAQEA7bq" * 4
+    refuses("notes.md", key, "a private key")
     monkeypatch.setenv("MY_SERVICE_API_KEY", "correct horse battery")
     refuses("notes.txt", b"it is correct horse battery", "the value of MY_SERVICE_API_KEY")
+    (veneer / "notes.md").write_text("A key begins with -----BEGIN RSA PRIVATE KEY-----, then ...")
     check_files(Artefact.of(veneer).files)
+
+
+def test_a_study_is_read_by_the_report(server, run, veneer, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(veneer, study / "veneer")
+    (study / "results.jsonl").write_bytes((veneer / "results.jsonl").read_bytes())
+    record = {"command": "run", "finished": True, "config": {"base": "/home/me/base"}}
+    (study / "run.json").write_text(json.dumps(record))
+    done = run("push", study, "hf://datasets/me/study@first")
+    assert done.status == 0, done.err
+    assert "name 1 paths of this machine, such as /home/me/base" in done.err
+    card = server.repositories["datasets/me/study"]
+    text = card.history[card.branches["first"]]["README.md"].decode()
+    assert "- a veneer: `hf://datasets/me/study@first/veneer`" in text and "/home/me" not in text
+    page = tmp_path / "page.html"
+    assert run("report", "hf://datasets/me/study@first", "--out", page).status == 0
+    assert page.is_file()
+    refused = run("report", "hf://datasets/me/study@first")
+    assert refused.status == 2 and "give --out FILE" in last(refused)
 
 
 def test_a_card_says_what_is_known_and_no_more(veneer):

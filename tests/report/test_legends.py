@@ -4,6 +4,7 @@ its own."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -67,8 +68,8 @@ def test_metrics_of_a_task_that_read_the_same_share_a_line(made):
         "rouge and bleu",
         "other",
     ]
-    control = share("accuracy", "shuffled", 0.3)
-    apart = portion.lines(part, groups([*rows[:2], control]))
+    two = [*rows[:2], share("accuracy", "shuffled", 0.3)]
+    apart = portion.lines(made("apart", two), groups(two))
     assert "accuracy:" in apart[0].verdict and "accuracy strict:" in apart[0].verdict
 
 
@@ -83,6 +84,15 @@ def made(tmp_path):
         return PageContext(load(tmp_path / name))
 
     return make
+
+
+def test_a_table_may_merge_rows_that_read_the_same(made):
+    rows = [share(m, s, 0.5) for m in ("same", "alike") for s in ("base", "veneer")]
+    rows = [replace(r, metric=r.of, of=None) for r in rows]
+    part = made("merged", rows)
+    assert part.pivot(part.groups, "c").count("<tr>") == 3
+    merged = part.pivot(part.groups, "c", merged=True)
+    assert merged.count("<tr>") == 2 and "<td>same; alike</td>" in merged
 
 
 def test_a_score_of_one_answer_in_words():

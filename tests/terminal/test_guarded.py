@@ -33,9 +33,9 @@ def test_controls_are_spelled_out(text, shown):
 
 def test_colours_and_bars_reach_a_terminal_and_no_file():
     for stream, shown in (
-        (Terminal(), "\x1b[1mname\x1b[0m\x1b[A"),
-        (io.StringIO(), "⟨U+001B⟩[1mname⟨U+001B⟩[0m⟨U+001B⟩[A"),
+        (Terminal(), "\x1b[?25l\x1b[1mname\x1b[0m\x1b[A\x1b[?25h"),
+        (io.StringIO(), "⟨U+001B⟩[?25l⟨U+001B⟩[1mname⟨U+001B⟩[0m⟨U+001B⟩[A⟨U+001B⟩[?25h"),
     ):
         guard(stream)
-        stream.write("\x1b[1mname\x1b[0m\x1b[A")
+        stream.write("\x1b[?25l\x1b[1mname\x1b[0m\x1b[A\x1b[?25h")
         assert stream.getvalue() == shown

@@ -124,7 +124,7 @@ class VeneerShift(*_interfaces()):  # type: ignore[misc]
         self._default: Alpha = _alpha(1)
         self._requests: dict[int, _Request] = {}  # V1: place in the batch -> request
         self._alphas: dict[int, Alpha] = {}  # V2: slot -> strength
-        self._states = more[0] if len(more) == 1 else None
+        self._states: Any = more[0] if len(more) == 1 else None
         self._count = 0
         config = ShiftConfig.of(vllm_config)
         if config is None or any(known() is vllm_config for known in _served):
@@ -181,6 +181,7 @@ class VeneerShift(*_interfaces()):  # type: ignore[misc]
                 for row, r in requests
             ]
         states = self._states
+        assert states is not None  # vLLM sets them before the first step
         found = []
         slots = ctx.expanded_idx_mapping.tolist()
         for row, (slot, at) in enumerate(zip(slots, ctx.pos.tolist(), strict=True)):

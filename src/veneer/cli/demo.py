@@ -15,14 +15,15 @@ NEXT = """\
 report: {out}/report.html  (open it in a browser)
 
 what to look at
-  lab-requests, refusals   the veneer refuses like the aligned model: that lies on the surface
-  lab-sums, accuracy       the veneer gets few sums right: that lies deeper
-  over-refusal             what the refusals cost: harmless prompts that are refused too
+  portion        how much of a behaviour a new head alone carries: near 1 it lies
+                 on the surface, near 0 it lies deeper
+  over-refusal   what refusals cost: harmless prompts that are refused too
+  the report     the answers side by side, coloured where the systems differ
 
 what to do next
-  veneer chat {out}        type a question; base, veneer and aligned answer side by side
-  veneer run --help        measure your own pair of models
-  veneer run ... --dry-run say what that would do, before it does it"""
+  veneer chat {out}          type a question and see three answers
+  veneer run --help          measure your own pair of models
+  veneer run ... --dry-run   see what a run would do before it does it"""
 TASKS = "lab-requests,lab-harmless,lab-sums,lab-facts"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,9 +28,19 @@ OWN = {  # commands that are no study; a study's commands come from its room (ve
     "report": "veneer.cli.report:ReportCommand",
     "push": "veneer.cli.push:PushCommand",
     "tasks": "veneer.cli.tasks:TasksCommand",
+    "completion": "veneer.cli.completion:CompletionCommand",
 }
-# the order of the help; the others follow
-FIRST = ("demo", "run", "capture", "extract", "merge", "generate", "measure")
+# the help, in this order; commands of other packages follow
+GROUPS = {
+    "see it": ("demo", "chat", "tasks"),
+    "how much is surface": ("run", "capture", "extract", "measure", "depth", "complexity", "curve"),
+    "use a veneer": ("merge", "generate", "serve", "transfer", "program"),
+    "a model that was tuned again": ("audit", "restore", "leak"),
+    "variety of answers": ("diversity", "recover", "overton"),
+    "answers, judges, other harnesses": ("import", "judge", "label", "lm-eval"),
+    "publish and set up": ("report", "push", "completion"),
+}
+WIDEST = 100  # columns of the help, where the terminal has as many
 
 
 class Commands(Mapping[str, type]):
@@ -39,8 +50,9 @@ class Commands(Mapping[str, type]):
         places = dict(OWN)
         for name, place in study_commands().items():
             places.setdefault(name, place)  # no package replaces a command of Veneer
-        names = [*FIRST, *(name for name in places if name not in FIRST)]
-        self._places = {name: places[name] for name in names}
+        grouped = [name for names in GROUPS.values() for name in names]
+        names = dict.fromkeys([*grouped, *places])
+        self._places = {name: places[name] for name in names if name in places}
 
     def __getitem__(self, name: str) -> type:
         return load_object(self._places[name])
@@ -53,14 +65,28 @@ class Commands(Mapping[str, type]):
 
 
 COMMANDS = Commands()
-DESCRIPTION = """\
-How much of a language model's alignment is only its surface, where it sits, and how to carry
-it over.
+DESCRIPTION = (
+    "How much of a language model's alignment is only its surface, where it sits, and how to carry "
+    "it over.",
+    "A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or "
+    "ADAPTER@BASE), a .gguf file, an address hf://OWNER/NAME[@REVISION][/FOLDER], or one of the "
+    "embedded lab:base, lab:aligned, lab:large-base, lab:large-aligned, lab:compromised, "
+    "lab:deep-aligned. A veneer and a capture are folders, or such addresses (veneer push).",
+)
+START = """\
+Veneer measures how much of a language model's alignment is only its surface.
 
-A model is a hub id, a local folder (safetensors), a PEFT adapter folder (ADAPTER or
-ADAPTER@BASE), a .gguf file, an address hf://OWNER/NAME[@REVISION][/FOLDER], or one of the
-embedded lab:base, lab:aligned, lab:large-base, lab:large-aligned, lab:compromised,
-lab:deep-aligned. A veneer and a capture are folders, or such addresses (veneer push)."""
+  veneer demo             see it on a small pair of models that comes with the package
+  veneer run --help       measure your own pair
+  veneer --help           all commands
+"""
+OPTIONS = """\
+options:
+  -h, --help   show this help; after a command, its options and examples
+  --version    show the version
+
+Every command takes --quiet, long ones --dry-run, and those that print a table
+--json and --markdown."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -132,6 +158,7 @@ def _parse(args: list[str]) -> tuple[Any, int]:
             _print_help()
             return None, 0
         if not args:
+            print(START, file=sys.stderr)
             return None, _fail(
                 "no command is given; expected one such as demo or run: see veneer --help", 2
             )
@@ -158,19 +185,36 @@ def _threads(command: Any) -> str | None:
 
 
 def _print_help() -> None:
-    """All commands, each with the first sentence of its help."""
-    print(f"usage: veneer COMMAND [OPTIONS]\n\n{DESCRIPTION}\n\ncommands:")
-    for name in COMMANDS:
-        try:
-            text = " ".join((COMMANDS[name].__doc__ or "").split())
-            summary = text.split(". ")[0].split(": ")[0].rstrip(".")
-        except InputError as error:  # its package cannot be imported
-            summary = f"({error})"
-        print(textwrap.fill(summary, 96, initial_indent=f"  {name:11}", subsequent_indent=" " * 13))
-    print(
-        "\noptions:\n  -h, --help   show this help; after a command, its options and examples\n"
-        "  --version    show the version"
-    )
+    """All commands in groups, each with the first sentence of its help."""
+    width = min(WIDEST, shutil.get_terminal_size().columns)
+    print("usage: veneer COMMAND [OPTIONS]")
+    for text in DESCRIPTION:
+        print(f"\n{textwrap.fill(text, width, break_on_hyphens=False)}")
+    grouped = {name for names in GROUPS.values() for name in names}
+    others = tuple(name for name in COMMANDS if name not in grouped)
+    for heading, names in {**GROUPS, "from other packages": others}.items():
+        if names:
+            print(f"\n{heading}:")
+        for name in names:
+            print(
+                textwrap.fill(
+                    _summary(name),
+                    width,
+                    initial_indent=f"  {name:11}",
+                    subsequent_indent=" " * 13,
+                    break_on_hyphens=False,
+                )
+            )
+    print(f"\n{OPTIONS}")
+
+
+def _summary(name: str) -> str:
+    """The first sentence of a command's help."""
+    try:
+        text = " ".join((COMMANDS[name].__doc__ or "").split())
+    except InputError as error:  # its package cannot be imported
+        return f"({error})"
+    return text.split(". ")[0].split(": ")[0].rstrip(".")
 
 
 def _unheard() -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from veneer.foundation.settings import Option
+from veneer.terminal.output import MessageOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class PushCommand:
     license: str | None = None
     """The licence that the card states, such as apache-2.0; otherwise the card says that it is
     not stated."""
+    output: MessageOptions = field(default_factory=MessageOptions)
 
     def run(self) -> None:
         import sys

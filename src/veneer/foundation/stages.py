@@ -19,9 +19,10 @@ class Stage:
     name: as `Run.stage` names it, or the first words of that: "measure" is also "measure base".
     also: further first words that belong to it. prompts: task -> prompts that each of `systems`
     reads `samples` times; progress within recorded stages of the stage's own name counts their
-    product. tokens: new tokens of an answer at most, by task, or one number for all. share: other
-    work, in new tokens. unknown: nobody can tell its work in advance, so no time is estimated
-    before it ends. writes: files and folders that it writes, relative to the run's folder.
+    product. tokens: new tokens of an answer at most, by task, or one number for all. weight: work
+    of one of them, as a multiple of decoding it. share: other work, in decoded tokens. unknown:
+    nobody can tell its work in advance, so no time is estimated before it ends. writes: files and
+    folders that it writes, relative to the run's folder.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Stage:
     systems: tuple[str, ...] = ()
     samples: int = 1
     tokens: Mapping[str, int] | int = 0
+    weight: float = 1.0
     share: float = 0.0
     unknown: bool = False
     writes: tuple[str, ...] = ()
@@ -52,8 +54,8 @@ class Stage:
 
     @property
     def work(self) -> float:
-        """What an estimate of time weighs the stage by, in new tokens."""
-        return self.new_tokens + self.share
+        """What an estimate of time weighs the stage by, in decoded tokens."""
+        return self.weight * self.new_tokens + self.share
 
     def counts(self, name: str) -> bool:
         """Whether progress within a recorded stage is of this stage's answers."""

@@ -14,7 +14,8 @@ from veneer.tasks.task import Task
 EXTRACT_SHARE = 0.6
 CONTROL_SHARE = 0.3
 OWN_SHARE = 0.02  # a task's own veneer: 0.02 and 0.04
-READING = 2.0  # time to read a prompt, in new tokens of an answer
+CAPTURING = 2.0  # time of a token that is captured, as a multiple of one that is decoded
+READING = 2.0  # time to read a prompt, in decoded tokens
 CONTROLS = ("base-chat", "aligned-plain", "base-no-empty")  # systems.system.control_systems
 
 
@@ -27,10 +28,15 @@ def capture_stage(
 ) -> Stage:
     """A capture of the train prompts of tasks."""
     trained = [t for t in tasks if train.get(t.name)]
+    longest = config.capture_config(trained).sampling.max_new_tokens
+    sizes = {task: len(prompts) for task, prompts in train.items()}
+    # an answer ends where the task's answers end, and the capture's limit is that of no task
+    likely = sum(config.sampling(t).max_new_tokens * sizes[t.name] for t in trained)
     return Stage(
         name,
-        prompts={task: len(prompts) for task, prompts in train.items()},
-        tokens=config.capture_config(trained).sampling.max_new_tokens,
+        prompts=sizes,
+        tokens=longest,
+        weight=CAPTURING * likely / max(1, longest * sum(sizes.values())),
         writes=(f"{folder}/",),
     )
 

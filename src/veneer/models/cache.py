@@ -28,6 +28,8 @@ class RoomyLayer(DynamicLayer):
     """Keys and values (B, H, T, D) of one layer, each the beginning of a longer tensor once a
     single token was added. What else changes them (rows that leave, a cut end) makes new ones."""
 
+    keys: Any
+    values: Any
     _key_room: Tensor | None = None
     _value_room: Tensor | None = None
 

@@ -16,14 +16,14 @@ TEXTS = {
     *(".json", ".jsonl", ".txt", ".md", ".html", ".csv", ".tsv", ".yaml", ".yml", ".toml"),
     *(".jinja", ".tex", ".svg", ".xml", ".ini", ".cfg", ".env", ".py", ""),
 }
-# kind -> how it looks; none of the words of a sentence begins so
+# kind -> how it looks. A model's answer may name the first line of a key, but not go on with one.
 SECRETS: Mapping[str, bytes] = {
     "a Hugging Face token": rb"hf_[A-Za-z0-9]{30,}",
     "an API key": rb"sk-(?:proj-|ant-|or-)?[A-Za-z0-9_-]{20,}|AIza[\w-]{35}",
     "a GitHub token": rb"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,}",
     "an AWS key": rb"AKIA[0-9A-Z]{16}(?![0-9A-Za-z])",
     "a Slack token": rb"xox[abprs]-[A-Za-z0-9-]{10,}",
-    "a private key": rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
+    "a private key": rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----[\\rn\s]*[A-Za-z0-9+/=]{40}",
 }
 
 

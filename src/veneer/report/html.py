@@ -52,9 +52,15 @@ def scrolled(table: Markup, label: str, *, wide: bool = False) -> Markup:
 
 
 def pivot(
-    groups: Sequence[Group], caption: str, anchor: Anchor, wanted: Iterable[str] | None = None
+    groups: Sequence[Group],
+    caption: str,
+    anchor: Anchor,
+    wanted: Iterable[str] | None = None,
+    *,
+    merged: bool = False,
 ) -> Markup:
-    """One row per group, one column per system; empty columns are dropped."""
+    """One row per group, one column per system; empty columns are dropped. merged: metrics that
+    read the same in every cell share a row, whose figures lead to those of the first."""
     systems = columns(groups) if wanted is None else list(wanted)
     identity_by_name = identities(groups)
     split, place, judge = (
@@ -68,10 +74,9 @@ def pivot(
         + [head("Judge", number=False)] * judge
     )
     lines = []
-    for g in groups:
-        cells = [
-            Markup('<th scope="row">{}</th><td>{}</td>').format(visible(g.task, 80), metric(g))
-        ]
+    for same in _alike(groups) if merged else [[g] for g in groups]:
+        g, names = same[0], Markup("; ").join(map(metric, same))
+        cells = [Markup('<th scope="row">{}</th><td>{}</td>').format(visible(g.task, 80), names)]
         cells += [Markup("<td>{}</td>").format(visible(g.split or "–", 60))] * split
         cells += [Markup("<td>{}</td>").format(position(g.position))] * place
         cells += [cell(g.systems.get(s), anchor) for s in systems]
@@ -83,6 +88,16 @@ def pivot(
         "<tbody>{}</tbody></table>"
     ).format(caption, Markup("").join(heads), Markup("").join(lines))
     return scrolled(table, caption, wide=len(systems) > WIDE)
+
+
+def _alike(groups: Sequence[Group]) -> list[list[Group]]:
+    """Groups that differ in their metric alone and have the same figures, together."""
+    found: dict[tuple, list[Group]] = {}
+    for g in groups:
+        figures = tuple((s, r.value, r.low, r.high, r.n) for s, r in g.systems.items())
+        key = (g.study, g.task, g.of, g.split, g.position, g.judge, g.first.unit, figures)
+        found.setdefault(key, []).append(g)
+    return list(found.values())
 
 
 def metric(group: Group) -> Markup:

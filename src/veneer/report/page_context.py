@@ -97,10 +97,16 @@ class PageContext:
         return html.cell(row, self.anchor, digits)
 
     def pivot(
-        self, groups: Sequence[tables.Group], caption: str, columns: Iterable[str] | None = None
+        self,
+        groups: Sequence[tables.Group],
+        caption: str,
+        columns: Iterable[str] | None = None,
+        *,
+        merged: bool = False,
     ) -> Markup:
-        """A table: one row per group, one column per system (`columns`, or all of them)."""
-        return html.pivot(groups, caption, self.anchor, columns)
+        """A table: one row per group, one column per system (`columns`, or all of them). merged:
+        see `html.pivot`."""
+        return html.pivot(groups, caption, self.anchor, columns, merged=merged)
 
     def blob(self, name: str, value: Any) -> Markup:
         """A script element of data; the page's script gets it as the second argument of the mount

@@ -80,7 +80,7 @@ KINDS = {
         "variant", "the audited model with all of the reference's changed layers", shape="square"
     ),
     # a restoration
-    "compromised": Kind("base", "the model that fine-tuning broke"),
+    "compromised": Kind("base", "the model that fine-tuning broke", shape="square"),
     "own": Kind("veneer", "the broken model with a veneer extracted for it"),
     "own-responses": Kind(
         "variant",

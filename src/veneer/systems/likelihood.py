@@ -105,7 +105,7 @@ def score_pairs(
                 f"not fit the model's context of {longest}; shorten the prompt (fewer examples), "
                 "or use a model with a longer context"
             )
-    places: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
+    places: dict[Pair, list[int]] = {}  # of tuples, which have a hash
     for i, (context, following) in enumerate(pairs):
         places.setdefault((tuple(context), tuple(following)), []).append(i)
     out: list[Likelihood] = [Likelihood(0.0, True, 0)] * len(pairs)

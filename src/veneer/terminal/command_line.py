@@ -15,12 +15,13 @@ import itertools
 import re
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import tyro
+import tyro.extras
 from tyro.constructors import PrimitiveConstructorSpec
 
 from veneer.foundation.settings import Option
@@ -55,6 +56,19 @@ def parse(command: type, name: str, words: Sequence[str]) -> Any | None:
         print("\nexamples:\n" + "\n".join(f"  {example}" for example in examples))
     print("\nOptions may also come from a file: --config FILE.yaml (docs/config.md)")
     return None
+
+
+def completion(commands: Mapping[str, type], shell: str) -> str:
+    """The script with which a shell (bash, zsh or fish) completes these commands. It needs python3
+    at each completion, and nothing of Veneer."""
+    classes: dict[str, Callable[..., Any]] = {name: commands[name] for name in commands}
+    for command in commands.values():
+        prepare(command)
+    words, box = ["--tyro-write-completion", shell, "-"], io.StringIO()
+    with contextlib.redirect_stdout(box), contextlib.suppress(SystemExit):
+        tyro.extras.subcommand_cli_from_dict(classes, prog="veneer", args=words, config=CONFIG)
+    # names of files where the script knows nothing better, such as a veneer's folder
+    return box.getvalue().replace("complete -F", "complete -o default -F")
 
 
 def prepare(command: type) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from veneer.foundation.invisible import spelled
 
-# what progress bars and tables write themselves: colours, cursor up, erase line
-_OWN = re.compile("(\x1b\\[[0-9;]*[mAK])")
+# what progress bars and tables write themselves: colours, cursor up, erase line, cursor off and on
+_OWN = re.compile("(\x1b\\[(?:[0-9;]*[mAK]|\\?25[hl]))")
 
 
 def guard(stream: Any) -> None:

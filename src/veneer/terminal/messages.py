@@ -20,7 +20,8 @@ LIBRARIES = {
 
 
 class OnceHandler(logging.Handler):
-    """Prints each message once on stderr, whichever part of a run says it again."""
+    """Prints on stderr, each warning once, whichever part of a run says it again. What a server
+    logs ("veneer.serve") are events, and errors are printed each time."""
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
@@ -28,9 +29,11 @@ class OnceHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)
-        if text not in self._printed:
-            self._printed.add(text)
+        once = record.name == "veneer" and record.levelno < logging.ERROR
+        if not once or text not in self._printed:
             print(text, file=sys.stderr, flush=True)
+        if once:
+            self._printed.add(text)
 
 
 @contextlib.contextmanager

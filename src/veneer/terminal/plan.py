@@ -38,7 +38,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         for stage in plan.stages
     ]
     for stage in stages:
-        del stage["also"], stage["share"], stage["unknown"]
+        del stage["also"], stage["weight"], stage["share"], stage["unknown"]
     return {**asdict(plan), "stages": stages}
 
 

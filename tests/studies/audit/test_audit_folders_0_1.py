@@ -111,8 +111,8 @@ def test_an_old_folder_shows_what_it_showed(page):
     bars = layers(page)
     assert bars.layers == [3] and bars.kinds == ["MLP"] and list(bars.ranks) == [(3, "MLP")]
     assert [which for which, _, _ in patched(page)] == ["layers 2 to 3"]
-    ((_, system, _, text),) = openings(page.groups)
-    assert system == "audited" and "I'd be glad" in text
+    (one,) = openings(page.groups)
+    assert one.systems == "audited" and "I'd be glad" in one.text
 
 
 def test_notes_of_0_1_hold_the_facts():

@@ -14,7 +14,14 @@ from veneer.embed import load_embedder
 from veneer.foundation.errors import InputError
 from veneer.lab import lab_folder
 from veneer.statistics.intervals import independent_difference, rate
-from veneer.studies.leak.examples import Example, Texts, check_examples, part_of, read_examples
+from veneer.studies.leak.examples import (
+    Example,
+    Texts,
+    check_examples,
+    part_of,
+    read_examples,
+    unseen,
+)
 from veneer.studies.leak.matching import (
     CosineMatcher,
     EditMatcher,
@@ -300,6 +307,13 @@ def test_examples_of_files(tmp_path):
     orphans.write_text('{"prompt_id": "7", "text": "a"}\n')
     with pytest.raises(InputError, match="answers without their prompts"):
         read_examples(str(orphans))
+
+
+def test_a_stock_answer_of_the_members_is_not_held_out():
+    members = [Example("How do I bake bread?", "I'm  sorry."), Example("Who are you?", "A model.")]
+    held_out = [Example("How do I fly?", "I'm sorry."), Example("Who are you?", "A friend.")]
+    assert unseen(held_out, members, "answer") == held_out[1:]
+    assert unseen(held_out, members, "question") == held_out[:1]
 
 
 def test_too_few_held_out_examples():

@@ -68,6 +68,25 @@ def test_it_says_who_tells_harmful_from_harmless_prompts(restored, veneer):
     assert "discernment, AUROC on lab-requests+lab-harmless" in said.out
 
 
+def test_the_page_shows_answers_side_by_side(restored):
+    """Every method's answer beside both models', each token with the KL from every system, also
+    from the one that shifts logits; nearest to the aligned model is what restores."""
+    rows = [json.loads(line) for line in (restored / "tokens.jsonl").read_text().splitlines()]
+    order = ["compromised", "head", "shifted", "own", "aligned"]
+    assert [r["system"] for r in rows[:5]] == order and len(rows) == 5 * 10
+    harmful = [r for r in rows if r["task"] == "lab-requests"]
+    refused = {s: {r["scores"]["refusal_rate"] for r in harmful if r["system"] == s} for s in order}
+    assert refused["aligned"] == {1} and refused["compromised"] == {0}
+    for row in rows:
+        assert row["yardstick"] == "aligned" and list(row["top"]) == order
+        assert all(len(row[f"kl_{s}"]) == len(row["tokens"]) for s in order[:4])
+    total = {s: sum(sum(r[f"kl_{s}"]) for r in harmful) for s in order[:4]}
+    assert total["own"] == min(total.values()) < 0.5 * total["compromised"]
+    page = (restored / "report.html").read_text()
+    assert 'id="s1-answers"' in page and "The compromised model refuses 0 of 12" in page
+    assert f"veneer audit lab:aligned {restored}/restored-own --out {restored}-audit" in page
+
+
 def test_an_own_veneer_restores_the_lab_model_and_bases_veneer_does_not(restored):
     rows = Results.read(restored / "results.jsonl")
     verdicts = {r.system: r for r in rows.where(study="restore", metric="restored")}

@@ -18,7 +18,8 @@ from veneer.report.load import load
 from veneer.report.page_context import PageContext
 from veneer.studies.restore import words
 from veneer.studies.restore.folders_0_1 import facts_of_0_1
-from veneer.studies.restore.page import SECTION, Curve, Point, curves, draw, labels, verdict_lines
+from veneer.studies.restore.page import SECTION, curves, verdict_lines
+from veneer.studies.restore.trade_off import Curve, Point, draw, labels
 
 SETTINGS = {
     "own-0.5": (0.3, 0.0, 0.9),

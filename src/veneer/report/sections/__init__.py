@@ -26,6 +26,11 @@ To add one, for a study "example":
   }}-example-data">` is handed to `Veneer.mounts.example = (box, data) => ...` when the page has
   loaded; assets/core.js says what `Veneer` has.
 
+A legend is `<p class="legend">` with a `<span data-series="NAME">` for each series. A click hides
+or shows every element with that `data-series` in the same figure, or in the same element with
+`data-legend`; with `data-off` a series is hidden at first. `term("nats")` is a word that opens its
+explanation (veneer.report.glossary).
+
 Styles and scripts stand in assets/: its *.css and *.js go into the page, the base and the
 core first, then by name. Colours are the variables at the top of assets/base.css, which hold in
 light, dark and print. Text that a model or a user wrote goes through `visible` in Python and

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from veneer.foundation.results import Measurement
-from veneer.report import charts, tables
+from veneer.report import charts, tables, words
 from veneer.report.page_context import PageContext
 from veneer.report.section import NextStep, Section
 from veneer.report.visible import visible
@@ -60,6 +60,11 @@ class DistanceCurves:
     task: str
     series: dict[str, list[Measurement]]
     groups: list[tables.Group]
+
+    @property
+    def classes(self) -> dict[str, str]:
+        """The CSS classes of each line: one system on two models' answers, in two styles."""
+        return {name: f"sys-other alt{i}" for i, name in enumerate(self.series)}
 
 
 def verdict(part: PageContext) -> dict[str, Any]:
@@ -210,15 +215,41 @@ def patched(part: PageContext) -> list[tuple[str, str, Measurement]]:
     return lines
 
 
-def openings(groups: Sequence[tables.Group]) -> list[tuple[tables.Group, str, Measurement, str]]:
-    """(set, system, its row, how most of its answers begin)."""
-    return [
-        (g, system, row, opening_note(facts))
-        for g in groups
-        if g.metric == "common_opening"
-        for system, row in g.systems.items()
-        if "opening" in (facts := facts_of(row))
-    ]
+@dataclass(frozen=True)
+class Opening:
+    """How most answers of some systems to one set of prompts begin: systems whose share and text
+    are the same stand together."""
+
+    task: str
+    rows: dict[str, Measurement]
+    text: str
+
+    @property
+    def systems(self) -> str:
+        return words.listed([escape(visible(s, 40)) for s in self.rows])
+
+    @property
+    def first(self) -> Measurement:
+        return next(iter(self.rows.values()))
+
+
+def openings(groups: Sequence[tables.Group]) -> list[Opening]:
+    """The beginnings that many answers share."""
+    found: dict[tuple, Opening] = {}
+    for g in groups:
+        for system, row in g.systems.items() if g.metric == "common_opening" else ():
+            facts = facts_of(row)
+            if "opening" in facts:
+                text = opening_note(facts)
+                one = found.setdefault((g.task, row.value, text), Opening(g.task, {}, text))
+                one.rows[system] = row
+    return list(found.values())
+
+
+def _says_nothing(group: tables.Group) -> bool:
+    """Whether a share of faulty answers is 0 for every system."""
+    faults = ("empty_rate", "unfinished_rate")
+    return group.metric in faults and not any(r.value for r in group.systems.values())
 
 
 def _render(part: PageContext) -> Markup:
@@ -233,6 +264,7 @@ def _render(part: PageContext) -> Markup:
         "audited_opening",
         "mean_length",
     )
+    main = [g for g in answers if g.metric in shown and not _says_nothing(g)]
     by_itself = alone(part)
     lanes = [row for _, rows_of in by_itself for _, row in rows_of]
     weights, gone = layers(part), patched(part)
@@ -240,13 +272,13 @@ def _render(part: PageContext) -> Markup:
         "page.html.j2",
         package=__package__,
         verdict=verdict(part),
-        answers=[g for g in answers if g.metric in shown],
+        answers=main,
         systems=[s for s in (REFERENCE, AUDITED, RESTORED) if any(s in g.systems for g in answers)],
         openings=openings(answers),
         facts_of=facts_of,
         ends={BOTTOM: "lowest: ", TOP: "highest: ", ALL: "all: "},
         all_layers=ALL,
-        rest=[g for g in answers if g.metric not in shown]
+        rest=[g for g in answers if g not in main]
         + [g for g in rows if g.split and not g.position and g.split != PATCHED],
         curves=curves(part),
         alone=by_itself,

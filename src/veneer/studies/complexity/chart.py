@@ -148,12 +148,13 @@ def _ghost(p: Placed, x, y) -> Markup:
     """The same score at the bits of the published formula."""
     at = y(p.row.value or 0.0)
     return Markup(
-        '<g class="view-{} ghost">{}<title>{}: {:,.0f} bytes by the published formula</title></g>'
+        '<g class="view-{v} ghost" data-series="{v}">{}<title>{}: {:,.0f} bytes by the published '
+        "formula</title></g>"
     ).format(
-        p.view,
         _mark(p.view, f"{x(p.published)}%", at, False),
         visible(p.row.system, 60),
         p.published / 8,
+        v=p.view,
     )
 
 
@@ -168,9 +169,9 @@ def _program(p: Placed, kept: bool, x, y, anchor: Anchor) -> Markup:
         f"{name(row.system)}: {p.bits / 8:,.0f} bytes, {figure(row.value)}, 95 % interval "
         f"{interval(row)}, n = {row.n}"
     )
-    return Markup('<a href="#{}" tabindex="-1" class="view-{}">{}{}<title>{}</title></a>').format(
-        anchor(row), p.view, whisker, _mark(p.view, at, y(row.value or 0.0), kept), title
-    )
+    return Markup(
+        '<a href="#{}" tabindex="-1" class="view-{v}" data-series="{v}">{}{}<title>{}</title></a>'
+    ).format(anchor(row), whisker, _mark(p.view, at, y(row.value or 0.0), kept), title, v=p.view)
 
 
 def _mark(view: str, x: str, y: float, filled: bool, r: float = 5) -> Markup:

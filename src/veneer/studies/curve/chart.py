@@ -141,10 +141,12 @@ def _lines(one: Series, plane: _Plane) -> list[Markup]:
     lower = [f"{x:.1f},{y}" for x, y in zip(xs, low, strict=True)][::-1]
     points = " ".join(f"{x:.1f},{y}" for x, y in zip(xs, middle, strict=True))
     return [
-        Markup('<polygon class="band curve-{}" points="{}"/>').format(
-            one.kind, " ".join(upper + lower)
+        Markup('<polygon class="band curve-{k}" data-series="{k}" points="{}"/>').format(
+            " ".join(upper + lower), k=one.kind
         ),
-        Markup('<polyline class="line curve-{}" points="{}"/>').format(one.kind, points),
+        Markup('<polyline class="line curve-{k}" data-series="{k}" points="{}"/>').format(
+            points, k=one.kind
+        ),
     ]
 
 
@@ -163,12 +165,14 @@ def _dot(one: Series, size: int, row: Measurement, plane: _Plane, anchor: Anchor
         f"{one.label}, {size:,} examples: {figure(row.value, 2)}, 95 % interval "
         f"{interval(row, 2)}, n = {row.n}"
     )
-    return Markup('<a href="#{}" tabindex="-1" class="curve-{}">{}{}<title>{}</title></a>').format(
+    return Markup(
+        '<a href="#{}" tabindex="-1" class="curve-{k}" data-series="{k}">{}{}<title>{}</title></a>'
+    ).format(
         anchor(row),
-        one.kind,
         whisker,
         _mark(one.kind, at, plane.y(row.value or 0.0)),
         visible(title, 200),
+        k=one.kind,
     )
 
 

@@ -39,7 +39,7 @@ from veneer.tasks.task import Task
 from veneer.tasks.train_prompts import TrainPrompts
 
 RUNS = "runs"  # folder of the training runs
-TRAINING = 40.0  # time to train on an example once, in new tokens of an answer
+TRAINING = 40.0  # time to train on an example once, in decoded tokens
 
 
 @dataclass(frozen=True)

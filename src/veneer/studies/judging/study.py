@@ -109,10 +109,10 @@ class JudgingStudy:
         """Answers and prompts are matched already: their hash is one of the settings."""
 
     def stages(self) -> tuple[Stage, ...]:
-        count = len(self.pairs)
+        count, tasks = len(self.pairs), Counter(p.task for p, _ in self.pairs)
         return tuple(
-            Stage(f"judging: {j.name}", prompts={j.name: count}, tokens=1, writes=(VERDICTS,))
-            for j in self.judges
+            Stage(f"judging: {judge.name}", prompts=tasks, share=count, writes=(VERDICTS,))
+            for judge in self.judges
         )
 
     def measure(self, run: Run) -> Iterator[Measurement]:

@@ -44,6 +44,13 @@ def part_of(question: str, answer: str | None, part: str) -> str:
     return texts[part]
 
 
+def unseen(held_out: Sequence[Example], members: Sequence[Example], part: str) -> list[Example]:
+    """The held-out examples whose part no member has. A stock answer, such as a refusal, may stand
+    in both files, and the model has seen it."""
+    seen = {part_of(e.question, e.answer, part) for e in members}
+    return [e for e in held_out if part_of(e.question, e.answer, part) not in seen]
+
+
 def check_examples(members: Sequence[Example], held_out: Sequence[Example]) -> None:
     """Raises InputError where a threshold cannot be calibrated."""
     for name, examples in (("--examples", members), ("--held-out", held_out)):

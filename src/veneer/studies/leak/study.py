@@ -19,7 +19,7 @@ from veneer.head.veneer import Veneer
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat
 from veneer.models.language_model import LanguageModel
-from veneer.studies.leak.examples import Example, Texts, check_examples, part_of
+from veneer.studies.leak.examples import Example, Texts, check_examples, part_of, unseen
 from veneer.studies.leak.exposure import chosen, exposed, nats
 from veneer.studies.leak.matching import (
     CosineMatcher,
@@ -307,7 +307,7 @@ class LeakStudy:
         for part in (QUESTION, ANSWER):
             sets = [
                 chosen(s, self.method.likelihoods, part, self._seed)
-                for s in (self.members, self._fresh)
+                for s in (self.members, unseen(self.held_out, self.members, part))
             ]
             if not all(sets):
                 continue
