@@ -163,7 +163,7 @@ def held_out(rows: list[Row]) -> list[str]:
 
 
 def positions(rows: list[Row]) -> list[str]:
-    found = where(rows, study="position", metric="kl")
+    found = [r for r in where(rows, study="position", metric="kl") if r.get("position")]
     systems = unique(r["system"] for r in found)
     shown = []
     for place in unique(tuple(r["position"]) for r in found):
