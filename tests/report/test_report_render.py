@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import re
 from html.parser import HTMLParser
@@ -210,6 +211,24 @@ def test_the_sentence_is_computed():
     )
     # empty_rate does not lead
     assert [g.of for g in found] == ["refusal_rate", "accuracy", "refusal_rate", "toxicity_rate"]
+
+
+def test_a_portion_above_1_does_not_lead():
+    """It says that more changes than alignment changed, such as over-refusal, and is no success."""
+    rows = [
+        dataclasses.replace(portion(v, low, high), task=task)
+        for task, v, low, high in (("svamp", 0.5, 0.3, 0.7), ("xstest", 1.7, 1.1, 3.5))
+    ]
+    said = lead(groups(rows), lambda row: "x").striptags()
+    assert said.startswith(
+        "A change of the last layer alone carries 0.50 of the change in accuracy"
+    )
+    assert said.endswith(
+        "On xstest (1.70, 95 % interval 1.10 to 3.50, n = 50) the portion lies above 1: more "
+        "changes than alignment changed."
+    )
+    alone = lead(groups(rows[1:]), lambda row: "x").striptags()
+    assert alone.startswith("On xstest (1.70")
 
 
 def test_verdicts_follow_the_interval():

@@ -94,16 +94,23 @@ def lead(
     first = {g.task: g for g in reversed(groups) if system in g.systems}
     portions = [(g, g.systems[system]) for g in groups if first.get(g.task) is g]
     open_ones = [(g, r) for g, r in portions if r.value is not None and _holds_0(r)]
+    beyond = [(g, r) for g, r in portions if r.low is not None and r.low > 1]
     determined = sorted(
-        ((g, r) for g, r in portions if r.value is not None and not _holds_0(r)),
+        (
+            (g, r)
+            for g, r in portions
+            if r.value is not None and not _holds_0(r) and (g, r) not in beyond
+        ),
         key=lambda pair: -(pair[1].value or 0),
     )
-    if not determined and not open_ones:
+    if not determined and not open_ones and not beyond:
         return Markup(
             "No superficial portion is defined: aligned and base do not differ beyond "
             "their intervals."
         )
-    if not determined:
+    if not determined and beyond:
+        text = Markup()
+    elif not determined:
         text = Markup("No superficial portion is determined.")
     elif len(determined) > 3:
         text = Markup("{} {}, but {}; {} more tasks lie between.").format(
@@ -115,6 +122,11 @@ def lead(
     else:
         shown = [(g, r) for g, r in portions if (g, r) in determined]
         text = Markup("{} {}.").format(what, listed([_clause(g, r, anchor) for g, r in shown]))
+    if beyond:
+        tasks = listed([_figure(g, r, anchor) for g, r in beyond])
+        text += Markup(
+            " On {} the portion lies above 1: more changes than alignment changed."
+        ).format(tasks)
     if open_ones:
         why = {
             frozenset({True}): "since it has no interval",
@@ -128,7 +140,7 @@ def lead(
     missing = [escape(name(g.task)) for g, r in portions if r.value is None]
     if missing:
         text += Markup(" On {} it is not defined.").format(listed(missing))
-    return text
+    return Markup(text.strip())
 
 
 def _holds_0(row: Measurement) -> bool:
