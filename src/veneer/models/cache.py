@@ -6,6 +6,7 @@ behind them, into room that is made once for `ROOM` tokens.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -22,6 +23,13 @@ def new_cache(config: Any) -> Any:
     cache = DynamicCache(config=config)
     cache.layers = [RoomyLayer() if type(x) is DynamicLayer else x for x in cache.layers]
     return cache
+
+
+def copied(cache: Any) -> Any:
+    """A cache of its own with the same content. A tensor's own deep copy does not work on every
+    device, so tensors are cloned."""
+    held = [x for layer in cache.layers for x in vars(layer).values() if isinstance(x, Tensor)]
+    return copy.deepcopy(cache, {id(x): x.clone() for x in held})
 
 
 class RoomyLayer(DynamicLayer):

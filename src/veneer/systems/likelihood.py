@@ -6,7 +6,6 @@ length, so that short ones carry no padding; equal pairs are computed once.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from veneer.capture.teacher_forcing import response_hidden
 from veneer.foundation.errors import InputError
 from veneer.foundation.memory import halving
+from veneer.models.cache import copied
 from veneer.models.formats import TextFormat
 from veneer.models.language_model import LanguageModel
 from veneer.models.prefix import can_share, start
@@ -181,7 +181,7 @@ def _hidden(lm: LanguageModel, pairs: Sequence[Pair], size: int) -> list[Tensor]
     for at in range(0, len(order), size):
         batch = order[at : at + size]
         last = at + size >= len(order)
-        cache = begun.cache if last else copy.deepcopy(begun.cache)
+        cache = begun.cache if last else copied(begun.cache)
         states = _behind(lm, [rows[i] for i in batch], [owner[i] for i in batch], begun.mask, cache)
         for place, i in enumerate(batch):
             out[i] = states[place, : len(rows[i])].clone()
