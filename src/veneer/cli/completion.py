@@ -20,8 +20,8 @@ class CompletionCommand:
         "veneer completion fish > ~/.config/fish/completions/veneer.fish",
     )
 
-    shell: Annotated[Literal["bash", "zsh", "fish"], Option(positional=True)]
-    """The shell."""
+    shell: Annotated[Literal["bash", "zsh", "fish"], Option(positional=True, metavar="SHELL")]
+    """bash, zsh or fish."""
     output: MessageOptions = field(default_factory=MessageOptions)
 
     def run(self) -> None:

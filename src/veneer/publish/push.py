@@ -51,9 +51,9 @@ def push(
     token; and as `hub.failure.sentence` says.
     """
     address = to if isinstance(to, Address) else Address.parse(to)
-    check_token()
     artefact = Artefact.of(folder)
     check_files(artefact.files)
+    check_token()
     stored = Stored.of(address)
     files, kept_card = _with_card(artefact, address, stored, licence)
     stale = _stale(files, stored, address, folder, force=force)

@@ -201,6 +201,7 @@ def _sentence(box: str) -> str:
     text = " ".join(" ".join(itertools.takewhile(bool, lines)).split()).rstrip(". ")
     text = re.sub(r"\.\s+(Expected|Got)", lambda m: f"; {m[1].lower()}", text)
     text = text.removeprefix("Error parsing ")
+    text = re.sub(r"one of \(([^)]*)\)", lambda m: f"one of {m[1].replace(chr(39), '')}", text)
     if "Perhaps you meant:" in lines:
         after = lines[lines.index("Perhaps you meant:") + 1 :]
         meant = dict.fromkeys(line.split()[0] for line in after if line.startswith("--"))
