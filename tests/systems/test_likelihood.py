@@ -205,6 +205,25 @@ def test_contexts_once_short_continuations_unpadded_equal_pairs_once(monkeypatch
         assert a.logprob == pytest.approx(b[0], abs=2e-3) and a[1:] == b[1:]
 
 
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_shared_contexts_score_as_one_plain_pass_of_each_architecture(kind):
+    """Copies of a cache, its windows among them, hold what a whole pass reads."""
+    lm = tiny(kind)
+    draw = torch.Generator().manual_seed(3)
+    contexts, answers = (
+        [torch.randint(10, 200, (n,), generator=draw).tolist() for n in lengths]
+        for lengths in ((5, 9, 14), (1, 4, 17, 6))
+    )
+    pairs = [(c, f) for f in answers for c in contexts]
+    found = score_pairs(System.of_model(lm), pairs, batch_size=2)
+    for (context, answer), score in zip(pairs, found, strict=True):
+        with torch.inference_mode():
+            logs = lm.model(torch.tensor([context + answer])).logits[0].float().log_softmax(-1)
+        rows = range(len(context) - 1, len(context) + len(answer) - 1)
+        expected = sum(float(logs[row, token]) for row, token in zip(rows, answer, strict=True))
+        assert score.logprob == pytest.approx(expected, abs=2e-3)
+
+
 def test_done_names_every_pair_once():
     system = System.of_model(tiny())
     pairs = pairs_of(system, prompts(4)) * 2
