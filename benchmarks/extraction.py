@@ -7,6 +7,9 @@ capture of the real pair.
     python benchmarks/extraction.py recipe WORK [--epochs 500]
         Adam, 1e-5, batches of 1,000, dense, top-k renormalised
     python benchmarks/extraction.py sweep WORK [--seconds 120]         the same Adam at five rates
+    python benchmarks/extraction.py lbfgs WORK [--seconds 120]
+        torch.optim.LBFGS and SciPy's L-BFGS-B (which scikit-learn's logistic regression calls) over
+        the same dense dW: one loss of all train tokens, as a person would write it
     python benchmarks/extraction.py table WORK [--out FILE]            the ratios, as JSON
 
 Each run is a process of its own and writes WORK/NAME.json with a line a look: seconds since the
@@ -22,6 +25,7 @@ import argparse
 import json
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -37,6 +41,10 @@ from veneer.head.token_blocks import Tokens
 from veneer.head.veneer import Veneer
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+LBFGS = {
+    "torch-lbfgs": "torch.optim.LBFGS, history 10, strong Wolfe",
+    "scipy-lbfgs": "SciPy's L-BFGS-B",
+}
 AT = (10, 30, 100, 500)
 
 
@@ -99,6 +107,102 @@ def adam(work: Path, name: str, recipe: PaperRecipe, most: float | None, every: 
 
     solve_as_published(tokens, select, head, recipe, seed=0, max_seconds=most, every=every, log=log)
     save(work / f"{name}.json", looks, looks[-1]["seconds"])
+
+
+def full_batch(work: Path, solver: str, most: float) -> None:
+    """L-BFGS of a library over dW (V, d), on the mean cross-entropy of the renormalised top k."""
+    started = time.perf_counter()
+    taken = Capture.open(work / "capture")
+    split, cpu = split_of(taken, 0), torch.device("cpu")
+    head = taken.head
+    blocks = list(Tokens.of_capture(taken, split.train, torch.float32, cpu))
+    hidden = torch.cat([b["hidden"] for b in blocks])
+    ids = torch.cat([b["aligned_ids"] for b in blocks]).long()
+    target = torch.cat([b["aligned_logprobs"] for b in blocks]).softmax(-1)
+    weight = head.weight.float() * head.scale
+    change = torch.zeros_like(weight, requires_grad=True)
+    begun = time.perf_counter() - started
+    select = Objective(
+        Tokens.of_capture(taken, split.select, torch.float32, cpu), head, torch.arange(head.rows)
+    )
+    clock = Clock(begun, most)
+    looks: list[dict] = []
+
+    def loss() -> torch.Tensor:
+        logits = hidden @ (weight + change).t()
+        chosen = logits.gather(1, ids)
+        return (logits.logsumexp(-1) - (target * chosen).sum(-1)).mean()
+
+    def backward() -> float:
+        change.grad = None
+        value = loss()
+        value.backward()
+        return float(value.detach())
+
+    def look() -> None:
+        """Read the select part, with the clock stopped."""
+        clock.pause()
+        looks.append({"seconds": clock.spent, "kl": select.loss(change.detach())})
+        save(work / f"{solver}.json", looks, clock.spent)
+        clock.go()
+
+    try:
+        if solver == "torch-lbfgs":
+            steps = torch.optim.LBFGS(
+                [change], max_iter=1, history_size=10, line_search_fn="strong_wolfe"
+            )
+            while True:
+                steps.step(backward)
+                look()
+        else:
+            _scipy(change, backward, look)
+    except TimeIsUp:
+        pass
+
+
+def _scipy(change: torch.Tensor, backward: Callable[[], float], look: Callable[[], None]) -> None:
+    import numpy as np
+    from scipy.optimize import minimize
+
+    def at(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        with torch.no_grad():
+            change.copy_(torch.from_numpy(flat).view_as(change))
+        value = backward()
+        return value, change.grad.numpy().ravel().astype(np.float64)  # type: ignore[union-attr]
+
+    def after(flat: np.ndarray) -> None:
+        with torch.no_grad():
+            change.copy_(torch.from_numpy(flat).view_as(change))
+        look()
+
+    minimize(
+        at,
+        np.zeros(change.numel()),
+        jac=True,
+        method="L-BFGS-B",
+        callback=after,
+        options={"maxiter": 10**6, "maxfun": 10**6, "ftol": 0.0, "gtol": 0.0},
+    )
+
+
+class TimeIsUp(Exception):
+    """The solver has had its seconds."""
+
+
+class Clock:
+    """Seconds of a solver, its looks at the select part left out."""
+
+    def __init__(self, spent: float, most: float):
+        self.spent, self.most, self.since = spent, most, time.perf_counter()
+
+    def pause(self) -> None:
+        self.spent += time.perf_counter() - self.since
+
+    def go(self) -> None:
+        """Run on. Raises TimeIsUp where the seconds are used up."""
+        if self.spent >= self.most:
+            raise TimeIsUp
+        self.since = time.perf_counter()
 
 
 def save(path: Path, looks: list[dict], seconds: float, **more: float) -> None:
@@ -164,6 +268,12 @@ def figures(work: Path) -> dict:
             for n, x in sorted(lowest.items())
         )
         note += f" Lowest KL of dense Adam by rate, of a look an epoch: {reached}."
+    for solver, what in LBFGS.items():
+        if solver in found:
+            looks = found[solver]["looks"]
+            least = min(looks, key=lambda x: x["kl"])
+            rows.append(row(f"{what}: its lowest of {len(looks)} steps", least))
+            note += f" Peak memory of {what}: {found[solver]['peak_mb']:,.0f} MB."
     return {"rows": rows, "note": note}
 
 
@@ -171,7 +281,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("capture", "ours", "recipe", "sweep", "table"))
+    parser.add_argument("what", choices=("capture", "ours", "recipe", "sweep", "lbfgs", "table"))
     parser.add_argument("work", type=Path)
     parser.add_argument("--prompts", type=int, default=60)
     parser.add_argument("--epochs", type=int, default=500)
@@ -194,6 +304,9 @@ def main() -> None:
                 given.seconds,
                 every=1,
             )
+    elif given.what == "lbfgs":
+        for solver in LBFGS:
+            full_batch(given.work, solver, given.seconds)
     else:
         text = json.dumps(figures(given.work), indent=1)
         print(text)

@@ -20,11 +20,16 @@ import sys
 import time
 from pathlib import Path
 
-CELLS = {  # name: (--threads, whether threads wait passively)
-    "1": ("1", True),
-    "2": ("2", True),
-    "2, torch's own waiting": ("2", False),
-    "auto": ("auto", True),
+from veneer.foundation.threads import NUMBERS, WAITING
+
+PASSIVE = {"OMP_WAIT_POLICY": "passive"}
+CELLS = {  # name: (--threads, how threads wait)
+    "1": ("1", PASSIVE),
+    "2": ("2", PASSIVE),
+    "2, torch's own waiting": ("2", {}),
+    "2, spin 1000": ("2", {"GOMP_SPINCOUNT": "1000"}),
+    "2, spin 10000": ("2", {"GOMP_SPINCOUNT": "10000"}),
+    "auto": ("auto", PASSIVE),
 }
 
 
@@ -57,14 +62,8 @@ def cell(threads: str, steps: int, batch: int) -> None:
 
 
 def measured(name: str, given: argparse.Namespace) -> dict:
-    threads, passive = CELLS[name]
-    environment = {
-        k: v
-        for k, v in os.environ.items()
-        if k not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "KMP_BLOCKTIME")
-    }
-    if passive:
-        environment["OMP_WAIT_POLICY"] = "passive"
+    threads, waiting = CELLS[name]
+    environment = {k: v for k, v in os.environ.items() if k not in (*NUMBERS, *WAITING)} | waiting
     command = [sys.executable, __file__, "--cell", threads]
     command += ["--steps", str(given.steps), "--batch", str(given.batch)]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
@@ -79,29 +78,31 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--cells", default=";".join(CELLS), help="some of them, with ; between")
     parser.add_argument("--out", type=Path, help="figures as JSON")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.cell:
         cell(given.cell, given.steps, given.batch)
         return
+    cells = given.cells.split(";")
     found = []
     for busy in map(int, given.busy.split(",")):
         others = [subprocess.Popen([sys.executable, "-c", "while 1: 0"]) for _ in range(busy)]
         try:
-            runs = [{n: measured(n, given) for n in CELLS} for _ in range(given.rounds)]
+            runs = [{n: measured(n, given) for n in cells} for _ in range(given.rounds)]
         finally:
             for other in others:
                 other.kill()
                 other.wait()
-        seconds = {n: min(r[n]["mean"] for r in runs) for n in CELLS}
-        best = min(seconds["1"], seconds["2"])
+        seconds = {n: min(r[n]["mean"] for r in runs) for n in cells}
+        best = min(seconds[n] for n in ("1", "2") if n in seconds)
         row = {
             "busy": busy,
             "load": round(os.getloadavg()[0], 1),
             "ratio": {n: round(s / best, 2) for n, s in seconds.items()},
             "best_ms": round(1e3 * best, 1),
-            "auto_threads": [r["auto"]["threads"] for r in runs],
+            "auto_threads": [r["auto"]["threads"] for r in runs if "auto" in r],
         }
         print(json.dumps(row), flush=True)
         found.append(row)
