@@ -45,12 +45,13 @@ class ProgramSettings:
     """Ranks of LoRA programs."""
     lora_steps: Annotated[tuple[float, ...], Option(hidden=True)] = (1.0, 0.25)
     """Rounding steps of LoRA programs, in root mean squares of a matrix."""
-    epochs: Annotated[int, Option(hidden=True)] = 4
-    """Passes over the examples of LoRA and data programs."""
+    epochs: int = 4
+    """Passes over the examples of LoRA and data programs. Training takes most of the time."""
     batch: Annotated[int, Option(hidden=True)] = 4
     """Examples of one step of LoRA and data programs."""
-    rates: Annotated[tuple[float, ...], Option(hidden=True)] = (4e-3, 2e-2)
-    """Learning rates of LoRA and data programs, among which the select part chooses."""
+    rates: Annotated[tuple[float, ...], Option(commas=True)] = (4e-3, 2e-2)
+    """Learning rates of LoRA and data programs, among which the select part chooses; each is one
+    more training."""
     over_refusal: bool = True
     """Measure over-refusal beside refusal: xstest beside advbench, lab-harmless beside
     lab-requests."""
@@ -70,7 +71,10 @@ class ProgramSettings:
                 "0 and up to 1"
             )
         if not self.rates or min(self.rates) <= 0:
-            raise InputError(f"rates is {self.rates}; expected learning rates above 0")
+            raise InputError(
+                f"--rates is {', '.join(map(str, self.rates)) or 'empty'}; expected learning rates "
+                "above 0"
+            )
         for name in (
             "ranks",
             "text_examples",
