@@ -52,8 +52,8 @@ class ProgramSettings:
     rates: Annotated[tuple[float, ...], Option(hidden=True)] = (4e-3, 2e-2)
     """Learning rates of LoRA and data programs, among which the select part chooses."""
     over_refusal: bool = True
-    """Measure over-refusal beside refusal: xstest beside advbench, lab-harmless beside
-    lab-requests."""
+    """Over-refusal beside refusal: xstest beside advbench, lab-harmless beside lab-requests.
+    --no-over-refusal leaves it out."""
 
     def __post_init__(self) -> None:
         for name, known in (("programs", VIEWS), ("given", GIVEN), ("texts", TEXTS)):
