@@ -62,8 +62,9 @@ def show(results: Results) -> None:
         cells = []
         for task, metric in heads.items():
             portion = rows.get((task, "portion", metric, system))
-            known = portion is not None and portion.value is not None
-            share = f" ({portion.value:.2f})" if known else ""
+            share = ""
+            if portion is not None and portion.value is not None:
+                share = f" ({portion.value:.2f})"
             cells.append(figure(rows.get((task, metric, None, system))) + share)
         table.add_row(system, *cells, *(figure(whole.get((m, system))) for m in costs))
     console = Console(highlight=False, markup=False)
