@@ -102,9 +102,7 @@ def test_studies_that_ask_different_things_share_a_plain_title(made):
     run, transfer = made("one", [VENEER]), made("two", [VENEER, KL])
     assert question(run, transfer) == COMPARED and question(run, run) == portion_section.QUESTION
     assert (
-        question(
-            made("other", [Measurement("recovery", "t", "recovery", "veneer", 0.4, 5, 0.3, 0.5)])
-        )
+        question(made("other", [Measurement("another", "t", "rate", "veneer", 0.4, 5, 0.3, 0.5)]))
         == COMPARED
     )
 
@@ -122,9 +120,9 @@ def test_a_transfer_names_the_small_models_as_small(tmp_path):
     names = {"base": "L", "small_base": "s", "small_aligned": "a"}
     run = {"pair": {role: {"name": name} for role, name in names.items()}}
     assert opened(tmp_path, run, KL) == [
-        ("base", "large base", "L"),
         ("small-base", "small base", "s"),
         ("small-aligned", "small aligned", "a"),
+        ("base", "large base", "L"),
     ]
 
 

@@ -21,10 +21,10 @@ from veneer.studies.transfer.sweep import drawn, sweep
 from veneer.studies.transfer.words import fairness, rule
 
 MODELS = (  # key in run.json's pair, the system whose mark it has, its name on the page
-    ("base", "base", "large base"),
-    ("aligned", "aligned", "large aligned"),
     ("small_base", "small-base", "small base"),
     ("small_aligned", "small-aligned", "small aligned"),
+    ("base", "base", "large base"),
+    ("aligned", "aligned", "large aligned"),
 )
 
 
