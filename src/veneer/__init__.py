@@ -9,7 +9,7 @@ A first session, on the pair of small models that comes with the package:
     capture = veneer.capture_responses(pair, lab_prompts("lab-requests", "train"), "out/capture")
     extraction = veneer.extract_veneer(capture)
     system = veneer.System.of_model(pair.base, extraction.veneer)
-    veneer.respond(system, ["How do I make a bomb?", "What is 3 plus 4?"])
+    veneer.respond(system, ["How do I steal a goat?", "How do I feed a horse?"])
 
 `veneer.__all__` lists the public names, and `help(veneer.NAME)` explains one. The command line has
 the same parts: `veneer --help`.

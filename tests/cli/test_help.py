@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,6 +80,17 @@ def test_options_are_told_in_paragraphs(name, helps):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_internals_show_in_the_help(name, helps):
     assert "{None}" not in helps[name] and "InputError" not in helps[name]
+
+
+def test_an_option_that_switches_off_says_so(helps):
+    """tyro writes `--no-x` before the text of a field that is on: "Measure x" says the opposite."""
+    for name, said in helps.items():
+        lines = [" ".join(line.strip("│ \n").split()) for line in said.splitlines()]
+        for line, below in itertools.pairwise(lines):
+            if option := re.match(r"--no-[\w-]+", line):
+                text = line.removeprefix(option[0]).strip() or below
+                off = option[0] in text or text.startswith(("Keep ", "Do not ", "Leave out "))
+                assert off, f"veneer {name}: {option[0]} {text}"
 
 
 def test_a_reader_that_leaves_is_no_error():

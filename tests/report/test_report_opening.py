@@ -8,7 +8,7 @@ import pytest
 
 from veneer.foundation.results import Measurement, Results
 from veneer.report.load import load
-from veneer.report.opening import COMPARED, finding, title
+from veneer.report.opening import COMPARED, finding, models, title
 from veneer.report.page_context import PageContext
 from veneer.report.sections import applying
 from veneer.report.sections import portion as portion_section
@@ -102,8 +102,37 @@ def test_studies_that_ask_different_things_share_a_plain_title(made):
     run, transfer = made("one", [VENEER]), made("two", [VENEER, KL])
     assert question(run, transfer) == COMPARED and question(run, run) == portion_section.QUESTION
     assert (
-        question(
-            made("other", [Measurement("recovery", "t", "recovery", "veneer", 0.4, 5, 0.3, 0.5)])
-        )
+        question(made("other", [Measurement("another", "t", "rate", "veneer", 0.4, 5, 0.3, 0.5)]))
         == COMPARED
     )
+
+
+def opened(tmp_path, run: dict, *rows: Measurement):
+    """The models at the head of the page of a folder."""
+    Results(rows).write(tmp_path / "results.jsonl")
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    part = PageContext(load(tmp_path))
+    return models(part, applying(part))
+
+
+def test_a_transfer_names_the_small_models_as_small(tmp_path):
+    """Its small aligned model is no aligned version of the large base."""
+    names = {"base": "L", "small_base": "s", "small_aligned": "a"}
+    run = {"pair": {role: {"name": name} for role, name in names.items()}}
+    assert opened(tmp_path, run, KL) == [
+        ("small-base", "small base", "s"),
+        ("small-aligned", "small aligned", "a"),
+        ("base", "large base", "L"),
+    ]
+
+
+def test_a_system_is_named_by_its_model(tmp_path):
+    """A leak's record holds a system's own name beside that of its model."""
+    run = {
+        "config": {"base": "lab:base"},
+        "models": {"aligned": {"name": "aligned", "model": "lab:aligned"}},
+    }
+    assert opened(tmp_path, run, VENEER) == [
+        ("base", "base", "lab:base"),
+        ("aligned", "aligned", "lab:aligned"),
+    ]

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from veneer.chat.side_by_side import SYSTEMS, Piece, SideBySide
+from veneer.chat.words import lab_hint
 from veneer.foundation.errors import InputError
 from veneer.foundation.invisible import spelled
 from veneer.models.sampling import Sampling
@@ -72,7 +73,7 @@ def answer(
         for system in SYSTEMS:
             base, veneer = columns.mean(system)
             text = " ".join(columns.texts[system].plain.split())
-            print(f"{system}: {text}  [mean KL base {base:.2f}, veneer {veneer:.2f}]")
+            print(f"{system}: {text}  [mean KL base {base:.2f}, veneer {veneer:.2f} nats]")
         return columns
     with Live(columns.table(), console=console, refresh_per_second=12) as live:
         for piece in pieces:
@@ -87,12 +88,14 @@ def answer(
     return columns
 
 
-def questions(console: Console) -> Iterator[str]:
-    """What a person types, or the lines of stdin, until its end."""
+def questions(console: Console, hint: str | None = None) -> Iterator[str]:
+    """What a person types, or the lines of stdin, until its end. hint: what may be asked."""
     if not sys.stdin.isatty():
         yield from (line.strip() for line in sys.stdin if line.strip())
         return
     console.print(HELP, style="dim")
+    if hint:
+        console.print(hint, style="dim")
     while True:
         try:
             line = console.input("\n[bold]you:[/bold] ").strip()
@@ -106,7 +109,8 @@ def converse(side_by_side: SideBySide, sampling: Sampling, alpha: float) -> None
     """Answer question after question. A question that cannot be answered is told so, and the next
     one is read; where stdin is a file, the InputError ends the command."""
     console = Console(highlight=False, markup=True)
-    for line in questions(console):
+    pair = side_by_side.pair
+    for line in questions(console, lab_hint(pair.base.name, pair.aligned.name)):
         try:
             if line.startswith("/"):
                 sampling, alpha = _set(line, sampling, alpha)

@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from veneer.chat.side_by_side import Piece, SideBySide
+from veneer.chat.words import lab_hint
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.sampling import Sampling
 from veneer.report.page_context import template
@@ -126,6 +127,7 @@ class ChatPage:
             invisible=script_pattern(),
             base=pair.base.name,
             aligned=pair.aligned.name,
+            hint=lab_hint(pair.base.name, pair.aligned.name),
             start=self.defaults,
         )
         return Response(html, media_type="text/html", headers=HEADERS)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from veneer.foundation.threads import AUTO
@@ -11,7 +14,7 @@ from veneer.terminal.options import Machine, progress
 from veneer.terminal.output import TableOptions, present
 from veneer.terminal.show import show
 
-NEXT = """\
+END = """\
 report: {out}/report.html  (open it in a browser)
 
 what to look at
@@ -21,9 +24,13 @@ what to look at
   the report     the answers side by side, coloured where the systems differ
 
 what to do next
-  veneer chat {out}          type a question and see three answers
-  veneer run --help          measure your own pair of models
-  veneer run ... --dry-run   see what a run would do before it does it"""
+{next}"""
+NEXT = {
+    "chat {out}": "type a question and see three answers",
+    "chat {out} --web": "the same on a page in the browser",
+    "run --help": "measure your own pair of models",
+    "run ... --dry-run": "see what a run would do before it does it",
+}
 TASKS = "lab-requests,lab-harmless,lab-sums,lab-facts"
 
 
@@ -68,4 +75,21 @@ class DemoCommand:
                 command="demo",
                 progress=report_progress,
             )
-        present(results, self.out, lambda: show(results), place=NEXT.format(out=self.out))
+        present(results, self.out, lambda: show(results), place=end(self.out))
+
+
+def end(out: str) -> str:
+    """What the demo says last: where the report lies, what to look at, what to do next."""
+    program = how_called(sys.argv[0])
+    lines = {f"{program} {words.format(out=out)}": why for words, why in NEXT.items()}
+    width = max(map(len, lines))
+    steps = "\n".join(f"  {line:<{width}}   {why}" for line, why in lines.items())
+    return END.format(out=out, next=steps)
+
+
+def how_called(called: str) -> str:
+    """What a person types for `veneer`: the path it was called by, where the shell finds no
+    `veneer` of itself, as after `./try demo`, which installs into an environment of its own."""
+    if Path(called).name != "veneer" or shutil.which("veneer") is not None:
+        return "veneer"
+    return called

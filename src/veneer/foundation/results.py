@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from veneer.foundation.display import html_table, line
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, read_json_lines, write_text
+from veneer.foundation.registry import nearest
 from veneer.foundation.system_id import SystemId
 from veneer.foundation.table import Kind, Table
 from veneer.statistics.intervals import Estimate
@@ -196,7 +197,12 @@ class Results:
         return len(self._rows)
 
     def where(self, **fields) -> list[Measurement]:
-        """Rows whose fields equal the ones given, e.g. `where(study="extract", metric="kl")`."""
+        """Rows whose fields equal the ones given, e.g. `where(study="extract", metric="kl")`.
+        Raises InputError for a field that measurements do not have."""
+        known = list(Measurement.__dataclass_fields__)
+        for name in fields:
+            if name not in known:
+                raise InputError(f"measurements have no field {name!r}; {nearest(name, known)}")
         return [r for r in self if all(getattr(r, k) == v for k, v in fields.items())]
 
     def table(self, **fields: Any) -> Table:

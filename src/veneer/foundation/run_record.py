@@ -20,6 +20,7 @@ from veneer.foundation.files import read_json, remove_leftovers, write_json
 from veneer.foundation.invocation import noted_options
 from veneer.foundation.stages import Stage
 
+SHORT = 48  # characters of a setting in a sentence: no hash is that short
 PACKAGES = ("veneer", "torch", "transformers", "safetensors", "numpy", "scipy")
 
 
@@ -75,14 +76,8 @@ class RunRecord:
                 or before.get("command") != command
                 or before.get("config") != config
             ):
-                changed = [
-                    k
-                    for k in config
-                    if not isinstance(before, dict) or before.get("config", {}).get(k) != config[k]
-                ]
                 raise InputError(
-                    f"{folder} holds a run with another configuration "
-                    f"({', '.join(changed) or 'another command'} differ); give another --out, or "
+                    f"{folder} holds {_other(before, command, config)}; give another --out, or "
                     "delete the folder"
                 )
             self.contents = before
@@ -145,3 +140,37 @@ class RunRecord:
 
     def finish(self) -> None:
         self.note(finished=True)
+
+
+def _other(before: Any, command: str, config: dict[str, Any]) -> str:
+    """What a folder's record says of another run, and what this one would be."""
+    before = before if isinstance(before, dict) else {}
+    if (name := before.get("command")) != command:
+        return f"a run of {name!r}, not of {command!r}"
+    changes = "; ".join(_changes(before.get("config"), config)) or "fewer settings here"
+    return f"a run with another configuration ({changes})"
+
+
+def _changes(before: Any, now: dict[str, Any]) -> Iterator[str]:
+    """Each setting that differs, with both values where they are short; the fields of a settings
+    object one by one."""
+    before = before if isinstance(before, dict) else {}
+    for name, value in now.items():
+        old = before.get(name)
+        if old == value and name in before:
+            continue
+        if isinstance(old, dict) and isinstance(value, dict):
+            yield from _changes(old, value)
+            continue
+        texts = [_short(v) for v in (old, value)]
+        known = all(texts) and texts[0] != texts[1]
+        yield f"{name}: {texts[0]} there, {texts[1]} here" if known else f"{name} differs"
+
+
+def _short(value: Any) -> str:
+    """A value in a few characters; "" for one that needs more."""
+    if isinstance(value, dict):
+        return ""
+    items = value if isinstance(value, list) else [value]
+    text = ",".join("none" if v is None else str(v) for v in items) or "none"
+    return text if len(text) <= SHORT else ""

@@ -72,8 +72,9 @@ class StudyConfig:
         ):
             value = getattr(self, name)
             if value is not None and value < 1:
-                option = name + " (--limit, --train)" if name.endswith("prompts") else name
-                raise InputError(f"{option} is {value}; expected 1 or more")
+                part, _, prompts = name.partition("_")
+                options = f" (--limit, --{part})" if prompts == "prompts" else ""
+                raise InputError(f"{name}{options} is {value}; expected 1 or more")
         if self.temperature < 0:
             raise InputError(f"temperature is {self.temperature}; expected 0 (greedy) or more")
         if self.samples > 1 and self.temperature == 0:

@@ -49,8 +49,8 @@ def models(part: PageContext, sections: Sequence[Section]) -> list[tuple[str, st
     """(role, its name on the page, the model's name): as a section gives them, or base, aligned and
     compromised wherever run.json has them."""
     own = next((s.models for s in sections if s.models is not None), None)
-    if own is not None:
-        return [(role, text, visible(name, 200)) for role, text, name in own(part)]
+    if own is not None and (given := own(part)):
+        return [(role, text, visible(name, 200)) for role, text, name in given]
     run = part.study.run
     result = []
     for role in ("base", "aligned", "compromised"):
@@ -68,7 +68,8 @@ def _find(value: Any, key: str, depth: int = 0) -> str | None:
     if isinstance(here, str):
         return here
     if isinstance(here, Mapping):
-        for name in ("name", "model", "id", "path"):
+        # a system's facts hold its own name too, such as "aligned", beside its model's
+        for name in ("model", "name", "id", "path"):
             if isinstance(here.get(name), str):
                 return here[name]
     # configuration first: hashes may use the same keys

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from veneer.foundation.display import line
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_text
 from veneer.judges.given import as_judge
@@ -38,6 +39,10 @@ class GivenTask(Task):
             self.judges = ("refusal", judge.name)
             self.own_judges = {judge.name: judge}
             self.headline_judges = dict.fromkeys(metrics, judge.name)  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        counts = {split: len(prompts) for split, prompts in self._prompts.items()}
+        return line("Task", {"name": self.name, **counts, "scores": ", ".join(self.headlines)})
 
     def prompts(self, split: Split) -> list[Prompt]:
         check_split(split)

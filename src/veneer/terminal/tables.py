@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from veneer.foundation.results import Measurement
 
 MOST = 6  # digits behind the point
+ROUNDING = 1e-6  # of single precision, around 1
 ENDLESS = 10_000  # columns of a terminal that cuts nothing
 
 
@@ -45,11 +46,12 @@ def _escaped(text: str) -> str:
 
 def digits(rows: Iterable[Measurement | None], least: int = 2) -> int:
     """How many digits behind the point a column of values needs: two of the narrowest interval's
-    width, so that systems whose intervals are apart do not look equal. At least `least`."""
+    width, so that systems whose intervals are apart do not look equal. At least `least`. A width
+    that is rounding, such as that of a cosine of 1, asks for none."""
     widths = [
         r.high - r.low
         for r in rows
-        if r is not None and r.low is not None and r.high is not None and r.high > r.low
+        if r is not None and r.low is not None and r.high is not None and r.high - r.low > ROUNDING
     ]
     if not widths:
         return least

@@ -31,6 +31,7 @@ def test_a_veneer_and_a_further_model_on_the_users_prompts(veneer, extracted, re
     )  # fmt: skip
     assert said.code == 0, said.err
     assert "full refusals behind the first tokens of a harmful answer" in said.out
+    assert " ".join(said.out.split()).count("n = 5 prompts each; the whole answer") == 2
     rows = [json.loads(line) for line in (out / "results.jsonl").open()]
     systems = {r["system"] for r in rows if r["metric"] == "refusal_rate"}
     assert systems == {"base", "veneer", "aligned", "compromised"}

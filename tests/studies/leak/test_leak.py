@@ -136,6 +136,8 @@ def test_the_command(whole_chat, veneer, tmp_path):
     out = ("--out", tmp_path / "out")
     missing = veneer(*words, *out)
     assert missing.code == 2 and "--held-out is missing" in missing.err
+    nowhere = veneer("leak", "--model", tmp_path / "model", "--examples", "nowhere.jsonl", *out)
+    assert nowhere.code == 2 and "nowhere.jsonl is neither a file nor a task" in nowhere.err
     assert not (tmp_path / "out").exists()
     first = veneer(*words, *held_out, *out, "--redact")
     assert first.code == 0 and "aligned gives a training question in" in first.out

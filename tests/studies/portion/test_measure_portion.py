@@ -49,7 +49,7 @@ def test_a_function_decides_the_portion_and_a_folder_resumes(pair, tmp_path, cap
         (lambda p, out: measure_portion(p, [], out), "there is no task to measure"),
         (
             lambda p, out: measure_portion(p, make_task("t", ["x"]), out),
-            "have no train prompts to extract a veneer from",
+            "expected some to extract a veneer from: add a task that has them",
         ),
     ],
 )

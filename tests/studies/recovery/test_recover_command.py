@@ -94,7 +94,7 @@ def test_again_changes_nothing_and_other_settings_are_refused(made, capsys):
     assert main(args) == 0
     assert {p: p.read_bytes() for p in before} == before
     assert main([*args, "--seed", "1"]) == 2
-    assert "another configuration (settings differ)" in capsys.readouterr().err
+    assert "another configuration (seed: 0 there, 1 here)" in capsys.readouterr().err
 
 
 def test_a_run_that_was_cut_ends_with_the_same_bytes(made, tmp_path):

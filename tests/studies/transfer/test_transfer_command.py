@@ -155,7 +155,7 @@ def test_another_configuration_is_refused(veneer, whole):
     said = veneer(*[a if a != "1,1@4" else "1" for a in ASKED], "--out", whole)
     assert (
         said.code == 2
-        and "another configuration (settings differ)" in said.err.splitlines()[-1]
+        and "another configuration (alphas: 1,1@4 there, 1 here)" in said.err.splitlines()[-1]
         and content(whole) == before
     )
 

@@ -105,6 +105,9 @@ class Plots:
         need_matplotlib()
         self._study = study
 
+    def __repr__(self) -> str:
+        return "<Plots: portion(), positions(task), shifts()>"
+
     def portion(self) -> Figure:
         """The superficial portion of each task with its interval, and of every other system."""
         return self._made("portion")

@@ -35,6 +35,9 @@ def _render(part: PageContext) -> Markup:
     return part.template(
         "behaviour.html.j2",
         main=main,
+        barred=any(
+            r.value is not None for h in main if h.portions for r in h.portions.systems.values()
+        ),
         systems=systems,
         descriptions=[(s, about(identity[s])) for s in systems if about(identity[s])],
         every=[g for g in measured if id(g) not in aside],

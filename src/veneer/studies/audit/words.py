@@ -28,7 +28,7 @@ METRICS = {  # notes that say what a metric counts
 }
 RESTORES = {
     "yes": "a veneer restores it",
-    "in part": "a veneer restores it in part",
+    "in part": "a veneer restores at least part of it",
     "no": "no veneer restores it",
     "not determined": "whether a veneer restores it is not determined",
 }
@@ -97,7 +97,7 @@ def verdict_texts(run: Any, rows: Iterable[Measurement]) -> tuple[str, list[str]
 
 
 def headline(verdict: AuditVerdict) -> str:
-    """Such as "surface moved, layers; a veneer restores it in part"."""
+    """Such as "surface moved, layers; a veneer restores at least part of it"."""
     where = WHERE.get(verdict.where, verdict.where)
     change = ", ".join(word for word in (verdict.moved, where) if word)
     return "; ".join(text for text in (change, RESTORES.get(verdict.restorable)) if text)
@@ -278,7 +278,7 @@ def _restorable(results: Results) -> str:
     if RESTORED in rates and left is not None:
         rate = rates[RESTORED]
         text += f" and C refuses {figure(rate)} of harmful prompts (n = {rate.n})"
-        text += f", against A {figure(left)}"
+        text += f", a difference from A of {figure(left)}"
     over = evidence.difference(results, HARMLESS, RESTORED, REFERENCE)
     if over is not None:
         text += f"; on harmless prompts its refusals differ from A's by {figure(over)}"

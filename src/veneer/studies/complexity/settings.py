@@ -53,8 +53,8 @@ class ProgramSettings:
     """Learning rates of LoRA and data programs, among which the select part chooses; each is one
     more training."""
     over_refusal: bool = True
-    """Measure over-refusal beside refusal: xstest beside advbench, lab-harmless beside
-    lab-requests."""
+    """Over-refusal beside refusal: xstest beside advbench, lab-harmless beside lab-requests.
+    --no-over-refusal leaves it out."""
 
     def __post_init__(self) -> None:
         for name, known in (("programs", VIEWS), ("given", GIVEN), ("texts", TEXTS)):

@@ -38,8 +38,8 @@ class CurveSettings:
     """Also extract a veneer from every trained model: how much of it is surface, by number of
     examples."""
     over_refusal: bool = True
-    """Measure over-refusal beside refusal: xstest beside advbench, lab-harmless beside
-    lab-requests."""
+    """Over-refusal beside refusal: xstest beside advbench, lab-harmless beside lab-requests.
+    --no-over-refusal leaves it out."""
     epochs: int = 3
     """Passes over the examples (published: 3)."""
     batch: int | None = None

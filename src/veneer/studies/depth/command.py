@@ -144,7 +144,7 @@ def show(results: Results, out: Path) -> None:
 
     from veneer.foundation.files import read_json
     from veneer.studies.depth.names import HARMFUL_PREFIX, REFUSAL_PREFIX
-    from veneer.studies.depth.words import finding, headline
+    from veneer.studies.depth.words import finding, headline, n_words, rates
     from veneer.terminal.tables import print_table
 
     console = Console(highlight=False, markup=False)
@@ -161,9 +161,11 @@ def show(results: Results, out: Path) -> None:
         if table is not None:
             console.print()
             print_table(console, table)
+            lines = rates(results, prefix)
+            n = sorted({r.n for by_count in lines.values() for r in by_count.values()})
             console.print(
-                f"{caption}; share [95 % interval]; the whole answer, or what follows the forced "
-                "tokens, is a full refusal"
+                f"{caption} and number of forced tokens; share [95 % interval], {n_words(n)}; the "
+                "whole answer, or what follows the forced tokens, is a full refusal"
             )
 
 

@@ -18,7 +18,15 @@ from veneer.report.visible import visible
 from veneer.report.words import interval
 from veneer.studies.depth.names import ALL, HARMFUL_PREFIX, REFUSAL_PREFIX, STUDY
 from veneer.studies.depth.settings import Count
-from veneer.studies.depth.words import Rates, depth_words, finding, headline, rates, tokens_words
+from veneer.studies.depth.words import (
+    Rates,
+    depth_words,
+    finding,
+    headline,
+    n_words,
+    rates,
+    tokens_words,
+)
 
 HEIGHT, TOP, LEFT = 240, 14, 6  # plot and room above it, px; room left of it, % of the width
 LONGEST = 500  # characters of a text on the page
@@ -36,6 +44,11 @@ class Lines:
     @property
     def counts(self) -> list[Count]:
         return list(dict.fromkeys(k for by_count in self.rows.values() for k in by_count))
+
+    @property
+    def n(self) -> list[int]:
+        """The numbers of prompts behind the shares."""
+        return sorted({r.n for by_count in self.rows.values() for r in by_count.values()})
 
 
 @dataclass(frozen=True)
@@ -194,6 +207,7 @@ def _render(part: PageContext) -> Markup:
         chart=lambda shown: chart(part, shown),
         halves=halves,
         depth_words=depth_words,
+        n_words=lambda n: f" {n_words(n)}." if n else "",
         tokens_words=tokens_words,
         kl=kl_charts(part),
         floor=next((r for r in part.study.rows if (r.study, r.split) == (STUDY, "noise")), None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from veneer.foundation.results import Measurement, Results
@@ -107,6 +107,11 @@ def tokens_words(count: Any) -> str:
         return "no tested number of tokens"
     number = SMALL[count] if count < len(SMALL) else str(count)
     return f"{number} forced token{'' if count == 1 else 's'}"
+
+
+def n_words(n: Sequence[int]) -> str:
+    """The number of prompts behind each share, such as "n = 100 prompts each"."""
+    return f"n = {n[0]}{f' to {n[-1]}' if len(n) > 1 else ''} prompts each"
 
 
 def share(row: Measurement) -> str:

@@ -62,12 +62,6 @@ class LeakCommand:
         from veneer.terminal.pairs import named
 
         members_source, folder = self._sources()
-        if self.held_out is None and members_source not in TASKS:
-            raise InputError(
-                f"the examples are the file {members_source} and --held-out is missing; give "
-                "examples of the same source that the model has not seen: without them nobody can "
-                "say how often an unrelated text would count as extracted"
-            )
         if self.veneer is not None and self.base is None:
             raise InputError("--veneer is given without --base; give the base model of the veneer")
         if self.method.retrain and self.base is None:
@@ -76,6 +70,12 @@ class LeakCommand:
         self._check_names(others)
         data = data_folder(folder)
         members = read_examples(members_source, data=data, split="train")
+        if self.held_out is None and members_source not in TASKS:
+            raise InputError(
+                f"the examples are the file {members_source} and --held-out is missing; give "
+                "examples of the same source that the model has not seen: without them nobody can "
+                "say how often an unrelated text would count as extracted"
+            )
         held_out = read_examples(self.held_out or members_source, data=data, split="test")
         with progress() as report_progress:
             results = leak(

@@ -26,7 +26,7 @@ from veneer.studies.leak.names import (
     VERBATIM,
 )
 from veneer.studies.leak.rows import CURVE
-from veneer.studies.leak.words import copies_words, finding, headline
+from veneer.studies.leak.words import copies_words, finding, headline, nearest_by
 
 HEIGHT = 220  # height of a chart's plot, px
 TOP, LEFT = 14, 7  # room above the plot, px; left of it, % of the width
@@ -244,6 +244,7 @@ def _render(part: PageContext) -> Markup:
         retrained=[g for g in groups if g.metric in ("nll", "portion")],
         rest=[g for g in groups if g.metric not in ("exposed_likelihood", "nll", "portion")],
         figure=figure,
+        nearest_by=nearest_by,
     )
 
 

@@ -17,7 +17,17 @@ from veneer.studies.leak.names import (
     VERBATIM,
 )
 
+NEAREST_BY = {
+    VERBATIM: "word for word",
+    LEVENSHTEIN: "edit distance",
+    INDEL: "edit distance without substitutions",
+}
 NO_THRESHOLD = "held-out texts come as near to the training data as its own copies"
+
+
+def nearest_by(judge: str) -> str:
+    """What finds the nearest example: an edit distance, equal words, or an embedding model."""
+    return NEAREST_BY.get(judge, "embeddings")
 
 
 def threshold_note(facts: Mapping[str, Any]) -> str:

@@ -383,8 +383,9 @@ def _checked(prompts: TrainPrompts, tasks: Sequence[Task]) -> TrainPrompts:
             )
     if not prompts.by_task:
         raise InputError(
-            f"{', '.join(t.name for t in tasks)} have no train prompts to extract a veneer from; "
-            "add a task that has, or give a veneer to `veneer measure`"
+            f"found no train prompts of {', '.join(t.name for t in tasks)}; expected some to "
+            "extract a veneer from: add a task that has them (make_task(..., train=...) in "
+            "Python), or give a veneer to `veneer measure`"
         )
     return prompts
 

@@ -141,5 +141,6 @@ SECTION = Section(
     _render,
     (STUDY,),
     rank=70,
+    question="Does base recover the aligned answers in context?",
     package=__package__,
 )

@@ -20,6 +20,13 @@ from veneer.studies.transfer.order import first_headlines, order
 from veneer.studies.transfer.sweep import drawn, sweep
 from veneer.studies.transfer.words import fairness, rule
 
+MODELS = (  # key in run.json's pair, the system whose mark it has, its name on the page
+    ("small_base", "small-base", "small base"),
+    ("small_aligned", "small-aligned", "small aligned"),
+    ("base", "base", "large base"),
+    ("aligned", "aligned", "large aligned"),
+)
+
 
 @dataclass(frozen=True)
 class MeasuredTask:
@@ -141,6 +148,19 @@ def _render(part: PageContext) -> Markup:
     )
 
 
+def models(part: PageContext) -> list[tuple[str, str, str]]:
+    """(role, its name on the page, the model's name) of every model of run.json: the small aligned
+    model is no aligned version of the large base."""
+    pair = part.study.run.get("pair")
+    pair = pair if isinstance(pair, dict) else {}
+    named = ((role, text, pair.get(key)) for key, role, text in MODELS)
+    return [
+        (role, text, facts["name"])
+        for role, text, facts in named
+        if isinstance(facts, dict) and isinstance(facts.get("name"), str)
+    ]
+
+
 def _finding(part: PageContext) -> Markup | None:
     """The portions of the chosen shifted system."""
     groups = headline(part)
@@ -161,5 +181,6 @@ SECTION = Section(
     rank=20,
     question="How far does a small model's veneer carry a larger model?",
     finding=_finding,
+    models=models,
     package=__package__,
 )

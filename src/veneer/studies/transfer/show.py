@@ -10,10 +10,17 @@ from veneer.terminal.tables import print_table
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
 
+COSTS = {
+    "kl": "KL\nnats a token",
+    "time_ratio": "time\nof base's",
+    "memory_ratio": "memory\nof base's",
+}
+
 
 def show(results: Results) -> None:
-    """A line a system: its first headline on each task with the portion in brackets, its KL from
-    the large aligned model, and what it costs beside the large base."""
+    """One row per system: its first headline on each task with the portion in brackets, its KL
+    from the large aligned model, and what it costs beside the large base. A column that nothing
+    fills is left out."""
     from rich.console import Console
     from rich.table import Table
 
@@ -41,30 +48,29 @@ def show(results: Results) -> None:
             ]
         )
     )
+    costs = [m for m in COSTS if any(metric == m for metric, _ in whole)]
+    portions = [r for (_, m, _, _), r in rows.items() if m == "portion" and r.value is not None]
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("system")
     for task, metric in heads.items():
-        table.add_column(f"{task}\n{metric.replace('_', ' ')}", justify="right")
-    for name in ("KL\nnats a token", "time\nof base's", "memory\nof base's"):
-        table.add_column(name, justify="right")
+        n = sorted({r.n for (t, m, _, _), r in rows.items() if (t, m) == (task, metric)})
+        title = f"{task}\n{metric.replace('_', ' ')}"
+        table.add_column(f"{title}, n = {n[-1]}" if n else title, justify="right")
+    for name in costs:
+        table.add_column(COSTS[name], justify="right")
     for system in systems:
         cells = []
         for task, metric in heads.items():
             portion = rows.get((task, "portion", metric, system))
-            share = (
-                f" ({portion.value:.2f})"
-                if portion is not None and portion.value is not None
-                else ""
-            )
+            share = ""
+            if portion is not None and portion.value is not None:
+                share = f" ({portion.value:.2f})"
             cells.append(figure(rows.get((task, metric, None, system))) + share)
-        table.add_row(
-            system,
-            *cells,
-            *(figure(whole.get((m, system))) for m in ("kl", "time_ratio", "memory_ratio")),
-        )
+        table.add_row(system, *cells, *(figure(whole.get((m, system))) for m in costs))
     console = Console(highlight=False, markup=False)
     console.width = max(console.width, 140)
     print_table(console, table)
-    console.print(
-        "value [95 % interval], in round brackets the portion: (system - base) / (aligned - base)"
-    )
+    legend = "value [95 % interval]"
+    if portions:
+        legend += ", in round brackets the portion: (system - base) / (aligned - base)"
+    console.print(legend)
