@@ -106,6 +106,8 @@ def test_the_page_shows_the_curves(folder):
     for text in ("What do more examples teach?", "in the style", "Llama-3 8B", "48.0", "recovered"):
         assert text in page
     assert page.count("curve-chart") >= 2 and "right calculation, wrong result" in page
+    # one chart of the surface: the style's portion beside the recovered KL
+    assert page.count("portion: in the style</span>") == page.count("recovered KL</span>") == 1
 
 
 def test_subsets_are_nested_and_differ_by_seed():

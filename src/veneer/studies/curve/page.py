@@ -23,7 +23,6 @@ from veneer.studies.curve.words import CONTROLS, finding, headline, score_words
 SKILLS = ("accuracy_strict", "accuracy")  # the first that a task has is drawn
 REFUSALS = ("refusal_rate", "unsafe_refusal_rate")
 HARMLESS = {"xstest": "over_refusal_rate", "lab-harmless": "refusal_rate"}
-SURFACE = {"portion": "skill", "kl_recovered": "style"}  # metric -> mark
 
 
 @dataclass(frozen=True)
@@ -131,18 +130,26 @@ def _name(row: Measurement) -> str:
 
 
 def surface(part: PageContext) -> list[tuple[str, list[Series]]]:
-    """The portion of each score and the recovered KL by number of examples."""
+    """One chart per task: the portions of its style, its skill and its refusals by number of
+    examples, and the recovered KL."""
     shared = [
-        Series("recovered KL", SURFACE["kl_recovered"], by_size(g, "veneer-of-tuned"))
+        Series("recovered KL", "kl", by_size(g, "veneer-of-tuned"))
         for g in part.of(STUDY, metric="kl_recovered")
     ]
+    portions = {(g.task, g.of): g for g in part.of(STUDY, metric="portion")}
     charts = []
-    for group in part.of(STUDY, metric="portion"):
-        own = Series(
-            f"portion of {score_words(group.of or '')}", "skill", by_size(group, "veneer-of-tuned")
-        )
-        if _drawn(own):
-            charts.append((group.task, [own, *shared]))
+    for task in dict.fromkeys(t for t, _ in portions):
+        skill = next((m for m in SKILLS if (task, m) in portions), None)
+        marks = {STYLE: "style", skill: "skill"} | dict.fromkeys(REFUSALS, "refusal")
+        own = [
+            Series(
+                f"portion: {score_words(m)}", mark, by_size(portions[task, m], "veneer-of-tuned")
+            )
+            for m, mark in marks.items()
+            if m is not None and (task, m) in portions
+        ]
+        if known := [one for one in own if _drawn(one)]:
+            charts.append((task, [*known, *shared]))
     known = [s for s in shared if _drawn(s)]
     return charts or ([("joint", known)] if known else [])
 
