@@ -106,8 +106,21 @@ def test_the_page_shows_the_curves(folder):
     for text in ("What do more examples teach?", "in the style", "Llama-3 8B", "48.0", "recovered"):
         assert text in page
     assert page.count("curve-chart") >= 2 and "right calculation, wrong result" in page
-    # one chart of the surface: the style's portion beside the recovered KL
-    assert page.count("portion: in the style</span>") == page.count("recovered KL</span>") == 1
+
+
+def test_one_chart_shows_the_surface_of_style_and_skill(folder, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(folder, again, ignore=shutil.ignore_patterns("runs"))
+    lines = []
+    for text in (folder / "results.jsonl").read_text().splitlines():
+        row = json.loads(text)
+        if row["metric"] == "portion" and row["of"] in ("style_rate", "accuracy"):
+            row |= {"value": 0.9, "low": 0.8, "high": 1.0}
+        lines.append(json.dumps(row))
+    (again / "results.jsonl").write_text("\n".join(lines) + "\n")
+    page = render([again])
+    for label in ("portion: in the style", "portion: right", "recovered KL"):
+        assert page.count(f"{label}</span>") == 1
 
 
 def test_subsets_are_nested_and_differ_by_seed():

@@ -22,6 +22,7 @@ from veneer.studies.curve.words import CONTROLS, finding, headline, score_words
 
 SKILLS = ("accuracy_strict", "accuracy")  # the first that a task has is drawn
 REFUSALS = ("refusal_rate", "unsafe_refusal_rate")
+MARKS = {STYLE: "style", **dict.fromkeys(SKILLS, "skill"), **dict.fromkeys(REFUSALS, "refusal")}
 HARMLESS = {"xstest": "over_refusal_rate", "lab-harmless": "refusal_rate"}
 
 
@@ -136,22 +137,21 @@ def surface(part: PageContext) -> list[tuple[str, list[Series]]]:
         Series("recovered KL", "kl", by_size(g, "veneer-of-tuned"))
         for g in part.of(STUDY, metric="kl_recovered")
     ]
-    portions = {(g.task, g.of): g for g in part.of(STUDY, metric="portion")}
-    charts = []
-    for task in dict.fromkeys(t for t, _ in portions):
-        skill = next((m for m in SKILLS if (task, m) in portions), None)
-        marks = {STYLE: "style", skill: "skill"} | dict.fromkeys(REFUSALS, "refusal")
-        own = [
-            Series(
-                f"portion: {score_words(m)}", mark, by_size(portions[task, m], "veneer-of-tuned")
-            )
-            for m, mark in marks.items()
-            if m is not None and (task, m) in portions
-        ]
-        if known := [one for one in own if _drawn(one)]:
-            charts.append((task, [*known, *shared]))
+    portions: dict[str, dict[str, Series]] = {}  # task -> mark -> line
+    groups = {(g.task, g.of or ""): g for g in part.of(STUDY, metric="portion")}
+    for (task, metric), group in sorted(groups.items(), key=lambda item: _rank(item[0][1])):
+        rows = by_size(group, "veneer-of-tuned")
+        one = Series(f"portion: {score_words(metric)}", MARKS.get(metric, "over"), rows)
+        if _drawn(one):
+            portions.setdefault(task, {}).setdefault(one.kind, one)
+    charts = [(task, [*lines.values(), *shared]) for task, lines in portions.items()]
     known = [s for s in shared if _drawn(s)]
     return charts or ([("joint", known)] if known else [])
+
+
+def _rank(metric: str) -> int:
+    """The place of a score's portion in a chart; the first of each mark is drawn."""
+    return list(MARKS).index(metric) if metric in MARKS else len(MARKS)
 
 
 def _render(part: PageContext) -> Markup:
