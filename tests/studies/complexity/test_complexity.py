@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 
 import pytest
 
@@ -89,6 +91,28 @@ def test_the_page_shows_the_front(folder):
     assert 'class="chart bits"' in page and "Least bytes for a score" in page
     assert page.count('class="view-head ghost"') >= 1
     assert "lower is better" in page  # over-refusal beside refusal
+
+
+def test_the_page_draws_headlines_and_each_score_once(folder, tmp_path):
+    """AdvBench has a keyword rate before its headline, and rates without near-copies of train
+    prompts: one chart for each headline, and none for the others."""
+    again = tmp_path / "again"
+    shutil.copytree(folder, again)
+    lines = [json.loads(text) for text in (folder / "results.jsonl").read_text().splitlines()]
+    own = [r for r in lines if (r["study"], r["task"]) == ("measure", "lab-requests")]
+    more = [
+        {**r, "metric": "keyword_refusal_rate", "judge": None}
+        for r in own
+        if r["metric"] == "refusal_rate"
+    ]
+    fewer = [{**r, "split": "deduplicated", "n": 3} for r in own if r["split"] == "test"]
+    rows = [*more, *lines, *fewer]
+    (again / "results.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in rows))
+    page = render([again])
+    titles = re.findall(r"<figure><figcaption>(<b>.*?) · n = ", page)
+    assert len(titles) == len(set(titles))
+    shown = [t for t in titles if "lab-requests" in t]
+    assert any("refusal rate" in t for t in shown) and not any("keyword" in t for t in shown)
 
 
 @pytest.mark.parametrize(

@@ -40,13 +40,11 @@ def sizes(part: PageContext) -> dict[str, dict[str, Measurement]]:
 
 
 def scores(part: PageContext) -> list[tables.Group]:
-    """The drawn and tabulated scores: recovered KL, first headlines, well-formed answers."""
+    """The drawn and tabulated scores: recovered KL, the tasks' headlines, well-formed answers."""
     joint = [g for g in part.of(STUDY, metric="kl_recovered") if g.task == "joint"]
-    heads: dict[str, tables.Group] = {}
-    for g in part.of("measure"):
-        if g.split == "test" and g.of is None and g.metric not in tables.ASIDE:
-            heads.setdefault(g.task, g)
-    return [*joint, *heads.values(), *part.of("measure", metric="well_formed")]
+    heads = [h.values for h in tables.headlines(part.of("measure"))]
+    formed = [g for g in part.of("measure", metric="well_formed") if g.split == "test"]
+    return [*joint, *heads, *formed]
 
 
 def _view(row: Measurement) -> str:
