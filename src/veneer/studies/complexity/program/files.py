@@ -3,6 +3,7 @@ cannot be imported."""
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -100,10 +101,17 @@ def decode_kind(kind: str, files: Sequence[Path], base: BaseFiles, out: Path) ->
             # on one disk: whole folders appear
             (scratch / file.stem).replace(out / file.stem)
 
+    is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     scratch = out / f"decoded-{kind}"
-    write_folder(scratch, write)
-    scratch.rmdir()
+    try:
+        write_folder(scratch, write)
+        scratch.rmdir()
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # not empty
+                out.rmdir()
+        raise
 
 
 def run_decoder(
