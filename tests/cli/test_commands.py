@@ -68,7 +68,7 @@ def test_demo_again_changes_nothing_and_another_seed_is_refused(demonstrated, ve
     assert veneer("demo", "--limit", 6, "--out", demonstrated).code == 0
     assert stamps(demonstrated) == before
     said = veneer("demo", "--limit", 6, "--seed", 1, "--out", demonstrated)
-    assert said.code == 2 and "settings differ" in said.err.splitlines()[-1]
+    assert said.code == 2 and "(seed: 0 there, 1 here)" in said.err.splitlines()[-1]
     said = veneer("run", *PAIR, "--tasks", "lab-sums", "--out", demonstrated)
     assert said.code == 2
     assert stamps(demonstrated) == before
