@@ -145,7 +145,10 @@ class RunRecord:
 def _other(before: Any, command: str, config: dict[str, Any]) -> str:
     """What a folder's record says of another run, and what this one would be."""
     before = before if isinstance(before, dict) else {}
-    if (name := before.get("command")) != command:
+    name = before.get("command")
+    if not isinstance(name, str):
+        return "a run.json that names no command"
+    if name != command:
         return f"a run of {name!r}, not of {command!r}"
     changes = "; ".join(_changes(before.get("config"), config)) or "fewer settings here"
     return f"a run with another configuration ({changes})"
