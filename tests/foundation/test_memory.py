@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from veneer.foundation.errors import VeneerError
-from veneer.foundation.memory import halving, is_out_of_memory
+from veneer.foundation.memory import halving, is_out_of_memory, memory_size
 
 
 def limited(most: int):
@@ -43,3 +43,14 @@ def test_other_errors_pass_through():
         halving(run, [1, 2], message="no memory")
     assert not is_out_of_memory(RuntimeError("shapes differ"))
     assert is_out_of_memory(MemoryError()) and is_out_of_memory(RuntimeError("CUDA out of memory"))
+
+
+def test_the_size_of_the_memory_is_that_of_the_machine_or_of_a_smaller_limit(tmp_path):
+    machine = memory_size(tmp_path)
+    assert machine is None or machine > 2**28
+    limit = tmp_path / "fs/cgroup/memory.max"
+    limit.parent.mkdir(parents=True)
+    limit.write_text("max\n")
+    assert memory_size(tmp_path) == machine
+    limit.write_text("1048576\n")
+    assert memory_size(tmp_path) == 1048576

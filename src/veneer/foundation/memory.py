@@ -1,8 +1,11 @@
-"""Recover where memory runs out: halve the batch, down to one item."""
+"""How much memory there is, and what to do where it runs out: halve the batch, down to one item."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -11,6 +14,17 @@ from veneer.foundation.errors import VeneerError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def memory_size(system: Path = Path("/sys")) -> int | None:
+    """Bytes of this machine's memory, and no more than a container may use; None where neither is
+    told."""
+    known = []
+    if hasattr(os, "sysconf") and {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= os.sysconf_names.keys():
+        known.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with contextlib.suppress(OSError, ValueError):  # no such file, or no limit ("max")
+        known.append(int((system / "fs/cgroup/memory.max").read_text(encoding="ascii")))
+    return min(known, default=None)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

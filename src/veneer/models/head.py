@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.backbone import HeadInput
+from veneer.models.packed import Packed
 from veneer.models.reading import distance
 
 LOGITS_AT_ONCE = 512 * 50_000  # 100 MB in float32; what reads them needs some of that size beside
@@ -33,13 +34,14 @@ class Head:
 
     weight: (V, d). bias: (V,) or None. scale: Cohere, Granite and others multiply or divide their
     logits by a constant. softcap: Gemma 2 bounds its final logits. The veneer is added to `weight`,
-    so before scale and cap.
+    so before scale and cap. packed: these weights, or more rows of them, for decoding steps.
     """
 
     weight: Tensor
     bias: Tensor | None = None
     scale: float = 1.0
     softcap: float | None = None
+    packed: Packed | None = field(default=None, compare=False, repr=False)
 
     @property
     def rows(self) -> int:
@@ -57,8 +59,15 @@ class Head:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """hidden (..., d) -> logits (..., V), in float32 or better."""
-        out = _product(hidden.to(self.weight.dtype), self.weight, self.bias)
-        return self.transform(out.float() if out.dtype in (torch.float16, torch.bfloat16) else out)
+        return self.transform(self.raw(hidden))
+
+    def raw(self, hidden: Tensor) -> Tensor:
+        """W h + b (..., V) of hidden (..., d), in float32 or better."""
+        hidden = hidden.to(self.weight.dtype)
+        if self.packed is not None and self.packed.takes(hidden):
+            return self.packed.product(hidden)[..., : self.rows]
+        out = _product(hidden, self.weight, self.bias)
+        return out.float() if out.dtype in ROUNDINGS else out
 
     def exact_logits(self, hidden: Tensor) -> Tensor:
         """Logits with every product and sum in float32, also where the weights are stored in half
@@ -84,7 +93,7 @@ class Head:
         """The head over ids 0..size-1: what a capture stores and a veneer is extracted against,
         where `size` is that of the shared vocabulary."""
         bias = None if self.bias is None else self.bias[:size]
-        return Head(self.weight[:size], bias, self.scale, self.softcap)
+        return Head(self.weight[:size], bias, self.scale, self.softcap, self.packed)
 
     def with_weight(self, weight: Tensor) -> Head:
         return Head(weight, self.bias, self.scale, self.softcap)

@@ -3,6 +3,7 @@ states, and a head."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from functools import cached_property
@@ -19,6 +20,7 @@ from veneer.models.cache import new_cache
 from veneer.models.end_of_turn import EndOfTurn, find_end
 from veneer.models.head import Head, find_backbone_and_head
 from veneer.models.reading import read
+from veneer.models.step_weights import StepWeights
 
 
 class LanguageModel(Shown):
@@ -116,7 +118,13 @@ class LanguageModel(Shown):
         mask: (B, S) with 1 at real tokens, S = cached + T; padding may be on either side, as
         `abilities` allows. With a cache, ids are the tokens that it has not seen yet.
         """
-        return read(self.backbone, self.abilities.words, ids, mask, cache)
+        steps = cache is not None and ids.shape[1] == 1
+        with self.step_weights.step() if steps else contextlib.nullcontext():
+            return read(self.backbone, self.abilities.words, ids, mask, cache)
+
+    @cached_property
+    def step_weights(self) -> StepWeights:
+        return StepWeights(self.backbone, self.head)
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:

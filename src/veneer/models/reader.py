@@ -55,6 +55,7 @@ class Reader:
         self._groups = [g for g in self._groups if g.rows]
 
     def _begin(self) -> None:
+        self.lm.step_weights.check()
         self._way = self._way_now()
         numbers = range(len(self._rows))
         if self._way.padded:

@@ -45,7 +45,7 @@ class LogitShift:
 
         alpha: a number, or one for each row of `hidden` (..., 1).
         """
-        raw = Head(head.weight, head.bias).logits(hidden)
+        raw = head.raw(hidden)
         moved = alpha * self.of(small_hidden)
         return head.transform(raw.index_add_(-1, self.rows, moved.to(raw.dtype)))
 

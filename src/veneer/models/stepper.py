@@ -60,7 +60,7 @@ class ModelStepper:
     ):
         self.name, self.tokenizer, self.prompts = lm.name, lm.tokenizer, prompts
         self.hidden: Tensor = torch.empty(0)
-        self._head = head or lm.head
+        self._own, self._head = head is None, head or lm.head
         self._reader = Reader(lm, prompts)
 
     def logits(self) -> Tensor:
@@ -69,6 +69,8 @@ class ModelStepper:
 
     def feed(self, chosen: Tensor) -> None:
         self._reader.feed(chosen)
+        if self._own:
+            self._head = self._reader.lm.step_weights.head
 
     def keep(self, places: Tensor) -> None:
         self._reader.keep(places)
@@ -117,6 +119,7 @@ class ShiftedStepper:
         if self._last is not None and min(self._positions) > self._last:
             self._small = None
         self._large.feed(chosen)
+        self._head = self._large.lm.step_weights.head
         if self._small is not None:
             self._small.feed(self._shift.small_ids(chosen))
 
@@ -176,6 +179,8 @@ class AmplifiedStepper:
     def feed(self, chosen: Tensor) -> None:
         own, other = self._readers
         own.feed(chosen)
+        audited, reference = (r.lm.step_weights.head for r in self._readers)
+        self._heads = audited.first_rows(self._vocabulary.size), reference
         table = self._vocabulary.to_other
         other.feed(chosen if table is None else table.to(chosen.device)[chosen])
 

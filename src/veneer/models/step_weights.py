@@ -1,0 +1,117 @@
+"""The packed weights of a model (packed.py), used by its decoding steps and by nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from veneer.foundation.memory import memory_size
+from veneer.models.head import Head
+from veneer.models.packed import Packed, may_fit, sample
+
+SHARE = 0.25  # of the memory; a larger model has no room for the same weights in another order
+
+
+class StepWeights:
+    """The packed weights of a model: made when its first step needs them, and made anew where the
+    weights have changed since. A model that fills much of the memory has none."""
+
+    def __init__(self, backbone: Any, head: Head):
+        layers = [m for m in backbone.modules() if type(m) is nn.Linear]
+        sizes = [4 * w.numel() for w in (head.weight, *(m.weight for m in layers)) if may_fit(w)]
+        has_room = sum(sizes) <= SHARE * (memory_size() or 0)
+        self._plain_head, self._head = head, head
+        self._packs_head = has_room and may_fit(head.weight)
+        self._layers = [m for m in layers if has_room and may_fit(m.weight)]
+        self._forwards: dict[nn.Linear, Callable[[Tensor], Tensor]] = {}
+        self._seen: dict[Any, Any] = {}
+        self._checked = False
+        self._lock, self._users = threading.Lock(), 0
+        self._here = threading.local()  # whether this thread takes a step
+
+    def check(self) -> None:
+        """To be called when a batch begins: before the next step, see whether weights changed."""
+        self._checked = False
+
+    @property
+    def head(self) -> Head:
+        """The model's head, for steps."""
+        self._renew()
+        return self._head
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Layers called by this thread in the meantime use their packed weights. They are the
+        model's own modules, which nothing else sees changed."""
+        self._renew()
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                for layer, forward in self._forwards.items():
+                    vars(layer).setdefault("forward", forward)
+        self._here.steps = True
+        try:
+            yield
+        finally:
+            self._here.steps = False
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    for layer, forward in self._forwards.items():
+                        self._put_back(layer, forward)
+
+    def _renew(self) -> None:
+        if self._checked:
+            return
+        with self._lock:
+            changed = [m for m in self._layers if self._has_changed(m, m.weight, m.bias)]
+            head = self._plain_head
+            head_changed = self._packs_head and self._has_changed(self, head.weight, head.bias)
+            # packing leaves Python's lock alone, so that threads share it
+            with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
+                packed = list(pool.map(lambda m: Packed.of(m.weight, m.bias), changed))
+            for layer, weights in zip(changed, packed, strict=True):
+                self._put_back(layer, self._forwards.pop(layer, None))
+                if weights is not None:
+                    self._forwards[layer] = self._forward(layer, weights)
+            if head_changed:
+                self._head = replace(head, packed=Packed.of(head.weight, head.bias))
+            self._checked = True
+
+    def _put_back(self, layer: nn.Linear, forward: Any) -> None:
+        if forward is not None and vars(layer).get("forward") is forward:
+            del vars(layer)["forward"]
+
+    def _has_changed(self, owner: Any, weight: Tensor, bias: Tensor | None) -> bool:
+        now = [_state(t) for t in (weight, bias) if t is not None]
+        before = self._seen.get(owner)
+        self._seen[owner] = now
+        return before is None or not all(map(_same, before, now))
+
+    def _forward(self, layer: nn.Linear, weights: Packed) -> Callable[[Tensor], Tensor]:
+        here, plain = self._here, partial(nn.Linear.forward, layer)
+
+        def forward(input: Tensor) -> Tensor:
+            steps = getattr(here, "steps", False) and weights.takes(input)
+            return weights.product(input) if steps else plain(input)
+
+        return forward
+
+
+def _state(tensor: Tensor) -> tuple[int, int, Tensor]:
+    """What shows that a tensor has changed: its place, the count of changes that torch keeps, and
+    some values (writing through `.data` is not counted)."""
+    counted = 0 if tensor.is_inference() else tensor._version
+    return tensor.data_ptr(), counted, sample(tensor)
+
+
+def _same(one: tuple[int, int, Tensor], other: tuple[int, int, Tensor]) -> bool:
+    return one[:2] == other[:2] and torch.equal(one[2], other[2])
