@@ -3,7 +3,8 @@ two models apart; or Veneer's decoding against transformers' `generate`.
 
     python benchmarks/decode.py [--base B] [--large L] [--small S] [--veneer V] [--runs 24]
         [--tokens 16] [--batch 8] [--out FILE]
-    python benchmarks/decode.py --only generate --batch 16 --tokens 128 --runs 3
+    python benchmarks/decode.py --only generate --batch 16 --tokens 128 --runs 3 [--half]
+    python benchmarks/decode.py --only llama.cpp --batch 16 --tokens 128 --runs 3 [--half]
 
 Models by name; default: base of the real pair (VENEER_PAIR) in all three places. The veneer must
 belong to --base and to --small; without one, a random one with --rows rows is made, which costs the
@@ -15,7 +16,12 @@ read. Ratios are geometric means over the pairs with a 95 % interval (t on the l
 seconds on the wall clock and of CPU seconds of this process, which other processes disturb less.
 generate: base decodes the same prompts with `decode_steps` and with transformers' `generate` in a
 batch, both greedy and without an end token, and their tokens must be equal; `generate` waits
-between its steps, so that both take them in turn. It is no part of a run without --only.
+between its steps, so that both take them in turn. llama.cpp: the same against llama.cpp (needs
+`pip install xllamacpp gguf`) with weights and cache in float32 and a sequence for each row; its
+server takes its steps by itself, so whole batches are timed, prompts included, ours and its in
+turn; the line says how many rows have the same tokens. Neither is part of a run without --only.
+--half: round the weights to bfloat16 first, as a checkpoint on a hub stores them; both sides
+compute in float32.
 
 Goals: merged within 5 % of 1; shifted at most 1.10 of its two models apart, intervals within 5 %.
 """
@@ -30,7 +36,9 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +191,74 @@ def against_generate(lm: LanguageModel, given: argparse.Namespace) -> list[dict]
     return rows_of(what, found[:, 0], found[:, 1], "at least 1.5", given)
 
 
+def half_rounded(lm: LanguageModel) -> LanguageModel:
+    """The same model with the weights that a bfloat16 checkpoint of it has, in float32."""
+    with torch.no_grad():
+        for p in lm.model.parameters():
+            p.copy_(p.bfloat16())
+    return LanguageModel(lm.name, lm.model, lm.tokenizer)
+
+
+class LlamaCpp:
+    """llama.cpp in this process, with a sequence for each row of a batch."""
+
+    def __init__(self, lm: LanguageModel, folder: Path, given: argparse.Namespace):
+        import xllamacpp
+
+        from veneer.models.checkpoint.gguf import write_gguf
+
+        lm.model.save_pretrained(folder / "model")
+        lm.tokenizer.save_pretrained(folder / "model")
+        words, threads = xllamacpp.CommonParams(), torch.get_num_threads()
+        words.model.path = str(write_gguf(folder / "model", folder / "model.gguf"))
+        words.n_ctx = given.batch * (given.prompt + given.tokens + 8)
+        words.n_parallel, words.n_gpu_layers, words.verbosity = given.batch, 0, 0
+        words.n_threads_http = given.batch + 2
+        words.cpuparams.n_threads = words.cpuparams_batch.n_threads = threads
+        words.warmup = words.fit_params = False
+        words.cache_type_k = words.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        self._server, self._tokens = xllamacpp.Server(words), given.tokens
+
+    def decode(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+        asked = {
+            "n_predict": self._tokens,
+            "temperature": 0,
+            "ignore_eos": True,
+            "cache_prompt": False,
+            "return_tokens": True,
+        }
+
+        def answer(prompt: Sequence[int]) -> list[int]:
+            body = json.dumps({**asked, "prompt": list(prompt)}).encode()
+            address = f"{self._server.listening_address}/completion"
+            request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request) as reply:
+                return list(json.load(reply)["tokens"])
+
+        with ThreadPoolExecutor(len(prompts)) as pool:
+            return list(pool.map(answer, prompts))
+
+
+def against_llama_cpp(lm: LanguageModel, given: argparse.Namespace) -> list[dict]:
+    """Seconds of llama.cpp's batches over those of Veneer's."""
+    prompts = random_prompts(lm, given.batch, given.prompt)
+    how = Sampling(given.tokens, min_new_tokens=given.tokens)  # llama.cpp bars end tokens too
+    found = np.zeros((WARM_UP + given.runs, 2, 2))
+    with tempfile.TemporaryDirectory() as folder:
+        theirs = LlamaCpp(lm, Path(folder), given)
+        for run in found:
+            before = clocks()
+            other = theirs.decode(prompts)
+            between = clocks()
+            stepper = ModelStepper(lm, prompts)
+            own = [d.token_ids for d in decode_with(stepper, how, stop_ids=lm.stop_ids)]
+            run[:] = between - before, clocks() - between
+            equal = sum(list(a) == list(b) for a, b in zip(own, other, strict=True))
+            print(json.dumps((run / given.tokens).round(4).tolist()), equal, "rows equal")
+    what = f"llama.cpp / ours, batch {given.batch}, {given.tokens} tokens"
+    return rows_of(what, found[WARM_UP:, 0], found[WARM_UP:, 1], "at least 1", given)
+
+
 def ratio(one: np.ndarray, other: np.ndarray) -> dict[str, float]:
     """Geometric mean of paired ratios with its 95 % t interval."""
     logs = np.log(one / other)
@@ -299,7 +375,10 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--prompt", type=int, default=16, help="tokens of the longest prompt")
-    parser.add_argument("--only", choices=("merged", "shifted", "generate"))
+    parser.add_argument("--only", choices=("merged", "shifted", "generate", "llama.cpp"))
+    parser.add_argument(
+        "--half", action="store_true", help="with the weights of a bfloat16 checkpoint"
+    )
     parser.add_argument("--out", type=Path, help="figures as JSON")
     given = parser.parse_args()
     if not (given.base and given.large and given.small):
@@ -308,6 +387,8 @@ def main() -> None:
             "--large and --small"
         )
     models = {name: load_model(name) for name in {given.base, given.large, given.small}}
+    if given.half:
+        models = {name: half_rounded(lm) for name, lm in models.items()}
     base, large, small = (models[n] for n in (given.base, given.large, given.small))
     veneer = Veneer.load(given.veneer) if given.veneer else some_veneer(base, given.rows)
     if given.small_veneer:
@@ -317,6 +398,8 @@ def main() -> None:
     found = []
     if given.only == "generate":
         found += against_generate(base, given)
+    if given.only == "llama.cpp":
+        found += against_llama_cpp(base, given)
     if given.only in (None, "merged"):
         found += merged_against_base(base, given.base, veneer, given)
     if given.only in (None, "shifted"):
@@ -329,6 +412,7 @@ def main() -> None:
         "prompt": given.prompt,
         "threads": torch.get_num_threads(),
         "dtype": str(base.head.weight.dtype),
+        "rounded to bfloat16": given.half,
         "device": device,
     }
     print(json.dumps(setting))

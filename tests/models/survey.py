@@ -100,6 +100,8 @@ def save_small(kind: str, folder: Path) -> str:
         head = model.get_output_embeddings()
         if head is not None:
             head.weight.mul_(2.0 / head.weight.norm(dim=1).mean().clamp(min=1e-6))
+        for p in model.parameters():  # as a hub's checkpoints store them: steps pack such weights
+            p.copy_(p.bfloat16())
         try:
             model(input_ids=torch.tensor(rows((12,), 0)), use_cache=False)
         except Exception as error:

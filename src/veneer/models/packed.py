@@ -49,16 +49,17 @@ class Packed:
         weight = weight.detach()
         if not may_fit(weight):
             return None
-        exponent = 15 - int(torch.frexp(weight.abs().max()).exponent)
+        low, high = torch.aminmax(weight)
+        exponent = 15 - int(torch.frexp(torch.maximum(-low, high)).exponent)
         if abs(exponent) > 60 or not _fits(sample(weight) * 2.0**exponent):
             return None
-        rows = max(1, BLOCK // weight.shape[1])
-        scaled = [part * 2.0**exponent for part in weight.split(rows)]
-        if not all(map(_fits, scaled)):
-            return None
-        pack = torch.ops.quantized.linear_prepack_fp16
-        parts = tuple(pack(part, None) for part in scaled)
-        return cls(parts, 2.0**-exponent, None if bias is None else bias.detach())
+        parts = []
+        for part in weight.split(max(1, BLOCK // weight.shape[1])):
+            scaled = part * 2.0**exponent
+            if not _fits(scaled):
+                return None
+            parts.append(torch.ops.quantized.linear_prepack_fp16(scaled, None))
+        return cls(tuple(parts), 2.0**-exponent, None if bias is None else bias.detach())
 
     def takes(self, states: Tensor) -> bool:
         """Whether states (..., d) are few, in float32, and nobody asks for their gradient."""
