@@ -54,3 +54,10 @@ def test_the_size_of_the_memory_is_that_of_the_machine_or_of_a_smaller_limit(tmp
     assert memory_size(tmp_path) == machine
     limit.write_text("1048576\n")
     assert memory_size(tmp_path) == 1048576
+    limit.unlink()
+    older = tmp_path / "fs/cgroup/memory/memory.limit_in_bytes"
+    older.parent.mkdir()
+    older.write_text("9223372036854771712\n")  # what stands for no limit there
+    assert memory_size(tmp_path) == machine
+    older.write_text("2097152\n")
+    assert memory_size(tmp_path) == 2097152

@@ -22,8 +22,9 @@ def memory_size(system: Path = Path("/sys")) -> int | None:
     known = []
     if hasattr(os, "sysconf") and {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= os.sysconf_names.keys():
         known.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    with contextlib.suppress(OSError, ValueError):  # no such file, or no limit ("max")
-        known.append(int((system / "fs/cgroup/memory.max").read_text(encoding="ascii")))
+    for limit in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroups, version 2 and 1
+        with contextlib.suppress(OSError, ValueError):  # no such file, or no limit ("max")
+            known.append(int((system / "fs/cgroup" / limit).read_text(encoding="ascii")))
     return min(known, default=None)
 
 
