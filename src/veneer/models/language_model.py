@@ -124,6 +124,7 @@ class LanguageModel(Shown):
 
     @cached_property
     def step_weights(self) -> StepWeights:
+        """What steps multiply by: one new token for each row of a batch, behind a cache."""
         return StepWeights(self.backbone, self.head)
 
     @cached_property
