@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from veneer.models.abilities import BatchMode
+from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.prefix import start
 
@@ -23,6 +24,7 @@ class Reader:
         self._rows = [list(p) for p in prompts]  # all that each row has read
         self._way = BatchMode()
         self._groups: list[_Group] = []
+        self._takes_steps = False  # the prompts come first
         self._begin()
 
     def hidden(self) -> Tensor:
@@ -32,8 +34,14 @@ class Reader:
         states = torch.cat([g.hidden() for g in self._groups])
         return states[torch.tensor(self._places(), device=states.device)]
 
+    @property
+    def head(self) -> Head:
+        """The model's head, for the states that `hidden` gives next."""
+        return self.lm.step_weights.head if self._takes_steps else self.lm.head
+
     def feed(self, chosen: Tensor) -> None:
         """Append one token (B,) to each row."""
+        self._takes_steps = True
         for row, token in zip(self._rows, chosen.tolist(), strict=True):
             row.append(token)
         if self._way != self._way_now() or self._has_outgrown_its_gaps():

@@ -60,17 +60,15 @@ class ModelStepper:
     ):
         self.name, self.tokenizer, self.prompts = lm.name, lm.tokenizer, prompts
         self.hidden: Tensor = torch.empty(0)
-        self._own, self._head = head is None, head or lm.head
+        self._other_head = head
         self._reader = Reader(lm, prompts)
 
     def logits(self) -> Tensor:
         self.hidden = self._reader.hidden()
-        return self._head.logits(self.hidden)
+        return (self._other_head or self._reader.head).logits(self.hidden)
 
     def feed(self, chosen: Tensor) -> None:
         self._reader.feed(chosen)
-        if self._own:
-            self._head = self._reader.lm.step_weights.head
 
     def keep(self, places: Tensor) -> None:
         self._reader.keep(places)
@@ -101,7 +99,7 @@ class ShiftedStepper:
         the response already; None: none."""
         self.name, self.tokenizer, self.prompts = large.name, large.tokenizer, prompts
         self.hidden: Tensor = torch.empty(0)
-        self._head, self._shift, self._alpha, self._last = large.head, shift, alpha, last
+        self._shift, self._alpha, self._last = shift, alpha, last
         self._large = Reader(large, prompts)
         # the response position of each row's next token
         self._positions = [1 + n for n in begun or [0] * len(prompts)]
@@ -110,16 +108,16 @@ class ShiftedStepper:
 
     def logits(self) -> Tensor:
         self.hidden = self._large.hidden()
+        head = self._large.head
         if self._small is None:
-            return self._head.logits(self.hidden)
-        return self._shift.logits(self._head, self.hidden, self._small.hidden(), self._alphas())
+            return head.logits(self.hidden)
+        return self._shift.logits(head, self.hidden, self._small.hidden(), self._alphas())
 
     def feed(self, chosen: Tensor) -> None:
         self._positions = [p + 1 for p in self._positions]
         if self._last is not None and min(self._positions) > self._last:
             self._small = None
         self._large.feed(chosen)
-        self._head = self._large.lm.step_weights.head
         if self._small is not None:
             self._small.feed(self._shift.small_ids(chosen))
 
@@ -160,15 +158,15 @@ class AmplifiedStepper:
         """prompts, reference_prompts: each model's own ids."""
         self.name, self.tokenizer, self.prompts = audited.name, audited.tokenizer, prompts
         self.hidden: Tensor = torch.empty(0)
-        self._heads = audited.head.first_rows(vocabulary.size), reference.head
         self._vocabulary, self._alpha, self._plausible = vocabulary, alpha, plausible
         self._readers = Reader(audited, prompts), Reader(reference, reference_prompts)
 
     def logits(self) -> Tensor:
         own, other = self._readers
         self.hidden = own.hidden()
-        c = self._heads[0].logits(self.hidden).float().log_softmax(-1)
-        a = self._vocabulary.from_other(self._heads[1].logits(other.hidden())).float()
+        head = own.head.first_rows(self._vocabulary.size)
+        c = head.logits(self.hidden).float().log_softmax(-1)
+        a = self._vocabulary.from_other(other.head.logits(other.hidden())).float()
         a = a.log_softmax(-1)
         mixed = a + self._alpha * (c - a)
         if self._alpha > 1 and self._plausible:
@@ -179,8 +177,6 @@ class AmplifiedStepper:
     def feed(self, chosen: Tensor) -> None:
         own, other = self._readers
         own.feed(chosen)
-        audited, reference = (r.lm.step_weights.head for r in self._readers)
-        self._heads = audited.first_rows(self._vocabulary.size), reference
         table = self._vocabulary.to_other
         other.feed(chosen if table is None else table.to(chosen.device)[chosen])
 
