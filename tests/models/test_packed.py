@@ -25,6 +25,11 @@ needs_product = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def small_matrices_too(monkeypatch):
+    monkeypatch.setattr(step_weights, "SMALLEST", 0)
+
+
 def rounded(kind: str = "llama", **more: object) -> LanguageModel:
     """A tiny model whose weights are those of a bfloat16 checkpoint."""
     lm = tiny(kind, **more)
@@ -242,6 +247,18 @@ def test_threads_that_decode_with_one_model_do_not_disturb_each_other():
     for t in threads:
         t.join()
     assert found == [wanted] * 20 and plain_layers(lm)
+
+
+@needs_product
+def test_small_matrices_are_multiplied_as_they_are(monkeypatch):
+    monkeypatch.setattr(step_weights, "SMALLEST", 32 * 48)
+    lm = rounded()
+    decoded(lm)
+    assert packed_layers(lm) == 6 and lm.step_weights.head.packed is not None
+    monkeypatch.setattr(step_weights, "SMALLEST", 1 << 18)
+    lm = rounded()
+    decoded(lm)
+    assert packed_layers(lm) == 0 and lm.step_weights.head.packed is None
 
 
 @needs_product

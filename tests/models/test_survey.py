@@ -9,6 +9,8 @@ import pytest
 from survey import KINDS, examine, read_page, version_of
 from transformers import __version__
 
+from veneer.models import step_weights
+
 AT = Path(__file__).resolve().parents[2] / "docs" / "models.md"
 PAGE, VERSION = read_page(AT), version_of(AT)
 # Windows, chunks, other names in the files, experts, recurrence, padding that is read, no
@@ -25,6 +27,12 @@ QUICK = [
     "rwkv",
     "cpmant",
 ]
+
+
+@pytest.fixture(autouse=True)
+def steps_with_packed_weights(monkeypatch):
+    """As models of a useful size take them."""
+    monkeypatch.setattr(step_weights, "SMALLEST", 0)
 
 
 def check(kind: str, folder: Path) -> None:

@@ -18,6 +18,7 @@ from veneer.models.head import Head
 from veneer.models.packed import Packed, may_fit, sample
 
 SHARE = 0.25  # of the memory; a larger model has no room for the same weights in another order
+SMALLEST = 1 << 18  # weights; a smaller matrix is multiplied as fast as it is
 
 
 class StepWeights:
@@ -25,12 +26,13 @@ class StepWeights:
     weights have changed since. A model that fills much of the memory has none."""
 
     def __init__(self, backbone: Any, head: Head):
-        layers = [m for m in backbone.modules() if type(m) is nn.Linear]
-        sizes = [4 * w.numel() for w in (head.weight, *(m.weight for m in layers)) if may_fit(w)]
-        has_room = sum(sizes) <= SHARE * (memory_size() or 0)
+        layers = [m for m in backbone.modules() if type(m) is nn.Linear and _is_worth(m.weight)]
+        packs_head = _is_worth(head.weight)
+        weights = [m.weight for m in layers] + [head.weight] * packs_head
+        has_room = sum(4 * w.numel() for w in weights) <= SHARE * (memory_size() or 0)
         self._plain_head, self._head = head, head
-        self._packs_head = has_room and may_fit(head.weight)
-        self._layers = [m for m in layers if has_room and may_fit(m.weight)]
+        self._packs_head = packs_head and has_room
+        self._layers = layers if has_room else []
         self._forwards: dict[nn.Linear, Callable[[Tensor], Tensor]] = {}
         self._seen: dict[Any, Any] = {}
         self._checked = False
@@ -104,6 +106,11 @@ class StepWeights:
             return weights.product(input) if steps else plain(input)
 
         return forward
+
+
+def _is_worth(weight: Tensor) -> bool:
+    """Whether a packed product can be faster than the plain one."""
+    return may_fit(weight) and weight.numel() >= SMALLEST
 
 
 def _state(tensor: Tensor) -> tuple[int, int, Tensor]:
