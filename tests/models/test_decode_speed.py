@@ -8,7 +8,8 @@ import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from veneer.models.cache import ROOM, RoomyLayer, new_cache
-from veneer.models.head import FEW, Head
+from veneer.models.head import Head
+from veneer.models.plain_product import FEW
 from veneer.models.sampling import largest
 
 

@@ -112,11 +112,42 @@ def test_a_matrix_that_would_change_is_not_packed(weight):
 
 
 @needs_product
-def test_a_single_value_that_float16_cannot_hold_is_found_between_the_samples():
-    weight = torch.randn(300, 300).bfloat16().float()
-    assert Packed.of(weight) is not None
-    weight[17, 3] = 1.0 + 2.0**-20
+@pytest.mark.parametrize("many", [1, 60, 99])
+def test_rows_that_float16_would_change_are_multiplied_as_they_are(many):
+    """As in a merged checkpoint, whose head holds W + dW on some of its rows."""
+    draw = torch.Generator().manual_seed(many)
+    weight = torch.randn(300, 96, generator=draw).bfloat16().float()
+    rows = torch.randperm(300, generator=draw)[:many].sort().values
+    weight[rows, 3] = 1.0 + 2.0**-20
+    packed = Packed.of(weight)
+    assert packed is not None and torch.equal(packed.plain * packed.factor, weight[rows])
+    states = torch.randn(9, 1, 96, generator=draw)
+    exact = (states.double() @ weight.double().T).float()
+    torch.testing.assert_close(packed.product(states), exact, rtol=1e-5, atol=1e-5)
+    by_hand = torch.nn.functional.linear(states, weight[rows])
+    torch.testing.assert_close(packed.product(states)[..., rows], by_hand, rtol=1e-6, atol=1e-6)
+
+
+@needs_product
+def test_a_matrix_with_many_rows_that_would_change_is_not_packed():
+    weight = torch.randn(300, 96).bfloat16().float()
+    weight[:101, 3] = 1.0 + 2.0**-20
     assert Packed.of(weight) is None
+
+
+@needs_product
+def test_a_merged_checkpoint_takes_packed_steps_with_the_logits_of_its_head():
+    lm = rounded()
+    with torch.no_grad():
+        lm.head.weight[10:40] += torch.randn(30, 32) / 100
+    merged = LanguageModel(lm.name, lm.model, lm.tokenizer)
+    head = merged.step_weights.head
+    assert head.packed is not None and len(head.packed.plain) == 30
+    states = torch.randn(4, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            head.logits(states), merged.head.logits(states), rtol=1e-5, atol=1e-5
+        )
 
 
 def test_zeros_give_zeros():

@@ -14,14 +14,12 @@ from torch import Tensor
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.backbone import HeadInput
 from veneer.models.packed import Packed
+from veneer.models.plain_product import plain_product
 from veneer.models.reading import distance
 
 LOGITS_AT_ONCE = 512 * 50_000  # 100 MB in float32; what reads them needs some of that size beside
 # numbers of a head in half precision that stand beside it in float32: 64 MB
 WIDENED_AT_ONCE = 1 << 24
-# weights that a CPU multiplies at once by few states: 2 MB in float32, which its caches hold
-BLOCK = 1 << 19
-FEW = 128  # states; more of them are multiplied as fast by the whole matrix
 ROUNDINGS = (torch.bfloat16, torch.float16)  # dtypes in which a float32 checkpoint may be loaded
 # nats; how far recomputed logits may be from the model's own, relative to the largest one
 TOLERANCE = 1e-3
@@ -66,7 +64,7 @@ class Head:
         hidden = hidden.to(self.weight.dtype)
         if self.packed is not None and self.packed.takes(hidden):
             return self.packed.product(hidden)[..., : self.rows]
-        out = _product(hidden, self.weight, self.bias)
+        out = plain_product(hidden, self.weight, self.bias)
         return out.float() if out.dtype in ROUNDINGS else out
 
     def exact_logits(self, hidden: Tensor) -> Tensor:
@@ -123,29 +121,6 @@ class Head:
         if self.bias is None:
             return {"head": self.hash()}
         return {"head": self.hash(), "head_bias": Head(self.bias[:, None]).hash()}
-
-
-def _product(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """W h + b of states (..., d).
-
-    A step of decoding multiplies a large matrix by a few states, which the CPU libraries do at half
-    of their speed. Blocks of rows give the same numbers sooner (docs/performance.md, Decoding).
-    """
-    count = hidden.numel() // max(1, hidden.shape[-1])
-    rows = max(128, BLOCK // max(1, weight.shape[1]))
-    learns = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
-    single = weight.dtype is torch.float32 and weight.device.type == "cpu"
-    if learns or not single or not 1 < count <= FEW or rows >= len(weight):
-        return torch.nn.functional.linear(hidden, weight, bias)
-    states = hidden.reshape(count, -1)
-    out = states.new_empty(count, len(weight))
-    for at in range(0, len(weight), rows):
-        block, place = weight[at : at + rows].mT, out[:, at : at + rows]
-        if bias is None:
-            torch.mm(states, block, out=place)
-        else:
-            torch.addmm(bias[at : at + rows], states, block, out=place)
-    return out.view(*hidden.shape[:-1], len(weight))
 
 
 def find_backbone_and_head(model: Any, name: str) -> tuple[Any, Head]:

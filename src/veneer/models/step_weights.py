@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from veneer.foundation.memory import memory_size
 from veneer.models.head import Head
-from veneer.models.packed import Packed, may_fit, sample
+from veneer.models.packed import Packed, may_fit
 
 SHARE = 0.25  # of the memory; a larger model has no room for the same weights in another order
+SAMPLE = 1024  # values of a matrix by which a change is recognised
 SMALLEST = 1 << 18  # weights; a smaller matrix is multiplied as fast as it is
 
 
@@ -117,7 +118,8 @@ def _state(tensor: Tensor) -> tuple[int, int, Tensor]:
     """What shows that a tensor has changed: its place, the count of changes that torch keeps, and
     some values (writing through `.data` is not counted)."""
     counted = 0 if tensor.is_inference() else tensor._version
-    return tensor.data_ptr(), counted, sample(tensor)
+    flat = tensor.detach().reshape(-1)
+    return tensor.data_ptr(), counted, flat[:: max(1, len(flat) // SAMPLE)].clone()
 
 
 def _same(one: tuple[int, int, Tensor], other: tuple[int, int, Tensor]) -> bool:
