@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -141,13 +143,31 @@ def test_a_merged_checkpoint_takes_packed_steps_with_the_logits_of_its_head():
     with torch.no_grad():
         lm.head.weight[10:40] += torch.randn(30, 32) / 100
     merged = LanguageModel(lm.name, lm.model, lm.tokenizer)
-    head = merged.step_weights.head
+    head = merged.step_weights.head(merged.head)
     assert head.packed is not None and len(head.packed.plain) == 30
     states = torch.randn(4, 32)
     with torch.inference_mode():
         torch.testing.assert_close(
             head.logits(states), merged.head.logits(states), rtol=1e-5, atol=1e-5
         )
+
+
+@needs_product
+def test_a_veneers_head_over_a_packed_model_is_packed_too_and_forgotten_with_it():
+    lm = rounded()
+    changed = lm.head.weight.detach().clone()
+    changed[10:40] += torch.randn(30, 32) / 100
+    head = replace(lm.head, weight=changed)
+    with torch.inference_mode():
+        stepper = ModelStepper(lm, PROMPTS, head)
+        stepper.feed(stepper.logits().argmax(-1))
+        logits = stepper.logits()
+        torch.testing.assert_close(logits, head.logits(stepper.hidden), rtol=1e-5, atol=1e-5)
+    assert lm.step_weights.head(head).packed.plain is not None
+    assert lm.step_weights.head(lm.head).packed.plain is None
+    del stepper, head
+    gc.collect()
+    assert list(lm.step_weights._heads) == [lm.head]
 
 
 def test_zeros_give_zeros():
@@ -170,7 +190,7 @@ def test_a_step_gives_the_logits_of_the_plain_weights_and_leaves_the_modules_as_
             ]
             torch.testing.assert_close(logits, torch.stack(own), rtol=1e-4, atol=1e-4)
             stepper.feed(logits.argmax(-1))
-    assert packed_layers(lm) == 14 and lm.step_weights.head.packed is not None
+    assert packed_layers(lm) == 14 and lm.step_weights.head(lm.head).packed is not None
 
 
 def stepper_tokens(stepper: ModelStepper) -> list[list[int]]:
@@ -196,7 +216,7 @@ def test_steps_do_use_the_packed_weights(monkeypatch):
 def test_a_model_with_float32_weights_stays_plain():
     lm = tiny("llama")
     decoded(lm)
-    assert packed_layers(lm) == 0 and lm.step_weights.head.packed is None
+    assert packed_layers(lm) == 0 and lm.step_weights.head(lm.head).packed is None
 
 
 @needs_product
@@ -285,11 +305,11 @@ def test_small_matrices_are_multiplied_as_they_are(monkeypatch):
     monkeypatch.setattr(step_weights, "SMALLEST", 32 * 48)
     lm = rounded()
     decoded(lm)
-    assert packed_layers(lm) == 6 and lm.step_weights.head.packed is not None
+    assert packed_layers(lm) == 6 and lm.step_weights.head(lm.head).packed is not None
     monkeypatch.setattr(step_weights, "SMALLEST", 1 << 18)
     lm = rounded()
     decoded(lm)
-    assert packed_layers(lm) == 0 and lm.step_weights.head.packed is None
+    assert packed_layers(lm) == 0 and lm.step_weights.head(lm.head).packed is None
 
 
 @needs_product
@@ -297,7 +317,7 @@ def test_a_model_that_fills_much_of_the_memory_is_not_packed(monkeypatch):
     monkeypatch.setattr(step_weights, "memory_size", lambda: 100_000)
     lm = rounded()
     decoded(lm)
-    assert packed_layers(lm) == 0 and lm.step_weights.head.packed is None
+    assert packed_layers(lm) == 0 and lm.step_weights.head(lm.head).packed is None
 
 
 @needs_product
@@ -310,7 +330,7 @@ def test_two_models_whose_difference_is_amplified_take_packed_steps_with_the_sha
         first = stepper.logits()
         stepper.feed(first.argmax(-1))
         second = stepper.logits()
-        head = lm.step_weights.head.first_rows(size)
+        head = lm.step_weights.head(lm.head).first_rows(size)
         assert head.packed is not None
         assert head.logits(stepper.hidden).shape == (3, size)
         plain = lm.head.logits(stepper.hidden).log_softmax(-1)

@@ -25,7 +25,7 @@ ROUNDINGS = (torch.bfloat16, torch.float16)  # dtypes in which a float32 checkpo
 TOLERANCE = 1e-3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Head:
     """logits = cap(scale * (W h + b)), cap(z) = softcap * tanh(z / softcap) where
     softcap is set, else z.
@@ -39,7 +39,7 @@ class Head:
     bias: Tensor | None = None
     scale: float = 1.0
     softcap: float | None = None
-    packed: Packed | None = field(default=None, compare=False, repr=False)
+    packed: Packed | None = field(default=None, repr=False)
 
     @property
     def rows(self) -> int:

@@ -37,7 +37,11 @@ class Reader:
     @property
     def head(self) -> Head:
         """The model's head, for the states that `hidden` gives next."""
-        return self.lm.step_weights.head if self._takes_steps else self.lm.head
+        return self.prepared(self.lm.head)
+
+    def prepared(self, head: Head) -> Head:
+        """A head over this backbone, for the states that `hidden` gives next."""
+        return self.lm.step_weights.head(head) if self._takes_steps else head
 
     def feed(self, chosen: Tensor) -> None:
         """Append one token (B,) to each row."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -28,15 +29,14 @@ class StepWeights:
 
     def __init__(self, backbone: Any, head: Head):
         layers = [m for m in backbone.modules() if type(m) is nn.Linear and _is_worth(m.weight)]
-        packs_head = _is_worth(head.weight)
-        weights = [m.weight for m in layers] + [head.weight] * packs_head
-        has_room = sum(4 * w.numel() for w in weights) <= SHARE * (memory_size() or 0)
-        self._plain_head, self._head = head, head
-        self._packs_head = packs_head and has_room
-        self._layers = layers if has_room else []
+        weights = [m.weight for m in layers] + [head.weight] * _is_worth(head.weight)
+        self._has_room = sum(4 * w.numel() for w in weights) <= SHARE * (memory_size() or 0)
+        self._layers = layers if self._has_room else []
         self._forwards: dict[nn.Linear, Callable[[Tensor], Tensor]] = {}
-        self._seen: dict[Any, Any] = {}
+        self._heads: WeakKeyDictionary[Head, Head] = WeakKeyDictionary()
+        self._seen: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self._checked = False
+        self._checked_heads: WeakSet[Head] = WeakSet()
         self._lock, self._users = threading.Lock(), 0
         self._here = threading.local()  # whether this thread takes a step
 
@@ -44,11 +44,18 @@ class StepWeights:
         """To be called when a batch begins: before the next step, see whether weights changed."""
         self._checked = False
 
-    @property
-    def head(self) -> Head:
-        """The model's head, for steps."""
+    def head(self, head: Head) -> Head:
+        """A head over this backbone (the model's own, a veneer's), for steps."""
+        if not self._has_room or not _is_worth(head.weight):
+            return head
         self._renew()
-        return self._head
+        with self._lock:
+            if head not in self._checked_heads:
+                if self._has_changed(head, head.weight, head.bias):
+                    packed = Packed.of(head.weight, head.bias)
+                    self._heads[head] = replace(head, packed=packed)
+                self._checked_heads.add(head)
+            return self._heads[head]
 
     @contextmanager
     def step(self) -> Iterator[None]:
@@ -76,8 +83,6 @@ class StepWeights:
             return
         with self._lock:
             changed = [m for m in self._layers if self._has_changed(m, m.weight, m.bias)]
-            head = self._plain_head
-            head_changed = self._packs_head and self._has_changed(self, head.weight, head.bias)
             # packing leaves Python's lock alone, so that threads share it
             with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
                 packed = list(pool.map(lambda m: Packed.of(m.weight, m.bias), changed))
@@ -85,8 +90,7 @@ class StepWeights:
                 self._put_back(layer, self._forwards.pop(layer, None))
                 if weights is not None:
                     self._forwards[layer] = self._forward(layer, weights)
-            if head_changed:
-                self._head = replace(head, packed=Packed.of(head.weight, head.bias))
+            self._checked_heads.clear()
             self._checked = True
 
     def _put_back(self, layer: nn.Linear, forward: Any) -> None:

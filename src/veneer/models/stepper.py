@@ -60,12 +60,12 @@ class ModelStepper:
     ):
         self.name, self.tokenizer, self.prompts = lm.name, lm.tokenizer, prompts
         self.hidden: Tensor = torch.empty(0)
-        self._other_head = head
+        self._head = head or lm.head
         self._reader = Reader(lm, prompts)
 
     def logits(self) -> Tensor:
         self.hidden = self._reader.hidden()
-        return (self._other_head or self._reader.head).logits(self.hidden)
+        return self._reader.prepared(self._head).logits(self.hidden)
 
     def feed(self, chosen: Tensor) -> None:
         self._reader.feed(chosen)
