@@ -3,6 +3,8 @@ turns."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from veneer.foundation.progress import PlainLines
@@ -42,6 +44,39 @@ def test_the_plan_adds_up():
     assert [s.work for s in PLAN] == [0, 1000, 500, 2000, 0]
     by_task = Stage("measure", prompts={"sums": 3, "facts": 2}, tokens={"sums": 10, "facts": 1})
     assert by_task.new_tokens == 32
+
+
+def test_answers_that_end_early_and_the_reading_of_prompts_are_work_in_the_order_of_the_answers():
+    stage = Stage(
+        "measure",
+        prompts={"sums": 4, "facts": 2},
+        systems=("base", "aligned"),
+        tokens={"sums": 10, "facts": 3},
+        likely={"aligned": 5.0},
+        reading=2.0,
+        weight=2.0,
+    )
+    assert stage.answers == 12 and stage.new_tokens == 2 * (40 + 6)
+    each = [12.0] * 4 + [7.0] * 4 + [5.0] * 4  # facts are shorter than what is likely
+    for count in range(13):
+        assert stage.work_of(count) == 2 * sum(each[:count])
+    assert stage.work == stage.work_of(12) == stage.work_of(99)
+
+
+def test_what_a_capture_shows_of_the_answers_lengths_changes_the_time_left(clock):
+    """2 s for each captured answer: 0.2 s a token where it has 10, 0.5 s where it has 4."""
+    course = Course(PLAN, clock)
+    course.enter("capture")
+    answer(course, clock, "capture", 100, 2.0)
+    course.leave()
+    assert course.seconds_left() == pytest.approx(0.2 * (500 + 2000))
+    course.revise(replace(PLAN[1], likely={"": 4.0}))
+    course.revise(replace(PLAN[3], likely={"veneer": 4.0}))
+    assert course.seconds_left() == pytest.approx(0.5 * (500 + 1000 + 400))
+    course.enter("measure base")
+    answer(course, clock, "base on sums", 50, 5.0)
+    course.leave()
+    assert course.seconds_left() == pytest.approx(0.5 * (200 + 500 + 200))
 
 
 def test_a_recorded_stage_belongs_to_the_longest_name_and_never_goes_back(clock):

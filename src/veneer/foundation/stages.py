@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +20,13 @@ class Stage:
     name: as `Run.stage` names it, or the first words of that: "measure" is also "measure base".
     also: further first words that belong to it. prompts: task -> prompts that each of `systems`
     reads `samples` times; progress within recorded stages of the stage's own name counts their
-    product. tokens: new tokens of an answer at most, by task, or one number for all. weight: work
-    of one of them, as a multiple of decoding it. share: other work, in decoded tokens. unknown:
-    nobody can tell its work in advance, so no time is estimated before it ends. writes: files and
-    folders that it writes, relative to the run's folder.
+    product, task after task and in each of them system after system. tokens: new tokens of an
+    answer at most, by task, or one number for all. likely: new tokens of one of a system's answers
+    where fewer are expected, by system, or "" where a stage names none. reading: work to read one
+    prompt, in decoded tokens. weight: work of an answer, as a multiple of reading and decoding it.
+    share: other work, in decoded tokens. unknown: nobody can tell its work in advance, so no time
+    is estimated before it ends. writes: files and folders that it writes, relative to the run's
+    folder.
     """
 
     name: str
@@ -31,6 +35,8 @@ class Stage:
     systems: tuple[str, ...] = ()
     samples: int = 1
     tokens: Mapping[str, int] | int = 0
+    likely: Mapping[str, float] = field(default_factory=dict)
+    reading: float = 0.0
     weight: float = 1.0
     share: float = 0.0
     unknown: bool = False
@@ -44,18 +50,27 @@ class Stage:
     @property
     def new_tokens(self) -> int:
         """New tokens at most, of all answers."""
-        each = self.tokens
-        longest = (
-            sum(n * each for n in self.prompts.values())
-            if isinstance(each, int)
-            else sum(n * each.get(task, 0) for task, n in self.prompts.items())
-        )
+        longest = sum(n * self._most(task) for task, n in self.prompts.items())
         return longest * max(1, len(self.systems)) * self.samples
 
     @property
     def work(self) -> float:
         """What an estimate of time weighs the stage by, in decoded tokens."""
-        return self.weight * self.new_tokens + self.share
+        return self.work_of(self.answers) + self.share
+
+    def work_of(self, answers: int) -> float:
+        """Work of so many answers, the first ones."""
+        work = 0.0
+        for task, prompts in self.prompts.items():
+            for system in self.systems or ("",):
+                count = min(answers, prompts * self.samples)
+                tokens = min(self._most(task), self.likely.get(system, math.inf))
+                work += count * (self.reading + tokens)
+                answers -= count
+        return self.weight * work
+
+    def _most(self, task: str) -> int:
+        return self.tokens if isinstance(self.tokens, int) else self.tokens.get(task, 0)
 
     def counts(self, name: str) -> bool:
         """Whether progress within a recorded stage is of this stage's answers."""
@@ -184,12 +199,13 @@ class Course:
         spent.counted[what] = (first, done)
 
     def _measured(self, i: int) -> float:
-        """Work of a stage whose time was measured, in new tokens."""
-        stage = self.stages[i]
-        return stage.work * self._spent[i].measured / stage.answers if stage.answers else 0.0
+        """Work of a stage's answers whose time was measured, in decoded tokens."""
+        stage, spent = self.stages[i], self._spent[i]
+        return stage.work_of(spent.units) * spent.measured / spent.units if spent.units else 0.0
 
     def _left(self, i: int, rate: float) -> float:
-        """Seconds that a stage still needs. rate: seconds per new token of all stages so far."""
+        """Seconds that a stage still needs. rate: seconds for the work of a decoded token, of all
+        stages so far."""
         stage, spent = self.stages[i], self._spent[i]
         if not stage.answers:
             gone = spent.seconds if i == self.number - 1 else 0.0
@@ -197,7 +213,7 @@ class Course:
             return max(whole - gone, whole * (1 - LONGEST_SHARE)) if whole else 0.0
         if i == self.number - 1 and self._measured(i) >= OWN_SHARE * stage.work:
             rate = spent.seconds / self._measured(i)
-        return rate * stage.work * max(0.0, 1 - spent.units / stage.answers)
+        return rate * (stage.work - stage.work_of(spent.units))
 
     def _left_alone(self) -> float | None:
         spent, total = self._alone, self._total

@@ -14,8 +14,13 @@ from veneer.tasks.task import Task
 EXTRACT_SHARE = 0.6
 CONTROL_SHARE = 0.3
 OWN_SHARE = 0.02  # a task's own veneer: 0.02 and 0.04
-CAPTURING = 2.0  # time of a token that is captured, as a multiple of one that is decoded
-READING = 2.0  # time to read a prompt, in decoded tokens
+CAPTURING = 2.0  # time of an answer that is captured, as a multiple of one that is decoded
+READING = 20.0  # time to read a prompt, in decoded tokens: 15 to 22 on a CPU (docs/terminal.md)
+# New tokens of an aligned model's answer, as a share of the limit, before one was seen. Base and
+# its controls seldom end by themselves.
+LIKELY = 1 / 3
+ENDING = ("veneer", "aligned")
+SCORING = 1.25  # answers with their judges and likelihoods, as a multiple of the answers alone
 CONTROLS = ("base-chat", "aligned-plain", "base-no-empty")  # systems.system.control_systems
 
 
@@ -25,18 +30,20 @@ def capture_stage(
     config: StudyConfig,
     name: str = "capture",
     folder: str = "capture",
+    answer_tokens: float | None = None,
 ) -> Stage:
-    """A capture of the train prompts of tasks."""
+    """A capture of the train prompts of tasks. answer_tokens: mean of the aligned model's answers,
+    once they are known."""
     trained = [t for t in tasks if train.get(t.name)]
     longest = config.capture_config(trained).sampling.max_new_tokens
     sizes = {task: len(prompts) for task, prompts in train.items()}
-    # an answer ends where the task's answers end, and the capture's limit is that of no task
-    likely = sum(config.sampling(t).max_new_tokens * sizes[t.name] for t in trained)
     return Stage(
         name,
         prompts=sizes,
         tokens=longest,
-        weight=CAPTURING * likely / max(1, longest * sum(sizes.values())),
+        likely={"": answer_tokens or _likely(trained, config)},
+        reading=READING,
+        weight=CAPTURING,
         writes=(f"{folder}/",),
     )
 
@@ -56,13 +63,24 @@ def answer_stage(
     test: Mapping[str, Sequence[Prompt]],
     systems: Sequence[str],
     config: StudyConfig,
+    answer_tokens: float | None = None,
 ) -> Stage:
-    """The answers of systems to tasks (measures/answers.py), judged."""
+    """The answers of systems to tasks (measures/answers.py), judged. answer_tokens: mean of the
+    aligned model's answers, once they are known."""
     return Stage(
         "measure",
         prompts={name: len(prompts) for name, prompts in test.items()},
         systems=tuple(systems),
         samples=config.samples,
         tokens={t.name: config.sampling(t).max_new_tokens for t in tasks},
+        likely=dict.fromkeys(ENDING, answer_tokens or _likely(tasks, config)),
+        reading=READING,
+        weight=SCORING,
         writes=("responses/",),
     )
+
+
+def _likely(tasks: Sequence[Task], config: StudyConfig) -> float:
+    """Tokens of an aligned model's answer, where none was seen."""
+    limits = [config.sampling(t).max_new_tokens for t in tasks]
+    return LIKELY * sum(limits) / max(1, len(limits))

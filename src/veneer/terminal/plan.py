@@ -38,7 +38,8 @@ def to_json(plan: Plan) -> dict[str, Any]:
         for stage in plan.stages
     ]
     for stage in stages:
-        del stage["also"], stage["weight"], stage["share"], stage["unknown"]
+        for what in ("also", "likely", "reading", "weight", "share", "unknown"):
+            del stage[what]
     return {**asdict(plan), "stages": stages}
 
 

@@ -165,7 +165,8 @@ class ComplexityStudy:
             systems = [workshop.system(p, pair) for p in programs]
         main = pair_systems(pair, veneer)
         names = [s.name for s in (*main, *systems)]
-        run.revise(answer_stage(self.tasks, self.test, names, self.config))
+        length = recorded.tokens / len(recorded.prompt_numbers)
+        run.revise(answer_stage(self.tasks, self.test, names, self.config, length))
         with run.stage("held-out"):
             distances = list(self._distances(recorded, [*main[:2], *systems], prompts, pair))
             yield from distances

@@ -128,6 +128,7 @@ class TaskStudy:
         self.name = name
         self.test: dict[str, list[Prompt]] = {}
         self.baselines: list[SystemId] = []
+        self.answer_tokens: float | None = None  # mean of the aligned model's, once known
 
     def settings(self) -> dict[str, Any]:
         return {
@@ -144,7 +145,7 @@ class TaskStudy:
 
     def answer_stages(self, systems: Sequence[str]) -> tuple[Stage, ...]:
         """The stages of `answer_rows`, for systems of these names."""
-        answers = answer_stage(self.tasks, self.test, systems, self.config)
+        answers = answer_stage(self.tasks, self.test, systems, self.config, self.answer_tokens)
         prompts = sum(answers.prompts.values())
         shown = sum(min(n, self.config.shown) for n in answers.prompts.values())
         longest = answers.new_tokens / max(1, answers.answers)
@@ -200,7 +201,8 @@ class TaskStudy:
         three = pair_systems(pair, veneer)
         systems = [*three, *more]
         run.note(systems=[s.facts() for s in systems])
-        run.revise(answer_stage(self.tasks, self.test, [s.name for s in systems], self.config))
+        for stage in self.answer_stages([s.name for s in systems]):
+            run.revise(stage)
         answers = answer_all(
             systems,
             self.tasks,
@@ -248,7 +250,9 @@ class PortionStudy(TaskStudy):
         controls = (*CONTROLS, "shuffled") if self.config.controls else ()
         baselines = [b.name for b in self.baselines]
         own = list(self.train) if self.config.own and len(self.train) > 1 else []
-        recorded = capture_stage(self.train, self.tasks, self.config)
+        recorded = capture_stage(
+            self.train, self.tasks, self.config, answer_tokens=self.answer_tokens
+        )
         share = EXTRACT_SHARE + OWN_SHARE * len(own) + (CONTROL_SHARE if controls else 0)
         folders = ["veneer", *(f"veneer-{t}" for t in own), *(["control"] if controls else [])]
         learned = [Stage("baselines", share=CONTROL_SHARE * len(baselines) * recorded.work)]
@@ -273,6 +277,9 @@ class PortionStudy(TaskStudy):
             trained = [t for t in self.tasks if t.name in self.train]
             config = self.config.capture_config(trained)
             capture = self.capture_with(pair, prompts, run.out / "capture", config, run.progress)
+        self.answer_tokens = capture.tokens / len(capture.prompt_numbers)
+        for stage in self.stages():
+            run.revise(stage)
         with run.stage("extract"):
             veneer = self._extract(run, pair, capture, "veneer")
         with run.stage("held-out"):
