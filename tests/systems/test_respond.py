@@ -14,6 +14,7 @@ from pairs import chat_pair, plain_pair, prompts
 from tiny import tiny
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.decode import Sampling
+from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.head import Head
 from veneer.prompts.prompt import Prompt
 from veneer.systems import Response, System, read_responses, write_responses
@@ -40,6 +41,20 @@ def count_batches(monkeypatch, fail: int | None = None) -> list[int]:
 
     monkeypatch.setattr(System, "decode", decode)
     return sizes
+
+
+def test_a_model_with_a_chat_template_that_reads_plain_text_says_so(caplog):
+    pair = chat_pair()
+    System.of_model(pair.aligned)
+    assert [r.getMessage() for r in caplog.records] == [
+        f"veneer: {pair.aligned.name} has a chat template, but this system reads prompts as plain "
+        "text; give format=ChatFormat() for the template, or format=PlainFormat() where plain "
+        "text is meant"
+    ]
+    caplog.clear()
+    for form in (ChatFormat(), PlainFormat()):
+        System.of_model(pair.aligned, format=form)
+    assert not caplog.records
 
 
 def test_answers_stand_in_the_order_of_the_prompts(base, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,13 +89,21 @@ class System(Shown):
         name: str | None = None,
     ) -> System:
         """A model as it is, or base with its veneer: an object or its folder. The format is what
-        the veneer recorded for base, otherwise plain.
+        the veneer recorded for base, otherwise plain (with a warning where the tokenizer has a
+        chat template).
 
         Raises InputError where the veneer is of another head, or where it records several templates
         and no format is given.
         """
         check_model(lm)
         if veneer is None:
+            if format is None and getattr(lm.tokenizer, "chat_template", None):
+                logging.getLogger("veneer").warning(
+                    "veneer: %s has a chat template, but this system reads prompts as plain text; "
+                    "give format=ChatFormat() for the template, or format=PlainFormat() where "
+                    "plain text is meant",
+                    lm.name,
+                )
             return cls(name or "base", lm, format or PlainFormat(), lm.stop_ids)
         veneer = Veneer.of(veneer)
         veneer.check_fits(lm)
