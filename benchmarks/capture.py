@@ -9,7 +9,8 @@ models read their prompts, then step by step the aligned model's most likely tok
 with a cache each, full-vocabulary logits of both and base's hidden state are kept to the end, where
 the top 500 are taken. Figures are response tokens a second; the ratio is taken within one run. The
 floor is what any method that runs both models over these tokens needs: multiply-adds of all its
-tokens divided by this machine's speed in a large product.
+tokens divided by this machine's speed in a large product, measured just before and just after
+(`speeds`, G multiply-adds a second; a shared machine's changes).
 """
 
 from __future__ import annotations
@@ -96,9 +97,11 @@ def floor(pair: Pair, prompts: list[Prompt], tokens: int, speed: float) -> float
 
 def compare(name: str, pair: Pair, prompts: list[Prompt], few: list[Prompt], most: int) -> dict:
     ours(pair, few[:2], 4)  # warm up
+    speeds = [product_speed()]
     tokens, seconds = ours(pair, prompts, most)
+    speeds.append(product_speed())
     slow_tokens, slow_seconds = lock_step(pair, few, most)
-    lowest = floor(pair, prompts, tokens, product_speed())
+    lowest = floor(pair, prompts, tokens, sum(speeds) / 2)
     return {
         "setting": name,
         "prompts": len(prompts),
@@ -108,6 +111,7 @@ def compare(name: str, pair: Pair, prompts: list[Prompt], few: list[Prompt], mos
         "lock_step_tokens_a_second": round(slow_tokens / slow_seconds, 1),
         "ratio": round(tokens / seconds / (slow_tokens / slow_seconds), 2),
         "floor_share": round(lowest / seconds, 2),
+        "speeds": [round(s / 1e9, 1) for s in speeds],
         "threads": torch.get_num_threads(),
     }
 
