@@ -83,7 +83,7 @@ def extracting(given: argparse.Namespace) -> float:
 
 
 def measuring(given: argparse.Namespace) -> float:
-    """Seconds of the likelihoods of 64 texts of 60 tokens behind 20 tokens."""
+    """Seconds of the likelihoods of 32 texts of 60 tokens behind 20 tokens."""
     import torch
 
     from pair_prompts import folder
@@ -91,7 +91,7 @@ def measuring(given: argparse.Namespace) -> float:
     from veneer.systems.likelihood import score_pairs
 
     lm = load_model(str(folder("VENEER_PAIR") / "aligned"), device="cpu")
-    ids = torch.randint(5, 1000, (64, 80), generator=torch.Generator().manual_seed(0)).tolist()
+    ids = torch.randint(5, 1000, (32, 80), generator=torch.Generator().manual_seed(0)).tolist()
     before = time.perf_counter()
     score_pairs(System.of_model(lm), [(row[:20], row[20:]) for row in ids])
     return time.perf_counter() - before
