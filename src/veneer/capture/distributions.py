@@ -31,10 +31,14 @@ def top_k(logits: Tensor, k: int) -> TopK:
     minus the rest, so that a tail of 1e-12 is still that and not rounding."""
     k = min(k, logits.shape[-1])
     values, ids = logits.topk(k, dim=-1)
-    rest = logits.scatter(-1, ids, -torch.inf) if k < logits.shape[-1] else None
     top = values[:, :1]
     head_mass = (values - top).exp_().sum(-1)  # (n,), relative to exp(top)
-    tail_mass = (rest - top).exp_().sum(-1) if rest is not None else torch.zeros_like(head_mass)
+    # one copy of the logits: memory for a second one costs more than its numbers
+    tail_mass = (
+        (logits - top).exp_().scatter_(-1, ids, 0.0).sum(-1)
+        if k < logits.shape[-1]
+        else torch.zeros_like(head_mass)
+    )
     relative = (head_mass + tail_mass).log_()
     return TopK(
         ids.int(),
@@ -51,11 +55,11 @@ def log_masses(logits: Tensor, ids: Tensor, logz: Tensor | None = None) -> tuple
     if logz is None:
         logz = logsumexp(logits)
     inside = logits.gather(-1, index) - logz[:, None]
-    outside = (
-        logsumexp(logits.scatter(-1, index, -torch.inf))
-        if index.shape[-1] < logits.shape[-1]
-        else torch.full_like(logz, -torch.inf)
-    )
+    if index.shape[-1] == logits.shape[-1]:
+        return inside, torch.full_like(logz, -torch.inf)
+    rest = logits.scatter(-1, index, -torch.inf)
+    top = rest.amax(-1, keepdim=True)
+    outside = rest.sub_(top).exp_().sum(-1).log_().add_(top[:, 0])
     return inside, outside - logz
 
 
