@@ -79,6 +79,16 @@ def test_what_a_capture_shows_of_the_answers_lengths_changes_the_time_left(clock
     assert course.seconds_left() == pytest.approx(0.5 * (200 + 500 + 200))
 
 
+@pytest.mark.parametrize("tokens", [0, 10])
+def test_other_work_of_a_stage_is_spread_over_its_answers(clock, tokens):
+    """As verdicts of stored answers, which decode nothing, and a capture's own beginning."""
+    judging = Stage("judging", prompts={"x": 100}, tokens=tokens, share=400.0)
+    course = Course((judging, Stage("report", share=judging.work)), clock)
+    course.enter("judging")
+    answer(course, clock, "judging", 50, 1.0)
+    assert course.seconds_left() == pytest.approx(50 + 100)
+
+
 def test_a_recorded_stage_belongs_to_the_longest_name_and_never_goes_back(clock):
     course = Course(
         (*PLAN[:3], Stage("measure", also=("answers of",)), Stage("measure last")), clock

@@ -199,9 +199,16 @@ class Course:
         spent.counted[what] = (first, done)
 
     def _measured(self, i: int) -> float:
-        """Work of a stage's answers whose time was measured, in decoded tokens."""
-        stage, spent = self.stages[i], self._spent[i]
-        return stage.work_of(spent.units) * spent.measured / spent.units if spent.units else 0.0
+        """Work of a stage whose time was measured, in decoded tokens."""
+        spent = self._spent[i]
+        return self._done(i) * spent.measured / spent.units if spent.units else 0.0
+
+    def _done(self, i: int) -> float:
+        """Work of a stage that is done; its other work is spread over its answers."""
+        stage, units = self.stages[i], self._spent[i].units
+        whole = stage.work_of(stage.answers)
+        done = stage.work_of(units) / whole if whole else min(1.0, units / stage.answers)
+        return stage.work * done
 
     def _left(self, i: int, rate: float) -> float:
         """Seconds that a stage still needs. rate: seconds for the work of a decoded token, of all
@@ -213,7 +220,7 @@ class Course:
             return max(whole - gone, whole * (1 - LONGEST_SHARE)) if whole else 0.0
         if i == self.number - 1 and self._measured(i) >= OWN_SHARE * stage.work:
             rate = spent.seconds / self._measured(i)
-        return rate * (stage.work - stage.work_of(spent.units))
+        return rate * (stage.work - self._done(i))
 
     def _left_alone(self) -> float | None:
         spent, total = self._alone, self._total

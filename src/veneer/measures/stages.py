@@ -15,6 +15,7 @@ EXTRACT_SHARE = 0.6
 CONTROL_SHARE = 0.3
 OWN_SHARE = 0.02  # a task's own veneer: 0.02 and 0.04
 CAPTURING = 2.0  # time of an answer that is captured, as a multiple of one that is decoded
+STARTING = 2000.0  # time before a capture's first answer, and of its noise floor, in decoded tokens
 READING = 20.0  # time to read a prompt, in decoded tokens: 15 to 22 on a CPU (docs/terminal.md)
 # New tokens of an aligned model's answer, as a share of the limit, before one was seen. Base and
 # its controls seldom end by themselves.
@@ -44,6 +45,7 @@ def capture_stage(
         likely={"": answer_tokens or _likely(trained, config)},
         reading=READING,
         weight=CAPTURING,
+        share=STARTING,
         writes=(f"{folder}/",),
     )
 
