@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from llama_server import LlamaServer
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
 from veneer.judges.asker import EndpointAsker, LocalAsker
 from veneer.judges.config import JudgeConfig
@@ -25,9 +24,7 @@ from veneer.tasks.source import load_prompts
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
 pytest.importorskip("gguf", reason="needs the package gguf: pip install 'veneer[gguf]'")
-xllamacpp = pytest.importorskip(
-    "xllamacpp", reason="needs llama.cpp as a wheel: pip install xllamacpp"
-)
+pytest.importorskip("xllamacpp", reason="needs llama.cpp as a wheel: pip install xllamacpp")
 
 SHORT = Rubric(  # the embedded models read 512 tokens at most
     name="politeness",
@@ -47,17 +44,6 @@ ANSWERS = [
 ]
 
 
-def serve(file: Path, context: int):
-    words = xllamacpp.CommonParams()
-    words.model.path = str(file)
-    words.n_ctx, words.n_parallel, words.n_gpu_layers = context, 1, 0
-    words.cpuparams.n_threads, words.cpuparams_batch.n_threads, words.verbosity = 1, 1, 0
-    words.warmup = words.fit_params = False
-    words.cache_type_k = words.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-    words.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    return xllamacpp.Server(words)
-
-
 @pytest.fixture(scope="module")
 def lm():
     return load_model("lab:aligned", device="cpu")
@@ -68,7 +54,7 @@ def server(lm, tmp_path_factory):
     folder = tmp_path_factory.mktemp("gguf")
     lm.model.save_pretrained(folder / "model")
     lm.tokenizer.save_pretrained(folder / "model")
-    return serve(write_gguf(folder / "model", folder / "lab.gguf"), 512)
+    return LlamaServer(write_gguf(folder / "model", folder / "lab.gguf"), 512)
 
 
 def url(server) -> str:
@@ -198,7 +184,9 @@ def test_a_local_model_judges_by_the_same_rubrics(lm, tmp_path):
 @pytest.mark.slow
 def test_a_real_chat_model_as_judge(real_pair, tmp_path):
     """SmolLM2-135M behind the server gives verdicts under a schema, on any rubric."""
-    server = serve(write_gguf(real_pair / "aligned", tmp_path / "smollm2.gguf", dtype="f16"), 4096)
+    server = LlamaServer(
+        write_gguf(real_pair / "aligned", tmp_path / "smollm2.gguf", dtype="f16"), 4096
+    )
     words = config(server, timeout=300.0)
     for name, item in (
         ("stance", {"query": "Are cats better than dogs?", "answer": "Yes, cats are better."}),

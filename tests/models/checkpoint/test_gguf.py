@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from checkpoints import as_transformers_4, veneer_of
+from llama_server import LlamaServer
 from veneer.foundation.errors import InputError, MissingExtra
 from veneer.head.merge import merge
 from veneer.models.checkpoint.gguf import interleave, write_gguf
@@ -143,18 +144,7 @@ class LlamaCpp:
     """llama.cpp on a file, in float32 throughout and on the CPU."""
 
     def __init__(self, file: Path):
-        x = pytest.importorskip(
-            "xllamacpp", reason="needs llama.cpp as a wheel: pip install xllamacpp"
-        )
-        words = x.CommonParams()
-        words.model.path = str(file)
-        words.n_ctx, words.n_parallel, words.n_gpu_layers = 512, 1, 0
-        # two threads that spin for each other take minutes on busy cores
-        words.cpuparams.n_threads, words.verbosity = 1, 0
-        words.warmup = words.fit_params = False
-        words.cache_type_k = words.cache_type_v = x.ggml_type.GGML_TYPE_F32  # float16 otherwise
-        words.flash_attn_type = x.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        self.server = x.Server(words)
+        self.server = LlamaServer(file)
 
     def top(self, ids: list[int]) -> tuple[int, float | None]:
         """The most likely token after `ids` and its log-probability, which it does not tell for a
