@@ -300,3 +300,13 @@ def test_a_served_model_fills_what_a_request_leaves_open():
         plain.repetition_penalty,
         plain.logit_bias,
     ) == (1.0, 0, 1.0, 1.0, ())
+
+
+@pytest.mark.parametrize("how", [(), ("--chat",), ("--plain",)])
+def test_a_model_with_a_chat_template_that_reads_plain_text_says_so(veneer, how, tmp_path):
+    asked = tmp_path / "asked.txt"
+    asked.write_text("What is 3 plus 4?\n")
+    words = ("--prompts", asked, "--max-new-tokens", "2", "--out", tmp_path / "answers.jsonl")
+    done = veneer("generate", "--model", "lab:aligned", *how, *words)
+    assert done.code == 0
+    assert ("reads these prompts as plain text; give --chat" in done.err) == (not how)

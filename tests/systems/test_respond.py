@@ -47,7 +47,7 @@ def test_a_model_with_a_chat_template_that_reads_plain_text_says_so(caplog):
     pair = chat_pair()
     System.of_model(pair.aligned)
     assert [r.getMessage() for r in caplog.records] == [
-        f"veneer: {pair.aligned.name} has a chat template, but this system reads prompts as plain "
+        f"veneer: {pair.aligned.name} has a chat template, but it reads these prompts as plain "
         "text; give format=ChatFormat() for the template, or format=PlainFormat() where plain "
         "text is meant"
     ]

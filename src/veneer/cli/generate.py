@@ -327,6 +327,7 @@ class GenerateCommand:
         from veneer.models.load import load_model
         from veneer.systems import System
         from veneer.systems.shifted import SMALL_MEND, ShiftedSystem
+        from veneer.systems.system import warn_of_plain_text
 
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         chosen = self.templates.given_format()
@@ -340,8 +341,11 @@ class GenerateCommand:
             return ShiftedSystem.of_models(
                 large, lm, veneer, alpha=alpha, format=chosen, small_format=small
             )
+        is_open = chosen is None and not facts
         chosen = chosen or chosen_format(facts, prompts)
         lm = load_model(self.model, **self.machine.how())
+        if is_open:
+            warn_of_plain_text(lm, "--chat", "--plain")
         check_arguments(chosen, lm.tokenizer)
         name = "veneer" if veneer is not None else Path(self.model).name
         return System.of_model(lm, veneer, format=chosen, alpha=alpha.start, name=name)

@@ -97,13 +97,8 @@ class System(Shown):
         """
         check_model(lm)
         if veneer is None:
-            if format is None and getattr(lm.tokenizer, "chat_template", None):
-                logging.getLogger("veneer").warning(
-                    "veneer: %s has a chat template, but this system reads prompts as plain text; "
-                    "give format=ChatFormat() for the template, or format=PlainFormat() where "
-                    "plain text is meant",
-                    lm.name,
-                )
+            if format is None:
+                warn_of_plain_text(lm, "format=ChatFormat()", "format=PlainFormat()")
             return cls(name or "base", lm, format or PlainFormat(), lm.stop_ids)
         veneer = Veneer.of(veneer)
         veneer.check_fits(lm)
@@ -213,6 +208,19 @@ def check_forced(prompts: Sequence[Prompt], tokenizer: Any, stop_ids: Sequence[i
                 f"({prompt.forced[:60]!r}); expected the beginning of an answer: leave "
                 "that token out"
             )
+
+
+def warn_of_plain_text(lm: LanguageModel, chat: str, plain: str) -> None:
+    """Warn where a model has a chat template that nobody asked for. chat, plain: what a person
+    gives to say which one is meant."""
+    if getattr(lm.tokenizer, "chat_template", None):
+        logging.getLogger("veneer").warning(
+            "veneer: %s has a chat template, but it reads these prompts as plain text; give %s for "
+            "the template, or %s where plain text is meant",
+            lm.name,
+            chat,
+            plain,
+        )
 
 
 def pair_systems(pair: Pair, veneer: Veneer) -> list[System]:
