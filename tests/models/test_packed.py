@@ -242,6 +242,29 @@ def test_weights_that_change_between_two_batches_are_packed_anew(way):
 
 
 @needs_product
+@pytest.mark.parametrize("place", [0, 7, 14])
+def test_where_memory_runs_out_while_weights_are_packed_no_old_ones_are_used(place, monkeypatch):
+    lm, other = rounded(seed=1), rounded(seed=2)
+    decoded(lm)
+    wanted = decoded(other)
+    with torch.no_grad():
+        for p, q in zip(lm.model.parameters(), other.model.parameters(), strict=True):
+            p.copy_(q)
+    calls, pack = [], Packed.of
+
+    def out_of_memory(weight, bias=None):
+        calls.append(weight)
+        if len(calls) == place + 1:
+            raise MemoryError
+        return pack(weight, bias)
+
+    monkeypatch.setattr(Packed, "of", out_of_memory)
+    with pytest.raises(MemoryError):
+        decoded(lm)
+    assert decoded(lm) == wanted
+
+
+@needs_product
 def test_gradients_flow_through_the_plain_weights():
     lm = rounded()
     decoded(lm)

@@ -54,6 +54,7 @@ class StepWeights:
                 if self._has_changed(head, head.weight, head.bias):
                     packed = Packed.of(head.weight, head.bias)
                     self._heads[head] = replace(head, packed=packed)
+                    self._remember(head, head.weight, head.bias)
                 self._checked_heads.add(head)
             return self._heads[head]
 
@@ -90,6 +91,7 @@ class StepWeights:
                 self._put_back(layer, self._forwards.pop(layer, None))
                 if weights is not None:
                     self._forwards[layer] = self._forward(layer, weights)
+                self._remember(layer, layer.weight, layer.bias)
             self._checked_heads.clear()
             self._checked = True
 
@@ -98,10 +100,13 @@ class StepWeights:
             del vars(layer)["forward"]
 
     def _has_changed(self, owner: Any, weight: Tensor, bias: Tensor | None) -> bool:
-        now = [_state(t) for t in (weight, bias) if t is not None]
         before = self._seen.get(owner)
-        self._seen[owner] = now
-        return before is None or not all(map(_same, before, now))
+        return before is None or not all(map(_same, before, _states(weight, bias)))
+
+    def _remember(self, owner: Any, weight: Tensor, bias: Tensor | None) -> None:
+        """To be called once they are packed: where memory runs out meanwhile, they are tried
+        again."""
+        self._seen[owner] = _states(weight, bias)
 
     def _forward(self, layer: nn.Linear, weights: Packed) -> Callable[[Tensor], Tensor]:
         here, plain = self._here, partial(nn.Linear.forward, layer)
@@ -116,6 +121,10 @@ class StepWeights:
 def _is_worth(weight: Tensor) -> bool:
     """Whether a packed product can be faster than the plain one."""
     return may_fit(weight) and weight.numel() >= SMALLEST
+
+
+def _states(weight: Tensor, bias: Tensor | None) -> list[tuple[int, int, Tensor]]:
+    return [_state(t) for t in (weight, bias) if t is not None]
 
 
 def _state(tensor: Tensor) -> tuple[int, int, Tensor]:
