@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.hub import is_hub, local_place
 from veneer.models.adapters import check_kind, merged, resize_to
 from veneer.models.auto_class import auto_class
+from veneer.models.gguf_config import GGUFFile, check_biases_read, whole_config
+from veneer.models.gguf_cuts import cut_as_llama_cpp
 from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.quantised import check_all_read, plain_words, refusal, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
@@ -199,11 +202,16 @@ def _from_pretrained(
     weights = {k: v for k, v in words.items() if k not in ("split", "plain")}
     method: str | None = None
     try:
+        file = GGUFFile(Path(model_at) / more["gguf_file"]) if more else None
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **remote, **more)
         config, method = stored(model_at, **remote, **more)
+        if file is not None:
+            config = more["config"] = whole_config(file, config)
+            if file.fact("tokenizer.ggml.model") == "gpt2":
+                cut_as_llama_cpp(tokenizer, file.fact("tokenizer.ggml.pre"), Path(name))
         if is_dry_run():
             return _unweighted(config, weights), tokenizer
-        if not more:  # a GGUF file is always made plain
+        if file is None:  # a GGUF file is always made plain
             more = {
                 "use_safetensors": True,
                 **(plain_words(config, method) if words["plain"] else {}),
@@ -217,6 +225,8 @@ def _from_pretrained(
             model, info = auto_class(config).from_pretrained(
                 model_at, **weights, **more, output_loading_info=True, ignore_mismatched_sizes=True
             )
+        if file is not None:
+            check_biases_read(file, model)
         model.room_on_disk = room
         settle(model, method, words["dtype"])
     except VeneerError:
@@ -302,8 +312,10 @@ def _gguf(path: Path, words: dict[str, Any]) -> tuple[Any, Any]:
             f"{path} is a GGUF file, which is read whole; give --device a single device, or a "
             "folder of safetensors"
         )
-    folder = str(path.parent)
-    model, tokenizer = _from_pretrained(str(path), folder, folder, words, gguf_file=path.name)
+    with tempfile.TemporaryDirectory() as alone:  # other files beside it are not of this model
+        (Path(alone) / path.name).symlink_to(path.resolve())
+        model, tokenizer = _from_pretrained(str(path), alone, alone, words, gguf_file=path.name)
+    model.name_or_path = tokenizer.name_or_path = str(path)
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config  # the weights are plain numbers now
     model.from_gguf = True

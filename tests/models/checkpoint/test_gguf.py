@@ -24,7 +24,7 @@ from llama_server import LlamaServer
 from veneer.foundation.errors import InputError, MissingExtra
 from veneer.head.merge import merge
 from veneer.models.checkpoint.gguf import interleave, write_gguf
-from veneer.models.checkpoint.gguf_tokenizer import _LLAMA3, PRE_TOKENIZERS
+from veneer.models.checkpoint.gguf_tokenizer import LLAMA3, PRE_TOKENIZERS
 from veneer.models.load import load_model
 
 gguf = pytest.importorskip("gguf", reason="needs the package gguf: pip install 'veneer[gguf]'")
@@ -60,10 +60,10 @@ def cuts() -> dict:
         "gpt-2": plain,
         "smollm": pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), plain]),
         "llama-bpe": pre_tokenizers.Sequence(
-            [pre_tokenizers.Split(Regex(_LLAMA3), "isolated"), bare]
+            [pre_tokenizers.Split(Regex(LLAMA3), "isolated"), bare]
         ),
         "qwen2": pre_tokenizers.Sequence(
-            [pre_tokenizers.Split(Regex(_LLAMA3.replace("{1,3}", "")), "isolated"), bare]
+            [pre_tokenizers.Split(Regex(LLAMA3.replace("{1,3}", "")), "isolated"), bare]
         ),
     }
 

@@ -21,6 +21,7 @@ from transformers import AutoConfig
 from veneer.foundation.errors import InputError, MissingExtra
 from veneer.foundation.files import read_json, write_atomically
 from veneer.models.checkpoint.gguf_tokenizer import GgufVocabulary, add_vocabulary, read_vocabulary
+from veneer.models.gguf_config import llama3_factors
 
 ARCHITECTURE = "LlamaForCausalLM"
 
@@ -204,22 +205,11 @@ def _add_shape(gguf: Any, writer: Any, config: Any) -> None:
 
 def _rope_factors(config: Any) -> Tensor | None:
     """What llama.cpp divides each rotary frequency by, (d_head / 2,), for Llama 3.1's scaling;
-    None for the others.
-
-    Short waves stay, long ones are stretched by `factor`, those between are blended (transformers'
-    rope type "llama3").
-    """
+    None for the others."""
     rope = config.rope_parameters
     if rope["rope_type"] != "llama3":
         return None
-    exponent = torch.arange(0, config.head_dim, 2, dtype=torch.float64) / config.head_dim
-    # in the old context
-    turns = (
-        rope["original_max_position_embeddings"] * rope["rope_theta"] ** -exponent / (2 * torch.pi)
-    )
-    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
-    kept = ((turns - low) / (high - low)).clamp(0, 1)  # 1: a short wave
-    return (1 / ((1 - kept) / rope["factor"] + kept)).float()
+    return torch.from_numpy(llama3_factors(rope, config.head_dim))
 
 
 # ---- tensors

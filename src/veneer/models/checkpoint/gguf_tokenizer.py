@@ -16,15 +16,15 @@ from veneer.foundation.files import read_json
 # How a text is cut before the merges -> llama.cpp's name for it. llama.cpp knows these by name
 # only, so an unknown cut is refused: a near miss tokenises most texts rightly and some wrongly,
 # without a word.
-_LLAMA3 = (
+LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n"
     r"]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 PRE_TOKENIZERS: dict[tuple[str, ...], str] = {
     ("bytes with GPT-2's pattern",): "gpt-2",
     ("single digits", "bytes with GPT-2's pattern"): "smollm",
-    (_LLAMA3, "bytes"): "llama-bpe",
-    (_LLAMA3.replace("{1,3}", ""), "bytes"): "qwen2",
+    (LLAMA3, "bytes"): "llama-bpe",
+    (LLAMA3.replace("{1,3}", ""), "bytes"): "qwen2",
 }
 IGNORES_MERGES = {"llama-bpe"}  # a whole word of the vocabulary is one token
 
