@@ -3,10 +3,13 @@ part is a causal model."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import transformers
 from transformers import AutoModelForCausalLM
+
+from veneer.foundation.errors import InputError
 
 # The public list of what a door opens, and the door. Not every release that we admit
 # has all of them.
@@ -15,6 +18,26 @@ DOORS = (
     ("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING", "AutoModelForImageTextToText"),
     ("MODEL_FOR_MULTIMODAL_LM_MAPPING", "AutoModelForMultimodalLM"),
 )
+
+# Architectures whose head gives scores of a text instead of tokens.
+SCORES = re.compile(r"Classif|QuestionAnswering|MultipleChoice|RewardModel|ForReward|ForScore")
+
+
+def check_causal(name: str, config: Any) -> None:
+    """Raise InputError for a checkpoint whose architecture is no causal one. The causal class of
+    its family might read it all the same, and leave its head or its encoder out."""
+    own = next(iter(getattr(config, "architectures", None) or [""]))
+    if SCORES.search(own):
+        raise InputError(
+            f"{name} is a {own}, which gives scores of a text and writes no tokens; expected a "
+            "causal language model"
+        )
+    if getattr(config, "is_encoder_decoder", False) is True and not own.endswith("ForCausalLM"):
+        raise InputError(
+            f"{name} is an encoder-decoder model ({own or type(config).__name__}), whose decoder "
+            "reads a second text through an encoder; expected a causal language model, which "
+            "reads one text"
+        )
 
 
 def auto_class(config: Any) -> Any:

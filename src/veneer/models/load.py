@@ -18,12 +18,13 @@ from veneer.foundation.dry_run import is_dry_run, note_model
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.hub import is_hub, local_place
 from veneer.models.adapters import check_kind, merged, resize_to
-from veneer.models.auto_class import auto_class
+from veneer.models.auto_class import auto_class, check_causal
 from veneer.models.gguf_config import GGUFFile, check_biases_read, whole_config
 from veneer.models.gguf_cuts import cut_as_llama_cpp
 from veneer.models.language_model import LanguageModel, check_model
-from veneer.models.quantised import check_all_read, plain_words, refusal, settle, stored
+from veneer.models.quantised import plain_words, refusal, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
+from veneer.models.unread import check_all_read
 from veneer.models.vetting import vet_adapter, vet_files, vet_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -205,6 +206,7 @@ def _from_pretrained(
         file = GGUFFile(Path(model_at) / more["gguf_file"]) if more else None
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **remote, **more)
         config, method = stored(model_at, **remote, **more)
+        check_causal(name, config)
         if file is not None:
             config = more["config"] = whole_config(file, config)
             if file.fact("tokenizer.ggml.model") == "gpt2":
@@ -254,7 +256,7 @@ def _from_pretrained(
             "id that this machine can reach, a local folder with config.json, tokenizer and "
             "*.safetensors, an adapter folder, a .gguf file, or lab:base and its kin"
         ) from None
-    check_all_read(name, info["unexpected_keys"])
+    check_all_read(name, info["unexpected_keys"], model)
     lost = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
     if lost:  # transformers warns of these and fills them with random numbers
         raise InputError(

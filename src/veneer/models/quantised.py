@@ -4,7 +4,6 @@ those that do not."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -74,18 +73,6 @@ def settle(model: Any, method: str | None, dtype: torch.dtype | str) -> None:
     # architecture's own.
     model._weight_conversions = None
     model.dequantised_from = method
-
-
-def check_all_read(name: str, unexpected: Iterable[str]) -> None:
-    """Raise InputError where the library left parts of quantised weights unread: it took what they
-    belong to for plain numbers."""
-    parts = sorted(key for key in unexpected if PARTS.search(key))
-    if parts:
-        raise InputError(
-            f"{name} holds quantised weights ({len(parts)} tensors such as {parts[0]}) that its "
-            "config.json does not describe in a way that transformers reads; give the checkpoint "
-            "without quantisation, or add its quantization_config to config.json"
-        )
 
 
 def refusal(name: str, method: str, why: str) -> InputError:
