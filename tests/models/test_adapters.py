@@ -256,3 +256,32 @@ def test_a_low_precision_base_is_merged_too(saved, tmp_path):
     adapt(tiny("llama-tied").model, lora("q_proj", "embed_tokens"), tmp_path / "a", saved["tied"])
     lm = load_model(str(tmp_path / "a"), device="cpu", dtype="bfloat16")
     assert lm.head.weight.dtype == torch.bfloat16 and lm.head.width == SMALL["hidden_size"]
+
+
+def test_an_adapter_of_a_deeper_base_is_refused(saved, tmp_path):
+    """PEFT leaves the layers that the base lacks out without a word."""
+    deeper = tiny("llama", num_hidden_layers=4)
+    adapt(deeper.model, lora("q_proj"), tmp_path / "a", saved["untied"])
+    with pytest.raises(
+        InputError, match=r"brings 4 tensors for which the base .* has no place, e.g. .*layers.2"
+    ):
+        load_model(str(tmp_path / "a"), device="cpu")
+
+
+def test_an_adapter_merged_into_quantised_weights_says_how_far_it_is(
+    saved, tmp_path, monkeypatch, caplog
+):
+    """bitsandbytes rounds the sum of weight and change to its few bits."""
+    adapt(tiny().model, lora("q_proj"), tmp_path / "a", saved["untied"])
+    merge = peft.LoraModel.merge_and_unload
+
+    def rounding(self, *args, **words):
+        whole = merge(self, *args, **words)
+        whole.is_quantized = True
+        with torch.no_grad():
+            whole.get_output_embeddings().weight.mul_(1.5)
+        return whole
+
+    monkeypatch.setattr(peft.LoraModel, "merge_and_unload", rounding)
+    load_model(str(tmp_path / "a"), device="cpu")
+    assert "rounds the quantised weights of its base again: its logits differ" in caplog.text
