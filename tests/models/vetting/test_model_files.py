@@ -100,6 +100,7 @@ def test_an_index_that_points_out_of_its_folder(kind, folder, tmp_path):
     outside = tmp_path / "outside.safetensors"
     names = load_file(folder / "model.safetensors").keys()
     shutil.copyfile(folder / "model.safetensors", outside)
+    (folder / "model.safetensors").rename(folder / "shard.safetensors")
     name, words = {
         "absolute": (str(outside), "expected names of"),
         "above": ("../outside.safetensors", "expected names of"),

@@ -89,8 +89,10 @@ def _repository(name: str) -> str | None:
 
 
 def safetensors_of(folder: Path) -> list[Path]:
-    """The files that hold a checkpoint's weights, in order. Raises InputError where its index names
-    a missing file."""
+    """The files that hold a checkpoint's weights, in order; as the library does, the whole file
+    before an index. Raises InputError where its index names a missing file."""
+    if (folder / SINGLE).is_file():
+        return [folder / SINGLE]
     if (folder / INDEX).is_file():
         names = sorted(
             set(read_json(folder / INDEX, "an index of safetensors")["weight_map"].values())
@@ -101,7 +103,7 @@ def safetensors_of(folder: Path) -> list[Path]:
                 "checkpoint again"
             )
         return [folder / n for n in names]
-    return [folder / SINGLE] if (folder / SINGLE).is_file() else []
+    return []
 
 
 def _folder(

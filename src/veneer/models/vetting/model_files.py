@@ -23,7 +23,7 @@ from veneer.models.vetting.tokenizer_file import vet_tokenizer
 
 LARGEST = 512 * 2**20  # bytes of a file of settings or of a tokenizer
 SETTINGS = (".json", ".jinja", ".txt", ".model", ".tiktoken")
-INDEX = "model.safetensors.index.json"
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 MEND = "fetch the model again from its author"
 
 
@@ -47,8 +47,14 @@ def vet_folder(folder: Path) -> None:
             raise InputError(
                 f"{path} has {found.st_size:,} bytes; expected at most {LARGEST >> 20} MiB: {MEND}"
             )
-    if (folder / INDEX).is_file():
+    if _is_indexed(folder):
         _vet_index(folder)
+
+
+def _is_indexed(folder: Path) -> bool:
+    """Whether the library reads the weights by their index. It does not where a whole file stands
+    beside it: saving a model again leaves the old index."""
+    return (folder / INDEX).is_file() and not (folder / SINGLE).is_file()
 
 
 def _vet_index(folder: Path) -> None:
@@ -114,7 +120,7 @@ def vet_files(
 def _whole_weights(folder: Path) -> list[Path]:
     """The safetensors files of a folder; none where the index names one that is not there yet, as
     in the hub's cache."""
-    if (folder / INDEX).is_file():
+    if _is_indexed(folder):
         index = read_json(folder / INDEX, "an index of safetensors")
         names = index.get("weight_map") if isinstance(index, dict) else None
         values = names.values() if isinstance(names, dict) else ()
