@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig
 
 from veneer.foundation.dry_run import is_dry_run, note_model
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
@@ -24,6 +24,7 @@ from veneer.models.gguf_cuts import cut_as_llama_cpp
 from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.quantised import plain_words, refusal, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
+from veneer.models.tokenizer import load_tokenizer
 from veneer.models.unread import check_all_read
 from veneer.models.vetting import vet_adapter, vet_files, vet_folder
 
@@ -204,7 +205,7 @@ def _from_pretrained(
     method: str | None = None
     try:
         file = GGUFFile(Path(model_at) / more["gguf_file"]) if more else None
-        tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **remote, **more)
+        tokenizer = load_tokenizer(tokenizer_at, **remote, **more)
         config, method = stored(model_at, **remote, **more)
         check_causal(name, config)
         if file is not None:
@@ -347,7 +348,7 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
     if (folder / "tokenizer_config.json").is_file():
         remote = {k: words[k] for k in ("revision", "trust_remote_code")}
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), **remote)
+            tokenizer = load_tokenizer(str(folder), **remote)
         except Exception as error:
             raise InputError(
                 f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save "

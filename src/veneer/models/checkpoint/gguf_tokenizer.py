@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
-
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json
+from veneer.models.tokenizer import load_tokenizer
 
 # How a text is cut before the merges -> llama.cpp's name for it. llama.cpp knows these by name
 # only, so an unknown cut is refused: a near miss tokenises most texts rightly and some wrongly,
@@ -63,7 +62,7 @@ def read_vocabulary(checkpoint: Path, config: Any, kinds: Any) -> GgufVocabulary
     """The tokenizer as transformers runs it, which is not always as its files state it. kinds:
     GGUF's types of tokens."""
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(checkpoint))
+        tokenizer: Any = load_tokenizer(str(checkpoint))
         state = json.loads(tokenizer.backend_tokenizer.to_str())
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
         raise InputError(

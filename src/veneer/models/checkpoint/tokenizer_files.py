@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
-
 from veneer.foundation.files import read_json, write_json, write_text
 from veneer.models.checkpoint.originals import PAPERS, PROCESSOR_FILES, TOKENIZER_FILES, Originals
+from veneer.models.tokenizer import load_tokenizer
 
 # transformers 5: 4
 NEW_CLASSES = {
@@ -121,7 +120,7 @@ def _reads_back(folder: Path, tokenizer: Any) -> bool:
     after it was loaded."""
     remote = type(tokenizer).__module__.startswith("transformers_modules")
     try:
-        again = AutoTokenizer.from_pretrained(folder, trust_remote_code=remote)
+        again = load_tokenizer(str(folder), trust_remote_code=remote)
     except Exception:  # files of a form that only another class reads
         return False
     same = ("chat_template", "special_tokens_map")

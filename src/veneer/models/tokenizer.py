@@ -1,0 +1,36 @@
+"""The tokenizer of a model's folder or repository: the same one whatever packages are installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+# What mistral-common calls them; a tekken.json has no names for them.
+OF_MISTRAL = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+    "pad_token": "<pad>",
+}
+
+
+def load_tokenizer(at: str, **words: Any) -> Any:
+    """The tokenizer at a folder or of a repository. words: for `from_pretrained`.
+
+    Where the package mistral-common is installed, the library gives its tokenizer for models of
+    Mistral, which renders no chat template and reads no token such as [INST] in a text. Here they
+    keep that of their own tokenizer.json. One that has a tekken.json alone puts BOS in front of a
+    text, as mistral-common does.
+    """
+    tokenizer: Any = AutoTokenizer.from_pretrained(at, **words)
+    if type(tokenizer).__name__ == "MistralCommonBackend":
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(at, **words)
+    file = str(getattr(tokenizer, "vocab_file", None))
+    if tokenizer.bos_token is None and file.endswith("tekken.json"):
+        vocabulary = tokenizer.get_vocab()
+        for name, token in OF_MISTRAL.items():
+            if getattr(tokenizer, name) is None and token in vocabulary:
+                setattr(tokenizer, name, token)
+        tokenizer.add_bos_token = True
+    return tokenizer
