@@ -141,3 +141,16 @@ def test_the_command(tmp_path, capsys):
     words[1], words[5] = str(tmp_path / "dense"), str(tmp_path / "none")
     assert main(words) == 2 and "the veneer is dense" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+def test_a_head_whose_name_ends_another_modules(tmp_path):
+    """BLT has a head within its patcher: an adapter of "lm_head" would be one of both, and Veneer
+    itself refused it for the tensors that it lacks."""
+    lm = tiny()
+    lm.model.model.add_module("patcher", torch.nn.ModuleDict({"lm_head": torch.nn.Linear(4, 4)}))
+    out = save_lora(low_rank(lm), lm, tmp_path / "adapter")
+    assert json.loads((out / "adapter_config.json").read_text())["target_modules"] == "lm_head"
+    adapted = PeftModel.from_pretrained(lm.model, str(out))
+    assert [n for n, m in adapted.named_modules() if hasattr(m, "lora_A")] == [
+        "base_model.model.lm_head"
+    ]

@@ -4,6 +4,7 @@ lora_A)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ def save_lora(veneer: Veneer, base: LanguageModel, out: str | Path, *, alpha: fl
         "lora_dropout": 0.0,
         "peft_type": "LORA",
         "r": veneer.rank,
-        "target_modules": [name],
+        "target_modules": _target(base.model, name),
         "task_type": "CAUSAL_LM",
     }
 
@@ -135,6 +136,13 @@ def save_lora(veneer: Veneer, base: LanguageModel, out: str | Path, *, alpha: fl
 
     write_folder(out, write)
     return out
+
+
+def _target(model: Any, name: str) -> list[str] | str:
+    """The module `name` as PEFT finds it: a list matches the ends of names, so an expression stands
+    for a name that ends another one too."""
+    ends = [n for n, _ in model.named_modules() if n == name or n.endswith(f".{name}")]
+    return [name] if ends == [name] else re.escape(name)
 
 
 def check_exportable(veneer: Veneer) -> None:
