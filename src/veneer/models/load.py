@@ -172,7 +172,13 @@ def _check_hub(name: str, revision: str | None) -> Path | None:
             "reach, a local folder with config.json, tokenizer and *.safetensors, an adapter "
             "folder, a .gguf file, or lab:base and its kin"
         ) from None
-    for file in ("generation_config.json", "tokenizer_config.json", "tokenizer.json"):
+    for file in (
+        "generation_config.json",
+        "tokenizer_config.json",
+        "tokenizer.json",
+        "chat_template.json",
+        "processor_config.json",
+    ):
         with contextlib.suppress(Exception):  # the model has none, or the library says why not
             hf_hub_download(name, file, revision=revision)
     return config

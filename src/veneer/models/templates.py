@@ -39,7 +39,7 @@ def template_of(tokenizer: Any) -> str | None:
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"the tokenizer of {_name(tokenizer)} has several chat templates and none is the "
-            f"default ({_first(error)}); save it with one template"
+            f"default ({_first(error)}); save it with one template, or name one of them default"
         ) from None
 
 
@@ -154,6 +154,8 @@ def _rendered(
             f"the tokenizer of {_name(tokenizer)} has no chat template; expected one for an "
             "aligned model: use a plain format instead, or save the tokenizer with a template"
         )
+    if "chat_template" not in (words or {}):
+        template_of(tokenizer)  # several without a default are no fault of the messages
     try:
         text: str = within(
             SECONDS,
