@@ -12,9 +12,10 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from checkpoints import LLAMA3_SCALING, save
+from checkpoints import LLAMA3_SCALING, save, veneer_of
 from tiny import SMALL, tiny, tokenizer
 from veneer.foundation.errors import InputError
+from veneer.head.merge import merge
 from veneer.models.checkpoint.gguf import interleave, write_gguf
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.models.load import load_model
@@ -197,6 +198,19 @@ def test_what_no_config_expresses_is_one_sentence(tmp_path):
         file = write(tmp_path / f"{number}.gguf", model, kind, facts, more)
         with pytest.raises(InputError, match=reason):
             load_model(str(file), device="cpu")
+
+
+@torch.inference_mode()
+def test_a_veneer_is_merged_into_it(tmp_path):
+    rope = {**LLAMA3_SCALING, "rope_theta": 500.0}
+    base = tiny("llama", head_dim=16, max_position_embeddings=512, rope_parameters=rope)
+    file = write_gguf(save(tmp_path / "model", base), tmp_path / "model.gguf", dtype="f32")
+    lm = load_model(str(file), device="cpu")
+    veneer = veneer_of(lm)
+    right = veneer.apply(lm.head).logits(lm.hidden(IDS, torch.ones_like(IDS)))
+    out = merge(veneer, lm, tmp_path / "merged")
+    made = AutoModelForCausalLM.from_pretrained(out)(input_ids=IDS).logits
+    torch.testing.assert_close(made, right, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("pre", ["gpt-2", "smollm", "llama-bpe", "qwen2"])

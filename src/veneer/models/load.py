@@ -325,8 +325,10 @@ def _gguf(path: Path, words: dict[str, Any]) -> tuple[Any, Any]:
         (Path(alone) / path.name).symlink_to(path.resolve())
         model, tokenizer = _from_pretrained(str(path), alone, alone, words, gguf_file=path.name)
     model.name_or_path = tokenizer.name_or_path = str(path)
+    # The weights are plain numbers now, and the library would refuse to save them.
+    model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config  # the weights are plain numbers now
+        del model.config.quantization_config
     model.from_gguf = True
     return model, tokenizer
 
