@@ -119,14 +119,13 @@ def test_an_answer_that_was_cut_has_no_end(base, tmp_path):
     [
         ("MAX_TOKENS", False),
         ("content_filter", False),
-        ("error", False),
         ("eos", True),
         ("unknown", True),
         (None, True),
     ],
 )
 def test_an_end_follows_only_where_the_answer_ended(base, tmp_path, word, ended):
-    """The words of any server: an answer that a filter cut, or that failed, teaches no end."""
+    """The words of any server: an answer that a filter cut teaches no end."""
     rows = [
         {"prompt_id": "p0", "text": "on and", **({} if word is None else {"finish_reason": word})}
     ]

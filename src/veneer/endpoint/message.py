@@ -23,7 +23,7 @@ _THOUGHTS = {
     "reasoning.summary",
 }
 _TEXTS = {"text", "output_text", None}
-_CALLS = {"tool_use", "tool_call", "function_call", "server_tool_use"}
+_CALLS = {"tool_use", "tool_call", "function_call", "custom_tool_call", "server_tool_use"}
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,7 @@ def read_message(choice: dict[str, Any]) -> Message:
     elif content is not None and not isinstance(content, str):
         raise ValueError(f"content that is no text but {type(content).__name__}")
     refusal = refusal if isinstance(refusal, str) and refusal else "".join(parts.refusals) or None
-    thought = next((t for k in _REASONING if (t := thought_of(message.get(k)))), "") or "".join(
-        parts.thoughts
-    )
+    thought = reasoning_of(message) or "".join(parts.thoughts)
     return Message(
         content, thought or None, refusal, _tool(message) if parts.tool is None else parts.tool
     )
@@ -89,6 +87,11 @@ class _Parts:
             raise ValueError(
                 f"content with a part of the type {str(kind)[:40]!r}, which is no text"
             )
+
+
+def reasoning_of(message: dict[str, Any]) -> str:
+    """Return the reasoning that a message keeps in a field of its own, "" where it has none."""
+    return next((t for k in _REASONING if (t := thought_of(message.get(k)))), "")
 
 
 def thought_of(value: Any) -> str:

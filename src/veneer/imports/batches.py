@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.reading.turns import text_of
+from veneer.imports.choices import of_parts, put_choice
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import an_object, get, objects
 
@@ -19,8 +19,8 @@ EXPECTED = (
 
 def read_batch(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
     """Read the results of a batch service. An answer belongs to the prompt whose id is its
-    custom_id, because results come in any order. Several choices are samples. Failed requests are
-    errors and are dropped."""
+    custom_id, because results come in any order. Several choices are samples. Failed requests, and
+    calls of a tool, are errors and are dropped."""
     imported = Imported(str(path), "batch", rules or Rules())
     rows = 0
     for where, row in objects(path, EXPECTED):
@@ -32,11 +32,8 @@ def read_batch(path: Path, rules: Rules | None = None, system: str | None = None
             continue
         model = body.get("model")
         name = system or (model if isinstance(model, str) and model else path.stem)
-        for sample, (text, finish) in enumerate(_answers(body, where)):
-            if text is None:
-                imported.dropped["error: no content"] += 1
-            else:
-                imported.put(id, sample, name, text, finish=finish)
+        for sample, (choice, finish) in enumerate(_choices(body, where)):
+            put_choice(imported, id, sample, name, choice, finish, where)
     if not rows:
         raise InputError(f"{path} holds no rows; expected {EXPECTED} per line")
     return imported
@@ -61,44 +58,34 @@ def _body(row: dict[str, Any], where: str) -> dict[str, Any] | None:
     return body
 
 
-def _answers(body: dict[str, Any], where: str) -> list[tuple[str | None, str | None]]:
-    """Return (text, reason why it ended) of each answer in a reply."""
+def _choices(body: dict[str, Any], where: str) -> list[tuple[dict[str, Any], Any]]:
+    """Return (choice, reason why it ended) of each answer in a reply."""
     if "choices" in body:
-        return [
-            _choice(an_object(c, where, EXPECTED), where)
-            for c in get(body, "choices", list, where, EXPECTED)
+        choices = [
+            an_object(c, where, EXPECTED) for c in get(body, "choices", list, where, EXPECTED)
         ]
+        return [(c, c.get("finish_reason")) for c in choices]
     if body.get("type") == "message":  # Anthropic
         parts = get(body, "content", list, where, EXPECTED)
-        return [(_parts(parts), _word(body.get("stop_reason")))]
+        return [(of_parts(parts), body.get("stop_reason"))]
     if isinstance(body.get("output"), list):  # OpenAI's Responses
-        messages = [m for m in body["output"] if isinstance(m, dict) and m.get("type") == "message"]
-        parts = [p for m in messages for p in get(m, "content", list, where, EXPECTED)]
-        return [(_parts(parts), "length" if body.get("status") == "incomplete" else "stop")]
+        items = [i for i in body["output"] if isinstance(i, dict)]
+        parts = [
+            part
+            for i in items
+            for part in (
+                get(i, "content", list, where, EXPECTED) if i.get("type") == "message" else [i]
+            )
+        ]
+        return [(of_parts(parts), _end(body))]
     raise InputError(
         f"{where} holds a reply with neither choices nor messages; expected {EXPECTED}"
     )
 
 
-def _choice(choice: dict[str, Any], where: str) -> tuple[str | None, str | None]:
-    finish = _word(choice.get("finish_reason"))
-    if "message" not in choice:
-        return get(choice, "text", str, where, EXPECTED), finish
-    message = an_object(choice["message"], where, EXPECTED)
-    content = message.get("content")
-    if content is None:  # a model that refuses in a field of its own
-        content = message.get("refusal")
-    text = text_of(content, where)
-    if text is None and content:
-        raise InputError(f"{where} has a content that is no text; expected {EXPECTED}")
-    return text, finish
-
-
-def _parts(parts: list[Any]) -> str | None:
-    """Return the text parts of a reply; its reasoning is no answer."""
-    texts = [p["text"] for p in parts if isinstance(p, dict) and isinstance(p.get("text"), str)]
-    return "".join(texts) if texts else None
-
-
-def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+def _end(body: dict[str, Any]) -> Any:
+    """Return the reason why a reply of OpenAI's Responses ended."""
+    details = body.get("incomplete_details")
+    reason = details.get("reason") if isinstance(details, dict) else None
+    status = body.get("status")
+    return reason if status == "incomplete" and reason else status

@@ -22,7 +22,7 @@ def read_alpaca_eval(path: Path, rules: Rules | None = None, system: str | None 
     input: the file does not store the form in which the model read it."""
     imported = Imported(str(path), "alpaca-eval", rules or Rules())
     ids: dict[str, str] = {}
-    samples: dict[str, int] = {}
+    samples: dict[tuple[str, str], int] = {}
     for where, row in objects(path, ALPACA):
         text = get(row, "instruction", str, where, ALPACA)
         if isinstance(row.get("input"), str) and row["input"].strip():
@@ -32,13 +32,14 @@ def read_alpaca_eval(path: Path, rules: Rules | None = None, system: str | None 
             )
         id = ids.setdefault(text, str(len(ids)))
         imported.put_prompt(id, ({"role": "user", "content": text},), where)
-        name = row.get("generator")
-        sample = samples.get(id, 0)
-        samples[id] = sample + 1
+        given = row.get("generator")
+        name = system or (given if isinstance(given, str) and given else path.stem)
+        sample = samples.get((name, id), 0)
+        samples[name, id] = sample + 1
         imported.put(
             id,
             sample,
-            system or (name if isinstance(name, str) and name else path.stem),
+            name,
             get(row, "output", str, where, ALPACA),
         )
     return _with_rows(imported, len(ids), ALPACA)

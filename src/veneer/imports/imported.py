@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from veneer.endpoint.finish import WORD, Ending, ending_of, is_tool_call
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading.turns import Turns
 from veneer.foundation.text import FENCE, clean
@@ -16,20 +17,24 @@ from veneer.prompts.prompt import Prompt
 from veneer.reasoning import split_reasoning
 from veneer.systems.responses import Response
 
-TRUNCATED = ("length", "max_tokens", "model_length")
+BROKEN = "error: the answer broke off"
+TOOL = "error: a tool was called in place of an answer"
+HALF = "half of a character written as ?"
+WITHHELD = "marked by a content filter"
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How stored answers are treated; every rule can be turned off. A failed answer has no text and
-    is always dropped.
+    """How stored answers are treated; every rule can be turned off. A failed answer is always
+    dropped, whatever text it holds.
 
     clean: strip, and drop one closing code fence. drop_truncated: drop answers that ended at the
-    token limit, where the file shows it. drop_empty: drop answers without text once cleaned, and
-    those that hold reasoning alone. drop_repeated: drop a second row for the same prompt and sample
-    number. answer_only: where an answer continues with blocks of its own ("# Answer:", "# Query:"),
-    keep the answer alone. Equal answers of different samples always stay: without them a system
-    would look more varied than it is.
+    token limit, where the file shows it (in the words of any server, endpoint/finish.py).
+    drop_empty: drop answers without text once cleaned, and those that hold reasoning alone.
+    drop_repeated: drop a second row of a system for the same prompt and sample number. answer_only:
+    where an answer continues with blocks of its own ("# Answer:", "# Query:"), keep the answer
+    alone. Equal answers of different samples always stay: without them a system would look more
+    varied than it is.
     """
 
     clean: bool = True
@@ -57,7 +62,7 @@ class Imported:
     dropped: Counter[str] = field(default_factory=Counter)
     noticed: Counter[str] = field(default_factory=Counter)
     facts: dict[str, Any] = field(default_factory=dict)
-    _seen: set[tuple[str, int]] = field(default_factory=set, repr=False)
+    _seen: set[tuple[str, str, str, int]] = field(default_factory=set, repr=False)
     _prompts: dict[str, tuple[str, Turns]] = field(default_factory=dict, repr=False)
 
     def put_prompt(
@@ -105,9 +110,15 @@ class Imported:
         answer closes it. reasoning: what the file keeps apart from the answer; a thought that
         is part of the text is removed from it (docs/thinking.md)."""
         rules = self.rules
+        if text != _valid(text):
+            self.noticed[HALF] += 1
         text, prompt_id, system, task, finish = map(
             _valid, (text, prompt_id, system, task, finish or "")
         )
+        ending = ending_of(finish)
+        if ending is Ending.FAILED:
+            self.dropped[TOOL if is_tool_call(finish) else BROKEN] += 1
+            return
         parts = split_reasoning(text)
         thoughts = [_valid(t) for t in (reasoning, parts.reasoning) if t is not None]
         reasoning, text = "\n\n".join(thoughts) if thoughts else None, parts.answer
@@ -122,7 +133,7 @@ class Imported:
             if len(cleaned) < len(text.strip()):
                 self.noticed["closing fence removed"] += 1
             text = cleaned
-        if finish in TRUNCATED:
+        if ending is Ending.CUT:
             if rules.drop_truncated:
                 self.dropped["truncated at the token limit"] += 1
                 return
@@ -133,11 +144,14 @@ class Imported:
                 self.dropped[why] += 1
                 return
             self.noticed[why] += 1
-        if (prompt_id, sample_id) in self._seen and rules.drop_repeated:
+        key = (system, task, prompt_id, sample_id)
+        if key in self._seen and rules.drop_repeated:
             self.dropped["a second answer for the same prompt and sample number"] += 1
             return
-        self._seen.add((prompt_id, sample_id))
-        ended = "length" if finish in TRUNCATED else finish or "unknown"
+        self._seen.add(key)
+        if ending is Ending.WITHHELD:
+            self.noticed[WITHHELD] += 1
+        ended = WORD.get(ending) or finish or "unknown"
         self.responses.append(
             as_response(prompt_id, sample_id, system, task, text, ended, seed, reasoning)
         )

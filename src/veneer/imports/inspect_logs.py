@@ -12,6 +12,7 @@ from typing import Any
 from veneer.foundation.errors import InputError, MissingExtra
 from veneer.foundation.reading.content import read_bytes
 from veneer.foundation.reading.turns import Turns, chat_turns, of_user
+from veneer.imports.choices import of_parts, put_choice
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import an_object, get, parsed
 
@@ -24,8 +25,8 @@ UNREADABLE = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error, l
 
 
 def read_inspect(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
-    """Read a log. Epochs of a sample are its samples. A sample that failed is an error and is
-    dropped; stop reasons "max_tokens" and "model_length" mean truncation."""
+    """Read a log. Epochs of a sample are its samples. A sample that failed, or that ends with a
+    call of a tool, is an error and is dropped."""
     imported = Imported(str(path), "inspect", rules or Rules())
     header, samples = _eval_zip(path) if zipfile.is_zipfile(path) else _json(path)
     facts = header.get("eval") if isinstance(header.get("eval"), dict) else {}
@@ -51,18 +52,15 @@ def read_inspect(path: Path, rules: Rules | None = None, system: str | None = No
             continue
         for number, value in enumerate(choices):
             choice = an_object(value, where, EXPECTED)
-            answer = _content(an_object(choice.get("message"), where, EXPECTED).get("content"))
-            if answer is None:
-                raise InputError(f"{where} has a message without a text; expected {EXPECTED}")
-            finish = choice.get("stop_reason")
-            sample_id = (epoch - 1) * len(choices) + number
-            imported.put(
+            put_choice(
+                imported,
                 id,
-                sample_id,
+                (epoch - 1) * len(choices) + number,
                 name,
-                answer,
+                _choice(an_object(choice.get("message"), where, EXPECTED)),
+                choice.get("stop_reason"),
+                where,
                 task=task,
-                finish=finish if isinstance(finish, str) else None,
             )
     if not count:
         raise InputError(
@@ -177,16 +175,12 @@ def _input(value: Any, where: str) -> Turns:
     return ({"role": "user", "content": value},)
 
 
-def _content(value: Any) -> str | None:
-    """Return a message's text; of a list of parts, the text parts (reasoning and images are not the
-    answer)."""
-    if isinstance(value, list):
-        return "".join(
-            p["text"]
-            for p in value
-            if isinstance(p, dict) and p.get("type") == "text" and isinstance(p.get("text"), str)
-        )
-    return value if isinstance(value, str) else None
+def _choice(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message as a choice; of a list of parts, those that are no images."""
+    content = message.get("content")
+    if isinstance(content, list):
+        return {"message": {**message, **of_parts(content)["message"]}}
+    return {"message": message}
 
 
 def _text(facts: Any, key: str) -> str | None:

@@ -27,6 +27,7 @@ EMPTY = "prompts whose answer is empty"
 UNFINISHED = "prompts whose answer was cut within its reasoning"
 REASONING = "answers whose reasoning is left out"
 FURTHER = "further answers to a prompt: the first one is taken"
+LEFT_OUT = "answers left out"
 RETOKENISED = "answers tokenised from their text"
 
 
@@ -86,9 +87,11 @@ def read_teacher(
     noticed[NO_ANSWER] += len(prompts) - len(chosen)
     if not kept:
         empty = noticed[EMPTY] + noticed[UNFINISHED]
+        left_out = "".join(f", {n} {why}" for why, n in noticed.items() if LEFT_OUT in why)
         raise InputError(
             f"{path} answers none of the prompts ({len(prompts)} prompts, {len(rows)} answers, "
-            f"{empty} of them empty); give the prompts that were answered, with the same ids"
+            f"{empty} of them empty{left_out}); give the prompts that were answered, with the "
+            "same ids"
         )
     dropped = (
         {"reasoning": {"part": DROPPED, "responses": noticed[REASONING]}}
@@ -114,7 +117,7 @@ def _read_rows(
     if format is None:
         return read_responses(path), {}
     imported = read_stored(path, guess(path) if format == "auto" else format, AS_STORED)
-    noticed.update({f"answers left out ({why})": n for why, n in imported.dropped.items()})
+    noticed.update({f"{LEFT_OUT} ({why})": n for why, n in imported.dropped.items()})
     return imported.responses, {p.id: p for p in imported.prompts}
 
 
