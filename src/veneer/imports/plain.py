@@ -7,10 +7,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from veneer.endpoint.message import reasoning_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading.turns import Turns, chat_turns, of_user, stored_chat, with_system
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import objects
+from veneer.prompts.files import check_beside
 
 EXPECTED = (
     '{"prompt" or "prompt_id", "text": answer or "responses": [answers]}, or a chat that ends '
@@ -19,6 +21,9 @@ EXPECTED = (
 # under which key an answer stands; a row has one of them
 ANSWERS = ("text", "response", "completion", "output", "generation", "generated_text")
 CHATS = ("messages", "conversations", "conversation")
+# under which keys the reason stands why an answer ended: OpenAI's, Anthropic's, Ollama's
+ENDS = ("finish_reason", "stop_reason", "done_reason")
+NO_ERROR = ("", "none", "null", "nan", "false", "0", "[]", "{}")
 
 
 def read_plain(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
@@ -32,60 +37,71 @@ def read_plain(path: Path, rules: Rules | None = None, system: str | None = None
     """
     imported = Imported(str(path), "jsonl", rules or Rules())
     ids: dict[tuple[tuple[str, str], ...], str] = {}
-    samples: Counter[str] = Counter()
+    samples: Counter[tuple[str, str]] = Counter()
     rows = 0
     for where, row in objects(path, EXPECTED):
         rows += 1
-        answers, turns = _answers(row, where)
+        answers, turns, thought = _answers(row, where)
         id = _id(row, where, turns, ids)
         if turns is not None:
             imported.put_prompt(id, turns, where)
         given = _sample(row, where)
+        name = system or _name(row, path)
         for answer in answers:
-            sample = samples[id] if given is None else given
-            samples[id] += 1
-            _put(imported, row, answer, id, sample, system or _name(row, path), where)
+            sample = samples[name, id] if given is None else given
+            samples[name, id] += 1
+            _put(imported, row, answer, id, sample, name, where, thought)
     if not rows:
         raise InputError(f"{path} holds no rows; expected {EXPECTED} per line")
     return imported
 
 
-def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None]:
-    """Return (the answers of a row, the prompt that it stores)."""
-    keys = [k for k in ANSWERS if k in row]
+def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None, str]:
+    """Return (the answers of a row, the prompt that it stores, the thought before an answer)."""
+    keys = _answer_keys(row)
     chat = next((k for k in CHATS if row.get(k) is not None), None)
-    if chat is not None and not keys and "responses" not in row:
-        value = stored_chat(row[chat], where) if isinstance(row[chat], str) else row[chat]
-        turns = chat_turns(where, value) if isinstance(value, list) else ()
-        if chat != "messages":
-            turns = with_system(turns, row.get("system"))
+    if chat is not None and not keys:
+        value, turns = _turns(chat, row, where)
         if len(turns) < 2 or turns[-1]["role"] != "assistant":
             raise InputError(
                 f"{where} has a chat that does not end with the assistant's answer; "
                 f"expected {EXPECTED}"
             )
-        return [turns[-1]["content"]], of_user(where, turns[:-1])
+        return [turns[-1]["content"]], of_user(where, turns[:-1]), reasoning_of(value[-1])
     if len(keys) > 1:
         raise InputError(
             f"{where} has {' and '.join(map(repr, keys))}, and only one can be the answer; "
             f"expected {EXPECTED}"
         )
-    answers = row.get("responses", [row.get(keys[0]) if keys else None])
+    answers = row[keys[0]] if keys == ["responses"] else [row.get(keys[0]) if keys else None]
     if not isinstance(answers, list):
         raise InputError(f"{where} has responses that are no list; expected {EXPECTED}")
-    return answers, _prompt(row, where)
+    key = "prompt" if row.get("prompt") is not None or chat is None else chat
+    return answers, _prompt(row, key, where), reasoning_of(row)
 
 
-def _prompt(row: dict[str, Any], where: str) -> Turns | None:
-    value = row.get("prompt")
+def _prompt(row: dict[str, Any], key: str, where: str) -> Turns | None:
+    value = row.get(key)
     if value is None:
         return None
-    chat = stored_chat(value, where) if isinstance(value, str) else value
-    if isinstance(chat, list) and chat and isinstance(chat[0], dict):
-        return of_user(where, chat_turns(where, chat))
+    # beside an answer, "system" is the name of the system that gave it
+    _, turns = _turns(key, {**row, "system": None}, where)
+    if turns:
+        return of_user(where, turns)
     if not isinstance(value, str):
         raise InputError(f"{where} has a prompt that is no text; expected {EXPECTED}")
     return ({"role": "user", "content": value},)
+
+
+def _turns(key: str, row: dict[str, Any], where: str) -> tuple[list[Any], Turns]:
+    """Return the chat under a key as it is stored, and its turns; nothing where the value is no
+    chat."""
+    value = row[key]
+    chat = stored_chat(value, where) if isinstance(value, str) else value
+    if not isinstance(chat, list) or not chat or not isinstance(chat[0], dict):
+        chat = []
+    check_beside(where, key, row, chat=bool(chat))
+    return chat, with_system(where, chat_turns(where, chat), row) if chat else ()
 
 
 def _id(
@@ -139,8 +155,10 @@ def _put(
     sample: int,
     system: str,
     where: str,
+    thought: str,
 ) -> None:
-    if answer is None and ("error" in row or "responses" in row or any(k in row for k in ANSWERS)):
+    failed = _says_error(row.get("error"))
+    if failed or (answer is None and ("error" in row or _answer_keys(row))):
         imported.dropped["error: no answer"] += 1
         return
     if not isinstance(answer, str):
@@ -148,23 +166,31 @@ def _put(
         raise InputError(
             f"{where} has no answer that is a text (its keys are {keys}); expected {EXPECTED}"
         )
-    finish, task, seed = row.get("finish_reason"), row.get("task"), row.get("seed")
-    reasoning = next(
-        (t for key in ("reasoning", "reasoning_content") if isinstance(t := row.get(key), str)),
-        None,
-    )
+    task, seed = row.get("task"), row.get("seed")
     imported.put(
         id,
         sample,
         system,
         answer,
         task=task if isinstance(task, str) else "prompts",
-        finish=finish if isinstance(finish, str) else None,
+        finish=next((w for k in ENDS if isinstance(w := row.get(k), str)), None),
         seed=seed if isinstance(seed, int) else 0,
-        reasoning=reasoning,
+        reasoning=thought or None,
     )
 
 
+def _says_error(value: Any) -> bool:
+    """Return whether a row's "error" is one; a table writes in words that there is none."""
+    if isinstance(value, str):
+        return value.strip().lower() not in NO_ERROR
+    return isinstance(value, dict | list | bool) and bool(value)
+
+
 def _name(row: dict[str, Any], path: Path) -> str:
-    name = row.get("system")
+    """Return the name of the system that answered; beside a chat, "system" is its system text."""
+    name = row.get("system") if _answer_keys(row) else None
     return name if isinstance(name, str) and name else path.stem
+
+
+def _answer_keys(row: dict[str, Any]) -> list[str]:
+    return [k for k in (*ANSWERS, "responses") if k in row]

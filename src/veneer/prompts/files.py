@@ -15,6 +15,7 @@ from veneer.foundation.reading import ENDINGS, Rows, open_rows
 from veneer.foundation.reading.content import check_regular, ending
 from veneer.foundation.reading.decode import warn_of_replacements
 from veneer.foundation.reading.turns import (
+    SYSTEM,
     chat_turns,
     of_user,
     stored_chat,
@@ -34,9 +35,11 @@ TRAINING = ("conversations", "conversation")  # ShareGPT's: they end with the an
 BESIDE = {
     "input": "instruction",
     "context": "instruction",
-    "system_prompt": None,
-    "system": "conversations",
+    **dict.fromkeys(SYSTEM),
+    "tools": None,
+    "functions": None,
 }
+NOTHING = ("", "[]", "{}", "null")  # how tables write that a row has none of them
 ANSWER_START = "target"  # the beginning of an answer that complies, which can be forced
 LAST_LEFT = "conversations end with the assistant's turn: the prompt is what stands before it"
 
@@ -142,7 +145,8 @@ def prompt_of_row(
     key, value = _value(where, row, column)
     if isinstance(value, str) and (chat := stored_chat(value, where)) is not None:
         value = chat
-    elif isinstance(value, str) and key in CHATS and value.strip():
+    check_beside(where, key, row, chat=isinstance(value, list))
+    if isinstance(value, str) and key in CHATS and value.strip():
         raise InputError(f'{where} has a text as "{key}"; expected chat turns')
     if isinstance(value, str):
         if not value.strip():
@@ -151,9 +155,7 @@ def prompt_of_row(
             )
         messages: tuple[dict[str, str], ...] = ({"role": "user", "content": value},)
     elif isinstance(value, list):
-        turns = chat_turns(where, value)
-        if key in TRAINING:
-            turns = with_system(turns, row.get("system"))
+        turns = with_system(where, chat_turns(where, value), row)
         messages = up_to_user(where, turns) if key in TRAINING else of_user(where, turns)
         notices[LAST_LEFT] += len(messages) < len(turns)
     else:
@@ -203,8 +205,7 @@ def _id(where: str, number: int, row: dict[str, Any]) -> str:
 
 def _value(where: str, row: dict[str, Any], column: str | None) -> tuple[str, Any]:
     """(key, prompt or turns). Raises InputError that names the keys where none of them is known,
-    where the one that was named is not there, and where what stands beside it belongs to the prompt
-    and would be lost."""
+    and where the one that was named is not there."""
     keys = ", ".join(map(str, row)) or "none"
     if column is not None and column not in row:
         raise InputError(
@@ -218,19 +219,23 @@ def _value(where: str, row: dict[str, Any], column: str | None) -> tuple[str, An
             f"its keys are {keys}; give the one that "
             "holds the prompt with --column, or name it prompt"
         )
-    for other in BESIDE if key not in (TEXT, *CHATS) else ():
-        rest = row.get(other)
-        if (
-            (BESIDE[other] in (None, key))
-            and other != key
-            and isinstance(rest, str)
-            and rest.strip()
-        ):
-            raise InputError(
-                f'{where} has "{other}" beside "{key}", which would be lost; write the two as one '
-                'text under "prompt"'
-            )
     return key, "" if row[key] is None else row[key]
+
+
+def check_beside(where: str, key: str, row: dict[str, Any], *, chat: bool) -> None:
+    """Raise InputError where a row stores a part of its prompt beside the key that is read, which
+    would be lost. chat: the key holds turns, in front of which a system text is put."""
+    for other, only in BESIDE.items():
+        value = row.get(other)
+        nothing = not value or (isinstance(value, str) and value.strip() in NOTHING)
+        if nothing or only not in (None, key) or other == key or (chat and other in SYSTEM):
+            continue
+        mend = 'write the two as one text under "prompt"'
+        if other in SYSTEM:
+            mend = 'write both under "messages", the system text first, or leave it out'
+        elif only is None:
+            mend = "no model reads tools here: leave these rows out, or the field"
+        raise InputError(f'{where} has "{other}" beside "{key}", which would be lost; {mend}')
 
 
 def _column(source: str, column: str | None, names: tuple[str, ...]) -> str:

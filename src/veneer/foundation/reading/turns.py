@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from veneer.foundation.errors import InputError
@@ -17,6 +18,8 @@ OTHER_NAMES = {
     "model": "assistant",
     "bot": "assistant",
 }
+# under which keys a row stores a system text beside its turns (ShareGPT, Anthropic)
+SYSTEM = ("system", "system_prompt")
 TEXT_PARTS = ("text", "input_text", "output_text")
 EXPECTED = f'{{"role": one of {", ".join(ROLES)}, "content": text}}'
 _CHAT = re.compile(r"""\s*\[\s*\{\s*['"](role|content|from|value)['"]\s*:""")
@@ -48,12 +51,19 @@ def up_to_user(where: str, turns: Turns) -> Turns:
     return of_user(where, turns[: last + 1])
 
 
-def with_system(turns: Turns, system: Any) -> Turns:
-    """Return the turns behind the system text that is stored beside them (ShareGPT's "system"), if
-    there is one and they have none."""
-    if isinstance(system, str) and system.strip() and not any(t["role"] == "system" for t in turns):
-        return ({"role": "system", "content": system}, *turns)
-    return turns
+def with_system(where: str, turns: Turns, row: Mapping[str, Any]) -> Turns:
+    """Return the turns behind the system text that their row stores beside them (`SYSTEM`), if
+    there is one. Raises InputError where another one stands among them."""
+    beside = next((t for k in SYSTEM if (t := text_of(row.get(k), where)) and t.strip()), None)
+    own = [t["content"] for t in turns if t["role"] == "system"]
+    if beside is None or beside in own:
+        return turns
+    if own:
+        raise InputError(
+            f"{where} has a system text beside its turns and another one among them; leave one of "
+            "the two out"
+        )
+    return ({"role": "system", "content": beside}, *turns)
 
 
 def text_of(content: Any, where: str) -> str | None:

@@ -1,0 +1,111 @@
+"""Rows of answers: what stands beside an answer is read, refused or counted, and no system's answer
+is another one's."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from veneer.foundation.errors import InputError
+from veneer.imports import AS_STORED, read_stored
+from veneer.imports.imported import BROKEN, HALF
+
+
+def stored(tmp_path, *rows):
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    return read_stored(path, rules=AS_STORED)
+
+
+@pytest.mark.parametrize(
+    ("row", "text", "finish", "reasoning"),
+    [
+        ({"prompt": "u", "response": "yes", "stop_reason": "max_tokens"}, "yes", "length", None),
+        ({"prompt": "u", "response": "yes", "done_reason": "length"}, "yes", "length", None),
+        ({"prompt": "u", "response": "yes", "error": None}, "yes", "unknown", None),
+        ({"prompt": "u", "response": "yes", "error": "False"}, "yes", "unknown", None),
+        ({"prompt": "u", "response": "yes", "thinking": "so"}, "yes", "unknown", "so"),
+    ],
+)
+def test_what_stands_beside_an_answer(tmp_path, row, text, finish, reasoning):
+    (answer,) = stored(tmp_path, row).responses
+    assert (answer.text, answer.finish_reason, answer.reasoning) == (text, finish, reasoning)
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"prompt": "u", "response": "half", "finish_reason": "abort"}, BROKEN),
+        ({"prompt": "u", "response": "half", "error": "timeout"}, "error: no answer"),
+        ({"prompt": "u", "response": "", "error": {"code": 429}}, "error: no answer"),
+    ],
+)
+def test_failed_answers_are_dropped_with_their_text(tmp_path, row, why):
+    found = stored(tmp_path, row)
+    assert not found.responses and dict(found.dropped) == {why: 1}
+
+
+def test_half_of_a_character_is_counted(tmp_path):
+    found = stored(tmp_path, {"prompt": "u", "response": "a\ud83d"})
+    assert found.responses[0].text == "a?" and found.noticed == {HALF: 1}
+
+
+def test_answers_of_several_systems_and_tasks_all_stay(tmp_path):
+    """As two files of `veneer generate`, one behind the other."""
+    rows = [
+        {"prompt_id": "0", "sample_id": 0, "system": s, "task": t, "text": s + t}
+        for s in "ab"
+        for t in "xy"
+    ]
+    found = stored(tmp_path, *rows, rows[0])
+    assert [r.text for r in found.responses] == ["ax", "ay", "bx", "by"]
+    assert dict(found.dropped) == {"a second answer for the same prompt and sample number": 1}
+
+
+def test_samples_are_numbered_per_system(tmp_path):
+    rows = [{"prompt": "u", "system": s, "text": s} for s in "aabb"]
+    found = stored(tmp_path, *rows)
+    assert [(r.system, r.sample_id) for r in found.responses] == [
+        ("a", 0),
+        ("a", 1),
+        ("b", 0),
+        ("b", 1),
+    ]
+
+
+USER, ANSWER = {"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}
+
+
+@pytest.mark.parametrize("key", ["messages", "conversations"])
+@pytest.mark.parametrize(
+    "system", [{"system": "s"}, {"system": [{"type": "text", "text": "s"}]}, {"system_prompt": "s"}]
+)
+def test_the_system_text_of_a_chat_is_no_name(tmp_path, key, system):
+    found = stored(tmp_path, {key: [USER, {**ANSWER, "reasoning_content": "so"}], **system})
+    assert [(r.system, r.text, r.reasoning) for r in found.responses] == [("mine", "a", "so")]
+    assert [m["content"] for m in found.prompts[0].messages] == ["s", "u"]
+
+
+def test_a_chat_beside_an_answer_is_its_prompt(tmp_path):
+    row = {"id": 7, "messages": [USER], "response": "a", "system": "name"}
+    found = stored(tmp_path, row)
+    assert [(r.prompt_id, r.system, r.text) for r in found.responses] == [("7", "name", "a")]
+    assert found.prompts[0].messages == (USER,)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"system_prompt": "s", "prompt": "u", "response": "a"}, '"system_prompt" beside "prompt"'),
+        ({"messages": [USER, ANSWER], "tools": [{"type": "function"}]}, '"tools" beside'),
+        ({"id": 7, "messages": [USER, ANSWER], "response": "a"}, "ends with the turn of assistant"),
+        (
+            {"system": "s", "messages": [{"role": "system", "content": "t"}, USER, ANSWER]},
+            "a system text beside its turns and another one among them",
+        ),
+    ],
+)
+def test_what_would_be_lost_is_refused(tmp_path, row, reason):
+    with pytest.raises(InputError, match=reason):
+        stored(tmp_path, row)

@@ -1,0 +1,58 @@
+"""What stands beside a prompt and belongs to it is read or refused, never lost."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from veneer.foundation.errors import InputError
+from veneer.prompts.files import read_prompts
+
+USER, SYSTEM = {"role": "user", "content": "u"}, {"role": "system", "content": "s"}
+TOOL = [{"type": "function", "function": {"name": "f"}}]
+
+
+def read(tmp_path, row, column=None):
+    path = tmp_path / "p.jsonl"
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (prompt,) = read_prompts(str(path), column=column)
+    return prompt.messages
+
+
+@pytest.mark.parametrize("key", ["prompt", "messages", "conversations"])
+@pytest.mark.parametrize(
+    "beside",
+    [{"system": "s"}, {"system": [{"type": "text", "text": "s"}]}, {"system_prompt": "s"}],
+)
+def test_a_system_text_beside_turns_is_the_first_turn(tmp_path, key, beside):
+    assert read(tmp_path, {key: [USER], **beside}) == (SYSTEM, USER)
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ({"messages": [SYSTEM, USER], "system": "s"}, None),
+        ({"messages": [SYSTEM, USER], "system": "", "tools": [], "functions": None}, None),
+        ({"messages": [SYSTEM, USER], "tools": "[]"}, None),
+        ({"q": [SYSTEM, USER], "system": None}, "q"),
+    ],
+)
+def test_what_says_nothing_is_left_out(tmp_path, row, column):
+    assert read(tmp_path, row, column) == (SYSTEM, USER)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "reason"),
+    [
+        ({"prompt": "u", "system": "s"}, None, '"system" beside "prompt", which would be lost'),
+        ({"prompt": "u", "system_prompt": "s"}, None, '"system_prompt" beside "prompt"'),
+        ({"question": "u", "system": "s"}, "question", '"system" beside "question"'),
+        ({"messages": [USER], "tools": TOOL}, None, '"tools" beside "messages"'),
+        ({"conversations": [USER], "tools": json.dumps(TOOL)}, None, "no model reads tools here"),
+        ({"messages": [SYSTEM, USER], "system": "t"}, None, "another one among them"),
+    ],
+)
+def test_what_would_be_lost_is_refused(tmp_path, row, column, reason):
+    with pytest.raises(InputError, match=reason):
+        read(tmp_path, row, column)
