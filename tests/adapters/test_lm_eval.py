@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -119,6 +120,21 @@ def test_the_harness_makes_the_model_from_its_name(base, tasks):
             tasks=["local_choice"],
             **how,
         )
+
+
+@pytest.mark.parametrize(
+    ("words", "rendered", "warned"),
+    [({}, False, True), ({}, True, False), ({"template": "plain"}, False, False)],
+)
+def test_a_named_model_says_where_it_reads_plain_text(words, rendered, warned, caplog):
+    from veneer.adapters.lm_eval_named import NamedVeneerLM
+
+    caplog.set_level(logging.WARNING, "veneer")
+    lm = NamedVeneerLM("lab:aligned", **words)
+    text = lm.apply_chat_template([{"role": "user", "content": "Hi"}]) if rendered else "Hi"
+    lm.loglikelihood(instances((text, " one"), (text, " two")))
+    said = "give template=chat for the template, or template=plain"
+    assert caplog.text.count(said) == warned
 
 
 def test_the_same_prompts_give_veneers_own_numbers(base, tasks, tmp_path):

@@ -4,6 +4,7 @@ it loads anything."""
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ import urllib.request
 import pytest
 
 from veneer.cli import main
-from veneer.cli.serve import ServeCommand
+from veneer.cli.serve import ServeCommand, ServeTemplates
 from veneer.head.veneer import Veneer
 from veneer.models.load import load_model
 from veneer.serve.server import open_socket
@@ -149,6 +150,29 @@ def test_systems_over_models_that_are_loaded_once(veneer):
     assert half.facts()["alpha"] == 0.5 and half.facts()["veneer"] == Veneer.load(veneer).identity()
     assert [s.id for s in ServeCommand(model="lab:base").served()] == ["base"]
     assert [s.id for s in ServeCommand(aligned="lab:aligned").served()] == ["aligned"]
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        ({"model": "lab:aligned"}, True),
+        ({"model": "lab:aligned", "templates": ServeTemplates(join_turns=True)}, True),
+        ({"model": "lab:aligned", "templates": ServeTemplates(chat=True)}, False),
+        ({"model": "lab:aligned", "templates": ServeTemplates(base_template="plain")}, False),
+        ({"aligned": "lab:aligned"}, False),
+    ],
+)
+def test_a_base_with_a_chat_template_that_reads_plain_text_says_so(words, warned, caplog):
+    caplog.set_level(logging.WARNING, "veneer")
+    ServeCommand(**words).served()
+    said = "reads chat requests as plain text; give --chat for the template, or --base-template"
+    assert (said in caplog.text) is warned
+
+
+def test_a_base_with_its_veneer_is_silent(veneer, caplog):
+    caplog.set_level(logging.WARNING, "veneer")
+    ServeCommand(model="lab:base", veneer=veneer).served()
+    assert "plain text" not in caplog.text
 
 
 def test_help_says_defaults_and_units(capsys):

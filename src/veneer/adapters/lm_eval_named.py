@@ -14,9 +14,9 @@ from typing import Any
 
 from veneer.adapters.lm_eval import VeneerLM
 from veneer.foundation.errors import InputError
-from veneer.models.formats import given_format
+from veneer.models.formats import PlainFormat, given_format
 from veneer.models.load import load_model
-from veneer.systems.system import System
+from veneer.systems.system import System, warn_of_plain_text
 
 import lm_eval.models  # isort: skip  # noqa: F401  # its own names stay known beside this one
 from lm_eval.api.registry import register_model  # isort: skip
@@ -58,6 +58,9 @@ class NamedVeneerLM(VeneerLM):
             )
         lm = load_model(pretrained, device=device or "auto", dtype=dtype, revision=revision)
         form = None if template is None else given_format(template)
+        self._says_format = form is not None or veneer is not None
+        if not self._says_format:
+            form = PlainFormat()
         system = System.of_model(lm, veneer, format=form, alpha=float(alpha))
         size = str(batch_size or BATCH)
         super().__init__(
@@ -66,6 +69,14 @@ class NamedVeneerLM(VeneerLM):
             max_gen_toks=int(max_gen_toks),
             seed=int(seed),
         )
+
+    def _reading(self, context: str) -> System:
+        """Warn where a model with a chat template reads a context that neither the harness
+        (`--apply_chat_template`) nor a `template` has put in it."""
+        if not self._says_format and context not in self._rendered:
+            self._says_format = True  # once
+            warn_of_plain_text(self.system.lm, "template=chat", "template=plain")
+        return super()._reading(context)
 
 
 if __name__ == "__main__":

@@ -237,12 +237,14 @@ class ServeCommand:
         from veneer.models.formats import PlainFormat
         from veneer.models.load import load_model
         from veneer.systems.shifted import ShiftedSystem
-        from veneer.systems.system import System
+        from veneer.systems.system import System, warn_of_plain_text
 
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         own = self._base_format(veneer, chat)
         base = None if self.model is None else load_model(self.model, **self.machine.how())
         if base is not None and veneer is None:
+            if not self._says_format():
+                warn_of_plain_text(base, "--chat", "--base-template plain", "chat requests")
             yield System.of_model(base, format=own), {}
         if base is not None and veneer is not None:
             constant = alphas[0].constant if len(alphas) == 1 else None
@@ -262,6 +264,15 @@ class ServeCommand:
         if self.aligned is not None:
             lm = load_model(self.aligned, **self.machine.how())
             yield System("aligned", lm, chat, lm.stop_ids), {}
+
+    def _says_format(self) -> bool:
+        """Whether the options, or the record of a merged checkpoint, say how base reads chat
+        requests."""
+        from veneer.head.merge import merged_facts
+
+        templates = self.templates
+        given = templates.chat or templates.base_template is not None
+        return given or (self.model is not None and bool(merged_facts(self.model)))
 
     def _base_format(self, veneer: Veneer | None, chat: ChatFormat) -> Format | None:
         """How base and the veneer read requests: as the options say, else as the veneer recorded.

@@ -210,14 +210,17 @@ def check_forced(prompts: Sequence[Prompt], tokenizer: Any, stop_ids: Sequence[i
             )
 
 
-def warn_of_plain_text(lm: LanguageModel, chat: str, plain: str) -> None:
+def warn_of_plain_text(
+    lm: LanguageModel, chat: str, plain: str, texts: str = "these prompts"
+) -> None:
     """Warn where a model has a chat template that nobody asked for. chat, plain: what a person
-    gives to say which one is meant."""
+    gives to say which one is meant. texts: what the model reads."""
     if getattr(lm.tokenizer, "chat_template", None):
         logging.getLogger("veneer").warning(
-            "veneer: %s has a chat template, but it reads these prompts as plain text; give %s for "
-            "the template, or %s where plain text is meant",
+            "veneer: %s has a chat template, but it reads %s as plain text; give %s for the "
+            "template, or %s where plain text is meant",
             lm.name,
+            texts,
             chat,
             plain,
         )
