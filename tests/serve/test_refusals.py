@@ -26,6 +26,14 @@ CHAT = {"model": "base", "messages": [{"role": "user", "content": "hi"}], "max_t
 TEXT = {"model": "base", "prompt": "hi", "max_tokens": 2}
 
 
+def test_a_refusal_of_an_earlier_turn_is_its_content():
+    """As OpenAI's client gives it back: content null, and the text in a field of its own."""
+    turn = {"role": "assistant", "content": None, "refusal": "No.", "tool_calls": None}
+    body = {**CHAT, "messages": [*CHAT["messages"], turn, *CHAT["messages"]]}
+    read = read_request(ChatBody, json.dumps(body).encode())
+    assert [m.content for m in read.messages] == ["hi", "No.", "hi"]
+
+
 @pytest.mark.parametrize(
     ("path", "change", "status", "param"),
     [
@@ -46,6 +54,17 @@ TEXT = {"model": "base", "prompt": "hi", "max_tokens": 2}
             "messages.0.content",
         ),
         ("chat/completions", {"messages": [{"role": "user"}]}, 400, "messages.0.content"),
+        (
+            "chat/completions",
+            {
+                "messages": [
+                    {"role": "assistant", "content": None, "tool_calls": [{"type": "function"}]},
+                    *CHAT["messages"],
+                ]
+            },
+            400,
+            "messages.0",
+        ),
         ("chat/completions", {"messages": [{"role": "user", "content": "\ud800"}]}, 400, None),
         (
             "chat/completions",

@@ -6,7 +6,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from veneer.models.sampling import LEAST_PENALTY
 from veneer.serve.errors import ApiError
@@ -47,11 +55,24 @@ class ContentPart(BaseModel):
 
 
 class ChatTurn(BaseModel):
-    """A chat turn. `developer` is the newer name of `system`. `name` is not shown to the model."""
+    """A chat turn. `developer` is the newer name of `system`. `name` is not shown to the model. The
+    refusal of an assistant's turn without a content is its content."""
 
     model_config = ConfigDict(strict=True)
     role: Literal["system", "developer", "user", "assistant"]
     content: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beside(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if value.get("tool_calls") or value.get("function_call"):
+            raise ValueError("calls of tools cannot be read; leave the turn out")
+        refusal = value.get("refusal")
+        if value.get("role") == "assistant" and refusal and not value.get("content"):
+            return {**value, "content": refusal}
+        return value
 
     @field_validator("content", mode="before")
     @classmethod
