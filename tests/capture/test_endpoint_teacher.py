@@ -436,6 +436,16 @@ def test_a_candidate_without_a_probability_is_none(base, tmp_path, nothing):
     torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-4)
 
 
+def test_of_two_candidates_with_one_text_the_likelier_stays():
+    """SentencePiece's "I" with and without its blank, which some servers write alike."""
+    twins = endpoint_note("I", -0.1, ("You", -2.5), ("I", -7.0))
+    ((token, likely),) = logprob_rows([twins])
+    assert (bytes(token), dict((bytes(t), p) for t, p in likely)) == (
+        b"I",
+        {b"I": -0.1, b"You": -2.5},
+    )
+
+
 def test_log_probabilities_in_other_forms_are_the_same():
     """Text completions' columns, dictionaries of candidates, a bare list, and the
     tokens of a refusal."""

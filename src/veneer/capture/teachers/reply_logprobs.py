@@ -78,12 +78,16 @@ def _of_columns(given: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _position(one: Any) -> list[Any]:
-    """Return a token, and the likely tokens with it among them."""
+    """Return a token, and the likely tokens with it among them. Of two tokens with the same text
+    (SentencePiece's "I" with and without its blank), the likelier stays."""
     token, logprob = _token(one)
     top = one.get("top_logprobs") or []
     if isinstance(top, dict):
         top = [{"token": t, "logprob": p} for t, p in top.items()]
-    likely = {tuple(text): p for text, p in map(_token, top)}
+    likely: dict[tuple[int, ...], float | None] = {}
+    for text, p in map(_token, top):
+        before = likely.get(tuple(text))
+        likely[tuple(text)] = p if before is None or (p is not None and p > before) else before
     if (own := likely.get(tuple(token))) is None:
         own = logprob
     return [token, [[list(t), p] for t, p in {**likely, tuple(token): own}.items()]]
