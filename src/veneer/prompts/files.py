@@ -290,8 +290,17 @@ def _data_set(source: str, column: str | None) -> tuple[str, Rows]:
     )
     # refuses what the library would read askew
     own = {p: open_rows(p, "a table with prompts").columns or () for p in tables}
+    saved = (Path(name) / "state.json").is_file()  # by Dataset.save_to_disk: one split, as it is
+    if saved and split:
+        raise InputError(
+            f"{name} is a data set without splits; leave out {f':{split}'!r} behind its name"
+        )
     try:
-        table = datasets.load_dataset(name, split=split or "train")
+        table = (
+            datasets.load_from_disk(name)
+            if saved
+            else datasets.load_dataset(name, split=split or "train")
+        )
     # the library raises many kinds: no network, no such set, no such split, no data files
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
