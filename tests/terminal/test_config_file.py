@@ -104,12 +104,33 @@ def test_a_finished_run_is_repeated_from_its_record(tmp_path, capsys):
         ("a.yaml", "train: {a: 1}", "expected a text, a number or a list"),
         ("a.yaml", "tasks: [a, [b]]", "expected a text, a number or a list"),
         ("run.json", '{"command": "run", "config": {}}', "records no options"),
+        ("a.yaml", "train: 3\nbase: B\ntrain: 5", "has the key 'train' twice; give it once"),
+        ("a.json", '{"train": 3, "train": 5}', "has the key 'train' twice; give it once"),
+        ("a.yaml", "max-new-tokens: 3\nmax_new_tokens: 5", "gives max-new-tokens twice, as"),
         ("a.yaml", "!!python/object/apply:os.system ['true']", "is no yaml"),
     ],
 )
 def test_bad_files(tmp_path, name, text, sentence):
     with pytest.raises(InputError, match=sentence):
         read(name, text, tmp_path=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "base: 0.10\naligned: 0123456\nout: 2024-01-01\ntrain: 010\n"),
+        (
+            "a.toml",
+            "base = 0.10\naligned = '0123456'\nout = '2024-01-01'\ntrain = 10\n",
+        ),
+        ("a.json", '{"base": 0.10, "aligned": "0123456", "out": "2024-01-01", "train": 10}'),
+    ],
+)
+def test_a_value_is_the_text_that_is_written(tmp_path, name, text):
+    """YAML would make 0.10 a 0.1 and 0123456 an octal number."""
+    words = ["--base", "0.10", "--aligned", "0123456", "--out", "2024-01-01", "--train", "10"]
+    typed = parse(COMMANDS["run"], "run", words)
+    assert read(name, text, tmp_path=tmp_path) == typed
 
 
 def test_no_file(tmp_path, capsys):

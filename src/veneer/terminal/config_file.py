@@ -48,8 +48,14 @@ def with_config(command: type, words: Sequence[str]) -> list[str]:
     given: list[str] = []
     positional: list[str] = []
     for file in files:
+        spelt: dict[str, str] = {}
         for name, value in _read(Path(file)).items():
             option = _find(known, str(name), file)
+            if (before := spelt.setdefault(option.name, str(name))) != str(name):
+                raise InputError(
+                    f"{file} gives {option.name} twice, as {before!r} and {str(name)!r}; give it "
+                    "once"
+                )
             target = positional if option.option.positional else given
             target += _words(option, value, file)
     return [*given, *own] if _has_positional(own, known) else [*given, *positional, *own]
@@ -119,6 +125,8 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     try:
         value = _parsed(path.suffix.lower(), text)
+    except _Twice as error:
+        raise InputError(f"{path} has the key {str(error)!r} twice; give it once") from None
     except Exception as error:  # each parser has errors of its own
         reason = " ".join(str(error).split())[:200]
         raise InputError(
@@ -136,14 +144,39 @@ def _read(path: Path) -> dict[str, Any]:
     return value
 
 
+class _Twice(Exception):
+    """A key that a file repeats; parsers would silently take the last one."""
+
+
 def _parsed(suffix: str, text: str) -> Any:
+    """The value of a file. Numbers stay as they are written: an option takes a text, and 0.10 may
+    be a folder's name."""
     if suffix == ".json":
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_unique, parse_int=str, parse_float=str)
     if suffix == ".toml":
-        return tomllib.loads(text)
+        return tomllib.loads(text, parse_float=str)
+    return _parsed_yaml(text)
+
+
+def _parsed_yaml(text: str) -> Any:
     import yaml
 
-    return yaml.safe_load(text)
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            _unique([(key.value, None) for key, _ in node.value if isinstance(key.value, str)])
+            return super().construct_mapping(node, deep)
+
+    for kind in ("int", "float", "timestamp"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{kind}", Loader.construct_scalar)
+    return yaml.load(text, Loader)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [k for k, _ in pairs]
+        raise _Twice(next(k for k in keys if keys.count(k) > 1))
+    return made
 
 
 def _find(known: Mapping[str, _Known], name: str, file: str) -> _Known:
