@@ -39,3 +39,13 @@ def test_colours_and_bars_reach_a_terminal_and_no_file():
         guard(stream)
         stream.write("\x1b[?25l\x1b[1mname\x1b[0m\x1b[A\x1b[?25h")
         assert stream.getvalue() == shown
+
+
+def test_a_character_that_the_streams_encoding_has_not_is_spelled_out():
+    """A stream to a file or a pipe may be ASCII, Latin-1 or cp1252."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="latin-1", newline="")
+    guard(stream)
+    print("é ✓ \x07", end="", file=stream)
+    stream.flush()
+    assert raw.getvalue() == b"\xe9 \\u2713 \\u27e8U+0007\\u27e9"

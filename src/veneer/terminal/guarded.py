@@ -4,6 +4,7 @@ cannot command: no bidirectional controls, no escape sequences but colours and c
 from __future__ import annotations
 
 import re
+from io import TextIOWrapper
 from typing import Any
 
 from veneer.foundation.invisible import spelled
@@ -13,10 +14,13 @@ _OWN = re.compile("(\x1b\\[(?:[0-9;]*[mAK]|\\?25[hl]))")
 
 
 def guard(stream: Any) -> None:
-    """Let a text stream spell out what a terminal would obey. Where it is no terminal, no escape
-    sequence passes; where one is, Veneer's own tables and bars need theirs."""
+    """Let a text stream spell out what a terminal would obey, and characters that its encoding has
+    not. Where it is no terminal, no escape sequence passes; where one is, Veneer's own tables and
+    bars need theirs."""
     if stream is None:
         return
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
     write, own = stream.write, stream.isatty()
 
     def guarded(text: str) -> int:
