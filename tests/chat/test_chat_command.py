@@ -40,6 +40,12 @@ def test_questions_from_a_file(run_folder, monkeypatch, capsys):
     assert lines[4].split("[")[0].split(":")[1] == lines[3].split("[")[0].split(":")[1]
 
 
+def test_bytes_that_are_not_utf_8(run_folder, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9?\n"), "utf-8"))
+    assert main(["chat", str(run_folder)]) == 2
+    assert "bytes that are not UTF-8; expected text in UTF-8" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words, text, sentence",
     [

@@ -80,9 +80,17 @@ class SideBySide:
         )
 
     def check(self, question: str, sampling: Sampling) -> None:
-        """Raises InputError for a question that is empty, or that leaves no room for the answer."""
+        """Raises InputError for a question that is empty or no valid text, or that leaves no room
+        for the answer."""
         if not question.strip():
             raise InputError("the question is empty; type one")
+        try:
+            question.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                "the question holds half of a character, or bytes that are not UTF-8; expected "
+                "text in UTF-8"
+            ) from None
         models = (self.pair.base, self.pair.aligned)
         for lm, ids in zip(models, self.prompts(question), strict=True):
             needed = len(ids) + sampling.max_new_tokens

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from io import TextIOWrapper
 
 from rich.console import Console
 from rich.live import Live
@@ -90,6 +91,8 @@ def answer(
 
 def questions(console: Console, hint: str | None = None) -> Iterator[str]:
     """What a person types, or the lines of stdin, until its end. hint: what may be asked."""
+    if isinstance(sys.stdin, TextIOWrapper):  # other bytes are refused with their question
+        sys.stdin.reconfigure(errors="surrogateescape")
     if not sys.stdin.isatty():
         yield from (line.strip() for line in sys.stdin if line.strip())
         return
