@@ -7,8 +7,10 @@ import json
 
 import pytest
 
+from veneer.foundation.errors import InputError
 from veneer.imports import AS_STORED, read_stored
 from veneer.imports.imported import BROKEN, TOOL, WITHHELD
+from veneer.imports.inspect_logs import MORE
 
 CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
@@ -189,3 +191,30 @@ def test_a_tool_of_an_agent_in_an_inspect_log(tmp_path):
     found = read_stored(path)
     assert [(r.prompt_id, r.text, r.reasoning) for r in found.responses] == [("2", "yes", "so")]
     assert dict(found.dropped) == {TOOL: 1}
+
+
+def test_what_a_solver_put_around_an_input_is_counted(tmp_path):
+    def sample(id, *messages):
+        turns = [{"role": r, "content": t} for r, t in messages]
+        choice = {"message": {"role": "assistant", "content": "a"}, "stop_reason": "stop"}
+        return {"id": id, "input": "Q?", "messages": turns, "output": {"choices": [choice]}}
+
+    samples = [
+        sample(1, ("user", "Q?"), ("assistant", "a")),
+        sample(2, ("system", "s"), ("user", "Q?"), ("assistant", "a")),
+        sample(3, ("user", "Answer: Q?"), ("assistant", "a")),
+        {**sample(4), "messages": []},
+    ]
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"eval": {"model": "m"}, "samples": samples}), encoding="utf-8")
+    found = read_stored(path)
+    assert len(found.responses) == 4 and dict(found.noticed) == {MORE: 2}
+
+
+def test_an_lm_eval_prompt_with_images_is_refused(tmp_path):
+    more = {"arg_0": "Q", "arg_1": {"until": []}, "arg_2": {"visual": ["x.png"]}}
+    row = {"doc_id": 0, "arguments": {"gen_args_0": more}, "resps": [["a"]]}
+    with pytest.raises(InputError, match="a prompt that is more than text"):
+        stored(tmp_path, row)
+    del more["arg_2"]
+    assert len(stored(tmp_path, row).responses) == 1

@@ -17,6 +17,7 @@ from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import an_object, get, parsed
 
 EXPECTED = 'an inspect-ai log: {"eval": ..., "samples": [{"id", "epoch", "input", "output"}]}'
+MORE = "the model read other messages than the sample's input (a solver's system text or template)"
 LONGEST = 512 * 2**20  # bytes of one JSON file
 ZSTANDARD = 93  # zip's number of a compression that Python reads from 3.14 on
 # What zipfile raises for an entry that is damaged, encrypted (RuntimeError), or in a form that it
@@ -42,7 +43,8 @@ def read_inspect(path: Path, rules: Rules | None = None, system: str | None = No
         count += 1
         id = str(get(sample, "id", (int, str), where, EXPECTED))
         epoch = get(sample, "epoch", int, where, EXPECTED) if "epoch" in sample else 1
-        imported.put_prompt(id, _input(sample.get("input"), where), where, task=task)
+        turns = _input(sample.get("input"), where)
+        imported.put_prompt(id, turns, where, task=task)
         output = sample.get("output")
         choices = output.get("choices") if isinstance(output, dict) else None
         if sample.get("error") or not isinstance(choices, list) or not choices:
@@ -50,6 +52,8 @@ def read_inspect(path: Path, rules: Rules | None = None, system: str | None = No
                 "error: the sample failed" if sample.get("error") else "error: no output"
             ] += 1
             continue
+        if _read_more(sample.get("messages"), turns):
+            imported.noticed[MORE] += 1
         for number, value in enumerate(choices):
             choice = an_object(value, where, EXPECTED)
             put_choice(
@@ -173,6 +177,24 @@ def _input(value: Any, where: str) -> Turns:
     if not isinstance(value, str) or not value:
         raise InputError(f"{where} has no input that is a text; expected {EXPECTED}")
     return ({"role": "user", "content": value},)
+
+
+def _read_more(messages: Any, turns: Turns) -> bool:
+    """Return whether a sample's messages, up to the answer, are not its input: a solver put a
+    system text in front, a template around it, or held a longer talk."""
+    if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
+        return False
+    last = messages[-1:] if messages[-1:] and messages[-1].get("role") == "assistant" else []
+    before = messages[: len(messages) - len(last)]
+    texts = [_text_of(m.get("content")) for m in before]
+    return bool(before) and texts != [t["content"] for t in turns]
+
+
+def _text_of(content: Any) -> Any:
+    """Return the texts of a content as a prompt's are joined."""
+    if not isinstance(content, list):
+        return content
+    return "\n".join(str(p.get("text")) for p in content if isinstance(p, dict))
 
 
 def _choice(message: dict[str, Any]) -> dict[str, Any]:

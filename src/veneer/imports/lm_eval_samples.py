@@ -84,6 +84,11 @@ def _request(request: Any, where: str) -> Turns:
         raise InputError(
             f"{where} holds log-likelihoods, not answers; expected {EXPECTED} of a generation task"
         )
+    if any(parts[2:]):
+        raise InputError(
+            f"{where} has a prompt that is more than text (images, perhaps); expected {EXPECTED}, "
+            "of a task of texts"
+        )
     text = parts[0]
     if isinstance(text, list) and len(text) == 1 and isinstance(text[0], str):
         text = text[0]  # chat messages are logged as a tuple of one text
