@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
 
@@ -56,3 +57,20 @@ def test_what_says_nothing_is_left_out(tmp_path, row, column):
 def test_what_would_be_lost_is_refused(tmp_path, row, column, reason):
     with pytest.raises(InputError, match=reason):
         read(tmp_path, row, column)
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("\n\nHuman: u\n\nAssistant: a", True),
+        ("\n\nHuman: u\n\nAssistant: a\n\nHuman: u\n\nAssistant: b", True),
+        ("\n\nHuman: u\n\nAssistant:", False),
+        ("\n\nHuman: u\n\nAssistant: a\n\nHuman: u", False),
+        ("Who is\n\nAssistant: a", False),
+    ],
+)
+def test_a_talk_that_holds_its_answer_is_read_with_a_warning(tmp_path, text, warned, caplog):
+    """As the columns of Anthropic's HH-RLHF, which hold the answer to be learnt."""
+    caplog.set_level(logging.WARNING, "veneer")
+    assert read(tmp_path, {"chosen": text}, "chosen")[0]["content"] == text
+    assert ("whose last answer is read as a part of the prompt" in caplog.text) is warned

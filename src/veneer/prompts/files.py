@@ -43,6 +43,11 @@ NOTHING = ("", "[]", "{}", "null")  # how tables write that a row has none of th
 ANSWER_START = "target"  # the beginning of an answer that complies, which can be forced
 LAST_LEFT = "conversations end with the assistant's turn: the prompt is what stands before it"
 
+ANSWER_READ = (
+    "texts are a whole talk (Human: ... Assistant: ...), whose last answer is read as a part of "
+    "the prompt"
+)
+
 
 def read_prompts(
     source: str,
@@ -154,6 +159,7 @@ def prompt_of_row(
                 f"{where} holds an empty prompt; expected some text, or leave the line out"
             )
         messages: tuple[dict[str, str], ...] = ({"role": "user", "content": value},)
+        notices[ANSWER_READ] += _with_answer(value)
     elif isinstance(value, list):
         turns = with_system(where, chat_turns(where, value), row)
         messages = up_to_user(where, turns) if key in TRAINING else of_user(where, turns)
@@ -177,6 +183,14 @@ def prompt_of_row(
         reference=_target(where, row),
         template=template or PLACE,
     )
+
+
+def _with_answer(text: str) -> bool:
+    """Return whether a text is a talk as Anthropic's HH-RLHF holds it, the answer to be learnt
+    last."""
+    before, mark, answer = text.rpartition("\n\nAssistant:")
+    talk = bool(mark) and before.lstrip().startswith("Human: ")
+    return talk and bool(answer.strip()) and "\n\nHuman: " not in answer
 
 
 def _target(where: str, row: dict[str, Any]) -> dict[str, Any]:
