@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from tiny import tiny
+from veneer.foundation.reading.turns import chat_turns
 from veneer.serve.errors import ApiError
 from veneer.serve.guard import Guard, is_local
 from veneer.serve.requests import Limits
@@ -24,6 +25,13 @@ from veneer_server import serving
 
 CHAT = {"model": "base", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}
 TEXT = {"model": "base", "prompt": "hi", "max_tokens": 2}
+
+
+def test_parts_are_joined_as_in_a_prompt_file():
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    message = {"role": "user", "content": parts}
+    read = read_request(ChatBody, json.dumps({**CHAT, "messages": [message]}).encode())
+    assert [m.turn() for m in read.messages] == list(chat_turns("here", [message]))
 
 
 def test_a_refusal_of_an_earlier_turn_is_its_content():

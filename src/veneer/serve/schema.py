@@ -55,8 +55,9 @@ class ContentPart(BaseModel):
 
 
 class ChatTurn(BaseModel):
-    """A chat turn. `developer` is the newer name of `system`. `name` is not shown to the model. The
-    refusal of an assistant's turn without a content is its content."""
+    """A chat turn. `developer` is the newer name of `system`. `name` is not shown to the model.
+    Parts are joined as in a prompt file. The refusal of an assistant's turn without a content is
+    its content."""
 
     model_config = ConfigDict(strict=True)
     role: Literal["system", "developer", "user", "assistant"]
@@ -80,7 +81,7 @@ class ChatTurn(BaseModel):
         if isinstance(value, list):
             if any(not isinstance(p, dict) or p.get("type") != "text" for p in value):
                 raise ValueError("only parts of type text can be read, no images, sounds or files")
-            return "".join(ContentPart.model_validate(p).text for p in value)
+            return "\n".join(ContentPart.model_validate(p).text for p in value)
         return "" if value is None and info.data.get("role") == "assistant" else value
 
     def turn(self) -> dict[str, str]:
