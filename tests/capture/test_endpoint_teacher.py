@@ -436,6 +436,15 @@ def test_a_candidate_without_a_probability_is_none(base, tmp_path, nothing):
     torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-4)
 
 
+def test_one_token_with_few_candidates_does_not_cost_the_others_theirs():
+    """OpenAI's page: in rare cases fewer than requested are returned."""
+    sure = endpoint_note("N", 0.0)
+    unsure = endpoint_note("o", -0.1, ("a", -3.0), ("e", -4.0))
+    reply = answered("No", {"content": [sure, unsure]})
+    with serving(lambda c: c.json(reply)) as server:
+        assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 3
+
+
 def test_of_two_candidates_with_one_text_the_likelier_stays():
     """SentencePiece's "I" with and without its blank, which some servers write alike."""
     twins = endpoint_note("I", -0.1, ("You", -2.5), ("I", -7.0))

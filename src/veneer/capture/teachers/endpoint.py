@@ -209,9 +209,9 @@ def probe(
             f"{config.model} at {config.url} gives {outcome['untold']} with its first answer; "
             "capture its text alone (--top-logprobs 0)"
         )
-    # the token itself stands among them
-    fewest = min((len(likely) for _, likely in outcome["told"] or ()), default=0)
-    return min(top, fewest) if fewest > 1 else 0
+    # the token itself stands among them; where the rest is without mass, servers name fewer
+    most = max((len(likely) for _, likely in outcome["told"] or ()), default=0)
+    return min(top, most) if most > 1 else 0
 
 
 def known_top(capture: Path, most: int) -> int | None:
