@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from veneer.capture.plan import whole_plan
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json_lines, sha256_file
 
@@ -48,8 +47,18 @@ def check_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Raise InputError where the manifest lacks what every reader needs, its plan does not name
     each prompt once, or a file beside the shards is not the one that it names (captures of older
     versions name only the head)."""
-    head = manifest.get("head")
-    if whole_plan(manifest.get("plan")) is None:
+    plan, head = manifest.get("plan"), manifest.get("head")
+    good = isinstance(plan, list) and all(
+        isinstance(s, list) and all(isinstance(b, list) for b in s) for s in plan
+    )
+    numbers = (
+        [n for shard in plan for batch in shard for n in batch] if good and plan is not None else []
+    )
+    if (
+        not numbers
+        or any(type(n) is not int for n in numbers)
+        or sorted(numbers) != list(range(len(numbers)))
+    ):
         raise InputError(
             f"{folder}/manifest.json has a plan that does not name each prompt once; make the "
             "capture again"

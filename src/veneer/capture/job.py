@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from veneer.capture.batch import capture_batch
 from veneer.capture.config import CaptureConfig
-from veneer.capture.plan import Plan, batch_plan, check_lengths, whole_plan
+from veneer.capture.plan import batch_plan, check_lengths
 from veneer.capture.shards import SCHEMA, concatenate
 from veneer.capture.teachers.teacher import Teacher
 from veneer.capture.templates import template_record
@@ -50,7 +50,7 @@ class Job:
     prompts: Sequence[Prompt]
     config: CaptureConfig
     base_ids: list[list[int]]
-    plan: Plan
+    plan: list[list[list[int]]]
     listing: str
     manifest: dict[str, Any]
 
@@ -69,14 +69,6 @@ class Job:
         manifest = make_manifest(base, teacher, laid.form, config, laid.plan, laid.stamp)
         manifest["templates"] = template_record(laid.form, prompts)
         return cls(base, teacher, prompts, config, laid.base_ids, laid.plan, laid.listing, manifest)
-
-    def continuing(self, existing: Mapping[str, Any]) -> Job:
-        """The same capture in the batches that an existing manifest names, so that one which an
-        older version planned is finished as it was begun."""
-        plan = whole_plan(existing.get("plan"))
-        if plan is None or sum(len(b) for shard in plan for b in shard) != len(self.prompts):
-            return self
-        return replace(self, plan=plan, manifest={**self.manifest, "plan": plan})
 
     def shard(
         self, number: int, done: Callable[[int], None] | None = None
@@ -104,7 +96,7 @@ class Layout(NamedTuple):
     form: Format
     base_ids: list[list[int]]
     lengths: list[int]
-    plan: Plan
+    plan: list[list[list[int]]]
     listing: str
     stamp: str
 
@@ -130,11 +122,7 @@ class Layout(NamedTuple):
         for read, longest in ((base_lengths, base.longest), (lengths, teacher.longest())):
             check_lengths(read, [p.id for p in prompts], longest, config.sampling.max_new_tokens)
         plan = batch_plan(
-            base_ids,
-            lengths,
-            [p.task for p in prompts],
-            config.batch_size,
-            config.shard_batches,
+            lengths, [p.task for p in prompts], config.batch_size, config.shard_batches
         )
         rows = [
             {
@@ -228,7 +216,7 @@ def make_manifest(
     teacher: Teacher,
     base_format: Format,
     config: CaptureConfig,
-    plan: Plan,
+    plan: list[list[list[int]]],
     prompts_hash: str,
 ) -> dict[str, Any]:
     """What manifest.json holds, without the hashes of files. prompts_hash: of the listing and of

@@ -72,7 +72,7 @@ def capture_from(
 def make_capture(job: Job, shelf: Shelf, progress: Progress | None = None) -> Capture:
     """Make the missing shards of a capture, one after the other."""
     with folder_lock(shelf.folder):
-        job = begin(job, shelf)
+        begin(job, shelf)
         missing = [n for n in range(len(job.plan)) if not shelf.is_done(n)]
         total = len(job.prompts)
         done = total - sum(len(batch) for n in missing for batch in job.plan[n])

@@ -15,7 +15,6 @@ from veneer.capture.config import CaptureConfig
 from veneer.capture.integrity import hashes
 from veneer.capture.job import Job, Layout
 from veneer.capture.noise import LIMIT, self_kl
-from veneer.capture.plan import whole_plan
 from veneer.capture.shards import is_done, write_shard
 from veneer.capture.teachers.teacher import Rereading
 from veneer.capture.thoughts import record_thoughts
@@ -60,21 +59,19 @@ class Shelf:
         return Capture.open(self.folder)
 
 
-def begin(job: Job, shelf: Shelf) -> Job:
+def begin(job: Job, shelf: Shelf) -> None:
     """Write head, tokenizer, prompts and manifest, or check that a folder in use was made with the
-    same settings; return the job, in the batches of that folder. Raises InputError for one that was
-    made with others, and for a folder of other files."""
+    same settings. Raises InputError for one that was not, and for a folder of other files."""
     shelf.prepare()
-    out = shelf.folder
+    out, manifest = shelf.folder, job.manifest
     path = out / "manifest.json"
     if path.is_file():
-        existing = _manifest(out)
-        job = job.continuing(existing)
-        _check_same(out, existing, job.manifest)
+        existing = read_json(path, "the manifest of a capture")
+        _check_same(out, existing, manifest)
         keep_threads(existing.get("threads"))
         remove_leftovers(out)
         shelf.share()
-        return job
+        return
     _check_no_other(out)
     head = job.base.head.first_rows(job.teacher.size)
     tensors: dict[str, Tensor] = {"weight": head.weight.contiguous()}
@@ -85,26 +82,23 @@ def begin(job: Job, shelf: Shelf) -> Job:
     )
     job.base.tokenizer.save_pretrained(out / "tokenizer")
     write_text(out / "prompts.jsonl", job.listing)
-    write_json(path, {**job.manifest, "threads": torch.get_num_threads(), "files": hashes(out)})
+    write_json(path, {**manifest, "threads": torch.get_num_threads(), "files": hashes(out)})
     shelf.share()
-    return job
 
 
-def look(shelf: Shelf, laid: Layout, config: CaptureConfig) -> tuple[State, int, int]:
-    """The state of a capture's folder, its finished shards, and all that it will have, found out
-    without writing. Raises InputError for a folder of other files, and of a capture of other
-    prompts or settings; whether it is of the same models shows when they are loaded."""
+def look(shelf: Shelf, laid: Layout, config: CaptureConfig) -> tuple[State, int]:
+    """What is there of a capture, and how many shards, found out without writing. Raises InputError
+    for a folder of other files, and of a capture of other prompts or settings; whether it is of
+    the same models shows when they are loaded."""
     out, path = shelf.folder, shelf.folder / "manifest.json"
     if not path.is_file():
         _check_no_other(out)
-        return "new", 0, len(laid.plan)
+        return "new", 0
     own = {"config": config.facts(), "prompts_sha256": laid.stamp}
-    existing = _manifest(out)
-    _check_same(out, existing, own)
-    shards = len(whole_plan(existing.get("plan")) or laid.plan)
-    done = sum(shelf.is_done(number) for number in range(shards))
-    whole = done == shards and (out / "run.json").is_file()
-    return "finished" if whole else "interrupted", done, shards
+    _check_same(out, read_json(path, "the manifest of a capture"), own)
+    done = sum(shelf.is_done(number) for number in range(len(laid.plan)))
+    whole = done == len(laid.plan) and (out / "run.json").is_file()
+    return "finished" if whole else "interrupted", done
 
 
 def _check_no_other(out: Path) -> None:
@@ -127,13 +121,9 @@ def _check_no_other(out: Path) -> None:
         raise InputError(f"{out} is not empty and holds no capture; give a new or an empty folder")
 
 
-def _manifest(out: Path) -> dict[str, Any]:
-    existing = read_json(out / "manifest.json", "the manifest of a capture")
-    return existing if isinstance(existing, dict) else {}
-
-
-def _check_same(out: Path, existing: dict[str, Any], manifest: dict[str, Any]) -> None:
+def _check_same(out: Path, existing: Any, manifest: dict[str, Any]) -> None:
     """Raise InputError where a folder's manifest is of other settings, prompts or models."""
+    existing = existing if isinstance(existing, dict) else {}
     # Captures of version 0.1.0 hold their templates in the prompts' hash alone, and do not name the
     # settings that were left out.
     later = ("versions", "settings_not_applied")

@@ -243,13 +243,13 @@ class CaptureCommand:
             look_at_folder(Path(self.out))
         base, teacher, prompts, config, form = self._inputs()
         laid = Layout.of(base, teacher, prompts, config, form)
-        state, done, shards = look(shelf_of(self.out), laid, config)
+        state, shards = look(shelf_of(self.out), laid, config)
         costs = estimate(base, teacher, prompts, config, base_format=form)
         return Plan(
             command="capture",
             out=without_secrets(self.out),
             state=state,
-            kept={f"of {shards:,} shards": done} if done else {},
+            kept={f"of {len(laid.plan):,} shards": shards} if shards else {},
             models=noted_models(),
             costs=costs.words(),
             writes=("manifest.json", "prompts.jsonl", "head.safetensors", "shard-*", "run.json"),

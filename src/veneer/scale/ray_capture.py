@@ -19,7 +19,7 @@ from veneer.capture.shards import identity
 from veneer.capture.shelf import Shelf, begin, finish
 from veneer.capture.teachers.aligned import AlignedModel
 from veneer.foundation.errors import InputError, VeneerError
-from veneer.foundation.files import folder_lock, read_json
+from veneer.foundation.files import folder_lock
 from veneer.foundation.progress import Progress
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
@@ -75,7 +75,7 @@ class CaptureWorker:
         job's identity."""
 
         def work() -> tuple[list[list[list[int]]], list[int], str]:
-            self._job = begin(self.job, self.shelf)
+            begin(self.job, self.shelf)
             return (
                 self.job.plan,
                 [n for n in range(len(self.job.plan)) if self.shelf.is_done(n)],
@@ -88,21 +88,19 @@ class CaptureWorker:
         """Make one shard of the job that `expected` identifies."""
 
         def work() -> int:
-            manifest = self.shelf.folder / "manifest.json"
-            if is_url(self.place) and not manifest.is_file():
-                self.shelf.prepare()
-            if not manifest.is_file():
-                raise InputError(
-                    f"it does not see {self.place}; give a folder that all machines share, or a "
-                    "URL such as s3://bucket/folder"
-                )
-            job = self.job.continuing(read_json(manifest, "the manifest of a capture"))
-            if identity(job.manifest) != expected:
+            if identity(self.job.manifest) != expected:
                 raise InputError(
                     "its models, prompts or settings are not those of the first worker; put the "
                     "same models on every machine"
                 )
-            self.shelf.put(shard, *job.shard(shard))
+            if is_url(self.place) and not (self.shelf.folder / "manifest.json").is_file():
+                self.shelf.prepare()
+            if not (self.shelf.folder / "manifest.json").is_file():
+                raise InputError(
+                    f"it does not see {self.place}; give a folder that all machines share, or a "
+                    "URL such as s3://bucket/folder"
+                )
+            self.shelf.put(shard, *self.job.shard(shard))
             return shard
 
         return answered(work)
