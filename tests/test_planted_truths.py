@@ -93,7 +93,7 @@ def blind(tmp_path_factory):
 
 def test_a_known_change_of_the_head_is_found_on_held_out_tokens(known):
     kl, base = known.row("kl"), known.row("kl", "base")
-    assert kl.high < 1e-3  # nats a token
+    assert kl.high < 1e-3  # nats per token
     assert base.low > 0.05  # so that there was something to find
     assert known.fresh.kl_veneer.mean() < 1e-3  # exact KL, prompts that the capture never saw
     assert known.fresh.kl_base.mean() > 0.05

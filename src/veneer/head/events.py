@@ -86,7 +86,7 @@ def solver_progress(progress: Progress | None) -> Log:
         if isinstance(event, Remark):
             logging.getLogger("veneer").warning("veneer: %s", event.text)
         elif progress and isinstance(event, SearchStep):
-            what = f"extract: held-out {event.select_kl:.3f} nats a token"
+            what = f"extract: held-out {event.select_kl:.3f} nats per token"
             progress(event.evaluation, 0, what)
 
     return log

@@ -208,7 +208,7 @@ def dumbbell(
         drawn = mark(row.identity, f"{place}%", MID, size) if inside else _arrow(place, True)
         marks.append(Markup('<g class="{}">{}</g>').format(system_class(row.identity), drawn))
     return Markup(
-        '<svg class="lane" height="{}" role="img"><title>KL in nats a token: {}</title>{}</svg>'
+        '<svg class="lane" height="{}" role="img"><title>KL in nats per token: {}</title>{}</svg>'
     ).format(LANE, "; ".join(values), Markup("").join(marks))
 
 

@@ -1,4 +1,4 @@
-"""Measurements arranged for reading: one line a measured thing, one column a system."""
+"""Measurements arranged for reading: one row per measured thing, one column per system."""
 
 from __future__ import annotations
 

@@ -51,11 +51,11 @@ def rate(successes: int, n: int) -> Estimate:
 def mean(values: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None) -> Estimate:
     """Mean over prompts: Wilson for 0/1 values, otherwise BCa bootstrap (`bootstrap.limits`).
 
-    All values equal and not 0 or 1: see `_all_equal`. clusters: a group id a prompt; whole groups
-    are resampled. For 0/1 values in clusters, Wilson with the effective sample size n / design
-    effect (Korn & Graubard 1998, Survey Methodology 24; Wilson in place of their Clopper-Pearson as
-    compared by Dean & Pagano 2015, J. Survey Statistics and Methodology 3), and with the number of
-    groups where all values are equal.
+    All values equal and not 0 or 1: see `_all_equal`. clusters: one group id per prompt; whole
+    groups are resampled. For 0/1 values in clusters, Wilson with the effective sample size
+    n / design effect (Korn & Graubard 1998, Survey Methodology 24; Wilson in place of their
+    Clopper-Pearson as compared by Dean & Pagano 2015, J. Survey Statistics and Methodology 3), and
+    with the number of groups where all values are equal.
     """
     x = _finite(values)
     if not len(x):
@@ -164,7 +164,7 @@ def portion(
     limits and against half the prior: docs/statistics.md. For values other than 0 and 1 the added
     prompts differ by the values' standard deviation, and Student's t takes the place of z.
 
-    clusters: a group id a prompt. The moments are then those of the groups' sums, the prior is
+    clusters: one group id per prompt. The moments are then those of the groups' sums, the prior is
     still of two prompts, and Student's t has one degree of freedom less than there are groups.
 
     Value None where the interval of the paired difference aligned - base holds 0: the portion

@@ -53,10 +53,10 @@ def show(results: Results) -> None:
     }
     refused, told = over_refusal(results), told_apart.discernment(results)
     print_table(console, _three(rows, refused, told))
-    caption = "KL in nats a token on held-out prompts, under aligned: its noise floor"
+    caption = "KL in nats per token on held-out prompts, under aligned: its noise floor"
     if any(metric == "nll" for _, metric, _, _ in rows):
         caption = (
-            "NLL in nats a token on held-out prompts: the right column is the gain; only "
+            "NLL in nats per token on held-out prompts: the right column is the gain; only "
             "responses were known, so there is no KL"
         )
     console.print(f"value [95 % interval]; {caption}")

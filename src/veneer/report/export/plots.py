@@ -268,7 +268,7 @@ def position_plot(chart: Curves) -> Figure:
     )
     axes.set_ylim(bottom=0)
     axes.set_xlabel("response position (tokens)")
-    axes.set_ylabel("KL from aligned (nats a token)")
+    axes.set_ylabel("KL from aligned (nats per token)")
     axes.set_title(
         f"{'all tasks' if chart.task == 'joint' else _text(chart.task)}, n = {chart.n}",
         fontsize=8,

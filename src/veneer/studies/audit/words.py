@@ -114,7 +114,7 @@ def sentences(results: Results, verdict: AuditVerdict) -> list[str]:
         texts = [*behaviour, weights, last]
     elif verdict.moved == evidence.UNCHANGED:
         equal = (
-            f"The two models give the same distributions: {figure(kl[0])} nats a token, noise "
+            f"The two models give the same distributions: {figure(kl[0])} nats per token, noise "
             f"floor {verdict.floor:.1g}."
         )
         texts = [equal, weights, *behaviour, last]
@@ -163,7 +163,7 @@ def _distance(results: Results, verdict: AuditVerdict) -> str:
         if rows
     ]
     return (
-        f"KL(A || C) in nats a token, on A's answers and on C's: {'; '.join(parts)}; noise floor "
+        f"KL(A || C) in nats per token, on A's answers and on C's: {'; '.join(parts)}; noise floor "
         f"{verdict.floor:.1g}."
     )
 

@@ -88,7 +88,7 @@ def samples_note(facts: Mapping[str, Any]) -> str | None:
         least = facts.get("least_words")
         return "no prompt has two answers" + (f" of {least} words or more" if least else "")
     samples = facts.get("samples")
-    return None if samples is None else f"{samples} answers a prompt"
+    return None if samples is None else f"{samples} answers per prompt"
 
 
 def drop_remark(drop: Measurement) -> str | None:

@@ -65,7 +65,7 @@ def copies_words(copies: Sequence[int]) -> str:
 
 def likelihood_note(facts: Mapping[str, Any]) -> str:
     return (
-        f"members {facts['members']:.3g} nats a token nearer than under base, held-out texts "
+        f"members {facts['members']:.3g} nats per token nearer than under base, held-out texts "
         f"{facts['held_out']:.3g}"
     )
 

@@ -67,7 +67,7 @@ def read_viewpoints(path: Path) -> list[Question]:
             )
         questions.append(question)
     if not questions:
-        raise InputError(f"{path} holds no questions; expected {EXPECTED} a line")
+        raise InputError(f"{path} holds no questions; expected one per line: {EXPECTED}")
     return questions
 
 

@@ -139,7 +139,7 @@ def answer_rows(
             "expected": expected * len(counts),
         }
         note = words.answers_note(facts)
-        yield _counted("answers", e.name, counts, "answers a prompt", task, note, facts)
+        yield _counted("answers", e.name, counts, "answers per prompt", task, note, facts)
         empty = [
             float(np.mean([not t.strip() for t in samples])) for samples in e.answers if samples
         ]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from veneer.foundation.results import Results
 
 COSTS = {
-    "kl": "KL\nnats a token",
+    "kl": "KL\nnats per token",
     "time_ratio": "time\nof base's",
     "memory_ratio": "memory\nof base's",
 }
