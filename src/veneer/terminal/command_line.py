@@ -46,7 +46,13 @@ def parse(command: type, name: str, words: Sequence[str]) -> Any | None:
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
-            return tyro.cli(command, prog=f"veneer {name}", args=list(words), config=CONFIG)
+            return tyro.cli(
+                command,
+                prog=f"veneer {name}",
+                description=_paragraphs(command),
+                args=list(words),
+                config=CONFIG,
+            )
     except SystemExit as stop:
         if stop.code:
             print(box.getvalue(), file=sys.stderr, end="")
@@ -56,6 +62,13 @@ def parse(command: type, name: str, words: Sequence[str]) -> Any | None:
         print("\nexamples:\n" + "\n".join(f"  {example}" for example in examples))
     print("\nOptions may also come from a file: --config FILE.yaml (docs/config.md)")
     return None
+
+
+def _paragraphs(command: type) -> str:
+    """A command's docstring, each paragraph in one line: tyro keeps a line break before a line
+    that does not begin with a letter."""
+    text = inspect.getdoc(command) or ""
+    return "\n\n".join(" ".join(p.split()) for p in text.split("\n\n"))
 
 
 def completion(commands: Mapping[str, type], shell: str) -> str:
@@ -110,6 +123,8 @@ def _form(name: str, hint: Any, text: str, default: Any) -> Any:
         words["aliases"] = [option.alias]
     if default in (None, "", ()) or inner is bool:
         words["help_behavior_hint"] = ""  # the text says what the default is; a flag is off
+    elif option.positional and default is dataclasses.MISSING:
+        words["help_behavior_hint"] = "(required)"  # tyro takes no word of a tuple for none
     if inner is not bool and not dataclasses.is_dataclass(inner):
         words["metavar"] = option.metavar or _metavar(inner)
     marks: list[Any] = [tyro.conf.arg(**{k: v for k, v in words.items() if v is not None})]
@@ -140,7 +155,9 @@ def _without_none(hint: Any) -> Any:
 def _metavar(hint: Any) -> str | None:
     if get_origin(hint) is Literal:
         return "{" + ",".join(map(str, get_args(hint))) + "}"
-    if get_origin(hint) is tuple and Ellipsis not in get_args(hint):
+    if get_origin(hint) is tuple and Ellipsis in get_args(hint):
+        return f"{_metavar(get_args(hint)[0])} ..."
+    if get_origin(hint) is tuple:
         return " ".join(METAVARS.get(item, "VALUE") for item in get_args(hint))
     return METAVARS.get(hint)
 

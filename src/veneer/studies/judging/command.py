@@ -33,7 +33,7 @@ class AnsweredPrompts:
     split: Literal["train", "test"] = "test"
     """Part of a task's prompts."""
     limit: int | None = None
-    """Judge the answers to the first so many prompts. Default: all."""
+    """Use only the answers to the first N prompts. Default: all."""
 
     def load(self) -> list[Prompt]:
         """Raises InputError unless exactly one of --task and --prompts is given."""

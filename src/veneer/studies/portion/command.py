@@ -34,8 +34,11 @@ class RunTemplates(PairTemplates):
     """What base and the aligned model read around each prompt (docs/chat-templates.md)."""
 
     prompt_template: str | None = None
-    """Template in which base reads the prompts of all tasks: as --base-template, or published for
-    each task's own. Default: alpaca, or the template of a task file that names one."""
+    """Template in which base reads the prompts of all tasks: text with {prompt}, or alpaca,
+    question, answer, qa, user, plain, chat (the tokenizer's chat template), or published for each
+    task's own. Default: alpaca, or the template of a task file that names one."""
+    base_template: str | None = None
+    """The same as --prompt-template, under its name in other commands. Give one of the two."""
 
     @property
     def given(self) -> str | None:
@@ -51,8 +54,9 @@ class MeasureTemplates(RunTemplates):
     """What base and the aligned model read around each prompt (docs/chat-templates.md)."""
 
     prompt_template: str | None = None
-    """Template in which base reads the prompts of all tasks, as for `veneer run`. Default: the one
-    that the veneer was fitted behind; where it was fitted behind several, each task's own."""
+    """Template in which base reads the prompts of all tasks: text with {prompt}, or a name, as for
+    `veneer run`. Default: the one that the veneer was fitted behind; where it was fitted behind
+    several, each task's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
