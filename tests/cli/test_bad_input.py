@@ -55,15 +55,15 @@ BAD = {
     "run, limit -1": (f"run {PAIR} --tasks lab-sums --limit -1 --out {{out}}", "-1"),
     "run, train 0": (f"run {PAIR} --tasks lab-sums --train 0 --out {{out}}", "0"),
     "run, 2 prompts": (f"run {PAIR} --tasks lab-sums --limit 2 --out {{out}}", "at least 3"),
-    "run, rank 0": (f"run {PAIR} --tasks lab-sums --rank 0 --out {{out}}", "rank is 0"),
-    "run, k 0": (f"run {PAIR} --tasks lab-sums --k 0 --out {{out}}", "k is 0"),
+    "run, rank 0": (f"run {PAIR} --tasks lab-sums --rank 0 --out {{out}}", "--rank is 0"),
+    "run, k 0": (f"run {PAIR} --tasks lab-sums --k 0 --out {{out}}", "--k is 0"),
     "run, batch size 0": (
         f"run {PAIR} --tasks lab-sums --batch-size 0 --out {{out}}",
-        "batch_size is 0",
+        "--batch-size is 0",
     ),
     "run, no new tokens": (
         f"run {PAIR} --tasks lab-sums --max-new-tokens 0 --out {{out}}",
-        "max_new_tokens is 0",
+        "--max-new-tokens is 0",
     ),
     "run, tokenizers differ": (
         "run --base {tiny} --aligned {other} --tasks lab-sums --out {out}",
@@ -114,15 +114,15 @@ BAD = {
     "capture, limit 0": (f"capture {PAIR} --prompts lab-sums --limit 0 --out {{out}}", "--limit 0"),
     "capture, temperature -1": (
         f"capture {PAIR} --prompts lab-sums --temperature -1 --out {{out}}",
-        "temperature is -1",
+        "--temperature is -1",
     ),
     "capture, temperature nan": (
         f"capture {PAIR} --prompts lab-sums --temperature nan --out {{out}}",
-        "temperature is nan",
+        "--temperature is nan",
     ),
     "capture, top p 0": (
         f"capture {PAIR} --prompts lab-sums --top-p 0 --out {{out}}",
-        "top_p is 0",
+        "--top-p is 0",
     ),
     "capture, hidden dtype": (
         f"capture {PAIR} --prompts lab-sums --hidden-dtype int8 --out {{out}}",
@@ -154,7 +154,7 @@ BAD = {
     ),
     "extract, unfinished": ("extract {unfinished} --out {out}", "has 0 of 1 shards"),
     "extract, 2 prompts": ("extract {two} --out {out}", "found 2 prompts; expected at least 3"),
-    "extract, rank 0": ("extract {capture} --rank 0 --out {out}", "rank is 0"),
+    "extract, rank 0": ("extract {capture} --rank 0 --out {out}", "--rank is 0"),
     "extract, ridge": ("extract {capture} --ridge -1 --out {out}", "ridge is -1"),
     "extract, rank with hidden": (
         "extract {capture} --rank 2 --output hidden --out {out}",
@@ -217,11 +217,11 @@ BAD = {
     ),
     "generate, batch size 0": (
         "generate --model lab:base --prompts lab-sums --batch-size 0 --out {out}",
-        "batch_size is 0",
+        "--batch-size is 0",
     ),
     "generate, temperature -1": (
         "generate --model lab:base --prompts lab-sums --temperature -1 --out {out}",
-        "temperature is -1",
+        "--temperature is -1",
     ),
     "generate, limit -1": (
         "generate --model lab:base --prompts lab-sums --limit -1 --out {out}",
@@ -266,6 +266,43 @@ BAD = {
         f"measure {PAIR} --veneer {{veneer}} --tasks lab-songs --out {{out}}",
         "lab-songs",
     ),
+    "run, seed -1": (f"run {PAIR} --tasks lab-sums --seed -1 --out {{out}}", "--seed is -1"),
+    "run, judge's patience": (
+        f"run {PAIR} --tasks lab-sums --judge-url http://localhost:1/v1 --judge-model m "
+        "--judge-timeout nan --out {out}",
+        "--judge-timeout is nan",
+    ),
+    "capture, teacher's patience": (
+        "capture --base lab:base --teacher-url http://localhost:1/v1 --teacher-model m "
+        "--teacher-timeout 0 --prompts {text} --out {out}",
+        "--teacher-timeout is 0",
+    ),
+    "capture, log-probabilities": (
+        "capture --base lab:base --teacher-url http://localhost:1/v1 --teacher-model m "
+        "--top-logprobs -1 --prompts {text} --out {out}",
+        "--top-logprobs is -1",
+    ),
+    "generate, alpha of no veneer": (
+        "generate --model lab:base --alpha 2 --prompts lab-sums --out {out}",
+        "without --veneer",
+    ),
+    "complexity, no programs": (
+        f"complexity {PAIR} --tasks lab-sums --programs , --out {{out}}",
+        "--programs is empty",
+    ),
+    "depth, KL behind no forced number": (
+        f"depth {PAIR} --tokens 0,2 --kl-tokens 0,7 --out {{out}}",
+        "--kl-tokens has 7",
+    ),
+    "diversity, one sample": (
+        f"diversity {PAIR} --prompts lab-sums --samples 1 --out {{out}}",
+        "--samples is 1",
+    ),
+    "diversity, threshold": (
+        f"diversity {PAIR} --prompts lab-sums --threshold 9 --out {{out}}",
+        "--threshold is 9",
+    ),
+    "judge, answers as verdicts": ("judge --compare {answers} {answers}", "it has no 'judge'"),
     "report, no folder": ("report --out {out}", "folder"),
     "report, no such folder": ("report {none} --out {out}", "none"),
     "report, no study": ("report {full} --out {out}", "results.jsonl"),
@@ -375,7 +412,8 @@ def test_help_shows_the_defaults(command, veneer):
     assert said.code == 0 and "usage: veneer" in said.out and not said.err
     if command:
         text = " ".join(said.out.split())
-        assert "default:" in text or command in ("report", "push", "completion")
+        assert "default:" in text or command in ("report", "push", "completion", "program")
+        assert "(default: )" not in text and "STR" not in text
         # tasks, serve, chat and completion write nothing; push writes to the hub
         assert "--out" in text or command in ("tasks", "serve", "chat", "completion", "push")
 

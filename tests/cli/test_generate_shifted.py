@@ -96,9 +96,9 @@ def test_it_is_the_shifted_system(options, alpha, how, veneer, extracted, tmp_pa
         (("--alpha", "1@"), "alpha is '1@'"),
         (("--alpha", "1~0"), "half-life"),
         (("--large", "nowhere/at/all"), "there is no folder"),
-        (("--top-k", "-1"), "top_k is -1"),
-        (("--min-p", "2"), "min_p is 2"),
-        (("--min-new-tokens", "900"), "min_new_tokens is 900"),
+        (("--top-k", "-1"), "--top-k is -1"),
+        (("--min-p", "2"), "--min-p is 2"),
+        (("--min-new-tokens", "900"), "--min-new-tokens is 900"),
         (("--repetition-penalty", "0"), "repetition_penalty is 0"),
     ],
 )

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import SettingError
+from veneer.foundation.settings import check_least
 from veneer.models.decode import Sampling
 
 HIDDEN_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -32,12 +33,11 @@ class CaptureConfig:
 
     def __post_init__(self) -> None:
         if self.hidden_dtype not in HIDDEN_DTYPES:
-            raise InputError(
-                f"hidden_dtype is {self.hidden_dtype!r}; expected one of {', '.join(HIDDEN_DTYPES)}"
+            raise SettingError(
+                "hidden_dtype",
+                f"is {self.hidden_dtype!r}; expected one of {', '.join(HIDDEN_DTYPES)}",
             )
-        for name in ("k", "batch_size", "shard_batches", "noise_prompts"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        check_least(self, 1, "k", "batch_size", "shard_batches", "noise_prompts")
 
     def facts(self) -> dict[str, Any]:
         words = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from veneer.foundation.dry_run import DryRun, Plan, noted_models
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, check_least
 from veneer.scale.cluster import RayConfig
 from veneer.terminal.options import Machine, PairTemplates, data_folder, progress
 from veneer.terminal.output import LongOptions
@@ -68,6 +68,7 @@ class TeacherOptions:
             )
         if (self.teacher_url is None) != (self.teacher_model is None):
             raise InputError("--teacher-url and --teacher-model go together; give both")
+        check_least(self, 0, "top_logprobs")
         if self.answers_only and self.responses is None:
             raise InputError(
                 "--answers-only goes with --responses alone: a model that thinks gives its "

@@ -302,11 +302,17 @@ class GenerateCommand:
 
     def _check_models(self, alpha: Alpha) -> None:
         from veneer.foundation.errors import InputError
+        from veneer.systems.alpha import Alpha
 
         if self.large is not None and self.veneer is None:
             raise InputError(
                 "found --large without --veneer; give the veneer of --model, which is to shift "
                 "the large model's logits"
+            )
+        if self.veneer is None and alpha != Alpha():
+            raise InputError(
+                f"found --alpha {alpha} without --veneer, whose strength it is; give the veneer, "
+                "or leave --alpha out"
             )
         if self.large is None and alpha.constant is None:
             raise InputError(

@@ -9,13 +9,13 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import InputError, SettingError, VeneerError
 from veneer.foundation.invocation import note_options
 from veneer.foundation.registry import load_object, nearest
 from veneer.foundation.threads import use_threads, wait_passively
 from veneer.registry import study_commands
 from veneer.terminal.command_line import UsageError, parse
-from veneer.terminal.config_file import options_of, with_config
+from veneer.terminal.config_file import option_of, options_of, with_config
 
 OWN = {  # commands that are no study; a study's commands come from its room (veneer.registry)
     "demo": "veneer.cli.demo:DemoCommand",
@@ -103,7 +103,6 @@ def main(args: Sequence[str] | None = None) -> int:
     if command is None:
         return code
     from veneer.foundation.dry_run import DryRun
-    from veneer.foundation.errors import VeneerError
     from veneer.terminal.output import output_of
 
     try:
@@ -119,7 +118,7 @@ def main(args: Sequence[str] | None = None) -> int:
         print("veneer: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
     except VeneerError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(_typed(error, type(command)), error.exit_code)
     except BrokenPipeError:
         return _unheard()
     except BaseException as error:
@@ -173,9 +172,19 @@ def _parse(args: list[str]) -> tuple[Any, int]:
         note_options(None if command is None else options_of(command))
         return command, 0
     except (UsageError, InputError) as error:
-        return None, _fail(str(error), 2)
+        sentence = (
+            _typed(error, COMMANDS[args[0]]) if isinstance(error, SettingError) else str(error)
+        )
+        return None, _fail(sentence, 2)
     except BrokenPipeError:
         return None, _unheard()
+
+
+def _typed(error: VeneerError, command: type) -> str:
+    """The error's sentence; a setting out of range is named as the option that was typed."""
+    if isinstance(error, SettingError) and (option := option_of(command, error.setting)):
+        return f"{option} {error.problem}"
+    return str(error)
 
 
 def _threads(command: Any) -> str | None:

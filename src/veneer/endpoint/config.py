@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import InputError, SettingError
+from veneer.foundation.settings import check_least
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,14 @@ class EndpointConfig:
             raise InputError(
                 f"no model is named for the endpoint {self.url}; give the name that it serves"
             )
-        for name, least in (("retries", 0), ("concurrency", 1), ("give_up_after", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} is {getattr(self, name)}; expected {least} or more")
+        check_least(self, 0, "retries")
+        check_least(self, 1, "concurrency", "give_up_after")
         for name in ("timeout", "first_wait", "longest_wait", "price_in", "price_out"):
             value = getattr(self, name)
             if value is not None and (
                 not math.isfinite(value) or value < 0 or (value == 0 and name == "timeout")
             ):
-                raise InputError(f"{name} is {value}; expected a positive number")
+                raise SettingError(name, f"is {value}; expected a positive number")
 
     def facts(self) -> dict[str, Any]:
         """Return the settings that decide a reply."""

@@ -14,6 +14,15 @@ class InputError(VeneerError):
     exit_code = 2
 
 
+class SettingError(InputError):
+    """A setting is out of its range. setting: the field of the settings object, which Python users
+    give; the command line names the option instead. problem: the rest of the sentence."""
+
+    def __init__(self, setting: str, problem: str):
+        super().__init__(f"{setting} {problem}")
+        self.setting, self.problem = setting, problem
+
+
 class MissingExtra(InputError):
     """An optional dependency is not installed; the message carries the install line."""
 

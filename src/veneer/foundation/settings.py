@@ -12,6 +12,9 @@ the command line where its name and type do not say enough:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from veneer.foundation.errors import SettingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,12 @@ class Option:
     positional: bool = False
     alias: str | None = None
     recorded: bool = True
+
+
+def check_least(settings: Any, least: int, *names: str) -> None:
+    """Raise SettingError for a number of a settings object that is below `least`, or is none
+    (NaN). A setting without a value passes."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not value >= least:
+            raise SettingError(name, f"is {value}; expected {least} or more")

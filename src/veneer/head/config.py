@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
-from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.errors import InputError, SettingError
+from veneer.foundation.settings import Option, check_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,7 @@ class PaperRecipe:
     """Epochs of --solver paper."""
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise InputError(f"epochs is {self.epochs}; expected 1 or more")
+        check_least(self, 1, "epochs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,10 @@ class ExtractConfig:
 
     def __post_init__(self) -> None:
         if self.rank is not None and self.rank < 1:
-            raise InputError(f"rank is {self.rank}; expected 1 or more, or none for a dense veneer")
+            raise SettingError(
+                "rank", f"is {self.rank}; expected 1 or more, or none for a dense veneer"
+            )
+        check_least(self, 0, "ridge", "seed")
         if self.rank is not None and (
             self.output != "logit" or self.direct or self.solver != "lbfgs"
         ):
@@ -81,10 +83,11 @@ class ExtractConfig:
             raise InputError(
                 "a bias-only veneer is extracted residual and by lbfgs; leave the other options out"
             )
-        if self.ridge is not None and not self.ridge >= 0:
-            raise InputError(f"ridge is {self.ridge}; expected 0 or more")
         if not 0 <= self.row_threshold < 1:
-            raise InputError(f"row_threshold is {self.row_threshold}; expected a probability")
+            raise SettingError(
+                "row_threshold",
+                f"is {self.row_threshold}; expected a probability, from 0 to below 1",
+            )
 
     def facts(self) -> dict[str, Any]:
         return asdict(self)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from veneer.foundation.display import Shown
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import InputError, SettingError
 from veneer.foundation.files import read_json, sha256_file, write_atomically, write_json
 from veneer.hub import local_place
 from veneer.models.head import ROUNDINGS, Head
@@ -219,7 +219,7 @@ class Veneer(Shown):
         """The head with W + alpha dW, and alpha times the bias where there is one; the old
         one is not changed."""
         if not math.isfinite(alpha):
-            raise InputError(f"alpha is {alpha}; expected a finite number")
+            raise SettingError("alpha", f"is {alpha}; expected a finite number")
         rows = self.changed_rows().to(head.weight.device)
         weight = head.weight
         if self.rank != 0:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from veneer.endpoint.config import EndpointConfig
 from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, check_least
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class JudgeConfig:
     """Answers that a local judge reads together."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for half an endpoint, or for two judge models."""
+        """Raises InputError for half an endpoint, for two judge models, and for numbers out of
+        range."""
         if self.local is not None and (self.url is not None or self.model is not None):
             raise InputError(
                 "two judge models are given, --judge-local and --judge-url or --judge-model; "
@@ -65,7 +66,16 @@ class JudgeConfig:
             )
         if self.url is not None and self.model is not None:
             # refuses an address that holds a password or a key: it is written into run.json
-            EndpointConfig(self.url, self.model)
+            EndpointConfig(
+                self.url,
+                self.model,
+                timeout=self.timeout,
+                retries=self.retries,
+                concurrency=self.concurrency,
+                price_in=self.price_in,
+                price_out=self.price_out,
+            )
+        check_least(self, 1, "batch_size")
 
     def facts(self) -> dict[str, Any]:
         """Return the settings that decide a verdict, for run.json: without key, folders and

@@ -3,12 +3,13 @@ share."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.errors import SettingError
+from veneer.foundation.settings import Option, check_least
 from veneer.head.config import ExtractConfig
 from veneer.judges.config import JudgeConfig
 
@@ -62,31 +63,24 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         """Raises InputError for a number out of range."""
-        for name in (
-            "train_prompts",
-            "test_prompts",
-            "max_new_tokens",
-            "batch_size",
-            "k",
-            "samples",
-        ):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                part, _, prompts = name.partition("_")
-                options = f" (--limit, --{part})" if prompts == "prompts" else ""
-                raise InputError(f"{name}{options} is {value}; expected 1 or more")
-        if self.temperature < 0:
-            raise InputError(f"temperature is {self.temperature}; expected 0 (greedy) or more")
+        check_least(self, 1, "train_prompts", "test_prompts", "max_new_tokens", "batch_size")
+        check_least(self, 1, "k", "samples")
+        check_least(self, 0, "seed")
+        if not 0 <= self.temperature < math.inf:
+            raise SettingError("temperature", f"is {self.temperature}; expected 0 (greedy) or more")
         if self.samples > 1 and self.temperature == 0:
-            raise InputError(
-                f"samples is {self.samples} at temperature 0, where all are equal; give "
-                "--temperature, or one sample"
+            raise SettingError(
+                "samples",
+                f"is {self.samples} at temperature 0, where all are equal; give --temperature, or "
+                "one sample",
             )
 
     def limited(self, limit: int | None) -> Self:
         """The same with at most `limit` train and test prompts per task; None changes nothing."""
         if limit is None:
             return self
+        if limit < 1:
+            raise SettingError("limit", f"is {limit}; expected 1 or more")
         train = limit if self.train_prompts is None else min(self.train_prompts, limit)
         test = limit if self.test_prompts is None else min(self.test_prompts, limit)
         return replace(self, train_prompts=train, test_prompts=test)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import InputError, SettingError
 
 # A lower temperature is greedy: at 1e-5 a token that is 0.001 nats less likely has no chance left.
 LEAST_TEMPERATURE = 1e-5
@@ -59,30 +59,33 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
-            raise InputError(f"max_new_tokens is {self.max_new_tokens}; expected 1 or more")
+            raise SettingError("max_new_tokens", f"is {self.max_new_tokens}; expected 1 or more")
         if not 0 <= self.temperature < math.inf:
-            raise InputError(f"temperature is {self.temperature}; expected 0 (greedy) or more")
+            raise SettingError("temperature", f"is {self.temperature}; expected 0 (greedy) or more")
         if not 0 < self.top_p <= 1:
-            raise InputError(f"top_p is {self.top_p}; expected a number above 0 and at most 1")
+            raise SettingError("top_p", f"is {self.top_p}; expected a number above 0 and at most 1")
         if self.top_k < 0:
-            raise InputError(f"top_k is {self.top_k}; expected 0 (all tokens) or more")
+            raise SettingError("top_k", f"is {self.top_k}; expected 0 (all tokens) or more")
         if not 0 <= self.min_p <= 1:
-            raise InputError(f"min_p is {self.min_p}; expected a number from 0 to 1")
+            raise SettingError("min_p", f"is {self.min_p}; expected a number from 0 to 1")
         if not LEAST_PENALTY <= self.repetition_penalty <= MOST_PENALTY:
-            raise InputError(
-                f"repetition_penalty is {self.repetition_penalty}; expected {LEAST_PENALTY:g} to "
-                f"{MOST_PENALTY:g} (1 is no penalty)"
+            raise SettingError(
+                "repetition_penalty",
+                f"is {self.repetition_penalty}; expected {LEAST_PENALTY:g} to {MOST_PENALTY:g} "
+                "(1 is no penalty)",
             )
         for name in ("presence_penalty", "frequency_penalty"):
             if not abs(getattr(self, name)) <= MOST_SHIFT:
-                raise InputError(
-                    f"{name} is {getattr(self, name)}; expected {-MOST_SHIFT:g} to {MOST_SHIFT:g} "
-                    "(0 is no penalty)"
+                raise SettingError(
+                    name,
+                    f"is {getattr(self, name)}; expected {-MOST_SHIFT:g} to {MOST_SHIFT:g} "
+                    "(0 is no penalty)",
                 )
         if not 0 <= self.min_new_tokens <= self.max_new_tokens:
-            raise InputError(
-                f"min_new_tokens is {self.min_new_tokens}; expected 0 to {self.max_new_tokens}, "
-                "which is max_new_tokens"
+            raise SettingError(
+                "min_new_tokens",
+                f"is {self.min_new_tokens}; expected 0 to {self.max_new_tokens}, the longest "
+                "answer",
             )
         if not all(i >= 0 and abs(b) <= MOST_SHIFT for i, b in self.logit_bias):
             raise InputError(

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import SettingError
 
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _CONSTANT = re.compile(_NUMBER)
@@ -37,21 +37,22 @@ class Alpha:
     def __post_init__(self) -> None:
         for value in (self.start, self.end, self.half_life):
             if value is not None and not math.isfinite(value):
-                raise InputError(f"alpha has the number {value}; {EXPECTED}")
+                raise SettingError("alpha", f"has the number {value}; {EXPECTED}")
         if self.half_life is not None and (
             self.half_life <= 0 or self.steps is not None or self.end is not None
         ):
-            raise InputError(
-                f"alpha has the half-life {self.half_life}, which must be above 0 and without "
-                f"positions; {EXPECTED}"
+            raise SettingError(
+                "alpha",
+                f"has the half-life {self.half_life}, which must be above 0 and without "
+                f"positions; {EXPECTED}",
             )
         if self.end is not None and (self.steps is None or self.steps < 2):
-            raise InputError(
-                f"alpha has a line over {self.steps} position(s), which must be 2 or more; "
-                f"{EXPECTED}"
+            raise SettingError(
+                "alpha",
+                f"has a line over {self.steps} position(s), which must be 2 or more; {EXPECTED}",
             )
         if self.steps is not None and self.steps < 1:
-            raise InputError(f"alpha has {self.steps} positions; {EXPECTED}")
+            raise SettingError("alpha", f"has {self.steps} positions; {EXPECTED}")
 
     @classmethod
     def parse(cls, text: str | float | Alpha) -> Alpha:
@@ -69,7 +70,7 @@ class Alpha:
             return cls(float(match[1]), float(match[2]), _count(match[3]))
         if match := _FADE.fullmatch(words):
             return cls(float(match[1]), half_life=float(match[2]))
-        raise InputError(f"alpha is {words[:60]!r}; {EXPECTED}")
+        raise SettingError("alpha", f"is {words[:60]!r}; {EXPECTED}")
 
     @property
     def constant(self) -> float | None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from veneer.capture.teacher_forcing import response_hidden
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import InputError, SettingError
 from veneer.foundation.memory import halving
 from veneer.models.cache import copied
 from veneer.models.formats import TextFormat
@@ -94,7 +94,7 @@ def score_pairs(
     continuations read together. done: called after each group of batches with the numbers of its
     pairs and their likelihoods."""
     if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}; expected 1 or more")
+        raise SettingError("batch_size", f"is {batch_size}; expected 1 or more")
     longest = system.longest()
     for context, following in pairs:
         if not context or not following:

@@ -11,7 +11,7 @@ from veneer.capture.plan import check_lengths
 from veneer.endpoint.client import Recording
 from veneer.foundation.days import day_of
 from veneer.foundation.dry_run import State
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import InputError, SettingError
 from veneer.foundation.files import read_json, sha256_file, sha256_text, write_json, write_text
 from veneer.foundation.memory import halving
 from veneer.foundation.progress import Progress, shown
@@ -52,7 +52,7 @@ def respond(
     """
     for name, value in (("batch_size", batch_size), ("samples", samples)):
         if value < 1:
-            raise InputError(f"{name} is {value}; expected 1 or more")
+            raise SettingError(name, f"is {value}; expected 1 or more")
     if not hasattr(system, "prompt_tokens"):
         model = check_model(system)
         raise InputError(

@@ -78,6 +78,16 @@ def options_of(command: Any) -> dict[str, Any]:
     return found
 
 
+def option_of(command: type, field: str) -> str | None:
+    """The option of a settings field in a command, with its dashes: `--timeout`, or, where a field
+    of the command has a word before it, `--teacher-timeout`. None where the command has no such
+    option, or several."""
+    options = [k for k in _options(command) if not k.option.positional]
+    names = {k.name for k in options if k.field == field}
+    names = names or {k.name for k in options if k.field.endswith(f"_{field}")}
+    return f"--{names.pop()}" if len(names) == 1 else None
+
+
 @cache
 def _options(command: type) -> tuple[_Known, ...]:
     """Every option of a command and of the settings objects in it."""
@@ -91,9 +101,11 @@ def _fields(command: type) -> Iterator[_Known]:
         marks = getattr(hint, "__metadata__", ())
         bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
         option = next((m for m in marks if isinstance(m, Option)), Option())
+        if option.hidden:
+            continue
         if isinstance(bare, type) and dataclasses.is_dataclass(bare):
             yield from _options(bare)
-        elif not option.hidden:
+        else:
             is_flag = f.default is True or f.default is False
             name = (option.name or f.name).replace("_", "-")
             if f.default is True:
@@ -104,8 +116,11 @@ def _fields(command: type) -> Iterator[_Known]:
 def _values(command: Any) -> Iterator[tuple[_Known, Any]]:
     """Each option with its value in a command's object."""
     own = {k.field: k for k in _options(command.__class__)}
+    hints = get_type_hints(command.__class__, include_extras=True)
     for f in dataclasses.fields(command):
         value = getattr(command, f.name)
+        if any(getattr(m, "hidden", False) for m in getattr(hints[f.name], "__metadata__", ())):
+            continue
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             yield from _values(value)
         elif f.name in own:

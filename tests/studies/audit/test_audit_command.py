@@ -144,7 +144,7 @@ def test_too_few_texts(veneer, tmp_path):
             "--harmless names no task",
         ),
         (["lab:aligned", "lab:aligned", "--limit", "1", "--out", "{out}"], "--limit 1"),
-        (["lab:aligned", "lab:aligned", "--folds", "1", "--out", "{out}"], "folds is 1"),
+        (["lab:aligned", "lab:aligned", "--folds", "1", "--out", "{out}"], "--folds is 1"),
         (["lab:aligned", "lab:aligned", "--texts", "-1", "--out", "{out}"], "texts is -1"),
         (["lab:aligned", "lab:aligned", "--amplify", "2,2", "--out", "{out}"], "amplify is 2,2"),
         (["lab:aligned", "lab:aligned", "--amplify", "0", "--out", "{out}"], "amplify is 0"),

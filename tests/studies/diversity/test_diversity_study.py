@@ -231,7 +231,7 @@ BAD = {
         "no verdict of this kind",
     ),
     "no aspect": (lambda f: command(f, "--aspect", "beauty", out="o"), "no aspect 'beauty'"),
-    "negative order": (lambda f: command(f, "--vendi", "-1", out="o"), "orders of the Vendi score"),
+    "negative order": (lambda f: command(f, "--vendi", "-1", out="o"), "--vendi is -1"),
     "half a judge": (lambda f: command(f, "--judge-model", "m", out="o"), "--judge-url"),
     "cold samples": (lambda f: command(f, "--temperature", "0", out="o"), "all samples are equal"),
     "no embedder": (

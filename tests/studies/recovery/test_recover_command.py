@@ -255,7 +255,7 @@ def test_a_judge_without_verdicts_gives_rows_without_values(prompts, tmp_path):
         ),
         (
             ["--base", "lab:base", "--aligned", "lab:aligned", "--prompts", "P", "--margin", "0"],
-            "the margin is 0",
+            "margin is 0",
         ),
         (
             [

@@ -49,7 +49,7 @@ BAD = {
         f"{BROKEN} --aligned lab:aligned --ways own --ranks 2.5",
         "whole number",
     ),
-    "rank 0": (f"{BROKEN} --aligned lab:aligned --ways own --ranks 0", "ranks are 0"),
+    "rank 0": (f"{BROKEN} --aligned lab:aligned --ways own --ranks 0", "--ranks is 0"),
     "two weights": (f"{BROKEN} --aligned lab:aligned --ways own --weights 1,1", "expected three"),
     "weights of nothing": (
         f"{BROKEN} --aligned lab:aligned --ways own --weights 0,0,0",

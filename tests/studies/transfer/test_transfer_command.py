@@ -299,7 +299,7 @@ BAD = {
     "small twice": (("--aligned", "lab:base"), "'lab:base' is given as --base and as --aligned"),
     "unknown system": (("--systems", "base,baked"), "no system 'baked' to measure"),
     "one round": (("--timing", "1"), "--timing is 1"),
-    "limit": (("--limit", "0"), "train_prompts (--limit, --train) is 0"),
+    "limit": (("--limit", "0"), "--limit is 0"),
     "too few train prompts": (("--limit", "1"), "at least 3 (train, select, report)"),
     "veneer of another base": (
         ("--veneer", "{veneer}", "--base", "lab:large-base"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.errors import SettingError
+from veneer.foundation.settings import Option, check_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,14 @@ class AuditSettings:
 
     def __post_init__(self) -> None:
         """Raises InputError for a number out of its range."""
-        for name in ("max_new_tokens", "batch_size", "k", "steps", "opening"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        check_least(self, 1, "max_new_tokens", "batch_size", "k", "steps", "opening")
+        check_least(self, 0, "seed")
         if self.folds < 0 or self.folds == 1:
-            raise InputError(f"folds is {self.folds}; expected 2 or more, or 0 for no veneer")
+            raise SettingError("folds", f"is {self.folds}; expected 2 or more, or 0 for no veneer")
         if self.patched_prompts < 0:
-            raise InputError(
-                f"patched_prompts is {self.patched_prompts}; expected 1 or more, or 0 for no "
-                "patching of layers"
+            raise SettingError(
+                "patched_prompts",
+                f"is {self.patched_prompts}; expected 1 or more, or 0 for no patching of layers",
             )
 
     def facts(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -63,6 +64,8 @@ class ProgramSettings:
                     raise InputError(
                         f"--{name} names {word!r}; expected some of {', '.join(known)}"
                     )
+        if not self.programs:
+            raise InputError(f"--programs is empty; expected some of {', '.join(VIEWS)}")
         if "base" not in self.given:
             raise InputError("--given lacks base, whose programs are measured; add it")
         if not self.levels or any(not 0 < level <= 1 for level in self.levels):
@@ -70,7 +73,7 @@ class ProgramSettings:
                 f"--levels is {', '.join(map(str, self.levels)) or 'empty'}; expected scores above "
                 "0 and up to 1"
             )
-        if not self.rates or min(self.rates) <= 0:
+        if not self.rates or any(not 0 < rate < math.inf for rate in self.rates):
             raise InputError(
                 f"--rates is {', '.join(map(str, self.rates)) or 'empty'}; expected learning rates "
                 "above 0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -65,7 +66,7 @@ class CurveSettings:
                 raise InputError(f"--{name} is {value}; expected 1 or more")
         if self.from_layer < 0:
             raise InputError(f"--from-layer is {self.from_layer}; expected 0 or more")
-        if self.rate is not None and not self.rate > 0:
+        if self.rate is not None and not 0 < self.rate < math.inf:
             raise InputError(f"--rate is {self.rate}; expected a learning rate above 0")
 
     @property

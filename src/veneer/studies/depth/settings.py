@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.errors import SettingError
+from veneer.foundation.settings import Option, check_least
 from veneer.studies.depth.names import ALL
 
 Count = int | str  # a number of forced tokens, or ALL
+KL_TOKENS = ("0", "1", ALL)
 Counts = Annotated[tuple[str, ...], Option(commas=True, metavar="K,K,...")]
 
 
@@ -23,7 +24,7 @@ class DepthSettings:
     refusal_tokens: Counts = ("0", "1", "2", "3", "5")
     """Numbers of tokens of the aligned model's refusals that are forced on base; 0 forces
     nothing."""
-    kl_tokens: Counts = ("0", "1", ALL)
+    kl_tokens: Counts = KL_TOKENS
     """Those of --tokens behind which KL and well-formed answers are measured."""
     max_new_tokens: int = 32
     """Longest answer, in tokens behind the forced ones."""
@@ -36,19 +37,26 @@ class DepthSettings:
 
     def __post_init__(self) -> None:
         """Raises InputError for a number out of its range."""
-        for name in ("max_new_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        check_least(self, 1, "max_new_tokens", "batch_size")
+        check_least(self, 0, "seed")
         for name in ("tokens", "refusal_tokens", "kl_tokens"):
             counts(getattr(self, name), name)
         if 0 not in self.harmful_counts:
-            raise InputError(
-                f"tokens is {','.join(self.tokens)}; expected 0 among them: the depth is measured "
-                "against the answers behind no forced token"
+            raise SettingError(
+                "tokens",
+                f"is {','.join(self.tokens)}; expected 0 among them: the depth is measured against "
+                "the answers behind no forced token",
             )
         if len(self.harmful_counts) < 2:
-            raise InputError(
-                f"tokens is {','.join(self.tokens)}; expected 0 and at least one other number"
+            raise SettingError(
+                "tokens", f"is {','.join(self.tokens)}; expected 0 and at least one other number"
+            )
+        unforced = set(counts(self.kl_tokens, "kl_tokens")) - set(self.harmful_counts)
+        if unforced and self.kl_tokens != KL_TOKENS:
+            raise SettingError(
+                "kl_tokens",
+                f"has {', '.join(sorted(map(str, unforced)))}; expected some of the numbers of "
+                f"tokens that are forced: {', '.join(map(str, self.harmful_counts))}",
             )
 
     @property
@@ -80,8 +88,9 @@ def counts(words: tuple[str, ...], name: str) -> tuple[Count, ...]:
         if str(word).isdecimal():
             numbers.add(int(word))
         elif word != ALL:
-            raise InputError(
-                f"{name} has {word!r}; expected numbers of tokens from 0 on, or {ALL}, separated "
-                "by commas"
+            raise SettingError(
+                name,
+                f"has {word!r}; expected numbers of tokens from 0 on, or {ALL}, separated by "
+                "commas",
             )
     return (*sorted(numbers), *((ALL,) if ALL in words else ()))

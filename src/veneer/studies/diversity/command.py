@@ -181,6 +181,11 @@ class DiversityCommand:
             raise InputError(
                 "models are compared on prompts: expected --base, --aligned and --prompts together"
             )
+        if self.method.samples < 2:
+            raise InputError(
+                f"--samples is {self.method.samples}; expected 2 or more: diversity is of the "
+                "answers to one prompt"
+            )
         prompts = self.prompts.load()
         self.stored.refuse_judgements()
         templates = ("base_format", "base_template", "system", "aligned_plain")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.errors import InputError, SettingError
+from veneer.foundation.settings import Option, check_least
 
 ASPECTS = ("helpfulness", "clarity", "factuality", "depth", "engagement")
 RECORDED = ("samples", "temperature", "max_new_tokens", "batch_size", "threshold", "seed")
@@ -28,7 +28,7 @@ class DiversitySettings:
     """Score of --aspect, 1 to 5, that an answer must reach in the decomposition; the filter is
     shown at every threshold."""
     orders: Annotated[tuple[float, ...], Option(name="vendi", metavar="Q")] = (1.0,)
-    """Orders q of the Vendi score; inf is one."""
+    """Orders q of the Vendi score, the effective number of different answers; inf is allowed."""
     embedder: Annotated[str, Option(metavar="MODEL")] = "minilm"
     """Embedding model: minilm, model2vec:NAME, a sentence-transformers folder or hub id; none
     leaves semantic measures out."""
@@ -46,19 +46,19 @@ class DiversitySettings:
 
     def __post_init__(self) -> None:
         """Raises InputError for a value outside its range."""
-        for name in ("samples", "max_new_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        check_least(self, 1, "samples", "max_new_tokens", "batch_size")
+        check_least(self, 0, "seed")
+        if not 1 <= self.threshold <= 5:
+            raise SettingError("threshold", f"is {self.threshold}; expected a score from 1 to 5")
         if self.samples > 1 and not self.temperature > 0:
-            raise InputError(
-                f"the temperature is {self.temperature}, at which all samples are equal; expected "
-                "more than 0, such as 0.5"
+            raise SettingError(
+                "temperature",
+                f"is {self.temperature}, at which all samples are equal; expected more than 0, "
+                "such as 0.5",
             )
         if not self.orders or any(not q >= 0 for q in self.orders):
-            raise InputError(
-                f"the orders of the Vendi score are {list(self.orders)}; expected numbers of 0 or "
-                "more, or inf"
-            )
+            shown = ", ".join(f"{q:g}" for q in self.orders) or "empty"
+            raise SettingError("orders", f"is {shown}; expected numbers of 0 or more, or inf")
         if self.cut and self.embedder == "none":
             raise InputError(
                 "--cut is given and nothing is embedded; leave out --cut, or --embedder none"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, check_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,5 +24,6 @@ class JudgingSettings:
     """Seed for the intervals."""
 
     def __post_init__(self) -> None:
+        check_least(self, 0, "seed")
         if len(set(self.judge)) < len(self.judge):
             raise InputError(f"--judge {','.join(self.judge)} names a judge twice; name each once")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 
 from veneer.foundation.errors import InputError
@@ -43,6 +43,10 @@ class VerdictRow:
     def answer(self) -> tuple[str, str, int, str]:
         """Which answer it is about."""
         return self.task, self.prompt_id, self.sample_id, self.system
+
+
+FIELDS = {f.name for f in fields(VerdictRow)}
+NEEDED = {f.name for f in fields(VerdictRow) if f.default is f.default_factory is MISSING}
 
 
 def verdicts(
@@ -110,12 +114,16 @@ def read_verdicts(path: Path) -> list[VerdictRow]:
     rows = []
     for number, row in read_json_lines(path, "verdicts, which `veneer judge` writes"):
         try:
+            if strange := set(row) - FIELDS:
+                raise TypeError(f"it has the field {min(strange)!r}")
+            if lacking := NEEDED - set(row):
+                raise TypeError(f"it has no {min(lacking)!r}")
             verdict = VerdictRow(**row)
             if not isinstance(verdict.metrics, dict) or not all(
                 v is None or (isinstance(v, int | float) and v == v)
                 for v in verdict.metrics.values()
             ):
-                raise TypeError("metrics that are no numbers")
+                raise TypeError("its metrics are no numbers")
         except TypeError as error:
             raise InputError(
                 f"{path} line {number} is not a verdict ({error}); expected what `veneer judge` "

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import SettingError
+from veneer.foundation.settings import check_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +39,21 @@ class LeakSettings:
 
     def __post_init__(self) -> None:
         """Raises InputError for a number out of its range."""
-        for name in ("samples", "max_new_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        check_least(self, 1, "samples", "max_new_tokens", "batch_size")
+        check_least(self, 0, "likelihoods", "seed")
         if not self.temperature > 0:
-            raise InputError(
-                f"temperature is {self.temperature}; expected a number above 0: greedy samples "
-                "would all be the same"
+            raise SettingError(
+                "temperature",
+                f"is {self.temperature}; expected a number above 0: greedy samples would all be "
+                "the same",
             )
         if not 0 < self.false_rate < 1:
-            raise InputError(
-                f"false_rate is {self.false_rate}; expected a share between 0 and 1, such as 0.01"
+            raise SettingError(
+                "false_rate",
+                f"is {self.false_rate}; expected a share between 0 and 1, such as 0.01",
             )
-        if self.likelihoods < 0:
-            raise InputError(f"likelihoods is {self.likelihoods}; expected 0 or more")
         if not self.prefix.strip():
-            raise InputError("prefix is empty; expected user, assistant or a text")
+            raise SettingError("prefix", "is empty; expected user, assistant or a text")
 
     def facts(self) -> dict[str, Any]:
         """For run.json."""

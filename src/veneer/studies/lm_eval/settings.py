@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from veneer.foundation.errors import InputError
+from veneer.foundation.settings import check_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,5 @@ class LmEvalSettings:
     """Seed for the few-shot examples, the sampling and the intervals."""
 
     def __post_init__(self) -> None:
-        for name in ("limit", "batch_size"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise InputError(f"--{name.replace('_', '-')} is {value}; expected 1 or more")
+        check_least(self, 1, "limit", "batch_size")
+        check_least(self, 0, "num_fewshot", "seed")

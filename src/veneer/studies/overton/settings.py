@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import SettingError
+from veneer.foundation.settings import check_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,4 +23,5 @@ class OvertonSettings:
 
     def __post_init__(self) -> None:
         if not 1 <= self.rating <= 5:
-            raise InputError(f"rating is {self.rating}; expected a number from 1 to 5")
+            raise SettingError("rating", f"is {self.rating}; expected a number from 1 to 5")
+        check_least(self, 0, "seed")

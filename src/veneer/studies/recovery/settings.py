@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.errors import InputError, SettingError
+from veneer.foundation.settings import Option, check_least
 from veneer.studies.recovery.variants import Variant, parse_variants
 
 MEASURES = ("lexical", "embedding", "bertscore", "judge")
@@ -62,9 +62,8 @@ class RecoverySettings:
 
     def __post_init__(self) -> None:
         """Raises InputError for a value outside its range, or an unknown name."""
-        for name in ("samples", "max_new_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        check_least(self, 1, "samples", "max_new_tokens", "batch_size", "encoder_layer")
+        check_least(self, 0, "seed")
         if self.temperature < 0 or (self.samples > 1 and self.temperature == 0):
             raise InputError(
                 f"found {self.samples} samples at temperature {self.temperature}; expected a "
@@ -82,8 +81,6 @@ class RecoverySettings:
                 "BERTScore needs an encoder; give its folder with --encoder, or leave bertscore "
                 "out of --measures"
             )
-        if self.encoder_layer is not None and self.encoder_layer < 1:
-            raise InputError(f"encoder_layer is {self.encoder_layer}; expected 1 or more")
         if self.encoder_layer is not None and "bertscore" not in self.measures:
             raise InputError(
                 "--encoder-layer is given without BERTScore; add bertscore to --measures, or leave "
@@ -98,14 +95,15 @@ class RecoverySettings:
 
     def _check_margins(self) -> None:
         if not 0 < self.margin < 1:
-            raise InputError(
-                f"the margin is {self.margin}; expected a share of the distance from base to "
-                "ceiling between 0 and 1"
+            raise SettingError(
+                "margin",
+                f"is {self.margin}; expected a share of the distance from base to ceiling between "
+                "0 and 1",
             )
         if self.absolute_margin is not None and not self.absolute_margin > 0:
-            raise InputError(
-                f"the absolute margin is {self.absolute_margin}; expected a number above 0, in "
-                "the measure's unit"
+            raise SettingError(
+                "absolute_margin",
+                f"is {self.absolute_margin}; expected a number above 0, in the measure's unit",
             )
 
     @property

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
-from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.errors import InputError, SettingError
+from veneer.foundation.settings import Option, check_least
 from veneer.head.config import ExtractConfig
 from veneer.systems.alpha import Alpha
 from veneer.systems.attack_config import AttackConfig
@@ -30,9 +30,10 @@ class Weights:
         """Raises InputError for a negative or infinite weight, and where all are 0."""
         values = (self.harm, self.over_refusal, self.capability)
         if any(not (math.isfinite(w) and w >= 0) for w in values) or not sum(values):
-            raise InputError(
-                f"the weights are {', '.join(f'{w:g}' for w in values)}; expected three numbers "
-                "of 0 or more, not all 0"
+            raise SettingError(
+                "weights",
+                f"is {', '.join(f'{w:g}' for w in values)}; expected three numbers of 0 or more, "
+                "not all 0",
             )
 
 
@@ -51,8 +52,7 @@ class PartSizes:
 
     def __post_init__(self) -> None:
         """Raises InputError for a number below 1."""
-        sizes = {**self.limited(), "limit": self.limit}
-        _refuse_below_1(sizes)
+        check_least(self, 1, "limit", "train", "validation", "test")
 
     def limited(self) -> dict[str, int | None]:
         """train, validation and test, each at most `limit`; None: all prompts."""
@@ -116,11 +116,11 @@ class RestoreSettings:
                 f"there is no method {unknown[0] if unknown else ''!r} to restore; expected some "
                 f"of {', '.join(METHODS)}"
             )
-        counts = ("validation_tokens", "max_new_tokens", "batch_size", "k")
-        _refuse_below_1({name: getattr(self, name) for name in counts})
+        check_least(self, 1, "validation_tokens", "max_new_tokens", "batch_size", "k")
+        check_least(self, 0, "seed")
         if any(r < 1 for r in self.ranks):
-            raise InputError(
-                f"the ranks are {', '.join(map(str, self.ranks))}; expected numbers of 1 or more"
+            raise SettingError(
+                "ranks", f"is {', '.join(map(str, self.ranks))}; expected numbers of 1 or more"
             )
         if not self.alphas:
             raise InputError("there is no alpha to try; give at least one, such as --alphas 1")
@@ -168,9 +168,3 @@ class RestoreSettings:
             "seed": self.seed,
             "extraction": asdict(self.extraction),
         }
-
-
-def _refuse_below_1(values: dict[str, int | None]) -> None:
-    for name, value in values.items():
-        if value is not None and value < 1:
-            raise InputError(f"{name} is {value}; expected 1 or more")

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.errors import SettingError
+from veneer.foundation.settings import Option, check_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +35,17 @@ class TaughtSettings:
         """Raises InputError for a number out of its range."""
         for name in ("texts", "samples"):
             if getattr(self, name) < 0:
-                raise InputError(
-                    f"{name} is {getattr(self, name)}; expected 1 or more, or 0 to leave this out"
+                raise SettingError(
+                    name, f"is {getattr(self, name)}; expected 1 or more, or 0 to leave this out"
                 )
-        for name in ("text_tokens", "topics", "shown", "sample_tokens"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        check_least(self, 1, "text_tokens", "topics", "shown", "sample_tokens")
         if not 0 <= self.plausible <= 1:
-            raise InputError(f"plausible is {self.plausible}; expected a number from 0 to 1")
+            raise SettingError("plausible", f"is {self.plausible}; expected a number from 0 to 1")
         wrong = [a for a in self.amplify if not 0 < a < math.inf]
         if wrong or not self.amplify or len(set(self.amplify)) < len(self.amplify):
-            raise InputError(
-                f"amplify is {','.join(f'{a:g}' for a in self.amplify) or 'empty'}; expected "
-                "different numbers above 0, such as 1,2,3,5"
+            shown = ",".join(f"{a:g}" for a in self.amplify) or "empty"
+            raise SettingError(
+                "amplify", f"is {shown}; expected different numbers above 0, such as 1,2,3,5"
             )
 
     def facts(self) -> dict[str, Any]:
