@@ -157,6 +157,17 @@ def test_steps_are_those_of_the_greatest_size():
     assert CurveSettings().batch_of(100) == 2 and CurveSettings().batch_of(1001) == 16
 
 
+def test_the_default_sizes_end_with_all_examples(tmp_path, capsys):
+    """lab-sums has 240 examples, fewer than the default's 256; sizes of one's own stay."""
+    words = ["--base", "lab:base", "--tasks", "lab-sums", "--out", str(tmp_path / "o")]
+    assert main(["curve", *words, "--dry-run", "--json"]) == 0
+    assert "tuned-240" in (plan := capsys.readouterr().out) and "tuned-256" not in plan
+    assert CurveSettings().within(240).sizes == (0, 16, 64, 240)
+    assert CurveSettings().within(64).sizes == (0, 16, 64)
+    assert CurveSettings().within(256) == CurveSettings().within(0) == CurveSettings()
+    assert CurveSettings(sizes=(0, 300)).within(240).sizes == (0, 300)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

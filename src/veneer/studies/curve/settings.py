@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.settings import Option
 from veneer.measures.config import StudyConfig
 
+SIZES = (0, 16, 64, 256)
 RATES = {"lora": 1e-3, "full": 1e-4}
 
 
@@ -17,8 +18,9 @@ RATES = {"lora": 1e-3, "full": 1e-4}
 class CurveSettings:
     """How base is trained on more and more examples."""
 
-    sizes: Annotated[tuple[int, ...], Option(commas=True)] = (0, 16, 64, 256)
-    """Numbers of examples; 0 is base itself."""
+    sizes: Annotated[tuple[int, ...], Option(commas=True)] = SIZES
+    """Numbers of examples; 0 is base itself. Where there are fewer than 256 examples, the default
+    ends with all of them."""
     seeds: int = 3
     """Training runs per size, each with examples of its own; their spread is part of every
     interval."""
@@ -68,6 +70,13 @@ class CurveSettings:
             raise InputError(f"--from-layer is {self.from_layer}; expected 0 or more")
         if self.rate is not None and not 0 < self.rate < math.inf:
             raise InputError(f"--rate is {self.rate}; expected a learning rate above 0")
+
+    def within(self, examples: int) -> CurveSettings:
+        """The same, with the default sizes ending at `examples` where there are fewer than the
+        greatest of them. Sizes of a user's own stay as they are."""
+        if self.sizes != SIZES or not 0 < examples < SIZES[-1]:
+            return self
+        return replace(self, sizes=(*(s for s in SIZES if s < examples), examples))
 
     @property
     def largest(self) -> int:

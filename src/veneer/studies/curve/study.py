@@ -26,7 +26,7 @@ from veneer.studies.curve.lessons import Lesson, Lessons
 from veneer.studies.curve.names import EPOCHS, STUDY, veneer_of
 from veneer.studies.curve.outcomes import Outcomes, add_classes
 from veneer.studies.curve.rows import outcome_rows, step_rows
-from veneer.studies.curve.settings import CurveConfig, CurveSettings
+from veneer.studies.curve.settings import SIZES, CurveConfig, CurveSettings
 from veneer.studies.curve.surface import Surface
 from veneer.studies.curve.training import Plan, plans, trained
 from veneer.studies.runner import run_study
@@ -116,6 +116,8 @@ class CurveStudy:
         self.more_settings = dict(settings or {})
         self.test: dict[str, list[Prompt]] = {}
         self.lessons = Lessons({})
+        if method.sizes == SIZES:  # here, not in check(): the record holds the sizes from the start
+            self.method = method.within(len(self._lessons().pool))
 
     def settings(self) -> dict[str, Any]:
         texts = [[e.question, e.answer] for e in self.examples or ()]
@@ -139,13 +141,15 @@ class CurveStudy:
             need_peft()
         judges_of(self.tasks, self.config.judges)
         self.test = {t.name: t.prompts("test")[: self.config.test_prompts] for t in self.tasks}
-        if self.examples is None:
-            replies = self.method.teach == "reference"
-            self.lessons = Lessons.of_tasks(self.taught, replies=replies)
-        else:
-            every = [p for t in self.tasks for p in t.prompts("test")]
-            self.lessons = Lessons.of_examples(self.examples, every)
+        self.lessons = self._lessons()
         self.lessons.check(self.method.largest)
+
+    def _lessons(self) -> Lessons:
+        if self.examples is None:
+            return Lessons.of_tasks(self.taught, replies=self.method.teach == "reference")
+        return Lessons.of_examples(
+            self.examples, [p for t in self.tasks for p in t.prompts("test")]
+        )
 
     def stages(self) -> tuple[Stage, ...]:
         sizes = {name: len(prompts) for name, prompts in self.test.items()}
