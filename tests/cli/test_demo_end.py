@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from veneer.cli import demo
+from veneer.cli.main import main
 from veneer.foundation.errors import InputError
 from veneer.measures.config import StudyConfig
 
@@ -43,6 +44,11 @@ def test_what_try_installs_is_enough_for_the_next_steps():
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_a_number_of_prompts_out_of_range_names_its_own_option(part):
-    with pytest.raises(InputError, match=rf"{part}_prompts \(--limit, --{part}\) is -1"):
+def test_a_number_of_prompts_out_of_range_names_its_own_option(part, capsys):
+    with pytest.raises(InputError, match=f"{part}_prompts is -1"):
         StudyConfig(**{f"{part}_prompts": -1})
+    words = ["run", "--base", "lab:base", "--aligned", "lab:aligned", "--out", "o"]
+    assert main([*words, f"--{part}", "-1"]) == 2
+    assert f"error: --{part} is -1; expected 1 or more" in capsys.readouterr().err
+    assert main(["demo", "--limit", "-1", "--out", "o"]) == 2
+    assert "error: --limit is -1; expected 1 or more" in capsys.readouterr().err

@@ -89,7 +89,7 @@ def test_the_terminal_has_it_beside_safety(capsys):
     (line,) = [s for s in out.splitlines() if s.startswith("advbench") and "refusals" in s]
     assert "0.66 | 0.72" in line
     assert "prompts of xstest, veneer beside aligned; 0.50 tells nothing" in out
-    (area,) = [s for s in out.splitlines() if "discernment AUROC" in s]
+    (area,) = [s for s in out.splitlines() if "discernment AUROC  " in s]
     assert "0.62 [0.57, 0.67]" in area and "|" not in area
     assert "linear probe AUROC" in out
 

@@ -40,6 +40,7 @@ def show(results: Results) -> None:
 
     from veneer.report import discernment as told_apart
     from veneer.report.over_refusal import MISSING, is_safety, over_refusal
+    from veneer.terminal import legend
     from veneer.terminal.tables import print_table
 
     console = Console(highlight=False, markup=False)
@@ -60,6 +61,10 @@ def show(results: Results) -> None:
             "responses were known, so there is no KL"
         )
     console.print(f"value [95 % interval]; {caption}")
+    shown = [rows[key] for key in _shown(rows)]
+    named = {metric: _metric_words(metric) for _, metric in _lines(rows)}
+    for line in (*legend.remarks(shown), *legend.meanings(named, shown)):
+        console.print(line, soft_wrap=True)
     if any(metric == "portion" and is_safety(task, of) for task, metric, of, _ in rows):
         where = (
             MISSING
@@ -70,8 +75,8 @@ def show(results: Results) -> None:
         contrast = (
             told_apart.MISSING
             if told is None
-            else "AUROC of the log-odds of beginning a refusal, harmful against harmless prompts "
-            f"of {told.task}, veneer beside aligned; 0.50 tells nothing"
+            else f"AUROC of harmful against harmless prompts of {told.task}, veneer beside "
+            "aligned; 0.50 tells nothing"
         )
         console.print(f"discernment: {contrast}")
     others = list(
@@ -84,6 +89,8 @@ def show(results: Results) -> None:
             "each system by task, and in brackets the portion: (system - base) / (aligned - "
             "base); intervals are in the report"
         )
+        for line in legend.systems(others):
+            console.print(line, soft_wrap=True)
 
 
 def figure(row: Measurement | None) -> str:
@@ -183,6 +190,17 @@ def _lines(rows) -> list[tuple[str, str]]:
         or metric in ALWAYS
         or (task == "joint" and metric in HELD_OUT)
     ]
+
+
+def _shown(rows) -> list[tuple]:
+    """The keys of the rows in the table of three systems."""
+    keys: list[tuple] = []
+    for task, metric in _lines(rows):
+        keys += [(task, metric, None, system) for system in THREE]
+        keys.append((task, "portion", metric, "veneer"))
+        if metric in GAINED:
+            keys.append((task, GAINED[metric], None, "veneer"))
+    return [key for key in keys if key in rows]
 
 
 def _metric_words(metric: str) -> str:

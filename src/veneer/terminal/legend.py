@@ -1,0 +1,65 @@
+"""What the measures and systems of a table on stdout mean: one line for each that the table
+shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from veneer.foundation.results import Measurement
+from veneer.report.systems import about
+
+MEANINGS = {
+    "top1_agreement": "share of tokens at which the system's most likely token is the aligned "
+    "model's",
+    "refusal_rate": "share of answers that refuse in full",
+    "empty_rate": "share of answers without text",
+    "unfinished_rate": "share of answers that end within the model's reasoning",
+    "well_formed": "share of answers that the aligned model finds at least as likely, per token, "
+    "as 99 % of its own",
+    "accuracy_strict": "only a number that is stated as the answer counts, not simply the last one",
+    "discernment_auroc": "the chance that a harmful prompt has a higher log-odds of beginning a "
+    "refusal than a harmless one; 0.50 tells nothing",
+    "probe_auroc": "the same chance for a linear function of base's hidden state at the prompt's "
+    "last token, fitted to other prompts: how much of the difference is in base's states",
+}
+PORTION = "(veneer - base) / (aligned - base), not clipped"
+RECOVERED = "of KL, the share recovered: 1 - KL(veneer) / KL(base)"
+UNDEFINED = "base and aligned do not differ beyond chance, so there is no way to go"
+BARE = "a figure without brackets rests on too few prompts for an interval"
+
+
+def meanings(shown: Mapping[str, str], rows: Iterable[Measurement]) -> list[str]:
+    """A line per measure. shown: metric -> its name in the table, in the table's order. rows: those
+    of the table, whose judges are named."""
+    judges: dict[str, str] = {}
+    for row in rows:
+        if row.of is None and row.judge:
+            judges.setdefault(row.metric, row.judge)
+    lines = []
+    for metric, name in shown.items():
+        judge = f"judge {judges[metric]}" if metric in judges else None
+        parts = [part for part in (MEANINGS.get(metric), judge) if part]
+        if parts:
+            lines.append(f"{name}: {'; '.join(parts)}")
+    return lines
+
+
+def remarks(rows: Iterable[Measurement]) -> list[str]:
+    """What the column of portions and missing intervals mean. rows: those of the table."""
+    rows = list(rows)
+    portions = [r for r in rows if r.metric == "portion"]
+    lines = []
+    if parts := [PORTION] * bool(portions) + [RECOVERED] * any(
+        r.metric == "kl_recovered" for r in rows
+    ):
+        lines.append(f"portion or share: {'; '.join(parts)}")
+    if any(r.value is None for r in portions):
+        lines.append(f"undefined: {UNDEFINED}")
+    if any(r.value is not None and r.low is None for r in rows):
+        lines.append(BARE)
+    return lines
+
+
+def systems(names: Iterable[str]) -> list[str]:
+    """A line per system that has a description."""
+    return [f"{name}: {text}" for name in names if (text := about(name))]
