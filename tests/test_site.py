@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import veneer
+from veneer.tasks.custom import REFUSALS
+from veneer.tasks.registry import get_task
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -61,3 +63,13 @@ def test_the_tutorial_runs(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert sum("can't" in line or "sorry" in line for line in done.stdout.splitlines()) >= 2
+
+
+def test_the_prompts_of_the_tutorial_are_a_task(tmp_path):
+    """A reader saves its lines as mine.jsonl and runs the command below them."""
+    text = (DOCS / "tutorial.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^    (\{.*\})$", text, re.MULTILINE)
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    task = get_task(str(tmp_path / "mine.jsonl"))
+    assert len(task.prompts("train")) == 3 and len(task.prompts("test")) == 2
+    assert lines[0] == REFUSALS  # the header that the error for a file without one proposes

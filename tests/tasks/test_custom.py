@@ -310,8 +310,8 @@ def test_what_is_refused(header, rows, said, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b'{"prompt": "a"}\n', "line 1 is no header"),
-        (b"", "line 1 is no header"),
+        (b'{"prompt": "a"}\n', "line 1 is no header.*judge:refusal"),
+        (b"", "is empty; expected a task"),
         (b'{"task": 3}\n', "line 1 is no JSON object|line 1 is no header"),
         (
             b'{"task": {"name": "a", "scorer": "exact"}}\n[1]\n',

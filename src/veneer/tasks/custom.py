@@ -24,6 +24,8 @@ from veneer.tasks.task import Better, Split, Task, check_split
 EXPECTED = (
     'a task: a first line {"task": {"name", "scorer", ...}} and one line per prompt (docs/tasks.md)'
 )
+# a header for prompts without references
+REFUSALS = '{"task": {"name": "mine", "scorer": "judge:refusal", "metric": "refusal_rate"}}'
 PEEK = 4096  # bytes in which a header begins
 
 
@@ -41,10 +43,12 @@ class CustomTask(Task):
         task."""
         lines = _lines(path)
         number, first = next(lines, (1, None))
+        if first is None:
+            raise InputError(f"{path} is empty; expected {EXPECTED}")
         if not isinstance(first, dict) or set(first) != {"task"}:
             raise InputError(
                 f'{path} line {number} is no header; expected {{"task": {{"name": ..., "scorer": '
-                f"...}}}} (docs/tasks.md)"
+                f"...}}}} before the prompts, such as {REFUSALS} to count refusals (docs/tasks.md)"
             )
         header = checked(Header, path, number, first["task"])
         if header.pattern is not None:
