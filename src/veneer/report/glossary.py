@@ -27,10 +27,11 @@ TERMS = {
         "called joint. Each task also has a veneer of its own."
     ),
     "controls": (
-        "Systems beside which the veneer is judged. shuffled: a veneer fitted to hidden states "
-        "that were exchanged between texts, so that it knows the position in the answer but not "
-        "the text. base-chat: base in the chat format. aligned-plain: the aligned model in base's "
-        "format. base-no-empty: base, barred from ending its answer at once."
+        "Systems beside which the veneer is judged. shuffled, the head-capacity control: a veneer "
+        "fitted to hidden states that were exchanged between texts, so that it knows the position "
+        "in the answer but not the text. base-chat: base in the chat format. aligned-plain: the "
+        "aligned model in base's format. base-no-empty: base, barred from ending its answer at "
+        "once."
     ),
     "noise floor": (
         "The aligned model against itself, computed in two ways: a KL that is not above it says "
