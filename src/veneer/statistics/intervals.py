@@ -48,8 +48,17 @@ def rate(successes: int, n: int) -> Estimate:
     return Estimate(successes / n, low, high, n, "wilson")
 
 
-def mean(values: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None) -> Estimate:
+def mean(
+    values: ArrayLike,
+    *,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
+    share: bool = True,
+) -> Estimate:
     """Mean over prompts: Wilson for 0/1 values, otherwise BCa bootstrap (`bootstrap.limits`).
+
+    share: whether no value can be above 1; False for amounts, such as a number of words, which may
+    all be 1 and are no rate then.
 
     All values equal and not 0 or 1: see `_all_equal`. clusters: one group id per prompt; whole
     groups are resampled. For 0/1 values in clusters, Wilson with the effective sample size
@@ -60,8 +69,8 @@ def mean(values: ArrayLike, *, seed: int = 0, clusters: ArrayLike | None = None)
     x = _finite(values)
     if not len(x):
         return _nothing("bca")
-    if not _binary(x):
-        return ratio_of_sums(x, np.ones(len(x)), seed=seed, clusters=clusters)
+    if not share or not _binary(x):
+        return _ratio(x, np.ones(len(x)), seed, clusters, share=share)
     if clusters is None:
         return rate(int(x.sum()), len(x))
     return _clustered_rate(x, clusters)

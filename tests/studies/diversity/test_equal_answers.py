@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from veneer.statistics import intervals
+from veneer.studies.diversity.answers_table import Material
+from veneer.studies.diversity.rows_own import measured, own_rows
 from veneer.studies.diversity.text_measures import cosine_matrix, mean_distance
 
 
@@ -16,3 +19,15 @@ def test_equal_vectors_have_distance_zero_and_an_interval_with_a_width():
     assert found == [0.0] * 50
     e = intervals.mean(np.array(found, float))
     assert e.low == 0 and e.high > 0.01
+
+
+def test_amounts_that_are_all_1_are_no_rate():
+    """Eight prompts with three equal one-word answers each: an effective number of answers lies
+    between 1 and 3, and a number of words may be above 1."""
+    answers = {f"p{i}": dict.fromkeys(range(3), "Yes") for i in range(8)}
+    material = Material("t", {"base": answers})
+    rows = {r.metric: r for r in own_rows(material, *measured(material))}
+    vendi, words = rows["vendi_lexical_q1"], rows["words"]
+    assert (vendi.value, vendi.low) == (1.0, 1.0)
+    assert vendi.high == pytest.approx(1 + 2 * 0.3244075649)  # Wilson's limit of 0 of 8
+    assert words.value == 1.0 and words.low < 1 < words.high
