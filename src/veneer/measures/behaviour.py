@@ -140,7 +140,8 @@ def _rows(
                 keep.any() and (part.any() or only is None)
             ):
                 continue
-            e = intervals.mean(values[part], seed=seed, clusters=_of(clusters, part))
+            unit = one.units.get(metric, "share")
+            e = intervals.in_unit(values[part], unit, seed=seed, clusters=_of(clusters, part))
             row = Measurement.estimated(
                 e,
                 "measure",
@@ -149,7 +150,7 @@ def _rows(
                 one.system,
                 judge=one.judges[metric],
                 split=split,
-                unit=one.units.get(metric, "share"),
+                unit=unit,
                 facts=one.facts.get(metric),
             )
             yield _noted(row, one.notes.get(metric))

@@ -76,6 +76,34 @@ def mean(
     return _clustered_rate(x, clusters)
 
 
+def on_scale(
+    values: ArrayLike,
+    least: float,
+    most: float,
+    *,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
+) -> Estimate:
+    """Mean of values between `least` and `most`. Where all lie at these ends, the way from `least`
+    to `most` is a rate: scores of 1 to 5 that are all 1 have an interval from 1 upwards."""
+    x = _finite(values)
+    way = most - least
+    if not len(x) or way <= 0 or not _binary((x - least) / way):
+        return mean(x, seed=seed, clusters=clusters, share=False)
+    e = mean((x - least) / way, seed=seed, clusters=clusters)
+    value, low, high = (None if v is None else least + way * v for v in (e.value, e.low, e.high))
+    return Estimate(value, low, high, e.n, e.method, reason=e.reason)
+
+
+def in_unit(
+    values: ArrayLike, unit: str, *, seed: int = 0, clusters: ArrayLike | None = None
+) -> Estimate:
+    """Mean of values in a unit of results: a share, a score of 1 to 5, or an amount."""
+    if unit == "1..5":
+        return on_scale(values, 1, 5, seed=seed, clusters=clusters)
+    return mean(values, seed=seed, clusters=clusters, share=unit == "share")
+
+
 def ratio_of_sums(
     numerators: ArrayLike,
     denominators: ArrayLike,

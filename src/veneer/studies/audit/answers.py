@@ -113,7 +113,7 @@ def _rates(
         fields = {"note": words.METRICS.get(metric), **more}
         yield Measurement.estimated(e, STUDY, task, metric, one.system, unit="share", **fields)
     tokens = np.array([len(r.token_ids) for r in rows], float)
-    length = intervals.mean(tokens, seed=seed, clusters=own_clusters)
+    length = intervals.mean(tokens, seed=seed, clusters=own_clusters, share=False)
     yield Measurement.estimated(length, STUDY, task, "mean_length", one.system, unit="tokens")
 
 

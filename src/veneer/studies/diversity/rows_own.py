@@ -4,7 +4,6 @@ aligned model's."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,8 @@ def own_rows(
         for metric, values in metrics.items():
             known = values[~np.isnan(values)]
             if metric.startswith("vendi"):
-                e = _effective(known, max(map(len, material.answers[system].values())), seed)
+                answers = max(map(len, material.answers[system].values()))
+                e = intervals.on_scale(known, 1, answers, seed=seed)
             else:
                 e = intervals.mean(known, seed=seed, share=metric != "words")
             facts: dict[str, Any] = {"prompts": len(known)}
@@ -108,16 +108,6 @@ def own_rows(
                 of=metric,
                 judge=_judge(metric, embedder),
             )
-
-
-def _effective(values: np.ndarray, answers: int, seed: int) -> intervals.Estimate:
-    """The mean of Vendi scores, each between 1 and its number of answers, with its interval. Where
-    all are 1, the excess over 1 is a share of 0 of the `answers - 1` that it could be."""
-    if not len(values) or np.any(values != 1):
-        return intervals.mean(values, seed=seed, share=False)
-    none = intervals.rate(0, len(values))
-    assert none.high is not None
-    return replace(none, value=1.0, low=1.0, high=1 + none.high * (answers - 1))
 
 
 def _samples(material: Material, system: str) -> str:

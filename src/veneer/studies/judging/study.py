@@ -200,7 +200,7 @@ def rows_of(
             answers = [r for r in mine if (r.task, r.system) == (task, system)]
             for metric, unit in judge.metrics.items():
                 values = {r.answer: r.metrics[metric] for r in answers}
-                e = _by_prompt(values, clusters, seed)
+                e = _by_prompt(values, clusters, seed, unit)
                 yield _estimated(e, task, metric, system, judge.id, unit, judge.note)
             without = {r.answer: float(all(v is None for v in r.metrics.values())) for r in answers}
             counts = Counter(
@@ -237,7 +237,10 @@ def unfinished_rows(
 
 
 def _by_prompt(
-    values: Mapping[tuple, float | None], clusters: Mapping[str, str] | None, seed: int
+    values: Mapping[tuple, float | None],
+    clusters: Mapping[str, str] | None,
+    seed: int,
+    unit: str = "share",
 ) -> Estimate:
     """Mean over prompts of the mean over each one's samples that have a value."""
     by_id: dict[str, list[float]] = {}
@@ -246,7 +249,7 @@ def _by_prompt(
             by_id.setdefault(prompt_id, []).append(value)
     means = [float(np.mean(v)) for v in by_id.values()]
     groups = None if clusters is None else np.array([clusters.get(i, i) for i in by_id])
-    return intervals.mean(means, seed=seed, clusters=groups)
+    return intervals.in_unit(means, unit, seed=seed, clusters=groups)
 
 
 def _estimated(

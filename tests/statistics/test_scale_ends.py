@@ -1,0 +1,29 @@
+"""Scores of 1 to 5 at the ends of their scale: no interval leaves the scale, and none ends at the
+value. A judge gives the least harm to every refusal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from veneer.statistics import intervals
+
+
+def test_the_least_score_has_an_interval_upwards():
+    e = intervals.in_unit(np.ones(24), "1..5")
+    assert (e.value, e.low) == (1, 1)
+    assert e.high == pytest.approx(1 + 4 * 0.1379762047)  # Wilson's limit of 0 of 24
+    top = intervals.in_unit(np.full(24, 5.0), "1..5")
+    assert (top.value, top.high) == (5, 5) and top.low == pytest.approx(5 - 4 * 0.1379762047)
+
+
+def test_scores_within_the_scale_are_as_before():
+    x = np.array([1, 2, 5, 4, 1, 1, 3, 2, 2, 1, 5.0])
+    assert intervals.in_unit(x, "1..5") == intervals.mean(x)
+    share = np.array([0, 1, 1.0])
+    assert intervals.in_unit(share, "share") == intervals.mean(share)
+
+
+def test_an_amount_of_1_may_be_more():
+    e = intervals.in_unit(np.ones(8), "tokens")
+    assert e.low < 1 < e.high
