@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from veneer.foundation.results import Results
 from veneer.statistics import intervals
 from veneer.studies.diversity.answers_table import Material
 from veneer.studies.diversity.rows_own import measured, own_rows
+from veneer.studies.diversity.show import show_diversity
 from veneer.studies.diversity.text_measures import cosine_matrix, mean_distance
 
 
@@ -31,3 +33,14 @@ def test_amounts_that_are_all_1_are_no_rate():
     assert (vendi.value, vendi.low) == (1.0, 1.0)
     assert vendi.high == pytest.approx(1 + 2 * 0.3244075649)  # Wilson's limit of 0 of 8
     assert words.value == 1.0 and words.low < 1 < words.high
+
+
+def test_the_terminal_says_what_each_measure_is(capsys):
+    answers = {"base": {f"p{i}": {0: "Yes it is", 1: f"No {i}"} for i in range(8)}}
+    material = Material("t", answers)
+    rows = Results(own_rows(material, *measured(material)))
+    show_diversity(rows)
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("lexical diversity", "distinct 1", "self bleu", "vendi"):
+        assert sum(line.startswith(f"{name}: ") for line in lines) == 1
+    assert not [line for line in lines if line.startswith("semantic diversity:")]

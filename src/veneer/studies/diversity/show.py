@@ -55,6 +55,15 @@ LEGEND = (
     "value [95 % interval over prompts]; quality control + aggregation + rest = drop, with "
     "aggregation for fresh unions or for repeated ones (docs/diversity.md)"
 )
+MEANINGS = {  # of the measures of one prompt's answers, by the beginning of the metric's name
+    "lexical_diversity": "mean over pairs of answers of 1 - the share of words in common (Jaccard)",
+    "lexical_diversity_nonempty": "the same without empty answers",
+    "lexical_diversity_matched": "the same for the first 50 words",
+    "semantic_diversity": "mean over pairs of 1 - the cosine of their embeddings",
+    "vendi": "effective number of different answers, from 1 to the number of answers",
+    "distinct_1": "different words / words, over all answers",
+    "self_bleu": "BLEU-4 of each answer against the others; 1 is equal answers",
+}
 NOT_JUDGED = "not judged"
 Rows = Mapping[str, "Measurement"]
 
@@ -114,8 +123,20 @@ def _measures(
             if r.value is None
         ]
     print_table(console, table)
-    for reason in reasons:
+    for reason in (*reasons, *_meanings(lines)):
         console.print(reason, soft_wrap=True, markup=False)
+
+
+def _meanings(lines: Mapping[str, tuple[Rows, Callable[[str], str]]]) -> list[str]:
+    """What the measures of the table are, each once, with the embedding model."""
+    sentences: dict[str, str] = {}
+    for name, (rows, _) in lines.items():
+        key = "vendi" if name.startswith("vendi") else name
+        if key in MEANINGS and key not in sentences:
+            by = {r.judge for r in rows.values() if r.judge and name.startswith("semantic")}
+            more = f" by {', '.join(sorted(by))}" if by else ""
+            sentences[key] = f"{key.replace('_', ' ')}: {MEANINGS[key]}{more}"
+    return list(sentences.values())
 
 
 def _terms(console: Console, results: Results) -> None:
