@@ -99,7 +99,7 @@ def test_it_is_the_shifted_system(options, alpha, how, veneer, extracted, tmp_pa
         (("--top-k", "-1"), "--top-k is -1"),
         (("--min-p", "2"), "--min-p is 2"),
         (("--min-new-tokens", "900"), "--min-new-tokens is 900"),
-        (("--repetition-penalty", "0"), "repetition_penalty is 0"),
+        (("--repetition-penalty", "0"), "--repetition-penalty is 0"),
     ],
 )
 def test_bad_input_is_one_sentence(options, words, veneer, extracted, tmp_path):
