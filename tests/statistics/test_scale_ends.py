@@ -27,3 +27,13 @@ def test_scores_within_the_scale_are_as_before():
 def test_an_amount_of_1_may_be_more():
     e = intervals.in_unit(np.ones(8), "tokens")
     assert e.low < 1 < e.high
+
+
+def test_sums_of_scores_stay_within_the_scale():
+    counts = np.array([3, 2, 3] * 8)
+    low, high = (intervals.ratio_on_scale(end * counts, counts, 1, 5) for end in (1, 5))
+    assert (low.value, low.low) == (1, 1) and (high.value, high.high) == (5, 5)
+    assert low.high == pytest.approx(1 + 4 * 0.1379762047) == pytest.approx(6 - high.low)
+    sums = np.array([5, 9, 4] * 8)
+    assert intervals.ratio_on_scale(sums, counts, 1, 5) == intervals.ratio_of_sums(sums, counts)
+    assert intervals.ratio_on_scale([], [], 1, 5).value is None

@@ -90,9 +90,15 @@ def on_scale(
     way = most - least
     if not len(x) or way <= 0 or not _binary((x - least) / way):
         return mean(x, seed=seed, clusters=clusters, share=False)
-    e = mean((x - least) / way, seed=seed, clusters=clusters)
-    value, low, high = (None if v is None else least + way * v for v in (e.value, e.low, e.high))
-    return Estimate(value, low, high, e.n, e.method, reason=e.reason)
+    return _stretched(mean((x - least) / way, seed=seed, clusters=clusters), least, way)
+
+
+def _stretched(share: Estimate, least: float, way: float) -> Estimate:
+    """The estimate of least + way * share."""
+    value, low, high = (
+        None if v is None else least + way * v for v in (share.value, share.low, share.high)
+    )
+    return Estimate(value, low, high, share.n, share.method, reason=share.reason)
 
 
 def in_unit(
@@ -117,6 +123,24 @@ def ratio_of_sums(
     For the KL of a set: sums over each prompt's tokens, and numbers of tokens.
     """
     return _ratio(numerators, denominators, seed, clusters)
+
+
+def ratio_on_scale(
+    numerators: ArrayLike,
+    denominators: ArrayLike,
+    least: float,
+    most: float,
+    *,
+    seed: int = 0,
+) -> Estimate:
+    """`ratio_of_sums` of scores between `least` and `most`; where all lie at one of these ends, the
+    way from `least` to `most` is a rate (`on_scale`). numerators: the sum of each prompt's scores;
+    denominators: their number."""
+    sums, counts = _finite(numerators), _finite(denominators)
+    if not any(np.array_equal(sums, end * counts) for end in (least, most)):
+        return ratio_of_sums(sums, counts, seed=seed)
+    way = most - least
+    return _stretched(ratio_of_sums((sums - least * counts) / way, counts, seed=seed), least, way)
 
 
 def recovered(

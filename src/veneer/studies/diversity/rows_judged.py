@@ -29,14 +29,15 @@ def quality_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
     splits: list[tuple[str | None, int]] = [(None, max(most.values(), default=0))]
     if len(set(most.values())) > 1:
         splits.append((f"first {min(most.values())} of each prompt", min(most.values())))
-    for split, count in splits:
+    for split, most_answers in splits:
         for system, j in material.quality.items():
             rows = [
-                [s for i, s in sorted(row.items())[:count] if s is not None]
+                [s for i, s in sorted(row.items())[:most_answers] if s is not None]
                 for row in j.values.values()
             ]
             rows = [r for r in rows if r]
-            e = intervals.ratio_of_sums([sum(r) for r in rows], [len(r) for r in rows], seed=seed)
+            sums, counts = [sum(r) for r in rows], [len(r) for r in rows]
+            e = intervals.ratio_on_scale(sums, counts, 1, 5, seed=seed)
             facts = {"answers": sum(map(len, rows)), **j.facts()}
             yield Measurement.estimated(
                 e,
