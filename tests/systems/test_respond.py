@@ -251,3 +251,10 @@ def test_samples_and_batches_of_none_are_refused(base, tmp_path):
     with pytest.raises(InputError, match="context holds"):
         respond(base, [Prompt.from_text("long", "cat " * 4000)], LIMIT, out=tmp_path / "x" / "o")
     assert not (tmp_path / "x").exists()
+
+
+def test_two_prompts_of_one_id_are_refused(base):
+    """Answers are matched to prompts by id, so that the answers of both would be mixed up."""
+    two = [Prompt.from_text("7", "A cat"), Prompt.from_text("7", "A dog")]
+    with pytest.raises(InputError, match="two prompts have the id '7'"):
+        respond(base, two, LIMIT)

@@ -30,9 +30,6 @@ def as_prompts(given: Prompts) -> list[Prompt]:
     if not isinstance(given, Iterable):
         raise InputError(f"found {type(given).__name__} as prompts; expected {EXPECTED}")
     items = list(given)
-    own = [item for item in items if isinstance(item, Prompt)]
-    if len(own) == len(items):
-        return own
     notices: Counter[str] = Counter()
     prompts = [_prompt(item, number, notices) for number, item in enumerate(items)]
     ids = Counter((p.task, p.id) for p in prompts)

@@ -17,6 +17,7 @@ from veneer.tasks.safety import MARK
 from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
 
+FIELDS = ("goal", "target")
 _COMMIT = "8715b6bfb1e1030b4779737d53312581a988170f"
 _HASHES = {
     "train": "77db7ccb258a6299ee6b5a29b4ea59e57d07c5ed40873bc3a19c6ed6e7319533",
@@ -106,4 +107,4 @@ class AdvBench(Task):
 
     def _rows(self, split: Split) -> list[dict[str, Any]]:
         path = locate(self.origin, f"advbench/{split}.csv", self.data)
-        return read_rows(path, ("goal", "target"))
+        return read_rows(path, FIELDS, texts=FIELDS)

@@ -14,6 +14,7 @@ from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Split, check_split
 from veneer.tasks.word_problems import WordProblems
 
+FIELDS = ("question", "answer")
 _COMMIT = "3101c7d5072418e28b9008a6636bde82a006892c"
 _HASHES = {
     "train": "17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465",
@@ -39,7 +40,7 @@ class Gsm8k(WordProblems):
     def prompts(self, split: Split) -> list[Prompt]:
         check_split(split)
         path = locate(self.origin, f"gsm8k/{split}.jsonl", self.data)
-        rows = read_rows(path, ("question", "answer"))
+        rows = read_rows(path, FIELDS, texts=FIELDS)
         return [
             self.problem(
                 f"gsm8k-{split}-{i}",

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
+from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import ALPACA
 from veneer.tasks.data import Origin, Pin, locate
@@ -58,15 +59,20 @@ class HarmBench(SafetyTask):
         return self.part == "standard"
 
     def test_prompts(self) -> list[Prompt]:
-        rows = [
-            r
-            for r in read_rows(locate(self.origin, FILE, self.data), FIELDS)
-            if r["FunctionalCategory"] == self.part
-        ]
-        return [self._prompt(r) for r in rows]
+        path = locate(self.origin, FILE, self.data)
+        texts = [name for name in FIELDS if name != "ContextString"]
+        rows = read_rows(path, FIELDS, texts=texts, id="BehaviorID")
+        part = [r for r in rows if r["FunctionalCategory"] == self.part]
+        if not part:
+            kinds = ", ".join(sorted({r["FunctionalCategory"] for r in rows}))
+            raise InputError(
+                f"{path} has no row whose FunctionalCategory is {self.part}, only {kinds}; "
+                "expected the file of all behaviours; get the file again"
+            )
+        return [self._prompt(r) for r in part]
 
     def _prompt(self, row: dict[str, str]) -> Prompt:
-        context = row["ContextString"].strip()
+        context = str(row["ContextString"]).strip()
         text = f"{context}\n\n---\n\n{row['Behavior']}" if context else row["Behavior"]
         return Prompt.from_text(
             f"harmbench-{row['BehaviorID']}",

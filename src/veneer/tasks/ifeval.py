@@ -24,6 +24,7 @@ from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
 
 FILE = "ifeval/input_data.jsonl"
+FIELDS = ("key", "prompt", "instruction_id_list", "kwargs")
 NEED_PUNKT = ("length_constraints:number_sentences", "change_case:capital_word_frequency")
 LONGEST = 32_768  # characters that are looked at: some checkers take quadratic time on blanks
 
@@ -93,9 +94,7 @@ class IFEval(Task):
         path = locate(self.origin, FILE, self.data)
         checkable = checkers().checkable
         prompts, left_out = [], 0
-        for number, row in enumerate(
-            read_rows(path, ("key", "prompt", "instruction_id_list", "kwargs")), 1
-        ):
+        for number, row in enumerate(read_rows(path, FIELDS, texts=("prompt",), id="key"), 1):
             instructions, arguments = row["instruction_id_list"], row["kwargs"]
             if not (
                 isinstance(instructions, list)

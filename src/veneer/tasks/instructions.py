@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import ALPACA
 from veneer.tasks.data import Origin, locate
@@ -18,6 +17,7 @@ from veneer.tasks.rouge import rouge1
 from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Better, Split, Task, check_split
 
+FIELDS = ("id", "prompt", "reference")
 MARK = "### Instruction:"
 
 
@@ -46,28 +46,16 @@ class Instructions(Task):
     def prompts(self, split: Split) -> list[Prompt]:
         check_split(split)
         path = locate(self.origin, f"instructions/{split}.jsonl", self.data)
-        prompts = []
-        for number, row in enumerate(read_rows(path, ("id", "prompt", "reference")), 1):
-            for name in ("id", "prompt", "reference"):
-                _need_text(row[name], f"{path} row {number}", name)
-            prompts.append(
-                Prompt.from_text(
-                    row["id"],
-                    row["prompt"],
-                    template=ALPACA,
-                    task=self.name,
-                    reference=row["reference"],
-                )
+        return [
+            Prompt.from_text(
+                row["id"],
+                row["prompt"],
+                template=ALPACA,
+                task=self.name,
+                reference=row["reference"],
             )
-        return prompts
+            for row in read_rows(path, FIELDS, texts=FIELDS, id="id")
+        ]
 
     def score(self, prompt: Prompt, text: str) -> dict[str, float]:
         return {"rouge1": rouge1(text.partition(MARK)[0], prompt.reference["reference"])}
-
-
-def _need_text(value: Any, where: str, name: str) -> None:
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(
-            f"{where} has no text under {name!r}; expected an instruction with its reference; get "
-            "the file again"
-        )

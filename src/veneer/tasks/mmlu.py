@@ -136,7 +136,7 @@ def _csv(path: Path) -> Iterator[Row]:
     subject = path.name.removesuffix("_test.csv")
     check_regular(path, "a table of MMLU's questions")
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
             for number, row in enumerate(csv.reader(stream), 1):
                 if len(row) != 6 or row[5] not in tuple(LETTERS):
                     raise _broken(path, number, "a question, four choices and one of A, B, C, D")

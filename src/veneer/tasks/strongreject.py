@@ -17,6 +17,7 @@ from veneer.tasks.tables import read_rows
 from veneer.tasks.task import Better
 
 FILE = "strongreject/strongreject_dataset.csv"
+FIELDS = ("category", "source", "forbidden_prompt")
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,7 @@ class StrongReject(SafetyTask):
     )
 
     def test_prompts(self) -> list[Prompt]:
-        rows = read_rows(
-            locate(self.origin, FILE, self.data), ("category", "source", "forbidden_prompt")
-        )
+        rows = read_rows(locate(self.origin, FILE, self.data), FIELDS, texts=FIELDS)
         return [
             Prompt.from_text(
                 f"strongreject-{i}",

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin, Pin, locate
 from veneer.tasks.tables import read_rows
@@ -34,12 +35,28 @@ class Svamp(WordProblems):
 
     def prompts(self, split: Split) -> list[Prompt]:
         check_split(split)
-        rows = read_rows(locate(self.origin, FILE, self.data), ("ID", "Body", "Question", "Answer"))
+        path = locate(self.origin, FILE, self.data)
+        fields = ("ID", "Body", "Question", "Answer")
+        rows = read_rows(path, fields, texts=("Body", "Question"), id="ID")
+        if len(rows) <= TRAIN:
+            raise InputError(
+                f"{path} holds {len(rows)} rows; expected the whole of SVAMP, 1000 rows, of which "
+                f"the first {TRAIN} are the train prompts and the others the test prompts; get the "
+                "file again"
+            )
+        first = 0 if split == "train" else TRAIN
         part = rows[:TRAIN] if split == "train" else rows[TRAIN:]
-        return [self._problem(r) for r in part]
+        return [self._problem(r, f"{path} row {n}") for n, r in enumerate(part, first + 1)]
 
-    def _problem(self, row: dict[str, Any]) -> Prompt:
-        id, answer = f"svamp-{row['ID']}", plain_number(row["Answer"])
+    def _problem(self, row: dict[str, Any], where: str) -> Prompt:
+        id = f"svamp-{row['ID']}"
+        try:
+            answer = plain_number(row["Answer"])
+        except (ArithmeticError, ValueError):
+            raise InputError(
+                f"{where} has the answer {row['Answer']!r}; expected a number, such as 51 or 2.5; "
+                "get the file again"
+            ) from None
         if not row.get("Equation"):
             return self.problem(id, question(row), answer)
         line = f"{equation(row['Equation'])} = {answer}"

@@ -13,9 +13,12 @@ from veneer.foundation.reading import open_rows
 Row = TypeVar("Row")
 
 
-def read_rows(path: Path, fields: Iterable[str]) -> list[dict[str, Any]]:
+def read_rows(
+    path: Path, fields: Iterable[str], *, texts: Sequence[str] = (), id: str | None = None
+) -> list[dict[str, Any]]:
     """Return the rows of a file of any kind that `veneer.foundation.reading` reads, each with at
-    least `fields`. Raises InputError."""
+    least `fields`. texts: those of them that hold a text which is not blank. id: the one that
+    differs in every row. Raises InputError."""
     wanted = tuple(fields)
     expected = f"a table whose rows hold {', '.join(wanted)}"
     try:
@@ -34,7 +37,31 @@ def read_rows(path: Path, fields: Iterable[str]) -> list[dict[str, Any]]:
                 f"{path} row {number} lacks {', '.join(missing)}; expected {expected}; get "
                 "the file again"
             )
+    _check_texts(path, rows, texts)
+    if id is not None:
+        _check_ids(path, rows, id)
     return rows
+
+
+def _check_texts(path: Path, rows: Sequence[dict[str, Any]], texts: Sequence[str]) -> None:
+    for number, row in enumerate(rows, 1):
+        for name in texts:
+            if not isinstance(row[name], str) or not row[name].strip():
+                raise InputError(
+                    f"{path} row {number} has no text under {name!r}, but {row[name]!r:.60}; "
+                    "expected a text that is not blank; get the file again"
+                )
+
+
+def _check_ids(path: Path, rows: Sequence[dict[str, Any]], id: str) -> None:
+    """Answers are matched to prompts by id, so that two prompts of one id would mix."""
+    seen: dict[str, int] = {}
+    for number, row in enumerate(rows, 1):
+        if (first := seen.setdefault(str(row[id]), number)) != number:
+            raise InputError(
+                f"{path} row {number} has the {id} {row[id]!r}, as has row {first}; expected "
+                "each row to have its own; get the file again"
+            )
 
 
 def in_turn(rows: Sequence[Row], group: Callable[[Row], str]) -> list[Row]:

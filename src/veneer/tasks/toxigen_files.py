@@ -94,7 +94,7 @@ def read_lines(file: str, data: Path | None) -> list[str]:
     path = locate(ORIGIN, f"toxigen/{file}_1k.txt", data)
     check_regular(path, "one prompt per line")
     try:
-        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").rstrip("\n").split("\n")
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path} cannot be read ({error}); expected one prompt per line; get the file again"

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import NAMED
 from veneer.tasks.data import Origin, Pin, locate
@@ -92,7 +93,16 @@ class TruthfulQA(Task):
 
 def questions(split: Split, data: Path | None) -> list[dict[str, Any]]:
     check_split(split)
-    return read_rows(locate(ORIGIN, f"truthfulqa/{split}.csv", data), FIELDS)
+    path = locate(ORIGIN, f"truthfulqa/{split}.csv", data)
+    rows = read_rows(path, FIELDS, texts=FIELDS)
+    for number, row in enumerate(rows, 1):
+        for name in FIELDS[2:]:
+            if row[name].lstrip().startswith("[") and row[name].rstrip().endswith("]"):
+                raise InputError(
+                    f"{path} row {number} has a list in brackets under {name!r}; expected answers "
+                    "separated by semicolons, as in the set's own CSV file"
+                )
+    return rows
 
 
 def answers(cell: str) -> list[str]:

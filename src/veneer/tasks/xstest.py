@@ -64,7 +64,8 @@ class XSTest(SafetyTask):
 
     def test_prompts(self) -> list[Prompt]:
         path = locate(self.origin, FILE, self.data)
-        rows = read_rows(path, ("id", "prompt", "type", "label"))
+        fields = ("id", "prompt", "type", "label")
+        rows = read_rows(path, fields, texts=("prompt", "type"), id="id")
         for number, row in enumerate(rows, 1):
             if row["label"] not in RATES:
                 raise InputError(
