@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 
 import pytest
@@ -142,6 +143,27 @@ def test_a_long_answer_is_scored_in_time(folder):
     for prompt in task.prompts("test"):
         task.score(prompt, " \n" * 50_000)
         task.score(prompt, "word " * 20_000)
+
+
+@pytest.mark.usefixtures("_lm_eval")
+def test_an_answer_has_one_score(folder):
+    """The data asks for a frequency of "#" once; the checker then draws a letter at random."""
+    asked = {"let_relation": "at least", "letter": "#", "let_frequency": 1}
+    row = {
+        "key": 9,
+        "prompt": "Use a hashtag.",
+        "instruction_id_list": ["keywords:letter_frequency"],
+        "kwargs": [asked],
+    }
+    write(folder, [row])
+    task = get_task("ifeval", folder)
+    (prompt,) = task.prompts("test")
+    random.seed(1)
+    before = random.getstate()
+    text = "etaoinshrdlu"  # about half of the alphabet, so that draws would differ
+    scores = {tuple(task.score(prompt, text).items()) for _ in range(20)}
+    assert len(scores) == 1 and random.getstate() == before
+    assert len({v for _, v in scores.pop()}) == 1, "strict and loose check the same letter"
 
 
 @pytest.mark.usefixtures("_lm_eval")
