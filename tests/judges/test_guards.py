@@ -3,6 +3,8 @@ architectures held against transformers."""
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -117,11 +119,45 @@ def test_what_a_classifier_lacks_is_named():
 
 
 def _without_template(tokenizer):
-    import copy
+    return _with_template(tokenizer, None)
 
+
+def _with_template(tokenizer, template):
     other = copy.copy(tokenizer)
-    other.chat_template = None
+    other.chat_template = template
     return other
+
+
+def test_a_template_that_reads_parts_gets_parts():
+    """Llama Guard 3 1B and 4 write the texts of parts, and of a plain text nothing: the classifier
+    judged an empty conversation, and called it safe."""
+    lm = tiny("llama")
+    template = (
+        "{% for m in messages %}<{{ m['role'] }}>{% for part in m['content'] %}"
+        "{% if part['type'] == 'text' %}{{ part['text'] | trim }}{% endif %}{% endfor %}"
+        "{% endfor %}<verdict>"
+    )
+    lm.tokenizer = _with_template(lm.tokenizer, template)
+    judge = GuardJudge(GUARDS["llama-guard"], lm)
+    for question, text in (("How {x}?", "Take two."), ("us", "er")):  # "us" is also in the tags
+        ids = judge.ids(question, text)
+        assert lm.tokenizer.decode(ids) == f"<user>{question}<assistant>{text}<verdict>"
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ messages[0]['content'] }}", "leaves out the answer, which llama-guard judges"),
+        ("{{ raise_exception('one turn') }}", "reads no question with its answer: .*one turn"),
+        ("a", "leaves out what the user says"),
+    ],
+)
+def test_a_template_without_the_question_or_the_answer_is_refused(template, said):
+    lm = tiny("llama")
+    lm.tokenizer = _with_template(lm.tokenizer, template)
+    with pytest.raises(InputError, match=said) as error:
+        GuardJudge(GUARDS["llama-guard"], lm)
+    assert "such as meta-llama/Llama-Guard-3-8B" in str(error.value)
 
 
 def test_the_command_judges_and_compares(veneer, tmp_path):

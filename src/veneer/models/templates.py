@@ -18,6 +18,7 @@ from veneer.models.within import within
 SECONDS = 10.0  # limit of one rendering, which takes milliseconds
 LONGEST = 16 * 2**20  # characters of one rendering
 MARK = "Pelican"  # a word that no template writes by itself
+SHORT = 16  # characters; a template may hold a shorter text by chance
 CLOCK = "strftime_now"  # the function with which transformers lets a template write the date
 # by transformers, not by a user
 GIVEN = frozenset({"messages", "add_generation_prompt", "raise_exception", "strftime_now"})
@@ -181,11 +182,13 @@ def _reads(tokenizer: Any, probe: Sequence[Message], words: Mapping[str, Any] | 
 
 
 def _missing(text: str, messages: Sequence[Message]) -> list[str]:
-    """Roles whose contents are not in the text unchanged."""
+    """Roles whose contents are not in the text unchanged, or are so short that the template's own
+    words may hold them."""
     gone = [
         m["role"]
         for m in messages
-        if isinstance(m.get("content"), str) and m["content"].strip() not in text
+        if isinstance(m.get("content"), str)
+        and (m["content"].strip() not in text or 0 < len(m["content"].strip()) < SHORT)
     ]
     return [role for role in ("user", "system") if role in gone]
 

@@ -23,6 +23,7 @@ from veneer.models.formats import encode_text
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
 from veneer.models.sampling import Sampling
+from veneer.models.templates import MARK, render_text
 from veneer.prompts.prompt import Prompt
 
 NO_MEMORY = "memory ran out for a single answer; use more memory or a smaller judge"
@@ -106,6 +107,11 @@ class GuardJudge:
                 f"{lm.name} has no chat template, in which {guard.name} reads an answer; give "
                 f"--judge-local a model such as {guard.model}"
             )
+        if guard.form is None and MARK not in self._rendered("a", MARK):
+            raise InputError(
+                f"the chat template of {lm.name} leaves out the answer, which {guard.name} judges; "
+                f"give --judge-local a model such as {guard.model}"
+            )
         model = Path(lm.name).name if Path(lm.name).exists() else lm.name
         fingerprint = lm.fingerprint()[:8]
         self.id = f"{guard.name}-{sha256_text(str(form))[:8]}@{model}-{fingerprint}"
@@ -150,14 +156,7 @@ class GuardJudge:
         """What the classifier reads: its form around both texts, in its own token ids."""
         tokenizer, form = self.lm.tokenizer, self.guard.form
         if form is None:
-            turns = [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
-            try:
-                whole = tokenizer.apply_chat_template(turns, tokenize=False)
-            except Exception as error:  # a template raises whatever its author chose
-                raise InputError(
-                    f"the chat template of {self.lm.name} refuses a question and an answer "
-                    f"({str(error)[:120]}); give --judge-local a model such as {self.guard.model}"
-                ) from None
+            whole = self._rendered(question, text)
             return list(tokenizer(whole, add_special_tokens=False)["input_ids"])
         if self._digits:
             kept = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -168,6 +167,18 @@ class GuardJudge:
             whole = (tokenizer.bos_token or "") + whole
             return list(tokenizer(whole, add_special_tokens=False)["input_ids"])
         return encode_text(tokenizer, whole)
+
+    def _rendered(self, question: str, text: str) -> str:
+        """Return a question and its answer in the chat template, as parts of text where it reads
+        nothing else (Llama Guard 3 1B). Raises InputError where the template takes no such pair."""
+        turns = [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
+        try:
+            return render_text(self.lm.tokenizer, turns, add_generation_prompt=False)
+        except InputError as error:
+            raise InputError(
+                f"{self.lm.name} reads no question with its answer: {error}; give --judge-local a "
+                f"model such as {self.guard.model}"
+            ) from None
 
     @torch.inference_mode()
     def _scored(self, rows: Sequence[list[int]]) -> list[Scores]:
