@@ -181,7 +181,7 @@ def difference(
         if np.ptp(d) <= 1e-12 * size:
             groups = n if clusters is None else len(np.unique(np.asarray(clusters)))
             return _all_equal(float(d[0]), groups, n, scale=size)
-        return ratio_of_sums(d, np.ones(n), seed=seed, clusters=clusters)
+        return _ratio(d, np.ones(n), seed, clusters, scale=size)
     value, shrunk = float((x - y).mean()), float((x - y).sum() / (n + 2))
     error = np.sqrt((((x != y).sum() + 2) / (n + 2) - shrunk**2) / (n + 2))
     low, high = max(-1.0, shrunk - Z * error), min(1.0, shrunk + Z * error)
@@ -229,7 +229,8 @@ def portion(
     still of two prompts, and Student's t has one degree of freedom less than there are groups.
 
     Value None where the interval of the paired difference aligned - base holds 0: the portion
-    then means nothing. names: what stands at 1 and at 0, for that reason's words.
+    then means nothing. None as well where Fieller's limits are unbounded: few values that are not 0
+    or 1, or few clusters. names: what stands at 1 and at 0, for that reason's words.
     """
     s, b, a = _finite(system), _finite(base), _finite(aligned)
     _same_length(s, b, a)
@@ -241,8 +242,9 @@ def portion(
         return Estimate(None, None, None, n, method, reason=gap.reason)
     u, v = s - b, a - b
     binary = _binary(s) and _binary(b) and _binary(a)
-    limits = None
+    limits, why = None, "no_difference"
     if not gap.low <= 0 <= gap.high:
+        why = "unbounded"
         unit = 1.0 if binary else _spread(s, b, a)
         if clusters is None:
             limits = _fieller(u, v, Z if binary else float(t.ppf(0.975, n - 1)), unit)
@@ -252,9 +254,7 @@ def portion(
             limits = _fieller(by_u, by_v, float(t.ppf(0.975, k - 1)), unit, size=n / k)
     if limits is None:
         one, zero = names
-        reason = Reason.of(
-            "no_difference", one=one, zero=zero, value=gap.value, low=gap.low, high=gap.high
-        )
+        reason = Reason.of(why, one=one, zero=zero, value=gap.value, low=gap.low, high=gap.high)
         return Estimate(None, None, None, n, method, reason=reason)
     value = float(u.sum() / v.sum())
     return Estimate(value, min(limits[0], value), max(limits[1], value), n, method)
@@ -267,7 +267,10 @@ def _ratio(
     clusters: ArrayLike | None = None,
     *,
     share: bool = True,
+    scale: float | None = None,
 ) -> Estimate:
+    """scale: of differences, by how much one may differ from the others; they may be negative even
+    where none of these is."""
     x, y = _finite(numerators), _finite(denominators)
     _same_length(x, y)
     n, reason = len(x), None
@@ -284,23 +287,24 @@ def _ratio(
         reason = Reason.of("groups_resampled", groups=len(x))
     value = float(x.sum() / y.sum())
     if np.allclose(x, value * y, rtol=1e-12, atol=0):
-        return _all_equal(value, len(x), n, share=share)
+        return _all_equal(value, len(x), n, scale=scale, share=share)
     left_out = np.full(len(x), value)
     np.divide(x.sum() - x, y.sum() - y, out=left_out, where=y.sum() - y > 0)
     if len(x) < bootstrap.LEAST_FOR_BCA:
-        low, high, method = _few(value, left_out, positive=bool(np.all(x >= 0)))
+        low, high, method = _few(value, left_out, positive=scale is None and bool(np.all(x >= 0)))
         return Estimate(value, low, high, n, method, reason=reason)
     low, high, method = bootstrap.limits(value, bootstrap.ratios(x, y, seed), left_out)
     if low == high:
-        return _all_equal(value, len(x), n, share=share)
+        return _all_equal(value, len(x), n, scale=scale, share=share)
     return Estimate(value, low, high, n, method, reason=reason)
 
 
 def _few(value: float, left_out: np.ndarray, *, positive: bool) -> tuple[float, float, str]:
     """(low, high, method) of a ratio of few prompts or groups, where a bootstrap has too few
     resamples to hold its level: the spread of the ratio without each one in turn (jackknife, Tukey
-    1958), with Student's t. Of the ratio's logarithm where nothing is negative, because the sums
-    are skewed. A prompt without which the ratio is 0 leaves no bound below the value but 0."""
+    1958), with Student's t. positive: of the ratio's logarithm, because sums of what is never
+    negative are skewed. A prompt without which the ratio is 0 leaves no bound below the value but
+    0."""
     k = len(left_out)
     q = float(t.ppf(0.975, k - 1)) * np.sqrt((k - 1) / k)
     if not positive:

@@ -14,6 +14,8 @@ TEXTS = {
     "denominators_are_0": "all denominators are 0",
     "no_difference": "{one} and {zero} do not differ beyond chance: their difference is "
     "{value:.3g}, 95 % interval {low:.3g} to {high:.3g}",
+    "unbounded": "the portion has no bounds: {one} minus {zero} is {value:.3g}, 95 % interval "
+    "{low:.3g} to {high:.3g}, too uncertain to divide by",
     "groups_resampled": "{groups} groups resampled, not prompts",
     "all_equal": "all values are equal: up to {width:.2g} is what {groups} may miss",
     "effective_size": "{groups} group{s}; effective sample size {size:.0f}",
