@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from veneer.statistics.intervals import difference, portion
+from veneer.statistics.intervals import difference, in_unit, mean, portion
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 9])
@@ -50,3 +50,31 @@ def test_a_portion_without_bounds_says_so():
         "uncertain to divide by"
     )
     assert portion([0.5, 0.4], [0.1, 0.2], [0.9, 0.8]).reason.code == "no_difference"
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "limits"),
+    [
+        ([0.3, 0.9], "0..1", (0.00056, 1.0)),  # without its scale, up to 645
+        ([4.0, 5.0, 5.0], "1..5", (3.449, 5.0)),
+        ([0.5, 0.0, 0.5, 1.0], "share", (0.1283, 1.0)),
+    ],
+)
+def test_a_score_has_no_limit_beyond_its_scale(values, unit, limits):
+    e = in_unit(values, unit)
+    assert (e.low, e.high) == pytest.approx(limits, rel=0.01)
+
+
+def test_a_score_of_1_throughout_may_be_higher_and_not_lower():
+    """1 of 5 is the lowest score and no rate of 100 %: of n answers a share up to w may have 5."""
+    n = 100
+    w = 1.96**2 / (n + 1.96**2)
+    e = in_unit([1.0] * n, "1..5")
+    assert (e.value, e.low, e.high) == pytest.approx((1, 1, 1 + 4 * w), rel=1e-4)
+    assert in_unit([5.0] * n, "1..5").low == pytest.approx(5 - 4 * w, rel=1e-4)
+    assert in_unit([1.0] * n, "share") == mean([1.0] * n), "a rate"
+
+
+def test_a_score_on_another_scale_keeps_its_limits():
+    """A scorer of one's own may give any number under the unit share."""
+    assert in_unit([30.0, 90.0], "share") == mean([30.0, 90.0])

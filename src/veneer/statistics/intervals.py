@@ -7,7 +7,7 @@ No interval has width zero: where all prompts agree a bootstrap would say "certa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,8 @@ from veneer.statistics import bootstrap
 from veneer.statistics.reasons import Reason
 
 Z = float(norm.ppf(0.975))
+# unit of a figure -> its least and its largest value
+SCALES = {"share": (0.0, 1.0), "0..1": (0.0, 1.0), "1..5": (1.0, 5.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,26 @@ def on_scale(
     seed: int = 0,
     clusters: ArrayLike | None = None,
 ) -> Estimate:
-    """Mean of values between `least` and `most`. Where all lie at these ends, the way from `least`
-    to `most` is a rate: scores of 1 to 5 that are all 1 have an interval from 1 upwards."""
-    x = _finite(values)
-    way = most - least
-    if not len(x) or way <= 0 or not _binary((x - least) / way):
+    """Mean of values between `least` and `most`, to which its limits keep. Where all lie at these
+    ends, the way from `least` to `most` is a rate: scores of 1 to 5 that are all 1 have an interval
+    from 1 upwards. Where all are equal, others may differ by the width of the scale. Values that
+    leave the scale have the limits of an amount."""
+    x, way = _finite(values), most - least
+    if not len(x) or way <= 0 or x.min() < least or x.max() > most:
         return mean(x, seed=seed, clusters=clusters, share=False)
-    return _stretched(mean((x - least) / way, seed=seed, clusters=clusters), least, way)
+    if _binary((x - least) / way):
+        return _stretched(mean((x - least) / way, seed=seed, clusters=clusters), least, way)
+    if np.ptp(x) == 0:
+        groups = len(x) if clusters is None else len(np.unique(np.asarray(clusters)))
+        return _within(_all_equal(float(x[0]), groups, len(x), scale=way), least, most)
+    return _within(mean(x, seed=seed, clusters=clusters, share=False), least, most)
+
+
+def _within(e: Estimate, least: float, most: float) -> Estimate:
+    """The estimate with limits between `least` and `most`."""
+    if e.low is None or e.high is None:
+        return e
+    return replace(e, low=max(e.low, least), high=min(e.high, most))
 
 
 def _stretched(share: Estimate, least: float, way: float) -> Estimate:
@@ -98,16 +113,16 @@ def _stretched(share: Estimate, least: float, way: float) -> Estimate:
     value, low, high = (
         None if v is None else least + way * v for v in (share.value, share.low, share.high)
     )
-    return Estimate(value, low, high, share.n, share.method, reason=share.reason)
+    return replace(share, value=value, low=low, high=high)
 
 
 def in_unit(
     values: ArrayLike, unit: str, *, seed: int = 0, clusters: ArrayLike | None = None
 ) -> Estimate:
-    """Mean of values in a unit of results: a share, a score of 1 to 5, or an amount."""
-    if unit == "1..5":
-        return on_scale(values, 1, 5, seed=seed, clusters=clusters)
-    return mean(values, seed=seed, clusters=clusters, share=unit == "share")
+    """Mean of values in a unit of results: on one of SCALES, or an amount."""
+    if unit in SCALES:
+        return on_scale(values, *SCALES[unit], seed=seed, clusters=clusters)
+    return mean(values, seed=seed, clusters=clusters, share=False)
 
 
 def ratio_of_sums(
@@ -133,12 +148,12 @@ def ratio_on_scale(
     *,
     seed: int = 0,
 ) -> Estimate:
-    """`ratio_of_sums` of scores between `least` and `most`; where all lie at one of these ends, the
-    way from `least` to `most` is a rate (`on_scale`). numerators: the sum of each prompt's scores;
-    denominators: their number."""
+    """`ratio_of_sums` of scores between `least` and `most`, to which its limits keep; where all lie
+    at one of these ends, the way from `least` to `most` is a rate (`on_scale`). numerators: the sum
+    of each prompt's scores; denominators: their number."""
     sums, counts = _finite(numerators), _finite(denominators)
     if not any(np.array_equal(sums, end * counts) for end in (least, most)):
-        return ratio_of_sums(sums, counts, seed=seed)
+        return _within(ratio_of_sums(sums, counts, seed=seed), least, most)
     way = most - least
     return _stretched(ratio_of_sums((sums - least * counts) / way, counts, seed=seed), least, way)
 
