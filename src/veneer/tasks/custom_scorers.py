@@ -4,6 +4,7 @@ seconds per answer."""
 from __future__ import annotations
 
 import functools
+import unicodedata
 from typing import Any
 
 import regex  # type: ignore[import-untyped]
@@ -14,6 +15,12 @@ from veneer.tasks.custom_schema import Header
 from veneer.tasks.numbers import last_is, stated_is
 
 SECONDS = 2.0
+# Chinese, Japanese, Thai and the like write no blanks between words, Korean none before particles
+UNSPACED = regex.compile(
+    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}ー々]"
+)
+# a place amid one number: before or behind the point of 5.5 and the comma of 1,234
+IN_A_NUMBER = regex.compile(r"(?<=\d)\.\d|(?<=\d\.)\d|(?<=\d),\d{3}(?!\d)|(?<=\d,)\d{3}(?!\d)")
 
 
 def scored(header: Header, prompt: Prompt, text: str) -> dict[str, float]:
@@ -71,23 +78,35 @@ def _found(pattern: str, ignore_case: bool, text: str, id: str) -> bool:
 
 
 def _bare(text: str, header: Header) -> str:
-    text = " ".join(text.split()).removesuffix(".")
-    return text.casefold() if header.ignore_case else text
+    return _plain(text, header.ignore_case).removesuffix(".").removesuffix("。")
+
+
+def _plain(text: str, ignore_case: bool) -> str:
+    """Return a text with single blanks, and each letter with its accent in one character, as which
+    another program may have written two."""
+    text = unicodedata.normalize("NFC", " ".join(text.split()))
+    return text.casefold() if ignore_case else text
 
 
 def _says(text: str, answer: str, ignore_case: bool) -> bool:
-    """Return whether no letter or digit touches the answer where it stands in the text."""
-    text, answer = " ".join(text.split()), " ".join(answer.split())
-    if ignore_case:
-        text, answer = text.casefold(), answer.casefold()
+    """Return whether the answer stands in the text as words of its own: no letter or digit touches
+    it, and it is no part of a longer number. Scripts without blanks between their words know no
+    such bound."""
+    text, answer = _plain(text, ignore_case), _plain(answer, ignore_case)
     at = text.find(answer)
     while at >= 0:
-        before, after = text[at - 1 : at], text[at + len(answer) : at + len(answer) + 1]
-        if not (_word(before) and _word(answer[:1])) and not (_word(after) and _word(answer[-1:])):
+        end = at + len(answer)
+        before, after = text[max(0, at - 1) : at], text[end : end + 1]
+        within = (_word(before) and _word(answer[:1])) or (_word(after) and _word(answer[-1:]))
+        if not within and not IN_A_NUMBER.match(text, at) and not IN_A_NUMBER.match(text, end):
             return True
         at = text.find(answer, at + 1)
     return False
 
 
 def _word(sign: str) -> bool:
-    return sign.isalnum() or sign == "_"
+    """Return whether a character, or none, is a part of a word whose script has bounds: a letter, a
+    digit, or a vowel sign or accent of its own."""
+    if not sign or UNSPACED.match(sign):
+        return False
+    return sign == "_" or unicodedata.category(sign)[0] in "LNM"

@@ -33,7 +33,9 @@ _DIGITS = rf"""(?:
   | (?:{_GROUPED} | \d{{1,3}}{_BLANK} | \d+)(?:\.\d+)?
   | (?<![\w.)\]}}])\.\d+
 )"""
-_UNIT = r"(?!(?:(?<=\bm)|(?<=\bcm)|(?<=\bkm)|(?<=\bmm)|(?<=\bft))[23](?!\d))"  # m2 is a unit
+# m2 is a unit, also behind its number as in 10m2
+_SQUARED = "|".join(rf"(?<=\b{u})|(?<=\d{u})" for u in ("m", "cm", "km", "mm", "ft"))
+_UNIT = rf"(?!(?:{_SQUARED})[23](?!\d))"
 _VULGAR = r"[¼-¾⅐-⅞]"
 _FRACTION = (
     r"\\[dt]?frac\s*(?:\{\s*(?P<up>\d{1,30})\s*\}\s*\{\s*(?P<down>\d{1,30})\s*\}|(?P<up1>"
@@ -65,15 +67,17 @@ _number = re.compile(
     """,
     re.VERBOSE,
 )
+# signs, quotes and brackets that may stand before a stated answer, and a full-width colon
+_BEFORE = r"[\s:\uff1a=*_`~≈+\"'“‘«(\[]*"
 _marker = re.compile(
-    r"(?:####|\banswer\s+is\b|\banswer[*_\s]*:)[\s:=*_`~]*(?:\\?\$?\$?\\f?boxed\{|\$\$|\\\(|\\\[|"
-    r"\\(?![a-z$]))?\s*",
+    rf"(?:####|\banswer\s+is\b|\banswer[*_\s]*[:\uff1a]){_BEFORE}"
+    r"(?:\\?\$?\$?\\(?:boxed|fbox)\{|\$\$|\\\(|\\\[|\\(?![a-z$]))?\s*",
     re.IGNORECASE,
 )
-_box = re.compile(r"\\f?boxed\s*\{")
+_box = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _joined = re.compile(r"(?<![\d.,])(\d{1,3})((?: \d{3})+)(?![\d-]|[.,]\d{3})")
 _step = re.compile(
-    r"[\s$]*(?:[A-Za-z]+|%)?[\s$]*(?P<op>\\times|\\div|\\cdot|"
+    r"[\s$)]*(?:[A-Za-z]+|%)?[\s$)]*(?P<op>\\times|\\div|\\cdot|"
     rf"[+*/×÷·x=≈{_MINUS}])[\s$]*(?=[\d$€£¥₹₩.{_MINUS}\\])"
 )
 _SCALES = {
