@@ -122,3 +122,16 @@ def test_plain_lines_are_answers(tmp_path):
     path.write_text('{"id": "p1", "output": "Yes."}\n')
     with pytest.raises(InputError, match="veneer import"):
         read_responses(path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "row"),
+    [
+        (("prompt_id", "label"), ("p1", 2)),
+        (("prompt_id", "label", "metric"), ("p1", -1, "harm_rate")),
+    ],
+)
+def test_codes_of_classes_are_no_rates(judged, tmp_path, columns, row):
+    """XSTest's files code compliance as 1 and refusal as 2; as a rate, 1 is a refusal."""
+    with pytest.raises(InputError, match="which goes from 0 to 1; expected 1 for yes and 0 for no"):
+        compare(*sides((str(csv(tmp_path, columns, [row])), str(judged))))

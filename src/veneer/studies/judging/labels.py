@@ -162,7 +162,14 @@ def _metrics(place: str, label: Any, metric: Any) -> Iterator[tuple[str, float |
             f"{place} has the label {str(label)[:40]!r}; expected {', '.join(REFUSAL_LABELS)}, or "
             "a number such as 0 or 1"
         )
-    yield "refusal_rate" if metric is None else str(metric), value
+    name = "refusal_rate" if metric is None else str(metric)
+    if name.endswith("_rate") and not 0 <= value <= 1:
+        raise InputError(
+            f"{place} has the label {str(label)[:40]!r} for {name}, which goes from 0 to 1; "
+            f"expected 1 for yes and 0 for no, or {', '.join(REFUSAL_LABELS)}; codes such as "
+            "XSTest's 1, 2 and 3 stand for other classes"
+        )
+    yield name, value
 
 
 def _number(place: str, value: Any) -> int | None:
