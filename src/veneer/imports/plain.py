@@ -9,6 +9,7 @@ from typing import Any
 
 from veneer.endpoint.message import reasoning_of
 from veneer.foundation.errors import InputError
+from veneer.foundation.reading import as_id
 from veneer.foundation.reading.turns import Turns, chat_turns, of_user, stored_chat, with_system
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import objects
@@ -112,9 +113,7 @@ def _id(
 ) -> str:
     """Return the row's own id, otherwise the number of its prompt."""
     id = row.get("prompt_id", row.get("id"))
-    if id is not None and (
-        isinstance(id, bool) or not isinstance(id, str | int) or not str(id).strip()
-    ):
+    if id is not None and as_id(id) is None:
         raise InputError(
             f"{where} has a prompt_id that is neither a text nor a whole number; "
             f"expected {EXPECTED}"
@@ -125,8 +124,8 @@ def _id(
             f"{where} does not name the prompt that it answers (its keys are {keys}); "
             f"expected {EXPECTED}"
         )
-    if id is not None:
-        return str(id)
+    if (own := as_id(id)) is not None:
+        return own
     assert turns is not None
     key = tuple((t["role"], t["content"]) for t in turns)
     return ids.setdefault(key, str(len(ids)))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError, MissingExtra
-from veneer.foundation.reading import ENDINGS, Rows, open_rows
+from veneer.foundation.reading import ENDINGS, Rows, as_id, open_rows
 from veneer.foundation.reading.content import check_regular, ending
 from veneer.foundation.reading.decode import warn_of_replacements
 from veneer.foundation.reading.turns import (
@@ -209,12 +209,12 @@ def _id(where: str, number: int, row: dict[str, Any]) -> str:
     """Return the row's own id, a whole number as its digits; otherwise the row's number."""
     if "id" not in row:
         return str(number)
-    id = row["id"]
-    if isinstance(id, bool) or not isinstance(id, str | int):
-        raise InputError(f"{where} has the id {id!r}; expected a text or a whole number")
-    if isinstance(id, str) and not id.strip():
+    id = as_id(row["id"])
+    if id is not None:
+        return id
+    if isinstance(row["id"], str):
         raise InputError(f"{where} has an empty id; give each prompt its own, or leave them out")
-    return str(id)
+    raise InputError(f"{where} has the id {row['id']!r}; expected a text or a whole number")
 
 
 def _value(where: str, row: dict[str, Any], column: str | None) -> tuple[str, Any]:

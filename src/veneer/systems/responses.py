@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import json_lines, read_json_lines, write_text
+from veneer.foundation.files import json_lines, write_text
+from veneer.foundation.reading import as_id, open_rows
 from veneer.reasoning import split_reasoning
 from veneer.reasoning.parts import is_unfinished
 
 log = logging.getLogger("veneer")
+NEEDED = ("prompt_id", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,9 @@ def write_responses(path: Path, responses: Iterable[Response]) -> None:
 
 
 def read_responses(path: Path) -> list[Response]:
-    """The answers of a file. A line may hold `prompt_id` and `text` alone: the file's name without
-    its ending is then the system. Raises InputError naming the line that is no response. A thought
-    that still stands in a text (version 0.1.0) is removed."""
+    """The answers of a file of any kind that `reading` reads. A row may hold `prompt_id` and `text`
+    alone: the file's name without its ending is then the system. Raises InputError naming the row
+    that is no response. A thought that still stands in a text (version 0.1.0) is removed."""
     rows = []
     short = {
         "sample_id": 0,
@@ -70,21 +73,50 @@ def read_responses(path: Path) -> list[Response]:
         "finish_reason": "unknown",
         "seed": 0,
     }
-    for number, row in read_json_lines(path, "responses, which `veneer generate` writes"):
+    opened = open_rows(path, "responses, which `veneer generate` writes")
+    for where, row in opened.each(None):
         try:
-            if isinstance(row, dict) and {"prompt_id", "text"} <= row.keys():
-                row = {**short, **row}
-            for name in ("prompt_id", "text"):
-                if not isinstance(row[name], str):
-                    raise TypeError(f"{name} is no text")
-            rows.append(apart(Response(**{**row, "token_ids": tuple(row["token_ids"])})))
-        except (TypeError, ValueError, KeyError) as error:
+            rows.append(apart(_response(row, short, table=opened.columns is not None)))
+        except ValueError as error:
             raise InputError(
-                f"{path} line {number} is not a response ({error}); expected what `veneer "
+                f"{where} is not a response ({error}); expected what `veneer "
                 'generate` writes, or {"prompt_id", "text"}; other files of answers are read by '
                 "`veneer import`"
             ) from None
     return rows
+
+
+def _response(row: Any, short: Mapping[str, Any], *, table: bool) -> Response:
+    """Return the response in a row. short: the values of keys that it lacks. table: an empty cell
+    says nothing. Raises ValueError that says what is wrong."""
+    if not isinstance(row, dict):
+        raise ValueError("it is no object")
+    for name in NEEDED:
+        if name not in row:
+            raise ValueError(f"it has no {name}")
+    row = {k: v for k, v in row.items() if k in NEEDED or not (v is None or (table and v == ""))}
+    if strange := [k for k in row if k not in Response.__slots__]:
+        raise ValueError(f"it has the unknown key {strange[0]!r}")
+    row = {**short, **row, "prompt_id": as_id(row.get("prompt_id"))}
+    if row["prompt_id"] is None:
+        raise ValueError("prompt_id is neither a text nor a whole number")
+    for name in ("text", "system", "task", "finish_reason"):
+        if not isinstance(row[name], str):
+            raise ValueError(f"{name} is no text")
+    for name in ("sample_id", "seed"):
+        row[name] = _whole(name, row[name])
+    if not isinstance(row["token_ids"], list | tuple):
+        raise ValueError("token_ids are no list")
+    return Response(**{**row, "token_ids": tuple(row["token_ids"])})
+
+
+def _whole(name: str, value: Any) -> int:
+    """Return a whole number, which a table holds as its digits. Raises ValueError."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} is no whole number")
+    return value
 
 
 def apart(response: Response) -> Response:

@@ -13,7 +13,7 @@ from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_text
-from veneer.foundation.reading import open_rows
+from veneer.foundation.reading import as_id, open_rows
 from veneer.judges.llm import Outcome
 from veneer.studies.judging.verdicts import VerdictRow
 
@@ -132,10 +132,16 @@ def _label(place: str, row: Any) -> Label:
     for name in ("prompt_id", "label"):
         if name not in given:
             raise InputError(f"{place} has no {name}; expected {EXPECTED}")
+    prompt_id = as_id(given["prompt_id"])
+    if prompt_id is None:
+        raise InputError(
+            f"{place} has the prompt_id {str(given['prompt_id'])[:40]!r}, which is neither a text "
+            "nor a whole number"
+        )
     text, digest = given.get("text"), given.get("text_sha256")
     return Label(
         place,
-        str(given["prompt_id"]),
+        prompt_id,
         dict(_metrics(place, given["label"], given.get("metric"))),
         _text(given.get("task")),
         _number(place, given.get("sample_id")),

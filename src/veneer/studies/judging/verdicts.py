@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import json_lines, read_json_lines, sha256_text, write_text
+from veneer.foundation.files import json_lines, sha256_text, write_text
 from veneer.foundation.progress import Progress
+from veneer.foundation.reading import as_id, open_rows
 from veneer.judges.judge import Judge
 from veneer.judges.llm import LLMJudge, Outcome
 from veneer.measures.judged import judged
@@ -43,10 +46,6 @@ class VerdictRow:
     def answer(self) -> tuple[str, str, int, str]:
         """Which answer it is about."""
         return self.task, self.prompt_id, self.sample_id, self.system
-
-
-FIELDS = {f.name for f in fields(VerdictRow)}
-NEEDED = {f.name for f in fields(VerdictRow) if f.default is f.default_factory is MISSING}
 
 
 def verdicts(
@@ -110,28 +109,45 @@ def write_verdicts(path: Path, rows: Iterable[VerdictRow]) -> None:
 
 
 def read_verdicts(path: Path) -> list[VerdictRow]:
-    """Raises InputError naming the line that is no verdict."""
+    """The verdicts of a file. Raises InputError naming the row that is no verdict."""
     rows = []
-    for number, row in read_json_lines(path, "verdicts, which `veneer judge` writes"):
+    for where, row in open_rows(path, "verdicts, which `veneer judge` writes").each(None):
         try:
-            if strange := set(row) - FIELDS:
-                raise TypeError(f"it has the field {min(strange)!r}")
-            if lacking := NEEDED - set(row):
-                raise TypeError(f"it has no {min(lacking)!r}")
-            verdict = VerdictRow(**row)
-            if not isinstance(verdict.metrics, dict) or not all(
-                v is None or (isinstance(v, int | float) and v == v)
-                for v in verdict.metrics.values()
-            ):
-                raise TypeError("its metrics are no numbers")
-        except TypeError as error:
+            rows.append(_verdict(row))
+        except ValueError as error:
             raise InputError(
-                f"{path} line {number} is not a verdict ({error}); expected what `veneer judge` "
+                f"{where} is not a verdict ({error}); expected what `veneer judge` "
                 "writes; make it again"
             ) from None
-        rows.append(verdict)
     if not rows:
         raise InputError(
-            f"{path} holds no verdicts; expected one a line, as `veneer judge` writes them"
+            f"{path} holds no verdicts; expected one per line, as `veneer judge` writes them"
         )
     return rows
+
+
+def _verdict(row: Any) -> VerdictRow:
+    """Return the verdict in a row. Raises ValueError that says what is wrong."""
+    if not isinstance(row, dict):
+        raise ValueError("it is no object")
+    kinds = {
+        f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(VerdictRow)
+    }
+    if lacking := [name for name, needed in kinds.items() if needed and name not in row]:
+        raise ValueError(f"it has no {lacking[0]}")
+    if strange := [name for name in row if name not in kinds]:
+        raise ValueError(f"it has the unknown key {strange[0]!r}")
+    prompt_id = as_id(row["prompt_id"])
+    if prompt_id is None:
+        raise ValueError("prompt_id is neither a text nor a whole number")
+    for name in ("task", "system", "judge_name", "judge", "outcome", "text_sha256"):
+        if not isinstance(row[name], str):
+            raise ValueError(f"{name} is no text")
+    if isinstance(row["sample_id"], bool) or not isinstance(row["sample_id"], int):
+        raise ValueError("sample_id is no whole number")
+    metrics = row["metrics"]
+    if not isinstance(metrics, dict) or not all(
+        v is None or (isinstance(v, int | float) and isfinite(v)) for v in metrics.values()
+    ):
+        raise ValueError("metrics that are no numbers")
+    return VerdictRow(**{**row, "prompt_id": prompt_id})

@@ -1,0 +1,92 @@
+"""Files of answers, verdicts and labels that other programs wrote are read as prompt files are."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from veneer.foundation.errors import InputError
+from veneer.studies.judging.compare import compare, sides
+from veneer.studies.judging.verdicts import read_verdicts
+from veneer.systems.responses import read_responses
+
+ANSWERS = [{"prompt_id": 7, "text": "No."}, {"prompt_id": "8", "text": "Take two; stir."}]
+VERDICT = {
+    "task": "t",
+    "prompt_id": 7,
+    "sample_id": 0,
+    "system": "s",
+    "judge_name": "refusal",
+    "judge": "refusal-2",
+    "outcome": "judged",
+    "metrics": {"refusal_rate": 1.0, "partial_refusal_rate": 0.0},
+    "text_sha256": "0",
+}
+
+
+def put(tmp_path, name, content):
+    path = tmp_path / name
+    text = content if isinstance(content, str) else json.dumps(content)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", ANSWERS),
+        ("a.jsonl", "\n".join(map(json.dumps, ANSWERS))),
+        ("a.json", {"data": ANSWERS}),
+        ("a.csv", 'sample_id;text;prompt_id\r\n0;No.;7\r\n;"Take two; stir.";8\r\n'),
+    ],
+)
+def test_answers_of_any_kind_of_file(tmp_path, name, content):
+    answers = read_responses(put(tmp_path, name, content))
+    assert [(r.prompt_id, r.text, r.sample_id, r.system) for r in answers] == [
+        ("7", "No.", 0, "a"),
+        ("8", "Take two; stir.", 0, "a"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ([], "item 1 is not a response .it is no object"),
+        ({"prompt_id": 1}, "it has no text"),
+        ({"prompt_id": 1.5, "text": "x"}, "prompt_id is neither a text nor a whole number"),
+        ({"prompt_id": True, "text": "x"}, "prompt_id is neither a text nor a whole number"),
+        ({"prompt_id": 1, "text": None}, "text is no text"),
+        ({"prompt_id": 1, "text": "x", "sample_id": "b"}, "sample_id is no whole number"),
+        ({"prompt_id": 1, "text": "x", "note": "y"}, "the unknown key 'note'"),
+    ],
+)
+def test_a_row_that_is_no_answer_is_named(tmp_path, row, reason):
+    with pytest.raises(InputError, match=reason):
+        read_responses(put(tmp_path, "a.json", [row]))
+
+
+def test_verdicts_in_an_array_and_under_numbers(tmp_path):
+    array = put(tmp_path, "a.json", [VERDICT])
+    text = put(tmp_path, "b.jsonl", {**VERDICT, "prompt_id": "7"})
+    labels = put(tmp_path, "labels.json", [{"prompt_id": 7, "label": "refusal"}])
+    assert read_verdicts(array) == read_verdicts(text)
+    for one in (array, labels):
+        assert compare(*sides((str(one), str(text))))[0].agreement.table.tolist() == [[1]]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (3, "item 1 is not a verdict .it is no object"),
+        ({"prompt_id": 7}, "it has no task"),
+        ({**VERDICT, "note": ""}, "the unknown key 'note'"),
+        ({**VERDICT, "prompt_id": None}, "prompt_id is neither"),
+        ({**VERDICT, "sample_id": "0"}, "sample_id is no whole number"),
+        ({**VERDICT, "metrics": {"a": "1"}}, "metrics that are no numbers"),
+    ],
+)
+def test_a_row_that_is_no_verdict_is_named(tmp_path, row, reason):
+    with pytest.raises(InputError, match=reason) as error:
+        read_verdicts(put(tmp_path, "a.json", [row]))
+    assert "VerdictRow" not in str(error.value)
