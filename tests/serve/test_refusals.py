@@ -162,6 +162,7 @@ def test_too_large_wrong_kind_wrong_path(small):
     assert status == 404 and "/v1/chat/completions" in said["error"]["message"]
     status, said, _ = small.ask("/v1/chat/completions")
     assert status == 405 and "error" in said
+    assert small.ask("/v1/models/")[1] == small.ask("/v1/models")[1]
     assert small.ask("/v1/models/none")[0] == 404 and small.ask("/health")[1]["status"] == "ok"
 
 

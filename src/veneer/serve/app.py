@@ -58,6 +58,7 @@ class Service:
         return [
             Route("/health", self.health),
             Route("/v1/models", self.models),
+            Route("/v1/models/", self.models),
             Route("/v1/models/{id:path}", self.model),
             Route("/v1/chat/completions", self.chat, methods=["POST"]),
             Route("/v1/completions", self.text, methods=["POST"]),
