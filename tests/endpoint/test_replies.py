@@ -279,7 +279,14 @@ def test_other_content():
         ) as failure:
             read(content=None, **call)
         assert failure.value.own and not failure.value.passing
-    assert read(content="a", tool_calls=[], function_call=None)["text"] == "a"
+    for none in (
+        {"tool_calls": [], "function_call": None},
+        {"function_call": {"name": "", "arguments": ""}},
+        {"tool_calls": [{"id": "", "type": "function", "function": {"name": "", "arguments": ""}}]},
+    ):
+        assert read(content="a", **none)["text"] == "a"
+    with pytest.raises(Failure, match="a call of the tool 'web'"):
+        read(content="a", function_call={"name": "web", "arguments": ""})
 
 
 def chunks(*events: dict[str, Any] | str) -> bytes:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from veneer.endpoint.message import thought_of
+from veneer.foundation.reading.turns import tool_call
 
 
 def is_stream(raw: bytes) -> bool:
@@ -90,8 +91,8 @@ def _add(choice: dict[str, Any], piece: dict[str, Any]) -> None:
             message[name] = (
                 [{"type": "text", "text": before}] if isinstance(before, str) else before
             ) + value
-    if part.get("tool_calls") or part.get("function_call"):
-        message.setdefault("tool_calls", part.get("tool_calls") or [part["function_call"]])
+    if (call := tool_call(part)) is not None:
+        message.setdefault("tool_calls", [call])
     for name in ("finish_reason", "error"):
         if piece.get(name) is not None:
             choice[name] = piece[name]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from veneer.foundation.reading.turns import tool_call
+
 _REASONING = (
     "reasoning_content",
     "reasoning",
@@ -114,9 +116,8 @@ def thought_of(value: Any) -> str:
 
 
 def _tool(message: dict[str, Any]) -> str | None:
-    calls = message.get("tool_calls")
-    call = calls[0] if isinstance(calls, list) and calls else message.get("function_call")
-    if not isinstance(call, dict) or not call:
+    call = tool_call(message)
+    if not isinstance(call, dict):
         return None
     inner = call.get("function")
     return str((inner if isinstance(inner, dict) else call).get("name") or "")

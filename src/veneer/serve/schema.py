@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from veneer.foundation.reading.turns import tool_call
 from veneer.models.sampling import LEAST_PENALTY
 from veneer.serve.errors import ApiError
 from veneer.serve.parsing import parse_object
@@ -68,7 +69,7 @@ class ChatTurn(BaseModel):
     def _beside(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        if value.get("tool_calls") or value.get("function_call"):
+        if tool_call(value) is not None:
             raise ValueError("calls of tools cannot be read; leave the turn out")
         refusal = value.get("refusal")
         if value.get("role") == "assistant" and refusal and not value.get("content"):

@@ -85,6 +85,23 @@ def text_of(content: Any, where: str) -> str | None:
     return "\n".join(texts) if texts else None
 
 
+def tool_call(message: Mapping[str, Any]) -> Any:
+    """Return the first call of a tool in a message; None where it calls none. A call without name
+    and arguments is none: some servers write one beside every answer."""
+    calls = message.get("tool_calls")
+    listed = calls if isinstance(calls, list) else [calls]
+    return next((c for c in (*listed, message.get("function_call")) if not _is_blank(c)), None)
+
+
+def _is_blank(call: Any) -> bool:
+    """Return whether a call holds a name and arguments, and both are empty."""
+    if not isinstance(call, dict):
+        return not call
+    inner = call.get("function")
+    fields = inner if isinstance(inner, dict) else call
+    return fields.keys() <= {"name", "arguments"} and not any(fields.values())
+
+
 def stored_chat(text: str, where: str) -> list[Any] | None:
     """Return the turns of a text that is a chat written as JSON, as tables hold it; None for any
     other text. Raises InputError for a chat that Python wrote ([{'role': ...}]), whose quotes are
@@ -111,7 +128,7 @@ def _turn(where: str, turn: Any) -> dict[str, str]:
         raise InputError(
             f"{where}, is no chat turn {what} that a prompt can have; expected {EXPECTED}"
         )
-    if turn.get("tool_calls") or turn.get("function_call"):
+    if tool_call(turn) is not None:
         raise InputError(f"{where}, calls a tool; expected {EXPECTED}")
     content = text_of(
         turn.get("content") if turn.get("content") is not None else turn.get("value"), where
