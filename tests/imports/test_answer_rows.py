@@ -9,7 +9,7 @@ import pytest
 
 from veneer.foundation.errors import InputError
 from veneer.imports import AS_STORED, read_stored
-from veneer.imports.imported import BROKEN, HALF
+from veneer.imports.imported import BROKEN, HALF, TOOL
 
 
 def stored(tmp_path, *rows):
@@ -109,3 +109,48 @@ def test_a_chat_beside_an_answer_is_its_prompt(tmp_path):
 def test_what_would_be_lost_is_refused(tmp_path, row, reason):
     with pytest.raises(InputError, match=reason):
         stored(tmp_path, row)
+
+
+THOUGHT = {"type": "thinking", "thinking": "so", "signature": "x"}
+CALL = {"id": "1", "type": "function", "function": {"name": "web", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("turn", "text", "reasoning"),
+    [
+        ({"content": [THOUGHT, {"type": "text", "text": "a"}]}, "a", "so"),
+        ({"content": [{"type": "text", "text": "a"}], "reasoning_content": "so"}, "a", "so"),
+        ({"content": [{"type": "refusal", "refusal": "No."}]}, "No.", None),
+        ({"content": None, "refusal": "No."}, "No.", None),
+        ({"content": "a", "function_call": {"name": "", "arguments": ""}}, "a", None),
+        ({"content": [THOUGHT]}, "", "so"),
+    ],
+)
+def test_the_last_turn_of_a_chat_is_read_as_a_reply(tmp_path, turn, text, reasoning):
+    (answer,) = stored(tmp_path, {"messages": [USER, {"role": "assistant", **turn}]}).responses
+    assert (answer.text, answer.reasoning) == (text, reasoning)
+
+
+@pytest.mark.parametrize(
+    ("turn", "why"),
+    [
+        ({"content": None, "tool_calls": [CALL]}, TOOL),
+        ({"content": [{"type": "tool_use", "name": "web"}]}, TOOL),
+        ({"content": None}, "error: no answer"),
+    ],
+)
+def test_a_last_turn_without_an_answer_is_dropped(tmp_path, turn, why):
+    found = stored(tmp_path, {"messages": [USER, {"role": "assistant", **turn}]})
+    assert not found.responses and dict(found.dropped) == {why: 1}
+
+
+@pytest.mark.parametrize(
+    ("turn", "reason"),
+    [
+        ({"content": [{"type": "image_url", "image_url": {}}]}, "'image_url', which is no text"),
+        ({"weight": 1}, "ends with a turn without a content"),
+    ],
+)
+def test_a_last_turn_that_is_no_text_is_refused(tmp_path, turn, reason):
+    with pytest.raises(InputError, match=reason):
+        stored(tmp_path, {"messages": [USER, {"role": "assistant", **turn}]})

@@ -7,11 +7,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from veneer.endpoint.message import reasoning_of
+from veneer.endpoint.message import Message, read_message, reasoning_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading import as_id
-from veneer.foundation.reading.turns import Turns, chat_turns, of_user, stored_chat, with_system
-from veneer.imports.imported import Imported, Rules
+from veneer.foundation.reading.turns import (
+    Turns,
+    chat_turns,
+    content_of,
+    of_user,
+    role_of,
+    stored_chat,
+    with_system,
+)
+from veneer.imports.imported import TOOL, Imported, Rules
 from veneer.imports.rows import objects
 from veneer.prompts.files import check_beside
 
@@ -62,13 +70,14 @@ def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None, 
     keys = _answer_keys(row)
     chat = next((k for k in CHATS if row.get(k) is not None), None)
     if chat is not None and not keys:
-        value, turns = _turns(chat, row, where)
-        if len(turns) < 2 or turns[-1]["role"] != "assistant":
+        value = _chat(row[chat], where)
+        if len(value) < 2 or role_of(value[-1]) != "assistant":
             raise InputError(
                 f"{where} has a chat that does not end with the assistant's answer; "
                 f"expected {EXPECTED}"
             )
-        return [turns[-1]["content"]], of_user(where, turns[:-1]), reasoning_of(value[-1])
+        turns = _turns(chat, {**row, chat: value[:-1]}, where)
+        return [_message(value[-1], where)], of_user(where, turns), ""
     if len(keys) > 1:
         raise InputError(
             f"{where} has {' and '.join(map(repr, keys))}, and only one can be the answer; "
@@ -86,7 +95,7 @@ def _prompt(row: dict[str, Any], key: str, where: str) -> Turns | None:
     if value is None:
         return None
     # beside an answer, "system" is the name of the system that gave it
-    _, turns = _turns(key, {**row, "system": None}, where)
+    turns = _turns(key, {**row, "system": None}, where)
     if turns:
         return of_user(where, turns)
     if not isinstance(value, str):
@@ -94,15 +103,30 @@ def _prompt(row: dict[str, Any], key: str, where: str) -> Turns | None:
     return ({"role": "user", "content": value},)
 
 
-def _turns(key: str, row: dict[str, Any], where: str) -> tuple[list[Any], Turns]:
-    """Return the chat under a key as it is stored, and its turns; nothing where the value is no
-    chat."""
-    value = row[key]
+def _chat(value: Any, where: str) -> list[Any]:
+    """Return a chat as it is stored; nothing where the value is none."""
     chat = stored_chat(value, where) if isinstance(value, str) else value
-    if not isinstance(chat, list) or not chat or not isinstance(chat[0], dict):
-        chat = []
+    return chat if isinstance(chat, list) and chat and isinstance(chat[0], dict) else []
+
+
+def _turns(key: str, row: dict[str, Any], where: str) -> Turns:
+    """Return the turns of the chat under a key; nothing where the value is no chat."""
+    chat = _chat(row[key], where)
     check_beside(where, key, row, chat=bool(chat))
-    return chat, with_system(where, chat_turns(where, chat), row) if chat else ()
+    return with_system(where, chat_turns(where, chat), row) if chat else ()
+
+
+def _message(turn: dict[str, Any], where: str) -> Message:
+    """Return the last turn of a chat, read as an endpoint's reply is."""
+    content = content_of(turn)
+    if content is None and not {"content", "value"} & turn.keys():
+        raise InputError(f"{where} ends with a turn without a content; expected {EXPECTED}")
+    try:
+        return read_message({"message": {**turn, "content": content}})
+    except ValueError as error:
+        raise InputError(
+            f"{where} holds an answer that cannot be read ({error}); expected a text"
+        ) from None
 
 
 def _id(
@@ -157,6 +181,13 @@ def _put(
     thought: str,
 ) -> None:
     failed = _says_error(row.get("error"))
+    if isinstance(answer, Message):
+        if answer.tool is not None and not failed:
+            imported.dropped[TOOL] += 1
+            return
+        thought = answer.reasoning or ""
+        answer = answer.content or answer.refusal or ("" if thought else answer.content)
+        failed = failed or answer is None
     if failed or (answer is None and ("error" in row or _answer_keys(row))):
         imported.dropped["error: no answer"] += 1
         return

@@ -85,6 +85,21 @@ def text_of(content: Any, where: str) -> str | None:
     return "\n".join(texts) if texts else None
 
 
+def role_of(turn: Any) -> Any:
+    """Return the role of a stored turn under its usual name; None for what is no turn."""
+    given = _given_role(turn) if isinstance(turn, dict) else None
+    return OTHER_NAMES.get(given, given) if isinstance(given, str) else given
+
+
+def content_of(turn: Mapping[str, Any]) -> Any:
+    """Return the content of a stored turn, as it is stored."""
+    return turn.get("content") if turn.get("content") is not None else turn.get("value")
+
+
+def _given_role(turn: Mapping[str, Any]) -> Any:
+    return turn.get("role") if turn.get("role") is not None else turn.get("from")
+
+
 def tool_call(message: Mapping[str, Any]) -> Any:
     """Return the first call of a tool in a message; None where it calls none. A call without name
     and arguments is none: some servers write one beside every answer."""
@@ -121,8 +136,7 @@ def stored_chat(text: str, where: str) -> list[Any] | None:
 def _turn(where: str, turn: Any) -> dict[str, str]:
     if not isinstance(turn, dict):
         raise InputError(f"{where}, is no chat turn; expected {EXPECTED}")
-    given = turn.get("role") if turn.get("role") is not None else turn.get("from")
-    role = OTHER_NAMES.get(given, given) if isinstance(given, str) else given
+    given, role = _given_role(turn), role_of(turn)
     if role not in ROLES:
         what = f"of the role {given!r}" if isinstance(given, str) else "without a role"
         raise InputError(
@@ -130,9 +144,7 @@ def _turn(where: str, turn: Any) -> dict[str, str]:
         )
     if tool_call(turn) is not None:
         raise InputError(f"{where}, calls a tool; expected {EXPECTED}")
-    content = text_of(
-        turn.get("content") if turn.get("content") is not None else turn.get("value"), where
-    )
+    content = text_of(content_of(turn), where)
     if content is None or not content.strip():
         raise InputError(f"{where}, is no chat turn with a text; expected {EXPECTED}")
     return {"role": role, "content": content}
