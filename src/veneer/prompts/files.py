@@ -22,6 +22,7 @@ from veneer.foundation.reading.turns import (
     up_to_user,
     with_system,
 )
+from veneer.prompts.batch_requests import as_prompt_row, is_request
 from veneer.prompts.prompt import PLACE, Prompt, transcript
 from veneer.prompts.templates import wrapped
 
@@ -115,14 +116,14 @@ def _rows(source: str, column: str | None) -> tuple[Iterator[tuple[str, Any]], s
             raise InputError(f"{source} is read as text, which has no --column; leave it out")
         return ((where, {TEXT: line}) for where, line in rows.each(None)), TEXT
     if rows.columns is None:
-        return _of_json(source, rows), column
+        return _of_json(source, rows, column), column
     name = _column(source, column, rows.columns)
     return rows.each({name, "id", ANSWER_START, *BESIDE}), name
 
 
-def _of_json(source: str, rows: Rows) -> Iterator[tuple[str, Any]]:
-    """Rows of JSON; the texts of an array are prompts. Raises InputError for such an array in a
-    file of JSON lines."""
+def _of_json(source: str, rows: Rows, column: str | None) -> Iterator[tuple[str, Any]]:
+    """Rows of JSON; the texts of an array are prompts, and so are the requests of a batch. Raises
+    InputError for such an array in a file of JSON lines."""
     for where, row in rows.each(None):
         if isinstance(row, str) and where.startswith(f"{source} item "):
             if ending(Path(source)) != ".json":
@@ -131,6 +132,8 @@ def _of_json(source: str, rows: Rows) -> Iterator[tuple[str, Any]]:
                     f"{FORMATS}, or the ending .json"
                 )
             row = {TEXT: row}
+        elif column is None and is_request(row):
+            row = as_prompt_row(where, row)
         yield where, row
 
 
