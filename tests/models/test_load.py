@@ -89,6 +89,11 @@ def test_embedded_models(name):
     assert lm.tokenizer.get_vocab() == load("lab:base").tokenizer.get_vocab()
 
 
+def test_a_config_that_asks_for_tuples(saved, copy):
+    change_json(copy / "config.json", return_dict=False)
+    assert torch.equal(logits(load(copy)), logits(load(saved)))
+
+
 def test_an_unknown_embedded_model_is_refused_with_the_known_ones():
     assert all(name in refused("lab:nothing", "no embedded model") for name in LAB_MODELS)
 

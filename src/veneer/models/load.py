@@ -238,6 +238,7 @@ def _from_pretrained(
             check_biases_read(file, model)
         model.room_on_disk = room
         settle(model, method, words["dtype"])
+        _name_outputs(model)
     except VeneerError:
         raise
     except ImportError as error:
@@ -271,6 +272,14 @@ def _from_pretrained(
             f"config says, e.g. {lost[0]}; expected a whole checkpoint: download or save it again"
         )
     return model, tokenizer
+
+
+def _name_outputs(model: Any) -> None:
+    """Let every module return its outputs under names, also where its config asks for tuples
+    (`return_dict`)."""
+    for module in model.modules():
+        if hasattr(module, "config"):
+            module.config.return_dict = True
 
 
 def _on_no_device(config: dict[str, Any]) -> Any:
