@@ -90,3 +90,39 @@ def test_a_row_that_is_no_verdict_is_named(tmp_path, row, reason):
     with pytest.raises(InputError, match=reason) as error:
         read_verdicts(put(tmp_path, "a.json", [row]))
     assert "VerdictRow" not in str(error.value)
+
+
+def verdicts_of(tmp_path, *rows):
+    text = "".join(json.dumps({**VERDICT, **row}) + "\n" for row in rows)
+    return str(put(tmp_path, "verdicts.jsonl", text))
+
+
+def test_a_table_that_a_spreadsheet_saved(tmp_path):
+    judged = verdicts_of(tmp_path, {}, {"prompt_id": "8"})
+    labels = "label;;prompt_id\r\nrefusal;;7\r\nanswer;;8\r\n;;\r\n;;\r\n"
+    path = put(tmp_path, "human.csv", "\ufeff" + labels)
+    table = compare(*sides((str(path), judged)))[0].agreement.table
+    assert table.tolist() == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("h.csv", "Prompt ID;Label\n7;refusal\n", "line 2 has no prompt_id; expected labels"),
+        ("h.csv", "prompt_id;label\n", "holds no labels"),
+        ("h.csv", "prompt_id;label\n7 ;refusal\n", "found sample 0 of prompt '7 ' in the first and"
+         " sample 0 of prompt '7' of task t of system s in the second"),
+        ("h.txt", "prompt_id\tlabel\n7\trefusal\n", "is read as lines of text.* ending .csv"),
+    ],
+)  # fmt: skip
+def test_a_table_of_labels_is_refused_as_labels(tmp_path, name, text, reason):
+    with pytest.raises(InputError, match=reason):
+        compare(*sides((str(put(tmp_path, name, text)), verdicts_of(tmp_path, {}))))
+
+
+@pytest.mark.parametrize("field", ["task", "system", "sample_id"])
+def test_what_a_label_must_add_is_named(tmp_path, field):
+    judged = verdicts_of(tmp_path, {}, {field: 1 if field == "sample_id" else "other"})
+    labels = put(tmp_path, "h.csv", "prompt_id;label\n7;refusal\n")
+    with pytest.raises(InputError, match=f"which differ in {field} .*; add {field} to"):
+        sides((str(labels), judged))

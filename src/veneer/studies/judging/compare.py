@@ -147,7 +147,8 @@ def _by_task(a: Side, b: Side, x: str, y: str, seed: int) -> Iterator[JudgeCompa
     both = [k for k in mine if k in other]
     if not both:
         raise InputError(
-            f"{a.label} and {b.label} share no answer; expected verdicts on the same responses"
+            f"{a.label} and {b.label} share no answer; expected verdicts on the same responses, "
+            f"and found {_first(mine)} in the first and {_first(other)} in the second"
         )
     for k in both:
         if mine[k].text_sha256 != other[k].text_sha256:
@@ -175,6 +176,15 @@ def _by_task(a: Side, b: Side, x: str, y: str, seed: int) -> Iterator[JudgeCompa
             sum(k[0] in (task, "") for k in mine.keys() ^ other.keys()),
             _against_people(a, b, judged),
         )
+
+
+def _first(rows: dict[tuple[str, str, int, str], VerdictRow]) -> str:
+    """The first answer of one side, for messages."""
+    if not rows:
+        return "none"
+    task, prompt_id, sample_id, system = next(iter(rows))
+    known = [f"of task {task}"] * bool(task) + [f"of system {system}"] * bool(system)
+    return " ".join([f"sample {sample_id} of prompt {prompt_id!r}", *known])
 
 
 def _against_people(

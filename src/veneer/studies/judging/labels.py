@@ -48,19 +48,27 @@ def answer_id(prompt_id: str, sample_id: int, system: str) -> str:
 
 
 def holds_labels(path: Path) -> bool:
-    """Whether a file's first row has a label: it is then no file of verdicts."""
+    """Whether a file is a table of text, which cannot hold a verdict's metrics, or its first row
+    has a label: it is then no file of verdicts. Raises InputError for lines of text."""
     if not path.is_file():
         return False
     rows = open_rows(path, EXPECTED)
     if rows.kind == "text":
-        return False
+        raise InputError(
+            f"{path} is read as lines of text; expected verdicts, which `veneer judge` writes, or "
+            f"{EXPECTED}: give a table the ending .csv or .tsv"
+        )
+    if rows.kind == "separated":
+        return True
     _, first = next(iter(rows.each(None)), ("", None))
     return isinstance(first, dict) and "label" in first
 
 
 def read_labels(path: Path) -> list[Label]:
-    """The labels of a CSV or JSON lines file. Raises InputError naming the line that is none."""
-    labels = [_label(str(place), row) for place, row in open_rows(path, EXPECTED).each(None)]
+    """The labels of a file. Empty rows are left out. Raises InputError naming the row that is no
+    label."""
+    rows = open_rows(path, EXPECTED).each(None)
+    labels = [label for place, row in rows if (label := _label(str(place), row)) is not None]
     if not labels:
         raise InputError(f"{path} holds no labels; expected {EXPECTED}")
     return labels
@@ -83,13 +91,22 @@ def as_verdicts(
         if len(fitting) > 1 and label.text_sha256 is not None:
             fitting = [r for r in fitting if r.text_sha256 == label.text_sha256] or fitting
         if len(fitting) > 1:
+            apart = [
+                name
+                for name in ("task", "system", "sample_id")
+                if len({getattr(r, name) for r in fitting}) > 1
+            ]
             raise InputError(
-                f"{label.place}: the label for {label.prompt_id!r} fits {len(fitting)} answers (of "
-                f"{', '.join(sorted({r.system for r in fitting}))}); add the columns system and "
-                f"sample_id to {source}"
+                f"{label.place}: the label for {label.prompt_id!r} fits {len(fitting)} answers, "
+                f"which differ in {' and '.join(apart)} ({_named(fitting[0], apart)}; "
+                f"{_named(fitting[1], apart)}); add {' and '.join(apart)} to {source}"
             )
         verdicts.append(_verdict(label, fitting[0] if fitting else None))
     return verdicts
+
+
+def _named(row: VerdictRow, names: Sequence[str]) -> str:
+    return ", ".join(f"{name} {getattr(row, name)}" for name in names)
 
 
 def _fits(label: Label, row: VerdictRow) -> bool:
@@ -124,11 +141,13 @@ def _verdict(label: Label, row: VerdictRow | None) -> VerdictRow:
     )
 
 
-def _label(place: str, row: Any) -> Label:
+def _label(place: str, row: Any) -> Label | None:
     if not isinstance(row, dict):
         raise InputError(f"{place} is no object; expected {EXPECTED}")
     # an empty cell of a table is a field that is not given
     given = {k: v for k, v in row.items() if v is not None and str(v).strip() != ""}
+    if not given:
+        return None  # spreadsheets write such rows below a table
     for name in ("prompt_id", "label"):
         if name not in given:
             raise InputError(f"{place} has no {name}; expected {EXPECTED}")
