@@ -94,6 +94,40 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path, name, text, said):
     assert not (folder / "report.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("[]", "it is no object"),
+        ('{"study":"x","task":"t","metric":"m","system":"s","value":1}', "it has no n"),
+        ('{"study":"x","task":"t","metric":"m","system":"s","value":1,"n":1,"x":1}', "field 'x'"),
+    ],
+)
+def test_a_row_that_is_no_measurement_is_named_in_words(tmp_path, row, said):
+    (tmp_path / "results.jsonl").write_text(row + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=said) as error:
+        render([tmp_path])
+    assert "__init__" not in str(error.value)
+
+
+def test_byte_order_marks_are_no_part_of_a_row(tmp_path):
+    folder = folder_with(tmp_path)
+    row = '{"base": "a", "veneer": "b", "aligned": "c"}\n'
+    (folder / "shifts.jsonl").write_text("\ufeff" + row, encoding="utf-8")
+    assert "c" in render([folder])
+
+
+def test_studies_of_one_name_are_told_apart(tmp_path):
+    folders = [tmp_path / "a" / "runs" / "one", tmp_path / "b" / "runs" / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        folder_with(folder)
+    page = render(folders)
+    assert "<title>Veneer: a/runs/one, b/runs/one, two</title>" in page
+    assert "<title>Veneer: one, two</title>" in render(folders[1:])
+    with pytest.raises(InputError, match="is given twice"):
+        render([folders[2], folders[2]])
+
+
 def test_a_folder_without_results(tmp_path):
     with pytest.raises(InputError, match=r"has no results\.jsonl; expected a study folder"):
         render([tmp_path])

@@ -232,7 +232,7 @@ def read_json_lines(path: Path, what: str, *, replace: bool = False) -> Iterator
     line that is not JSON, or not UTF-8.
     """
     data = read_bytes(path, what)
-    text = data.decode("utf-8", "replace") if replace else decoded(data, path)
+    text = data.decode("utf-8-sig", "replace") if replace else decoded(data, path)
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -101,6 +101,13 @@ class Measurement:
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Measurement:
         """Raises TypeError, ValueError or AttributeError where the row is no measurement."""
+        if not isinstance(row, Mapping):
+            raise TypeError("it is no object")
+        known = {f.name: f.default is MISSING for f in fields(cls)}
+        if lacking := [name for name, needed in known.items() if needed and name not in row]:
+            raise ValueError(f"it has no {lacking[0]}")
+        if strange := [name for name in row if name not in known]:
+            raise ValueError(f"it has the unknown field {strange[0]!r}")
         values = dict(row)
         if isinstance(values.get("position"), list):
             values["position"] = tuple(values["position"])

@@ -15,7 +15,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import write_text
 from veneer.foundation.invisible import spelled
 from veneer.report.glossary import TERMS, place
-from veneer.report.load import load
+from veneer.report.load import StudyFolder, load
 from veneer.report.opening import finding, headline, models, next_step, title
 from veneer.report.page_context import PageContext, template
 from veneer.report.section import Section
@@ -46,7 +46,8 @@ def render(folders: Sequence[Path]) -> str:
     if not folders:
         raise InputError("no folder was given; expected one study folder or more: name them")
     level = 3 if len(folders) > 1 else 2
-    parts = [PageContext(load(Path(f)), number, level) for number, f in enumerate(folders, 1)]
+    studies = _named_apart([Path(f) for f in folders])
+    parts = [PageContext(study, number, level) for number, study in enumerate(studies, 1)]
     shown = [(part, applying(part)) for part in parts]
     bodies = {
         (part.index, s.key): s.render(part)
@@ -86,6 +87,25 @@ def render(folders: Sequence[Path]) -> str:
     )
     # also what no template spelled out: titles of charts, captions, notes
     return spelled(page.lstrip())
+
+
+def _named_apart(folders: Sequence[Path]) -> list[StudyFolder]:
+    """Read the studies. Those whose folders share a name are named by the end of the folder's path
+    that tells them apart. Raises InputError for a folder that is given twice."""
+    paths = [f.resolve() for f in folders]
+    for folder, path in zip(folders, paths, strict=True):
+        if paths.count(path) > 1:
+            raise InputError(f"{folder} is given twice; expected each study folder once")
+    studies = [load(f) for f in folders]
+    names = [study.name for study in studies]
+    for i, path in enumerate(paths):
+        alike = [p.parts for p, name in zip(paths, names, strict=True) if name == names[i]]
+        size = 1
+        while sum(p[-size:] == path.parts[-size:] for p in alike) > 1:
+            size += 1
+        if size > 1:
+            studies[i] = replace(studies[i], name=str(Path(*path.parts[-size:])))
+    return studies
 
 
 def _digest(script: str) -> str:
