@@ -42,16 +42,16 @@ def model_card(
     checkpoint serves; None: what the veneer recorded for base. rendered: whether the checkpoint's
     own chat template renders `form`."""
     facts = veneer.facts
-    shape = "dense" if veneer.rank is None else f"of rank {veneer.rank}"
+    change, what, shape = _change(veneer, alpha)
     name, teacher = shown_name(base), shown(str(facts.get("aligned", "an aligned model")))
     lines = [
         *front_matter(base, ("veneer", "superficial-alignment"), library=library),
         f"# {name} with a veneer",
         "",
-        f"This is `{name}` with another output head: W + {alpha:g} dW. Every other weight is that "
-        f"of `{name}`. The change dW (the veneer) was extracted from the responses of `{teacher}` "
-        f"by Veneer, with the method of {PAPER}. It carries what a change of the last step alone "
-        "can carry of that model's alignment, and nothing deeper.",
+        f"This is `{name}` with another output head: {change}. Every other weight is that "
+        f"of `{name}`. The change {what} (the veneer) was extracted from the responses of "
+        f"`{teacher}` by Veneer, with the method of {PAPER}. It carries what a change of the last "
+        "step alone can carry of that model's alignment, and nothing deeper.",
         "",
         "## How it was made",
         "",
@@ -81,6 +81,17 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _change(veneer: Veneer, alpha: float) -> tuple[str, str, str]:
+    """The changed head in symbols, the symbols of the change, and its shape in words."""
+    if veneer.bias is None:
+        shape = "dense" if veneer.rank is None else f"of rank {veneer.rank}"
+        return f"W + {alpha:g} dW", "dW", shape
+    bias = f"the bias b + {alpha:g} c"
+    if veneer.rank == 0:
+        return f"{bias}, with base's W and b", "c", "a constant shift of the logits"
+    return f"W + {alpha:g} dW, and {bias}", "(dW, c)", "a change of weights and bias"
 
 
 DEQUANTISED = (

@@ -119,22 +119,15 @@ def merge(
     if already_merged(out, record):
         return out
     veneer.check_fits(base)
-    if veneer.bias is not None and bool(veneer.bias.any()) and base.head.bias is None:
-        raise InputError(
-            f"the veneer shifts logits by a constant, but the head of {base.name} has no bias "
-            "that could hold it; use the veneer as it is (veneer generate --veneer), or extract "
-            "one without --output bias"
-        )
     stops = [
         i
         for i in (base.tokenizer.eos_token_id, *base.stop_ids, *veneer.facts.get("stop_ids", ()))
         if i is not None
     ]
-    weight = veneer.apply(base.head, alpha).weight
     text = fitted_template(base.tokenizer, form) if isinstance(form, PlainFormat) else None
     return save_merged(
         base,
-        weight,
+        veneer.apply(base.head, alpha),
         out,
         stop_ids=stops,
         card=model_card(veneer, base, alpha, results, form=form, rendered=text is not None),

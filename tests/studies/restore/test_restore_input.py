@@ -7,10 +7,13 @@ import copy
 import json
 
 import pytest
+import torch
 
 from tiny import tiny
 from veneer.cli import main
 from veneer.foundation.results import Results
+from veneer.head.veneer import Veneer
+from veneer.models.load import load_model
 
 BROKEN = "--compromised lab:compromised"
 SMALL = "--limit 8 --validation-tokens 20 --max-new-tokens 20 --alphas 1 --ranks 2 --no-merge"
@@ -79,6 +82,14 @@ BAD = {
         "differ in",
     ),
     "no chat template": (f"--compromised {{untalkative}} --ways urial {LAB}", "no chat template"),
+    "a constant veneer and ranks": (
+        f"{BROKEN} --veneer {{constant}} --base lab:base --ways head {LAB}",
+        "no rank to cut; give --ranks ''",
+    ),
+    "a constant veneer and no bias": (
+        f"{BROKEN} --veneer {{constant}} --base lab:base --ways head --ranks '' {LAB}",
+        "has no bias that a restored checkpoint could hold it in; give --no-merge",
+    ),
 }
 
 
@@ -92,8 +103,12 @@ def places(tmp_path_factory, request):
     untalkative.chat_template = None
     lm.model.save_pretrained(folder / "untalkative")
     untalkative.save_pretrained(folder / "untalkative")
+    base = load_model("lab:base")
+    shift = torch.ones(base.head.rows)
+    constant = Veneer.of_bias(base.head.hash(), base.head.width, shift)
     return {
         "none": folder / "none",
+        "constant": constant.save(folder / "constant"),
         "tiny": folder / "tiny",
         "untalkative": folder / "untalkative",
         "veneer": request.getfixturevalue("extracted"),

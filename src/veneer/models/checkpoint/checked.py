@@ -16,6 +16,7 @@ from transformers.utils import is_accelerate_available
 
 from veneer.foundation.errors import VeneerError
 from veneer.models.checkpoint.originals import safetensors_of
+from veneer.models.head import Head
 
 EXAMPLES = 3
 
@@ -39,9 +40,9 @@ class Tensors:
         return tuple(self._where[name].get_slice(name).get_shape())
 
 
-def check_checkpoint(folder: Path, model: Any, weight: Tensor, base_files: list[Path]) -> list[str]:
-    """Raise VeneerError unless the checkpoint in `folder` is base with the head `weight`
-    and loads whole.
+def check_checkpoint(folder: Path, model: Any, head: Head, base_files: list[Path]) -> list[str]:
+    """Raise VeneerError unless the checkpoint in `folder` is base with the weight and bias of
+    `head` and loads whole.
 
     base_files: base's own safetensors files, or [] where only the loaded `model` is left of
     base. Returns the names of base's tensors that the checkpoint lacks: those that the library
@@ -49,18 +50,22 @@ def check_checkpoint(folder: Path, model: Any, weight: Tensor, base_files: list[
     compared one at a time; only where the library saves them under other names than base's files
     and the model use is the checkpoint loaded whole beside the model.
     """
-    head = head_name(model)
+    name, weight = head_name(model), head.weight
     with ExitStack() as stack:
         saved = Tensors(safetensors_of(folder), stack)
         names = set(saved)
-        written = _written_head(saved, head, weight)
+        written = _written_head(saved, name, weight)
+        biases = {_bias_of(written)} & names if head.bias is not None else set()
+        for bias in biases:
+            _check_bias(saved, bias, head)
         originals: Any = Tensors(base_files, stack) if base_files else model.state_dict()
         left_out = sorted(set(originals) - names)
-        others = names - {written}
-        direct = others <= set(originals)
+        others = names - {written} - biases
+        # a bias that has another name than its weight is compared in the loaded model
+        direct = others <= set(originals) and (head.bias is None or bool(biases))
         if direct:
             _compare(saved, originals, sorted(others), folder)
-        _check_loads(folder, model, weight, head, values=not direct)
+        _check_loads(folder, model, weight, name, values=not direct)
     return left_out if base_files else []
 
 
@@ -81,6 +86,21 @@ def _written_head(saved: Tensors, head: str, weight: Tensor) -> str:
         f"the saved checkpoint does not hold the merged head as {head}; this architecture ties "
         "it on saving"
     )
+
+
+def _bias_of(weight_name: str) -> str:
+    return weight_name.removesuffix("weight") + "bias"
+
+
+def _check_bias(saved: Tensors, name: str, head: Head) -> None:
+    """Raise VeneerError where the tensor is not the head's bias."""
+    tensor = saved[name]
+    assert head.bias is not None
+    if tensor.shape != head.bias.shape or not torch.equal(tensor, head.bias.to(tensor).cpu()):
+        raise VeneerError(
+            f"the saved checkpoint does not hold the merged head's bias as {name}; this "
+            "architecture ties it on saving"
+        )
 
 
 def head_name(model: Any) -> str:

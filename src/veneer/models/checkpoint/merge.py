@@ -18,6 +18,7 @@ from veneer.models.checkpoint.checked import check_checkpoint
 from veneer.models.checkpoint.originals import Originals
 from veneer.models.checkpoint.published import published_config, published_generation
 from veneer.models.checkpoint.tokenizer_files import copy_papers, write_tokenizer
+from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.quantised import need_plain_weights
 
@@ -29,17 +30,26 @@ def new_output_folder(out: Path) -> None:
 
 
 @torch.no_grad()  # not inference_mode: nothing could be trained through such a head
-def untie_with(lm: LanguageModel, weight: Tensor) -> Any:
-    """Give the model an output head of its own with `weight` (V, d) and record that in its config;
-    returns the model.
+def untie_with(lm: LanguageModel, weight: Tensor, bias: Tensor | None = None) -> Any:
+    """Give the model an output head of its own with `weight` (V, d), and `bias` (V,) or else its
+    own one, and record that in its config; returns the model.
 
-    The input embeddings keep base's values, also where they were tied to the head.
+    The input embeddings keep base's values, also where they were tied to the head. Raises
+    InputError for a bias that the head has no place for.
     """
     model = lm.model
     layer = model.get_output_embeddings()
+    own = getattr(layer, "bias", None)
+    if bias is not None and own is None and bool(bias.any()):
+        raise InputError(
+            f"the change shifts logits by a constant, but the head of {lm.name} has no bias that "
+            "could hold it; use the veneer as it is (veneer generate --veneer), or extract one "
+            "without --output bias"
+        )
     layer.weight = nn.Parameter(weight.to(lm.head.weight).clone(), requires_grad=False)
-    if getattr(layer, "bias", None) is not None:  # tied as well in models of BERT's family
-        layer.bias = nn.Parameter(layer.bias.detach().clone(), requires_grad=False)
+    if own is not None:  # tied as well in models of BERT's family
+        values = own if bias is None else bias.to(own)
+        layer.bias = nn.Parameter(values.detach().clone(), requires_grad=False)
     for config in (model.config, model.config.get_text_config(decoder=True)):
         config.tie_word_embeddings = False
     return model
@@ -47,7 +57,7 @@ def untie_with(lm: LanguageModel, weight: Tensor) -> Any:
 
 def save_merged(
     lm: LanguageModel,
-    weight: Tensor,
+    head: Head,
     out: Path,
     *,
     stop_ids: Sequence[int],
@@ -56,15 +66,15 @@ def save_merged(
     max_shard_size: str = "4GB",
     finish: Callable[[Path], None] | None = None,
 ) -> Path:
-    """Write base with the head `weight` as a checkpoint that needs no Veneer: config, safetensors
-    (sharded), tokenizer, generation config with all `stop_ids`, the model card, and run.json.
-    finish: does the rest in the folder before it appears.
+    """Write base with the weight and bias of `head` as a checkpoint that needs no Veneer: config,
+    safetensors (sharded), tokenizer, generation config with all `stop_ids`, the model card, and
+    run.json. finish: does the rest in the folder before it appears.
 
     Config and tokenizer are base's own files, as far as the change allows (published.py,
     tokenizer_files.py). The folder appears whole or not at all, and only after every tensor was
     read back (checked.py). `lm`'s model is changed (untied). Raises InputError where `out` is in
-    use or the model's weights are quantised, VeneerError where the checkpoint does not read back as
-    base with this head.
+    use, the model's weights are quantised, or its head has no place for a bias, VeneerError where
+    the checkpoint does not read back as base with this head.
     """
     new_output_folder(out)
     if not re.fullmatch(r"[1-9][0-9]*[KMGT]B", max_shard_size):
@@ -73,7 +83,7 @@ def save_merged(
         )
     need_plain_weights(lm)
     originals = Originals.of(lm)
-    model = untie_with(lm, weight)
+    model = untie_with(lm, head.weight, head.bias)
     config = published_config(originals.read("config.json"), model)
     generation, left_out = published_generation(
         originals.read("generation_config.json"), model, stop_ids
@@ -88,7 +98,7 @@ def save_merged(
         write_json(folder / "generation_config.json", generation)
         write_tokenizer(lm.tokenizer, originals, folder)
         copy_papers(originals, folder)
-        unread = check_checkpoint(folder, model, weight, originals.tensor_files())
+        unread = check_checkpoint(folder, model, head, originals.tensor_files())
         (folder / "README.md").write_text(card, encoding="utf-8")
         if finish is not None:
             finish(folder)

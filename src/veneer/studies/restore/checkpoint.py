@@ -47,7 +47,7 @@ def merge_restored(
         return out
     return save_merged(
         lm,
-        system.head.weight,
+        system.head,
         out,
         stop_ids=system.stop_ids,
         card=card(chosen, veneer, lm, verdict, aligned),

@@ -171,6 +171,8 @@ class MethodBuilder:
     def check(self, methods: Sequence[str]) -> None:
         """Raise InputError where stored answers cannot be used, before anything is built from
         them."""
+        if "head" in methods and self.models.veneer is not None:
+            self._check_constant(self.models.veneer)
         if "own-responses" in methods:
             for path in self.models.responses:
                 read_teacher(path, self.models.compromised, self.prompts)
@@ -178,6 +180,23 @@ class MethodBuilder:
             for lm in (self.models.compromised, self.models.base):
                 if lm is not None:
                     self._captured_prompts(CapturedTeacher(self.models.capture, lm))
+
+    def _check_constant(self, veneer: Veneer) -> None:
+        """Raise InputError for a constant veneer that these settings cannot use."""
+        if veneer.bias is None:
+            return
+        if self.settings.ranks:
+            raise InputError(
+                "a veneer with a constant shift has no rank to cut; give --ranks '', or leave head "
+                "out of --ways"
+            )
+        lm = self.models.compromised
+        if self.settings.merge and lm.head.bias is None:
+            raise InputError(
+                f"the veneer shifts logits by a constant, but the head of {lm.name} has no bias "
+                "that a restored checkpoint could hold it in; give --no-merge, or leave head out "
+                "of --ways"
+            )
 
     def build(self, name: str, moment: Callable[[], Tensor]) -> Method:
         """Build the method `name`. moment: returns the second moment (d, d) of the compromised

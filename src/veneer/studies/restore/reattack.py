@@ -198,13 +198,8 @@ def _own_head(system: System) -> LanguageModel:
     lm, head = system.lm, system.head
     if head is None:
         return lm
-    if head.bias is not lm.head.bias:
-        raise InputError(
-            f"{system.name} adds a constant to its logits, which a checkpoint cannot hold; attack "
-            "a veneer of another kind"
-        )
     twin = LanguageModel(lm.name, sharing(lm.model), lm.tokenizer)
-    return LanguageModel(system.name, untie_with(twin, head.weight), lm.tokenizer)
+    return LanguageModel(system.name, untie_with(twin, head.weight, head.bias), lm.tokenizer)
 
 
 def _answer_rows(
