@@ -36,8 +36,8 @@ def ids(answers):
 
 def formula(system: ShiftedSystem, prompt, said) -> torch.Tensor:
     """Logits (n, V) from which an answer's tokens are predicted, from both models' own forward
-    passes over the whole text, the shift in float64 between the large head's matrix and its scale
-    and cap. Both models share their ids here."""
+    passes over the whole text, the shift in float64, as large as in the small model's logits,
+    between the large head's matrix and its scale and cap. Both models share their ids here."""
     (own,), (small,) = system.encode([prompt])
     n = len(said)
     with torch.inference_mode():
@@ -54,6 +54,7 @@ def formula(system: ShiftedSystem, prompt, said) -> torch.Tensor:
     if veneer.bias is not None:
         shift[:, veneer.changed_rows()] += veneer.bias.double()
     shift[:, len(system.small.tokenizer) :] = 0  # padding rows
+    shift *= system.small.head.scale / head.scale
     shift = (
         torch.nn.functional.pad(shift, (0, raw.shape[1] - shift.shape[1]))
         if raw.shape[1] > shift.shape[1]

@@ -250,8 +250,11 @@ def _check(vllm_config: Any, *, v1: bool) -> None:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _Head:
+    """rows: of the vocabulary. scale: `_check` refuses models that have one."""
+
     rows: int
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -260,7 +263,7 @@ class _Large:
 
     name: str
     tokenizer: Any
-    head: _Rows
+    head: _Head
     stop_ids: Sequence[int]
     device: Any
 
@@ -284,5 +287,5 @@ def _load(config: ShiftConfig, vllm_config: Any, device: str) -> GrownTexts:
     small = load_model(config.small, device=device, dtype=config.dtype)
     veneer = Veneer.load(config.veneer)
     veneer.check_fits(small)
-    large = _Large(model.model, tokenizer, _Rows(model.get_vocab_size()), (), small.device)
+    large = _Large(model.model, tokenizer, _Head(model.get_vocab_size()), (), small.device)
     return GrownTexts(small, shift_of(large, small, veneer)[0])

@@ -12,7 +12,8 @@ from veneer.models.head import Head
 
 @dataclass(frozen=True)
 class LogitShift:
-    """dW of a small model's head on R rows, addressed by a large model's ids.
+    """dW of a small model's head on R rows, addressed by a large model's ids, in the units of the
+    large model's W h.
 
     rows: (R,) the large model's ids of the rows that change. values: (R, d) of dW, or None where it
     is A B with A (R, r) and B (r, d). bias: (R,) or None, added to dW h. to_small: (V,) the small

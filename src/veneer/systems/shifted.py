@@ -32,8 +32,9 @@ SMALL_MEND = (
 
 @dataclass(frozen=True)
 class ShiftedSystem:
-    """logits_L + alpha(t) dW h_s, before the large model's own scale and cap (Chen et al., NAACL
-    2025, arXiv 2502.04602).
+    """logits_L + alpha(t) dW h_s, before the large model's own cap (Chen et al., NAACL 2025, arXiv
+    2502.04602). The shift is that of the small model's logits, behind its scale: a model that
+    divides its logits by 8 moves one that divides them by 16 by as much as itself.
 
     Serves transfer (a large base with a small base's veneer), restoring a broken model that is only
     decoded (large = that model in its chat format, small = its base with the veneer), and as the
@@ -208,11 +209,19 @@ class ShiftedSystem:
             "small": _model(self.small),
             "veneer": self.veneer,
             "alpha": str(self.alpha),
+            **({} if (ratio := shift_scale(self.large, self.small)) == 1 else {"scale": ratio}),
             "format": self.format.facts(),
             "small_format": self.small_format.facts(),
             "stop_ids": list(self.stop_ids),
             **({"stop": list(self.stop)} if self.stop else {}),
         }
+
+
+def shift_scale(large: Worded, small: LanguageModel) -> float:
+    """The factor of dW h_s before the large model's own scale: the small one's scale divided by
+    it. Both are measured, so a ratio within a thousandth of 1 is 1."""
+    ratio = float(small.head.scale / large.head.scale)
+    return 1.0 if abs(ratio - 1) < 1e-3 else ratio
 
 
 class Placed(Worded, Protocol):
@@ -229,8 +238,8 @@ def shift_of(
     the end tokens that it recorded.
 
     Rows are matched by token string. A row that no tokenizer names is padding and gets no shift,
-    but for an end token for which the aligned model took a spare row. Raises InputError where the
-    vocabularies differ.
+    but for an end token for which the aligned model took a spare row. The values hold
+    `shift_scale`. Raises InputError where the vocabularies differ.
     """
     vocabulary = match_vocabularies(small, large)
     # (size,)
@@ -246,9 +255,10 @@ def shift_of(
     rows = veneer.changed_rows().cpu()
     kept = named[rows]
     dtype, device = small.head.weight.dtype, large.device
+    scale = shift_scale(large, small)
 
     def part(values: Tensor) -> Tensor:
-        return values.cpu()[kept].to(device, dtype)
+        return (values.cpu()[kept] * scale).to(device, dtype)
 
     bias = None if veneer.bias is None else part(veneer.bias)
     words: dict[str, Tensor]
