@@ -14,7 +14,7 @@ from veneer.foundation.errors import InputError
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Decoded, Sampling, decode_with
-from veneer.models.formats import Format, PlainFormat, forced_ids
+from veneer.models.formats import ChatFormat, Format, PlainFormat, forced_ids
 from veneer.models.language_model import LanguageModel
 from veneer.models.shift import LogitShift
 from veneer.models.stepper import ShiftedStepper
@@ -70,8 +70,9 @@ class ShiftedSystem:
         by default; small_format: the small one's, by default the one that the veneer recorded for
         base. name: by default "shifted-" and alpha.
 
-        Answers end at the aligned model's end of turn, which the veneer recorded, and at the large
-        model's own end tokens. Raises InputError where the veneer is not of `small`, or the two
+        Answers end at the aligned model's end of turn, which the veneer recorded, a token or a
+        text, and at the large model's own end tokens, or the text that its chat template ends an
+        answer with. Raises InputError where the veneer is not of `small`, or the two
         vocabularies differ.
         """
         veneer.check_fits(small)
@@ -83,17 +84,20 @@ class ShiftedSystem:
         alpha = Alpha.parse(alpha)
         small_format = small_format or chosen_format(veneer.facts, mend=SMALL_MEND)
         shift, ends = shift_of(large, small, veneer)
+        form = format or PlainFormat()
+        closing = large.turn.text if isinstance(form, ChatFormat) else None
         return cls(
             name or f"shifted-{alpha}",
             large,
             small,
-            format or PlainFormat(),
+            form,
             small_format,
             tuple(sorted({*large.stop_ids, *ends})),
             shift,
             alpha,
             veneer.identity(),
-            fitted=fitted_formats(veneer.facts),
+            tuple(dict.fromkeys([*veneer.facts.get("stop", ()), *([closing] if closing else [])])),
+            fitted_formats(veneer.facts),
         )
 
     def encode(self, prompts: Sequence[Prompt]) -> tuple[list[list[int]], list[list[int]]]:

@@ -103,5 +103,6 @@ class ShiftedTeacher:
             "aligned_format": system.format.facts(),
             "vocabulary": match_vocabularies(system.large, system.large).facts(),
             "stop_ids": list(system.stop_ids),
+            **({"stop": list(system.stop)} if system.stop else {}),
             "teacher": {"kind": "shifted", "targets": "distribution", "system": facts},
         }
