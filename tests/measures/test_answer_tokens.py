@@ -7,9 +7,14 @@ import pytest
 import torch
 
 from pairs import plain_pair, prompts
+from shifting import some_veneer
+from tiny import tiny
+from veneer.foundation.errors import VeneerError
 from veneer.head.veneer import Veneer
 from veneer.measures.answer_tokens import ShownAnswer, TokenReader, text_row, token_rows
 from veneer.measures.shift_groups import ShiftGroup
+from veneer.models.formats import PlainFormat
+from veneer.models.pair import Pair
 from veneer.systems.responses import Response
 from veneer.systems.system import pair_systems
 
@@ -73,3 +78,23 @@ def test_a_row_without_models_holds_the_text(reader):
     )
     row = text_row(answer)
     assert row["text"] == TEXT and row["scores"] == {"refusal_rate": 1} and "tokens" not in row
+
+
+@pytest.mark.parametrize("fewer", ["aligned", "base"])
+def test_an_answer_is_read_up_to_a_padding_row_that_one_model_lacks(fewer):
+    """A base whose padding rows are zeros gives them where all its other logits are negative."""
+    rows = {"base": 400, "aligned": 400, fewer: 390}
+    base, aligned = (tiny(rows=rows[name], seed=i) for i, name in enumerate(("base", "aligned")))
+    pair = Pair(base, aligned, PlainFormat(), PlainFormat())
+    veneer = some_veneer(base)
+    reader = TokenReader.of_pair(pair, pair_systems(pair, veneer))
+    system = "base" if fewer == "aligned" else "aligned"
+    ids = base.tokenizer(TEXT, add_special_tokens=False)["input_ids"]
+    answers = [
+        ShownAnswer(prompts(1)[0], Response("p0", 0, system, "prompts", TEXT, said, "length", 0))
+        for said in (tuple(ids), (*ids, 395, *ids), (395, 395))
+    ]
+    whole, cut, empty = token_rows(reader, answers)
+    assert cut == whole and empty["tokens"] == []
+    with pytest.raises(VeneerError, match="the first model produced the id 395, which is not in"):
+        pair.vocabulary.ids_to_other([3, 395])

@@ -6,6 +6,7 @@ of one system's distribution, the yardstick's, from every other system's.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,13 +90,18 @@ class TokenReader:
         }
 
     def _ids(self, response: Response) -> list[int]:
-        """The answer in the ids of `lm`; its text in tokens where the system does not give them."""
+        """The answer in the ids of `lm`, up to one that both models do not share; its text
+        in tokens where the system does not give them."""
         ids = list(response.token_ids)
         if not ids and response.text:
             return list(self.lm.tokenizer(response.text, add_special_tokens=False)["input_ids"])
-        if response.system in self.foreign and self.other is not None:
-            return self.other[1].ids_from_other(ids)
-        return ids
+        if self.other is None:
+            return ids
+        shared = self.other[1]  # only rows of padding are not
+        if response.system in self.foreign:
+            own = map(shared.from_other_id, ids)
+            return [i for i in itertools.takewhile(lambda i: i is not None, own) if i is not None]
+        return list(itertools.takewhile(lambda i: i < shared.size, ids))
 
     def _log_probabilities(self, prompt: Prompt, ids: Sequence[int]) -> dict[str, Tensor]:
         """(T, V) of each system, V the vocabulary that all share."""

@@ -57,6 +57,10 @@ class Vocabulary:
         return logits.index_select(-1, self.to_other.to(logits.device))
 
     def ids_to_other(self, ids: list[int]) -> list[int]:
+        """First model's ids in the second one's. Raises VeneerError for an id that is not
+        shared."""
+        if max(ids, default=0) >= self.size:
+            raise VeneerError(self._unshared("first", max(ids)))
         return ids if self.to_other is None else [int(self.to_other[i]) for i in ids]
 
     def ids_from_other(self, ids: list[int]) -> list[int]:
@@ -64,12 +68,14 @@ class Vocabulary:
         that is not shared."""
         own = [self.from_other_id(i) for i in ids]
         if None in own:
-            raise VeneerError(
-                f"the second model produced the id {ids[own.index(None)]}, which is not in the "
-                "vocabulary that both models share; expected a model that never produces its "
-                "padding"
-            )
+            raise VeneerError(self._unshared("second", ids[own.index(None)]))
         return [i for i in own if i is not None]
+
+    def _unshared(self, which: str, id: int) -> str:
+        return (
+            f"the {which} model produced the id {id}, which is not in the vocabulary that both "
+            "models share; expected a model that never produces its padding"
+        )
 
     def from_other_id(self, id: int) -> int | None:
         """The first model's id of one of the second model's, or None where it is not shared."""
