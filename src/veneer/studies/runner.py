@@ -19,6 +19,7 @@ from veneer.foundation.run_record import RunRecord
 from veneer.foundation.threads import keep_threads
 from veneer.report import write_report
 from veneer.report.results import Results
+from veneer.studies.inputs_on_disk import check_inputs
 from veneer.studies.plan import plan_of, stages_of
 from veneer.studies.study import Run, Study
 
@@ -30,18 +31,21 @@ def run_study(study: Study, out: str | Path, *, progress: Progress | bool | None
 
     Writes results.jsonl, run.json, report.html and what the study keeps. A folder with the finished
     results of the same settings is read and left as it is; an interrupted one resumes. Raises
-    InputError where the folder holds another study or other settings, or where the study's check
-    refuses its input; a new folder then leaves no trace. progress: see
-    `foundation.progress.shown`; False shows none in a notebook. In a dry run, raises DryRun with
-    the plan instead and writes nothing.
+    InputError where the folder holds another study or other settings, where a model or a task of it
+    has changed on disk since, or where the study's check refuses its input; a new folder leaves
+    no trace then. progress: see `foundation.progress.shown`; False shows none in a notebook. In a
+    dry run, raises DryRun with the plan instead and writes nothing.
     """
     out = Path(out)
     if is_dry_run():
         look_at_folder(out)
-        raise DryRun(plan_of(study, RunRecord(out, study.name, study.settings(), clean=False)))
+        record = RunRecord(out, study.name, study.settings(), clean=False)
+        check_inputs(record, study)
+        raise DryRun(plan_of(study, record))
     with folder_lock(out), shown(progress) as report:
         watch = report if isinstance(report, ProgressLine) else None
         record = RunRecord(out, study.name, study.settings(), watch=watch)
+        check_inputs(record, study)
         if record.finished:
             return Results.read(out)
         keep_threads(record.threads)

@@ -27,7 +27,8 @@ class Study(Protocol):
     The runner calls `settings`, then `check`, then `measure`, and skips the last two where the
     folder holds the finished results of the same settings.
 
-    Two members are optional. `stages()` gives the run's stages (`foundation.stages.Stage`) once
+    Three members are optional. `tasks` are those that it measures: the runner refuses a folder
+    whose data has changed since. `stages()` gives the run's stages (`foundation.stages.Stage`) once
     `check` has passed: progress then shows where the run is and how much time it needs, and
     `--dry-run` lists them. `load()` gives the models; a dry run calls it to check them, and
     they come without weights.

@@ -63,6 +63,7 @@ from veneer.studies.study import Run
 from veneer.systems.attack import need_peft
 from veneer.systems.speculative import Local
 from veneer.systems.system import System
+from veneer.tasks.task import Task
 from veneer.tasks.train_prompts import TrainPrompts
 
 References = Mapping[str, tuple[System, SystemScores]]
@@ -114,6 +115,10 @@ class RestoreStudy:
     def parts(self) -> Mapping[str, Parts]:
         """The parts of every task, by its name."""
         return self.prompts.by_task
+
+    @property
+    def tasks(self) -> list[Task]:
+        return [*self.roles.measured(), *self.roles.learned()]
 
     def settings(self) -> dict[str, Any]:
         roles = ("harmful", "safe", "capability", "harmless")
