@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,3 +55,24 @@ def test_the_interval_covers_the_true_step(n):
         low, high = least.low or np.inf, least.high or np.inf
         covered += low <= 32 <= high
     assert 0.93 <= covered / trials <= 0.97
+
+
+def test_a_score_without_an_interval_bounds_nothing():
+    """KL of one held-out prompt: a program may reach the score, and none is known to."""
+    from veneer.foundation.results import Measurement
+    from veneer.studies.complexity.programs import Program
+    from veneer.studies.complexity.rows import complexity_rows
+
+    def row(system, value, low=None, high=None):
+        found = Measurement("complexity", "joint", "kl_recovered", system, value, 1, low, high)
+        return replace(found, split="report")
+
+    programs = [Program("head", f"r{n}", "head", "x", 0, "", {}) for n in (1, 2)]
+    names = [p.name for p in programs]
+    bits = {"base": 0, names[0]: 800, names[1]: 1600}
+    measured = [row("base", 0.0), row(names[0], 0.3), row(names[1], 0.7)]
+    (every, _) = complexity_rows(programs, bits, measured, [], [0.5])
+    assert (every.value, every.low, every.high) == (1600, 800, None)
+    measured[2] = row(names[1], 0.7, 0.6, 0.8)
+    (every, _) = complexity_rows(programs, bits, measured, [], [0.5])
+    assert (every.value, every.low, every.high) == (1600, 800, 1600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from veneer.foundation.results import Measurement
@@ -110,8 +111,11 @@ def _points(
         own = (row.task, row.metric, row.position) == (task, metric, None)
         known = row.split in ("test", "report") and (row.system in views or row.system == "base")
         if own and known and row.value is not None and row.system in bits:
-            low = row.value if row.low is None else row.low
-            high = row.value if row.high is None else row.high
+            # base's KL is 0 by definition; any other score without an interval excludes nothing
+            exact = row.system == "base"
+            low, high = (row.value, row.value) if exact else (-math.inf, math.inf)
+            low = low if row.low is None else row.low
+            high = high if row.high is None else row.high
             points[row.system] = Point(bits[row.system], row.value, low, high)
     return points
 
