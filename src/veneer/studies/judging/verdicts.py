@@ -134,7 +134,7 @@ def _verdict(row: Any) -> VerdictRow:
         f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(VerdictRow)
     }
     if lacking := [name for name, needed in kinds.items() if needed and name not in row]:
-        raise ValueError(f"it has no {lacking[0]}")
+        raise ValueError(f"it has no {lacking[0]!r}")
     if strange := [name for name in row if name not in kinds]:
         raise ValueError(f"it has the unknown key {strange[0]!r}")
     prompt_id = as_id(row["prompt_id"])
