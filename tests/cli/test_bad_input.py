@@ -302,7 +302,7 @@ BAD = {
         f"diversity {PAIR} --prompts lab-sums --threshold 9 --out {{out}}",
         "--threshold is 9",
     ),
-    "judge, answers as verdicts": ("judge --compare {answers} {answers}", "it has no 'judge'"),
+    "judge, answers as verdicts": ("judge --compare {answers} {answers}", "it has no 'task'"),
     "report, no folder": ("report --out {out}", "folder"),
     "report, no such folder": ("report {none} --out {out}", "none"),
     "report, no study": ("report {full} --out {out}", "results.jsonl"),

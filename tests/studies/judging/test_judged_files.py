@@ -79,7 +79,7 @@ def test_verdicts_in_an_array_and_under_numbers(tmp_path):
     ("row", "reason"),
     [
         (3, "item 1 is not a verdict .it is no object"),
-        ({"prompt_id": 7}, "it has no task"),
+        ({"prompt_id": 7}, "it has no 'task'"),
         ({**VERDICT, "note": ""}, "the unknown key 'note'"),
         ({**VERDICT, "prompt_id": None}, "prompt_id is neither"),
         ({**VERDICT, "sample_id": "0"}, "sample_id is no whole number"),
