@@ -96,7 +96,9 @@ def test_a_finished_run_is_repeated_from_its_record(tmp_path, capsys):
     "name, text, sentence",
     [
         ("a.yaml", "trian: 3", "did you mean 'train'"),
-        ("a.yaml", "- base", "holds list; expected a mapping"),
+        ("a.yaml", "- base", "holds a list; expected a mapping"),
+        ("a.yaml", "", "holds nothing; expected a mapping"),
+        ("a.ini", "base=B", "holds a text; expected a mapping"),
         ("a.yaml", "base: [unclosed", "is no yaml"),
         ("a.json", "{", "is no json"),
         ("a.toml", "base", "is no toml"),
@@ -131,6 +133,14 @@ def test_a_value_is_the_text_that_is_written(tmp_path, name, text):
     words = ["--base", "0.10", "--aligned", "0123456", "--out", "2024-01-01", "--train", "10"]
     typed = parse(COMMANDS["run"], "run", words)
     assert read(name, text, tmp_path=tmp_path) == typed
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_encodings_with_a_mark(tmp_path, encoding):
+    path, run = tmp_path / "a.json", COMMANDS["run"]
+    path.write_text('{"base": "B", "aligned": "A", "out": "é"}', encoding=encoding)
+    words = with_config(run, ["--config", str(path)])
+    assert words == ["--base", "B", "--aligned", "A", "--out", "é"]
 
 
 def test_no_file(tmp_path, capsys):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.reading.decode import decoded
 from veneer.foundation.registry import nearest
 from veneer.foundation.settings import Option
 
@@ -133,11 +134,12 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST:
             raise InputError(f"{path} has more than {LARGEST} bytes; {expected}")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+    except OSError as error:
         raise InputError(
-            f"the file of {CONFIG}, {path}, cannot be read ({error}); {expected}"
+            f"the file of {CONFIG}, {path}, cannot be read ({error.strerror}); {expected}"
         ) from None
+    text = decoded(data, path)
     try:
         value = _parsed(path.suffix.lower(), text)
     except _Twice as error:
@@ -155,7 +157,8 @@ def _read(path: Path) -> dict[str, Any]:
                 "from the command line"
             )
     if not isinstance(value, dict):
-        raise InputError(f"{path} holds {type(value).__name__}; {expected}")
+        kinds = {list: "a list", str: "a text", bool: "true or false", type(None): "nothing"}
+        raise InputError(f"{path} holds {kinds.get(type(value), 'no mapping')}; {expected}")
     return value
 
 
