@@ -47,7 +47,7 @@ def run_study(study: Study, out: str | Path, *, progress: Progress | bool | None
         record = RunRecord(out, study.name, study.settings(), watch=watch)
         check_inputs(record, study)
         if record.finished:
-            return Results.read(out)
+            return _read_finished(out)
         keep_threads(record.threads)
         with _no_record_of_bad_input(record):
             study.check()
@@ -57,6 +57,20 @@ def run_study(study: Study, out: str | Path, *, progress: Progress | bool | None
             for row in study.measure(run):
                 run.results.add(row)
         return _write(run)
+
+
+def _read_finished(out: Path) -> Results:
+    """The results of a finished run, with its page where that is missing. Raises InputError where
+    a part of the folder is missing."""
+    if not (out / RESULTS).is_file():
+        raise InputError(
+            f"{out} holds the record of a finished run without its {RESULTS}; copy the whole "
+            "folder again, or delete it and run the same command again"
+        )
+    results = Results.read(out)
+    if not (out / REPORT).exists():
+        write_report([out], out / REPORT)
+    return results
 
 
 def record_capture(folder: Path, settings: dict[str, Any], seconds: float, **facts: Any) -> None:

@@ -126,3 +126,23 @@ def test_what_a_label_must_add_is_named(tmp_path, field):
     labels = put(tmp_path, "h.csv", "prompt_id;label\n7;refusal\n")
     with pytest.raises(InputError, match=f"which differ in {field} .*; add {field} to"):
         sides((str(labels), judged))
+
+
+def test_a_finished_folder_that_was_copied_in_part(veneer, tmp_path):
+    answers = put(tmp_path, "a.json", ANSWERS)
+    prompts = put(tmp_path, "p.json", [{"id": i, "prompt": "q"} for i in (7, 8)])
+    out = tmp_path / "out"
+    words = ("judge", answers, "--prompts", prompts, "--judge", "refusal", "--out", out)
+    assert veneer(*words).code == 0
+    (out / "report.html").unlink()
+    assert veneer(*words).code == 0 and (out / "report.html").is_file()
+    for name in ("verdicts.jsonl", "results.jsonl"):
+        (out / name).unlink()
+        done = veneer(*words)
+        assert done.code == 2 and f"a finished run without its {name}; copy" in done.err
+
+
+def test_a_limit_without_prompts_is_refused(veneer, tmp_path):
+    answers = put(tmp_path, "a.json", ANSWERS)
+    done = veneer("label", answers, "--out", tmp_path / "l.html", "--limit", 1)
+    assert done.code == 2 and "--sample" in done.err and not (tmp_path / "l.html").exists()

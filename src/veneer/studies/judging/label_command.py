@@ -47,6 +47,11 @@ class LabelCommand:
         files = [Path(f) for f in self.responses]
         questions = None
         if self.answered.task is None and self.answered.prompts is None:
+            if self.answered.limit is not None:
+                raise InputError(
+                    "found --limit without --task or --prompts, whose first prompts it chooses; "
+                    "give one of them, or --sample to draw answers"
+                )
             answers = [r for f in files for r in read_responses(f)]
         else:
             prompts = self.answered.load()

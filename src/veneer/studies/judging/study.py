@@ -65,6 +65,11 @@ def judge_responses(
     """
     study = JudgingStudy(files, prompts, judges, settings or {}, clusters, partly, compared, seed)
     results = run_study(study, out, progress=progress)
+    if not (out / VERDICTS).is_file():
+        raise InputError(
+            f"{out} holds the record of a finished run without its {VERDICTS}; copy the whole "
+            "folder again, or delete it and run the same command again"
+        )
     record = read_json(out / "run.json", "the record of a run")
     return JudgedAnswers(results, read_verdicts(out / VERDICTS), record.get("usage", {}))
 
