@@ -117,7 +117,7 @@ def thought_of(value: Any) -> str:
 
 def _tool(message: dict[str, Any]) -> str | None:
     call = tool_call(message)
-    if not isinstance(call, dict):
+    if not isinstance(call, dict) or not call:
         return None
     inner = call.get("function")
     return str((inner if isinstance(inner, dict) else call).get("name") or "")

@@ -101,20 +101,24 @@ def _given_role(turn: Mapping[str, Any]) -> Any:
 
 
 def tool_call(message: Mapping[str, Any]) -> Any:
-    """Return the first call of a tool in a message; None where it calls none. A call without name
-    and arguments is none: some servers write one beside every answer."""
+    """Return the first call of a tool in a message; None where it calls none. A call whose name and
+    arguments are empty is none: some servers write one beside every answer."""
     calls = message.get("tool_calls")
-    listed = calls if isinstance(calls, list) else [calls]
-    return next((c for c in (*listed, message.get("function_call")) if not _is_blank(c)), None)
+    listed = calls if isinstance(calls, list) else [calls] if calls else []
+    single = message.get("function_call")
+    every = [*listed, single] if single else listed
+    return next((call for call in every if not _is_blank(call)), None)
 
 
 def _is_blank(call: Any) -> bool:
-    """Return whether a call holds a name and arguments, and both are empty."""
-    if not isinstance(call, dict):
-        return not call
-    inner = call.get("function")
+    """Return whether a call has a name and perhaps arguments, all of them empty."""
+    inner = call.get("function") if isinstance(call, dict) else None
     fields = inner if isinstance(inner, dict) else call
-    return fields.keys() <= {"name", "arguments"} and not any(fields.values())
+    return (
+        isinstance(fields, dict)
+        and {"name"} <= fields.keys() <= {"name", "arguments"}
+        and not any(fields.values())
+    )
 
 
 def stored_chat(text: str, where: str) -> list[Any] | None:
