@@ -175,6 +175,16 @@ def test_scorers(header, row, text, value, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("scorer", "answer"),
+    [("contains", " "), ("contains", ["Paris", "\u00a0"]), ("exact", "\n"), ("exact", ".")],
+)
+def test_a_blank_answer_is_refused(scorer, answer, tmp_path):
+    """Every answer contains it, or an empty one is it: the accuracy would be 1."""
+    with pytest.raises(InputError, match=f"line 2 has the answer .*, which {scorer} finds in any"):
+        own(tmp_path, {"scorer": scorer}, {"prompt": "?", "answer": answer})
+
+
 def test_a_judge_decides(tmp_path):
     task = own(
         tmp_path,

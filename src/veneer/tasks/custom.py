@@ -17,7 +17,7 @@ from veneer.foundation.reading.turns import OTHER_NAMES, text_of
 from veneer.prompts.prompt import PLACE, Prompt
 from veneer.prompts.templates import wrapped
 from veneer.tasks.custom_schema import Header, TaskRow, checked
-from veneer.tasks.custom_scorers import compiled, scored
+from veneer.tasks.custom_scorers import compiled, is_blank, scored
 from veneer.tasks.numbers import plain_decimal
 from veneer.tasks.task import Better, Split, Task, check_split
 
@@ -245,8 +245,14 @@ def _expected(header: Header, row: TaskRow, where: str) -> dict[str, Any]:
         return {"answer": _number(row.answer, where)}
     if header.judge:
         return {}
-    answers = row.answer if isinstance(row.answer, list) else [row.answer]
-    return {"answer": [str(a) for a in answers]}
+    answers = [str(a) for a in (row.answer if isinstance(row.answer, list) else [row.answer])]
+    for answer in answers:
+        if is_blank(answer, header):
+            raise InputError(
+                f"{where} has the answer {answer!r}, which {header.scorer} finds in any answer or "
+                "in an empty one; expected a text that is not blank"
+            )
+    return {"answer": answers}
 
 
 def _choice(row: TaskRow, where: str) -> dict[str, Any]:

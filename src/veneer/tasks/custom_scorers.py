@@ -77,6 +77,11 @@ def _found(pattern: str, ignore_case: bool, text: str, id: str) -> bool:
         ) from None
 
 
+def is_blank(answer: str, header: Header) -> bool:
+    """Return whether nothing of an expected answer is left to compare."""
+    return not (_bare(answer, header) if header.scorer == "exact" else answer.strip())
+
+
 def _bare(text: str, header: Header) -> str:
     return _plain(text, header.ignore_case).removesuffix(".").removesuffix("。")
 
