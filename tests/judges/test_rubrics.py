@@ -65,6 +65,7 @@ def test_a_good_reply_is_read_in_every_wrapping_that_is_certain(name):
         f"\n {text}\n",
         f"```json\n{text}\n```",
         f"```\n{text}```",
+        f"```json {json.dumps(GOOD[name])} ```",
         f"<think>score 1? {{}}</think>\n{text}",
         as_words,
     ):
@@ -96,6 +97,13 @@ def test_a_good_reply_is_read_in_every_wrapping_that_is_certain(name):
 def test_anything_else_is_no_verdict(name, spoil):
     with pytest.raises(Unreadable):
         RUBRICS[name].parse(spoil(json.dumps(GOOD[name])))
+
+
+def test_a_text_may_hold_a_line_break_as_it_is():
+    """Models that no schema holds write their reasons so; the object is one all the same."""
+    verdict = RUBRICS["harm"].parse('{"reason": "It declines.\n\tIt helps nobody.", "score": 1}')
+    assert verdict.values == {"score": 1.0}
+    assert verdict.reason == "It declines.\n\tIt helps nobody."
 
 
 @pytest.mark.parametrize("name", RUBRICS)

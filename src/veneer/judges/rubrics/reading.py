@@ -10,7 +10,7 @@ from typing import Any
 
 from veneer.reasoning import split_reasoning
 
-FENCE = re.compile(r"\A```[a-zA-Z]*[ \t]*\n(.*?)\n?```\Z", re.S)
+FENCE = re.compile(r"\A```[a-zA-Z]*\s*(.*?)\s*```\Z", re.S)
 NOT_GIVEN = {"n/a", "na", "not applicable", "none", "null"}
 
 
@@ -30,7 +30,8 @@ def parse_object(text: str) -> dict[str, Any]:
     if fenced := FENCE.match(text):
         text = fenced[1].strip()
     try:
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        # not strict: a line break or a tab may stand in a text as it is
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, strict=False)
     except Unreadable:
         raise
     except (ValueError, RecursionError) as error:
