@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from veneer.statistics.intervals import difference, in_unit, mean, portion
+from veneer.statistics.intervals import (
+    difference,
+    in_unit,
+    mean,
+    portion,
+    ratio_of_sums,
+    ratio_on_scale,
+)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 9])
@@ -73,6 +80,16 @@ def test_a_score_of_1_throughout_may_be_higher_and_not_lower():
     assert (e.value, e.low, e.high) == pytest.approx((1, 1, 1 + 4 * w), rel=1e-4)
     assert in_unit([5.0] * n, "1..5").low == pytest.approx(5 - 4 * w, rel=1e-4)
     assert in_unit([1.0] * n, "share") == mean([1.0] * n), "a rate"
+
+
+def test_a_ratio_of_scores_keeps_to_the_scale():
+    """Several answers per prompt: a stance that 2 of 6 have, and quality of 1 or 3 throughout."""
+    e = ratio_on_scale([1, 0, 1], [2, 2, 2], 0, 1)
+    assert e.high == 1 and ratio_of_sums([1, 0, 1], [2, 2, 2]).high > 2
+    e = ratio_on_scale([2, 3, 2], [2, 3, 2], 1, 5)
+    assert e.value == e.low == 1 and 3 < e.high < 5
+    e = ratio_on_scale([6, 9, 6], [2, 3, 2], 1, 5)
+    assert e.value == 3 and (e.low, e.high) == (1, 5)
 
 
 def test_a_score_on_another_scale_keeps_its_limits():

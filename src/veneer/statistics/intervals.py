@@ -151,10 +151,12 @@ def ratio_on_scale(
     """`ratio_of_sums` of scores between `least` and `most`, to which its limits keep; where all lie
     at one of these ends, the way from `least` to `most` is a rate (`on_scale`). numerators: the sum
     of each prompt's scores; denominators: their number."""
-    sums, counts = _finite(numerators), _finite(denominators)
+    sums, counts, way = _finite(numerators), _finite(denominators), most - least
     if not any(np.array_equal(sums, end * counts) for end in (least, most)):
-        return _within(ratio_of_sums(sums, counts, seed=seed), least, most)
-    way = most - least
+        e = ratio_of_sums(sums, counts, seed=seed)
+        if e.value is not None and e.reason is not None and e.reason.code == "all_equal":
+            e = _all_equal(e.value, len(sums), len(sums), scale=way)
+        return _within(e, least, most)
     return _stretched(ratio_of_sums((sums - least * counts) / way, counts, seed=seed), least, way)
 
 

@@ -136,9 +136,8 @@ def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
             e = intervals.mean([x for row in rows if (x := row[metric]) is not None], seed=seed)
             yield _stance_row(material, metric, system, e, j)
         for label in judged.SAYS:
-            e = intervals.ratio_of_sums(
-                [row.count(label) for row in labels], [len(row) for row in labels], seed=seed
-            )
+            having, all_of = [row.count(label) for row in labels], [len(row) for row in labels]
+            e = intervals.ratio_on_scale(having, all_of, 0, 1, seed=seed)
             count = f"{sum(row.count(label) for row in labels)} of {sum(map(len, labels))} answers"
             yield _stance_row(material, f"stance_{label}", system, e, j, count)
     aligned = material.stance.get("aligned")
