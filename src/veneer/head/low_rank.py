@@ -68,14 +68,20 @@ def on_other_rows(
     """The same change for another head of the same width: rows named by that head's ids.
 
     to_other: (V,) its id of each of the veneer's, or None where they are the same
-    (models.vocabulary.Vocabulary). unembedding, vocabulary: of that head (Head.hash, rows).
+    (models.vocabulary.Vocabulary). unembedding, vocabulary: of that head (Head.hash, rows). Rows
+    that the other head lacks are padding, which names no token, and are left out.
     """
     rows = veneer.changed_rows()
-    if to_other is not None:
-        rows = to_other[rows]
+    kept = rows < (vocabulary if to_other is None else len(to_other))
+
+    def part(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values[kept.to(values.device)]
+
+    rows = rows[kept] if to_other is None else to_other[rows[kept]]
     # of the other head
     facts = {key: value for key, value in veneer.facts.items() if key != ROUNDED}
-    return Veneer(unembedding, vocabulary, veneer.dW, rows, veneer.A, veneer.B, facts, veneer.bias)
+    dW, A, bias = part(veneer.dW), part(veneer.A), part(veneer.bias)
+    return Veneer(unembedding, vocabulary, dW, rows, A, veneer.B, facts, bias)
 
 
 TIED = (
