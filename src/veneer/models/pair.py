@@ -14,7 +14,26 @@ from veneer.models.formats import ChatFormat, Format, PlainFormat, check_argumen
 from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.load import load_model
 from veneer.models.shipped import warn_of_settings
+from veneer.models.templates import template_of
 from veneer.models.vocabulary import Vocabulary, match_vocabularies
+from veneer.prompts.prompt import Prompt
+
+
+@dataclass(frozen=True)
+class AlignedFormat:
+    """What base reads where it reads the aligned model's own format, whatever template its own
+    tokenizer has: that model's token ids, in base's."""
+
+    form: Format
+    aligned: LanguageModel = field(repr=False)
+    vocabulary: Vocabulary = field(repr=False)
+
+    def encode(self, tokenizer: Any, prompt: Prompt) -> list[int]:
+        """Raises VeneerError for a token that base has no row for."""
+        return self.vocabulary.ids_from_other(self.form.encode(self.aligned.tokenizer, prompt))
+
+    def facts(self) -> dict[str, Any]:
+        return {**self.form.facts(), "template_of": self.aligned.tokenizer_hash()}
 
 
 @dataclass
@@ -113,6 +132,13 @@ class Pair:
         no single token."""
         text = self.aligned.turn.text if isinstance(self.aligned_format, ChatFormat) else None
         return () if text is None else (text,)
+
+    def aligned_format_for_base(self) -> Format:
+        """The format in which base reads what the aligned model reads."""
+        own, other = (template_of(lm.tokenizer) for lm in (self.base, self.aligned))
+        if own == other and self.vocabulary.to_other is None:
+            return self.aligned_format
+        return AlignedFormat(self.aligned_format, self.aligned, self.vocabulary)
 
     def facts(self) -> dict[str, Any]:
         return {

@@ -245,9 +245,11 @@ def control_systems(pair: Pair, shuffled: Veneer | None) -> list[System]:
     response position)."""
     stops = pair.stop_ids
     systems = []
-    if pair.base.tokenizer.chat_template:
-        chat = pair.aligned_format if isinstance(pair.aligned_format, ChatFormat) else ChatFormat()
-        systems.append(System("base-chat", pair.base, chat, stops))
+    if isinstance(pair.aligned_format, ChatFormat):
+        chat = pair.aligned_format_for_base()
+        systems.append(System("base-chat", pair.base, chat, stops, stop=pair.stop))
+    elif pair.base.tokenizer.chat_template:
+        systems.append(System("base-chat", pair.base, ChatFormat(), stops))
     systems += [
         System("aligned-plain", pair.aligned, pair.base_format, pair.aligned_stop_ids),
         System(
