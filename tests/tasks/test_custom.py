@@ -262,11 +262,15 @@ ROW = {"prompt": "?", "answer": "a"}
         ({**HEAD, "better": "left"}, [ROW], "line 1: better: "),
         ({**HEAD, "max_new_tokens": 0}, [ROW], "line 1: max_new_tokens: "),
         ({**HEAD, "base_template": "no place"}, [ROW], "line 1: the base_template has no {prompt}"),
-        ({**HEAD, "metric": "x"}, [ROW], "line 1: a metric is named with a scorer judge:NAME"),
+        (
+            {**HEAD, "metric": "x"},
+            [ROW],
+            "line 1: the scorer exact takes no metric; leave it out",
+        ),
         (
             {"scorer": "judge:toxicity"},
             [{"prompt": "?"}],
-            "line 1: a metric is named with a scorer judge:NAME",
+            "line 1: the scorer judge:toxicity needs the judge's metric that is the headline",
         ),
         ({"scorer": "judge:"}, [{"prompt": "?"}], "line 1: the scorer 'judge:' is none of"),
         (

@@ -58,8 +58,13 @@ class Header(_Strict):
             raise ValueError(
                 f"the scorer {self.scorer!r} is none of {', '.join(WAYS)} and judge:NAME"
             )
-        if bool(self.judge) != (self.metric is not None):
-            raise ValueError("a metric is named with a scorer judge:NAME, and only then")
+        if self.judge and self.metric is None:
+            raise ValueError(
+                f"the scorer {self.scorer} needs the judge's metric that is the headline, such as "
+                '"metric": "refusal_rate"'
+            )
+        if self.metric is not None and not self.judge:
+            raise ValueError(f"the scorer {self.scorer} takes no metric; leave it out")
         if self.pattern is not None and self.scorer != "regex":
             raise ValueError("a pattern is for the scorer regex")
         if self.base_template is not None and "{prompt}" not in self.base_template:
