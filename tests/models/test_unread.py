@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForSequenceClassification,
@@ -59,6 +60,17 @@ def test_biases_of_zero_change_nothing(tmp_path, caplog):
     lm = load_model(str(folder), device="cpu")
     torch.testing.assert_close(lm.model(input_ids=IDS).logits, right)
     assert "veneer:" not in caplog.text
+
+
+def test_biases_of_zero_of_a_model_of_the_hub(tmp_path, monkeypatch):
+    """Its name is no folder; its files stand in the hub's cache."""
+    commit, cache = "0" * 40, tmp_path / "models--org--name"
+    biased(cache / "snapshots" / commit, zero=True)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert load_model("org/name", device="cpu").name == "org/name"
 
 
 def test_an_adapter_within_a_checkpoint(tmp_path):

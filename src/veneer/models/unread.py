@@ -41,7 +41,7 @@ def check_all_read(name: str, unexpected: Iterable[str], model: Any) -> None:
     biases = [
         k for k in left if k.endswith(".bias") and f"{k.removesuffix('.bias')}.weight" in read
     ]
-    if biases and not _are_zero(Path(name), biases):
+    if biases and not _are_zero(_folder(name, model.config), biases):
         raise InputError(
             f"{name} holds biases ({_examples(biases)}) of layers that have none by its "
             "config.json; fetch the config that belongs to the weights, or switch the biases on "
