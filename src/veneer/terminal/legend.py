@@ -24,7 +24,7 @@ MEANINGS = {
 }
 PORTION = "(veneer - base) / (aligned - base), not clipped"
 RECOVERED = "of KL, the share recovered: 1 - KL(veneer) / KL(base)"
-UNDEFINED = "base and aligned do not differ beyond chance, so there is no way to go"
+UNDEFINED = "base and aligned do not differ beyond chance, so there is nothing to divide by"
 BARE = "a figure without brackets rests on too few prompts for an interval"
 
 
