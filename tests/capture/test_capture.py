@@ -363,7 +363,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_prompts_that_cannot_be_captured_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(InputError, match="no prompts"):
         capture(chat_pair(), [], tmp_path / "a")
-    with pytest.raises(InputError, match="have the id .p0."):
+    with pytest.raises(InputError, match="have the id 'p0'"):
         capture(chat_pair(), prompts(2) + prompts(1), tmp_path / "b")
     long = [Prompt.from_text("long", "cat " * 4000)]
     with pytest.raises(InputError, match=r"prompt 'long' has \d+ tokens .* context holds 2048"):

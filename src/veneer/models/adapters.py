@@ -17,6 +17,7 @@ from veneer.foundation.errors import InputError, VeneerError
 PROBE = 48  # tokens, evenly over the vocabulary; and the last ones, which are the added ones
 CLOSE = 1e-3  # share of the largest logit, in float32
 CLOSE_IN_HALF = 5e-2  # in bfloat16 and float16, where merging rounds
+TRAINED_ROWS = ".token_adapter.trainable_tokens_delta"  # of single tokens' embeddings or head
 # how keys of an adapter's whole matrices end
 COPIES = ("modules_to_save.weight", "base_layer.weight", "original_module.weight")
 
@@ -125,6 +126,8 @@ def merged(model: Any, folder: Path, written: dict[str, Any], base: str) -> Any:
             adapted = PeftModel.from_pretrained(model, str(folder)).eval()
             # again, for what the library does not tell: tensors without a place are left out
             unread = adapted.load_adapter(str(folder), "default").unexpected_keys
+            if getattr(model.config, "tie_word_embeddings", False):  # the head has the embeddings'
+                unread = [key for key in unread if not key.endswith(TRAINED_ROWS)]
     except Exception as error:  # damaged or foreign files make the library raise all kinds
         raise InputError(
             f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); give "
