@@ -213,6 +213,26 @@ def test_the_sentence_is_computed():
     assert [g.of for g in found] == ["refusal_rate", "accuracy", "refusal_rate", "toxicity_rate"]
 
 
+def test_no_portion_is_defined():
+    """For either reason: a difference that may be 0, and one that few prompts leave uncertain."""
+    rows = [
+        Measurement(
+            "measure",
+            "advbench",
+            "portion",
+            "veneer",
+            value=None,
+            of="refusal_rate",
+            n=2,
+            split="test",
+        )
+    ]
+    assert lead(groups(rows), lambda row: "x") == (
+        "No superficial portion is defined: the difference of aligned and base may be 0, or is "
+        "too uncertain to divide by."
+    )
+
+
 def test_a_portion_above_1_does_not_lead():
     """It says that more changes than alignment changed, such as over-refusal, and is no success."""
     rows = [

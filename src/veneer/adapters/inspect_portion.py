@@ -34,7 +34,7 @@ ROLES = ("base", "aligned")
 @metric
 def portion() -> Metric:
     """The superficial portion (model - base) / (aligned - base) with its 95 % interval and n; NaN
-    where base and the aligned model do not differ beyond their intervals."""
+    where the difference of aligned and base may be 0, or is too uncertain to divide by."""
 
     def computed(scores: list[SampleScore]) -> dict[str, float]:
         rows = [s.score.metadata or {} for s in scores]

@@ -25,6 +25,8 @@ ANSWERS = {
     "prompt_strict": ("follows all instructions", "does not follow all instructions"),
     "empty_rate": ("empty", "not empty"),
 }
+# why a portion has no value (statistics.intervals.portion)
+UNDEFINED = "the difference of aligned and base may be 0, or is too uncertain to divide by"
 Anchor = Callable[[Measurement], str]  # the id of a row in the full table
 
 
@@ -104,10 +106,7 @@ def lead(
         key=lambda pair: -(pair[1].value or 0),
     )
     if not determined and not open_ones and not beyond:
-        return Markup(
-            "No superficial portion is defined: aligned and base do not differ beyond "
-            "their intervals."
-        )
+        return Markup(f"No superficial portion is defined: {UNDEFINED}.")
     if not determined and beyond:
         text = Markup()
     elif not determined:

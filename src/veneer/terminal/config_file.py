@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading.decode import decoded
+from veneer.foundation.reading.json_values import RepeatedKey, unique_keys
 from veneer.foundation.registry import nearest
 from veneer.foundation.settings import Option
 
@@ -142,7 +143,7 @@ def _read(path: Path) -> dict[str, Any]:
     text = decoded(data, path)
     try:
         value = _parsed(path.suffix.lower(), text)
-    except _Twice as error:
+    except RepeatedKey as error:
         raise InputError(f"{path} has the key {str(error)!r} twice; give it once") from None
     except Exception as error:  # each parser has errors of its own
         reason = " ".join(str(error).split())[:200]
@@ -162,15 +163,11 @@ def _read(path: Path) -> dict[str, Any]:
     return value
 
 
-class _Twice(Exception):
-    """A key that a file repeats; parsers would silently take the last one."""
-
-
 def _parsed(suffix: str, text: str) -> Any:
     """The value of a file. Numbers stay as they are written: an option takes a text, and 0.10 may
     be a folder's name."""
     if suffix == ".json":
-        return json.loads(text, object_pairs_hook=_unique, parse_int=str, parse_float=str)
+        return json.loads(text, object_pairs_hook=unique_keys, parse_int=str, parse_float=str)
     if suffix == ".toml":
         return tomllib.loads(text, parse_float=str)
     return _parsed_yaml(text)
@@ -181,20 +178,12 @@ def _parsed_yaml(text: str) -> Any:
 
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            _unique([(key.value, None) for key, _ in node.value if isinstance(key.value, str)])
+            unique_keys([(key.value, None) for key, _ in node.value if isinstance(key.value, str)])
             return super().construct_mapping(node, deep)
 
     for kind in ("int", "float", "timestamp"):
         Loader.add_constructor(f"tag:yaml.org,2002:{kind}", Loader.construct_scalar)
     return yaml.load(text, Loader)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        keys = [k for k, _ in pairs]
-        raise _Twice(next(k for k in keys if keys.count(k) > 1))
-    return made
 
 
 def _find(known: Mapping[str, _Known], name: str, file: str) -> _Known:

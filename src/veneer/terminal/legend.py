@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from veneer.foundation.results import Measurement
 from veneer.report.systems import about
+from veneer.report.words import UNDEFINED
 
 MEANINGS = {
     "top1_agreement": "share of tokens at which the system's most likely token is the aligned "
@@ -24,13 +25,12 @@ MEANINGS = {
 }
 PORTION = "(veneer - base) / (aligned - base), not clipped"
 RECOVERED = "of KL, the share recovered: 1 - KL(veneer) / KL(base)"
-UNDEFINED = "base and aligned do not differ beyond chance, so there is nothing to divide by"
 BARE = "a figure without brackets rests on too few prompts for an interval"
 
 
 def meanings(shown: Mapping[str, str], rows: Iterable[Measurement]) -> list[str]:
-    """A line per measure. shown: metric -> its name in the table, in the table's order. rows: those
-    of the table, whose judges are named."""
+    """One line per measure. shown: metric -> its name in the table, in the table's order. rows:
+    those of the table, whose judges are named."""
     judges: dict[str, str] = {}
     for row in rows:
         if row.of is None and row.judge:
@@ -61,5 +61,5 @@ def remarks(rows: Iterable[Measurement]) -> list[str]:
 
 
 def systems(names: Iterable[str]) -> list[str]:
-    """A line per system that has a description."""
+    """One line per system that has a description."""
     return [f"{name}: {text}" for name in names if (text := about(name))]

@@ -70,8 +70,8 @@ def parsed(text: str | bytes, where: str, expected: str) -> Any:
     if isinstance(text, bytes):
         text = decode.decoded(text, where)
     try:
-        return json.loads(text.strip(BLANK), object_pairs_hook=_unique)
-    except _Twice as error:
+        return json.loads(text.strip(BLANK), object_pairs_hook=unique_keys)
+    except RepeatedKey as error:
         raise InputError(
             f"{where} has the key {str(error)!r} twice in one object; give it once"
         ) from None
@@ -81,15 +81,17 @@ def parsed(text: str | bytes, where: str, expected: str) -> Any:
         ) from None
 
 
-class _Twice(Exception):
+class RepeatedKey(Exception):
     """A key that an object repeats; Python's reader would silently take the last one."""
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of its keys and values. Raises RepeatedKey with the first key that it has
+    twice."""
     made = dict(pairs)
     if len(made) < len(pairs):
         keys = [k for k, _ in pairs]
-        raise _Twice(next(k for k in keys if keys.count(k) > 1))
+        raise RepeatedKey(next(k for k in keys if keys.count(k) > 1))
     return made
 
 
@@ -131,20 +133,20 @@ def _first_value(first: Line, path: Path) -> Any:
         return None
     text = decode.decoded(first[1], path, first[0])
     try:
-        return json.loads(text.strip(BLANK), object_pairs_hook=_unique)
-    except (_Twice, ValueError, RecursionError):
+        return json.loads(text.strip(BLANK), object_pairs_hook=unique_keys)
+    except (RepeatedKey, ValueError, RecursionError):
         return None
 
 
 def _of_text(text: str, path: Path, expected: str) -> Iterator[tuple[Place, Any]]:
     """Yield the values of a text that follow each other; for one array, its items."""
-    decoder = json.JSONDecoder(object_pairs_hook=_unique)
+    decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
     at, values = _skipped(text, 0), 0
     while at < len(text):
         where = Place(path, "line", _line(text, at))
         try:
             value, end = decoder.raw_decode(text, at)
-        except _Twice as error:
+        except RepeatedKey as error:
             raise InputError(
                 f"{where} has the key {str(error)!r} twice in one object; give it once"
             ) from None

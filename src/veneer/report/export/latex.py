@@ -9,7 +9,7 @@ from veneer.foundation.results import Measurement
 from veneer.report import tables
 from veneer.report.systems import family
 from veneer.report.visible import visible
-from veneer.report.words import figure
+from veneer.report.words import UNDEFINED, figure
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -101,7 +101,7 @@ def portion_table(groups: Sequence[tables.Group]) -> str:
         )
     caption = (
         "Superficial portion: (veneer $-$ base) / (aligned $-$ base), with 95\\,\\% intervals; "
-        "n.d.\\ where aligned and base do not differ."
+        f"n.d.\\ where {UNDEFINED}."
     )
     return _table("llrrrl", lines, caption, "portions")
 
