@@ -43,9 +43,9 @@ def check_all_read(name: str, unexpected: Iterable[str], model: Any) -> None:
     ]
     if biases and not _are_zero(_folder(name, model.config), biases):
         raise InputError(
-            f"{name} holds biases ({_examples(biases)}) of layers that have none by its "
-            "config.json; fetch the config that belongs to the weights, or switch the biases on "
-            "there (attention_bias, mlp_bias)"
+            f"{name} holds biases ({_examples(biases)}) of layers that have no biases in "
+            "its config.json; fetch the config that belongs to the weights, or switch the biases "
+            "on there (attention_bias, mlp_bias)"
         )
     if others := [key for key in left if key not in biases]:
         logging.getLogger("veneer").warning(

@@ -19,7 +19,7 @@ SECONDS = 2.0
 UNSPACED = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}ー々]"
 )
-# a place amid one number: before or behind the point of 5.5 and the comma of 1,234
+# a place inside one number: before or behind the point of 5.5 and the comma of 1,234
 IN_A_NUMBER = regex.compile(r"(?<=\d)\.\d|(?<=\d\.)\d|(?<=\d),\d{3}(?!\d)|(?<=\d,)\d{3}(?!\d)")
 
 
@@ -95,8 +95,8 @@ def _plain(text: str, ignore_case: bool) -> str:
 
 def _says(text: str, answer: str, ignore_case: bool) -> bool:
     """Return whether the answer stands in the text as words of its own: no letter or digit touches
-    it, and it is no part of a longer number. Scripts without blanks between their words know no
-    such bound."""
+    it, and it is no part of a longer number. Scripts without blanks between their words have
+    no such bounds."""
     text, answer = _plain(text, ignore_case), _plain(answer, ignore_case)
     at = text.find(answer)
     while at >= 0:

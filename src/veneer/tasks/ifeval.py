@@ -130,8 +130,8 @@ class IFEval(Task):
 
 @contextlib.contextmanager
 def _drawing_from(seed: str) -> Iterator[None]:
-    """Let a checker draw the same each time: it draws a letter where the data asks for one that is
-    none, such as "#"."""
+    """Let a checker draw the same each time: it draws a letter where the data names a sign that is
+    no letter, such as "#"."""
     state = random.getstate()
     random.seed(seed)
     try:

@@ -14,8 +14,8 @@ _OWN = re.compile("(\x1b\\[(?:[0-9;]*[mAK]|\\?25[hl]))")
 
 
 def guard(stream: Any) -> None:
-    """Let a text stream spell out what a terminal would obey, and characters that its encoding has
-    not. Where it is no terminal, no escape sequence passes; where one is, Veneer's own tables and
+    """Let a text stream spell out what a terminal would obey, and characters that its encoding
+    lacks. Where it is no terminal, no escape sequence passes; where one is, Veneer's own tables and
     bars need theirs."""
     if stream is None:
         return
