@@ -26,6 +26,13 @@ from pathlib import Path
 
 from veneer.foundation.threads import NUMBERS, WAITING
 
+# ends with the process that began it, also where that is killed
+COUNTING = """
+import os, sys
+while os.getppid() == int(sys.argv[1]):
+    for _ in range(10**6):
+        pass
+"""
 PASSIVE = {"OMP_WAIT_POLICY": "passive"}
 CELLS = {  # name: (--threads, how threads wait)
     "1": ("1", PASSIVE),
@@ -155,7 +162,10 @@ def table(given: argparse.Namespace) -> None:
     cells = given.cells.split(";")
     found = []
     for busy in map(int, given.busy.split(",")):
-        others = [subprocess.Popen([sys.executable, "-c", "while 1: 0"]) for _ in range(busy)]
+        others = [
+            subprocess.Popen([sys.executable, "-c", COUNTING, str(os.getpid())])
+            for _ in range(busy)
+        ]
         try:
             runs = [{n: measured(n, given) for n in cells} for _ in range(given.rounds)]
         finally:

@@ -135,6 +135,28 @@ def test_the_time_left_is_that_of_constant_speed(clock):
         assert course.seconds_left() == pytest.approx(left)
 
 
+def test_a_pace_that_was_tried_tells_the_time_before_the_work_and_counts_as_a_tenth_of_it(clock):
+    """350 of 3,500 tokens at 0.05 s, before and beside what is measured at 0.1 s."""
+    course = Course(PLAN, clock)
+    course.enter("load")
+    assert course.seconds_left() is None
+    course.expect(0.05)
+    course.leave()
+    course.enter("capture")
+    assert course.seconds_left() == pytest.approx(0.05 * 3500)
+    course.count(0, 100, "capture")
+    clock.now += 9
+    course.count(9, 100, "capture")
+    rate = (350 * 0.05 + 90 * 0.1) / (350 + 90)
+    assert course.seconds_left() == pytest.approx(rate * (3500 - 90))
+    clock.now += 91
+    course.count(100, 100, "capture")
+    course.leave()
+    course.enter("extract")
+    rate = (350 * 0.05 + 1000 * 0.1) / (350 + 1000)
+    assert course.seconds_left() == pytest.approx(rate * 2500)
+
+
 def test_resumed_work_counts_as_done_and_not_as_fast(clock):
     course = Course(PLAN, clock)
     course.enter("capture")

@@ -95,6 +95,10 @@ class ProgressLine(ABC):
         """Replace the stage of that name, once more is known of it."""
         self.course.revise(stage)
 
+    def expect(self, pace: float) -> None:
+        """Estimate the time by a pace that was measured before the work (`Course.expect`)."""
+        self.course.expect(pace)
+
     def __call__(self, done: int, total: int, what: str) -> None:
         self.course.count(done, total, what)
         self.show(done, total, what)

@@ -33,6 +33,8 @@ class StageWatch(Protocol):
 
     def revise(self, stage: Stage) -> None: ...
 
+    def expect(self, pace: float) -> None: ...
+
 
 class RunRecord:
     """run.json of a folder: the resolved configuration, the command's options (`--config` reads

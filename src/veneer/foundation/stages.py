@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 ENOUGH_SECONDS = 10.0  # of measured work, before a time is estimated
 ENOUGH_SHARE = 0.02  # of all work
+TRIED_SHARE = 0.1  # of all work, as which a pace counts that was tried before
 OWN_SHARE = 0.1  # of a stage's work, before its own speed is used instead of the run's
 LONGEST_SHARE = 0.9  # of a stage without counted prompts that counts as done while it runs
 
@@ -104,8 +105,9 @@ class Course:
     """Where a run is among its stages, and the seconds that it still needs.
 
     The estimate weighs what is left by the speed of what was measured: the current stage's own,
-    once a tenth of it is measured, otherwise that of all stages so far. Units that an interrupted
-    run had made count as done, and their time does not count. clock: seconds.
+    once a tenth of it is measured, otherwise that of all stages so far, together with the pace that
+    the run expects, where one was tried. Units that an interrupted run had made count as done, and
+    their time does not count. clock: seconds.
     """
 
     def __init__(self, stages: Sequence[Stage] = (), clock: Callable[[], float] = time.monotonic):
@@ -116,6 +118,7 @@ class Course:
         self._spent = [_Spent() for _ in stages]
         self._alone = _Spent()  # of work that is in no plan
         self._total = 0  # units of that work
+        self._pace: float | None = None  # seconds for the work of a decoded token, tried before
         self._since = clock()
         self.began = clock()  # the current stage
 
@@ -136,6 +139,11 @@ class Course:
     def revise(self, stage: Stage) -> None:
         """Replace the stage of that name, once more is known of it."""
         self.stages = [stage if s.name == stage.name else s for s in self.stages]
+
+    def expect(self, pace: float) -> None:
+        """Estimate the time by this many seconds for the work of a decoded token, which count like
+        a tenth of the work, beside what is measured of the run itself."""
+        self._pace = pace
 
     @property
     def _planned(self) -> bool:
@@ -172,9 +180,13 @@ class Course:
         work = sum(stage.work for stage in self.stages)
         measured = [self._measured(i) for i in range(len(self.stages))]
         seconds = sum(s.seconds for s, m in zip(self._spent, measured, strict=True) if m)
-        if seconds < ENOUGH_SECONDS or sum(measured) <= ENOUGH_SHARE * work:
+        done = sum(measured)
+        if self._pace is not None:
+            tried = TRIED_SHARE * work
+            seconds, done = seconds + tried * self._pace, done + tried
+        elif seconds < ENOUGH_SECONDS or done <= ENOUGH_SHARE * work:
             return None
-        rate = seconds / sum(measured)
+        rate = seconds / done
         return sum(self._left(i, rate) for i in range(max(0, self.number - 1), len(self.stages)))
 
     def _number_of(self, name: str) -> int:

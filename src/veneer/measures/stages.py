@@ -82,6 +82,11 @@ def answer_stage(
     )
 
 
+def first_batch(prompts: Mapping[str, Sequence[Prompt]], batch_size: int) -> list[Prompt]:
+    """The prompts of one batch: the first task's first ones."""
+    return list(next(iter(prompts.values()), ()))[:batch_size]
+
+
 def _likely(tasks: Sequence[Task], config: StudyConfig) -> float:
     """Tokens of an aligned model's answer, where none was seen."""
     limits = [config.sampling(t).max_new_tokens for t in tasks]

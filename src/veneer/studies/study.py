@@ -18,6 +18,10 @@ from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Judge
 from veneer.judges.llm import LLMJudge
 from veneer.judges.registry import judges_of
+from veneer.models.formats import Format
+from veneer.models.language_model import LanguageModel
+from veneer.models.pace import seconds_per_token
+from veneer.prompts.prompt import Prompt
 from veneer.tasks.task import Task
 
 
@@ -82,6 +86,15 @@ class Run:
         """Replace the stage of that name in the plan, once more is known of it."""
         if self.record.watch is not None:
             self.record.watch.revise(stage)
+
+    def expect(self, lm: LanguageModel, form: Format, prompts: Sequence[Prompt]) -> None:
+        """Try how fast a model decodes a batch of these prompts, so that progress can tell the time
+        before the work begins. Nothing is tried where nobody looks at progress."""
+        if self.record.watch is None or not prompts:
+            return
+        pace = seconds_per_token(lm, [form.encode(lm.tokenizer, p) for p in prompts])
+        if pace is not None:
+            self.record.watch.expect(pace)
 
     def note(self, **facts: Any) -> None:
         """Add facts to run.json: models, hashes, seeds, what was left out."""

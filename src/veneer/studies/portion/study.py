@@ -45,6 +45,7 @@ from veneer.measures.stages import (
     answer_stage,
     capture_stage,
     extract_stage,
+    first_batch,
 )
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
@@ -161,6 +162,7 @@ class TaskStudy:
             pair = self.load().dated(run.day)
             if veneer is not None:
                 veneer.check_fits(pair.base)
+            run.expect(pair.base, pair.base_format, first_batch(self.test, self.config.batch_size))
         run.note(
             pair=pair.facts(),
             data={t.name: t.source() for t in self.tasks},

@@ -23,7 +23,7 @@ from veneer.measures.answers import answer_all
 from veneer.measures.discernment import measure_discernment
 from veneer.measures.extraction import extract_to
 from veneer.measures.held_out import HeldOut, held_out
-from veneer.measures.stages import answer_stage, capture_stage, extract_stage
+from veneer.measures.stages import answer_stage, capture_stage, extract_stage, first_batch
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.studies.runner import run_study
@@ -158,6 +158,8 @@ class TransferStudy:
     def measure(self, run: Run) -> Iterator[Measurement]:
         with run.stage("load"):
             models = self.load().dated(run.day)
+            batch = first_batch(self.prompts.test, self.method.study.batch_size)
+            run.expect(models.large, models.large_format, batch)
         run.note(
             pair=models.facts(),
             data={t.name: t.source() for t in self.tasks},
