@@ -1,7 +1,7 @@
 """Veneer's decoding against transformers' `generate`, or against llama.cpp.
 
     python benchmarks/engines.py generate|llama.cpp [--model M] [--half] [--batch 16]
-        [--tokens 128] [--runs 3] [--out FILE]
+        [--tokens 128] [--runs 3] [--device cpu] [--static] [--out FILE]
 
 --model: by default base of the real pair (VENEER_PAIR). Both sides decode the same random prompts
 greedily and without an end token. generate: it waits between its steps, so that both sides take
@@ -9,7 +9,9 @@ their steps in turn, and their tokens must be equal. llama.cpp (needs `pip insta
 with weights and cache in float32 and one sequence for each row; its server takes its steps by
 itself, so whole batches are timed, prompts included, in turn; each run says how many rows have the
 same tokens. --half: the weights are rounded to bfloat16 first, as a checkpoint on a hub stores
-them; all sides compute in float32. Ratios as in decode.py.
+them; all sides compute in float32. --device cuda with generate: both sides compute there, in the
+checkpoint's own format; --static lets `generate` fill a static cache, which transformers then
+compiles into CUDA graphs. Ratios as in decode.py.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
 from veneer.models.stepper import ModelStepper
 
+KEPT = ("model", "half", "batch", "tokens", "prompt", "device", "static")
+
 
 class Waiting:
     """A streamer that lets `generate` go on by one step each time it is asked to."""
@@ -56,8 +60,11 @@ class Waiting:
 class Generated:
     """transformers' `generate` in a thread of its own, a step at a time."""
 
-    def __init__(self, lm: LanguageModel, prompts: Sequence[Sequence[int]], tokens: int):
+    def __init__(
+        self, lm: LanguageModel, prompts: Sequence[Sequence[int]], tokens: int, static: bool
+    ):
         self._lm, self._prompts, self._tokens = lm, prompts, tokens
+        self._cache = {"cache_implementation": "static"} if static else {}
         self._waiting = Waiting()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.ids: list[list[int]] = []
@@ -90,6 +97,7 @@ class Generated:
             pad_token_id=self._lm.pad_id,
             eos_token_id=None,
             streamer=self._waiting,
+            **self._cache,
         )
         self.ids = out[:, width:].tolist()
 
@@ -102,7 +110,7 @@ def against_generate(lm: LanguageModel, given: argparse.Namespace) -> list[dict]
     for run in found:
         stepper = ModelStepper(lm, prompts)
         ours = decode_steps(stepper, [Row(how)] * len(prompts), stop_ids=())
-        theirs = Generated(lm, prompts, given.tokens)
+        theirs = Generated(lm, prompts, given.tokens, given.static)
         theirs.start()
         chosen = []
         for step in range(given.tokens):
@@ -205,16 +213,22 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--prompt", type=int, default=16, help="tokens of the longest prompt")
     parser.add_argument("--runs", type=int, default=3, help="pairs")
+    parser.add_argument("--device", default="cpu", help="of generate")
+    parser.add_argument(
+        "--static", action="store_true", help="a static cache for generate (CUDA graphs on a GPU)"
+    )
     parser.add_argument("--out", type=Path, help="figures as JSON")
     given = parser.parse_args()
+    if given.engine == "llama.cpp" and (given.device != "cpu" or given.static):
+        sys.exit("--device and --static are for generate; llama.cpp is compared on the CPU")
     if not given.model:
         sys.exit("set VENEER_PAIR to the folder that pairs/smollm2/make.py wrote, or give --model")
-    lm = load_model(given.model, device="cpu")
+    lm = load_model(given.model, device=given.device)
     if given.half:
         lm = half_rounded(lm)
     against = against_generate if given.engine == "generate" else against_llama_cpp
     setting = {
-        **{k: getattr(given, k) for k in ("model", "half", "batch", "tokens", "prompt")},
+        **{k: getattr(given, k) for k in KEPT},
         "threads": torch.get_num_threads(),
         "dtype": str(lm.head.weight.dtype),
     }
