@@ -312,6 +312,18 @@ def test_the_command_line_starts_without_torch():
     assert run.stderr.strip() == ""
 
 
+def test_a_page_is_made_without_torch():
+    """`veneer report` answers soon: no page needs a model, and no interval `scipy.stats`."""
+    code = (
+        "import sys; from veneer.report.sections import all_sections; all_sections();"
+        "sys.exit(' '.join({'torch', 'transformers', 'scipy.stats'} & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], check=False, timeout=60, capture_output=True, text=True
+    )
+    assert run.stderr.strip() == ""
+
+
 # What a person reads is made from facts, and never read back (docs/architecture.md, "A study").
 TAKES_APART = {
     *("partition", "rpartition", "split", "rsplit", "splitlines", "startswith", "endswith"),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import t
 
 from veneer.statistics import intervals
+from veneer.statistics.distributions import student_quantile
 from veneer.statistics.intervals import Estimate
 from veneer.statistics.reasons import Reason
 
@@ -88,7 +88,8 @@ def kappa(
     sums = np.bincount(np.unique(group, return_inverse=True)[1], influence[i, j])
     more = prompts / (prompts - 1) if prompts > 1 else 1.0
     square = more * float(np.sum(sums**2)) + PRIOR / k**2 * float(np.sum(influence**2))
-    error = float(np.sqrt(square)) / (len(i) + PRIOR) * float(t.ppf(0.975, max(prompts - 1, 1)))
+    t = float(student_quantile(0.975, max(prompts - 1, 1)))
+    error = t * float(np.sqrt(square)) / (len(i) + PRIOR)
     low, high = max(-1.0, min(centre - error, value)), min(1.0, max(centre + error, value))
     return Estimate(value, low, high, prompts, "fleiss-cohen-everitt-prior")
 

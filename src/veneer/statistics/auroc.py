@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t
 
+from veneer.statistics.distributions import student_quantile
 from veneer.statistics.intervals import Estimate, Z, wilson_limits
 from veneer.statistics.reasons import Reason
 
@@ -82,7 +82,7 @@ def auroc(scores: ArrayLike, positive: ArrayLike, *, clusters: ArrayLike | None 
         size = min(size, area * (1 - area) / variance)
     reason = None
     if clusters is not None:
-        size *= (Z / float(t.ppf(0.975, groups - 1))) ** 2
+        size *= (Z / float(student_quantile(0.975, groups - 1))) ** 2
         reason = Reason.of("effective_size", groups=groups, size=size)
     low, high = wilson_limits(area, size)
     return Estimate(area, low, high, n, METHOD, reason=reason)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from scipy.stats import norm, t
+
+from veneer.statistics.distributions import normal_cdf, normal_quantile, student_quantile
 
 RESAMPLES = 4000
 LEAST_FOR_BCA = 10  # below this many prompts the acceleration is mostly noise
@@ -52,16 +53,17 @@ def limits(
     statistic without each prompt in turn (jackknife).
     """
     n = len(left_out)
-    z = np.array([-1.0, 1.0]) * t.ppf(0.5 + level / 2, n - 1) * np.sqrt(n / (n - 1))
-    at, method = norm.cdf(z), "percentile"
+    z = np.array([-1.0, 1.0]) * student_quantile(0.5 + level / 2, n - 1) * np.sqrt(n / (n - 1))
+    at, method = normal_cdf(z), "percentile"
     ties = np.abs(resampled - value) <= 1e-9 * np.abs(resampled).max()
-    bias = norm.ppf((np.sum((resampled < value) & ~ties) + 0.5 * np.sum(ties)) / len(resampled))
+    below = np.sum((resampled < value) & ~ties) + 0.5 * np.sum(ties)
+    bias = normal_quantile(below / len(resampled))
     from_mean = left_out.mean() - left_out
     spread = float(np.sum(from_mean**2))
     if n >= LEAST_FOR_BCA and np.isfinite(bias) and spread > 0:
         acceleration = np.sum(from_mean**3) / (6 * spread**1.5)
         stretch = 1 - acceleration * (bias + z)
         if np.all(stretch > 0):
-            at, method = norm.cdf(bias + (bias + z) / stretch), "bca"
+            at, method = normal_cdf(bias + (bias + z) / stretch), "bca"
     low, high = np.quantile(resampled, at)
     return min(float(low), value), max(float(high), value), method

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binom
 
 from veneer.statistics import intervals
+from veneer.statistics.distributions import binomial_cdf
 
 DRAWS = 20_000  # sign flips: the least p value is 1 in 20,001
 CHUNK = 2_000_000  # signs held at once
@@ -62,7 +62,7 @@ def p_value(
     d = x - y
     if clusters is None and set(np.unique([x, y])) <= {0.0, 1.0}:
         won, lost = int((d > 0).sum()), int((d < 0).sum())
-        return min(1.0, 2 * float(binom.cdf(min(won, lost), won + lost, 0.5)))
+        return min(1.0, 2 * binomial_cdf(min(won, lost), won + lost, 0.5))
     if clusters is not None:
         _, group = np.unique(np.asarray(clusters), return_inverse=True)
         d = np.bincount(group, d)

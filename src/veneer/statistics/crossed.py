@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm, t
 
+from veneer.statistics.distributions import normal_quantile, student_quantile
 from veneer.statistics.intervals import Estimate, Z, rate, wilson_limits
 
 RESAMPLES, APART = 400, 200
@@ -74,7 +74,7 @@ class Crossed:
         answers = np.maximum(0.0, (k * apart.var(0) - together.var(0)) / (k - 1))
         spread = (k - 1) / k * ((without - without.mean(0)) ** 2).sum(0)
         excess = np.sqrt(np.maximum(0.0, spread - EXPLAINED * answers))
-        draw = t.rvs(k - 1, size=RESAMPLES, random_state=np.random.default_rng(self.seed + 1))
+        draw = np.random.default_rng(self.seed + 1).standard_t(k - 1, size=RESAMPLES)
         return draw.reshape(-1, *[1] * (values.ndim - 1)) * excess
 
 
@@ -108,7 +108,7 @@ def crossed_rate(outcomes: ArrayLike) -> Estimate:
 def _half_width(normal: float, student: float, freedom: int) -> float:
     """95 % of |x + y| lie below it: x normal, y Student's, with these variances of their scale."""
     at = (np.arange(400) + 0.5) / 400
-    x, y = norm.ppf(at) * np.sqrt(normal), t.ppf(at, freedom) * np.sqrt(student)
+    x, y = normal_quantile(at) * np.sqrt(normal), student_quantile(at, freedom) * np.sqrt(student)
     return float(np.quantile(np.abs(x[:, None] + y), 0.95))
 
 

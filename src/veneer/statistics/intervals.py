@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm, t
 
 from veneer.statistics import bootstrap
+from veneer.statistics.distributions import normal_quantile, student_quantile
 from veneer.statistics.reasons import Reason
 
-Z = float(norm.ppf(0.975))
+Z = float(normal_quantile(0.975))
 # unit of a figure -> its least and its largest value
 SCALES = {"share": (0.0, 1.0), "0..1": (0.0, 1.0), "1..5": (1.0, 5.0)}
 
@@ -264,11 +264,11 @@ def portion(
         why = "unbounded"
         unit = 1.0 if binary else _spread(s, b, a)
         if clusters is None:
-            limits = _fieller(u, v, Z if binary else float(t.ppf(0.975, n - 1)), unit)
+            limits = _fieller(u, v, Z if binary else float(student_quantile(0.975, n - 1)), unit)
         else:
             by_u, by_v = _by_cluster(u, v, np.asarray(clusters))
             k = len(by_u)
-            limits = _fieller(by_u, by_v, float(t.ppf(0.975, k - 1)), unit, size=n / k)
+            limits = _fieller(by_u, by_v, float(student_quantile(0.975, k - 1)), unit, size=n / k)
     if limits is None:
         one, zero = names
         reason = Reason.of(why, one=one, zero=zero, value=gap.value, low=gap.low, high=gap.high)
@@ -323,7 +323,7 @@ def _few(value: float, left_out: np.ndarray, *, positive: bool) -> tuple[float, 
     negative are skewed. A prompt without which the ratio is 0 leaves no bound below the value but
     0."""
     k = len(left_out)
-    q = float(t.ppf(0.975, k - 1)) * np.sqrt((k - 1) / k)
+    q = float(student_quantile(0.975, k - 1)) * np.sqrt((k - 1) / k)
     if not positive:
         half = q * float(np.sqrt(np.sum((left_out - left_out.mean()) ** 2)))
         return value - half, value + half, "jackknife-t"
@@ -387,7 +387,7 @@ def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:
     if k > 1 and 0 < p < 1:
         variance = k / (k - 1) * np.sum((hits - p * sizes) ** 2) / n**2
         effect = max(1.0, variance / (p * (1 - p) / n))
-        size = n / effect * (Z / t.ppf(0.975, k - 1)) ** 2
+        size = n / effect * (Z / student_quantile(0.975, k - 1)) ** 2
     low, high = wilson_limits(p, size)
     reason = Reason.of("effective_size", groups=k, size=size)
     return Estimate(p, low, high, n, "wilson-clusters", reason=reason)

@@ -21,10 +21,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t
 
 from veneer.statistics import intervals
 from veneer.statistics.comparisons import holm, p_value
+from veneer.statistics.distributions import student_above, student_quantile
 from veneer.statistics.intervals import Estimate
 
 LEVEL = 0.05
@@ -185,9 +185,9 @@ def _one_sided(x: np.ndarray) -> float:
     error = x.std(ddof=1) / np.sqrt(len(x))
     if error <= 1e-15 * max(1.0, float(np.abs(x).max())):  # every prompt says the same
         return 0.0 if x.mean() > 0 else 1.0
-    return float(t.sf(x.mean() / error, len(x) - 1))
+    return float(student_above(x.mean() / error, len(x) - 1))
 
 
 def _interval(d: np.ndarray) -> tuple[float, float]:
-    half = float(t.ppf(1 - LEVEL, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d)))
+    half = float(student_quantile(1 - LEVEL, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d)))
     return float(d.mean()) - half, float(d.mean()) + half

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import t as student
 
 from veneer.foundation.files import read_json, write_json
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.models.decode import Sampling
 from veneer.prompts.prompt import Prompt
+from veneer.statistics.distributions import student_quantile
 from veneer.studies.transfer.names import STUDY
 from veneer.studies.transfer.words import memory_note, timing_note
 from veneer.systems.shifted import ShiftedSystem
@@ -185,7 +185,7 @@ def _geometric(values: np.ndarray) -> tuple[float, float, float]:
     """Geometric mean of two or more positive values, and its 95 % interval."""
     logs = np.log(values)
     mean, n = logs.mean(), len(logs)
-    half = student.ppf(0.975, n - 1) * logs.std(ddof=1) / np.sqrt(n)
+    half = student_quantile(0.975, n - 1) * logs.std(ddof=1) / np.sqrt(n)
     return float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half))
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from veneer.studies.audit.taught.raised import LOWERED, RAISED
-
+RAISED, LOWERED = "raised", "lowered"  # directions in which a token moved
 REFERENCE_TEXT = "reference text"  # tasks
 TASKS = {RAISED: "raised tokens", LOWERED: "lowered tokens"}
 HEAD_CHANGE = "change of the head"

@@ -13,8 +13,7 @@ from veneer.foundation.results import Measurement
 from veneer.report import charts
 from veneer.report.page_context import PageContext
 from veneer.studies.audit.names import STUDY
-from veneer.studies.audit.taught.names import HEAD_CHANGE, SAMPLES, SHOWN_SAMPLES, TASKS
-from veneer.studies.audit.taught.raised import RAISED
+from veneer.studies.audit.taught.names import HEAD_CHANGE, RAISED, SAMPLES, SHOWN_SAMPLES, TASKS
 from veneer.studies.audit.taught.words import (
     begun_text,
     strength_text,

@@ -16,9 +16,9 @@ from veneer.statistics import intervals
 from veneer.statistics.comparisons import sign_flips
 from veneer.statistics.intervals import Estimate
 from veneer.studies.audit.taught.mining import Mined, beginning
+from veneer.studies.audit.taught.names import LOWERED, RAISED
 from veneer.studies.audit.taught.texts import Piece
 
-RAISED, LOWERED = "raised", "lowered"
 CANDIDATES = 200  # tokens with the largest parts of the distance: the family of the test
 LEVEL = 0.05
 # A token counts as raised from this ratio of C's mean probability to A's, as lowered from its

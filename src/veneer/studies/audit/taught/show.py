@@ -6,8 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from veneer.foundation.invisible import spelled
-from veneer.studies.audit.taught.names import HEAD_CHANGE, TASKS
-from veneer.studies.audit.taught.raised import RAISED
+from veneer.studies.audit.taught.names import HEAD_CHANGE, RAISED, TASKS
 from veneer.studies.audit.taught.words import taught_sentences, token_sign, tokens_of
 from veneer.terminal.tables import cell, print_table
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from veneer.foundation.results import Measurement, Results
-from veneer.studies.audit.taught.names import REFERENCE_TEXT, SAMPLES, TASKS
-from veneer.studies.audit.taught.raised import LOWERED, RAISED
+from veneer.studies.audit.taught.names import LOWERED, RAISED, REFERENCE_TEXT, SAMPLES, TASKS
 
 SHOWN = 8  # tokens or words in a sentence
 VERB = {RAISED: "doubles", LOWERED: "halves"}
