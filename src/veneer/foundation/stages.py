@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 ENOUGH_SECONDS = 10.0  # of measured work, before a time is estimated
 ENOUGH_SHARE = 0.02  # of all work
-TRIED_SHARE = 0.1  # of all work, as which a pace counts that was tried before
+PRIOR_SHARE = 0.1  # of all work, as which a pace counts that was tried before
 OWN_SHARE = 0.1  # of a stage's work, before its own speed is used instead of the run's
 LONGEST_SHARE = 0.9  # of a stage without counted prompts that counts as done while it runs
 
@@ -182,8 +182,8 @@ class Course:
         seconds = sum(s.seconds for s, m in zip(self._spent, measured, strict=True) if m)
         done = sum(measured)
         if self._pace is not None:
-            tried = TRIED_SHARE * work
-            seconds, done = seconds + tried * self._pace, done + tried
+            prior = PRIOR_SHARE * work
+            seconds, done = seconds + prior * self._pace, done + prior
         elif seconds < ENOUGH_SECONDS or done <= ENOUGH_SHARE * work:
             return None
         rate = seconds / done
