@@ -15,6 +15,7 @@ from torch import nn
 from transformers import DynamicCache, GenerationConfig
 
 from tiny import tiny
+from veneer.capture.teacher_forcing import response_hidden
 from veneer.foundation.errors import VeneerError
 from veneer.models import prefix, reader
 from veneer.models.decode import Sampling, decode
@@ -245,6 +246,28 @@ def test_a_model_that_gives_other_states_at_each_reading_is_refused_beyond_its_c
         ),
     ):
         tokens(wavers, [PROMPTS[0]], 40)
+
+
+def test_texts_on_both_sides_of_the_length_of_longrope_are_read_as_decoding_reads_them():
+    """Beyond 16 tokens other factors turn the positions of all tokens, those before as well."""
+    rope = {"rope_type": "longrope", "rope_theta": 10000.0, "factor": 8.0}
+    rope |= {"short_factor": [1.0, 1.1, 1.2, 1.3], "long_factor": [2.0, 4.0, 8.0, 8.0]}
+    lm = tiny(
+        "llama",
+        rope_parameters={**rope, "original_max_position_embeddings": 16},
+        max_position_embeddings=128,
+    )
+    ids = torch.randint(10, 250, (30,), generator=torch.Generator().manual_seed(1)).tolist()
+    prompts, responses = [ids[:12], ids[:18], ids[:4]], [ids[12:], ids[18:21], ids[4:8]]
+    found = response_hidden(lm, prompts, responses)
+    assert lm.abilities.turns(16) == [] and lm.abilities.turns(17) == [16]
+    for prompt, response, states in zip(prompts, responses, found, strict=True):
+        for at, state in enumerate(states):
+            text = torch.tensor([[*prompt, *response[:at]]])
+            with torch.inference_mode():
+                alone = lm.model.base_model(input_ids=text, use_cache=False).last_hidden_state
+            torch.testing.assert_close(state, alone[0, -1], rtol=1e-4, atol=1e-4)
+        assert len(states) == len(response)
 
 
 def test_trying_gives_no_warnings_of_torch():

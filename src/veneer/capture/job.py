@@ -23,6 +23,7 @@ from veneer.foundation.files import (
     sha256_text,
 )
 from veneer.foundation.memory import halving
+from veneer.models.control_tokens import warn_of_control_tokens
 from veneer.models.decode import Decoded
 from veneer.models.formats import Format, PlainFormat
 from veneer.models.language_model import LanguageModel
@@ -202,6 +203,7 @@ def encode_base(
 ) -> list[list[int]]:
     """Every prompt's token ids as base reads it. Raises InputError where one has none."""
     base_ids = [base_format.encode(base.tokenizer, p) for p in prompts]
+    warn_of_control_tokens(base, prompts)
     for prompt, ids in zip(prompts, base_ids, strict=True):
         if not ids:
             raise InputError(

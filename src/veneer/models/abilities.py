@@ -47,7 +47,7 @@ class Abilities:
         self.name, self.model, self.backbone = name, model, backbone
         self._more = (vocabulary, pad, device)
         self._left: dict[int, BatchMode] = {}
-        self._right: dict[int, bool] = {}
+        self._right: dict[int, tuple[bool, bool]] = {}
         self._warned: set[str] = set()
 
     @cached_property
@@ -95,15 +95,16 @@ class Abilities:
         """Whether rows of unequal lengths up to `length` tokens may be padded on the right. Raises
         VeneerError as `way` does."""
         for stage in range(self._stage(length) + 1):
-            if stage not in self._right:
-                with self._evaluating():
-                    probe = self._probe_at(stage)
-                    width = probe.ids.shape[1]
-                    self._right[stage] = probe.right(self.words, (width, width - 3, width // 2))
-            if not self._right[stage]:
+            if not self._tried_right(stage)[0]:
                 self._warn_of_padding(stage)
                 return False
         return True
+
+    def turns(self, length: int) -> list[int]:
+        """Lengths below `length` at which a text that grows beyond them changes the states of all
+        its tokens, as LongRoPE does. Raises VeneerError as `way` does."""
+        stages = range(1, self._stage(length) + 1)
+        return [self.lengths[stage - 1] for stage in stages if self._tried_right(stage)[1]]
 
     def facts(self) -> dict[str, Any]:
         """The abilities' part of a manifest: nothing for a model that can do all."""
@@ -116,6 +117,19 @@ class Abilities:
 
     def _stage(self, length: int) -> int:
         return bisect_left(self.lengths, length)
+
+    def _tried_right(self, stage: int) -> tuple[bool, bool]:
+        """Whether rows may be padded on the right beyond the length of this stage, and whether
+        states change there."""
+        if stage not in self._right:
+            with self._evaluating():
+                probe = self._probe_at(stage)
+                width = probe.ids.shape[1]
+                turns = stage > 0 and not probe.keeps(self.lengths[stage - 1])
+                # a short row beside a long one would be read as a part of a long text
+                padded = not turns and probe.right(self.words, (width, width - 3, width // 2))
+            self._right[stage] = padded, turns
+        return self._right[stage]
 
     def _try_left(self, stage: int, before: BatchMode) -> BatchMode:
         """The first way that gives the states of single rows, from the fastest that was right so

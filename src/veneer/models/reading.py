@@ -98,6 +98,10 @@ class Probe:
         """Whether a second reading gives the same states (Reformer hashes by random numbers)."""
         return self._same(self._read(Words(), self.ids), self.states)
 
+    def keeps(self, length: int) -> bool:
+        """Whether the first `length` tokens have the same states when the text ends there."""
+        return self._same(self._read(Words(), self.ids[:, :length]), self.states[:, :length])
+
     def words(self) -> Words:
         """Positions and cache as this model takes them; `cache` None where no cached step equals
         an uncached one."""
