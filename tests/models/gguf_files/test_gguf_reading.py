@@ -16,8 +16,8 @@ from checkpoints import LLAMA3_SCALING, save, veneer_of
 from tiny import SMALL, tiny, tokenizer
 from veneer.foundation.errors import InputError
 from veneer.head.merge import merge
-from veneer.models.checkpoint.gguf import interleave, write_gguf
 from veneer.models.formats import ChatFormat, PlainFormat
+from veneer.models.gguf.write import interleave, write_gguf
 from veneer.models.load import load_model
 from veneer.prompts.prompt import Prompt
 
