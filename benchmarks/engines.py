@@ -144,7 +144,7 @@ class LlamaCpp:
     def __init__(self, lm: LanguageModel, folder: Path, given: argparse.Namespace):
         import xllamacpp
 
-        from veneer.models.checkpoint.gguf import write_gguf
+        from veneer.models.gguf.write import write_gguf
 
         lm.model.save_pretrained(folder / "model")
         lm.tokenizer.save_pretrained(folder / "model")

@@ -31,6 +31,7 @@ MOVED = {  # old name -> new name, both below `veneer`
     "studies.behaviour": "measures.behaviour",
     "studies.extraction": "measures.extraction",
     "studies.stages": "foundation.run_record",
+    "models.checkpoint.gguf": "models.gguf.write",
     "head.problem": "head.objective",
     "head.paper": "head.published_recipe",
     "capture.forcing": "capture.teacher_forcing",

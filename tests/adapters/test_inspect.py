@@ -3,6 +3,7 @@ portion."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 from importlib.metadata import entry_points
 
@@ -71,3 +72,34 @@ def test_the_metric_is_the_interval_of_the_house():
 def test_an_unknown_option_is_named():
     with pytest.raises(InputError, match="found the option 'temprature' of a veneer model"):
         inspect_ai.model.get_model("veneer/lab:base", temprature=1)
+
+
+def ask(content="Hi", **settings):
+    """What a veneer model answers to one message."""
+    from inspect_ai.model import ChatMessageUser, GenerateConfig, get_model
+
+    api = get_model("veneer/lab:aligned").api
+    config = GenerateConfig(max_tokens=6, **settings)
+    given = api.generate([ChatMessageUser(content=content)], [], "auto", config)
+    return asyncio.run(given).completion
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    {"num_choices": 3, "logprobs": True, "best_of": 2, "reasoning_effort": "low"}.items(),
+)
+def test_a_setting_that_would_be_ignored_is_named(name, value):
+    with pytest.raises(InputError, match=f"sets {name}, which"):
+        ask(**{name: value})
+
+
+def test_a_bias_takes_effect_and_a_picture_is_refused():
+    from inspect_ai.model import ContentImage, ContentText
+
+    lm = veneer.load_model("lab:aligned")
+    plain = ask(num_choices=1)
+    (first,) = lm.tokenizer(" Hello", add_special_tokens=False)["input_ids"]
+    assert plain.startswith(" Hello") and "Hello" not in ask(logit_bias={first: -100})
+    assert ask([ContentText(text="Hi")]) == plain
+    with pytest.raises(InputError, match="a part of the type 'image'"):
+        ask([ContentText(text="Hi"), ContentImage(image="data:image/png;base64,aa")])

@@ -236,7 +236,10 @@ def test_chat_templates_of_the_harness_are_rendered_once():
     )
     assert one == other
     fenced = VeneerLM(replace(system, format=in_context_format("system-prompt")))
-    assert fenced.apply_chat_template(list(prompt.messages)).endswith("# Answer:\n```\n")
+    open_fence = fenced.apply_chat_template(list(prompt.messages))
+    assert open_fence.endswith("# Answer:\n```\n")
+    begun = [*prompt.messages, {"role": "assistant", "content": "The sum is"}]  # a gen_prefix
+    assert fenced.apply_chat_template(begun, False) == open_fence + "The sum is"
     assert (
         VeneerLM(replace(system, format=PlainFormat())).chat_template(True)
         == lm.tokenizer.chat_template

@@ -84,14 +84,17 @@ class Two:
 
 @pytest.fixture
 def two(tmp_path) -> Two:
-    large, small = tiny(seed=1), tiny(seed=2)
+    return two_of(tmp_path, tiny(seed=1), tiny(seed=2))
+
+
+def two_of(tmp_path: Path, large: LanguageModel, small: LanguageModel) -> Two:
     veneer = some_veneer(small, "rank on rows", stop_ids=())
     save(tmp_path / "large", large), save(tmp_path / "small", small)
     veneer.save(tmp_path / "veneer")
     model = SimpleNamespace(
         model=str(tmp_path / "large"),
         tokenizer=str(tmp_path / "large"),
-        hf_text_config=SimpleNamespace(),
+        hf_text_config=SimpleNamespace(**large.model.config.to_dict()),
         logits_processors=None,
         get_vocab_size=lambda: large.head.rows,
     )
@@ -172,6 +175,32 @@ def test_the_shift_of_a_row_is_the_formulas(two):
             assert torch.allclose(shifted[row, :named], expected[:named], atol=1e-4)
             assert torch.equal(shifted[row, named:], own[row, named:])
         batch.step([])
+
+
+@pytest.mark.parametrize(("of_large", "of_small"), [(8.0, 2.0), (1.0, 2.0), (8.0, 1.0)])
+def test_scales_of_logits(of_large, of_small, tmp_path):
+    """vLLM shows the logits behind the large model's scale: W h / 8 + alpha dW h_s / 2. The same as
+    Veneer's own decoding, which adds the shift before the large model's scale."""
+    large = tiny("granite", seed=1, logits_scaling=of_large)
+    two = two_of(tmp_path, large, tiny("granite", seed=2, logits_scaling=of_small))
+    asks = [two.ask(text) for text in TEXTS[:3]]
+    batch = Batch(two)
+    batch.step(asks)
+    own = two.logits(asks)
+    shifted, named = batch.processor.apply(own.clone()), len(two.large.tokenizer)
+    for row, ask in enumerate(asks):
+        ids = torch.tensor([[*ask.prompt, *ask.output]])
+        with torch.inference_mode():
+            hidden = two.system.small.hidden(ids, torch.ones_like(ids), None)[0, -1]
+            raw = two.large.hidden(ids, torch.ones_like(ids), None)[0, -1]
+            raw = two.large.model.get_output_embeddings().weight @ raw
+        expected = raw / of_large + 1.5 * (two.veneer.dense() @ hidden) / of_small
+        torch.testing.assert_close(shifted[row, :named], expected[:named], rtol=1e-4, atol=1e-4)
+    for _ in range(NEW):
+        batch.step([])
+    for ask, text in zip(asks, TEXTS, strict=False):
+        expected_ids = two.expected(text, 1.5)
+        assert ask.output[: len(expected_ids)] == expected_ids, text
 
 
 class Slots:
@@ -271,10 +300,12 @@ def test_what_an_engine_refuses(two, change, words):
         Batch(two)
 
 
-def test_models_that_change_their_logits_and_alphas_that_are_none(two):
-    two.engine.model_config.hf_text_config.final_logit_softcapping = 30.0
-    with pytest.raises(ValueError, match=r"final_logit_softcapping = 30\.0"):
-        Batch(two)
+def test_models_that_cap_their_logits_and_alphas_that_are_none(two):
+    for name in ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap"):
+        config = SimpleNamespace(**{name: 30.0, "attn_logit_softcapping": 50.0})
+        two.engine.model_config.hf_text_config = config
+        with pytest.raises(ValueError, match=rf"caps its logits \({name} = 30\.0\), and"):
+            Batch(two)
     with pytest.raises(ValueError, match="alpha is 'much'"):
         VeneerShift.validate_params(SimpleNamespace(extra_args={"veneer_alpha": "much"}))
     VeneerShift.validate_params(SimpleNamespace(extra_args=None))

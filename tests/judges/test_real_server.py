@@ -12,9 +12,9 @@ from veneer.judges.llm import Outcome, judge_items
 from veneer.judges.rubrics import RUBRICS, Rubric
 from veneer.judges.rubrics.reading import field, scale
 from veneer.judges.rubrics.rubric import ONE_TO_FIVE, object_of
-from veneer.models.checkpoint.gguf import write_gguf
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, PlainFormat
+from veneer.models.gguf.write import write_gguf
 from veneer.models.load import load_model
 from veneer.prompts.prompt import Prompt
 from veneer.systems import System

@@ -100,9 +100,8 @@ def test_an_unknown_embedded_model_is_refused_with_the_known_ones():
 
 def test_a_gguf_file(tmp_path):
     pytest.importorskip("gguf", reason="needs the package gguf: pip install 'veneer[gguf]'")
-    from test_gguf import save
-
-    from veneer.models.checkpoint.gguf import write_gguf
+    from llama_gguf import save
+    from veneer.models.gguf.write import write_gguf
 
     folder = save(tmp_path / "model")
     file = write_gguf(folder, tmp_path / "model.gguf")

@@ -85,6 +85,70 @@ def test_a_refusal_of_an_earlier_turn_is_its_content():
         ("chat/completions", {"tool_choice": "required"}, 400, "tool_choice"),
         ("chat/completions", {"response_format": {"type": "json_object"}}, 400, "response_format"),
         ("chat/completions", {"nonsense": 1}, 400, "nonsense"),
+        *[
+            ("chat/completions", {name: value}, 400, name)
+            for name, value in {
+                "web_search_options": {},  # an empty object asks for the search
+                "response_format": {"type": "json_schema", "json_schema": {"name": "x"}},
+                "prediction": {"type": "content", "content": "x"},
+                "audio": {"voice": "alloy", "format": "wav"},
+                "modalities": ["text", "audio"],
+                "moderation": {},
+                "reasoning_effort": "low",
+                "verbosity": "low",
+            }.items()
+        ],
+        (
+            "chat/completions",
+            {
+                "metadata": {"a": "b"},
+                "store": True,
+                "service_tier": "flex",
+                "prompt_cache_options": {"ttl": "30m"},
+                "modalities": ["text"],
+                "parallel_tool_calls": False,
+                "response_format": {"type": "text"},
+                "tools": [],
+                "stream_options": None,
+            },
+            200,
+            None,
+        ),
+        (
+            "chat/completions",
+            {"stream": True, "stream_options": {"continuous_usage_stats": True}},
+            400,
+            "stream_options",
+        ),
+        *[
+            ("chat/completions", {"messages": messages}, 400, param)
+            for messages, param in [
+                # the beginning of an answer: continued by some servers, answered by others
+                ([*CHAT["messages"], {"role": "assistant", "content": "Sure,"}], "messages"),
+                ([{"role": "user", "content": "hi", "images": ["aGk="]}], "messages.0"),
+                (
+                    [
+                        *CHAT["messages"],
+                        {"role": "assistant", "content": "x", "prefix": True},
+                        *CHAT["messages"],
+                    ],
+                    "messages.1",
+                ),
+                (
+                    [
+                        *CHAT["messages"],
+                        {"role": "assistant", "content": None, "audio": {"id": "x"}},
+                        *CHAT["messages"],
+                    ],
+                    "messages.1",
+                ),
+                (
+                    [{"role": "user", "content": [{"type": "text", "text": "a", "lang": "de"}]}],
+                    "messages.0.content",
+                ),
+            ]
+        ],
+        ("chat/completions", {"logit_bias": {"05": 1}}, 400, "logit_bias"),
         ("chat/completions", {"top_logprobs": 2}, 400, "top_logprobs"),
         ("chat/completions", {"logprobs": True, "top_logprobs": 21}, 400, "top_logprobs"),
         ("chat/completions", {"logprobs": 3}, 400, "logprobs"),

@@ -32,6 +32,22 @@ try:
 except ImportError:
     raise MissingExtra("inspect_ai", "inspect", "running tasks of inspect-ai") from None
 
+# What a task or a command line may ask of a model that would change its answers, or add to them.
+NOT_HAD = (
+    "num_choices",
+    "best_of",
+    "logprobs",
+    "top_logprobs",
+    "prompt_logprobs",
+    "response_schema",
+    "modalities",
+    "verbosity",
+    "effort",
+    "reasoning_effort",
+    "reasoning_tokens",
+    "extra_body",
+)
+NEUTRAL = (("num_choices", 1), ("best_of", 1), ("modalities", ["text"]))
 MAX_TOKENS = 512  # of an answer, where neither the task nor the command line names a number
 
 
@@ -44,7 +60,8 @@ class VeneerAPI(ModelAPI):
     without a veneer the chat template where the tokenizer has one. alpha: strength of the veneer.
     device, dtype, revision: as with `load_model`. Questions are answered one at a time, so that an
     answer depends on nothing but its question and the seed. Raises InputError for an unknown
-    option, and while it works for messages that no language model reads (tools, pictures).
+    option, and while it works for messages that no language model reads (tools, pictures) and for
+    settings that Veneer's models do not have (`NOT_HAD`).
     """
 
     def __init__(
@@ -86,6 +103,12 @@ class VeneerAPI(ModelAPI):
                 "a task gives its model tools, which Veneer's models do not call; take a task "
                 "without tools"
             )
+        given = {name: getattr(config, name, None) for name in NOT_HAD}
+        if asked := [n for n, v in given.items() if v and (n, v) not in NEUTRAL]:
+            raise InputError(
+                f"a task or the command line sets {asked[0]}, which Veneer's models do not have; "
+                "leave it out"
+            )
         answer, read = await run_sync(partial(self._answer, input, config))
         content: list[Any] = [ContentText(text=answer.text)]
         if answer.reasoning is not None:
@@ -101,6 +124,13 @@ class VeneerAPI(ModelAPI):
     def _answer(self, messages: list[ChatMessage], config: GenerateConfig) -> tuple[Response, int]:
         """Return an answer, and the length of its question in tokens. Who asks the same again
         (epochs) draws anew."""
+        for message in messages:
+            parts = [] if isinstance(message.content, str) else message.content
+            if other := [p.type for p in parts if p.type not in ("text", "reasoning")]:
+                raise InputError(
+                    f"a message holds a part of the type {other[0]!r}; expected texts alone, which "
+                    "are all that a language model reads"
+                )
         turns = [{"role": m.role, "content": m.text} for m in messages]
         digest = sha256_text(repr(turns))
         sampling = Sampling(
@@ -111,6 +141,7 @@ class VeneerAPI(ModelAPI):
             seed=config.seed or 0,
             presence_penalty=config.presence_penalty or 0.0,
             frequency_penalty=config.frequency_penalty or 0.0,
+            logit_bias=tuple((int(i), float(b)) for i, b in (config.logit_bias or {}).items()),
         )
         with self._lock:
             [prompt] = as_prompts([{"id": f"{digest}-{self._asked[digest]}", "messages": turns}])

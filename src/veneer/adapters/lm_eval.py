@@ -132,7 +132,9 @@ class VeneerLM(TemplateLM):
     ) -> str:
         form = self.system.format
         if isinstance(form, TextFormat) and form.facts()["kind"] != "plain":
-            text = form.text(Prompt("chat", tuple(chat_history), ""))
+            begun = "" if add_generation_prompt else chat_history[-1]["content"]
+            turns = chat_history if add_generation_prompt else chat_history[:-1]
+            text = form.text(Prompt("chat", tuple(turns), "")) + begun
         else:
             if (
                 isinstance(form, ChatFormat)

@@ -13,6 +13,7 @@ vLLM also loads it where requests come in, so nothing heavy is imported before i
 
 from __future__ import annotations
 
+import re
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,13 +28,8 @@ if TYPE_CHECKING:
 
 FIELDS = ("small", "veneer", "alpha", "dtype")
 ARGUMENT = "veneer_alpha"  # of a request: SamplingParams.extra_args, or vllm_xargs over HTTP
-# what a config calls a cap or a scale of its logits, and the value that stands for none
-TRANSFORMS = {
-    "final_logit_softcapping": None,
-    "logit_scale": 1.0,
-    "logits_scaling": 1.0,
-    "lm_head_multiplier": 1.0,
-}
+# A config's soft cap of its logits, whatever the family calls it; not that of attention or routing.
+CAP, INNER = re.compile("soft_?cap"), re.compile("attn|attention|router")
 SHOWN = "give --logits-processors veneer.adapters.vllm_shift:VeneerShift, or --no-async-scheduling"
 _served: list[weakref.ref[Any]] = []  # configs of engines that have their processor
 
@@ -114,7 +110,7 @@ class VeneerShift(*_interfaces()):  # type: ignore[misc]
     `SamplingParams.extra_args`, or in `vllm_xargs` over HTTP. The small model reads the request's
     own token ids, so its prompt is that of the large model.
 
-    Raises ValueError, when the engine starts, for models that cap or scale their logits, with
+    Raises ValueError, when the engine starts, for models that cap their logits, with
     speculative decoding, and where the V1 runner does not show the tokens that were chosen.
     """
 
@@ -229,14 +225,17 @@ def _check(vllm_config: Any, *, v1: bool) -> None:
     """Raise ValueError where the shift would be wrong."""
     model = vllm_config.model_config
     text = getattr(model, "hf_text_config", None) or model.hf_config
-    for name, none in TRANSFORMS.items():
-        value = getattr(text, name, None)
-        if value not in (None, none, 0):
-            raise ValueError(
-                f"the model changes its logits behind the head ({name} = {value}), and the shift "
-                "belongs before that; use `veneer generate --large`, or bake the shift into the "
-                "head: `veneer transfer --bake`"
-            )
+    caps = [
+        f"{name} = {value}"
+        for name, value in vars(text).items()
+        if CAP.search(name) and not INNER.search(name) and value
+    ]
+    if caps:
+        raise ValueError(
+            f"the model caps its logits ({', '.join(caps)}), and the shift belongs before the cap, "
+            "while vLLM shows logits behind it that already hold a request's biases; use `veneer "
+            "generate --large`, or bake the shift into the head: `veneer transfer --bake`"
+        )
     if getattr(vllm_config, "speculative_config", None) is not None:
         raise ValueError(
             "speculative decoding scores tokens that are not chosen yet, which the small model has "
@@ -251,7 +250,8 @@ def _check(vllm_config: Any, *, v1: bool) -> None:
 
 @dataclass(frozen=True)
 class _Head:
-    """rows: of the vocabulary. scale: `_check` refuses models that have one."""
+    """rows: of the vocabulary. scale: vLLM's logits have the model's own scale already, so the
+    shift is that of the small model's logits as it is."""
 
     rows: int
     scale: float = 1.0

@@ -74,7 +74,7 @@ class MergeCommand:
         from veneer.foundation.files import look_at_folder
         from veneer.head.merge import already_merged
         from veneer.head.veneer import Veneer
-        from veneer.models.checkpoint.gguf_file import need_new
+        from veneer.models.gguf.ensure import need_new
         from veneer.models.load import load_model
 
         look_at_folder(Path(self.out))
@@ -139,7 +139,7 @@ class MergeCommand:
         else:
             self._write_checkpoint(veneer)
         if self.gguf:
-            from veneer.models.checkpoint.gguf_file import ensure_gguf
+            from veneer.models.gguf.ensure import ensure_gguf
 
             existed = ensure_gguf(Path(self.out), Path(self.gguf))
             print(f"gguf: {self.gguf}{' (existing)' if existed else ''}")
@@ -149,7 +149,7 @@ class MergeCommand:
         from pathlib import Path
 
         from veneer.head.merge import merge, results_of
-        from veneer.models.checkpoint.gguf_file import need_new
+        from veneer.models.gguf.ensure import need_new
         from veneer.models.load import load_model
 
         if self.gguf:

@@ -19,8 +19,8 @@ from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.hub import is_hub, local_place
 from veneer.models.adapters import check_kind, merged, resize_to
 from veneer.models.auto_class import auto_class, check_causal
-from veneer.models.gguf_config import GGUFFile, check_biases_read, whole_config
-from veneer.models.gguf_cuts import cut_as_llama_cpp
+from veneer.models.gguf.config import GGUFFile, check_biases_read, whole_config
+from veneer.models.gguf.cuts import cut_as_llama_cpp
 from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.quantised import plain_words, refusal, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk

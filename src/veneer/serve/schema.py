@@ -25,7 +25,8 @@ MOST_LOGPROBS = 20  # alternatives a position, as at OpenAI's chat
 MOST_STOPS = 32  # strings; a scan after every token looks for each of them
 LONGEST_STOP = 500  # characters
 MOST_BIASES = 1024  # token ids of a logit_bias, as vLLM bounds it
-TOKEN_ID = re.compile("[0-9]{1,10}")
+TOKEN_ID = re.compile("0|[1-9][0-9]{0,9}")
+NOTHING: tuple[Any, ...] = (None, [])  # values that ask for nothing, whatever the field
 # What says nothing about the answer: dropped before the fields are read.
 IGNORED = {
     "user",
@@ -35,8 +36,23 @@ IGNORED = {
     "safety_identifier",
     "prompt_cache_key",
     "prompt_cache_retention",
+    "prompt_cache_options",
 }
-# Values of other fields that ask for nothing; None and [] and {} always are.
+# The same of a message and of its parts. Templates leave out the thoughts of earlier turns.
+IGNORED_IN_TURN = {
+    "name",
+    "refusal",
+    "reasoning",
+    "reasoning_content",
+    "annotations",
+    "tool_calls",
+    "tool_call_id",
+    "function_call",
+    "cache_control",
+}
+IGNORED_IN_PART = {"annotations", "cache_control", "prompt_cache_breakpoint"}
+# Values of other fields that ask for nothing. An empty object may ask for something: a search of
+# the web.
 NEUTRAL: dict[str, list[Any]] = {
     "response_format": [{"type": "text"}],
     "tool_choice": ["none", "auto"],
@@ -46,13 +62,28 @@ NEUTRAL: dict[str, list[Any]] = {
     "modalities": [["text"]],
     "best_of": [1],
     "use_beam_search": [False],
+    "chat_template_kwargs": [{}],
+    "vllm_xargs": [{}],
 }
+
+
+def _only(value: dict[str, Any], known: set[str]) -> dict[str, Any]:
+    """Return a part of a request. Raises ValueError that names a field which would be ignored."""
+    for name, given in value.items():
+        if name not in known and given not in (*NOTHING, False):
+            raise ValueError(f"the field {str(name)[:80]!r} is not supported; leave it out")
+    return value
 
 
 class ContentPart(BaseModel):
     model_config = ConfigDict(strict=True)
     type: Literal["text"]
     text: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beside(cls, value: Any) -> Any:
+        return _only(value, {"type", "text", *IGNORED_IN_PART})
 
 
 class ChatTurn(BaseModel):
@@ -71,6 +102,7 @@ class ChatTurn(BaseModel):
             return value
         if tool_call(value) is not None:
             raise ValueError("calls of tools cannot be read; leave the turn out")
+        _only(value, {"role", "content", *IGNORED_IN_TURN})
         refusal = value.get("refusal")
         if value.get("role") == "assistant" and refusal and not value.get("content"):
             return {**value, "content": refusal}
@@ -96,6 +128,11 @@ class StreamOptions(BaseModel):
     model_config = ConfigDict(strict=True)
     include_usage: bool = False
     include_obfuscation: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beside(cls, value: Any) -> Any:
+        return _only(value, set(cls.model_fields)) if isinstance(value, dict) else value
 
 
 class Body(BaseModel):
@@ -209,7 +246,7 @@ def read_request(kind: type[Kind], raw: bytes) -> Kind:
     except RecursionError:
         raise ApiError(400, "the body is nested too deeply; expected one flat object") from None
     for name, given in (body.model_extra or {}).items():
-        if given not in (None, [], {}) and given not in NEUTRAL.get(name, ()):
+        if given not in NOTHING and given not in NEUTRAL.get(name, ()):
             raise ApiError(
                 400,
                 f"the parameter {name[:80]!r} is not supported by this server; leave it out",
@@ -228,6 +265,13 @@ def read_request(kind: type[Kind], raw: bytes) -> Kind:
 
 
 def _check_chat(body: ChatBody) -> None:
+    if body.messages[-1].role == "assistant":
+        raise ApiError(
+            400,
+            "the last message is of assistant, which some servers continue and others answer; "
+            "expected a last message of the user (a text completion continues a text)",
+            param="messages",
+        )
     if body.top_logprobs is not None and not body.logprobs:
         raise ApiError(
             400, "top_logprobs was given without logprobs; add logprobs: true", param="top_logprobs"

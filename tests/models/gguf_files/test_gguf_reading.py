@@ -16,8 +16,8 @@ from checkpoints import LLAMA3_SCALING, save, veneer_of
 from tiny import SMALL, tiny, tokenizer
 from veneer.foundation.errors import InputError
 from veneer.head.merge import merge
-from veneer.models.checkpoint.gguf import interleave, write_gguf
 from veneer.models.formats import ChatFormat, PlainFormat
+from veneer.models.gguf.write import interleave, write_gguf
 from veneer.models.load import load_model
 from veneer.prompts.prompt import Prompt
 
@@ -65,6 +65,7 @@ def write(
     sizes; more: further tensors."""
     config, tok = model.config, tokenizer()
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    eps = getattr(config, "rms_norm_eps", None)
     facts = {
         "context_length": config.max_position_embeddings,
         "embedding_length": config.hidden_size,
@@ -72,7 +73,7 @@ def write(
         "feed_forward_length": config.intermediate_size,
         "attention.head_count": config.num_attention_heads,
         "attention.head_count_kv": config.num_key_value_heads,
-        "attention.layer_norm_rms_epsilon": config.rms_norm_eps,
+        **({"attention.layer_norm_rms_epsilon": eps} if eps else {}),
         "attention.key_length": head,
         "attention.value_length": head,
         "rope.dimension_count": head,
@@ -84,6 +85,7 @@ def write(
     for key, value in facts.items():
         put = {int: writer.add_uint32, float: writer.add_float32, str: writer.add_string}
         put[type(value)](key if key.startswith("split.") else f"{kind}.{key}", value)
+    experts = {"gate_up_proj": ("gate", "up"), "down_proj": ("down",)}
     names = [f"[PAD{i}]" for i in range(config.vocab_size)]
     for token, i in tok.get_vocab().items():
         names[i] = token
@@ -103,7 +105,13 @@ def write(
             continue
         turned = heads.get(name.split(".")[-2]) if kind == "llama" else None
         values = interleave(tensor, turned) if turned else tensor
-        values = values + 1 if "gemma" in kind and name.endswith("norm.weight") else values
+        one = "gemma" in kind or kind == "nemotron"
+        values = values + 1 if one and name.endswith("norm.weight") else values
+        if ".experts." in name:
+            layer, parts = name.split(".")[2], experts[name.split(".")[-1]]
+            for part, own in zip(parts, values.chunk(len(parts), dim=1), strict=True):
+                writer.add_tensor(f"blk.{layer}.ffn_{part}_exps.weight", own.contiguous().numpy())
+            continue
         writer.add_tensor(of.get_name(name, (".weight", ".bias")), values.contiguous().numpy())
     for name, values in (more or {}).items():
         writer.add_tensor(name, values)
@@ -167,6 +175,26 @@ KINDS = {
         },
         {SCALED: "linear", "rope.scaling.factor": 4.0, "attention.sliding_window": 16},
     ),
+    "qwen3-heads": ("qwen3", "qwen3", {"head_dim": 16}, {}),  # not hidden / heads, nor 128
+    "qwen3-experts": (
+        "qwen3_moe",
+        "qwen3moe",
+        {
+            "head_dim": 16,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 24,
+            "norm_topk_prob": True,
+        },
+        {"expert_count": 4, "expert_used_count": 2, "expert_feed_forward_length": 24},
+    ),
+    "nemotron-epsilon": (
+        "nemotron",
+        "nemotron",
+        {"norm_eps": 0.25, "rope_parameters": {**PLAIN, "partial_rotary_factor": 0.5}},
+        {"attention.layer_norm_epsilon": 0.25, "rope.dimension_count": 4},
+    ),
+    "phi3-padding": ("phi3", "phi3", {"pad_token_id": 0}, {}),  # its config's own is 32000
 }
 
 

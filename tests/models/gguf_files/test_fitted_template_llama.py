@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_gguf import LlamaCpp, save
 from transformers import AutoTokenizer
 
 from checkpoints import veneer_of
+from llama_gguf import LlamaCpp, save
 from veneer.cli import main
 from veneer.head.merge import merge
 from veneer.head.veneer import Veneer
-from veneer.models.checkpoint.gguf import write_gguf
+from veneer.models.gguf.write import write_gguf
 from veneer.models.load import load_model
 from veneer.prompts.templates import ALPACA
 from veneer.systems import read_responses

@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenizers import Regex, pre_tokenizers
 
-from veneer.models.checkpoint.gguf_tokenizer import LLAMA3
+from veneer.models.gguf.vocabulary import LLAMA3
 
 # llama.cpp's names of one cut (src/llama-vocab.cpp)
 LIKE_GPT2 = ("gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "granite-docling", "roberta-bpe")

@@ -4,9 +4,9 @@ same, and another one is refused."""
 from __future__ import annotations
 
 import pytest
-from test_gguf import save
 
 from checkpoints import veneer_of
+from llama_gguf import save
 from veneer.cli import main
 from veneer.models.load import load_model
 

@@ -1,5 +1,5 @@
 """The config of a GGUF file's model: transformers makes it and leaves out part of what the file
-says (rotary scaling, soft caps, windows, biases), so that part is read here."""
+says (rotary scaling, soft caps, windows, biases, sizes), so that part is read here."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ import numpy as np
 
 from veneer.foundation.errors import InputError
 
-# Numbers that the library leaves out for some architectures: name in the file, in the config.
+# Numbers that the library leaves out for some architectures: name in the file -> names in configs.
+EPSILONS = ("rms_norm_eps", "norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon")
 NUMBERS = {
-    "attn_logit_softcapping": "attn_logit_softcapping",
-    "final_logit_softcapping": "final_logit_softcapping",
-    "attention.sliding_window": "sliding_window",
+    "context_length": ("max_position_embeddings",),
+    "attn_logit_softcapping": ("attn_logit_softcapping",),
+    "final_logit_softcapping": ("final_logit_softcapping",),
+    "attention.sliding_window": ("sliding_window",),
+    "attention.key_length": ("global_head_dim", "head_dim"),
+    "attention.key_length_swa": ("head_dim",),
+    "attention.layer_norm_rms_epsilon": EPSILONS,
+    "attention.layer_norm_epsilon": EPSILONS,
+    "expert_feed_forward_length": ("moe_intermediate_size",),
+    "expert_shared_feed_forward_length": ("shared_expert_intermediate_size",),
 }
 # Layers of the models whose attention llama.cpp scales by another size than that of a head.
 OTHER_SCALE = (("gemma2", 46), ("gemma3", 62))
@@ -63,10 +71,11 @@ def whole_config(file: GGUFFile, config: Any) -> Any:
     """`config`, which transformers made of the file, with what the library leaves out. Raises
     InputError for a rotary scaling that no config expresses."""
     config = copy.deepcopy(config)
-    for key, name in NUMBERS.items():
-        value = file.get(key)
-        if isinstance(value, int | float) and value and hasattr(config, name):
+    for key, names in NUMBERS.items():
+        value, name = file.get(key), next((n for n in names if hasattr(config, n)), None)
+        if isinstance(value, int | float) and value and name is not None:
             setattr(config, name, value)
+    config.pad_token_id = file.fact("tokenizer.ggml.padding_token_id")
     if hasattr(config, "query_pre_attn_scalar"):
         config.query_pre_attn_scalar = (
             config.hidden_size // config.num_attention_heads

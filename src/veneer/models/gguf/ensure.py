@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from veneer.foundation.errors import InputError
-from veneer.models.checkpoint.gguf import write_gguf
+from veneer.models.gguf.write import write_gguf
 
 
 def ensure_gguf(checkpoint: Path, out: Path) -> bool:

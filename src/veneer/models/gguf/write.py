@@ -20,8 +20,8 @@ from transformers import AutoConfig
 
 from veneer.foundation.errors import InputError, MissingExtra
 from veneer.foundation.files import read_json, write_atomically
-from veneer.models.checkpoint.gguf_tokenizer import GgufVocabulary, add_vocabulary, read_vocabulary
-from veneer.models.gguf_config import llama3_factors
+from veneer.models.gguf.config import llama3_factors
+from veneer.models.gguf.vocabulary import GgufVocabulary, add_vocabulary, read_vocabulary
 
 ARCHITECTURE = "LlamaForCausalLM"
 
