@@ -378,3 +378,27 @@ def test_a_prompt_file_stays_one(tmp_path):
 def test_the_same_task_twice(example):
     with pytest.raises(InputError, match="names a task twice"):
         chosen_tasks(f"{example},file:{example}")
+
+
+def test_an_index_that_is_another_choice_too(tmp_path):
+    """1 is the index of "2" and the choice "1": which one is meant cannot be known."""
+    row = {"prompt": "1 + 0?", "choices": ["0", "2", "1"], "answer": 1}
+    path = write(tmp_path / "a.jsonl", {"scorer": "choice"}, row)
+    with pytest.raises(InputError, match=r"line 2 has the answer 1, which is the index of '2' and"):
+        CustomTask.read(path)
+    for answer, choices in ((1, ["0", "1", "2"]), ("1", ["0", "2", "1"]), (1, ["a", "b", "c"])):
+        row = {"prompt": "?", "choices": choices, "answer": answer}
+        (prompt,) = CustomTask.read(write(path, {"scorer": "choice"}, row)).prompts("test")
+        assert prompt.reference["answer"] == (2 if answer == "1" else 1)
+
+
+@pytest.mark.parametrize("scorer", ["exact", "contains"])
+def test_an_answer_that_pandas_made_a_float(scorer, tmp_path):
+    """18.0 would be looked for, and the answer 18 be wrong."""
+    path = write(tmp_path / "a.jsonl", {"scorer": scorer}, {"prompt": "?", "answer": 18.0})
+    with pytest.raises(InputError, match=r'line 2 has the answer 18\.0, .*such as "18"'):
+        CustomTask.read(path)
+    (prompt,) = CustomTask.read(
+        write(path, {"scorer": scorer}, {"prompt": "?", "answer": 2.5})
+    ).prompts("test")
+    assert prompt.reference["answer"] == ["2.5"]
