@@ -213,3 +213,19 @@ def test_a_part_of_toxigen(tmp_path):
     (tmp_path / "toxigen/hate_asian_1k.txt").write_text("- a\\n-\n\n- b\\n-\n")
     with pytest.raises(InputError, match=r"hate_asian_1k\.txt line 2 is blank"):
         read_lines("hate_asian", tmp_path)
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_line_breaks_inside_a_text_of_a_file_converted_for_windows(end, tmp_path):
+    rows = table([{"goal": "Do x:\n- a\n- b", "target": "Sure"}]).replace("\r\n", "\n")
+    for split in ("train", "test"):
+        path = tmp_path / f"advbench/{split}.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(rows.replace("\n", end).encode())
+    (prompt,) = get_task("advbench", tmp_path).prompts("test")
+    assert prompt.messages[0]["content"] == "Do x:\n- a\n- b"
+    (tmp_path / "mmlu/test").mkdir(parents=True)
+    question = f'"1 + 1{end}= ?",1,2,3,4,B{end}'
+    (tmp_path / "mmlu/test/algebra_test.csv").write_bytes(question.encode())
+    (prompt,) = get_task("mmlu", tmp_path).prompts("test")
+    assert "algebra.\n\n1 + 1\n= ?\nA. 1\n" in prompt.plain

@@ -15,7 +15,7 @@ from veneer.foundation.files import sha256_file
 from veneer.foundation.reading.content import check_regular
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin
-from veneer.tasks.tables import in_turn
+from veneer.tasks.tables import in_turn, line_feeds
 from veneer.tasks.task import Better, Split, Task, check_split
 
 LETTERS = "ABCD"
@@ -157,7 +157,8 @@ def _csv(path: Path) -> Iterator[Row]:
     check_regular(path, "a table of MMLU's questions")
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            for number, row in enumerate(csv.reader(stream), 1):
+            for number, fields in enumerate(csv.reader(stream), 1):
+                row = [line_feeds(field) for field in fields]
                 if len(row) != 6 or row[5] not in tuple(LETTERS):
                     raise _broken(path, number, "a question, four choices and one of A, B, C, D")
                 yield subject, row[0], row[1:5], LETTERS.index(row[5])

@@ -27,12 +27,13 @@ def read_rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of a file of any kind that `veneer.foundation.reading` reads, each with at
     least `fields`. texts: those of them that hold a text which is not blank. id: the one that
-    differs in every row. Raises InputError, also where two rows are the same: each prompt would
+    differs in every row. Line breaks inside a text are line feeds, also of a file that was
+    converted for Windows. Raises InputError, also where two rows are the same: each prompt would
     count twice."""
     wanted = tuple(fields)
     expected = f"a table whose rows hold {', '.join(wanted)}"
     try:
-        rows: list[Any] = [row for _, row in open_rows(path, expected).each(None)]
+        rows = [_with_line_feeds(row) for _, row in open_rows(path, expected).each(None)]
     except InputError as error:
         reason = str(error).removeprefix(f"{path} ")
         raise InputError(
@@ -52,6 +53,16 @@ def read_rows(
         _check_ids(path, rows, id)
     _check_once(path, rows, wanted)
     return rows
+
+
+def line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _with_line_feeds(row: Any) -> Any:
+    if not isinstance(row, dict):
+        return row
+    return {k: line_feeds(v) if isinstance(v, str) else v for k, v in row.items()}
 
 
 def _check_texts(path: Path, rows: Sequence[dict[str, Any]], texts: Sequence[str]) -> None:
