@@ -402,3 +402,37 @@ def test_an_answer_that_pandas_made_a_float(scorer, tmp_path):
         write(path, {"scorer": scorer}, {"prompt": "?", "answer": 2.5})
     ).prompts("test")
     assert prompt.reference["answer"] == ["2.5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "contained"),
+    [
+        ("It is -18 degrees.", 0),
+        ("It is −18.", 0),
+        ("-18", 0),
+        ("(-18)", 0),
+        ("a loss of -$18", 0),
+        ("$-18", 0),
+        ("x=-18", 0),
+        ("It is .18", 0),
+        ("-.18", 0),
+        ("- 18", 1),
+        ("10-18", 1),
+        ("COVID-18", 1),
+        ("$18", 1),
+        ("It is 18.", 1),
+        ("The end.18 of them", 1),
+        ("not -18 but 18", 1),
+    ],
+)
+def test_a_number_behind_a_sign_or_a_point_is_another_one(text, contained):
+    header = Header(name="mine", scorer="contains")
+    prompt = Prompt.from_text("1", "?", answer=["18"])
+    assert scored(header, prompt, text) == {"accuracy": contained}
+
+
+def test_a_negative_answer_is_contained():
+    header = Header(name="mine", scorer="contains")
+    prompt = Prompt.from_text("1", "?", answer=["-18"])
+    assert scored(header, prompt, "It is -18.") == {"accuracy": 1}
+    assert scored(header, prompt, "It is 18.") == {"accuracy": 0}
