@@ -80,6 +80,9 @@ def test_last_number(text, number):
         ("The answer is unknown, perhaps 5.", None),
         ("The answer is 3. No, the answer is 18,5.", None),
         ("The answer is one of 5.", None),
+        ("The answer is five to six.", None),
+        ("The answer is ten times 5.", None),
+        ("The answer is two hours and 30 minutes.", None),
         ("", None),
     ],
 )
@@ -216,6 +219,8 @@ def test_stated_number(text, number):
         ("5 feet, 3 inches", "5.25"),
         ("1 pound 4 ounces", "1.25"),
         ("18 dollars and 50 apples", "50"),
+        ("It weighs 3 pounds. And 5 ounces", "5"),
+        ("10 ^ 3", "1000"),
         # words: of a text that is nothing else
         ("twelve", "12"),
         (" Eighteen.", "18"),

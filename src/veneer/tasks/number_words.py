@@ -19,9 +19,10 @@ _words = re.compile(
     rf"\b(?:{_ANY})\b(?:[\s-]+(?:and\s+)?(?:{_ANY})\b){{0,20}})",
     re.IGNORECASE,
 )
-# "one of them" and "two thirds" are no whole number
+# "one of them" and "two thirds" are no whole number, and "two plus three" is not yet the result
 _NO_END = re.compile(
-    r"[\s-]+(?:of\b|or\b|and\s+an?\b|point\b|hal(?:f|ves)\b|\w+ths?\b|thirds?\b|quarters?\b)",
+    r"[\s-]+(?:of|or|to|out|over|point|times|plus|minus|less|more|divided|multiplied|and\s+an?|\w+ths?|"
+    r"thirds?|quarters?|hal(?:f|ves)|\w+\s+(?:and|\d+))\b|\s*[+*/×÷=-]",
     re.IGNORECASE,
 )
 

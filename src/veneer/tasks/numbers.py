@@ -80,7 +80,7 @@ _number = re.compile(
           | [eE](?P<e>[+{_MINUS}]?\d{{1,3}})(?!\w)
           | \s*(?:\\times|\\cdot|×|\*|x)\s*10\s*
             (?:\^\s*\{{?\s*(?P<ten>[{_MINUS}]?\d{{1,3}})\s*\}}?|(?P<tens>⁻?{_RAISED}{{1,3}}))
-          | \^\s*\{{?\s*(?P<power>[{_MINUS}]?\d{{1,3}})(?!\d)\s*\}}?
+          | [ ]?\^\s*\{{?\s*(?P<power>[{_MINUS}]?\d{{1,3}})(?!\d)\s*\}}?
           | (?P<raised>⁻?{_RAISED}{{1,3}})
         )?
         (?P<scale>(?:{_SCALE}|(?(money)(?<=\d)(?:\s?(?:[MB]|bn|mn)|m)|(?!)))(?![A-Za-z0-9]))?
@@ -104,7 +104,7 @@ _UNITS = (
 _GAP = rf"(?:\s|\\[,;: ]|{_TEXT}|\}}){{0,9}}"
 _pairs = [
     (
-        re.compile(rf"{_GAP}(?P<large>{large})\b\.?,?{_GAP}(?:and\b)?{_GAP}", re.IGNORECASE),
+        re.compile(rf"{_GAP}(?P<large>{large})\b,?{_GAP}(?:and\b)?{_GAP}", re.IGNORECASE),
         re.compile(rf"{_GAP}(?:{small})\b", re.IGNORECASE),
         ratio,
     )
